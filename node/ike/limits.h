@@ -1,0 +1,20 @@
+/* Bounds of everything in the engine. Nothing in ike/ is larger or more numerous than this page says. */
+#ifndef HF_IKE_LIMITS_H
+#define HF_IKE_LIMITS_H
+
+enum {
+    IKE_MAX_CHILDREN = 8,        /* CHILD SA slots per IKE SA; a rekey needs one to spare */
+    IKE_MAX_MESSAGE_BYTES = 4096, /* a message sent or kept; larger ones are refused */
+    IKE_MAX_ID_BYTES = 128,
+    IKE_MAX_TS = 4, /* traffic selectors per side of a CHILD SA */
+    IKE_MAX_DNS = 2,
+    IKE_MAX_COOKIE_BYTES = 64,
+    IKE_NONCE_BYTES = 32,      /* ours */
+    IKE_NONCE_MAX_BYTES = 256, /* the peer's (RFC 7296 2.10: 16..256) */
+    IKE_ENTROPY_BYTES = 192,   /* fresh random bytes that come with every event */
+    IKE_MAX_EFFECTS = 16,
+    IKE_MAX_PROPOSALS = 8,
+    IKE_MAX_PEERS_PER_POLICY = 65536
+};
+
+#endif

@@ -1,0 +1,72 @@
+/* What the operator allows: immutable during a step, the same on every node of the cluster. All durations are milliseconds of
+ * cluster time. Built by the conductor from the configuration; the engine never changes it. */
+#ifndef HF_IKE_POLICY_H
+#define HF_IKE_POLICY_H
+
+#include "base/addr.h"
+#include "crypto/suite.h"
+#include "ike/limits.h"
+
+/* One acceptable combination; earlier rows are preferred. For ESP prf is 0 and ke is 0 (no PFS) or a group. */
+struct ike_proposal_row {
+    uint16_t encr_id, encr_bits;
+    uint16_t prf_id;
+    uint16_t ke_id;
+    bool esn; /* ESP only: extended sequence numbers are offered (initiator) or accepted (responder) */
+};
+
+/* RFC 7296 3.5 identification: type and data as on the wire. */
+struct ike_identity {
+    uint8_t type; /* 1 IPv4, 2 FQDN, 3 RFC822, 5 IPv6, 9 DER_ASN1_DN, 11 KEY_ID */
+    uint8_t len;
+    uint8_t bytes[IKE_MAX_ID_BYTES];
+};
+
+/* An address range with ports and protocol, RFC 7296 3.13.1. */
+struct ike_ts {
+    uint8_t protocol; /* 0 = any */
+    uint16_t port_low, port_high;
+    struct ip_addr low, high;
+};
+
+struct ike_psk_entry {
+    struct ike_identity remote;
+    struct secret psk; /* 1..64 bytes */
+};
+
+enum ike_pfs { IKE_PFS_NEVER, IKE_PFS_ALWAYS, IKE_PFS_EVERY };
+
+struct ike_lifetime {
+    uint64_t hard_ms;
+    uint32_t rekey_at_percent;  /* soft limit, when we began the SA */
+    uint32_t rekey_at_responder_percent; /* soft limit, when the peer began it */
+    uint32_t jitter_percent;    /* soft limit is moved earlier by up to this share of hard_ms, from the event's entropy */
+    uint64_t soft_packets, hard_packets; /* per direction; 0 = the algorithm's own limit (never beyond 2^32 - 2^20 without ESN) */
+};
+
+struct ike_policy {
+    const struct suite_table *suites;
+    struct ike_proposal_row ike[IKE_MAX_PROPOSALS];
+    uint8_t n_ike;
+    struct ike_proposal_row esp[IKE_MAX_PROPOSALS];
+    uint8_t n_esp;
+    struct ike_identity local_id;
+    const struct ike_psk_entry *psks; /* borrowed, n_psks of them, sorted by nothing */
+    uint32_t n_psks;
+    struct ike_ts local_ts[IKE_MAX_TS]; /* networks behind us, offered or narrowed to */
+    uint8_t n_local_ts;
+    struct ip_addr dns[IKE_MAX_DNS];
+    uint8_t n_dns;
+    struct ike_lifetime ike_life, child_life;
+    enum ike_pfs pfs;
+    uint32_t pfs_every; /* IKE_PFS_EVERY: each Nth rekey of a CHILD SA uses KE */
+    uint32_t retransmit_first_ms, retransmit_factor_milli, retransmit_tries;
+    uint32_t dpd_ms;       /* idle time before a liveness check; 0 = never */
+    uint32_t keepalive_ms; /* NAT keepalive interval when we are behind NAT; 0 = never */
+    uint32_t half_open_ms; /* a half-open SA ends after this */
+    uint32_t linger_ms;    /* how long an ended SA still answers retransmissions */
+    bool force_encap;      /* claim a NAT so that ESP is always UDP-encapsulated */
+    bool request_address;  /* initiator: ask for a virtual IP */
+};
+
+#endif
