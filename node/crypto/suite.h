@@ -1,10 +1,12 @@
 /* Algorithms as const structs of functions. A suite more is a row more in crypto/tables.c.
  *
- * Pure callers (ike/, esp/) see only this header: they get `const struct suite_*` pointers and never name a library.
- * Implementations (OpenSSL behind them) live in crypto/. Nonces here are 12 bytes: 4 bytes of salt from the key material,
- * then the 8-byte explicit IV (RFC 5282 for IKE, RFC 4106 for ESP).
+ * Pure callers (ike/, esp/) see only this header: they get `const struct suite_*` pointers and
+ * never name a library. Implementations (OpenSSL behind them) live in crypto/. Nonces here are 12
+ * bytes: 4 bytes of salt from the key material, then the 8-byte explicit IV (RFC 5282 for IKE, RFC
+ * 4106 for ESP).
  *
- * All functions return true on success. Failure of open = the tag did not hold, and the output is unspecified (release nothing).
+ * All functions return true on success. Failure of open = the tag did not hold, and the output is
+ * unspecified (release nothing).
  */
 #ifndef HF_CRYPTO_SUITE_H
 #define HF_CRYPTO_SUITE_H
@@ -20,7 +22,8 @@ enum {
     SUITE_AEAD_CONTEXT_BYTES = 64 /* opaque room for a keyed context handle */
 };
 
-/* A keyed cipher context: made off the hot path, one user at a time (a worker or the engine's caller), destroyed by its maker. */
+/* A keyed cipher context: made off the hot path, one user at a time (a worker or the engine's
+ * caller), destroyed by its maker. */
 struct suite_aead_context {
     _Alignas(16) uint8_t opaque[SUITE_AEAD_CONTEXT_BYTES];
 };
@@ -35,17 +38,18 @@ struct suite_aead {
     uint8_t icv_bytes;  /* 16 */
     const char *name;   /* "AES_GCM_16_256" */
     /* One-shot with a raw key: for IKE messages. In place allowed (in == out). tag is icv_bytes. */
-    bool (*seal)(const uint8_t *key, const uint8_t nonce[SUITE_NONCE_BYTES], struct span aad, struct span in, uint8_t *out,
-                 uint8_t *tag) HF_MUST_USE;
-    bool (*open)(const uint8_t *key, const uint8_t nonce[SUITE_NONCE_BYTES], struct span aad, struct span in, const uint8_t *tag,
-                 uint8_t *out) HF_MUST_USE;
+    bool (*seal)(const uint8_t *key, const uint8_t nonce[SUITE_NONCE_BYTES], struct span aad,
+                 struct span in, uint8_t *out, uint8_t *tag) HF_MUST_USE;
+    bool (*open)(const uint8_t *key, const uint8_t nonce[SUITE_NONCE_BYTES], struct span aad,
+                 struct span in, const uint8_t *tag, uint8_t *out) HF_MUST_USE;
     /* Keyed context, only the nonce set per packet: for ESP. */
     bool (*context_init)(struct suite_aead_context *c, const uint8_t *key) HF_MUST_USE;
     void (*context_deinit)(struct suite_aead_context *c);
-    bool (*context_seal)(struct suite_aead_context *c, const uint8_t nonce[SUITE_NONCE_BYTES], struct span aad, struct span in,
-                         uint8_t *out, uint8_t *tag) HF_MUST_USE;
-    bool (*context_open)(struct suite_aead_context *c, const uint8_t nonce[SUITE_NONCE_BYTES], struct span aad, struct span in,
-                         const uint8_t *tag, uint8_t *out) HF_MUST_USE;
+    bool (*context_seal)(struct suite_aead_context *c, const uint8_t nonce[SUITE_NONCE_BYTES],
+                         struct span aad, struct span in, uint8_t *out, uint8_t *tag) HF_MUST_USE;
+    bool (*context_open)(struct suite_aead_context *c, const uint8_t nonce[SUITE_NONCE_BYTES],
+                         struct span aad, struct span in, const uint8_t *tag,
+                         uint8_t *out) HF_MUST_USE;
 };
 
 /* A pseudo-random function (transform type 2), RFC 7296 2.13. out is out_bytes. */
@@ -55,10 +59,12 @@ struct suite_prf {
     uint8_t key_bytes; /* preferred key size */
     const char *name;
     /* prf(key, parts[0] | parts[1] | ...) */
-    bool (*compute)(struct span key, const struct span *parts, size_t n_parts, uint8_t *out) HF_MUST_USE;
+    bool (*compute)(struct span key, const struct span *parts, size_t n_parts,
+                    uint8_t *out) HF_MUST_USE;
 };
 
-/* A key-exchange method (transform type 4). generate is deterministic in `entropy`, so a step replays. */
+/* A key-exchange method (transform type 4). generate is deterministic in `entropy`, so a step
+ * replays. */
 struct suite_ke {
     uint16_t transform_id; /* 31 = CURVE25519 (RFC 8031) */
     uint8_t public_bytes;
@@ -66,9 +72,11 @@ struct suite_ke {
     uint8_t entropy_bytes; /* what generate needs */
     uint8_t shared_bytes;
     const char *name;
-    bool (*generate)(const uint8_t *entropy, struct secret *private_key, uint8_t *public_value) HF_MUST_USE;
+    bool (*generate)(const uint8_t *entropy, struct secret *private_key,
+                     uint8_t *public_value) HF_MUST_USE;
     /* Refuses a peer value of the wrong length, zero, or (where it applies) off the curve. */
-    bool (*derive)(const struct secret *private_key, struct span peer_public, struct secret *shared) HF_MUST_USE;
+    bool (*derive)(const struct secret *private_key, struct span peer_public,
+                   struct secret *shared) HF_MUST_USE;
 };
 
 /* A hash for NAT detection (SHA-1, RFC 7296 2.23) and cookies. */
@@ -90,7 +98,8 @@ struct suite_table {
 };
 
 /* NULL when the table has no such row. key_bits 0 matches nothing for AES. */
-const struct suite_aead *suite_find_aead(const struct suite_table *t, uint16_t transform_id, uint16_t key_bits);
+const struct suite_aead *suite_find_aead(const struct suite_table *t, uint16_t transform_id,
+                                         uint16_t key_bits);
 const struct suite_prf *suite_find_prf(const struct suite_table *t, uint16_t transform_id);
 const struct suite_ke *suite_find_ke(const struct suite_table *t, uint16_t transform_id);
 
