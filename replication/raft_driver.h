@@ -1,0 +1,213 @@
+/* The one driver of libraft's core (raft_step) for production and simulator alike, over a storage
+ * and a transport.
+ *
+ *   now_ms, frames, storage completions, submits ──> raft_driver ──> raft_step() ──> vote / append
+ * / truncate / install (storage) │                       └──> frames (transport), after the vote is
+ * durable └──> callbacks: apply, restore, state, configuration, changed, ...
+ *
+ * Sans-I/O: no thread, no clock, no randomness (the seed is given); one loop calls it. Only
+ * replication/raft_* include <raft.h>. It wraps the eleven defects of libraft 0.22.1 that
+ * replication/README.md lists, each in a function that names its defect.
+ *
+ * Rules that it keeps: term and vote are durable before any message that follows from them leaves;
+ * PERSISTED is reported in order and only for entries that still stand in the log; the commit index
+ * never goes back; each entry is applied once per start, in order; at most
+ * RAFT_DRIVER_MAX_UNCOMMITTED entries are uncommitted. It asserts them too (Debian's libraft has
+ * its own compiled out).
+ *
+ * Memory: it keeps every entry from (last snapshot − trailing) on, since outgoing AppendEntries
+ * carry only indexes. The owner bounds it: take a snapshot when raft_driver_status().log_bytes or
+ * log_entries passes its limit.
+ *
+ * Calls from within callbacks are allowed (but destroy): they take effect at once, their callbacks
+ * follow after the present one returned.
+ */
+#ifndef HF_REPL_RAFT_DRIVER_H
+#define HF_REPL_RAFT_DRIVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/span.h"
+#include "replication/storage.h"
+#include "replication/transport.h"
+
+enum {
+    RAFT_DRIVER_MAX_UNCOMMITTED = 512, /* libraft has no backpressure of its own */
+    RAFT_DRIVER_MAX_BATCH = 512        /* entries per submit */
+};
+
+/* What a call came to. Anything but OK and UNKNOWN: certainly nothing was done. */
+enum raft_driver_result {
+    RAFT_DRIVER_OK,
+    RAFT_DRIVER_NOT_LEADER,
+    RAFT_DRIVER_BUSY,      /* 512 uncommitted, or a change or transfer is under way; later */
+    RAFT_DRIVER_TOO_BIG,   /* an entry above REPL_MAX_ENTRY_BYTES - 8, or a batch above
+                              RAFT_DRIVER_MAX_BATCH */
+    RAFT_DRIVER_UNKNOWN,   /* the log decides: the entry may or may not be committed later */
+    RAFT_DRIVER_MALFORMED, /* receive: the frame was dropped */
+    RAFT_DRIVER_INVALID,   /* no such node, wrong role for it, index not available */
+    RAFT_DRIVER_LOST, /* leadership was lost before it ended; a change may still be committed */
+    RAFT_DRIVER_TIMED_OUT,
+    RAFT_DRIVER_FAILED /* the storage reported a failure or memory ran out: the node must exit */
+};
+
+enum raft_driver_state { RAFT_DRIVER_FOLLOWER, RAFT_DRIVER_CANDIDATE, RAFT_DRIVER_LEADER };
+
+enum {
+    RAFT_DRIVER_STANDBY = 0,
+    RAFT_DRIVER_VOTER = 1,
+    RAFT_DRIVER_SPARE = 2,
+    RAFT_DRIVER_NO_MEMBER = 255
+};
+
+struct raft_driver_options {
+    uint32_t node;        /* own id, > 0 */
+    uint32_t seed;        /* for election timeouts: different on each node and start */
+    uint32_t election_ms; /* base; the core spreads it over [1x, 2x] */
+    uint32_t heartbeat_ms;
+    uint32_t
+        install_timeout_ms; /* an InstallSnapshot unanswered this long is sent again; 0 = 10,000 */
+    uint32_t trailing;      /* entries kept behind a snapshot for slow followers; 0 = 256 */
+#ifdef HOLDFAST_RAFT_UNWRAP
+    uint32_t unwrapped; /* test library only: bit n - 1 leaves defect n unwrapped */
+#endif
+};
+
+struct raft_driver_status {
+    enum raft_driver_state state;
+    uint8_t
+        role; /* own role in the newest configuration, committed or not; RAFT_DRIVER_NO_MEMBER */
+    uint32_t leader; /* 0 = none known; own id when leading */
+    uint64_t term;
+    bool own_term_committed; /* leading, and an entry of this term is committed and applied: it may
+                                decide now */
+    uint64_t last_index, last_stored, commit_index, applied_index, snapshot_index;
+    uint64_t log_entries, log_bytes; /* in memory since (last snapshot - trailing) */
+    bool installing, snapshotting;   /* a received, a local snapshot is on its way to the disk */
+    uint32_t transferring_to;        /* 0 = none */
+    bool changing;                   /* a membership change is under way */
+};
+
+/* How often each came up, since create. */
+struct raft_driver_counters {
+    uint64_t elections_won, frames_in, frames_out, frames_malformed, frames_unsent, submitted,
+        applied, installs_sent, installs_received, snapshots_taken, changes_committed;
+    uint64_t wrapped[12]; /* [n]: wrap of defect n did something; [0] unused */
+};
+
+/* All but `apply` and `restore` may be NULL. Spans are valid in the call. */
+struct raft_driver_callbacks {
+    void *self;
+    /* A committed entry, in log order, each index once per start (after a restore: from its index +
+     * 1). COMMAND: data as submitted; BARRIER and CHANGE: data empty, only so that the applied
+     * index is known. */
+    void (*apply)(void *self, uint64_t index, const struct repl_entry *entry);
+    /* The state machine is to become exactly this snapshot: at start, when the disk has one, and
+     * after an install. */
+    void (*restore)(void *self, const struct repl_snapshot_meta *meta, struct span data);
+    /* Leader, own state, own role, term or own_term_committed changed. */
+    void (*state)(void *self, const struct raft_driver_status *status);
+    /* A configuration was committed (also the one at start and after a restore). */
+    void (*configuration)(void *self, const struct repl_configuration *configuration);
+    /* The change that was begun last ended: OK = committed and applied here. */
+    void (*changed)(void *self, enum raft_driver_result result);
+    /* The transfer that was begun last ended: OK = `node` leads. */
+    void (*transferred)(void *self, uint32_t node, enum raft_driver_result result);
+    /* The snapshot handed to snapshot_take is durable (OK), or was dropped since an install
+     * overtook it (LOST). */
+    void (*snapshot_taken)(void *self, uint64_t index, enum raft_driver_result result);
+    /* A write failed, or memory ran out: nothing more will happen; the process must exit. */
+    void (*failed)(void *self, const char *why);
+};
+
+struct raft_driver;
+
+/* Copies the four structs; *storage->self and *transport->self must outlive it. NULL: out of
+ * memory. Nothing is called before start. */
+struct raft_driver *raft_driver_create(const struct raft_driver_options *options,
+                                       const struct repl_storage *storage,
+                                       const struct repl_transport *transport,
+                                       const struct raft_driver_callbacks *callbacks);
+void raft_driver_destroy(struct raft_driver *driver);
+
+/* Queues to an empty storage what each founding node begins with: VOTE (term 1, nobody) and APPEND
+ * of entry 1, the configuration. The caller awaits the two completions and loads again before the
+ * start. False: configuration invalid or out of memory. A node that is added later is not
+ * bootstrapped: it starts empty. */
+bool raft_driver_bootstrap(const struct repl_storage *storage,
+                           const struct repl_configuration *configuration);
+
+/* Once. Copies what it needs of *loaded. INVALID: loaded contradicts itself (refuse to start; the
+ * caller names the files). */
+enum raft_driver_result raft_driver_start(struct raft_driver *driver,
+                                          const struct repl_loaded *loaded, uint64_t now_ms);
+
+/* Time: call tick when now_ms >= raft_driver_next_timeout(), which is to be asked again after every
+ * call below. now_ms is monotonic (CLOCK_BOOTTIME); a lower value than before is taken as the
+ * former one. UINT64_MAX: no timer. */
+void raft_driver_tick(struct raft_driver *driver, uint64_t now_ms);
+uint64_t raft_driver_next_timeout(const struct raft_driver *driver);
+
+/* A frame of REPL_CHANNEL_RAFT from the authenticated peer `from`. Order per peer must be that of
+ * sending. The integrity is the transport's: frames carry no checksum of their own. OK or MALFORMED
+ * (dropped, counted; the connection may be closed). */
+enum raft_driver_result raft_driver_receive(struct raft_driver *driver, uint64_t now_ms,
+                                            uint32_t from, struct span frame);
+
+/* Completions of this driver's storage operations, in their order. */
+void raft_driver_storage_done(struct raft_driver *driver, uint64_t now_ms,
+                              const struct repl_storage_done *done);
+
+/* Appends `n` opaque commands (copied) when leading. OK: they have the indexes first..first + n - 1
+ * in *term; they are committed when apply() shows that index with that term, lost when it shows
+ * another term, unknown until then (also after leadership is gone: requests must be idempotent).
+ * Refused with BUSY when fewer than n of the 512 uncommitted are free, and during a transfer. */
+enum raft_driver_result raft_driver_submit(struct raft_driver *driver, uint64_t now_ms,
+                                           const struct span *entries, size_t n, uint64_t *first,
+                                           uint64_t *term);
+enum raft_driver_result raft_driver_barrier(struct raft_driver *driver, uint64_t now_ms,
+                                            uint64_t *index, uint64_t *term);
+
+/* A majority's confirmation of this leader that begins now: a barrier of its own term.
+ * raft_driver_confirmed(): OK = since the confirm call a majority stored it in our term (so nobody
+ * led a later term when we asked), and *commit_index is a commit index known afterwards; BUSY = not
+ * yet; LOST = leadership went, ask again. */
+struct raft_driver_confirmation {
+    uint64_t index, term;
+};
+enum raft_driver_result raft_driver_confirm(struct raft_driver *driver, uint64_t now_ms,
+                                            struct raft_driver_confirmation *confirmation);
+enum raft_driver_result raft_driver_confirmed(const struct raft_driver *driver,
+                                              const struct raft_driver_confirmation *confirmation,
+                                              uint64_t *commit_index);
+
+/* Leadership to the voter `node`: refuses submits, waits until node has everything, hands over,
+ * tries again, gives up after 10 election timeouts. One at a time. Ends with transferred(). */
+enum raft_driver_result raft_driver_transfer(struct raft_driver *driver, uint64_t now_ms,
+                                             uint32_t node);
+
+/* Membership, one change at a time, by the leader, after an entry of its own term is committed.
+ * Ends with changed(). add: as spare (receives nothing). assign: to voter (after catching up;
+ * TIMED_OUT if it cannot), standby or spare. */
+enum raft_driver_result raft_driver_add(struct raft_driver *driver, uint64_t now_ms, uint32_t node);
+enum raft_driver_result raft_driver_assign(struct raft_driver *driver, uint64_t now_ms,
+                                           uint32_t node, uint8_t role);
+enum raft_driver_result raft_driver_remove(struct raft_driver *driver, uint64_t now_ms,
+                                           uint32_t node);
+
+/* The state machine's image as of `index` (applied, above the last snapshot, entry still in
+ * memory): stored, then the log is trimmed to `trailing` entries behind it. `data` is borrowed for
+ * the call. BUSY: another or an install is under way. Ends with snapshot_taken(). */
+enum raft_driver_result raft_driver_snapshot_take(struct raft_driver *driver, uint64_t now_ms,
+                                                  uint64_t index, struct span data);
+
+struct raft_driver_status raft_driver_status(const struct raft_driver *driver);
+const struct raft_driver_counters *raft_driver_counters(const struct raft_driver *driver);
+/* The newest committed configuration. */
+const struct repl_configuration *raft_driver_configuration(const struct raft_driver *driver);
+/* Highest index that the leader knows to be stored by `node`; 0 when not leading or unknown. */
+uint64_t raft_driver_match(const struct raft_driver *driver, uint32_t node);
+
+#endif
