@@ -1,0 +1,99 @@
+/* Production storage of the raft driver (storage.h): a write-ahead log of checksummed segments,
+ * snapshots, term and vote.
+ *
+ *   driver's loop                       disk thread                           data directory
+ *   append/vote/... ──queue──> one write + one fdatasync for all that ──>  identity  who this
+ * directory belongs to done() <──uv_async──────── waits (group commit), strictly in order     lock
+ * one daemon at a time helper thread: zero-fills the next segment  vote      term, voted_for (temp,
+ * fsync, rename) manifest  snapshot, first segment  (the same) high-water  highest durable index
+ *                                                                          log-<seq>  entries,
+ * append-only snapshot-<index>-<term>
+ *
+ * A failed write or fsync ends the process (wal_fatal). A corrupt file is refused at load with its
+ * name and offset; only the unsynced, never acknowledged tail of the last segment is cut off, and
+ * said so. Nothing here prints: texts are handed out. May not: know raft, know what entries mean,
+ * read a clock for anything but wal_pending_ns().
+ */
+#ifndef HF_REPL_WAL_H
+#define HF_REPL_WAL_H
+
+#include <uv.h>
+
+#include "replication/storage.h"
+#include "replication/wal_fs.h"
+
+enum { WAL_EXIT_DISK = 74, WAL_SEGMENT_BYTES = 8 << 20 };
+
+/* What went wrong, for people: which file, where, why, and what to do. */
+struct wal_error {
+    char text[512];
+};
+
+/* Called on the disk thread (or the caller's) when a write or fsync failed. The default (NULL)
+ * writes the text to stderr and calls _exit(WAL_EXIT_DISK). If a test's own returns, the operation
+ * and all later ones complete as REPL_STORAGE_FAILED. */
+typedef void (*wal_fatal)(void *self, const char *text);
+
+/* Completions, in the order of the calls, on the loop. */
+typedef void (*wal_done)(void *self, const struct repl_storage_done *done);
+
+struct wal_options {
+    const char *directory;   /* made by wal_init_directory(); borrowed for the call */
+    uint32_t node;           /* must be the one that the directory was made for */
+    const struct wal_fs *fs; /* NULL: the kernel's */
+    uint64_t segment_bytes;  /* 0: WAL_SEGMENT_BYTES; at least 4096 */
+    wal_fatal fatal;         /* NULL: message and _exit */
+    void *fatal_self;
+};
+
+struct wal_counters {
+    uint64_t appends;      /* calls of append() */
+    uint64_t batches;      /* writes to the log */
+    uint64_t syncs;        /* fdatasync of the log */
+    uint64_t bytes;        /* written to the log */
+    uint64_t rolls;        /* segments begun */
+    uint64_t rolls_waited; /* of them: the next segment was not prepared in time */
+    uint64_t snapshots, installs, votes, truncations;
+};
+
+struct wal;
+
+/* holdfastd --init: makes `directory` (it may exist when empty) with an identity of its own for
+ * `node`. Refuses one that is in use. Blocking; for the start of a program. fs NULL: the kernel's.
+ */
+HF_MUST_USE bool wal_init_directory(const struct wal_fs *fs, const char *directory, uint32_t node,
+                                    struct wal_error *error);
+
+/* Opens, locks, checks and loads (blocking), and starts the disk thread on success; NULL on any
+ * refusal. `loop` must outlive the wal. */
+HF_MUST_USE struct wal *wal_open(uv_loop_t *loop, const struct wal_options *options,
+                                 struct wal_error *error);
+
+/* Who is told of completions; call before the first operation. */
+void wal_set_done(struct wal *wal, wal_done done, void *self);
+
+/* What was on the disk: valid until wal_load_done(). */
+const struct repl_loaded *wal_loaded(const struct wal *wal);
+void wal_load_done(struct wal *wal);
+
+/* What load noticed and repaired (a torn tail, leftovers of a crash), one sentence, "" when
+ * nothing. Valid until wal_close(). */
+const char *wal_load_note(const struct wal *wal);
+
+/* The directory's identity: 16 random bytes, made once. */
+struct span wal_identity(const struct wal *wal);
+
+/* The interface for the driver. */
+const struct repl_storage *wal_storage(struct wal *wal);
+
+/* Age of the oldest operation that is not durable yet, in ns of CLOCK_MONOTONIC; 0 = none. A hung
+ * disk shows here. Any thread. */
+uint64_t wal_pending_ns(const struct wal *wal);
+void wal_get_counters(const struct wal *wal, struct wal_counters *out);
+
+/* Finishes what is queued, stops the threads, closes the uv_async handle (the loop must run once
+ * more for `closed`, which may be NULL) and releases everything. Completions not yet delivered are
+ * dropped. */
+void wal_close(struct wal *wal, void (*closed)(void *arg), void *arg);
+
+#endif
