@@ -1,0 +1,158 @@
+/* The node's configuration: one strict YAML file turned into plain values. The loader fills,
+ * config_free() releases and wipes.
+ *
+ *   node.yaml ──> config_load ──> struct config ──> config_policy ──> struct ike_policy
+ *                     └──> struct config_report: every mistake at once, each with file:line:column
+ * and what to write instead
+ *
+ * May read files; knows neither clock nor network. Durations are milliseconds, shares are percent,
+ * addresses as base/addr.h has them. Every value in a struct config that config_load() returned has
+ * been checked against the ranges of schema.c and against the other values (checks.c), so that a
+ * reader need not check again.
+ */
+#ifndef HF_CONFIG_CONFIG_H
+#define HF_CONFIG_CONFIG_H
+
+#include <stdio.h>
+
+#include "base/addr.h"
+#include "base/assert.h"
+#include "ike/policy.h"
+
+enum {
+    CONFIG_MAX_NODES = 5,
+    CONFIG_MAX_SHARDS = 64,
+    CONFIG_MAX_PATH = 256,     /* bytes of a path, the terminating zero included */
+    CONFIG_MAX_INTERFACE = 16, /* IFNAMSIZ */
+    CONFIG_MAX_SOCKET = 108,   /* sun_path */
+    CONFIG_MAX_FILE = 4 << 20, /* bytes of the YAML file */
+    CONFIG_MAX_REPORTED = 100  /* mistakes kept; the rest are counted */
+};
+
+/* A network: the host bits of `ip` are zero. */
+struct ip_prefix {
+    struct ip_addr ip;
+    uint8_t bits;
+};
+
+struct config_node {
+    uint32_t id;             /* 1..65535, never reused */
+    struct endpoint address; /* replication: address and port; family ADDR_NONE when this is a
+                                single node without `cluster` */
+};
+
+struct config_timing {
+    uint32_t election_ms, heartbeat_ms;    /* Raft */
+    uint32_t lease_ms, lease_heartbeat_ms; /* ownership */
+};
+
+struct config_shard {
+    uint32_t id;
+    struct ip_addr outside, inside; /* service address (VIP), and the one inside */
+    struct ip_prefix pool;
+    uint32_t prefer; /* node id that should own it; 0 = any */
+};
+
+struct config_psk {
+    struct ike_identity identity;
+    char secret_file[CONFIG_MAX_PATH]; /* as used: already joined to the YAML file's folder */
+};
+
+enum config_log_level { CONFIG_LOG_ERROR, CONFIG_LOG_WARN, CONFIG_LOG_INFO, CONFIG_LOG_DEBUG };
+
+struct config {
+    char path[CONFIG_MAX_PATH]; /* the YAML file */
+    uint32_t node_id;
+    char data_dir[CONFIG_MAX_PATH];
+
+    bool insecure_lab;
+    struct config_node nodes[CONFIG_MAX_NODES]; /* at least one: this node is among them */
+    size_t n_nodes;
+    struct config_timing timing;
+
+    char outside_interface[CONFIG_MAX_INTERFACE];
+    char inside_interface[CONFIG_MAX_INTERFACE];
+    char tun_interface[CONFIG_MAX_INTERFACE];
+
+    struct config_shard shards[CONFIG_MAX_SHARDS]; /* at least one */
+    size_t n_shards;
+
+    struct ike_identity identity;          /* the gateway's */
+    struct ip_prefix networks[IKE_MAX_TS]; /* behind the gateway; at least one */
+    size_t n_networks;
+    struct ip_addr dns[IKE_MAX_DNS];
+    size_t n_dns;
+    struct ike_proposal_row ike_proposals[IKE_MAX_PROPOSALS]; /* at least one */
+    size_t n_ike_proposals;
+    struct ike_proposal_row esp_proposals[IKE_MAX_PROPOSALS]; /* at least one */
+    size_t n_esp_proposals;
+    bool force_encapsulation;
+
+    struct ike_lifetime ike_life, child_life;
+    enum ike_pfs pfs;
+    uint32_t pfs_every;
+    uint32_t retransmit_first_ms, retransmit_factor_milli, retransmit_tries;
+    uint32_t dpd_ms, keepalive_ms, half_open_ms, linger_ms;
+
+    struct config_psk *psks; /* n_psks >= 1, owned */
+    struct ike_psk_entry
+        *secrets; /* the same order and number: identity and key; owned, wiped by config_free() */
+    size_t n_psks;
+
+    char admin_socket[CONFIG_MAX_SOCKET];
+    bool drills_enabled;
+    enum config_log_level log_level;
+};
+
+/* Everything that is wrong with a configuration, in the order of the file. */
+struct config_report {
+    struct config_mistake {
+        unsigned line, column; /* from 1; 0 = the file as a whole */
+        char *text;            /* "file:line:column: message (suggestion)"; owned by the report */
+    } mistakes[CONFIG_MAX_REPORTED];
+    size_t n_mistakes; /* kept */
+    size_t n_more;     /* beyond CONFIG_MAX_REPORTED */
+};
+
+/* Reads and checks the file at `path` and the secrets it names. NULL when anything at all is wrong;
+ * the report then has at least one mistake. The caller frees the result with config_free() and the
+ * report with config_report_deinit() (in both cases). */
+struct config *config_load(const char *path, struct config_report *report) HF_MUST_USE;
+
+/* The same from memory: `name` stands for the file in messages and its folder is where relative
+ * secret files are looked up. read_secrets false: secret files are not opened and every key is
+ * empty (fuzzing, editors). `text` is not kept. */
+struct config *config_parse(const char *name, struct span text, bool read_secrets,
+                            struct config_report *report) HF_MUST_USE;
+
+/* Wipes the keys. NULL is allowed. */
+void config_free(struct config *config);
+
+void config_report_init(struct config_report *report);
+void config_report_deinit(struct config_report *report);
+/* One mistake a line, then "N mistakes". */
+void config_report_print(const struct config_report *report, FILE *out);
+
+/* The engine's view of it. Borrows config->secrets and `suites`: both must outlive the policy.
+ * False when a proposal names a transform that `suites` lacks; *missing then is its configuration
+ * word. Nothing is written on failure. */
+bool config_policy(const struct config *config, const struct suite_table *suites,
+                   struct ike_policy *policy, const char **missing) HF_MUST_USE;
+
+/* What `--check` prints for a good file: who this node is, whom it knows, what it serves, and what
+ * is unsafe about it. */
+void config_print_summary(const struct config *config, FILE *out);
+
+/* The entry of this node in config->nodes. Never NULL for a loaded configuration. */
+const struct config_node *config_self(const struct config *config);
+/* NULL when there is no such node. */
+const struct config_node *config_find_node(const struct config *config, uint32_t id);
+
+/* True when `ip` is of the prefix's family and inside it. */
+bool prefix_contains(const struct ip_prefix *prefix, const struct ip_addr *ip);
+bool prefix_overlaps(const struct ip_prefix *a, const struct ip_prefix *b);
+/* Lowest and highest address of the network. */
+struct ip_addr prefix_first(const struct ip_prefix *prefix);
+struct ip_addr prefix_last(const struct ip_prefix *prefix);
+
+#endif
