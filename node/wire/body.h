@@ -1,0 +1,48 @@
+/* All payloads of a message (or of an SK payload's inside) at once: each decoded by its own file,
+ * held in bounded arrays. Spans live as long as the bytes. About 12 KiB: on the stack of one step,
+ * not in anything kept.
+ */
+#ifndef HF_WIRE_BODY_H
+#define HF_WIRE_BODY_H
+
+#include "wire/auth.h"
+#include "wire/cp.h"
+#include "wire/delete.h"
+#include "wire/id.h"
+#include "wire/ke.h"
+#include "wire/nonce.h"
+#include "wire/notify.h"
+#include "wire/payload.h"
+#include "wire/sa.h"
+#include "wire/ts.h"
+
+enum { WIRE_MAX_DELETES = 8 };
+
+struct wire_body {
+    bool has_sa, has_ke, has_idi, has_idr, has_auth, has_nonce, has_tsi, has_tsr, has_cp, has_eap;
+    struct wire_sa sa;
+    struct wire_ke ke;
+    struct wire_id idi, idr;
+    struct wire_auth auth;
+    struct span nonce;
+    struct wire_ts_list tsi, tsr;
+    struct wire_cp cp;
+    struct wire_notify notifies[WIRE_MAX_PAYLOADS];
+    size_t n_notifies;
+    struct wire_delete deletes[WIRE_MAX_DELETES];
+    size_t n_deletes;
+    uint8_t unsupported; /* WIRE_CRITICAL: the payload type */
+};
+
+/* Decodes the chain that begins with a payload of type `first`. A second payload of a kind that may
+ * come once, and SK inside, are WIRE_MALFORMED. CERT, CERTREQ and Vendor ID are skipped. On failure
+ * *out is all zero, but `unsupported` on WIRE_CRITICAL. */
+enum wire_result wire_body_decode(uint8_t first, struct span payloads,
+                                  struct wire_body *out) HF_MUST_USE;
+
+/* The first Notify of this type, or NULL. */
+const struct wire_notify *wire_body_notify(const struct wire_body *body, uint16_t type);
+/* The first Notify with an error type (below 16384), or NULL. */
+const struct wire_notify *wire_body_error(const struct wire_body *body);
+
+#endif
