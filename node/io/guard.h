@@ -1,0 +1,40 @@
+/* The permanent guard: what keeps the kernel of a node silent and its plaintext in, with or without
+ * a daemon. Installed at boot (or by deploy), never removed on a crash; the daemon verifies it
+ * before it serves and refuses to serve without it.
+ *
+ *   sysctls           the kernel answers ARP only for addresses of the very interface, sends no
+ * redirects, forwards from inside blackhole routes  a packet for a pool goes nowhere (and draws no
+ * ICMP) when no daemon's TUN route stands nftables          table inet holdfast_guard: drops what
+ * reaches a service address without a bound socket, ICMP errors from it, and pool traffic that does
+ * not go through the TUN
+ */
+#ifndef HF_IO_GUARD_H
+#define HF_IO_GUARD_H
+
+#include "io/error.h"
+#include "io/netlink.h"
+
+enum { GUARD_MAX_ADDRESSES = 128, GUARD_MAX_POOLS = 64 };
+
+struct guard_config {
+    const char *outside, *inside;    /* interfaces; must exist for install and verify */
+    const char *tun;                 /* its name: need not exist */
+    const struct ip_addr *addresses; /* every shard's outside and inside address */
+    size_t n_addresses;
+    const struct netlink_prefix *pools;
+    size_t n_pools;
+};
+
+/* Sets everything; safe to call again (the table is replaced in one transaction). Needs
+ * CAP_NET_ADMIN, `nft` in PATH's usual places and a writable /proc/sys. */
+HF_MUST_USE bool guard_install(const struct guard_config *config, struct io_error *error);
+
+/* Asks the kernel for each part. False: the text names what is missing or differs (all of it, as
+ * far as there is room) and the command that mends it. */
+HF_MUST_USE bool guard_verify(const struct guard_config *config, struct io_error *error);
+
+/* Takes table and blackhole routes away (sysctls stay as they are). For tests and de-installation,
+ * never for a stop. */
+HF_MUST_USE bool guard_remove(const struct guard_config *config, struct io_error *error);
+
+#endif
