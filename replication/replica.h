@@ -1,25 +1,48 @@
-/* One node's share of the replicated gateway: raft driver, state machine, ownership and outbox behind one door.
+/* One node's share of the replicated gateway: raft driver, state machine, ownership and outbox
+ * behind one door.
  *
  *   conductor thread                        replication thread (own libuv loop)
- *   repl_submit(record) ──────────────────> batch ─> leader (or forward) ─> raft ─> apply (compare-and-set)
+ *   repl_submit(record) ──────────────────> batch ─> leader (or forward) ─> raft ─> apply (CAS)
  *   repl_next_event()  <─── events in log order ───┘        │
  *   atomics: lease, epoch <── heartbeats, acks, promises ───┘
  *
- * The core (struct replica, replica_core.c) is sans-I/O: it is stepped with time, storage completions and frames, so that a
- * simulator runs the same code. repl_thread.c puts it on a thread.
+ * The core (replica_core.h) is sans-I/O: it is stepped with time, storage completions and frames,
+ * so that a simulator runs the same code. repl_thread.c puts it on a thread; this header is its
+ * outside.
+ *
+ * What the caller may rely on:
+ * - Events come in log order. Everything that a record did to the state is in its APPLIED event, so
+ * a mirror kept from the events alone equals the replicated state (RESET ... RESTORE_END replace
+ * it).
+ * - A request is settled by exactly one event that carries it: APPLIED (accepted or refused), or
+ *   UNSETTLED when a snapshot jumped over its judgement (then this node holds no grant anyway).
+ * - ASSIGNED with `mine` comes only when this node applied the entry itself, in this boot: that is
+ * the one moment to take the grants. After RESET nothing is held until the next such event.
+ * - The lease is safe to act on only together with its epoch: act for a shard while
+ *   now < until_ns and epoch_index is the epoch of the ASSIGNED event that was processed last.
  */
 #ifndef HF_REPL_REPLICA_H
 #define HF_REPL_REPLICA_H
 
 #include <stdatomic.h>
 
+#include "base/addr.h"
 #include "base/assert.h"
 #include "replication/grant.h"
 #include "replication/storage.h"
 #include "replication/transport.h"
 
-enum { REPL_MAX_SHARDS = 64, REPL_MAX_NODES = 5 };
+struct _Holdfast__Record; /* proto/records.proto, as protobuf-c makes it: see record.h */
 
+enum {
+    REPL_MAX_SHARDS = 64,
+    REPL_MAX_NODES = 5,
+    REPL_MAX_OUTSTANDING = 4096, /* requests submitted and not settled */
+    REPL_MAX_OUTSTANDING_BYTES = 32 << 20,
+    REPL_MAX_RECORD_BYTES = 1 << 20
+};
+
+/* (cluster incarnation, log index of the committed assignment); index 0 = never assigned. */
 struct repl_epoch {
     uint64_t incarnation, index;
 };
@@ -27,70 +50,259 @@ struct repl_epoch {
 /* Accepted or why not; the same on every node. */
 enum repl_verdict {
     REPL_ACCEPTED,
-    REPL_REFUSED_EPOCH,   /* not of the shard's present epoch or boot */
+    REPL_REFUSED_EPOCH,   /* not of the shard's present epoch, owner or boot */
     REPL_REFUSED_VERSION, /* compare-and-set lost */
-    REPL_REFUSED_EXISTS,  /* SPI, SA id or address taken */
-    REPL_REFUSED_UNKNOWN, /* no such SA or claim */
+    REPL_REFUSED_EXISTS,  /* SPI, SA id, node id or address taken */
+    REPL_REFUSED_UNKNOWN, /* no such SA, claim, lease or member */
     REPL_REFUSED_MALFORMED,
-    REPL_REFUSED_DUPLICATE /* this (boot, request) was already judged */
+    REPL_REFUSED_DUPLICATE /* this (boot, request) was already judged: counted, never an event */
 };
 
 enum repl_event_kind {
-    REPL_EV_APPLIED,  /* one record, in log order; on every node, for every record */
-    REPL_EV_ASSIGNED, /* a shard has a new epoch (after its APPLIED) */
-    REPL_EV_RESET,    /* forget everything: a snapshot was installed or loaded; RESTORED events follow, then RESTORE_END */
-    REPL_EV_RESTORED_SA,
+    REPL_EV_APPLIED,   /* one record, in log order; on every node, for every record */
+    REPL_EV_ASSIGNED,  /* a shard has a new epoch (after its APPLIED) */
+    REPL_EV_UNSETTLED, /* request: judged, but a snapshot hid the verdict; before RESET */
+    REPL_EV_RESET,     /* forget everything: a snapshot was installed or loaded; RESTORED events */
+    REPL_EV_RESTORED_SA, /*                            follow, then RESTORE_END */
+    REPL_EV_RESTORED_LEASE,
     REPL_EV_RESTORED_SHARD,
     REPL_EV_RESTORE_END,
-    REPL_EV_LEADER,  /* the leader as known here changed */
-    REPL_EV_LEASE,   /* this node gained or lost the right to act for `shard` (also in repl_lease) */
-    REPL_EV_FRAME,   /* a frame of a channel that is not replication's own (HALF_OPEN, STRAY, ADMIN) */
-    REPL_EV_CONFIG   /* the replicated configuration changed */
+    REPL_EV_LEADER, /* the leader as known here changed */
+    REPL_EV_LEASE,  /* this node gained or lost the right to act for `shard` (also in repl_lease) */
+    REPL_EV_FRAME,  /* a frame of a channel that is not replication's (HALF_OPEN, STRAY, ADMIN) */
+    REPL_EV_CONFIG  /* the replicated configuration changed (also after RESET) */
 };
 
 struct repl_child_state {
     uint32_t spi_in, spi_out;
     bool esn;
-    struct repl_claim claim;
+    struct repl_claim claim; /* up to date: touched == the shard's count of assignments */
 };
 
-/* An event owns its buffers; repl_event_free() releases them. Fields beyond `kind` are set as each kind needs. */
+/* One item of an Extend record, in the record's order. */
+struct repl_item_result {
+    uint32_t spi_in;
+    enum repl_verdict verdict;
+    struct repl_claim claim; /* after; all zero when there is no such claim */
+};
+
+/* An event owns its buffers; repl_event_free() releases them. Fields beyond `kind` are set as each
+ * kind needs, others are zero. */
 struct repl_event {
     enum repl_event_kind kind;
-    uint64_t index;      /* log index */
-    uint64_t cluster_ms; /* cluster time as of that entry */
-    enum repl_verdict verdict;
-    bool mine;           /* submitted by this node in this boot: `request` names it */
-    uint64_t request;
-    struct _Holdfast__Record *record; /* unpacked; APPLIED */
+    uint64_t index;            /* log index */
+    uint64_t cluster_ms;       /* cluster time as of that entry */
+    enum repl_verdict verdict; /* APPLIED; an Extend is ACCEPTED when at least one item is */
+    bool mine;                 /* APPLIED: submitted by this node in this boot and not settled yet;
+                                  ASSIGNED: this node in this boot is the owner */
+    uint64_t request;          /* APPLIED and mine, UNSETTLED */
+    void *effects;             /* as given to repl_submit(); never touched here */
+    struct _Holdfast__Record *record; /* unpacked; APPLIED, and CONFIG (body config) */
     uint32_t shard;
     struct repl_epoch epoch;
     uint32_t owner_node;
     uint64_t owner_boot;
     uint64_t assignments; /* the shard's count after it: for repl_claim_grant() */
     bool handover;
-    bool held;            /* LEASE */
-    uint32_t node;        /* LEADER: 0 = none known; FRAME: the sender */
-    uint64_t sa_id, sa_version; /* APPLIED sa_*: version after; RESTORED_SA */
-    uint8_t *bytes;       /* RESTORED_SA: state; FRAME: payload */
+    bool held;                  /* LEASE */
+    uint32_t node;              /* LEADER: 0 = none known; FRAME: the sender */
+    uint64_t sa_id, sa_version; /* APPLIED sa_create, sa_step: version after; RESTORED_SA.
+                                   Versions are large numbers that only rise; never compute them,
+                                   but: each assignment of the shard raises every one by 1. */
+    uint64_t successor_version; /* APPLIED sa_step with a successor */
+    uint8_t *bytes;             /* RESTORED_SA: state; RESTORED_LEASE: address; FRAME: payload */
     size_t bytes_len;
-    struct repl_child_state *children; /* RESTORED_SA */
+    struct repl_child_state *children; /* RESTORED_SA: all; APPLIED sa_create, sa_step: all that the
+                                          SA (or its successor) has after it */
     size_t n_children;
+    struct repl_item_result *items; /* APPLIED extend */
+    size_t n_items;
     enum repl_channel channel;
 };
 
-/* Published by the replication thread, read by workers per batch without a lock: act for the shard only while
- * CLOCK_BOOTTIME (ns) < until_ns. 0 = never. */
+/* Published by the replication thread, read by workers per batch without a lock: act for the shard
+ * only while CLOCK_BOOTTIME (ns) < until_ns. 0 = never. */
 struct repl_lease {
     _Atomic uint64_t until_ns;
     _Atomic uint64_t epoch_index;
 };
 
-/* Stamps (CLOCK_BOOTTIME, ns) of the conductor's health, read by the heartbeat: no fresh stamp, no heartbeat, so no lease. */
+/* Stamps (CLOCK_BOOTTIME, ns) of the conductor's health, read by the heartbeat: a stamp older than
+ * timing.stale_ms, or a link down, means no heartbeat, so no lease. All zero = not healthy. */
 struct repl_health {
     _Atomic uint64_t control_ns; /* the conductor's loop turned */
     _Atomic uint64_t workers_ns; /* the oldest of the workers' turns */
     _Atomic bool links_up;
 };
+
+struct repl_timing {
+    uint32_t election_ms, heartbeat_ms;    /* Raft: 150, 30 */
+    uint32_t lease_ms, lease_heartbeat_ms; /* ownership: 150, 30 */
+    uint32_t stale_ms;                     /* health stamps; 0 = lease_ms */
+    uint32_t disk_stall_ms; /* oldest write not durable for so long: not healthy; 0 = 1000 */
+};
+
+struct repl_node_address {
+    uint32_t node;
+    struct endpoint address; /* family ADDR_NONE only for a single node */
+};
+
+struct repl_shard_option {
+    uint32_t shard;  /* > 0 */
+    uint32_t prefer; /* node that should own it at first; 0 = any */
+};
+
+enum repl_log_level { REPL_LOG_ERROR, REPL_LOG_WARN, REPL_LOG_INFO, REPL_LOG_DEBUG };
+
+/* Borrowed for the call of repl_init()/repl_start(). */
+struct repl_options {
+    uint32_t node;
+    const char *data_dir;
+    struct repl_node_address nodes[REPL_MAX_NODES]; /* this node among them */
+    size_t n_nodes;
+    struct repl_shard_option shards[REPL_MAX_SHARDS];
+    size_t n_shards;
+    struct repl_timing timing;
+    bool insecure_lab; /* more than one node is refused without it: records are not sealed and
+                          links not encrypted yet */
+    uint64_t snapshot_entries; /* a snapshot after so many entries (0 = 20,000) */
+    uint64_t snapshot_bytes;   /* or so many bytes of log (0 = 64 MiB) */
+    /* Called on the replication thread (and disk thread); must be thread-safe. May be NULL. The
+     * text has no newline. */
+    void (*log)(void *self, enum repl_log_level level, const char *text);
+    void *log_self;
+};
+
+struct repl_error {
+    char text[512];
+};
+
+struct repl;
+
+/* holdfastd --init: makes the data directory and writes entry 1, the configuration of all listed
+ * nodes, the same on each. Refuses a directory that is in use: a wiped node that silently rejoined
+ * could vote twice. False: *error says why. */
+bool repl_init(const struct repl_options *options, struct repl_error *error) HF_MUST_USE;
+
+/* Opens the log, listens, starts the thread. NULL: *error says why (another node's directory, a
+ * corrupt file with its offset, port in use, a node list that differs from the log's, ...). A
+ * failed write later ends the process. */
+struct repl *repl_start(const struct repl_options *options, struct repl_error *error) HF_MUST_USE;
+/* Stops the thread, closes everything, drops events not taken. */
+void repl_stop(struct repl *repl);
+
+/* This start's random id. */
+uint64_t repl_boot(const struct repl *repl);
+
+/* An eventfd that is readable while events wait; repl_next_event() clears it when it returns NULL.
+ */
+int repl_event_fd(const struct repl *repl);
+/* The oldest event, or NULL. The caller frees it with repl_event_free(). */
+struct repl_event *repl_next_event(struct repl *repl) HF_MUST_USE;
+void repl_event_free(struct repl_event *event);
+
+enum repl_result {
+    REPL_OK,
+    REPL_BUSY,    /* too much outstanding, or a transfer under way: try after the next event */
+    REPL_INVALID, /* malformed or too large a record; no such node; not this channel */
+    REPL_NOT_LEADER,
+    REPL_UNREACHABLE /* not connected: the frame was dropped */
+};
+
+/* Submits one record. The caller fills shard, epoch (the one under which it made the record) and
+ * the body; node, boot and request are filled in here; the record stays the caller's. *request
+ * names it from now on: it is resubmitted until the log settles it, over changes of leader and
+ * connection, and executed at most once. `effects` comes back in its event. Needs no leader at the
+ * time. On anything but REPL_OK nothing was kept. Bodies: sa_create, sa_step, extend, sa_delete,
+ * pool_lease, audit, assign (handover only), handover_abort. Any thread. */
+enum repl_result repl_submit(struct repl *repl, struct _Holdfast__Record *record, void *effects,
+                             uint64_t *request) HF_MUST_USE;
+
+/* Moves leadership to `node`: the request is passed to the thread; LEADER events show the outcome.
+ */
+enum repl_result repl_transfer_leader(struct repl *repl, uint32_t node) HF_MUST_USE;
+
+/* Best effort: channels HALF_OPEN, STRAY and ADMIN, at most REPL_MAX_RECORD_BYTES; bytes are
+ * copied. BUSY: 1,024 frames wait already. */
+enum repl_result repl_send_frame(struct repl *repl, uint32_t node, enum repl_channel channel,
+                                 struct span bytes);
+
+/* Live for as long as `repl`. NULL: no such shard among the options. */
+const struct repl_lease *repl_lease(const struct repl *repl, uint32_t shard);
+struct repl_health *repl_health(struct repl *repl);
+
+/* Cluster time now: the last stamp plus monotonic time since (at most 5 s: beyond that the cluster
+ * has no leader and its time stands still). Never goes back. Any thread. */
+uint64_t repl_cluster_ms(struct repl *repl);
+
+/* CLOCK_BOOTTIME in ns, as leases count it. */
+uint64_t repl_boottime_ns(void);
+
+struct repl_node_status {
+    uint32_t node;
+    struct endpoint address;
+    bool connected; /* to us; self: true */
+    bool leader;
+    bool healthy;  /* by its own report, not older than a lease */
+    uint64_t boot; /* as the replicated state has it; 0 = never seen */
+    uint64_t applied_index;
+};
+
+struct repl_shard_status {
+    uint32_t shard, prefer;
+    struct repl_epoch epoch;
+    uint32_t owner_node; /* 0 = none */
+    uint64_t owner_boot;
+    uint64_t assignments;
+    bool mine;               /* this node, this boot, applied here */
+    uint64_t lease_until_ns; /* CLOCK_BOOTTIME; only of our own */
+};
+
+enum { REPL_DIGEST_BYTES = 16 };
+
+/* Names for counters[], in repl_counter_name(). */
+enum repl_counter {
+    REPL_COUNT_APPLIED, /* records judged */
+    REPL_COUNT_ACCEPTED,
+    REPL_COUNT_REFUSED_EPOCH,
+    REPL_COUNT_REFUSED_VERSION,
+    REPL_COUNT_REFUSED_EXISTS,
+    REPL_COUNT_REFUSED_UNKNOWN,
+    REPL_COUNT_REFUSED_MALFORMED,
+    REPL_COUNT_REFUSED_DUPLICATE,
+    REPL_COUNT_ENTRIES,   /* entries submitted as leader */
+    REPL_COUNT_FORWARDED, /* records sent to a leader elsewhere */
+    REPL_COUNT_RESUBMITTED,
+    REPL_COUNT_ASSIGNED, /* assignments decided here */
+    REPL_COUNT_HEARTBEATS,
+    REPL_COUNT_ACKS,         /* given */
+    REPL_COUNT_ACKS_REFUSED, /* heartbeats not acknowledged */
+    REPL_COUNT_LEASES_LOST,
+    REPL_COUNT_SNAPSHOTS,
+    REPL_COUNT_RESTORES,
+    REPL_COUNT_FRAMES_MALFORMED,
+    REPL_COUNT_DIGEST_MISMATCH, /* a peer with the same applied index has another state (I11) */
+    REPL_COUNTERS
+};
+
+/* A consistent copy, at most one heartbeat old. */
+struct repl_status {
+    uint32_t node, leader; /* leader 0 = none known */
+    uint64_t boot, term, last_index, commit_index, applied_index, snapshot_index, cluster_ms;
+    bool quorum; /* leader known, and it or we hear from a majority */
+    bool insecure;
+    struct repl_timing timing;
+    uint8_t digest[REPL_DIGEST_BYTES]; /* of the state as of applied_index */
+    struct repl_node_status nodes[REPL_MAX_NODES];
+    size_t n_nodes;
+    struct repl_shard_status shards[REPL_MAX_SHARDS];
+    size_t n_shards;
+    uint64_t outstanding; /* requests not settled */
+    uint64_t counters[REPL_COUNTERS];
+};
+
+void repl_status(struct repl *repl, struct repl_status *out);
+const char *repl_counter_name(enum repl_counter counter);
+const char *repl_verdict_name(enum repl_verdict verdict);
 
 #endif
