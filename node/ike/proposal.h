@@ -1,0 +1,75 @@
+/* Proposals: what we offer, what we choose, whether what was chosen was offered. RFC 7296 2.7, 3.3;
+ * RFC 5282 8.
+ *
+ * The policy's rows decide, earlier ones first; a row counts only when the suite table has its
+ * algorithms. The number of the peer's proposal is echoed, whatever it is (macOS 14 rekeys with a
+ * number other than 1).
+ */
+#ifndef HF_IKE_PROPOSAL_H
+#define HF_IKE_PROPOSAL_H
+
+#include "ike/policy.h"
+#include "wire/sa.h"
+
+struct ike_choice {
+    uint8_t number;              /* of the proposal */
+    struct span spi;             /* the peer's SPI: empty, 4 or 8 bytes */
+    struct ike_proposal_row row; /* what was agreed: ke_id 0 = none; esn as agreed */
+};
+
+/* May a CHILD SA come with a key exchange? */
+enum ike_child_ke {
+    IKE_CHILD_KE_NONE,     /* IKE_AUTH (RFC 7296 1.2), or no PFS: choose only what needs none */
+    IKE_CHILD_KE_OPTIONAL, /* with a group when the offer has one that we allow, else without */
+    IKE_CHILD_KE_REQUIRED
+};
+
+/* Responder: picks from the offer. spi_bytes: 0 in IKE_SA_INIT, 8 in an IKE rekey. False:
+ * NO_PROPOSAL_CHOSEN. Whether a KE payload of choice.row.ke_id came with it is the caller's
+ * question (else INVALID_KE_PAYLOAD with that group). */
+bool ike_proposal_choose_ike(const struct ike_policy *policy, const struct wire_sa *offer,
+                             size_t spi_bytes, struct ike_choice *out) HF_MUST_USE;
+
+/* The same for ESP (SPI of 4 bytes, not below 256). The group of a row whose ke_id is 0 is
+ * default_ke (the IKE SA's). */
+bool ike_proposal_choose_esp(const struct ike_policy *policy, const struct wire_sa *offer,
+                             enum ike_child_ke ke, uint16_t default_ke,
+                             struct ike_choice *out) HF_MUST_USE;
+
+/* Initiator: every usable row as one proposal, numbered from 1. spi_local empty in IKE_SA_INIT, 8
+ * bytes in a rekey, borrowed. */
+void ike_proposal_offer_ike(const struct ike_policy *policy, struct span spi_local,
+                            struct wire_sa *out);
+
+/* Initiator: ke false = no transform of type 4 at all. Rows whose group differs from `ke_id` are
+ * left out when ke_id is not 0 (the group of the KE payload sent with it); 0 = no key exchange. A
+ * row with ke_id 0 takes ke_id. */
+void ike_proposal_offer_esp(const struct ike_policy *policy, struct span spi_local, uint16_t ke_id,
+                            struct wire_sa *out);
+
+/* The group that our KE payload should use: the first usable row's (IKE), or for a CHILD the first
+ * row's or default_ke. 0 = none. */
+uint16_t ike_proposal_first_ke(const struct ike_policy *policy);
+uint16_t ike_proposal_child_ke(const struct ike_policy *policy, uint16_t default_ke);
+/* Is this group in a row for IKE (so that an INVALID_KE_PAYLOAD that names it may be followed)? */
+bool ike_proposal_ike_ke_allowed(const struct ike_policy *policy, uint16_t ke_id);
+bool ike_proposal_child_ke_allowed(const struct ike_policy *policy, uint16_t default_ke,
+                                   uint16_t ke_id);
+
+/* Initiator: the answer holds one proposal, one transform of each kind, all of them offered by us.
+ * ke_id: as we sent it, 0 = none. */
+bool ike_proposal_accept_ike(const struct ike_policy *policy, const struct wire_sa *answer,
+                             size_t spi_bytes, uint16_t ke_id, struct ike_choice *out) HF_MUST_USE;
+bool ike_proposal_accept_esp(const struct ike_policy *policy, const struct wire_sa *answer,
+                             uint16_t ke_id, struct ike_choice *out) HF_MUST_USE;
+
+/* Responder: the answering SA payload: the chosen proposal with our SPI (empty in IKE_SA_INIT),
+ * borrowed. */
+void ike_proposal_answer(uint8_t protocol, const struct ike_choice *choice, struct span spi_local,
+                         struct wire_sa *out);
+
+/* SPI of 4 or 8 bytes as a number (asserts the length). */
+uint32_t ike_spi32(struct span spi);
+uint64_t ike_spi64(struct span spi);
+
+#endif
