@@ -98,6 +98,17 @@ struct ike_pending {
     uint64_t peer_new_ike_spi; /* likewise (IKE) */
 };
 
+/* A simultaneous IKE rekey makes two new IKE SAs (RFC 7296 2.8.2), a transition carries one successor: the other waits here.
+ * Not settled: the peer's exchange was answered, ours is still out, so the winner is unknown. Settled: the winner was born and
+ * has the children; this one is the redundant SA, born childless by the next timer step so that its creator can delete it. */
+struct ike_candidate {
+    uint64_t local_spi, remote_spi; /* 0 = none */
+    enum ike_role role;             /* IKE_INITIATOR = our exchange made it, so the Delete is ours to send */
+    bool settled;
+    uint16_t encr_id, encr_bits, prf_id, ke_id;
+    struct ike_keys keys;
+};
+
 /* What may be lost with the node. Never encoded, not part of any digest. */
 struct ike_local {
     uint32_t retransmitted;   /* of the outstanding request, by this node */
@@ -143,6 +154,7 @@ struct ike_sa {
     uint8_t last_request_digest[32]; /* SHA-256 of the request that last_response answers: a retransmission is identical */
     struct ike_message last_response;
     struct ike_pending pending;
+    struct ike_candidate candidate;
 
     /* peer */
     struct ike_identity remote_id;

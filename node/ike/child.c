@@ -1,0 +1,124 @@
+#include "ike/child.h"
+
+const struct ike_child *ike_child_peek(const struct ike_sa *sa, uint32_t spi_in)
+{
+    for (size_t i = 0; i < IKE_MAX_CHILDREN; i++) {
+        const struct ike_child *c = &sa->children[i];
+
+        if (c->state != IKE_CHILD_NONE && c->spi_in == spi_in)
+            return c;
+    }
+    return NULL;
+}
+
+struct ike_child *ike_child_find(struct ike_sa *sa, uint32_t spi_in)
+{
+    const struct ike_child *c = ike_child_peek(sa, spi_in);
+
+    return c == NULL ? NULL : &sa->children[c - sa->children];
+}
+
+struct ike_child *ike_child_find_out(struct ike_sa *sa, uint32_t spi_out)
+{
+    for (size_t i = 0; i < IKE_MAX_CHILDREN; i++) {
+        struct ike_child *c = &sa->children[i];
+
+        if (c->state != IKE_CHILD_NONE && c->spi_out == spi_out)
+            return c;
+    }
+    return NULL;
+}
+
+struct ike_child *ike_child_free_slot(struct ike_sa *sa)
+{
+    for (size_t i = 0; i < IKE_MAX_CHILDREN; i++)
+        if (sa->children[i].state == IKE_CHILD_NONE) {
+            memset(&sa->children[i], 0, sizeof sa->children[i]);
+            return &sa->children[i];
+        }
+    return NULL;
+}
+
+static bool same_list(const struct ike_ts *a, uint8_t n_a, const struct ike_ts *b, uint8_t n_b)
+{
+    if (n_a != n_b)
+        return false;
+    for (size_t i = 0; i < n_a; i++)
+        if (a[i].protocol != b[i].protocol || a[i].port_low != b[i].port_low ||
+            a[i].port_high != b[i].port_high || !addr_equal(&a[i].low, &b[i].low) ||
+            !addr_equal(&a[i].high, &b[i].high))
+            return false;
+    return true;
+}
+
+static bool same_selectors(const struct ike_child *a, const struct ike_child *b)
+{
+    return same_list(a->local_ts, a->n_local_ts, b->local_ts, b->n_local_ts) &&
+           same_list(a->remote_ts, a->n_remote_ts, b->remote_ts, b->n_remote_ts);
+}
+
+void ike_child_take_outbound(struct ike_sa *sa, struct ike_child *child)
+{
+    for (size_t i = 0; i < IKE_MAX_CHILDREN; i++) {
+        struct ike_child *c = &sa->children[i];
+
+        if (c->state != IKE_CHILD_NONE &&
+            (c->successor_spi_in == child->spi_in || same_selectors(c, child)))
+            c->outbound = false;
+    }
+    child->outbound = true;
+}
+
+void ike_child_peer_caught_up(struct ike_sa *sa)
+{
+    for (size_t i = 0; i < IKE_MAX_CHILDREN; i++) {
+        struct ike_child *old = &sa->children[i], *next;
+
+        if (old->state != IKE_CHILD_REKEYED || !old->outbound)
+            continue;
+        next = ike_child_find(sa, old->successor_spi_in);
+        if (next != NULL)
+            ike_child_take_outbound(sa, next);
+    }
+}
+
+/* Who carries the traffic of `gone`: rank 3 its successor, 2 its predecessor, 1 the same selectors, 0 not this one. */
+static int heir_rank(const struct ike_child *gone, const struct ike_child *c)
+{
+    if (c == gone || c->state == IKE_CHILD_NONE || c->state == IKE_CHILD_DELETING)
+        return 0;
+    if (c->spi_in == gone->successor_spi_in)
+        return 3;
+    if (c->successor_spi_in == gone->spi_in)
+        return 2;
+    return same_selectors(c, gone) ? 1 : 0;
+}
+
+void ike_child_remove(struct ike_sa *sa, struct ike_child *child)
+{
+    struct ike_child *heir = NULL;
+    int best = 0;
+
+    for (size_t i = 0; i < IKE_MAX_CHILDREN; i++) {
+        struct ike_child *c = &sa->children[i];
+        int rank = heir_rank(child, c);
+
+        if (rank > best) {
+            best = rank;
+            heir = c;
+        }
+        if (c != child && c->successor_spi_in == child->spi_in) {
+            c->successor_spi_in = 0;
+            if (c->state == IKE_CHILD_REKEYED) /* the new one went first: the rekey is undone */
+                c->state = IKE_CHILD_INSTALLED;
+        }
+    }
+    if (child->outbound && heir != NULL)
+        ike_child_take_outbound(sa, heir);
+    secret_wipe_bytes(child, sizeof *child);
+}
+
+void ike_child_remove_all(struct ike_sa *sa)
+{
+    secret_wipe_bytes(sa->children, sizeof sa->children);
+}

@@ -1,0 +1,38 @@
+/* The CHILD SA slots of an IKE SA, and which of them carries our traffic.
+ *
+ *   INSTALLED ──our rekey──> REKEYING ──answer──> DELETING ──answer──> gone        (we began)
+ *       └───────their rekey, answered──> REKEYED ──their Delete──> gone            (they began)
+ *
+ * RFC 7296 2.8: both old and new receive until the Delete. We send on the new one as soon as the peer is known to have it: at
+ * once when we began; when it began, at its first packet on the new SA, its next request, or its Delete of the old.
+ * Pointers are into the SA's own array: valid until a slot is removed or the SA copied.
+ */
+#ifndef HF_IKE_CHILD_H
+#define HF_IKE_CHILD_H
+
+#include "ike/state.h"
+
+/* NULL when there is none; SPI 0 is never found. */
+struct ike_child *ike_child_find(struct ike_sa *sa, uint32_t spi_in);
+const struct ike_child *ike_child_peek(const struct ike_sa *sa, uint32_t spi_in);
+/* By the SPI that the peer receives on, as its Delete and REKEY_SA name it. */
+struct ike_child *ike_child_find_out(struct ike_sa *sa, uint32_t spi_out);
+/* An unused slot, all zero, or NULL. */
+struct ike_child *ike_child_free_slot(struct ike_sa *sa);
+
+/* Our traffic for this child's selectors leaves by it from now on: takes `outbound` from any other with the same selectors and
+ * from the one it succeeded. */
+void ike_child_take_outbound(struct ike_sa *sa, struct ike_child *child);
+
+/* The peer has shown that it has everything we answered before (any later request of its): outbound moves from each CHILD SA that it
+ * rekeyed to the successor. */
+void ike_child_peer_caught_up(struct ike_sa *sa);
+
+/* Wipes the slot. If our traffic left by it, its successor, else its living predecessor, else any other installed one with
+ * the same selectors goes on. */
+void ike_child_remove(struct ike_sa *sa, struct ike_child *child);
+
+/* Removes all (their keys are wiped). */
+void ike_child_remove_all(struct ike_sa *sa);
+
+#endif
