@@ -5,8 +5,7 @@
  *   step.c ─┬─ before == NULL ─┬─ IKE_EV_INITIATE ──────────────> ike_init_begin
  *           │                  └─ datagram, IKE_SA_INIT request ─> ike_init_handle_request
  *           ├─ pending IKE_EX_INIT, unprotected response ────────> ike_init_handle_response
- *           └─ half-open, IKE_AUTH ──────────────────────────────> ike_auth_handle_request,
- * ike_auth_handle_response
+ *           └─ half-open, IKE_AUTH ──> ike_auth_handle_request, ike_auth_handle_response
  *
  * Outcomes here: IKE_LOCAL with out->after.state == IKE_SA_NONE means "perform the effects (an
  * unprotected answer), keep nothing". A half-open SA (after.state == IKE_SA_HALF_OPEN) from
@@ -34,7 +33,7 @@ bool ike_ke_job_make(struct ike_transition *out, const struct suite_ke *ke,
 
 /* before == NULL, an IKE_SA_INIT datagram. Answers COOKIE, INVALID_KE_PAYLOAD, NO_PROPOSAL_CHOSEN,
  * INVALID_MAJOR_VERSION or UNSUPPORTED_CRITICAL_PAYLOAD unprotected; IKE_NEED_KE; else a half-open
- * SA whose last_response is to be sent. */
+ * SA and its answer in out->plain (IKE_SEND_PLAIN). */
 enum ike_outcome ike_init_handle_request(const struct ike_policy *policy,
                                          const struct ike_event *event,
                                          struct ike_transition *out) HF_MUST_USE;

@@ -34,7 +34,7 @@ struct ike_received {
  * message ID equal to expected_request_id (then opened), or one below with the very same bytes
  * (RETRANSMIT; SHA-256 of the whole datagram), anything else is dropped with its reason. Responses:
  * our pending request's ID and exchange type. *rx is written only for REQUEST and RESPONSE; *reason
- * always. Unprotected messages other than a repeated IKE_SA_INIT request are dropped. */
+ * always. Unprotected messages are dropped (IKE_SA_INIT has its own way: init.c). */
 enum ike_rx ike_message_receive(const struct ike_policy *policy, const struct ike_sa *sa,
                                 struct span datagram, struct ike_received *rx,
                                 enum ike_reason *reason) HF_MUST_USE;
