@@ -1,0 +1,202 @@
+/* One CHILD SA in the data path: both directions, with what the control loop may set and may read
+ * while workers use it.
+ *
+ *              control loop                     |            workers
+ *   esp_sa_init ... publish (db.h)              |  esp_inbound  (inbound.h)   one worker: SPI's low
+ * bits esp_sa_grant, _extend, _set_ceiling,        |  esp_outbound (outbound.h)  one worker: inner
+ * destination _set_outbound, _set_remote                  | esp_sa_read  <── relaxed counters
+ * ──────────┤
+ *
+ * Pure: the memory is the caller's (aligned as the struct says), no lock, no clock (times come in),
+ * no allocation but what the cipher does in init and deinit. Each field is written by one side
+ * only, as the comments say.
+ */
+#ifndef HF_ESP_SA_H
+#define HF_ESP_SA_H
+
+#include "base/addr.h"
+#include "esp/drop.h"
+#include "esp/gate.h"
+#include "esp/packet.h"
+#include "esp/reservation.h"
+#include "esp/selectors.h"
+
+enum { ESP_CACHE_LINE = 64 };
+
+/* What a worker tells the control loop, as bits. Raised once each (see esp_sa_raised), LOW_* once
+ * per mark. */
+enum esp_event {
+    ESP_EVENT_FIRST_INBOUND =
+        1 << 0, /* first verified packet under this grant: the peer has the SA (RFC 7296 2.8) */
+    ESP_EVENT_PEER_MOVED =
+        1
+        << 1, /* verified, above the highest accepted, from another address; at most each 100 ms */
+    ESP_EVENT_LOW_CEILING =
+        1 << 2, /* reached the inbound mark, or a verified packet lies above the ceiling */
+    ESP_EVENT_BELOW_FLOOR =
+        1 << 3, /* a verified packet at or below the floor: replay recovery may be due */
+    ESP_EVENT_SOFT_IN = 1 << 4, /* soft packet limit */
+    ESP_EVENT_HARD_IN = 1 << 5,
+    ESP_EVENT_LOW_NUMBERS = 1 << 6, /* reached the outbound mark, or out of numbers */
+    ESP_EVENT_SOFT_OUT = 1 << 7,
+    ESP_EVENT_HARD_OUT = 1 << 8 /* hard packet limit, or no number is left */
+};
+
+/* How a CHILD SA is made. Copied; the caller wipes its own. */
+struct esp_sa_params {
+    uint32_t spi_in, spi_out; /* ours, the peer's */
+    uint64_t ike_sa;          /* the IKE SA's id, for the control loop's own use */
+    uint32_t shard_slot;      /* index into the worker pool's shards */
+    const struct suite_aead *aead;
+    struct secret key_in, key_out; /* cipher key then salt */
+    bool esn;
+    struct esp_selectors selectors;
+    struct endpoint remote;
+    bool outbound; /* may be chosen for outbound traffic from the start */
+    /* Per direction; 0 = no limit but the numbers' own. *_base: packets that count already (an
+     * earlier owner's, where known). */
+    uint64_t soft_packets, hard_packets;
+    uint64_t in_base, out_base;
+};
+
+/* A value of several words that one thread stores and others read whole. */
+struct esp_remote_cell {
+    _Atomic uint64_t gen;
+    _Atomic uint64_t words[3];
+};
+
+/* Published by workers, one writer each, relaxed. */
+struct esp_in_counters {
+    _Atomic uint64_t packets, bytes; /* accepted: inner packets and their bytes */
+    _Atomic uint64_t last_seq;       /* highest accepted */
+    _Atomic uint64_t
+        verified_seq;         /* highest verified, accepted or not: what a ceiling must reach */
+    _Atomic uint64_t last_ns; /* time of the last verified packet */
+    _Atomic uint64_t below_floor_ns; /* time of the last verified packet below the floor */
+    _Atomic uint64_t drops[ESP_DROP_COUNT];
+};
+
+struct esp_out_counters {
+    _Atomic uint64_t packets, bytes; /* sealed: inner packets and their bytes */
+    _Atomic uint64_t next;           /* the number that the next packet would get */
+    _Atomic uint64_t last_ns;
+    _Atomic uint64_t drops[ESP_DROP_COUNT];
+};
+
+struct esp_sa;
+
+/* One way into the database: `prefix` leads to the SA (see db.h). */
+struct esp_route {
+    struct ip_addr prefix;
+    uint8_t bits;
+    struct esp_sa *sa;
+    _Atomic(struct esp_route *) next;
+};
+
+struct esp_sa {
+    /* immutable once published */
+    _Alignas(ESP_CACHE_LINE) uint32_t spi_in;
+    uint32_t spi_out;
+    uint64_t ike_sa;
+    uint32_t shard_slot;
+    uint32_t worker_in, worker_out; /* set by the worker pool before publishing */
+    bool esn;
+    uint64_t last_number; /* highest usable number: 2^32 - 1, with ESN 2^64 - 1 */
+    uint64_t soft_packets, hard_packets, in_base, out_base;
+    struct esp_selectors selectors;
+    struct esp_route routes[ESP_MAX_SELECTORS]; /* one per remote selector */
+    _Atomic(struct esp_sa *) next_by_spi;       /* database chain */
+
+    /* stored by the control loop */
+    _Alignas(ESP_CACHE_LINE) struct esp_remote_cell remote;
+    _Atomic bool outbound;
+    _Atomic bool retired;               /* unpublished: workers let go of what waits for it */
+    _Atomic uint64_t mark_in, mark_out; /* numbers at which ESP_EVENT_LOW_* is raised */
+
+    /* the inbound worker's */
+    _Alignas(ESP_CACHE_LINE) struct esp_cipher cipher_in;
+    struct esp_gate gate;
+    struct esp_in_counters in;
+    uint32_t raised_in;      /* events raised under this grant */
+    uint64_t raised_mark_in; /* the mark that LOW_CEILING was last raised for */
+    uint64_t moved_ns;
+    uint32_t waiting_in; /* packets in the worker's waiting queue */
+
+    /* the outbound worker's */
+    _Alignas(ESP_CACHE_LINE) struct esp_cipher cipher_out;
+    struct esp_reservation reservation;
+    struct esp_out_counters out;
+    uint32_t raised_out;
+    uint64_t raised_mark_out;
+    uint32_t waiting_out;
+};
+
+/* The time and the right under which a batch is handled. */
+struct esp_turn {
+    uint64_t now_ns;
+    uint64_t lease_epoch; /* of the SA's shard; 0 = no lease: nothing is accepted or emitted */
+};
+
+/* Control loop, before publishing. False: bad parameters (key length, no remote selector, SPI
+ * 0..255) or the cipher failed; nothing is held then. The SA starts without any grant: it emits and
+ * accepts nothing. */
+bool esp_sa_init(struct esp_sa *sa, const struct esp_sa_params *params) HF_MUST_USE;
+/* Wipes keys. Only when no worker can reach it any more. */
+void esp_sa_deinit(struct esp_sa *sa);
+
+/* --- control loop, at any time between publishing and removal --- */
+
+/* What one applied entry (a creation, or an assignment) gives under `epoch`: outbound [first, end),
+ * inbound (floor, ceiling]. */
+struct esp_sa_grant {
+    uint64_t epoch;
+    uint64_t first, end;
+    uint64_t floor, ceiling;
+};
+/* Once per SA and epoch, epochs rising (asserted). */
+void esp_sa_grant(struct esp_sa *sa, const struct esp_sa_grant *grant);
+/* The same at a handover, with the exact window: only while all workers are held. grant->floor is
+ * not used. */
+void esp_sa_grant_exact(struct esp_sa *sa, const struct esp_sa_grant *grant,
+                        const struct esp_replay *window);
+/* The exact window of the giving owner: only while all workers are held. */
+const struct esp_replay *esp_sa_window(const struct esp_sa *sa);
+
+/* After the extension's entry is applied. */
+void esp_sa_extend(struct esp_sa *sa, uint64_t reservation_end);
+/* After an extension is applied; or lower, to begin a shrink (then wait for worker_pool_passed,
+ * then commit). */
+void esp_sa_set_ceiling(struct esp_sa *sa, uint64_t ceiling);
+/* Next LOW_CEILING when a number >= in is accepted; next LOW_NUMBERS when a number >= out is taken.
+ */
+void esp_sa_set_marks(struct esp_sa *sa, uint64_t in, uint64_t out);
+void esp_sa_set_outbound(struct esp_sa *sa, bool outbound);
+void esp_sa_set_remote(struct esp_sa *sa, const struct endpoint *remote);
+
+/* The SA's numbers at about one moment. */
+struct esp_sa_view {
+    uint64_t in_packets, in_bytes, last_seq, verified_seq, last_in_ns, below_floor_ns;
+    uint64_t out_packets, out_bytes, next_out, last_out_ns;
+    uint64_t epoch, limit, floor, ceiling; /* as granted here */
+    bool outbound;
+    uint64_t drops_in[ESP_DROP_COUNT], drops_out[ESP_DROP_COUNT];
+};
+void esp_sa_read(struct esp_sa *sa, struct esp_sa_view *view);
+
+/* --- workers --- */
+
+/* False: it is being changed right now. */
+bool esp_sa_remote(struct esp_sa *sa, struct endpoint *remote) HF_MUST_USE;
+/* The control loop was told `events` (its queue took them): they are not raised again, PEER_MOVED
+ * and LOW_* apart. */
+void esp_sa_raised_in(struct esp_sa *sa, uint32_t events, uint64_t now_ns);
+void esp_sa_raised_out(struct esp_sa *sa, uint32_t events);
+
+/* Counters have one writer: a load and a store, no locked instruction. */
+static inline void esp_count(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+                          memory_order_relaxed);
+}
+
+#endif
