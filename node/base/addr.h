@@ -1,4 +1,5 @@
-/* Addresses as plain values, comparable byte by byte once made by addr_v4/addr_v6 (unused bytes are zero). */
+/* Addresses as plain values, comparable byte by byte once made by addr_v4/addr_v6 (unused bytes are
+ * zero). */
 #ifndef HF_BASE_ADDR_H
 #define HF_BASE_ADDR_H
 

@@ -1,4 +1,5 @@
-/* Assertions that stay on in release builds. For the programmer's mistakes only: bad input is a result, never an assert. */
+/* Assertions that stay on in release builds. For the programmer's mistakes only: bad input is a
+ * result, never an assert. */
 #ifndef HF_BASE_ASSERT_H
 #define HF_BASE_ASSERT_H
 

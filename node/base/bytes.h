@@ -1,4 +1,5 @@
-/* Fixed-width big-endian access to bytes in memory (network order). The caller checks the bounds. */
+/* Fixed-width big-endian access to bytes in memory (network order). The caller checks the bounds.
+ */
 #ifndef HF_BASE_BYTES_H
 #define HF_BASE_BYTES_H
 

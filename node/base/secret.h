@@ -1,5 +1,6 @@
-/* The only type that holds key material. At most 64 bytes, inline, wiped when done with, compared in constant time, never
- * printed. It may be copied by value inside locked memory (the daemon locks all of its memory and is undumpable). */
+/* The only type that holds key material. At most 64 bytes, inline, wiped when done with, compared
+ * in constant time, never printed. It may be copied by value inside locked memory (the daemon locks
+ * all of its memory and is undumpable). */
 #ifndef HF_BASE_SECRET_H
 #define HF_BASE_SECRET_H
 

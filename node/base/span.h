@@ -1,4 +1,5 @@
-/* A borrowed run of bytes. A span never owns: who made it says how long it is valid (a decoded payload's: the step). */
+/* A borrowed run of bytes. A span never owns: who made it says how long it is valid (a decoded
+ * payload's: the step). */
 #ifndef HF_BASE_SPAN_H
 #define HF_BASE_SPAN_H
 

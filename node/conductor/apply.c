@@ -1,0 +1,349 @@
+/* Applied records, in log order, the same on every node; then, for our own, the effects that waited
+ * for it. */
+#include "conductor/internal.h"
+
+#include <stdlib.h>
+
+/* The state bytes of a record become the SA's state; `out` is the decoded value. */
+static bool take_state(struct conductor *c, struct conductor_sa *sa, struct span state,
+                       struct ike_sa *out)
+{
+    if (!ike_sa_decode(state, out)) {
+        count(&c->counters, COUNTER_decode_failed);
+        log_line(c->log, LOG_ERROR, "conductor", "sa=%016llx applied state does not decode",
+                 (unsigned long long)sa->id);
+        return false;
+    }
+    out->local_part = sa->local_part;
+    sa_set_state(c, sa, state, out);
+    return true;
+}
+
+static void apply_create(struct conductor *c, const struct repl_event *ev, uint64_t id,
+                         uint32_t shard, struct span state)
+{
+    struct conductor_sa *sa = sa_find(c, id);
+
+    if (sa == NULL)
+        sa = sa_add(c, id, shard);
+    sa_make_replicated(c, sa);
+    sa_set_version(c, sa, ev->sa_version);
+    for (size_t i = 0; i < ev->n_children; i++)
+        children_add_claim(c, sa, &ev->children[i]);
+    if (!take_state(c, sa, state, &c->before))
+        return;
+    children_sync(c, sa, &c->before);
+    count(&c->counters, COUNTER_sas_created);
+}
+
+static struct span bytes_of(const ProtobufCBinaryData *b)
+{
+    return span_of(b->data, b->len);
+}
+
+static void apply_successor(struct conductor *c, const struct repl_event *ev,
+                            struct conductor_sa *old, const Holdfast__SaCreate *create)
+{
+    struct conductor_sa *sa = sa_find(c, create->sa_id);
+
+    HF_ASSERT(sa == NULL || sa->half_open);
+    if (sa != NULL)
+        sa_remove(c, sa); /* somebody's half-open SA with this very SPI: the log wins */
+    sa = sa_add(c, create->sa_id, old->shard);
+    sa_set_version(c, sa, ev->successor_version);
+    sa->local_part = old->local_part;
+    if (!take_state(c, sa, bytes_of(&create->state), &c->before))
+        return;
+    children_move(c, old, sa, &c->before);
+    for (size_t i = 0; i < ev->n_children; i++)
+        children_add_claim(c, sa, &ev->children[i]);
+    children_sync(c, sa, &c->before);
+    count(&c->counters, COUNTER_rekeys_ike);
+}
+
+static void apply_step(struct conductor *c, const struct repl_event *ev)
+{
+    const Holdfast__SaStep *step = ev->record->sa_step;
+    struct conductor_sa *sa = sa_find(c, step->sa_id);
+
+    if (sa == NULL || sa->half_open) { /* accepted by the state machine, so it must be here */
+        log_line(c->log, LOG_ERROR, "conductor", "sa=%016llx stepped but not in the table",
+                 (unsigned long long)step->sa_id);
+        return;
+    }
+    sa_set_version(c, sa, ev->sa_version);
+    if (step->successor != NULL)
+        apply_successor(c, ev, sa, step->successor);
+    else
+        for (size_t i = 0; i < ev->n_children; i++)
+            children_add_claim(c, sa, &ev->children[i]);
+    if (take_state(c, sa, bytes_of(&step->state), &c->before))
+        children_sync(c, sa, &c->before);
+}
+
+static void apply_extend(struct conductor *c, const struct repl_event *ev)
+{
+    for (size_t i = 0; i < ev->n_items; i++) {
+        struct conductor_child *child = child_find(c, ev->items[i].spi_in);
+        const struct conductor_shard *shard;
+
+        if (child == NULL || ev->items[i].verdict != REPL_ACCEPTED)
+            continue;
+        child->claim = ev->items[i].claim;
+        shard = shard_find(c, child->sa->shard);
+        if (shard != NULL && shard->mine && child->esp != NULL)
+            c->ops.esp_limits(c->ops.self, child->esp, child->claim.reservation_end,
+                              child->claim.ceiling);
+    }
+}
+
+/* The record of our own step is applied: swap is done, now the sends that waited for it. */
+static void perform(struct conductor *c, struct conductor_sa *sa, const struct conductor_op *op)
+{
+    struct step_facts facts = run_facts(c, sa->id, sa->shard);
+
+    if (!sa_decode(c, sa, &c->before))
+        return;
+    sa->local_part = op->local_part;
+    c->before.local_part = op->local_part;
+    sa_rearm(c, sa, &c->before);
+    if (!op->peer_step)
+        steppoint_reached(&c->steppoint, op->exchange, op->begun, POINT_COMMITTED, &facts);
+    run_effects(c, &c->before, NULL, op->effects, op->n_effects);
+    if (!op->peer_step)
+        steppoint_reached(&c->steppoint, op->exchange, op->begun, POINT_SENT, &facts);
+    if (op->completes &&
+        (op->exchange == IKE_EX_CHILD_REKEY || op->exchange == IKE_EX_CHILD_REKEY_PFS))
+        count(&c->counters, COUNTER_rekeys_child);
+}
+
+/* Our own submission is settled: release what waited for it, or forget it. */
+static void settle(struct conductor *c, struct conductor_op *op, bool accepted)
+{
+    struct conductor_child *child, *next;
+    struct conductor_sa *sa;
+
+    if (op == NULL)
+        return;
+    if (op->extend) {
+        HASH_ITER(hh, c->children, child, next)
+        {
+            if (child->extending == op)
+                child->extending = NULL;
+        }
+    }
+    if (op->address.family != ADDR_NONE)
+        pool_release(c, &op->address, 0);
+    sa = op->sa_id != 0 ? sa_find(c, op->sa_id) : NULL;
+    if (sa != NULL && sa->inflight == op) {
+        sa->inflight = NULL;
+        if (accepted)
+            perform(c, sa, op);
+        run_queue(c, sa);
+    }
+    op_free(c, op);
+}
+
+static void apply_record(struct conductor *c, const struct repl_event *ev)
+{
+    const Holdfast__Record *r = ev->record;
+    struct conductor_sa *sa;
+
+    c->applied_index = ev->index;
+    if (ev->verdict == REPL_ACCEPTED && r != NULL) {
+        switch (r->body_case) {
+        case HOLDFAST__RECORD__BODY_SA_CREATE:
+            apply_create(c, ev, r->sa_create->sa_id, r->shard, bytes_of(&r->sa_create->state));
+            break;
+        case HOLDFAST__RECORD__BODY_SA_STEP:
+            apply_step(c, ev);
+            break;
+        case HOLDFAST__RECORD__BODY_EXTEND:
+            apply_extend(c, ev);
+            break;
+        case HOLDFAST__RECORD__BODY_SA_DELETE:
+            sa = sa_find(c, r->sa_delete->sa_id);
+            if (sa != NULL) {
+                sa_remove(c, sa);
+                count(&c->counters, COUNTER_sas_deleted);
+            }
+            break;
+        default:
+            break;
+        }
+    }
+    if (ev->mine) {
+        count(&c->counters, ev->verdict == REPL_ACCEPTED ? COUNTER_accepted : COUNTER_refused);
+        settle(c, ev->effects, ev->verdict == REPL_ACCEPTED);
+    }
+}
+
+/* Timers of the shard's SAs run only where it is owned. */
+static void rearm_shard(struct conductor *c, const struct conductor_shard *shard)
+{
+    struct conductor_sa *sa, *next;
+
+    HASH_ITER(hh, c->sas, sa, next)
+    {
+        uint64_t at = sa->wake.at_ms;
+
+        if (sa->shard != shard->id || sa->half_open)
+            continue;
+        if (shard->mine) {
+            heap_set(&c->heap, &sa->wake, at);
+        } else {
+            heap_remove(&c->heap, &sa->wake);
+            sa->wake.at_ms = at;
+        }
+    }
+}
+
+static void apply_assigned(struct conductor *c, const struct repl_event *ev)
+{
+    struct conductor_shard *s = shard_find(c, ev->shard);
+
+    if (s == NULL) {
+        log_line(c->log, LOG_WARN, "owner", "shard %u is assigned but not configured here",
+                 ev->shard);
+        return;
+    }
+    s->epoch = ev->epoch;
+    s->owner_node = ev->owner_node;
+    s->owner_boot = ev->owner_boot;
+    s->assignments = ev->assignments;
+    s->mine = ev->owner_node == c->options.node && ev->owner_boot == c->options.boot;
+    log_line(c->log, LOG_INFO, "owner", "shard=%u epoch=%llu.%llu owner=%u%s", s->id,
+             (unsigned long long)s->epoch.incarnation, (unsigned long long)s->epoch.index,
+             s->owner_node, s->mine ? " (this node)" : "");
+    children_assigned(c, s);
+    rearm_shard(c, s);
+}
+
+/* The right to act began: whatever the owner before us had outstanding is sent again, byte for
+ * byte. */
+static void begin_acting(struct conductor *c, uint32_t shard)
+{
+    struct conductor_sa *sa, *next;
+    size_t n = 0, cap = 0;
+    uint64_t *ids = NULL;
+
+    HASH_ITER(hh, c->sas, sa, next)
+    {
+        if (sa->shard != shard || sa->half_open || sa->ended)
+            continue;
+        sa->local_part = (struct ike_local){.last_inbound_ms = c->ops.now_ms(c->ops.self),
+                                            .last_outbound_ms = c->ops.now_ms(c->ops.self)};
+        if (!sa->pending)
+            continue;
+        if (n == cap) {
+            cap = cap == 0 ? 64 : cap * 2;
+            ids = realloc(ids, cap * sizeof *ids);
+            HF_ASSERT(ids != NULL);
+        }
+        ids[n++] = sa->id;
+    }
+    count(&c->counters, COUNTER_takeovers);
+    for (size_t i = 0; i < n; i++) {
+        struct conductor_work *w;
+
+        sa = sa_find(c, ids[i]);
+        if (sa == NULL || sa->inflight != NULL)
+            continue;
+        w = work_new((struct span){0});
+        w->sa_id = ids[i];
+        w->event.kind = IKE_EV_TAKEOVER;
+        run_work(c, w);
+    }
+    free(ids);
+}
+
+static void restored_sa(struct conductor *c, const struct repl_event *ev)
+{
+    apply_create(c, ev, ev->sa_id, ev->shard, span_of(ev->bytes, ev->bytes_len));
+}
+
+static void restored_shard(struct conductor *c, const struct repl_event *ev)
+{
+    struct conductor_shard *s = shard_find(c, ev->shard);
+
+    if (s == NULL)
+        return;
+    s->epoch = ev->epoch;
+    s->owner_node = ev->owner_node;
+    s->owner_boot = ev->owner_boot;
+    s->assignments = ev->assignments;
+    s->mine = false; /* after a snapshot a node holds no grant until a new assignment */
+}
+
+static void apply_config(struct conductor *c, const struct repl_event *ev)
+{
+    const Holdfast__ClusterConfig *config = ev->record != NULL ? ev->record->config : NULL;
+
+    if (config == NULL)
+        return;
+    c->cookie_ready = config->cookie_secret.len == sizeof c->cookie_secret;
+    if (c->cookie_ready)
+        memcpy(c->cookie_secret, config->cookie_secret.data, sizeof c->cookie_secret);
+    c->cookie_previous_ready =
+        config->cookie_secret_previous.len == sizeof c->cookie_secret_previous;
+    if (c->cookie_previous_ready)
+        memcpy(c->cookie_secret_previous, config->cookie_secret_previous.data,
+               sizeof c->cookie_secret_previous);
+    c->cookie_secret_id = (uint8_t)config->cookie_secret_id;
+}
+
+static void take_half_open(struct conductor *c, struct span encoded)
+{
+    struct conductor_sa *sa;
+
+    if (!ike_sa_decode(encoded, &c->before) || c->before.state != IKE_SA_HALF_OPEN ||
+        c->before.local_spi == 0 || c->n_half_open >= CONDUCTOR_HALF_OPEN_MAX ||
+        sa_find(c, c->before.local_spi) != NULL ||
+        sa_find_half_open(c, c->before.remote_spi, &c->before.remote) != NULL)
+        return;
+    sa = sa_add(c, c->before.local_spi, c->before.shard);
+    sa_add_half_open(c, sa, c->before.remote_spi, &c->before.remote);
+    sa_set_state(c, sa, encoded, &c->before);
+}
+
+void conductor_handle_replication(struct conductor *c, const struct repl_event *ev)
+{
+    switch (ev->kind) {
+    case REPL_EV_APPLIED:
+        apply_record(c, ev);
+        break;
+    case REPL_EV_ASSIGNED:
+        apply_assigned(c, ev);
+        break;
+    case REPL_EV_UNSETTLED:
+        settle(c, ev->effects, false);
+        break;
+    case REPL_EV_RESTORED_LEASE:
+        break; /* an SA's address comes with its state */
+    case REPL_EV_RESET:
+        sa_reset_all(c);
+        break;
+    case REPL_EV_RESTORED_SA:
+        restored_sa(c, ev);
+        break;
+    case REPL_EV_RESTORED_SHARD:
+        restored_shard(c, ev);
+        break;
+    case REPL_EV_RESTORE_END:
+        c->applied_index = ev->index;
+        break;
+    case REPL_EV_LEASE:
+        if (ev->held)
+            begin_acting(c, ev->shard);
+        break;
+    case REPL_EV_CONFIG:
+        apply_config(c, ev);
+        break;
+    case REPL_EV_FRAME:
+        if (ev->channel == REPL_CHANNEL_HALF_OPEN)
+            take_half_open(c, span_of(ev->bytes, ev->bytes_len));
+        break;
+    case REPL_EV_LEADER:
+        break;
+    }
+}

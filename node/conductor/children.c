@@ -1,0 +1,138 @@
+/* The ESP database as a function of applied states: installed, moved and removed the same way on
+ * every node; only the owner of the newest assignment is given numbers. */
+#include "conductor/internal.h"
+
+static const struct ike_child *ike_child_of(const struct ike_sa *sa, uint32_t spi_in)
+{
+    for (int i = 0; i < IKE_MAX_CHILDREN; i++)
+        if (sa->children[i].state != IKE_CHILD_NONE && sa->children[i].spi_in == spi_in)
+            return &sa->children[i];
+    return NULL;
+}
+
+struct conductor_child *child_find(struct conductor *c, uint32_t spi_in)
+{
+    struct conductor_child *child = NULL;
+
+    HASH_FIND(hh, c->children, &spi_in, sizeof spi_in, child);
+    return child;
+}
+
+static struct conductor_child *free_slot(struct conductor_sa *sa)
+{
+    for (int i = 0; i < IKE_MAX_CHILDREN; i++)
+        if (sa->children[i].spi_in == 0)
+            return &sa->children[i];
+    return NULL;
+}
+
+static void child_remove(struct conductor *c, struct conductor_child *child)
+{
+    if (child->esp != NULL)
+        c->ops.esp_remove(c->ops.self, child->esp);
+    HASH_DELETE(hh, c->children, child);
+    *child = (struct conductor_child){0};
+}
+
+void children_remove_all(struct conductor *c, struct conductor_sa *sa)
+{
+    for (int i = 0; i < IKE_MAX_CHILDREN; i++)
+        if (sa->children[i].spi_in != 0)
+            child_remove(c, &sa->children[i]);
+}
+
+void children_add_claim(struct conductor *c, struct conductor_sa *sa,
+                        const struct repl_child_state *state)
+{
+    struct conductor_child *child = child_find(c, state->spi_in);
+
+    if (child == NULL) {
+        child = free_slot(sa);
+        HF_ASSERT(child != NULL); /* the engine's own bound is the same */
+        child->spi_in = state->spi_in;
+        child->spi_out = state->spi_out;
+        child->sa = sa;
+        HASH_ADD(hh, c->children, spi_in, sizeof child->spi_in, child);
+    }
+    child->claim = state->claim;
+}
+
+void children_move(struct conductor *c, struct conductor_sa *from, struct conductor_sa *to,
+                   const struct ike_sa *to_decoded)
+{
+    for (int i = 0; i < IKE_MAX_CHILDREN; i++) {
+        struct conductor_child *old = &from->children[i], *slot;
+
+        if (old->spi_in == 0 || ike_child_of(to_decoded, old->spi_in) == NULL)
+            continue;
+        slot = free_slot(to);
+        HF_ASSERT(slot != NULL);
+        HASH_DELETE(hh, c->children, old);
+        *slot = *old;
+        slot->sa = to;
+        *old = (struct conductor_child){0};
+        HASH_ADD(hh, c->children, spi_in, sizeof slot->spi_in, slot);
+    }
+}
+
+static void child_grant(struct conductor *c, const struct conductor_shard *shard,
+                        struct conductor_child *child, bool fresh)
+{
+    struct repl_grant grant;
+
+    if (child->esp == NULL)
+        return;
+    if (fresh) /* made under our own assignment: everything in the record is ours */
+        grant = (struct repl_grant){.first = 1,
+                                    .end = child->claim.reservation_end,
+                                    .floor = 0,
+                                    .ceiling = child->claim.ceiling};
+    else
+        grant = repl_claim_grant(&child->claim, shard->assignments);
+    c->ops.esp_grant(c->ops.self, child->esp, &grant);
+}
+
+void children_sync(struct conductor *c, struct conductor_sa *sa, const struct ike_sa *decoded)
+{
+    const struct conductor_shard *shard = shard_find(c, sa->shard);
+
+    for (int i = 0; i < IKE_MAX_CHILDREN; i++) {
+        struct conductor_child *child = &sa->children[i];
+        struct conductor_esp_child e = {.sa_id = sa->id,
+                                        .shard = sa->shard,
+                                        .local = decoded->local,
+                                        .remote = decoded->remote,
+                                        .encap = decoded->encap};
+
+        if (child->spi_in == 0)
+            continue;
+        e.child = ike_child_of(decoded, child->spi_in);
+        if (e.child == NULL) {
+            child_remove(c, child);
+        } else if (child->esp == NULL) {
+            child->esp = c->ops.esp_install(c->ops.self, &e);
+            if (child->esp == NULL)
+                log_line(c->log, LOG_ERROR, "esp", "sa=%016llx spi=%08x cannot be installed",
+                         (unsigned long long)sa->id, child->spi_in);
+            else if (shard != NULL && shard->mine)
+                child_grant(c, shard, child, true);
+        } else {
+            c->ops.esp_update(c->ops.self, child->esp, &e);
+        }
+    }
+}
+
+void children_assigned(struct conductor *c, const struct conductor_shard *shard)
+{
+    struct conductor_child *child, *next;
+
+    HASH_ITER(hh, c->children, child, next)
+    {
+        if (child->sa->shard != shard->id || child->esp == NULL)
+            continue;
+        if (shard->mine)
+            child_grant(c, shard, child, false);
+        else
+            c->ops.esp_revoke(c->ops.self, child->esp);
+    }
+}

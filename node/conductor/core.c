@@ -1,0 +1,330 @@
+#include "conductor/core.h"
+
+#include <stdlib.h>
+
+#include "conductor/internal.h"
+#include "wire/header.h"
+
+struct conductor *conductor_create(const struct conductor_options *options,
+                                   const struct conductor_ops *ops)
+{
+    struct conductor *c = calloc(1, sizeof *c);
+
+    HF_ASSERT(c != NULL && options->n_shards <= REPL_MAX_SHARDS);
+    c->options = *options;
+    c->ops = *ops;
+    c->policy = options->policy;
+    c->log = options->log;
+    for (uint32_t i = 0; i < options->n_shards; i++)
+        c->shards[i].id = options->shards[i].id;
+    c->steppoint = (struct steppoint){.enabled = options->drills, .fd = options->step_fd};
+    return c;
+}
+
+void conductor_destroy(struct conductor *c)
+{
+    struct conductor_source *source, *next_source;
+    struct conductor_op *op, *next_op;
+    struct conductor_address *a, *next_a;
+    struct conductor_sa *sa, *next_sa;
+
+    HASH_ITER(hh, c->sas, sa, next_sa)
+    {
+        sa_remove(c, sa);
+    }
+    HASH_ITER(hh, c->sources, source, next_source)
+    {
+        HASH_DELETE(hh, c->sources, source);
+        free(source);
+    }
+    HASH_ITER(hh, c->addresses, a, next_a)
+    {
+        HASH_DELETE(hh, c->addresses, a);
+        free(a);
+    }
+    DL_FOREACH_SAFE(c->ops_inflight, op, next_op)
+    {
+        op_free(c, op);
+    }
+    heap_deinit(&c->heap);
+    secret_wipe_bytes(c, sizeof *c);
+    free(c);
+}
+
+/* An event for a known SA: now, or behind what it is doing. */
+static bool enqueue(struct conductor *c, struct conductor_sa *sa, struct conductor_work *w)
+{
+    if (sa->n_queued >= CONDUCTOR_QUEUE_MAX) {
+        count(&c->counters, COUNTER_queue_full);
+        work_free(w);
+        return false;
+    }
+    w->sa_id = sa->id;
+    *sa->queue_tail = w;
+    sa->queue_tail = &w->next;
+    sa->n_queued++;
+    run_queue(c, sa);
+    return true;
+}
+
+static void refuse(struct conductor *c, enum ike_reason reason, const struct endpoint *remote)
+{
+    char peer[LOG_ENDPOINT_CHARS];
+
+    c->counters.reason[reason]++;
+    log_limited(c->log, &c->limits[reason], c->ops.now_ms(c->ops.self), LOG_INFO, "ike",
+                "peer=%s %s", log_endpoint(remote, peer), ike_reason_name(reason));
+}
+
+static void cookies(struct conductor *c, struct ike_event *e)
+{
+    if (!c->cookie_ready)
+        return;
+    e->cookie_required = c->n_half_open + c->n_ke_free >= CONDUCTOR_COOKIE_AT;
+    e->cookie_secret = c->cookie_secret;
+    e->cookie_secret_previous = c->cookie_previous_ready ? c->cookie_secret_previous : NULL;
+    e->cookie_secret_id = c->cookie_secret_id;
+}
+
+void conductor_handle_datagram(struct conductor *c, uint32_t shard, const struct endpoint *local,
+                               const struct endpoint *remote, bool natt, struct span datagram)
+{
+    struct conductor_sa *sa = NULL;
+    struct conductor_work *w;
+    struct wire_header h;
+    enum wire_result r;
+    uint64_t spi;
+
+    count(&c->counters, COUNTER_ike_in);
+    if (!c->ops.may_act(c->ops.self, shard)) {
+        count(&c->counters, COUNTER_not_owner);
+        return;
+    }
+    if (datagram.len > IKE_MAX_MESSAGE_BYTES) {
+        refuse(c, IKE_REASON_OVERSIZED, remote);
+        return;
+    }
+    r = wire_header_decode(datagram, &h);
+    if (r != WIRE_OK && r != WIRE_VERSION) {
+        refuse(c, datagram.len < WIRE_HEADER_BYTES ? IKE_REASON_TRUNCATED : IKE_REASON_MALFORMED,
+               remote);
+        return;
+    }
+    spi = (h.flags & WIRE_FLAG_INITIATOR) != 0 ? h.spi_r : h.spi_i;
+    if (spi != 0) {
+        sa = sa_find(c, spi);
+        if (sa == NULL) {
+            refuse(c, IKE_REASON_WRONG_SPI, remote);
+            return;
+        }
+    } else {
+        sa = sa_find_half_open(c, h.spi_i, remote);
+    }
+    w = work_new(datagram);
+    w->event.kind = IKE_EV_DATAGRAM;
+    w->event.local = *local;
+    w->event.remote = *remote;
+    w->event.natt = natt;
+    w->event.shard = shard;
+    cookies(c, &w->event);
+    if (sa != NULL)
+        (void)enqueue(c, sa, w);
+    else
+        run_work(c, w);
+}
+
+/* The owning SA of a heap node. */
+static struct conductor_sa *sa_of(struct heap_node *node)
+{
+    return (struct conductor_sa *)(void *)((char *)node - offsetof(struct conductor_sa, wake));
+}
+
+void conductor_handle_timer(struct conductor *c)
+{
+    uint64_t now = c->ops.now_ms(c->ops.self);
+    struct heap_node *node;
+
+    while ((node = heap_first(&c->heap)) != NULL && node->at_ms <= now) {
+        struct conductor_sa *sa = sa_of(node);
+        struct conductor_work *w;
+
+        /* Whatever happens below, this node comes again later at the earliest; a step sets its real
+         * time. */
+        heap_set(&c->heap, node, now + 20);
+        if (sa->inflight != NULL || sa->ke_work != NULL ||
+            !c->ops.may_act(c->ops.self, sa->shard)) {
+            if (!sa->half_open || sa->ke_work != NULL)
+                continue;
+        }
+        if (sa->ended) {
+            (void)submit_delete(c, sa);
+            continue;
+        }
+        w = work_new((struct span){0});
+        w->event.kind = IKE_EV_TIMER;
+        (void)enqueue(c, sa, w);
+    }
+}
+
+uint64_t conductor_next_wake_ms(const struct conductor *c)
+{
+    const struct heap_node *node = heap_first(&c->heap);
+
+    return node != NULL ? node->at_ms : UINT64_MAX;
+}
+
+void conductor_handle_esp(struct conductor *c, uint32_t spi_in, enum conductor_esp_news news,
+                          const struct endpoint *remote)
+{
+    static const enum ike_event_kind kinds[] = {IKE_EV_CHILD_SOFT, IKE_EV_CHILD_HARD,
+                                                IKE_EV_CHILD_INBOUND, IKE_EV_ALIVE,
+                                                IKE_EV_PEER_MOVED};
+    struct conductor_child *child = child_find(c, spi_in);
+    struct conductor_work *w;
+
+    if (child == NULL || !c->ops.may_act(c->ops.self, child->sa->shard))
+        return;
+    if (news == CONDUCTOR_ESP_ALIVE) { /* local, frequent: no step */
+        child->sa->local_part.last_inbound_ms = c->ops.now_ms(c->ops.self);
+        return;
+    }
+    w = work_new((struct span){0});
+    w->event.kind = kinds[news];
+    w->event.child_spi_in = spi_in;
+    if (remote != NULL)
+        w->event.remote = *remote;
+    (void)enqueue(c, child->sa, w);
+}
+
+bool conductor_command(struct conductor *c, uint64_t sa_id, uint32_t want, uint32_t child_spi_in,
+                       const char **why)
+{
+    struct conductor_sa *sa = sa_find(c, sa_id);
+    struct conductor_work *w;
+
+    if (sa == NULL || sa->half_open) {
+        *why = "no such SA";
+        return false;
+    }
+    if (!c->ops.may_act(c->ops.self, sa->shard)) {
+        *why = "this node does not own the SA's shard now: ask its owner";
+        return false;
+    }
+    if (child_spi_in != 0 &&
+        (child_find(c, child_spi_in) == NULL || child_find(c, child_spi_in)->sa != sa)) {
+        *why = "no such CHILD SA";
+        return false;
+    }
+    w = work_new((struct span){0});
+    w->event.kind = IKE_EV_COMMAND;
+    w->event.want = want;
+    w->event.child_spi_in = child_spi_in;
+    *why = "too many events wait for this SA: try again";
+    return enqueue(c, sa, w);
+}
+
+void conductor_initiate(struct conductor *c, uint32_t shard, const struct endpoint *local,
+                        const struct endpoint *remote)
+{
+    struct conductor_work *w = work_new((struct span){0});
+
+    w->event.kind = IKE_EV_INITIATE;
+    w->event.local = *local;
+    w->event.remote = *remote;
+    w->event.shard = shard;
+    run_work(c, w);
+}
+
+struct steppoint *conductor_steppoint(struct conductor *c)
+{
+    return &c->steppoint;
+}
+
+const struct counters *conductor_counters(const struct conductor *c)
+{
+    return &c->counters;
+}
+
+size_t conductor_count_sas(const struct conductor *c)
+{
+    return c->n_sas - c->n_half_open;
+}
+
+size_t conductor_count_half_open(const struct conductor *c)
+{
+    return c->n_half_open;
+}
+
+const struct conductor_shard *conductor_shard(const struct conductor *c, uint32_t id)
+{
+    for (uint32_t i = 0; i < c->options.n_shards; i++)
+        if (c->shards[i].id == id)
+            return &c->shards[i];
+    return NULL;
+}
+
+static void view(struct conductor *c, struct conductor_sa *sa,
+                 void (*visit)(void *self, const struct conductor_sa_view *view), void *self)
+{
+    const struct conductor_shard *shard = shard_find(c, sa->shard);
+    struct conductor_sa_view v = {.sa = &c->before, .version = sa_version(c, sa)};
+
+    if (!sa_decode(c, sa, &c->before))
+        return;
+    for (int i = 0; i < IKE_MAX_CHILDREN; i++) {
+        struct conductor_child *child = c->before.children[i].state != IKE_CHILD_NONE
+                                            ? child_find(c, c->before.children[i].spi_in)
+                                            : NULL;
+
+        if (child == NULL)
+            continue;
+        v.children[i].esp = child->esp;
+        v.children[i].claim = child->claim;
+        if (shard != NULL)
+            repl_claim_touch(&v.children[i].claim, shard->assignments);
+        v.children[i].extending = child->extending != NULL;
+    }
+    visit(self, &v);
+}
+
+void conductor_each_sa(struct conductor *c,
+                       void (*visit)(void *self, const struct conductor_sa_view *view), void *self)
+{
+    struct conductor_sa *sa, *next;
+
+    HASH_ITER(hh, c->sas, sa, next)
+    {
+        if (!sa->half_open)
+            view(c, sa, visit, self);
+    }
+}
+
+bool conductor_view_sa(struct conductor *c, uint64_t sa_id,
+                       void (*visit)(void *self, const struct conductor_sa_view *view), void *self)
+{
+    struct conductor_sa *sa = sa_find(c, sa_id);
+
+    if (sa == NULL || sa->half_open)
+        return false;
+    view(c, sa, visit, self);
+    return true;
+}
+
+void conductor_each_child(struct conductor *c, uint32_t shard,
+                          void (*visit)(void *self, uint32_t spi_in, void *esp,
+                                        const struct repl_claim *claim, bool extending),
+                          void *self)
+{
+    const struct conductor_shard *s = shard_find(c, shard);
+    struct conductor_child *child, *next;
+
+    HASH_ITER(hh, c->children, child, next)
+    {
+        struct repl_claim claim = child->claim;
+
+        if (child->sa->shard != shard || s == NULL)
+            continue;
+        repl_claim_touch(&claim, s->assignments);
+        visit(self, child->spi_in, child->esp, &claim, child->extending != NULL);
+    }
+}

@@ -1,0 +1,176 @@
+/* The conductor: what turns datagrams, timers and applied records into steps of the engine, records
+ * and sends.
+ *
+ *   handle_datagram / handle_timer / handle_command / handle_esp ─> queue per SA ─> ike_step ─>
+ * submit(record) handle_applied (every record, on every node, in log order) ─> SA table, ESP
+ * database, pool ─> effects of our own step
+ *
+ * One uncommitted step per IKE SA; later events of that SA wait in a bounded queue. Different SAs
+ * commit together. The ESP database, the pool and the timers are functions of the applied state, so
+ * every node holds the same and a new owner starts at once.
+ *
+ * It performs no I/O itself: struct conductor_ops is all that it knows of the world (the daemon
+ * gives sockets, workers and Raft; tests give an outbox that commits at once). Single-threaded:
+ * every call comes from one loop.
+ */
+#ifndef HF_CONDUCTOR_CORE_H
+#define HF_CONDUCTOR_CORE_H
+
+#include "conductor/counters.h"
+#include "conductor/heap.h"
+#include "conductor/log.h"
+#include "conductor/steppoint.h"
+#include "replication/replica.h"
+
+struct conductor;
+struct conductor_sa;
+struct conductor_work;
+
+enum {
+    CONDUCTOR_QUEUE_MAX = 8,        /* events waiting per SA */
+    CONDUCTOR_HALF_OPEN_MAX = 4096, /* in all */
+    CONDUCTOR_HALF_OPEN_SOURCE_MAX = 32,
+    CONDUCTOR_COOKIE_AT = 256, /* half-open SAs from which on cookies are asked for */
+    CONDUCTOR_KE_MAX = 128,    /* key exchanges under way for datagrams without an SA */
+    CONDUCTOR_AUTH_RATE = 32,  /* unestablished SAs that one source may have replicated per 10 s */
+    CONDUCTOR_FIRST_RESERVATION = 1024,
+    CONDUCTOR_FIRST_CEILING = 64
+};
+
+/* A CHILD SA as the data path needs it; pointers are borrowed for the call. */
+struct conductor_esp_child {
+    uint64_t sa_id;
+    uint32_t shard;
+    const struct ike_child *child;
+    struct endpoint local, remote;
+    bool encap;
+};
+
+struct conductor_ops {
+    void *self;
+    uint64_t (*now_ms)(void *self); /* cluster time */
+    void (*entropy)(void *self, uint8_t *out, size_t n);
+    /* Packs and queues it (repl_submit); `op` comes back as the `effects` of its event. False: not
+     * now (back pressure): the step is forgotten, the peer will ask again. */
+    bool (*submit)(void *self, struct Holdfast__Record *record, void *op);
+    bool (*may_act)(void *self, uint32_t shard); /* we own it and hold the lease at this instant */
+    bool (*leader)(void *self);
+    void (*send)(void *self, uint32_t shard, bool natt, const struct endpoint *from,
+                 const struct endpoint *to, struct span bytes);
+    /* Runs work->job, off the loop or at once; conductor_ke_done() must follow, from the loop. */
+    void (*run_ke)(void *self, struct conductor *c, struct conductor_work *work);
+    void (*copy_half_open)(void *self,
+                           struct span encoded); /* best effort, to the other nodes; may be NULL */
+
+    /* Data path. install returns a handle or NULL (counted; the SA then carries no traffic). The
+     * handle's direction keys never change. */
+    void *(*esp_install)(void *self, const struct conductor_esp_child *child);
+    void (*esp_update)(void *self, void *esp,
+                       const struct conductor_esp_child *child); /* outbound flag, path */
+    void (*esp_remove)(void *self, void *esp);
+    /* Numbers: a grant replaces what was there (takeover, or a new SA of ours); limits only move
+     * end and ceiling. */
+    void (*esp_grant)(void *self, void *esp, const struct repl_grant *grant);
+    void (*esp_limits)(void *self, void *esp, uint64_t reservation_end, uint64_t ceiling);
+    void (*esp_revoke)(void *self, void *esp);
+};
+
+struct conductor_options {
+    const struct ike_policy *policy;
+    const struct log *log;
+    uint32_t node;
+    uint64_t boot;
+    uint32_t n_shards;
+    struct conductor_shard_options {
+        uint32_t id;
+        struct ip_addr outside;
+        struct ip_addr pool_first, pool_last; /* assignable addresses, inclusive */
+    } shards[REPL_MAX_SHARDS];
+    bool drills;
+    int step_fd;
+};
+
+struct conductor *conductor_create(const struct conductor_options *options,
+                                   const struct conductor_ops *ops);
+void conductor_destroy(struct conductor *c);
+
+/* Inputs. A datagram is one IKE message without non-ESP marker; it is copied where it must wait. */
+void conductor_handle_datagram(struct conductor *c, uint32_t shard, const struct endpoint *local,
+                               const struct endpoint *remote, bool natt, struct span datagram);
+void conductor_handle_timer(struct conductor *c);
+/* One event of replication, in log order; not freed here. */
+void conductor_handle_replication(struct conductor *c, const struct repl_event *event);
+void conductor_ke_done(struct conductor *c, struct conductor_work *work);
+
+/* From the data path, by CHILD SA. */
+enum conductor_esp_news {
+    CONDUCTOR_ESP_SOFT,
+    CONDUCTOR_ESP_HARD,
+    CONDUCTOR_ESP_FIRST_INBOUND,
+    CONDUCTOR_ESP_ALIVE,
+    CONDUCTOR_ESP_MOVED
+};
+void conductor_handle_esp(struct conductor *c, uint32_t spi_in, enum conductor_esp_news news,
+                          const struct endpoint *remote);
+
+/* Asks for IKE_WANT_* on one SA. False: no such SA, not ours to act, or its queue is full (*why).
+ */
+bool conductor_command(struct conductor *c, uint64_t sa_id, uint32_t want, uint32_t child_spi_in,
+                       const char **why);
+/* Our initiator role: begins an IKE SA from `local` to `remote`. */
+void conductor_initiate(struct conductor *c, uint32_t shard, const struct endpoint *local,
+                        const struct endpoint *remote);
+
+/* Extension of numbers: the data path's policy decided on these values; one record for all
+ * (architecture.md). */
+struct conductor_extend {
+    uint32_t spi_in;
+    uint64_t reservation_end; /* 0 = unchanged */
+    uint64_t ceiling;         /* 0 = unchanged */
+};
+/* The claims move when the record is applied. False: not taken. At most one record per claim is
+ * under way: items whose claim has one are left out; *n_taken says how many were submitted. */
+bool conductor_extend(struct conductor *c, uint32_t shard, const struct conductor_extend *items,
+                      size_t n, size_t *n_taken);
+
+/* Cluster time of the next timer, UINT64_MAX = none. */
+uint64_t conductor_next_wake_ms(const struct conductor *c);
+
+struct steppoint *conductor_steppoint(struct conductor *c);
+const struct counters *conductor_counters(const struct conductor *c);
+
+/* Read access for the admin interface and the extender: calls visit for every replicated SA; state
+ * is decoded for the call. */
+struct conductor_sa_view {
+    const struct ike_sa *sa;
+    uint64_t version;
+    struct conductor_child_view {
+        void *esp;
+        struct repl_claim claim; /* as of now: implicit grants counted */
+        bool extending;
+    } children[IKE_MAX_CHILDREN]; /* by slot of sa->children */
+};
+void conductor_each_sa(struct conductor *c,
+                       void (*visit)(void *self, const struct conductor_sa_view *view), void *self);
+bool conductor_view_sa(struct conductor *c, uint64_t sa_id,
+                       void (*visit)(void *self, const struct conductor_sa_view *view), void *self);
+/* Cheaper: every installed CHILD SA of a shard, without decoding. */
+void conductor_each_child(struct conductor *c, uint32_t shard,
+                          void (*visit)(void *self, uint32_t spi_in, void *esp,
+                                        const struct repl_claim *claim, bool extending),
+                          void *self);
+size_t conductor_count_sas(const struct conductor *c);
+size_t conductor_count_half_open(const struct conductor *c);
+
+/* Ownership of a shard as applied here. */
+struct conductor_shard {
+    uint32_t id;
+    struct repl_epoch epoch;
+    uint32_t owner_node;
+    uint64_t owner_boot;
+    uint64_t assignments;
+    bool mine; /* owner is this node in this boot */
+};
+const struct conductor_shard *conductor_shard(const struct conductor *c, uint32_t id);
+
+#endif

@@ -1,0 +1,256 @@
+/* One step of one IKE SA: the engine is asked, its needs are met, its outcome is carried out. */
+#include "conductor/internal.h"
+
+#include <stdlib.h>
+
+struct conductor_work *work_new(struct span datagram)
+{
+    struct conductor_work *w = calloc(1, sizeof *w + datagram.len);
+
+    HF_ASSERT(w != NULL);
+    w->datagram_len = datagram.len;
+    if (datagram.len > 0)
+        memcpy(w->datagram, datagram.data, datagram.len);
+    w->event.datagram = span_of(w->datagram, datagram.len);
+    return w;
+}
+
+void work_free(struct conductor_work *w)
+{
+    secret_wipe_bytes(w, sizeof *w);
+    free(w);
+}
+
+struct step_facts run_facts(struct conductor *c, uint64_t sa_id, uint32_t shard)
+{
+    const struct conductor_shard *s = shard_find(c, shard);
+
+    return (struct step_facts){.node = c->options.node,
+                               .log_index = c->applied_index,
+                               .owner = s != NULL && s->mine,
+                               .leader = c->ops.leader(c->ops.self),
+                               .sa = sa_id};
+}
+
+void run_effects(struct conductor *c, const struct ike_sa *after, const struct ike_message *plain,
+                 const struct ike_effect *effects, uint8_t n)
+{
+    static const uint8_t keepalive = 0xff;
+
+    for (uint8_t i = 0; i < n; i++) {
+        const struct ike_effect *e = &effects[i];
+        struct span bytes = {0};
+
+        if (!c->ops.may_act(c->ops.self, after->shard)) {
+            count(&c->counters, COUNTER_no_lease);
+            continue;
+        }
+        switch (e->kind) {
+        case IKE_SEND_RESPONSE:
+            bytes = span_of(after->last_response.bytes, after->last_response.len);
+            break;
+        case IKE_SEND_REQUEST:
+            bytes = span_of(after->pending.request.bytes, after->pending.request.len);
+            break;
+        case IKE_SEND_PLAIN:
+            HF_ASSERT(plain != NULL);
+            bytes = span_of(plain->bytes, plain->len);
+            break;
+        case IKE_SEND_KEEPALIVE: /* one byte, without the non-ESP marker */
+            c->ops.send(c->ops.self, after->shard, false, &e->from, &e->to, span_of(&keepalive, 1));
+            continue;
+        }
+        HF_ASSERT(bytes.len > 0);
+        count(&c->counters, COUNTER_ike_out);
+        c->ops.send(c->ops.self, after->shard, e->natt, &e->from, &e->to, bytes);
+    }
+}
+
+static void note(struct conductor *c, const struct conductor_work *w, enum ike_reason reason)
+{
+    char peer[LOG_ENDPOINT_CHARS];
+
+    if (reason == IKE_REASON_NONE || reason == IKE_REASON_NOTHING_TO_DO)
+        return;
+    c->counters.reason[reason]++;
+    log_limited(c->log, &c->limits[reason], c->ops.now_ms(c->ops.self), LOG_INFO, "ike",
+                "sa=%016llx peer=%s %s", (unsigned long long)w->sa_id,
+                log_endpoint(&w->event.remote, peer), ike_reason_name(reason));
+}
+
+static void forget_pick(struct conductor *c, struct conductor_work *w)
+{
+    if (w->event.address.done && w->event.address.ip.family != ADDR_NONE)
+        pool_release(c, &w->event.address.ip, 0);
+    w->event.address = (struct ike_address_result){0};
+}
+
+static void start_ke(struct conductor *c, struct conductor_sa *sa, struct conductor_work *w)
+{
+    if (sa == NULL && c->n_ke_free >= CONDUCTOR_KE_MAX) {
+        count(&c->counters, COUNTER_half_open_refused);
+        work_free(w);
+        return;
+    }
+    if (sa != NULL)
+        sa->ke_work = w;
+    else
+        c->n_ke_free++;
+    w->job = c->transition.ke_job;
+    c->ops.run_ke(c->ops.self, c, w);
+}
+
+void conductor_ke_done(struct conductor *c, struct conductor_work *w)
+{
+    if (w->sa_id != 0) {
+        struct conductor_sa *sa = sa_find(c, w->sa_id);
+
+        if (sa == NULL || sa->ke_work != w) {
+            work_free(w);
+            return;
+        }
+        sa->ke_work = NULL;
+    } else {
+        HF_ASSERT(c->n_ke_free > 0);
+        c->n_ke_free--;
+    }
+    secret_wipe_bytes(&w->job, sizeof w->job);
+    run_work(c, w);
+}
+
+static unsigned half_open_from(struct conductor *c, const struct ip_addr *ip)
+{
+    struct conductor_sa *sa, *next;
+    unsigned n = 0;
+
+    HASH_ITER(hh_key, c->half_open, sa, next)
+    {
+        if (addr_equal(&sa->key.ip, ip))
+            n++;
+    }
+    return n;
+}
+
+/* An SA that nothing but memory knows: made by IKE_SA_INIT, changed by its retries, ended by time.
+ */
+static void keep_half_open(struct conductor *c, struct conductor_sa *sa, struct conductor_work *w)
+{
+    const struct ike_sa *after = &c->transition.after;
+    size_t len;
+
+    if (after->state != IKE_SA_HALF_OPEN) {
+        if (sa != NULL) {
+            count(&c->counters, COUNTER_half_open_expired);
+            sa_remove(c, sa);
+        }
+        return;
+    }
+    if (sa == NULL) {
+        if (c->n_half_open >= CONDUCTOR_HALF_OPEN_MAX || sa_find(c, after->local_spi) != NULL ||
+            sa_find_half_open(c, after->remote_spi, &w->event.remote) != NULL ||
+            half_open_from(c, &w->event.remote.ip) >= CONDUCTOR_HALF_OPEN_SOURCE_MAX) {
+            count(&c->counters, COUNTER_half_open_refused);
+            c->transition.n_effects = 0;
+            return;
+        }
+        sa = sa_add(c, after->local_spi, after->shard);
+        sa_add_half_open(c, sa, after->remote_spi, &w->event.remote);
+        count(&c->counters, COUNTER_half_open_made);
+    }
+    HF_ASSERT(ike_sa_encode(after, c->encoded[0], sizeof c->encoded[0], &len));
+    sa->local_part = after->local_part;
+    sa_set_state(c, sa, span_of(c->encoded[0], len), after);
+    if (c->ops.copy_half_open != NULL)
+        c->ops.copy_half_open(c->ops.self, span_of(c->encoded[0], len));
+}
+
+static void carry_out(struct conductor *c, struct conductor_sa *sa, struct conductor_work *w,
+                      enum ike_outcome outcome)
+{
+    struct ike_transition *t = &c->transition;
+    bool memory_only =
+        sa == NULL ||
+        (sa->half_open && (t->after.state == IKE_SA_HALF_OPEN || t->after.state == IKE_SA_NONE));
+
+    if (memory_only) {
+        uint32_t shard = w->event.shard;
+
+        HF_ASSERT(sa != NULL || t->after.state == IKE_SA_HALF_OPEN ||
+                  t->after.state == IKE_SA_NONE);
+        if (sa != NULL)
+            shard = sa->shard;
+        keep_half_open(c, sa, w);
+        t->after.shard = shard;
+        run_effects(c, &t->after, &t->plain, t->effects, t->n_effects);
+    } else if (outcome == IKE_LOCAL) {
+        sa->local_part = t->after.local_part;
+        sa_rearm(c, sa, &t->after);
+        if (t->n_effects > 0)
+            count(&c->counters, COUNTER_retransmissions_out);
+        run_effects(c, &t->after, &t->plain, t->effects, t->n_effects);
+    } else if (submit_step(c, sa, w)) {
+        w->event.address = (struct ike_address_result){0}; /* the operation holds the pick now */
+    } else {
+        /* Not taken: as if the event never came. A timer must come again by itself. */
+        sa->wake.at_ms = c->ops.now_ms(c->ops.self) + 50;
+        heap_set(&c->heap, &sa->wake, sa->wake.at_ms);
+    }
+}
+
+void run_work(struct conductor *c, struct conductor_work *w)
+{
+    struct conductor_sa *sa = NULL;
+    enum ike_outcome outcome;
+    uint64_t sa_id = w->sa_id;
+
+    if (w->sa_id != 0 && ((sa = sa_find(c, w->sa_id)) == NULL || !sa_decode(c, sa, &c->before))) {
+        work_free(w);
+        return;
+    }
+    if (!w->entropy_set) {
+        c->ops.entropy(c->ops.self, w->event.entropy, sizeof w->event.entropy);
+        w->event.now_ms = c->ops.now_ms(c->ops.self);
+        w->entropy_set = true;
+    }
+    for (;;) {
+        outcome = ike_step(c->policy, sa != NULL ? &c->before : NULL, &w->event, &c->transition);
+        if (outcome != IKE_NEED_ADDRESS)
+            break;
+        HF_ASSERT(!w->event.address.done);
+        w->event.address.ip = pool_pick(c, sa->shard, &c->transition.address_wish);
+        w->event.address.done = true;
+        if (w->event.address.ip.family != ADDR_NONE)
+            pool_hold(c, &w->event.address.ip, 0);
+        else
+            count(&c->counters, COUNTER_pool_exhausted);
+    }
+    if (outcome == IKE_NEED_KE) {
+        HF_ASSERT(!w->event.ke.done);
+        forget_pick(c, w);
+        start_ke(c, sa, w);
+        return;
+    }
+    note(c, w, c->transition.reason);
+    if (outcome != IKE_IGNORED)
+        carry_out(c, sa, w, outcome);
+    forget_pick(c, w);
+    secret_wipe_bytes(&c->before, sizeof c->before);
+    work_free(w);
+    if (sa_id != 0 && (sa = sa_find(c, sa_id)) != NULL)
+        run_queue(c, sa);
+}
+
+/* One event at a time per SA; the next one only when the step before it is settled. */
+void run_queue(struct conductor *c, struct conductor_sa *sa)
+{
+    struct conductor_work *w = sa->queue;
+
+    if (w == NULL || sa->inflight != NULL || sa->ke_work != NULL)
+        return;
+    sa->queue = w->next;
+    if (sa->queue == NULL)
+        sa->queue_tail = &sa->queue;
+    sa->n_queued--;
+    w->next = NULL;
+    run_work(c, w);
+}

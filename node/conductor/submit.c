@@ -1,0 +1,333 @@
+/* From a transition to a record: what changed, what is claimed, what is given back. */
+#include "conductor/internal.h"
+
+#include <stdlib.h>
+
+/* Peers still authenticating cost log entries: so many per source and ten seconds (I15).
+ * Established SAs are not held back. */
+bool source_allowed(struct conductor *c, const struct ip_addr *ip)
+{
+    uint64_t now = c->ops.now_ms(c->ops.self);
+    struct conductor_source *s = NULL, *next;
+
+    HASH_FIND(hh, c->sources, ip, sizeof *ip, s);
+    if (s == NULL) {
+        if (HASH_COUNT(c->sources) >= 1024) {
+            struct conductor_source *old;
+
+            HASH_ITER(hh, c->sources, old, next)
+            {
+                if (now - old->window_ms >= 10000) {
+                    HASH_DELETE(hh, c->sources, old);
+                    free(old);
+                }
+            }
+            if (HASH_COUNT(c->sources) >= 1024)
+                return false;
+        }
+        s = calloc(1, sizeof *s);
+        HF_ASSERT(s != NULL);
+        s->ip = *ip;
+        s->window_ms = now;
+        HASH_ADD(hh, c->sources, ip, sizeof s->ip, s);
+    }
+    if (now - s->window_ms >= 10000) {
+        s->window_ms = now;
+        s->used = 0;
+    }
+    return s->used++ < CONDUCTOR_AUTH_RATE;
+}
+
+static bool has_child(const struct ike_sa *sa, uint32_t spi_in)
+{
+    for (int i = 0; i < IKE_MAX_CHILDREN; i++)
+        if (sa->children[i].state != IKE_CHILD_NONE && sa->children[i].spi_in == spi_in)
+            return true;
+    return false;
+}
+
+/* The protobuf structs of one submission, all in the caller's frame. */
+struct draft {
+    Holdfast__Record record;
+    Holdfast__Epoch epoch;
+    Holdfast__SaCreate create;
+    Holdfast__SaStep step;
+    Holdfast__SaDelete delete;
+    Holdfast__ChildClaim claims[IKE_MAX_CHILDREN];
+    Holdfast__ChildClaim *claim_ptrs[IKE_MAX_CHILDREN];
+    size_t n_claims;
+    uint32_t gone[IKE_MAX_CHILDREN];
+    size_t n_gone;
+    uint8_t identity[1 + IKE_MAX_ID_BYTES];
+};
+
+/* node, boot and request are filled in by the replica. */
+static void draft_begin(struct conductor *c, struct draft *d, uint32_t shard)
+{
+    const struct conductor_shard *s = shard_find(c, shard);
+
+    holdfast__record__init(&d->record);
+    holdfast__epoch__init(&d->epoch);
+    if (s != NULL) {
+        d->epoch.incarnation = s->epoch.incarnation;
+        d->epoch.index = s->epoch.index;
+    }
+    d->record.shard = shard;
+    d->record.epoch = &d->epoch;
+    d->n_claims = d->n_gone = 0;
+}
+
+static void draft_claims(struct draft *d, const struct ike_sa *before, const struct ike_sa *after)
+{
+    for (int i = 0; i < IKE_MAX_CHILDREN; i++) {
+        const struct ike_child *child = &after->children[i];
+        Holdfast__ChildClaim *claim;
+
+        if (child->state == IKE_CHILD_NONE || (before != NULL && has_child(before, child->spi_in)))
+            continue;
+        claim = &d->claims[d->n_claims];
+        holdfast__child_claim__init(claim);
+        claim->spi_in = child->spi_in;
+        claim->spi_out = child->spi_out;
+        claim->reservation_end = 1 + CONDUCTOR_FIRST_RESERVATION;
+        claim->ceiling = CONDUCTOR_FIRST_CEILING;
+        claim->esn = child->esn;
+        d->claim_ptrs[d->n_claims++] = claim;
+    }
+}
+
+static void draft_create(struct draft *d, const struct ike_sa *sa, struct span state)
+{
+    holdfast__sa_create__init(&d->create);
+    d->create.sa_id = sa->local_spi;
+    d->create.state =
+        (ProtobufCBinaryData){.len = state.len, .data = (uint8_t *)(uintptr_t)state.data};
+    d->create.address.len = addr_len(&sa->virtual_ip);
+    d->create.address.data = (uint8_t *)(uintptr_t)sa->virtual_ip.bytes;
+    d->identity[0] = sa->remote_id.type;
+    memcpy(d->identity + 1, sa->remote_id.bytes, sa->remote_id.len);
+    d->create.identity = (ProtobufCBinaryData){.len = 1u + sa->remote_id.len, .data = d->identity};
+}
+
+static bool encode(struct conductor *c, int which, const struct ike_sa *sa, struct span *out)
+{
+    size_t len;
+
+    HF_ASSERT(ike_sa_encode(sa, c->encoded[which], sizeof c->encoded[which], &len));
+    *out = span_of(c->encoded[which], len);
+    return true;
+}
+
+static void draft_sa_step(struct conductor *c, struct draft *d, const struct conductor_sa *sa)
+{
+    const struct ike_transition *t = &c->transition;
+    struct span after, successor;
+
+    holdfast__sa_step__init(&d->step);
+    (void)encode(c, 0, &t->after, &after);
+    d->step.sa_id = sa->id;
+    d->step.version = sa_version(c, sa);
+    d->step.state =
+        (ProtobufCBinaryData){.len = after.len, .data = (uint8_t *)(uintptr_t)after.data};
+    draft_claims(d, &c->before, &t->after);
+    if (t->has_successor) {
+        (void)encode(c, 1, &t->successor, &successor);
+        draft_create(d, &t->successor, successor);
+        draft_claims(d, &c->before, &t->successor);
+        d->step.successor = &d->create;
+    }
+    for (int i = 0; i < IKE_MAX_CHILDREN; i++) {
+        const struct ike_child *child = &c->before.children[i];
+
+        if (child->state != IKE_CHILD_NONE && !has_child(&t->after, child->spi_in) &&
+            !(t->has_successor && has_child(&t->successor, child->spi_in)))
+            d->gone[d->n_gone++] = child->spi_in;
+    }
+    d->step.new_children = d->claim_ptrs;
+    d->step.n_new_children = d->n_claims;
+    d->step.gone_children = d->gone;
+    d->step.n_gone_children = d->n_gone;
+    d->record.body_case = HOLDFAST__RECORD__BODY_SA_STEP;
+    d->record.sa_step = &d->step;
+}
+
+static void draft_sa_delete(struct conductor *c, struct draft *d, const struct conductor_sa *sa)
+{
+    holdfast__sa_delete__init(&d->delete);
+    d->delete.sa_id = sa->id;
+    d->delete.version = sa_version(c, sa);
+    d->record.body_case = HOLDFAST__RECORD__BODY_SA_DELETE;
+    d->record.sa_delete = &d->delete;
+}
+
+static void draft_sa_create(struct conductor *c, struct draft *d)
+{
+    struct span after;
+
+    (void)encode(c, 0, &c->transition.after, &after);
+    draft_create(d, &c->transition.after, after);
+    draft_claims(d, NULL, &c->transition.after);
+    d->create.children = d->claim_ptrs;
+    d->create.n_children = d->n_claims;
+    d->record.body_case = HOLDFAST__RECORD__BODY_SA_CREATE;
+    d->record.sa_create = &d->create;
+}
+
+static struct conductor_op *op_add(struct conductor *c, uint64_t sa_id)
+{
+    struct conductor_op *op = calloc(1, sizeof *op);
+
+    HF_ASSERT(op != NULL);
+    op->sa_id = sa_id;
+    DL_APPEND(c->ops_inflight, op);
+    return op;
+}
+
+void op_free(struct conductor *c, struct conductor_op *op)
+{
+    DL_DELETE(c->ops_inflight, op);
+    free(op);
+}
+
+/* Gives the record to replication; an operation that was not taken is forgotten. */
+static bool hand_over(struct conductor *c, struct draft *d, struct conductor_op *op)
+{
+    if (c->ops.submit(c->ops.self, &d->record, op)) {
+        count(&c->counters, COUNTER_submitted);
+        return true;
+    }
+    count(&c->counters, COUNTER_submit_refused);
+    op_free(c, op);
+    return false;
+}
+
+bool submit_step(struct conductor *c, struct conductor_sa *sa, struct conductor_work *w)
+{
+    struct ike_transition *t = &c->transition;
+    struct step_facts facts = run_facts(c, sa->id, sa->shard);
+    struct conductor_op *op;
+    struct draft d;
+
+    if (!c->ops.may_act(c->ops.self, sa->shard)) {
+        count(&c->counters, COUNTER_not_owner);
+        return false;
+    }
+    t->after.shard = sa->shard;
+    t->successor.shard = sa->shard;
+    if (sa->half_open && t->after.state != IKE_SA_ESTABLISHED &&
+        !source_allowed(c, &w->event.remote.ip)) {
+        count(&c->counters, COUNTER_rate_limited);
+        return false;
+    }
+    steppoint_reached(&c->steppoint, t->exchange, t->begun,
+                      t->peer_step ? POINT_PEER : POINT_STEPPED, &facts);
+    draft_begin(c, &d, sa->shard);
+    if (sa->half_open)
+        draft_sa_create(c, &d);
+    else if (t->after.state == IKE_SA_NONE)
+        draft_sa_delete(c, &d, sa);
+    else
+        draft_sa_step(c, &d, sa);
+#if defined(HOLDFAST_PLANT_answer_before_commit)
+    run_effects(c, &t->after, &t->plain, t->effects,
+                t->n_effects); /* planted: sent before it is committed */
+#endif
+    op = op_add(c, sa->id);
+    op->exchange = t->exchange;
+    op->begun = t->begun;
+    op->reason = t->reason;
+    op->peer_step = t->peer_step;
+    op->completes = t->completes;
+    op->n_effects = t->n_effects;
+    memcpy(op->effects, t->effects, sizeof op->effects);
+    op->local_part = t->after.local_part;
+    op->address = w->event.address.done ? w->event.address.ip : (struct ip_addr){0};
+    sa->inflight = op;
+    if (!hand_over(c, &d, op)) {
+        sa->inflight = NULL;
+        return false;
+    }
+    if (!t->peer_step)
+        steppoint_reached(&c->steppoint, t->exchange, t->begun, POINT_SUBMITTED, &facts);
+    return true;
+}
+
+bool submit_delete(struct conductor *c, struct conductor_sa *sa)
+{
+    struct conductor_op *op;
+    struct draft d;
+
+    if (sa->inflight != NULL || !c->ops.may_act(c->ops.self, sa->shard))
+        return false;
+    draft_begin(c, &d, sa->shard);
+    draft_sa_delete(c, &d, sa);
+    op = op_add(c, sa->id);
+    sa->inflight = op;
+    if (hand_over(c, &d, op))
+        return true;
+    sa->inflight = NULL;
+    return false;
+}
+
+/* The items whose claim has no Extend under way, with the versions as of now. */
+static size_t draft_extend(struct conductor *c, const struct conductor_shard *s,
+                           const struct conductor_extend *items, size_t n,
+                           Holdfast__Extend__Item *out, Holdfast__Extend__Item **ptrs)
+{
+    size_t taken = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        struct conductor_child *child = child_find(c, items[i].spi_in);
+        struct repl_claim now;
+
+        if (child == NULL || child->extending != NULL || child->sa->shard != s->id)
+            continue;
+        now = child->claim;
+        repl_claim_touch(&now, s->assignments);
+        holdfast__extend__item__init(&out[taken]);
+        out[taken].spi_in = items[i].spi_in;
+        out[taken].version = now.version;
+        out[taken].reservation_end = items[i].reservation_end;
+        out[taken].ceiling = items[i].ceiling;
+        ptrs[taken] = &out[taken];
+        taken++;
+    }
+    return taken;
+}
+
+bool conductor_extend(struct conductor *c, uint32_t shard, const struct conductor_extend *items,
+                      size_t n, size_t *n_taken)
+{
+    const struct conductor_shard *s = shard_find(c, shard);
+    Holdfast__Extend__Item *all;
+    Holdfast__Extend__Item **ptrs;
+    Holdfast__Extend extend;
+    struct conductor_op *op;
+    struct draft d;
+
+    *n_taken = 0;
+    if (s == NULL || !s->mine || !c->ops.may_act(c->ops.self, shard) || n == 0)
+        return false;
+    all = calloc(n, sizeof *all);
+    ptrs = calloc(n, sizeof(Holdfast__Extend__Item *));
+    HF_ASSERT(all != NULL && ptrs != NULL);
+    draft_begin(c, &d, shard);
+    holdfast__extend__init(&extend);
+    extend.items = ptrs;
+    extend.n_items = draft_extend(c, s, items, n, all, ptrs);
+    d.record.body_case = HOLDFAST__RECORD__BODY_EXTEND;
+    d.record.extend = &extend;
+    if (extend.n_items > 0) {
+        op = op_add(c, 0);
+        op->extend = true;
+        if (hand_over(c, &d, op)) {
+            *n_taken = extend.n_items;
+            count(&c->counters, COUNTER_extends);
+            for (size_t i = 0; i < extend.n_items; i++)
+                child_find(c, all[i].spi_in)->extending = op;
+        }
+    }
+    free(all);
+    free(ptrs);
+    return *n_taken > 0;
+}
