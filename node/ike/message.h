@@ -33,8 +33,8 @@ struct ike_received {
 /* Judges one datagram against an SA whose keys exist. Requests: the peer's flag, SPIs of this SA,
  * message ID equal to expected_request_id (then opened), or one below with the very same bytes
  * (RETRANSMIT; SHA-256 of the whole datagram), anything else is dropped with its reason. Responses:
- * our pending request's ID and exchange type. *rx is written only for REQUEST and RESPONSE; *reason
- * always. Unprotected messages are dropped (IKE_SA_INIT has its own way: init.c). */
+ * our pending request's ID and exchange type. *rx holds a message only for REQUEST and RESPONSE;
+ * *reason always. Unprotected messages are dropped (IKE_SA_INIT has its own way: init.c). */
 enum ike_rx ike_message_receive(const struct ike_policy *policy, const struct ike_sa *sa,
                                 struct span datagram, struct ike_received *rx,
                                 enum ike_reason *reason) HF_MUST_USE;
@@ -81,6 +81,12 @@ bool ike_answer_bad_body(const struct ike_policy *policy, struct ike_sa *sa, str
  * ID, SPIs and exchange type, no SPI of ours made up. */
 void ike_plain_notify(struct ike_message *plain, const struct wire_header *request, uint16_t type,
                       struct span data);
+
+/* Keeps bytes as a message. False: longer than IKE_MAX_MESSAGE_BYTES. */
+bool ike_message_keep(struct ike_message *m, struct span bytes) HF_MUST_USE;
+
+/* Why a datagram that did not decode is dropped. */
+enum ike_reason ike_reason_of_wire(enum wire_result result);
 
 /* Adds a send to out->effects (asserts the bound). */
 void ike_effect_add(struct ike_transition *out, enum ike_effect_kind kind,

@@ -15,6 +15,7 @@ struct ike_choice {
     uint8_t number;              /* of the proposal */
     struct span spi;             /* the peer's SPI: empty, 4 or 8 bytes */
     struct ike_proposal_row row; /* what was agreed: ke_id 0 = none; esn as agreed */
+    bool integ_none, ke_none;    /* the offer named these as NONE, so the answer does (3.3) */
 };
 
 /* May a CHILD SA come with a key exchange? */
@@ -41,14 +42,14 @@ bool ike_proposal_choose_esp(const struct ike_policy *policy, const struct wire_
 void ike_proposal_offer_ike(const struct ike_policy *policy, struct span spi_local,
                             struct wire_sa *out);
 
-/* Initiator: ke false = no transform of type 4 at all. Rows whose group differs from `ke_id` are
- * left out when ke_id is not 0 (the group of the KE payload sent with it); 0 = no key exchange. A
- * row with ke_id 0 takes ke_id. */
+/* Initiator: the rows for ESP. ke_id 0: without a transform of type 4; else every proposal with
+ * this one group (that of the KE payload sent with it), and rows that name another group are left
+ * out. */
 void ike_proposal_offer_esp(const struct ike_policy *policy, struct span spi_local, uint16_t ke_id,
                             struct wire_sa *out);
 
-/* The group that our KE payload should use: the first usable row's (IKE), or for a CHILD the first
- * row's or default_ke. 0 = none. */
+/* The group that our KE payload should use: the first usable row's (IKE), or for a CHILD SA that of
+ * the first usable row that names one, else default_ke. 0 = none. */
 uint16_t ike_proposal_first_ke(const struct ike_policy *policy);
 uint16_t ike_proposal_child_ke(const struct ike_policy *policy, uint16_t default_ke);
 /* Is this group in a row for IKE (so that an INVALID_KE_PAYLOAD that names it may be followed)? */

@@ -3,7 +3,7 @@
 #ifndef HF_IKE_TS_H
 #define HF_IKE_TS_H
 
-#include "ike/policy.h"
+#include "ike/state.h"
 #include "wire/ts.h"
 
 /* Responder: the offer cut to what `allowed` permits, in the order of `allowed`. False: nothing is
@@ -21,6 +21,14 @@ bool ike_ts_rekey(const struct ike_ts *old, size_t n_old, const struct wire_ts_l
 bool ike_ts_accept(const struct ike_ts *offered, size_t n_offered,
                    const struct wire_ts_list *answer, struct ike_ts out[IKE_MAX_TS],
                    uint8_t *n_out) HF_MUST_USE;
+
+/* What a CHILD SA of this SA may carry: what we offer, and what we narrow the peer's offer to.
+ * Behind a gateway: the policy's networks against the peer's virtual address (without one, its
+ * outer address). A client that asks for an address: that address (any, as long as there is none)
+ * against everything. Independent of sa->role, which an IKE rekey may turn. */
+void ike_ts_allowed(const struct ike_policy *policy, const struct ike_sa *sa,
+                    struct ike_ts local[IKE_MAX_TS], uint8_t *n_local,
+                    struct ike_ts remote[IKE_MAX_TS], uint8_t *n_remote);
 
 /* Selectors for everything of a family, and for one address. */
 struct ike_ts ike_ts_any(uint8_t family);

@@ -1,0 +1,152 @@
+#include "ike/keys.h"
+
+enum { PRF_PLUS_MAX_BLOCKS = 255, KEYMAT_MAX_BYTES = 5 * SECRET_MAX_BYTES, MAX_SEED_PARTS = 4 };
+
+bool ike_prf_plus(const struct suite_prf *prf, struct span key, const struct span *seed,
+                  size_t n_seed, uint8_t *out, size_t len)
+{
+    uint8_t block[SUITE_PRF_MAX_BYTES];
+    struct span parts[MAX_SEED_PARTS + 2];
+    size_t done = 0;
+    bool ok = true;
+
+    HF_ASSERT(n_seed <= MAX_SEED_PARTS && len <= (size_t)PRF_PLUS_MAX_BLOCKS * prf->out_bytes);
+    HF_ASSERT(prf->out_bytes <= sizeof block);
+    for (unsigned i = 1; done < len; i++) {
+        const uint8_t counter = (uint8_t)i;
+        size_t n = 0, take;
+
+        if (i > 1)
+            parts[n++] = span_of(block, prf->out_bytes);
+        for (size_t j = 0; j < n_seed; j++)
+            parts[n++] = seed[j];
+        parts[n++] = span_of(&counter, 1);
+        ok = prf->compute(key, parts, n, block);
+        if (!ok)
+            break;
+        take = len - done < prf->out_bytes ? len - done : prf->out_bytes;
+        memcpy(out + done, block, take);
+        done += take;
+    }
+    secret_wipe_bytes(block, sizeof block);
+    if (!ok)
+        secret_wipe_bytes(out, len);
+    return ok;
+}
+
+/* Cuts `len` bytes of keymat into a secret and returns what follows. */
+static const uint8_t *cut(const uint8_t *keymat, size_t len, struct secret *out)
+{
+    secret_set(out, keymat, len);
+    return keymat + len;
+}
+
+/* SK_d | SK_ei | SK_er | SK_pi | SK_pr from SKEYSEED (RFC 7296 2.14; AEAD: SK_ai and SK_ar are
+ * empty, RFC 5282 7.1). */
+static bool expand(const struct suite_prf *prf, const struct suite_aead *aead,
+                   const uint8_t *skeyseed, size_t skeyseed_len, const struct ike_key_inputs *in,
+                   struct ike_keys *out)
+{
+    const size_t cipher = (size_t)aead->key_bytes + aead->salt_bytes;
+    const size_t total = 3 * (size_t)prf->key_bytes + 2 * cipher;
+    uint8_t spis[16], keymat[KEYMAT_MAX_BYTES];
+    const struct span seed[] = {in->nonce_i, in->nonce_r, span_of(spis, sizeof spis)};
+    struct secret ei, er, pi, pr;
+    const uint8_t *at = keymat;
+
+    HF_ASSERT(total <= sizeof keymat && cipher <= SECRET_MAX_BYTES);
+    put_be64(spis, in->spi_i);
+    put_be64(spis + 8, in->spi_r);
+    if (!ike_prf_plus(prf, span_of(skeyseed, skeyseed_len), seed, 3, keymat, total))
+        return false;
+    at = cut(at, prf->key_bytes, &out->sk_d);
+    at = cut(at, cipher, &ei);
+    at = cut(at, cipher, &er);
+    at = cut(at, prf->key_bytes, &pi);
+    (void)cut(at, prf->key_bytes, &pr);
+    out->sk_e_out = in->role == IKE_INITIATOR ? ei : er;
+    out->sk_e_in = in->role == IKE_INITIATOR ? er : ei;
+    out->sk_p_out = in->role == IKE_INITIATOR ? pi : pr;
+    out->sk_p_in = in->role == IKE_INITIATOR ? pr : pi;
+    secret_wipe_bytes(keymat, sizeof keymat);
+    secret_wipe(&ei);
+    secret_wipe(&er);
+    secret_wipe(&pi);
+    secret_wipe(&pr);
+    return true;
+}
+
+bool ike_keys_derive(const struct suite_prf *prf, const struct suite_aead *aead,
+                     const struct secret *shared, const struct ike_key_inputs *in,
+                     struct ike_keys *out)
+{
+    uint8_t key[512], skeyseed[SUITE_PRF_MAX_BYTES];
+    const struct span part = secret_span(shared);
+    size_t key_len = in->nonce_i.len + in->nonce_r.len;
+    bool ok;
+
+    /* SKEYSEED = prf(Ni | Nr, g^ir): whole nonces, our PRFs take keys of any length (RFC
+     * 7296 2.14). */
+    HF_ASSERT(key_len <= sizeof key);
+    memcpy(key, in->nonce_i.data, in->nonce_i.len);
+    memcpy(key + in->nonce_i.len, in->nonce_r.data, in->nonce_r.len);
+    ok = prf->compute(span_of(key, key_len), &part, 1, skeyseed) &&
+         expand(prf, aead, skeyseed, prf->out_bytes, in, out);
+    secret_wipe_bytes(skeyseed, sizeof skeyseed);
+    return ok;
+}
+
+bool ike_keys_rekey(const struct suite_prf *old_prf, const struct secret *old_sk_d,
+                    const struct suite_prf *prf, const struct suite_aead *aead,
+                    const struct secret *shared, const struct ike_key_inputs *in,
+                    struct ike_keys *out)
+{
+    uint8_t skeyseed[SUITE_PRF_MAX_BYTES];
+    const struct span parts[] = {secret_span(shared), in->nonce_i, in->nonce_r};
+    bool ok = old_prf->compute(secret_span(old_sk_d), parts, 3, skeyseed) &&
+              expand(prf, aead, skeyseed, old_prf->out_bytes, in, out);
+
+    secret_wipe_bytes(skeyseed, sizeof skeyseed);
+    return ok;
+}
+
+bool ike_child_keys_derive(const struct suite_prf *prf, const struct secret *sk_d,
+                           const struct suite_aead *aead, const struct secret *shared,
+                           const struct ike_key_inputs *in, struct secret *key_in,
+                           struct secret *key_out)
+{
+    const size_t each = (size_t)aead->key_bytes + aead->salt_bytes;
+    uint8_t keymat[2 * SECRET_MAX_BYTES];
+    struct span seed[3];
+    size_t n = 0;
+    bool we_began = in->role == IKE_INITIATOR;
+
+    HF_ASSERT(each <= SECRET_MAX_BYTES);
+    if (shared != NULL)
+        seed[n++] = secret_span(shared);
+    seed[n++] = in->nonce_i;
+    seed[n++] = in->nonce_r;
+    if (!ike_prf_plus(prf, secret_span(sk_d), seed, n, keymat, 2 * each))
+        return false;
+    /* First the keys from the exchange's initiator to its responder (RFC 7296 2.17). */
+    secret_set(we_began ? key_out : key_in, keymat, each);
+    secret_set(we_began ? key_in : key_out, keymat + each, each);
+    secret_wipe_bytes(keymat, sizeof keymat);
+    return true;
+}
+
+bool ike_auth_psk_value(const struct suite_prf *prf, const struct secret *psk, struct span message,
+                        struct span nonce, const struct secret *sk_p, struct span id_body,
+                        uint8_t out[SUITE_PRF_MAX_BYTES])
+{
+    static const char pad[] = "Key Pad for IKEv2"; /* 17 bytes, no terminator (RFC 7296 2.15) */
+    const struct span pad_part = span_of(pad, sizeof pad - 1);
+    uint8_t key[SUITE_PRF_MAX_BYTES], maced_id[SUITE_PRF_MAX_BYTES];
+    const struct span parts[] = {message, nonce, span_of(maced_id, prf->out_bytes)};
+    bool ok = prf->compute(secret_span(sk_p), &id_body, 1, maced_id) &&
+              prf->compute(secret_span(psk), &pad_part, 1, key) &&
+              prf->compute(span_of(key, prf->out_bytes), parts, 3, out);
+
+    secret_wipe_bytes(key, sizeof key);
+    return ok;
+}

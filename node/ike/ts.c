@@ -1,0 +1,155 @@
+#include "ike/ts.h"
+
+enum { PORT_MAX = 65535 };
+
+static int compare(const struct ip_addr *a, const struct ip_addr *b)
+{
+    return memcmp(a->bytes, b->bytes, sizeof a->bytes);
+}
+
+static struct ike_ts from_wire(const struct wire_ts *w)
+{
+    return (struct ike_ts){.protocol = w->protocol,
+                           .port_low = w->port_low,
+                           .port_high = w->port_high,
+                           .low = w->low,
+                           .high = w->high};
+}
+
+/* False: nothing in common. OPAQUE ports (low above high) meet nothing: we select by ports only
+ * where they can be seen. */
+static bool intersect(const struct ike_ts *a, const struct ike_ts *b, struct ike_ts *out)
+{
+    struct ike_ts ts = {.protocol = a->protocol != 0 ? a->protocol : b->protocol};
+
+    if (a->protocol != 0 && b->protocol != 0 && a->protocol != b->protocol)
+        return false;
+    if (a->low.family != b->low.family || a->port_low > a->port_high || b->port_low > b->port_high)
+        return false;
+    ts.port_low = a->port_low > b->port_low ? a->port_low : b->port_low;
+    ts.port_high = a->port_high < b->port_high ? a->port_high : b->port_high;
+    ts.low = compare(&a->low, &b->low) > 0 ? a->low : b->low;
+    ts.high = compare(&a->high, &b->high) < 0 ? a->high : b->high;
+    if (ts.port_low > ts.port_high || compare(&ts.low, &ts.high) > 0)
+        return false;
+    *out = ts;
+    return true;
+}
+
+static bool contains(const struct ike_ts *outer, const struct ike_ts *inner)
+{
+    return (outer->protocol == 0 || outer->protocol == inner->protocol) &&
+           outer->low.family == inner->low.family && inner->port_low <= inner->port_high &&
+           outer->port_low <= inner->port_low && inner->port_high <= outer->port_high &&
+           compare(&outer->low, &inner->low) <= 0 && compare(&inner->high, &outer->high) <= 0;
+}
+
+/* Adds ts unless it says nothing new; drops what it covers. The list keeps its order and its bound.
+ */
+static void add(struct ike_ts list[IKE_MAX_TS], uint8_t *n, const struct ike_ts *ts)
+{
+    uint8_t kept = 0;
+
+    for (uint8_t i = 0; i < *n; i++)
+        if (contains(&list[i], ts))
+            return;
+    for (uint8_t i = 0; i < *n; i++)
+        if (!contains(ts, &list[i]))
+            list[kept++] = list[i];
+    if (kept < IKE_MAX_TS)
+        list[kept++] = *ts;
+    *n = kept;
+}
+
+bool ike_ts_narrow(const struct ike_ts *allowed, size_t n_allowed, const struct wire_ts_list *offer,
+                   struct ike_ts out[IKE_MAX_TS], uint8_t *n_out)
+{
+    struct ike_ts list[IKE_MAX_TS] = {0};
+    uint8_t n = 0;
+
+    for (size_t i = 0; i < n_allowed; i++)
+        for (size_t j = 0; j < offer->n; j++) {
+            const struct ike_ts wanted = from_wire(&offer->items[j]);
+            struct ike_ts both;
+
+            if (intersect(&allowed[i], &wanted, &both))
+                add(list, &n, &both);
+        }
+    if (n == 0)
+        return false;
+    memcpy(out, list, n * sizeof list[0]);
+    *n_out = n;
+    return true;
+}
+
+bool ike_ts_rekey(const struct ike_ts *old, size_t n_old, const struct wire_ts_list *offer,
+                  struct ike_ts out[IKE_MAX_TS], uint8_t *n_out)
+{
+    return ike_ts_narrow(old, n_old, offer, out, n_out);
+}
+
+bool ike_ts_accept(const struct ike_ts *offered, size_t n_offered,
+                   const struct wire_ts_list *answer, struct ike_ts out[IKE_MAX_TS], uint8_t *n_out)
+{
+    struct ike_ts list[IKE_MAX_TS];
+
+    if (answer->n == 0 || answer->n > IKE_MAX_TS || answer->skipped)
+        return false;
+    for (size_t i = 0; i < answer->n; i++) {
+        bool inside = false;
+
+        list[i] = from_wire(&answer->items[i]);
+        for (size_t j = 0; j < n_offered; j++)
+            inside = inside || contains(&offered[j], &list[i]);
+        if (!inside)
+            return false;
+    }
+    memcpy(out, list, answer->n * sizeof list[0]);
+    *n_out = (uint8_t)answer->n;
+    return true;
+}
+
+struct ike_ts ike_ts_any(uint8_t family)
+{
+    struct ike_ts ts = {.port_high = PORT_MAX, .low.family = family, .high.family = family};
+
+    memset(ts.high.bytes, 0xff, addr_len(&ts.high));
+    return ts;
+}
+
+struct ike_ts ike_ts_host(const struct ip_addr *ip)
+{
+    return (struct ike_ts){.port_high = PORT_MAX, .low = *ip, .high = *ip};
+}
+
+void ike_ts_allowed(const struct ike_policy *policy, const struct ike_sa *sa,
+                    struct ike_ts local[IKE_MAX_TS], uint8_t *n_local,
+                    struct ike_ts remote[IKE_MAX_TS], uint8_t *n_remote)
+{
+    bool has_virtual = sa->virtual_ip.family != ADDR_NONE;
+
+    *n_local = 1;
+    *n_remote = 1;
+    if (policy->request_address) {
+        local[0] = has_virtual ? ike_ts_host(&sa->virtual_ip) : ike_ts_any(ADDR_V4);
+        remote[0] = ike_ts_any(ADDR_V4);
+        return;
+    }
+    HF_ASSERT(policy->n_local_ts <= IKE_MAX_TS);
+    memcpy(local, policy->local_ts, policy->n_local_ts * sizeof local[0]);
+    *n_local = policy->n_local_ts;
+    remote[0] = ike_ts_host(has_virtual ? &sa->virtual_ip : &sa->remote.ip);
+}
+
+void ike_ts_to_wire(const struct ike_ts *ts, size_t n, struct wire_ts_list *out)
+{
+    HF_ASSERT(n <= WIRE_MAX_TS);
+    memset(out, 0, sizeof *out);
+    for (size_t i = 0; i < n; i++)
+        out->items[i] = (struct wire_ts){.protocol = ts[i].protocol,
+                                         .port_low = ts[i].port_low,
+                                         .port_high = ts[i].port_high,
+                                         .low = ts[i].low,
+                                         .high = ts[i].high};
+    out->n = n;
+}
