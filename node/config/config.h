@@ -100,7 +100,7 @@ struct config {
     size_t n_psks;
 
     char admin_socket[CONFIG_MAX_SOCKET];
-    bool drills_enabled;
+    enum config_drills { CONFIG_DRILLS_DISABLED, CONFIG_DRILLS_ENABLED } drills;
     enum config_log_level log_level;
 };
 

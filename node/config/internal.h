@@ -1,0 +1,102 @@
+/* Shared by the files of node/config only: the schema's language, the walker's context, the report.
+ */
+#ifndef HF_CONFIG_INTERNAL_H
+#define HF_CONFIG_INTERNAL_H
+
+#include "config/config.h"
+#include "config/yaml.h"
+
+enum { WHY_BYTES = 320 };
+
+struct walk {
+    const char *name; /* the file, for messages */
+    const struct yaml_node *root;
+    struct config_report *report;
+    struct config *config;
+    bool read_secrets;
+};
+
+struct schema_field;
+
+/* A kind of value: `parse` writes *at only on success; on failure `why` says what is wrong and what
+ * would be right. */
+struct value_type {
+    const char *what; /* "a duration with a unit (ms, s, m, h, d)" */
+    bool plain;       /* must stand without quotes */
+    bool (*parse)(const struct schema_field *field, const char *text, void *at,
+                  char why[WHY_BYTES]);
+};
+
+enum schema_shape {
+    SCHEMA_VALUE,  /* a scalar of `type` */
+    SCHEMA_MAP,    /* a mapping of `fields`, into the same struct */
+    SCHEMA_VALUES, /* a list of scalars of `type` */
+    SCHEMA_MAPS,   /* a list of mappings of `fields` */
+    SCHEMA_PFS     /* never | always | { every: N } */
+};
+
+/* One key. The end of a table is a field without a key. */
+struct schema_field {
+    const char *key;
+    enum schema_shape shape;
+    bool required;
+    const struct value_type *type;
+    const struct schema_field *fields;
+    size_t offset;              /* of the value, the array, or (heap) the pointer to the array */
+    size_t count_offset;        /* lists: of the size_t that counts */
+    size_t item_bytes;          /* lists */
+    size_t most;                /* lists: items */
+    size_t least;               /* lists: items */
+    bool heap;                  /* lists: the array is allocated */
+    uint64_t min, max;          /* numbers and durations */
+    size_t bytes;               /* numbers: size of the integer; texts: size of the array */
+    const char *const *choices; /* choices: ended by NULL; the value is the index, an int */
+};
+
+extern const struct schema_field config_schema[];
+
+extern const struct value_type value_number, value_bool, value_duration, value_percent,
+    value_factor, value_path, value_absolute, value_interface, value_choice, value_address,
+    value_endpoint, value_prefix, value_identity, value_ike_proposal, value_esp_proposal;
+
+/* Adds "name:line:column: message". node NULL: the file as a whole. */
+void report_at(struct walk *walk, const struct yaml_node *node, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void report_line(struct walk *walk, unsigned line, unsigned column, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+void report_sort(struct config_report *report);
+
+/* Holds the document against the schema and fills walk->config; every mistake goes into the report.
+ */
+void schema_walk(struct walk *walk, const struct schema_field *fields, const struct yaml_node *map,
+                 void *into);
+
+/* The node at a path like "/shards/1/pool", or the nearest one above it that exists. */
+const struct yaml_node *node_at(struct walk *walk, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* What one key alone cannot tell: duplicates, overlaps, limits that contradict each other. */
+void config_check(struct walk *walk);
+
+/* Reads the files that auth.psk names. */
+void config_read_secrets(struct walk *walk);
+
+/* The nearest word of `words` (ended by NULL), or NULL when none is near. */
+const char *nearest_word(const char *word, const char *const *words);
+
+/* Names of transforms as the configuration spells them. */
+struct transform_name {
+    const char *word;
+    uint8_t type; /* RFC 7296 3.3.2: 1 ENCR, 2 PRF, 4 KE */
+    uint16_t id, key_bits;
+};
+extern const struct transform_name transform_names[]; /* ended by word == NULL */
+
+const char *transform_word(uint8_t type, uint16_t id, uint16_t key_bits);
+
+/* Text of an address or identity, for messages. Returns `buf`. */
+const char *addr_text(const struct ip_addr *ip, char buf[64]);
+const char *prefix_text(const struct ip_prefix *prefix, char buf[72]);
+const char *identity_text(const struct ike_identity *identity, char buf[IKE_MAX_ID_BYTES + 1]);
+
+#endif

@@ -1,0 +1,327 @@
+/* Values that have names of their own: addresses, endpoints, networks, identities (RFC 7296 3.5),
+ * proposals (RFC 7296 3.3.2). */
+#include <arpa/inet.h>
+#include <stdlib.h>
+
+#include "config/internal.h"
+
+const struct transform_name transform_names[] = {
+    {"aes256gcm16", 1, 20, 256}, /* RFC 4106, RFC 5282 */
+    {"aes128gcm16", 1, 20, 128},
+    {"prfsha256", 2, 5, 0}, /* RFC 4868 */
+    {"x25519", 4, 31, 0},   /* RFC 8031 */
+    {0},
+};
+
+const char *transform_word(uint8_t type, uint16_t id, uint16_t key_bits)
+{
+    for (const struct transform_name *t = transform_names; t->word != NULL; t++) {
+        if (t->type == type && t->id == id && t->key_bits == key_bits) {
+            return t->word;
+        }
+    }
+    return "unknown";
+}
+
+static bool parse_ip(const char *text, struct ip_addr *ip)
+{
+    struct ip_addr a = {0};
+
+    if (inet_pton(AF_INET, text, a.bytes) == 1) {
+        a.family = ADDR_V4;
+    } else if (inet_pton(AF_INET6, text, a.bytes) == 1) {
+        a.family = ADDR_V6;
+    } else {
+        return false;
+    }
+    *ip = a;
+    return true;
+}
+
+static bool is_usable(const struct ip_addr *ip)
+{
+    static const uint8_t zero[16];
+
+    return memcmp(ip->bytes, zero, addr_len(ip)) != 0 &&
+           !(ip->family == ADDR_V4 && ip->bytes[0] >= 224) &&
+           !(ip->family == ADDR_V6 && ip->bytes[0] == 0xff);
+}
+
+static bool take_ip(const char *text, struct ip_addr *ip, char why[WHY_BYTES])
+{
+    if (!parse_ip(text, ip)) {
+        (void)snprintf(why, WHY_BYTES, "'%.60s' is not an IP address%s", text,
+                       strchr(text, '/') != NULL ? ": leave the /length out"
+                                                 : ", such as 192.0.2.1");
+        return false;
+    }
+    if (ip->family == ADDR_V6) {
+        (void)snprintf(why, WHY_BYTES, "%.60s is IPv6; only IPv4 is served so far", text);
+        return false;
+    }
+    if (!is_usable(ip)) {
+        (void)snprintf(why, WHY_BYTES, "%.60s cannot be the address of one machine", text);
+        return false;
+    }
+    return true;
+}
+
+static bool parse_address(const struct schema_field *field, const char *text, void *at,
+                          char why[WHY_BYTES])
+{
+    struct ip_addr ip;
+
+    (void)field;
+    if (!take_ip(text, &ip, why)) {
+        return false;
+    }
+    memcpy(at, &ip, sizeof ip);
+    return true;
+}
+
+static bool parse_endpoint(const struct schema_field *field, const char *text, void *at,
+                           char why[WHY_BYTES])
+{
+    const char *colon = strrchr(text, ':');
+    struct endpoint e = {0};
+    unsigned long port = 0;
+    char ip[64];
+
+    (void)field;
+    if (colon == NULL || colon[1] == '\0' || strlen(colon + 1) > 5 ||
+        strspn(colon + 1, "0123456789") != strlen(colon + 1) ||
+        (size_t)(colon - text) >= sizeof ip || (port = strtoul(colon + 1, NULL, 10)) == 0 ||
+        port > 65535) {
+        (void)snprintf(
+            why, WHY_BYTES,
+            "'%.60s' is not an address and a port from 1 to 65535, such as 192.0.2.1:7400", text);
+        return false;
+    }
+    memcpy(ip, text, (size_t)(colon - text));
+    ip[colon - text] = '\0';
+    if (!take_ip(ip, &e.ip, why)) {
+        return false;
+    }
+    e.port = (uint16_t)port;
+    memcpy(at, &e, sizeof e);
+    return true;
+}
+
+static bool parse_prefix(const struct schema_field *field, const char *text, void *at,
+                         char why[WHY_BYTES])
+{
+    const char *slash = strchr(text, '/');
+    struct ip_prefix p = {0};
+    unsigned long bits = 0;
+    char ip[64], right[72];
+    struct ip_addr first;
+
+    (void)field;
+    if (slash == NULL || (size_t)(slash - text) >= sizeof ip || slash[1] == '\0' ||
+        strlen(slash + 1) > 3 || strspn(slash + 1, "0123456789") != strlen(slash + 1)) {
+        (void)snprintf(why, WHY_BYTES,
+                       "'%.60s' is not a network: address/length, such as 192.0.2.0/24", text);
+        return false;
+    }
+    memcpy(ip, text, (size_t)(slash - text));
+    ip[slash - text] = '\0';
+    bits = strtoul(slash + 1, NULL, 10);
+    if (!parse_ip(ip, &p.ip)) {
+        (void)snprintf(why, WHY_BYTES, "'%.60s' is not an IP address", ip);
+        return false;
+    }
+    if (p.ip.family == ADDR_V6) {
+        (void)snprintf(why, WHY_BYTES, "%.60s is IPv6; only IPv4 is served so far", text);
+        return false;
+    }
+    if (bits > 8 * addr_len(&p.ip)) {
+        (void)snprintf(why, WHY_BYTES, "the length /%lu is out of range: 0 to %zu", bits,
+                       8 * addr_len(&p.ip));
+        return false;
+    }
+    p.bits = (uint8_t)bits;
+    first = prefix_first(&p);
+    if (!addr_equal(&first, &p.ip)) {
+        p.ip = first;
+        (void)snprintf(why, WHY_BYTES, "%.60s has bits set beyond its length: write %s", text,
+                       prefix_text(&p, right));
+        return false;
+    }
+    memcpy(at, &p, sizeof p);
+    return true;
+}
+
+/* The type follows from the form: an address, name@domain, or a domain name. */
+static bool parse_identity(const struct schema_field *field, const char *text, void *at,
+                           char why[WHY_BYTES])
+{
+    struct ike_identity id = {0};
+    const char *sign = strchr(text, '@');
+    size_t len = strlen(text);
+    struct ip_addr ip;
+
+    (void)field;
+    if (parse_ip(text, &ip)) {
+        id.type = ip.family == ADDR_V4 ? 1 : 5;
+        id.len = (uint8_t)addr_len(&ip);
+        memcpy(id.bytes, ip.bytes, id.len);
+        memcpy(at, &id, sizeof id);
+        return true;
+    }
+    if (len == 0 || len > IKE_MAX_ID_BYTES) {
+        (void)snprintf(why, WHY_BYTES, "an identity has 1 to %d bytes", IKE_MAX_ID_BYTES);
+        return false;
+    }
+    for (size_t i = 0; i < len; i++) {
+        if ((unsigned char)text[i] <= 0x20 || (unsigned char)text[i] >= 0x7f) {
+            (void)snprintf(why, WHY_BYTES,
+                           "'%.60s' has a blank or a character beyond ASCII in it: an identity is "
+                           "name@domain, a domain name or an IP address",
+                           text);
+            return false;
+        }
+    }
+    if (sign == text || (sign != NULL && (sign[1] == '\0' || strchr(sign + 1, '@') != NULL))) {
+        (void)snprintf(why, WHY_BYTES, "'%.60s' is not name@domain", text);
+        return false;
+    }
+    id.type = sign != NULL ? 3 : 2;
+    id.len = (uint8_t)len;
+    memcpy(id.bytes, text, len);
+    memcpy(at, &id, sizeof id);
+    return true;
+}
+
+const char *identity_text(const struct ike_identity *identity, char buf[IKE_MAX_ID_BYTES + 1])
+{
+    struct ip_addr ip = {0};
+
+    if (identity->type == 1 || identity->type == 5) {
+        ip.family = identity->type == 1 ? ADDR_V4 : ADDR_V6;
+        memcpy(ip.bytes, identity->bytes, addr_len(&ip));
+        return addr_text(&ip, buf);
+    }
+    (void)snprintf(buf, IKE_MAX_ID_BYTES + 1, "%.*s", (int)identity->len,
+                   (const char *)identity->bytes);
+    return buf;
+}
+
+static const struct transform_name *find_transform(const char *word)
+{
+    for (const struct transform_name *t = transform_names; t->word != NULL; t++) {
+        if (strcmp(t->word, word) == 0) {
+            return t;
+        }
+    }
+    return NULL;
+}
+
+static void unknown_transform(const char *word, char why[WHY_BYTES])
+{
+    const char *words[sizeof transform_names / sizeof transform_names[0] + 1];
+    size_t n = 0, used;
+    const char *meant;
+
+    for (const struct transform_name *t = transform_names; t->word != NULL; t++) {
+        words[n++] = t->word;
+    }
+    words[n++] = "esn";
+    words[n] = NULL;
+    meant = nearest_word(word, words);
+    used = (size_t)snprintf(why, WHY_BYTES, "'%.40s' is not known here%s%s%s; known:", word,
+                            meant != NULL ? " (did you mean " : "", meant != NULL ? meant : "",
+                            meant != NULL ? "?)" : "");
+    for (size_t i = 0; i < n; i++) {
+        used += (size_t)snprintf(why + used, WHY_BYTES - used, " %s", words[i]);
+    }
+}
+
+/* Splits "aes256gcm16-prfsha256-x25519" into the row's transforms, each kind once. */
+static bool take_proposal(const char *text, bool esp, struct ike_proposal_row *row,
+                          char why[WHY_BYTES])
+{
+    char copy[96], *rest = copy, *word;
+
+    memset(row, 0, sizeof *row);
+    if (strlen(text) >= sizeof copy) {
+        (void)snprintf(why, WHY_BYTES, "the proposal is too long");
+        return false;
+    }
+    memcpy(copy, text, strlen(text) + 1);
+    while ((word = strsep(&rest, "-")) != NULL) {
+        const struct transform_name *t = find_transform(word);
+        bool twice = false;
+
+        if (t == NULL && esp && strcmp(word, "esn") == 0) {
+            twice = row->esn;
+            row->esn = true;
+        } else if (t == NULL) {
+            unknown_transform(word, why);
+            return false;
+        } else if (t->type == 1) {
+            twice = row->encr_id != 0;
+            row->encr_id = t->id;
+            row->encr_bits = t->key_bits;
+        } else if (t->type == 2) {
+            twice = row->prf_id != 0;
+            row->prf_id = t->id;
+        } else {
+            twice = row->ke_id != 0;
+            row->ke_id = t->id;
+        }
+        if (twice) {
+            (void)snprintf(
+                why, WHY_BYTES,
+                "'%.60s' names two transforms of one kind at '%.40s': write two proposals", text,
+                word);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool parse_ike_proposal(const struct schema_field *field, const char *text, void *at,
+                               char why[WHY_BYTES])
+{
+    struct ike_proposal_row row;
+
+    (void)field;
+    if (!take_proposal(text, false, &row, why)) {
+        return false;
+    }
+    if (row.encr_id == 0 || row.prf_id == 0 || row.ke_id == 0) {
+        (void)snprintf(
+            why, WHY_BYTES,
+            "'%.60s' needs a cipher, a PRF and a group, such as aes256gcm16-prfsha256-x25519",
+            text);
+        return false;
+    }
+    memcpy(at, &row, sizeof row);
+    return true;
+}
+
+static bool parse_esp_proposal(const struct schema_field *field, const char *text, void *at,
+                               char why[WHY_BYTES])
+{
+    struct ike_proposal_row row;
+
+    (void)field;
+    if (!take_proposal(text, true, &row, why)) {
+        return false;
+    }
+    if (row.encr_id == 0 || row.prf_id != 0) {
+        (void)snprintf(
+            why, WHY_BYTES,
+            "'%.60s' needs a cipher and no PRF, such as aes256gcm16 or aes256gcm16-x25519", text);
+        return false;
+    }
+    memcpy(at, &row, sizeof row);
+    return true;
+}
+
+const struct value_type value_address = {"an IP address", false, parse_address};
+const struct value_type value_endpoint = {"an address and a port", false, parse_endpoint};
+const struct value_type value_prefix = {"a network", false, parse_prefix};
+const struct value_type value_identity = {"an identity", false, parse_identity};
+const struct value_type value_ike_proposal = {"an IKE proposal", false, parse_ike_proposal};
+const struct value_type value_esp_proposal = {"an ESP proposal", false, parse_esp_proposal};

@@ -1,0 +1,75 @@
+/* What `holdfastd --check` says about a good file. */
+#include "config/internal.h"
+
+static void print_nodes(const struct config *c, FILE *out)
+{
+    char ip[64];
+
+    if (c->n_nodes == 1 && c->nodes[0].address.ip.family == ADDR_NONE) {
+        (void)fprintf(out, "  cluster   a single node: nothing takes over when it dies\n");
+        return;
+    }
+    (void)fprintf(out, "  cluster   %zu node%s, %zu may fail:", c->n_nodes,
+                  c->n_nodes == 1 ? "" : "s", (c->n_nodes - 1) / 2);
+    for (size_t i = 0; i < c->n_nodes; i++) {
+        (void)fprintf(out, " %u=%s:%u", c->nodes[i].id, addr_text(&c->nodes[i].address.ip, ip),
+                      c->nodes[i].address.port);
+    }
+    (void)fprintf(out,
+                  "\n  timing    election %ums, heartbeat %ums, lease %ums, lease heartbeat %ums\n",
+                  c->timing.election_ms, c->timing.heartbeat_ms, c->timing.lease_ms,
+                  c->timing.lease_heartbeat_ms);
+}
+
+static void print_proposals(const char *what, const struct ike_proposal_row *rows, size_t n,
+                            FILE *out)
+{
+    (void)fprintf(out, "  %-9s", what);
+    for (size_t i = 0; i < n; i++) {
+        (void)fprintf(out, " %s", transform_word(1, rows[i].encr_id, rows[i].encr_bits));
+        if (rows[i].prf_id != 0) {
+            (void)fprintf(out, "-%s", transform_word(2, rows[i].prf_id, 0));
+        }
+        if (rows[i].ke_id != 0) {
+            (void)fprintf(out, "-%s", transform_word(4, rows[i].ke_id, 0));
+        }
+        (void)fprintf(out, "%s", rows[i].esn ? "-esn" : "");
+    }
+    (void)fputc('\n', out);
+}
+
+void config_print_summary(const struct config *c, FILE *out)
+{
+    char text[IKE_MAX_ID_BYTES + 1], a[64], b[64], net[72];
+
+    (void)fprintf(out, "%s: good\n", c->path);
+    (void)fprintf(out, "  node      %u, data in %s\n", c->node_id, c->data_dir);
+    print_nodes(c, out);
+    (void)fprintf(out, "  interface outside %s, inside %s, tunnels on %s\n", c->outside_interface,
+                  c->inside_interface, c->tun_interface);
+    for (size_t i = 0; i < c->n_shards; i++) {
+        const struct config_shard *s = &c->shards[i];
+
+        (void)fprintf(out, "  shard %-3u outside %s, inside %s, pool %s", s->id,
+                      addr_text(&s->outside, a), addr_text(&s->inside, b),
+                      prefix_text(&s->pool, net));
+        (void)fprintf(out, s->prefer != 0 ? ", node %u preferred\n" : "\n", s->prefer);
+    }
+    (void)fprintf(out, "  gateway   %s, networks", identity_text(&c->identity, text));
+    for (size_t i = 0; i < c->n_networks; i++) {
+        (void)fprintf(out, " %s", prefix_text(&c->networks[i], net));
+    }
+    (void)fputc('\n', out);
+    print_proposals("ike", c->ike_proposals, c->n_ike_proposals, out);
+    print_proposals("esp", c->esp_proposals, c->n_esp_proposals, out);
+    (void)fprintf(out, "  clients   %zu with a pre-shared key\n", c->n_psks);
+    (void)fprintf(out, "  admin     %s\n", c->admin_socket);
+    if (c->n_nodes > 1) {
+        (void)fprintf(out, "  UNSAFE    insecure_lab: session keys travel between the nodes and "
+                           "lie in the log unprotected\n");
+    }
+    if (c->drills == CONFIG_DRILLS_ENABLED) {
+        (void)fprintf(out, "  UNSAFE    drills are enabled: whoever may use the admin socket can "
+                           "kill this node\n");
+    }
+}

@@ -1,0 +1,207 @@
+/* Holds a YAML tree against the schema's tables and fills the struct; every mistake goes into the
+ * report, none stops the walk. */
+#include <stdlib.h>
+
+#include "config/internal.h"
+
+enum { MOST_KEYS = 24 };
+
+static const struct schema_field *find_field(const struct schema_field *fields, const char *key)
+{
+    for (; fields->key != NULL; fields++) {
+        if (strcmp(fields->key, key) == 0) {
+            return fields;
+        }
+    }
+    return NULL;
+}
+
+/* Where else in the schema a key of this name stands: "ike" for `dpd`. Writes the path of the
+ * section. */
+static bool find_elsewhere(const struct schema_field *fields, const char *key, const char *path,
+                           char *found, size_t cap)
+{
+    char below[128];
+
+    for (; fields->key != NULL; fields++) {
+        if (strcmp(fields->key, key) == 0 && path[0] != '\0') {
+            (void)snprintf(found, cap, "%s", path);
+            return true;
+        }
+        (void)snprintf(below, sizeof below, "%s%s%s", path, path[0] != '\0' ? "." : "",
+                       fields->key);
+        if (fields->fields != NULL && find_elsewhere(fields->fields, key, below, found, cap)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void report_unknown(struct walk *walk, const struct schema_field *fields,
+                           const struct yaml_node *key)
+{
+    const char *words[MOST_KEYS + 1];
+    const char *meant;
+    char section[128];
+    size_t n = 0;
+
+    for (const struct schema_field *f = fields; f->key != NULL && n < MOST_KEYS; f++) {
+        words[n++] = f->key;
+    }
+    words[n] = NULL;
+    meant = nearest_word(key->text, words);
+    if (meant != NULL) {
+        report_at(walk, key, "unknown key '%.60s': did you mean '%s'?", key->text, meant);
+    } else if (find_elsewhere(config_schema, key->text, "", section, sizeof section)) {
+        report_at(walk, key, "unknown key '%.60s': it belongs under '%s'", key->text, section);
+    } else {
+        char known[256] = "";
+        size_t used = 0;
+
+        for (size_t i = 0; i < n && used < sizeof known - 32; i++) {
+            used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i > 0 ? ", " : "",
+                                     words[i]);
+        }
+        report_at(walk, key, "unknown key '%.60s' (known here: %s)", key->text, known);
+    }
+}
+
+static const char *kind_name(const struct yaml_node *node)
+{
+    return node->kind == YAML_MAP ? "a map" : node->kind == YAML_LIST ? "a list" : "a single value";
+}
+
+static bool walk_value(struct walk *walk, const struct schema_field *field,
+                       const struct yaml_node *node, void *at)
+{
+    char why[WHY_BYTES];
+
+    if (node->kind != YAML_SCALAR) {
+        report_at(walk, node, "'%s' must be %s, not %s", field->key, field->type->what,
+                  kind_name(node));
+    } else if (node->binary) {
+        report_at(walk, node, "'%s' has a zero byte in it", field->key);
+    } else if (node->plain && node->text[0] == '\0') {
+        report_at(walk, node, "'%s' has no value: %s is expected", field->key, field->type->what);
+    } else if (field->type->plain && !node->plain) {
+        report_at(walk, node, "'%s' must be %s: leave the quotes out", field->key,
+                  field->type->what);
+    } else if (!field->type->parse(field, node->text, at, why)) {
+        report_at(walk, node, "'%s': %s", field->key, why);
+    } else {
+        return true;
+    }
+    return false;
+}
+
+static void walk_list(struct walk *walk, const struct schema_field *field,
+                      const struct yaml_node *node, void *into)
+{
+    char *base = (char *)into + field->offset, *items = base;
+    size_t n = 0, count = 0;
+
+    if (node->kind != YAML_LIST) {
+        report_at(walk, node,
+                  "'%s' must be a list, not %s: write [ ... ] or lines that begin with -",
+                  field->key, kind_name(node));
+        return;
+    }
+    for (const struct yaml_node *c = node->child; c != NULL; c = c->next) {
+        count++;
+    }
+    if (count < field->least || count > field->most) {
+        report_at(walk, node, "'%s' has %zu entries; %zu to %zu are allowed", field->key, count,
+                  field->least, field->most);
+        return;
+    }
+    if (field->heap) {
+        items = calloc(count, field->item_bytes);
+        HF_ASSERT(items != NULL);
+        memcpy(base, &items, sizeof items);
+    } else {
+        memset(items, 0, field->most * field->item_bytes);
+    }
+    for (const struct yaml_node *c = node->child; c != NULL; c = c->next, n++) {
+        if (field->shape == SCHEMA_VALUES) {
+            (void)walk_value(walk, field, c, items + n * field->item_bytes);
+        } else if (c->kind != YAML_MAP) {
+            report_at(walk, c, "an entry of '%s' must be a map, not %s", field->key, kind_name(c));
+        } else {
+            schema_walk(walk, field->fields, c, items + n * field->item_bytes);
+        }
+    }
+    memcpy((char *)into + field->count_offset, &count, sizeof count);
+}
+
+/* pfs: never | always | { every: N } */
+static void walk_pfs(struct walk *walk, const struct yaml_node *node)
+{
+    static const char *const words[] = {"never", "always", NULL};
+    const struct schema_field choice = {.key = "pfs", .type = &value_choice, .choices = words};
+    const struct schema_field every[] = {
+        {"every", .required = true, .type = &value_number,
+         .offset = offsetof(struct config, pfs_every), .bytes = 4, .min = 1, .max = 1000},
+        {0},
+    };
+    int chosen = 0;
+
+    if (node->kind == YAML_MAP) {
+        schema_walk(walk, every, node, walk->config);
+        walk->config->pfs = IKE_PFS_EVERY;
+    } else if (node->kind == YAML_LIST) {
+        report_at(walk, node, "'pfs' must be never, always or { every: N }, not a list");
+    } else if (strncmp(node->text, "every", 5) == 0) {
+        report_at(walk, node, "'pfs': write { every: N } with a number, such as { every: 3 }");
+    } else if (walk_value(walk, &choice, node, &chosen)) {
+        walk->config->pfs = chosen == 0 ? IKE_PFS_NEVER : IKE_PFS_ALWAYS;
+    }
+}
+
+static void walk_field(struct walk *walk, const struct schema_field *field,
+                       const struct yaml_node *node, void *into)
+{
+    switch (field->shape) {
+    case SCHEMA_VALUE:
+        (void)walk_value(walk, field, node, (char *)into + field->offset);
+        break;
+    case SCHEMA_MAP:
+        if (node->kind != YAML_MAP) {
+            report_at(walk, node, "'%s' must be a map of keys, not %s", field->key,
+                      kind_name(node));
+        } else {
+            schema_walk(walk, field->fields, node, into);
+        }
+        break;
+    case SCHEMA_VALUES:
+    case SCHEMA_MAPS:
+        walk_list(walk, field, node, into);
+        break;
+    case SCHEMA_PFS:
+        walk_pfs(walk, node);
+        break;
+    }
+}
+
+void schema_walk(struct walk *walk, const struct schema_field *fields, const struct yaml_node *map,
+                 void *into)
+{
+    for (const struct yaml_node *c = map->child; c != NULL; c = c->next) {
+        const struct schema_field *field = find_field(fields, c->key->text);
+
+        if (field == NULL) {
+            report_unknown(walk, fields, c->key);
+        } else {
+            walk_field(walk, field, c, into);
+        }
+    }
+    for (const struct schema_field *f = fields; f->key != NULL; f++) {
+        if (f->required && yaml_get(map, f->key) == NULL) {
+            const struct yaml_node *place = map->key != NULL ? map->key : map;
+
+            report_at(walk, place, "the key '%s' is missing%s%s%s%s", f->key,
+                      map->key != NULL ? " under '" : "", map->key != NULL ? map->key->text : "",
+                      map->key != NULL ? "'" : "",
+                      f->type != NULL ? "" : " (a section; see the examples in deploy/config)");
+        }
+    }
+}

@@ -1,0 +1,250 @@
+/* Good files, the examples that we ship, files and keys on the disk. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config/config.h"
+#include "unit/config/sample.h"
+
+static char folder[64];
+
+static void make_folder(void)
+{
+    strcpy(folder, "/tmp/hf-config-XXXXXX");
+    cr_assert_not_null(mkdtemp(folder));
+}
+
+static void remove_folder(void)
+{
+    char command[128];
+
+    (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    cr_assert_eq(system(command), 0);
+}
+
+static void put(const char *name, const char *text, mode_t mode)
+{
+    char path[128];
+    FILE *f;
+
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    f = fopen(path, "w");
+    cr_assert_not_null(f);
+    cr_assert(fputs(text, f) >= 0);
+    cr_assert_eq(fclose(f), 0);
+    cr_assert_eq(chmod(path, mode), 0);
+}
+
+static struct config *load(const char *name, struct config_report *report)
+{
+    char path[128];
+
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    return config_load(path, report);
+}
+
+static void expect_only(struct config_report *report, const char *tail)
+{
+    const char *text;
+
+    cr_assert_eq(report->n_mistakes, 1);
+    text = report->mistakes[0].text;
+    cr_assert_eq(strncmp(text, folder, strlen(folder)), 0);
+    cr_assert(strlen(text) >= strlen(tail) && strcmp(text + strlen(text) - strlen(tail), tail) == 0,
+              "%s", text);
+    config_report_deinit(report);
+}
+
+TestSuite(config, .init = make_folder, .fini = remove_folder);
+
+Test(config, keys_come_from_their_files)
+{
+    struct config_report report;
+    struct config *c;
+
+    put("n.yaml", SAMPLE, 0644);
+    put("client.psk", "correct horse\n", 0600);
+    put("other.psk", "0123456789012345678901234567890123456789012345678901234567890123", 0640);
+    c = load("n.yaml", &report);
+    cr_assert_not_null(c, "%s", report.n_mistakes > 0 ? report.mistakes[0].text : "");
+    cr_assert_eq(c->n_psks, 2);
+    cr_assert(span_equal(secret_span(&c->secrets[0].psk), span_of("correct horse", 13)));
+    cr_assert_eq(c->secrets[1].psk.len, 64);
+    cr_assert_eq(c->secrets[0].remote.len, strlen("client@holdfast.test"));
+    cr_assert_eq(config_self(c)->address.port, 7400);
+    cr_assert_eq(config_find_node(c, 3)->id, 3);
+    cr_assert_null(config_find_node(c, 4));
+    cr_assert_eq(c->timing.election_ms, 300);
+    cr_assert_str_eq(c->tun_interface, "hf7");
+    cr_assert_eq(c->drills, CONFIG_DRILLS_ENABLED);
+    cr_assert_eq(c->log_level, CONFIG_LOG_DEBUG);
+    cr_assert_eq(c->shards[0].prefer, 2);
+    config_free(c);
+    config_report_deinit(&report);
+}
+
+struct bad_key {
+    const char *text; /* NULL: no such file */
+    mode_t mode;
+    const char *tail;
+};
+
+static const struct bad_key bad_keys[] = {
+    {NULL, 0, "/other.psk: No such file or directory"},
+    {"", 0600, "/other.psk is empty"},
+    {"\n", 0600, "/other.psk is empty"},
+    {"one\ntwo\n", 0600, "/other.psk has more than one line"},
+    {"01234567890123456789012345678901234567890123456789012345678901234", 0600,
+     "/other.psk holds more than 64 bytes"},
+    {"good", 0644, "/other.psk may be read by everyone (mode 0644): chmod 600 it"},
+    {"good", 0602, "/other.psk may be written by everyone (mode 0602): chmod 600 it"},
+};
+
+Test(config, a_key_that_cannot_be_used_is_named_with_its_file)
+{
+    for (size_t i = 0; i < sizeof bad_keys / sizeof bad_keys[0]; i++) {
+        struct config_report report;
+        char path[128];
+
+        (void)snprintf(path, sizeof path, "%s/other.psk", folder);
+        (void)unlink(path);
+        put("n.yaml", SAMPLE, 0644);
+        put("client.psk", "correct horse\n", 0600);
+        if (bad_keys[i].text != NULL) {
+            put("other.psk", bad_keys[i].text, bad_keys[i].mode);
+        }
+        cr_assert_null(load("n.yaml", &report));
+        expect_only(&report, bad_keys[i].tail);
+    }
+}
+
+Test(config, neither_a_folder_nor_a_pipe_is_a_key)
+{
+    struct config_report report;
+    char path[128];
+
+    put("n.yaml", SAMPLE, 0644);
+    put("client.psk", "correct horse\n", 0600);
+    (void)snprintf(path, sizeof path, "%s/other.psk", folder);
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    cr_assert_null(load("n.yaml", &report));
+    expect_only(&report, "/other.psk is not a regular file");
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(mkdir(path, 0700), 0);
+    cr_assert_null(load("n.yaml", &report));
+    expect_only(&report, "/other.psk is not a regular file");
+}
+
+Test(config, a_file_that_is_not_there_or_not_a_file)
+{
+    struct config_report report;
+
+    cr_assert_null(load("absent.yaml", &report));
+    expect_only(&report, "/absent.yaml: No such file or directory");
+    cr_assert_null(load(".", &report));
+    expect_only(&report, "/.: is not a regular file");
+}
+
+/* The examples are good as they stand, once their keys exist. */
+Test(config, the_examples_are_good)
+{
+    static const char *const names[] = {"single.yaml", "node1.yaml", "node2.yaml", "node3.yaml"};
+    char command[256];
+
+    (void)snprintf(command, sizeof command, "cp %s/deploy/config/*.yaml '%s'", HOLDFAST_SOURCE_DIR,
+                   folder);
+    cr_assert_eq(system(command), 0);
+    put("client.psk", "a key of an example\n", 0600);
+    for (size_t i = 0; i < 4; i++) {
+        struct config_report report;
+        struct config *c = load(names[i], &report);
+
+        cr_assert_not_null(c, "%s", report.n_mistakes > 0 ? report.mistakes[0].text : "");
+        cr_assert_eq(c->node_id, i == 0 ? 1 : i);
+        cr_assert_eq(c->n_nodes, i == 0 ? 1 : 3);
+        config_free(c);
+        config_report_deinit(&report);
+    }
+}
+
+/* single.yaml writes the defaults out: leaving them out must give the same. */
+Test(config, the_example_states_the_true_defaults)
+{
+    static const char shortest[] =
+        "node: { id: 1, data: /var/lib/holdfast }\n"
+        "interfaces: { outside: eth0, inside: eth1 }\n"
+        "shards: [{ id: 1, outside: 192.0.2.10, inside: 10.20.0.10, pool: 10.99.0.0/24 }]\n"
+        "gateway: { identity: gw.example.org, networks: [10.20.0.0/16], dns: [10.20.0.53] }\n"
+        "auth: { psk: [{ identity: client@example.org, secret_file: client.psk }] }\n";
+    struct config_report report;
+    struct config *a, *b;
+
+    put("client.psk", "key", 0600);
+    put("short.yaml", shortest, 0644);
+    a = load("short.yaml", &report);
+    cr_assert_not_null(a, "%s", report.n_mistakes > 0 ? report.mistakes[0].text : "");
+    config_report_deinit(&report);
+    b = config_load(HOLDFAST_SOURCE_DIR "/deploy/config/single.yaml", &report);
+    cr_assert_null(b); /* its key is not in the tree */
+    config_report_deinit(&report);
+    {
+        char text[8192];
+        FILE *f = fopen(HOLDFAST_SOURCE_DIR "/deploy/config/single.yaml", "r");
+        size_t n = fread(text, 1, sizeof text, f);
+
+        (void)fclose(f);
+        cr_assert_lt(n, sizeof text);
+        b = config_parse("x.yaml", span_of(text, n), false, &report);
+        cr_assert_not_null(b, "%s", report.n_mistakes > 0 ? report.mistakes[0].text : "");
+        config_report_deinit(&report);
+    }
+    /* All but the name of the file, the keys and the pointers. */
+    memset(a->path, 0, sizeof a->path);
+    memset(b->path, 0, sizeof b->path);
+    cr_assert_eq(memcmp(a, b, offsetof(struct config, psks)), 0);
+    cr_assert_eq(
+        memcmp(a->admin_socket, b->admin_socket, sizeof *a - offsetof(struct config, admin_socket)),
+        0);
+    config_free(a);
+    config_free(b);
+}
+
+Test(config, the_summary_says_what_is_unsafe)
+{
+    struct config_report report;
+    struct config *c = config_parse("n.yaml", span_of(SAMPLE, strlen(SAMPLE)), false, &report);
+    char printed[4096] = "";
+    FILE *out = fmemopen(printed, sizeof printed, "w");
+
+    cr_assert_not_null(c);
+    config_print_summary(c, out);
+    (void)fclose(out);
+    cr_assert_not_null(strstr(printed, "n.yaml: good\n"));
+    cr_assert_not_null(strstr(
+        printed, "3 nodes, 1 may fail: 1=10.77.2.1:7400 2=10.77.2.2:7400 3=10.77.2.3:7400\n"));
+    cr_assert_not_null(strstr(printed, "insecure_lab"));
+    cr_assert_not_null(strstr(printed, "drills are enabled"));
+    cr_assert_not_null(strstr(printed, "aes256gcm16-x25519-esn"));
+    config_free(c);
+    config_report_deinit(&report);
+}
+
+Test(config, prefixes)
+{
+    struct ip_prefix net = {.ip = addr_v4(0x0a630080), .bits = 25},
+                     inner = {.ip = addr_v4(0x0a6300c0), .bits = 26};
+    struct ip_prefix other = {.ip = addr_v4(0x0a630000), .bits = 25},
+                     all = {.ip = addr_v4(0), .bits = 0};
+    struct ip_addr first = prefix_first(&net), last = prefix_last(&net), low = addr_v4(0x0a63007f);
+
+    cr_assert_eq(get_be32(first.bytes), 0x0a630080u);
+    cr_assert_eq(get_be32(last.bytes), 0x0a6300ffu);
+    cr_assert(prefix_contains(&net, &last));
+    cr_assert(!prefix_contains(&net, &low));
+    cr_assert(prefix_overlaps(&net, &inner) && prefix_overlaps(&inner, &net));
+    cr_assert(!prefix_overlaps(&net, &other));
+    cr_assert(prefix_overlaps(&all, &net));
+    last = prefix_last(&all);
+    cr_assert_eq(get_be32(last.bytes), 0xffffffffu);
+}
