@@ -44,6 +44,7 @@ struct esp_pacer {
     uint64_t reservation_end, ceiling; /* committed, as far as known here */
     uint64_t asked_end, asked_ceiling; /* COMMITTING; 0 = unchanged */
     uint64_t lowered_to;               /* LOWERING */
+    uint64_t served;                   /* verified_in for which the ceiling was raised already */
     uint64_t high_since_ms;            /* the ceiling lies too high since then; 0 = it does not */
     uint64_t not_before_ms;
     uint64_t last_number; /* of the SA: an outbound reservation never passes it (I1c) */
@@ -53,6 +54,7 @@ struct esp_pacer {
 struct esp_pace_now {
     uint64_t now_ms;
     uint64_t next_out;    /* number that the next packet would get */
+    uint64_t packets_in;  /* accepted: the inbound rate (numbers may jump, packets do not) */
     uint64_t last_in;     /* highest accepted */
     uint64_t verified_in; /* highest verified, accepted or not */
 };

@@ -23,6 +23,9 @@
 
 enum { ESP_CACHE_LINE = 64 };
 
+/* No mark, ceiling or limit has this value: nothing was raised for one yet. */
+#define ESP_RAISED_NEVER UINT64_MAX
+
 /* What a worker tells the control loop, as bits. Raised once each (see esp_sa_raised), LOW_* once
  * per mark. */
 enum esp_event {
@@ -118,7 +121,8 @@ struct esp_sa {
     struct esp_gate gate;
     struct esp_in_counters in;
     uint32_t raised_in;      /* events raised under this grant */
-    uint64_t raised_mark_in; /* the mark that LOW_CEILING was last raised for */
+    uint64_t raised_mark_in; /* the mark, and the ceiling, that LOW_CEILING was last raised for */
+    uint64_t raised_ceiling;
     uint64_t moved_ns;
     uint32_t waiting_in; /* packets in the worker's waiting queue */
 
@@ -127,7 +131,7 @@ struct esp_sa {
     struct esp_reservation reservation;
     struct esp_out_counters out;
     uint32_t raised_out;
-    uint64_t raised_mark_out;
+    uint64_t raised_mark_out, raised_limit;
     uint32_t waiting_out;
 };
 

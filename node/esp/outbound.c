@@ -1,0 +1,93 @@
+#include "esp/outbound.h"
+
+/* As inbound.c's: numbers before the last one at which a rekey is asked for (I1c). */
+static const uint64_t soft_numbers = UINT64_C(1) << 25;
+
+static uint64_t get(_Atomic uint64_t *p)
+{
+    return atomic_load_explicit(p, memory_order_relaxed);
+}
+
+static enum esp_drop drop(struct esp_sa *sa, enum esp_drop why)
+{
+    esp_count(&sa->out.drops[why], 1);
+    return why;
+}
+
+void esp_outbound_give_up(struct esp_sa *sa, enum esp_drop why)
+{
+    (void)drop(sa, why);
+}
+
+/* No number was to be had. */
+static enum esp_drop refused(struct esp_sa *sa, enum esp_take take, struct esp_out_result *r)
+{
+    switch (take) {
+    case ESP_TAKE_EMPTY:
+        if (sa->raised_limit != get(&sa->reservation.limit))
+            r->events |= ESP_EVENT_LOW_NUMBERS;
+        return ESP_DROP_WAIT;
+    case ESP_TAKE_EXHAUSTED:
+        r->events |= ESP_EVENT_HARD_OUT & ~sa->raised_out;
+        return drop(sa, ESP_DROP_EXHAUSTED);
+    case ESP_TAKE_NO_GRANT:
+    case ESP_TAKEN:
+        break;
+    }
+    return drop(sa, ESP_DROP_NO_LEASE);
+}
+
+static uint32_t sealed_events(const struct esp_sa *sa, uint64_t seq, uint64_t packets)
+{
+    uint32_t events = 0;
+    uint64_t mark = atomic_load_explicit(&sa->mark_out, memory_order_relaxed);
+
+    if (seq >= mark && sa->raised_mark_out != mark)
+        events |= ESP_EVENT_LOW_NUMBERS;
+    if ((sa->soft_packets != 0 && packets >= sa->soft_packets) ||
+        seq >= sa->last_number - soft_numbers)
+        events |= ESP_EVENT_SOFT_OUT & ~sa->raised_out;
+    return events;
+}
+
+enum esp_drop esp_outbound(struct esp_sa *sa, const struct esp_turn *turn,
+                           const struct esp_inner *decoded, struct span inner, uint8_t *out,
+                           size_t cap, struct esp_out_result *r)
+{
+    uint64_t packets = sa->out_base + get(&sa->out.packets) + 1;
+    uint8_t next_header = decoded->src.family == ADDR_V4 ? ESP_NEXT_IPV4 : ESP_NEXT_IPV6;
+    enum esp_take take;
+    enum esp_drop sealed;
+    uint64_t gen;
+
+    memset(r, 0, sizeof *r);
+    if (decoded->len > inner.len)
+        return drop(sa, ESP_DROP_MALFORMED);
+    if (!esp_selectors_outbound(&sa->selectors, decoded))
+        return drop(sa, ESP_DROP_SELECTORS);
+    if (inner.len + ESP_OVERHEAD_BYTES > cap)
+        return drop(sa, ESP_DROP_TOO_BIG);
+    if (sa->hard_packets != 0 && packets > sa->hard_packets) {
+        r->events |= ESP_EVENT_HARD_OUT & ~sa->raised_out;
+        return drop(sa, ESP_DROP_HARD_LIMIT);
+    }
+    gen = sa->reservation.held_gen;
+    take = esp_reservation_take(&sa->reservation, turn->lease_epoch, sa->last_number, &r->seq);
+    if (sa->reservation.held_gen != gen) {
+        /* A new grant was taken up: what is told once per grant is told anew. */
+        sa->raised_out = 0;
+        sa->raised_mark_out = sa->raised_limit = ESP_RAISED_NEVER;
+    }
+    if (take != ESP_TAKEN)
+        return refused(sa, take, r);
+    atomic_store_explicit(&sa->out.next, r->seq + 1, memory_order_relaxed);
+    sealed = esp_packet_seal(&sa->cipher_out, r->seq, next_header,
+                             span_of(inner.data, decoded->len), out, cap, &r->len);
+    if (sealed != ESP_DROP_NONE)
+        return drop(sa, sealed); /* its number is used up */
+    esp_count(&sa->out.packets, 1);
+    esp_count(&sa->out.bytes, decoded->len);
+    atomic_store_explicit(&sa->out.last_ns, turn->now_ns, memory_order_relaxed);
+    r->events = sealed_events(sa, r->seq, packets);
+    return ESP_DROP_NONE;
+}
