@@ -91,9 +91,31 @@ static void apply_extend(struct conductor *c, const struct repl_event *ev)
             continue;
         child->claim = ev->items[i].claim;
         shard = shard_find(c, child->sa->shard);
-        if (shard != NULL && shard->mine && child->esp != NULL)
-            c->ops.esp_limits(c->ops.self, child->esp, child->claim.reservation_end,
-                              child->claim.ceiling);
+        if (shard == NULL || !shard->mine || child->esp == NULL)
+            continue;
+        child->extending = NULL;
+        c->ops.esp_limits(c->ops.self, child->esp, child->claim.reservation_end,
+                          child->claim.ceiling);
+    }
+}
+
+/* What is still marked was not accepted: its pacer learns what the state says. */
+static void settle_extend(struct conductor *c, const struct conductor_op *op)
+{
+    for (size_t i = 0; i < op->n_extends; i++) {
+        struct conductor_child *child = child_find(c, op->extends[i]);
+        const struct conductor_shard *shard;
+        struct repl_claim now;
+
+        if (child == NULL || child->extending != op)
+            continue;
+        child->extending = NULL;
+        shard = shard_find(c, child->sa->shard);
+        now = child->claim;
+        if (shard != NULL)
+            repl_claim_touch(&now, shard->assignments);
+        if (child->esp != NULL)
+            c->ops.esp_refused(c->ops.self, child->esp, now.reservation_end, now.ceiling);
     }
 }
 
@@ -120,18 +142,11 @@ static void perform(struct conductor *c, struct conductor_sa *sa, const struct c
 /* Our own submission is settled: release what waited for it, or forget it. */
 static void settle(struct conductor *c, struct conductor_op *op, bool accepted)
 {
-    struct conductor_child *child, *next;
     struct conductor_sa *sa;
 
     if (op == NULL)
         return;
-    if (op->extend) {
-        HASH_ITER(hh, c->children, child, next)
-        {
-            if (child->extending == op)
-                child->extending = NULL;
-        }
-    }
+    settle_extend(c, op);
     if (op->address.family != ADDR_NONE)
         pool_release(c, &op->address, 0);
     sa = op->sa_id != 0 ? sa_find(c, op->sa_id) : NULL;

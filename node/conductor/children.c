@@ -89,7 +89,7 @@ static void child_grant(struct conductor *c, const struct conductor_shard *shard
                                     .ceiling = child->claim.ceiling};
     else
         grant = repl_claim_grant(&child->claim, shard->assignments);
-    c->ops.esp_grant(c->ops.self, child->esp, &grant);
+    c->ops.esp_grant(c->ops.self, child->esp, shard->epoch.index, &grant);
 }
 
 void children_sync(struct conductor *c, struct conductor_sa *sa, const struct ike_sa *decoded)

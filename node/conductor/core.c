@@ -139,6 +139,24 @@ static struct conductor_sa *sa_of(struct heap_node *node)
     return (struct conductor_sa *)(void *)((char *)node - offsetof(struct conductor_sa, wake));
 }
 
+/* ESP traffic counts as life: asked only when a timer is due, so it costs nothing per packet. */
+static void note_life(struct conductor *c, struct conductor_sa *sa)
+{
+    uint64_t now = c->ops.now_ms(c->ops.self);
+
+    for (int i = 0; i < IKE_MAX_CHILDREN; i++) {
+        uint64_t in = UINT64_MAX, out = UINT64_MAX;
+
+        if (sa->children[i].esp == NULL)
+            continue;
+        c->ops.esp_idle(c->ops.self, sa->children[i].esp, &in, &out);
+        if (in <= now && now - in > sa->local_part.last_inbound_ms)
+            sa->local_part.last_inbound_ms = now - in;
+        if (out <= now && now - out > sa->local_part.last_outbound_ms)
+            sa->local_part.last_outbound_ms = now - out;
+    }
+}
+
 void conductor_handle_timer(struct conductor *c)
 {
     uint64_t now = c->ops.now_ms(c->ops.self);
@@ -160,6 +178,7 @@ void conductor_handle_timer(struct conductor *c)
             (void)submit_delete(c, sa);
             continue;
         }
+        note_life(c, sa);
         w = work_new((struct span){0});
         w->event.kind = IKE_EV_TIMER;
         (void)enqueue(c, sa, w);
@@ -177,17 +196,12 @@ void conductor_handle_esp(struct conductor *c, uint32_t spi_in, enum conductor_e
                           const struct endpoint *remote)
 {
     static const enum ike_event_kind kinds[] = {IKE_EV_CHILD_SOFT, IKE_EV_CHILD_HARD,
-                                                IKE_EV_CHILD_INBOUND, IKE_EV_ALIVE,
-                                                IKE_EV_PEER_MOVED};
+                                                IKE_EV_CHILD_INBOUND, IKE_EV_PEER_MOVED};
     struct conductor_child *child = child_find(c, spi_in);
     struct conductor_work *w;
 
     if (child == NULL || !c->ops.may_act(c->ops.self, child->sa->shard))
         return;
-    if (news == CONDUCTOR_ESP_ALIVE) { /* local, frequent: no step */
-        child->sa->local_part.last_inbound_ms = c->ops.now_ms(c->ops.self);
-        return;
-    }
     w = work_new((struct span){0});
     w->event.kind = kinds[news];
     w->event.child_spi_in = spi_in;
@@ -221,6 +235,21 @@ bool conductor_command(struct conductor *c, uint64_t sa_id, uint32_t want, uint3
     w->event.child_spi_in = child_spi_in;
     *why = "too many events wait for this SA: try again";
     return enqueue(c, sa, w);
+}
+
+bool conductor_recover(struct conductor *c, uint64_t sa_id, uint32_t spi_in, const char **why)
+{
+    if (!conductor_command(c, sa_id, IKE_WANT_REKEY_CHILD, spi_in, why))
+        return false;
+    count(&c->counters, COUNTER_replay_recoveries);
+    return true;
+}
+
+void *conductor_esp_of(struct conductor *c, uint32_t spi_in)
+{
+    struct conductor_child *child = child_find(c, spi_in);
+
+    return child != NULL ? child->esp : NULL;
 }
 
 void conductor_initiate(struct conductor *c, uint32_t shard, const struct endpoint *local,

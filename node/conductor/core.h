@@ -34,7 +34,7 @@ enum {
     CONDUCTOR_KE_MAX = 128,    /* key exchanges under way for datagrams without an SA */
     CONDUCTOR_AUTH_RATE = 32,  /* unestablished SAs that one source may have replicated per 10 s */
     CONDUCTOR_FIRST_RESERVATION = 1024,
-    CONDUCTOR_FIRST_CEILING = 64
+    CONDUCTOR_FIRST_CEILING = 8
 };
 
 /* A CHILD SA as the data path needs it; pointers are borrowed for the call. */
@@ -68,11 +68,15 @@ struct conductor_ops {
     void (*esp_update)(void *self, void *esp,
                        const struct conductor_esp_child *child); /* outbound flag, path */
     void (*esp_remove)(void *self, void *esp);
-    /* Numbers: a grant replaces what was there (takeover, or a new SA of ours); limits only move
-     * end and ceiling. */
-    void (*esp_grant)(void *self, void *esp, const struct repl_grant *grant);
+    /* Numbers: a grant of `epoch` replaces what was there (takeover, or a new SA of ours); limits
+     * only move end and ceiling; refused: an Extend of it was refused, the state says this. */
+    void (*esp_grant)(void *self, void *esp, uint64_t epoch, const struct repl_grant *grant);
     void (*esp_limits)(void *self, void *esp, uint64_t reservation_end, uint64_t ceiling);
+    void (*esp_refused)(void *self, void *esp, uint64_t reservation_end, uint64_t ceiling);
     void (*esp_revoke)(void *self, void *esp);
+    /* Milliseconds since the last verified packet in, and the last packet out; UINT64_MAX = never.
+     * Any authenticated traffic counts as life (RFC 7296 2.4). */
+    void (*esp_idle)(void *self, void *esp, uint64_t *in_ms, uint64_t *out_ms);
 };
 
 struct conductor_options {
@@ -100,6 +104,8 @@ void conductor_handle_datagram(struct conductor *c, uint32_t shard, const struct
 void conductor_handle_timer(struct conductor *c);
 /* One event of replication, in log order; not freed here. */
 void conductor_handle_replication(struct conductor *c, const struct repl_event *event);
+/* The work itself: pure, for any thread; then conductor_ke_done() from the loop. */
+void conductor_ke_run(struct conductor_work *work);
 void conductor_ke_done(struct conductor *c, struct conductor_work *work);
 
 /* From the data path, by CHILD SA. */
@@ -107,7 +113,6 @@ enum conductor_esp_news {
     CONDUCTOR_ESP_SOFT,
     CONDUCTOR_ESP_HARD,
     CONDUCTOR_ESP_FIRST_INBOUND,
-    CONDUCTOR_ESP_ALIVE,
     CONDUCTOR_ESP_MOVED
 };
 void conductor_handle_esp(struct conductor *c, uint32_t spi_in, enum conductor_esp_news news,
@@ -117,6 +122,10 @@ void conductor_handle_esp(struct conductor *c, uint32_t spi_in, enum conductor_e
  */
 bool conductor_command(struct conductor *c, uint64_t sa_id, uint32_t want, uint32_t child_spi_in,
                        const char **why);
+/* Replay recovery: rekeys that CHILD SA by policy, counted apart. */
+bool conductor_recover(struct conductor *c, uint64_t sa_id, uint32_t spi_in, const char **why);
+/* The data path's handle of an installed CHILD SA, or NULL. */
+void *conductor_esp_of(struct conductor *c, uint32_t spi_in);
 /* Our initiator role: begins an IKE SA from `local` to `remote`. */
 void conductor_initiate(struct conductor *c, uint32_t shard, const struct endpoint *local,
                         const struct endpoint *remote);
@@ -127,11 +136,12 @@ struct conductor_extend {
     uint32_t spi_in;
     uint64_t reservation_end; /* 0 = unchanged */
     uint64_t ceiling;         /* 0 = unchanged */
+    bool taken;               /* out: in the record that was submitted */
 };
-/* The claims move when the record is applied. False: not taken. At most one record per claim is
- * under way: items whose claim has one are left out; *n_taken says how many were submitted. */
-bool conductor_extend(struct conductor *c, uint32_t shard, const struct conductor_extend *items,
-                      size_t n, size_t *n_taken);
+/* The claims move when the record is applied. False: nothing was taken. At most one record per
+ * claim is under way: an item whose claim has one is not taken. */
+bool conductor_extend(struct conductor *c, uint32_t shard, struct conductor_extend *items,
+                      size_t n);
 
 /* Cluster time of the next timer, UINT64_MAX = none. */
 uint64_t conductor_next_wake_ms(const struct conductor *c);

@@ -64,7 +64,9 @@ struct conductor_op {
     enum ike_exchange exchange;
     enum ike_begun begun;
     enum ike_reason reason;
-    bool peer_step, completes, extend;
+    bool peer_step, completes;
+    uint32_t *extends; /* CHILD SAs whose numbers it extends; NULL = none */
+    size_t n_extends;
     struct ike_effect effects[IKE_MAX_EFFECTS];
     uint8_t n_effects;
     struct ike_local local_part;

@@ -100,6 +100,11 @@ static void start_ke(struct conductor *c, struct conductor_sa *sa, struct conduc
     c->ops.run_ke(c->ops.self, c, w);
 }
 
+void conductor_ke_run(struct conductor_work *w)
+{
+    ike_ke_job_run(&w->job, &w->event.ke);
+}
+
 void conductor_ke_done(struct conductor *c, struct conductor_work *w)
 {
     if (w->sa_id != 0) {

@@ -186,6 +186,7 @@ static struct conductor_op *op_add(struct conductor *c, uint64_t sa_id)
 void op_free(struct conductor *c, struct conductor_op *op)
 {
     DL_DELETE(c->ops_inflight, op);
+    free(op->extends);
     free(op);
 }
 
@@ -271,8 +272,8 @@ bool submit_delete(struct conductor *c, struct conductor_sa *sa)
 
 /* The items whose claim has no Extend under way, with the versions as of now. */
 static size_t draft_extend(struct conductor *c, const struct conductor_shard *s,
-                           const struct conductor_extend *items, size_t n,
-                           Holdfast__Extend__Item *out, Holdfast__Extend__Item **ptrs)
+                           struct conductor_extend *items, size_t n, Holdfast__Extend__Item *out,
+                           Holdfast__Extend__Item **ptrs)
 {
     size_t taken = 0;
 
@@ -280,7 +281,8 @@ static size_t draft_extend(struct conductor *c, const struct conductor_shard *s,
         struct conductor_child *child = child_find(c, items[i].spi_in);
         struct repl_claim now;
 
-        if (child == NULL || child->extending != NULL || child->sa->shard != s->id)
+        items[i].taken = child != NULL && child->extending == NULL && child->sa->shard == s->id;
+        if (!items[i].taken)
             continue;
         now = child->claim;
         repl_claim_touch(&now, s->assignments);
@@ -295,39 +297,42 @@ static size_t draft_extend(struct conductor *c, const struct conductor_shard *s,
     return taken;
 }
 
-bool conductor_extend(struct conductor *c, uint32_t shard, const struct conductor_extend *items,
-                      size_t n, size_t *n_taken)
+bool conductor_extend(struct conductor *c, uint32_t shard, struct conductor_extend *items, size_t n)
 {
     const struct conductor_shard *s = shard_find(c, shard);
-    Holdfast__Extend__Item *all;
-    Holdfast__Extend__Item **ptrs;
     Holdfast__Extend extend;
+    Holdfast__Extend__Item *all;
     struct conductor_op *op;
     struct draft d;
+    bool taken = false;
 
-    *n_taken = 0;
+    for (size_t i = 0; i < n; i++)
+        items[i].taken = false;
     if (s == NULL || !s->mine || !c->ops.may_act(c->ops.self, shard) || n == 0)
         return false;
-    all = calloc(n, sizeof *all);
-    ptrs = calloc(n, sizeof(Holdfast__Extend__Item *));
-    HF_ASSERT(all != NULL && ptrs != NULL);
     draft_begin(c, &d, shard);
     holdfast__extend__init(&extend);
-    extend.items = ptrs;
-    extend.n_items = draft_extend(c, s, items, n, all, ptrs);
+    all = calloc(n, sizeof *all);
+    extend.items = calloc(n, sizeof(Holdfast__Extend__Item *));
+    HF_ASSERT(all != NULL && extend.items != NULL);
+    extend.n_items = draft_extend(c, s, items, n, all, extend.items);
     d.record.body_case = HOLDFAST__RECORD__BODY_EXTEND;
     d.record.extend = &extend;
     if (extend.n_items > 0) {
         op = op_add(c, 0);
-        op->extend = true;
-        if (hand_over(c, &d, op)) {
-            *n_taken = extend.n_items;
+        op->extends = calloc(extend.n_items, sizeof *op->extends);
+        HF_ASSERT(op->extends != NULL);
+        for (size_t i = 0; i < extend.n_items; i++)
+            op->extends[op->n_extends++] = all[i].spi_in;
+        taken = hand_over(c, &d, op);
+        for (size_t i = 0; taken && i < extend.n_items; i++)
+            child_find(c, all[i].spi_in)->extending = op;
+        for (size_t i = 0; !taken && i < n; i++)
+            items[i].taken = false;
+        if (taken)
             count(&c->counters, COUNTER_extends);
-            for (size_t i = 0; i < extend.n_items; i++)
-                child_find(c, all[i].spi_in)->extending = op;
-        }
     }
     free(all);
-    free(ptrs);
-    return *n_taken > 0;
+    free(extend.items);
+    return taken;
 }

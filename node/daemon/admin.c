@@ -1,0 +1,302 @@
+/* The admin interface's backend: status from replication and the conductor, commands to them. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "daemon/internal.h"
+#include "io/clock.h"
+#include "replication/replica.h"
+
+enum { TRANSFER_MS = 3000 };
+
+static json_t *hex64(uint64_t v)
+{
+    char text[17];
+
+    (void)snprintf(text, sizeof text, "%016" PRIx64, v);
+    return json_string(text);
+}
+
+static json_t *hex32(uint32_t v)
+{
+    char text[9];
+
+    (void)snprintf(text, sizeof text, "%08" PRIx32, v);
+    return json_string(text);
+}
+
+static json_t *number(uint64_t v)
+{
+    return json_integer((json_int_t)v);
+}
+
+static json_t *endpoint(const struct endpoint *e)
+{
+    char text[LOG_ENDPOINT_CHARS];
+
+    return json_string(log_endpoint(e, text));
+}
+
+static json_t *address(const struct ip_addr *a)
+{
+    char text[LOG_ENDPOINT_CHARS];
+
+    return a->family == ADDR_NONE ? json_null() : json_string(log_address(a, text));
+}
+
+static json_t *counters(struct daemon *d, const struct repl_status *st)
+{
+    const struct counters *c = conductor_counters(d->conductor);
+    json_t *out = json_object();
+    char name[96];
+
+    for (int i = 0; i < COUNTER_COUNT; i++)
+        json_object_set_new(out, counter_name((enum counter_id)i), number(c->value[i]));
+    for (int i = IKE_REASON_NONE + 1; i < IKE_REASON_COUNT; i++) {
+        (void)snprintf(name, sizeof name, "ike_reason_%s", ike_reason_name((enum ike_reason)i));
+        json_object_set_new(out, name, number(c->reason[i]));
+    }
+    for (int i = 0; i < WORKER_COUNTER_COUNT; i++) {
+        (void)snprintf(name, sizeof name, "esp_%s", worker_counter_name((enum worker_counter)i));
+        json_object_set_new(out, name,
+                            number(worker_pool_counter(d->pool, (enum worker_counter)i)));
+    }
+    for (int i = 0; i < REPL_COUNTERS; i++) {
+        (void)snprintf(name, sizeof name, "repl_%s", repl_counter_name((enum repl_counter)i));
+        json_object_set_new(out, name, number(st->counters[i]));
+    }
+    return out;
+}
+
+static json_t *nodes(const struct repl_status *st)
+{
+    json_t *out = json_array();
+
+    for (size_t i = 0; i < st->n_nodes; i++) {
+        const struct repl_node_status *n = &st->nodes[i];
+
+        json_array_append_new(out,
+                              json_pack("{s:o,s:o,s:b,s:b,s:b,s:o,s:o}", "id", number(n->node),
+                                        "address", endpoint(&n->address), "connected", n->connected,
+                                        "leader", n->leader, "healthy", n->healthy, "boot",
+                                        hex64(n->boot), "applied_index", number(n->applied_index)));
+    }
+    return out;
+}
+
+static json_t *shards(struct daemon *d, const struct repl_status *st)
+{
+    json_t *out = json_array();
+    uint64_t now = io_boottime_ns();
+
+    for (size_t i = 0; i < st->n_shards; i++) {
+        const struct repl_shard_status *s = &st->shards[i];
+        const struct config_shard *config = NULL;
+        bool held = s->lease_until_ns > now;
+        json_t *epoch, *owner, *lease;
+
+        for (uint32_t k = 0; k < d->n_shards; k++)
+            if (d->shard_ids[k] == s->shard)
+                config = d->shards[k].config;
+        if (config == NULL)
+            continue;
+        epoch = json_pack("{s:o,s:o}", "incarnation", number(s->epoch.incarnation), "index",
+                          number(s->epoch.index));
+        owner = s->owner_node == 0 ? json_null()
+                                   : json_pack("{s:o,s:o}", "node", number(s->owner_node), "boot",
+                                               hex64(s->owner_boot));
+        lease = json_pack("{s:b,s:o}", "held", held, "remaining_ms",
+                          number(held ? (s->lease_until_ns - now) / 1000000 : 0));
+        json_array_append_new(
+            out, json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b}", "id", number(s->shard), "outside",
+                           address(&config->outside), "inside", address(&config->inside), "epoch",
+                           epoch, "owner", owner, "assignments", number(s->assignments), "lease",
+                           lease, "acting", daemon_may_act(d, s->shard)));
+    }
+    return out;
+}
+
+static json_t *get_cluster(void *self, struct api_problem *problem)
+{
+    struct daemon *d = self;
+    struct repl_status st;
+    char digest[2 * REPL_DIGEST_BYTES + 1];
+
+    (void)problem;
+    repl_status(d->repl, &st);
+    for (size_t i = 0; i < REPL_DIGEST_BYTES; i++)
+        (void)snprintf(digest + 2 * i, 3, "%02x", st.digest[i]);
+    return json_pack(
+        "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:b,s:{s:o,s:o,s:o,s:o},s:s,s:o,s:o,s:o,s:o,s:o}",
+        "node", number(st.node), "boot", hex64(st.boot), "leader",
+        st.leader == 0 ? json_null() : number(st.leader), "term", number(st.term), "applied_index",
+        number(st.applied_index), "commit_index", number(st.commit_index), "last_index",
+        number(st.last_index), "cluster_ms", number(st.cluster_ms), "quorum", st.quorum, "insecure",
+        st.insecure, "timing", "election_ms", number(st.timing.election_ms), "heartbeat_ms",
+        number(st.timing.heartbeat_ms), "lease_ms", number(st.timing.lease_ms),
+        "lease_heartbeat_ms", number(st.timing.lease_heartbeat_ms), "digest", digest, "nodes",
+        nodes(&st), "shards", shards(d, &st), "sas", number(conductor_count_sas(d->conductor)),
+        "half_open", number(conductor_count_half_open(d->conductor)), "counters", counters(d, &st));
+}
+
+static json_t *child_json(const struct ike_child *child, const struct conductor_child_view *v)
+{
+    struct esp_sa_view esp = {0};
+
+    if (v->esp != NULL)
+        datapath_view(v->esp, &esp);
+    return json_pack("{s:o,s:o,s:s,s:b,s:o,s:o,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "spi_in",
+                     hex32(child->spi_in), "spi_out", hex32(child->spi_out), "state",
+                     ike_child_state_name(child->state), "outbound", child->outbound, "encr",
+                     number(child->encr_id), "encr_bits", number(child->encr_bits), "esn",
+                     child->esn, "ke", number(child->ke_id), "packets_in", number(esp.in_packets),
+                     "packets_out", number(esp.out_packets), "reservation_end",
+                     number(v->claim.reservation_end), "next_out", number(esp.next_out), "ceiling",
+                     number(v->claim.ceiling), "floor", number(esp.floor), "last_in",
+                     number(esp.last_seq), "soft_ms", number(child->soft_ms));
+}
+
+static json_t *pending_json(const struct ike_pending *p)
+{
+    if (p->exchange == IKE_EX_NONE)
+        return json_null();
+    return json_pack("{s:s,s:o,s:o,s:o}", "exchange", ike_exchange_name(p->exchange), "message_id",
+                     number(p->message_id), "new_spi_in", hex32(p->new_spi_in), "new_ike_spi",
+                     hex64(p->new_ike_spi));
+}
+
+static void sa_json(void *self, const struct conductor_sa_view *view)
+{
+    const struct ike_sa *sa = view->sa;
+    char identity[LOG_TEXT_CHARS];
+    json_t *children = json_array(), *out;
+
+    for (int i = 0; i < IKE_MAX_CHILDREN; i++)
+        if (sa->children[i].state != IKE_CHILD_NONE)
+            json_array_append_new(children, child_json(&sa->children[i], &view->children[i]));
+    out = json_pack(
+        "{s:o,s:o,s:o,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "id", hex64(sa->local_spi),
+        "remote_spi", hex64(sa->remote_spi), "peer", endpoint(&sa->remote), "identity",
+        log_text(span_of(sa->remote_id.bytes, sa->remote_id.len), identity), "state",
+        ike_sa_state_name(sa->state), "role", sa->role == IKE_INITIATOR ? "initiator" : "responder",
+        "version", number(view->version), "virtual_ip", address(&sa->virtual_ip), "shard",
+        number(sa->shard), "established_ms", number(sa->created_ms), "soft_ms", number(sa->soft_ms),
+        "hard_ms", number(sa->hard_ms), "iv_next", number(sa->iv_next), "pending",
+        pending_json(&sa->pending), "children", children);
+    json_array_append_new(self, out);
+}
+
+static json_t *get_sas(void *self, struct api_problem *problem)
+{
+    struct daemon *d = self;
+    json_t *list = json_array();
+
+    (void)problem;
+    conductor_each_sa(d->conductor, sa_json, list);
+    return json_pack("{s:o}", "sas", list);
+}
+
+/* --- writes --- */
+
+static void refuse(struct api_request *request, unsigned status, const char *name,
+                   const char *detail)
+{
+    struct api_problem p;
+
+    api_problem_set(&p, status, name, "%s", detail);
+    api_request_refuse(request, &p);
+}
+
+static void transfer_leader(void *self, struct api_request *request, uint32_t node)
+{
+    struct daemon *d = self;
+    struct repl_status st;
+
+    repl_status(d->repl, &st);
+    if (st.leader == node) {
+        api_request_answer(request, json_pack("{s:o}", "leader", number(node)));
+        return;
+    }
+    if (d->transfer != NULL) {
+        refuse(request, 409, "busy", "another leader transfer is under way: wait for it");
+        return;
+    }
+    switch (repl_transfer_leader(d->repl, node)) {
+    case REPL_OK:
+        d->transfer = request;
+        d->transfer_to = node;
+        d->transfer_until_ms = io_boottime_ns() / 1000000 + TRANSFER_MS;
+        return;
+    case REPL_NOT_LEADER:
+        refuse(request, 409, "not-leader",
+               "this node is not the leader: ask the leader to hand over");
+        return;
+    case REPL_INVALID:
+        refuse(request, 404, "unknown-node", "no such node in the cluster");
+        return;
+    default:
+        refuse(request, 503, "busy", "the transfer cannot begin now: try again");
+    }
+}
+
+void admin_leader_changed(struct daemon *d, uint32_t leader)
+{
+    struct api_request *request = d->transfer;
+
+    if (request == NULL || leader == 0)
+        return;
+    d->transfer = NULL;
+    if (leader == d->transfer_to)
+        api_request_answer(request, json_pack("{s:o}", "leader", number(leader)));
+    else
+        refuse(request, 409, "other-leader", "another node became leader: read GET /v1/cluster");
+}
+
+void admin_tick(struct daemon *d)
+{
+    struct api_request *request = d->transfer;
+
+    if (request == NULL || io_boottime_ns() / 1000000 < d->transfer_until_ms)
+        return;
+    d->transfer = NULL;
+    refuse(request, 504, "timeout", "leadership did not move in time: read GET /v1/cluster");
+}
+
+static void rekey(void *self, struct api_request *request, const struct api_rekey *args)
+{
+    static const uint32_t child_wants[] = {[API_PFS_POLICY] = IKE_WANT_REKEY_CHILD,
+                                           [API_PFS_YES] = IKE_WANT_REKEY_CHILD_PFS,
+                                           [API_PFS_NO] = IKE_WANT_REKEY_CHILD_NOPFS};
+    struct daemon *d = self;
+    uint32_t want = args->kind == API_REKEY_IKE ? IKE_WANT_REKEY_IKE : child_wants[args->pfs];
+    const char *why = "";
+
+    if (conductor_command(d->conductor, args->sa_id, want, args->child_spi_in, &why))
+        api_request_answer(request,
+                           json_pack("{s:o,s:s}", "id", hex64(args->sa_id), "status", "begun"));
+    else
+        refuse(request, 409, "not-rekeyed", why);
+}
+
+static void arm(void *self, struct api_request *request, const struct api_arm *args)
+{
+    struct daemon *d = self;
+    const char *why = "";
+
+    if (!steppoint_arm(conductor_steppoint(d->conductor), args->point,
+                       args->mode == API_ARM_MACHINE ? "machine" : "process", &why)) {
+        refuse(request, conductor_steppoint(d->conductor)->enabled ? 400 : 403, "not-armed", why);
+        return;
+    }
+    log_line(d->log, LOG_WARN, "drill", "step point %s armed", args->point);
+    api_request_answer(request, json_pack("{s:s}", "armed", args->point));
+}
+
+void admin_fill(struct daemon *d)
+{
+    d->backend = (struct api_backend){.self = d,
+                                      .cluster = get_cluster,
+                                      .sas = get_sas,
+                                      .transfer_leader = transfer_leader,
+                                      .rekey = rekey,
+                                      .arm = arm};
+}

@@ -1,0 +1,449 @@
+#include "daemon/daemon.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "crypto/tables.h"
+#include "daemon/internal.h"
+#include "io/clock.h"
+#include "replication/replica.h"
+
+bool daemon_fail(struct daemon *d, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(d->error->text, sizeof d->error->text, format, args);
+    va_end(args);
+    return false;
+}
+
+/* The right to act: this node's assignment is applied, and its lease of that very epoch runs. */
+bool daemon_may_act(struct daemon *d, uint32_t shard)
+{
+    const struct conductor_shard *s = conductor_shard(d->conductor, shard);
+
+    if (s == NULL || !s->mine)
+        return false;
+    for (uint32_t i = 0; i < d->n_shards; i++) {
+        const struct repl_lease *lease = d->shards[i].lease;
+
+        if (d->shard_ids[i] == shard)
+            return atomic_load(&lease->epoch_index) == s->epoch.index &&
+                   io_boottime_ns() < atomic_load(&lease->until_ns);
+    }
+    return false;
+}
+
+static bool arp_may_answer(void *self, uint32_t shard)
+{
+    return daemon_may_act(self, shard);
+}
+
+/* --- the loop's sources --- */
+
+static void on_replication(uv_poll_t *handle, int status, int events)
+{
+    struct daemon *d = handle->data;
+    struct repl_event *ev;
+
+    (void)status;
+    (void)events;
+    while ((ev = repl_next_event(d->repl)) != NULL) {
+        if (ev->kind == REPL_EV_LEADER) {
+            d->leader = ev->node == d->config->node_id;
+            admin_leader_changed(d, ev->node);
+        }
+        if (ev->kind == REPL_EV_LEASE && ev->held && d->arp != NULL)
+            arp_announce(d->arp, ev->shard);
+        if (ev->kind == REPL_EV_LEASE)
+            log_line(d->log, LOG_INFO, "owner", "shard=%u lease %s", ev->shard,
+                     ev->held ? "held" : "lost");
+        conductor_handle_replication(d->conductor, ev);
+        repl_event_free(ev);
+    }
+}
+
+static void on_workers(uv_poll_t *handle, int status, int events)
+{
+    struct daemon *d = handle->data;
+    struct worker_datagram in;
+
+    (void)status;
+    (void)events;
+    worker_pool_event_clear(d->pool);
+    datapath_drain_events(d->datapath);
+    for (int i = 0; i < 256 && worker_pool_datagram(d->pool, &in); i++) {
+        conductor_handle_datagram(d->conductor, d->shard_ids[in.shard_slot], &in.to, &in.from, true,
+                                  in.bytes);
+        worker_pool_datagram_done(d->pool);
+    }
+}
+
+static void on_timer(uv_timer_t *handle)
+{
+    struct daemon *d = handle->data;
+
+    conductor_handle_timer(d->conductor);
+    datapath_pace(d->datapath);
+}
+
+/* Health: a fresh stamp of this loop and of the slowest worker; no stamp, no lease. */
+static void on_tick(uv_timer_t *handle)
+{
+    struct daemon *d = handle->data;
+    struct repl_health *health = repl_health(d->repl);
+
+    atomic_store(&health->control_ns, io_boottime_ns());
+    atomic_store(&health->workers_ns, worker_pool_oldest_turn_ns(d->pool));
+    atomic_store(&health->links_up, d->outside_up && d->inside_up);
+    admin_tick(d);
+}
+
+/* Before the loop sleeps: arm the one timer for whatever is due first. */
+static void on_prepare(uv_prepare_t *handle)
+{
+    struct daemon *d = handle->data;
+    uint64_t cluster = repl_cluster_ms(d->repl), boot = io_boottime_ns() / 1000000;
+    uint64_t wake = conductor_next_wake_ms(d->conductor), pace = datapath_next_ms(d->datapath);
+    uint64_t in = UINT64_MAX;
+
+    if (wake != UINT64_MAX)
+        in = wake > cluster ? wake - cluster : 0;
+    if (pace != UINT64_MAX && (pace > boot ? pace - boot : 0) < in)
+        in = pace > boot ? pace - boot : 0;
+    if (in == UINT64_MAX)
+        (void)uv_timer_stop(&d->timer);
+    else
+        (void)uv_timer_start(&d->timer, on_timer, in, 0);
+}
+
+static void on_link(void *self, const struct netlink_link *link)
+{
+    struct daemon *d = self;
+    bool up = link->up && link->running;
+    bool *which =
+        strcmp(link->name, d->config->outside_interface) == 0 ? &d->outside_up : &d->inside_up;
+
+    if (*which != up)
+        log_line(d->log, up ? LOG_INFO : LOG_WARN, "link", "%s is %s", link->name,
+                 up ? "up" : "down");
+    *which = up;
+}
+
+static void close_rest(uv_handle_t *handle, void *arg)
+{
+    (void)arg;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+static void on_signal(uv_signal_t *handle, int signum)
+{
+    struct daemon *d = handle->data;
+
+    log_line(d->log, LOG_INFO, "node", "signal %d: stopping", signum);
+    uv_stop(&d->loop);
+}
+
+static void cut_links(void *self)
+{
+    struct daemon *d = self;
+
+    (void)netlink_all_links_down(d->netlink);
+}
+
+/* --- bringing it up --- */
+
+static void guard_of(const struct config *config, struct guard_config *g, struct ip_addr *addresses,
+                     struct netlink_prefix *pools)
+{
+    *g = (struct guard_config){.outside = config->outside_interface,
+                               .inside = config->inside_interface,
+                               .tun = config->tun_interface,
+                               .addresses = addresses,
+                               .pools = pools};
+    for (size_t i = 0; i < config->n_shards; i++) {
+        addresses[g->n_addresses++] = config->shards[i].outside;
+        addresses[g->n_addresses++] = config->shards[i].inside;
+        pools[g->n_pools++] = (struct netlink_prefix){.ip = config->shards[i].pool.ip,
+                                                      .length = config->shards[i].pool.bits};
+    }
+}
+
+bool daemon_install_guard(const struct config *config, struct daemon_error *error)
+{
+    struct ip_addr addresses[GUARD_MAX_ADDRESSES];
+    struct netlink_prefix pools[GUARD_MAX_POOLS];
+    struct guard_config guard;
+    struct io_error io;
+
+    guard_of(config, &guard, addresses, pools);
+    if (guard_install(&guard, &io))
+        return true;
+    (void)snprintf(error->text, sizeof error->text, "%s", io.text);
+    return false;
+}
+
+static bool verify_guard(struct daemon *d)
+{
+    struct ip_addr addresses[GUARD_MAX_ADDRESSES];
+    struct netlink_prefix pools[GUARD_MAX_POOLS];
+    struct guard_config guard;
+    struct io_error io;
+
+    guard_of(d->config, &guard, addresses, pools);
+    return guard_verify(&guard, &io) || daemon_fail(d, "%s", io.text);
+}
+
+static void repl_log(void *self, enum repl_log_level level, const char *text)
+{
+    static const enum log_level levels[] = {LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG};
+
+    log_line(self, levels[level], "repl", "%s", text);
+}
+
+static void repl_options_of(const struct config *config, const struct log *log,
+                            struct repl_options *o)
+{
+    *o = (struct repl_options){.node = config->node_id,
+                               .data_dir = config->data_dir,
+                               .n_nodes = config->n_nodes,
+                               .n_shards = config->n_shards,
+                               .timing = {.election_ms = config->timing.election_ms,
+                                          .heartbeat_ms = config->timing.heartbeat_ms,
+                                          .lease_ms = config->timing.lease_ms,
+                                          .lease_heartbeat_ms = config->timing.lease_heartbeat_ms},
+                               .insecure_lab = config->insecure_lab,
+                               .log = repl_log,
+                               .log_self = (void *)(uintptr_t)log};
+    for (size_t i = 0; i < config->n_nodes; i++)
+        o->nodes[i] = (struct repl_node_address){config->nodes[i].id, config->nodes[i].address};
+    for (size_t i = 0; i < config->n_shards; i++)
+        o->shards[i] = (struct repl_shard_option){config->shards[i].id, config->shards[i].prefer};
+}
+
+bool daemon_init(const struct config *config, struct daemon_error *error)
+{
+    struct log quiet = {LOG_ERROR, STDERR_FILENO};
+    struct repl_options o;
+    struct repl_error e;
+
+    repl_options_of(config, &quiet, &o);
+    if (repl_init(&o, &e))
+        return true;
+    (void)snprintf(error->text, sizeof error->text, "%s", e.text);
+    return false;
+}
+
+static bool start_repl(struct daemon *d)
+{
+    struct repl_options o;
+    struct repl_error e;
+
+    repl_options_of(d->config, d->log, &o);
+    d->repl = repl_start(&o, &e);
+    if (d->repl == NULL)
+        return daemon_fail(d, "%s", e.text);
+    for (uint32_t i = 0; i < d->n_shards; i++)
+        d->shards[i].lease = repl_lease(d->repl, d->shard_ids[i]);
+    return true;
+}
+
+static bool start_workers(struct daemon *d)
+{
+    struct worker_shard shards[REPL_MAX_SHARDS];
+    struct worker_options o = {.n_workers = DAEMON_WORKERS,
+                               .tun_fds = d->tun_fds,
+                               .shards = shards,
+                               .n_shards = d->n_shards,
+                               .sa_capacity = 4096};
+
+    for (uint32_t i = 0; i < d->n_shards; i++)
+        shards[i] =
+            (struct worker_shard){.shard = d->shard_ids[i],
+                                  .lease = d->shards[i].lease,
+                                  .outside = {.ip = d->shards[i].config->outside, .port = 4500},
+                                  .udp_fds = d->shards[i].udp_4500};
+    d->pool = worker_pool_create(&o);
+    if (d->pool == NULL || !worker_pool_start(d->pool))
+        return daemon_fail(d, "cannot start the ESP workers: %m");
+    return true;
+}
+
+static int step_fd(void)
+{
+    const char *text = getenv("HOLDFAST_STEP_FD");
+
+    return text != NULL && text[0] != '\0' ? atoi(text) : -1;
+}
+
+static void start_conductor(struct daemon *d)
+{
+    struct conductor_options o = {.policy = &d->policy,
+                                  .log = d->log,
+                                  .node = d->config->node_id,
+                                  .boot = repl_boot(d->repl),
+                                  .n_shards = d->n_shards,
+                                  .drills = d->config->drills,
+                                  .step_fd = step_fd()};
+    struct datapath_options p = {.pool = d->pool,
+                                 .suites = &suite_default,
+                                 .shard_ids = d->shard_ids,
+                                 .n_shards = d->n_shards,
+                                 .log = d->log,
+                                 .now_ns = io_boottime_ns};
+    struct conductor_ops ops;
+
+    for (uint32_t i = 0; i < d->n_shards; i++) {
+        const struct config_shard *s = d->shards[i].config;
+        struct ip_addr first = prefix_first(&s->pool), last = prefix_last(&s->pool);
+
+        /* The network's own and its broadcast address are not given out. */
+        if (first.family == ADDR_V4 && s->pool.bits <= 30) {
+            first = addr_v4(get_be32(first.bytes) + 1);
+            last = addr_v4(get_be32(last.bytes) - 1);
+        }
+        o.shards[i] = (struct conductor_shard_options){s->id, s->outside, first, last};
+    }
+    d->datapath = datapath_create(&p);
+    ops_fill(d, &ops);
+    d->conductor = conductor_create(&o, &ops);
+    datapath_bind(d->datapath, d->conductor);
+    conductor_steppoint(d->conductor)->cut_links = cut_links;
+    conductor_steppoint(d->conductor)->self = d;
+}
+
+static bool start_addresses(struct daemon *d)
+{
+    struct arp_address arp[2 * REPL_MAX_SHARDS];
+    const char *links[2] = {d->config->outside_interface, d->config->inside_interface};
+    struct io_error io;
+    size_t n = 0;
+
+    for (uint32_t i = 0; i < d->n_shards; i++) {
+        const struct config_shard *s = d->shards[i].config;
+
+        arp[n++] = (struct arp_address){s->outside, d->config->outside_interface, s->id};
+        arp[n++] = (struct arp_address){s->inside, d->config->inside_interface, s->id};
+    }
+    d->arp = arp_open(&d->loop, arp, n, arp_may_answer, d, &io);
+    if (d->arp == NULL)
+        return daemon_fail(d, "%s", io.text);
+    d->watch = netlink_watch_open(&d->loop, links, 2, on_link, d, &io);
+    return d->watch != NULL || daemon_fail(d, "%s", io.text);
+}
+
+static bool watch(struct daemon *d)
+{
+    int failed = 0;
+
+    d->prepare.data = d->timer.data = d->tick.data = d;
+    d->sigterm.data = d->sigint.data = d->poll_repl.data = d->poll_workers.data = d;
+    failed |= uv_prepare_init(&d->loop, &d->prepare);
+    failed |= uv_timer_init(&d->loop, &d->timer);
+    failed |= uv_timer_init(&d->loop, &d->tick);
+    failed |= uv_signal_init(&d->loop, &d->sigterm);
+    failed |= uv_signal_init(&d->loop, &d->sigint);
+    failed |= uv_poll_init(&d->loop, &d->poll_repl, repl_event_fd(d->repl));
+    failed |= uv_poll_init(&d->loop, &d->poll_workers, worker_pool_event_fd(d->pool));
+    failed |= uv_prepare_start(&d->prepare, on_prepare);
+    failed |= uv_timer_start(&d->tick, on_tick, 0, DAEMON_TICK_MS);
+    failed |= uv_signal_start(&d->sigterm, on_signal, SIGTERM);
+    failed |= uv_signal_start(&d->sigint, on_signal, SIGINT);
+    failed |= uv_poll_start(&d->poll_repl, UV_READABLE, on_replication);
+    failed |= uv_poll_start(&d->poll_workers, UV_READABLE, on_workers);
+    return failed == 0 || daemon_fail(d, "cannot set the control loop up");
+}
+
+static bool start_admin(struct daemon *d)
+{
+    struct api_server_options o = {.socket_path = d->config->admin_socket};
+
+    admin_fill(d);
+    d->api = api_server_create(&d->loop, &o, &d->backend, d->error->text, sizeof d->error->text);
+    return d->api != NULL;
+}
+
+static bool start(struct daemon *d)
+{
+    struct io_error io;
+    const char *missing;
+
+    if (!config_policy(d->config, &suite_default, &d->policy, &missing))
+        return daemon_fail(d, "%s: proposal '%s' is not spoken by this build", d->config->path,
+                           missing);
+    if (!verify_guard(d))
+        return false;
+    d->netlink = netlink_open(&io);
+    if (d->netlink == NULL)
+        return daemon_fail(d, "%s", io.text);
+    if (!sockets_open(d) || !addresses_open(d) || !start_repl(d) || !start_workers(d))
+        return false;
+    start_conductor(d);
+    return watch(d) && sockets_watch(d) && start_addresses(d) && start_admin(d);
+}
+
+/* In the reverse order: silent first. */
+static void stop(struct daemon *d)
+{
+    if (d->pool != NULL)
+        worker_pool_stop(d->pool);
+    if (d->repl != NULL)
+        repl_stop(d->repl);
+    sockets_close(d);
+    if (d->api != NULL)
+        api_server_close(d->api, NULL, NULL);
+    if (d->arp != NULL)
+        arp_close(d->arp, NULL, NULL);
+    if (d->watch != NULL)
+        netlink_watch_close(d->watch);
+    (void)uv_run(&d->loop, UV_RUN_NOWAIT);
+    uv_walk(&d->loop, close_rest, NULL);
+    (void)uv_run(&d->loop, UV_RUN_DEFAULT); /* waits for key exchanges under way */
+    if (d->conductor != NULL)
+        conductor_destroy(d->conductor);
+    if (d->datapath != NULL)
+        datapath_destroy(d->datapath);
+    if (d->pool != NULL)
+        worker_pool_destroy(d->pool);
+    if (d->netlink != NULL)
+        netlink_close(d->netlink);
+    (void)uv_loop_close(&d->loop);
+}
+
+bool daemon_run(const struct config *config, const struct log *log, struct daemon_error *error)
+{
+    struct daemon *d = calloc(1, sizeof *d);
+    bool ok;
+
+    HF_ASSERT(d != NULL && config->n_shards <= REPL_MAX_SHARDS);
+    d->config = config;
+    d->log = log;
+    d->error = error;
+    d->tun.fd = -1;
+    d->n_shards = (uint32_t)config->n_shards;
+    for (uint32_t i = 0; i < d->n_shards; i++) {
+        d->shards[i].config = &config->shards[i];
+        d->shard_ids[i] = config->shards[i].id;
+        d->shards[i].udp_500 = -1;
+        for (unsigned w = 0; w < WORKER_MAX; w++)
+            d->shards[i].udp_4500[w] = -1;
+    }
+    HF_ASSERT(uv_loop_init(&d->loop) == 0);
+    d->loop.data = d;
+    ok = start(d);
+    if (ok) {
+        log_line(log, LOG_INFO, "node", "node=%u boot=%016llx serving", config->node_id,
+                 (unsigned long long)repl_boot(d->repl));
+        (void)uv_run(&d->loop, UV_RUN_DEFAULT);
+    }
+    stop(d);
+    secret_wipe_bytes(d, sizeof *d);
+    free(d);
+    return ok;
+}

@@ -1,0 +1,360 @@
+#include "daemon/datapath.h"
+
+#include <stdlib.h>
+
+#include "conductor/heap.h"
+#include "esp/ceiling.h"
+
+enum { EXTEND_BATCH = 512, RECOVERY_AFTER_MS = 100 };
+
+/* One CHILD SA; the conductor's handle. */
+struct datapath_child {
+    struct esp_sa *sa;
+    uint64_t ike_sa;
+    uint32_t spi_in;
+    uint32_t shard;
+    bool granted;    /* under an assignment of ours */
+    bool recovering; /* a replay recovery was asked for under this grant */
+    uint64_t granted_ms, granted_packets;
+    struct esp_pacer pacer;
+    uint64_t ticket; /* LOWERING: workers still to pass; 0 = none */
+    struct heap_node due;
+    struct endpoint remote;
+    bool outbound;
+};
+
+struct datapath {
+    struct datapath_options options;
+    struct conductor *conductor;
+    struct heap heap;
+    struct conductor_extend batch[EXTEND_BATCH];
+    struct datapath_child *batch_children[EXTEND_BATCH];
+    size_t n_batch;
+    uint32_t batch_shard;
+};
+
+struct datapath *datapath_create(const struct datapath_options *options)
+{
+    struct datapath *d = calloc(1, sizeof *d);
+
+    HF_ASSERT(d != NULL);
+    d->options = *options;
+    return d;
+}
+
+void datapath_bind(struct datapath *d, struct conductor *c)
+{
+    d->conductor = c;
+}
+
+void datapath_destroy(struct datapath *d)
+{
+    heap_deinit(&d->heap);
+    free(d);
+}
+
+static uint64_t now_ms(const struct datapath *d)
+{
+    return d->options.now_ns() / 1000000;
+}
+
+static void selectors_of(const struct ike_ts *from, uint8_t n, struct esp_selector *to,
+                         uint8_t *n_to)
+{
+    for (uint8_t i = 0; i < n; i++)
+        to[i] = (struct esp_selector){.protocol = from[i].protocol,
+                                      .port_low = from[i].port_low,
+                                      .port_high = from[i].port_high,
+                                      .low = from[i].low,
+                                      .high = from[i].high};
+    *n_to = n;
+}
+
+void *datapath_install(struct datapath *d, const struct conductor_esp_child *c)
+{
+    const struct ike_child *k = c->child;
+    struct esp_sa_params p = {.spi_in = k->spi_in,
+                              .spi_out = k->spi_out,
+                              .ike_sa = c->sa_id,
+                              .aead = suite_find_aead(d->options.suites, k->encr_id, k->encr_bits),
+                              .key_in = k->key_in,
+                              .key_out = k->key_out,
+                              .esn = k->esn,
+                              .remote = c->remote,
+                              .outbound = k->outbound,
+                              .soft_packets = k->soft_packets,
+                              .hard_packets = k->hard_packets};
+    struct datapath_child *child;
+    struct esp_sa *sa;
+
+    for (uint32_t i = 0; i < d->options.n_shards; i++)
+        if (d->options.shard_ids[i] == c->shard)
+            p.shard_slot = i;
+    selectors_of(k->local_ts, k->n_local_ts, p.selectors.local, &p.selectors.n_local);
+    selectors_of(k->remote_ts, k->n_remote_ts, p.selectors.remote, &p.selectors.n_remote);
+    sa = p.aead != NULL ? worker_sa_install(d->options.pool, &p) : NULL;
+    secret_wipe_bytes(&p, sizeof p);
+    if (sa == NULL)
+        return NULL;
+    child = calloc(1, sizeof *child);
+    HF_ASSERT(child != NULL);
+    child->sa = sa;
+    child->ike_sa = c->sa_id;
+    child->spi_in = k->spi_in;
+    child->shard = c->shard;
+    child->remote = c->remote;
+    child->outbound = k->outbound;
+    child->due.at_ms = UINT64_MAX;
+    child->pacer.last_number = k->esn ? UINT64_MAX : UINT32_MAX;
+    return child;
+}
+
+void datapath_update(struct datapath *d, void *esp, const struct conductor_esp_child *c)
+{
+    struct datapath_child *child = esp;
+
+    (void)d;
+    child->ike_sa = c->sa_id; /* an IKE rekey moves it */
+    if (!endpoint_equal(&child->remote, &c->remote))
+        esp_sa_set_remote(child->sa, &c->remote);
+    if (child->outbound != c->child->outbound)
+        esp_sa_set_outbound(child->sa, c->child->outbound);
+    child->remote = c->remote;
+    child->outbound = c->child->outbound;
+}
+
+void datapath_remove(struct datapath *d, void *esp)
+{
+    struct datapath_child *child = esp;
+
+    heap_remove(&d->heap, &child->due);
+    worker_sa_remove(d->options.pool, child->sa);
+    free(child);
+}
+
+static struct esp_pace_now pace_now(const struct datapath *d, struct datapath_child *child)
+{
+    struct esp_sa_view v;
+
+    esp_sa_read(child->sa, &v);
+    return (struct esp_pace_now){.now_ms = now_ms(d),
+                                 .next_out = v.next_out,
+                                 .last_in = v.last_seq,
+                                 .verified_in = v.verified_seq};
+}
+
+void datapath_grant(struct datapath *d, void *esp, uint64_t epoch, const struct repl_grant *grant)
+{
+    struct datapath_child *child = esp;
+    struct esp_sa_grant g = {.epoch = epoch,
+                             .first = grant->first,
+                             .end = grant->end,
+                             .floor = grant->floor,
+                             .ceiling = grant->ceiling};
+    struct esp_pace_now now;
+    struct esp_sa_view v;
+
+    esp_sa_grant(child->sa, &g);
+    child->granted = true;
+    child->recovering = false;
+    child->granted_ms = now_ms(d);
+    esp_sa_read(child->sa, &v);
+    child->granted_packets = v.in_packets;
+    child->ticket = 0;
+    now = pace_now(d, child);
+    /* Workers have not taken the grant up yet: what it gives is what counts from now on. */
+    if (now.next_out < grant->first)
+        now.next_out = grant->first;
+    if (now.last_in < grant->floor)
+        now.last_in = grant->floor;
+    esp_pace_init(&child->pacer, &now, grant->end, grant->ceiling, child->pacer.last_number);
+    heap_set(&d->heap, &child->due, now.now_ms);
+}
+
+void datapath_revoke(struct datapath *d, void *esp)
+{
+    struct datapath_child *child = esp;
+
+    /* The lease of the old epoch is gone, so workers emit and accept nothing under its grant. */
+    child->granted = false;
+    heap_remove(&d->heap, &child->due);
+}
+
+void datapath_limits(struct datapath *d, void *esp, uint64_t reservation_end, uint64_t ceiling)
+{
+    struct datapath_child *child = esp;
+
+    if (!child->granted)
+        return;
+    esp_sa_extend(child->sa, reservation_end);
+    esp_sa_set_ceiling(child->sa, ceiling);
+    esp_pace_done(&child->pacer, true, now_ms(d), reservation_end, ceiling);
+    heap_set(&d->heap, &child->due, now_ms(d));
+    worker_pool_kick(d->options.pool);
+}
+
+void datapath_refused(struct datapath *d, void *esp, uint64_t reservation_end, uint64_t ceiling)
+{
+    struct datapath_child *child = esp;
+
+    if (!child->granted || child->pacer.phase != ESP_PACE_COMMITTING)
+        return;
+    esp_pace_done(&child->pacer, false, now_ms(d), reservation_end, ceiling);
+    heap_set(&d->heap, &child->due, now_ms(d) + ESP_PACE_REFUSED_MS);
+}
+
+void datapath_idle(struct datapath *d, void *esp, uint64_t *in_ms, uint64_t *out_ms)
+{
+    struct datapath_child *child = esp;
+    uint64_t now = d->options.now_ns();
+    struct esp_sa_view v;
+
+    esp_sa_read(child->sa, &v);
+    *in_ms = v.last_in_ns != 0 && v.last_in_ns <= now ? (now - v.last_in_ns) / 1000000 : UINT64_MAX;
+    *out_ms =
+        v.last_out_ns != 0 && v.last_out_ns <= now ? (now - v.last_out_ns) / 1000000 : UINT64_MAX;
+}
+
+/* --- news from workers --- */
+
+static void pass_on(struct datapath *d, const struct worker_event *e)
+{
+    static const struct {
+        uint32_t bits;
+        enum conductor_esp_news news;
+    } table[] = {
+        {ESP_EVENT_SOFT_IN | ESP_EVENT_SOFT_OUT, CONDUCTOR_ESP_SOFT},
+        {ESP_EVENT_HARD_IN | ESP_EVENT_HARD_OUT, CONDUCTOR_ESP_HARD},
+        {ESP_EVENT_FIRST_INBOUND, CONDUCTOR_ESP_FIRST_INBOUND},
+        {ESP_EVENT_PEER_MOVED, CONDUCTOR_ESP_MOVED},
+    };
+
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        if ((e->events & table[i].bits) != 0)
+            conductor_handle_esp(d->conductor, e->spi_in, table[i].news, &e->from);
+}
+
+void datapath_drain_events(struct datapath *d)
+{
+    struct worker_event events[64];
+    size_t n;
+
+    while ((n = worker_pool_events(d->options.pool, events, 64)) > 0) {
+        for (size_t i = 0; i < n; i++) {
+            struct datapath_child *child = conductor_esp_of(d->conductor, events[i].spi_in);
+
+            if (child != NULL && child->granted)
+                heap_set(&d->heap, &child->due, now_ms(d));
+            pass_on(d, &events[i]);
+        }
+    }
+}
+
+/* --- pacing --- */
+
+static void flush(struct datapath *d)
+{
+    size_t n = d->n_batch;
+
+    if (n == 0)
+        return;
+    d->n_batch = 0;
+    (void)conductor_extend(d->conductor, d->batch_shard, d->batch, n);
+    for (size_t i = 0; i < n; i++) {
+        struct datapath_child *child = d->batch_children[i];
+
+        if (d->batch[i].taken)
+            continue;
+        esp_pace_done(&child->pacer, false, now_ms(d), child->pacer.reservation_end,
+                      child->pacer.ceiling);
+        heap_set(&d->heap, &child->due, now_ms(d) + ESP_PACE_REFUSED_MS);
+    }
+}
+
+static void wish_extend(struct datapath *d, struct datapath_child *child,
+                        const struct esp_pace_wish *w)
+{
+    if (d->n_batch == EXTEND_BATCH || (d->n_batch > 0 && d->batch_shard != child->shard))
+        flush(d);
+    d->batch_shard = child->shard;
+    d->batch_children[d->n_batch] = child;
+    d->batch[d->n_batch++] = (struct conductor_extend){
+        .spi_in = child->spi_in, .reservation_end = w->reservation_end, .ceiling = w->ceiling};
+}
+
+/* Verified packets that lie at or below the floor, and still do 100 ms after the takeover: a sender
+ * whose numbers are behind would never get through by itself. */
+static void recover(struct datapath *d, struct datapath_child *child)
+{
+    struct esp_sa_view v;
+    const char *why;
+
+    if (child->recovering)
+        return;
+    esp_sa_read(child->sa, &v);
+    if (v.below_floor_ns / 1000000 < child->granted_ms + RECOVERY_AFTER_MS ||
+        v.in_packets != child->granted_packets)
+        return;
+    child->recovering = true;
+    log_line(d->options.log, LOG_WARN, "esp", "sa=%016llx spi=%08x replay recovery: rekeying",
+             (unsigned long long)child->ike_sa, child->spi_in);
+    if (!conductor_recover(d->conductor, child->ike_sa, child->spi_in, &why))
+        child->recovering = false;
+}
+
+static void step(struct datapath *d, struct datapath_child *child)
+{
+    struct esp_pace_now now = pace_now(d, child);
+    struct esp_pace_wish w;
+
+    recover(d, child);
+    if (child->pacer.phase == ESP_PACE_LOWERING) {
+        if (child->ticket != 0 && !worker_pool_passed(d->options.pool, child->ticket)) {
+            heap_set(&d->heap, &child->due, now.now_ms + 1);
+            return;
+        }
+        child->ticket = 0;
+        w = esp_pace_passed(&child->pacer, &now);
+    } else {
+        w = esp_pace_step(&child->pacer, &now);
+    }
+    esp_sa_set_marks(child->sa, w.mark_in, w.mark_out);
+    heap_set(&d->heap, &child->due, w.again_ms);
+    if (w.kind == ESP_PACE_EXTEND) {
+        wish_extend(d, child, &w);
+    } else if (w.kind == ESP_PACE_LOWER) {
+        esp_sa_set_ceiling(child->sa, w.ceiling);
+        child->ticket = worker_pool_pass(d->options.pool);
+        heap_set(&d->heap, &child->due, now.now_ms + 1);
+    }
+}
+
+void datapath_pace(struct datapath *d)
+{
+    uint64_t now = now_ms(d);
+    struct heap_node *node;
+
+    while ((node = heap_first(&d->heap)) != NULL && node->at_ms <= now) {
+        struct datapath_child *child =
+            (struct datapath_child *)(void *)((char *)node - offsetof(struct datapath_child, due));
+
+        heap_set(&d->heap, node,
+                 now + ESP_PACE_REFUSED_MS); /* at the latest; step() sets its own */
+        step(d, child);
+    }
+    flush(d);
+}
+
+uint64_t datapath_next_ms(const struct datapath *d)
+{
+    const struct heap_node *node = heap_first(&d->heap);
+
+    return node != NULL ? node->at_ms : UINT64_MAX;
+}
+
+void datapath_view(void *esp, struct esp_sa_view *view)
+{
+    struct datapath_child *child = esp;
+
+    esp_sa_read(child->sa, view);
+}

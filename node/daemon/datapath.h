@@ -1,0 +1,53 @@
+/* Between the conductor and the ESP workers: the conductor's esp_* operations, and the pacing of
+ * reservations and ceilings.
+ *
+ *   applied state ─> datapath_ops (install, update, remove, grant, limits) ─> worker pool
+ *   worker events, time ─> pacer per CHILD SA ─> wishes ─> one Extend record for all ─>
+ * conductor_extend
+ *
+ * Runs on the control loop. Replay recovery: if verified packets at or below the floor still arrive
+ * 100 ms after a takeover and nothing is accepted, that CHILD SA is rekeyed once (architecture.md,
+ * One ESP packet).
+ */
+#ifndef HF_DAEMON_DATAPATH_H
+#define HF_DAEMON_DATAPATH_H
+
+#include "conductor/core.h"
+#include "io/worker.h"
+
+struct datapath;
+
+struct datapath_options {
+    struct worker_pool *pool;
+    const struct suite_table *suites;
+    const uint32_t *shard_ids; /* by shard slot, borrowed */
+    uint32_t n_shards;
+    const struct log *log;
+    uint64_t (*now_ns)(void); /* CLOCK_BOOTTIME */
+};
+
+struct datapath *datapath_create(const struct datapath_options *options);
+void datapath_destroy(struct datapath *d);
+/* Whom to tell; before anything else. */
+void datapath_bind(struct datapath *d, struct conductor *c);
+
+void *datapath_install(struct datapath *d, const struct conductor_esp_child *child);
+void datapath_update(struct datapath *d, void *esp, const struct conductor_esp_child *child);
+void datapath_remove(struct datapath *d, void *esp);
+void datapath_grant(struct datapath *d, void *esp, uint64_t epoch, const struct repl_grant *grant);
+void datapath_limits(struct datapath *d, void *esp, uint64_t reservation_end, uint64_t ceiling);
+void datapath_refused(struct datapath *d, void *esp, uint64_t reservation_end, uint64_t ceiling);
+void datapath_revoke(struct datapath *d, void *esp);
+void datapath_idle(struct datapath *d, void *esp, uint64_t *in_ms, uint64_t *out_ms);
+
+/* Worker events: news for the engine, and pacers that are due. */
+void datapath_drain_events(struct datapath *d);
+/* Every pacer that is due by now: wishes are gathered and submitted per shard. */
+void datapath_pace(struct datapath *d);
+/* CLOCK_BOOTTIME ms of the next due pacer; UINT64_MAX = none. */
+uint64_t datapath_next_ms(const struct datapath *d);
+
+/* For the admin interface. */
+void datapath_view(void *esp, struct esp_sa_view *view);
+
+#endif

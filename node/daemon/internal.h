@@ -1,0 +1,79 @@
+/* Shared by the daemon's own files; nobody else includes it. */
+#ifndef HF_DAEMON_INTERNAL_H
+#define HF_DAEMON_INTERNAL_H
+
+#include <uv.h>
+
+#include "api/server.h"
+#include "conductor/core.h"
+#include "daemon/daemon.h"
+#include "daemon/datapath.h"
+#include "io/arp.h"
+#include "io/guard.h"
+#include "io/netlink.h"
+#include "io/tun.h"
+
+enum { DAEMON_WORKERS = 1, DAEMON_TICK_MS = 10 };
+
+struct daemon_shard {
+    const struct config_shard *config;
+    const struct repl_lease *lease;
+    int udp_500;
+    int udp_4500[WORKER_MAX];
+    uv_poll_t poll_500;
+};
+
+struct daemon {
+    const struct config *config;
+    const struct log *log;
+    struct daemon_error *error;
+    struct ike_policy policy;
+    uv_loop_t loop;
+    uv_prepare_t prepare;
+    uv_timer_t timer, tick;
+    uv_signal_t sigterm, sigint;
+    uv_poll_t poll_repl, poll_workers;
+    struct repl *repl;
+    struct worker_pool *pool;
+    struct datapath *datapath;
+    struct conductor *conductor;
+    struct daemon_shard shards[REPL_MAX_SHARDS];
+    uint32_t shard_ids[REPL_MAX_SHARDS];
+    uint32_t n_shards;
+    struct tun tun;
+    int tun_fds[WORKER_MAX];
+    struct netlink *netlink;
+    struct netlink_watch *watch;
+    bool outside_up, inside_up;
+    struct arp *arp;
+    struct api_server *api;
+    struct api_backend backend;
+    struct api_request *transfer; /* a leader transfer that waits for its outcome */
+    uint32_t transfer_to;
+    uint64_t transfer_until_ms;
+    bool leader;
+    bool stopping;
+    uint8_t buffer[65536];
+};
+
+bool daemon_may_act(struct daemon *d, uint32_t shard);
+
+/* sockets.c */
+bool sockets_open(struct daemon *d);
+bool addresses_open(struct daemon *d);
+void sockets_close(struct daemon *d);
+void sockets_send(void *self, uint32_t shard, bool natt, const struct endpoint *from,
+                  const struct endpoint *to, struct span bytes);
+bool sockets_watch(struct daemon *d);
+
+/* ops.c: conductor_ops over all of this */
+void ops_fill(struct daemon *d, struct conductor_ops *ops);
+
+/* admin.c */
+void admin_fill(struct daemon *d);
+void admin_leader_changed(struct daemon *d, uint32_t leader);
+void admin_tick(struct daemon *d);
+
+bool daemon_fail(struct daemon *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,124 @@
+/* holdfastd: see README.md. Arguments, the process's own protections, then daemon_run(). */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "daemon/daemon.h"
+
+enum action { ACTION_RUN, ACTION_CHECK, ACTION_INIT, ACTION_GUARD };
+
+static int usage(FILE *out, int code)
+{
+    (void)fprintf(out,
+                  "usage: holdfastd --config NODE.yaml [--check | --init | --guard]\n"
+                  "  --check    validate the configuration and stop\n"
+                  "  --init     make the data directory, once per node\n"
+                  "  --guard    install the permanent guard (sysctls, routes, nftables), at boot\n"
+                  "  --version\n");
+    return code;
+}
+
+/* Keys live in this process's memory: it is locked, undumpable and leaves no core file (I16). */
+static bool protect(const char **what)
+{
+    struct rlimit none = {0, 0};
+
+    *what = "PR_SET_DUMPABLE";
+    if (prctl(PR_SET_DUMPABLE, 0) != 0)
+        return false;
+    *what = "RLIMIT_CORE";
+    if (setrlimit(RLIMIT_CORE, &none) != 0)
+        return false;
+    *what = "mlockall (raise LimitMEMLOCK or grant CAP_IPC_LOCK)";
+    return mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0;
+}
+
+static int act(enum action action, const struct config *config)
+{
+    static const enum log_level levels[] = {[CONFIG_LOG_ERROR] = LOG_ERROR,
+                                            [CONFIG_LOG_WARN] = LOG_WARN,
+                                            [CONFIG_LOG_INFO] = LOG_INFO,
+                                            [CONFIG_LOG_DEBUG] = LOG_DEBUG};
+    struct log log = {levels[config->log_level], STDERR_FILENO};
+    struct daemon_error error = {{0}};
+    const char *what;
+    bool ok;
+
+    if (action == ACTION_CHECK) {
+        config_print_summary(config, stdout);
+        return 0;
+    }
+    if (action == ACTION_RUN && !protect(&what)) {
+        (void)fprintf(stderr, "holdfastd: cannot protect its memory: %s: %s\n", what,
+                      strerror(errno));
+        return 1;
+    }
+    ok = action == ACTION_RUN    ? daemon_run(config, &log, &error)
+         : action == ACTION_INIT ? daemon_init(config, &error)
+                                 : daemon_install_guard(config, &error);
+    if (!ok)
+        (void)fprintf(stderr, "holdfastd: %s\n", error.text);
+    return ok ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"check", no_argument, NULL, 'k'},
+        {"init", no_argument, NULL, 'i'},
+        {"guard", no_argument, NULL, 'g'},
+        {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    enum action action = ACTION_RUN;
+    struct config_report report;
+    const char *path = NULL;
+    struct config *config;
+    int option, code;
+
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            path = optarg;
+            break;
+        case 'k':
+            action = ACTION_CHECK;
+            break;
+        case 'i':
+            action = ACTION_INIT;
+            break;
+        case 'g':
+            action = ACTION_GUARD;
+            break;
+        case 'v':
+            (void)printf("holdfastd %s\n", HOLDFAST_VERSION);
+            return 0;
+        case 'h':
+            return usage(stdout, 0);
+        default:
+            return usage(stderr, 2);
+        }
+    }
+    if (path == NULL || optind != argc)
+        return usage(stderr, 2);
+    (void)signal(SIGPIPE, SIG_IGN);
+    config_report_init(&report);
+    config = config_load(path, &report);
+    if (config == NULL) {
+        config_report_print(&report, stderr);
+        config_report_deinit(&report);
+        return 1;
+    }
+    config_report_deinit(&report);
+    code = act(action, config);
+    config_free(config);
+    return code;
+}
