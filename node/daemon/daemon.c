@@ -289,7 +289,7 @@ static void start_conductor(struct daemon *d)
                                   .node = d->config->node_id,
                                   .boot = repl_boot(d->repl),
                                   .n_shards = d->n_shards,
-                                  .drills = d->config->drills,
+                                  .drills = d->config->drills == CONFIG_DRILLS_ENABLED,
                                   .step_fd = step_fd()};
     struct datapath_options p = {.pool = d->pool,
                                  .suites = &suite_default,
