@@ -17,7 +17,8 @@ void config_report_deinit(struct config_report *report)
     memset(report, 0, sizeof *report);
 }
 
-static void add(struct walk *walk, unsigned line, unsigned column, const char *format, va_list args)
+__attribute__((format(printf, 4, 0))) static void
+add(struct walk *walk, unsigned line, unsigned column, const char *format, va_list args)
 {
     struct config_report *r = walk->report;
     char message[1024], where[32] = "";

@@ -233,6 +233,9 @@ struct yaml_node *yaml_parse(struct span text, yaml_report_fn *report, void *arg
     struct fy_event *event;
     bool going = true;
 
+    if (!yaml_check_text(text, report, arg)) {
+        return NULL;
+    }
     fy_diag_cfg_default(&diag_config);
     diag_config.fp = NULL;
     diag = fy_diag_create(&diag_config);

@@ -27,6 +27,10 @@ struct yaml_node {
 
 typedef void yaml_report_fn(void *arg, unsigned line, unsigned column, const char *text);
 
+/* False after one call of `report`: not text that a configuration may consist of. yaml_parse() asks
+ * it first. */
+bool yaml_check_text(struct span text, yaml_report_fn *report, void *arg);
+
 /* NULL after at least one call of `report`. An empty text is an empty map. */
 struct yaml_node *yaml_parse(struct span text, yaml_report_fn *report, void *arg);
 void yaml_free(struct yaml_node *root);

@@ -23,6 +23,12 @@ static const struct row rows[] = {
     {"dpd: 10s", "dpd: 10s\n  dpd: 11s",
      "22:3: the key 'dpd' stands here a second time (first at line 21)"},
     {"dpd: 10s", "dpd: [[[[[[[[[[[[[1]]]]]]]]]]]]]", "21:18: nested too deep"},
+    {"dpd: 10s", "dpd: 10s\n%YAML 1.1",
+     "22:1: YAML directives are not supported: leave the line out"},
+    {"dpd: 10s", "dpd: 10s\x01", "21:11: the character U+0001 is not allowed"},
+    {"dpd: 10s", "dpd: \xc3\xa9\xe2\x80\xa8", "21:9: the character U+2028 is not allowed"},
+    {"dpd: 10s", "dpd: \xff\xfe", "21:8: the byte 0xff is not UTF-8"},
+    {"dpd: 10s", "dpd: \xc0\xaf", "21:8: the byte 0xc0 is not UTF-8"},
     /* keys */
     {"drills: enabled", "drils: enabled", "33:1: unknown key 'drils': did you mean 'drills'?"},
     {"  dpd: 10s", "  ddp: 10s", "21:3: unknown key 'ddp': did you mean 'dpd'?"},
