@@ -1,26 +1,27 @@
 /* The one driver of libraft's core (raft_step) for production and simulator alike, over a storage
  * and a transport.
  *
- *   now_ms, frames, storage completions, submits ──> raft_driver ──> raft_step() ──> vote / append
- * / truncate / install (storage) │                       └──> frames (transport), after the vote is
- * durable └──> callbacks: apply, restore, state, configuration, changed, ...
+ *   now_ms, frames,                              +--> storage: vote, append, truncate, snapshot
+ *   completions,      --> raft_driver <--> core ---+--> transport: frames, once the vote is durable
+ *   submits                                        +--> callbacks: apply, restore, state, ...
  *
  * Sans-I/O: no thread, no clock, no randomness (the seed is given); one loop calls it. Only
- * replication/raft_* include <raft.h>. It wraps the eleven defects of libraft 0.22.1 that
- * replication/README.md lists, each in a function that names its defect.
+ * replication/raft_* include <raft.h>. It wraps the eleven defects of libraft 0.22.1, each in a
+ * function that names its defect (raft_wraps.c says where; replication/README.md why).
  *
  * Rules that it keeps: term and vote are durable before any message that follows from them leaves;
  * PERSISTED is reported in order and only for entries that still stand in the log; the commit index
  * never goes back; each entry is applied once per start, in order; at most
  * RAFT_DRIVER_MAX_UNCOMMITTED entries are uncommitted. It asserts them too (Debian's libraft has
- * its own compiled out).
+ * its own assertions compiled out).
  *
- * Memory: it keeps every entry from (last snapshot − trailing) on, since outgoing AppendEntries
- * carry only indexes. The owner bounds it: take a snapshot when raft_driver_status().log_bytes or
- * log_entries passes its limit.
+ * Memory: it keeps every entry from (last snapshot - trailing) on, since outgoing AppendEntries
+ * carry only indexes. The owner bounds it: take a snapshot when log_bytes or log_entries of
+ * raft_driver_status() pass its limit. A received snapshot is held once until it is restored.
  *
- * Calls from within callbacks are allowed (but destroy): they take effect at once, their callbacks
- * follow after the present one returned.
+ * From callbacks one may call submit, barrier, confirm, transfer, add, assign, remove, snapshot_take
+ * and the readers; not tick, receive, storage_done, destroy. They take effect at once,
+ * their callbacks follow after the present one returned.
  */
 #ifndef HF_REPL_RAFT_DRIVER_H
 #define HF_REPL_RAFT_DRIVER_H
@@ -64,6 +65,7 @@ enum {
 
 struct raft_driver_options {
     uint32_t node;        /* own id, > 0 */
+    uint64_t boot;        /* random, never the same at two starts of this node: names its frames */
     uint32_t seed;        /* for election timeouts: different on each node and start */
     uint32_t election_ms; /* base; the core spreads it over [1x, 2x] */
     uint32_t heartbeat_ms;
@@ -207,6 +209,8 @@ struct raft_driver_status raft_driver_status(const struct raft_driver *driver);
 const struct raft_driver_counters *raft_driver_counters(const struct raft_driver *driver);
 /* The newest committed configuration. */
 const struct repl_configuration *raft_driver_configuration(const struct raft_driver *driver);
+/* The term of the log entry at `index`; 0 when it is not in memory (trimmed, or not yet there). */
+uint64_t raft_driver_term_of(const struct raft_driver *driver, uint64_t index);
 /* Highest index that the leader knows to be stored by `node`; 0 when not leading or unknown. */
 uint64_t raft_driver_match(const struct raft_driver *driver, uint32_t node);
 

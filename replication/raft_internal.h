@@ -1,0 +1,181 @@
+/* The raft driver's insides, shared by raft_*.c only. The only header here that includes <raft.h>.
+ *
+ *   raft_driver.c   create, start, tick, receive, status
+ *   raft_wraps.c    what goes into the core is made safe first: the eleven defects
+ *   raft_step.c     one step of the core and what it asks for; the commit index
+ *   raft_disk.c     storage operations and their completions; snapshots
+ *   raft_send.c     frames out, held until the vote is durable
+ *   raft_change.c   submit, confirm, membership, transfer
+ *   raft_deliver.c  callbacks, in order
+ *   raft_frame.c, raft_log.c   encoding; log cache (they know no libraft)
+ */
+#ifndef HF_REPL_RAFT_INTERNAL_H
+#define HF_REPL_RAFT_INTERNAL_H
+
+#include <raft.h>
+
+#include "replication/raft_driver.h"
+#include "replication/raft_frame.h"
+#include "replication/raft_log.h"
+
+/* True: defect n of libraft 0.22.1 is wrapped. Always, but in the test library. */
+#ifdef HOLDFAST_RAFT_UNWRAP
+#define RAFT_WRAPPED(driver, n) (((driver)->options.unwrapped & (1U << ((n)-1))) == 0)
+#else
+#define RAFT_WRAPPED(driver, n) true
+#endif
+
+enum {
+    RAFT_MAX_PEERS = 2 * REPL_MAX_SERVERS, /* whose frames' order is remembered */
+    RAFT_MAX_HELD = 256,                   /* frames that wait for a vote to be durable */
+    RAFT_MAX_HELD_BYTES = 4 << 20,
+    RAFT_APPEND_FRAME_BYTES = 1 << 20, /* an AppendEntries above it is cut into several */
+    RAFT_INFLIGHT_ENTRIES = 1024       /* the default of 32 halves the rate */
+};
+
+/* A storage operation that was queued and has not completed; in order. */
+struct raft_pending {
+    enum repl_storage_op op;
+    uint64_t first, last; /* APPEND: what still stands of it (last < first: nothing) */
+    uint64_t index;       /* what the completion will carry */
+    bool discard; /* INSTALL at start: only to discard a log that contradicts the snapshot */
+};
+
+/* A frame that waits until `votes` vote operations are durable. */
+struct raft_held {
+    uint64_t votes;
+    uint32_t node;
+    size_t len;
+    uint8_t *bytes;
+};
+
+struct raft_peer {
+    uint32_t node; /* 0 = free */
+    uint64_t boot, former_boot, sequence;
+};
+
+struct raft_change_state {
+    enum {
+        RAFT_CHANGE_NONE,
+        RAFT_CHANGE_CATCHING_UP,
+        RAFT_CHANGE_SUBMITTED,
+        RAFT_CHANGE_ENDED
+    } phase;
+    uint32_t node;
+    struct repl_configuration next;
+    uint64_t term, index;
+    enum raft_driver_result result;
+};
+
+struct raft_transfer_state {
+    uint32_t node; /* 0 = none */
+    bool ended;
+    uint64_t term, deadline_ms;
+    enum raft_driver_result result;
+};
+
+struct raft_driver {
+    struct raft raft;
+    struct raft_driver_options options;
+    struct repl_storage storage;
+    struct repl_transport transport;
+    struct raft_driver_callbacks callbacks;
+    struct raft_driver_counters counters;
+    struct raft_log log;
+    uint64_t now_ms, timeout_step_ms; /* latest time told; time of the latest RAFT_TIMEOUT */
+    uint64_t commit, applied;
+    uint64_t leader_term;      /* term in which the core's leader made itself known */
+    uint64_t own_term_applied; /* newest term of ours, as leader, of which an entry was applied */
+    uint64_t sequence;         /* of the last frame sent */
+    bool started, failed, failed_told, stepping, delivering,
+        stale; /* stale: the message in hand is of an older term */
+    const char *why;
+
+    struct raft_pending *pending; /* ring */
+    size_t pending_head, pending_count, pending_capacity;
+    uint64_t votes_queued, votes_done, vote_term;
+    uint32_t vote_for;
+
+    struct raft_held held[RAFT_MAX_HELD]; /* ring */
+    size_t held_head, held_count, held_bytes;
+    uint8_t *out; /* buffer for outgoing AppendEntries */
+    size_t out_capacity;
+    struct raft_peer peers[RAFT_MAX_PEERS];
+    size_t next_peer;
+
+    struct repl_snapshot_meta snapshot; /* the core's newest */
+    struct repl_snapshot_meta taking;   /* being stored; index 0 = none */
+    uint64_t taken_index;               /* snapshot_taken() is due; 0 = not */
+    enum raft_driver_result taken_result;
+    struct repl_snapshot_meta install; /* received, being stored or about to be restored */
+    uint8_t *install_data;
+    size_t install_len;
+    bool installing, restoring;        /* on its way to the disk; restore() is due */
+    const struct raft_frame *incoming; /* the InstallSnapshot in hand */
+
+    struct repl_configuration configuration; /* newest committed and delivered */
+    struct raft_driver_status told;
+    struct raft_change_state change;
+    struct raft_transfer_state transfer;
+    struct repl_entry scratch[RAFT_FRAME_MAX_ENTRIES];
+};
+
+/* The entries that a step may ask to be stored: indexes from `first`. */
+struct raft_payload {
+    uint64_t first;
+    const struct repl_entry *entries;
+    size_t n;
+};
+
+/* raft_step.c */
+/* One raft_step and everything that it asks for. 0, or what the core said (nothing was done then).
+ * payload may be NULL. */
+int raft_core_step(struct raft_driver *d, struct raft_event *event,
+                   const struct raft_payload *payload);
+/* After each call from outside: what follows by itself (changes, transfers), then the callbacks. */
+void raft_settle(struct raft_driver *d);
+void raft_fail(struct raft_driver *d, const char *why);
+bool raft_core_configuration(const struct repl_configuration *from, struct raft_configuration *to);
+struct repl_configuration raft_from_core(const struct raft_configuration *from, uint64_t index);
+/* Entries as the core wants them (it reads only CHANGE's data): *batch and *out by raft_malloc.
+ * False: out of memory. */
+bool raft_core_entries(const struct repl_entry *entries, size_t n, struct raft_entry **out,
+                       void **batch);
+
+/* raft_wraps.c */
+void raft_clamp_timeout(const struct raft_driver *d, uint64_t *timeout_ms);
+bool raft_in_order(struct raft_driver *d, uint32_t from, const struct raft_frame *frame);
+enum raft_driver_result raft_receive_append(struct raft_driver *d, uint32_t from,
+                                            const struct raft_frame *frame);
+enum raft_driver_result raft_receive_install(struct raft_driver *d, uint32_t from,
+                                             const struct raft_frame *frame);
+enum raft_driver_result raft_receive_small(struct raft_driver *d, uint32_t from,
+                                           const struct raft_frame *frame);
+void raft_commit_own_term(struct raft_driver *d);
+bool raft_may_change(const struct raft_driver *d);
+bool raft_catch_up_refused(struct raft_driver *d, uint32_t node, enum raft_driver_result *result);
+bool raft_catch_up_needed(struct raft_driver *d, uint32_t node);
+bool raft_snapshot_overtaken(struct raft_driver *d);
+
+/* raft_send.c */
+void raft_send_messages(struct raft_driver *d, const struct raft_message *messages, unsigned n);
+void raft_release_held(struct raft_driver *d);
+void raft_drop_held(struct raft_driver *d);
+
+/* raft_disk.c */
+bool raft_store_vote(struct raft_driver *d);
+bool raft_store_entries(struct raft_driver *d, const struct raft_update *update,
+                        const struct raft_payload *payload);
+bool raft_store_install(struct raft_driver *d, struct raft_update *update);
+void raft_queue_discard(struct raft_driver *d, const struct repl_snapshot_meta *meta,
+                        struct span data);
+
+/* raft_change.c */
+void raft_change_poll(struct raft_driver *d);
+void raft_transfer_poll(struct raft_driver *d);
+int raft_submit_entries(struct raft_driver *d, const struct repl_entry *entries, size_t n);
+
+/* raft_deliver.c */
+void raft_deliver(struct raft_driver *d);
+
+#endif

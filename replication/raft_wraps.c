@@ -1,0 +1,339 @@
+/* What comes from outside is made safe before libraft's core sees it. Each of the eleven defects of
+ * libraft 0.22.1 has its function here; RAFT_WRAPPED(d, n) is always true but in the test library
+ * that shows what happens without. */
+#include "replication/raft_internal.h"
+
+#include <stdio.h>
+
+static int receive(struct raft_driver *d, uint32_t from, struct raft_message *message,
+                   const struct raft_payload *payload)
+{
+    char address[16];
+    struct raft_event event = {.type = RAFT_RECEIVE};
+    snprintf(address, sizeof address, "%u", from);
+    message->server_id = from;
+    message->server_address = address;
+    event.receive.message = message;
+    int rv = raft_core_step(d, &event, payload);
+    if (rv == RAFT_NOMEM)
+        raft_fail(d, "out of memory");
+    else if (rv != 0)
+        raft_fail(d, "a peer's log contradicts committed entries");
+    return rv;
+}
+
+/* Defect 1: of a received batch the core takes the first entry's index for that of its CHANGE, and
+ * of two CHANGEs forgets the former. So every CHANGE comes first in a message of its own. Returns
+ * how many of the n entries go into this message. */
+static size_t split_before_change(struct raft_driver *d, const struct repl_entry *entries, size_t n)
+{
+    if (!RAFT_WRAPPED(d, 1))
+        return n;
+    for (size_t i = 1; i < n; i++)
+        if (entries[i].kind == REPL_ENTRY_CHANGE) {
+            d->counters.wrapped[1]++;
+            return i;
+        }
+    return n;
+}
+
+/* Defect 1, second half: a CHANGE is about to follow one that we do not yet know to be committed.
+ * It is (leaders allow one at a time): the core must be told, or a rollback of the second would
+ * fall back to a configuration before the first. */
+static void commit_change_before(struct raft_driver *d, uint64_t index,
+                                 const struct repl_entry *change)
+{
+    uint64_t pending = d->raft.configuration_uncommitted_index;
+    if (!RAFT_WRAPPED(d, 1) || pending == 0 || pending >= index ||
+        raft_driver_term_of(d, index) == change->term)
+        return;
+    const struct raft_log_entry *entry = raft_log_get(&d->log, pending);
+    struct raft_event event = {.type = RAFT_CONFIGURATION};
+    struct repl_configuration c;
+    HF_ASSERT(entry != NULL && entry->kind == REPL_ENTRY_CHANGE);
+    struct span data = span_of(entry->data, entry->len);
+    bool valid = raft_configuration_take(&data, &c);
+    HF_ASSERT(valid);
+    if (!raft_core_configuration(&c, &event.configuration.conf)) {
+        raft_fail(d, "out of memory");
+        return;
+    }
+    event.configuration.index = pending;
+    d->counters.wrapped[1]++;
+    raft_core_step(d, &event, NULL);
+}
+
+/* Defect 3: an AppendEntries whose prev lies below our compacted log is rejected for ever. All that
+ * lies there is committed, so the leader has the same: it is rebased to our snapshot. */
+static void rebase(struct raft_driver *d, struct raft_frame *f, const struct repl_entry **entries,
+                   size_t *n)
+{
+    uint64_t snapshot = d->raft.trail.snapshot.index;
+    uint64_t offset = d->raft.trail.offset;
+    if (!RAFT_WRAPPED(d, 3) || f->index >= snapshot || f->index > offset || offset == 0)
+        return;
+    size_t skip = snapshot - f->index < *n ? (size_t)(snapshot - f->index) : *n;
+    *entries += skip;
+    *n -= skip;
+    f->index = snapshot;
+    f->index_term = d->raft.trail.snapshot.term;
+    d->counters.wrapped[3]++;
+}
+
+/* Defect 9: commit_index goes back to the last entry of a message that ends below it. Such a
+ * message tells nothing about the commit index: it carries none. */
+static uint64_t commit_told(struct raft_driver *d, const struct raft_frame *f, size_t n,
+                            uint64_t prev)
+{
+    if (!RAFT_WRAPPED(d, 9) || prev + n >= d->raft.commit_index ||
+        f->commit <= d->raft.commit_index)
+        return f->commit;
+    d->counters.wrapped[9]++;
+    return 0;
+}
+
+static bool append_part(struct raft_driver *d, uint32_t from, const struct raft_frame *f,
+                        uint64_t prev, uint64_t prev_term, const struct repl_entry *entries,
+                        size_t n)
+{
+    struct raft_message message = {.type = RAFT_APPEND_ENTRIES};
+    struct raft_append_entries *args = &message.append_entries;
+    struct raft_payload payload = {.first = prev + 1, .entries = entries, .n = n};
+    struct raft_entry *array = NULL;
+    void *batch = NULL; /* the core's from here on: it frees it, or raft_store_entries does */
+    if (n > 0 && !raft_core_entries(entries, n, &array, &batch)) {
+        raft_fail(d, "out of memory");
+        return false;
+    }
+    args->term = f->term;
+    args->prev_log_index = prev;
+    args->prev_log_term = prev_term;
+    args->leader_commit = commit_told(d, f, n, prev);
+    args->entries = array;
+    args->n_entries = (unsigned)n;
+    int rv = receive(d, from, &message, &payload);
+    raft_free(array);
+    return rv == 0;
+}
+
+/* The core writes a leader's state as if it were a follower's when a second leader of its term
+ * speaks. */
+static bool second_leader(struct raft_driver *d, const struct raft_frame *f)
+{
+    return d->raft.state == RAFT_LEADER && f->term == d->raft.current_term;
+}
+
+enum raft_driver_result raft_receive_append(struct raft_driver *d, uint32_t from,
+                                            const struct raft_frame *frame)
+{
+    struct raft_frame f = *frame;
+    struct span run = f.entries;
+    const struct repl_entry *entries = d->scratch;
+    size_t n = f.n_entries;
+    if (second_leader(d, frame))
+        return RAFT_DRIVER_MALFORMED;
+    for (size_t i = 0; i < n; i++)
+        d->scratch[i] = raft_frame_next_entry(&run);
+    if (d->stale)
+        n = 0; /* refused anyway */
+    else
+        d->leader_term = f.term;
+    rebase(d, &f, &entries, &n);
+    if (n > 0 && entries[0].term < f.index_term)
+        return RAFT_DRIVER_MALFORMED;
+    uint64_t prev = f.index, prev_term = f.index_term;
+    do {
+        size_t part = split_before_change(d, entries, n);
+        if (part > 0 && entries[0].kind == REPL_ENTRY_CHANGE && !d->installing &&
+            raft_driver_term_of(d, prev) == prev_term)
+            commit_change_before(d, prev + 1, &entries[0]);
+        if (!append_part(d, from, &f, prev, prev_term, entries, part))
+            break;
+        entries += part;
+        n -= part;
+        prev += part;
+        prev_term = part > 0 ? entries[-1].term : prev_term;
+        /* the rest follows only if this part is in the log */
+    } while (n > 0 && !d->failed && d->raft.current_term == f.term &&
+             d->raft.state == RAFT_FOLLOWER && raft_driver_term_of(d, prev) == prev_term);
+    return RAFT_DRIVER_OK;
+}
+
+enum raft_driver_result raft_receive_install(struct raft_driver *d, uint32_t from,
+                                             const struct raft_frame *frame)
+{
+    struct raft_message message = {.type = RAFT_INSTALL_SNAPSHOT};
+    struct raft_install_snapshot *args = &message.install_snapshot;
+    if (second_leader(d, frame))
+        return RAFT_DRIVER_MALFORMED;
+    /* Defect 6: a further InstallSnapshot while one is being installed leaks: it goes no further.
+     */
+    if (RAFT_WRAPPED(d, 6) && d->raft.snapshot.installing) {
+        d->counters.wrapped[6]++;
+        return RAFT_DRIVER_OK;
+    }
+    args->term = frame->term;
+    args->last_index = frame->index;
+    args->last_term = frame->index_term;
+    args->conf_index = frame->configuration.index;
+    args->data.base =
+        raft_calloc(1, 8); /* the core only hands it back; the bytes stay in the frame */
+    args->data.len = 8;
+    if (args->data.base == NULL || !raft_core_configuration(&frame->configuration, &args->conf)) {
+        raft_free(args->data.base);
+        raft_fail(d, "out of memory");
+        return RAFT_DRIVER_OK;
+    }
+    if (!d->stale)
+        d->leader_term = frame->term;
+    d->incoming = frame;
+    receive(d, from, &message, NULL);
+    d->incoming = NULL;
+    return RAFT_DRIVER_OK;
+}
+
+/* Defect 10: the core reads a candidate's state of whatever state it is in when a vote's result
+ * comes late: only candidates get them. */
+static bool stray_vote_result(struct raft_driver *d, const struct raft_frame *f)
+{
+    if (!RAFT_WRAPPED(d, 10) || f->type != RAFT_FRAME_REQUEST_VOTE_RESULT ||
+        d->raft.state == RAFT_CANDIDATE)
+        return false;
+    d->counters.wrapped[10]++;
+    return true;
+}
+
+enum raft_driver_result raft_receive_small(struct raft_driver *d, uint32_t from,
+                                           const struct raft_frame *f)
+{
+    struct raft_message m = {0};
+    if (stray_vote_result(d, f))
+        return RAFT_DRIVER_OK;
+    switch (f->type) {
+    case RAFT_FRAME_APPEND_RESULT:
+        m.type = RAFT_APPEND_ENTRIES_RESULT;
+        m.append_entries_result = (struct raft_append_entries_result){
+            .version = 2, .term = f->term, .rejected = f->rejected, .last_log_index = f->index};
+        break;
+    case RAFT_FRAME_REQUEST_VOTE:
+        m.type = RAFT_REQUEST_VOTE;
+        m.request_vote = (struct raft_request_vote){.version = 2,
+                                                    .term = f->term,
+                                                    .candidate_id = from,
+                                                    .last_log_index = f->index,
+                                                    .last_log_term = f->index_term,
+                                                    .disrupt_leader = f->disrupt,
+                                                    .pre_vote = f->pre_vote};
+        break;
+    case RAFT_FRAME_REQUEST_VOTE_RESULT:
+        m.type = RAFT_REQUEST_VOTE_RESULT;
+        m.request_vote_result = (struct raft_request_vote_result){
+            .version = 2, .term = f->term, .vote_granted = f->granted, .pre_vote = f->pre_vote};
+        break;
+    case RAFT_FRAME_TIMEOUT_NOW:
+        m.type = RAFT_TIMEOUT_NOW;
+        m.timeout_now = (struct raft_timeout_now){
+            .term = f->term, .last_log_index = f->index, .last_log_term = f->index_term};
+        break;
+    case RAFT_FRAME_APPEND:
+    case RAFT_FRAME_INSTALL:
+        return RAFT_DRIVER_MALFORMED;
+    }
+    receive(d, from, &m, NULL);
+    return RAFT_DRIVER_OK;
+}
+
+static struct raft_peer *peer(struct raft_driver *d, uint32_t node)
+{
+    for (size_t i = 0; i < RAFT_MAX_PEERS; i++)
+        if (d->peers[i].node == node)
+            return &d->peers[i];
+    struct raft_peer *p = &d->peers[d->next_peer];
+    d->next_peer = (d->next_peer + 1) % RAFT_MAX_PEERS;
+    *p = (struct raft_peer){.node = node};
+    return p;
+}
+
+/* Defect 11: the core's bookkeeping of followers breaks for good when a frame comes twice or out of
+ * order: such frames are dropped. */
+bool raft_in_order(struct raft_driver *d, uint32_t from, const struct raft_frame *f)
+{
+    if (!RAFT_WRAPPED(d, 11))
+        return true;
+    struct raft_peer *p = peer(d, from);
+    if ((p->boot == f->boot && p->sequence != 0 && f->sequence <= p->sequence) ||
+        (p->former_boot == f->boot && p->boot != f->boot && p->former_boot != 0)) {
+        d->counters.wrapped[11]++;
+        return false;
+    }
+    if (p->boot != f->boot)
+        p->former_boot = p->boot;
+    p->boot = f->boot;
+    p->sequence = f->sequence;
+    return true;
+}
+
+/* Defect 2: a new leader may commit a CHANGE before anything of its own term, and so two different
+ * entries at one index. So a BARRIER of its own term comes first (the core appends one itself only
+ * when something is uncommitted) ... */
+void raft_commit_own_term(struct raft_driver *d)
+{
+    if (!RAFT_WRAPPED(d, 2) ||
+        raft_driver_term_of(d, raft_log_last(&d->log)) == d->raft.current_term)
+        return;
+    struct repl_entry barrier = {.term = d->raft.current_term, .kind = REPL_ENTRY_BARRIER};
+    d->counters.wrapped[2]++;
+    if (raft_submit_entries(d, &barrier, 1) != 0)
+        raft_fail(d, "a new leader could not append its barrier");
+}
+
+/* ... and no CHANGE begins before an entry of its own term is committed. */
+bool raft_may_change(const struct raft_driver *d)
+{
+    return !RAFT_WRAPPED(d, 2) || d->own_term_applied == d->raft.current_term;
+}
+
+/* Defect 4: demotion to spare leaves raft_timeout() in the past, for ever: the caller's loop would
+ * spin. When the core has just had its RAFT_TIMEOUT, half a heartbeat passes before the next. */
+void raft_clamp_timeout(const struct raft_driver *d, uint64_t *timeout_ms)
+{
+    uint64_t pause = d->options.heartbeat_ms / 2 > 0 ? d->options.heartbeat_ms / 2 : 1;
+    if (RAFT_WRAPPED(d, 4) && *timeout_ms <= d->timeout_step_ms)
+        *timeout_ms = d->timeout_step_ms + pause;
+}
+
+/* Defect 5: RAFT_SNAPSHOT after an install began corrupts the core's log: it is dropped. */
+bool raft_snapshot_overtaken(struct raft_driver *d)
+{
+    if (!RAFT_WRAPPED(d, 5) || d->taking.index > d->raft.trail.snapshot.index)
+        return false;
+    d->counters.wrapped[5]++;
+    return true;
+}
+
+/* Defect 7: catching up a node that has everything already never ends: no RAFT_CATCH_UP then. */
+bool raft_catch_up_needed(struct raft_driver *d, uint32_t node)
+{
+    if (!RAFT_WRAPPED(d, 7) || raft_driver_match(d, node) < raft_log_last(&d->log))
+        return true;
+    d->counters.wrapped[7]++;
+    return false;
+}
+
+/* Defect 8: RAFT_CATCH_UP off the leader, or for an id that it does not know, reads wild memory. */
+bool raft_catch_up_refused(struct raft_driver *d, uint32_t node, enum raft_driver_result *result)
+{
+    if (!RAFT_WRAPPED(d, 8))
+        return false;
+    if (d->raft.state != RAFT_LEADER) {
+        d->counters.wrapped[8]++;
+        *result = RAFT_DRIVER_NOT_LEADER;
+        return true;
+    }
+    for (unsigned i = 0; i < d->raft.configuration.n; i++)
+        if (d->raft.configuration.servers[i].id == node)
+            return false;
+    d->counters.wrapped[8]++;
+    *result = RAFT_DRIVER_INVALID;
+    return true;
+}
