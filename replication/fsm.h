@@ -1,0 +1,142 @@
+/* The replicated state and the one way it changes: fsm_apply(record), compare-and-set, the same on
+ * every node.
+ *
+ *   shard ──< SA (state bytes, version) ──< claim by spi_in (reservation end, ceiling, version)
+ *     └─ epoch, owner (node, boot), assignments        SA ──  lease by address
+ *   member ── boot id, requests judged of that boot
+ *
+ * Order of judgement: shape, who (member and boot), duplicate request, fence (epoch and owner),
+ * then the body's own. A refused record changes nothing but the list of judged requests.
+ *
+ * Versions: an accepted change sets the version to its place in the log (index, position in the
+ * entry); an assignment raises every version of its shard by 1, implicitly, as grant.h counts. So a
+ * version never repeats, not even when an id is used again after its deletion.
+ *
+ * Pure but for its own heap: no clock, no randomness, no network. Out of memory ends the process.
+ */
+#ifndef HF_REPL_FSM_H
+#define HF_REPL_FSM_H
+
+#include "replication/digest.h"
+#include "replication/map.h"
+#include "replication/record.h"
+
+enum {
+    FSM_MAX_MEMBERS = 64,      /* ever; ids are never reused */
+    FSM_MAX_ADVANCE_MS = 5000, /* of cluster time, per entry */
+    FSM_WINDOW = REPL_MAX_OUTSTANDING
+};
+
+struct fsm_claim {
+    uint32_t spi_in, spi_out;
+    bool esn;
+    struct repl_claim claim;
+    struct fsm_sa *sa;
+    struct digest digest; /* its part of the sum */
+};
+
+struct fsm_sa {
+    uint64_t id;
+    uint32_t shard;
+    uint64_t version, touched; /* as in struct repl_claim */
+    uint8_t *state;
+    size_t state_len;
+    struct fsm_lease *lease; /* or NULL */
+    struct fsm_claim *claims[RECORD_MAX_CHILDREN];
+    size_t n_claims;
+    struct digest digest;
+};
+
+struct fsm_lease {
+    uint8_t address[16];
+    uint8_t address_len; /* 4 or 16 */
+    uint32_t shard;
+    struct fsm_sa *sa; /* NULL: held for its identity */
+    uint8_t *identity;
+    size_t identity_len;
+    struct digest digest;
+};
+
+struct fsm_shard {
+    uint32_t shard;
+    struct repl_epoch epoch;
+    uint32_t owner_node;
+    uint64_t owner_boot;
+    uint64_t assignments, aborts;
+};
+
+struct fsm_member {
+    uint32_t node;
+    uint64_t boot; /* 0 = not started yet */
+    bool left;
+    char address[RECORD_MAX_ADDRESS_TEXT + 1];
+    uint64_t floor; /* requests of this boot below it were all judged */
+    uint64_t
+        judged[FSM_WINDOW / 64]; /* of floor .. floor + FSM_WINDOW - 1, at request % FSM_WINDOW */
+};
+
+struct fsm_config {
+    uint64_t version; /* 0 = none yet */
+    uint32_t election_ms, heartbeat_ms, lease_ms, lease_heartbeat_ms;
+    uint8_t cookie_secret[32], cookie_secret_previous[32];
+    bool has_previous;
+    uint32_t cookie_secret_id;
+};
+
+struct fsm {
+    uint64_t incarnation;
+    uint64_t applied_index;
+    uint64_t cluster_ms;
+    struct fsm_config config;
+    struct fsm_shard shards[REPL_MAX_SHARDS];
+    size_t n_shards;
+    struct fsm_member *members[FSM_MAX_MEMBERS];
+    size_t n_members;
+    struct map sas, claims, leases;
+    struct digest sum; /* of SAs, claims and leases */
+};
+
+/* What a judgement came to, beyond the verdict. Pointers into the state, valid until the next
+ * change. */
+struct fsm_outcome {
+    enum repl_verdict verdict;
+    const struct fsm_sa *sa; /* accepted sa_create, sa_step: the SA that has the children now */
+    uint64_t sa_version, successor_version;
+    const struct fsm_shard *assigned; /* accepted assign */
+    struct repl_epoch replaced;       /* its former epoch */
+    bool configured;                  /* accepted config */
+};
+
+void fsm_init(struct fsm *fsm, uint64_t incarnation);
+void fsm_deinit(struct fsm *fsm);
+
+/* Before the records of entry `index` (> applied_index, asserted). stamp_ms 0: an entry without one
+ * (barrier, configuration). Cluster time never goes back and advances at most 5 s. */
+void fsm_begin_entry(struct fsm *fsm, uint64_t index, uint64_t stamp_ms);
+
+/* Judges and applies one record at `position` (< RECORD_MAX_PER_ENTRY) of the entry begun last.
+ * items: room for record->extend->n_items results of an extend; written when it passed the fence;
+ * may be NULL for any other body. */
+void fsm_apply(struct fsm *fsm, const Holdfast__Record *record, size_t position,
+               struct repl_item_result *items, struct fsm_outcome *outcome);
+
+/* Was it judged (whatever the verdict)? False also for a boot that is not the member's present one.
+ */
+bool fsm_judged(const struct fsm *fsm, uint32_t node, uint64_t boot, uint64_t request);
+
+/* Over everything (I11). Equal states have equal digests, whatever path led to them. */
+struct digest fsm_digest(const struct fsm *fsm);
+/* The same without the log position and cluster time: stays while nothing but time passes. */
+struct digest fsm_content_digest(const struct fsm *fsm);
+
+const struct fsm_shard *fsm_shard(const struct fsm *fsm, uint32_t shard);      /* or NULL */
+const struct fsm_member *fsm_member(const struct fsm *fsm, uint32_t node);     /* or NULL */
+const struct fsm_sa *fsm_sa(const struct fsm *fsm, uint64_t id);               /* or NULL */
+const struct fsm_claim *fsm_claim(const struct fsm *fsm, uint32_t spi_in);     /* or NULL */
+const struct fsm_lease *fsm_lease(const struct fsm *fsm, struct span address); /* or NULL */
+
+/* Versions and claims as of now, the implicit grants counted. */
+uint64_t fsm_sa_version(const struct fsm *fsm, const struct fsm_sa *sa);
+struct repl_claim fsm_claim_now(const struct fsm *fsm, const struct fsm_claim *claim);
+
+#endif

@@ -1,0 +1,49 @@
+/* Between the files of the state machine (fsm*.c, snapshot.c) only. */
+#ifndef HF_REPL_FSM_PARTS_H
+#define HF_REPL_FSM_PARTS_H
+
+#include "replication/fsm.h"
+
+/* What kind of item a hash is of. */
+enum { FSM_ITEM_SA = 1, FSM_ITEM_CLAIM, FSM_ITEM_LEASE, FSM_ITEM_STATIC };
+
+static inline struct map_key fsm_sa_key(uint64_t id)
+{
+    return (struct map_key){.hi = 1, .lo = id};
+}
+
+static inline struct map_key fsm_claim_key(uint32_t spi_in)
+{
+    return (struct map_key){.hi = 2, .lo = spi_in};
+}
+
+struct map_key fsm_lease_key(struct span address);
+
+/* The shard's count of assignments; 0 when it does not exist. */
+uint64_t fsm_assignments(const struct fsm *fsm, uint32_t shard);
+
+/* Add to, or take from, the state; the digest follows. _add keeps the object, _remove frees it. */
+void fsm_sa_add(struct fsm *fsm, struct fsm_sa *sa);
+void fsm_sa_remove(struct fsm *fsm, struct fsm_sa *sa); /* with its claims and its lease */
+void fsm_claim_add(struct fsm *fsm, struct fsm_sa *sa, struct fsm_claim *claim);
+void fsm_claim_remove(struct fsm *fsm, struct fsm_claim *claim);
+void fsm_lease_add(struct fsm *fsm, struct fsm_lease *lease);
+void fsm_lease_remove(struct fsm *fsm, struct fsm_lease *lease);
+
+/* To be called around a change of the object in place. */
+void fsm_sa_changed(struct fsm *fsm, struct fsm_sa *sa);
+void fsm_claim_changed(struct fsm *fsm, struct fsm_claim *claim);
+void fsm_lease_changed(struct fsm *fsm, struct fsm_lease *lease);
+
+/* The bodies that an owner submits (fsm_sa.c). `slot`: the version that an accepted change sets. */
+enum repl_verdict fsm_apply_create(struct fsm *fsm, uint32_t shard, uint64_t slot,
+                                   const Holdfast__SaCreate *body, struct fsm_outcome *out);
+enum repl_verdict fsm_apply_step(struct fsm *fsm, uint32_t shard, uint64_t slot,
+                                 const Holdfast__SaStep *body, struct fsm_outcome *out);
+enum repl_verdict fsm_apply_delete(struct fsm *fsm, uint32_t shard, const Holdfast__SaDelete *body);
+enum repl_verdict fsm_apply_extend(struct fsm *fsm, uint32_t shard, uint64_t slot,
+                                   const Holdfast__Extend *body, struct repl_item_result *items);
+enum repl_verdict fsm_apply_pool_lease(struct fsm *fsm, uint32_t shard,
+                                       const Holdfast__PoolLease *body);
+
+#endif

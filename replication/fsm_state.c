@@ -1,0 +1,305 @@
+/* The state machine's objects: adding, removing, finding, and their digests. */
+#include "replication/fsm.h"
+
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "base/secret.h"
+#include "replication/fsm_parts.h"
+
+/* An IPv4 address as its IPv4-mapped IPv6 one (RFC 4291 2.5.5.2), which record.c refuses by itself.
+ */
+struct map_key fsm_lease_key(struct span address)
+{
+    if (address.len == 4)
+        return (struct map_key){.hi = 0, .lo = 0xffffull << 32 | get_be32(address.data)};
+    HF_ASSERT(address.len == 16);
+    return (struct map_key){.hi = get_be64(address.data), .lo = get_be64(address.data + 8)};
+}
+
+uint64_t fsm_assignments(const struct fsm *fsm, uint32_t shard)
+{
+    const struct fsm_shard *s = fsm_shard(fsm, shard);
+
+    return s == NULL ? 0 : s->assignments;
+}
+
+/* --- digests: canonical, so what an assignment will grant is taken out before hashing --- */
+
+static struct digest sa_digest(const struct fsm *fsm, const struct fsm_sa *sa)
+{
+    struct digest_item d;
+
+    digest_item_init(&d, fsm->incarnation, FSM_ITEM_SA);
+    digest_item_u64(&d, sa->id);
+    digest_item_u64(&d, sa->shard);
+    digest_item_u64(&d, sa->version - sa->touched);
+    digest_item_span(&d, span_of(sa->state, sa->state_len));
+    return digest_item_final(&d);
+}
+
+static struct digest claim_digest(const struct fsm *fsm, const struct fsm_claim *c)
+{
+    struct digest_item d;
+
+    digest_item_init(&d, fsm->incarnation, FSM_ITEM_CLAIM);
+    digest_item_u64(&d, c->spi_in);
+    digest_item_u64(&d, c->spi_out);
+    digest_item_u64(&d, c->esn);
+    digest_item_u64(&d, c->sa->id);
+    digest_item_u64(&d, c->claim.reservation_end - c->claim.touched * GRANT_ASSIGN_NUMBERS);
+    digest_item_u64(&d, c->claim.ceiling - c->claim.touched * GRANT_ASSIGN_CEILING);
+    digest_item_u64(&d, c->claim.version - c->claim.touched);
+    return digest_item_final(&d);
+}
+
+static struct digest lease_digest(const struct fsm *fsm, const struct fsm_lease *l)
+{
+    struct digest_item d;
+
+    digest_item_init(&d, fsm->incarnation, FSM_ITEM_LEASE);
+    digest_item_span(&d, span_of(l->address, l->address_len));
+    digest_item_span(&d, span_of(l->identity, l->identity_len));
+    digest_item_u64(&d, l->shard);
+    digest_item_u64(&d, l->sa == NULL ? 0 : l->sa->id);
+    return digest_item_final(&d);
+}
+
+static void redigest(struct fsm *fsm, struct digest *part, struct digest now)
+{
+    digest_sub(&fsm->sum, *part);
+    digest_add(&fsm->sum, now);
+    *part = now;
+}
+
+void fsm_sa_changed(struct fsm *fsm, struct fsm_sa *sa)
+{
+    redigest(fsm, &sa->digest, sa_digest(fsm, sa));
+}
+
+void fsm_claim_changed(struct fsm *fsm, struct fsm_claim *claim)
+{
+    redigest(fsm, &claim->digest, claim_digest(fsm, claim));
+}
+
+void fsm_lease_changed(struct fsm *fsm, struct fsm_lease *lease)
+{
+    redigest(fsm, &lease->digest, lease_digest(fsm, lease));
+}
+
+static void digest_statics(const struct fsm *fsm, struct digest_item *d)
+{
+    const struct fsm_config *c = &fsm->config;
+
+    digest_item_u64(d, c->version);
+    digest_item_u64(d, c->election_ms);
+    digest_item_u64(d, c->heartbeat_ms);
+    digest_item_u64(d, c->lease_ms);
+    digest_item_u64(d, c->lease_heartbeat_ms);
+    digest_item_span(d, span_of(c->cookie_secret, sizeof c->cookie_secret));
+    digest_item_span(d, span_of(c->cookie_secret_previous, sizeof c->cookie_secret_previous));
+    digest_item_u64(d, c->has_previous);
+    digest_item_u64(d, c->cookie_secret_id);
+}
+
+static struct digest shard_digest(const struct fsm *fsm, const struct fsm_shard *s)
+{
+    struct digest_item d;
+
+    digest_item_init(&d, fsm->incarnation, FSM_ITEM_STATIC + 1);
+    digest_item_u64(&d, s->shard);
+    digest_item_u64(&d, s->epoch.incarnation);
+    digest_item_u64(&d, s->epoch.index);
+    digest_item_u64(&d, s->owner_node);
+    digest_item_u64(&d, s->owner_boot);
+    digest_item_u64(&d, s->assignments);
+    digest_item_u64(&d, s->aborts);
+    return digest_item_final(&d);
+}
+
+static struct digest member_digest(const struct fsm *fsm, const struct fsm_member *m)
+{
+    struct digest_item d;
+
+    digest_item_init(&d, fsm->incarnation, FSM_ITEM_STATIC + 2);
+    digest_item_u64(&d, m->node);
+    digest_item_u64(&d, m->boot);
+    digest_item_u64(&d, m->left);
+    digest_item_span(&d, span_of(m->address, strlen(m->address)));
+    digest_item_u64(&d, m->floor);
+    for (size_t i = 0; i < FSM_WINDOW / 64; i++)
+        if (m->judged[i] != 0) {
+            digest_item_u64(&d, i);
+            digest_item_u64(&d, m->judged[i]);
+        }
+    return digest_item_final(&d);
+}
+
+struct digest fsm_content_digest(const struct fsm *fsm)
+{
+    struct digest sum = fsm->sum;
+    struct digest_item d;
+
+    digest_item_init(&d, fsm->incarnation, FSM_ITEM_STATIC);
+    digest_statics(fsm, &d);
+    digest_add(&sum, digest_item_final(&d));
+    for (size_t i = 0; i < fsm->n_shards; i++)
+        digest_add(&sum, shard_digest(fsm, &fsm->shards[i]));
+    for (size_t i = 0; i < fsm->n_members; i++)
+        digest_add(&sum, member_digest(fsm, fsm->members[i]));
+    return sum;
+}
+
+struct digest fsm_digest(const struct fsm *fsm)
+{
+    struct digest sum = fsm_content_digest(fsm);
+    struct digest_item d;
+
+    digest_item_init(&d, fsm->incarnation, FSM_ITEM_STATIC + 3);
+    digest_item_u64(&d, fsm->applied_index);
+    digest_item_u64(&d, fsm->cluster_ms);
+    digest_add(&sum, digest_item_final(&d));
+    return sum;
+}
+
+/* --- objects --- */
+
+void fsm_lease_add(struct fsm *fsm, struct fsm_lease *lease)
+{
+    map_put(&fsm->leases, fsm_lease_key(span_of(lease->address, lease->address_len)), lease);
+    if (lease->sa != NULL)
+        lease->sa->lease = lease;
+    lease->digest = (struct digest){0, 0};
+    fsm_lease_changed(fsm, lease);
+}
+
+void fsm_lease_remove(struct fsm *fsm, struct fsm_lease *lease)
+{
+    (void)map_take(&fsm->leases, fsm_lease_key(span_of(lease->address, lease->address_len)));
+    if (lease->sa != NULL)
+        lease->sa->lease = NULL;
+    digest_sub(&fsm->sum, lease->digest);
+    free(lease->identity);
+    free(lease);
+}
+
+void fsm_claim_add(struct fsm *fsm, struct fsm_sa *sa, struct fsm_claim *claim)
+{
+    HF_ASSERT(sa->n_claims < RECORD_MAX_CHILDREN);
+    claim->sa = sa;
+    sa->claims[sa->n_claims++] = claim;
+    map_put(&fsm->claims, fsm_claim_key(claim->spi_in), claim);
+    claim->digest = (struct digest){0, 0};
+    fsm_claim_changed(fsm, claim);
+}
+
+void fsm_claim_remove(struct fsm *fsm, struct fsm_claim *claim)
+{
+    struct fsm_sa *sa = claim->sa;
+    size_t i = 0;
+
+    while (sa->claims[i] != claim)
+        i++;
+    memmove(&sa->claims[i], &sa->claims[i + 1], (sa->n_claims - i - 1) * sizeof sa->claims[0]);
+    sa->n_claims--;
+    (void)map_take(&fsm->claims, fsm_claim_key(claim->spi_in));
+    digest_sub(&fsm->sum, claim->digest);
+    free(claim);
+}
+
+void fsm_sa_add(struct fsm *fsm, struct fsm_sa *sa)
+{
+    map_put(&fsm->sas, fsm_sa_key(sa->id), sa);
+    sa->digest = (struct digest){0, 0};
+    fsm_sa_changed(fsm, sa);
+}
+
+void fsm_sa_remove(struct fsm *fsm, struct fsm_sa *sa)
+{
+    while (sa->n_claims > 0)
+        fsm_claim_remove(fsm, sa->claims[sa->n_claims - 1]);
+    if (sa->lease != NULL)
+        fsm_lease_remove(fsm, sa->lease);
+    (void)map_take(&fsm->sas, fsm_sa_key(sa->id));
+    digest_sub(&fsm->sum, sa->digest);
+    secret_wipe_bytes(sa->state, sa->state_len);
+    free(sa->state);
+    free(sa);
+}
+
+const struct fsm_shard *fsm_shard(const struct fsm *fsm, uint32_t shard)
+{
+    for (size_t i = 0; i < fsm->n_shards; i++)
+        if (fsm->shards[i].shard == shard)
+            return &fsm->shards[i];
+    return NULL;
+}
+
+const struct fsm_member *fsm_member(const struct fsm *fsm, uint32_t node)
+{
+    for (size_t i = 0; i < fsm->n_members; i++)
+        if (fsm->members[i]->node == node)
+            return fsm->members[i];
+    return NULL;
+}
+
+const struct fsm_sa *fsm_sa(const struct fsm *fsm, uint64_t id)
+{
+    return map_get(&fsm->sas, fsm_sa_key(id));
+}
+
+const struct fsm_claim *fsm_claim(const struct fsm *fsm, uint32_t spi_in)
+{
+    return map_get(&fsm->claims, fsm_claim_key(spi_in));
+}
+
+const struct fsm_lease *fsm_lease(const struct fsm *fsm, struct span address)
+{
+    return address.len == 4 || address.len == 16 ? map_get(&fsm->leases, fsm_lease_key(address))
+                                                 : NULL;
+}
+
+uint64_t fsm_sa_version(const struct fsm *fsm, const struct fsm_sa *sa)
+{
+    return sa->version + (fsm_assignments(fsm, sa->shard) - sa->touched);
+}
+
+struct repl_claim fsm_claim_now(const struct fsm *fsm, const struct fsm_claim *claim)
+{
+    struct repl_claim now = claim->claim;
+
+    repl_claim_touch(&now, fsm_assignments(fsm, claim->sa->shard));
+    return now;
+}
+
+void fsm_init(struct fsm *fsm, uint64_t incarnation)
+{
+    *fsm = (struct fsm){.incarnation = incarnation};
+}
+
+void fsm_deinit(struct fsm *fsm)
+{
+    void *p;
+    size_t at;
+
+    for (at = 0; (p = map_next(&fsm->sas, &at)) != NULL;) {
+        struct fsm_sa *sa = p;
+
+        secret_wipe_bytes(sa->state, sa->state_len);
+        free(sa->state);
+        free(sa);
+    }
+    for (at = 0; (p = map_next(&fsm->claims, &at)) != NULL;)
+        free(p);
+    for (at = 0; (p = map_next(&fsm->leases, &at)) != NULL;) {
+        free(((struct fsm_lease *)p)->identity);
+        free(p);
+    }
+    for (size_t i = 0; i < fsm->n_members; i++)
+        free(fsm->members[i]);
+    map_deinit(&fsm->sas);
+    map_deinit(&fsm->claims);
+    map_deinit(&fsm->leases);
+    secret_wipe_bytes(&fsm->config, sizeof fsm->config);
+    *fsm = (struct fsm){0};
+}

@@ -1,0 +1,167 @@
+/* Who may act for a shard, and when the leader gives it to another: leases, promises, lapse. Pure:
+ * a plain value, stepped with the time (CLOCK_BOOTTIME, ns) of this node alone; times of other
+ * nodes are only echoed. Nothing here allocates.
+ *
+ *   owner                                  every node (the owner too)
+ *   heartbeat {epoch, sent} ─────────────> promise: no newer epoch for lease + 1 % from receipt
+ *   lease = newest `sent` that a majority <── ack {epoch, sent}
+ *           acknowledged + lease − 1 %     nothing heard for lease + 1 %: report of lapse ──>
+ * leader leader: lapse by a majority, itself included ──> assign
+ *
+ * The argument for one owner at a time, at clock drift up to 1 %: a lease ends, by the owner's
+ * clock, before any promise of that majority ends by its giver's clock; a newer epoch needs a
+ * majority too, so one node that promised, and it acknowledges the newer epoch only after that
+ * promise lapsed (or when it applies the handover that the older owner asked for, having stopped),
+ * and never the older again. A node that restarted forgot its promises: so it stays silent for as
+ * long as any could last, and until it has applied its own BOOT record, which the log orders after
+ * everything that was committed before its start. Safety rests on none of this (architecture.md);
+ * that one owner acts does.
+ */
+#ifndef HF_REPL_OWNERSHIP_H
+#define HF_REPL_OWNERSHIP_H
+
+#include "replication/record.h"
+
+enum { OWNERSHIP_GIVE_UP_LEASES = 3, OWNERSHIP_FIRST_CHOICE_LEASES = 10 };
+
+struct ownership_options {
+    uint32_t self;
+    uint64_t boot;
+    uint32_t nodes[REPL_MAX_NODES]; /* voters, this node among them */
+    size_t n_nodes;
+    uint64_t lease_ns, heartbeat_ns;
+};
+
+struct ownership_heartbeat {
+    uint32_t shard;
+    struct repl_epoch epoch;
+    uint64_t owner_boot, sent_ns, lease_ns;
+};
+
+struct ownership_ack {
+    uint32_t shard;
+    struct repl_epoch epoch;
+    uint64_t owner_boot, sent_ns;
+};
+
+/* One shard as this node sees it. */
+struct ownership_shard {
+    uint32_t shard, prefer; /* shard 0 = free slot */
+    bool configured;        /* among the options: only those are assigned */
+
+    /* applied */
+    struct repl_epoch epoch;
+    uint32_t owner_node;
+    uint64_t owner_boot;
+    uint64_t assigned_ns; /* when it was applied here */
+
+    /* as a giver of promises */
+    struct repl_epoch highest; /* acknowledged or applied; nothing lower is acknowledged */
+    struct repl_epoch promised;
+    uint64_t promised_until_ns;
+    uint64_t heard_ns; /* newest heartbeat of `epoch` */
+
+    /* as the owner */
+    bool mine; /* this node applied its own assignment, from the log, in this boot */
+    bool given_up;
+    bool was_held;                     /* for ownership_lease_changes() */
+    uint64_t acked_ns[REPL_MAX_NODES]; /* newest own `sent` that the node acknowledged */
+    uint64_t lease_until_ns;
+
+    /* as the leader */
+    struct repl_epoch lapsed[REPL_MAX_NODES]; /* reported by that node */
+    uint64_t lapsed_ns[REPL_MAX_NODES];       /* when */
+    bool deciding; /* an assignment was submitted and is neither applied nor lost */
+};
+
+struct ownership_peer {
+    uint64_t heard_ns;    /* newest report; 0 = none */
+    uint64_t boot;        /* of the sender of that report */
+    uint64_t member_boot; /* as applied */
+    uint64_t applied_index;
+    bool healthy;
+};
+
+struct ownership {
+    struct ownership_options options;
+    uint64_t started_ns;
+    bool confirmed; /* own BOOT record applied */
+    uint64_t next_beat_ns;
+    uint64_t leading_since_ns; /* leader with its own term committed; 0 = not */
+    struct ownership_peer peers[REPL_MAX_NODES];
+    struct ownership_shard shards[REPL_MAX_SHARDS];
+    size_t n_shards;
+};
+
+void ownership_init(struct ownership *o, const struct ownership_options *options, uint64_t now_ns);
+/* A shard that this node may assign, and who should have it at first (0 = any). */
+void ownership_configure(struct ownership *o, uint32_t shard, uint32_t prefer);
+/* The replicated timing was applied. */
+void ownership_timing(struct ownership *o, uint64_t lease_ns, uint64_t heartbeat_ns);
+
+uint64_t ownership_promise_ns(const struct ownership *o); /* lease + 1 % */
+uint64_t ownership_lease_ns(const struct ownership *o);   /* lease − 1 % */
+
+/* --- what the log says --- */
+
+/* A BOOT record was applied. */
+void ownership_booted(struct ownership *o, uint32_t node, uint64_t boot);
+/* An assignment was applied from the log: what it replaced, what it is. */
+void ownership_assigned(struct ownership *o, uint32_t shard, struct repl_epoch replaced,
+                        struct repl_epoch epoch, uint32_t node, uint64_t boot, bool handover,
+                        uint64_t now_ns);
+/* The same learnt from a snapshot: it never makes this node an owner, and releases no promise. */
+void ownership_restored(struct ownership *o, uint32_t shard, struct repl_epoch epoch, uint32_t node,
+                        uint64_t boot, uint64_t now_ns);
+
+/* --- heartbeats and promises --- */
+
+/* Is it time to send? Sets the next time. */
+bool ownership_beat_due(struct ownership *o, uint64_t now_ns);
+/* The shards to heartbeat for, into out[] (REPL_MAX_SHARDS). Only while `healthy`. */
+size_t ownership_heartbeats(struct ownership *o, bool healthy, uint64_t now_ns,
+                            struct ownership_heartbeat *out);
+/* A heartbeat arrived. True: *ack is the promise to send back. */
+bool ownership_heard(struct ownership *o, const struct ownership_heartbeat *beat, uint64_t now_ns,
+                     struct ownership_ack *ack);
+/* An acknowledgement arrived from `node`, made in its start `boot`. True: a lease was prolonged. */
+bool ownership_acked(struct ownership *o, uint32_t node, uint64_t boot,
+                     const struct ownership_ack *ack, uint64_t now_ns);
+
+/* May this node act for the shard now? until_ns: its lease's end, 0 = none. */
+bool ownership_held(const struct ownership_shard *s, uint64_t now_ns);
+
+/* The next shard whose right to act came or went since it was last asked for; NULL = none. */
+struct ownership_shard *ownership_lease_change(struct ownership *o, uint64_t now_ns);
+
+/* --- lapse and decision --- */
+
+/* Have this node's promises for the shard run out, and nothing been heard from its owner? */
+bool ownership_lapsed(const struct ownership *o, const struct ownership_shard *s, uint64_t now_ns);
+/* A node's word on itself; `lapsed` as it reported. The own one comes in here too. */
+void ownership_report(struct ownership *o, uint32_t node, uint64_t boot, bool healthy,
+                      uint64_t applied_index, uint64_t now_ns);
+void ownership_report_lapse(struct ownership *o, uint32_t node, uint32_t shard,
+                            struct repl_epoch epoch, uint64_t now_ns);
+/* Leadership: `able` = leading and everything up to an entry of the own term is applied. */
+void ownership_leading(struct ownership *o, bool able, uint64_t now_ns);
+
+struct ownership_decision {
+    uint32_t shard;
+    struct repl_epoch replaces;
+    uint32_t node;
+    uint64_t boot;
+};
+/* The next assignment to submit. The shard is then `deciding` until ownership_assigned() or
+ * ownership_undecided(). False: nothing to decide. */
+bool ownership_decide(struct ownership *o, uint64_t now_ns, struct ownership_decision *out);
+void ownership_undecided(struct ownership *o, uint32_t shard);
+
+/* When something here changes by time alone; UINT64_MAX = never. */
+uint64_t ownership_next_ns(const struct ownership *o, uint64_t now_ns);
+
+struct ownership_shard *ownership_shard(struct ownership *o, uint32_t shard); /* or NULL */
+/* Reports not older than a promise: healthy, and of the boot that the log knows. */
+bool ownership_candidate(const struct ownership *o, size_t node_at, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,154 @@
+/* The leader's part: when to assign a shard, and to whom. Wrong answers here cost time, never
+ * safety. */
+#include "replication/ownership.h"
+
+static size_t node_at(const struct ownership *o, uint32_t node)
+{
+    size_t i = 0;
+
+    while (i < o->options.n_nodes && o->options.nodes[i] != node)
+        i++;
+    return i;
+}
+
+void ownership_report(struct ownership *o, uint32_t node, uint64_t boot, bool healthy,
+                      uint64_t applied_index, uint64_t now_ns)
+{
+    size_t i = node_at(o, node);
+
+    if (i == o->options.n_nodes)
+        return;
+    o->peers[i].heard_ns = now_ns;
+    o->peers[i].boot = boot;
+    o->peers[i].healthy = healthy;
+    o->peers[i].applied_index = applied_index;
+}
+
+void ownership_report_lapse(struct ownership *o, uint32_t node, uint32_t shard,
+                            struct repl_epoch epoch, uint64_t now_ns)
+{
+    struct ownership_shard *s = ownership_shard(o, shard);
+    size_t i = node_at(o, node);
+
+    if (s == NULL || i == o->options.n_nodes)
+        return;
+    s->lapsed[i] = epoch;
+    s->lapsed_ns[i] = now_ns;
+}
+
+void ownership_leading(struct ownership *o, bool able, uint64_t now_ns)
+{
+    if (able == (o->leading_since_ns != 0))
+        return;
+    o->leading_since_ns = able ? now_ns : 0;
+    for (size_t i = 0; i < o->n_shards; i++)
+        o->shards[i].deciding = false; /* whatever was submitted belongs to another term */
+}
+
+bool ownership_candidate(const struct ownership *o, size_t i, uint64_t now_ns)
+{
+    const struct ownership_peer *p = &o->peers[i];
+
+    return p->heard_ns != 0 && now_ns - p->heard_ns <= ownership_promise_ns(o) && p->healthy &&
+           p->boot != 0 && p->boot == p->member_boot;
+}
+
+/* Does a majority, this node included, say that the present owner's promises ran out? */
+static bool lapsed_by_majority(const struct ownership *o, const struct ownership_shard *s,
+                               uint64_t now_ns)
+{
+    size_t n = 1;
+
+    if (!ownership_lapsed(o, s, now_ns))
+        return false;
+    for (size_t i = 0; i < o->options.n_nodes; i++)
+        if (o->options.nodes[i] != o->options.self && s->lapsed_ns[i] != 0 &&
+            now_ns - s->lapsed_ns[i] <= ownership_promise_ns(o) &&
+            repl_epoch_equal(s->lapsed[i], s->epoch))
+            n++;
+    return n > o->options.n_nodes / 2;
+}
+
+static size_t owned_by(const struct ownership *o, uint32_t node)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < o->n_shards; i++)
+        n += o->shards[i].epoch.index != 0 && o->shards[i].owner_node == node;
+    return n;
+}
+
+/* Is x the better choice? The node that just failed last of all, then the configured one first,
+ * then who has applied most, then who owns fewest, then the lowest id. */
+static bool better(const struct ownership *o, const struct ownership_shard *s, size_t x, size_t y)
+{
+    const uint32_t *id = o->options.nodes;
+    bool failed_x =
+        s->epoch.index != 0 && id[x] == s->owner_node && o->peers[x].boot == s->owner_boot;
+    bool failed_y =
+        s->epoch.index != 0 && id[y] == s->owner_node && o->peers[y].boot == s->owner_boot;
+
+    if (failed_x != failed_y)
+        return failed_y;
+    if ((id[x] == s->prefer) != (id[y] == s->prefer))
+        return id[x] == s->prefer;
+    if (o->peers[x].applied_index != o->peers[y].applied_index)
+        return o->peers[x].applied_index > o->peers[y].applied_index;
+    if (owned_by(o, id[x]) != owned_by(o, id[y]))
+        return owned_by(o, id[x]) < owned_by(o, id[y]);
+    return id[x] < id[y];
+}
+
+/* n_nodes when nobody can take it. */
+static size_t choose(const struct ownership *o, const struct ownership_shard *s, uint64_t now_ns)
+{
+    size_t best = o->options.n_nodes;
+
+    for (size_t i = 0; i < o->options.n_nodes; i++)
+        if (ownership_candidate(o, i, now_ns) &&
+            (best == o->options.n_nodes || better(o, s, i, best)))
+            best = i;
+    return best;
+}
+
+/* A shard that nobody ever owned waits a little for the node that should have it. */
+static bool wait_for_preferred(const struct ownership *o, const struct ownership_shard *s,
+                               size_t chosen, uint64_t now_ns)
+{
+    return s->epoch.index == 0 && s->prefer != 0 && o->options.nodes[chosen] != s->prefer &&
+           node_at(o, s->prefer) < o->options.n_nodes &&
+           now_ns - o->leading_since_ns < OWNERSHIP_FIRST_CHOICE_LEASES * o->options.lease_ns;
+}
+
+bool ownership_decide(struct ownership *o, uint64_t now_ns, struct ownership_decision *out)
+{
+    if (o->leading_since_ns == 0)
+        return false;
+    for (size_t i = 0; i < o->n_shards; i++) {
+        struct ownership_shard *s = &o->shards[i];
+
+        if (!s->configured || s->deciding ||
+            (s->epoch.index != 0 && !lapsed_by_majority(o, s, now_ns)))
+            continue;
+
+        size_t chosen = choose(o, s, now_ns);
+
+        if (chosen == o->options.n_nodes || wait_for_preferred(o, s, chosen, now_ns))
+            continue;
+        s->deciding = true;
+        *out = (struct ownership_decision){.shard = s->shard,
+                                           .replaces = s->epoch,
+                                           .node = o->options.nodes[chosen],
+                                           .boot = o->peers[chosen].boot};
+        return true;
+    }
+    return false;
+}
+
+void ownership_undecided(struct ownership *o, uint32_t shard)
+{
+    struct ownership_shard *s = ownership_shard(o, shard);
+
+    if (s != NULL)
+        s->deciding = false;
+}

@@ -1,0 +1,246 @@
+#include "replication/record.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ENTRY_FORMAT = 1 };
+
+static bool valid_address(ProtobufCBinaryData a)
+{
+    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+    /* An IPv4-mapped address would be a second name of an IPv4 lease. */
+    return a.len == 4 || (a.len == 16 && memcmp(a.data, mapped, sizeof mapped) != 0);
+}
+
+static bool valid_claim(const Holdfast__ChildClaim *c)
+{
+    return c->spi_in >= RECORD_MIN_SPI && c->spi_out >= RECORD_MIN_SPI;
+}
+
+static bool valid_create(const Holdfast__SaCreate *c, bool successor)
+{
+    if (c->sa_id == 0 || c->state.len == 0 || c->state.len > RECORD_MAX_STATE_BYTES)
+        return false;
+    if (c->n_children > RECORD_MAX_CHILDREN || c->identity.len > RECORD_MAX_IDENTITY_BYTES)
+        return false;
+    if (c->address.len != 0 && !valid_address(c->address))
+        return false;
+    if (successor && c->n_children != 0) /* it takes those of the SA that it replaces */
+        return false;
+    for (size_t i = 0; i < c->n_children; i++)
+        if (!valid_claim(c->children[i]))
+            return false;
+    return true;
+}
+
+static bool valid_step(const Holdfast__SaStep *s)
+{
+    if (s->sa_id == 0 || s->state.len == 0 || s->state.len > RECORD_MAX_STATE_BYTES)
+        return false;
+    if (s->n_new_children > RECORD_MAX_CHILDREN || s->n_gone_children > RECORD_MAX_CHILDREN)
+        return false;
+    for (size_t i = 0; i < s->n_new_children; i++)
+        if (!valid_claim(s->new_children[i]))
+            return false;
+    for (size_t i = 0; i < s->n_gone_children; i++)
+        if (s->gone_children[i] < RECORD_MIN_SPI)
+            return false;
+    return s->successor == NULL ||
+           (valid_create(s->successor, true) && s->successor->sa_id != s->sa_id);
+}
+
+static bool valid_extend(const Holdfast__Extend *e)
+{
+    if (e->n_items == 0 || e->n_items > RECORD_MAX_ITEMS)
+        return false;
+    for (size_t i = 0; i < e->n_items; i++)
+        if (e->items[i]->spi_in < RECORD_MIN_SPI)
+            return false;
+    return true;
+}
+
+static bool valid_assign(const Holdfast__Assign *a)
+{
+    if (a->shard == 0 || a->owner_node == 0 || a->owner_boot == 0)
+        return false;
+    if (!a->handover)
+        return a->n_windows == 0;
+    if (a->n_windows > RECORD_MAX_WINDOWS)
+        return false;
+    for (size_t i = 0; i < a->n_windows; i++)
+        if (a->windows[i]->bitmap.len > RECORD_MAX_BITMAP_BYTES)
+            return false;
+    return true;
+}
+
+static bool valid_config(const Holdfast__ClusterConfig *c)
+{
+    if (c->version == 0 || c->election_ms == 0 || c->heartbeat_ms == 0)
+        return false;
+    if (c->lease_ms == 0 || c->lease_ms > RECORD_MAX_LEASE_MS || c->lease_heartbeat_ms == 0 ||
+        c->lease_heartbeat_ms >= c->lease_ms)
+        return false;
+    return c->cookie_secret.len == 32 &&
+           (c->cookie_secret_previous.len == 0 || c->cookie_secret_previous.len == 32);
+}
+
+static bool valid_member(const Holdfast__Member *m)
+{
+    if (m->node == 0 || m->address == NULL || strlen(m->address) > RECORD_MAX_ADDRESS_TEXT)
+        return false;
+    if (m->change == HOLDFAST__MEMBER__CHANGE__BOOT)
+        return m->boot != 0 && m->boot != m->replaces_boot;
+    return m->change == HOLDFAST__MEMBER__CHANGE__JOIN ||
+           m->change == HOLDFAST__MEMBER__CHANGE__LEAVE;
+}
+
+static bool valid_audit(const Holdfast__Audit *a)
+{
+    const char *texts[] = {a->who, a->what, a->before, a->after};
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (texts[i] != NULL && strlen(texts[i]) > RECORD_MAX_TEXT_BYTES)
+            return false;
+    return true;
+}
+
+bool record_fenced(const Holdfast__Record *r)
+{
+    switch (r->body_case) {
+    case HOLDFAST__RECORD__BODY_SA_CREATE:
+    case HOLDFAST__RECORD__BODY_SA_STEP:
+    case HOLDFAST__RECORD__BODY_EXTEND:
+    case HOLDFAST__RECORD__BODY_SA_DELETE:
+    case HOLDFAST__RECORD__BODY_POOL_LEASE:
+    case HOLDFAST__RECORD__BODY_HANDOVER_ABORT:
+        return true;
+    case HOLDFAST__RECORD__BODY_ASSIGN:
+        return r->assign->handover;
+    default:
+        return false;
+    }
+}
+
+bool record_internal(const Holdfast__Record *r)
+{
+    switch (r->body_case) {
+    case HOLDFAST__RECORD__BODY_BARRIER:
+    case HOLDFAST__RECORD__BODY_MEMBER:
+    case HOLDFAST__RECORD__BODY_CONFIG:
+        return true;
+    case HOLDFAST__RECORD__BODY_ASSIGN:
+        return !r->assign->handover;
+    default:
+        return false;
+    }
+}
+
+static bool valid_body(const Holdfast__Record *r)
+{
+    switch (r->body_case) {
+    case HOLDFAST__RECORD__BODY_CONFIG:
+        return valid_config(r->config);
+    case HOLDFAST__RECORD__BODY_BARRIER:
+    case HOLDFAST__RECORD__BODY_HANDOVER_ABORT:
+        return true;
+    case HOLDFAST__RECORD__BODY_ASSIGN:
+        return valid_assign(r->assign) && (!r->assign->handover || r->assign->shard == r->shard);
+    case HOLDFAST__RECORD__BODY_SA_CREATE:
+        return valid_create(r->sa_create, false);
+    case HOLDFAST__RECORD__BODY_SA_STEP:
+        return valid_step(r->sa_step);
+    case HOLDFAST__RECORD__BODY_EXTEND:
+        return valid_extend(r->extend);
+    case HOLDFAST__RECORD__BODY_SA_DELETE:
+        return r->sa_delete->sa_id != 0;
+    case HOLDFAST__RECORD__BODY_POOL_LEASE:
+        return valid_address(r->pool_lease->address) &&
+               r->pool_lease->identity.len <= RECORD_MAX_IDENTITY_BYTES;
+    case HOLDFAST__RECORD__BODY_MEMBER:
+        return valid_member(r->member);
+    case HOLDFAST__RECORD__BODY_AUDIT:
+        return valid_audit(r->audit);
+    case HOLDFAST__RECORD__BODY__NOT_SET:
+    default:
+        return false;
+    }
+}
+
+bool record_valid(const Holdfast__Record *r)
+{
+    if (r->node == 0 || !valid_body(r))
+        return false;
+    if (record_fenced(r) && (r->shard == 0 || r->epoch == NULL || r->epoch->index == 0))
+        return false;
+    return record_internal(r) ? r->request == 0 : r->request != 0 && r->boot != 0;
+}
+
+uint8_t *record_pack(const Holdfast__Record *record, size_t *n)
+{
+    size_t size = holdfast__record__get_packed_size(record);
+
+    if (size > REPL_MAX_RECORD_BYTES)
+        return NULL;
+
+    uint8_t *out = malloc(size == 0 ? 1 : size);
+
+    HF_ASSERT(out != NULL);
+    *n = holdfast__record__pack(record, out);
+    return out;
+}
+
+Holdfast__Record *record_unpack(struct span bytes)
+{
+    return bytes.len > REPL_MAX_RECORD_BYTES
+               ? NULL
+               : holdfast__record__unpack(NULL, bytes.len, bytes.data);
+}
+
+void record_free(Holdfast__Record *record)
+{
+    holdfast__record__free_unpacked(record, NULL);
+}
+
+uint8_t *entry_pack(uint64_t cluster_ms, const struct span *records, size_t n_records, size_t *n)
+{
+    Holdfast__Entry entry = HOLDFAST__ENTRY__INIT;
+    ProtobufCBinaryData *list = NULL;
+
+    HF_ASSERT(n_records <= RECORD_MAX_PER_ENTRY);
+    if (n_records > 0) {
+        list = malloc(n_records * sizeof *list);
+        HF_ASSERT(list != NULL);
+    }
+    for (size_t i = 0; i < n_records; i++)
+        list[i] = (ProtobufCBinaryData){.len = records[i].len,
+                                        .data = (uint8_t *)(uintptr_t)records[i].data};
+    entry.format = ENTRY_FORMAT;
+    entry.cluster_ms = cluster_ms;
+    entry.n_records = n_records;
+    entry.records = list;
+
+    uint8_t *out = malloc(holdfast__entry__get_packed_size(&entry));
+
+    HF_ASSERT(out != NULL);
+    *n = holdfast__entry__pack(&entry, out);
+    free(list);
+    return out;
+}
+
+Holdfast__Entry *entry_unpack(struct span bytes)
+{
+    Holdfast__Entry *entry = holdfast__entry__unpack(NULL, bytes.len, bytes.data);
+
+    if (entry != NULL &&
+        (entry->format != ENTRY_FORMAT || entry->n_records > RECORD_MAX_PER_ENTRY)) {
+        entry_free(entry);
+        entry = NULL;
+    }
+    return entry;
+}
+
+void entry_free(Holdfast__Entry *entry)
+{
+    holdfast__entry__free_unpacked(entry, NULL);
+}

@@ -1,0 +1,73 @@
+/* Records as bytes: packed, unpacked, and judged for shape. What is malformed here is refused on
+ * every node alike, before any state is looked at. Knows no state, no time, no network.
+ */
+#ifndef HF_REPL_RECORD_H
+#define HF_REPL_RECORD_H
+
+#include "base/assert.h"
+#include "base/span.h"
+#include "proto/records.pb-c.h"
+#include "replication/replica.h"
+
+enum {
+    RECORD_MAX_STATE_BYTES = 64 << 10,
+    RECORD_MAX_CHILDREN = 16, /* CHILD SAs per IKE SA, and new or gone ones per record */
+    RECORD_MAX_IDENTITY_BYTES = 512,
+    RECORD_MAX_ITEMS = 8192,    /* of one Extend */
+    RECORD_MAX_WINDOWS = 65536, /* of one handover */
+    RECORD_MAX_BITMAP_BYTES = 1024,
+    RECORD_MAX_TEXT_BYTES = 4096, /* of each audit field */
+    RECORD_MAX_ADDRESS_TEXT = 64,
+    RECORD_MIN_SPI = 256,        /* RFC 4303 2.1: 0..255 are reserved */
+    RECORD_MAX_PER_ENTRY = 4096, /* fits the position's 12 bits of a version */
+    RECORD_MAX_ENTRY_BYTES = 2 << 20,
+    RECORD_MAX_LEASE_MS = 60000
+};
+
+/* Well-formed: one known body, sizes and counts within the bounds above, ids not zero where zero
+ * means "none". */
+bool record_valid(const Holdfast__Record *record) HF_MUST_USE;
+
+/* Does its body carry the fence (epoch, owner, boot)? sa_*, extend, pool_lease, handover,
+ * handover_abort. */
+bool record_fenced(const Holdfast__Record *record);
+
+/* Is it made by replication itself (request 0, compare-and-set by its own contents)? barrier,
+ * assign without handover, member, config. */
+bool record_internal(const Holdfast__Record *record);
+
+/* malloc'd packed bytes, *n long; NULL when larger than REPL_MAX_RECORD_BYTES. */
+uint8_t *record_pack(const Holdfast__Record *record, size_t *n) HF_MUST_USE;
+/* NULL: not a Record. The caller frees with record_free(). Not yet record_valid(). */
+Holdfast__Record *record_unpack(struct span bytes) HF_MUST_USE;
+void record_free(Holdfast__Record *record);
+
+/* One Raft entry of sealed records (borrowed for the call); malloc'd. */
+uint8_t *entry_pack(uint64_t cluster_ms, const struct span *records, size_t n_records,
+                    size_t *n) HF_MUST_USE;
+/* NULL: malformed or of an unknown format. */
+Holdfast__Entry *entry_unpack(struct span bytes) HF_MUST_USE;
+void entry_free(Holdfast__Entry *entry);
+
+static inline struct span record_span(ProtobufCBinaryData d)
+{
+    return span_of(d.data, d.len);
+}
+
+static inline struct repl_epoch record_epoch(const Holdfast__Epoch *e)
+{
+    return e == NULL ? (struct repl_epoch){0, 0}
+                     : (struct repl_epoch){.incarnation = e->incarnation, .index = e->index};
+}
+
+static inline bool repl_epoch_equal(struct repl_epoch x, struct repl_epoch y)
+{
+    return x.incarnation == y.incarnation && x.index == y.index;
+}
+
+static inline bool repl_epoch_less(struct repl_epoch x, struct repl_epoch y)
+{
+    return x.incarnation != y.incarnation ? x.incarnation < y.incarnation : x.index < y.index;
+}
+
+#endif
