@@ -82,7 +82,8 @@ void ike_child_peer_caught_up(struct ike_sa *sa)
     }
 }
 
-/* Who carries the traffic of `gone`: rank 3 its successor, 2 its predecessor, 1 the same selectors, 0 not this one. */
+/* Who carries the traffic of `gone`: rank 3 its successor, 2 its predecessor, 1 the same selectors,
+ * 0 not this one. */
 static int heir_rank(const struct ike_child *gone, const struct ike_child *c)
 {
     if (c == gone || c->state == IKE_CHILD_NONE || c->state == IKE_CHILD_DELETING)

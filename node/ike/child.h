@@ -3,9 +3,10 @@
  *   INSTALLED ──our rekey──> REKEYING ──answer──> DELETING ──answer──> gone        (we began)
  *       └───────their rekey, answered──> REKEYED ──their Delete──> gone            (they began)
  *
- * RFC 7296 2.8: both old and new receive until the Delete. We send on the new one as soon as the peer is known to have it: at
- * once when we began; when it began, at its first packet on the new SA, its next request, or its Delete of the old.
- * Pointers are into the SA's own array: valid until a slot is removed or the SA copied.
+ * RFC 7296 2.8: both old and new receive until the Delete. We send on the new one as soon as the
+ * peer is known to have it: at once when we began; when it began, at its first packet on the new
+ * SA, its next request, or its Delete of the old. Pointers are into the SA's own array: valid until
+ * a slot is removed or the SA copied.
  */
 #ifndef HF_IKE_CHILD_H
 #define HF_IKE_CHILD_H
@@ -20,16 +21,16 @@ struct ike_child *ike_child_find_out(struct ike_sa *sa, uint32_t spi_out);
 /* An unused slot, all zero, or NULL. */
 struct ike_child *ike_child_free_slot(struct ike_sa *sa);
 
-/* Our traffic for this child's selectors leaves by it from now on: takes `outbound` from any other with the same selectors and
- * from the one it succeeded. */
+/* Our traffic for this child's selectors leaves by it from now on: takes `outbound` from any other
+ * with the same selectors and from the one it succeeded. */
 void ike_child_take_outbound(struct ike_sa *sa, struct ike_child *child);
 
-/* The peer has shown that it has everything we answered before (any later request of its): outbound moves from each CHILD SA that it
- * rekeyed to the successor. */
+/* The peer has shown that it has everything we answered before (any later request of its): outbound
+ * moves from each CHILD SA that it rekeyed to the successor. */
 void ike_child_peer_caught_up(struct ike_sa *sa);
 
-/* Wipes the slot. If our traffic left by it, its successor, else its living predecessor, else any other installed one with
- * the same selectors goes on. */
+/* Wipes the slot. If our traffic left by it, its successor, else its living predecessor, else any
+ * other installed one with the same selectors goes on. */
 void ike_child_remove(struct ike_sa *sa, struct ike_child *child);
 
 /* Removes all (their keys are wiped). */

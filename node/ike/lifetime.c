@@ -4,7 +4,8 @@
 
 enum { RETRY_MIN_MS = 5000, RETRY_SPREAD_MS = 10000 };
 
-/* Without ESN the sequence number is the limit; with it nobody gets there, and GCM's invocation count is the sequence number. */
+/* Without ESN the sequence number is the limit; with it nobody gets there, and GCM's invocation
+ * count is the sequence number. */
 static const uint64_t packets_without_esn = (1ull << 32) - IKE_CHILD_PACKET_RESERVE;
 static const uint64_t packets_with_esn = 1ull << 62;
 

@@ -1,10 +1,11 @@
-/* Soft and hard limits of SAs, in cluster time and packets. Pure arithmetic; who acts on a limit is timer.c.
+/* Soft and hard limits of SAs, in cluster time and packets. Pure arithmetic; who acts on a limit is
+ * timer.c.
  *
  *   created ───────── soft - jitter ──── soft ───────────── hard
  *                     a rekey begins somewhere here          the SA is gone, whatever else failed
  *
- * The soft limit depends on who began the SA, so that both ends do not rekey at once, and moves earlier by a random share, so
- * that SAs made together do not rekey together. RFC 7296 2.8.
+ * The soft limit depends on who began the SA, so that both ends do not rekey at once, and moves
+ * earlier by a random share, so that SAs made together do not rekey together. RFC 7296 2.8.
  */
 #ifndef HF_IKE_LIFETIME_H
 #define HF_IKE_LIFETIME_H
@@ -12,11 +13,12 @@
 #include "ike/policy.h"
 #include "ike/state.h"
 
-/* Sequence numbers that a CHILD SA without ESN may use: far enough below 2^32 that every outstanding reservation fits (I1c). */
+/* Sequence numbers that a CHILD SA without ESN may use: far enough below 2^32 that every
+ * outstanding reservation fits (I1c). */
 enum { IKE_CHILD_PACKET_RESERVE = 1 << 20 };
 
-/* When a soft limit is reached for an SA that lives life->hard_ms from now_ms; UINT64_MAX for hard_ms 0 (no limit).
- * entropy: 8 random bytes. */
+/* When a soft limit is reached for an SA that lives life->hard_ms from now_ms; UINT64_MAX for
+ * hard_ms 0 (no limit). entropy: 8 random bytes. */
 uint64_t ike_lifetime_soft_ms(const struct ike_lifetime *life, enum ike_begun begun,
                               uint64_t now_ms, const uint8_t entropy[8]);
 /* now_ms + life->hard_ms; UINT64_MAX for 0. */
@@ -25,11 +27,13 @@ uint64_t ike_lifetime_hard_ms(const struct ike_lifetime *life, uint64_t now_ms);
 /* Sets created, soft and hard of an IKE SA that is established now. */
 void ike_lifetime_start_sa(const struct ike_policy *policy, struct ike_sa *sa, enum ike_begun begun,
                            uint64_t now_ms, const uint8_t entropy[8]);
-/* Sets created, soft and hard, and the packet limits, of a CHILD SA that is made now (child->begun and child->esn are set). */
+/* Sets created, soft and hard, and the packet limits, of a CHILD SA that is made now (child->begun
+ * and child->esn are set). */
 void ike_lifetime_start_child(const struct ike_policy *policy, struct ike_child *child,
                               uint64_t now_ms, const uint8_t entropy[8]);
 
-/* How long to wait before a refused rekey is tried again: 5 to 15 s, from 8 random bytes (RFC 7296 2.25: not at once). */
+/* How long to wait before a refused rekey is tried again: 5 to 15 s, from 8 random bytes (RFC
+ * 7296 2.25: not at once). */
 uint64_t ike_lifetime_retry_ms(const uint8_t entropy[8]);
 
 #endif

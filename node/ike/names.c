@@ -1,5 +1,5 @@
-/* Names of the engine's enums, for logs, metrics, step points and the admin interface. Those of exchanges are fixed by
- * state.h: drills name step points with them. */
+/* Names of the engine's enums, for logs, metrics, step points and the admin interface. Those of
+ * exchanges are fixed by state.h: drills name step points with them. */
 #include "ike/step.h"
 
 static const char *const exchange_names[] = {
@@ -49,13 +49,16 @@ static const char *const reason_names[] = {
 };
 
 static const char *const sa_state_names[] = {
-    [IKE_SA_NONE] = "none",       [IKE_SA_HALF_OPEN] = "half-open",
-    [IKE_SA_ESTABLISHED] = "established", [IKE_SA_REKEYED] = "rekeyed",
-    [IKE_SA_DELETING] = "deleting",   [IKE_SA_ENDED] = "ended",
+    [IKE_SA_NONE] = "none",
+    [IKE_SA_HALF_OPEN] = "half-open",
+    [IKE_SA_ESTABLISHED] = "established",
+    [IKE_SA_REKEYED] = "rekeyed",
+    [IKE_SA_DELETING] = "deleting",
+    [IKE_SA_ENDED] = "ended",
 };
 
 static const char *const child_state_names[] = {
-    [IKE_CHILD_NONE] = "none",       [IKE_CHILD_INSTALLED] = "installed",
+    [IKE_CHILD_NONE] = "none",         [IKE_CHILD_INSTALLED] = "installed",
     [IKE_CHILD_REKEYING] = "rekeying", [IKE_CHILD_REKEYED] = "rekeyed",
     [IKE_CHILD_DELETING] = "deleting",
 };

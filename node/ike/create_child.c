@@ -1,0 +1,120 @@
+#include "ike/create_child.h"
+
+#include "ike/entropy.h"
+#include "ike/informational.h"
+#include "ike/lifetime.h"
+
+enum ike_outcome ike_create_child_begin(struct ike_turn *t)
+{
+    struct ike_selectors sel = ike_selectors_allowed(t->policy, t->after);
+    enum ike_outcome o;
+
+    if (ike_child_free_slot(t->after) == NULL)
+        return ike_turn_ignore(t, IKE_REASON_TOO_MANY_CHILDREN);
+    o = ike_child_offer(t, IKE_EX_CHILD_CREATE, NULL, &sel,
+                        ike_child_group(t, t->policy->pfs == IKE_PFS_ALWAYS));
+    return o == IKE_STEPPED ? ike_turn_stepped(t, IKE_EX_CHILD_CREATE, IKE_BY_US) : o;
+}
+
+/* Is another CHILD SA already sending for these selectors? Then a new one of the peer's making does
+ * not take over. */
+static bool has_sender(const struct ike_sa *sa, const struct ike_child *like)
+{
+    for (size_t i = 0; i < IKE_MAX_CHILDREN; i++) {
+        const struct ike_child *c = &sa->children[i];
+
+        if (c != like && c->state != IKE_CHILD_NONE && c->outbound &&
+            memcmp(c->local_ts, like->local_ts, sizeof c->local_ts) == 0 &&
+            memcmp(c->remote_ts, like->remote_ts, sizeof c->remote_ts) == 0)
+            return true;
+    }
+    return false;
+}
+
+static enum ike_outcome answer_new_child(struct ike_turn *t)
+{
+    struct ike_selectors sel = ike_selectors_allowed(t->policy, t->after);
+    struct ike_child *made;
+    enum ike_outcome o = ike_child_answer(t, IKE_EX_CHILD_CREATE, NULL, &sel, &made);
+
+    if (made != NULL && !has_sender(t->after, made))
+        ike_child_take_outbound(t->after, made);
+    return o;
+}
+
+/* What we are doing ourselves decides first, RFC 7296 2.25.1, 2.25.2: nothing is created in an SA
+ * that is on its way out, no CHILD SA while we rekey the IKE SA, no new IKE SA while we create,
+ * rekey or delete a CHILD SA. */
+static bool must_wait(const struct ike_sa *sa, bool rekeys_ike)
+{
+    if (sa->state != IKE_SA_ESTABLISHED)
+        return true;
+    switch (sa->pending.exchange) {
+    case IKE_EX_IKE_REKEY: /* both rekey the IKE SA: answered as usual, once */
+        return !rekeys_ike || sa->candidate.local_spi != 0;
+    case IKE_EX_CHILD_CREATE:
+    case IKE_EX_CHILD_REKEY:
+    case IKE_EX_CHILD_REKEY_PFS:
+    case IKE_EX_CHILD_DELETE:
+        return rekeys_ike;
+    default:
+        return false;
+    }
+}
+
+enum ike_outcome ike_create_child_request(struct ike_turn *t)
+{
+    const struct wire_body *body = &t->rx->body;
+    const struct wire_notify *rekey = wire_body_notify(body, WIRE_N_REKEY_SA);
+    bool rekeys_ike = body->has_sa && body->sa.n_proposals > 0 &&
+                      body->sa.proposals[0].protocol == WIRE_PROTO_IKE;
+    enum ike_exchange exchange = rekeys_ike      ? IKE_EX_IKE_REKEY
+                                 : rekey == NULL ? IKE_EX_CHILD_CREATE
+                                 : body->has_ke  ? IKE_EX_CHILD_REKEY_PFS
+                                                 : IKE_EX_CHILD_REKEY;
+    struct span none = {0};
+
+    /* RFC 7296 3.10: the protocol of REKEY_SA is AH or ESP, its SPI 4 octets; it has no place in a
+     * rekey of the IKE SA. */
+    if (rekey != NULL && (rekeys_ike || rekey->spi.len != 4 ||
+                          (rekey->protocol != WIRE_PROTO_ESP && rekey->protocol != WIRE_PROTO_AH)))
+        return ike_turn_refuse(t, exchange, WIRE_N_INVALID_SYNTAX, none, IKE_REASON_MALFORMED);
+    if (must_wait(t->after, rekeys_ike))
+        return ike_turn_refuse(t, exchange, WIRE_N_TEMPORARY_FAILURE, none,
+                               IKE_REASON_TEMPORARY_FAILURE);
+    if (rekeys_ike)
+        return ike_rekey_ike_request(t);
+    if (rekey != NULL)
+        return ike_rekey_child_request(t, rekey);
+    return answer_new_child(t);
+}
+
+enum ike_outcome ike_create_child_response(struct ike_turn *t)
+{
+    const struct wire_notify *error = wire_body_error(&t->rx->body);
+    struct ike_selectors sel = ike_selectors_allowed(t->policy, t->before);
+    uint32_t spi = t->before->pending.new_spi_in;
+    struct ike_child *made;
+    enum ike_outcome o;
+
+    if (t->rx->body_result == WIRE_OK && error != NULL) {
+        ike_turn_answered(t);
+        t->out->reason = error->type == WIRE_N_TEMPORARY_FAILURE ? IKE_REASON_TEMPORARY_FAILURE
+                                                                 : IKE_REASON_NO_PROPOSAL;
+        if (error->type == WIRE_N_TEMPORARY_FAILURE) {
+            t->after->wanted |= IKE_WANT_CHILD;
+            t->after->retry_ms =
+                t->event->now_ms + ike_lifetime_retry_ms(&t->event->entropy[IKE_ENTROPY_RETRY]);
+        }
+        return IKE_STEPPED;
+    }
+    o = ike_child_accept(t, &sel, &made);
+    if (o == IKE_NEED_KE)
+        return o;
+    ike_turn_answered(t);
+    if (o == IKE_STEPPED)
+        ike_child_take_outbound(t->after, made);
+    else if (!ike_delete_child_begin(t, spi)) /* the peer has it, we do not want it */
+        return IKE_IGNORED;
+    return IKE_STEPPED;
+}
