@@ -1,0 +1,266 @@
+/* IKE_AUTH as responder, with a shared key, and what both roles share (auth.h).
+ *
+ *   IDi, AUTH, [CP], SA, TSi, TSr ─┬─ AUTH does not hold ─> AUTHENTICATION_FAILED, SA ended (the
+ * answer is kept) ├─ [address] CHILD SA refused ─> IKE SA established, IDr, AUTH, N(why) └─ IKE SA
+ * and CHILD SA established ─> IDr, AUTH, [CP], SA, TSi, TSr
+ */
+#include "ike/auth.h"
+
+#include "ike/config_payload.h"
+#include "ike/entropy.h"
+#include "ike/init.h"
+#include "ike/keys.h"
+#include "ike/lifetime.h"
+#include "ike/nat.h"
+#include "ike/psk.h"
+#include "ike/ts.h"
+
+bool ike_auth_install_child(const struct ike_policy *policy, struct ike_sa *sa,
+                            const struct ike_event *event, const struct ike_choice *choice,
+                            const struct ike_auth_selectors *ts, uint32_t spi_in)
+{
+    const struct ike_handshake *hs = &sa->handshake;
+    const struct suite_prf *prf = suite_find_prf(policy->suites, sa->prf_id);
+    const struct suite_aead *aead =
+        suite_find_aead(policy->suites, choice->row.encr_id, choice->row.encr_bits);
+    const struct ike_key_inputs in = {.nonce_i = span_of(hs->nonce_i, hs->nonce_i_len),
+                                      .nonce_r = span_of(hs->nonce_r, hs->nonce_r_len),
+                                      .role = sa->role};
+    struct ike_child *child = &sa->children[0];
+
+    if (prf == NULL || aead == NULL ||
+        !ike_child_keys_derive(prf, &sa->keys.sk_d, aead, NULL, &in, &child->key_in,
+                               &child->key_out))
+        return false;
+    child->state = IKE_CHILD_INSTALLED;
+    child->begun = sa->role == IKE_INITIATOR ? IKE_BY_US : IKE_BY_PEER;
+    child->spi_in = spi_in;
+    child->spi_out = ike_spi32(choice->spi);
+    child->encr_id = choice->row.encr_id;
+    child->encr_bits = choice->row.encr_bits;
+    child->esn = choice->row.esn;
+    child->outbound = true;
+    memcpy(child->local_ts, ts->local, ts->n_local * sizeof ts->local[0]);
+    memcpy(child->remote_ts, ts->remote, ts->n_remote * sizeof ts->remote[0]);
+    child->n_local_ts = ts->n_local;
+    child->n_remote_ts = ts->n_remote;
+    ike_lifetime_start_child(policy, child, event->now_ms,
+                             event->entropy + IKE_ENTROPY_JITTER_CHILD);
+    return true;
+}
+
+void ike_auth_establish(const struct ike_policy *policy, struct ike_sa *sa,
+                        const struct ike_event *event)
+{
+    sa->state = IKE_SA_ESTABLISHED;
+    ike_lifetime_start_sa(policy, sa, sa->role == IKE_INITIATOR ? IKE_BY_US : IKE_BY_PEER,
+                          event->now_ms, event->entropy + IKE_ENTROPY_JITTER_SA);
+    secret_wipe_bytes(&sa->handshake, sizeof sa->handshake);
+    sa->local_part.last_inbound_ms = event->now_ms;
+    sa->local_part.last_outbound_ms = event->now_ms;
+    sa->local_part.retransmitted = 0;
+}
+
+void ike_auth_end(const struct ike_policy *policy, struct ike_sa *sa, const struct ike_event *event)
+{
+    sa->state = IKE_SA_ENDED;
+    sa->linger_until_ms = event->now_ms + policy->linger_ms;
+    secret_wipe_bytes(&sa->keys, sizeof sa->keys);
+    secret_wipe_bytes(&sa->handshake, sizeof sa->handshake);
+    secret_wipe_bytes(sa->children, sizeof sa->children);
+    ike_pending_clear(sa);
+    sa->virtual_ip = (struct ip_addr){0};
+}
+
+/* The step is done: the answer goes to where the request came from. */
+static enum ike_outcome answered(const struct ike_event *event, enum ike_reason reason,
+                                 struct ike_transition *out)
+{
+    ike_effect_add(out, IKE_SEND_RESPONSE, &event->local, &event->remote, event->natt);
+    out->reason = reason;
+    out->completes = true;
+    return IKE_STEPPED;
+}
+
+/* One error Notify, and the SA is over. The answer stays, so that a retransmission gets the same
+ * bytes (RFC 7296 2.1). */
+static enum ike_outcome refuse(const struct ike_policy *policy, const struct ike_event *event,
+                               const struct ike_received *rx, uint16_t type, enum ike_reason reason,
+                               struct ike_transition *out)
+{
+    bool sealed = rx->body_result != WIRE_OK
+                      ? ike_answer_bad_body(policy, &out->after, event->datagram, rx)
+                      : ike_answer_notify(policy, &out->after, event->datagram, &rx->header, type,
+                                          span_of(NULL, 0));
+
+    if (!sealed)
+        return ike_init_ignore(out, IKE_REASON_OVERSIZED);
+    ike_auth_end(policy, &out->after, event);
+    return answered(event, reason, out);
+}
+
+/* Why a CHILD SA was refused while the IKE SA stands (RFC 7296 1.2, 2.21.2, 3.15.4). */
+struct refusal {
+    uint16_t type; /* 0 = not refused */
+    enum ike_reason reason;
+};
+
+struct first_child {
+    struct ike_choice choice;
+    struct ike_auth_selectors ts;
+    bool with_address;
+    struct ike_cp_request request;
+};
+
+static struct refusal refused(uint16_t type, enum ike_reason reason)
+{
+    return (struct refusal){.type = type, .reason = reason};
+}
+
+/* The virtual address, if one is asked for. *wait: it must be found first. Sets sa->virtual_ip. */
+static struct refusal take_address(const struct ike_event *event, struct ike_sa *sa,
+                                   const struct wire_body *body, struct first_child *child,
+                                   bool *wait)
+{
+    if (!body->has_cp)
+        return (struct refusal){0};
+    if (!ike_cp_read_request(&body->cp, &child->request))
+        return refused(WIRE_N_FAILED_CP_REQUIRED, IKE_REASON_MALFORMED);
+    child->with_address = child->request.wants_v4;
+    if (!child->with_address)
+        return (struct refusal){0};
+    if (!event->address.done)
+        *wait = true;
+    else if (event->address.ip.family != ADDR_V4)
+        return refused(WIRE_N_INTERNAL_ADDRESS_FAILURE, IKE_REASON_POOL_EXHAUSTED);
+    else
+        sa->virtual_ip = event->address.ip;
+    return (struct refusal){0};
+}
+
+/* Everything that can be refused is judged before an address is asked for, so that none is taken in
+ * vain. */
+static struct refusal judge_child(const struct ike_policy *policy, const struct ike_event *event,
+                                  const struct wire_body *body, struct ike_sa *sa,
+                                  struct first_child *child, bool *wait)
+{
+    const struct ike_ts any = ike_ts_any(ADDR_V4);
+    struct ike_ts local[IKE_MAX_TS], remote[IKE_MAX_TS];
+    uint8_t n_local, n_remote;
+    struct refusal r;
+
+    if (!ike_proposal_choose_esp(policy, &body->sa, IKE_CHILD_KE_NONE, 0, &child->choice))
+        return refused(WIRE_N_NO_PROPOSAL_CHOSEN, IKE_REASON_NO_PROPOSAL);
+    ike_ts_allowed(policy, sa, local, &n_local, remote, &n_remote);
+    if (!ike_ts_narrow(local, n_local, &body->tsr, child->ts.local, &child->ts.n_local) ||
+        (body->has_cp &&
+         !ike_ts_narrow(&any, 1, &body->tsi, child->ts.remote, &child->ts.n_remote)))
+        return refused(WIRE_N_TS_UNACCEPTABLE, IKE_REASON_TS_UNACCEPTABLE);
+    r = take_address(event, sa, body, child, wait);
+    if (r.type != 0 || *wait)
+        return r;
+    ike_ts_allowed(policy, sa, local, &n_local, remote, &n_remote);
+    if (!ike_ts_narrow(remote, n_remote, &body->tsi, child->ts.remote, &child->ts.n_remote))
+        return refused(WIRE_N_TS_UNACCEPTABLE, IKE_REASON_TS_UNACCEPTABLE);
+    return (struct refusal){0};
+}
+
+static void put_child(const struct ike_policy *policy, const struct ike_sa *sa,
+                      const struct first_child *child, struct wire_builder *b)
+{
+    uint8_t spi[4];
+    struct wire_sa answer;
+    struct wire_ts_list list;
+
+    if (child->with_address)
+        ike_cp_put_reply(b, policy, &child->request, &sa->virtual_ip);
+    put_be32(spi, sa->children[0].spi_in);
+    ike_proposal_answer(WIRE_PROTO_ESP, &child->choice, span_of(spi, sizeof spi), &answer);
+    wire_put_sa(b, &answer);
+    ike_ts_to_wire(child->ts.remote, child->ts.n_remote, &list);
+    wire_put_ts(b, WIRE_PL_TSI, &list);
+    ike_ts_to_wire(child->ts.local, child->ts.n_local, &list);
+    wire_put_ts(b, WIRE_PL_TSR, &list);
+}
+
+/* The peer is who it says: answer with our own AUTH, and the first CHILD SA or why there is none.
+ */
+static enum ike_outcome establish(const struct ike_policy *policy, const struct ike_event *event,
+                                  const struct ike_received *rx, const struct ike_psk_entry *peer,
+                                  struct ike_transition *out)
+{
+    struct ike_sa *sa = &out->after;
+    struct first_child child = {0};
+    struct ike_draft d;
+    uint8_t auth[SUITE_PRF_MAX_BYTES];
+    size_t auth_len;
+    bool wait = false;
+    struct refusal r = judge_child(policy, event, &rx->body, sa, &child, &wait);
+
+    if (wait) {
+        out->address_for = sa->remote_id;
+        out->address_wish = child.request.wish;
+        return IKE_NEED_ADDRESS;
+    }
+    if (!ike_psk_sign(policy, sa, &peer->psk, auth, &auth_len))
+        return ike_init_ignore(out, IKE_REASON_OVERSIZED);
+    if (r.type != 0)
+        sa->virtual_ip = (struct ip_addr){0};
+    else if (!ike_auth_install_child(policy, sa, event, &child.choice, &child.ts,
+                                     ike_new_esp_spi(sa, event->entropy + IKE_ENTROPY_ESP_SPI)))
+        return ike_init_ignore(out, IKE_REASON_OVERSIZED);
+    ike_draft_begin(&d);
+    wire_put_id(&d.b, WIRE_PL_IDR, policy->local_id.type,
+                span_of(policy->local_id.bytes, policy->local_id.len));
+    wire_put_auth(&d.b, WIRE_AUTH_PSK, span_of(auth, auth_len));
+    if (r.type != 0)
+        wire_put_notify_plain(&d.b, r.type, span_of(NULL, 0));
+    else
+        put_child(policy, sa, &child, &d.b);
+    if (!ike_seal_response(policy, sa, event->datagram, &rx->header, &d))
+        return ike_init_ignore(out, IKE_REASON_OVERSIZED);
+    /* Only now, authenticated, may it speak of other SAs of its identity (RFC 7296 2.4). */
+    sa->peer_initial_contact = wire_body_notify(&rx->body, WIRE_N_INITIAL_CONTACT) != NULL;
+    ike_auth_establish(policy, sa, event);
+    return answered(event, r.reason, out);
+}
+
+static void remember_identity(struct ike_sa *sa, const struct wire_id *id)
+{
+    if (id->data.len > IKE_MAX_ID_BYTES)
+        return;
+    memset(&sa->remote_id, 0, sizeof sa->remote_id);
+    sa->remote_id.type = id->type;
+    sa->remote_id.len = (uint8_t)id->data.len;
+    memcpy(sa->remote_id.bytes, id->data.data, id->data.len);
+}
+
+enum ike_outcome ike_auth_handle_request(const struct ike_policy *policy,
+                                         const struct ike_sa *before, const struct ike_event *event,
+                                         const struct ike_received *rx, struct ike_transition *out)
+{
+    const struct wire_body *body = &rx->body;
+    const struct ike_psk_entry *peer;
+    struct ike_sa *sa = &out->after;
+
+    ike_init_transition(out, IKE_EX_AUTH, IKE_BY_PEER);
+    if (rx->header.exchange != WIRE_EX_IKE_AUTH || before->role != IKE_RESPONDER)
+        return ike_init_ignore(out, IKE_REASON_UNEXPECTED_EXCHANGE);
+    *sa = *before;
+    ike_nat_adopt(sa, event);
+    sa->encap = event->natt && (sa->nat_local || sa->nat_remote || policy->force_encap);
+    if (rx->body_result != WIRE_OK)
+        return refuse(policy, event, rx, 0, ike_reason_of_wire(rx->body_result), out);
+    if (!body->has_idi)
+        return refuse(policy, event, rx, WIRE_N_INVALID_SYNTAX, IKE_REASON_MALFORMED, out);
+    /* Kept for the log line, also when it turns out to be a lie: such an SA is ended. */
+    remember_identity(sa, &body->idi);
+    if (!body->has_auth) /* EAP (RFC 7296 2.16) is not spoken here */
+        return refuse(policy, event, rx, WIRE_N_AUTHENTICATION_FAILED, IKE_REASON_AUTH_FAILED, out);
+    peer = ike_psk_find(policy, body->idi.type, body->idi.data);
+    if (!ike_psk_verify(policy, sa, peer, &body->idi, &body->auth))
+        return refuse(policy, event, rx, WIRE_N_AUTHENTICATION_FAILED, IKE_REASON_AUTH_FAILED, out);
+    if (!body->has_sa || !body->has_tsi || !body->has_tsr)
+        return refuse(policy, event, rx, WIRE_N_INVALID_SYNTAX, IKE_REASON_MALFORMED, out);
+    return establish(policy, event, rx, peer, out);
+}

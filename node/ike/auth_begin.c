@@ -1,0 +1,179 @@
+/* IKE_AUTH as initiator, with a shared key.
+ *
+ *   IDi, IDr, AUTH, [CP], SA, TSi, TSr ─┬─ error without AUTH ──────────> SA ended
+ *                                       ├─ AUTH or IDr does not hold ───> INFORMATIONAL
+ * N(AUTHENTICATION_FAILED), deleting ├─ holds, CHILD SA refused ─────> established without a CHILD
+ * SA ├─ holds, CHILD SA not as asked > INFORMATIONAL Delete, deleting └─ holds
+ * ───────────────────────> established
+ */
+#include "ike/auth.h"
+
+#include "ike/config_payload.h"
+#include "ike/init.h"
+#include "ike/nat.h"
+#include "ike/psk.h"
+#include "ike/ts.h"
+
+bool ike_auth_write_request(const struct ike_policy *policy, struct ike_sa *sa,
+                            const struct ike_event *event)
+{
+    const struct ike_psk_entry *peer =
+        ike_psk_find(policy, sa->remote_id.type, span_of(sa->remote_id.bytes, sa->remote_id.len));
+    struct ike_auth_selectors ts;
+    struct wire_ts_list list;
+    struct wire_sa offer;
+    struct ike_draft d;
+    uint8_t auth[SUITE_PRF_MAX_BYTES], spi[4];
+    size_t auth_len;
+
+    ike_ts_allowed(policy, sa, ts.local, &ts.n_local, ts.remote, &ts.n_remote);
+    put_be32(spi, sa->handshake.child_spi_in);
+    ike_proposal_offer_esp(policy, span_of(spi, sizeof spi), 0, &offer);
+    if (peer == NULL || ts.n_local == 0 || offer.n_proposals == 0 ||
+        !ike_psk_sign(policy, sa, &peer->psk, auth, &auth_len))
+        return false;
+    ike_draft_begin(&d);
+    wire_put_id(&d.b, WIRE_PL_IDI, policy->local_id.type,
+                span_of(policy->local_id.bytes, policy->local_id.len));
+    wire_put_id(&d.b, WIRE_PL_IDR, sa->remote_id.type,
+                span_of(sa->remote_id.bytes, sa->remote_id.len));
+    wire_put_auth(&d.b, WIRE_AUTH_PSK, span_of(auth, auth_len));
+    if (policy->request_address)
+        ike_cp_put_request(&d.b);
+    wire_put_sa(&d.b, &offer);
+    ike_ts_to_wire(ts.local, ts.n_local, &list);
+    wire_put_ts(&d.b, WIRE_PL_TSI, &list);
+    ike_ts_to_wire(ts.remote, ts.n_remote, &list);
+    wire_put_ts(&d.b, WIRE_PL_TSR, &list);
+    return ike_seal_request(policy, sa, IKE_EX_AUTH, event->now_ms, &d);
+}
+
+static enum ike_outcome finish(enum ike_reason reason, struct ike_transition *out)
+{
+    out->reason = reason;
+    out->completes = true;
+    out->peer_step = true;
+    return IKE_STEPPED;
+}
+
+/* The responder believes in an SA that we do not want: tell it, and wait for its answer (RFC
+ * 7296 2.21.2, 1.4.1). */
+static enum ike_outcome give_up(const struct ike_policy *policy, const struct ike_event *event,
+                                enum ike_reason reason, struct ike_transition *out)
+{
+    struct ike_sa *sa = &out->after;
+    struct ike_draft d;
+
+    ike_draft_begin(&d);
+    if (reason == IKE_REASON_AUTH_FAILED)
+        wire_put_notify_plain(&d.b, WIRE_N_AUTHENTICATION_FAILED, span_of(NULL, 0));
+    else
+        wire_put_delete_ike(&d.b);
+    secret_wipe_bytes(&sa->handshake, sizeof sa->handshake);
+    secret_wipe_bytes(sa->children, sizeof sa->children);
+    sa->virtual_ip = (struct ip_addr){0};
+    if (!ike_seal_request(policy, sa, IKE_EX_IKE_DELETE, event->now_ms, &d)) {
+        ike_auth_end(policy, sa, event);
+        return finish(reason, out);
+    }
+    sa->state = IKE_SA_DELETING;
+    sa->local_part.retransmitted = 0;
+    sa->local_part.last_inbound_ms = event->now_ms;
+    sa->local_part.last_outbound_ms = event->now_ms;
+    ike_effect_add(out, IKE_SEND_REQUEST, &sa->local, &sa->remote, ike_nat_marked(&sa->local));
+    return finish(reason, out);
+}
+
+/* An answer without AUTH: an error that ends the attempt (RFC 7296 2.21.2). */
+static enum ike_outcome failed(const struct ike_policy *policy, const struct ike_event *event,
+                               const struct ike_received *rx, struct ike_transition *out)
+{
+    const struct wire_notify *n = wire_body_error(&rx->body);
+    enum ike_reason reason = IKE_REASON_AUTH_FAILED;
+
+    if (rx->body_result != WIRE_OK)
+        reason = ike_reason_of_wire(rx->body_result);
+    else if (n == NULL || n->type == WIRE_N_INVALID_SYNTAX)
+        reason = IKE_REASON_MALFORMED;
+    else if (n->type == WIRE_N_NO_PROPOSAL_CHOSEN)
+        reason = IKE_REASON_NO_PROPOSAL;
+    ike_auth_end(policy, &out->after, event);
+    return finish(reason, out);
+}
+
+/* Takes over address, selectors and keys of the first CHILD SA. False: not what we asked for. */
+static bool take_child(const struct ike_policy *policy, const struct ike_event *event,
+                       const struct wire_body *body, struct ike_sa *sa)
+{
+    struct ike_auth_selectors offered, agreed;
+    struct ike_cp_reply reply = {0};
+    struct ike_choice choice;
+
+    if (!body->has_sa || !body->has_tsi || !body->has_tsr ||
+        !ike_proposal_accept_esp(policy, &body->sa, 0, &choice))
+        return false;
+    ike_ts_allowed(policy, sa, offered.local, &offered.n_local, offered.remote, &offered.n_remote);
+    if (!ike_ts_accept(offered.local, offered.n_local, &body->tsi, agreed.local, &agreed.n_local) ||
+        !ike_ts_accept(offered.remote, offered.n_remote, &body->tsr, agreed.remote,
+                       &agreed.n_remote))
+        return false;
+    if (policy->request_address) {
+        struct ike_ts host;
+
+        if (!body->has_cp || !ike_cp_read_reply(&body->cp, &reply) || reply.ip.family == ADDR_NONE)
+            return false;
+        host = ike_ts_host(&reply.ip); /* whatever wider selectors it answered, we send from this */
+        if (!ike_ts_narrow(&host, 1, &body->tsi, agreed.local, &agreed.n_local))
+            return false;
+    }
+    if (!ike_auth_install_child(policy, sa, event, &choice, &agreed, sa->handshake.child_spi_in))
+        return false;
+    sa->virtual_ip = reply.ip;
+    memcpy(sa->dns, reply.dns, sizeof sa->dns);
+    sa->n_dns = reply.n_dns;
+    return true;
+}
+
+static enum ike_reason reason_of_child_error(uint16_t type)
+{
+    switch (type) {
+    case WIRE_N_NO_PROPOSAL_CHOSEN:
+        return IKE_REASON_NO_PROPOSAL;
+    case WIRE_N_INTERNAL_ADDRESS_FAILURE:
+        return IKE_REASON_POOL_EXHAUSTED;
+    default:
+        return IKE_REASON_TS_UNACCEPTABLE;
+    }
+}
+
+enum ike_outcome ike_auth_handle_response(const struct ike_policy *policy,
+                                          const struct ike_sa *before,
+                                          const struct ike_event *event,
+                                          const struct ike_received *rx, struct ike_transition *out)
+{
+    const struct wire_body *body = &rx->body;
+    const struct wire_notify *error = wire_body_error(body);
+    const struct ike_psk_entry *peer, *expected;
+    struct ike_sa *sa = &out->after;
+
+    ike_init_transition(out, IKE_EX_AUTH, IKE_BY_US);
+    if (before->pending.exchange != IKE_EX_AUTH || before->role != IKE_INITIATOR)
+        return ike_init_ignore(out, IKE_REASON_UNEXPECTED_EXCHANGE);
+    *sa = *before;
+    ike_pending_clear(sa);
+    if (rx->body_result != WIRE_OK || !body->has_idr || !body->has_auth)
+        return failed(policy, event, rx, out);
+    expected =
+        ike_psk_find(policy, sa->remote_id.type, span_of(sa->remote_id.bytes, sa->remote_id.len));
+    peer = ike_psk_find(policy, body->idr.type, body->idr.data);
+    if (!ike_psk_verify(policy, sa, peer, &body->idr, &body->auth) || peer != expected)
+        return give_up(policy, event, IKE_REASON_AUTH_FAILED, out);
+    if (error != NULL) {
+        ike_auth_establish(policy, sa, event);
+        return finish(reason_of_child_error(error->type), out);
+    }
+    if (!take_child(policy, event, body, sa))
+        return give_up(policy, event, IKE_REASON_TS_UNACCEPTABLE, out);
+    ike_auth_establish(policy, sa, event);
+    return finish(IKE_REASON_NONE, out);
+}
