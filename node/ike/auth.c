@@ -1,8 +1,9 @@
 /* IKE_AUTH as responder, with a shared key, and what both roles share (auth.h).
  *
- *   IDi, AUTH, [CP], SA, TSi, TSr ─┬─ AUTH does not hold ─> AUTHENTICATION_FAILED, SA ended (the
- * answer is kept) ├─ [address] CHILD SA refused ─> IKE SA established, IDr, AUTH, N(why) └─ IKE SA
- * and CHILD SA established ─> IDr, AUTH, [CP], SA, TSi, TSr
+ *   IDi, AUTH, [CP], SA, TSi, TSr
+ *     ├─ AUTH does not hold ──> N(AUTHENTICATION_FAILED), SA ended (the answer is kept)
+ *     ├─ CHILD SA refused ────> IDr, AUTH, N(why); IKE SA established
+ *     └─ [address] ───────────> IDr, AUTH, [CP], SA, TSi, TSr; both established
  */
 #include "ike/auth.h"
 

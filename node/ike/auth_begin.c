@@ -1,10 +1,11 @@
 /* IKE_AUTH as initiator, with a shared key.
  *
- *   IDi, IDr, AUTH, [CP], SA, TSi, TSr ─┬─ error without AUTH ──────────> SA ended
- *                                       ├─ AUTH or IDr does not hold ───> INFORMATIONAL
- * N(AUTHENTICATION_FAILED), deleting ├─ holds, CHILD SA refused ─────> established without a CHILD
- * SA ├─ holds, CHILD SA not as asked > INFORMATIONAL Delete, deleting └─ holds
- * ───────────────────────> established
+ *   IDi, IDr, AUTH, [CP], SA, TSi, TSr
+ *     ├─ error without AUTH ───────────> SA ended
+ *     ├─ AUTH or IDr does not hold ────> INFORMATIONAL N(AUTHENTICATION_FAILED), deleting
+ *     ├─ CHILD SA refused ─────────────> established without a CHILD SA
+ *     ├─ CHILD SA not as we asked ─────> INFORMATIONAL Delete, deleting
+ *     └─ holds ────────────────────────> established
  */
 #include "ike/auth.h"
 

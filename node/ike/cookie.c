@@ -5,7 +5,7 @@ static bool make(const struct ike_policy *policy, const struct ike_event *event,
                  uint8_t out[IKE_COOKIE_BYTES])
 {
     const struct suite_hash *hash = policy->suites->sha256;
-    uint8_t spi[8];
+    uint8_t spi[8] = {0};
     const struct span parts[] = {
         nonce_i, span_of(event->remote.ip.bytes, addr_len(&event->remote.ip)),
         span_of(spi, sizeof spi), span_of(secret, IKE_COOKIE_SECRET_BYTES)};

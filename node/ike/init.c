@@ -15,7 +15,7 @@ static bool nat_hash(const struct ike_policy *policy, uint64_t spi_i, uint64_t s
                      const struct endpoint *e, uint8_t out[IKE_NAT_HASH_BYTES])
 {
     const struct suite_hash *hash = policy->suites->sha1;
-    uint8_t spis[16], port[2];
+    uint8_t spis[16] = {0}, port[2] = {0};
     const struct span parts[] = {span_of(spis, sizeof spis), span_of(e->ip.bytes, addr_len(&e->ip)),
                                  span_of(port, sizeof port)};
 

@@ -1,8 +1,9 @@
 /* IKE_SA_INIT as initiator.
  *
- *   begin ─[KE job]─> request ─┬─ COOKIE ──────────────> the same request with the cookie first
- *                              ├─ INVALID_KE_PAYLOAD ──> [KE job] the same with the group that was
- * named └─ answer ──────────────> [KE job] keys, IKE_AUTH request
+ *   begin ─[KE job]─> request
+ *     ├─ COOKIE ──────────────> the same request with the cookie first
+ *     ├─ INVALID_KE_PAYLOAD ──> [KE job] the same with the group that was named
+ *     └─ answer ──────────────> [KE job] keys, IKE_AUTH request
  */
 #include "ike/init.h"
 

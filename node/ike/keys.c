@@ -49,7 +49,7 @@ static bool expand(const struct suite_prf *prf, const struct suite_aead *aead,
 {
     const size_t cipher = (size_t)aead->key_bytes + aead->salt_bytes;
     const size_t total = 3 * (size_t)prf->key_bytes + 2 * cipher;
-    uint8_t spis[16], keymat[KEYMAT_MAX_BYTES];
+    uint8_t spis[16] = {0}, keymat[KEYMAT_MAX_BYTES];
     const struct span seed[] = {in->nonce_i, in->nonce_r, span_of(spis, sizeof spis)};
     struct secret ei, er, pi, pr;
     const uint8_t *at = keymat;

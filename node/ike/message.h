@@ -1,10 +1,11 @@
-/* The message layer: header, SK payload, message IDs, kept bytes. RFC 7296 2.1-2.3, 3.1, 3.14; RFC
- * 5282.
+/* The message layer: header, SK payload, message IDs, kept bytes. RFC 7296 2.1-2.3, 3.1, 3.14;
+ * RFC 5282.
  *
- *   datagram ─> ike_message_receive ─┬─ IKE_RX_REQUEST / IKE_RX_RESPONSE: authenticated, decoded,
- * in window ├─ IKE_RX_RETRANSMIT: send last_response again, byte for byte └─ IKE_RX_DROP: why
- *   payloads ─> ike_draft ─> ike_seal_response / ike_seal_request ─> after->last_response /
- * after->pending.request
+ *   datagram ─> ike_message_receive ─┬─ IKE_RX_REQUEST, _RESPONSE: authenticated, in window
+ *                                    ├─ IKE_RX_RETRANSMIT: send last_response again as it is
+ *                                    └─ IKE_RX_DROP: why
+ *   payloads ─> ike_draft ─┬─ ike_seal_response ─> after->last_response
+ *                          └─ ike_seal_request ──> after->pending.request
  *
  * Every sealed message takes iv_next and advances it: no IV of a key is used twice (I1b). Nothing
  * here decides what a message means, and nothing here writes to the SA but the two seal functions
