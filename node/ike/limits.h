@@ -1,9 +1,10 @@
-/* Bounds of everything in the engine. Nothing in ike/ is larger or more numerous than this page says. */
+/* Bounds of everything in the engine. Nothing in ike/ is larger or more numerous than this page
+ * says. */
 #ifndef HF_IKE_LIMITS_H
 #define HF_IKE_LIMITS_H
 
 enum {
-    IKE_MAX_CHILDREN = 8,        /* CHILD SA slots per IKE SA; a rekey needs one to spare */
+    IKE_MAX_CHILDREN = 8,         /* CHILD SA slots per IKE SA; a rekey needs one to spare */
     IKE_MAX_MESSAGE_BYTES = 4096, /* a message sent or kept; larger ones are refused */
     IKE_MAX_ID_BYTES = 128,
     IKE_MAX_TS = 4, /* traffic selectors per side of a CHILD SA */

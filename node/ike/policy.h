@@ -1,5 +1,6 @@
-/* What the operator allows: immutable during a step, the same on every node of the cluster. All durations are milliseconds of
- * cluster time. Built by the conductor from the configuration; the engine never changes it. */
+/* What the operator allows: immutable during a step, the same on every node of the cluster. All
+ * durations are milliseconds of cluster time. Built by the conductor from the configuration; the
+ * engine never changes it. */
 #ifndef HF_IKE_POLICY_H
 #define HF_IKE_POLICY_H
 
@@ -7,12 +8,14 @@
 #include "crypto/suite.h"
 #include "ike/limits.h"
 
-/* One acceptable combination; earlier rows are preferred. For ESP prf is 0 and ke is 0 (no PFS) or a group. */
+/* One acceptable combination; earlier rows are preferred. For ESP prf is 0 and ke is 0 (no PFS) or
+ * a group. */
 struct ike_proposal_row {
     uint16_t encr_id, encr_bits;
     uint16_t prf_id;
     uint16_t ke_id;
-    bool esn; /* ESP only: extended sequence numbers are offered (initiator) or accepted (responder) */
+    bool esn; /* ESP only: extended sequence numbers are offered (initiator) or accepted (responder)
+               */
 };
 
 /* RFC 7296 3.5 identification: type and data as on the wire. */
@@ -38,10 +41,12 @@ enum ike_pfs { IKE_PFS_NEVER, IKE_PFS_ALWAYS, IKE_PFS_EVERY };
 
 struct ike_lifetime {
     uint64_t hard_ms;
-    uint32_t rekey_at_percent;  /* soft limit, when we began the SA */
+    uint32_t rekey_at_percent;           /* soft limit, when we began the SA */
     uint32_t rekey_at_responder_percent; /* soft limit, when the peer began it */
-    uint32_t jitter_percent;    /* soft limit is moved earlier by up to this share of hard_ms, from the event's entropy */
-    uint64_t soft_packets, hard_packets; /* per direction; 0 = the algorithm's own limit (never beyond 2^32 - 2^20 without ESN) */
+    uint32_t jitter_percent; /* soft limit is moved earlier by up to this share of hard_ms, from the
+                                event's entropy */
+    uint64_t soft_packets, hard_packets; /* per direction; 0 = the algorithm's own limit (never
+                                            beyond 2^32 - 2^20 without ESN) */
 };
 
 struct ike_policy {

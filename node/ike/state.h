@@ -1,7 +1,9 @@
-/* One IKE SA as a flat value without pointers: copied, compared, encoded. Everything that another node needs to go on in the
- * middle of an exchange is in the replicated part; the local part is what may be lost with a node.
+/* One IKE SA as a flat value without pointers: copied, compared, encoded. Everything that another
+ * node needs to go on in the middle of an exchange is in the replicated part; the local part is
+ * what may be lost with a node.
  *
- * Directions are seen from this end: *_in protects what the peer sends to us. "begun" = who sent the request.
+ * Directions are seen from this end: *_in protects what the peer sends to us. "begun" = who sent
+ * the request.
  */
 #ifndef HF_IKE_STATE_H
 #define HF_IKE_STATE_H
@@ -13,7 +15,8 @@
 
 enum ike_role { IKE_INITIATOR, IKE_RESPONDER };
 
-/* Who began an exchange, as this end sees it. On the gateway IKE_BY_US is a step point's "gateway". */
+/* Who began an exchange, as this end sees it. On the gateway IKE_BY_US is a step point's "gateway".
+ */
 enum ike_begun { IKE_BY_PEER, IKE_BY_US };
 
 /* Exchanges by the names that step points use (ike_exchange_name()). */
@@ -33,11 +36,11 @@ enum ike_exchange {
 
 enum ike_sa_state {
     IKE_SA_NONE,
-    IKE_SA_HALF_OPEN,   /* IKE_SA_INIT done or under way; never replicated */
+    IKE_SA_HALF_OPEN, /* IKE_SA_INIT done or under way; never replicated */
     IKE_SA_ESTABLISHED,
-    IKE_SA_REKEYED,     /* a successor exists and has the children; only its Delete is left */
-    IKE_SA_DELETING,    /* our Delete is outstanding */
-    IKE_SA_ENDED        /* answers retransmissions until linger_until_ms, then it is removed */
+    IKE_SA_REKEYED,  /* a successor exists and has the children; only its Delete is left */
+    IKE_SA_DELETING, /* our Delete is outstanding */
+    IKE_SA_ENDED     /* answers retransmissions until linger_until_ms, then it is removed */
 };
 
 enum ike_child_state {
@@ -54,8 +57,8 @@ struct ike_child {
     uint32_t spi_in, spi_out; /* spi_in: ours, unique in the cluster; spi_out: the peer's */
     uint16_t encr_id, encr_bits;
     bool esn;
-    bool outbound;       /* our traffic leaves by this one; at most one per pair of selectors */
-    uint16_t ke_id;      /* group of the KE that made it, 0 = none */
+    bool outbound;  /* our traffic leaves by this one; at most one per pair of selectors */
+    uint16_t ke_id; /* group of the KE that made it, 0 = none */
     struct secret key_in, key_out; /* cipher key then salt, RFC 4106 8.1 */
     struct ike_ts local_ts[IKE_MAX_TS], remote_ts[IKE_MAX_TS];
     uint8_t n_local_ts, n_remote_ts;
@@ -82,28 +85,29 @@ struct ike_message {
 struct ike_pending {
     enum ike_exchange exchange; /* IKE_EX_NONE = no request outstanding */
     uint32_t message_id;
-    uint64_t sent_ms; /* when it was first due on the wire; all retransmissions are computed from it */
+    uint64_t sent_ms; /* when it was first due on the wire: retransmissions are computed from it */
     struct ike_message request;
-    uint32_t child_spi_in;     /* the CHILD SA being rekeyed or deleted, or 0 */
-    uint32_t new_spi_in;       /* ESP SPI allocated for a new CHILD SA */
-    uint64_t new_ike_spi;      /* IKE SPI allocated for a new IKE SA */
+    uint32_t child_spi_in; /* the CHILD SA being rekeyed or deleted, or 0 */
+    uint32_t new_spi_in;   /* ESP SPI allocated for a new CHILD SA */
+    uint64_t new_ike_spi;  /* IKE SPI allocated for a new IKE SA */
     uint8_t nonce[IKE_NONCE_BYTES];
     uint16_t ke_id;
     struct secret ke_private;
     /* The peer's simultaneous rekey of the same SA, for RFC 7296 2.8.1. */
     bool collided;
-    uint8_t peer_lowest_nonce_len;                /* 0 = none; the lower of the peer's exchange's two nonces */
+    uint8_t peer_lowest_nonce_len; /* 0 = none; the lower of the peer's exchange's two nonces */
     uint8_t peer_lowest_nonce[255];
-    uint32_t peer_new_spi_in; /* the SA that the peer's exchange made (CHILD), or 0 */
+    uint32_t peer_new_spi_in;  /* the SA that the peer's exchange made (CHILD), or 0 */
     uint64_t peer_new_ike_spi; /* likewise (IKE) */
 };
 
-/* A simultaneous IKE rekey makes two new IKE SAs (RFC 7296 2.8.2), a transition carries one successor: the other waits here.
- * Not settled: the peer's exchange was answered, ours is still out, so the winner is unknown. Settled: the winner was born and
- * has the children; this one is the redundant SA, born childless by the next timer step so that its creator can delete it. */
+/* A simultaneous IKE rekey makes two new IKE SAs (RFC 7296 2.8.2), a transition carries one
+ * successor: the other waits here. Not settled: the peer's exchange was answered, ours is still
+ * out, so the winner is unknown. Settled: the winner was born and has the children; this one is the
+ * redundant SA, born childless by the next timer step so that its creator can delete it. */
 struct ike_candidate {
     uint64_t local_spi, remote_spi; /* 0 = none */
-    enum ike_role role;             /* IKE_INITIATOR = our exchange made it, so the Delete is ours to send */
+    enum ike_role role; /* IKE_INITIATOR = our exchange made it, so the Delete is ours to send */
     bool settled;
     uint16_t encr_id, encr_bits, prf_id, ke_id;
     struct ike_keys keys;
@@ -117,8 +121,8 @@ struct ike_local {
     uint64_t init_private_until_ms; /* half-open only */
 };
 
-/* What IKE_AUTH still needs from IKE_SA_INIT; wiped once established. Half-open SAs are never replicated; for an initiator's
- * SA it is. */
+/* What IKE_AUTH still needs from IKE_SA_INIT; wiped once established. Half-open SAs are never
+ * replicated; for an initiator's SA it is. */
 struct ike_handshake {
     struct ike_message init_request, init_response; /* real bytes, for AUTH (RFC 7296 2.15) */
     uint8_t nonce_i[IKE_NONCE_MAX_BYTES], nonce_r[IKE_NONCE_MAX_BYTES];
@@ -134,7 +138,7 @@ struct ike_handshake {
 struct ike_sa {
     /* identity */
     uint64_t local_spi, remote_spi; /* local_spi is the SA's id in the cluster */
-    enum ike_role role;             /* of this SA: decides SPIi/SPIr order, flags, key order; changes by an IKE rekey */
+    enum ike_role role; /* of this SA: order of SPIs and keys, flags; changes by an IKE rekey */
     enum ike_sa_state state;
     uint32_t shard;
 
@@ -146,12 +150,14 @@ struct ike_sa {
     /* suite and keys */
     uint16_t encr_id, encr_bits, prf_id, ke_id;
     struct ike_keys keys;
-    uint64_t iv_next; /* next explicit IV of sk_e_out; advanced per sealed message, committed with the step */
+    uint64_t iv_next; /* next explicit IV of sk_e_out; advanced per sealed message, committed with
+                         the step */
 
     /* windows (RFC 7296 2.2, 2.3) */
-    uint32_t next_request_id;      /* ours, the next to use */
-    uint32_t expected_request_id;  /* the peer's next */
-    uint8_t last_request_digest[32]; /* SHA-256 of the request that last_response answers: a retransmission is identical */
+    uint32_t next_request_id;        /* ours, the next to use */
+    uint32_t expected_request_id;    /* the peer's next */
+    uint8_t last_request_digest[32]; /* SHA-256 of the request that last_response answers: a
+                                        retransmission is identical */
     struct ike_message last_response;
     struct ike_pending pending;
     struct ike_candidate candidate;

@@ -1,13 +1,15 @@
-/* The pure IKEv2 engine: ike_step(before, event) = (after, effects). It allocates nothing and calls neither the network, the
- * clock nor the random generator; time and entropy come with the event. The same input gives the same output, bit for bit.
+/* The pure IKEv2 engine: ike_step(before, event) = (after, effects). It allocates nothing and calls
+ * neither the network, the clock nor the random generator; time and entropy come with the event.
+ * The same input gives the same output, bit for bit.
  *
- *   datagram ─┐
- *   timer    ─┼─> ike_step ─┬─ IKE_STEPPED: submit `after` (and `successor`), commit, swap in, then perform the effects
- *   command  ─┘             ├─ IKE_LOCAL:   nothing replicated changed: swap in, perform the effects now
+ *   datagram ─┐             ┌─ IKE_STEPPED: submit `after` (and `successor`), commit, swap in,
+ *   timer    ─┼─> ike_step ─┤               then perform the effects
+ *   command  ─┘             ├─ IKE_LOCAL:   nothing replicated changed: swap in, effects now
  *                           ├─ IKE_IGNORED: drop, count `reason`; `after` is not written
- *                           └─ IKE_NEED_*:  do the named work off the loop, put its answer into the event, call again
+ *                           └─ IKE_NEED_*:  do that work off the loop, call again with its answer
  *
- * IKE_NEED_* leaves no trace: the second call has the same `before` and the same event (time and entropy included).
+ * IKE_NEED_* leaves no trace: the second call has the same `before` and the same event (time and
+ * entropy included).
  */
 #ifndef HF_IKE_STEP_H
 #define HF_IKE_STEP_H
@@ -15,16 +17,19 @@
 #include "ike/state.h"
 
 enum ike_event_kind {
-    IKE_EV_DATAGRAM, /* one IKE message (non-ESP marker removed) */
-    IKE_EV_TIMER,    /* now_ms has reached ike_next_wake_ms() */
-    IKE_EV_COMMAND,  /* want: IKE_WANT_* (child_spi_in where it applies) */
-    IKE_EV_INITIATE, /* before == NULL: begin an IKE SA as initiator to `remote` */
+    IKE_EV_DATAGRAM,      /* one IKE message (non-ESP marker removed) */
+    IKE_EV_TIMER,         /* now_ms has reached ike_next_wake_ms() */
+    IKE_EV_COMMAND,       /* want: IKE_WANT_* (child_spi_in where it applies) */
+    IKE_EV_INITIATE,      /* before == NULL: begin an IKE SA as initiator to `remote` */
     IKE_EV_CHILD_SOFT,    /* packets on child_spi_in passed soft_packets */
     IKE_EV_CHILD_HARD,    /* ... hard_packets: the data path refuses already */
-    IKE_EV_CHILD_INBOUND, /* first verified ESP packet arrived on child_spi_in: the peer has it (RFC 7296 2.8) */
+    IKE_EV_CHILD_INBOUND, /* first verified ESP packet arrived on child_spi_in: the peer has it (RFC
+                             7296 2.8) */
     IKE_EV_ALIVE,         /* verified ESP traffic at now_ms (counts as life, RFC 7296 2.4) */
-    IKE_EV_PEER_MOVED,    /* verified ESP above the highest accepted came from `remote` (RFC 7296 2.23); only without MOBIKE */
-    IKE_EV_TAKEOVER       /* this node owns the SA from now on: send the outstanding request again, start local_part afresh */
+    IKE_EV_PEER_MOVED,    /* verified ESP above the highest accepted came from `remote` (RFC
+                             7296 2.23); only without MOBIKE */
+    IKE_EV_TAKEOVER /* this node owns the SA from now on: send the outstanding request again, start
+                       local_part afresh */
 };
 
 /* Answer to IKE_NEED_KE. */
@@ -45,14 +50,17 @@ struct ike_event {
     enum ike_event_kind kind;
     uint64_t now_ms; /* cluster time */
     uint8_t entropy[IKE_ENTROPY_BYTES];
-    struct endpoint local, remote; /* DATAGRAM: where it arrived, where it came from; INITIATE: from, to */
-    bool natt;                     /* DATAGRAM: came in on port 4500 behind a non-ESP marker */
-    struct span datagram;          /* valid during the step */
+    struct endpoint local,
+        remote;           /* DATAGRAM: where it arrived, where it came from; INITIATE: from, to */
+    bool natt;            /* DATAGRAM: came in on port 4500 behind a non-ESP marker */
+    struct span datagram; /* valid during the step */
     uint32_t want;
     uint32_t child_spi_in;
-    uint32_t shard;                /* before == NULL: the shard that the address belongs to */
-    bool cookie_required;          /* before == NULL: under load, answer IKE_SA_INIT with a COOKIE unless it has a good one */
-    const uint8_t *cookie_secret;  /* 32 bytes, shared by the cluster; cookie_secret_id its version byte. NULL: no cookies */
+    uint32_t shard;       /* before == NULL: the shard that the address belongs to */
+    bool cookie_required; /* before == NULL: under load, answer IKE_SA_INIT with a COOKIE unless it
+                             has a good one */
+    const uint8_t *cookie_secret; /* 32 bytes, shared by the cluster; cookie_secret_id its version
+                                     byte. NULL: no cookies */
     const uint8_t *cookie_secret_previous; /* still accepted, or NULL */
     uint8_t cookie_secret_id;
     struct ike_ke_result ke;
@@ -61,7 +69,8 @@ struct ike_event {
 
 enum ike_outcome { IKE_STEPPED, IKE_LOCAL, IKE_IGNORED, IKE_NEED_KE, IKE_NEED_ADDRESS };
 
-/* Why something was dropped, refused or ended: for one rate-limited log line and a counter each. Names: ike_reason_name(). */
+/* Why something was dropped, refused or ended: for one rate-limited log line and a counter each.
+ * Names: ike_reason_name(). */
 enum ike_reason {
     IKE_REASON_NONE,
     IKE_REASON_MALFORMED,
@@ -95,13 +104,16 @@ enum ike_reason {
     IKE_REASON_COUNT
 };
 
-/* Only sends are effects. The ESP database, pool leases and timers are functions of the applied state (children[], virtual_ip,
- * ike_next_wake_ms), so every node derives them alike and a new owner needs nothing else. */
+/* Only sends are effects. The ESP database, pool leases and timers are functions of the applied
+ * state (children[], virtual_ip, ike_next_wake_ms), so every node derives them alike and a new
+ * owner needs nothing else. */
 enum ike_effect_kind {
-    IKE_SEND_RESPONSE,  /* after->last_response, from after->local to after->remote (or `to` where it differs) */
-    IKE_SEND_REQUEST,   /* after->pending.request */
-    IKE_SEND_PLAIN,     /* transition->plain: an unprotected message (IKE_SA_INIT, COOKIE, INVALID_KE_PAYLOAD, INVALID_IKE_SPI) */
-    IKE_SEND_KEEPALIVE  /* one 0xFF byte (RFC 3948 2.3) */
+    IKE_SEND_RESPONSE, /* after->last_response, from after->local to after->remote (or `to` where it
+                          differs) */
+    IKE_SEND_REQUEST,  /* after->pending.request */
+    IKE_SEND_PLAIN,    /* transition->plain: an unprotected message (IKE_SA_INIT, COOKIE,
+                          INVALID_KE_PAYLOAD, INVALID_IKE_SPI) */
+    IKE_SEND_KEEPALIVE /* one 0xFF byte (RFC 3948 2.3) */
 };
 
 struct ike_effect {
@@ -125,8 +137,10 @@ struct ike_transition {
     enum ike_reason reason;
     enum ike_exchange exchange; /* what the step belongs to, for step points, logs and metrics */
     enum ike_begun begun;
-    bool completes; /* the exchange ended with this step (response processed, or request answered) */
-    bool peer_step; /* this event is the peer's next message of an exchange already answered or asked: step point "peer" */
+    bool
+        completes; /* the exchange ended with this step (response processed, or request answered) */
+    bool peer_step; /* this event is the peer's next message of an exchange already answered or
+                       asked: step point "peer" */
     struct ike_sa after;
     bool has_successor; /* an IKE rekey: `successor` is a new IKE SA, created in the same record */
     struct ike_sa successor;
@@ -139,14 +153,16 @@ struct ike_transition {
 };
 
 /* before == NULL: a datagram that matches no SA (only IKE_SA_INIT makes one), or IKE_EV_INITIATE.
- * On IKE_STEPPED and IKE_LOCAL *out holds after and effects. Never writes *before. Sections: RFC 7296 1.2-1.4, 2.1-2.9. */
-enum ike_outcome ike_step(const struct ike_policy *policy, const struct ike_sa *before, const struct ike_event *event,
-                          struct ike_transition *out) HF_MUST_USE;
+ * On IKE_STEPPED and IKE_LOCAL *out holds after and effects. Never writes *before. Sections: RFC
+ * 7296 1.2-1.4, 2.1-2.9. */
+enum ike_outcome ike_step(const struct ike_policy *policy, const struct ike_sa *before,
+                          const struct ike_event *event, struct ike_transition *out) HF_MUST_USE;
 
 /* Earliest cluster time at which IKE_EV_TIMER has something to do; UINT64_MAX = never. */
 uint64_t ike_next_wake_ms(const struct ike_policy *policy, const struct ike_sa *sa);
 
-/* Runs the job (pure crypto, no state); what the conductor calls on the crypto pool and tests call inline. */
+/* Runs the job (pure crypto, no state); what the conductor calls on the crypto pool and tests call
+ * inline. */
 void ike_ke_job_run(const struct ike_ke_job *job, struct ike_ke_result *result);
 
 const char *ike_exchange_name(enum ike_exchange e);
@@ -154,8 +170,8 @@ const char *ike_reason_name(enum ike_reason r);
 const char *ike_sa_state_name(enum ike_sa_state s);
 const char *ike_child_state_name(enum ike_child_state s);
 
-/* Canonical encoding of the replicated part (local_part is left out): equal states give equal bytes. Version byte first.
- * False: does not fit in cap (never for cap >= IKE_SA_ENCODED_MAX). */
+/* Canonical encoding of the replicated part (local_part is left out): equal states give equal
+ * bytes. Version byte first. False: does not fit in cap (never for cap >= IKE_SA_ENCODED_MAX). */
 enum { IKE_SA_ENCODED_MAX = 49152 };
 bool ike_sa_encode(const struct ike_sa *sa, uint8_t *buf, size_t cap, size_t *len) HF_MUST_USE;
 /* False: malformed or of an unknown version; *sa is then all zero. local_part is zeroed. */
