@@ -1,0 +1,156 @@
+/* One worker thread: wait, turn, batches. */
+#include "io/worker_internal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "io/clock.h"
+
+enum { READY = 16 };
+
+/* Epoch under which the shard may be acted for now; 0 = it may not. The writer stores until = 0,
+ * the new epoch, the new until, in this order, so an epoch that is the same before and after
+ * belongs to the time between. */
+static uint64_t lease_epoch(const struct repl_lease *lease, uint64_t now_ns)
+{
+    uint64_t epoch = atomic_load_explicit(&lease->epoch_index, memory_order_acquire);
+    uint64_t until = atomic_load_explicit(&lease->until_ns, memory_order_acquire);
+
+    if (now_ns >= until || atomic_load_explicit(&lease->epoch_index, memory_order_relaxed) != epoch)
+        return 0;
+    return epoch;
+}
+
+void worker_batch_begin(struct worker *w)
+{
+    w->now_ns = io_boottime_ns();
+    for (unsigned s = 0; s < w->pool->n_shards; s++)
+        w->lease_epochs[s] = lease_epoch(w->pool->shards[s].lease, w->now_ns);
+}
+
+struct esp_turn worker_turn(const struct worker *w, uint32_t shard_slot)
+{
+    return (struct esp_turn){.now_ns = w->now_ns, .lease_epoch = w->lease_epochs[shard_slot]};
+}
+
+/* --- packets for another worker --- */
+
+void worker_hand_over(struct worker *w, unsigned to, enum worker_direction direction,
+                      uint32_t shard_slot, const struct endpoint *from, struct span packet)
+{
+    struct worker *other = &w->pool->workers[to];
+    struct worker_parcel *p = worker_ring_reserve(&other->parcels[w->index]);
+    uint64_t one = 1;
+
+    if (p == NULL || packet.len > sizeof p->bytes) {
+        worker_count(w, WORKER_HAND_OVER_FULL);
+        return;
+    }
+    p->direction = direction;
+    p->shard_slot = shard_slot;
+    if (from != NULL)
+        p->from = *from;
+    p->len = (uint32_t)packet.len;
+    memcpy(p->bytes, packet.data, packet.len);
+    worker_ring_push(&other->parcels[w->index]);
+    worker_count(w, WORKER_HANDED_OVER);
+    if (write(other->wake_fd, &one, sizeof one) < 0)
+        HF_ASSERT(errno == EAGAIN);
+}
+
+static void take_parcels(struct worker *w)
+{
+    for (unsigned i = 0; i < w->pool->n_workers; i++) {
+        const struct worker_parcel *p;
+
+        if (i == w->index || worker_ring_peek(&w->parcels[i]) == NULL)
+            continue;
+        worker_batch_begin(w);
+        for (int n = 0; n < WORKER_BATCH && (p = worker_ring_peek(&w->parcels[i])) != NULL; n++) {
+            if (p->direction == WORKER_INBOUND)
+                worker_in_parcel(w, p);
+            else
+                worker_out_parcel(w, p);
+            worker_ring_pop(&w->parcels[i]);
+        }
+    }
+}
+
+/* --- the loop --- */
+
+/* No packet is in hand here, and what waits for removed SAs is let go before it is said so. A
+ * worker that lost a descriptor stamps no turn any more, so the heartbeat stops and the lease with
+ * it (I13); removals and shrinks still end. */
+static void turn(struct worker *w)
+{
+    uint64_t ticket = atomic_load_explicit(&w->pool->ticket, memory_order_acquire);
+
+    if (!w->failed)
+        atomic_store_explicit(&w->turn_ns, io_boottime_ns(), memory_order_relaxed);
+    worker_count(w, WORKER_TURNS);
+    if (ticket == atomic_load_explicit(&w->passed, memory_order_relaxed))
+        return;
+    worker_wait_sweep(w);
+    atomic_store_explicit(&w->passed, ticket, memory_order_release);
+    worker_signal(w->pool);
+}
+
+static void drain_wakes(struct worker *w)
+{
+    uint64_t n;
+
+    if (read(w->wake_fd, &n, sizeof n) < 0)
+        HF_ASSERT(errno == EAGAIN || errno == EINTR);
+}
+
+static void stand_still(struct worker *w)
+{
+    struct pollfd p = {.fd = w->wake_fd, .events = POLLIN};
+
+    if (poll(&p, 1, WORKER_IDLE_MS) > 0)
+        drain_wakes(w);
+}
+
+/* False: a descriptor is gone for good. */
+static bool serve(struct worker *w, uint64_t tag)
+{
+    if (tag == WORKER_MAX_SHARDS + 1) {
+        drain_wakes(w);
+        return true;
+    }
+    return tag == WORKER_MAX_SHARDS ? worker_out_batch(w) : worker_in_batch(w, (uint32_t)tag);
+}
+
+static void work(struct worker *w)
+{
+    struct epoll_event ready[READY];
+    bool more = worker_wait_release(w);
+    int n;
+
+    take_parcels(w);
+    n = epoll_wait(w->epoll_fd, ready, READY, more ? 0 : WORKER_IDLE_MS);
+    for (int i = 0; i < n && !w->failed; i++)
+        if (!serve(w, ready[i].data.u64))
+            w->failed = true;
+}
+
+void *worker_main(void *arg)
+{
+    struct worker *w = arg;
+    char name[16];
+
+    (void)snprintf(name, sizeof name, "hf-esp-%u", w->index);
+    (void)pthread_setname_np(pthread_self(), name);
+    while (!atomic_load_explicit(&w->pool->stop, memory_order_acquire)) {
+        turn(w);
+        if (w->failed || atomic_load_explicit(&w->pool->hold, memory_order_acquire))
+            stand_still(w);
+        else
+            work(w);
+    }
+    return NULL;
+}

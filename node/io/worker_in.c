@@ -1,0 +1,140 @@
+/* UDP 4500 -> window -> TUN. */
+#include "io/worker_internal.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "io/udp.h"
+
+enum { MARKER_BYTES = 4 };
+
+void worker_deliver(struct worker *w, struct span inner)
+{
+    ssize_t n = write(w->tun_fd, inner.data, inner.len);
+
+    if (n < 0 || (size_t)n != inner.len)
+        worker_count(w, WORKER_TUN_ERRORS);
+}
+
+static void tell_in(struct worker *w, struct esp_sa *sa, const struct esp_in_result *r,
+                    const struct endpoint *from)
+{
+    if (r->events == 0)
+        return;
+    if (worker_ring_reserve(&w->events) == NULL) {
+        worker_count(w, WORKER_EVENTS_DEFERRED);
+        return;
+    }
+    worker_tell(w, sa, r->events, r->seq, from);
+    esp_sa_raised_in(sa, r->events, w->now_ns);
+}
+
+static void open_packet(struct worker *w, struct esp_sa *sa, struct span packet,
+                        const struct endpoint *from)
+{
+    struct esp_turn turn = worker_turn(w, sa->shard_slot);
+    struct esp_in_result r;
+    enum esp_drop drop = esp_inbound(sa, &turn, packet, from, w->out, sizeof w->out, &r);
+
+    if (drop == ESP_DROP_NONE)
+        worker_deliver(w, span_of(w->out, r.len));
+    else if (drop == ESP_DROP_WAIT &&
+             !worker_wait_add(w, sa, WORKER_INBOUND, r.seq, span_of(w->out, r.len)))
+        esp_inbound_give_up(sa, ESP_DROP_CEILING);
+    tell_in(w, sa, &r, from);
+}
+
+/* RFC 3948 2.2: four zero bytes where an SPI would be. */
+static void to_control_loop(struct worker *w, uint32_t shard_slot, const struct endpoint *from,
+                            const struct endpoint *to, struct span datagram)
+{
+    struct worker_letter *l = worker_ring_reserve(&w->letters);
+    size_t len = datagram.len - MARKER_BYTES;
+
+    if (l == NULL || len > sizeof l->bytes) {
+        worker_count(w, WORKER_IKE_DROPPED);
+        return;
+    }
+    l->shard_slot = shard_slot;
+    l->from = *from;
+    l->to = *to;
+    l->len = (uint32_t)len;
+    memcpy(l->bytes, datagram.data + MARKER_BYTES, len);
+    worker_ring_push(&w->letters);
+    worker_count(w, WORKER_IKE_DATAGRAMS);
+    worker_signal(w->pool);
+}
+
+static void handle_esp(struct worker *w, uint32_t shard_slot, const struct endpoint *from,
+                       struct span packet, bool may_hand_over)
+{
+    uint32_t spi, low;
+    struct esp_sa *sa;
+
+    if (!esp_packet_header(packet, &spi, &low)) {
+        worker_count(w, WORKER_IN_MALFORMED);
+        return;
+    }
+    if (w->lease_epochs[shard_slot] == 0) {
+        worker_count(w, WORKER_IN_NO_LEASE);
+        return;
+    }
+    sa = esp_db_find_inbound(&w->pool->db, spi);
+    if (sa == NULL)
+        worker_count(w, WORKER_IN_UNKNOWN_SPI);
+    else if (sa->shard_slot != shard_slot)
+        worker_count(w, WORKER_IN_WRONG_SHARD);
+    else if (sa->worker_in == w->index)
+        open_packet(w, sa, packet, from);
+    else if (may_hand_over)
+        worker_hand_over(w, sa->worker_in, WORKER_INBOUND, shard_slot, from, packet);
+    else
+        worker_count(w, WORKER_HAND_OVER_FULL);
+}
+
+static void handle_datagram(struct worker *w, uint32_t shard_slot, const struct endpoint *from,
+                            const struct endpoint *to, struct span d)
+{
+    static const uint8_t marker[MARKER_BYTES] = {0};
+
+    worker_count(w, WORKER_IN_PACKETS);
+    if (d.len == 1 && d.data[0] == 0xff)
+        worker_count(w, WORKER_KEEPALIVES);
+    else if (d.len >= MARKER_BYTES && memcmp(d.data, marker, MARKER_BYTES) == 0)
+        to_control_loop(w, shard_slot, from, to, d);
+    else
+        handle_esp(w, shard_slot, from, d, true);
+}
+
+bool worker_in_batch(struct worker *w, uint32_t shard_slot)
+{
+    int fd = w->pool->udp_fds[shard_slot * w->pool->n_workers + w->index];
+
+    worker_batch_begin(w);
+    for (int i = 0; i < WORKER_BATCH; i++) {
+        struct endpoint from, to;
+        size_t len;
+
+        switch (udp_recv(fd, w->in, sizeof w->in, &len, &from, &to)) {
+        case UDP_OK:
+            handle_datagram(w, shard_slot, &from, &to, span_of(w->in, len));
+            break;
+        case UDP_AGAIN:
+            return true;
+        case UDP_TRUNCATED:
+            worker_count(w, WORKER_IN_MALFORMED);
+            break;
+        case UDP_FAILED:
+            if (errno == EBADF || errno == ENOTSOCK)
+                return false;
+            worker_count(w, WORKER_UDP_ERRORS);
+            break;
+        }
+    }
+    return true;
+}
+
+void worker_in_parcel(struct worker *w, const struct worker_parcel *p)
+{
+    handle_esp(w, p->shard_slot, &p->from, span_of(p->bytes, p->len), false);
+}

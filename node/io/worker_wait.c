@@ -1,0 +1,172 @@
+/* Packets that wait: outbound for a number, inbound (verified, opened, not marked) for the ceiling.
+ * One bounded queue per worker, in order of arrival, with a bound per SA and direction, and a time
+ * after which they are dropped. */
+#include "io/worker_internal.h"
+
+HF_STATIC_ASSERT(WORKER_WAITING < UINT16_MAX && WORKER_SLOT_BYTES <= UINT16_MAX);
+
+void worker_wait_init(struct worker *w)
+{
+    w->first_waiting = w->last_waiting = WORKER_WAITING;
+    for (uint16_t i = 0; i < WORKER_WAITING; i++)
+        w->waiting[i].next = (uint16_t)(i + 1);
+    w->first_free = 0;
+}
+
+static uint32_t *count_of(struct esp_sa *sa, enum worker_direction direction)
+{
+    return direction == WORKER_INBOUND ? &sa->waiting_in : &sa->waiting_out;
+}
+
+/* A copy of a packet that waits already (a replay above the ceiling) takes no second place. */
+static bool waits_already(const struct worker *w, const struct esp_sa *sa, uint64_t seq)
+{
+    for (uint16_t i = w->first_waiting; i != WORKER_WAITING; i = w->waiting[i].next)
+        if (w->waiting[i].sa == sa && w->waiting[i].direction == WORKER_INBOUND &&
+            w->waiting[i].seq == seq)
+            return true;
+    return false;
+}
+
+bool worker_wait_add(struct worker *w, struct esp_sa *sa, enum worker_direction direction,
+                     uint64_t seq, struct span packet)
+{
+    uint16_t i = w->first_free;
+    struct worker_waiting *slot;
+
+    if (i == WORKER_WAITING || packet.len > WORKER_SLOT_BYTES ||
+        *count_of(sa, direction) >= WORKER_WAITING_PER_SA)
+        return false;
+    if (direction == WORKER_INBOUND && waits_already(w, sa, seq))
+        return false;
+    slot = &w->waiting[i];
+    w->first_free = slot->next;
+    slot->sa = sa;
+    slot->direction = direction;
+    slot->seq = seq;
+    slot->since_ns = w->now_ns;
+    slot->len = (uint16_t)packet.len;
+    slot->next = WORKER_WAITING;
+    memcpy(slot->bytes, packet.data, packet.len);
+    if (w->last_waiting == WORKER_WAITING)
+        w->first_waiting = i;
+    else
+        w->waiting[w->last_waiting].next = i;
+    w->last_waiting = i;
+    (*count_of(sa, direction))++;
+    esp_count(&w->counters[WORKER_WAITED], 1);
+    atomic_fetch_add_explicit(&w->n_waiting, 1, memory_order_relaxed);
+    return true;
+}
+
+/* Takes the one behind `before` (WORKER_WAITING = the first) out of the queue; the next one's
+ * index. */
+static uint16_t unlink_after(struct worker *w, uint16_t before)
+{
+    uint16_t i = before == WORKER_WAITING ? w->first_waiting : w->waiting[before].next;
+    struct worker_waiting *slot = &w->waiting[i];
+    uint16_t next = slot->next;
+
+    if (before == WORKER_WAITING)
+        w->first_waiting = next;
+    else
+        w->waiting[before].next = next;
+    if (w->last_waiting == i)
+        w->last_waiting = before;
+    (*count_of(slot->sa, slot->direction))--;
+    slot->sa = NULL;
+    slot->next = w->first_free;
+    w->first_free = i;
+    atomic_fetch_sub_explicit(&w->n_waiting, 1, memory_order_relaxed);
+    return next;
+}
+
+static enum esp_drop try_inbound(struct worker *w, struct worker_waiting *slot)
+{
+    struct esp_turn turn = worker_turn(w, slot->sa->shard_slot);
+    struct esp_in_result r;
+    enum esp_drop drop =
+        esp_inbound_release(slot->sa, &turn, slot->seq, span_of(slot->bytes, slot->len), &r);
+
+    if (drop == ESP_DROP_NONE)
+        worker_deliver(w, span_of(slot->bytes, slot->len));
+    if (r.events != 0 && worker_ring_reserve(&w->events) != NULL) {
+        worker_tell(w, slot->sa, r.events, r.seq, NULL);
+        esp_sa_raised_in(slot->sa, r.events, w->now_ns);
+    }
+    return drop;
+}
+
+static enum esp_drop try_outbound(struct worker *w, struct worker_waiting *slot)
+{
+    struct esp_turn turn = worker_turn(w, slot->sa->shard_slot);
+    struct span packet = span_of(slot->bytes, slot->len);
+    struct esp_inner inner;
+    struct esp_out_result r;
+    enum esp_drop drop;
+
+    if (!esp_inner_decode(packet, &inner)) {
+        esp_outbound_give_up(slot->sa, ESP_DROP_MALFORMED);
+        return ESP_DROP_MALFORMED;
+    }
+    drop = esp_outbound(slot->sa, &turn, &inner, packet, w->out, sizeof w->out, &r);
+    if (drop == ESP_DROP_NONE)
+        worker_emit(w, slot->sa, span_of(w->out, r.len));
+    if (r.events != 0 && worker_ring_reserve(&w->events) != NULL) {
+        worker_tell(w, slot->sa, r.events, r.seq, NULL);
+        esp_sa_raised_out(slot->sa, r.events);
+    }
+    return drop;
+}
+
+static void give_up(struct worker_waiting *slot)
+{
+    if (slot->direction == WORKER_INBOUND)
+        esp_inbound_give_up(slot->sa, ESP_DROP_CEILING);
+    else
+        esp_outbound_give_up(slot->sa, ESP_DROP_NO_NUMBERS);
+}
+
+bool worker_wait_release(struct worker *w)
+{
+    const uint64_t limit_ns = (uint64_t)WORKER_WAIT_MS * 1000 * 1000;
+    uint16_t before = WORKER_WAITING;
+    uint16_t i = w->first_waiting;
+    int handled = 0;
+
+    if (i == WORKER_WAITING)
+        return false;
+    worker_batch_begin(w);
+    while (i != WORKER_WAITING && handled < WORKER_BATCH) {
+        struct worker_waiting *slot = &w->waiting[i];
+        enum esp_drop drop =
+            slot->direction == WORKER_INBOUND ? try_inbound(w, slot) : try_outbound(w, slot);
+
+        if (drop == ESP_DROP_WAIT && w->now_ns - slot->since_ns < limit_ns) {
+            before = i;
+            i = slot->next;
+            continue;
+        }
+        if (drop == ESP_DROP_WAIT)
+            give_up(slot);
+        handled++;
+        i = unlink_after(w, before);
+    }
+    return handled == WORKER_BATCH;
+}
+
+void worker_wait_sweep(struct worker *w)
+{
+    uint16_t before = WORKER_WAITING;
+    uint16_t i = w->first_waiting;
+
+    while (i != WORKER_WAITING) {
+        if (!atomic_load_explicit(&w->waiting[i].sa->retired, memory_order_acquire)) {
+            before = i;
+            i = w->waiting[i].next;
+            continue;
+        }
+        give_up(&w->waiting[i]);
+        i = unlink_after(w, before);
+    }
+}
