@@ -88,8 +88,8 @@ const struct repl_storage *wal_storage(struct wal *wal);
 
 /* Age of the oldest operation that is not durable yet, in ns of CLOCK_MONOTONIC; 0 = none. A hung
  * disk shows here. Any thread. */
-uint64_t wal_pending_ns(const struct wal *wal);
-void wal_get_counters(const struct wal *wal, struct wal_counters *out);
+uint64_t wal_pending_ns(struct wal *wal);
+void wal_get_counters(struct wal *wal, struct wal_counters *out);
 
 /* Finishes what is queued, stops the threads, closes the uv_async handle (the loop must run once
  * more for `closed`, which may be NULL) and releases everything. Completions not yet delivered are

@@ -1,0 +1,69 @@
+/* The data directory as a whole, blocking and single-threaded: open and check, then one operation
+ * after the other. wal.c puts it on a thread; the crash tests drive it directly. A function that
+ * returned false leaves the core unusable: the process ends.
+ *
+ * What makes each change atomic, and in which order:
+ *   append, truncate   one checksummed batch in the log (a truncation first lowers the high-water
+ * mark, durably) vote               file replaced by rename snapshot           its file, then the
+ * manifest by rename, then the old one is removed install            the same, and the same rename
+ * of the manifest moves the log's beginning behind all segments there are trim manifest by rename,
+ * then segments are removed
+ */
+#ifndef HF_REPL_WAL_CORE_H
+#define HF_REPL_WAL_CORE_H
+
+#include <pthread.h>
+
+#include "replication/wal_load.h"
+
+struct wal_manifest {
+    uint64_t snapshot_index, snapshot_term; /* 0, 0 = none */
+    uint64_t first_seq,
+        start_index; /* the log's first segment, and the index that it begins with */
+};
+
+struct wal_core {
+    struct wal_dir dir;
+    int lock_fd;
+    uint64_t term;
+    uint32_t voted_for;
+    struct wal_manifest manifest;
+    struct wal_high_water high_water;
+    struct wal_log log;
+    struct wal_counters counters;
+    pthread_mutex_t
+        snapshot_lock; /* over the manifest's snapshot and its file, for wal_core_read_snapshot */
+    /* as found at the start */
+    struct repl_loaded loaded;
+    struct wal_loaded_log loaded_log;
+    uint8_t *loaded_snapshot;
+    char note[WAL_NOTE_BYTES];
+};
+
+/* On false nothing is held (lock released, memory freed). */
+HF_MUST_USE bool wal_core_open(struct wal_core *core, const struct wal_options *options,
+                               struct wal_error *error);
+void wal_core_load_done(struct wal_core *core);
+void wal_core_close(struct wal_core *core);
+
+HF_MUST_USE bool wal_core_vote(struct wal_core *core, uint64_t term, uint32_t voted_for,
+                               struct wal_error *error);
+/* Append and truncate are durable only after wal_core_flush(), which is due when wal_core_full()
+ * says so. */
+void wal_core_append(struct wal_core *core, uint64_t index, const struct repl_entry *entry);
+bool wal_core_full(const struct wal_core *core);
+HF_MUST_USE bool wal_core_truncate(struct wal_core *core, uint64_t index, struct wal_error *error);
+HF_MUST_USE bool wal_core_flush(struct wal_core *core, struct wal_error *error);
+/* These flush first. */
+HF_MUST_USE bool wal_core_snapshot(struct wal_core *core, const struct repl_snapshot_meta *meta,
+                                   struct span data, struct wal_error *error);
+HF_MUST_USE bool wal_core_install(struct wal_core *core, const struct repl_snapshot_meta *meta,
+                                  struct span data, struct wal_error *error);
+HF_MUST_USE bool wal_core_trim(struct wal_core *core, uint64_t index, struct wal_error *error);
+
+/* Any thread. *found false: there is none. *bytes is the caller's to free(). */
+HF_MUST_USE bool wal_core_read_snapshot(struct wal_core *core, bool *found,
+                                        struct repl_snapshot_meta *meta, uint8_t **bytes, size_t *n,
+                                        struct wal_error *error);
+
+#endif
