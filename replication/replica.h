@@ -32,7 +32,7 @@
 #include "replication/storage.h"
 #include "replication/transport.h"
 
-struct _Holdfast__Record; /* proto/records.proto, as protobuf-c makes it: see record.h */
+struct Holdfast__Record; /* proto/records.proto, as protobuf-c makes it: see record.h */
 
 enum {
     REPL_MAX_SHARDS = 64,
@@ -97,12 +97,13 @@ struct repl_event {
                                   ASSIGNED: this node in this boot is the owner */
     uint64_t request;          /* APPLIED and mine, UNSETTLED */
     void *effects;             /* as given to repl_submit(); never touched here */
-    struct _Holdfast__Record *record; /* unpacked; APPLIED, and CONFIG (body config) */
+    struct Holdfast__Record *record; /* unpacked; APPLIED, and CONFIG (body config) */
     uint32_t shard;
     struct repl_epoch epoch;
     uint32_t owner_node;
     uint64_t owner_boot;
-    uint64_t assignments; /* the shard's count after it: for repl_claim_grant() */
+    uint64_t assignments;   /* the shard's count after it: for repl_claim_grant() */
+    uint64_t shard_version; /* ASSIGNED, RESTORED_SHARD: for a handover's compare-and-set */
     bool handover;
     bool held;                  /* LEASE */
     uint32_t node;              /* LEADER: 0 = none known; FRAME: the sender */
@@ -215,7 +216,7 @@ enum repl_result {
  * connection, and executed at most once. `effects` comes back in its event. Needs no leader at the
  * time. On anything but REPL_OK nothing was kept. Bodies: sa_create, sa_step, extend, sa_delete,
  * pool_lease, audit, assign (handover only), handover_abort. Any thread. */
-enum repl_result repl_submit(struct repl *repl, struct _Holdfast__Record *record, void *effects,
+enum repl_result repl_submit(struct repl *repl, struct Holdfast__Record *record, void *effects,
                              uint64_t *request) HF_MUST_USE;
 
 /* Moves leadership to `node`: the request is passed to the thread; LEADER events show the outcome.

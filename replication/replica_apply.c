@@ -1,0 +1,369 @@
+/* What the log says becomes state, events and ownership; and what a snapshot says. */
+#include <stdlib.h>
+
+#include "base/secret.h"
+#include "replication/replica_parts.h"
+#include "replication/snapshot.h"
+
+static struct repl_child_state *children_of(const struct fsm *fsm, const struct fsm_sa *sa)
+{
+    struct repl_child_state *out = NULL;
+
+    if (sa->n_claims > 0)
+        out = repl_alloc_zero(sa->n_claims, sizeof *out);
+    for (size_t i = 0; i < sa->n_claims; i++)
+        out[i] = (struct repl_child_state){.spi_in = sa->claims[i]->spi_in,
+                                           .spi_out = sa->claims[i]->spi_out,
+                                           .esn = sa->claims[i]->esn,
+                                           .claim = fsm_claim_now(fsm, sa->claims[i])};
+    return out;
+}
+
+static enum repl_counter counter_of(enum repl_verdict v)
+{
+    return (enum repl_counter)((int)REPL_COUNT_ACCEPTED + (int)v);
+}
+
+/* Which SA a record is about; 0 = none. */
+static uint64_t sa_of(const Holdfast__Record *r)
+{
+    switch (r->body_case) {
+    case HOLDFAST__RECORD__BODY_SA_CREATE:
+        return r->sa_create->sa_id;
+    case HOLDFAST__RECORD__BODY_SA_STEP:
+        return r->sa_step->sa_id;
+    case HOLDFAST__RECORD__BODY_SA_DELETE:
+        return r->sa_delete->sa_id;
+    default:
+        return 0;
+    }
+}
+
+static void emit_applied(struct replica *r, Holdfast__Record *record,
+                         const struct fsm_outcome *outcome, struct repl_item_result *items)
+{
+    bool ours = record->node == r->options.node && record->boot == r->options.boot;
+    struct repl_event event = {.kind = REPL_EV_APPLIED,
+                               .index = r->fsm.applied_index,
+                               .cluster_ms = r->fsm.cluster_ms,
+                               .verdict = outcome->verdict,
+                               .record = record,
+                               .shard = record->shard,
+                               .epoch = record_epoch(record->epoch),
+                               .sa_id = sa_of(record),
+                               .sa_version = outcome->sa_version,
+                               .successor_version = outcome->successor_version};
+    struct outbox_item item;
+
+    if (ours && outbox_settle(r->outbox, record->request, &item)) {
+        event.mine = true;
+        event.request = record->request;
+        event.effects = item.effects;
+        free(item.bytes);
+    }
+    if (outcome->sa != NULL) {
+        event.children = children_of(&r->fsm, outcome->sa);
+        event.n_children = outcome->sa->n_claims;
+    }
+    if (items != NULL && record->body_case == HOLDFAST__RECORD__BODY_EXTEND) {
+        event.items = items;
+        event.n_items = record->extend->n_items;
+    }
+    replica_emit(r, event);
+}
+
+static void emit_config(struct replica *r)
+{
+    const struct fsm_config *c = &r->fsm.config;
+    Holdfast__Record *record = repl_alloc_zero(1, sizeof *record);
+    Holdfast__ClusterConfig *body = repl_alloc_zero(1, sizeof *body);
+
+    /* Built as unpack would build it, so that one free releases it. */
+    holdfast__record__init(record);
+    holdfast__cluster_config__init(body);
+    record->body_case = HOLDFAST__RECORD__BODY_CONFIG;
+    record->config = body;
+    body->version = c->version;
+    body->election_ms = c->election_ms;
+    body->heartbeat_ms = c->heartbeat_ms;
+    body->lease_ms = c->lease_ms;
+    body->lease_heartbeat_ms = c->lease_heartbeat_ms;
+    body->cookie_secret.data = repl_copy(c->cookie_secret, 32);
+    body->cookie_secret.len = 32;
+    if (c->has_previous) {
+        body->cookie_secret_previous.data = repl_copy(c->cookie_secret_previous, 32);
+        body->cookie_secret_previous.len = 32;
+    }
+    body->cookie_secret_id = c->cookie_secret_id;
+    replica_emit(r, (struct repl_event){.kind = REPL_EV_CONFIG,
+                                        .index = r->fsm.applied_index,
+                                        .cluster_ms = r->fsm.cluster_ms,
+                                        .record = record});
+}
+
+static void take_config(struct replica *r)
+{
+    r->configuring = false;
+    ownership_timing(&r->ownership, r->fsm.config.lease_ms * 1000000ull,
+                     r->fsm.config.lease_heartbeat_ms * 1000000ull);
+    emit_config(r);
+}
+
+static void take_assignment(struct replica *r, bool handover, const struct fsm_outcome *outcome)
+{
+    const struct fsm_shard *s = outcome->assigned;
+
+    ownership_assigned(&r->ownership, s->shard, outcome->replaced, s->epoch, s->owner_node,
+                       s->owner_boot, handover, r->now_ns);
+    replica_publish_leases(r); /* the old epoch's lease is gone before anyone hears of the new */
+    replica_log(r, REPL_LOG_INFO, "shard %u: epoch %llu, owner node %u, assignment %llu%s",
+                (unsigned)s->shard, (unsigned long long)s->epoch.index, (unsigned)s->owner_node,
+                (unsigned long long)s->assignments, handover ? " (handover)" : "");
+    replica_emit(r, (struct repl_event){.kind = REPL_EV_ASSIGNED,
+                                        .index = r->fsm.applied_index,
+                                        .cluster_ms = r->fsm.cluster_ms,
+                                        .mine = s->owner_node == r->options.node &&
+                                                s->owner_boot == r->options.boot,
+                                        .shard = s->shard,
+                                        .epoch = s->epoch,
+                                        .owner_node = s->owner_node,
+                                        .owner_boot = s->owner_boot,
+                                        .assignments = s->assignments,
+                                        .shard_version = s->assignments + s->aborts,
+                                        .handover = handover});
+}
+
+static void take_boot(struct replica *r, uint32_t node, uint64_t boot)
+{
+    ownership_booted(&r->ownership, node, boot);
+    if (node == r->options.node && boot != r->options.boot && r->ownership.confirmed) {
+        /* Somebody else started under our id: two machines with one identity. */
+        r->ownership.confirmed = false;
+        replica_fail(r, "another daemon runs under this node's id");
+    }
+}
+
+/* What a record means for ownership: read before its event is emitted, for the event takes it over.
+ */
+struct follow_up {
+    Holdfast__Record__BodyCase body;
+    uint32_t shard;
+    bool handover;
+    uint32_t booted; /* node, 0 = none */
+    uint64_t boot;
+};
+
+static struct follow_up follow_up_of(const Holdfast__Record *record)
+{
+    struct follow_up f = {.body = record->body_case};
+
+    if (f.body == HOLDFAST__RECORD__BODY_ASSIGN) {
+        f.shard = record->assign->shard;
+        f.handover = record->assign->handover;
+    }
+    if (f.body == HOLDFAST__RECORD__BODY_MEMBER &&
+        record->member->change == HOLDFAST__MEMBER__CHANGE__BOOT) {
+        f.booted = record->member->node;
+        f.boot = record->member->boot;
+    }
+    return f;
+}
+
+static void follow(struct replica *r, struct follow_up f, const struct fsm_outcome *outcome)
+{
+    if (outcome->assigned != NULL)
+        take_assignment(r, f.handover, outcome);
+    else if (f.body == HOLDFAST__RECORD__BODY_ASSIGN && !f.handover)
+        ownership_undecided(&r->ownership, f.shard);
+    if (outcome->configured)
+        take_config(r);
+    if (f.booted != 0 && outcome->verdict == REPL_ACCEPTED)
+        take_boot(r, f.booted, f.boot);
+}
+
+static void apply_record(struct replica *r, struct span sealed, size_t position)
+{
+    uint8_t *plain = repl_alloc_zero(1, sealed.len + 1);
+    struct fsm_outcome outcome;
+    struct repl_item_result *items = NULL;
+    size_t n = 0;
+
+    if (!r->options.seal->open(r->options.seal->self, SEAL_RECORD, sealed, plain, &n)) {
+        free(plain);
+        replica_fail(r, "a committed record cannot be opened");
+        return;
+    }
+
+    Holdfast__Record *record = record_unpack(span_of(plain, n));
+
+    secret_wipe_bytes(plain, n);
+    free(plain);
+    replica_count(r, REPL_COUNT_APPLIED, 1);
+    if (record == NULL) {
+        replica_count(r, REPL_COUNT_REFUSED_MALFORMED, 1);
+        return;
+    }
+    if (record->body_case == HOLDFAST__RECORD__BODY_EXTEND && record->extend->n_items > 0)
+        items = repl_alloc_zero(record->extend->n_items, sizeof *items);
+    fsm_apply(&r->fsm, record, position, items, &outcome);
+    replica_count(r, counter_of(outcome.verdict), 1);
+    if (outcome.verdict == REPL_REFUSED_DUPLICATE) {
+        free(items);
+        record_free(record);
+        return;
+    }
+    if (items != NULL && items[0].spi_in == 0) { /* refused before its items were looked at */
+        free(items);
+        items = NULL;
+    }
+
+    struct follow_up f = follow_up_of(record);
+
+    emit_applied(r, record, &outcome, items);
+    follow(r, f, &outcome);
+}
+
+void replica_on_apply(void *self, uint64_t index, const struct repl_entry *entry)
+{
+    struct replica *r = self;
+    Holdfast__Entry *e;
+
+    if (entry->kind != REPL_ENTRY_COMMAND) {
+        fsm_begin_entry(&r->fsm, index, 0);
+        return;
+    }
+    e = entry_unpack(entry->data);
+    fsm_begin_entry(&r->fsm, index, e == NULL ? 0 : e->cluster_ms);
+    if (e == NULL) {
+        replica_count(r, REPL_COUNT_REFUSED_MALFORMED, 1);
+        return;
+    }
+    replica_clock_applied(r, e->cluster_ms);
+    for (size_t i = 0; i < e->n_records && !r->failed; i++)
+        apply_record(r, record_span(e->records[i]), i);
+    entry_free(e);
+}
+
+/* --- snapshots --- */
+
+static void emit_sas(struct replica *r)
+{
+    const void *p;
+    size_t at;
+
+    for (at = 0; (p = map_next(&r->fsm.sas, &at)) != NULL;) {
+        const struct fsm_sa *sa = p;
+
+        replica_emit(r, (struct repl_event){.kind = REPL_EV_RESTORED_SA,
+                                            .shard = sa->shard,
+                                            .sa_id = sa->id,
+                                            .sa_version = fsm_sa_version(&r->fsm, sa),
+                                            .bytes = repl_copy(sa->state, sa->state_len),
+                                            .bytes_len = sa->state_len,
+                                            .children = children_of(&r->fsm, sa),
+                                            .n_children = sa->n_claims});
+    }
+    for (at = 0; (p = map_next(&r->fsm.leases, &at)) != NULL;) {
+        const struct fsm_lease *l = p;
+
+        replica_emit(r, (struct repl_event){.kind = REPL_EV_RESTORED_LEASE,
+                                            .shard = l->shard,
+                                            .sa_id = l->sa == NULL ? 0 : l->sa->id,
+                                            .bytes = repl_copy(l->address, l->address_len),
+                                            .bytes_len = l->address_len});
+    }
+}
+
+static void emit_restored(struct replica *r)
+{
+    replica_emit(r, (struct repl_event){.kind = REPL_EV_RESET,
+                                        .index = r->fsm.applied_index,
+                                        .cluster_ms = r->fsm.cluster_ms});
+    if (r->fsm.config.version > 0)
+        take_config(r);
+    for (size_t i = 0; i < r->fsm.n_shards; i++) {
+        const struct fsm_shard *s = &r->fsm.shards[i];
+
+        replica_emit(r, (struct repl_event){.kind = REPL_EV_RESTORED_SHARD,
+                                            .shard = s->shard,
+                                            .epoch = s->epoch,
+                                            .owner_node = s->owner_node,
+                                            .owner_boot = s->owner_boot,
+                                            .assignments = s->assignments,
+                                            .shard_version = s->assignments + s->aborts});
+    }
+    emit_sas(r);
+    replica_emit(r, (struct repl_event){.kind = REPL_EV_RESTORE_END,
+                                        .index = r->fsm.applied_index,
+                                        .cluster_ms = r->fsm.cluster_ms});
+}
+
+/* Requests of ours that the snapshot has judged: how, nobody can tell any more. */
+static void settle_judged(struct replica *r)
+{
+    struct outbox_item *item;
+    struct outbox_item gone;
+
+    for (uint64_t at = 0; (item = outbox_each(r->outbox, &at)) != NULL;)
+        if (fsm_judged(&r->fsm, r->options.node, r->options.boot, item->request) &&
+            outbox_settle(r->outbox, item->request, &gone)) {
+            free(gone.bytes);
+            replica_emit(r, (struct repl_event){.kind = REPL_EV_UNSETTLED,
+                                                .request = gone.request,
+                                                .effects = gone.effects,
+                                                .mine = true});
+        }
+}
+
+void replica_on_restore(void *self, const struct repl_snapshot_meta *meta, struct span data)
+{
+    struct replica *r = self;
+    struct fsm fsm;
+
+    if (!snapshot_restore(data, r->options.seal, r->options.incarnation, &fsm) ||
+        fsm.applied_index != meta->index) {
+        replica_fail(r, "the snapshot cannot be restored");
+        return;
+    }
+    fsm_deinit(&r->fsm);
+    r->fsm = fsm;
+    replica_count(r, REPL_COUNT_RESTORES, 1);
+    settle_judged(r);
+    for (size_t i = 0; i < r->fsm.n_shards; i++) {
+        const struct fsm_shard *s = &r->fsm.shards[i];
+
+        ownership_restored(&r->ownership, s->shard, s->epoch, s->owner_node, s->owner_boot,
+                           r->now_ns);
+    }
+    replica_publish_leases(r);
+    for (size_t i = 0; i < r->fsm.n_members; i++)
+        take_boot(r, r->fsm.members[i]->node, r->fsm.members[i]->boot);
+    replica_clock_applied(r, r->fsm.cluster_ms);
+    r->diverged = false;
+    emit_restored(r);
+}
+
+void replica_maybe_snapshot(struct replica *r)
+{
+    struct raft_driver_status s = raft_driver_status(r->driver);
+    uint8_t *bytes;
+    size_t n = 0;
+
+    if (s.installing || s.snapshotting || s.applied_index <= s.snapshot_index)
+        return;
+    if (s.applied_index - s.snapshot_index < r->options.snapshot_entries &&
+        s.log_bytes < r->options.snapshot_bytes)
+        return;
+    /* Bytes alone must not mean a snapshot per entry: what trails stays in memory by design. */
+    if (s.applied_index - s.snapshot_index < 64 && s.log_bytes < 2 * r->options.snapshot_bytes)
+        return;
+    bytes = snapshot_encode(&r->fsm, r->options.seal, &n);
+    if (bytes == NULL) {
+        replica_log(r, REPL_LOG_ERROR, "the state is too large for a snapshot");
+        return;
+    }
+    (void)raft_driver_snapshot_take(r->driver, r->now_ns / 1000000, r->fsm.applied_index,
+                                    span_of(bytes, n));
+    secret_wipe_bytes(bytes, n);
+    free(bytes);
+}

@@ -1,0 +1,101 @@
+/* The replica without a thread: raft driver, state machine, ownership, outbox and batching, stepped
+ * with the time (CLOCK_BOOTTIME, ns), frames and storage completions. Production (repl_thread.c)
+ * and the simulator run this same code. One loop calls it; it calls back from within those calls.
+ *
+ *   submit ─> outbox ─┬─ leading ──> batch ──(previous entry stored)──> one raft entry
+ *                     └─ else ─────> Forward frame to the leader ─────────^
+ *   raft applies ─> fsm ─> events, ownership; own request? leaves the outbox
+ *
+ * May not: read a clock, open a socket or file, draw random numbers.
+ */
+#ifndef HF_REPL_REPLICA_CORE_H
+#define HF_REPL_REPLICA_CORE_H
+
+#include "replication/replica.h"
+#include "replication/seal.h"
+
+struct replica_options {
+    uint32_t node;
+    uint64_t boot;        /* random, not 0 */
+    uint64_t incarnation; /* of the cluster */
+    uint32_t raft_seed;
+    struct repl_node_address nodes[REPL_MAX_NODES];
+    size_t n_nodes;
+    struct repl_shard_option shards[REPL_MAX_SHARDS];
+    size_t n_shards;
+    struct repl_timing timing; /* all set, no defaults here */
+    uint64_t snapshot_entries, snapshot_bytes;
+    uint32_t trailing;       /* entries kept behind a snapshot; 0 = the driver's default */
+    const struct seal *seal; /* outlives the replica */
+    bool insecure;           /* for the status only */
+};
+
+struct replica_callbacks {
+    void *self;
+    void (*event)(void *self, struct repl_event *event); /* takes it over */
+    void (*entropy)(void *self, uint8_t *bytes, size_t n);
+    bool (*disk_ok)(void *self); /* no write has been waiting for too long */
+    void (*log)(void *self, enum repl_log_level level, const char *text);
+    void (*failed)(void *self, const char *why); /* nothing more will happen: exit */
+};
+
+/* Cluster time, readable from any thread: min(now + offset, newest + 5 s). */
+struct replica_clock {
+    _Atomic int64_t offset_ms; /* cluster time − CLOCK_BOOTTIME */
+    _Atomic uint64_t newest_ms;
+};
+
+struct replica;
+
+/* Everything given by pointer outlives it: storage, transport, leases[n_shards], health, clock. */
+struct replica *replica_create(const struct replica_options *options,
+                               const struct repl_storage *storage,
+                               const struct repl_transport *transport,
+                               const struct replica_callbacks *callbacks, struct repl_lease *leases,
+                               struct repl_health *health, struct replica_clock *clock);
+/* Drops what is outstanding, without events. */
+void replica_destroy(struct replica *r);
+
+/* The configuration that entry 1 holds: every listed node a voter, in the order of ids. */
+void replica_genesis(const struct repl_node_address *nodes, size_t n_nodes,
+                     struct repl_configuration *out);
+/* Does what the disk holds fit these nodes? False: *why says what differs. */
+bool replica_fits(const struct repl_loaded *loaded, const struct replica_options *options,
+                  const char **why);
+
+/* Once. False: what was loaded contradicts itself. */
+bool replica_start(struct replica *r, const struct repl_loaded *loaded,
+                   uint64_t now_ns) HF_MUST_USE;
+
+void replica_tick(struct replica *r, uint64_t now_ns);
+/* Call replica_tick() then; ask again after every call. UINT64_MAX: never. */
+uint64_t replica_next_ns(const struct replica *r);
+
+void replica_frame(struct replica *r, uint64_t now_ns, uint32_t from, enum repl_channel channel,
+                   struct span bytes);
+void replica_link(struct replica *r, uint64_t now_ns, uint32_t node, bool up);
+void replica_stored(struct replica *r, uint64_t now_ns, const struct repl_storage_done *done);
+
+/* Packs and seals a record of this node: fills node, boot and `request` in *record (and leaves them
+ * there). malloc'd; NULL: invalid or too large. No replica is needed: any thread. */
+uint8_t *replica_pack(struct Holdfast__Record *record, uint32_t node, uint64_t boot,
+                      uint64_t request, const struct seal *seal, size_t *n) HF_MUST_USE;
+
+/* The request that must be used next, and the oldest unsettled one. */
+uint64_t replica_next_request(const struct replica *r);
+uint64_t replica_oldest_request(const struct replica *r);
+/* Takes over `sealed` (from replica_pack()). request == replica_next_request(). REPL_BUSY: the
+ * outbox is full, `sealed` stays the caller's. */
+enum repl_result replica_submit(struct replica *r, uint64_t now_ns, uint64_t request,
+                                uint8_t *sealed, size_t n, void *effects) HF_MUST_USE;
+
+enum repl_result replica_transfer(struct replica *r, uint64_t now_ns, uint32_t node) HF_MUST_USE;
+void replica_status(const struct replica *r, uint64_t now_ns, struct repl_status *out);
+
+struct raft_driver;
+struct fsm;
+/* For tests and the simulator. */
+const struct fsm *replica_fsm(const struct replica *r);
+const struct raft_driver *replica_driver(const struct replica *r);
+
+#endif

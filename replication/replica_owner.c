@@ -1,0 +1,285 @@
+/* Ownership's frames and its effects: heartbeats, promises, reports, the published leases. */
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "proto/nodes.pb-c.h"
+#include "replication/replica_parts.h"
+
+static bool fresh(uint64_t stamp_ns, uint64_t now_ns, uint32_t stale_ms)
+{
+    /* A stamp may be a little newer than the time of this step: other threads set it. */
+    return stamp_ns != 0 && (stamp_ns >= now_ns || now_ns - stamp_ns < stale_ms * 1000000ull);
+}
+
+/* Only a healthy node asks for leases, and only a healthy one is assigned anything. */
+bool replica_healthy(const struct replica *r)
+{
+    const struct repl_health *h = r->health;
+    uint32_t stale_ms = r->options.timing.stale_ms;
+
+    return fresh(atomic_load_explicit(&h->control_ns, memory_order_relaxed), r->now_ns, stale_ms) &&
+           fresh(atomic_load_explicit(&h->workers_ns, memory_order_relaxed), r->now_ns, stale_ms) &&
+           atomic_load_explicit(&h->links_up, memory_order_relaxed) &&
+           r->callbacks.disk_ok(r->callbacks.self) && !r->diverged && r->ownership.confirmed;
+}
+
+static void send_ownership(struct replica *r, uint32_t node, const Holdfast__Ownership *message)
+{
+    size_t n = holdfast__ownership__get_packed_size(message);
+    uint8_t *bytes = repl_alloc_zero(1, n + 1);
+    struct span part = span_of(bytes, n);
+
+    (void)holdfast__ownership__pack(message, bytes);
+    for (size_t i = 0; i < r->options.n_nodes; i++) {
+        uint32_t to = r->options.nodes[i].node;
+
+        if (to != r->options.node && (node == 0 || node == to))
+            (void)r->transport.send(r->transport.self, to, REPL_CHANNEL_OWNERSHIP, &part, 1);
+    }
+    free(bytes);
+}
+
+/* --- the beat: heartbeats for what is ours, and a report on ourselves --- */
+
+struct beat {
+    Holdfast__Ownership message;
+    Holdfast__NodeReport report;
+    Holdfast__Heartbeat beats[REPL_MAX_SHARDS], *beat_list[REPL_MAX_SHARDS];
+    Holdfast__Lapse lapses[REPL_MAX_SHARDS], *lapse_list[REPL_MAX_SHARDS];
+    Holdfast__Epoch beat_epochs[REPL_MAX_SHARDS], lapse_epochs[REPL_MAX_SHARDS];
+    uint8_t digest[REPL_DIGEST_BYTES];
+};
+
+static Holdfast__Epoch epoch_of(struct repl_epoch e)
+{
+    Holdfast__Epoch out = HOLDFAST__EPOCH__INIT;
+
+    out.incarnation = e.incarnation;
+    out.index = e.index;
+    return out;
+}
+
+static void put_digest(uint8_t *out, struct digest d)
+{
+    put_be64(out, d.a);
+    put_be64(out + 8, d.b);
+}
+
+static void fill_heartbeats(struct replica *r, struct beat *b)
+{
+    struct ownership_heartbeat beats[REPL_MAX_SHARDS];
+    size_t n = ownership_heartbeats(&r->ownership, replica_healthy(r), r->now_ns, beats);
+
+    for (size_t i = 0; i < n; i++) {
+        struct ownership_ack ack;
+
+        b->beats[i] = (Holdfast__Heartbeat)HOLDFAST__HEARTBEAT__INIT;
+        b->beat_epochs[i] = epoch_of(beats[i].epoch);
+        b->beats[i].shard = beats[i].shard;
+        b->beats[i].epoch = &b->beat_epochs[i];
+        b->beats[i].owner_boot = beats[i].owner_boot;
+        b->beats[i].sent_ns = beats[i].sent_ns;
+        b->beats[i].lease_ms = (uint32_t)(beats[i].lease_ns / 1000000);
+        b->beat_list[i] = &b->beats[i];
+        /* The owner is one of those who promise. */
+        if (ownership_heard(&r->ownership, &beats[i], r->now_ns, &ack))
+            (void)ownership_acked(&r->ownership, r->options.node, r->options.boot, &ack, r->now_ns);
+    }
+    b->message.n_heartbeats = n;
+    b->message.heartbeats = b->beat_list;
+    replica_count(r, REPL_COUNT_HEARTBEATS, n);
+}
+
+static void fill_report(struct replica *r, struct beat *b)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < r->ownership.n_shards; i++) {
+        const struct ownership_shard *s = &r->ownership.shards[i];
+
+        if (!ownership_lapsed(&r->ownership, s, r->now_ns))
+            continue;
+        b->lapses[n] = (Holdfast__Lapse)HOLDFAST__LAPSE__INIT;
+        b->lapse_epochs[n] = epoch_of(s->epoch);
+        b->lapses[n].shard = s->shard;
+        b->lapses[n].epoch = &b->lapse_epochs[n];
+        b->lapse_list[n] = &b->lapses[n];
+        n++;
+    }
+    put_digest(b->digest, fsm_digest(&r->fsm));
+    b->report.applied_index = r->fsm.applied_index;
+    b->report.healthy = replica_healthy(r);
+    b->report.n_lapsed = n;
+    b->report.lapsed = b->lapse_list;
+    b->report.digest = (ProtobufCBinaryData){.len = sizeof b->digest, .data = b->digest};
+}
+
+static void beat(struct replica *r)
+{
+    struct beat b = {.message = HOLDFAST__OWNERSHIP__INIT, .report = HOLDFAST__NODE_REPORT__INIT};
+
+    b.message.boot = r->options.boot;
+    fill_heartbeats(r, &b);
+    fill_report(r, &b);
+    b.message.report = &b.report;
+    send_ownership(r, 0, &b.message);
+}
+
+/* --- leases --- */
+
+void replica_publish_leases(struct replica *r)
+{
+    struct ownership_shard *s;
+
+    for (size_t i = 0; i < r->options.n_shards; i++) {
+        const struct ownership_shard *o =
+            ownership_shard(&r->ownership, r->options.shards[i].shard);
+        struct repl_lease *lease = &r->leases[i];
+        uint64_t until = o->mine ? o->lease_until_ns : 0;
+
+        /* Never a time of one epoch beside the number of another. */
+        if (atomic_load_explicit(&lease->epoch_index, memory_order_relaxed) != o->epoch.index) {
+            atomic_store_explicit(&lease->until_ns, 0, memory_order_release);
+            atomic_store_explicit(&lease->epoch_index, o->epoch.index, memory_order_release);
+        }
+        atomic_store_explicit(&lease->until_ns, until, memory_order_release);
+    }
+    while ((s = ownership_lease_change(&r->ownership, r->now_ns)) != NULL) {
+        if (!s->was_held)
+            replica_count(r, REPL_COUNT_LEASES_LOST, 1);
+        replica_log(r, REPL_LOG_INFO, "shard %u: lease %s", (unsigned)s->shard,
+                    s->was_held ? "held" : "lost");
+        replica_emit(r, (struct repl_event){.kind = REPL_EV_LEASE,
+                                            .shard = s->shard,
+                                            .epoch = s->epoch,
+                                            .held = s->was_held});
+    }
+}
+
+static uint64_t lapsed_shards(const struct replica *r)
+{
+    uint64_t set = 0;
+
+    for (size_t i = 0; i < r->ownership.n_shards; i++)
+        if (ownership_lapsed(&r->ownership, &r->ownership.shards[i], r->now_ns))
+            set |= 1ull << i;
+    return set;
+}
+
+/* Time has passed, or something was applied or heard. */
+void replica_own(struct replica *r)
+{
+    uint64_t lapses = lapsed_shards(r);
+    bool news = (lapses & ~r->lapses) != 0; /* a lapse is told at once */
+
+    r->lapses = lapses;
+    if (ownership_beat_due(&r->ownership, r->now_ns) || news)
+        beat(r);
+    ownership_report(&r->ownership, r->options.node, r->options.boot, replica_healthy(r),
+                     r->fsm.applied_index, r->now_ns);
+    replica_publish_leases(r);
+}
+
+/* --- what others say --- */
+
+static void answer_heartbeats(struct replica *r, uint32_t from, const Holdfast__Ownership *in)
+{
+    Holdfast__Ownership out = HOLDFAST__OWNERSHIP__INIT;
+    Holdfast__HeartbeatAck acks[REPL_MAX_SHARDS], *list[REPL_MAX_SHARDS];
+    Holdfast__Epoch epochs[REPL_MAX_SHARDS];
+    size_t n = 0;
+
+    for (size_t i = 0; i < in->n_heartbeats; i++) {
+        const Holdfast__Heartbeat *h = in->heartbeats[i];
+        struct ownership_heartbeat heard = {.shard = h->shard,
+                                            .epoch = record_epoch(h->epoch),
+                                            .owner_boot = h->owner_boot,
+                                            .sent_ns = h->sent_ns,
+                                            .lease_ns = h->lease_ms * 1000000ull};
+        struct ownership_ack ack;
+
+        if (!ownership_heard(&r->ownership, &heard, r->now_ns, &ack)) {
+            replica_count(r, REPL_COUNT_ACKS_REFUSED, 1);
+            continue;
+        }
+        acks[n] = (Holdfast__HeartbeatAck)HOLDFAST__HEARTBEAT_ACK__INIT;
+        epochs[n] = epoch_of(ack.epoch);
+        acks[n].shard = ack.shard;
+        acks[n].epoch = &epochs[n];
+        acks[n].owner_boot = ack.owner_boot;
+        acks[n].sent_ns = ack.sent_ns;
+        list[n] = &acks[n];
+        n++;
+    }
+    if (n == 0)
+        return;
+    out.boot = r->options.boot;
+    out.n_acks = n;
+    out.acks = list;
+    replica_count(r, REPL_COUNT_ACKS, n);
+    send_ownership(r, from, &out);
+}
+
+static void take_acks(struct replica *r, uint32_t from, const Holdfast__Ownership *in)
+{
+    for (size_t i = 0; i < in->n_acks; i++) {
+        const Holdfast__HeartbeatAck *a = in->acks[i];
+        struct ownership_ack ack = {.shard = a->shard,
+                                    .epoch = record_epoch(a->epoch),
+                                    .owner_boot = a->owner_boot,
+                                    .sent_ns = a->sent_ns};
+
+        (void)ownership_acked(&r->ownership, from, in->boot, &ack, r->now_ns);
+    }
+}
+
+/* Equal applied index means equal state (I11). Who differs from the leader owns nothing any more.
+ */
+static void compare_digest(struct replica *r, uint32_t from, const Holdfast__NodeReport *report)
+{
+    uint8_t ours[REPL_DIGEST_BYTES];
+
+    if (report->applied_index != r->fsm.applied_index || report->digest.len != sizeof ours)
+        return;
+    put_digest(ours, fsm_digest(&r->fsm));
+    if (memcmp(ours, report->digest.data, sizeof ours) == 0)
+        return;
+    replica_count(r, REPL_COUNT_DIGEST_MISMATCH, 1);
+    if (r->diverged || from != r->raft.leader)
+        return;
+    r->diverged = true;
+    replica_log(r, REPL_LOG_ERROR,
+                "at index %llu our state differs from the leader's (node %u): this node will own "
+                "nothing until it is reinstalled",
+                (unsigned long long)report->applied_index, (unsigned)from);
+}
+
+static void take_report(struct replica *r, uint32_t from, const Holdfast__Ownership *in)
+{
+    const Holdfast__NodeReport *report = in->report;
+
+    ownership_report(&r->ownership, from, in->boot, report->healthy, report->applied_index,
+                     r->now_ns);
+    for (size_t i = 0; i < report->n_lapsed; i++)
+        ownership_report_lapse(&r->ownership, from, report->lapsed[i]->shard,
+                               record_epoch(report->lapsed[i]->epoch), r->now_ns);
+    compare_digest(r, from, report);
+}
+
+void replica_on_ownership(struct replica *r, uint32_t from, struct span bytes)
+{
+    Holdfast__Ownership *in = holdfast__ownership__unpack(NULL, bytes.len, bytes.data);
+
+    if (in == NULL || in->n_heartbeats > REPL_MAX_SHARDS || in->n_acks > REPL_MAX_SHARDS ||
+        (in->report != NULL && in->report->n_lapsed > REPL_MAX_SHARDS)) {
+        replica_count(r, REPL_COUNT_FRAMES_MALFORMED, 1);
+        if (in != NULL)
+            holdfast__ownership__free_unpacked(in, NULL);
+        return;
+    }
+    answer_heartbeats(r, from, in);
+    take_acks(r, from, in);
+    if (in->report != NULL)
+        take_report(r, from, in);
+    holdfast__ownership__free_unpacked(in, NULL);
+}

@@ -1,0 +1,109 @@
+/* Between the files of the replica's core (replica_*.c) only. */
+#ifndef HF_REPL_REPLICA_PARTS_H
+#define HF_REPL_REPLICA_PARTS_H
+
+#include "replication/fsm.h"
+#include "replication/outbox.h"
+#include "replication/ownership.h"
+#include "replication/raft_driver.h"
+#include "replication/replica_core.h"
+
+enum {
+    BATCH_MAX_RECORDS = 1024, /* of one entry */
+    BATCH_MAX_BYTES = 1 << 20,
+    QUEUE_MAX_RECORDS = 65536, /* waiting at the leader, forwarded ones included */
+    QUEUE_MAX_BYTES = 64 << 20,
+    STAMP_EVERY_MS = 900, /* architecture.md: at least one entry a second */
+    RESUBMIT_MS = 1000,   /* sent so long ago and not judged: once more */
+    ANNOUNCE_MS = 100,    /* between two tries of the BOOT record */
+    REFUSED_WAIT_MS = 10  /* after a leader refused a forward */
+};
+
+struct batch_record {
+    uint8_t *bytes;
+    size_t len;
+};
+
+/* Records on their way into an entry, at the leader: a ring that grows to QUEUE_MAX_RECORDS. */
+struct batch {
+    struct batch_record *records;
+    size_t cap, head, n, bytes;
+};
+
+struct replica {
+    struct replica_options options;
+    struct repl_storage storage;
+    struct repl_transport transport;
+    struct replica_callbacks callbacks;
+    struct repl_lease *leases;
+    struct repl_health *health;
+    struct replica_clock *clock;
+
+    struct raft_driver *driver;
+    struct raft_driver_status raft; /* as of the newest state callback */
+    struct fsm fsm;
+    struct ownership ownership;
+    struct outbox *outbox;
+    struct batch batch;
+    uint64_t now_ns;
+    bool started, failed;
+
+    bool able;            /* leading, and everything up to an entry of the own term is applied */
+    uint64_t entry_index; /* of the newest entry submitted here */
+    uint64_t entry_ns;    /* when */
+    uint64_t anchor_ms, anchor_ns;   /* leader: cluster time and when it was that */
+    uint64_t stamp_ms;               /* newest one given */
+    uint64_t applied_ms, applied_ns; /* newest stamp applied, and when */
+    bool configuring;                /* the first configuration record is on its way */
+
+    uint64_t announced_ns, announced_over; /* BOOT: sent when, replacing which boot */
+    uint64_t hold_until_ns;                /* a leader refused: wait so long */
+    bool links[REPL_MAX_NODES];
+    uint64_t lapses; /* how many shards had lapsed at the last report */
+    bool diverged;   /* our state differs from the leader's (I11) */
+    uint64_t snapshot_log_entries;
+    uint64_t counters[REPL_COUNTERS];
+};
+
+static inline void replica_count(struct replica *r, enum repl_counter c, uint64_t n)
+{
+    r->counters[c] += n;
+}
+
+void replica_log(struct replica *r, enum repl_log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void replica_fail(struct replica *r, const char *why);
+void replica_emit(struct replica *r, struct repl_event event); /* copies to the heap */
+
+/* replica_apply.c */
+void replica_on_apply(void *self, uint64_t index, const struct repl_entry *entry);
+void replica_on_restore(void *self, const struct repl_snapshot_meta *meta, struct span data);
+void replica_maybe_snapshot(struct replica *r);
+
+/* replica_batch.c */
+void replica_batch_clear(struct replica *r);
+bool replica_batch_push(struct replica *r, struct span sealed, bool front);
+/* Is there a leader to send to, this node or a connected one, that did not just refuse? */
+bool replica_may_send(const struct replica *r);
+/* One sealed record to the leader: false = not now. */
+bool replica_pass_on(struct replica *r, struct span sealed);
+void replica_send_outbox(struct replica *r);
+void replica_flush(struct replica *r);
+void replica_on_forward(struct replica *r, uint32_t from, struct span bytes);
+bool replica_forward_wish(struct replica *r, uint32_t transfer_to);
+
+/* replica_lead.c: what replication itself submits, and cluster time */
+void replica_announce(struct replica *r);
+void replica_lead(struct replica *r);
+void replica_clock_led(struct replica *r);
+void replica_clock_applied(struct replica *r, uint64_t stamp_ms);
+uint64_t replica_stamp(struct replica *r);
+uint64_t replica_cluster_ms(const struct replica *r);
+
+/* replica_owner.c */
+bool replica_healthy(const struct replica *r);
+void replica_own(struct replica *r);
+void replica_publish_leases(struct replica *r);
+void replica_on_ownership(struct replica *r, uint32_t from, struct span bytes);
+
+#endif

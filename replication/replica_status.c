@@ -1,0 +1,184 @@
+/* Records made ready, events released, and what the replica shows of itself. */
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "base/secret.h"
+#include "replication/replica_parts.h"
+
+uint8_t *replica_pack(struct Holdfast__Record *record, uint32_t node, uint64_t boot,
+                      uint64_t request, const struct seal *seal, size_t *n)
+{
+    size_t plain_len = 0;
+
+    record->node = node;
+    record->boot = boot;
+    record->request = request;
+    if (!record_valid(record))
+        return NULL;
+
+    uint8_t *plain = record_pack(record, &plain_len);
+
+    if (plain == NULL)
+        return NULL;
+
+    uint8_t *sealed = repl_alloc_zero(1, plain_len + seal->overhead + 1);
+    bool ok = seal->seal(seal->self, SEAL_RECORD, span_of(plain, plain_len), sealed, n);
+
+    secret_wipe_bytes(plain, plain_len);
+    free(plain);
+    if (!ok) {
+        free(sealed);
+        return NULL;
+    }
+    return sealed;
+}
+
+void repl_event_free(struct repl_event *event)
+{
+    if (event == NULL)
+        return;
+    if (event->record != NULL)
+        record_free(event->record);
+    if (event->bytes != NULL)
+        secret_wipe_bytes(event->bytes, event->bytes_len);
+    free(event->bytes);
+    free(event->children);
+    free(event->items);
+    free(event);
+}
+
+const char *repl_verdict_name(enum repl_verdict verdict)
+{
+    static const char *const names[] = {"accepted",         "refused-epoch",   "refused-version",
+                                        "refused-exists",   "refused-unknown", "refused-malformed",
+                                        "refused-duplicate"};
+
+    return (size_t)verdict < sizeof names / sizeof *names ? names[verdict] : "?";
+}
+
+const char *repl_counter_name(enum repl_counter counter)
+{
+    static const char *const names[REPL_COUNTERS] = {
+        [REPL_COUNT_APPLIED] = "records_applied",
+        [REPL_COUNT_ACCEPTED] = "records_accepted",
+        [REPL_COUNT_REFUSED_EPOCH] = "records_refused_epoch",
+        [REPL_COUNT_REFUSED_VERSION] = "records_refused_version",
+        [REPL_COUNT_REFUSED_EXISTS] = "records_refused_exists",
+        [REPL_COUNT_REFUSED_UNKNOWN] = "records_refused_unknown",
+        [REPL_COUNT_REFUSED_MALFORMED] = "records_refused_malformed",
+        [REPL_COUNT_REFUSED_DUPLICATE] = "records_refused_duplicate",
+        [REPL_COUNT_ENTRIES] = "entries_submitted",
+        [REPL_COUNT_FORWARDED] = "records_forwarded",
+        [REPL_COUNT_RESUBMITTED] = "records_resubmitted",
+        [REPL_COUNT_ASSIGNED] = "assignments_decided",
+        [REPL_COUNT_HEARTBEATS] = "heartbeats_sent",
+        [REPL_COUNT_ACKS] = "promises_given",
+        [REPL_COUNT_ACKS_REFUSED] = "promises_refused",
+        [REPL_COUNT_LEASES_LOST] = "leases_lost",
+        [REPL_COUNT_SNAPSHOTS] = "snapshots_taken",
+        [REPL_COUNT_RESTORES] = "snapshots_restored",
+        [REPL_COUNT_FRAMES_MALFORMED] = "frames_malformed",
+        [REPL_COUNT_DIGEST_MISMATCH] = "digest_mismatches",
+    };
+
+    return (size_t)counter < REPL_COUNTERS ? names[counter] : "?";
+}
+
+static void node_status(const struct replica *r, size_t i, struct repl_node_status *out)
+{
+    uint32_t node = r->options.nodes[i].node;
+    bool self = node == r->options.node;
+    const struct fsm_member *m = fsm_member(&r->fsm, node);
+
+    *out = (struct repl_node_status){
+        .node = node,
+        .address = r->options.nodes[i].address,
+        .connected = self || r->transport.connected(r->transport.self, node),
+        .leader = node == r->raft.leader,
+        .healthy = ownership_candidate(&r->ownership, i, r->now_ns),
+        .boot = m == NULL ? 0 : m->boot,
+        .applied_index = self ? r->fsm.applied_index : r->ownership.peers[i].applied_index,
+    };
+}
+
+static void shard_status(struct replica *r, size_t i, struct repl_shard_status *out)
+{
+    const struct ownership_shard *o = ownership_shard(&r->ownership, r->options.shards[i].shard);
+    const struct fsm_shard *s = fsm_shard(&r->fsm, o->shard);
+
+    *out = (struct repl_shard_status){.shard = o->shard,
+                                      .prefer = o->prefer,
+                                      .epoch = o->epoch,
+                                      .owner_node = o->owner_node,
+                                      .owner_boot = o->owner_boot,
+                                      .assignments = s == NULL ? 0 : s->assignments,
+                                      .mine = o->mine,
+                                      .lease_until_ns = o->mine ? o->lease_until_ns : 0};
+}
+
+/* The leader hears of a majority; another node hears of the leader. */
+static bool has_quorum(const struct replica *r)
+{
+    uint64_t promise = ownership_promise_ns(&r->ownership);
+    size_t n = 0;
+
+    for (size_t i = 0; i < r->options.n_nodes; i++) {
+        const struct ownership_peer *p = &r->ownership.peers[i];
+        bool near = r->options.nodes[i].node == r->options.node ||
+                    (p->heard_ns != 0 && r->now_ns - p->heard_ns <= promise);
+
+        if (near && r->options.nodes[i].node == r->raft.leader && r->raft.leader != r->options.node)
+            return true;
+        n += near;
+    }
+    return r->able && n > r->options.n_nodes / 2;
+}
+
+void replica_status(const struct replica *r, uint64_t now_ns, struct repl_status *out)
+{
+    struct raft_driver_status raft = raft_driver_status(r->driver);
+    struct digest d = fsm_content_digest(&r->fsm);
+
+    (void)now_ns;
+    *out = (struct repl_status){.node = r->options.node,
+                                .leader = raft.leader,
+                                .boot = r->options.boot,
+                                .term = raft.term,
+                                .last_index = raft.last_index,
+                                .commit_index = raft.commit_index,
+                                .applied_index = r->fsm.applied_index,
+                                .snapshot_index = raft.snapshot_index,
+                                .cluster_ms = replica_cluster_ms(r),
+                                .quorum = has_quorum(r),
+                                .insecure = r->options.insecure,
+                                .timing = r->options.timing,
+                                .n_nodes = r->options.n_nodes,
+                                .n_shards = r->options.n_shards,
+                                .outstanding = r->outbox->n};
+    put_be64(out->digest, d.a);
+    put_be64(out->digest + 8, d.b);
+    for (size_t i = 0; i < r->options.n_nodes; i++)
+        node_status(r, i, &out->nodes[i]);
+    for (size_t i = 0; i < r->options.n_shards; i++)
+        shard_status((struct replica *)(uintptr_t)r, i, &out->shards[i]);
+    memcpy(out->counters, r->counters, sizeof out->counters);
+}
+
+bool replica_fits(const struct repl_loaded *loaded, const struct replica_options *options,
+                  const char **why)
+{
+    bool member = false;
+
+    *why = "";
+    if (loaded->snapshot.index == 0 && loaded->n_entries == 0) {
+        *why = "the data directory holds no configuration: run --init once";
+        return false;
+    }
+    if (loaded->snapshot.index == 0)
+        return true; /* entry 1 is judged when it is committed */
+    for (size_t i = 0; i < loaded->snapshot.configuration.n_servers; i++)
+        member |= loaded->snapshot.configuration.servers[i].node == options->node;
+    if (!member)
+        *why = "this node is not in the stored configuration";
+    return member;
+}
