@@ -51,7 +51,7 @@ static bool same_list(const struct ike_ts *a, uint8_t n_a, const struct ike_ts *
     return true;
 }
 
-static bool same_selectors(const struct ike_child *a, const struct ike_child *b)
+bool ike_child_same_selectors(const struct ike_child *a, const struct ike_child *b)
 {
     return same_list(a->local_ts, a->n_local_ts, b->local_ts, b->n_local_ts) &&
            same_list(a->remote_ts, a->n_remote_ts, b->remote_ts, b->n_remote_ts);
@@ -63,7 +63,7 @@ void ike_child_take_outbound(struct ike_sa *sa, struct ike_child *child)
         struct ike_child *c = &sa->children[i];
 
         if (c->state != IKE_CHILD_NONE &&
-            (c->successor_spi_in == child->spi_in || same_selectors(c, child)))
+            (c->successor_spi_in == child->spi_in || ike_child_same_selectors(c, child)))
             c->outbound = false;
     }
     child->outbound = true;
@@ -92,7 +92,7 @@ static int heir_rank(const struct ike_child *gone, const struct ike_child *c)
         return 3;
     if (c->successor_spi_in == gone->spi_in)
         return 2;
-    return same_selectors(c, gone) ? 1 : 0;
+    return ike_child_same_selectors(c, gone) ? 1 : 0;
 }
 
 void ike_child_remove(struct ike_sa *sa, struct ike_child *child)

@@ -21,6 +21,8 @@ struct ike_child *ike_child_find_out(struct ike_sa *sa, uint32_t spi_out);
 /* An unused slot, all zero, or NULL. */
 struct ike_child *ike_child_free_slot(struct ike_sa *sa);
 
+bool ike_child_same_selectors(const struct ike_child *a, const struct ike_child *b);
+
 /* Our traffic for this child's selectors leaves by it from now on: takes `outbound` from any other
  * with the same selectors and from the one it succeeded. */
 void ike_child_take_outbound(struct ike_sa *sa, struct ike_child *child);

@@ -24,8 +24,7 @@ static bool has_sender(const struct ike_sa *sa, const struct ike_child *like)
         const struct ike_child *c = &sa->children[i];
 
         if (c != like && c->state != IKE_CHILD_NONE && c->outbound &&
-            memcmp(c->local_ts, like->local_ts, sizeof c->local_ts) == 0 &&
-            memcmp(c->remote_ts, like->remote_ts, sizeof c->remote_ts) == 0)
+            ike_child_same_selectors(c, like))
             return true;
     }
     return false;

@@ -1,0 +1,652 @@
+#include "ike_pair/pair.h"
+
+#include <stdlib.h>
+
+#include "ike/entropy.h"
+#include "ike/lifetime.h"
+#include "wire/header.h"
+
+/* ---- randomness and time that a seed decides ---- */
+
+static uint64_t roll(struct pair *p)
+{
+    p->rng ^= p->rng << 13;
+    p->rng ^= p->rng >> 7;
+    p->rng ^= p->rng << 17;
+    return p->rng;
+}
+
+static bool chance(struct pair *p, uint32_t percent)
+{
+    return percent > 0 && roll(p) % 100 < percent;
+}
+
+static void fill_entropy(struct pair *p, enum pair_who who, uint8_t out[IKE_ENTROPY_BYTES])
+{
+    for (size_t i = 0; i < IKE_ENTROPY_BYTES; i += 8) {
+        uint64_t v = roll(p) * 0x2545f4914f6cdd1dull;
+
+        memcpy(out + i, &v, 8);
+    }
+    if (p->side[who].force_nonce)
+        out[IKE_ENTROPY_NONCE] = p->side[who].nonce_first;
+}
+
+/* ---- the SAs of a side ---- */
+
+static struct ike_sa *free_sa(struct pair *p, enum pair_who who)
+{
+    for (size_t i = 0; i < PAIR_MAX_SAS; i++)
+        if (p->side[who].sas[i].state == IKE_SA_NONE)
+            return &p->side[who].sas[i];
+    pair_violation(p, "more SAs than this harness holds");
+}
+
+struct ike_sa *pair_sa(struct pair *p, enum pair_who who, enum ike_sa_state state)
+{
+    for (size_t i = 0; i < PAIR_MAX_SAS; i++)
+        if (p->side[who].sas[i].state == state)
+            return &p->side[who].sas[i];
+    return NULL;
+}
+
+size_t pair_count_sas(const struct pair *p, enum pair_who who, enum ike_sa_state state)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < PAIR_MAX_SAS; i++)
+        n += p->side[who].sas[i].state == state;
+    return n;
+}
+
+const struct ike_child *pair_child(struct pair *p, enum pair_who who, uint32_t spi_in)
+{
+    for (size_t i = 0; i < PAIR_MAX_SAS; i++)
+        for (size_t j = 0; j < IKE_MAX_CHILDREN; j++) {
+            const struct ike_child *c = &p->side[who].sas[i].children[j];
+
+            if (p->side[who].sas[i].state != IKE_SA_NONE && c->state != IKE_CHILD_NONE &&
+                c->spi_in == spi_in)
+                return c;
+        }
+    return NULL;
+}
+
+const struct ike_child *pair_sender(struct pair *p, enum pair_who who)
+{
+    struct ike_sa *sa = pair_sa(p, who, IKE_SA_ESTABLISHED);
+
+    for (size_t i = 0; sa != NULL && i < IKE_MAX_CHILDREN; i++)
+        if (sa->children[i].state != IKE_CHILD_NONE && sa->children[i].outbound)
+            return &sa->children[i];
+    return NULL;
+}
+
+size_t pair_count_children(struct pair *p, enum pair_who who)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < PAIR_MAX_SAS; i++)
+        for (size_t j = 0; j < IKE_MAX_CHILDREN; j++)
+            n += p->side[who].sas[i].state != IKE_SA_NONE &&
+                 p->side[who].sas[i].children[j].state != IKE_CHILD_NONE;
+    return n;
+}
+
+/* ---- the link ---- */
+
+static void fly(struct pair *p, enum pair_who from, const struct ike_effect *e,
+                const struct ike_message *m)
+{
+    struct pair_flying *f;
+    uint32_t copies = chance(p, p->duplicate_percent) ? 2 : 1;
+
+    pair_note_sent(p, from, m);
+    if (chance(p, p->loss_percent))
+        return;
+    for (uint32_t i = 0; i < copies; i++) {
+        if (p->n_flying == PAIR_MAX_FLYING)
+            pair_violation(p, "more in flight than this harness holds");
+        f = &p->flying[p->n_flying++];
+        f->from = from;
+        f->src = e->from;
+        f->dst = e->to;
+        f->natt = e->natt;
+        f->len = m->len;
+        memcpy(f->bytes, m->bytes, m->len);
+        f->arrives_ms = p->now_ms + p->latency_ms;
+        if (p->jitter_ms > 0)
+            f->arrives_ms += roll(p) % p->jitter_ms;
+    }
+}
+
+static void send_all(struct pair *p, enum pair_who who, const struct ike_transition *t)
+{
+    for (size_t i = 0; i < t->n_effects; i++) {
+        const struct ike_effect *e = &t->effects[i];
+
+        switch (e->kind) {
+        case IKE_SEND_RESPONSE:
+            fly(p, who, e, &t->after.last_response);
+            break;
+        case IKE_SEND_REQUEST:
+            fly(p, who, e, &t->after.pending.request);
+            break;
+        case IKE_SEND_PLAIN:
+            fly(p, who, e, &t->plain);
+            break;
+        case IKE_SEND_KEEPALIVE:
+            p->keepalives++;
+            break;
+        }
+    }
+}
+
+/* ---- one step, as a cluster makes it ---- */
+
+static void through_codec(struct pair *p, struct ike_sa *sa)
+{
+    static uint8_t bytes[IKE_SA_ENCODED_MAX], again[IKE_SA_ENCODED_MAX];
+    struct ike_local local = sa->local_part;
+    size_t len, len_again;
+
+    if (!p->check_codec)
+        return;
+    if (!ike_sa_encode(sa, bytes, sizeof bytes, &len))
+        pair_violation(p, "a state that does not encode");
+    if (!ike_sa_decode(span_of(bytes, len), sa) ||
+        !ike_sa_encode(sa, again, sizeof again, &len_again) || len != len_again ||
+        memcmp(bytes, again, len) != 0)
+        pair_violation(p, "a state that does not survive encode and decode");
+    sa->local_part = local;
+}
+
+static bool same_replicated(struct pair *p, const struct ike_sa *a, const struct ike_sa *b)
+{
+    static uint8_t one[IKE_SA_ENCODED_MAX], two[IKE_SA_ENCODED_MAX];
+    size_t n_one, n_two;
+
+    if (!p->check_codec)
+        return true;
+    if (!ike_sa_encode(a, one, sizeof one, &n_one) || !ike_sa_encode(b, two, sizeof two, &n_two))
+        pair_violation(p, "a state that does not encode");
+    return n_one == n_two && memcmp(one, two, n_one) == 0;
+}
+
+/* Steps until no work is asked for; the answer stays in *event, so that the step can be made again.
+ */
+static enum ike_outcome step(struct pair *p, enum pair_who who, const struct ike_sa *before,
+                             struct ike_event *event, struct ike_transition *t)
+{
+    for (int i = 0; i < 4; i++) {
+        enum ike_outcome o = ike_step(&p->side[who].policy, before, event, t);
+
+        if (o == IKE_NEED_KE) {
+            if (event->ke.done)
+                pair_violation(p, "KE asked for twice in one step");
+            ike_ke_job_run(&t->ke_job, &event->ke);
+        } else if (o == IKE_NEED_ADDRESS) {
+            event->address.done = true;
+            event->address.ip = addr_v4(0x0a630002);
+        } else {
+            return o;
+        }
+    }
+    pair_violation(p, "a step that never ends");
+}
+
+static void note_said(struct pair *p, enum pair_who who, const struct ike_event *event,
+                      enum ike_outcome o, const struct ike_sa *before,
+                      const struct ike_transition *t)
+{
+    if (p->n_said == PAIR_MAX_STEPS) { /* long runs keep the newest half */
+        memmove(p->said, p->said + PAIR_MAX_STEPS / 2, sizeof p->said / 2);
+        p->n_said = PAIR_MAX_STEPS / 2;
+    }
+    p->said[p->n_said++] = (struct pair_said){.who = who,
+                                              .event = event->kind,
+                                              .outcome = o,
+                                              .reason = t->reason,
+                                              .exchange = t->exchange,
+                                              .begun = t->begun,
+                                              .completes = t->completes,
+                                              .peer_step = t->peer_step,
+                                              .sa = before == NULL ? 0 : before->local_spi,
+                                              .now_ms = p->now_ms};
+}
+
+static void check_step(struct pair *p, enum pair_who who, const struct ike_sa *before,
+                       const struct ike_sa *copy, struct ike_event *event, enum ike_outcome o,
+                       const struct ike_transition *t)
+{
+    static struct ike_transition again;
+
+    if (before != NULL && memcmp(before, copy, sizeof *copy) != 0)
+        pair_violation(p, "ike_step wrote to *before");
+    if (o == IKE_IGNORED)
+        return;
+    if (ike_step(&p->side[who].policy, before, event, &again) != o ||
+        !same_replicated(p, &t->after, &again.after) || t->n_effects != again.n_effects ||
+        t->has_successor != again.has_successor ||
+        (t->has_successor && !same_replicated(p, &t->successor, &again.successor)))
+        pair_violation(p, "the same step gave another result");
+    if (o == IKE_LOCAL && before != NULL && before->state != IKE_SA_HALF_OPEN &&
+        !same_replicated(p, before, &t->after))
+        pair_violation(p, "IKE_LOCAL changed something that is replicated");
+}
+
+static enum ike_outcome one_event(struct pair *p, enum pair_who who, struct ike_sa *sa,
+                                  struct ike_event *event)
+{
+    static struct ike_transition t;
+    static struct ike_sa copy;
+    enum ike_outcome o;
+
+    if (sa != NULL) {
+        through_codec(p, sa);
+        memcpy(&copy, sa, sizeof copy);
+    }
+    event->now_ms = p->now_ms;
+    fill_entropy(p, who, event->entropy);
+    o = step(p, who, sa, event, &t);
+    note_said(p, who, event, o, sa, &t);
+    check_step(p, who, sa, &copy, event, o, &t);
+    if (o == IKE_IGNORED)
+        return o;
+    send_all(p, who, &t);
+    if (t.has_successor)
+        *free_sa(p, who) = t.successor;
+    if (sa == NULL && t.after.state != IKE_SA_NONE)
+        sa = free_sa(p, who);
+    if (sa != NULL)
+        *sa = t.after;
+    return o;
+}
+
+enum ike_outcome pair_event(struct pair *p, enum pair_who who, struct ike_sa *sa,
+                            struct ike_event *event)
+{
+    enum ike_outcome o = one_event(p, who, sa, event);
+
+    if (p->takeover_always && o == IKE_STEPPED)
+        pair_takeover(p, who);
+    return o;
+}
+
+void pair_takeover(struct pair *p, enum pair_who who)
+{
+    for (size_t i = 0; i < PAIR_MAX_SAS; i++) {
+        struct ike_sa *sa = &p->side[who].sas[i];
+        struct ike_event ev = {.kind = IKE_EV_TAKEOVER};
+
+        if (sa->state == IKE_SA_NONE || sa->state == IKE_SA_HALF_OPEN)
+            continue;
+        memset(&sa->local_part, 0, sizeof sa->local_part);
+        (void)one_event(p, who, sa, &ev);
+    }
+}
+
+enum ike_outcome pair_command_child(struct pair *p, enum pair_who who, uint32_t want,
+                                    uint32_t spi_in)
+{
+    struct ike_event ev = {.kind = IKE_EV_COMMAND, .want = want, .child_spi_in = spi_in};
+
+    return pair_event(p, who, pair_sa(p, who, IKE_SA_ESTABLISHED), &ev);
+}
+
+enum ike_outcome pair_command(struct pair *p, enum pair_who who, uint32_t want)
+{
+    return pair_command_child(p, who, want, 0);
+}
+
+enum ike_outcome pair_esp(struct pair *p, enum pair_who who, enum ike_event_kind kind,
+                          uint32_t spi_in)
+{
+    struct ike_event ev = {.kind = kind, .child_spi_in = spi_in};
+
+    return pair_event(p, who, pair_sa(p, who, IKE_SA_ESTABLISHED), &ev);
+}
+
+/* ---- delivery ---- */
+
+/* The SA that a datagram belongs to, as the node looks it up. */
+static struct ike_sa *lookup(struct pair *p, enum pair_who who, const struct wire_header *h)
+{
+    for (size_t i = 0; i < PAIR_MAX_SAS; i++) {
+        struct ike_sa *sa = &p->side[who].sas[i];
+        uint64_t ours = (h->flags & WIRE_FLAG_INITIATOR) != 0 ? h->spi_r : h->spi_i;
+
+        if (sa->state == IKE_SA_NONE)
+            continue;
+        if (sa->local_spi == ours || (h->spi_r == 0 && sa->state == IKE_SA_HALF_OPEN &&
+                                      sa->role == IKE_RESPONDER && sa->remote_spi == h->spi_i))
+            return sa;
+    }
+    return NULL;
+}
+
+static enum ike_outcome arrive(struct pair *p, const struct pair_flying *f)
+{
+    enum pair_who to = f->from == CLIENT ? GATEWAY : CLIENT;
+    struct ike_event ev = {.kind = IKE_EV_DATAGRAM,
+                           .local = f->dst,
+                           .remote = f->src,
+                           .natt = f->natt,
+                           .datagram = span_of(f->bytes, f->len)};
+    struct wire_header h;
+    struct ike_sa *sa = NULL;
+
+    if (wire_header_decode(ev.datagram, &h) == WIRE_OK) {
+        sa = lookup(p, to, &h);
+        if (sa == NULL && (h.exchange != WIRE_EX_IKE_SA_INIT || wire_is_response(&h))) {
+            p->no_sa++;
+            return IKE_IGNORED;
+        }
+    }
+    return pair_event(p, to, sa, &ev);
+}
+
+static size_t oldest(const struct pair *p, enum pair_who from)
+{
+    for (size_t i = 0; i < p->n_flying; i++)
+        if (p->flying[i].from == from)
+            return i;
+    return p->n_flying;
+}
+
+static struct pair_flying take(struct pair *p, size_t i)
+{
+    struct pair_flying f = p->flying[i];
+
+    memmove(&p->flying[i], &p->flying[i + 1], (p->n_flying - i - 1) * sizeof f);
+    p->n_flying--;
+    return f;
+}
+
+bool pair_deliver(struct pair *p, enum pair_who from)
+{
+    size_t i = oldest(p, from);
+    struct pair_flying f;
+
+    if (i == p->n_flying)
+        return false;
+    f = take(p, i);
+    (void)arrive(p, &f);
+    return true;
+}
+
+bool pair_lose(struct pair *p, enum pair_who from)
+{
+    size_t i = oldest(p, from);
+
+    if (i == p->n_flying)
+        return false;
+    (void)take(p, i);
+    return true;
+}
+
+void pair_duplicate(struct pair *p, enum pair_who from)
+{
+    size_t i = oldest(p, from);
+
+    if (i == p->n_flying || p->n_flying == PAIR_MAX_FLYING)
+        pair_violation(p, "nothing to duplicate");
+    p->flying[p->n_flying] = p->flying[i];
+    p->n_flying++;
+}
+
+size_t pair_flying_from(const struct pair *p, enum pair_who from)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < p->n_flying; i++)
+        n += p->flying[i].from == from;
+    return n;
+}
+
+enum ike_outcome pair_inject(struct pair *p, enum pair_who to, struct span bytes)
+{
+    struct pair_flying f = {.from = to == CLIENT ? GATEWAY : CLIENT,
+                            .natt = true,
+                            .src = p->side[to == CLIENT ? GATEWAY : CLIENT].at,
+                            .dst = p->side[to].at,
+                            .len = bytes.len};
+
+    if (bytes.len > sizeof f.bytes)
+        pair_violation(p, "more bytes than the harness injects");
+    memcpy(f.bytes, bytes.data, bytes.len);
+    return arrive(p, &f);
+}
+
+/* ---- the loop ---- */
+
+/* The next arrival of what is not held; UINT64_MAX when there is none. */
+static uint64_t next_arrival(const struct pair *p, size_t *index)
+{
+    uint64_t at = UINT64_MAX;
+
+    for (size_t i = 0; i < p->n_flying; i++)
+        if (!p->held[p->flying[i].from] && p->flying[i].arrives_ms < at) {
+            at = p->flying[i].arrives_ms;
+            *index = i;
+        }
+    return at;
+}
+
+static uint64_t next_wake(struct pair *p, enum pair_who *who, struct ike_sa **sa)
+{
+    uint64_t at = UINT64_MAX;
+
+    for (int w = CLIENT; w <= GATEWAY; w++)
+        for (size_t i = 0; i < PAIR_MAX_SAS; i++) {
+            struct ike_sa *s = &p->side[w].sas[i];
+            uint64_t wake =
+                s->state == IKE_SA_NONE ? UINT64_MAX : ike_next_wake_ms(&p->side[w].policy, s);
+
+            if (wake < at) {
+                at = wake;
+                *who = (enum pair_who)w;
+                *sa = s;
+            }
+        }
+    return at;
+}
+
+/* Everything up to and at `until`; with only_flying, arrivals and what timers want at the moment of
+ * the last one. */
+static void loop(struct pair *p, uint64_t until, bool only_flying)
+{
+    size_t index = 0, spins = 0;
+    enum pair_who who = CLIENT;
+    struct ike_sa *sa = NULL;
+
+    for (;;) {
+        uint64_t arrival = next_arrival(p, &index), wake = next_wake(p, &who, &sa);
+        uint64_t at = arrival < wake ? arrival : wake;
+
+        if (at > until || (only_flying && arrival == UINT64_MAX && wake > p->now_ms))
+            break;
+        if (at > p->now_ms) {
+            p->now_ms = at;
+            spins = 0;
+        } else if (++spins > 200) {
+            pair_violation(p, "the loop spins: a wake that does nothing");
+        }
+        if (arrival <= wake) {
+            struct pair_flying f = take(p, index);
+
+            (void)arrive(p, &f);
+        } else {
+            struct ike_event ev = {.kind = IKE_EV_TIMER};
+
+            if (pair_event(p, who, sa, &ev) == IKE_IGNORED)
+                pair_violation(p, "ike_next_wake_ms named a time at which nothing is due");
+        }
+    }
+}
+
+void pair_run(struct pair *p)
+{
+    loop(p, UINT64_MAX - 1, true);
+}
+
+void pair_pass(struct pair *p, uint64_t ms)
+{
+    uint64_t until = p->now_ms + ms;
+
+    loop(p, until, false);
+    p->now_ms = until;
+}
+
+/* ---- what was said ---- */
+
+const struct pair_said *pair_find_said(const struct pair *p, enum pair_who who,
+                                       enum ike_exchange exchange, enum ike_begun begun,
+                                       bool peer_step)
+{
+    for (size_t i = p->n_said; i-- > 0;) {
+        const struct pair_said *s = &p->said[i];
+
+        if (s->who == who && s->exchange == exchange && s->begun == begun &&
+            s->peer_step == peer_step && s->outcome == IKE_STEPPED)
+            return s;
+    }
+    return NULL;
+}
+
+size_t pair_count_reason(const struct pair *p, enum pair_who who, enum ike_reason reason)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < p->n_said; i++)
+        n += p->said[i].who == who && p->said[i].reason == reason;
+    return n;
+}
+
+/* ---- beginnings ---- */
+
+static void random_secret(struct pair *p, struct secret *a, struct secret *b, size_t len)
+{
+    uint8_t bytes[SECRET_MAX_BYTES];
+
+    for (size_t i = 0; i < len; i++)
+        bytes[i] = (uint8_t)roll(p);
+    secret_set(a, bytes, len);
+    secret_set(b, bytes, len);
+}
+
+/* One CHILD SA at each end, mirrored; local is the client's. */
+static void mirrored_children(struct pair *p, struct ike_child *c, struct ike_child *g)
+{
+    const struct pair_side *client = &p->side[CLIENT], *gateway = &p->side[GATEWAY];
+    uint8_t entropy[8] = {0};
+
+    *c = (struct ike_child){.state = IKE_CHILD_INSTALLED,
+                            .begun = IKE_BY_US,
+                            .spi_in = 0x1000 + (uint32_t)(roll(p) % 0x10000),
+                            .spi_out = 0x2000000 + (uint32_t)(roll(p) % 0x10000),
+                            .encr_id = 20,
+                            .encr_bits = 256,
+                            .outbound = true,
+                            .n_local_ts = 1,
+                            .n_remote_ts = 1};
+    c->local_ts[0] = (struct ike_ts){
+        .port_high = 65535, .low = addr_v4(0x0a630002), .high = addr_v4(0x0a630002)};
+    c->remote_ts[0] = gateway->policy.local_ts[0];
+    *g = *c;
+    g->begun = IKE_BY_PEER;
+    g->spi_in = c->spi_out;
+    g->spi_out = c->spi_in;
+    g->local_ts[0] = c->remote_ts[0];
+    g->remote_ts[0] = c->local_ts[0];
+    random_secret(p, &c->key_in, &g->key_out, 36);
+    random_secret(p, &c->key_out, &g->key_in, 36);
+    ike_lifetime_start_child(&client->policy, c, p->now_ms, entropy);
+    ike_lifetime_start_child(&gateway->policy, g, p->now_ms, entropy);
+}
+
+static void mirrored_sas(struct pair *p)
+{
+    struct ike_sa *c = free_sa(p, CLIENT), *g = free_sa(p, GATEWAY);
+    uint8_t entropy[8] = {0};
+
+    memset(c, 0, sizeof *c);
+    c->state = IKE_SA_ESTABLISHED;
+    c->role = IKE_INITIATOR;
+    c->local_spi = roll(p);
+    c->remote_spi = roll(p);
+    c->shard = 1;
+    c->local = p->side[CLIENT].at;
+    c->remote = p->side[GATEWAY].at;
+    c->encap = true;
+    c->encr_id = 20;
+    c->encr_bits = 256;
+    c->prf_id = 5;
+    c->ke_id = 31;
+    c->iv_next = 3;
+    c->next_request_id = 2;
+    c->virtual_ip = addr_v4(0x0a630002);
+    c->local_part.last_inbound_ms = p->now_ms;
+    c->local_part.last_outbound_ms = p->now_ms;
+    *g = *c;
+    g->role = IKE_RESPONDER;
+    g->local_spi = c->remote_spi;
+    g->remote_spi = c->local_spi;
+    g->local = c->remote;
+    g->remote = c->local;
+    g->next_request_id = 0;
+    g->expected_request_id = 2;
+    c->remote_id = p->side[GATEWAY].policy.local_id;
+    g->remote_id = p->side[CLIENT].policy.local_id;
+    random_secret(p, &c->keys.sk_d, &g->keys.sk_d, 32);
+    random_secret(p, &c->keys.sk_e_in, &g->keys.sk_e_out, 36);
+    random_secret(p, &c->keys.sk_e_out, &g->keys.sk_e_in, 36);
+    random_secret(p, &c->keys.sk_p_in, &g->keys.sk_p_out, 32);
+    random_secret(p, &c->keys.sk_p_out, &g->keys.sk_p_in, 32);
+    ike_lifetime_start_sa(&p->side[CLIENT].policy, c, IKE_BY_US, p->now_ms, entropy);
+    ike_lifetime_start_sa(&p->side[GATEWAY].policy, g, IKE_BY_PEER, p->now_ms, entropy);
+    mirrored_children(p, &c->children[0], &g->children[0]);
+}
+
+struct pair *pair_new_unconnected(uint64_t seed)
+{
+    struct pair *p = calloc(1, sizeof *p);
+
+    if (p == NULL)
+        abort();
+    p->rng = seed * 0x9e3779b97f4a7c15ull + 1;
+    p->now_ms = 1000000;
+    p->latency_ms = 10;
+    p->check_codec = true;
+    pair_policy_init(&p->side[CLIENT], CLIENT);
+    pair_policy_init(&p->side[GATEWAY], GATEWAY);
+    for (int i = 0; i < 8; i++)
+        (void)roll(p);
+    return p;
+}
+
+struct pair *pair_new(uint64_t seed)
+{
+    struct pair *p = pair_new_unconnected(seed);
+
+    mirrored_sas(p);
+    return p;
+}
+
+void pair_connect(struct pair *p)
+{
+    struct ike_event ev = {.kind = IKE_EV_INITIATE,
+                           .shard = 1,
+                           .local = p->side[CLIENT].at,
+                           .remote = p->side[GATEWAY].at};
+
+    ev.local.port = 500;
+    ev.remote.port = 500;
+    (void)pair_event(p, CLIENT, NULL, &ev);
+    pair_run(p);
+}
+
+void pair_free(struct pair *p)
+{
+    free(p);
+}
