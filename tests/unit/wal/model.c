@@ -220,7 +220,7 @@ int script_match(const struct script *s, const struct wal_core *core, char why[2
     }
     (void)snprintf(
         why, 256,
-        "%s differs from each of %zu states that the crash may have left (last %llu, %llu; %s)",
+        "%s differs from each of %zu states that the crash may have left (last %llu, %llu; %.80s)",
         what, s->n, (unsigned long long)(l->first_index + l->n_entries - 1),
         (unsigned long long)s->candidates[0].last, core->note);
     return -1;
