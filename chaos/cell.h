@@ -1,0 +1,138 @@
+/* One cell: one lab, one fault, one judgement. Runs as process 1 of its own namespaces (run.c makes them).
+ *
+ *   build ─ up ─ arrange leader ─ connect ─ traffic ─ hypothesis ─ arm, trigger ─┐
+ *   ┌────────────────────────────────────────────────────────────────────────────┘
+ *   └─ death ─ hold the client ─ takeover seen ─ replay ─ release ─ exchange ends ─ checks ─ second takeover ─ judge
+ *
+ * "Hold": the bridge drops what the client sends, ESP and IKE apart, so that the replay is first and a second copy is provoked.
+ */
+#ifndef HF_CHAOS_CELL_H
+#define HF_CHAOS_CELL_H
+
+#include "drill.h"
+#include "oracle.h"
+#include "sniff.h"
+#include "swan.h"
+#include "traffic.h"
+
+enum { CELL_TEXT = 240, CELL_MAX_SPIS = 24, CELL_SPI_TEXT = 24 };
+
+struct cell_options {
+    const char *bin_dir;      /* where holdfastd is */
+    const char *evidence_dir; /* of this cell, or NULL */
+    int events_fd;            /* JSON lines while it runs, or -1 */
+    bool stay;                /* the lab outlives the judgement: see cell_stay() */
+    const char *prefix;
+};
+
+/* What one takeover was like. */
+struct cell_takeover {
+    uint64_t kill_ns, acting_ns, flowing_ns; /* wall; 0 = did not happen */
+    unsigned from, to;
+    unsigned replayed;
+    bool replay_first; /* no live packet of the client reached the new owner before the replay */
+};
+
+/* What a node holds: "ike:<id>" and "esp:<in>/<out>" of everything alive, as the gateway sees them. */
+struct cell_spis {
+    bool known;
+    unsigned n;
+    char text[CELL_MAX_SPIS][CELL_SPI_TEXT];
+};
+
+struct cell {
+    const struct drill_cell *spec;
+    const struct drill *drill;
+    const struct cell_options *options;
+    struct chaos_lab lab;
+    char binary[512];
+    struct node nodes[LAB_MAX_NODES + 1]; /* by id, from 1 */
+    struct swan client, reference;
+    struct sniff sniff;
+    struct traffic traffic;
+    struct pump_watch ticker;
+    uint32_t inner; /* the client's virtual address */
+
+    uint64_t zero_ns, up_ns, trigger_ns, follow_up_ns;
+    unsigned owner, leader; /* as of now */
+    uint64_t epoch;
+    unsigned owner_before, leader_before;
+    bool reached;
+    struct node_step step;
+    bool want_pfs_child; /* PFS is tried on the CHILD SA "pfs", since "net" is without */
+    bool begun_again;    /* nothing of the exchange survived (stepped, or the log lost it): the operator asked once more */
+
+    /* Watched while frames come in. */
+    bool watching;               /* for the exchange's first request */
+    bool have_about;
+    struct oracle_message about; /* the gateway's message of the interrupted exchange */
+    unsigned about_sent;
+    size_t request_frame;        /* client began: its newest request of the exchange, index into the capture */
+    bool have_request;
+    unsigned dead;               /* expect a takeover from this node; 0 = no */
+    unsigned acting_port;        /* the first other node that spoke as the VIP */
+    uint64_t acting_ns;
+    bool held;
+
+    struct cell_takeover takeovers[2];
+    unsigned n_takeovers;
+    struct cell_spis before, committed, after;
+    struct swan_log at_trigger; /* the client's counts then */
+    struct oracle_copies copies;
+    struct oracle_report report;
+    bool inconclusive;
+    char why[CELL_TEXT];
+    char phase[64];
+    uint64_t began_mono_ns, ended_mono_ns;
+};
+
+/* Runs it; the verdict as an element of `cells` (architecture.md), with "phase" and "seconds" beside. The caller owns it. With
+ * options->stay *kept is the living lab, else NULL. */
+json_t *cell_run(const struct drill_cell *spec, const struct cell_options *options, struct cell **kept);
+
+/* Keeps the lab's loop running until the process is ended. */
+_Noreturn void cell_stay(struct cell *c);
+
+/* ---- between cell*.c ---- */
+
+/* Notes where the cell is, for the screen and for a verdict that says where it ended. */
+void cell_phase(struct cell *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Not reached, not arranged: nothing can be concluded. Returns false. */
+bool cell_inconclusive(struct cell *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+bool cell_is_reference(const struct cell *c);
+struct node *cell_owner(struct cell *c);
+
+/* cell_up.c: the lab to a tunnel with traffic. */
+bool cell_bring_up(struct cell *c);
+/* Waits until `packets` more numbers came in each wanted direction and, with upload, some more of it. */
+bool cell_wait_flow(struct cell *c, unsigned packets, unsigned ms);
+
+/* cell_fault.c */
+bool cell_inject(struct cell *c);
+/* Waits for the node after `dead`, replays, releases. Nothing acting in time is a violation and false. */
+bool cell_await_takeover(struct cell *c, unsigned dead, bool with_exchange);
+void cell_frame_seen(void *arg, const struct capture_frame *f);
+bool cell_hold(struct cell *c, bool esp, bool ike);
+bool cell_read_owner(struct cell *c);
+
+/* cell_exchange.c */
+bool cell_trigger(struct cell *c, unsigned at_node);
+bool cell_provoke_copy(struct cell *c);
+bool cell_exchange_ends(struct cell *c);
+void cell_take_spis(struct node *n, struct cell_spis *spis);
+/* Both ends hold one IKE SA and `children` CHILD SAs, nothing under way. */
+bool cell_wait_quiet(struct cell *c, unsigned children);
+
+/* cell_checks.c */
+bool cell_after_checks(struct cell *c);
+
+/* cell_judge.c */
+void cell_judge(struct cell *c);
+json_t *cell_verdict(struct cell *c);
+
+/* evidence.c: captures as pcap files (ESP: headers only), logs, configuration; no keys. */
+void cell_save_evidence(struct cell *c, const json_t *verdict);
+
+#endif

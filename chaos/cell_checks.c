@@ -1,0 +1,159 @@
+#include "cell.h"
+
+#include <string.h>
+
+enum { CHECK_MS = 5000, RETURN_MS = 10000, FLOW_AFTER = 20 };
+
+struct wanted {
+    struct cell *c;
+    struct swan_log then;
+    bool ike;
+};
+
+static bool rekeyed(void *arg)
+{
+    const struct wanted *w = arg;
+    const struct swan_log *now = &w->c->client.log;
+
+    if (w->ike)
+        return now->ike_rekeyed > w->then.ike_rekeyed && now->ike_deleted > w->then.ike_deleted;
+    return now->child_rekeyed > w->then.child_rekeyed && now->child_closed > w->then.child_closed;
+}
+
+static const char *pfs_child(const struct cell *c)
+{
+    return c->want_pfs_child ? "pfs" : "net";
+}
+
+/* The CHILD SA to rekey from the gateway's side: the client's newest, by the gateway's inbound SPI. */
+static bool ask_gateway(struct cell *c, bool ike)
+{
+    const struct swan_log *log = &c->client.log;
+    struct node_sas sas;
+    int status = 0;
+
+    if (cell_is_reference(c))
+        return swan_ctl(&c->reference, CHECK_MS, "--rekey", ike ? "--ike" : "--child", ike ? "gw" : "net");
+    node_look_sas(cell_owner(c), &sas);
+    for (unsigned i = 0; i < sas.n_sas; i++) {
+        if (strcmp(sas.sas[i].state, "established") == 0)
+            status = node_rekey(cell_owner(c), sas.sas[i].id, ike, log->children[log->n_children - 1].spi_out, true);
+    }
+    if (status < 200 || status > 299) {
+        oracle_violation(&c->report, "check: node %u does not take the rekey of %s: status %d", c->owner,
+                         ike ? "the IKE SA" : "the CHILD SA", status);
+        return false;
+    }
+    return true;
+}
+
+static bool try_rekey(struct cell *c, bool ike, bool by_client)
+{
+    struct wanted w = {c, c->client.log, ike};
+    const char *who = by_client ? "client" : "gateway", *what = ike ? "IKE" : "PFS CHILD";
+    bool asked;
+
+    cell_phase(c, "%s rekey by the %s", what, who);
+    if (!by_client)
+        asked = ask_gateway(c, ike);
+    else if (ike)
+        asked = swan_ctl(&c->client, CHECK_MS, "--rekey", "--ike", "home");
+    else
+        asked = swan_ctl(&c->client, CHECK_MS, "--rekey", "--child", pfs_child(c));
+    if (!asked)
+        return false;
+    if (!lab_until(&c->lab, rekeyed, &w, CHECK_MS)) {
+        oracle_violation(&c->report, "check: %s rekey by the %s does not end within %u ms", what, who, CHECK_MS);
+        return false;
+    }
+    if (!ike && c->client.log.ke_requests == w.then.ke_requests) {
+        oracle_violation(&c->report, "check: the CHILD rekey by the %s had no key exchange", who);
+        return false;
+    }
+    return cell_wait_quiet(c, c->want_pfs_child && c->client.log.child_up > 1 ? 2 : 1);
+}
+
+static bool pfs_child_up(void *arg)
+{
+    return ((struct cell *)arg)->client.log.child_up > 1;
+}
+
+static bool rekey_children(struct cell *c)
+{
+    if (c->want_pfs_child) {
+        if (!swan_ctl(&c->client, CHECK_MS, "--initiate", "--child", "pfs"))
+            return false;
+        if (!lab_until(&c->lab, pfs_child_up, c, CHECK_MS)) {
+            oracle_violation(&c->report, "check: no second CHILD SA (with PFS) within %u ms", CHECK_MS);
+            return false;
+        }
+    }
+    return try_rekey(c, false, true) && try_rekey(c, false, false);
+}
+
+static bool dpd_answered(void *arg)
+{
+    const struct wanted *w = arg;
+
+    return w->c->client.log.dpd_answered > w->then.dpd_answered;
+}
+
+/* An idle tunnel: strongSwan asks after one second without a sign of life. */
+static bool check_dpd(struct cell *c)
+{
+    struct wanted w = {.c = c};
+    bool ok;
+
+    cell_phase(c, "DPD on an idle tunnel");
+    traffic_pause(&c->traffic);
+    w.then = c->client.log;
+    ok = lab_until(&c->lab, dpd_answered, &w, CHECK_MS);
+    traffic_begin(&c->traffic);
+    if (!ok)
+        oracle_violation(&c->report, "check: DPD was not answered within %u ms", CHECK_MS);
+    return ok;
+}
+
+static bool came_back(void *arg)
+{
+    struct cell *c = arg;
+    struct node_view v, owner;
+
+    node_look(&c->nodes[c->takeovers[0].from], &v);
+    node_look(cell_owner(c), &owner);
+    return v.answered && owner.answered && v.quorum && v.connected + 1 == c->drill->nodes && v.applied_index &&
+           v.applied_index >= owner.commit_index && owner.connected + 1 == c->drill->nodes;
+}
+
+/* The dead node returns with the data it left, then the owner of now dies the same way. */
+static bool second_takeover(struct cell *c)
+{
+    unsigned back = c->takeovers[0].from, victim = c->owner;
+
+    cell_phase(c, "node %u returns", back);
+    if (!node_restart(&c->nodes[back], c->binary))
+        return false;
+    if (!lab_until(&c->lab, came_back, c, RETURN_MS)) {
+        oracle_violation(&c->report, "check: node %u did not come back within %u ms", back, RETURN_MS);
+        return false;
+    }
+    if (!node_kill(&c->nodes[victim], c->spec->mode == DRILL_MACHINE) || !cell_await_takeover(c, victim, false))
+        return false;
+    if (!cell_wait_flow(c, FLOW_AFTER, c->drill->settle_ms)) {
+        oracle_violation(&c->report, "check: after the second takeover (node %u) traffic does not flow within %u ms", c->owner,
+                         c->drill->settle_ms);
+        return false;
+    }
+    c->takeovers[1].flowing_ns = pump_wall_ns();
+    return cell_wait_quiet(c, c->want_pfs_child && c->client.log.child_up > 1 ? 2 : 1);
+}
+
+bool cell_after_checks(struct cell *c)
+{
+    unsigned expect = c->drill->expect;
+
+    return (!(expect & DRILL_EXP_REKEY_CHILD) || rekey_children(c)) &&
+           (!(expect & DRILL_EXP_REKEY_IKE) || (try_rekey(c, true, true) && try_rekey(c, true, false))) &&
+           (!(expect & DRILL_EXP_DPD) || check_dpd(c)) &&
+           (!(expect & DRILL_EXP_SECOND_TAKEOVER) || c->drill->fault != DRILL_KILL || second_takeover(c));
+}

@@ -1,0 +1,201 @@
+#include "cell.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { RESUME_MS = 700 };
+
+void cell_take_spis(struct node *n, struct cell_spis *spis)
+{
+    struct node_sas sas;
+
+    *spis = (struct cell_spis){0};
+    node_look_sas(n, &sas);
+    spis->known = sas.answered;
+    for (unsigned i = 0; i < sas.n_sas; i++) {
+        const struct node_sa *sa = &sas.sas[i];
+
+        if (strcmp(sa->state, "established") != 0 && strcmp(sa->state, "rekeyed") != 0)
+            continue;
+        if (spis->n < CELL_MAX_SPIS)
+            (void)snprintf(spis->text[spis->n++], CELL_SPI_TEXT, "ike:%s", sa->id);
+        for (unsigned k = 0; k < sa->n_children && spis->n < CELL_MAX_SPIS; k++)
+            (void)snprintf(spis->text[spis->n++], CELL_SPI_TEXT, "esp:%08x/%08x", sa->children[k].spi_in, sa->children[k].spi_out);
+    }
+}
+
+static const struct node_sa *live_sa(const struct node_sas *sas)
+{
+    for (unsigned i = 0; i < sas->n_sas; i++) {
+        if (strcmp(sas->sas[i].state, "established") == 0)
+            return &sas->sas[i];
+    }
+    return NULL;
+}
+
+static bool trigger_gateway(struct cell *c, struct node *n)
+{
+    bool ike = c->spec->exchange == DRILL_IKE_REKEY;
+    struct node_sas sas;
+    const struct node_sa *sa;
+    int status;
+
+    node_look_sas(n, &sas);
+    sa = live_sa(&sas);
+    if (!sa || (!ike && sa->n_children == 0))
+        return cell_inconclusive(c, "node %u shows no established SA to rekey", n->id);
+    status = node_rekey(n, sa->id, ike, ike ? 0 : sa->children[0].spi_in, c->spec->exchange == DRILL_CHILD_REKEY_PFS);
+    if (status >= 300)
+        return cell_inconclusive(c, "node %u refuses to rekey: status %d", n->id, status);
+    return true; /* no answer: it may be dead already, as armed */
+}
+
+bool cell_trigger(struct cell *c, unsigned at_node)
+{
+    c->at_trigger = c->client.log;
+    if (c->spec->role == DRILL_GATEWAY)
+        return trigger_gateway(c, &c->nodes[at_node]);
+    return c->spec->exchange == DRILL_IKE_REKEY ? swan_ctl(&c->client, 5000, "--rekey", "--ike", "home")
+                                                : swan_ctl(&c->client, 5000, "--rekey", "--child", "net");
+}
+
+static bool begun(void *arg)
+{
+    return ((struct cell *)arg)->have_about;
+}
+
+/* The gateway began it, and nobody knows whether the record survived: if it did, the new owner sends the request by itself. If not,
+ * the operator's request was never answered, and he asks again. */
+static bool resume_gateway(struct cell *c)
+{
+    if (!lab_until(&c->lab, begun, c, RESUME_MS)) {
+        c->begun_again = true;
+        cell_phase(c, "begun again at node %u", c->owner);
+        if (!trigger_gateway(c, cell_owner(c)))
+            return false;
+        if (!lab_until(&c->lab, begun, c, c->drill->settle_ms)) {
+            oracle_violation(&c->report, "exchange: node %u never began it", c->owner);
+            return false;
+        }
+    }
+    return cell_provoke_copy(c) && cell_hold(c, false, false);
+}
+
+static bool client_done(void *arg)
+{
+    struct cell *c = arg;
+    const struct swan_log *now = &c->client.log, *then = &c->at_trigger;
+
+    if (c->spec->exchange == DRILL_IKE_REKEY)
+        return now->ike_rekeyed > then->ike_rekeyed && now->ike_deleted > then->ike_deleted;
+    return now->child_rekeyed > then->child_rekeyed && now->child_closed > then->child_closed;
+}
+
+struct quiet {
+    struct cell *c;
+    unsigned children;
+    struct node_sas last;
+};
+
+/* Alive on the gateway: one IKE SA, its CHILD SAs installed, none half way. */
+static bool gateway_quiet(void *arg)
+{
+    struct quiet *q = arg;
+    unsigned live = 0, installed = 0;
+
+    if (cell_is_reference(q->c))
+        return true;
+    node_look_sas(cell_owner(q->c), &q->last);
+    if (!q->last.answered)
+        return false;
+    for (unsigned i = 0; i < q->last.n_sas; i++) {
+        const struct node_sa *sa = &q->last.sas[i];
+
+        if (strcmp(sa->state, "ended") == 0)
+            continue; /* only answers retransmissions */
+        live++;
+        if (strcmp(sa->state, "established") != 0)
+            return false;
+        for (unsigned k = 0; k < sa->n_children; k++) {
+            if (strcmp(sa->children[k].state, "installed") != 0)
+                return false;
+            installed++;
+        }
+    }
+    return live == 1 && installed == q->children;
+}
+
+bool cell_wait_quiet(struct cell *c, unsigned children)
+{
+    struct quiet q = {.c = c, .children = children};
+    char text[160] = "";
+
+    if (lab_until(&c->lab, gateway_quiet, &q, c->drill->settle_ms))
+        return true;
+    for (unsigned i = 0; i < q.last.n_sas; i++) {
+        size_t at = strlen(text);
+
+        (void)snprintf(text + at, sizeof text - at, " %s %s", q.last.sas[i].id, q.last.sas[i].state);
+        for (unsigned k = 0; k < q.last.sas[i].n_children; k++) {
+            at = strlen(text);
+            (void)snprintf(text + at, sizeof text - at, " (%08x %s)", q.last.sas[i].children[k].spi_in,
+                           q.last.sas[i].children[k].state);
+        }
+    }
+    oracle_violation(&c->report, "state: node %u does not settle to one IKE SA with %u CHILD SAs within %u ms:%s", c->owner,
+                     children, c->drill->settle_ms, q.last.answered ? text : " no answer");
+    return false;
+}
+
+static bool among(const char *spi, const struct cell_spis *spis)
+{
+    for (unsigned i = 0; i < spis->n; i++) {
+        if (strcmp(spi, spis->text[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* From `committed` on, what lives afterwards is exactly what the committed record said; and what the client says it has. */
+static void compare_spis(struct cell *c)
+{
+    const struct swan_log *log = &c->client.log;
+    const struct swan_child *newest = log->n_children ? &log->children[log->n_children - 1] : NULL;
+    char want[CELL_SPI_TEXT] = "";
+
+    cell_take_spis(cell_owner(c), &c->after);
+    for (unsigned i = 0; i < c->after.n; i++) {
+        if (c->spec->role == DRILL_CLIENT && c->spec->point >= DRILL_COMMITTED && c->committed.known &&
+            !among(c->after.text[i], &c->committed))
+            oracle_violation(&c->report, "same-spis: %s lives after the exchange but is not of the committed record",
+                             c->after.text[i]);
+    }
+    if (newest)
+        (void)snprintf(want, sizeof want, "esp:%08x/%08x", newest->spi_out, newest->spi_in);
+    if (!among(want, &c->after))
+        oracle_violation(&c->report, "same-spis: the client's newest CHILD SA is %s, which node %u does not have", want, c->owner);
+}
+
+bool cell_exchange_ends(struct cell *c)
+{
+    unsigned requests;
+    const char *name = drill_exchange_name(c->spec->exchange);
+
+    if (c->spec->role == DRILL_GATEWAY && c->spec->point < DRILL_COMMITTED && !resume_gateway(c))
+        return false;
+    cell_phase(c, "the exchange ends");
+    if (!lab_until(&c->lab, client_done, c, c->drill->settle_ms)) {
+        oracle_violation(&c->report, "exchange: the client did not see the end of %s within %u ms", name, c->drill->settle_ms);
+        return false;
+    }
+    if (!cell_wait_quiet(c, 1))
+        return false;
+    c->watching = false;
+    c->follow_up_ns = pump_wall_ns();
+    requests = oracle_count_requests(&c->sniff.capture, c->trigger_ns, c->follow_up_ns, c->spec->role == DRILL_CLIENT,
+                                     IKE_HDR_CREATE_CHILD);
+    if (requests != 1)
+        oracle_violation(&c->report, "exchange: %u different CREATE_CHILD_SA requests left for one %s", requests, name);
+    compare_spis(c);
+    return true;
+}

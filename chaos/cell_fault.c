@@ -1,0 +1,266 @@
+#include "cell.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/bytes.h"
+
+enum { REPLAY_NS = 1000000000, FRAME_MAX = 2048, ETH_HEAD = 14, UDP_CHECKSUM = 6, FLOW_AFTER = 20 };
+
+/* What the script needs to know at once is noted as the frames come in. */
+void cell_frame_seen(void *arg, const struct capture_frame *f)
+{
+    struct cell *c = arg;
+
+    if (!f->left)
+        return;
+    if (c->dead && !c->acting_port && f->port != CAPTURE_CLIENT_PORT && f->port != c->dead && f->src == LAB_VIP) {
+        c->acting_port = f->port;
+        c->acting_ns = f->ns;
+    }
+    if (f->kind != CAPTURE_IKE)
+        return;
+    if (c->watching && f->exchange == IKE_HDR_CREATE_CHILD && !(f->flags & IKE_HDR_FLAG_RESPONSE) &&
+        (f->port == CAPTURE_CLIENT_PORT) == (c->spec->role == DRILL_CLIENT)) {
+        if (!c->have_about) {
+            c->have_about = true;
+            c->about = oracle_message_of(f);
+            c->about.from_client = false;
+            c->about.response = c->spec->role == DRILL_CLIENT;
+        }
+        if (c->spec->role == DRILL_CLIENT && !c->have_request) {
+            c->have_request = true;
+            c->request_frame = (size_t)(f - c->sniff.capture.frames);
+        }
+    }
+    if (c->have_about && oracle_is_message(f, &c->about))
+        c->about_sent++;
+}
+
+/* Drops at the bridge what comes from the client: its ESP, its IKE. */
+bool cell_hold(struct cell *c, bool esp, bool ike)
+{
+    static const char *const argv[] = {"nft", "-f", "-", NULL};
+    char text[1024];
+    int at = snprintf(text, sizeof text,
+                      "table bridge hold\nflush table bridge hold\ntable bridge hold {\n chain f {\n"
+                      "  type filter hook forward priority 0; policy accept;\n");
+
+    /* @th,64,32: the four bytes behind the UDP header; zero is the non-ESP marker (RFC 3948 2.2). */
+    if (esp)
+        at += snprintf(text + at, sizeof text - (size_t)at, "  iifname outc udp dport 4500 @th,64,32 != 0 drop\n");
+    if (ike)
+        at += snprintf(text + at, sizeof text - (size_t)at,
+                       "  iifname outc udp dport 4500 @th,64,32 0 drop\n  iifname outc udp dport 500 drop\n");
+    (void)snprintf(text + at, sizeof text - (size_t)at, " }\n}\n");
+    c->held = esp || ike;
+    return proc_run(&c->lab, &(struct chaos_spawn){.place = LAB_SWITCH, .argv = argv, .input = text, .step_fd = -1}, 5000, false,
+                    NULL);
+}
+
+/* A captured frame once more, to another node. Its UDP checksum was left to the sender's "hardware" and never computed: zero means
+ * none (RFC 768). */
+static bool send_again(struct cell *c, const struct capture_frame *f, unsigned node)
+{
+    struct span kept = capture_bytes(&c->sniff.capture, f);
+    uint8_t frame[FRAME_MAX];
+    size_t udp;
+
+    if (kept.len > sizeof frame || kept.len != f->wire_len || kept.len < ETH_HEAD + 28)
+        return false;
+    memcpy(frame, kept.data, kept.len);
+    lab_node_mac(node, frame);
+    udp = ETH_HEAD + (size_t)(frame[ETH_HEAD] & 0xf) * 4;
+    if (udp + 8 > kept.len)
+        return false;
+    put_be16(frame + udp + UDP_CHECKSUM, 0);
+    return sniff_inject(&c->sniff, node, span_of(frame, kept.len));
+}
+
+/* The client's ESP packets of the last second before the death. */
+static void replay(struct cell *c, struct cell_takeover *t)
+{
+    const struct capture *cap = &c->sniff.capture;
+    size_t n = cap->n_frames;
+
+    t->replay_first = true;
+    for (size_t i = 0; i < n; i++) {
+        const struct capture_frame *f = &cap->frames[i];
+
+        if (f->kind != CAPTURE_ESP)
+            continue;
+        if (f->port == t->to && !f->left && f->ns >= t->acting_ns)
+            t->replay_first = false; /* a live one was faster */
+        if (f->port == CAPTURE_CLIENT_PORT && f->left && f->ns + REPLAY_NS >= t->kill_ns && f->ns <= t->kill_ns &&
+            send_again(c, f, t->to))
+            t->replayed++;
+    }
+}
+
+static bool somebody_acts(void *arg)
+{
+    return ((struct cell *)arg)->acting_port != 0;
+}
+
+static bool acts_or_complains(void *arg)
+{
+    struct cell *c = arg;
+
+    return somebody_acts(c) || c->client.log.n_complaints;
+}
+
+bool cell_read_owner(struct cell *c)
+{
+    struct node_view v;
+
+    if (cell_is_reference(c))
+        return true;
+    node_look(&c->nodes[c->acting_port], &v);
+    if (v.answered && v.owner) {
+        c->owner = v.owner;
+        c->leader = v.leader;
+        c->epoch = v.epoch;
+    }
+    return v.answered;
+}
+
+static bool copy_sent(void *arg)
+{
+    return ((struct cell *)arg)->about_sent >= 2;
+}
+
+/* Client began: its request once more, to the new owner, until the answer was seen twice. Gateway began: the client's answer is
+ * held, so the gateway's own retransmission is the second copy. */
+bool cell_provoke_copy(struct cell *c)
+{
+    unsigned ms = c->drill->settle_ms;
+
+    if (c->spec->role == DRILL_GATEWAY) {
+        if (!c->have_about)
+            return true; /* nothing of it is there yet: it will be begun */
+        return lab_until(&c->lab, copy_sent, c, ms) ||
+               cell_inconclusive(c, "no second copy of the gateway's request within %u ms", ms);
+    }
+    if (!c->have_request)
+        return cell_inconclusive(c, "the client's request was not captured");
+    for (unsigned tries = 0; tries < 20 && c->about_sent < 2; tries++) {
+        if (!send_again(c, &c->sniff.capture.frames[c->request_frame], c->acting_port))
+            return cell_inconclusive(c, "the client's request cannot be replayed");
+        (void)lab_until(&c->lab, copy_sent, c, ms / 20);
+    }
+    return true; /* too few copies are found by the judge */
+}
+
+bool cell_await_takeover(struct cell *c, unsigned dead, bool with_exchange)
+{
+    struct cell_takeover *t = &c->takeovers[c->n_takeovers++];
+    bool esp = c->drill->expect & DRILL_EXP_REPLAY;
+
+    t->kill_ns = c->nodes[dead].step.wall_ns;
+    t->from = dead;
+    c->acting_port = 0;
+    c->dead = dead;
+    cell_phase(c, "node %u is dead", dead);
+    if ((esp || with_exchange) && !cell_hold(c, esp, with_exchange))
+        return false;
+    if (!lab_until(&c->lab, cell_is_reference(c) ? acts_or_complains : somebody_acts, c, c->drill->takeover_ms) ||
+        !c->acting_port) {
+        oracle_violation(&c->report, "takeover: nobody acted for 10.77.1.100 within %u ms after node %u died",
+                         c->drill->takeover_ms, dead);
+        return false;
+    }
+    t->acting_ns = c->acting_ns;
+    t->to = c->acting_port;
+    c->owner = t->to;
+    if (esp) {
+        replay(c, t);
+        if (!cell_hold(c, false, with_exchange))
+            return false;
+    }
+    cell_phase(c, "node %u took over", t->to);
+    (void)cell_read_owner(c);
+    if (with_exchange) /* it has applied everything before its own assignment, and the client is held */
+        cell_take_spis(cell_owner(c), &c->committed);
+    if (with_exchange && c->spec->role == DRILL_GATEWAY && c->spec->point < DRILL_COMMITTED)
+        return true; /* the caller finds out whether there is an exchange to copy */
+    return !with_exchange || (cell_provoke_copy(c) && cell_hold(c, false, false));
+}
+
+/* The armed point was reached, or the node died, or the time is over. */
+static bool died(void *arg)
+{
+    struct cell *c = arg;
+
+    return c->nodes[c->owner_before].step.reached && c->nodes[c->owner_before].proc.ended;
+}
+
+static bool check_step(struct cell *c)
+{
+    const struct node_step *s = &c->nodes[c->owner_before].step;
+    char point[64];
+
+    drill_point_text(c->spec, point, sizeof point);
+    c->step = *s;
+    if (strcmp(s->point, point) != 0)
+        return cell_inconclusive(c, "the node stopped at '%s', armed was '%s'", s->point, point);
+    if (!s->owner)
+        return cell_inconclusive(c, "the node that stopped was not the owner");
+    if (c->spec->leader != DRILL_LEADER_ANY && s->leader != (c->spec->leader == DRILL_LEADER_OWNER))
+        return cell_inconclusive(c, "the node that stopped was %sthe leader", s->leader ? "" : "not ");
+    c->reached = true;
+    return true;
+}
+
+static bool arm_and_trigger(struct cell *c)
+{
+    char point[64];
+    int status;
+
+    drill_point_text(c->spec, point, sizeof point);
+    status = node_arm(cell_owner(c), point, c->spec->mode == DRILL_MACHINE);
+    if (status < 200 || status > 299)
+        return cell_inconclusive(c, "node %u does not arm %s: status %d", c->owner, point, status);
+    cell_phase(c, "armed %s", point);
+    c->watching = true;
+    c->trigger_ns = pump_wall_ns();
+    if (!cell_trigger(c, c->owner))
+        return false;
+    if (!lab_until(&c->lab, died, c, c->drill->reach_ms))
+        return cell_inconclusive(c, "%s was not reached within %u ms", point, c->drill->reach_ms);
+    return check_step(c);
+}
+
+static bool kill_at_rest(struct cell *c)
+{
+    if (cell_is_reference(c)) {
+        c->nodes[1].step.wall_ns = pump_wall_ns();
+        if (c->spec->mode == DRILL_MACHINE && !lab_links(&c->lab, 1, false))
+            return false;
+        proc_deinit(&c->lab, &c->reference.proc);
+        c->reached = true;
+        return true;
+    }
+    c->reached = node_kill(cell_owner(c), c->spec->mode == DRILL_MACHINE);
+    return c->reached;
+}
+
+bool cell_inject(struct cell *c)
+{
+    bool at_step = c->spec->exchange != DRILL_AT_REST;
+
+    c->owner_before = c->owner;
+    c->leader_before = c->leader;
+    if (!cell_is_reference(c))
+        cell_take_spis(cell_owner(c), &c->before);
+    if (!(at_step ? arm_and_trigger(c) : kill_at_rest(c)))
+        return false;
+    if (!cell_await_takeover(c, c->owner_before, at_step && c->drill->expect & DRILL_EXP_EXCHANGE))
+        return false;
+    if (!cell_wait_flow(c, FLOW_AFTER, c->drill->settle_ms)) {
+        oracle_violation(&c->report, "traffic: it does not flow both ways within %u ms after node %u took over",
+                         c->drill->settle_ms, c->owner);
+        return false;
+    }
+    c->takeovers[0].flowing_ns = pump_wall_ns();
+    return true;
+}

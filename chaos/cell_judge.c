@@ -1,0 +1,219 @@
+#include "cell.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+enum { STRAGGLERS_MS = 400, SETTLE_MS = 30 };
+
+static bool all_arrived(void *arg)
+{
+    const struct cell *c = arg;
+
+    for (unsigned d = 0; d < TRAFFIC_DIRECTIONS; d++) {
+        const struct numbers *n = &c->traffic.numbers[d];
+
+        if (n->n_sent && (!n->n_arrivals || n->arrivals[n->n_arrivals - 1].number + 1 < n->n_sent))
+            return false;
+    }
+    return true;
+}
+
+/* From the death to the first progress of the upload after it. */
+static uint64_t upload_stall_ns(const struct cell *c)
+{
+    struct numbers_summary s;
+    const struct cell_takeover *t = &c->takeovers[0];
+
+    numbers_judge(&c->traffic.upload_progress, t->kill_ns, t->flowing_ns ? t->flowing_ns : pump_wall_ns(), &s);
+    return s.gap_ns;
+}
+
+static void judge_captures(struct cell *c)
+{
+    struct capture *cap = &c->sniff.capture;
+    uint64_t dropped = sniff_dropped(&c->sniff);
+
+    if (dropped || cap->out_of_memory)
+        (void)cell_inconclusive(c, "the capture has holes: %llu frames lost", (unsigned long long)dropped);
+    capture_sort(cap);
+    oracle_unique_numbers(cap, c->zero_ns, &c->report);
+    oracle_no_plaintext(cap, c->zero_ns, &c->report);
+    if (c->up_ns)
+        oracle_no_renegotiation(cap, c->zero_ns, c->up_ns, &c->report);
+    oracle_identical_copies(cap, c->zero_ns, c->have_about ? &c->about : NULL, &c->copies, &c->report);
+    oracle_delivered_once(&c->traffic.numbers[TRAFFIC_IN], "client to server", c->zero_ns, &c->report);
+    oracle_delivered_once(&c->traffic.numbers[TRAFFIC_OUT], "server to client", c->zero_ns, &c->report);
+}
+
+static void judge_client(struct cell *c)
+{
+    const struct swan_log *log = &c->client.log;
+
+    for (unsigned i = 0; i < log->n_complaints && i < SWAN_LOG_COMPLAINTS; i++)
+        oracle_violation(&c->report, "client: %s", log->complaints[i]);
+}
+
+/* A node may die only by SIGKILL, and only when it was its turn. */
+static void judge_nodes(struct cell *c)
+{
+    for (unsigned n = 1; !cell_is_reference(c) && n <= c->lab.nodes; n++) {
+        const struct chaos_proc *procs[] = {&c->nodes[n].earlier, &c->nodes[n].proc};
+        bool victim = false;
+
+        for (unsigned i = 0; i < c->n_takeovers; i++)
+            victim = victim || c->takeovers[i].from == n;
+        for (unsigned i = 0; i < 2; i++) {
+            const struct chaos_proc *p = procs[i];
+            size_t tail = p->log_len > 150 ? p->log_len - 150 : 0;
+
+            if (p->ended && !(victim && WIFSIGNALED(p->status) && WTERMSIG(p->status) == SIGKILL))
+                oracle_violation(&c->report, "node %u ended by itself (status %#x): ...%s", n, (unsigned)p->status,
+                                 p->log ? p->log + tail : "");
+        }
+    }
+}
+
+static void judge_gaps(struct cell *c)
+{
+    static const char *const names[] = {"client to server", "server to client"};
+    const struct cell_takeover *t = &c->takeovers[0];
+    const struct drill *d = c->drill;
+
+    if (!c->n_takeovers || !t->flowing_ns)
+        return;
+    for (unsigned i = 0; i < TRAFFIC_DIRECTIONS; i++) {
+        struct numbers_summary s;
+
+        numbers_judge(&c->traffic.numbers[i], t->kill_ns, t->flowing_ns, &s);
+        if (d->gap_ms && d->directions >> i & 1 && s.gap_ns > (uint64_t)d->gap_ms * 1000000u)
+            oracle_violation(&c->report, "gap: %s: %.1f ms without a packet, allowed are %u ms", names[i], (double)s.gap_ns / 1e6,
+                             d->gap_ms);
+    }
+    if (d->expect & DRILL_EXP_UPLOAD && upload_stall_ns(c) > (uint64_t)d->upload_ms * 1000000u)
+        oracle_violation(&c->report, "upload: it stood still for %.1f ms, allowed are %u ms", (double)upload_stall_ns(c) / 1e6,
+                         d->upload_ms);
+}
+
+/* What was to be tried but was not tried proves nothing. */
+static void judge_completeness(struct cell *c)
+{
+    const struct drill *d = c->drill;
+
+    if (d->fault == DRILL_KILL && !c->reached)
+        (void)cell_inconclusive(c, "the fault was not injected");
+    for (unsigned i = 0; d->expect & DRILL_EXP_REPLAY && i < c->n_takeovers; i++) {
+        if (c->takeovers[i].acting_ns && (!c->takeovers[i].replayed || !c->takeovers[i].replay_first))
+            (void)cell_inconclusive(c, "takeover %u: %u packets replayed, %s", i + 1, c->takeovers[i].replayed,
+                                    c->takeovers[i].replay_first ? "none to replay" : "but a live packet of the client was faster");
+    }
+    if (d->expect & DRILL_EXP_EXCHANGE && c->spec->exchange != DRILL_AT_REST && !c->copies.of_message)
+        (void)cell_inconclusive(c, "no second copy of the gateway's message was seen (sent %llu times)",
+                                (unsigned long long)c->copies.sent_of_message);
+}
+
+void cell_judge(struct cell *c)
+{
+    if (c->traffic.lab) {
+        traffic_pause(&c->traffic);
+        (void)lab_until(&c->lab, all_arrived, c, STRAGGLERS_MS);
+    }
+    if (c->lab.pump.epoll_fd >= 0 && c->lab.home_ns >= 0)
+        (void)lab_until(&c->lab, NULL, NULL, SETTLE_MS);
+    if (c->sniff.n_ports)
+        judge_captures(c);
+    judge_client(c);
+    judge_nodes(c);
+    judge_gaps(c);
+    if (!c->lab.failed)
+        judge_completeness(c);
+}
+
+static json_t *spis_json(const struct cell_spis *spis)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < spis->n; i++)
+        (void)json_array_append_new(list, json_string(spis->text[i]));
+    return list;
+}
+
+static json_t *ms_or_null(bool known, uint64_t ns)
+{
+    return known ? json_real((double)(ns / 1000) / 1000.0) : json_null();
+}
+
+static json_t *gaps_json(struct cell *c)
+{
+    const struct cell_takeover *t = &c->takeovers[0];
+    struct numbers_summary in, out;
+    bool known = c->n_takeovers && t->flowing_ns;
+
+    numbers_judge(&c->traffic.numbers[TRAFFIC_IN], t->kill_ns, t->flowing_ns, &in);
+    numbers_judge(&c->traffic.numbers[TRAFFIC_OUT], t->kill_ns, t->flowing_ns, &out);
+    return json_pack("{s:o, s:o}", "in", ms_or_null(known && c->drill->directions & 1, in.gap_ns), "out",
+                     ms_or_null(known && c->drill->directions & 2, out.gap_ns));
+}
+
+static json_t *takeovers_json(const struct cell *c)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < c->n_takeovers; i++) {
+        const struct cell_takeover *t = &c->takeovers[i];
+
+        (void)json_array_append_new(
+            list, json_pack("{s:i, s:i, s:i, s:o}", "from", (int)t->from, "to", (int)t->to, "replayed", (int)t->replayed, "acting_ms",
+                            ms_or_null(t->acting_ns > t->kill_ns, t->acting_ns - t->kill_ns)));
+    }
+    return list;
+}
+
+static const char *verdict_of(const struct cell *c)
+{
+    if (c->report.n)
+        return "fail";
+    if (c->lab.failed)
+        return "aborted";
+    return c->inconclusive ? "inconclusive" : "pass";
+}
+
+json_t *cell_verdict(struct cell *c)
+{
+    struct numbers_summary in, out;
+    json_t *j = json_object(), *violations = json_array();
+    bool exchange = c->spec->exchange != DRILL_AT_REST;
+
+    numbers_judge(&c->traffic.numbers[TRAFFIC_IN], 0, 0, &in);
+    numbers_judge(&c->traffic.numbers[TRAFFIC_OUT], 0, 0, &out);
+    for (unsigned i = 0; i < c->report.n && i < ORACLE_MAX_VIOLATIONS; i++)
+        (void)json_array_append_new(violations, json_stringn_nocheck(c->report.text[i], strlen(c->report.text[i])));
+    (void)json_object_set_new(j, "id", json_string(c->spec->id));
+    (void)json_object_set_new(j, "round", json_integer(c->spec->round));
+    (void)json_object_set_new(j, "verdict", json_string(verdict_of(c)));
+    (void)json_object_set_new(j, "reached", json_boolean(c->reached));
+    (void)json_object_set_new(j, "epoch", json_integer((json_int_t)c->epoch));
+    (void)json_object_set_new(j, "owner_before", json_integer(c->owner_before));
+    (void)json_object_set_new(j, "owner_after", json_integer(c->n_takeovers ? c->takeovers[0].to : c->owner));
+    (void)json_object_set_new(j, "leader", json_integer(c->leader_before));
+    (void)json_object_set_new(j, "log_index", json_integer((json_int_t)c->step.log_index));
+    (void)json_object_set_new(j, "begun_again", json_boolean(c->begun_again));
+    (void)json_object_set_new(j, "spis_before", spis_json(&c->before));
+    (void)json_object_set_new(j, "spis_after", spis_json(&c->after));
+    (void)json_object_set_new(j, "copies_compared", json_integer((json_int_t)(exchange ? c->copies.of_message : c->copies.compared)));
+    (void)json_object_set_new(j, "sent", json_integer((json_int_t)(in.sent + out.sent)));
+    (void)json_object_set_new(j, "lost", json_integer((json_int_t)(in.lost + out.lost)));
+    (void)json_object_set_new(j, "duplicated", json_integer((json_int_t)(in.duplicated + out.duplicated)));
+    (void)json_object_set_new(j, "reordered", json_integer((json_int_t)(in.reordered + out.reordered)));
+    (void)json_object_set_new(j, "gap_ms", gaps_json(c));
+    (void)json_object_set_new(j, "upload_stall_ms",
+                              ms_or_null(c->n_takeovers && c->takeovers[0].flowing_ns, c->n_takeovers ? upload_stall_ns(c) : 0));
+    (void)json_object_set_new(j, "takeovers", takeovers_json(c));
+    (void)json_object_set_new(j, "frames", json_integer((json_int_t)c->sniff.capture.n_frames));
+    (void)json_object_set_new(j, "violations", violations);
+    (void)json_object_set_new(j, "why", c->lab.failed      ? json_stringn_nocheck(c->lab.error, strlen(c->lab.error))
+                                        : c->inconclusive ? json_string(c->why)
+                                                           : json_null());
+    (void)json_object_set_new(j, "seconds", json_real((double)((c->ended_mono_ns - c->began_mono_ns) / 1000000u) / 1000.0));
+    return j;
+}

@@ -1,0 +1,88 @@
+/* A drill: a described fault, with what must hold before and after it. Read from YAML (`kind: Drill`), strictly: an unknown key, a
+ * wrong word, a number out of range is an error with file:line:column. A list in `fault` expands to cells, one of each
+ * combination.
+ */
+#ifndef HF_CHAOS_DRILL_H
+#define HF_CHAOS_DRILL_H
+
+#include "base/assert.h"
+#include "node.h"
+
+enum { DRILL_NAME = 64, DRILL_ERROR = 512, DRILL_CELL_ID = 160, DRILL_MAX_POINTS = 5 };
+
+enum drill_gateway { DRILL_HOLDFAST, DRILL_STRONGSWAN }; /* strongSwan: a reference responder, to test the oracle with */
+enum drill_fault { DRILL_NONE, DRILL_KILL };
+enum drill_mode { DRILL_PROCESS, DRILL_MACHINE }; /* machine: its links are cut first */
+enum drill_exchange { DRILL_AT_REST, DRILL_CHILD_REKEY, DRILL_CHILD_REKEY_PFS, DRILL_IKE_REKEY };
+enum drill_role { DRILL_CLIENT, DRILL_GATEWAY }; /* who began the exchange */
+enum drill_point { DRILL_STEPPED, DRILL_SUBMITTED, DRILL_COMMITTED, DRILL_SENT, DRILL_PEER };
+enum drill_leader { DRILL_LEADER_OWNER, DRILL_LEADER_OTHER, DRILL_LEADER_ANY };
+
+/* Steady state, checked before the fault; already false: nothing is injected. */
+enum { DRILL_HYP_TUNNEL = 1, DRILL_HYP_TRAFFIC = 2, DRILL_HYP_QUORUM = 4, DRILL_HYP_ONE_OWNER = 8 };
+
+/* What is tried after the fault. The oracle judges everything always; these are the things that take time. */
+enum {
+    DRILL_EXP_EXCHANGE = 1,       /* the interrupted exchange ends, its copies are compared */
+    DRILL_EXP_REPLAY = 2,         /* the last second of the client's packets, to the new owner, before any live one */
+    DRILL_EXP_UPLOAD = 4,         /* the TCP upload goes on within limits.upload */
+    DRILL_EXP_REKEY_CHILD = 8,    /* with PFS, from each side */
+    DRILL_EXP_REKEY_IKE = 16,     /* from each side */
+    DRILL_EXP_DPD = 32,           /* liveness of an idle tunnel */
+    DRILL_EXP_SECOND_TAKEOVER = 64 /* the dead node returns, the new owner dies */
+};
+
+struct drill {
+    char file[256], name[DRILL_NAME];
+    uint64_t seed;
+    /* topology */
+    unsigned nodes, shards, clients;
+    enum drill_gateway gateway;
+    struct node_timing timing;
+    /* traffic */
+    unsigned pps, bytes;
+    unsigned directions; /* bit 0 in, bit 1 out */
+    unsigned hypothesis, expect;
+    /* fault: bits by enum */
+    enum drill_fault fault;
+    unsigned modes, exchanges, roles, points, leaders;
+    /* limits */
+    unsigned gap_ms, reach_ms, takeover_ms, upload_ms, settle_ms;
+};
+
+/* One fault to inject. */
+struct drill_cell {
+    const struct drill *drill;
+    char id[DRILL_CELL_ID];
+    enum drill_mode mode;
+    enum drill_exchange exchange;
+    enum drill_role role;
+    enum drill_point point;
+    enum drill_leader leader;
+    uint64_t seed;
+    unsigned round; /* of --repeat, from 0 */
+};
+
+/* False: error holds "file:line:column: what". */
+bool drill_parse(struct drill *d, const char *file, char error[DRILL_ERROR]);
+bool drill_parse_text(struct drill *d, const char *file, const char *text, char error[DRILL_ERROR]);
+
+const char *drill_mode_name(enum drill_mode m);
+const char *drill_exchange_name(enum drill_exchange e);
+const char *drill_role_name(enum drill_role r);
+const char *drill_point_name(enum drill_point p);
+const char *drill_leader_name(enum drill_leader l);
+
+/* The step point's name as the daemon knows it: exchange:role:point. */
+void drill_point_text(const struct drill_cell *c, char *to, size_t size);
+
+/* Appends d's cells to *cells (heap, grown; the caller frees it). False: no memory. */
+bool drill_cells(const struct drill *d, struct drill_cell **cells, size_t *n) HF_MUST_USE;
+
+/* Keeps those whose id matches the pattern (fnmatch). */
+void drill_only(struct drill_cell *cells, size_t *n, const char *pattern);
+
+/* Keeps `want` of them, chosen by the seed, in order: the same seed keeps the same ones. */
+void drill_sample(struct drill_cell *cells, size_t *n, size_t want, uint64_t seed);
+
+#endif

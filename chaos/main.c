@@ -1,0 +1,308 @@
+/* holdfast-drill: validate, plan, list and run drills. `holdfast drill ...` hands its arguments to this program. */
+#include <dirent.h>
+#include <errno.h>
+#include <getopt.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "run.h"
+
+enum { EXIT_PASS, EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_ABORTED, EXIT_USAGE = 64, MAX_DRILLS = 256 };
+
+static const char usage[] =
+    "usage: holdfast drill validate|plan|list FILE_OR_DIR...\n"
+    "       holdfast drill run FILE_OR_DIR... [options]\n"
+    "  -o json          the verdict as JSON on stdout\n"
+    "  --repeat N       each cell N times        --seed S         instead of the drill's own\n"
+    "  --only GLOB      cells whose id matches   --sample N       N of them, chosen by the seed\n"
+    "  --evidence DIR   captures and logs        --stay           keep the lab until Ctrl-C (one cell)\n"
+    "  --screen         80x24 on a terminal      -q               say nothing while it runs\n"
+    "  --bin DIR        where holdfastd is (beside this program)\n"
+    "exit: 0 pass, 1 fail, 2 inconclusive, 3 aborted\n";
+
+struct options {
+    unsigned repeat, sample;
+    bool seeded, json, stay, screen, quiet;
+    uint64_t seed;
+    const char *only, *evidence, *bin_dir;
+};
+
+struct set {
+    struct drill *drills; /* cells point into it: never grown after drill_cells() */
+    size_t n;
+    struct drill_cell *cells;
+    size_t n_cells;
+};
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The .yaml files of a directory, by name; or the file itself. Returns how many, at most MAX_DRILLS. */
+static size_t find_files(const char *path, char *files[MAX_DRILLS])
+{
+    struct stat st;
+    struct dirent *e;
+    size_t n = 0;
+    DIR *d;
+
+    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) {
+        files[0] = strdup(path);
+        return files[0] != NULL;
+    }
+    d = opendir(path);
+    while (d && n < MAX_DRILLS && (e = readdir(d)) != NULL) {
+        size_t len = strlen(e->d_name);
+
+        if (len > 5 && strcmp(e->d_name + len - 5, ".yaml") == 0 && asprintf(&files[n], "%s/%s", path, e->d_name) > 0)
+            n++;
+    }
+    if (d)
+        (void)closedir(d);
+    qsort(files, n, sizeof *files, by_text);
+    return n;
+}
+
+/* Reads every drill named; errors go to stderr, all of them. */
+static bool load(struct set *set, char **paths, int n_paths)
+{
+    bool ok = true;
+
+    set->drills = calloc(MAX_DRILLS, sizeof *set->drills);
+    for (int i = 0; set->drills && i < n_paths; i++) {
+        char *files[MAX_DRILLS], error[DRILL_ERROR];
+        size_t n = find_files(paths[i], files);
+
+        if (n == 0) {
+            (void)fprintf(stderr, "%s: no drill there\n", paths[i]);
+            ok = false;
+        }
+        for (size_t k = 0; k < n; k++) {
+            if (set->n == MAX_DRILLS || !drill_parse(&set->drills[set->n], files[k], error)) {
+                (void)fprintf(stderr, "%s\n", set->n == MAX_DRILLS ? "too many drills" : error);
+                ok = false;
+            } else {
+                set->n++;
+            }
+            free(files[k]);
+        }
+    }
+    return ok && set->drills;
+}
+
+static bool make_cells(struct set *set, const struct options *o)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        if (o->seeded)
+            set->drills[i].seed = o->seed;
+        if (!drill_cells(&set->drills[i], &set->cells, &set->n_cells))
+            return false;
+    }
+    if (o->only)
+        drill_only(set->cells, &set->n_cells, o->only);
+    if (o->sample && set->n)
+        drill_sample(set->cells, &set->n_cells, o->sample, set->drills[0].seed);
+    return true;
+}
+
+static int worse(int a, int b)
+{
+    static const int rank[] = {[EXIT_PASS] = 0, [EXIT_INCONCLUSIVE] = 1, [EXIT_ABORTED] = 2, [EXIT_FAIL] = 3};
+
+    return rank[a] >= rank[b] ? a : b;
+}
+
+static int code_of(const json_t *cell)
+{
+    const char *v = json_string_value(json_object_get(cell, "verdict"));
+
+    if (v && strcmp(v, "pass") == 0)
+        return EXIT_PASS;
+    if (v && strcmp(v, "fail") == 0)
+        return EXIT_FAIL;
+    return v && strcmp(v, "inconclusive") == 0 ? EXIT_INCONCLUSIVE : EXIT_ABORTED;
+}
+
+static const char *word_of(int code)
+{
+    static const char *const words[] = {"pass", "fail", "inconclusive", "aborted"};
+
+    return words[code];
+}
+
+static void print_cell(const json_t *c)
+{
+    const json_t *gap = json_object_get(c, "gap_ms"), *v;
+    const char *why = json_string_value(json_object_get(c, "why"));
+    size_t i;
+
+    printf("%-12s %-66s %5lld lost %3lld twice  gap %7.1f / %7.1f ms  %3lld copies\n", json_string_value(json_object_get(c, "verdict")),
+           json_string_value(json_object_get(c, "id")), (long long)json_integer_value(json_object_get(c, "lost")),
+           (long long)json_integer_value(json_object_get(c, "duplicated")), json_real_value(json_object_get(gap, "in")),
+           json_real_value(json_object_get(gap, "out")), (long long)json_integer_value(json_object_get(c, "copies_compared")));
+    json_array_foreach(json_object_get(c, "violations"), i, v) printf("    violation: %s\n", json_string_value(v));
+    if (why)
+        printf("    %s\n", why);
+}
+
+static void print_verdict(const struct set *set, const struct options *o, int code, json_t *cells)
+{
+    const struct drill *d = &set->drills[0];
+    json_t *j;
+    const json_t *c;
+    size_t i;
+
+    if (!o->json) {
+        json_array_foreach(cells, i, c) print_cell(c);
+        printf("%s: %zu cells\n", word_of(code), json_array_size(cells));
+        json_decref(cells);
+        return;
+    }
+    j = json_pack("{s:s, s:s, s:I, s:s, s:{s:i, s:i, s:i, s:i}, s:o, s:s?}", "schema", "holdfast/verdict/1", "drill",
+                  set->n == 1 ? d->name : "several", "seed", (json_int_t)d->seed, "verdict", word_of(code), "timing", "election_ms",
+                  (int)d->timing.election_ms, "heartbeat_ms", (int)d->timing.heartbeat_ms, "lease_ms", (int)d->timing.lease_ms,
+                  "lease_heartbeat_ms", (int)d->timing.lease_heartbeat_ms, "cells", cells, "evidence", o->evidence);
+    (void)json_dumpf(j, stdout, JSON_INDENT(1));
+    printf("\n");
+    json_decref(j);
+}
+
+static int run(struct set *set, const struct options *o)
+{
+    struct screen screen = {.mode = o->quiet                                  ? SCREEN_QUIET
+                                    : o->screen && isatty(STDERR_FILENO) ? SCREEN_FULL
+                                                                              : SCREEN_LINES,
+                            .fd = STDERR_FILENO,
+                            .cells = set->n_cells * o->repeat};
+    struct run_options options = {.bin_dir = o->bin_dir, .evidence_dir = o->evidence, .stay = o->stay, .screen = &screen};
+    json_t *cells = json_array();
+    int code = set->n_cells ? EXIT_PASS : EXIT_INCONCLUSIVE;
+
+    run_catch_signals();
+    for (size_t i = 0; i < screen.cells && !run_stopped(); i++) {
+        struct drill_cell cell = set->cells[i % set->n_cells];
+        json_t *verdict;
+
+        cell.round = (unsigned)(i / set->n_cells);
+        (void)snprintf(screen.drill, sizeof screen.drill, "%s", cell.drill->name);
+        screen.nodes = cell.drill->gateway == DRILL_STRONGSWAN ? 1 : cell.drill->nodes;
+        screen_begin_cell(&screen, i + 1, cell.id);
+        verdict = run_cell(&cell, &options);
+        if (!verdict)
+            verdict = json_pack("{s:s, s:i, s:s, s:s}", "id", cell.id, "round", (int)cell.round, "verdict", "aborted", "why",
+                                run_stopped() ? "stopped by a signal" : "the cell ended without a verdict");
+        screen_end_cell(&screen, verdict);
+        code = worse(code, code_of(verdict));
+        (void)json_array_append_new(cells, verdict);
+    }
+    screen_end(&screen);
+    print_verdict(set, o, code, cells);
+    return code;
+}
+
+static bool take_options(int argc, char **argv, struct options *o)
+{
+    enum { REPEAT = 256, SEED, ONLY, SAMPLE, EVIDENCE, STAY, SCREEN, BIN };
+    static const struct option known[] = {{"repeat", required_argument, NULL, REPEAT},     {"seed", required_argument, NULL, SEED},
+                                          {"only", required_argument, NULL, ONLY},         {"sample", required_argument, NULL, SAMPLE},
+                                          {"evidence", required_argument, NULL, EVIDENCE}, {"stay", no_argument, NULL, STAY},
+                                          {"screen", no_argument, NULL, SCREEN},           {"bin", required_argument, NULL, BIN},
+                                          {NULL, 0, NULL, 0}};
+    char *end = NULL;
+    int c;
+
+    while ((c = getopt_long(argc, argv, "o:q", known, NULL)) != -1) {
+        switch (c) {
+        case 'o':
+            o->json = strcmp(optarg, "json") == 0;
+            if (!o->json)
+                return false;
+            break;
+        case 'q':
+            o->quiet = true;
+            break;
+        case REPEAT:
+            o->repeat = (unsigned)strtoul(optarg, &end, 10);
+            break;
+        case SEED:
+            o->seed = strtoull(optarg, &end, 10);
+            o->seeded = true;
+            break;
+        case SAMPLE:
+            o->sample = (unsigned)strtoul(optarg, &end, 10);
+            break;
+        case ONLY:
+            o->only = optarg;
+            break;
+        case EVIDENCE:
+            o->evidence = optarg;
+            break;
+        case STAY:
+            o->stay = true;
+            break;
+        case SCREEN:
+            o->screen = true;
+            break;
+        case BIN:
+            o->bin_dir = optarg;
+            break;
+        default:
+            return false;
+        }
+        if (end && *end)
+            return false;
+        end = NULL;
+    }
+    return o->repeat > 0 && optind < argc;
+}
+
+static bool check_paths(const struct options *o)
+{
+    if (o->evidence && mkdir(o->evidence, 0755) != 0 && errno != EEXIST) {
+        (void)fprintf(stderr, "%s: %s\n", o->evidence, strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    char self[PATH_MAX] = "", absolute[PATH_MAX];
+    struct options o = {.repeat = 1};
+    struct set set = {0};
+    const char *verb = argc > 1 ? argv[1] : "";
+    int code = EXIT_PASS;
+
+    if (readlink("/proc/self/exe", self, sizeof self - 1) < 0)
+        return EXIT_ABORTED;
+    o.bin_dir = dirname(self);
+    if ((strcmp(verb, "run") && strcmp(verb, "validate") && strcmp(verb, "plan") && strcmp(verb, "list")) ||
+        !take_options(argc - 1, argv + 1, &o)) {
+        (void)fputs(usage, stderr);
+        return EXIT_USAGE;
+    }
+    if (!load(&set, argv + 1 + optind, argc - 1 - optind) || !make_cells(&set, &o) || !check_paths(&o)) {
+        code = EXIT_USAGE;
+    } else if (o.evidence && !(o.evidence = realpath(o.evidence, absolute))) {
+        code = EXIT_USAGE;
+    } else if (strcmp(verb, "run") == 0) {
+        code = o.stay && set.n_cells != 1 ? EXIT_USAGE : run(&set, &o);
+        if (code == EXIT_USAGE)
+            (void)fprintf(stderr, "--stay needs exactly one cell, here are %zu\n", set.n_cells);
+    } else if (strcmp(verb, "plan") == 0) {
+        for (size_t i = 0; i < set.n_cells; i++)
+            printf("%s\n", set.cells[i].id);
+    } else {
+        for (size_t i = 0; i < set.n; i++)
+            printf("%-32s %s\n", set.drills[i].name, set.drills[i].file);
+    }
+    free(set.cells);
+    free(set.drills);
+    return code;
+}

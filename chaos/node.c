@@ -1,0 +1,228 @@
+#include "node.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { NODE_CALL_MS = 500, NODE_CONFIG_BYTES = 8192 };
+
+static bool save(struct node *n, const char *name, const char *text)
+{
+    char path[160];
+    int fd;
+    bool ok;
+
+    (void)snprintf(path, sizeof path, "%s/%s", n->dir, name);
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+    if (fd >= 0)
+        (void)close(fd);
+    return ok || lab_fail(n->lab, "%s: %s", path, strerror(errno));
+}
+
+static void write_config(const struct node *n, const struct node_options *o, char text[NODE_CONFIG_BYTES])
+{
+    int at = snprintf(text, NODE_CONFIG_BYTES, "node: { id: %u, data: %s/data }\n", n->id, n->dir);
+
+    if (n->lab->nodes > 1) {
+        at += snprintf(text + at, NODE_CONFIG_BYTES - (size_t)at, "cluster:\n  insecure_lab: true\n  nodes:\n");
+        for (unsigned i = 1; i <= n->lab->nodes; i++)
+            at += snprintf(text + at, NODE_CONFIG_BYTES - (size_t)at, "    - { id: %u, address: 10.77.2.%u:7400 }\n", i, i);
+        at += snprintf(text + at, NODE_CONFIG_BYTES - (size_t)at,
+                       "  timing: { election: %ums, heartbeat: %ums, lease: %ums, lease_heartbeat: %ums }\n",
+                       o->timing.election_ms, o->timing.heartbeat_ms, o->timing.lease_ms, o->timing.lease_heartbeat_ms);
+    }
+    (void)snprintf(
+        text + at, NODE_CONFIG_BYTES - (size_t)at,
+        "interfaces: { outside: out0, inside: in0, tun: hf0 }\n"
+        "shards:\n"
+        "  - { id: 1, outside: 10.77.1.100, inside: 10.77.2.100, pool: 10.99.0.0/24, prefer: 1 }\n"
+        "gateway:\n"
+        "  identity: gw.holdfast.test\n"
+        "  networks: [10.77.2.0/24]\n"
+        "  dns: [10.77.2.10]\n"
+        "  proposals: { ike: [aes256gcm16-prfsha256-x25519, aes128gcm16-prfsha256-x25519], esp: [aes256gcm16, aes128gcm16] }\n"
+        "  force_encapsulation: true\n"
+        "ike:   { lifetime: { hard: 24h, rekey_at: 70%%, rekey_at_responder: 80%%, jitter: 5%% }, "
+        "retransmit: { first: 500ms, factor: 1.8, tries: 5 }, dpd: 1s, keepalive: 20s, half_open: 30s }\n"
+        "child: { lifetime: { hard: 4h, rekey_at: 70%%, rekey_at_responder: 80%%, jitter: 5%%, "
+        "packets: { soft: 0, hard: 0 } }, pfs: %s }\n"
+        "auth:\n"
+        "  psk:\n"
+        "    - { identity: client@holdfast.test, secret_file: client.psk }\n"
+        "admin: { socket: %s }\n"
+        "drills: enabled\n"
+        "log: { level: info }\n",
+        o->pfs ? "always" : "never", n->socket);
+}
+
+bool node_prepare(struct node *n, struct chaos_lab *lab, unsigned id, const struct node_options *options)
+{
+    const char *argv[] = {options->binary, "--config", n->config, "--init", NULL};
+    char text[NODE_CONFIG_BYTES];
+
+    *n = (struct node){.lab = lab, .id = id, .step_pipe.fd = -1};
+    (void)snprintf(n->dir, sizeof n->dir, "%s/n%u", lab->dir, id);
+    (void)snprintf(n->socket, sizeof n->socket, "%s/admin.sock", n->dir);
+    (void)snprintf(n->config, sizeof n->config, "%s/node.yaml", n->dir);
+    if (mkdir(n->dir, 0700) != 0)
+        return lab_fail(lab, "%s: %s", n->dir, strerror(errno));
+    write_config(n, options, text);
+    if (!save(n, "node.yaml", text) || !save(n, "client.psk", "lab secret, not one of yours"))
+        return false;
+    return proc_run(lab, &(struct chaos_spawn){.place = LAB_NODE + id - 1, .argv = argv, .step_fd = -1}, 10000, false, NULL);
+}
+
+static void step_line(struct node *n, const char *line)
+{
+    json_t *j = json_loads(line, 0, NULL);
+
+    if (!j)
+        return;
+    n->step.reached = true;
+    n->step.wall_ns = pump_wall_ns();
+    (void)snprintf(n->step.point, sizeof n->step.point, "%s",
+                   json_is_string(json_object_get(j, "point")) ? json_string_value(json_object_get(j, "point")) : "");
+    (void)snprintf(n->step.sa, sizeof n->step.sa, "%s",
+                   json_is_string(json_object_get(j, "sa")) ? json_string_value(json_object_get(j, "sa")) : "");
+    n->step.log_index = (uint64_t)json_integer_value(json_object_get(j, "log_index"));
+    n->step.owner = json_is_true(json_object_get(j, "owner"));
+    n->step.leader = json_is_true(json_object_get(j, "leader"));
+    n->step.node = (unsigned)json_integer_value(json_object_get(j, "node"));
+    json_decref(j);
+}
+
+static void step_ready(void *arg, uint32_t events)
+{
+    struct node *n = arg;
+    ssize_t got;
+    char *end;
+
+    (void)events;
+    while ((got = read(n->step_pipe.fd, n->step_text + n->step_len, sizeof n->step_text - n->step_len - 1)) > 0) {
+        n->step_len += (size_t)got;
+        n->step_text[n->step_len] = '\0';
+        end = strchr(n->step_text, '\n');
+        if (end) {
+            *end = '\0';
+            step_line(n, n->step_text);
+            n->step_len = 0;
+        } else if (n->step_len == sizeof n->step_text - 1) {
+            n->step_len = 0;
+        }
+    }
+    if (got == 0) { /* the node is gone */
+        pump_remove(&n->lab->pump, &n->step_pipe);
+        (void)close(n->step_pipe.fd);
+        n->step_pipe.fd = -1;
+    }
+}
+
+bool node_start(struct node *n, const char *binary)
+{
+    const char *argv[] = {binary, "--config", n->config, NULL};
+    static const char *const env[] = {"HOLDFAST_STEP_FD=3", NULL};
+    int fds[2];
+    bool ok;
+
+    if (pipe2(fds, O_CLOEXEC) != 0 || fcntl(fds[0], F_SETFL, O_NONBLOCK) != 0)
+        return lab_fail(n->lab, "pipe: %s", strerror(errno));
+    n->step = (struct node_step){0};
+    n->step_len = 0;
+    n->step_pipe = (struct pump_watch){fds[0], step_ready, n};
+    (void)snprintf(n->proc.name, sizeof n->proc.name, "holdfastd-%u", n->id);
+    ok = proc_start(n->lab, &n->proc,
+                    &(struct chaos_spawn){.place = LAB_NODE + n->id - 1, .argv = argv, .env = env, .step_fd = fds[1]});
+    (void)close(fds[1]);
+    if (!ok)
+        return false;
+    return pump_add(&n->lab->pump, &n->step_pipe, EPOLLIN) || lab_fail(n->lab, "epoll_ctl: %s", strerror(errno));
+}
+
+bool node_alive(const struct node *n)
+{
+    return n->proc.started && !n->proc.ended;
+}
+
+bool node_kill(struct node *n, bool machine)
+{
+    if (machine && !lab_links(n->lab, n->id, false))
+        return false;
+    if (node_alive(n) && kill(n->proc.pid, SIGKILL) != 0 && errno != ESRCH)
+        return lab_fail(n->lab, "kill: %s", strerror(errno));
+    n->step.wall_ns = pump_wall_ns();
+    return proc_wait(n->lab, &n->proc, 5000) || lab_fail(n->lab, "node %u does not die", n->id);
+}
+
+bool node_restart(struct node *n, const char *binary)
+{
+    if (!proc_wait(n->lab, &n->proc, 5000))
+        return lab_fail(n->lab, "node %u is still alive", n->id);
+    proc_deinit(n->lab, &n->earlier);
+    for (size_t i = 0; i < n->lab->n_children; i++) {
+        if (n->lab->children[i] == &n->proc)
+            n->lab->children[i] = &n->earlier;
+    }
+    n->earlier = n->proc;
+    n->proc = (struct chaos_proc){0};
+    if (n->step_pipe.fd >= 0) {
+        pump_remove(&n->lab->pump, &n->step_pipe);
+        (void)close(n->step_pipe.fd);
+        n->step_pipe.fd = -1;
+    }
+    return lab_links(n->lab, n->id, true) && node_start(n, binary);
+}
+
+static int post(struct node *n, const char *path, json_t *body)
+{
+    struct http_reply reply;
+    int status = 0;
+
+    if (http_call(n->lab, n->socket, "POST", path, body, NODE_CALL_MS * 4, &reply))
+        status = reply.status;
+    json_decref(reply.body);
+    json_decref(body);
+    return status;
+}
+
+int node_make_leader(struct node *n, unsigned leader)
+{
+    return post(n, "/v1/cluster/leader", json_pack("{s:i}", "node", (int)leader));
+}
+
+int node_rekey(struct node *n, const char *sa_id, bool ike, uint32_t child_spi_in, bool pfs)
+{
+    char path[64], spi[16];
+    json_t *body = json_pack("{s:s}", "kind", ike ? "ike" : "child");
+
+    (void)snprintf(path, sizeof path, "/v1/sas/%s/rekey", sa_id);
+    if (!ike) {
+        (void)snprintf(spi, sizeof spi, "%08x", child_spi_in);
+        (void)json_object_set_new(body, "child", json_string(spi));
+        (void)json_object_set_new(body, "pfs", json_boolean(pfs));
+    }
+    return post(n, path, body);
+}
+
+int node_arm(struct node *n, const char *point, bool machine)
+{
+    return post(n, "/v1/drills/arm", json_pack("{s:s,s:s}", "point", point, "mode", machine ? "machine" : "process"));
+}
+
+void node_deinit(struct node *n)
+{
+    if (!n->lab)
+        return;
+    if (n->step_pipe.fd >= 0) {
+        pump_remove(&n->lab->pump, &n->step_pipe);
+        (void)close(n->step_pipe.fd);
+    }
+    proc_deinit(n->lab, &n->proc);
+    proc_deinit(n->lab, &n->earlier);
+}

@@ -1,0 +1,95 @@
+/* holdfastd nodes of the lab: configuration, start, the admin seam as values, the step pipe, death. */
+#ifndef HF_CHAOS_NODE_H
+#define HF_CHAOS_NODE_H
+
+#include "http.h"
+#include "lab.h"
+
+enum { NODE_MAX_SAS = 8, NODE_MAX_CHILDREN = 8 };
+
+struct node_timing {
+    unsigned election_ms, heartbeat_ms, lease_ms, lease_heartbeat_ms;
+};
+
+/* One line of the step pipe: the armed point was reached; the node dies now. */
+struct node_step {
+    bool reached;
+    char point[64];
+    uint64_t log_index;
+    bool owner, leader;
+    char sa[20];
+    unsigned node;
+    uint64_t wall_ns; /* when the runner read it */
+};
+
+struct node {
+    struct chaos_lab *lab;
+    unsigned id;
+    char dir[96], socket[128], config[128];
+    struct chaos_proc proc;
+    struct chaos_proc earlier; /* the process before a restart; its log is kept */
+    struct pump_watch step_pipe;
+    char step_text[512];
+    size_t step_len;
+    struct node_step step;
+};
+
+/* GET /v1/cluster, as far as the drills need it. */
+struct node_view {
+    bool answered, quorum;
+    uint64_t boot;
+    unsigned leader;
+    uint64_t term, applied_index, commit_index;
+    unsigned connected; /* peers */
+    unsigned owner;     /* of shard 1; 0 = none */
+    uint64_t owner_boot, epoch;
+    bool acting; /* this node acts for shard 1 */
+};
+
+struct node_child {
+    uint32_t spi_in, spi_out; /* as the gateway sees them */
+    char state[24];
+    bool outbound;
+};
+
+struct node_sa {
+    char id[20], state[24], pending[24];
+    struct node_child children[NODE_MAX_CHILDREN];
+    unsigned n_children;
+};
+
+struct node_sas {
+    bool answered;
+    struct node_sa sas[NODE_MAX_SAS];
+    unsigned n_sas;
+};
+
+struct node_options {
+    const char *binary; /* holdfastd */
+    struct node_timing timing;
+    bool pfs;
+
+};
+
+/* Writes the node's files, makes its data directory with --init; node_start() runs it. */
+bool node_prepare(struct node *n, struct chaos_lab *lab, unsigned id, const struct node_options *options);
+bool node_start(struct node *n, const char *binary);
+
+/* Ends it with SIGKILL, mode machine after its links were cut. Returns when it is dead. */
+bool node_kill(struct node *n, bool machine);
+
+/* Starts it again with the data it left, links up. */
+bool node_restart(struct node *n, const char *binary);
+
+void node_look(struct node *n, struct node_view *view);
+void node_look_sas(struct node *n, struct node_sas *sas);
+
+/* POSTs; the status, or 0 when no answer came. */
+int node_make_leader(struct node *n, unsigned leader);
+int node_rekey(struct node *n, const char *sa_id, bool ike, uint32_t child_spi_in, bool pfs);
+int node_arm(struct node *n, const char *point, bool machine);
+
+bool node_alive(const struct node *n);
+void node_deinit(struct node *n);
+
+#endif

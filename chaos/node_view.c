@@ -1,0 +1,97 @@
+#include "node.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NODE_LOOK_MS = 300 };
+
+static uint64_t number_of(const json_t *j)
+{
+    if (json_is_integer(j))
+        return (uint64_t)json_integer_value(j);
+    return json_is_string(j) ? strtoull(json_string_value(j), NULL, 16) : 0; /* ids are hexadecimal strings */
+}
+
+static uint64_t member(const json_t *j, const char *key)
+{
+    return number_of(json_object_get(j, key));
+}
+
+static void text(const json_t *j, const char *key, char *to, size_t size)
+{
+    const char *s = json_string_value(json_object_get(j, key));
+
+    (void)snprintf(to, size, "%s", s ? s : "");
+}
+
+void node_look(struct node *n, struct node_view *view)
+{
+    struct http_reply reply;
+    json_t *j, *shard, *peer;
+    size_t i;
+
+    *view = (struct node_view){0};
+    if (!node_alive(n) || !http_call(n->lab, n->socket, "GET", "/v1/cluster", NULL, NODE_LOOK_MS, &reply))
+        return;
+    j = reply.body;
+    view->answered = reply.status == 200 && json_is_object(j);
+    view->quorum = json_is_true(json_object_get(j, "quorum"));
+    view->boot = member(j, "boot");
+    view->leader = (unsigned)member(j, "leader");
+    view->term = member(j, "term");
+    view->applied_index = member(j, "applied_index");
+    view->commit_index = member(j, "commit_index");
+    json_array_foreach(json_object_get(j, "nodes"), i, peer)
+    {
+        if (member(peer, "id") != n->id && json_is_true(json_object_get(peer, "connected")))
+            view->connected++;
+    }
+    shard = json_array_get(json_object_get(j, "shards"), 0);
+    view->owner = (unsigned)member(json_object_get(shard, "owner"), "node");
+    view->owner_boot = member(json_object_get(shard, "owner"), "boot");
+    view->epoch = member(json_object_get(shard, "epoch"), "index");
+    view->acting = json_is_true(json_object_get(shard, "acting"));
+    json_decref(j);
+}
+
+static void take_sa(const json_t *j, struct node_sa *sa)
+{
+    json_t *child, *list = json_object_get(j, "children");
+    size_t i;
+
+    *sa = (struct node_sa){0};
+    text(j, "id", sa->id, sizeof sa->id);
+    text(j, "state", sa->state, sizeof sa->state);
+    text(json_object_get(j, "pending"), "exchange", sa->pending, sizeof sa->pending);
+    json_array_foreach(list, i, child)
+    {
+        struct node_child *c = &sa->children[sa->n_children];
+
+        if (sa->n_children == NODE_MAX_CHILDREN)
+            break;
+        c->spi_in = (uint32_t)member(child, "spi_in");
+        c->spi_out = (uint32_t)member(child, "spi_out");
+        c->outbound = json_is_true(json_object_get(child, "outbound"));
+        text(child, "state", c->state, sizeof c->state);
+        sa->n_children++;
+    }
+}
+
+void node_look_sas(struct node *n, struct node_sas *sas)
+{
+    struct http_reply reply;
+    json_t *sa;
+    size_t i;
+
+    *sas = (struct node_sas){0};
+    if (!node_alive(n) || !http_call(n->lab, n->socket, "GET", "/v1/sas", NULL, NODE_LOOK_MS, &reply))
+        return;
+    sas->answered = reply.status == 200 && json_is_object(reply.body);
+    json_array_foreach(json_object_get(reply.body, "sas"), i, sa)
+    {
+        if (sas->n_sas < NODE_MAX_SAS)
+            take_sa(sa, &sas->sas[sas->n_sas++]);
+    }
+    json_decref(reply.body);
+}
