@@ -36,10 +36,8 @@ static void clip_pending(struct raft_driver *d, uint64_t index)
     }
 }
 
-bool raft_store_vote(struct raft_driver *d)
+bool raft_store_vote(struct raft_driver *d, uint64_t term, uint32_t vote)
 {
-    uint64_t term = d->raft.current_term;
-    uint32_t vote = (uint32_t)d->raft.voted_for;
     if (term == d->vote_term && vote == d->vote_for)
         return true; /* a vote granted again */
     HF_ASSERT(term > d->vote_term || (term == d->vote_term && d->vote_for == 0));
@@ -233,7 +231,7 @@ void raft_driver_storage_done(struct raft_driver *d, uint64_t now_ms,
 
 /* The newest configuration at or below `index`: of a CHANGE in the log, else the last snapshot's.
  */
-static struct repl_configuration configuration_at(const struct raft_driver *d, uint64_t index)
+struct repl_configuration raft_configuration_at(const struct raft_driver *d, uint64_t index)
 {
     for (uint64_t i = index; i >= d->log.first; i--) {
         const struct raft_log_entry *entry = raft_log_get(&d->log, i);
@@ -246,8 +244,7 @@ static struct repl_configuration configuration_at(const struct raft_driver *d, u
         c.index = i;
         return c;
     }
-    HF_ASSERT(d->snapshot.index > 0);
-    return d->snapshot.configuration;
+    return d->snapshot.configuration; /* empty when there is no snapshot either */
 }
 
 enum raft_driver_result raft_driver_snapshot_take(struct raft_driver *d, uint64_t now_ms,
@@ -270,7 +267,8 @@ enum raft_driver_result raft_driver_snapshot_take(struct raft_driver *d, uint64_
         return RAFT_DRIVER_FAILED;
     }
     d->taking = (struct repl_snapshot_meta){
-        .index = index, .term = entry->term, .configuration = configuration_at(d, index)};
+        .index = index, .term = entry->term, .configuration = raft_configuration_at(d, index)};
+    HF_ASSERT(d->taking.configuration.n_servers > 0); /* entry 1 is one */
     d->storage.snapshot(d->storage.self, &d->taking, data);
     return RAFT_DRIVER_OK;
 }

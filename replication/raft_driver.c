@@ -141,8 +141,11 @@ static bool start_core(struct raft_driver *d, const struct repl_loaded *l, uint6
     }
     if (n > 0 && !raft_core_entries(l->entries, n, &array, &batch))
         return false;
-    event.start.term = l->term;
-    event.start.voted_for = l->voted_for;
+    uint64_t term = l->term;
+    uint32_t voted_for = l->voted_for;
+    raft_raise_term_at_start(d, &term, &voted_for);
+    event.start.term = term;
+    event.start.voted_for = voted_for;
     event.start.start_index = first;
     event.start.entries = array;
     event.start.n_entries = (unsigned)n;
@@ -214,6 +217,7 @@ void raft_driver_tick(struct raft_driver *d, uint64_t now_ms)
     if (!d->failed && d->now_ms >= at) {
         struct raft_event event = {.type = RAFT_TIMEOUT};
         d->timeout_step_ms = d->now_ms;
+        raft_raise_term_at_timeout(d);
         if (raft_core_step(d, &event, NULL) != 0)
             raft_fail(d, "out of memory");
     }

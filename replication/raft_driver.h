@@ -6,7 +6,7 @@
  *   submits                                        +--> callbacks: apply, restore, state, ...
  *
  * Sans-I/O: no thread, no clock, no randomness (the seed is given); one loop calls it. Only
- * replication/raft_* include <raft.h>. It wraps the eleven defects of libraft 0.22.1, each in a
+ * replication/raft_* include <raft.h>. It wraps the defects of libraft 0.22.1, each in a
  * function that names its defect (raft_wraps.c says where; replication/README.md why).
  *
  * Rules that it keeps: term and vote are durable before any message that follows from them leaves;
@@ -19,9 +19,9 @@
  * carry only indexes. The owner bounds it: take a snapshot when log_bytes or log_entries of
  * raft_driver_status() pass its limit. A received snapshot is held once until it is restored.
  *
- * From callbacks one may call submit, barrier, confirm, transfer, add, assign, remove, snapshot_take
- * and the readers; not tick, receive, storage_done, destroy. They take effect at once,
- * their callbacks follow after the present one returned.
+ * From callbacks one may call submit, barrier, confirm, transfer, add, assign, remove,
+ * snapshot_take and the readers; not tick, receive, storage_done, destroy. They take effect at
+ * once, their callbacks follow after the present one returned.
  */
 #ifndef HF_REPL_RAFT_DRIVER_H
 #define HF_REPL_RAFT_DRIVER_H
@@ -96,7 +96,7 @@ struct raft_driver_status {
 struct raft_driver_counters {
     uint64_t elections_won, frames_in, frames_out, frames_malformed, frames_unsent, submitted,
         applied, installs_sent, installs_received, snapshots_taken, changes_committed;
-    uint64_t wrapped[12]; /* [n]: wrap of defect n did something; [0] unused */
+    uint64_t wrapped[15]; /* [n]: wrap of defect n did something; [0] unused */
 };
 
 /* All but `apply` and `restore` may be NULL. Spans are valid in the call. */

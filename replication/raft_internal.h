@@ -1,7 +1,7 @@
 /* The raft driver's insides, shared by raft_*.c only. The only header here that includes <raft.h>.
  *
  *   raft_driver.c   create, start, tick, receive, status
- *   raft_wraps.c    what goes into the core is made safe first: the eleven defects
+ *   raft_wraps.c    what goes into the core is made safe first: libraft's defects
  *   raft_step.c     one step of the core and what it asks for; the commit index
  *   raft_disk.c     storage operations and their completions; snapshots
  *   raft_send.c     frames out, held until the vote is durable
@@ -85,6 +85,7 @@ struct raft_driver {
     uint64_t now_ms, timeout_step_ms; /* latest time told; time of the latest RAFT_TIMEOUT */
     uint64_t commit, applied;
     uint64_t leader_term;      /* term in which the core's leader made itself known */
+    uint64_t leader_heard_ms;  /* when a leader of the present term spoke last */
     uint64_t own_term_applied; /* newest term of ours, as leader, of which an entry was applied */
     uint64_t sequence;         /* of the last frame sent */
     bool started, failed, failed_told, stepping, delivering,
@@ -143,6 +144,9 @@ bool raft_core_entries(const struct repl_entry *entries, size_t n, struct raft_e
                        void **batch);
 
 /* raft_wraps.c */
+void raft_raise_term_at_start(struct raft_driver *d, uint64_t *term, uint32_t *voted_for);
+void raft_raise_term_at_timeout(struct raft_driver *d);
+uint64_t raft_answer_term(struct raft_driver *d, uint64_t term, bool pre_vote, bool granted);
 void raft_clamp_timeout(const struct raft_driver *d, uint64_t *timeout_ms);
 bool raft_in_order(struct raft_driver *d, uint32_t from, const struct raft_frame *frame);
 enum raft_driver_result raft_receive_append(struct raft_driver *d, uint32_t from,
@@ -163,7 +167,8 @@ void raft_release_held(struct raft_driver *d);
 void raft_drop_held(struct raft_driver *d);
 
 /* raft_disk.c */
-bool raft_store_vote(struct raft_driver *d);
+bool raft_store_vote(struct raft_driver *d, uint64_t term, uint32_t vote);
+struct repl_configuration raft_configuration_at(const struct raft_driver *d, uint64_t index);
 bool raft_store_entries(struct raft_driver *d, const struct raft_update *update,
                         const struct raft_payload *payload);
 bool raft_store_install(struct raft_driver *d, struct raft_update *update);

@@ -197,6 +197,7 @@ static void send_one(struct raft_driver *d, const struct raft_message *m)
         frame = begin(d, RAFT_FRAME_REQUEST_VOTE_RESULT, m->request_vote_result.term);
         frame.granted = m->request_vote_result.vote_granted;
         frame.pre_vote = m->request_vote_result.pre_vote;
+        frame.term = raft_answer_term(d, frame.term, frame.pre_vote, frame.granted);
         break;
     case RAFT_TIMEOUT_NOW:
         frame = begin(d, RAFT_FRAME_TIMEOUT_NOW, m->timeout_now.term);

@@ -176,7 +176,7 @@ int raft_core_step(struct raft_driver *d, struct raft_event *event,
         return rv;
     unsigned flags = update.flags;
     if ((flags & ((RAFT_UPDATE_CURRENT_TERM) | (RAFT_UPDATE_VOTED_FOR))) != 0 &&
-        !raft_store_vote(d))
+        !raft_store_vote(d, d->raft.current_term, (uint32_t)d->raft.voted_for))
         raft_fail(d, "out of memory");
     if ((flags & (RAFT_UPDATE_ENTRIES)) != 0 && !raft_store_entries(d, &update, payload))
         raft_fail(d, "out of memory");

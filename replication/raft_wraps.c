@@ -1,5 +1,5 @@
-/* What comes from outside is made safe before libraft's core sees it. Each of the eleven defects of
- * libraft 0.22.1 has its function here; RAFT_WRAPPED(d, n) is always true but in the test library
+/* What comes from outside is made safe before libraft's core sees it. Each defect of libraft 0.22.1
+ * has its function here; RAFT_WRAPPED(d, n) is always true but in the test library
  * that shows what happens without. */
 #include "replication/raft_internal.h"
 
@@ -123,6 +123,12 @@ static bool second_leader(struct raft_driver *d, const struct raft_frame *f)
     return d->raft.state == RAFT_LEADER && f->term == d->raft.current_term;
 }
 
+static void heard_leader(struct raft_driver *d, uint64_t term)
+{
+    d->leader_term = term;
+    d->leader_heard_ms = d->now_ms;
+}
+
 enum raft_driver_result raft_receive_append(struct raft_driver *d, uint32_t from,
                                             const struct raft_frame *frame)
 {
@@ -137,7 +143,7 @@ enum raft_driver_result raft_receive_append(struct raft_driver *d, uint32_t from
     if (d->stale)
         n = 0; /* refused anyway */
     else
-        d->leader_term = f.term;
+        heard_leader(d, f.term);
     rebase(d, &f, &entries, &n);
     if (n > 0 && entries[0].term < f.index_term)
         return RAFT_DRIVER_MALFORMED;
@@ -185,7 +191,7 @@ enum raft_driver_result raft_receive_install(struct raft_driver *d, uint32_t fro
         return RAFT_DRIVER_OK;
     }
     if (!d->stale)
-        d->leader_term = frame->term;
+        heard_leader(d, frame->term);
     d->incoming = frame;
     receive(d, from, &message, NULL);
     d->incoming = NULL;
@@ -203,11 +209,120 @@ static bool stray_vote_result(struct raft_driver *d, const struct raft_frame *f)
     return true;
 }
 
+/* Defect 12 (found by tests/unit/raft): a node that has not yet received the CHANGE that makes it a
+ * voter refuses its vote, and for ever believes in its last leader; so one voter that promotes a
+ * second and dies before that one has the entry never leads again. Raft's rule is that the
+ * candidate's configuration counts votes, and that everyone answers by log, term and whether it
+ * heard a leader within an election timeout. So for the time of the step we are a voter, and have
+ * no leader when it is silent. */
+struct lent {
+    struct raft_server *self;
+    int role;
+    raft_id leader;
+};
+
+static struct lent lend_vote(struct raft_driver *d, const struct raft_frame *f)
+{
+    struct lent lent = {0};
+    if (!RAFT_WRAPPED(d, 12) || f->type != RAFT_FRAME_REQUEST_VOTE ||
+        d->raft.state != RAFT_FOLLOWER)
+        return lent;
+    for (unsigned i = 0; i < d->raft.configuration.n; i++)
+        if (d->raft.configuration.servers[i].id == d->options.node)
+            lent.self = &d->raft.configuration.servers[i];
+    if (lent.self == NULL || lent.self->role == RAFT_VOTER)
+        return (struct lent){0};
+    lent.role = lent.self->role;
+    lent.leader = d->raft.follower_state.current_leader.id;
+    lent.self->role = RAFT_VOTER;
+    if (d->now_ms - d->leader_heard_ms >= d->options.election_ms)
+        d->raft.follower_state.current_leader.id = 0;
+    d->counters.wrapped[12]++;
+    return lent;
+}
+
+static void take_back(struct raft_driver *d, const struct lent *lent)
+{
+    if (lent->self == NULL)
+        return;
+    HF_ASSERT(d->raft.state == RAFT_FOLLOWER); /* a request for a vote makes nobody anything else */
+    lent->self->role = lent->role;
+    d->raft.follower_state.current_leader.id = lent->leader;
+}
+
+/* Defect 14 (found by tests/unit/raft): who refuses a pre-vote answers with the term asked for, not
+ * its own. A candidate with the longest log but a lower term never learns the higher one, and
+ * nobody else can win: no leader for ever. The refusal says our term. */
+uint64_t raft_answer_term(struct raft_driver *d, uint64_t term, bool pre_vote, bool granted)
+{
+    if (!RAFT_WRAPPED(d, 14) || !pre_vote || granted || term >= d->raft.current_term)
+        return term;
+    d->counters.wrapped[14]++;
+    return d->raft.current_term;
+}
+
+static bool only_voter(const struct raft_driver *d, const struct repl_configuration *c)
+{
+    bool self = false, other = false;
+    for (unsigned i = 0; i < c->n_servers; i++)
+        if (c->servers[i].role == RAFT_DRIVER_VOTER) {
+            self = self || c->servers[i].node == d->options.node;
+            other = other || c->servers[i].node != d->options.node;
+        }
+    return self && !other;
+}
+
+/* Defect 13 (found by tests/unit/raft): the only voter makes itself leader without a new term. So a
+ * term can be led twice, by two nodes or by one before and after it lost unsynced entries, and
+ * followers hold different entries of one term at one index. The term is raised, and stored, before
+ * it comes to that: at start ... */
+void raft_raise_term_at_start(struct raft_driver *d, uint64_t *term, uint32_t *voted_for)
+{
+    if (!RAFT_WRAPPED(d, 13) || *term == 0)
+        return;
+    struct repl_configuration c = raft_configuration_at(d, raft_log_last(&d->log));
+    if (!only_voter(d, &c))
+        return;
+    *term += 1;
+    *voted_for = d->options.node;
+    d->counters.wrapped[13]++;
+    if (!raft_store_vote(d, *term, *voted_for))
+        raft_fail(d, "out of memory");
+}
+
+/* ... and when a follower's timer ends. */
+void raft_raise_term_at_timeout(struct raft_driver *d)
+{
+    struct raft *r = &d->raft;
+    if (!RAFT_WRAPPED(d, 13) || r->state != RAFT_FOLLOWER || r->snapshot.installing ||
+        r->last_stored < raft_log_last(&d->log))
+        return;
+    struct repl_configuration c = raft_from_core(&r->configuration, 0);
+    if (!only_voter(d, &c))
+        return;
+    r->current_term += 1;
+    r->voted_for = d->options.node;
+    r->follower_state.match = 0;
+    d->counters.wrapped[13]++;
+    if (!raft_store_vote(d, r->current_term, d->options.node))
+        raft_fail(d, "out of memory");
+}
+
+/* ... and a TimeoutNow cannot be meant for it. */
+static bool stray_timeout_now(struct raft_driver *d, const struct raft_frame *f)
+{
+    struct repl_configuration c = raft_from_core(&d->raft.configuration, 0);
+    if (!RAFT_WRAPPED(d, 13) || f->type != RAFT_FRAME_TIMEOUT_NOW || !only_voter(d, &c))
+        return false;
+    d->counters.wrapped[13]++;
+    return true;
+}
+
 enum raft_driver_result raft_receive_small(struct raft_driver *d, uint32_t from,
                                            const struct raft_frame *f)
 {
     struct raft_message m = {0};
-    if (stray_vote_result(d, f))
+    if (stray_vote_result(d, f) || stray_timeout_now(d, f))
         return RAFT_DRIVER_OK;
     switch (f->type) {
     case RAFT_FRAME_APPEND_RESULT:
@@ -239,7 +354,9 @@ enum raft_driver_result raft_receive_small(struct raft_driver *d, uint32_t from,
     case RAFT_FRAME_INSTALL:
         return RAFT_DRIVER_MALFORMED;
     }
+    struct lent lent = lend_vote(d, f);
     receive(d, from, &m, NULL);
+    take_back(d, &lent);
     return RAFT_DRIVER_OK;
 }
 

@@ -1,0 +1,334 @@
+#include "sim/sim_storage.h"
+
+#include <stdlib.h>
+
+enum { SEGMENT = 16 }; /* trimming removes whole segments only, as wal.c does */
+
+/* One queued operation; owns its bytes. */
+struct operation {
+    enum repl_storage_op op;
+    uint64_t due_ms, index, term;
+    uint32_t vote;
+    struct repl_entry *entries;
+    size_t n;
+    struct repl_snapshot_meta meta;
+    uint8_t *data;
+    size_t len;
+};
+
+struct sim_storage {
+    struct sim_random random;
+    const uint64_t *now_ms;
+    uint32_t min_ms, max_ms;
+    bool failing;
+    struct sim_storage_counters counters;
+    struct operation *queue; /* [0, queued) in order */
+    size_t queued, capacity;
+    uint64_t last_due_ms;
+    /* durable */
+    uint64_t term, high_water, first;
+    uint32_t voted_for;
+    struct repl_entry *log;
+    size_t n_log, log_capacity;
+    struct repl_snapshot_meta snapshot;
+    uint8_t *snapshot_data;
+    size_t snapshot_len;
+};
+
+static void *copy(const void *bytes, size_t len)
+{
+    void *p = malloc(len == 0 ? 1 : len);
+    HF_ASSERT(p != NULL);
+    if (len > 0)
+        memcpy(p, bytes, len);
+    return p;
+}
+
+struct sim_storage *sim_storage_create(uint64_t seed, const uint64_t *now_ms)
+{
+    struct sim_storage *s = calloc(1, sizeof *s);
+    HF_ASSERT(s != NULL);
+    s->random.state = seed;
+    s->now_ms = now_ms;
+    s->max_ms = 3;
+    s->first = 1;
+    return s;
+}
+
+static void drop_entries(struct repl_entry *entries, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free((void *)(uintptr_t)entries[i].data.data);
+}
+
+static void free_operation(struct operation *op)
+{
+    drop_entries(op->entries, op->n);
+    free(op->entries);
+    free(op->data);
+}
+
+void sim_storage_destroy(struct sim_storage *s)
+{
+    if (s == NULL)
+        return;
+    for (size_t i = 0; i < s->queued; i++)
+        free_operation(&s->queue[i]);
+    drop_entries(s->log, s->n_log);
+    free(s->queue);
+    free(s->log);
+    free(s->snapshot_data);
+    free(s);
+}
+
+void sim_storage_set_delay(struct sim_storage *s, uint32_t min_ms, uint32_t max_ms)
+{
+    s->min_ms = min_ms;
+    s->max_ms = max_ms;
+}
+
+void sim_storage_fail(struct sim_storage *s)
+{
+    s->failing = true;
+}
+
+static struct operation *enqueue(struct sim_storage *s, enum repl_storage_op op, uint64_t index)
+{
+    if (s->queued == s->capacity) {
+        s->capacity = s->capacity == 0 ? 16 : s->capacity * 2;
+        s->queue = realloc(s->queue, s->capacity * sizeof *s->queue);
+        HF_ASSERT(s->queue != NULL);
+    }
+    uint64_t due = *s->now_ms + sim_between(&s->random, s->min_ms, s->max_ms);
+    s->last_due_ms = due > s->last_due_ms ? due : s->last_due_ms;
+    s->counters.operations++;
+    s->queue[s->queued] = (struct operation){.op = op, .index = index, .due_ms = s->last_due_ms};
+    return &s->queue[s->queued++];
+}
+
+static void op_vote(void *self, uint64_t term, uint32_t voted_for)
+{
+    struct operation *op = enqueue(self, REPL_STORAGE_VOTE, term);
+    op->term = term;
+    op->vote = voted_for;
+}
+
+static void op_append(void *self, uint64_t first, const struct repl_entry *entries, size_t n)
+{
+    struct operation *op = enqueue(self, REPL_STORAGE_APPEND, first + n - 1);
+    op->entries = calloc(n, sizeof *op->entries);
+    HF_ASSERT(n > 0 && op->entries != NULL);
+    for (size_t i = 0; i < n; i++) {
+        op->entries[i] = entries[i];
+        op->entries[i].data =
+            span_of(copy(entries[i].data.data, entries[i].data.len), entries[i].data.len);
+    }
+    op->n = n;
+}
+
+static void op_truncate(void *self, uint64_t index)
+{
+    enqueue(self, REPL_STORAGE_TRUNCATE, index);
+}
+
+static void op_image(struct sim_storage *s, enum repl_storage_op kind,
+                     const struct repl_snapshot_meta *meta, struct span data)
+{
+    struct operation *op = enqueue(s, kind, meta->index);
+    op->meta = *meta;
+    op->data = copy(data.data, data.len);
+    op->len = data.len;
+}
+
+static void op_snapshot(void *self, const struct repl_snapshot_meta *meta, struct span data)
+{
+    op_image(self, REPL_STORAGE_SNAPSHOT, meta, data);
+}
+
+static void op_install(void *self, const struct repl_snapshot_meta *meta, struct span data)
+{
+    op_image(self, REPL_STORAGE_INSTALL, meta, data);
+}
+
+static void remove_front(struct sim_storage *s, size_t n)
+{
+    drop_entries(s->log, n);
+    memmove(s->log, s->log + n, (s->n_log - n) * sizeof *s->log);
+    s->n_log -= n;
+    s->first += n;
+}
+
+static void op_trim(void *self, uint64_t index)
+{
+    struct sim_storage *s = self;
+    uint64_t keep = index - index % SEGMENT;
+    HF_ASSERT(index <= s->snapshot.index + 1);
+    if (keep > s->first && keep - s->first <= s->n_log)
+        remove_front(s, (size_t)(keep - s->first));
+}
+
+static bool op_read_snapshot(void *self, struct repl_snapshot_meta *meta, struct span *data)
+{
+    struct sim_storage *s = self;
+    if (s->snapshot.index == 0)
+        return false;
+    *meta = s->snapshot;
+    *data = span_of(s->snapshot_data, s->snapshot_len);
+    return true;
+}
+
+struct repl_storage sim_storage_interface(struct sim_storage *s)
+{
+    return (struct repl_storage){.self = s,
+                                 .vote = op_vote,
+                                 .append = op_append,
+                                 .truncate = op_truncate,
+                                 .snapshot = op_snapshot,
+                                 .install = op_install,
+                                 .trim = op_trim,
+                                 .read_snapshot = op_read_snapshot};
+}
+
+static uint64_t last_index(const struct sim_storage *s)
+{
+    return s->first + s->n_log - 1;
+}
+
+/* The first n entries of the operation reach the disk. */
+static void append_durable(struct sim_storage *s, struct operation *op, size_t n)
+{
+    HF_ASSERT(op->index - op->n == last_index(s)); /* the driver truncates first */
+    if (s->n_log + n > s->log_capacity) {
+        s->log_capacity = (s->n_log + n) * 2;
+        s->log = realloc(s->log, s->log_capacity * sizeof *s->log);
+        HF_ASSERT(s->log != NULL);
+    }
+    for (size_t i = 0; i < n; i++) {
+        s->log[s->n_log++] = op->entries[i];
+        op->entries[i].data.data = NULL; /* ours now */
+    }
+}
+
+static void truncate_durable(struct sim_storage *s, uint64_t index)
+{
+    HF_ASSERT(index >= s->first && index > s->snapshot.index);
+    while (s->n_log > 0 && last_index(s) >= index)
+        drop_entries(&s->log[--s->n_log], 1);
+}
+
+static void image_durable(struct sim_storage *s, struct operation *op)
+{
+    HF_ASSERT(op->meta.index >= s->snapshot.index);
+    free(s->snapshot_data);
+    s->snapshot = op->meta;
+    s->snapshot_data = op->data;
+    s->snapshot_len = op->len;
+    op->data = NULL;
+    if (op->op == REPL_STORAGE_INSTALL) {
+        drop_entries(s->log, s->n_log);
+        s->n_log = 0;
+        s->first = op->meta.index + 1;
+    }
+}
+
+static void durable(struct sim_storage *s, struct operation *op)
+{
+    switch (op->op) {
+    case REPL_STORAGE_VOTE:
+        HF_ASSERT(op->term > s->term ||
+                  (op->term == s->term && (s->voted_for == 0 || s->voted_for == op->vote)));
+        s->term = op->term;
+        s->voted_for = op->vote;
+        break;
+    case REPL_STORAGE_APPEND:
+        append_durable(s, op, op->n);
+        break;
+    case REPL_STORAGE_TRUNCATE:
+        truncate_durable(s, op->index);
+        break;
+    case REPL_STORAGE_SNAPSHOT:
+    case REPL_STORAGE_INSTALL:
+        image_durable(s, op);
+        break;
+    }
+}
+
+uint64_t sim_storage_next(const struct sim_storage *s)
+{
+    return s->queued > 0 ? s->queue[0].due_ms : UINT64_MAX;
+}
+
+static void remove_operation(struct sim_storage *s)
+{
+    free_operation(&s->queue[0]);
+    s->queued--;
+    memmove(s->queue, s->queue + 1, s->queued * sizeof *s->queue);
+}
+
+bool sim_storage_pop(struct sim_storage *s, struct repl_storage_done *done)
+{
+    if (s->queued == 0 || s->queue[0].due_ms > *s->now_ms)
+        return false;
+    *done = (struct repl_storage_done){.op = s->queue[0].op, .index = s->queue[0].index};
+    if (s->failing)
+        done->status = REPL_STORAGE_FAILED;
+    else
+        durable(s, &s->queue[0]);
+    if (done->op == REPL_STORAGE_APPEND && done->status == REPL_STORAGE_OK &&
+        done->index > s->high_water)
+        s->high_water = done->index;
+    s->counters.completed++;
+    remove_operation(s);
+    return true;
+}
+
+void sim_storage_flush(struct sim_storage *s)
+{
+    while (s->queued > 0) {
+        durable(s, &s->queue[0]);
+        remove_operation(s);
+    }
+}
+
+void sim_storage_crash(struct sim_storage *s)
+{
+    size_t survive = (size_t)sim_between(&s->random, 0, s->queued);
+    s->counters.crashes++;
+    for (; survive > 0; survive--) {
+        durable(s, &s->queue[0]);
+        remove_operation(s);
+    }
+    if (s->queued > 0 && s->queue[0].op == REPL_STORAGE_APPEND && s->queue[0].n > 1) {
+        append_durable(s, &s->queue[0], (size_t)sim_between(&s->random, 0, s->queue[0].n - 1));
+        s->counters.torn++;
+    }
+    s->counters.lost += s->queued;
+    while (s->queued > 0)
+        remove_operation(s);
+    s->last_due_ms = 0;
+}
+
+void sim_storage_load(struct sim_storage *s, struct repl_loaded *loaded)
+{
+    HF_ASSERT(s->queued == 0);
+    *loaded = (struct repl_loaded){.term = s->term,
+                                   .voted_for = s->voted_for,
+                                   .snapshot = s->snapshot,
+                                   .snapshot_data = span_of(s->snapshot_data, s->snapshot_len),
+                                   .first_index = s->first,
+                                   .entries = s->log,
+                                   .n_entries = s->n_log,
+                                   .high_water = s->high_water};
+}
+
+bool sim_storage_has(const struct sim_storage *s, uint64_t index, uint64_t term)
+{
+    if (index >= s->first && index - s->first < s->n_log)
+        return s->log[index - s->first].term == term;
+    return index > 0 && index <= s->snapshot.index;
+}
+
+const struct sim_storage_counters *sim_storage_counters(const struct sim_storage *s)
+{
+    return &s->counters;
+}

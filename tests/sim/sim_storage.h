@@ -1,0 +1,51 @@
+/* An in-memory disk for the raft driver (replication/storage.h) under virtual time: operations
+ * complete late and in order; a crash loses what was not completed, but for a random prefix of it
+ * (as a real disk would).
+ *
+ *   driver --ops--> queue (unsynced) --due--> durable --sim_storage_pop--> completion
+ *                      +-- crash: a prefix survives, the rest is gone
+ */
+#ifndef HF_SIM_STORAGE_H
+#define HF_SIM_STORAGE_H
+
+#include "replication/storage.h"
+#include "sim/sim_random.h"
+
+struct sim_storage;
+
+/* Counts, since create. */
+struct sim_storage_counters {
+    uint64_t operations, completed, lost, crashes, torn;
+};
+
+/* *now_ms is the simulator's clock; it must outlive the storage. */
+struct sim_storage *sim_storage_create(uint64_t seed, const uint64_t *now_ms);
+void sim_storage_destroy(struct sim_storage *storage);
+
+/* How long an operation takes; the default is 0 to 3 ms. */
+void sim_storage_set_delay(struct sim_storage *storage, uint32_t min_ms, uint32_t max_ms);
+
+/* The next operation to complete (and all later) reports REPL_STORAGE_FAILED and changes nothing.
+ */
+void sim_storage_fail(struct sim_storage *storage);
+
+struct repl_storage sim_storage_interface(struct sim_storage *storage);
+
+/* When the next completion is due; UINT64_MAX: none. */
+uint64_t sim_storage_next(const struct sim_storage *storage);
+/* Makes the next operation that is due durable and says so; false: none is due. */
+bool sim_storage_pop(struct sim_storage *storage, struct repl_storage_done *done);
+/* Makes everything durable, reporting nothing (for a first start). */
+void sim_storage_flush(struct sim_storage *storage);
+
+/* Power loss. */
+void sim_storage_crash(struct sim_storage *storage);
+
+/* What is durable. Valid until the next call of any function. */
+void sim_storage_load(struct sim_storage *storage, struct repl_loaded *loaded);
+/* Is (index, term) durable here, in the log or behind the snapshot? */
+bool sim_storage_has(const struct sim_storage *storage, uint64_t index, uint64_t term);
+
+const struct sim_storage_counters *sim_storage_counters(const struct sim_storage *storage);
+
+#endif
