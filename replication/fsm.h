@@ -22,8 +22,8 @@
 #include "replication/record.h"
 
 enum {
-    FSM_MAX_MEMBERS = 64,      /* ever; ids are never reused */
-    FSM_MAX_ADVANCE_MS = 5000, /* of cluster time, per entry */
+    FSM_MAX_MEMBERS = 64, /* ever; ids are never reused */
+    FSM_MAX_ADVANCE_MS = REPL_MAX_ADVANCE_MS,
     FSM_WINDOW = REPL_MAX_OUTSTANDING
 };
 

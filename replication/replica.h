@@ -39,7 +39,8 @@ enum {
     REPL_MAX_NODES = 5,
     REPL_MAX_OUTSTANDING = 4096, /* requests submitted and not settled */
     REPL_MAX_OUTSTANDING_BYTES = 32 << 20,
-    REPL_MAX_RECORD_BYTES = 1 << 20
+    REPL_MAX_RECORD_BYTES = 1 << 20,
+    REPL_MAX_ADVANCE_MS = 5000 /* of cluster time, per entry */
 };
 
 /* (cluster incarnation, log index of the committed assignment); index 0 = never assigned. */

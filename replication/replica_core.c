@@ -66,6 +66,20 @@ static void on_state(void *self, const struct raft_driver_status *status)
         replica_emit(r, (struct repl_event){.kind = REPL_EV_LEADER, .node = status->leader});
 }
 
+/* The node list of the file must be that of the log: a cluster grows by a change in the log, which
+ * this release cannot make yet. */
+static void on_configuration(void *self, const struct repl_configuration *configuration)
+{
+    struct replica *r = self;
+    size_t found = 0;
+
+    for (size_t i = 0; i < r->options.n_nodes; i++)
+        for (size_t k = 0; k < configuration->n_servers; k++)
+            found += r->options.nodes[i].node == configuration->servers[k].node;
+    if (found != r->options.n_nodes || found != configuration->n_servers)
+        replica_fail(r, "the node list of the configuration differs from the one in the log");
+}
+
 static void on_driver_failed(void *self, const char *why)
 {
     replica_fail(self, why);
@@ -120,6 +134,7 @@ static void create_driver(struct replica *r)
                                               .apply = replica_on_apply,
                                               .restore = replica_on_restore,
                                               .state = on_state,
+                                              .configuration = on_configuration,
                                               .transferred = on_transferred,
                                               .snapshot_taken = on_snapshot_taken,
                                               .failed = on_driver_failed};
@@ -303,6 +318,11 @@ uint64_t replica_next_request(const struct replica *r)
 uint64_t replica_oldest_request(const struct replica *r)
 {
     return r->outbox->oldest;
+}
+
+size_t replica_outstanding_bytes(const struct replica *r)
+{
+    return r->outbox->bytes;
 }
 
 enum repl_result replica_submit(struct replica *r, uint64_t now_ns, uint64_t request,

@@ -84,6 +84,7 @@ uint8_t *replica_pack(struct Holdfast__Record *record, uint32_t node, uint64_t b
 /* The request that must be used next, and the oldest unsettled one. */
 uint64_t replica_next_request(const struct replica *r);
 uint64_t replica_oldest_request(const struct replica *r);
+size_t replica_outstanding_bytes(const struct replica *r);
 /* Takes over `sealed` (from replica_pack()). request == replica_next_request(). REPL_BUSY: the
  * outbox is full, `sealed` stays the caller's. */
 enum repl_result replica_submit(struct replica *r, uint64_t now_ns, uint64_t request,

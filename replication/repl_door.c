@@ -1,0 +1,396 @@
+/* What other threads call: submit, events, status, times. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/secret.h"
+#include "replication/map.h"
+#include "replication/raft_driver.h"
+#include "replication/repl_thread.h"
+
+uint64_t repl_boottime_ns(void)
+{
+    struct timespec t;
+
+    HF_ASSERT(clock_gettime(CLOCK_BOOTTIME, &t) == 0);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* --- options --- */
+
+static bool refuse(struct repl_error *error, const char *text)
+{
+    (void)snprintf(error->text, sizeof error->text, "%s", text);
+    return false;
+}
+
+static bool check(const struct repl_options *o, struct repl_error *error)
+{
+    bool listed = false;
+
+    if (o->n_nodes == 0 || o->n_nodes > REPL_MAX_NODES || o->n_shards > REPL_MAX_SHARDS)
+        return refuse(error, "too few or too many nodes or shards");
+    for (size_t i = 0; i < o->n_nodes; i++) {
+        listed |= o->nodes[i].node == o->node;
+        if (o->nodes[i].node == 0 || (o->n_nodes > 1 && o->nodes[i].address.ip.family == ADDR_NONE))
+            return refuse(error, "a node without an id or address");
+        for (size_t k = 0; k < i; k++)
+            if (o->nodes[k].node == o->nodes[i].node)
+                return refuse(error, "two nodes with one id");
+    }
+    if (!listed)
+        return refuse(error, "this node is not among the nodes of the cluster");
+    if (!seal_none_allowed(o->n_nodes, o->insecure_lab))
+        return refuse(error,
+                      "more than one node needs insecure_lab: true, until records are sealed "
+                      "and links use mutual TLS");
+    if (o->timing.election_ms == 0 || o->timing.heartbeat_ms == 0 || o->timing.lease_ms == 0 ||
+        o->timing.heartbeat_ms >= o->timing.election_ms || o->timing.lease_heartbeat_ms == 0 ||
+        o->timing.lease_heartbeat_ms >= o->timing.lease_ms)
+        return refuse(error, "timing: a heartbeat must be shorter than what it keeps alive");
+    return true;
+}
+
+static void fill_options(struct repl *repl, const struct repl_options *o)
+{
+    struct replica_options *out = &repl->options;
+
+    *out = (struct replica_options){.node = o->node,
+                                    .incarnation = REPL_INCARNATION,
+                                    .n_nodes = o->n_nodes,
+                                    .n_shards = o->n_shards,
+                                    .timing = o->timing,
+                                    .snapshot_entries = o->snapshot_entries,
+                                    .snapshot_bytes = o->snapshot_bytes,
+                                    .seal = &seal_none,
+                                    .insecure = o->n_nodes > 1};
+    memcpy(out->nodes, o->nodes, sizeof out->nodes);
+    memcpy(out->shards, o->shards, sizeof out->shards);
+    if (out->timing.stale_ms == 0)
+        out->timing.stale_ms = out->timing.lease_ms;
+    if (out->timing.disk_stall_ms == 0)
+        out->timing.disk_stall_ms = 1000;
+    if (out->snapshot_entries == 0)
+        out->snapshot_entries = 20000;
+    if (out->snapshot_bytes == 0)
+        out->snapshot_bytes = 64 << 20;
+    HF_ASSERT(getrandom(&out->raft_seed, sizeof out->raft_seed, 0) == sizeof out->raft_seed);
+    while (out->boot == 0)
+        HF_ASSERT(getrandom(&out->boot, sizeof out->boot, 0) == sizeof out->boot);
+    repl->disk_stall_ns = out->timing.disk_stall_ms * 1000000ull;
+    repl->log = o->log;
+    repl->log_self = o->log_self;
+    repl->next_request = repl->oldest_request = 1;
+}
+
+/* --- --init --- */
+
+struct founding {
+    int left;
+    bool failed;
+    bool closed;
+};
+
+static void on_founded(void *self, const struct repl_storage_done *done)
+{
+    struct founding *f = self;
+
+    f->left--;
+    f->failed |= done->status != REPL_STORAGE_OK;
+}
+
+static void on_wal_closed(void *arg)
+{
+    ((struct founding *)arg)->closed = true;
+}
+
+bool repl_init(const struct repl_options *options, struct repl_error *error)
+{
+    struct wal_options wal_options = {.directory = options->data_dir, .node = options->node};
+    struct repl_configuration genesis;
+    struct founding f = {.left = 2};
+    struct wal_error reason = {.text = ""};
+    struct wal *wal = NULL;
+    uv_loop_t loop;
+    bool ok;
+
+    if (!check(options, error))
+        return false;
+    if (!wal_init_directory(NULL, options->data_dir, options->node, &reason))
+        return refuse(error, reason.text);
+    HF_ASSERT(uv_loop_init(&loop) == 0);
+    wal = wal_open(&loop, &wal_options, &reason);
+    ok = wal != NULL;
+    if (ok) {
+        wal_set_done(wal, on_founded, &f);
+        wal_load_done(wal);
+        replica_genesis(options->nodes, options->n_nodes, &genesis);
+        ok = raft_driver_bootstrap(wal_storage(wal), &genesis);
+        while (ok && f.left > 0)
+            (void)uv_run(&loop, UV_RUN_ONCE);
+        wal_close(wal, on_wal_closed, &f);
+        while (!f.closed)
+            (void)uv_run(&loop, UV_RUN_ONCE);
+    }
+    HF_ASSERT(uv_loop_close(&loop) == 0);
+    if (!ok || f.failed)
+        (void)snprintf(error->text, sizeof error->text, "%s: could not be founded: %s",
+                       options->data_dir, reason.text);
+    return ok && !f.failed;
+}
+
+/* --- start and stop --- */
+
+static void release(struct repl *repl)
+{
+    struct repl_event *event;
+
+    while (repl->first != NULL) {
+        struct command *c = repl->first;
+
+        repl->first = c->next;
+        free(c->bytes);
+        free(c);
+    }
+    repl->dropping = false;
+    while ((event = repl_next_event(repl)) != NULL)
+        repl_event_free(event);
+    (void)close(repl->event_fd);
+    uv_mutex_destroy(&repl->lock);
+    uv_mutex_destroy(&repl->event_lock);
+    uv_cond_destroy(&repl->event_room);
+    free(repl);
+}
+
+struct repl *repl_start(const struct repl_options *options, struct repl_error *error)
+{
+    struct repl *repl;
+
+    *error = (struct repl_error){.text = ""};
+    if (!check(options, error))
+        return NULL;
+    repl = repl_alloc_zero(1, sizeof *repl);
+    HF_ASSERT(uv_mutex_init(&repl->lock) == 0 && uv_mutex_init(&repl->event_lock) == 0 &&
+              uv_cond_init(&repl->event_room) == 0);
+    fill_options(repl, options);
+    repl->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (repl->event_fd < 0)
+        (void)refuse(error, "no file descriptor for events");
+    if (repl->event_fd < 0 || !repl_thread_start(repl, options, error)) {
+        release(repl);
+        return NULL;
+    }
+    return repl;
+}
+
+void repl_stop(struct repl *repl)
+{
+    if (repl == NULL)
+        return;
+    repl_thread_stop(repl);
+    release(repl);
+}
+
+uint64_t repl_boot(const struct repl *repl)
+{
+    return repl->options.boot;
+}
+
+/* --- events --- */
+
+int repl_event_fd(const struct repl *repl)
+{
+    return repl->event_fd;
+}
+
+/* On the replication thread. A conductor that takes nothing any more stops it: then this node's
+ * heartbeats end, and others take over. */
+void repl_push_event(void *self, struct repl_event *event)
+{
+    struct repl *repl = self;
+    struct event_node *node = repl_alloc_zero(1, sizeof *node);
+    uint64_t one = 1;
+
+    node->event = event;
+    node->bytes = sizeof *event + event->bytes_len + event->n_children * sizeof *event->children;
+    uv_mutex_lock(&repl->event_lock);
+    while (repl->thread_running && !repl->dropping &&
+           (repl->n_events >= EVENTS_MAX || repl->event_bytes >= EVENTS_MAX_BYTES))
+        uv_cond_wait(&repl->event_room, &repl->event_lock);
+    if (repl->last_event == NULL)
+        repl->first_event = node;
+    else
+        repl->last_event->next = node;
+    repl->last_event = node;
+    repl->event_bytes += node->bytes;
+    if (repl->n_events++ == 0)
+        HF_ASSERT(write(repl->event_fd, &one, sizeof one) == sizeof one);
+    uv_mutex_unlock(&repl->event_lock);
+}
+
+struct repl_event *repl_next_event(struct repl *repl)
+{
+    struct repl_event *event = NULL;
+    struct event_node *node;
+    uint64_t count;
+
+    uv_mutex_lock(&repl->event_lock);
+    node = repl->first_event;
+    if (node == NULL) {
+        (void)!read(repl->event_fd, &count, sizeof count);
+    } else {
+        repl->first_event = node->next;
+        if (node->next == NULL)
+            repl->last_event = NULL;
+        repl->n_events--;
+        repl->event_bytes -= node->bytes;
+        if (repl->n_events == EVENTS_MAX / 2 || repl->event_bytes < EVENTS_MAX_BYTES / 2)
+            uv_cond_signal(&repl->event_room);
+        event = node->event;
+    }
+    uv_mutex_unlock(&repl->event_lock);
+    free(node);
+    return event;
+}
+
+/* --- commands --- */
+
+/* Under the lock. */
+static void push_command(struct repl *repl, struct command command)
+{
+    struct command *c = repl_alloc_zero(1, sizeof *c);
+
+    *c = command;
+    if (repl->last == NULL)
+        repl->first = c;
+    else
+        repl->last->next = c;
+    repl->last = c;
+}
+
+enum repl_result repl_submit(struct repl *repl, struct Holdfast__Record *record, void *effects,
+                             uint64_t *request)
+{
+    enum repl_result result = REPL_OK;
+    uint8_t *sealed = NULL;
+    size_t n = 0;
+
+    uv_mutex_lock(&repl->lock);
+    if (repl->next_request - repl->oldest_request >= REPL_MAX_OUTSTANDING ||
+        repl->outstanding_bytes >= REPL_MAX_OUTSTANDING_BYTES - REPL_MAX_RECORD_BYTES)
+        result = REPL_BUSY;
+    if (result == REPL_OK) {
+        sealed = replica_pack(record, repl->options.node, repl->options.boot, repl->next_request,
+                              repl->options.seal, &n);
+        if (sealed == NULL)
+            result = REPL_INVALID;
+    }
+    if (result == REPL_OK) {
+        *request = repl->next_request++;
+        repl->inbox_bytes += n;
+        repl->outstanding_bytes += n;
+        push_command(repl, (struct command){.kind = COMMAND_SUBMIT,
+                                            .request = *request,
+                                            .effects = effects,
+                                            .bytes = sealed,
+                                            .len = n});
+    }
+    uv_mutex_unlock(&repl->lock);
+    if (result == REPL_OK)
+        HF_ASSERT(uv_async_send(&repl->async) == 0);
+    return result;
+}
+
+static bool known_node(const struct repl *repl, uint32_t node)
+{
+    for (size_t i = 0; i < repl->options.n_nodes; i++)
+        if (repl->options.nodes[i].node == node)
+            return true;
+    return false;
+}
+
+enum repl_result repl_transfer_leader(struct repl *repl, uint32_t node)
+{
+    uint32_t leader;
+
+    if (!known_node(repl, node))
+        return REPL_INVALID;
+    uv_mutex_lock(&repl->lock);
+    leader = repl->status.leader;
+    if (leader != 0)
+        push_command(repl, (struct command){.kind = COMMAND_TRANSFER, .node = node});
+    uv_mutex_unlock(&repl->lock);
+    if (leader == 0)
+        return REPL_NOT_LEADER;
+    HF_ASSERT(uv_async_send(&repl->async) == 0);
+    return REPL_OK;
+}
+
+enum repl_result repl_send_frame(struct repl *repl, uint32_t node, enum repl_channel channel,
+                                 struct span bytes)
+{
+    enum repl_result result = REPL_UNREACHABLE;
+
+    if (channel < REPL_CHANNEL_HALF_OPEN || channel > REPL_CHANNEL_ADMIN || bytes.len == 0 ||
+        bytes.len > REPL_MAX_RECORD_BYTES || node == repl->options.node || !known_node(repl, node))
+        return REPL_INVALID;
+    uv_mutex_lock(&repl->lock);
+    for (size_t i = 0; i < repl->status.n_nodes; i++)
+        if (repl->status.nodes[i].node == node && repl->status.nodes[i].connected)
+            result = repl->n_frames >= FRAMES_MAX ? REPL_BUSY : REPL_OK;
+    if (result == REPL_OK) {
+        repl->n_frames++;
+        push_command(repl, (struct command){.kind = COMMAND_FRAME,
+                                            .node = node,
+                                            .channel = channel,
+                                            .bytes = repl_copy(bytes.data, bytes.len),
+                                            .len = bytes.len});
+    }
+    uv_mutex_unlock(&repl->lock);
+    if (result == REPL_OK)
+        HF_ASSERT(uv_async_send(&repl->async) == 0);
+    return result;
+}
+
+/* --- readers --- */
+
+const struct repl_lease *repl_lease(const struct repl *repl, uint32_t shard)
+{
+    for (size_t i = 0; i < repl->options.n_shards; i++)
+        if (repl->options.shards[i].shard == shard)
+            return &repl->leases[i];
+    return NULL;
+}
+
+struct repl_health *repl_health(struct repl *repl)
+{
+    return &repl->health;
+}
+
+uint64_t repl_cluster_ms(struct repl *repl)
+{
+    int64_t offset = atomic_load_explicit(&repl->clock.offset_ms, memory_order_relaxed);
+    uint64_t newest = atomic_load_explicit(&repl->clock.newest_ms, memory_order_relaxed);
+    int64_t now = (int64_t)(repl_boottime_ns() / 1000000) + offset;
+    uint64_t ms = now < 0 ? 0 : (uint64_t)now;
+    uint64_t given = atomic_load_explicit(&repl->newest_cluster_ms, memory_order_relaxed);
+
+    if (ms > newest + REPL_MAX_ADVANCE_MS)
+        ms = newest + REPL_MAX_ADVANCE_MS;
+    while (ms > given &&
+           !atomic_compare_exchange_weak_explicit(&repl->newest_cluster_ms, &given, ms,
+                                                  memory_order_relaxed, memory_order_relaxed))
+        ;
+    return ms > given ? ms : given;
+}
+
+void repl_status(struct repl *repl, struct repl_status *out)
+{
+    uv_mutex_lock(&repl->lock);
+    *out = repl->status;
+    uv_mutex_unlock(&repl->lock);
+    out->cluster_ms = repl_cluster_ms(repl);
+}

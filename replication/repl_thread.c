@@ -1,0 +1,357 @@
+/* The replica's thread: one libuv loop that steps the core with time, completions and frames. */
+#include "replication/repl_thread.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "replication/digest.h"
+#include "replication/map.h"
+
+static void rearm(struct repl *repl);
+
+/* --- what the core asks of the outside --- */
+
+static void log_text(void *self, enum repl_log_level level, const char *text)
+{
+    struct repl *repl = self;
+
+    if (repl->log != NULL)
+        repl->log(repl->log_self, level, text);
+}
+
+static void draw_entropy(void *self, uint8_t *bytes, size_t n)
+{
+    (void)self;
+    HF_ASSERT(getrandom(bytes, n, 0) == (ssize_t)n);
+}
+
+static bool disk_ok(void *self)
+{
+    struct repl *repl = self;
+
+    return wal_pending_ns(repl->wal) < repl->disk_stall_ns;
+}
+
+/* A node that cannot go on must not linger: its peers take over at once. */
+static void die(void *self, const char *why)
+{
+    log_text(self, REPL_LOG_ERROR, why);
+    (void)fprintf(stderr, "replication: %s\n", why);
+    _exit(REPL_EXIT_FAILED);
+}
+
+static void note(void *self, const char *text)
+{
+    log_text(self, REPL_LOG_WARN, text);
+}
+
+/* --- the loop --- */
+
+static void publish(struct repl *repl)
+{
+    struct repl_status status;
+
+    replica_status(repl->core, repl_boottime_ns(), &status);
+    uv_mutex_lock(&repl->lock);
+    repl->status = status;
+    repl->oldest_request = replica_oldest_request(repl->core);
+    repl->outstanding_bytes = replica_outstanding_bytes(repl->core) + repl->inbox_bytes;
+    uv_mutex_unlock(&repl->lock);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct repl *repl = timer->data;
+
+    replica_tick(repl->core, repl_boottime_ns());
+    publish(repl);
+    rearm(repl);
+}
+
+static void rearm(struct repl *repl)
+{
+    uint64_t now = repl_boottime_ns();
+    uint64_t next = replica_next_ns(repl->core);
+    uint64_t wait_ms = next <= now ? 1 : (next - now + 999999) / 1000000;
+
+    uv_update_time(&repl->loop);
+    (void)uv_timer_start(&repl->timer, on_timer, wait_ms, 0);
+}
+
+static void on_frame(void *self, uint32_t from, enum repl_channel channel, struct span bytes)
+{
+    struct repl *repl = self;
+
+    replica_frame(repl->core, repl_boottime_ns(), from, channel, bytes);
+    rearm(repl);
+}
+
+static void on_link(void *self, uint32_t node, bool up)
+{
+    struct repl *repl = self;
+
+    replica_link(repl->core, repl_boottime_ns(), node, up);
+    rearm(repl);
+}
+
+static void on_stored(void *self, const struct repl_storage_done *done)
+{
+    struct repl *repl = self;
+
+    replica_stored(repl->core, repl_boottime_ns(), done);
+    rearm(repl);
+}
+
+/* --- the inbox --- */
+
+static void run_command(struct repl *repl, struct command *c)
+{
+    const struct repl_transport *t;
+    struct span part = span_of(c->bytes, c->len);
+
+    switch (c->kind) {
+    case COMMAND_SUBMIT:
+        /* repl_submit() let in no more than the outbox holds; it takes the bytes over. */
+        HF_ASSERT(replica_submit(repl->core, repl_boottime_ns(), c->request, c->bytes, c->len,
+                                 c->effects) == REPL_OK);
+        return;
+    case COMMAND_TRANSFER:
+        if (replica_transfer(repl->core, repl_boottime_ns(), c->node) != REPL_OK)
+            log_text(repl, REPL_LOG_WARN, "transfer of leadership: not possible now");
+        return;
+    case COMMAND_FRAME:
+        if (repl->tcp != NULL) {
+            t = tcp_transport_interface(repl->tcp);
+            (void)t->send(t->self, c->node, c->channel, &part, 1);
+        }
+        free(c->bytes);
+        return;
+    }
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct repl *repl = handle->data;
+
+    if (--repl->to_close == 0)
+        uv_stop(&repl->loop);
+}
+
+static void on_part_closed(void *arg)
+{
+    struct repl *repl = arg;
+
+    if (--repl->to_close == 0)
+        uv_stop(&repl->loop);
+}
+
+static void begin_close(struct repl *repl)
+{
+    if (uv_is_closing((uv_handle_t *)&repl->timer))
+        return;
+    repl->to_close = repl->tcp != NULL ? 4 : 3;
+    uv_close((uv_handle_t *)&repl->timer, on_closed);
+    uv_close((uv_handle_t *)&repl->async, on_closed);
+    if (repl->tcp != NULL)
+        tcp_transport_close(repl->tcp, on_part_closed, repl);
+    wal_close(repl->wal, on_part_closed, repl);
+}
+
+static void on_async(uv_async_t *async)
+{
+    struct repl *repl = async->data;
+    struct command *list;
+    bool stopping;
+
+    uv_mutex_lock(&repl->lock);
+    list = repl->first;
+    repl->first = repl->last = NULL;
+    repl->n_frames = 0;
+    repl->inbox_bytes = 0;
+    stopping = repl->stopping;
+    uv_mutex_unlock(&repl->lock);
+    while (list != NULL) {
+        struct command *c = list;
+
+        list = c->next;
+        run_command(repl, c);
+        free(c);
+    }
+    if (stopping) {
+        begin_close(repl);
+        return;
+    }
+    publish(repl);
+    rearm(repl);
+}
+
+static void run_loop(void *arg)
+{
+    struct repl *repl = arg;
+
+    rearm(repl);
+    (void)uv_run(&repl->loop, UV_RUN_DEFAULT);
+}
+
+/* --- start --- */
+
+static bool no_send(void *self, uint32_t node, enum repl_channel channel, const struct span *parts,
+                    size_t n_parts)
+{
+    (void)self;
+    (void)node;
+    (void)channel;
+    (void)parts;
+    (void)n_parts;
+    return false;
+}
+
+static bool no_link(void *self, uint32_t node)
+{
+    (void)self;
+    (void)node;
+    return false;
+}
+
+/* Nodes that were told of different members must never talk: what they all wrote as entry 1 names
+ * the cluster to the transport. */
+static uint64_t cluster_name(const struct repl_options *options)
+{
+    struct repl_configuration genesis;
+    struct digest_item d;
+
+    replica_genesis(options->nodes, options->n_nodes, &genesis);
+    digest_item_init(&d, REPL_INCARNATION, genesis.n_servers);
+    for (size_t i = 0; i < genesis.n_servers; i++)
+        digest_item_u64(&d, genesis.servers[i].node);
+    return digest_item_final(&d).a | 1;
+}
+
+static bool start_transport(struct repl *repl, const struct repl_options *options,
+                            struct repl_error *error)
+{
+    struct tcp_peer peers[REPL_MAX_NODES];
+    struct tcp_transport_options tcp = {
+        .node = options->node,
+        .boot = repl->options.boot,
+        .incarnation = cluster_name(options),
+        .peers = peers,
+        .listener = {.self = repl, .frame = on_frame, .link = on_link},
+        .note = note,
+        .note_self = repl};
+    struct tcp_error reason;
+
+    if (options->n_nodes == 1)
+        return true;
+    for (size_t i = 0; i < options->n_nodes; i++) {
+        if (options->nodes[i].node == options->node)
+            tcp.listen = options->nodes[i].address;
+        else
+            peers[tcp.n_peers++] = (struct tcp_peer){.node = options->nodes[i].node,
+                                                     .address = options->nodes[i].address};
+    }
+    repl->tcp = tcp_transport_create(&repl->loop, &tcp, &reason);
+    if (repl->tcp == NULL)
+        (void)snprintf(error->text, sizeof error->text, "%s", reason.text);
+    return repl->tcp != NULL;
+}
+
+static bool start_storage(struct repl *repl, const struct repl_options *options,
+                          struct repl_error *error)
+{
+    struct wal_options wal = {.directory = options->data_dir, .node = options->node};
+    struct wal_error reason;
+    const char *why;
+
+    repl->wal = wal_open(&repl->loop, &wal, &reason);
+    if (repl->wal == NULL) {
+        (void)snprintf(error->text, sizeof error->text, "%s", reason.text);
+        return false;
+    }
+    wal_set_done(repl->wal, on_stored, repl);
+    if (wal_load_note(repl->wal)[0] != '\0')
+        log_text(repl, REPL_LOG_WARN, wal_load_note(repl->wal));
+    if (!replica_fits(wal_loaded(repl->wal), &repl->options, &why)) {
+        (void)snprintf(error->text, sizeof error->text, "%s: %s", options->data_dir, why);
+        return false;
+    }
+    return true;
+}
+
+static bool start_core(struct repl *repl, struct repl_error *error)
+{
+    static const struct repl_transport alone = {.send = no_send, .connected = no_link};
+    struct replica_callbacks callbacks = {.self = repl,
+                                          .event = repl_push_event,
+                                          .entropy = draw_entropy,
+                                          .disk_ok = disk_ok,
+                                          .log = log_text,
+                                          .failed = die};
+
+    repl->core = replica_create(&repl->options, wal_storage(repl->wal),
+                                repl->tcp == NULL ? &alone : tcp_transport_interface(repl->tcp),
+                                &callbacks, repl->leases, &repl->health, &repl->clock);
+    if (!replica_start(repl->core, wal_loaded(repl->wal), repl_boottime_ns())) {
+        (void)snprintf(error->text, sizeof error->text, "the stored log contradicts itself");
+        return false;
+    }
+    wal_load_done(repl->wal);
+    publish(repl);
+    return true;
+}
+
+/* What was opened before a refusal is closed on this thread: the loop has not run yet. */
+static void undo(struct repl *repl)
+{
+    int parts = 2 + (repl->tcp != NULL) + (repl->wal != NULL);
+
+    repl->to_close = parts;
+    uv_close((uv_handle_t *)&repl->timer, on_closed);
+    uv_close((uv_handle_t *)&repl->async, on_closed);
+    if (repl->tcp != NULL)
+        tcp_transport_close(repl->tcp, on_part_closed, repl);
+    if (repl->wal != NULL)
+        wal_close(repl->wal, on_part_closed, repl);
+    (void)uv_run(&repl->loop, UV_RUN_DEFAULT);
+    replica_destroy(repl->core);
+    HF_ASSERT(uv_loop_close(&repl->loop) == 0);
+}
+
+bool repl_thread_start(struct repl *repl, const struct repl_options *options,
+                       struct repl_error *error)
+{
+    HF_ASSERT(uv_loop_init(&repl->loop) == 0);
+    HF_ASSERT(uv_timer_init(&repl->loop, &repl->timer) == 0);
+    HF_ASSERT(uv_async_init(&repl->loop, &repl->async, on_async) == 0);
+    repl->timer.data = repl->async.data = repl;
+    if (!start_storage(repl, options, error) || !start_transport(repl, options, error) ||
+        !start_core(repl, error)) {
+        undo(repl);
+        return false;
+    }
+    if (uv_thread_create(&repl->thread, run_loop, repl) != 0) {
+        (void)snprintf(error->text, sizeof error->text, "no thread for replication");
+        undo(repl);
+        return false;
+    }
+    repl->thread_running = true;
+    return true;
+}
+
+void repl_thread_stop(struct repl *repl)
+{
+    uv_mutex_lock(&repl->lock);
+    repl->stopping = true;
+    uv_mutex_unlock(&repl->lock);
+    uv_mutex_lock(&repl->event_lock);
+    repl->dropping = true;
+    uv_cond_broadcast(&repl->event_room);
+    uv_mutex_unlock(&repl->event_lock);
+    HF_ASSERT(uv_async_send(&repl->async) == 0);
+    HF_ASSERT(uv_thread_join(&repl->thread) == 0);
+    (void)uv_run(&repl->loop, UV_RUN_DEFAULT); /* closing callbacks that were left */
+    replica_destroy(repl->core);
+    HF_ASSERT(uv_loop_close(&repl->loop) == 0);
+}

@@ -1,0 +1,89 @@
+/* Between repl_thread.c (the thread) and repl_door.c (what other threads call) only.
+ *
+ *   any thread ──commands──> inbox (mutex, uv_async) ──> loop: replica core, wal, tcp transport
+ *   conductor <──events──── queue (mutex, eventfd) <───┘
+ */
+#ifndef HF_REPL_THREAD_H
+#define HF_REPL_THREAD_H
+
+#include <uv.h>
+
+#include "replication/replica_core.h"
+#include "replication/tcp_transport.h"
+#include "replication/wal.h"
+
+enum {
+    REPL_EXIT_FAILED = 75, /* the process ends: state or driver cannot go on */
+    EVENTS_MAX = 1 << 20,  /* then the thread waits for the conductor: peers take over */
+    EVENTS_MAX_BYTES = 1 << 30,
+    FRAMES_MAX = 1024,
+    REPL_INCARNATION = 1 /* of the cluster; raised when quorum is given up (not yet) */
+};
+
+enum command_kind { COMMAND_SUBMIT, COMMAND_TRANSFER, COMMAND_FRAME };
+
+struct command {
+    struct command *next;
+    enum command_kind kind;
+    uint64_t request;
+    void *effects;
+    uint32_t node;
+    enum repl_channel channel;
+    uint8_t *bytes;
+    size_t len;
+};
+
+struct event_node {
+    struct event_node *next;
+    struct repl_event *event;
+    size_t bytes;
+};
+
+struct repl {
+    struct replica_options options;
+    uint64_t disk_stall_ns;
+    void (*log)(void *self, enum repl_log_level level, const char *text);
+    void *log_self;
+
+    uv_loop_t loop;
+    uv_thread_t thread;
+    uv_async_t async;
+    uv_timer_t timer;
+    bool thread_running;
+    int to_close; /* handles and parts that are not closed yet, at the end */
+
+    struct wal *wal;
+    struct tcp_transport *tcp; /* NULL: a single node */
+    struct replica *core;
+
+    /* inbox */
+    uv_mutex_t lock;
+    struct command *first, *last;
+    size_t n_frames;
+    uint64_t next_request, oldest_request;
+    size_t inbox_bytes, outstanding_bytes;
+    bool stopping;
+    struct repl_status status;
+
+    /* events */
+    uv_mutex_t event_lock;
+    uv_cond_t event_room;
+    struct event_node *first_event, *last_event;
+    size_t n_events, event_bytes;
+    bool dropping; /* stopping: events are freed at once */
+    int event_fd;
+
+    /* shared atomics */
+    struct repl_lease leases[REPL_MAX_SHARDS];
+    struct repl_health health;
+    struct replica_clock clock;
+    _Atomic uint64_t newest_cluster_ms; /* given out: never goes back */
+};
+
+/* repl_thread.c */
+bool repl_thread_start(struct repl *repl, const struct repl_options *options,
+                       struct repl_error *error);
+void repl_thread_stop(struct repl *repl);
+void repl_push_event(void *self, struct repl_event *event);
+
+#endif
