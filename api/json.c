@@ -1,0 +1,111 @@
+/* Reading request bodies: one JSON object, known members of known types, nothing else. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/internal.h"
+
+bool api_body_object(struct api_call *call, json_t **object)
+{
+    struct api_problem p;
+    json_error_t error;
+    json_t *json = json_loadb(call->body != NULL ? call->body : "", call->body_bytes,
+                              JSON_REJECT_DUPLICATES, &error);
+
+    *object = NULL;
+    if (json == NULL) {
+        api_problem_set(&p, 400, "malformed-json",
+                        "the body is not JSON: line %d, column %d: %.150s", error.line,
+                        error.column, error.text);
+    } else if (!json_is_object(json)) {
+        json_decref(json);
+        api_problem_set(&p, 400, "malformed-json", "the body must be one JSON object");
+    } else {
+        *object = json;
+        return true;
+    }
+    api_call_problem(call, &p);
+    return false;
+}
+
+static json_t *take(struct api_reader *r, const char *name, bool required)
+{
+    json_t *v = json_object_get(r->object, name);
+
+    HF_ASSERT(r->n_known < sizeof r->known / sizeof r->known[0]);
+    r->known[r->n_known++] = name;
+    if (v == NULL && required && r->problem.status == 0) {
+        api_problem_set(&r->problem, 400, "missing-member", "the member '%s' is missing", name);
+    }
+    return v;
+}
+
+const char *api_read_text(struct api_reader *r, const char *name, bool required)
+{
+    json_t *v = take(r, name, required);
+
+    if (v != NULL && !json_is_string(v) && r->problem.status == 0) {
+        api_problem_set(&r->problem, 400, "wrong-type", "'%s' must be a string", name);
+    }
+    return json_string_value(v);
+}
+
+json_int_t api_read_integer(struct api_reader *r, const char *name, json_int_t min, json_int_t max)
+{
+    json_t *v = take(r, name, true);
+
+    if (v == NULL) {
+        return 0;
+    }
+    if (r->problem.status == 0 &&
+        (!json_is_integer(v) || json_integer_value(v) < min || json_integer_value(v) > max)) {
+        api_problem_set(&r->problem, 400, "wrong-type",
+                        "'%s' must be a whole number from %lld to %lld", name, (long long)min,
+                        (long long)max);
+    }
+    return json_integer_value(v);
+}
+
+int api_read_bool(struct api_reader *r, const char *name)
+{
+    json_t *v = take(r, name, false);
+
+    if (v == NULL) {
+        return -1;
+    }
+    if (!json_is_boolean(v) && r->problem.status == 0) {
+        api_problem_set(&r->problem, 400, "wrong-type", "'%s' must be true or false", name);
+    }
+    return json_is_true(v) ? 1 : 0;
+}
+
+bool api_read_end(struct api_reader *r)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(r->object, key, value)
+    {
+        bool known = false;
+
+        for (size_t i = 0; i < r->n_known; i++) {
+            known = known || strcmp(key, r->known[i]) == 0;
+        }
+        if (!known && r->problem.status == 0) {
+            api_problem_set(&r->problem, 400, "unknown-member",
+                            "the member '%.60s' is not known here", key);
+        }
+    }
+    return r->problem.status == 0;
+}
+
+bool api_parse_hex(const char *text, size_t digits, uint64_t *value)
+{
+    uint64_t v = 0;
+
+    if (strlen(text) != digits || strspn(text, "0123456789abcdefABCDEF") != digits) {
+        return false;
+    }
+    v = strtoull(text, NULL, 16);
+    *value = v;
+    return v != 0;
+}

@@ -1,0 +1,277 @@
+#include "unit/api/rig.h"
+
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static json_t *fake_cluster(void *self, struct api_problem *problem)
+{
+    struct rig *rig = self;
+
+    if (rig->no_cluster) {
+        api_problem_set(problem, 503, "starting", "this node has not caught up yet");
+        return NULL;
+    }
+    return json_pack("{s:i, s:i}", "node", 1, "leader", 2);
+}
+
+static json_t *fake_sas(void *self, struct api_problem *problem)
+{
+    (void)self;
+    (void)problem;
+    return json_pack("{s:[]}", "sas");
+}
+
+static void on_later(uv_timer_t *timer)
+{
+    struct rig *rig = timer->data;
+
+    while (rig->n_held > 0) {
+        api_request_answer(rig->held[--rig->n_held], json_pack("{s:b}", "late", 1));
+    }
+}
+
+static void decide(struct rig *rig, struct api_request *request)
+{
+    struct api_problem problem;
+
+    switch (rig->how) {
+    case RIG_NOW:
+        api_request_answer(request, NULL);
+        break;
+    case RIG_REFUSE:
+        api_problem_set(&problem, 409, "no-leader", "no leader is known");
+        api_request_refuse(request, &problem);
+        break;
+    case RIG_LATER:
+    case RIG_HOLD:
+        cr_assert_lt(rig->n_held, 64);
+        rig->held[rig->n_held++] = request;
+        if (rig->how == RIG_LATER) {
+            cr_assert_eq(uv_timer_start(&rig->later, on_later, rig->delay_ms, 0), 0);
+        }
+        break;
+    }
+}
+
+static void fake_transfer(void *self, struct api_request *request, uint32_t node)
+{
+    struct rig *rig = self;
+
+    rig->transfers++;
+    rig->node = node;
+    decide(rig, request);
+}
+
+static void fake_rekey(void *self, struct api_request *request, const struct api_rekey *args)
+{
+    struct rig *rig = self;
+
+    rig->rekeys++;
+    rig->rekey = *args;
+    decide(rig, request);
+}
+
+static void fake_arm(void *self, struct api_request *request, const struct api_arm *args)
+{
+    struct rig *rig = self;
+
+    rig->arms++;
+    rig->arm = *args;
+    decide(rig, request);
+}
+
+void rig_init(struct rig *rig)
+{
+    memset(rig, 0, sizeof *rig);
+    strcpy(rig->folder, "/tmp/hf-api-XXXXXX");
+    cr_assert_not_null(mkdtemp(rig->folder));
+    (void)snprintf(rig->socket, sizeof rig->socket, "%s/run/admin.sock", rig->folder);
+    rig->options = (struct api_server_options){.socket_path = rig->socket, .owner = getuid()};
+    rig->backend = (struct api_backend){.self = rig,
+                                        .cluster = fake_cluster,
+                                        .sas = fake_sas,
+                                        .transfer_leader = fake_transfer,
+                                        .rekey = fake_rekey,
+                                        .arm = fake_arm};
+}
+
+void rig_deinit(struct rig *rig)
+{
+    char command[128];
+
+    (void)snprintf(command, sizeof command, "rm -rf '%s'", rig->folder);
+    cr_assert_eq(system(command), 0);
+}
+
+static void answer_held(struct rig *rig)
+{
+    while (rig->n_held > 0) {
+        api_request_answer(rig->held[--rig->n_held], json_pack("{s:i}", "too", 1));
+    }
+}
+
+static void on_done(uv_async_t *async)
+{
+    struct rig *rig = async->data;
+
+    if (!rig->close_while_held) {
+        answer_held(rig);
+    }
+    api_server_close(rig->server, NULL, NULL);
+    answer_held(rig);
+    uv_close((uv_handle_t *)&rig->done, NULL);
+    uv_close((uv_handle_t *)&rig->later, NULL);
+}
+
+static void *client_thread(void *arg)
+{
+    struct rig *rig = arg;
+
+    rig->client(rig);
+    cr_assert_eq(uv_async_send(&rig->done), 0);
+    return NULL;
+}
+
+void rig_run(struct rig *rig, void (*client)(struct rig *rig))
+{
+    char error[256] = "";
+    unsigned before;
+    pthread_t thread;
+
+    /* libuv's first loop opens a pipe for signals and keeps it for the process. */
+    cr_assert_eq(uv_loop_init(&rig->loop), 0);
+    cr_assert_eq(uv_loop_close(&rig->loop), 0);
+    before = rig_open_files();
+    cr_assert_eq(uv_loop_init(&rig->loop), 0);
+    rig->server = api_server_create(&rig->loop, &rig->options, &rig->backend, error, sizeof error);
+    cr_assert_not_null(rig->server, "%s", error);
+    rig->done.data = rig->later.data = rig;
+    rig->client = client;
+    cr_assert_eq(uv_async_init(&rig->loop, &rig->done, on_done), 0);
+    cr_assert_eq(uv_timer_init(&rig->loop, &rig->later), 0);
+    cr_assert_eq(pthread_create(&thread, NULL, client_thread, rig), 0);
+    cr_assert_eq(uv_run(&rig->loop, UV_RUN_DEFAULT), 0);
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+    cr_assert_eq(uv_loop_close(&rig->loop), 0);
+    cr_assert_eq(access(rig->socket, F_OK), -1, "the socket stayed");
+    cr_assert_eq(rig_open_files(), before, "files stayed open");
+}
+
+unsigned rig_open_files(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    unsigned n = 0;
+
+    cr_assert_not_null(dir);
+    while (readdir(dir) != NULL) {
+        n++;
+    }
+    (void)closedir(dir);
+    return n;
+}
+
+int rig_connect(struct rig *rig)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct timeval limit = {.tv_sec = 10};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    strcpy(address.sun_path, rig->socket);
+    cr_assert(fd >= 0);
+    cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), 0);
+    cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit), 0);
+    cr_assert_eq(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+/* The peer may close at any time: that is for the reader to see. */
+void rig_send(int fd, const void *bytes, size_t n)
+{
+    const char *p = bytes;
+
+    while (n > 0) {
+        ssize_t sent = send(fd, p, n, MSG_NOSIGNAL);
+
+        if (sent <= 0) {
+            cr_assert_neq(errno, EAGAIN, "the server took nothing for 10 s");
+            return;
+        }
+        p += sent;
+        n -= (size_t)sent;
+    }
+}
+
+size_t rig_read_all(int fd, char *reply)
+{
+    size_t n = 0;
+    ssize_t got;
+
+    while (n + 1 < RIG_REPLY_BYTES &&
+           (got = recv(fd, reply + n, RIG_REPLY_BYTES - 1 - n, 0)) != 0) {
+        if (got < 0) {
+            cr_assert_eq(errno, ECONNRESET, "no end within 10 s: %s", strerror(errno));
+            break;
+        }
+        n += (size_t)got;
+    }
+    reply[n] = '\0';
+    return n;
+}
+
+/* Complete answers in the first n bytes. */
+static unsigned count_answers(const char *reply, size_t n)
+{
+    const char *at = reply;
+    unsigned count = 0;
+
+    for (;;) {
+        const char *end = strstr(at, "\r\n\r\n"), *length = strstr(at, "Content-Length: ");
+
+        if (end == NULL || length == NULL || length > end) {
+            return count;
+        }
+        at = end + 4 + strtoul(length + 16, NULL, 10);
+        if (at > reply + n) {
+            return count;
+        }
+        count++;
+    }
+}
+
+size_t rig_read_answers(int fd, char *reply, unsigned answers)
+{
+    size_t n = 0;
+
+    reply[0] = '\0';
+    while (count_answers(reply, n) < answers) {
+        ssize_t got = recv(fd, reply + n, RIG_REPLY_BYTES - 1 - n, 0);
+
+        cr_assert_gt(got, 0, "only %u answers: %s", count_answers(reply, n), reply);
+        n += (size_t)got;
+        reply[n] = '\0';
+    }
+    return n;
+}
+
+size_t rig_ask(struct rig *rig, const char *method, const char *path, const char *body, char *reply)
+{
+    int fd = rig_connect(rig);
+    char request[4096];
+    int n =
+        snprintf(request, sizeof request,
+                 "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
+                 method, path, strlen(body), body);
+    size_t got;
+
+    cr_assert(n > 0 && (size_t)n < sizeof request);
+    rig_send(fd, request, (size_t)n);
+    got = rig_read_all(fd, reply);
+    (void)close(fd);
+    return got;
+}

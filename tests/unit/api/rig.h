@@ -1,0 +1,57 @@
+/* The admin server on a loop of its own in this thread, with a backend that does what the test
+ * says, and a client in a second thread that writes and reads raw bytes. */
+#ifndef HF_TESTS_API_RIG_H
+#define HF_TESTS_API_RIG_H
+
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include "api/server.h"
+
+enum { RIG_REPLY_BYTES = 1 << 20 };
+
+struct rig {
+    char folder[64], socket[96];
+    struct api_server_options options;
+    uv_loop_t loop;
+    struct api_server *server;
+    struct api_backend backend;
+    uv_async_t done;
+    uv_timer_t later;
+    void (*client)(struct rig *rig);
+
+    /* what the backend does with a POST: answer at once, after delay_ms, never (until the end), or
+     * refuse */
+    enum { RIG_NOW, RIG_LATER, RIG_HOLD, RIG_REFUSE } how;
+    unsigned delay_ms;
+    bool no_cluster; /* GET /v1/cluster is refused */
+    struct api_request *held[64];
+    size_t n_held;
+
+    /* what it was asked */
+    _Atomic unsigned transfers, rekeys, arms;
+    uint32_t node;
+    struct api_rekey rekey;
+    struct api_arm arm;
+    bool close_while_held; /* the server is closed before the held requests are answered */
+};
+
+void rig_init(struct rig *rig);
+/* Runs `client` in its thread until it returns, then closes the server and the loop and checks that
+ * nothing is left. */
+void rig_run(struct rig *rig, void (*client)(struct rig *rig));
+void rig_deinit(struct rig *rig);
+
+/* Client side; blocking, at most 10 s. */
+int rig_connect(struct rig *rig);
+void rig_send(int fd, const void *bytes, size_t n);
+/* Reads until the peer closes; returns the bytes (zero-terminated) in `reply`. */
+size_t rig_read_all(int fd, char *reply);
+/* Reads until `n` complete answers with Content-Length are there. */
+size_t rig_read_answers(int fd, char *reply, unsigned n);
+/* One request on a connection of its own: the whole answer. */
+size_t rig_ask(struct rig *rig, const char *method, const char *path, const char *body,
+               char *reply);
+unsigned rig_open_files(void);
+
+#endif
