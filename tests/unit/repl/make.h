@@ -1,0 +1,38 @@
+/* Records for tests, built on the heap so that they can be changed and freed as one. */
+#ifndef HF_TEST_REPL_MAKE_H
+#define HF_TEST_REPL_MAKE_H
+
+#include "replication/record.h"
+
+/* Who submits: node, boot, the epoch's index (incarnation 1), shard 1. */
+struct maker {
+    uint32_t node;
+    uint64_t boot, request;
+    uint32_t shard;
+    uint64_t epoch_index;
+};
+
+/* Each returns a record of its own, as record_unpack() would; record_free() releases it. `m` NULL:
+ * an internal one (request 0). A record of m takes m->request and raises it. */
+Holdfast__Record *make_boot(uint32_t node, uint64_t boot, uint64_t replaces);
+Holdfast__Record *make_assign(uint32_t shard, uint64_t replaces_index, uint32_t node,
+                              uint64_t boot);
+Holdfast__Record *make_handover(struct maker *m, uint32_t node, uint64_t boot, uint64_t version);
+Holdfast__Record *make_abort(struct maker *m, uint64_t version);
+Holdfast__Record *make_config(uint64_t version, uint32_t lease_ms);
+Holdfast__Record *make_create(struct maker *m, uint64_t sa_id, const char *state, uint32_t spi_in,
+                              uint32_t address, const char *identity);
+Holdfast__Record *make_step(struct maker *m, uint64_t sa_id, uint64_t version, const char *state,
+                            uint32_t new_spi, uint32_t gone_spi);
+/* Adds a successor to a step. */
+void make_successor(Holdfast__Record *step, uint64_t sa_id, const char *state, uint32_t address);
+Holdfast__Record *make_extend(struct maker *m, uint32_t spi_in, uint64_t version, uint64_t end,
+                              uint64_t ceiling);
+/* One more item. */
+void make_item(Holdfast__Record *extend, uint32_t spi_in, uint64_t version, uint64_t end,
+               uint64_t ceiling);
+Holdfast__Record *make_delete(struct maker *m, uint64_t sa_id, uint64_t version);
+Holdfast__Record *make_lease(struct maker *m, uint32_t address, const char *identity, bool release);
+Holdfast__Record *make_audit(struct maker *m, const char *what);
+
+#endif

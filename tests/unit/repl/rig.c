@@ -1,0 +1,428 @@
+#include "unit/repl/rig.h"
+
+#include <stdlib.h>
+
+#include "replication/map.h"
+#include "replication/seal.h"
+
+static const uint64_t NS = 1000000;
+
+static uint64_t now_ns(const struct rig *rig)
+{
+    return rig->now_ms * NS;
+}
+
+struct rig_node *rig_node(struct rig *rig, uint32_t node)
+{
+    HF_ASSERT(node >= 1 && node <= rig->n);
+    return &rig->nodes[node - 1];
+}
+
+/* --- what a replica asks of the outside --- */
+
+static void on_event(void *self, struct repl_event *e)
+{
+    struct rig_node *n = self;
+
+    HF_ASSERT(e->kind == REPL_EV_RESET || e->cluster_ms == 0 ||
+              e->cluster_ms >= n->last_cluster_ms);
+    if (e->cluster_ms > 0)
+        n->last_cluster_ms = e->cluster_ms;
+    switch (e->kind) {
+    case REPL_EV_APPLIED:
+        n->applied_events++;
+        HF_ASSERT(e->record != NULL && e->verdict != REPL_REFUSED_DUPLICATE);
+        if (!e->mine)
+            break;
+        HF_ASSERT(e->request < RIG_MAX_REQUESTS && n->verdict[e->request] == 0);
+        n->verdict[e->request] = (uint8_t)(1 + e->verdict);
+        n->settled_accepted += e->verdict == REPL_ACCEPTED;
+        n->settled_refused += e->verdict != REPL_ACCEPTED;
+        break;
+    case REPL_EV_UNSETTLED:
+        HF_ASSERT(n->verdict[e->request] == 0);
+        n->verdict[e->request] = 100;
+        n->unsettled++;
+        break;
+    case REPL_EV_RESET:
+        n->resets++;
+        memset(n->mine_epoch, 0, sizeof n->mine_epoch);
+        break;
+    case REPL_EV_ASSIGNED:
+        n->mine_epoch[e->shard - 1] = e->mine ? e->epoch.index : 0;
+        n->assigned_mine += e->mine;
+        break;
+    case REPL_EV_LEADER:
+        n->leader_seen = e->node;
+        break;
+    case REPL_EV_LEASE:
+    case REPL_EV_FRAME:
+    case REPL_EV_CONFIG:
+    case REPL_EV_RESTORED_SA:
+    case REPL_EV_RESTORED_LEASE:
+    case REPL_EV_RESTORED_SHARD:
+    case REPL_EV_RESTORE_END:
+    default:
+        break;
+    }
+    repl_event_free(e);
+}
+
+static void on_entropy(void *self, uint8_t *bytes, size_t n)
+{
+    struct rig_node *node = self;
+
+    for (size_t i = 0; i < n; i++)
+        bytes[i] = (uint8_t)sim_next(&node->rig->random);
+}
+
+static bool on_disk_ok(void *self)
+{
+    (void)self;
+    return true;
+}
+
+static void on_failed(void *self, const char *why)
+{
+    (void)why;
+    ((struct rig_node *)self)->failed = true;
+}
+
+static void on_frame(void *self, uint32_t from, enum repl_channel channel, struct span bytes)
+{
+    struct rig_node *n = self;
+
+    if (n->replica != NULL)
+        replica_frame(n->replica, now_ns(n->rig), from, channel, bytes);
+}
+
+static void on_link(void *self, uint32_t node, bool up)
+{
+    struct rig_node *n = self;
+
+    if (n->replica != NULL)
+        replica_link(n->replica, now_ns(n->rig), node, up);
+}
+
+/* --- nodes --- */
+
+struct rig *rig_create(size_t n, size_t n_shards, uint64_t seed)
+{
+    struct rig *rig = repl_alloc_zero(1, sizeof *rig);
+    struct repl_node_address addresses[RIG_MAX_NODES] = {0};
+    struct repl_configuration genesis;
+
+    rig->n = n;
+    rig->n_shards = n_shards;
+    rig->now_ms = 1000;
+    rig->random.state = seed;
+    rig->snapshot_entries = 1000000;
+    rig->network = sim_network_create(sim_next(&rig->random), &rig->now_ms);
+    sim_network_set_delay(rig->network, 0, 1);
+    for (size_t i = 0; i < n; i++)
+        addresses[i].node = (uint32_t)i + 1;
+    replica_genesis(addresses, n, &genesis);
+    for (size_t i = 0; i < n; i++) {
+        struct rig_node *node = &rig->nodes[i];
+
+        node->id = (uint32_t)i + 1;
+        node->rig = rig;
+        node->listener =
+            (struct repl_transport_listener){.self = node, .frame = on_frame, .link = on_link};
+        node->storage = sim_storage_create(sim_next(&rig->random), &rig->now_ms);
+        sim_storage_set_delay(node->storage, 0, 1);
+
+        struct repl_storage s = sim_storage_interface(node->storage);
+
+        HF_ASSERT(raft_driver_bootstrap(&s, &genesis));
+        sim_storage_flush(node->storage);
+    }
+    return rig;
+}
+
+void rig_destroy(struct rig *rig)
+{
+    for (size_t i = 0; i < rig->n; i++) {
+        replica_destroy(rig->nodes[i].replica);
+        sim_storage_destroy(rig->nodes[i].storage);
+    }
+    sim_network_destroy(rig->network);
+    free(rig);
+}
+
+static void fill_options(const struct rig *rig, const struct rig_node *n, uint32_t seed,
+                         struct replica_options *o)
+{
+    *o = (struct replica_options){
+        .node = n->id,
+        .boot = n->boot,
+        .incarnation = 1,
+        .raft_seed = seed,
+        .n_nodes = rig->n,
+        .n_shards = rig->n_shards,
+        .timing = {.election_ms = 150,
+                   .heartbeat_ms = 30,
+                   .lease_ms = 150,
+                   .lease_heartbeat_ms = 30,
+                   .stale_ms = 150,
+                   .disk_stall_ms = 1000},
+        .snapshot_entries = rig->snapshot_entries,
+        .snapshot_bytes = 64 << 20,
+        .trailing = (uint32_t)rig->trailing,
+        .seal = &seal_none,
+    };
+    for (uint32_t i = 0; i < rig->n; i++)
+        o->nodes[i].node = i + 1;
+    for (uint32_t i = 0; i < rig->n_shards; i++)
+        o->shards[i] = (struct repl_shard_option){.shard = i + 1, .prefer = i + 1};
+}
+
+static void stamp_health(struct rig *rig)
+{
+    for (size_t i = 0; i < rig->n; i++) {
+        struct rig_node *n = &rig->nodes[i];
+
+        if (!n->up || n->paused || n->sick)
+            continue;
+        atomic_store(&n->health.control_ns, now_ns(rig));
+        atomic_store(&n->health.workers_ns, now_ns(rig));
+        atomic_store(&n->health.links_up, true);
+    }
+}
+
+void rig_start(struct rig *rig, uint32_t id)
+{
+    struct rig_node *n = rig_node(rig, id);
+    struct replica_options options;
+    struct repl_loaded loaded;
+    struct repl_storage storage = sim_storage_interface(n->storage);
+    struct repl_transport transport = sim_network_transport(rig->network, id);
+    struct replica_callbacks callbacks = {.self = n,
+                                          .event = on_event,
+                                          .entropy = on_entropy,
+                                          .disk_ok = on_disk_ok,
+                                          .failed = on_failed};
+
+    HF_ASSERT(!n->up);
+    n->boot = sim_next(&rig->random) | 1;
+    n->up = true;
+    n->paused = n->sick = n->failed = false;
+    n->last_cluster_ms = 0;
+    n->settled_accepted = n->settled_refused = n->unsettled = n->resets = n->assigned_mine = 0;
+    memset(n->verdict, 0, sizeof n->verdict);
+    memset(n->mine_epoch, 0, sizeof n->mine_epoch);
+    memset(&n->health, 0, sizeof n->health);
+    memset(n->leases, 0, sizeof n->leases);
+    memset(&n->clock, 0, sizeof n->clock);
+    stamp_health(rig);
+    fill_options(rig, n, (uint32_t)sim_next(&rig->random), &options);
+    n->replica = replica_create(&options, &storage, &transport, &callbacks, n->leases, &n->health,
+                                &n->clock);
+    sim_storage_load(n->storage, &loaded);
+    HF_ASSERT(replica_start(n->replica, &loaded, now_ns(rig)));
+    sim_network_attach(rig->network, id, &n->listener);
+}
+
+void rig_kill(struct rig *rig, uint32_t id)
+{
+    struct rig_node *n = rig_node(rig, id);
+
+    HF_ASSERT(n->up);
+    sim_network_detach(rig->network, id);
+    replica_destroy(n->replica);
+    n->replica = NULL;
+    sim_storage_crash(n->storage);
+    n->up = false;
+    memset(n->leases, 0, sizeof n->leases);
+}
+
+void rig_pause(struct rig *rig, uint32_t id)
+{
+    for (uint32_t i = 1; i <= rig->n; i++)
+        if (i != id) {
+            sim_network_partition(rig->network, id, i);
+            sim_network_partition(rig->network, i, id);
+        }
+    rig_node(rig, id)->paused = true;
+}
+
+void rig_resume(struct rig *rig, uint32_t id)
+{
+    sim_network_heal(rig->network);
+    rig_node(rig, id)->paused = false;
+}
+
+/* --- the world's clock --- */
+
+static bool is_acting(const struct rig *rig, const struct rig_node *n, uint32_t shard)
+{
+    const struct repl_lease *l = &n->leases[shard - 1];
+
+    /* As a worker decides it: the lease runs, and it is of the epoch whose ASSIGNED was processed.
+     */
+    return n->up && atomic_load(&l->until_ns) > now_ns(rig) &&
+           atomic_load(&l->epoch_index) == n->mine_epoch[shard - 1] &&
+           n->mine_epoch[shard - 1] != 0;
+}
+
+uint32_t rig_owner(const struct rig *rig, uint32_t shard)
+{
+    for (size_t i = 0; i < rig->n; i++)
+        if (is_acting(rig, &rig->nodes[i], shard))
+            return rig->nodes[i].id;
+    return 0;
+}
+
+static void check_owners(struct rig *rig)
+{
+    for (uint32_t shard = 1; shard <= rig->n_shards; shard++) {
+        size_t acting = 0;
+
+        for (size_t i = 0; i < rig->n; i++)
+            acting += is_acting(rig, &rig->nodes[i], shard);
+        rig->two_owners += acting > 1;
+    }
+}
+
+static uint64_t node_next_ms(const struct rig *rig, const struct rig_node *n)
+{
+    uint64_t next;
+
+    if (!n->up || n->paused)
+        return UINT64_MAX;
+    next = replica_next_ns(n->replica);
+    next = next == UINT64_MAX ? UINT64_MAX : (next + NS - 1) / NS;
+    if (next < rig->now_ms)
+        next = rig->now_ms;
+    return sim_storage_next(n->storage) < next ? sim_storage_next(n->storage) : next;
+}
+
+static void run_node(struct rig *rig, struct rig_node *n)
+{
+    struct repl_storage_done done;
+
+    while (n->up && !n->paused && sim_storage_pop(n->storage, &done))
+        replica_stored(n->replica, now_ns(rig), &done);
+    if (n->up && !n->paused && replica_next_ns(n->replica) <= now_ns(rig))
+        replica_tick(n->replica, now_ns(rig));
+}
+
+/* One instant: everything that is due now; then time moves to the next thing due. */
+static void step(struct rig *rig, uint64_t end_ms)
+{
+    uint64_t next = end_ms;
+
+    stamp_health(rig);
+    while (sim_network_run(rig->network))
+        check_owners(rig);
+    for (size_t i = 0; i < rig->n; i++)
+        run_node(rig, &rig->nodes[i]);
+    check_owners(rig);
+    rig->steps++;
+    for (size_t i = 0; i < rig->n; i++) {
+        uint64_t at = node_next_ms(rig, &rig->nodes[i]);
+
+        next = at < next ? at : next;
+    }
+    if (sim_network_next(rig->network) < next)
+        next = sim_network_next(rig->network);
+    rig->now_ms = next > rig->now_ms ? next : rig->now_ms + 1;
+}
+
+bool rig_run(struct rig *rig, uint64_t ms, rig_pred pred, uint64_t arg)
+{
+    uint64_t end = rig->now_ms + ms;
+
+    while (rig->now_ms < end) {
+        if (pred != NULL && pred(rig, arg))
+            return true;
+        step(rig, end);
+    }
+    return pred != NULL && pred(rig, arg);
+}
+
+/* --- questions --- */
+
+uint32_t rig_leader(const struct rig *rig)
+{
+    uint32_t leader = 0;
+    uint64_t term = 0;
+
+    for (size_t i = 0; i < rig->n; i++) {
+        struct raft_driver_status s;
+
+        if (!rig->nodes[i].up || rig->nodes[i].paused)
+            continue;
+        s = raft_driver_status(replica_driver(rig->nodes[i].replica));
+        if (s.state == RAFT_DRIVER_LEADER && s.own_term_committed && s.term > term) {
+            leader = rig->nodes[i].id;
+            term = s.term;
+        }
+    }
+    return leader;
+}
+
+bool rig_has_owner(const struct rig *rig, uint64_t shard)
+{
+    return rig_owner(rig, (uint32_t)shard) != 0;
+}
+
+bool rig_has_leader(const struct rig *rig, uint64_t unused)
+{
+    (void)unused;
+    return rig_leader(rig) != 0;
+}
+
+bool rig_agrees(const struct rig *rig, uint64_t unused)
+{
+    const struct fsm *first = NULL;
+
+    (void)unused;
+    for (size_t i = 0; i < rig->n; i++) {
+        const struct fsm *f;
+
+        if (!rig->nodes[i].up)
+            continue;
+        f = replica_fsm(rig->nodes[i].replica);
+        if (first == NULL)
+            first = f;
+        if (f->applied_index != first->applied_index ||
+            !digest_equal(fsm_digest(f), fsm_digest(first)))
+            return false;
+    }
+    return true;
+}
+
+bool rig_settled(const struct rig *rig, uint64_t node)
+{
+    const struct replica *r = rig->nodes[node - 1].replica;
+
+    return r != NULL && replica_next_request(r) == replica_oldest_request(r);
+}
+
+struct maker rig_maker(struct rig *rig, uint32_t id, uint32_t shard)
+{
+    struct rig_node *n = rig_node(rig, id);
+    const struct fsm_shard *s = fsm_shard(replica_fsm(n->replica), shard);
+
+    return (struct maker){.node = id,
+                          .boot = n->boot,
+                          .request = replica_next_request(n->replica),
+                          .shard = shard,
+                          .epoch_index = s == NULL ? 0 : s->epoch.index};
+}
+
+uint64_t rig_submit(struct rig *rig, uint32_t id, Holdfast__Record *record)
+{
+    struct rig_node *n = rig_node(rig, id);
+    uint64_t request = replica_next_request(n->replica);
+    size_t len = 0;
+    uint8_t *sealed = replica_pack(record, id, n->boot, request, &seal_none, &len);
+
+    HF_ASSERT(sealed != NULL);
+    record_free(record);
+    if (replica_submit(n->replica, now_ns(rig), request, sealed, len, NULL) == REPL_OK)
+        return request;
+    free(sealed);
+    return 0;
+}

@@ -1,0 +1,79 @@
+/* Up to five replicas in one program under virtual time, over the in-memory disk and network. After
+ * every step it holds what must always hold: at most one node acts for a shard (I5), and no node's
+ * events tell another story than its state. */
+#ifndef HF_TEST_REPL_RIG_H
+#define HF_TEST_REPL_RIG_H
+
+#include "replication/fsm.h"
+#include "replication/raft_driver.h"
+#include "replication/replica_core.h"
+#include "sim/sim_storage.h"
+#include "sim/sim_transport.h"
+#include "unit/repl/make.h"
+
+enum { RIG_MAX_NODES = 5, RIG_SHARDS = 2, RIG_MAX_REQUESTS = 20000 };
+
+struct rig_node {
+    uint32_t id;
+    bool up, paused, sick; /* sick: its conductor does not stamp its health */
+    uint64_t boot;
+    struct sim_storage *storage;
+    struct repl_transport_listener listener;
+    struct replica *replica;
+    struct repl_lease leases[RIG_SHARDS];
+    struct repl_health health;
+    struct replica_clock clock;
+    struct rig *rig;
+    /* what its events said, in this boot */
+    uint64_t settled_accepted, settled_refused, unsettled, resets, assigned_mine;
+    uint64_t mine_epoch[RIG_SHARDS];
+    uint64_t last_cluster_ms, applied_events;
+    uint32_t leader_seen;
+    bool failed;
+    uint8_t verdict[RIG_MAX_REQUESTS]; /* of own requests: 0 none, 1 + verdict, 100 unsettled */
+};
+
+struct rig {
+    uint64_t now_ms;
+    struct sim_random random;
+    struct sim_network *network;
+    struct rig_node nodes[RIG_MAX_NODES];
+    size_t n, n_shards;
+    uint64_t snapshot_entries, trailing, takeover_ms;
+    uint64_t steps, two_owners;
+};
+
+/* n founded nodes, not started yet. Shard 1 prefers node 1, shard 2 (when n_shards is 2) node 2. */
+struct rig *rig_create(size_t n, size_t n_shards, uint64_t seed);
+void rig_destroy(struct rig *rig);
+
+void rig_start(struct rig *rig, uint32_t node);
+/* Power loss of one machine. */
+void rig_kill(struct rig *rig, uint32_t node);
+/* SIGSTOP: takes nothing, does nothing; its frames wait. */
+void rig_pause(struct rig *rig, uint32_t node);
+void rig_resume(struct rig *rig, uint32_t node);
+
+/* Runs until pred is true (true) or `ms` have passed (false). pred NULL: just runs. */
+typedef bool (*rig_pred)(const struct rig *rig, uint64_t arg);
+bool rig_run(struct rig *rig, uint64_t ms, rig_pred pred, uint64_t arg);
+
+struct rig_node *rig_node(struct rig *rig, uint32_t node);
+/* 0 = none, or none that has applied an entry of its term. */
+uint32_t rig_leader(const struct rig *rig);
+/* Who may act for the shard now; 0 = nobody. */
+uint32_t rig_owner(const struct rig *rig, uint32_t shard);
+
+/* Submits on that node (taking the record over); the request's number, 0 = busy. */
+uint64_t rig_submit(struct rig *rig, uint32_t node, Holdfast__Record *record);
+/* A maker for that node under the shard's present epoch as it knows it. */
+struct maker rig_maker(struct rig *rig, uint32_t node, uint32_t shard);
+
+/* Predicates. */
+bool rig_has_owner(const struct rig *rig, uint64_t shard);
+bool rig_has_leader(const struct rig *rig, uint64_t unused);
+bool rig_agrees(const struct rig *rig,
+                uint64_t unused); /* all that are up: same index, same digest */
+bool rig_settled(const struct rig *rig, uint64_t node); /* nothing outstanding there */
+
+#endif
