@@ -25,6 +25,7 @@
 struct conductor;
 struct conductor_sa;
 struct conductor_work;
+struct Holdfast__Record; /* proto/records.proto, as protobuf-c makes it */
 
 enum {
     CONDUCTOR_QUEUE_MAX = 8,        /* events waiting per SA */

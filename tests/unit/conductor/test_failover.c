@@ -1,0 +1,141 @@
+/* The owner dies at each moment of each rekey; another node goes on from the log alone. The client
+ * never begins anew. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+#include "world.h"
+
+struct rekey {
+    const char *name;
+    uint32_t want;
+};
+
+static const struct rekey rekeys[] = {{"child-rekey", IKE_WANT_REKEY_CHILD_NOPFS},
+                                      {"child-rekey-pfs", IKE_WANT_REKEY_CHILD_PFS},
+                                      {"ike-rekey", IKE_WANT_REKEY_IKE}};
+static const enum world_kill kills[] = {KILL_STEPPED,   KILL_SUBMITTED_LOST, KILL_SUBMITTED_KEPT,
+                                        KILL_COMMITTED, KILL_SENT,           KILL_PEER};
+static const char *const kill_names[] = {
+    "none", "stepped", "submitted-lost", "submitted-kept", "committed", "sent", "peer"};
+
+/* Same SAs at both ends, one CHILD SA each, crossed SPIs and equal keys. */
+static void check_ends(struct world *w, const char *cell)
+{
+    struct ike_sa g, c;
+    const struct ike_child *gc = NULL, *cc = NULL;
+
+    cr_assert_eq(world_established(w, w->owner), 1, "%s: gateway has %zu SAs", cell,
+                 world_established(w, w->owner));
+    cr_assert_eq(world_established(w, WORLD_CLIENT), 1, "%s: client has %zu SAs", cell,
+                 world_established(w, WORLD_CLIENT));
+    cr_assert_eq(world_children(w, w->owner), 1, "%s: gateway has %zu children", cell,
+                 world_children(w, w->owner));
+    cr_assert_eq(world_children(w, WORLD_CLIENT), 1, "%s: client has %zu children", cell,
+                 world_children(w, WORLD_CLIENT));
+    g = world_sa(w, w->owner);
+    c = world_sa(w, WORLD_CLIENT);
+    for (int i = 0; i < IKE_MAX_CHILDREN; i++) {
+        if (g.children[i].state != IKE_CHILD_NONE)
+            gc = &g.children[i];
+        if (c.children[i].state != IKE_CHILD_NONE)
+            cc = &c.children[i];
+    }
+    cr_assert_eq(g.local_spi, c.remote_spi, "%s", cell);
+    cr_assert_eq(g.remote_spi, c.local_spi, "%s", cell);
+    cr_assert_eq(gc->spi_in, cc->spi_out, "%s", cell);
+    cr_assert_eq(gc->spi_out, cc->spi_in, "%s", cell);
+    cr_assert(secret_equal_bytes(gc->key_in.bytes, cc->key_out.bytes, 36), "%s", cell);
+    cr_assert(secret_equal_bytes(gc->key_out.bytes, cc->key_in.bytes, 36), "%s", cell);
+    cr_assert(gc->outbound && cc->outbound, "%s: no outbound SA", cell);
+}
+
+static void next_owner(struct world *w)
+{
+    world_assign(w, (w->owner + 1) % 3);
+}
+
+static void run_cell(const struct rekey *r, bool by_client, enum world_kill kill, unsigned *copies)
+{
+    struct world *w = world_create(NULL);
+    unsigned initiator = by_client ? WORLD_CLIENT : 0, inits, auths;
+    struct ike_sa before;
+    char cell[64];
+
+    (void)snprintf(cell, sizeof cell, "%s:%s:%s", r->name, by_client ? "client" : "gateway",
+                   kill_names[kill]);
+    cr_assert(world_connect(w), "%s", cell);
+    check_ends(w, cell);
+    before = world_sa(w, 0);
+    inits = w->inits;
+    auths = w->auths;
+    w->kill = kill;
+    w->skip_packets = by_client ? 1 : 0; /* its request is answered; what follows finds nobody */
+    cr_assert(world_want(w, initiator, r->want) || kill == KILL_STEPPED, "%s", cell);
+    world_run(w, 400);
+    cr_assert(w->killed, "%s: the owner did not die", cell);
+    next_owner(w);
+    if (!by_client && (kill == KILL_STEPPED || kill == KILL_SUBMITTED_LOST))
+        cr_assert(world_want(w, w->owner, r->want), "%s: the new owner begins it", cell);
+    world_run(w, 20000);
+    check_ends(w, cell);
+    cr_assert_eq(w->inits, inits, "%s: the client began anew", cell);
+    cr_assert_eq(w->auths, auths, "%s", cell);
+    cr_assert_eq(w->copies_differ, 0, "%s: %u copies differ", cell, w->copies_differ);
+    cr_assert_eq(w->grants_overlap, 0, "%s: grants overlap", cell);
+    if (r->want == IKE_WANT_REKEY_IKE)
+        cr_assert_neq(world_sa(w, w->owner).local_spi, before.local_spi, "%s: no rekey", cell);
+    /* and again, from each side, and a second takeover */
+    cr_assert(world_want(w, w->owner, IKE_WANT_REKEY_CHILD_PFS), "%s", cell);
+    world_run(w, 5000);
+    cr_assert(world_want(w, WORLD_CLIENT, IKE_WANT_REKEY_IKE), "%s", cell);
+    world_run(w, 5000);
+    next_owner(w);
+    cr_assert(world_want(w, WORLD_CLIENT, IKE_WANT_DPD), "%s", cell);
+    world_run(w, 20000);
+    check_ends(w, cell);
+    cr_assert_eq(w->copies_differ, 0, "%s", cell);
+    cr_assert_eq(w->inits, inits, "%s", cell);
+    *copies += w->copies;
+    world_destroy(w);
+}
+
+Test(failover, every_rekey_at_every_moment)
+{
+    unsigned cells = 0, copies = 0;
+
+    for (size_t r = 0; r < 3; r++)
+        for (int by_client = 0; by_client < 2; by_client++)
+            for (size_t k = 0; k < sizeof kills / sizeof kills[0]; k++, cells++)
+                run_cell(&rekeys[r], by_client != 0, kills[k], &copies);
+    printf("compared %u cells, %u copies of messages\n", cells, copies);
+    cr_assert_eq(cells, 36);
+    cr_assert_gt(copies, 0);
+}
+
+Test(failover, connects_and_gets_an_address)
+{
+    struct world *w = world_create(NULL);
+
+    cr_assert(world_connect(w));
+    check_ends(w, "connect");
+    cr_assert_eq(world_sa(w, 0).virtual_ip.family, ADDR_V4);
+    cr_assert_eq(conductor_count_half_open(w->nodes[0].conductor), 0);
+    world_destroy(w);
+}
+
+/* The same records at all nodes give the same tables. */
+Test(failover, standby_nodes_mirror_the_owner)
+{
+    struct world *w = world_create(NULL);
+
+    cr_assert(world_connect(w));
+    for (unsigned i = 1; i < 3; i++) {
+        struct ike_sa a = world_sa(w, 0), b = world_sa(w, i);
+
+        memset(&a.local_part, 0, sizeof a.local_part);
+        memset(&b.local_part, 0, sizeof b.local_part);
+        cr_assert(memcmp(&a, &b, sizeof a) == 0, "node %u differs", i);
+        cr_assert_eq(world_children(w, i), 1);
+    }
+    world_destroy(w);
+}

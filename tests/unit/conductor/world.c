@@ -1,0 +1,590 @@
+#include "world.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static void commit(struct world *w, struct world_node *node, struct world_submission *s,
+                   bool tell_submitter);
+
+static uint64_t rnd(struct world *w)
+{
+    w->random ^= w->random << 13;
+    w->random ^= w->random >> 7;
+    w->random ^= w->random << 17;
+    return w->random;
+}
+
+/* --- conductor_ops --- */
+
+static uint64_t op_now(void *self)
+{
+    return ((struct world_node *)self)->world->now;
+}
+
+static void op_entropy(void *self, uint8_t *out, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = (uint8_t)(rnd(((struct world_node *)self)->world) >> 24);
+}
+
+static void die(struct world *w, struct world_node *n)
+{
+    n->alive = n->leased = false;
+    w->killed = true;
+    w->kill = KILL_NONE;
+}
+
+static bool op_submit(void *self, Holdfast__Record *r, void *op)
+{
+    struct world_node *n = self;
+    struct world *w = n->world;
+    struct world_submission *s;
+    bool target = n == &w->nodes[w->owner] && r->body_case != HOLDFAST__RECORD__BODY_EXTEND;
+
+    if (!n->alive)
+        return false;
+    if (target && w->kill == KILL_STEPPED) {
+        die(w, n);
+        return false;
+    }
+    s = calloc(1, sizeof *s);
+    HF_ASSERT(s != NULL);
+    r->node = n->id;
+    r->boot = n->boot;
+    r->request = ++n->request;
+    s->bytes = record_pack(r, &s->len);
+    HF_ASSERT(s->bytes != NULL);
+    s->op = op;
+    n->steps += target;
+    if (target && w->kill == KILL_SUBMITTED_LOST) {
+        die(w, n);
+        free(s->bytes);
+        free(s);
+        return true;
+    }
+    if (target && (w->kill == KILL_SUBMITTED_KEPT || w->kill == KILL_COMMITTED)) {
+        die(w, n);
+        commit(w, n, s, false); /* to the survivors; the owner never sees it, so it sends nothing */
+        free(s->bytes);
+        free(s);
+        return true;
+    }
+    *n->pending_tail = s;
+    n->pending_tail = &s->next;
+    return true;
+}
+
+static bool op_may_act(void *self, uint32_t shard)
+{
+    struct world_node *n = self;
+
+    (void)shard;
+    return n->alive && n->leased;
+}
+
+static bool op_leader(void *self)
+{
+    (void)self;
+    return false;
+}
+
+static void check_copy(struct world *w, const struct world_packet *p)
+{
+    for (size_t i = 0; i < w->n_sent; i++) {
+        if (w->sent[i].to_client != p->to_client || w->sent[i].exchange_key != p->exchange_key)
+            continue;
+        w->copies++;
+        if (w->sent[i].len != p->len || memcmp(w->sent[i].bytes, p->bytes, p->len) != 0)
+            w->copies_differ++;
+        return;
+    }
+    HF_ASSERT(w->n_sent < WORLD_PACKETS);
+    w->sent[w->n_sent++] = *p;
+}
+
+static void op_send(void *self, uint32_t shard, bool natt, const struct endpoint *from,
+                    const struct endpoint *to, struct span bytes)
+{
+    struct world_node *n = self;
+    struct world *w = n->world;
+    struct world_packet *p = &w->packets[(w->head + w->n_packets) % WORLD_PACKETS];
+    bool from_client = n->id == 4;
+
+    (void)shard;
+    if (!n->alive || bytes.len < 28)
+        return; /* keepalives are not traced */
+    HF_ASSERT(w->n_packets < WORLD_PACKETS);
+    memset(p, 0, sizeof *p);
+    p->to_client = !from_client;
+    p->natt = natt;
+    p->from = *from;
+    p->to = *to;
+    p->len = bytes.len;
+    memcpy(p->bytes, bytes.data, bytes.len);
+    p->exchange_key = get_be64(bytes.data) ^ (get_be64(bytes.data + 8) * 3) ^
+                      ((uint64_t)get_be32(bytes.data + 20) << 8) ^ bytes.data[19];
+    if (from_client && (bytes.data[19] & 0x20) == 0) {
+        w->inits += bytes.data[18] == 34;
+        w->auths += bytes.data[18] == 35;
+    }
+    if (bytes.data[18] != 34) /* IKE_SA_INIT has SPI 0: its retries differ by design */
+        check_copy(w, p);
+    w->n_packets++;
+    if (!from_client && w->kill == KILL_SENT)
+        die(w, n);
+}
+
+static void op_run_ke(void *self, struct conductor *c, struct conductor_work *work)
+{
+    (void)self;
+    conductor_ke_run(work);
+    conductor_ke_done(c, work);
+}
+
+static void *op_install(void *self, const struct conductor_esp_child *child)
+{
+    struct world_node *n = self;
+    struct world_esp *e = calloc(1, sizeof *e);
+
+    HF_ASSERT(e != NULL);
+    e->spi_in = child->child->spi_in;
+    e->spi_out = child->child->spi_out;
+    e->outbound = child->child->outbound;
+    e->node = n->id;
+    return e;
+}
+
+static void op_update(void *self, void *esp, const struct conductor_esp_child *child)
+{
+    (void)self;
+    ((struct world_esp *)esp)->outbound = child->child->outbound;
+}
+
+static void op_remove(void *self, void *esp)
+{
+    (void)self;
+    free(esp);
+}
+
+static void note_grant(struct world *w, const struct world_esp *e)
+{
+    for (size_t i = 0; i < w->n_grants; i++)
+        if (w->grants[i].spi_in == e->spi_in && w->grants[i].node != e->node &&
+            w->grants[i].first < e->end && e->first < w->grants[i].end)
+            w->grants_overlap++;
+    HF_ASSERT(w->n_grants < WORLD_ESPS);
+    w->grants[w->n_grants++] = *e;
+}
+
+static void op_grant(void *self, void *esp, uint64_t epoch, const struct repl_grant *g)
+{
+    struct world_esp *e = esp;
+
+    HF_ASSERT(epoch > 0);
+    e->first = g->first;
+    e->end = g->end;
+    e->floor = g->floor;
+    e->ceiling = g->ceiling;
+    note_grant(((struct world_node *)self)->world, e);
+}
+
+static void op_limits(void *self, void *esp, uint64_t end, uint64_t ceiling)
+{
+    (void)self;
+    ((struct world_esp *)esp)->end = end;
+    ((struct world_esp *)esp)->ceiling = ceiling;
+}
+
+static void op_nothing(void *self, void *esp)
+{
+    (void)self;
+    (void)esp;
+}
+
+static void op_idle(void *self, void *esp, uint64_t *in, uint64_t *out)
+{
+    (void)self;
+    (void)esp;
+    (void)in;
+    (void)out;
+}
+
+/* --- the log --- */
+
+static void fill_children(struct repl_event *ev, const struct fsm *fsm, const struct fsm_sa *sa,
+                          struct repl_child_state *room)
+{
+    ev->children = room;
+    for (size_t i = 0; i < sa->n_claims; i++)
+        room[ev->n_children++] =
+            (struct repl_child_state){sa->claims[i]->spi_in, sa->claims[i]->spi_out,
+                                      sa->claims[i]->esn, fsm_claim_now(fsm, sa->claims[i])};
+}
+
+static void deliver(struct world_node *n, const struct repl_event *ev)
+{
+    if (n->alive && n->conductor != NULL)
+        conductor_handle_replication(n->conductor, ev);
+}
+
+static void tell(struct world *w, struct fsm *log, const struct repl_event *ev,
+                 const struct world_node *submitter, void *op)
+{
+    for (int i = 0; i < WORLD_NODES; i++) {
+        struct repl_event copy = *ev;
+
+        if (w->nodes[i].log != log)
+            continue;
+        copy.mine = submitter == &w->nodes[i];
+        copy.effects = copy.mine ? op : NULL;
+        deliver(&w->nodes[i], &copy);
+    }
+}
+
+static void judge(struct world *w, struct fsm *log, Holdfast__Record *r,
+                  const struct world_node *submitter, void *op)
+{
+    uint64_t *index = log == &w->gateway_log ? &w->gateway_index : &w->client_index;
+    struct repl_item_result items[64];
+    struct repl_child_state children[RECORD_MAX_CHILDREN];
+    struct repl_event ev = {
+        .kind = REPL_EV_APPLIED, .record = r, .shard = r->shard, .items = items};
+    struct fsm_outcome out;
+
+    fsm_begin_entry(log, ++*index, w->now);
+    fsm_apply(log, r, 0, items, &out);
+    ev.index = *index;
+    ev.verdict = out.verdict;
+    ev.sa_version = out.sa_version;
+    ev.successor_version = out.successor_version;
+    if (out.verdict == REPL_ACCEPTED && out.sa != NULL)
+        fill_children(&ev, log, out.sa, children);
+    if (r->body_case == HOLDFAST__RECORD__BODY_EXTEND && out.verdict == REPL_ACCEPTED)
+        ev.n_items = r->extend->n_items;
+    tell(w, log, &ev, submitter, op);
+    if (out.assigned != NULL) {
+        struct repl_event assigned = {.kind = REPL_EV_ASSIGNED,
+                                      .shard = out.assigned->shard,
+                                      .epoch = out.assigned->epoch,
+                                      .owner_node = out.assigned->owner_node,
+                                      .owner_boot = out.assigned->owner_boot,
+                                      .assignments = out.assigned->assignments};
+
+        tell(w, log, &assigned, NULL, NULL);
+    }
+}
+
+static void commit(struct world *w, struct world_node *node, struct world_submission *s,
+                   bool tell_submitter)
+{
+    Holdfast__Record *r = record_unpack(span_of(s->bytes, s->len));
+
+    HF_ASSERT(r != NULL);
+    judge(w, node->log, r, tell_submitter ? node : NULL, s->op);
+    record_free(r);
+}
+
+static void join(struct world *w, struct world_node *n)
+{
+    Holdfast__Record r = HOLDFAST__RECORD__INIT;
+    Holdfast__Member m = HOLDFAST__MEMBER__INIT;
+    char address[] = "192.0.2.1:7400";
+
+    m.node = r.node = n->id;
+    m.boot = r.boot = n->boot;
+    m.change = HOLDFAST__MEMBER__CHANGE__BOOT;
+    m.address = address;
+    r.body_case = HOLDFAST__RECORD__BODY_MEMBER;
+    r.member = &m;
+    judge(w, n->log, &r, NULL, NULL);
+}
+
+static void assign(struct world *w, struct world_node *n)
+{
+    const struct fsm_shard *s = fsm_shard(n->log, WORLD_SHARD);
+    Holdfast__Record r = HOLDFAST__RECORD__INIT;
+    Holdfast__Assign a = HOLDFAST__ASSIGN__INIT;
+    Holdfast__Epoch replaces = HOLDFAST__EPOCH__INIT;
+    struct repl_event lease = {.kind = REPL_EV_LEASE, .shard = WORLD_SHARD, .held = true};
+
+    if (s != NULL) {
+        replaces.incarnation = s->epoch.incarnation;
+        replaces.index = s->epoch.index;
+    }
+    r.node = a.owner_node = n->id;
+    r.boot = a.owner_boot = n->boot;
+    r.shard = a.shard = WORLD_SHARD;
+    a.replaces = &replaces;
+    r.body_case = HOLDFAST__RECORD__BODY_ASSIGN;
+    r.assign = &a;
+    judge(w, n->log, &r, NULL, NULL);
+    n->leased = true;
+    deliver(n, &lease);
+}
+
+void world_assign(struct world *w, unsigned n)
+{
+    for (unsigned i = 0; i < 3; i++)
+        w->nodes[i].leased = false;
+    w->owner = n;
+    assign(w, &w->nodes[n]);
+}
+
+/* --- set-up --- */
+
+static void policies(struct world *w)
+{
+    static const struct ike_proposal_row ike = {20, 256, 5, 31, false},
+                                         esp = {20, 256, 0, 31, false},
+                                         esp_plain = {20, 256, 0, 0, false};
+    struct ike_policy *g = &w->gateway_policy;
+
+    *g = (struct ike_policy){.suites = &suite_default,
+                             .n_ike = 1,
+                             .n_esp = 2,
+                             .n_psks = 1,
+                             .n_local_ts = 1,
+                             .ike_life = {86400000, 70, 80, 5, 0, 0},
+                             .child_life = {14400000, 70, 80, 5, 0, 0},
+                             .pfs = IKE_PFS_ALWAYS,
+                             .retransmit_first_ms = 1000,
+                             .retransmit_factor_milli = 1800,
+                             .retransmit_tries = 5,
+                             .half_open_ms = 30000,
+                             .linger_ms = 5000,
+                             .force_encap = true};
+    g->ike[0] = ike;
+    g->esp[0] = esp;
+    g->esp[1] = esp_plain;
+    g->local_id = (struct ike_identity){.type = 2, .len = 2, .bytes = "gw"};
+    g->local_ts[0] = (struct ike_ts){0, 0, 65535, addr_v4(0x0a4d0200), addr_v4(0x0a4d02ff)};
+    w->client_policy = *g;
+    w->client_policy.local_id = (struct ike_identity){.type = 2, .len = 6, .bytes = "client"};
+    w->client_policy.request_address = true;
+    w->gateway_psk.remote = w->client_policy.local_id;
+    w->client_psk.remote = g->local_id;
+    secret_set(&w->gateway_psk.psk, "a shared secret", 15);
+    secret_set(&w->client_psk.psk, "a shared secret", 15);
+    g->psks = &w->gateway_psk;
+    w->client_policy.psks = &w->client_psk;
+}
+
+static void node_create(struct world *w, unsigned i)
+{
+    struct world_node *n = &w->nodes[i];
+    struct conductor_ops ops = {.self = n,
+                                .now_ms = op_now,
+                                .entropy = op_entropy,
+                                .submit = op_submit,
+                                .may_act = op_may_act,
+                                .leader = op_leader,
+                                .send = op_send,
+                                .run_ke = op_run_ke,
+                                .esp_install = op_install,
+                                .esp_update = op_update,
+                                .esp_remove = op_remove,
+                                .esp_grant = op_grant,
+                                .esp_limits = op_limits,
+                                .esp_refused = op_limits,
+                                .esp_revoke = op_nothing,
+                                .esp_idle = op_idle};
+    struct conductor_options o = {.policy =
+                                      i == WORLD_CLIENT ? &w->client_policy : &w->gateway_policy,
+                                  .log = &w->log,
+                                  .node = i + 1,
+                                  .boot = 1000 + i,
+                                  .n_shards = 1,
+                                  .step_fd = -1};
+
+    o.shards[0] = (struct conductor_shard_options){WORLD_SHARD, addr_v4(0x0a4d0164),
+                                                   addr_v4(0x0a630001), addr_v4(0x0a6300fe)};
+    n->world = w;
+    n->id = i + 1;
+    n->boot = 1000 + i;
+    n->alive = true;
+    n->log = i == WORLD_CLIENT ? &w->client_log : &w->gateway_log;
+    n->pending_tail = &n->pending;
+    n->conductor = conductor_create(&o, &ops);
+    join(w, n);
+}
+
+struct world *world_create(void (*tune)(struct ike_policy *gateway, struct ike_policy *client))
+{
+    struct world *w = calloc(1, sizeof *w);
+
+    HF_ASSERT(w != NULL);
+    w->now = 1000000;
+    w->random = 0x9e3779b97f4a7c15u;
+    w->log = (struct log){LOG_ERROR, STDERR_FILENO};
+    fsm_init(&w->gateway_log, 1);
+    fsm_init(&w->client_log, 1);
+    policies(w);
+    if (tune != NULL)
+        tune(&w->gateway_policy, &w->client_policy);
+    for (unsigned i = 0; i < WORLD_NODES; i++)
+        node_create(w, i);
+    world_assign(w, 0);
+    assign(w, &w->nodes[WORLD_CLIENT]);
+    return w;
+}
+
+void world_destroy(struct world *w)
+{
+    for (unsigned i = 0; i < WORLD_NODES; i++) {
+        struct world_node *n = &w->nodes[i];
+
+        while (n->pending != NULL) {
+            struct world_submission *s = n->pending;
+
+            n->pending = s->next;
+            free(s->bytes);
+            free(s);
+        }
+        conductor_destroy(n->conductor);
+    }
+    fsm_deinit(&w->gateway_log);
+    fsm_deinit(&w->client_log);
+    free(w);
+}
+
+/* --- running --- */
+
+static bool commit_one(struct world *w)
+{
+    for (unsigned i = 0; i < WORLD_NODES; i++) {
+        struct world_node *n = &w->nodes[i];
+        struct world_submission *s = n->pending;
+
+        if (s == NULL)
+            continue;
+        n->pending = s->next;
+        if (n->pending == NULL)
+            n->pending_tail = &n->pending;
+        if (n->alive)
+            commit(w, n, s, true);
+        free(s->bytes);
+        free(s);
+        return true;
+    }
+    return false;
+}
+
+static bool deliver_one(struct world *w)
+{
+    struct world_packet *p = &w->packets[w->head];
+    struct world_node *n;
+
+    if (w->n_packets == 0)
+        return false;
+    w->head = (w->head + 1) % WORLD_PACKETS;
+    w->n_packets--;
+    if (p->to_client && w->drop_to_client > 0) {
+        w->drop_to_client--;
+        return true;
+    }
+    n = p->to_client ? &w->nodes[WORLD_CLIENT] : &w->nodes[w->owner];
+    if (!n->alive)
+        return true;
+    if (!p->to_client && w->kill == KILL_PEER && w->skip_packets-- == 0) {
+        die(w, n);
+        return true;
+    }
+    conductor_handle_datagram(n->conductor, WORLD_SHARD, &p->to, &p->from, p->natt,
+                              span_of(p->bytes, p->len));
+    return true;
+}
+
+static uint64_t next_wake(struct world *w)
+{
+    uint64_t next = UINT64_MAX;
+
+    for (unsigned i = 0; i < WORLD_NODES; i++)
+        if (w->nodes[i].alive && conductor_next_wake_ms(w->nodes[i].conductor) < next)
+            next = conductor_next_wake_ms(w->nodes[i].conductor);
+    return next;
+}
+
+void world_run(struct world *w, uint64_t ms)
+{
+    uint64_t until = w->now + ms;
+
+    for (int turns = 0; turns < 200000; turns++) {
+        uint64_t wake;
+
+        if (commit_one(w) || deliver_one(w))
+            continue;
+        wake = next_wake(w);
+        if (wake > until)
+            break;
+        if (wake > w->now)
+            w->now = wake;
+        for (unsigned i = 0; i < WORLD_NODES; i++)
+            if (w->nodes[i].alive)
+                conductor_handle_timer(w->nodes[i].conductor);
+    }
+    w->now = until;
+}
+
+bool world_connect(struct world *w)
+{
+    struct endpoint from = {addr_v4(0x0a4d0132), 500}, to = {addr_v4(0x0a4d0164), 500};
+
+    conductor_initiate(w->nodes[WORLD_CLIENT].conductor, WORLD_SHARD, &from, &to);
+    world_run(w, 3000);
+    return world_established(w, WORLD_CLIENT) == 1 && world_established(w, w->owner) == 1;
+}
+
+struct seen {
+    size_t established, children;
+    struct ike_sa sa;
+};
+
+static void look(void *self, const struct conductor_sa_view *v)
+{
+    struct seen *s = self;
+
+    for (int i = 0; i < IKE_MAX_CHILDREN; i++)
+        s->children += v->sa->children[i].state != IKE_CHILD_NONE;
+    if (v->sa->state != IKE_SA_ESTABLISHED)
+        return;
+    s->established++;
+    s->sa = *v->sa;
+}
+
+struct ike_sa world_sa(struct world *w, unsigned node)
+{
+    struct seen s = {0};
+
+    conductor_each_sa(w->nodes[node].conductor, look, &s);
+    HF_ASSERT(s.established == 1);
+    return s.sa;
+}
+
+size_t world_established(struct world *w, unsigned node)
+{
+    struct seen s = {0};
+
+    conductor_each_sa(w->nodes[node].conductor, look, &s);
+    return s.established;
+}
+
+size_t world_children(struct world *w, unsigned node)
+{
+    struct seen s = {0};
+
+    conductor_each_sa(w->nodes[node].conductor, look, &s);
+    return s.children;
+}
+
+bool world_want(struct world *w, unsigned node, uint32_t want)
+{
+    struct ike_sa sa = world_sa(w, node);
+    uint32_t spi = 0;
+    const char *why = "";
+
+    for (int i = 0; i < IKE_MAX_CHILDREN; i++)
+        if (sa.children[i].state == IKE_CHILD_INSTALLED && sa.children[i].outbound)
+            spi = sa.children[i].spi_in;
+    return conductor_command(w->nodes[node].conductor, sa.local_spi, want,
+                             (want & IKE_WANT_REKEY_IKE) != 0 ? 0 : spi, &why);
+}

@@ -1,0 +1,109 @@
+/* Several conductors over one in-memory log under virtual time: the real engine, the real state
+ * machine, no sockets, no threads.
+ *
+ *   client (initiator, its own log) <── packets ──> owner of three gateway nodes ── submissions ──>
+ * one log (fsm) ──> events to all
+ *
+ * The world decides when a submission commits, which packets arrive, and which node dies at which
+ * moment.
+ */
+#ifndef HF_TEST_CONDUCTOR_WORLD_H
+#define HF_TEST_CONDUCTOR_WORLD_H
+
+#include "conductor/core.h"
+#include "crypto/tables.h"
+#include "replication/fsm.h"
+
+enum { WORLD_NODES = 4, WORLD_CLIENT = 3, WORLD_PACKETS = 1024, WORLD_ESPS = 256, WORLD_SHARD = 1 };
+
+/* Where the owner dies: at its next submission that is no extension, or at the next packet it gets.
+ */
+enum world_kill {
+    KILL_NONE,
+    KILL_STEPPED,        /* before anything is submitted */
+    KILL_SUBMITTED_LOST, /* submitted, never committed */
+    KILL_SUBMITTED_KEPT, /* submitted, committed after its death */
+    KILL_COMMITTED,      /* committed, nothing sent */
+    KILL_SENT,           /* its bytes left */
+    KILL_PEER            /* the peer's next message came in and was lost with it */
+};
+
+struct world_submission {
+    uint8_t *bytes; /* packed record */
+    size_t len;
+    void *op;
+    struct world_submission *next;
+};
+
+struct world_node {
+    struct world *world;
+    uint32_t id;
+    uint64_t boot;
+    bool alive, leased;
+    uint64_t request;
+    struct conductor *conductor;
+    struct world_submission *pending, **pending_tail;
+    struct fsm *log;
+    uint64_t steps; /* submissions that were no extension */
+};
+
+struct world_packet {
+    bool to_client;
+    bool natt;
+    struct endpoint from, to;
+    size_t len;
+    uint8_t bytes[IKE_MAX_MESSAGE_BYTES];
+    uint64_t exchange_key; /* IKE SPIs, flags and message ID folded, for the copy check */
+};
+
+struct world_esp {
+    uint32_t spi_in, spi_out;
+    unsigned node;
+    bool outbound, installed;
+    uint64_t first, end, floor, ceiling;
+};
+
+struct world {
+    uint64_t now;
+    uint64_t random;
+    struct fsm gateway_log, client_log;
+    uint64_t gateway_index, client_index;
+    struct world_node nodes[WORLD_NODES]; /* 0..2 gateway, 3 client */
+    unsigned owner;
+    struct world_packet packets[WORLD_PACKETS];
+    size_t head, n_packets;
+    struct ike_policy gateway_policy, client_policy;
+    struct ike_psk_entry gateway_psk, client_psk;
+    struct log log;
+    enum world_kill kill;
+    bool killed;
+    unsigned skip_packets; /* KILL_PEER: so many packets of the client arrive before the fatal one */
+    unsigned drop_to_client; /* packets still to be dropped */
+    /* everything that ever left, for I4: same key, same bytes */
+    struct world_packet sent[WORLD_PACKETS];
+    size_t n_sent;
+    unsigned copies, copies_differ;
+    unsigned inits, auths; /* requests from the client */
+    /* grants ever given, for I1: per SPI disjoint */
+    struct world_esp grants[WORLD_ESPS];
+    size_t n_grants;
+    unsigned grants_overlap;
+};
+
+struct world *world_create(void (*tune)(struct ike_policy *gateway, struct ike_policy *client));
+void world_destroy(struct world *w);
+/* The client connects; true: established at both ends. */
+bool world_connect(struct world *w);
+/* Delivers, commits and fires timers until nothing is due before now + ms. */
+void world_run(struct world *w, uint64_t ms);
+/* Assigns the shard to node `n` (0..2), which then holds the lease. */
+void world_assign(struct world *w, unsigned n);
+/* The single IKE SA of a node that is established; asserts that there is exactly one. */
+struct ike_sa world_sa(struct world *w, unsigned node);
+/* How many established IKE SAs, and how many CHILD SAs in any state, a node has. */
+size_t world_established(struct world *w, unsigned node);
+size_t world_children(struct world *w, unsigned node);
+/* Asks a node (the client or the owner) for IKE_WANT_*. */
+bool world_want(struct world *w, unsigned node, uint32_t want);
+
+#endif
