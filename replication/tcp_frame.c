@@ -1,0 +1,135 @@
+#include "replication/tcp_frame.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "replication/crc32c.h"
+
+static const uint8_t magic[8] = {'H', 'F', 'H', 'E', 'L', 'L', 'O', 0};
+
+enum { SMALL_BUFFER = 64 << 10 };
+
+void tcp_hello_encode(const struct tcp_hello *h, uint8_t out[TCP_HELLO_BYTES])
+{
+    memcpy(out, magic, sizeof magic);
+    put_be32(out + 8, h->version);
+    put_be32(out + 12, h->from);
+    put_be32(out + 16, h->to);
+    put_be64(out + 20, h->incarnation);
+    put_be64(out + 28, h->boot);
+    put_be32(out + 36, crc32c(0, out, TCP_HELLO_BYTES - 4));
+}
+
+enum tcp_decoded tcp_hello_decode(const uint8_t in[TCP_HELLO_BYTES], struct tcp_hello *h)
+{
+    if (memcmp(in, magic, sizeof magic) != 0 ||
+        get_be32(in + 36) != crc32c(0, in, TCP_HELLO_BYTES - 4) || get_be32(in + 8) != TCP_VERSION)
+        return TCP_BAD_HELLO;
+    *h = (struct tcp_hello){.version = get_be32(in + 8),
+                            .from = get_be32(in + 12),
+                            .to = get_be32(in + 16),
+                            .incarnation = get_be64(in + 20),
+                            .boot = get_be64(in + 28)};
+    return TCP_DONE;
+}
+
+bool tcp_frame_header(uint8_t channel, const struct span *parts, size_t n_parts,
+                      uint8_t out[TCP_FRAME_HEADER + 1], size_t *total)
+{
+    uint32_t crc = crc32c(0, &channel, 1);
+    size_t len = 1;
+
+    for (size_t i = 0; i < n_parts; i++) {
+        if (parts[i].len > (size_t)REPL_MAX_FRAME_BYTES - len)
+            return false;
+        len += parts[i].len;
+        crc = crc32c(crc, parts[i].data, parts[i].len);
+    }
+    put_be32(out, (uint32_t)len);
+    put_be32(out + 4, crc);
+    out[TCP_FRAME_HEADER] = channel;
+    *total = TCP_FRAME_HEADER + len;
+    return true;
+}
+
+void tcp_reader_deinit(struct tcp_reader *r)
+{
+    free(r->buf);
+    *r = (struct tcp_reader){0};
+}
+
+/* Takes bytes until the buffer holds `want`. The buffer doubles as bytes come: a claimed length
+ * costs nothing. */
+static bool gather(struct tcp_reader *r, struct span *in, size_t want)
+{
+    size_t n = want - r->len;
+
+    if (n > in->len)
+        n = in->len;
+    if (r->len + n > r->cap) {
+        size_t cap = r->cap == 0 ? 4096 : r->cap;
+
+        while (cap < r->len + n)
+            cap *= 2;
+        r->buf = realloc(r->buf, cap);
+        HF_ASSERT(r->buf != NULL);
+        r->cap = cap;
+    }
+    if (n > 0)
+        memcpy(r->buf + r->len, in->data, n);
+    r->len += n;
+    in->data += n;
+    in->len -= n;
+    return r->len == want;
+}
+
+/* The last frame was consumed: a large buffer is not kept. */
+static void begin(struct tcp_reader *r)
+{
+    r->len = 0;
+    if (r->cap > SMALL_BUFFER) {
+        free(r->buf);
+        r->buf = NULL;
+        r->cap = 0;
+    }
+}
+
+static enum tcp_decoded next_frame(struct tcp_reader *r, struct span *in, uint8_t *channel,
+                                   struct span *payload)
+{
+    size_t len;
+
+    /* A frame that was handed out stays in the buffer until now. */
+    if (r->len > TCP_FRAME_HEADER && r->len == TCP_FRAME_HEADER + get_be32(r->buf))
+        begin(r);
+    if (r->len < TCP_FRAME_HEADER && !gather(r, in, TCP_FRAME_HEADER))
+        return TCP_MORE;
+    len = get_be32(r->buf);
+    if (len == 0 || len > REPL_MAX_FRAME_BYTES)
+        return TCP_BAD_LENGTH;
+    if (!gather(r, in, TCP_FRAME_HEADER + len))
+        return TCP_MORE;
+    if (crc32c(0, r->buf + TCP_FRAME_HEADER, len) != get_be32(r->buf + 4))
+        return TCP_BAD_CHECKSUM;
+    *channel = r->buf[TCP_FRAME_HEADER];
+    *payload = span_of(r->buf + TCP_FRAME_HEADER + 1, len - 1);
+    return TCP_DONE;
+}
+
+enum tcp_decoded tcp_reader_next(struct tcp_reader *r, struct span *in, struct tcp_hello *hello,
+                                 uint8_t *channel, struct span *payload)
+{
+    enum tcp_decoded d;
+
+    if (r->greeted)
+        return next_frame(r, in, channel, payload);
+    if (!gather(r, in, TCP_HELLO_BYTES))
+        return TCP_MORE;
+    d = tcp_hello_decode(r->buf, hello);
+    if (d == TCP_DONE) {
+        r->greeted = true;
+        begin(r);
+    }
+    return d;
+}

@@ -1,0 +1,56 @@
+/* The bytes of the transport: hello and frames. Pure, bounded, fuzzed.
+ *
+ *   hello  magic (8) "HFHELLO\0", version (4), from (4), to (4), incarnation (8), boot (8), CRC32C
+ * of all before (4) frame  length of channel + payload (4), CRC32C of channel + payload (4),
+ * channel (1), payload
+ *
+ * Before the hello is complete nothing longer than it is buffered. A frame's buffer grows with the
+ * bytes that came, not with the length that was claimed.
+ */
+#ifndef HF_REPL_TCP_FRAME_H
+#define HF_REPL_TCP_FRAME_H
+
+#include "base/assert.h"
+#include "replication/transport.h"
+
+enum { TCP_HELLO_BYTES = 40, TCP_FRAME_HEADER = 8, TCP_VERSION = 1, TCP_CHANNEL_PING = 0 };
+
+struct tcp_hello {
+    uint32_t version, from, to;
+    uint64_t incarnation, boot;
+};
+
+enum tcp_decoded {
+    TCP_MORE, /* needs more bytes */
+    TCP_DONE,
+    TCP_BAD_HELLO,  /* not a hello, damaged, or of another version */
+    TCP_BAD_LENGTH, /* 0 or above the limit */
+    TCP_BAD_CHECKSUM
+};
+
+void tcp_hello_encode(const struct tcp_hello *h, uint8_t out[TCP_HELLO_BYTES]);
+HF_MUST_USE enum tcp_decoded tcp_hello_decode(const uint8_t in[TCP_HELLO_BYTES],
+                                              struct tcp_hello *h);
+
+/* Fills the header of a frame whose body (channel, payload) is given in parts. False: longer than
+ * REPL_MAX_FRAME_BYTES. */
+HF_MUST_USE bool tcp_frame_header(uint8_t channel, const struct span *parts, size_t n_parts,
+                                  uint8_t out[TCP_FRAME_HEADER + 1], size_t *total);
+
+/* Cuts a stream into one hello and then frames. */
+struct tcp_reader {
+    uint8_t *buf; /* owned */
+    size_t len, cap;
+    bool greeted;
+};
+
+void tcp_reader_deinit(struct tcp_reader *r);
+
+/* Takes bytes off *in: until something is complete (DONE), all is taken (MORE), or an error, after
+ * which the reader is of no use. DONE: the first time *hello is filled; later *channel and *payload
+ * (valid until the next call). */
+HF_MUST_USE enum tcp_decoded tcp_reader_next(struct tcp_reader *r, struct span *in,
+                                             struct tcp_hello *hello, uint8_t *channel,
+                                             struct span *payload);
+
+#endif

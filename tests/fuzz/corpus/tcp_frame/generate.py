@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""Makes the seeds beside it: hellos and frames, whole, cut, damaged. First byte: length of the pieces (0 = all at once)."""
+import os
+import struct
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def hello(version=1, sender=1, to=2, incarnation=7, boot=9):
+    body = b"HFHELLO\0" + struct.pack(">IIIQQ", version, sender, to, incarnation, boot)
+    return body + struct.pack(">I", crc32c(body))
+
+
+def frame(channel, payload):
+    body = bytes([channel]) + payload
+    return struct.pack(">II", len(body), crc32c(body)) + body
+
+
+def write(name, piece, data):
+    with open(os.path.join(HERE, name), "wb") as out:
+        out.write(bytes([piece]) + data)
+
+
+stream = hello() + frame(1, b"raft" * 20) + frame(0, b"") + frame(2, b"beat") + frame(6, bytes(300))
+write("whole.bin", 0, stream)
+write("cut-1.bin", 1, stream)
+write("cut-41.bin", 41, stream)
+write("hello-only.bin", 0, hello())
+write("bad-version.bin", 0, hello(version=2))
+write("zero-length.bin", 0, hello() + struct.pack(">II", 0, 0))
+write("huge-length.bin", 7, hello() + struct.pack(">II", 0xFFFFFFFF, 0) + b"x")
+write("long-claim.bin", 7, hello() + struct.pack(">II", 0x40000000, 0) + b"x" * 50)
+write("bad-sum.bin", 0, hello() + frame(1, b"a")[:-1] + b"b")

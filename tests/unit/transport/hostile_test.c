@@ -1,0 +1,204 @@
+/* Peers that lie, babble, stay silent, or do not read. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "bench.h"
+
+/* Node 1 with a peer 2 whose address leads nowhere. */
+static void one(struct bench *b)
+{
+    bench_init(b, false);
+    bench_start(b, 1, 11, 0, NULL);
+    bench_peer(b, 1, 2, 1);
+}
+
+static void frame(int fd, uint8_t channel, const void *bytes, size_t n)
+{
+    uint8_t header[TCP_FRAME_HEADER + 1];
+    struct span part = span_of(bytes, n);
+    size_t total;
+
+    cr_assert(tcp_frame_header(channel, &part, 1, header, &total));
+    raw_send(fd, header, sizeof header);
+    if (n > 0)
+        raw_send(fd, bytes, n);
+}
+
+Test(transport_hostile, hellos_that_are_refused_and_counted)
+{
+    struct bench b;
+    struct tcp_counters c;
+    uint8_t bad[TCP_HELLO_BYTES];
+    int fd[8];
+
+    one(&b);
+    for (int i = 0; i < 8; i++)
+        fd[i] = raw_connect(&b, 1);
+    memset(bad, 'x', sizeof bad);
+    raw_send(fd[0], bad, sizeof bad);
+    tcp_hello_encode(&(struct tcp_hello){9, 2, 1, BENCH_CLUSTER, 1}, bad);
+    raw_send(fd[1], bad, sizeof bad);
+    tcp_hello_encode(&(struct tcp_hello){TCP_VERSION, 2, 1, BENCH_CLUSTER, 1}, bad);
+    bad[20] ^= 1;
+    raw_send(fd[2], bad, sizeof bad);
+    raw_hello(fd[3], 2, 1, BENCH_CLUSTER + 1, 1);
+    raw_hello(fd[4], 7, 1, BENCH_CLUSTER, 1);
+    raw_hello(fd[5], 0, 1, BENCH_CLUSTER, 1);
+    raw_hello(fd[6], 2, 3, BENCH_CLUSTER, 1);
+    raw_hello(fd[7], 1, 1, BENCH_CLUSTER, 1);
+    for (int i = 0; i < 8; i++) {
+        BENCH_UNTIL(&b, raw_closed(fd[i]));
+        (void)close(fd[i]);
+    }
+    c = bench_counters(&b, 1);
+    cr_assert(c.bad_hello == 3 && c.wrong_cluster == 1 && c.wrong_node == 4);
+    cr_assert(b.side[1].frames == 0 && strlen(b.side[1].last_note) > 0);
+    bench_deinit(&b);
+}
+
+Test(transport_hostile, frames_that_drop_the_connection)
+{
+    struct bench b;
+    uint8_t header[TCP_FRAME_HEADER + 1];
+    size_t total;
+
+    one(&b);
+    for (int kind = 0; kind < 5; kind++) {
+        int fd = raw_connect(&b, 1);
+
+        raw_hello(fd, 2, 1, BENCH_CLUSTER, 1);
+        frame(fd, REPL_CHANNEL_FORWARD, "good", 4);
+        cr_assert(tcp_frame_header(REPL_CHANNEL_FORWARD, NULL, 0, header, &total));
+        if (kind == 0)
+            put_be32(header, 0);
+        if (kind == 1)
+            put_be32(header, (uint32_t)REPL_MAX_FRAME_BYTES + 1);
+        if (kind == 2)
+            header[5] ^= 4;
+        if (kind <= 2)
+            raw_send(fd, header, sizeof header);
+        if (kind == 3)
+            frame(fd, 77, "x", 1);
+        if (kind == 4)
+            frame(fd, TCP_CHANNEL_PING, "ping with a payload", 19);
+        BENCH_UNTIL(&b, raw_closed(fd));
+        (void)close(fd);
+        cr_assert(bench_counters(&b, 1).bad_frame == (uint64_t)kind + 1);
+    }
+    cr_assert(b.side[1].frames == 5, "%d", (int)b.side[1].frames);
+    bench_deinit(&b);
+}
+
+/* A claimed length of a gigabyte takes no memory before the bytes come: the reader holds what came,
+ * at most doubled. */
+Test(transport_hostile, a_claimed_length_costs_nothing)
+{
+    struct tcp_reader r = {.greeted = true};
+    uint8_t bytes[TCP_FRAME_HEADER + 100] = {0};
+    struct span in = span_of(bytes, sizeof bytes), payload;
+    struct tcp_hello hello;
+    uint8_t channel;
+
+    put_be32(bytes, REPL_MAX_FRAME_BYTES);
+    cr_assert(tcp_reader_next(&r, &in, &hello, &channel, &payload) == TCP_MORE);
+    cr_assert(r.len == sizeof bytes && r.cap <= 4096);
+    tcp_reader_deinit(&r);
+}
+
+Test(transport_hostile, silence_is_noticed, .timeout = 20)
+{
+    struct bench b;
+    int silent, ungreeted;
+
+    one(&b);
+    silent = raw_connect(&b, 1);
+    ungreeted = raw_connect(&b, 1);
+    raw_hello(silent, 2, 1, BENCH_CLUSTER, 1);
+    raw_send(ungreeted, "HFHEL", 5);
+    BENCH_UNTIL(&b, raw_closed(silent) && raw_closed(ungreeted));
+    cr_assert(bench_counters(&b, 1).silent == 2);
+    (void)close(silent);
+    (void)close(ungreeted);
+    bench_deinit(&b);
+}
+
+Test(transport_hostile, ungreeted_connections_are_few)
+{
+    enum { MANY = 200, ALLOWED = 16 };
+    struct bench b;
+    int fd[MANY], open_now;
+
+    one(&b);
+    for (int i = 0; i < MANY; i++) {
+        fd[i] = raw_connect(&b, 1);
+        (void)uv_run(&b.loop, UV_RUN_NOWAIT);
+    }
+    BENCH_UNTIL(&b, bench_counters(&b, 1).accepts == MANY);
+    (void)uv_run(&b.loop, UV_RUN_NOWAIT);
+    open_now = 0;
+    for (int i = 0; i < MANY; i++)
+        open_now += !raw_closed(fd[i]);
+    cr_assert(open_now <= ALLOWED, "%d", open_now);
+    for (int i = 0; i < MANY; i++)
+        (void)close(fd[i]);
+    bench_deinit(&b);
+}
+
+/* The same node connects again: frames of the older connection never come after those of the newer.
+ */
+Test(transport_hostile, a_newer_connection_replaces_the_older)
+{
+    struct bench b;
+    int a, c;
+
+    one(&b);
+    a = raw_connect(&b, 1);
+    raw_hello(a, 2, 1, BENCH_CLUSTER, 1);
+    frame(a, REPL_CHANNEL_FORWARD, "old", 3);
+    BENCH_UNTIL(&b, b.side[1].frames == 1);
+    c = raw_connect(&b, 1);
+    raw_hello(c, 2, 1, BENCH_CLUSTER, 2);
+    frame(c, REPL_CHANNEL_FORWARD, "new", 3);
+    BENCH_UNTIL(&b, b.side[1].frames == 2 && raw_closed(a));
+    cr_assert(bench_counters(&b, 1).replaced == 1);
+    (void)close(a);
+    (void)close(c);
+    bench_deinit(&b);
+}
+
+/* Accepts node 1's dial and greets as node 2, then never reads: the queue fills and send() says so.
+ */
+Test(transport_hostile, a_peer_that_does_not_read_fills_a_bounded_queue, .timeout = 30)
+{
+    struct bench b;
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000001)};
+    socklen_t len = sizeof addr;
+    int server = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), fd = -1, small = 4096;
+    uint64_t sent = 0;
+    struct tcp_counters c;
+
+    (void)setsockopt(server, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    cr_assert(bind(server, (struct sockaddr *)&addr, sizeof addr) == 0 && listen(server, 5) == 0);
+    cr_assert(getsockname(server, (struct sockaddr *)&addr, &len) == 0);
+    bench_init(&b, false);
+    bench_start(&b, 1, 11, 0, NULL);
+    bench_peer(&b, 1, 2, ntohs(addr.sin_port));
+    BENCH_UNTIL(&b, (fd = accept(server, NULL, NULL)) >= 0);
+    raw_hello(fd, 2, 1, BENCH_CLUSTER, 1);
+    BENCH_UNTIL(&b, b.side[1].up == 1);
+    while (sent < 100000 && bench_send_number(&b, 1, 2, sent, 1000))
+        sent++;
+    c = bench_counters(&b, 1);
+    cr_assert(sent * 1008 <= TCP_QUEUE_BYTES + (8 << 20) && sent * 1008 >= TCP_QUEUE_BYTES / 2,
+              "%llu frames", (unsigned long long)sent);
+    cr_assert(c.frames_refused == 1);
+    /* And the kernel's timeout ends it: unread data is not acknowledged for ever. */
+    BENCH_UNTIL(&b, b.side[1].down == 1);
+    (void)close(fd);
+    (void)close(server);
+    bench_deinit(&b);
+}

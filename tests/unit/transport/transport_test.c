@@ -1,0 +1,262 @@
+/* Frames between honest nodes: order, size, links that come and go, the seam for a secure layer. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench.h"
+#include "replication/crc32c.h"
+
+static void both_ways(bool v6)
+{
+    enum { FRAMES = 20000 };
+    struct bench b;
+    uint64_t sent[2] = {0};
+
+    bench_init(&b, v6);
+    bench_start(&b, 1, 11, 0, NULL);
+    bench_start(&b, 2, 22, 0, NULL);
+    bench_join(&b, 1, 2);
+    bench_begin_wait(&b);
+    while ((b.side[1].frames < FRAMES || b.side[2].frames < FRAMES) && !b.late) {
+        for (int k = 0; k < 64; k++) {
+            if (sent[0] < FRAMES && bench_send_number(&b, 1, 2, sent[0], sent[0] % 3000))
+                sent[0]++;
+            if (sent[1] < FRAMES && bench_send_number(&b, 2, 1, sent[1], sent[1] % 70))
+                sent[1]++;
+        }
+        (void)uv_run(&b.loop, UV_RUN_NOWAIT);
+    }
+    bench_end_wait(&b, "all frames", __LINE__);
+    cr_assert(!b.side[1].out_of_order && !b.side[2].out_of_order);
+    cr_assert(bench_counters(&b, 1).bad_frame == 0 && b.side[1].down == 0 && b.side[2].down == 0);
+    bench_deinit(&b);
+}
+
+Test(transport, frames_arrive_in_order_both_ways, .timeout = 60)
+{
+    both_ways(false);
+}
+
+Test(transport, and_over_ipv6, .timeout = 60)
+{
+    both_ways(true);
+}
+
+Test(transport, a_snapshot_of_40_mib_goes_as_one_frame, .timeout = 60)
+{
+    enum { BYTES = 40 << 20 };
+    struct bench b;
+    uint8_t *big = malloc(BYTES);
+    struct span part;
+
+    cr_assert(big != NULL);
+    for (size_t i = 0; i < BYTES; i++)
+        big[i] = (uint8_t)(i * 7 + i / 4096);
+    bench_init(&b, false);
+    bench_start(&b, 1, 11, 0, NULL);
+    bench_start(&b, 2, 22, 0, NULL);
+    bench_join(&b, 1, 2);
+    part = span_of(big, BYTES);
+    cr_assert(bench_send_number(&b, 1, 2, 0, 0));
+    cr_assert(b.side[1].i->send(b.side[1].i->self, 2, REPL_CHANNEL_ADMIN, &part, 1));
+    cr_assert(!b.side[1].i->send(b.side[1].i->self, 2, REPL_CHANNEL_ADMIN, &part, 1),
+              "two large frames at once");
+    cr_assert(bench_send_number(&b, 1, 2, 1, 0));
+    BENCH_UNTIL(&b, b.side[2].frames == 3);
+    cr_assert(b.side[2].digest_of_large == crc32c(0, big, BYTES) && b.side[2].next == 2);
+    cr_assert(b.side[2].bytes == BYTES + 16 && bench_counters(&b, 2).silent == 0);
+    bench_deinit(&b);
+    free(big);
+}
+
+/* The node that stays is connected again soon after the other returned, in both directions,
+ * whatever the backoff had grown to. */
+Test(transport, a_node_that_returns_is_reachable_at_once, .timeout = 60)
+{
+    struct bench b;
+    uint16_t port, other;
+    uint64_t worst = 0;
+
+    bench_init(&b, false);
+    bench_start(&b, 1, 11, 0, NULL);
+    bench_start(&b, 2, 22, 0, NULL);
+    bench_join(&b, 1, 2);
+    port = tcp_transport_port(b.side[1].t);
+    other = tcp_transport_port(b.side[2].t);
+    for (uint64_t round = 1; round <= 10; round++) {
+        uint64_t dials = bench_counters(&b, 1).dials;
+        uint64_t began;
+
+        bench_stop(&b, 2);
+        BENCH_UNTIL(&b, b.side[1].down == round);
+        cr_assert(!bench_send_number(&b, 1, 2, 0, 0), "sent to a node that is gone");
+        BENCH_UNTIL(&b, bench_counters(&b, 1).dials >= dials + round); /* the backoff grows */
+        bench_start(&b, 2, 22 + round, other, NULL);
+        began = uv_now(&b.loop);
+        bench_peer(&b, 2, 1, port);
+        BENCH_UNTIL(&b, b.side[1].up == round + 1 && b.side[2].up == 1);
+        uv_update_time(&b.loop);
+        if (uv_now(&b.loop) - began > worst)
+            worst = uv_now(&b.loop) - began;
+    }
+    printf("transport: 10 returns of a node, both directions connected within %llu ms at worst\n",
+           (unsigned long long)worst);
+    cr_assert(worst < 150, "%llu ms", (unsigned long long)worst);
+    cr_assert(strstr(b.side[1].last_note, "node 2") != NULL);
+    bench_deinit(&b);
+}
+
+Test(transport, peers_come_and_go_and_kept_ones_stay_connected)
+{
+    struct bench b;
+    struct tcp_peer p[2];
+
+    bench_init(&b, false);
+    bench_start(&b, 1, 11, 0, NULL);
+    bench_start(&b, 2, 22, 0, NULL);
+    bench_start(&b, 3, 33, 0, NULL);
+    bench_join(&b, 1, 2);
+    p[0] = (struct tcp_peer){2, {addr_v4(0x7f000001), tcp_transport_port(b.side[2].t)}};
+    p[1] = (struct tcp_peer){3, {addr_v4(0x7f000001), tcp_transport_port(b.side[3].t)}};
+    tcp_transport_set_peers(b.side[1].t, p, 2);
+    bench_peer(&b, 3, 1, tcp_transport_port(b.side[1].t));
+    BENCH_UNTIL(&b, b.side[1].up == 2 && b.side[3].up == 1);
+    cr_assert(b.side[1].down == 0);
+    tcp_transport_set_peers(b.side[1].t, &p[1], 1);
+    cr_assert(b.side[1].down == 1 && !b.side[1].i->connected(b.side[1].i->self, 2));
+    BENCH_UNTIL(&b, b.side[2].down == 1);
+    cr_assert(bench_send_number(&b, 1, 3, 0, 10));
+    BENCH_UNTIL(&b, b.side[3].frames == 1);
+    /* Node 2 dials on, but is no peer any more. */
+    BENCH_UNTIL(&b, bench_counters(&b, 1).wrong_node > 0);
+    bench_deinit(&b);
+}
+
+Test(transport, a_port_in_use_and_a_foreign_address_are_named)
+{
+    struct bench b;
+    struct tcp_error error;
+    struct tcp_transport_options o = {
+        .node = 2,
+        .listener = {.frame = (void (*)(void *, uint32_t, enum repl_channel, struct span))abort}};
+
+    bench_init(&b, false);
+    bench_start(&b, 1, 11, 0, NULL);
+    o.listen = (struct endpoint){addr_v4(0x7f000001), tcp_transport_port(b.side[1].t)};
+    cr_assert(tcp_transport_create(&b.loop, &o, &error) == NULL);
+    cr_assert(strstr(error.text, "127.0.0.1:") && strstr(error.text, "address already in use"),
+              "%s", error.text);
+    o.listen = (struct endpoint){addr_v4(0xc0000201), 7400};
+    cr_assert(tcp_transport_create(&b.loop, &o, &error) == NULL);
+    cr_assert(strstr(error.text, "192.0.2.1:7400") && strstr(error.text, "not on this machine"),
+              "%s", error.text);
+    bench_deinit(&b);
+}
+
+/* A layer that needs a handshake (each side says one byte first) and turns every byte: what TLS
+ * will do, but for security. */
+struct turned {
+    bool greeted;
+};
+
+static void *turned_open(void *self, bool dialled, uint32_t expected, struct tcp_sink wire)
+{
+    static const uint8_t hand = 0x5a;
+
+    (void)self;
+    (void)dialled;
+    (void)expected;
+    wire.write(wire.self, span_of(&hand, 1));
+    return calloc(1, sizeof(struct turned));
+}
+
+static bool turned_receive(void *session, struct span in, struct tcp_sink plain,
+                           struct tcp_sink wire)
+{
+    struct turned *s = session;
+    uint8_t *out;
+    size_t n = in.len;
+
+    (void)wire;
+    if (!s->greeted && n > 0) {
+        if (in.data[0] != 0x5a)
+            return false;
+        s->greeted = true;
+        in.data++;
+        n--;
+    }
+    out = malloc(n + 1);
+    for (size_t i = 0; i < n; i++)
+        out[i] = in.data[i] ^ 0xa5;
+    plain.write(plain.self, span_of(out, n));
+    free(out);
+    return true;
+}
+
+static bool turned_send(void *session, struct span plain, struct tcp_sink wire)
+{
+    const struct turned *s = session;
+    uint8_t *out = malloc(plain.len + 1);
+
+    for (size_t i = 0; i < plain.len; i++)
+        out[i] = plain.data[i] ^ 0xa5;
+    wire.write(wire.self, span_of(out, plain.len));
+    free(out);
+    return s->greeted;
+}
+
+static bool turned_ready(void *session)
+{
+    return ((const struct turned *)session)->greeted;
+}
+
+static uint32_t claims_one(void *session)
+{
+    (void)session;
+    return 1;
+}
+
+static uint32_t claims_two(void *session)
+{
+    (void)session;
+    return 2;
+}
+
+Test(transport, a_layer_stands_between_socket_and_frames)
+{
+    struct tcp_layer at_1 = {.open = turned_open,
+                             .receive = turned_receive,
+                             .send = turned_send,
+                             .ready = turned_ready,
+                             .peer_node = claims_two,
+                             .close = free};
+    struct tcp_layer at_2 = at_1;
+    struct bench b;
+    int fd;
+
+    at_2.peer_node = claims_one;
+    bench_init(&b, false);
+    bench_start(&b, 1, 11, 0, &at_1);
+    bench_start(&b, 2, 22, 0, &at_2);
+    bench_join(&b, 1, 2);
+    for (uint64_t i = 0; i < 100; i++)
+        cr_assert(bench_send_number(&b, 1, 2, i, 5000));
+    BENCH_UNTIL(&b, b.side[2].frames == 100);
+    cr_assert(!b.side[2].out_of_order);
+    /* Plaintext does not pass. */
+    fd = raw_connect(&b, 1);
+    raw_hello(fd, 2, 1, BENCH_CLUSTER, 5);
+    BENCH_UNTIL(&b, raw_closed(fd));
+    cr_assert(bench_counters(&b, 1).bad_hello == 1);
+    bench_stop(&b, 2);
+    /* A certificate of another node does not pass. */
+    at_1.peer_node = claims_one;
+    bench_start(&b, 2, 23, 0, &at_2);
+    bench_peer(&b, 2, 1, tcp_transport_port(b.side[1].t));
+    BENCH_UNTIL(&b, bench_counters(&b, 1).wrong_node > 0);
+    cr_assert(b.side[2].frames == 0);
+    bench_deinit(&b);
+    (void)close(fd);
+}
