@@ -34,7 +34,8 @@ static void decode_ike(struct capture_frame *f, const uint8_t *p, size_t len, si
     f->message_len = (uint32_t)len;
 }
 
-/* RFC 3948 2.1-2.3: on port 4500 four zero bytes mark IKE, one 0xFF byte is a keepalive, the rest is ESP. */
+/* RFC 3948 2.1-2.3: on port 4500 four zero bytes mark IKE, one 0xFF byte is a keepalive, the rest
+ * is ESP. */
 static void decode_udp(struct capture_frame *f, const uint8_t *p, size_t len, size_t at)
 {
     if (len < 8)
@@ -85,7 +86,8 @@ static void decode_ipv4(struct capture_frame *f, const uint8_t *p, size_t len)
     }
 }
 
-bool capture_add(struct capture *c, uint64_t ns, uint8_t port, bool left, struct span frame, size_t wire_len)
+bool capture_add(struct capture *c, uint64_t ns, uint8_t port, bool left, struct span frame,
+                 size_t wire_len)
 {
     struct capture_frame f = {.ns = ns, .port = port, .left = left, .wire_len = (uint32_t)wire_len};
     unsigned type;

@@ -1,9 +1,11 @@
-/* What the sniffers saw on the outside bridge, as values: no keys, no decryption. ESP and IKE headers are decoded, the bytes of
- * IKE messages and of the client's packets are kept whole (to compare copies, to replay), of everything else only the headers.
- * Pure: no clock, no socket. Addresses and ports in host order.
+/* What the sniffers saw on the outside bridge, as values: no keys, no decryption. ESP and IKE
+ * headers are decoded, the bytes of IKE messages and of the client's packets are kept whole (to
+ * compare copies, to replay), of everything else only the headers. Pure: no clock, no socket.
+ * Addresses and ports in host order.
  *
  *   port of the bridge   0 = the client's, 1..5 = the nodes'
- *   left                 true: the machine behind that port sent it (a dead node's last packets are in it too)
+ *   left                 true: the machine behind that port sent it (a dead node's last packets are
+ * in it too)
  */
 #ifndef HF_CHAOS_CAPTURE_H
 #define HF_CHAOS_CAPTURE_H
@@ -21,7 +23,12 @@ enum capture_kind {
 };
 
 /* RFC 7296 3.1 exchange types and flag bits. */
-enum { IKE_HDR_INIT = 34, IKE_HDR_AUTH = 35, IKE_HDR_CREATE_CHILD = 36, IKE_HDR_INFORMATIONAL = 37 };
+enum {
+    IKE_HDR_INIT = 34,
+    IKE_HDR_AUTH = 35,
+    IKE_HDR_CREATE_CHILD = 36,
+    IKE_HDR_INFORMATIONAL = 37
+};
 enum { IKE_HDR_FLAG_RESPONSE = 0x20, IKE_HDR_FLAG_INITIATOR = 0x08 };
 
 struct capture_frame {
@@ -32,7 +39,7 @@ struct capture_frame {
     uint32_t src, dst; /* ARP: sender's and target's protocol address */
     uint16_t src_port, dst_port;
     uint8_t src_mac[6];
-    uint32_t spi, seq;   /* ESP */
+    uint32_t spi, seq;     /* ESP */
     uint64_t spi_i, spi_r; /* IKE */
     uint8_t exchange, flags;
     uint32_t message_id;
@@ -49,9 +56,10 @@ struct capture {
     bool out_of_memory; /* frames were lost: nothing may be concluded */
 };
 
-/* Decodes one Ethernet frame and appends it. False: it is neither ARP nor IPv4 (IPv6, spanning tree ...) and was left out, or
- * memory ran out. `wire_len` may be larger than frame.len. */
-bool capture_add(struct capture *c, uint64_t ns, uint8_t port, bool left, struct span frame, size_t wire_len);
+/* Decodes one Ethernet frame and appends it. False: it is neither ARP nor IPv4 (IPv6, spanning tree
+ * ...) and was left out, or memory ran out. `wire_len` may be larger than frame.len. */
+bool capture_add(struct capture *c, uint64_t ns, uint8_t port, bool left, struct span frame,
+                 size_t wire_len);
 
 /* The kept bytes of a frame, and of the IKE message in it; valid until the next capture_add(). */
 struct span capture_bytes(const struct capture *c, const struct capture_frame *f);

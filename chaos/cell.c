@@ -22,7 +22,8 @@ struct node *cell_owner(struct cell *c)
     return &c->nodes[c->owner];
 }
 
-/* One JSON line for whoever watches. The screen is not part of the experiment: a full pipe loses the line. */
+/* One JSON line for whoever watches. The screen is not part of the experiment: a full pipe loses
+ * the line. */
 static void tell(struct cell *c)
 {
     struct numbers_summary in, out;
@@ -34,14 +35,17 @@ static void tell(struct cell *c)
         return;
     numbers_judge(&c->traffic.numbers[TRAFFIC_IN], from, now, &in);
     numbers_judge(&c->traffic.numbers[TRAFFIC_OUT], from, now, &out);
-    j = json_pack("{s:s, s:s, s:i, s:i, s:i, s:f, s:{s:I, s:I, s:I, s:I, s:f}, s:{s:I, s:I, s:I, s:I, s:f}, s:I, s:i}", "cell",
-                  c->spec->id, "phase", c->phase, "round", (int)c->spec->round, "owner", (int)c->owner, "leader", (int)c->leader,
-                  "t", (double)(now - c->zero_ns) / 1e9, "in", "sent", (json_int_t)in.sent, "received",
-                  (json_int_t)(in.sent - in.lost), "lost", (json_int_t)in.lost, "duplicated", (json_int_t)in.duplicated, "gap",
-                  c->up_ns ? (double)in.gap_ns / 1e6 : 0.0, "out", "sent", (json_int_t)out.sent, "received",
-                  (json_int_t)(out.sent - out.lost), "lost", (json_int_t)out.lost, "duplicated", (json_int_t)out.duplicated, "gap",
-                  c->up_ns ? (double)out.gap_ns / 1e6 : 0.0, "upload", (json_int_t)c->traffic.upload_received, "violations",
-                  (int)c->report.n);
+    j = json_pack("{s:s, s:s, s:i, s:i, s:i, s:f, s:{s:I, s:I, s:I, s:I, s:f}, s:{s:I, s:I, s:I, "
+                  "s:I, s:f}, s:I, s:i}",
+                  "cell", c->spec->id, "phase", c->phase, "round", (int)c->spec->round, "owner",
+                  (int)c->owner, "leader", (int)c->leader, "t", (double)(now - c->zero_ns) / 1e9,
+                  "in", "sent", (json_int_t)in.sent, "received", (json_int_t)(in.sent - in.lost),
+                  "lost", (json_int_t)in.lost, "duplicated", (json_int_t)in.duplicated, "gap",
+                  c->up_ns ? (double)in.gap_ns / 1e6 : 0.0, "out", "sent", (json_int_t)out.sent,
+                  "received", (json_int_t)(out.sent - out.lost), "lost", (json_int_t)out.lost,
+                  "duplicated", (json_int_t)out.duplicated, "gap",
+                  c->up_ns ? (double)out.gap_ns / 1e6 : 0.0, "upload",
+                  (json_int_t)c->traffic.upload_received, "violations", (int)c->report.n);
     text = j ? json_dumps(j, JSON_COMPACT) : NULL;
     if (text) {
         size_t len = strlen(text);
@@ -91,7 +95,8 @@ static bool start_ticker(struct cell *c)
     struct timespec every = {0, CELL_TICK_MS * 1000000L};
     struct itimerspec its = {every, every};
 
-    c->ticker = (struct pump_watch){timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), ticked, c};
+    c->ticker =
+        (struct pump_watch){timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), ticked, c};
     if (c->ticker.fd < 0 || timerfd_settime(c->ticker.fd, 0, &its, NULL) != 0 ||
         !pump_add(&c->lab.pump, &c->ticker, EPOLLIN))
         return lab_fail(&c->lab, "timer: %s", strerror(errno));
@@ -112,7 +117,8 @@ static void run_script(struct cell *c)
     if (c->drill->fault == DRILL_KILL) {
         if (!cell_inject(c))
             return;
-        if (c->drill->expect & DRILL_EXP_EXCHANGE && c->spec->exchange != DRILL_AT_REST && !cell_exchange_ends(c))
+        if (c->drill->expect & DRILL_EXP_EXCHANGE && c->spec->exchange != DRILL_AT_REST &&
+            !cell_exchange_ends(c))
             return;
     }
     (void)cell_after_checks(c);
@@ -134,7 +140,8 @@ static void tear_down(struct cell *c)
     lab_deinit(&c->lab);
 }
 
-json_t *cell_run(const struct drill_cell *spec, const struct cell_options *options, struct cell **kept)
+json_t *cell_run(const struct drill_cell *spec, const struct cell_options *options,
+                 struct cell **kept)
 {
     struct cell *c = calloc(1, sizeof *c);
     json_t *verdict;
@@ -151,7 +158,8 @@ json_t *cell_run(const struct drill_cell *spec, const struct cell_options *optio
     (void)signal(SIGPIPE, SIG_IGN);
     (void)snprintf(c->binary, sizeof c->binary, "%s/holdfastd", options->bin_dir);
     cell_phase(c, "building the lab");
-    if (lab_build(&c->lab, options->prefix, cell_is_reference(c) ? 1 : spec->drill->nodes) && start_ticker(c))
+    if (lab_build(&c->lab, options->prefix, cell_is_reference(c) ? 1 : spec->drill->nodes) &&
+        start_ticker(c))
         run_script(c);
     cell_phase(c, c->lab.failed ? "aborted" : c->inconclusive ? "inconclusive" : "judging");
     c->ended_mono_ns = pump_mono_ns();

@@ -1,10 +1,13 @@
-/* One cell: one lab, one fault, one judgement. Runs as process 1 of its own namespaces (run.c makes them).
+/* One cell: one lab, one fault, one judgement. Runs as process 1 of its own namespaces (run.c makes
+ * them).
  *
  *   build ─ up ─ arrange leader ─ connect ─ traffic ─ hypothesis ─ arm, trigger ─┐
  *   ┌────────────────────────────────────────────────────────────────────────────┘
- *   └─ death ─ hold the client ─ takeover seen ─ replay ─ release ─ exchange ends ─ checks ─ second takeover ─ judge
+ *   └─ death ─ hold the client ─ takeover seen ─ replay ─ release ─ exchange ends ─ checks ─ second
+ * takeover ─ judge
  *
- * "Hold": the bridge drops what the client sends, ESP and IKE apart, so that the replay is first and a second copy is provoked.
+ * "Hold": the bridge drops what the client sends, ESP and IKE apart, so that the replay is first
+ * and a second copy is provoked.
  */
 #ifndef HF_CHAOS_CELL_H
 #define HF_CHAOS_CELL_H
@@ -33,11 +36,14 @@ struct cell_takeover {
     bool replay_first; /* no live packet of the client reached the new owner before the replay */
 };
 
-/* What a node holds: "ike:<id>" and "esp:<in>/<out>" of everything alive, as the gateway sees them. */
+/* What a node holds: "ike:<id>" and "esp:<in>/<out>" of everything alive, as the gateway sees them.
+ */
 struct cell_spis {
     bool known;
     unsigned n;
     char text[CELL_MAX_SPIS][CELL_SPI_TEXT];
+    uint32_t pending_spi_in; /* allocated for the gateway's outstanding request */
+    char pending_ike_spi[20];
 };
 
 struct cell {
@@ -60,17 +66,19 @@ struct cell {
     bool reached;
     struct node_step step;
     bool want_pfs_child; /* PFS is tried on the CHILD SA "pfs", since "net" is without */
-    bool begun_again;    /* nothing of the exchange survived (stepped, or the log lost it): the operator asked once more */
+    bool begun_again;    /* nothing of the exchange survived (stepped, or the log lost it): the
+                            operator asked once more */
 
     /* Watched while frames come in. */
-    bool watching;               /* for the exchange's first request */
+    bool watching; /* for the exchange's first request */
     bool have_about;
     struct oracle_message about; /* the gateway's message of the interrupted exchange */
     unsigned about_sent;
-    size_t request_frame;        /* client began: its newest request of the exchange, index into the capture */
+    size_t request_frame; /* client began: its newest request of the exchange, index into the
+                             capture */
     bool have_request;
-    unsigned dead;               /* expect a takeover from this node; 0 = no */
-    unsigned acting_port;        /* the first other node that spoke as the VIP */
+    unsigned dead;        /* expect a takeover from this node; 0 = no */
+    unsigned acting_port; /* the first other node that spoke as the VIP */
     uint64_t acting_ns;
     bool held;
 
@@ -86,9 +94,10 @@ struct cell {
     uint64_t began_mono_ns, ended_mono_ns;
 };
 
-/* Runs it; the verdict as an element of `cells` (architecture.md), with "phase" and "seconds" beside. The caller owns it. With
- * options->stay *kept is the living lab, else NULL. */
-json_t *cell_run(const struct drill_cell *spec, const struct cell_options *options, struct cell **kept);
+/* Runs it; the verdict as an element of `cells` (architecture.md), with "phase" and "seconds"
+ * beside. The caller owns it. With options->stay *kept is the living lab, else NULL. */
+json_t *cell_run(const struct drill_cell *spec, const struct cell_options *options,
+                 struct cell **kept);
 
 /* Keeps the lab's loop running until the process is ended. */
 _Noreturn void cell_stay(struct cell *c);
@@ -99,19 +108,22 @@ _Noreturn void cell_stay(struct cell *c);
 void cell_phase(struct cell *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Not reached, not arranged: nothing can be concluded. Returns false. */
-bool cell_inconclusive(struct cell *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool cell_inconclusive(struct cell *c, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 bool cell_is_reference(const struct cell *c);
 struct node *cell_owner(struct cell *c);
 
 /* cell_up.c: the lab to a tunnel with traffic. */
 bool cell_bring_up(struct cell *c);
-/* Waits until `packets` more numbers came in each wanted direction and, with upload, some more of it. */
+/* Waits until `packets` more numbers came in each wanted direction and, with upload, some more of
+ * it. */
 bool cell_wait_flow(struct cell *c, unsigned packets, unsigned ms);
 
 /* cell_fault.c */
 bool cell_inject(struct cell *c);
-/* Waits for the node after `dead`, replays, releases. Nothing acting in time is a violation and false. */
+/* Waits for the node after `dead`, replays, releases. Nothing acting in time is a violation and
+ * false. */
 bool cell_await_takeover(struct cell *c, unsigned dead, bool with_exchange);
 void cell_frame_seen(void *arg, const struct capture_frame *f);
 bool cell_hold(struct cell *c, bool esp, bool ike);

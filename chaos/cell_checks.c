@@ -25,7 +25,8 @@ static const char *pfs_child(const struct cell *c)
     return c->want_pfs_child ? "pfs" : "net";
 }
 
-/* The CHILD SA to rekey from the gateway's side: the client's newest, by the gateway's inbound SPI. */
+/* The CHILD SA to rekey from the gateway's side: the client's newest, by the gateway's inbound SPI.
+ */
 static bool ask_gateway(struct cell *c, bool ike)
 {
     const struct swan_log *log = &c->client.log;
@@ -33,15 +34,17 @@ static bool ask_gateway(struct cell *c, bool ike)
     int status = 0;
 
     if (cell_is_reference(c))
-        return swan_ctl(&c->reference, CHECK_MS, "--rekey", ike ? "--ike" : "--child", ike ? "gw" : "net");
+        return swan_ctl(&c->reference, CHECK_MS, "--rekey", ike ? "--ike" : "--child",
+                        ike ? "gw" : "net");
     node_look_sas(cell_owner(c), &sas);
     for (unsigned i = 0; i < sas.n_sas; i++) {
         if (strcmp(sas.sas[i].state, "established") == 0)
-            status = node_rekey(cell_owner(c), sas.sas[i].id, ike, log->children[log->n_children - 1].spi_out, true);
+            status = node_rekey(cell_owner(c), sas.sas[i].id, ike,
+                                log->children[log->n_children - 1].spi_out, true);
     }
     if (status < 200 || status > 299) {
-        oracle_violation(&c->report, "check: node %u does not take the rekey of %s: status %d", c->owner,
-                         ike ? "the IKE SA" : "the CHILD SA", status);
+        oracle_violation(&c->report, "check: node %u does not take the rekey of %s: status %d",
+                         c->owner, ike ? "the IKE SA" : "the CHILD SA", status);
         return false;
     }
     return true;
@@ -63,7 +66,8 @@ static bool try_rekey(struct cell *c, bool ike, bool by_client)
     if (!asked)
         return false;
     if (!lab_until(&c->lab, rekeyed, &w, CHECK_MS)) {
-        oracle_violation(&c->report, "check: %s rekey by the %s does not end within %u ms", what, who, CHECK_MS);
+        oracle_violation(&c->report, "check: %s rekey by the %s does not end within %u ms", what,
+                         who, CHECK_MS);
         return false;
     }
     if (!ike && c->client.log.ke_requests == w.then.ke_requests) {
@@ -84,7 +88,8 @@ static bool rekey_children(struct cell *c)
         if (!swan_ctl(&c->client, CHECK_MS, "--initiate", "--child", "pfs"))
             return false;
         if (!lab_until(&c->lab, pfs_child_up, c, CHECK_MS)) {
-            oracle_violation(&c->report, "check: no second CHILD SA (with PFS) within %u ms", CHECK_MS);
+            oracle_violation(&c->report, "check: no second CHILD SA (with PFS) within %u ms",
+                             CHECK_MS);
             return false;
         }
     }
@@ -121,8 +126,9 @@ static bool came_back(void *arg)
 
     node_look(&c->nodes[c->takeovers[0].from], &v);
     node_look(cell_owner(c), &owner);
-    return v.answered && owner.answered && v.quorum && v.connected + 1 == c->drill->nodes && v.applied_index &&
-           v.applied_index >= owner.commit_index && owner.connected + 1 == c->drill->nodes;
+    return v.answered && owner.answered && v.quorum && v.connected + 1 == c->drill->nodes &&
+           v.applied_index && v.applied_index >= owner.commit_index &&
+           owner.connected + 1 == c->drill->nodes;
 }
 
 /* The dead node returns with the data it left, then the owner of now dies the same way. */
@@ -134,14 +140,18 @@ static bool second_takeover(struct cell *c)
     if (!node_restart(&c->nodes[back], c->binary))
         return false;
     if (!lab_until(&c->lab, came_back, c, RETURN_MS)) {
-        oracle_violation(&c->report, "check: node %u did not come back within %u ms", back, RETURN_MS);
+        oracle_violation(&c->report, "check: node %u did not come back within %u ms", back,
+                         RETURN_MS);
         return false;
     }
-    if (!node_kill(&c->nodes[victim], c->spec->mode == DRILL_MACHINE) || !cell_await_takeover(c, victim, false))
+    if (!node_kill(&c->nodes[victim], c->spec->mode == DRILL_MACHINE) ||
+        !cell_await_takeover(c, victim, false))
         return false;
     if (!cell_wait_flow(c, FLOW_AFTER, c->drill->settle_ms)) {
-        oracle_violation(&c->report, "check: after the second takeover (node %u) traffic does not flow within %u ms", c->owner,
-                         c->drill->settle_ms);
+        oracle_violation(
+            &c->report,
+            "check: after the second takeover (node %u) traffic does not flow within %u ms",
+            c->owner, c->drill->settle_ms);
         return false;
     }
     c->takeovers[1].flowing_ns = pump_wall_ns();
@@ -153,7 +163,9 @@ bool cell_after_checks(struct cell *c)
     unsigned expect = c->drill->expect;
 
     return (!(expect & DRILL_EXP_REKEY_CHILD) || rekey_children(c)) &&
-           (!(expect & DRILL_EXP_REKEY_IKE) || (try_rekey(c, true, true) && try_rekey(c, true, false))) &&
+           (!(expect & DRILL_EXP_REKEY_IKE) ||
+            (try_rekey(c, true, true) && try_rekey(c, true, false))) &&
            (!(expect & DRILL_EXP_DPD) || check_dpd(c)) &&
-           (!(expect & DRILL_EXP_SECOND_TAKEOVER) || c->drill->fault != DRILL_KILL || second_takeover(c));
+           (!(expect & DRILL_EXP_SECOND_TAKEOVER) || c->drill->fault != DRILL_KILL ||
+            second_takeover(c));
 }

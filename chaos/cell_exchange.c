@@ -1,6 +1,7 @@
 #include "cell.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { RESUME_MS = 700 };
@@ -20,7 +21,13 @@ void cell_take_spis(struct node *n, struct cell_spis *spis)
         if (spis->n < CELL_MAX_SPIS)
             (void)snprintf(spis->text[spis->n++], CELL_SPI_TEXT, "ike:%s", sa->id);
         for (unsigned k = 0; k < sa->n_children && spis->n < CELL_MAX_SPIS; k++)
-            (void)snprintf(spis->text[spis->n++], CELL_SPI_TEXT, "esp:%08x/%08x", sa->children[k].spi_in, sa->children[k].spi_out);
+            (void)snprintf(spis->text[spis->n++], CELL_SPI_TEXT, "esp:%08x/%08x",
+                           sa->children[k].spi_in, sa->children[k].spi_out);
+        if (sa->pending_spi_in)
+            spis->pending_spi_in = sa->pending_spi_in;
+        if (strtoull(sa->pending_ike_spi, NULL, 16))
+            (void)snprintf(spis->pending_ike_spi, sizeof spis->pending_ike_spi, "%s",
+                           sa->pending_ike_spi);
     }
 }
 
@@ -44,7 +51,8 @@ static bool trigger_gateway(struct cell *c, struct node *n)
     sa = live_sa(&sas);
     if (!sa || (!ike && sa->n_children == 0))
         return cell_inconclusive(c, "node %u shows no established SA to rekey", n->id);
-    status = node_rekey(n, sa->id, ike, ike ? 0 : sa->children[0].spi_in, c->spec->exchange == DRILL_CHILD_REKEY_PFS);
+    status = node_rekey(n, sa->id, ike, ike ? 0 : sa->children[0].spi_in,
+                        c->spec->exchange == DRILL_CHILD_REKEY_PFS);
     if (status >= 300)
         return cell_inconclusive(c, "node %u refuses to rekey: status %d", n->id, status);
     return true; /* no answer: it may be dead already, as armed */
@@ -55,8 +63,9 @@ bool cell_trigger(struct cell *c, unsigned at_node)
     c->at_trigger = c->client.log;
     if (c->spec->role == DRILL_GATEWAY)
         return trigger_gateway(c, &c->nodes[at_node]);
-    return c->spec->exchange == DRILL_IKE_REKEY ? swan_ctl(&c->client, 5000, "--rekey", "--ike", "home")
-                                                : swan_ctl(&c->client, 5000, "--rekey", "--child", "net");
+    return c->spec->exchange == DRILL_IKE_REKEY
+               ? swan_ctl(&c->client, 5000, "--rekey", "--ike", "home")
+               : swan_ctl(&c->client, 5000, "--rekey", "--child", "net");
 }
 
 static bool begun(void *arg)
@@ -64,8 +73,9 @@ static bool begun(void *arg)
     return ((struct cell *)arg)->have_about;
 }
 
-/* The gateway began it, and nobody knows whether the record survived: if it did, the new owner sends the request by itself. If not,
- * the operator's request was never answered, and he asks again. */
+/* The gateway began it, and nobody knows whether the record survived: if it did, the new owner
+ * sends the request by itself. If not, the operator's request was never answered, and he asks
+ * again. */
 static bool resume_gateway(struct cell *c)
 {
     if (!lab_until(&c->lab, begun, c, RESUME_MS)) {
@@ -135,15 +145,18 @@ bool cell_wait_quiet(struct cell *c, unsigned children)
     for (unsigned i = 0; i < q.last.n_sas; i++) {
         size_t at = strlen(text);
 
-        (void)snprintf(text + at, sizeof text - at, " %s %s", q.last.sas[i].id, q.last.sas[i].state);
+        (void)snprintf(text + at, sizeof text - at, " %s %s", q.last.sas[i].id,
+                       q.last.sas[i].state);
         for (unsigned k = 0; k < q.last.sas[i].n_children; k++) {
             at = strlen(text);
-            (void)snprintf(text + at, sizeof text - at, " (%08x %s)", q.last.sas[i].children[k].spi_in,
-                           q.last.sas[i].children[k].state);
+            (void)snprintf(text + at, sizeof text - at, " (%08x %s)",
+                           q.last.sas[i].children[k].spi_in, q.last.sas[i].children[k].state);
         }
     }
-    oracle_violation(&c->report, "state: node %u does not settle to one IKE SA with %u CHILD SAs within %u ms:%s", c->owner,
-                     children, c->drill->settle_ms, q.last.answered ? text : " no answer");
+    oracle_violation(
+        &c->report,
+        "state: node %u does not settle to one IKE SA with %u CHILD SAs within %u ms:%s", c->owner,
+        children, c->drill->settle_ms, q.last.answered ? text : " no answer");
     return false;
 }
 
@@ -156,7 +169,24 @@ static bool among(const char *spi, const struct cell_spis *spis)
     return false;
 }
 
-/* From `committed` on, what lives afterwards is exactly what the committed record said; and what the client says it has. */
+/* Was it said by the committed record? Client began: the SA stands in it. Gateway began: the SPI
+ * that was allocated for it does. */
+static bool of_committed_record(const struct cell *c, const char *spi)
+{
+    const struct cell_spis *committed = &c->committed;
+    char allocated[CELL_SPI_TEXT];
+
+    if (among(spi, committed))
+        return true;
+    (void)snprintf(allocated, sizeof allocated, "esp:%08x/", committed->pending_spi_in);
+    if (committed->pending_spi_in && strncmp(spi, allocated, strlen(allocated)) == 0)
+        return true;
+    (void)snprintf(allocated, sizeof allocated, "ike:%s", committed->pending_ike_spi);
+    return committed->pending_ike_spi[0] && strcmp(spi, allocated) == 0;
+}
+
+/* From `committed` on, what lives afterwards is exactly what the committed record said; and what
+ * the client says it has. */
 static void compare_spis(struct cell *c)
 {
     const struct swan_log *log = &c->client.log;
@@ -164,16 +194,22 @@ static void compare_spis(struct cell *c)
     char want[CELL_SPI_TEXT] = "";
 
     cell_take_spis(cell_owner(c), &c->after);
+    if (!c->after.known || !c->committed.known)
+        (void)cell_inconclusive(c, "the SPIs of the new owner are not known");
     for (unsigned i = 0; i < c->after.n; i++) {
-        if (c->spec->role == DRILL_CLIENT && c->spec->point >= DRILL_COMMITTED && c->committed.known &&
-            !among(c->after.text[i], &c->committed))
-            oracle_violation(&c->report, "same-spis: %s lives after the exchange but is not of the committed record",
-                             c->after.text[i]);
+        if (c->spec->point >= DRILL_COMMITTED && !of_committed_record(c, c->after.text[i]))
+            oracle_violation(
+                &c->report,
+                "same-spis: %s lives after the exchange but is not of the committed record",
+                c->after.text[i]);
     }
     if (newest)
         (void)snprintf(want, sizeof want, "esp:%08x/%08x", newest->spi_out, newest->spi_in);
     if (!among(want, &c->after))
-        oracle_violation(&c->report, "same-spis: the client's newest CHILD SA is %s, which node %u does not have", want, c->owner);
+        oracle_violation(
+            &c->report,
+            "same-spis: the client's newest CHILD SA is %s, which node %u does not have", want,
+            c->owner);
 }
 
 bool cell_exchange_ends(struct cell *c)
@@ -185,17 +221,20 @@ bool cell_exchange_ends(struct cell *c)
         return false;
     cell_phase(c, "the exchange ends");
     if (!lab_until(&c->lab, client_done, c, c->drill->settle_ms)) {
-        oracle_violation(&c->report, "exchange: the client did not see the end of %s within %u ms", name, c->drill->settle_ms);
+        oracle_violation(&c->report, "exchange: the client did not see the end of %s within %u ms",
+                         name, c->drill->settle_ms);
         return false;
     }
     if (!cell_wait_quiet(c, 1))
         return false;
     c->watching = false;
     c->follow_up_ns = pump_wall_ns();
-    requests = oracle_count_requests(&c->sniff.capture, c->trigger_ns, c->follow_up_ns, c->spec->role == DRILL_CLIENT,
-                                     IKE_HDR_CREATE_CHILD);
+    requests = oracle_count_requests(&c->sniff.capture, c->trigger_ns, c->follow_up_ns,
+                                     c->spec->role == DRILL_CLIENT, IKE_HDR_CREATE_CHILD);
     if (requests != 1)
-        oracle_violation(&c->report, "exchange: %u different CREATE_CHILD_SA requests left for one %s", requests, name);
+        oracle_violation(&c->report,
+                         "exchange: %u different CREATE_CHILD_SA requests left for one %s",
+                         requests, name);
     compare_spis(c);
     return true;
 }

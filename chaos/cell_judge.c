@@ -25,7 +25,8 @@ static uint64_t upload_stall_ns(const struct cell *c)
     struct numbers_summary s;
     const struct cell_takeover *t = &c->takeovers[0];
 
-    numbers_judge(&c->traffic.upload_progress, t->kill_ns, t->flowing_ns ? t->flowing_ns : pump_wall_ns(), &s);
+    numbers_judge(&c->traffic.upload_progress, t->kill_ns,
+                  t->flowing_ns ? t->flowing_ns : pump_wall_ns(), &s);
     return s.gap_ns;
 }
 
@@ -35,15 +36,19 @@ static void judge_captures(struct cell *c)
     uint64_t dropped = sniff_dropped(&c->sniff);
 
     if (dropped || cap->out_of_memory)
-        (void)cell_inconclusive(c, "the capture has holes: %llu frames lost", (unsigned long long)dropped);
+        (void)cell_inconclusive(c, "the capture has holes: %llu frames lost",
+                                (unsigned long long)dropped);
     capture_sort(cap);
     oracle_unique_numbers(cap, c->zero_ns, &c->report);
     oracle_no_plaintext(cap, c->zero_ns, &c->report);
     if (c->up_ns)
         oracle_no_renegotiation(cap, c->zero_ns, c->up_ns, &c->report);
-    oracle_identical_copies(cap, c->zero_ns, c->have_about ? &c->about : NULL, &c->copies, &c->report);
-    oracle_delivered_once(&c->traffic.numbers[TRAFFIC_IN], "client to server", c->zero_ns, &c->report);
-    oracle_delivered_once(&c->traffic.numbers[TRAFFIC_OUT], "server to client", c->zero_ns, &c->report);
+    oracle_identical_copies(cap, c->zero_ns, c->have_about ? &c->about : NULL, &c->copies,
+                            &c->report);
+    oracle_delivered_once(&c->traffic.numbers[TRAFFIC_IN], "client to server", c->zero_ns,
+                          &c->report);
+    oracle_delivered_once(&c->traffic.numbers[TRAFFIC_OUT], "server to client", c->zero_ns,
+                          &c->report);
 }
 
 static void judge_client(struct cell *c)
@@ -68,8 +73,8 @@ static void judge_nodes(struct cell *c)
             size_t tail = p->log_len > 150 ? p->log_len - 150 : 0;
 
             if (p->ended && !(victim && WIFSIGNALED(p->status) && WTERMSIG(p->status) == SIGKILL))
-                oracle_violation(&c->report, "node %u ended by itself (status %#x): ...%s", n, (unsigned)p->status,
-                                 p->log ? p->log + tail : "");
+                oracle_violation(&c->report, "node %u ended by itself (status %#x): ...%s", n,
+                                 (unsigned)p->status, p->log ? p->log + tail : "");
         }
     }
 }
@@ -87,12 +92,12 @@ static void judge_gaps(struct cell *c)
 
         numbers_judge(&c->traffic.numbers[i], t->kill_ns, t->flowing_ns, &s);
         if (d->gap_ms && d->directions >> i & 1 && s.gap_ns > (uint64_t)d->gap_ms * 1000000u)
-            oracle_violation(&c->report, "gap: %s: %.1f ms without a packet, allowed are %u ms", names[i], (double)s.gap_ns / 1e6,
-                             d->gap_ms);
+            oracle_violation(&c->report, "gap: %s: %.1f ms without a packet, allowed are %u ms",
+                             names[i], (double)s.gap_ns / 1e6, d->gap_ms);
     }
     if (d->expect & DRILL_EXP_UPLOAD && upload_stall_ns(c) > (uint64_t)d->upload_ms * 1000000u)
-        oracle_violation(&c->report, "upload: it stood still for %.1f ms, allowed are %u ms", (double)upload_stall_ns(c) / 1e6,
-                         d->upload_ms);
+        oracle_violation(&c->report, "upload: it stood still for %.1f ms, allowed are %u ms",
+                         (double)upload_stall_ns(c) / 1e6, d->upload_ms);
 }
 
 /* What was to be tried but was not tried proves nothing. */
@@ -103,13 +108,18 @@ static void judge_completeness(struct cell *c)
     if (d->fault == DRILL_KILL && !c->reached)
         (void)cell_inconclusive(c, "the fault was not injected");
     for (unsigned i = 0; d->expect & DRILL_EXP_REPLAY && i < c->n_takeovers; i++) {
-        if (c->takeovers[i].acting_ns && (!c->takeovers[i].replayed || !c->takeovers[i].replay_first))
-            (void)cell_inconclusive(c, "takeover %u: %u packets replayed, %s", i + 1, c->takeovers[i].replayed,
-                                    c->takeovers[i].replay_first ? "none to replay" : "but a live packet of the client was faster");
+        if (c->takeovers[i].acting_ns &&
+            (!c->takeovers[i].replayed || !c->takeovers[i].replay_first))
+            (void)cell_inconclusive(
+                c, "takeover %u: %u packets replayed, %s", i + 1, c->takeovers[i].replayed,
+                c->takeovers[i].replay_first ? "none to replay"
+                                             : "but a live packet of the client was faster");
     }
-    if (d->expect & DRILL_EXP_EXCHANGE && c->spec->exchange != DRILL_AT_REST && !c->copies.of_message)
-        (void)cell_inconclusive(c, "no second copy of the gateway's message was seen (sent %llu times)",
-                                (unsigned long long)c->copies.sent_of_message);
+    if (d->expect & DRILL_EXP_EXCHANGE && c->spec->exchange != DRILL_AT_REST &&
+        !c->copies.of_message)
+        (void)cell_inconclusive(
+            c, "no second copy of the gateway's message was seen (sent %llu times)",
+            (unsigned long long)c->copies.sent_of_message);
 }
 
 void cell_judge(struct cell *c)
@@ -151,8 +161,8 @@ static json_t *gaps_json(struct cell *c)
 
     numbers_judge(&c->traffic.numbers[TRAFFIC_IN], t->kill_ns, t->flowing_ns, &in);
     numbers_judge(&c->traffic.numbers[TRAFFIC_OUT], t->kill_ns, t->flowing_ns, &out);
-    return json_pack("{s:o, s:o}", "in", ms_or_null(known && c->drill->directions & 1, in.gap_ns), "out",
-                     ms_or_null(known && c->drill->directions & 2, out.gap_ns));
+    return json_pack("{s:o, s:o}", "in", ms_or_null(known && c->drill->directions & 1, in.gap_ns),
+                     "out", ms_or_null(known && c->drill->directions & 2, out.gap_ns));
 }
 
 static json_t *takeovers_json(const struct cell *c)
@@ -163,7 +173,8 @@ static json_t *takeovers_json(const struct cell *c)
         const struct cell_takeover *t = &c->takeovers[i];
 
         (void)json_array_append_new(
-            list, json_pack("{s:i, s:i, s:i, s:o}", "from", (int)t->from, "to", (int)t->to, "replayed", (int)t->replayed, "acting_ms",
+            list, json_pack("{s:i, s:i, s:i, s:o}", "from", (int)t->from, "to", (int)t->to,
+                            "replayed", (int)t->replayed, "acting_ms",
                             ms_or_null(t->acting_ns > t->kill_ns, t->acting_ns - t->kill_ns)));
     }
     return list;
@@ -187,33 +198,44 @@ json_t *cell_verdict(struct cell *c)
     numbers_judge(&c->traffic.numbers[TRAFFIC_IN], 0, 0, &in);
     numbers_judge(&c->traffic.numbers[TRAFFIC_OUT], 0, 0, &out);
     for (unsigned i = 0; i < c->report.n && i < ORACLE_MAX_VIOLATIONS; i++)
-        (void)json_array_append_new(violations, json_stringn_nocheck(c->report.text[i], strlen(c->report.text[i])));
+        (void)json_array_append_new(
+            violations, json_stringn_nocheck(c->report.text[i], strlen(c->report.text[i])));
     (void)json_object_set_new(j, "id", json_string(c->spec->id));
     (void)json_object_set_new(j, "round", json_integer(c->spec->round));
     (void)json_object_set_new(j, "verdict", json_string(verdict_of(c)));
     (void)json_object_set_new(j, "reached", json_boolean(c->reached));
     (void)json_object_set_new(j, "epoch", json_integer((json_int_t)c->epoch));
     (void)json_object_set_new(j, "owner_before", json_integer(c->owner_before));
-    (void)json_object_set_new(j, "owner_after", json_integer(c->n_takeovers ? c->takeovers[0].to : c->owner));
+    (void)json_object_set_new(j, "owner_after",
+                              json_integer(c->n_takeovers ? c->takeovers[0].to : c->owner));
     (void)json_object_set_new(j, "leader", json_integer(c->leader_before));
     (void)json_object_set_new(j, "log_index", json_integer((json_int_t)c->step.log_index));
     (void)json_object_set_new(j, "begun_again", json_boolean(c->begun_again));
     (void)json_object_set_new(j, "spis_before", spis_json(&c->before));
     (void)json_object_set_new(j, "spis_after", spis_json(&c->after));
-    (void)json_object_set_new(j, "copies_compared", json_integer((json_int_t)(exchange ? c->copies.of_message : c->copies.compared)));
+    (void)json_object_set_new(
+        j, "copies_compared",
+        json_integer((json_int_t)(exchange ? c->copies.of_message : c->copies.compared)));
     (void)json_object_set_new(j, "sent", json_integer((json_int_t)(in.sent + out.sent)));
     (void)json_object_set_new(j, "lost", json_integer((json_int_t)(in.lost + out.lost)));
-    (void)json_object_set_new(j, "duplicated", json_integer((json_int_t)(in.duplicated + out.duplicated)));
-    (void)json_object_set_new(j, "reordered", json_integer((json_int_t)(in.reordered + out.reordered)));
+    (void)json_object_set_new(j, "duplicated",
+                              json_integer((json_int_t)(in.duplicated + out.duplicated)));
+    (void)json_object_set_new(j, "reordered",
+                              json_integer((json_int_t)(in.reordered + out.reordered)));
     (void)json_object_set_new(j, "gap_ms", gaps_json(c));
     (void)json_object_set_new(j, "upload_stall_ms",
-                              ms_or_null(c->n_takeovers && c->takeovers[0].flowing_ns, c->n_takeovers ? upload_stall_ns(c) : 0));
+                              ms_or_null(c->n_takeovers && c->takeovers[0].flowing_ns,
+                                         c->n_takeovers ? upload_stall_ns(c) : 0));
     (void)json_object_set_new(j, "takeovers", takeovers_json(c));
     (void)json_object_set_new(j, "frames", json_integer((json_int_t)c->sniff.capture.n_frames));
     (void)json_object_set_new(j, "violations", violations);
-    (void)json_object_set_new(j, "why", c->lab.failed      ? json_stringn_nocheck(c->lab.error, strlen(c->lab.error))
-                                        : c->inconclusive ? json_string(c->why)
-                                                           : json_null());
-    (void)json_object_set_new(j, "seconds", json_real((double)((c->ended_mono_ns - c->began_mono_ns) / 1000000u) / 1000.0));
+    (void)json_object_set_new(j, "why",
+                              c->lab.failed
+                                  ? json_stringn_nocheck(c->lab.error, strlen(c->lab.error))
+                              : c->inconclusive ? json_string(c->why)
+                                                : json_null());
+    (void)json_object_set_new(
+        j, "seconds",
+        json_real((double)((c->ended_mono_ns - c->began_mono_ns) / 1000000u) / 1000.0));
     return j;
 }

@@ -9,15 +9,19 @@ static bool run_ip(struct cell *c, enum lab_place place, const char *commands)
 {
     static const char *const argv[] = {"ip", "-batch", "-", NULL};
 
-    return proc_run(&c->lab, &(struct chaos_spawn){.place = place, .argv = argv, .input = commands, .step_fd = -1}, 5000, false,
-                    NULL);
+    return proc_run(
+        &c->lab,
+        &(struct chaos_spawn){.place = place, .argv = argv, .input = commands, .step_fd = -1}, 5000,
+        false, NULL);
 }
 
 static bool start_reference(struct cell *c)
 {
-    return run_ip(c, LAB_NODE, "addr add 10.77.1.100/32 dev out0\naddr add 10.77.2.100/32 dev in0\n") &&
+    return run_ip(c, LAB_NODE,
+                  "addr add 10.77.1.100/32 dev out0\naddr add 10.77.2.100/32 dev in0\n") &&
            lab_sysctl(&c->lab, LAB_NODE, "/proc/sys/net/ipv4/ip_forward", "1") &&
-           swan_start(&c->reference, &c->lab, LAB_NODE, "gateway", &(struct swan_options){.gateway = true});
+           swan_start(&c->reference, &c->lab, LAB_NODE, "gateway",
+                      &(struct swan_options){.gateway = true});
 }
 
 static bool start_nodes(struct cell *c)
@@ -47,7 +51,8 @@ static bool settled(struct cell *c)
         if (!node_alive(&c->nodes[n]))
             continue;
         node_look(&c->nodes[n], &v);
-        if (!v.answered || !v.quorum || !v.leader || !v.owner || v.connected + 1 < alive || (leader && v.leader != leader))
+        if (!v.answered || !v.quorum || !v.leader || !v.owner || v.connected + 1 < alive ||
+            (leader && v.leader != leader))
             return false;
         leader = v.leader;
         if (v.owner == n)
@@ -79,7 +84,8 @@ static bool nodes_fine(struct cell *c)
         const struct chaos_proc *p = &c->nodes[n].proc;
 
         if (p->ended)
-            return lab_fail(&c->lab, "node %u ended by itself (status %#x): ...%.350s", n, (unsigned)p->status,
+            return lab_fail(&c->lab, "node %u ended by itself (status %#x): ...%.350s", n,
+                            (unsigned)p->status,
                             p->log ? p->log + (p->log_len > 350 ? p->log_len - 350 : 0) : "");
     }
     return true;
@@ -125,7 +131,8 @@ static bool connect_client(struct cell *c)
         return false;
     if (!lab_until(&c->lab, client_up, c, CONNECT_MS))
         return lab_fail(&c->lab, "no tunnel after %u ms: ...%.400s", CONNECT_MS,
-                        c->client.proc.log + (c->client.proc.log_len > 400 ? c->client.proc.log_len - 400 : 0));
+                        c->client.proc.log +
+                            (c->client.proc.log_len > 400 ? c->client.proc.log_len - 400 : 0));
     c->up_ns = pump_wall_ns();
     return traffic_open(&c->traffic, &c->lab, c->drill->pps, c->drill->bytes, true, &c->inner);
 }
@@ -142,13 +149,15 @@ static bool flowing(void *arg)
     const struct traffic *t = &w->c->traffic;
 
     return (!t->directions[TRAFFIC_IN] || t->numbers[TRAFFIC_IN].n_arrivals >= w->in) &&
-           (!t->directions[TRAFFIC_OUT] || t->numbers[TRAFFIC_OUT].n_arrivals >= w->out) && t->upload_received >= w->upload;
+           (!t->directions[TRAFFIC_OUT] || t->numbers[TRAFFIC_OUT].n_arrivals >= w->out) &&
+           t->upload_received >= w->upload;
 }
 
 bool cell_wait_flow(struct cell *c, unsigned packets, unsigned ms)
 {
     struct flow_wait w = {c, c->traffic.numbers[TRAFFIC_IN].n_arrivals + packets,
-                          c->traffic.numbers[TRAFFIC_OUT].n_arrivals + packets, c->traffic.upload_received + 1000};
+                          c->traffic.numbers[TRAFFIC_OUT].n_arrivals + packets,
+                          c->traffic.upload_received + 1000};
 
     return lab_until(&c->lab, flowing, &w, ms);
 }
@@ -160,10 +169,12 @@ static bool start_traffic(struct cell *c)
     c->traffic.directions[TRAFFIC_IN] = c->drill->directions & 1;
     c->traffic.directions[TRAFFIC_OUT] = c->drill->directions >> 1 & 1;
     traffic_begin(&c->traffic);
-    if (!cell_wait_flow(c, c->drill->pps * REPLAY_WINDOW_S, 5000) && c->drill->hypothesis & DRILL_HYP_TRAFFIC)
-        return cell_inconclusive(c, "hypothesis traffic-flows is false before the fault: in %zu of %zu, out %zu of %zu",
-                                 c->traffic.numbers[TRAFFIC_IN].n_arrivals, c->traffic.numbers[TRAFFIC_IN].n_sent,
-                                 c->traffic.numbers[TRAFFIC_OUT].n_arrivals, c->traffic.numbers[TRAFFIC_OUT].n_sent);
+    if (!cell_wait_flow(c, c->drill->pps * REPLAY_WINDOW_S, 5000) &&
+        c->drill->hypothesis & DRILL_HYP_TRAFFIC)
+        return cell_inconclusive(
+            c, "hypothesis traffic-flows is false before the fault: in %zu of %zu, out %zu of %zu",
+            c->traffic.numbers[TRAFFIC_IN].n_arrivals, c->traffic.numbers[TRAFFIC_IN].n_sent,
+            c->traffic.numbers[TRAFFIC_OUT].n_arrivals, c->traffic.numbers[TRAFFIC_OUT].n_sent);
     return true;
 }
 
@@ -173,7 +184,8 @@ static bool hypothesis_holds(struct cell *c)
     unsigned acting = 0, quorum = 0;
 
     if (c->drill->hypothesis & DRILL_HYP_TUNNEL && c->client.log.n_complaints)
-        return cell_inconclusive(c, "hypothesis tunnel-up is false before the fault: %s", c->client.log.complaints[0]);
+        return cell_inconclusive(c, "hypothesis tunnel-up is false before the fault: %s",
+                                 c->client.log.complaints[0]);
     if (cell_is_reference(c))
         return true;
     for (unsigned n = 1; n <= c->drill->nodes; n++) {
@@ -182,10 +194,12 @@ static bool hypothesis_holds(struct cell *c)
         quorum += v.quorum;
     }
     if (c->drill->hypothesis & DRILL_HYP_ONE_OWNER && acting != 1)
-        return cell_inconclusive(c, "hypothesis one-owner is false before the fault: %u nodes act", acting);
+        return cell_inconclusive(c, "hypothesis one-owner is false before the fault: %u nodes act",
+                                 acting);
     if (c->drill->hypothesis & DRILL_HYP_QUORUM && quorum != c->drill->nodes)
-        return cell_inconclusive(c, "hypothesis quorum is false before the fault: %u of %u nodes see one", quorum,
-                                 c->drill->nodes);
+        return cell_inconclusive(
+            c, "hypothesis quorum is false before the fault: %u of %u nodes see one", quorum,
+            c->drill->nodes);
     return true;
 }
 
@@ -195,8 +209,10 @@ bool cell_bring_up(struct cell *c)
 
     c->sniff.seen = cell_frame_seen;
     c->sniff.arg = c;
-    if (!sniff_start(&c->sniff, &c->lab) || !(cell_is_reference(c) ? start_reference(c) : start_nodes(c)) ||
-        !swan_start(&c->client, &c->lab, LAB_CLIENT_NS, "client", &(struct swan_options){.pfs = pfs, .dpd_s = 1}))
+    if (!sniff_start(&c->sniff, &c->lab) ||
+        !(cell_is_reference(c) ? start_reference(c) : start_nodes(c)) ||
+        !swan_start(&c->client, &c->lab, LAB_CLIENT_NS, "client",
+                    &(struct swan_options){.pfs = pfs, .dpd_s = 1}))
         return false;
     cell_phase(c, "the gateway starts");
     if (cell_is_reference(c)) {

@@ -28,8 +28,8 @@ static void name_cell(struct drill_cell *c)
 
     if (c->exchange != DRILL_AT_REST)
         drill_point_text(c, point, sizeof point);
-    (void)snprintf(c->id, sizeof c->id, "%s/%s/%s/leader-%s", c->drill->name, point, drill_mode_name(c->mode),
-                   drill_leader_name(c->leader));
+    (void)snprintf(c->id, sizeof c->id, "%s/%s/%s/leader-%s", c->drill->name, point,
+                   drill_mode_name(c->mode), drill_leader_name(c->leader));
 }
 
 bool drill_cells(const struct drill *d, struct drill_cell **cells, size_t *n)
@@ -47,8 +47,9 @@ bool drill_cells(const struct drill *d, struct drill_cell **cells, size_t *n)
         rest /= 5;
         c.role = (enum drill_role)(rest % 2);
         c.exchange = (enum drill_exchange)(rest / 2);
-        if (!(d->exchanges >> c.exchange & 1) || !(d->roles >> c.role & 1) || !(d->points >> c.point & 1) ||
-            !(d->modes >> c.mode & 1) || !(d->leaders >> c.leader & 1))
+        if (!(d->exchanges >> c.exchange & 1) || !(d->roles >> c.role & 1) ||
+            !(d->points >> c.point & 1) || !(d->modes >> c.mode & 1) ||
+            !(d->leaders >> c.leader & 1))
             continue;
         name_cell(&c);
         if (!append(cells, n, &c))

@@ -1,6 +1,6 @@
-/* A drill: a described fault, with what must hold before and after it. Read from YAML (`kind: Drill`), strictly: an unknown key, a
- * wrong word, a number out of range is an error with file:line:column. A list in `fault` expands to cells, one of each
- * combination.
+/* A drill: a described fault, with what must hold before and after it. Read from YAML (`kind:
+ * Drill`), strictly: an unknown key, a wrong word, a number out of range is an error with
+ * file:line:column. A list in `fault` expands to cells, one of each combination.
  */
 #ifndef HF_CHAOS_DRILL_H
 #define HF_CHAOS_DRILL_H
@@ -10,7 +10,10 @@
 
 enum { DRILL_NAME = 64, DRILL_ERROR = 512, DRILL_CELL_ID = 160, DRILL_MAX_POINTS = 5 };
 
-enum drill_gateway { DRILL_HOLDFAST, DRILL_STRONGSWAN }; /* strongSwan: a reference responder, to test the oracle with */
+enum drill_gateway {
+    DRILL_HOLDFAST,
+    DRILL_STRONGSWAN
+}; /* strongSwan: a reference responder, to test the oracle with */
 enum drill_fault { DRILL_NONE, DRILL_KILL };
 enum drill_mode { DRILL_PROCESS, DRILL_MACHINE }; /* machine: its links are cut first */
 enum drill_exchange { DRILL_AT_REST, DRILL_CHILD_REKEY, DRILL_CHILD_REKEY_PFS, DRILL_IKE_REKEY };
@@ -21,14 +24,16 @@ enum drill_leader { DRILL_LEADER_OWNER, DRILL_LEADER_OTHER, DRILL_LEADER_ANY };
 /* Steady state, checked before the fault; already false: nothing is injected. */
 enum { DRILL_HYP_TUNNEL = 1, DRILL_HYP_TRAFFIC = 2, DRILL_HYP_QUORUM = 4, DRILL_HYP_ONE_OWNER = 8 };
 
-/* What is tried after the fault. The oracle judges everything always; these are the things that take time. */
+/* What is tried after the fault. The oracle judges everything always; these are the things that
+ * take time. */
 enum {
-    DRILL_EXP_EXCHANGE = 1,       /* the interrupted exchange ends, its copies are compared */
-    DRILL_EXP_REPLAY = 2,         /* the last second of the client's packets, to the new owner, before any live one */
-    DRILL_EXP_UPLOAD = 4,         /* the TCP upload goes on within limits.upload */
-    DRILL_EXP_REKEY_CHILD = 8,    /* with PFS, from each side */
-    DRILL_EXP_REKEY_IKE = 16,     /* from each side */
-    DRILL_EXP_DPD = 32,           /* liveness of an idle tunnel */
+    DRILL_EXP_EXCHANGE = 1, /* the interrupted exchange ends, its copies are compared */
+    DRILL_EXP_REPLAY =
+        2, /* the last second of the client's packets, to the new owner, before any live one */
+    DRILL_EXP_UPLOAD = 4,          /* the TCP upload goes on within limits.upload */
+    DRILL_EXP_REKEY_CHILD = 8,     /* with PFS, from each side */
+    DRILL_EXP_REKEY_IKE = 16,      /* from each side */
+    DRILL_EXP_DPD = 32,            /* liveness of an idle tunnel */
     DRILL_EXP_SECOND_TAKEOVER = 64 /* the dead node returns, the new owner dies */
 };
 

@@ -12,16 +12,21 @@ enum { FILE_MAX = 1 << 20 };
 static const char *const fault_words[] = {"none", "kill", NULL};
 static const char *const gateway_words[] = {"holdfast", "strongswan", NULL};
 static const char *const mode_words[] = {"process", "machine", NULL};
-static const char *const exchange_words[] = {"at-rest", "child-rekey", "child-rekey-pfs", "ike-rekey", NULL};
+static const char *const exchange_words[] = {"at-rest", "child-rekey", "child-rekey-pfs",
+                                             "ike-rekey", NULL};
 static const char *const role_words[] = {"client", "gateway", NULL};
-static const char *const point_words[] = {"stepped", "submitted", "committed", "sent", "peer", NULL};
+static const char *const point_words[] = {"stepped", "submitted", "committed",
+                                          "sent",    "peer",      NULL};
 static const char *const leader_words[] = {"owner", "other", "any", NULL};
 static const char *const direction_words[] = {"in", "out", NULL};
 static const char *const auth_words[] = {"psk", NULL};
 static const char *const kind_words[] = {"Drill", NULL};
-static const char *const hypothesis_words[] = {"tunnel-up", "traffic-flows", "quorum", "one-owner", NULL};
-static const char *const expect_words[] = {"exchange-ends",  "replay-refused", "upload-goes-on",  "rekey-child",
-                                           "rekey-ike",      "dpd",            "second-takeover", NULL};
+static const char *const hypothesis_words[] = {"tunnel-up", "traffic-flows", "quorum", "one-owner",
+                                               NULL};
+static const char *const expect_words[] = {"exchange-ends",   "replay-refused",
+                                           "upload-goes-on",  "rekey-child",
+                                           "rekey-ike",       "dpd",
+                                           "second-takeover", NULL};
 
 const char *drill_mode_name(enum drill_mode m)
 {
@@ -54,16 +59,18 @@ struct reader {
     bool failed;
 };
 
-static bool refuse(struct reader *r, const struct yaml_node *at, const char *what, const char *detail)
+static bool refuse(struct reader *r, const struct yaml_node *at, const char *what,
+                   const char *detail)
 {
     if (!r->failed)
-        (void)snprintf(r->error, DRILL_ERROR, "%s:%u:%u: %s%s%s", r->file, at ? at->line : 1, at ? at->column : 1, what,
-                       detail ? " " : "", detail ? detail : "");
+        (void)snprintf(r->error, DRILL_ERROR, "%s:%u:%u: %s%s%s", r->file, at ? at->line : 1,
+                       at ? at->column : 1, what, detail ? " " : "", detail ? detail : "");
     r->failed = true;
     return false;
 }
 
-static bool refuse_word(struct reader *r, const struct yaml_node *at, const char *what, const char *const *words)
+static bool refuse_word(struct reader *r, const struct yaml_node *at, const char *what,
+                        const char *const *words)
 {
     char known[256] = "";
 
@@ -100,7 +107,8 @@ static bool is_map(struct reader *r, const struct yaml_node *node, const char *c
     return true;
 }
 
-static bool take_word(struct reader *r, const struct yaml_node *node, const char *const *words, unsigned *index)
+static bool take_word(struct reader *r, const struct yaml_node *node, const char *const *words,
+                      unsigned *index)
 {
     if (node->kind != YAML_SCALAR)
         return refuse(r, node, "one word is expected", NULL);
@@ -119,7 +127,8 @@ static bool take_word(struct reader *r, const struct yaml_node *node, const char
 }
 
 /* One word or a list of words, as bits. */
-static bool take_words(struct reader *r, const struct yaml_node *node, const char *const *words, unsigned *bits)
+static bool take_words(struct reader *r, const struct yaml_node *node, const char *const *words,
+                       unsigned *bits)
 {
     unsigned one;
 
@@ -142,7 +151,8 @@ static bool take_words(struct reader *r, const struct yaml_node *node, const cha
     return true;
 }
 
-static bool take_number(struct reader *r, const struct yaml_node *node, unsigned long low, unsigned long high, uint64_t *to)
+static bool take_number(struct reader *r, const struct yaml_node *node, unsigned long low,
+                        unsigned long high, uint64_t *to)
 {
     char *end, text[96];
     unsigned long v;
@@ -159,7 +169,8 @@ static bool take_number(struct reader *r, const struct yaml_node *node, unsigned
     return true;
 }
 
-static bool take_unsigned(struct reader *r, const struct yaml_node *node, unsigned low, unsigned high, unsigned *to)
+static bool take_unsigned(struct reader *r, const struct yaml_node *node, unsigned low,
+                          unsigned high, unsigned *to)
 {
     uint64_t v;
 
@@ -189,7 +200,8 @@ static bool take_ms(struct reader *r, const struct yaml_node *node, unsigned *to
 }
 
 /* The value of a key, or NULL; `required` makes its absence an error. */
-static const struct yaml_node *value_of(struct reader *r, const struct yaml_node *map, const char *key, bool required)
+static const struct yaml_node *value_of(struct reader *r, const struct yaml_node *map,
+                                        const char *key, bool required)
 {
     const struct yaml_node *v = yaml_get(map, key);
 
@@ -201,7 +213,8 @@ static const struct yaml_node *value_of(struct reader *r, const struct yaml_node
 static void read_timing(struct reader *r, const struct yaml_node *map, struct node_timing *t)
 {
     static const char *const keys[] = {"election", "heartbeat", "lease", "lease_heartbeat", NULL};
-    unsigned *const to[] = {&t->election_ms, &t->heartbeat_ms, &t->lease_ms, &t->lease_heartbeat_ms};
+    unsigned *const to[] = {&t->election_ms, &t->heartbeat_ms, &t->lease_ms,
+                            &t->lease_heartbeat_ms};
 
     if (!is_map(r, map, keys))
         return;
@@ -215,7 +228,8 @@ static void read_timing(struct reader *r, const struct yaml_node *map, struct no
 
 static void read_topology(struct reader *r, const struct yaml_node *map, struct drill *d)
 {
-    static const char *const keys[] = {"nodes", "shards", "clients", "auth", "gateway", "timing", NULL};
+    static const char *const keys[] = {"nodes",   "shards", "clients", "auth",
+                                       "gateway", "timing", NULL};
     const struct yaml_node *v;
     unsigned word = 0;
 
@@ -248,7 +262,8 @@ static void read_traffic(struct reader *r, const struct yaml_node *map, struct d
         (void)take_unsigned(r, v, 1, 2000, &d->pps);
     if ((v = value_of(r, map, "bytes", false)))
         (void)take_unsigned(r, v, 32, 1300, &d->bytes);
-    if ((v = value_of(r, map, "directions", false)) && take_words(r, v, direction_words, &d->directions) && !d->directions)
+    if ((v = value_of(r, map, "directions", false)) &&
+        take_words(r, v, direction_words, &d->directions) && !d->directions)
         (void)refuse(r, v, "at least one direction is needed", NULL);
 }
 
@@ -281,9 +296,11 @@ static void read_fault(struct reader *r, const struct yaml_node *map, struct dri
         return;
     if ((v = value_of(r, map, "type", true)) && take_word(r, v, fault_words, &word))
         d->fault = (enum drill_fault)word;
-    if ((v = value_of(r, map, "mode", d->fault == DRILL_KILL)) && take_words(r, v, mode_words, &d->modes) && !d->modes)
+    if ((v = value_of(r, map, "mode", d->fault == DRILL_KILL)) &&
+        take_words(r, v, mode_words, &d->modes) && !d->modes)
         (void)refuse(r, v, "an empty list makes no cell", NULL);
-    if ((v = value_of(r, map, "leader", false)) && take_words(r, v, leader_words, &d->leaders) && !d->leaders)
+    if ((v = value_of(r, map, "leader", false)) && take_words(r, v, leader_words, &d->leaders) &&
+        !d->leaders)
         (void)refuse(r, v, "an empty list makes no cell", NULL);
     if ((v = value_of(r, map, "at", false)))
         read_at(r, v, d);
@@ -294,7 +311,8 @@ static void read_fault(struct reader *r, const struct yaml_node *map, struct dri
 static void read_limits(struct reader *r, const struct yaml_node *map, struct drill *d)
 {
     static const char *const keys[] = {"gap", "reach", "takeover", "upload", "settle", NULL};
-    unsigned *const to[] = {&d->gap_ms, &d->reach_ms, &d->takeover_ms, &d->upload_ms, &d->settle_ms};
+    unsigned *const to[] = {&d->gap_ms, &d->reach_ms, &d->takeover_ms, &d->upload_ms,
+                            &d->settle_ms};
 
     if (!is_map(r, map, keys))
         return;
@@ -308,8 +326,8 @@ static void read_limits(struct reader *r, const struct yaml_node *map, struct dr
 
 static void read_drill(struct reader *r, const struct yaml_node *root, struct drill *d)
 {
-    static const char *const keys[] = {"kind",  "name",   "seed",   "topology", "traffic", "hypothesis",
-                                       "fault", "expect", "limits", NULL};
+    static const char *const keys[] = {"kind",       "name",  "seed",   "topology", "traffic",
+                                       "hypothesis", "fault", "expect", "limits",   NULL};
     const struct yaml_node *v;
     unsigned word;
 
@@ -320,7 +338,8 @@ static void read_drill(struct reader *r, const struct yaml_node *root, struct dr
     if ((v = value_of(r, root, "name", true))) {
         if (v->kind != YAML_SCALAR || v->text[0] == '\0' || strlen(v->text) >= DRILL_NAME ||
             strspn(v->text, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(v->text))
-            (void)refuse(r, v, "a name of small letters, digits and '-' is expected, at most 63", NULL);
+            (void)refuse(r, v, "a name of small letters, digits and '-' is expected, at most 63",
+                         NULL);
         else
             (void)snprintf(d->name, sizeof d->name, "%s", v->text);
     }
@@ -352,9 +371,10 @@ static void report_yaml(void *arg, unsigned line, unsigned column, const char *t
 bool drill_parse_text(struct drill *d, const char *file, const char *text, char error[DRILL_ERROR])
 {
     struct reader r = {.file = file, .error = error};
-    struct yaml_node *root = yaml_parse(span_of(text, strlen(text)), report_yaml, &r);
+    struct yaml_node *root;
 
     error[0] = '\0';
+    root = yaml_parse(span_of(text, strlen(text)), report_yaml, &r);
     *d = (struct drill){.seed = 1,
                         .nodes = 3,
                         .shards = 1,
@@ -387,7 +407,8 @@ bool drill_parse(struct drill *d, const char *file, char error[DRILL_ERROR])
     bool ok;
 
     if (!text || ferror(f) || n == FILE_MAX || memchr(text, '\0', n)) {
-        (void)snprintf(error, DRILL_ERROR, "%s:1:1: cannot be read as text: %s", file, strerror(errno));
+        (void)snprintf(error, DRILL_ERROR, "%s:1:1: cannot be read as text: %s", file,
+                       strerror(errno));
         ok = false;
     } else {
         ok = drill_parse_text(d, file, text, error);

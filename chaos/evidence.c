@@ -42,7 +42,8 @@ static void save_pcap(const struct cell *c, const char *dir, unsigned port)
     for (size_t i = 0; i < c->sniff.capture.n_frames; i++) {
         const struct capture_frame *p = &c->sniff.capture.frames[i];
         struct span bytes = capture_bytes(&c->sniff.capture, p);
-        struct pcap_packet packet = {(uint32_t)(p->ns / 1000000000u), (uint32_t)(p->ns % 1000000000u), (uint32_t)bytes.len,
+        struct pcap_packet packet = {(uint32_t)(p->ns / 1000000000u),
+                                     (uint32_t)(p->ns % 1000000000u), (uint32_t)bytes.len,
                                      p->wire_len};
 
         if (p->port != port)

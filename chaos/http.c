@@ -79,7 +79,8 @@ static bool send_request(int fd, const char *method, const char *path, const jso
     char head[512];
     size_t len = text ? strlen(text) : 0;
     int n = snprintf(head, sizeof head,
-                     "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n"
+                     "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: "
+                     "application/json\r\n"
                      "Content-Length: %zu\r\n\r\n",
                      method, path, len);
     bool ok = n > 0 && (size_t)n < sizeof head && send(fd, head, (size_t)n, MSG_NOSIGNAL) == n &&
@@ -89,8 +90,8 @@ static bool send_request(int fd, const char *method, const char *path, const jso
     return ok;
 }
 
-bool http_call(struct chaos_lab *lab, const char *socket_path, const char *method, const char *path, const json_t *body,
-               unsigned ms, struct http_reply *reply)
+bool http_call(struct chaos_lab *lab, const char *socket_path, const char *method, const char *path,
+               const json_t *body, unsigned ms, struct http_reply *reply)
 {
     struct call c = {.watch = {-1, call_ready, &c}};
     struct sockaddr_un to = {.sun_family = AF_UNIX};

@@ -1,4 +1,5 @@
-/* One HTTP/1.1 request over a unix socket, the loop running meanwhile. For the nodes' admin seam. */
+/* One HTTP/1.1 request over a unix socket, the loop running meanwhile. For the nodes' admin seam.
+ */
 #ifndef HF_CHAOS_HTTP_H
 #define HF_CHAOS_HTTP_H
 
@@ -11,8 +12,9 @@ struct http_reply {
     json_t *body; /* NULL: none, or not JSON; the caller's to json_decref() */
 };
 
-/* False: no connection, no complete answer within ms (never an error of the lab: nodes die here). body may be NULL; borrowed. */
-bool http_call(struct chaos_lab *lab, const char *socket_path, const char *method, const char *path, const json_t *body,
-               unsigned ms, struct http_reply *reply);
+/* False: no connection, no complete answer within ms (never an error of the lab: nodes die here).
+ * body may be NULL; borrowed. */
+bool http_call(struct chaos_lab *lab, const char *socket_path, const char *method, const char *path,
+               const json_t *body, unsigned ms, struct http_reply *reply);
 
 #endif

@@ -1,12 +1,13 @@
 /* What a cell shares with its parts: the loop, the namespaces, the children, and the first error.
  *
  *                 ┌── n1 ──┐
- *   client ── outside ── n2 ── inside ── server        outside and inside: two bridges in the namespace "switch"
- *                 └── n3 ──┘
+ *   client ── outside ── n2 ── inside ── server        outside and inside: two bridges in the
+ * namespace "switch" └── n3 ──┘
  *
- * A cell is process 1 of its own pid, mount and network namespaces. When it ends, however it ends, the kernel ends all its
- * children and with them every namespace, address, rule and file. So there is nothing to clean up, and nobody who must survive to
- * do it. Its names carry the prefix hfd<pid of the runner>-.
+ * A cell is process 1 of its own pid, mount and network namespaces. When it ends, however it ends,
+ * the kernel ends all its children and with them every namespace, address, rule and file. So there
+ * is nothing to clean up, and nobody who must survive to do it. Its names carry the prefix hfd<pid
+ * of the runner>-.
  */
 #ifndef HF_CHAOS_LAB_H
 #define HF_CHAOS_LAB_H
@@ -45,7 +46,8 @@ struct chaos_proc {
     struct pump_watch out;
     char *log; /* its stdout and stderr, NUL-terminated */
     size_t log_len, log_cap, line_at;
-    void (*line)(void *arg, const char *line); /* each complete line, without its newline; may be NULL */
+    void (*line)(void *arg,
+                 const char *line); /* each complete line, without its newline; may be NULL */
     void *arg;
 };
 
@@ -82,12 +84,15 @@ struct chaos_spawn {
 /* Watches for children that end. Call once, before any spawn. */
 bool lab_watch_children(struct chaos_lab *lab);
 
-/* Starts a program in a namespace. *p must be zero but for name, line and arg. False: lab->error. */
+/* Starts a program in a namespace. *p must be zero but for name, line and arg. False: lab->error.
+ */
 bool proc_start(struct chaos_lab *lab, struct chaos_proc *p, const struct chaos_spawn *what);
 
-/* Starts a program and waits until it has ended. False: it could not start, took longer than ms, or did not exit with 0 (then
- * lab->error unless `quiet`). *output (its log; may be NULL) is the caller's to free. */
-bool proc_run(struct chaos_lab *lab, const struct chaos_spawn *what, unsigned ms, bool quiet, char **output);
+/* Starts a program and waits until it has ended. False: it could not start, took longer than ms, or
+ * did not exit with 0 (then lab->error unless `quiet`). *output (its log; may be NULL) is the
+ * caller's to free. */
+bool proc_run(struct chaos_lab *lab, const struct chaos_spawn *what, unsigned ms, bool quiet,
+              char **output);
 
 /* Waits until it has ended and its output was read. */
 bool proc_wait(struct chaos_lab *lab, struct chaos_proc *p, unsigned ms);

@@ -1,4 +1,5 @@
-/* holdfast-drill: validate, plan, list and run drills. `holdfast drill ...` hands its arguments to this program. */
+/* holdfast-drill: validate, plan, list and run drills. `holdfast drill ...` hands its arguments to
+ * this program. */
 #include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
@@ -20,7 +21,8 @@ static const char usage[] =
     "  -o json          the verdict as JSON on stdout\n"
     "  --repeat N       each cell N times        --seed S         instead of the drill's own\n"
     "  --only GLOB      cells whose id matches   --sample N       N of them, chosen by the seed\n"
-    "  --evidence DIR   captures and logs        --stay           keep the lab until Ctrl-C (one cell)\n"
+    "  --evidence DIR   captures and logs        --stay           keep the lab until Ctrl-C (one "
+    "cell)\n"
     "  --screen         80x24 on a terminal      -q               say nothing while it runs\n"
     "  --bin DIR        where holdfastd is (beside this program)\n"
     "exit: 0 pass, 1 fail, 2 inconclusive, 3 aborted\n";
@@ -44,7 +46,8 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The .yaml files of a directory, by name; or the file itself. Returns how many, at most MAX_DRILLS. */
+/* The .yaml files of a directory, by name; or the file itself. Returns how many, at most
+ * MAX_DRILLS. */
 static size_t find_files(const char *path, char *files[MAX_DRILLS])
 {
     struct stat st;
@@ -60,7 +63,8 @@ static size_t find_files(const char *path, char *files[MAX_DRILLS])
     while (d && n < MAX_DRILLS && (e = readdir(d)) != NULL) {
         size_t len = strlen(e->d_name);
 
-        if (len > 5 && strcmp(e->d_name + len - 5, ".yaml") == 0 && asprintf(&files[n], "%s/%s", path, e->d_name) > 0)
+        if (len > 5 && strcmp(e->d_name + len - 5, ".yaml") == 0 &&
+            asprintf(&files[n], "%s/%s", path, e->d_name) > 0)
             n++;
     }
     if (d)
@@ -113,7 +117,8 @@ static bool make_cells(struct set *set, const struct options *o)
 
 static int worse(int a, int b)
 {
-    static const int rank[] = {[EXIT_PASS] = 0, [EXIT_INCONCLUSIVE] = 1, [EXIT_ABORTED] = 2, [EXIT_FAIL] = 3};
+    static const int rank[] = {
+        [EXIT_PASS] = 0, [EXIT_INCONCLUSIVE] = 1, [EXIT_ABORTED] = 2, [EXIT_FAIL] = 3};
 
     return rank[a] >= rank[b] ? a : b;
 }
@@ -142,11 +147,16 @@ static void print_cell(const json_t *c)
     const char *why = json_string_value(json_object_get(c, "why"));
     size_t i;
 
-    printf("%-12s %-66s %5lld lost %3lld twice  gap %7.1f / %7.1f ms  %3lld copies\n", json_string_value(json_object_get(c, "verdict")),
-           json_string_value(json_object_get(c, "id")), (long long)json_integer_value(json_object_get(c, "lost")),
-           (long long)json_integer_value(json_object_get(c, "duplicated")), json_real_value(json_object_get(gap, "in")),
-           json_real_value(json_object_get(gap, "out")), (long long)json_integer_value(json_object_get(c, "copies_compared")));
-    json_array_foreach(json_object_get(c, "violations"), i, v) printf("    violation: %s\n", json_string_value(v));
+    printf("%-12s %-66s %5lld lost %3lld twice  gap %7.1f / %7.1f ms  %3lld copies\n",
+           json_string_value(json_object_get(c, "verdict")),
+           json_string_value(json_object_get(c, "id")),
+           (long long)json_integer_value(json_object_get(c, "lost")),
+           (long long)json_integer_value(json_object_get(c, "duplicated")),
+           json_real_value(json_object_get(gap, "in")),
+           json_real_value(json_object_get(gap, "out")),
+           (long long)json_integer_value(json_object_get(c, "copies_compared")));
+    json_array_foreach(json_object_get(c, "violations"), i, v)
+        printf("    violation: %s\n", json_string_value(v));
     if (why)
         printf("    %s\n", why);
 }
@@ -164,10 +174,12 @@ static void print_verdict(const struct set *set, const struct options *o, int co
         json_decref(cells);
         return;
     }
-    j = json_pack("{s:s, s:s, s:I, s:s, s:{s:i, s:i, s:i, s:i}, s:o, s:s?}", "schema", "holdfast/verdict/1", "drill",
-                  set->n == 1 ? d->name : "several", "seed", (json_int_t)d->seed, "verdict", word_of(code), "timing", "election_ms",
-                  (int)d->timing.election_ms, "heartbeat_ms", (int)d->timing.heartbeat_ms, "lease_ms", (int)d->timing.lease_ms,
-                  "lease_heartbeat_ms", (int)d->timing.lease_heartbeat_ms, "cells", cells, "evidence", o->evidence);
+    j = json_pack("{s:s, s:s, s:I, s:s, s:{s:i, s:i, s:i, s:i}, s:o, s:s?}", "schema",
+                  "holdfast/verdict/1", "drill", set->n == 1 ? d->name : "several", "seed",
+                  (json_int_t)d->seed, "verdict", word_of(code), "timing", "election_ms",
+                  (int)d->timing.election_ms, "heartbeat_ms", (int)d->timing.heartbeat_ms,
+                  "lease_ms", (int)d->timing.lease_ms, "lease_heartbeat_ms",
+                  (int)d->timing.lease_heartbeat_ms, "cells", cells, "evidence", o->evidence);
     (void)json_dumpf(j, stdout, JSON_INDENT(1));
     printf("\n");
     json_decref(j);
@@ -175,12 +187,13 @@ static void print_verdict(const struct set *set, const struct options *o, int co
 
 static int run(struct set *set, const struct options *o)
 {
-    struct screen screen = {.mode = o->quiet                                  ? SCREEN_QUIET
+    struct screen screen = {.mode = o->quiet                             ? SCREEN_QUIET
                                     : o->screen && isatty(STDERR_FILENO) ? SCREEN_FULL
-                                                                              : SCREEN_LINES,
+                                                                         : SCREEN_LINES,
                             .fd = STDERR_FILENO,
                             .cells = set->n_cells * o->repeat};
-    struct run_options options = {.bin_dir = o->bin_dir, .evidence_dir = o->evidence, .stay = o->stay, .screen = &screen};
+    struct run_options options = {
+        .bin_dir = o->bin_dir, .evidence_dir = o->evidence, .stay = o->stay, .screen = &screen};
     json_t *cells = json_array();
     int code = set->n_cells ? EXIT_PASS : EXIT_INCONCLUSIVE;
 
@@ -195,8 +208,10 @@ static int run(struct set *set, const struct options *o)
         screen_begin_cell(&screen, i + 1, cell.id);
         verdict = run_cell(&cell, &options);
         if (!verdict)
-            verdict = json_pack("{s:s, s:i, s:s, s:s}", "id", cell.id, "round", (int)cell.round, "verdict", "aborted", "why",
-                                run_stopped() ? "stopped by a signal" : "the cell ended without a verdict");
+            verdict = json_pack("{s:s, s:i, s:s, s:s}", "id", cell.id, "round", (int)cell.round,
+                                "verdict", "aborted", "why",
+                                run_stopped() ? "stopped by a signal"
+                                              : "the cell ended without a verdict");
         screen_end_cell(&screen, verdict);
         code = worse(code, code_of(verdict));
         (void)json_array_append_new(cells, verdict);
@@ -209,10 +224,14 @@ static int run(struct set *set, const struct options *o)
 static bool take_options(int argc, char **argv, struct options *o)
 {
     enum { REPEAT = 256, SEED, ONLY, SAMPLE, EVIDENCE, STAY, SCREEN, BIN };
-    static const struct option known[] = {{"repeat", required_argument, NULL, REPEAT},     {"seed", required_argument, NULL, SEED},
-                                          {"only", required_argument, NULL, ONLY},         {"sample", required_argument, NULL, SAMPLE},
-                                          {"evidence", required_argument, NULL, EVIDENCE}, {"stay", no_argument, NULL, STAY},
-                                          {"screen", no_argument, NULL, SCREEN},           {"bin", required_argument, NULL, BIN},
+    static const struct option known[] = {{"repeat", required_argument, NULL, REPEAT},
+                                          {"seed", required_argument, NULL, SEED},
+                                          {"only", required_argument, NULL, ONLY},
+                                          {"sample", required_argument, NULL, SAMPLE},
+                                          {"evidence", required_argument, NULL, EVIDENCE},
+                                          {"stay", no_argument, NULL, STAY},
+                                          {"screen", no_argument, NULL, SCREEN},
+                                          {"bin", required_argument, NULL, BIN},
                                           {NULL, 0, NULL, 0}};
     char *end = NULL;
     int c;
@@ -282,12 +301,14 @@ int main(int argc, char **argv)
     if (readlink("/proc/self/exe", self, sizeof self - 1) < 0)
         return EXIT_ABORTED;
     o.bin_dir = dirname(self);
-    if ((strcmp(verb, "run") && strcmp(verb, "validate") && strcmp(verb, "plan") && strcmp(verb, "list")) ||
+    if ((strcmp(verb, "run") && strcmp(verb, "validate") && strcmp(verb, "plan") &&
+         strcmp(verb, "list")) ||
         !take_options(argc - 1, argv + 1, &o)) {
         (void)fputs(usage, stderr);
         return EXIT_USAGE;
     }
-    if (!load(&set, argv + 1 + optind, argc - 1 - optind) || !make_cells(&set, &o) || !check_paths(&o)) {
+    if (!load(&set, argv + 1 + optind, argc - 1 - optind) || !make_cells(&set, &o) ||
+        !check_paths(&o)) {
         code = EXIT_USAGE;
     } else if (o.evidence && !(o.evidence = realpath(o.evidence, absolute))) {
         code = EXIT_USAGE;

@@ -39,13 +39,14 @@ void lab_leave(struct chaos_lab *lab)
 
 static const char *place_name(unsigned place)
 {
-    static const char *const names[LAB_PLACES] = {"switch", "client", "server", "n1", "n2", "n3", "n4", "n5"};
+    static const char *const names[LAB_PLACES] = {"switch", "client", "server", "n1",
+                                                  "n2",     "n3",     "n4",     "n5"};
 
     return names[place];
 }
 
-/* One namespace, findable by `ip netns` inside the cell's mount namespace. IPv6 is off: neighbour discovery and duplicate address
- * detection would only add noise and seconds. */
+/* One namespace, findable by `ip netns` inside the cell's mount namespace. IPv6 is off: neighbour
+ * discovery and duplicate address detection would only add noise and seconds. */
 static bool make_namespace(struct chaos_lab *lab, unsigned place)
 {
     char path[96];
@@ -64,7 +65,8 @@ static bool make_namespace(struct chaos_lab *lab, unsigned place)
            write_file(lab, "/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
 }
 
-/* Fresh /proc, /run and, where the machine has none, /dev/net/tun. All private to this mount namespace. */
+/* Fresh /proc, /run and, where the machine has none, /dev/net/tun. All private to this mount
+ * namespace. */
 static bool mount_private(struct chaos_lab *lab)
 {
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
@@ -86,11 +88,16 @@ static bool have_tun(struct chaos_lab *lab)
     static const struct {
         const char *path;
         unsigned major, minor;
-    } nodes[] = {{"/dev/null", 1, 3}, {"/dev/zero", 1, 5}, {"/dev/random", 1, 8}, {"/dev/urandom", 1, 9}, {"/dev/net/tun", 10, 200}};
+    } nodes[] = {{"/dev/null", 1, 3},
+                 {"/dev/zero", 1, 5},
+                 {"/dev/random", 1, 8},
+                 {"/dev/urandom", 1, 9},
+                 {"/dev/net/tun", 10, 200}};
 
     if (access("/dev/net/tun", F_OK) == 0)
         return true;
-    if (mount("hfd-dev", "/dev", "tmpfs", MS_NOSUID, "mode=0755,size=1m") != 0 || mkdir("/dev/net", 0755) != 0)
+    if (mount("hfd-dev", "/dev", "tmpfs", MS_NOSUID, "mode=0755,size=1m") != 0 ||
+        mkdir("/dev/net", 0755) != 0)
         return lab_fail(lab, "/dev: %s", strerror(errno));
     for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++) {
         if (mknod(nodes[i].path, S_IFCHR | 0666, makedev(nodes[i].major, nodes[i].minor)) != 0)
@@ -106,7 +113,8 @@ void lab_node_mac(unsigned node, uint8_t mac[6])
     memcpy(mac, m, 6);
 }
 
-static size_t put(char *text, size_t at, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static size_t put(char *text, size_t at, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 static size_t put(char *text, size_t at, const char *format, ...)
 {
     va_list args;
@@ -123,23 +131,36 @@ static bool ip_batch(struct chaos_lab *lab, enum lab_place place, const char *co
 {
     static const char *const argv[] = {"ip", "-batch", "-", NULL};
 
-    return proc_run(lab, &(struct chaos_spawn){.place = place, .argv = argv, .input = commands, .step_fd = -1},
-                    NETLAB_MS, false, NULL);
+    return proc_run(
+        lab, &(struct chaos_spawn){.place = place, .argv = argv, .input = commands, .step_fd = -1},
+        NETLAB_MS, false, NULL);
 }
 
 /* The switch: two bridges, and every cable with its far end already in the right namespace. */
 static bool build_switch(struct chaos_lab *lab)
 {
     char text[BATCH_BYTES];
-    size_t at = put(text, 0, "link add outside type bridge mcast_snooping 0\nlink add inside type bridge mcast_snooping 0\n");
+    size_t at = put(text, 0,
+                    "link add outside type bridge mcast_snooping 0\nlink add inside type bridge "
+                    "mcast_snooping 0\n");
 
-    at = put(text, at, "link add outc type veth peer name eth0 address 02:68:66:01:00:32 netns %sclient\n", lab->prefix);
-    at = put(text, at, "link add ins type veth peer name eth0 address 02:68:66:02:00:0a netns %sserver\n", lab->prefix);
+    at = put(text, at,
+             "link add outc type veth peer name eth0 address 02:68:66:01:00:32 netns %sclient\n",
+             lab->prefix);
+    at = put(text, at,
+             "link add ins type veth peer name eth0 address 02:68:66:02:00:0a netns %sserver\n",
+             lab->prefix);
     at = put(text, at, "link set outc master outside up\nlink set ins master inside up\n");
     for (unsigned n = 1; n <= lab->nodes; n++) {
-        at = put(text, at, "link add out%u type veth peer name out0 address 02:68:66:01:00:%02x netns %sn%u\n", n, n, lab->prefix, n);
-        at = put(text, at, "link add in%u type veth peer name in0 address 02:68:66:02:00:%02x netns %sn%u\n", n, n, lab->prefix, n);
-        at = put(text, at, "link set out%u master outside up\nlink set in%u master inside up\n", n, n);
+        at =
+            put(text, at,
+                "link add out%u type veth peer name out0 address 02:68:66:01:00:%02x netns %sn%u\n",
+                n, n, lab->prefix, n);
+        at = put(text, at,
+                 "link add in%u type veth peer name in0 address 02:68:66:02:00:%02x netns %sn%u\n",
+                 n, n, lab->prefix, n);
+        at = put(text, at, "link set out%u master outside up\nlink set in%u master inside up\n", n,
+                 n);
     }
     (void)put(text, at, "link set outside up\nlink set inside up\n");
     return ip_batch(lab, LAB_SWITCH, text);
@@ -158,10 +179,11 @@ static bool build_ends(struct chaos_lab *lab)
     if (!ip_batch(lab, LAB_SERVER_NS, text))
         return false;
     for (unsigned n = 1; n <= lab->nodes; n++) {
-        (void)put(text, 0,
-                  "link set lo up\naddr add 10.77.1.%u/24 dev out0\naddr add 10.77.2.%u/24 dev in0\n"
-                  "link set out0 up\nlink set in0 up\n",
-                  n, n);
+        (void)put(
+            text, 0,
+            "link set lo up\naddr add 10.77.1.%u/24 dev out0\naddr add 10.77.2.%u/24 dev in0\n"
+            "link set out0 up\nlink set in0 up\n",
+            n, n);
         if (!ip_batch(lab, LAB_NODE + n - 1, text))
             return false;
     }
@@ -205,7 +227,8 @@ bool lab_links(struct chaos_lab *lab, unsigned node, bool up)
 {
     char text[BATCH_BYTES];
 
-    (void)put(text, 0, "link set out0 %s\nlink set in0 %s\n", up ? "up" : "down", up ? "up" : "down");
+    (void)put(text, 0, "link set out0 %s\nlink set in0 %s\n", up ? "up" : "down",
+              up ? "up" : "down");
     return ip_batch(lab, LAB_NODE + node - 1, text);
 }
 

@@ -26,17 +26,22 @@ static bool save(struct node *n, const char *name, const char *text)
     return ok || lab_fail(n->lab, "%s: %s", path, strerror(errno));
 }
 
-static void write_config(const struct node *n, const struct node_options *o, char text[NODE_CONFIG_BYTES])
+static void write_config(const struct node *n, const struct node_options *o,
+                         char text[NODE_CONFIG_BYTES])
 {
     int at = snprintf(text, NODE_CONFIG_BYTES, "node: { id: %u, data: %s/data }\n", n->id, n->dir);
 
     if (n->lab->nodes > 1) {
-        at += snprintf(text + at, NODE_CONFIG_BYTES - (size_t)at, "cluster:\n  insecure_lab: true\n  nodes:\n");
-        for (unsigned i = 1; i <= n->lab->nodes; i++)
-            at += snprintf(text + at, NODE_CONFIG_BYTES - (size_t)at, "    - { id: %u, address: 10.77.2.%u:7400 }\n", i, i);
         at += snprintf(text + at, NODE_CONFIG_BYTES - (size_t)at,
-                       "  timing: { election: %ums, heartbeat: %ums, lease: %ums, lease_heartbeat: %ums }\n",
-                       o->timing.election_ms, o->timing.heartbeat_ms, o->timing.lease_ms, o->timing.lease_heartbeat_ms);
+                       "cluster:\n  insecure_lab: true\n  nodes:\n");
+        for (unsigned i = 1; i <= n->lab->nodes; i++)
+            at += snprintf(text + at, NODE_CONFIG_BYTES - (size_t)at,
+                           "    - { id: %u, address: 10.77.2.%u:7400 }\n", i, i);
+        at += snprintf(
+            text + at, NODE_CONFIG_BYTES - (size_t)at,
+            "  timing: { election: %ums, heartbeat: %ums, lease: %ums, lease_heartbeat: %ums }\n",
+            o->timing.election_ms, o->timing.heartbeat_ms, o->timing.lease_ms,
+            o->timing.lease_heartbeat_ms);
     }
     (void)snprintf(
         text + at, NODE_CONFIG_BYTES - (size_t)at,
@@ -47,10 +52,12 @@ static void write_config(const struct node *n, const struct node_options *o, cha
         "  identity: gw.holdfast.test\n"
         "  networks: [10.77.2.0/24]\n"
         "  dns: [10.77.2.10]\n"
-        "  proposals: { ike: [aes256gcm16-prfsha256-x25519, aes128gcm16-prfsha256-x25519], esp: [aes256gcm16, aes128gcm16] }\n"
+        "  proposals: { ike: [aes256gcm16-prfsha256-x25519, aes128gcm16-prfsha256-x25519], esp: "
+        "[aes256gcm16, aes128gcm16] }\n"
         "  force_encapsulation: true\n"
         "ike:   { lifetime: { hard: 24h, rekey_at: 70%%, rekey_at_responder: 80%%, jitter: 5%% }, "
-        "retransmit: { first: 500ms, factor: 1.8, tries: 5 }, dpd: 1s, keepalive: 20s, half_open: 30s }\n"
+        "retransmit: { first: 500ms, factor: 1.8, tries: 5 }, dpd: 1s, keepalive: 20s, half_open: "
+        "30s }\n"
         "child: { lifetime: { hard: 4h, rekey_at: 70%%, rekey_at_responder: 80%%, jitter: 5%%, "
         "packets: { soft: 0, hard: 0 } }, pfs: %s }\n"
         "auth:\n"
@@ -62,9 +69,11 @@ static void write_config(const struct node *n, const struct node_options *o, cha
         o->pfs ? "always" : "never", n->socket);
 }
 
-bool node_prepare(struct node *n, struct chaos_lab *lab, unsigned id, const struct node_options *options)
+bool node_prepare(struct node *n, struct chaos_lab *lab, unsigned id,
+                  const struct node_options *options)
 {
-    const char *argv[] = {options->binary, "--config", n->config, "--init", NULL};
+    const char *init[] = {options->binary, "--config", n->config, "--init", NULL};
+    const char *guard[] = {options->binary, "--config", n->config, "--guard", NULL};
     char text[NODE_CONFIG_BYTES];
 
     *n = (struct node){.lab = lab, .id = id, .step_pipe.fd = -1};
@@ -76,7 +85,12 @@ bool node_prepare(struct node *n, struct chaos_lab *lab, unsigned id, const stru
     write_config(n, options, text);
     if (!save(n, "node.yaml", text) || !save(n, "client.psk", "lab secret, not one of yours"))
         return false;
-    return proc_run(lab, &(struct chaos_spawn){.place = LAB_NODE + id - 1, .argv = argv, .step_fd = -1}, 10000, false, NULL);
+    return proc_run(lab,
+                    &(struct chaos_spawn){.place = LAB_NODE + id - 1, .argv = init, .step_fd = -1},
+                    10000, false, NULL) &&
+           proc_run(lab,
+                    &(struct chaos_spawn){.place = LAB_NODE + id - 1, .argv = guard, .step_fd = -1},
+                    10000, false, NULL);
 }
 
 static void step_line(struct node *n, const char *line)
@@ -88,9 +102,13 @@ static void step_line(struct node *n, const char *line)
     n->step.reached = true;
     n->step.wall_ns = pump_wall_ns();
     (void)snprintf(n->step.point, sizeof n->step.point, "%s",
-                   json_is_string(json_object_get(j, "point")) ? json_string_value(json_object_get(j, "point")) : "");
+                   json_is_string(json_object_get(j, "point"))
+                       ? json_string_value(json_object_get(j, "point"))
+                       : "");
     (void)snprintf(n->step.sa, sizeof n->step.sa, "%s",
-                   json_is_string(json_object_get(j, "sa")) ? json_string_value(json_object_get(j, "sa")) : "");
+                   json_is_string(json_object_get(j, "sa"))
+                       ? json_string_value(json_object_get(j, "sa"))
+                       : "");
     n->step.log_index = (uint64_t)json_integer_value(json_object_get(j, "log_index"));
     n->step.owner = json_is_true(json_object_get(j, "owner"));
     n->step.leader = json_is_true(json_object_get(j, "leader"));
@@ -105,7 +123,8 @@ static void step_ready(void *arg, uint32_t events)
     char *end;
 
     (void)events;
-    while ((got = read(n->step_pipe.fd, n->step_text + n->step_len, sizeof n->step_text - n->step_len - 1)) > 0) {
+    while ((got = read(n->step_pipe.fd, n->step_text + n->step_len,
+                       sizeof n->step_text - n->step_len - 1)) > 0) {
         n->step_len += (size_t)got;
         n->step_text[n->step_len] = '\0';
         end = strchr(n->step_text, '\n');
@@ -137,12 +156,15 @@ bool node_start(struct node *n, const char *binary)
     n->step_len = 0;
     n->step_pipe = (struct pump_watch){fds[0], step_ready, n};
     (void)snprintf(n->proc.name, sizeof n->proc.name, "holdfastd-%u", n->id);
-    ok = proc_start(n->lab, &n->proc,
-                    &(struct chaos_spawn){.place = LAB_NODE + n->id - 1, .argv = argv, .env = env, .step_fd = fds[1]});
+    ok =
+        proc_start(n->lab, &n->proc,
+                   &(struct chaos_spawn){
+                       .place = LAB_NODE + n->id - 1, .argv = argv, .env = env, .step_fd = fds[1]});
     (void)close(fds[1]);
     if (!ok)
         return false;
-    return pump_add(&n->lab->pump, &n->step_pipe, EPOLLIN) || lab_fail(n->lab, "epoll_ctl: %s", strerror(errno));
+    return pump_add(&n->lab->pump, &n->step_pipe, EPOLLIN) ||
+           lab_fail(n->lab, "epoll_ctl: %s", strerror(errno));
 }
 
 bool node_alive(const struct node *n)
@@ -212,7 +234,8 @@ int node_rekey(struct node *n, const char *sa_id, bool ike, uint32_t child_spi_i
 
 int node_arm(struct node *n, const char *point, bool machine)
 {
-    return post(n, "/v1/drills/arm", json_pack("{s:s,s:s}", "point", point, "mode", machine ? "machine" : "process"));
+    return post(n, "/v1/drills/arm",
+                json_pack("{s:s,s:s}", "point", point, "mode", machine ? "machine" : "process"));
 }
 
 void node_deinit(struct node *n)

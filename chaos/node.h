@@ -1,4 +1,5 @@
-/* holdfastd nodes of the lab: configuration, start, the admin seam as values, the step pipe, death. */
+/* holdfastd nodes of the lab: configuration, start, the admin seam as values, the step pipe, death.
+ */
 #ifndef HF_CHAOS_NODE_H
 #define HF_CHAOS_NODE_H
 
@@ -53,7 +54,10 @@ struct node_child {
 };
 
 struct node_sa {
-    char id[20], state[24], pending[24];
+    char id[20], state[24];
+    char pending[24],
+        pending_ike_spi[20]; /* its outstanding request's exchange, the SPIs allocated for it */
+    uint32_t pending_spi_in;
     struct node_child children[NODE_MAX_CHILDREN];
     unsigned n_children;
 };
@@ -68,11 +72,12 @@ struct node_options {
     const char *binary; /* holdfastd */
     struct node_timing timing;
     bool pfs;
-
 };
 
-/* Writes the node's files, makes its data directory with --init; node_start() runs it. */
-bool node_prepare(struct node *n, struct chaos_lab *lab, unsigned id, const struct node_options *options);
+/* Writes the node's files, makes its data directory with --init and its guard with --guard;
+ * node_start() runs it. */
+bool node_prepare(struct node *n, struct chaos_lab *lab, unsigned id,
+                  const struct node_options *options);
 bool node_start(struct node *n, const char *binary);
 
 /* Ends it with SIGKILL, mode machine after its links were cut. Returns when it is dead. */

@@ -10,7 +10,8 @@ static uint64_t number_of(const json_t *j)
 {
     if (json_is_integer(j))
         return (uint64_t)json_integer_value(j);
-    return json_is_string(j) ? strtoull(json_string_value(j), NULL, 16) : 0; /* ids are hexadecimal strings */
+    return json_is_string(j) ? strtoull(json_string_value(j), NULL, 16)
+                             : 0; /* ids are hexadecimal strings */
 }
 
 static uint64_t member(const json_t *j, const char *key)
@@ -32,7 +33,8 @@ void node_look(struct node *n, struct node_view *view)
     size_t i;
 
     *view = (struct node_view){0};
-    if (!node_alive(n) || !http_call(n->lab, n->socket, "GET", "/v1/cluster", NULL, NODE_LOOK_MS, &reply))
+    if (!node_alive(n) ||
+        !http_call(n->lab, n->socket, "GET", "/v1/cluster", NULL, NODE_LOOK_MS, &reply))
         return;
     j = reply.body;
     view->answered = reply.status == 200 && json_is_object(j);
@@ -64,6 +66,9 @@ static void take_sa(const json_t *j, struct node_sa *sa)
     text(j, "id", sa->id, sizeof sa->id);
     text(j, "state", sa->state, sizeof sa->state);
     text(json_object_get(j, "pending"), "exchange", sa->pending, sizeof sa->pending);
+    text(json_object_get(j, "pending"), "new_ike_spi", sa->pending_ike_spi,
+         sizeof sa->pending_ike_spi);
+    sa->pending_spi_in = (uint32_t)member(json_object_get(j, "pending"), "new_spi_in");
     json_array_foreach(list, i, child)
     {
         struct node_child *c = &sa->children[sa->n_children];
@@ -85,7 +90,8 @@ void node_look_sas(struct node *n, struct node_sas *sas)
     size_t i;
 
     *sas = (struct node_sas){0};
-    if (!node_alive(n) || !http_call(n->lab, n->socket, "GET", "/v1/sas", NULL, NODE_LOOK_MS, &reply))
+    if (!node_alive(n) ||
+        !http_call(n->lab, n->socket, "GET", "/v1/sas", NULL, NODE_LOOK_MS, &reply))
         return;
     sas->answered = reply.status == 200 && json_is_object(reply.body);
     json_array_foreach(json_object_get(reply.body, "sas"), i, sa)

@@ -63,7 +63,8 @@ static uint64_t longest_gap(const struct numbers *n, uint64_t from_ns, uint64_t 
     return to_ns > last && to_ns - last > gap ? to_ns - last : gap;
 }
 
-void numbers_judge(const struct numbers *n, uint64_t from_ns, uint64_t to_ns, struct numbers_summary *out)
+void numbers_judge(const struct numbers *n, uint64_t from_ns, uint64_t to_ns,
+                   struct numbers_summary *out)
 {
     uint64_t *first = calloc(n->n_sent ? n->n_sent : 1, sizeof *first);
     uint64_t highest = 0;

@@ -1,4 +1,5 @@
-/* The account of one direction of numbered packets: when each number was sent, and each arrival. Pure. */
+/* The account of one direction of numbered packets: when each number was sent, and each arrival.
+ * Pure. */
 #ifndef HF_CHAOS_NUMBERS_H
 #define HF_CHAOS_NUMBERS_H
 
@@ -21,16 +22,18 @@ struct numbers {
 struct numbers_summary {
     uint64_t sent, received, lost, duplicated, reordered;
     uint64_t gap_ns; /* longest time without an arrival inside the window */
-    uint64_t duplicate, duplicate_first_ns, duplicate_second_ns; /* the first number that came twice */
+    uint64_t duplicate, duplicate_first_ns,
+        duplicate_second_ns; /* the first number that came twice */
 };
 
 /* The next number; its send time is noted. */
 uint64_t numbers_send(struct numbers *n, uint64_t ns);
 void numbers_arrive(struct numbers *n, uint64_t number, uint64_t ns);
 
-/* Counts everything; the gap is taken between arrivals in [from_ns, to_ns], the last arrival before from_ns included. A window in
- * which nothing arrived is one gap up to to_ns. */
-void numbers_judge(const struct numbers *n, uint64_t from_ns, uint64_t to_ns, struct numbers_summary *out);
+/* Counts everything; the gap is taken between arrivals in [from_ns, to_ns], the last arrival before
+ * from_ns included. A window in which nothing arrived is one gap up to to_ns. */
+void numbers_judge(const struct numbers *n, uint64_t from_ns, uint64_t to_ns,
+                   struct numbers_summary *out);
 
 void numbers_deinit(struct numbers *n);
 

@@ -26,7 +26,8 @@ static double ms_after(uint64_t ns, uint64_t zero_ns)
 
 static int by_number(const void *a, const void *b)
 {
-    const struct capture_frame *x = *(const struct capture_frame *const *)a, *y = *(const struct capture_frame *const *)b;
+    const struct capture_frame *x = *(const struct capture_frame *const *)a,
+                               *y = *(const struct capture_frame *const *)b;
 
     if (x->spi != y->spi)
         return x->spi < y->spi ? -1 : 1;
@@ -47,20 +48,25 @@ void oracle_unique_numbers(const struct capture *c, uint64_t zero_ns, struct ora
         return;
     }
     for (size_t i = 0; i < c->n_frames; i++) {
-        if (c->frames[i].kind == CAPTURE_ESP && c->frames[i].left && c->frames[i].port != CAPTURE_CLIENT_PORT)
+        if (c->frames[i].kind == CAPTURE_ESP && c->frames[i].left &&
+            c->frames[i].port != CAPTURE_CLIENT_PORT)
             esp[n++] = &c->frames[i];
     }
     qsort(esp, n, sizeof *esp, by_number);
     for (size_t i = 1; i < n; i++) {
         if (esp[i]->spi == esp[i - 1]->spi && esp[i]->seq == esp[i - 1]->seq)
-            oracle_violation(r, "unique-numbers: SPI %08x sequence %u left twice: node %u at %.3f ms and node %u at %.3f ms", esp[i]->spi,
-                             esp[i]->seq, esp[i - 1]->port, ms_after(esp[i - 1]->ns, zero_ns), esp[i]->port,
+            oracle_violation(r,
+                             "unique-numbers: SPI %08x sequence %u left twice: node %u at %.3f ms "
+                             "and node %u at %.3f ms",
+                             esp[i]->spi, esp[i]->seq, esp[i - 1]->port,
+                             ms_after(esp[i - 1]->ns, zero_ns), esp[i]->port,
                              ms_after(esp[i]->ns, zero_ns));
     }
     free(esp);
 }
 
-void oracle_no_renegotiation(const struct capture *c, uint64_t zero_ns, uint64_t up_ns, struct oracle_report *r)
+void oracle_no_renegotiation(const struct capture *c, uint64_t zero_ns, uint64_t up_ns,
+                             struct oracle_report *r)
 {
     for (size_t i = 0; i < c->n_frames; i++) {
         const struct capture_frame *f = &c->frames[i];
@@ -68,9 +74,11 @@ void oracle_no_renegotiation(const struct capture *c, uint64_t zero_ns, uint64_t
         if (f->kind != CAPTURE_IKE || f->port != CAPTURE_CLIENT_PORT || !f->left || f->ns <= up_ns)
             continue;
         if (f->exchange == IKE_HDR_INIT || f->exchange == IKE_HDR_AUTH)
-            oracle_violation(r, "no-renegotiation: the client sent %s (message %u) at %.3f ms; its tunnel was up at %.3f ms",
-                             f->exchange == IKE_HDR_INIT ? "IKE_SA_INIT" : "IKE_AUTH", f->message_id,
-                             ms_after(f->ns, zero_ns), ms_after(up_ns, zero_ns));
+            oracle_violation(r,
+                             "no-renegotiation: the client sent %s (message %u) at %.3f ms; its "
+                             "tunnel was up at %.3f ms",
+                             f->exchange == IKE_HDR_INIT ? "IKE_SA_INIT" : "IKE_AUTH",
+                             f->message_id, ms_after(f->ns, zero_ns), ms_after(up_ns, zero_ns));
     }
 }
 
@@ -95,19 +103,24 @@ void oracle_no_plaintext(const struct capture *c, uint64_t zero_ns, struct oracl
 
         if (!f->left)
             continue;
-        if ((f->kind != CAPTURE_ARP && (is_inner(f->src) || is_inner(f->dst))) || has_magic(capture_bytes(c, f)))
-            oracle_violation(r, "no-plaintext: port %u sent %08x -> %08x in clear at %.3f ms", f->port, f->src, f->dst,
-                             ms_after(f->ns, zero_ns));
+        if ((f->kind != CAPTURE_ARP && (is_inner(f->src) || is_inner(f->dst))) ||
+            has_magic(capture_bytes(c, f)))
+            oracle_violation(r, "no-plaintext: port %u sent %08x -> %08x in clear at %.3f ms",
+                             f->port, f->src, f->dst, ms_after(f->ns, zero_ns));
     }
 }
 
-void oracle_delivered_once(const struct numbers *n, const char *direction, uint64_t zero_ns, struct oracle_report *r)
+void oracle_delivered_once(const struct numbers *n, const char *direction, uint64_t zero_ns,
+                           struct oracle_report *r)
 {
     struct numbers_summary s;
 
     numbers_judge(n, 0, 0, &s);
     if (s.duplicated)
-        oracle_violation(r, "delivered-once: %s: %llu numbers came twice, first number %llu at %.3f ms and at %.3f ms", direction,
-                         (unsigned long long)s.duplicated, (unsigned long long)s.duplicate,
-                         ms_after(s.duplicate_first_ns, zero_ns), ms_after(s.duplicate_second_ns, zero_ns));
+        oracle_violation(r,
+                         "delivered-once: %s: %llu numbers came twice, first number %llu at %.3f "
+                         "ms and at %.3f ms",
+                         direction, (unsigned long long)s.duplicated,
+                         (unsigned long long)s.duplicate, ms_after(s.duplicate_first_ns, zero_ns),
+                         ms_after(s.duplicate_second_ns, zero_ns));
 }

@@ -1,11 +1,11 @@
-/* The keyless oracle: judges a capture of the outside bridge and the accounts of inner numbers. Every violation names the
- * offending pair. Pure: the captures may be synthetic.
+/* The keyless oracle: judges a capture of the outside bridge and the accounts of inner numbers.
+ * Every violation names the offending pair. Pure: the captures may be synthetic.
  *
  *   unique numbers    no (SPI, sequence number) twice over all nodes' egress (I1, I5)
- *   identical copies  one (IKE SPIs, sender, response flag, message ID): the same bytes, always (I4)
- *   no renegotiation  no IKE_SA_INIT and no IKE_AUTH from the client once the tunnel was up
- *   no plaintext      nothing outside to or from the pool or the inside network, no numbered packet in clear (I13)
- *   no second copy    no inner number delivered twice (I2)
+ *   identical copies  one (IKE SPIs, sender, response flag, message ID): the same bytes, always
+ * (I4) no renegotiation  no IKE_SA_INIT and no IKE_AUTH from the client once the tunnel was up no
+ * plaintext      nothing outside to or from the pool or the inside network, no numbered packet in
+ * clear (I13) no second copy    no inner number delivered twice (I2)
  */
 #ifndef HF_CHAOS_ORACLE_H
 #define HF_CHAOS_ORACLE_H
@@ -21,13 +21,16 @@ struct oracle_report {
 };
 
 /* printf into the report. */
-void oracle_violation(struct oracle_report *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void oracle_violation(struct oracle_report *r, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Times in texts are milliseconds after zero_ns. c must be sorted. */
 void oracle_unique_numbers(const struct capture *c, uint64_t zero_ns, struct oracle_report *r);
-void oracle_no_renegotiation(const struct capture *c, uint64_t zero_ns, uint64_t up_ns, struct oracle_report *r);
+void oracle_no_renegotiation(const struct capture *c, uint64_t zero_ns, uint64_t up_ns,
+                             struct oracle_report *r);
 void oracle_no_plaintext(const struct capture *c, uint64_t zero_ns, struct oracle_report *r);
-void oracle_delivered_once(const struct numbers *n, const char *direction, uint64_t zero_ns, struct oracle_report *r);
+void oracle_delivered_once(const struct numbers *n, const char *direction, uint64_t zero_ns,
+                           struct oracle_report *r);
 
 /* One IKE message as the bridge knows it: everything but its bytes. */
 struct oracle_message {
@@ -37,24 +40,28 @@ struct oracle_message {
     bool from_client;
 };
 
-/* Copies compared: each further copy of a protected message (IKE_SA_INIT is not protected) beside the one before it. */
+/* Copies compared: each further copy of a protected message (IKE_SA_INIT is not protected) beside
+ * the one before it. */
 struct oracle_copies {
-    uint64_t compared;       /* all */
-    uint64_t of_message;     /* those of `about` */
+    uint64_t compared;        /* all */
+    uint64_t of_message;      /* those of `about` */
     uint64_t sent_of_message; /* how often `about` left at all */
 };
 
-void oracle_identical_copies(const struct capture *c, uint64_t zero_ns, const struct oracle_message *about,
-                             struct oracle_copies *copies, struct oracle_report *r);
+void oracle_identical_copies(const struct capture *c, uint64_t zero_ns,
+                             const struct oracle_message *about, struct oracle_copies *copies,
+                             struct oracle_report *r);
 
 /* Is this frame a transmission of m (by the machine behind the port)? */
 bool oracle_is_message(const struct capture_frame *f, const struct oracle_message *m);
 
 /* The first request of that exchange type that the named side sent at or after from_ns, or NULL. */
-const struct capture_frame *oracle_first_request(const struct capture *c, uint64_t from_ns, bool from_client, uint8_t exchange);
+const struct capture_frame *oracle_first_request(const struct capture *c, uint64_t from_ns,
+                                                 bool from_client, uint8_t exchange);
 
 /* How many different requests of that exchange type that side sent in [from_ns, to_ns]. */
-unsigned oracle_count_requests(const struct capture *c, uint64_t from_ns, uint64_t to_ns, bool from_client, uint8_t exchange);
+unsigned oracle_count_requests(const struct capture *c, uint64_t from_ns, uint64_t to_ns,
+                               bool from_client, uint8_t exchange);
 
 /* m's identity as a value. */
 struct oracle_message oracle_message_of(const struct capture_frame *f);

@@ -4,8 +4,8 @@
 
 static bool is_request(const struct capture_frame *f, bool from_client, uint8_t exchange)
 {
-    return f->kind == CAPTURE_IKE && f->left && f->exchange == exchange && !(f->flags & IKE_HDR_FLAG_RESPONSE) &&
-           (f->port == CAPTURE_CLIENT_PORT) == from_client;
+    return f->kind == CAPTURE_IKE && f->left && f->exchange == exchange &&
+           !(f->flags & IKE_HDR_FLAG_RESPONSE) && (f->port == CAPTURE_CLIENT_PORT) == from_client;
 }
 
 struct oracle_message oracle_message_of(const struct capture_frame *f)
@@ -20,13 +20,15 @@ struct oracle_message oracle_message_of(const struct capture_frame *f)
 bool oracle_is_message(const struct capture_frame *f, const struct oracle_message *m)
 {
     return f->kind == CAPTURE_IKE && f->left && f->spi_i == m->spi_i && f->spi_r == m->spi_r &&
-           f->message_id == m->message_id && ((f->flags & IKE_HDR_FLAG_RESPONSE) != 0) == m->response &&
+           f->message_id == m->message_id &&
+           ((f->flags & IKE_HDR_FLAG_RESPONSE) != 0) == m->response &&
            (f->port == CAPTURE_CLIENT_PORT) == m->from_client;
 }
 
 static int by_message(const void *a, const void *b)
 {
-    const struct capture_frame *x = *(const struct capture_frame *const *)a, *y = *(const struct capture_frame *const *)b;
+    const struct capture_frame *x = *(const struct capture_frame *const *)a,
+                               *y = *(const struct capture_frame *const *)b;
     struct oracle_message p = oracle_message_of(x), q = oracle_message_of(y);
 
     if (p.spi_i != q.spi_i)
@@ -58,24 +60,27 @@ static size_t differs_at(struct span a, struct span b)
     return i;
 }
 
-static void compare(const struct capture *c, const struct capture_frame *a, const struct capture_frame *b, uint64_t zero_ns,
-                    struct oracle_report *r)
+static void compare(const struct capture *c, const struct capture_frame *a,
+                    const struct capture_frame *b, uint64_t zero_ns, struct oracle_report *r)
 {
     struct span x = capture_message(c, a), y = capture_message(c, b);
 
     if (span_equal(x, y))
         return;
     oracle_violation(r,
-                     "identical-copies: IKE SA %016llx/%016llx %s %u of the %s: port %u at %.3f ms (%zu bytes) and port %u at %.3f ms "
+                     "identical-copies: IKE SA %016llx/%016llx %s %u of the %s: port %u at %.3f ms "
+                     "(%zu bytes) and port %u at %.3f ms "
                      "(%zu bytes) differ from byte %zu on",
                      (unsigned long long)a->spi_i, (unsigned long long)a->spi_r,
                      a->flags & IKE_HDR_FLAG_RESPONSE ? "response" : "request", a->message_id,
-                     a->port == CAPTURE_CLIENT_PORT ? "client" : "gateway", a->port, ms_after(a->ns, zero_ns), x.len, b->port,
-                     ms_after(b->ns, zero_ns), y.len, differs_at(x, y));
+                     a->port == CAPTURE_CLIENT_PORT ? "client" : "gateway", a->port,
+                     ms_after(a->ns, zero_ns), x.len, b->port, ms_after(b->ns, zero_ns), y.len,
+                     differs_at(x, y));
 }
 
-void oracle_identical_copies(const struct capture *c, uint64_t zero_ns, const struct oracle_message *about,
-                             struct oracle_copies *copies, struct oracle_report *r)
+void oracle_identical_copies(const struct capture *c, uint64_t zero_ns,
+                             const struct oracle_message *about, struct oracle_copies *copies,
+                             struct oracle_report *r)
 {
     const struct capture_frame **ike = calloc(c->n_frames ? c->n_frames : 1, sizeof *ike);
     size_t n = 0;
@@ -108,20 +113,23 @@ void oracle_identical_copies(const struct capture *c, uint64_t zero_ns, const st
     free(ike);
 }
 
-const struct capture_frame *oracle_first_request(const struct capture *c, uint64_t from_ns, bool from_client, uint8_t exchange)
+const struct capture_frame *oracle_first_request(const struct capture *c, uint64_t from_ns,
+                                                 bool from_client, uint8_t exchange)
 {
     const struct capture_frame *first = NULL;
 
     for (size_t i = 0; i < c->n_frames; i++) {
         const struct capture_frame *f = &c->frames[i];
 
-        if (f->ns >= from_ns && is_request(f, from_client, exchange) && (!first || f->ns < first->ns))
+        if (f->ns >= from_ns && is_request(f, from_client, exchange) &&
+            (!first || f->ns < first->ns))
             first = f;
     }
     return first;
 }
 
-unsigned oracle_count_requests(const struct capture *c, uint64_t from_ns, uint64_t to_ns, bool from_client, uint8_t exchange)
+unsigned oracle_count_requests(const struct capture *c, uint64_t from_ns, uint64_t to_ns,
+                               bool from_client, uint8_t exchange)
 {
     unsigned n = 0;
 

@@ -134,7 +134,8 @@ static int input_fd(const char *text)
     if (!text)
         return open("/dev/null", O_RDONLY | O_CLOEXEC);
     fd = memfd_create("input", MFD_CLOEXEC);
-    if (fd >= 0 && (write(fd, text, strlen(text)) != (ssize_t)strlen(text) || lseek(fd, 0, SEEK_SET) != 0)) {
+    if (fd >= 0 &&
+        (write(fd, text, strlen(text)) != (ssize_t)strlen(text) || lseek(fd, 0, SEEK_SET) != 0)) {
         (void)close(fd);
         return -1;
     }
@@ -184,8 +185,8 @@ static int spawn_here(struct chaos_proc *p, const struct chaos_spawn *what, int 
     rc = rc ? rc : posix_spawnattr_setsigdefault(&attr, &all);
     rc = rc ? rc : posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     if (!rc) /* argv and env are not written to; the interface lacks the const */
-        rc = posix_spawnp(&p->pid, what->argv[0], &files, &attr, (char *const *)(uintptr_t)what->argv,
-                          (char *const *)(uintptr_t)env);
+        rc = posix_spawnp(&p->pid, what->argv[0], &files, &attr,
+                          (char *const *)(uintptr_t)what->argv, (char *const *)(uintptr_t)env);
     (void)posix_spawn_file_actions_destroy(&files);
     (void)posix_spawnattr_destroy(&attr);
     return rc;
@@ -259,7 +260,8 @@ void proc_deinit(struct chaos_lab *lab, struct chaos_proc *p)
     *p = (struct chaos_proc){0};
 }
 
-bool proc_run(struct chaos_lab *lab, const struct chaos_spawn *what, unsigned ms, bool quiet, char **output)
+bool proc_run(struct chaos_lab *lab, const struct chaos_spawn *what, unsigned ms, bool quiet,
+              char **output)
 {
     struct chaos_proc p = {0};
     bool ok;
@@ -276,7 +278,8 @@ bool proc_run(struct chaos_lab *lab, const struct chaos_spawn *what, unsigned ms
         ok = false;
         if (!quiet)
             (void)lab_fail(lab, "%s %s: status %#x: %.300s", what->argv[0],
-                           what->argv[1] ? what->argv[1] : "", (unsigned)p.status, p.log ? p.log : "");
+                           what->argv[1] ? what->argv[1] : "", (unsigned)p.status,
+                           p.log ? p.log : "");
     }
     if (output) {
         *output = p.log;

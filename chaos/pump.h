@@ -1,12 +1,14 @@
-/* One epoll loop under a script that reads from top to bottom: the script says what it waits for, and while it waits the loop
- * moves packets, reads logs and reaps children. Nothing sleeps: every wait has a condition and a deadline. */
+/* One epoll loop under a script that reads from top to bottom: the script says what it waits for,
+ * and while it waits the loop moves packets, reads logs and reaps children. Nothing sleeps: every
+ * wait has a condition and a deadline. */
 #ifndef HF_CHAOS_PUMP_H
 #define HF_CHAOS_PUMP_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* One descriptor that is watched. Owned by the caller, at a fixed address while it is in the loop. */
+/* One descriptor that is watched. Owned by the caller, at a fixed address while it is in the loop.
+ */
 struct pump_watch {
     int fd;
     void (*ready)(void *arg, uint32_t events); /* EPOLL* bits; may remove any watch */
@@ -31,8 +33,9 @@ void pump_remove(struct pump *p, struct pump_watch *w);
 /* Waits at most timeout_ms for events and handles what there is. */
 void pump_turn(struct pump *p, int timeout_ms);
 
-/* Turns the loop until done(arg) or the deadline (pump_mono_ns()). Returns what done() said last. done == NULL: until the
- * deadline. done() is asked after each turn, at least every 20 ms, so it may poll. */
+/* Turns the loop until done(arg) or the deadline (pump_mono_ns()). Returns what done() said last.
+ * done == NULL: until the deadline. done() is asked after each turn, at least every 20 ms, so it
+ * may poll. */
 bool pump_until(struct pump *p, bool (*done)(void *arg), void *arg, uint64_t deadline_ns);
 
 void pump_deinit(struct pump *p);

@@ -31,7 +31,8 @@ void run_catch_signals(void)
 {
     struct sigaction a = {.sa_handler = stop};
 
-    HF_ASSERT(sigaction(SIGINT, &a, NULL) == 0 && sigaction(SIGTERM, &a, NULL) == 0 && sigaction(SIGHUP, &a, NULL) == 0);
+    HF_ASSERT(sigaction(SIGINT, &a, NULL) == 0 && sigaction(SIGTERM, &a, NULL) == 0 &&
+              sigaction(SIGHUP, &a, NULL) == 0);
 }
 
 struct channel {
@@ -39,17 +40,21 @@ struct channel {
 };
 
 /* The child's side: never returns. */
-_Noreturn static void be_cell(const struct drill_cell *spec, const struct run_options *options, const struct channel *ch, pid_t runner,
-                              int alive_fd)
+_Noreturn static void be_cell(const struct drill_cell *spec, const struct run_options *options,
+                              const struct channel *ch, pid_t runner, int alive_fd)
 {
     char prefix[24], dir[600] = "";
-    struct cell_options o = {.bin_dir = options->bin_dir, .stay = options->stay, .events_fd = ch->events[1], .prefix = prefix};
+    struct cell_options o = {.bin_dir = options->bin_dir,
+                             .stay = options->stay,
+                             .events_fd = ch->events[1],
+                             .prefix = prefix};
     struct pollfd alive = {.fd = alive_fd, .events = POLLIN};
     struct cell *kept;
     json_t *verdict;
     FILE *f;
 
-    /* The runner may have died before the request to die with it was in force: then the pipe is closed. */
+    /* The runner may have died before the request to die with it was in force: then the pipe is
+     * closed. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || poll(&alive, 1, 0) != 0)
         _exit(3);
     (void)setsid();
@@ -106,7 +111,8 @@ static void show_lines(struct screen *screen, char *text, size_t *len)
 
 static json_t *listen_to(const struct run_options *options, const struct channel *ch)
 {
-    struct pollfd fds[] = {{.fd = ch->events[0], .events = POLLIN}, {.fd = ch->verdict[0], .events = POLLIN}};
+    struct pollfd fds[] = {{.fd = ch->events[0], .events = POLLIN},
+                           {.fd = ch->verdict[0], .events = POLLIN}};
     char *events = NULL, *verdict = NULL;
     size_t n_events = 0, n_verdict = 0;
     json_t *j = NULL;
@@ -137,15 +143,19 @@ json_t *run_cell(const struct drill_cell *spec, const struct run_options *option
     pid_t runner = getpid(), outer, pid;
     json_t *verdict = NULL;
 
-    /* The first child makes the namespaces, the second is process 1 in them; both die with the runner. */
-    if (pipe2(ch.events, O_CLOEXEC) != 0 || pipe2(ch.verdict, O_CLOEXEC) != 0 || pipe2(alive, O_CLOEXEC) != 0)
+    /* The first child makes the namespaces, the second is process 1 in them; both die with the
+     * runner. */
+    if (pipe2(ch.events, O_CLOEXEC) != 0 || pipe2(ch.verdict, O_CLOEXEC) != 0 ||
+        pipe2(alive, O_CLOEXEC) != 0)
         return NULL;
     (void)fcntl(ch.events[1], F_SETFL, O_NONBLOCK);
     outer = fork();
     if (outer == 0) {
         (void)close(alive[1]);
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || unshare(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET) != 0) {
-            (void)fprintf(stderr, "holdfast-drill: new namespaces: %s (root is needed)\n", strerror(errno));
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 ||
+            unshare(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET) != 0) {
+            (void)fprintf(stderr, "holdfast-drill: new namespaces: %s (root is needed)\n",
+                          strerror(errno));
             _exit(3);
         }
         pid = fork();

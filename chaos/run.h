@@ -1,7 +1,9 @@
-/* Runs cells, each as process 1 of its own pid, mount and network namespaces, and gathers their verdicts.
+/* Runs cells, each as process 1 of its own pid, mount and network namespaces, and gathers their
+ * verdicts.
  *
  *   runner ──fork──> cell (pid 1) ──> swanctl, charon-systemd, holdfastd ...
- *     │  <─ events ─┘   └─ dies with the runner (PR_SET_PDEATHSIG), and the kernel ends the rest with it
+ *     │  <─ events ─┘   └─ dies with the runner (PR_SET_PDEATHSIG), and the kernel ends the rest
+ * with it
  */
 #ifndef HF_CHAOS_RUN_H
 #define HF_CHAOS_RUN_H

@@ -41,17 +41,21 @@ static json_int_t number(const json_t *j, const char *key)
 
 static void traffic_row(struct page *p, const char *name, const json_t *j)
 {
-    row(p, "  %-18s %9lld %9lld %9lld %10lld %12.1f", name, (long long)number(j, "sent"), (long long)number(j, "received"),
-        (long long)number(j, "lost"), (long long)number(j, "duplicated"), json_real_value(json_object_get(j, "gap")));
+    row(p, "  %-18s %9lld %9lld %9lld %10lld %12.1f", name, (long long)number(j, "sent"),
+        (long long)number(j, "received"), (long long)number(j, "lost"),
+        (long long)number(j, "duplicated"), json_real_value(json_object_get(j, "gap")));
 }
 
 static void nodes_rows(struct page *p, const struct screen *s, unsigned owner, unsigned leader)
 {
     for (unsigned n = 1; n <= s->nodes; n++) {
-        const char *role = s->dead >> n & 1 && n != owner ? "X dead" : n == owner ? "* owner" : "o standby";
+        const char *role = s->dead >> n & 1 && n != owner ? "X dead"
+                           : n == owner                   ? "* owner"
+                                                          : "o standby";
 
-        row(p, "  %-11s %s n%u  %-10s %s %s", n == (s->nodes + 1) / 2 ? "client  --" : "", "|--", n, role,
-            n == leader && !(s->dead >> n & 1 && n != owner) ? "leader" : "      ", n == (s->nodes + 1) / 2 ? "  --  server" : "");
+        row(p, "  %-11s %s n%u  %-10s %s %s", n == (s->nodes + 1) / 2 ? "client  --" : "", "|--", n,
+            role, n == leader && !(s->dead >> n & 1 && n != owner) ? "leader" : "      ",
+            n == (s->nodes + 1) / 2 ? "  --  server" : "");
     }
 }
 
@@ -62,13 +66,18 @@ static void draw(struct screen *s, const json_t *j)
 
     p.at = (size_t)n;
     row(&p, "holdfast drill: %-40.40s   cell %zu of %zu", s->drill, s->cell, s->cells);
-    row(&p, "%.79s", "--------------------------------------------------------------------------------");
-    row(&p, "%s", json_string_value(json_object_get(j, "cell")) ? json_string_value(json_object_get(j, "cell")) : "");
+    row(&p, "%.79s",
+        "--------------------------------------------------------------------------------");
+    row(&p, "%s",
+        json_string_value(json_object_get(j, "cell"))
+            ? json_string_value(json_object_get(j, "cell"))
+            : "");
     row(&p, "step: %-50.50s  t = %6.2f s", s->phase, json_real_value(json_object_get(j, "t")));
     row(&p, " ");
     nodes_rows(&p, s, (unsigned)number(j, "owner"), (unsigned)number(j, "leader"));
     row(&p, " ");
-    row(&p, "  %-18s %9s %9s %9s %10s %12s", "packets", "sent", "received", "missing", "twice", "gap (ms)");
+    row(&p, "  %-18s %9s %9s %9s %10s %12s", "packets", "sent", "received", "missing", "twice",
+        "gap (ms)");
     traffic_row(&p, "client to server", json_object_get(j, "in"));
     traffic_row(&p, "server to client", json_object_get(j, "out"));
     row(&p, "  %-18s %9lld bytes", "TCP upload", (long long)number(j, "upload"));
@@ -77,7 +86,8 @@ static void draw(struct screen *s, const json_t *j)
         row(&p, "  %s", s->history[i]);
     for (unsigned i = s->n_history; i < SCREEN_HISTORY - (s->nodes > 3 ? s->nodes - 3 : 0); i++)
         row(&p, " ");
-    n = snprintf(p.text + p.at, sizeof p.text - p.at, "cells: %u passed, %u failed, %u inconclusive; violations now: %lld\033[K\033[J",
+    n = snprintf(p.text + p.at, sizeof p.text - p.at,
+                 "cells: %u passed, %u failed, %u inconclusive; violations now: %lld\033[K\033[J",
                  s->passed, s->failed, s->inconclusive, (long long)number(j, "violations"));
     put_text(s, p.text, p.at + (size_t)n);
 }
@@ -119,7 +129,8 @@ void screen_event(struct screen *s, const char *text)
         (void)snprintf(s->phase, sizeof s->phase, "%s", phase);
         if (sscanf(phase, "node %u is dead", &dead) == 1 && dead < 32)
             s->dead |= 1u << dead;
-        (void)snprintf(line, sizeof line, "%8.3f s  %s", json_real_value(json_object_get(j, "t")), phase);
+        (void)snprintf(line, sizeof line, "%8.3f s  %s", json_real_value(json_object_get(j, "t")),
+                       phase);
         remember(s, line);
         if (s->mode == SCREEN_LINES) {
             put_text(s, line, strlen(line));
@@ -146,10 +157,13 @@ void screen_end_cell(struct screen *s, const json_t *verdict)
         s->inconclusive++;
     if (s->mode != SCREEN_LINES)
         return;
-    n = snprintf(line, sizeof line, "  => %s: %lld lost, %lld twice, gap %.1f / %.1f ms, %lld copies, %.2f s\n", v ? v : "?",
-                 (long long)number(verdict, "lost"), (long long)number(verdict, "duplicated"),
-                 json_real_value(json_object_get(gap, "in")), json_real_value(json_object_get(gap, "out")),
-                 (long long)number(verdict, "copies_compared"), json_real_value(json_object_get(verdict, "seconds")));
+    n = snprintf(
+        line, sizeof line,
+        "  => %s: %lld lost, %lld twice, gap %.1f / %.1f ms, %lld copies, %.2f s\n", v ? v : "?",
+        (long long)number(verdict, "lost"), (long long)number(verdict, "duplicated"),
+        json_real_value(json_object_get(gap, "in")), json_real_value(json_object_get(gap, "out")),
+        (long long)number(verdict, "copies_compared"),
+        json_real_value(json_object_get(verdict, "seconds")));
     put_text(s, line, (size_t)n);
 }
 
@@ -157,7 +171,9 @@ void screen_stay(struct screen *s, pid_t lab)
 {
     char text[256];
     int n = snprintf(text, sizeof text,
-                     "\r\nThe lab stays until Ctrl-C. Look around: nsenter -t $(pgrep -P %d) -m -p ip netns list\r\n", (int)lab);
+                     "\r\nThe lab stays until Ctrl-C. Look around: nsenter -t $(pgrep -P %d) -m -p "
+                     "ip netns list\r\n",
+                     (int)lab);
 
     if (s->mode != SCREEN_QUIET)
         put_text(s, text, (size_t)n);

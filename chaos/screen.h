@@ -1,5 +1,6 @@
-/* What the person in front sees while cells run: on a terminal one 80x24 screen (step, owner, packets sent, received, lost, gap so
- * far), elsewhere a plain line per step. It only shows the cells' event lines; it takes no part. */
+/* What the person in front sees while cells run: on a terminal one 80x24 screen (step, owner,
+ * packets sent, received, lost, gap so far), elsewhere a plain line per step. It only shows the
+ * cells' event lines; it takes no part. */
 #ifndef HF_CHAOS_SCREEN_H
 #define HF_CHAOS_SCREEN_H
 

@@ -51,8 +51,8 @@ static void port_ready(void *arg, uint32_t events)
         if (n < 0)
             return;
         kept = (size_t)n < sizeof buffer ? (size_t)n : sizeof buffer;
-        if (capture_add(&s->capture, stamp_of(&m), p->port, from.sll_pkttype != PACKET_OUTGOING, span_of(buffer, kept),
-                        (size_t)n) &&
+        if (capture_add(&s->capture, stamp_of(&m), p->port, from.sll_pkttype != PACKET_OUTGOING,
+                        span_of(buffer, kept), (size_t)n) &&
             s->seen)
             s->seen(s->arg, &s->capture.frames[s->capture.n_frames - 1]);
     }
@@ -76,7 +76,8 @@ static bool open_port(struct sniff *s, const char *ifname, uint8_t port)
     put_be16((uint8_t *)&at.sll_protocol, ETH_P_ALL);
     if (setsockopt(p->watch.fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0 ||
         setsockopt(p->watch.fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) != 0 ||
-        bind(p->watch.fd, (struct sockaddr *)&at, sizeof at) != 0 || !pump_add(&s->lab->pump, &p->watch, EPOLLIN))
+        bind(p->watch.fd, (struct sockaddr *)&at, sizeof at) != 0 ||
+        !pump_add(&s->lab->pump, &p->watch, EPOLLIN))
         return lab_fail(s->lab, "packet socket on %s: %s", ifname, strerror(errno));
     return true;
 }
@@ -102,12 +103,13 @@ bool sniff_start(struct sniff *s, struct chaos_lab *lab)
 bool sniff_inject(struct sniff *s, unsigned port, struct span frame)
 {
     for (unsigned i = 0; i < s->n_ports; i++) {
-        struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_ifindex = s->ports[i].ifindex, .sll_halen = 6};
+        struct sockaddr_ll to = {
+            .sll_family = AF_PACKET, .sll_ifindex = s->ports[i].ifindex, .sll_halen = 6};
 
         if (s->ports[i].port != port)
             continue;
-        return sendto(s->ports[i].watch.fd, frame.data, frame.len, 0, (struct sockaddr *)&to, sizeof to) ==
-               (ssize_t)frame.len;
+        return sendto(s->ports[i].watch.fd, frame.data, frame.len, 0, (struct sockaddr *)&to,
+                      sizeof to) == (ssize_t)frame.len;
     }
     return false;
 }

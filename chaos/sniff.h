@@ -1,5 +1,6 @@
-/* Packet sockets on the outside bridge's ports, in the switch's namespace: they see what a node sent even when the node is dead
- * a moment later, and they put packets onto one port for a replay. */
+/* Packet sockets on the outside bridge's ports, in the switch's namespace: they see what a node
+ * sent even when the node is dead a moment later, and they put packets onto one port for a replay.
+ */
 #ifndef HF_CHAOS_SNIFF_H
 #define HF_CHAOS_SNIFF_H
 
@@ -18,7 +19,8 @@ struct sniff {
     struct capture capture;
     struct sniff_port ports[CAPTURE_MAX_PORTS];
     unsigned n_ports;
-    void (*seen)(void *arg, const struct capture_frame *f); /* each frame as it comes; may be NULL */
+    void (*seen)(void *arg,
+                 const struct capture_frame *f); /* each frame as it comes; may be NULL */
     void *arg;
 };
 

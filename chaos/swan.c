@@ -5,12 +5,15 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* The plug-ins are those that Debian's own configuration loads and that this lab needs; kernel-libipsec because the build machine's
- * kernel has no ESP. The retransmission times are shorter than the defaults so that a cell takes seconds. */
+/* The plug-ins are those that Debian's own configuration loads and that this lab needs;
+ * kernel-libipsec because the build machine's kernel has no ESP. The retransmission times are
+ * shorter than the defaults so that a cell takes seconds. */
 static const char strongswan_conf[] =
     "charon-systemd {\n"
-    "  load = random nonce openssl pem x509 pkcs1 pkcs8 pubkey revocation constraints kdf hmac sha1 sha2 curve25519 gcm aes "
-    "aesni chapoly eap-identity eap-mschapv2 eap-tls md4 md5 gmp kernel-libipsec kernel-netlink socket-default updown vici attr\n"
+    "  load = random nonce openssl pem x509 pkcs1 pkcs8 pubkey revocation constraints kdf hmac "
+    "sha1 sha2 curve25519 gcm aes "
+    "aesni chapoly eap-identity eap-mschapv2 eap-tls md4 md5 gmp kernel-libipsec kernel-netlink "
+    "socket-default updown vici attr\n"
     "  retransmit_timeout = 0.5\n"
     "  retransmit_base = 1.5\n"
     "  retransmit_tries = 4\n"
@@ -152,8 +155,9 @@ bool swan_start(struct swan *s, struct chaos_lab *lab, enum lab_place place, con
                        options->pfs ? "aes256gcm16-x25519,aes256gcm16" : "aes256gcm16");
     if (!save(s, "swanctl.conf", text))
         return false;
-    return proc_start(lab, &s->proc,
-                      &(struct chaos_spawn){.place = place, .argv = argv, .env = env, .step_fd = -1});
+    return proc_start(
+        lab, &s->proc,
+        &(struct chaos_spawn){.place = place, .argv = argv, .env = env, .step_fd = -1});
 }
 
 static bool is_ready(void *arg)
@@ -168,7 +172,8 @@ bool swan_load(struct swan *s)
     char file[160];
 
     if (!lab_until(s->lab, is_ready, s, 5000) || s->proc.ended)
-        return lab_fail(s->lab, "%s: charon-systemd did not start: %.300s", s->proc.name, s->proc.log ? s->proc.log : "");
+        return lab_fail(s->lab, "%s: charon-systemd did not start: %.300s", s->proc.name,
+                        s->proc.log ? s->proc.log : "");
     (void)snprintf(file, sizeof file, "%s/swanctl.conf", s->dir);
     return swan_ctl(s, 5000, "--load-all", "--file", file);
 }
@@ -185,5 +190,6 @@ bool swan_ctl(struct swan *s, unsigned ms, const char *a, const char *b, const c
     argv[n++] = "--uri";
     argv[n++] = s->uri;
     argv[n] = NULL;
-    return proc_run(s->lab, &(struct chaos_spawn){.place = s->place, .argv = argv, .step_fd = -1}, ms, false, NULL);
+    return proc_run(s->lab, &(struct chaos_spawn){.place = s->place, .argv = argv, .step_fd = -1},
+                    ms, false, NULL);
 }

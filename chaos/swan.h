@@ -1,5 +1,6 @@
-/* A stock strongSwan (charon-systemd with kernel-libipsec): the client, or for the reference drill the gateway. Its settings are
- * Debian's defaults but for those written in swan.c; it is never patched, and spoken to by `swanctl` alone. */
+/* A stock strongSwan (charon-systemd with kernel-libipsec): the client, or for the reference drill
+ * the gateway. Its settings are Debian's defaults but for those written in swan.c; it is never
+ * patched, and spoken to by `swanctl` alone. */
 #ifndef HF_CHAOS_SWAN_H
 #define HF_CHAOS_SWAN_H
 
@@ -15,9 +16,9 @@ struct swan {
 };
 
 struct swan_options {
-    bool gateway;      /* the reference responder */
-    bool pfs;          /* the client's CHILD SA "net" is rekeyed with KE when it begins */
-    unsigned dpd_s;    /* 0: none */
+    bool gateway;   /* the reference responder */
+    bool pfs;       /* the client's CHILD SA "net" is rekeyed with KE when it begins */
+    unsigned dpd_s; /* 0: none */
 };
 
 /* Writes its files and starts it; swan_load() waits until it runs and loads them. */
@@ -25,7 +26,8 @@ bool swan_start(struct swan *s, struct chaos_lab *lab, enum lab_place place, con
                 const struct swan_options *options);
 bool swan_load(struct swan *s);
 
-/* Runs swanctl with up to three words (NULL ends them early) beside --uri. ms: how long it may take. */
+/* Runs swanctl with up to three words (NULL ends them early) beside --uri. ms: how long it may
+ * take. */
 bool swan_ctl(struct swan *s, unsigned ms, const char *a, const char *b, const char *c);
 
 #endif

@@ -94,10 +94,12 @@ void swan_log_line(struct swan_log *log, const char *line)
         complain(log, "gave up", line);
     else if (has(line, "peer not responding"))
         complain(log, "peer not responding", line);
-    else if (has(line, "no CHILD_SA built") || has(line, "CHILD_SA rekeying failed") || has(line, "IKE_SA rekeying failed"))
+    else if (has(line, "no CHILD_SA built") || has(line, "CHILD_SA rekeying failed") ||
+             has(line, "IKE_SA rekeying failed"))
         complain(log, "an exchange failed", line);
     else if (has(line, "detected rekeying of unknown") || has(line, "TEMPORARY_FAILURE"))
         complain(log, "refused", line);
-    else if (has(line, "restarting CHILD_SA") || has(line, "trying to connect again") || has(line, "reauthenticating IKE_SA"))
+    else if (has(line, "restarting CHILD_SA") || has(line, "trying to connect again") ||
+             has(line, "reauthenticating IKE_SA"))
         complain(log, "began anew", line);
 }

@@ -1,5 +1,6 @@
-/* What a stock strongSwan says in its log, counted line by line. Pure. The oracle reads the client's: nobody gave up, nothing was
- * deleted but by a rekey, no TEMPORARY_FAILURE; the script waits on the counts instead of on time. */
+/* What a stock strongSwan says in its log, counted line by line. Pure. The oracle reads the
+ * client's: nobody gave up, nothing was deleted but by a rekey, no TEMPORARY_FAILURE; the script
+ * waits on the counts instead of on time. */
 #ifndef HF_CHAOS_SWAN_LOG_H
 #define HF_CHAOS_SWAN_LOG_H
 
@@ -9,20 +10,20 @@
 enum { SWAN_LOG_COMPLAINTS = 8, SWAN_LOG_LINE = 200, SWAN_LOG_CHILDREN = 64 };
 
 struct swan_child {
-    uint32_t number;           /* net{N} */
-    uint32_t spi_in, spi_out;  /* as this end sees them */
+    uint32_t number;          /* net{N} */
+    uint32_t spi_in, spi_out; /* as this end sees them */
     bool closed;
 };
 
 struct swan_log {
-    bool ready;              /* its workers run: vici answers */
-    uint32_t ike_up;         /* IKE SAs established by IKE_AUTH */
-    uint32_t ike_rekeyed;    /* successors made */
+    bool ready;           /* its workers run: vici answers */
+    uint32_t ike_up;      /* IKE SAs established by IKE_AUTH */
+    uint32_t ike_rekeyed; /* successors made */
     uint32_t ike_deleted;
-    uint32_t child_up;       /* CHILD SAs made by anything but a rekey */
-    uint32_t child_rekeyed;  /* successors made */
+    uint32_t child_up;      /* CHILD SAs made by anything but a rekey */
+    uint32_t child_rekeyed; /* successors made */
     uint32_t child_closed;
-    uint32_t ke_requests;    /* CREATE_CHILD_SA requests for a CHILD SA with KE, sent or received */
+    uint32_t ke_requests; /* CREATE_CHILD_SA requests for a CHILD SA with KE, sent or received */
     uint32_t dpd_sent, dpd_answered; /* ours */
     uint32_t dpd_received;           /* the peer's empty INFORMATIONAL requests */
     struct swan_child children[SWAN_LOG_CHILDREN];

@@ -13,7 +13,13 @@
 
 #include "base/bytes.h"
 
-enum { PORT_NUMBERS = 7007, PORT_UPLOAD = 7008, UPLOAD_BYTES_PER_S = 100000, UPLOAD_CHUNK = 1000, UPLOAD_BURST = 8000 };
+enum {
+    PORT_NUMBERS = 7007,
+    PORT_UPLOAD = 7008,
+    UPLOAD_BYTES_PER_S = 100000,
+    UPLOAD_CHUNK = 1000,
+    UPLOAD_BURST = 8000
+};
 
 static uint64_t stamp_of(struct msghdr *m)
 {
@@ -37,12 +43,16 @@ static void arrived(void *arg, uint32_t events)
 
     (void)events;
     for (;;) {
-        struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+        struct msghdr m = {.msg_iov = &iov,
+                           .msg_iovlen = 1,
+                           .msg_control = control,
+                           .msg_controllen = sizeof control};
         ssize_t n = recvmsg(end->watch.fd, &m, MSG_DONTWAIT);
 
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
             return;
-        if (n < TRAFFIC_MIN_BYTES || memcmp(packet, TRAFFIC_MAGIC, 8) != 0 || packet[8] != end->receives)
+        if (n < TRAFFIC_MIN_BYTES || memcmp(packet, TRAFFIC_MAGIC, 8) != 0 ||
+            packet[8] != end->receives)
             continue; /* an ICMP error on the socket, or not ours */
         numbers_arrive(&end->owner->numbers[end->receives], get_be64(packet + 16), stamp_of(&m));
     }
@@ -154,14 +164,17 @@ static bool udp_end(struct traffic *t, unsigned i, enum lab_place place, uint32_
         return false;
     end->watch.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     lab_leave(t->lab);
-    if (end->watch.fd < 0 || setsockopt(end->watch.fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) != 0 ||
+    if (end->watch.fd < 0 ||
+        setsockopt(end->watch.fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) != 0 ||
         setsockopt(end->watch.fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0 ||
         bind(end->watch.fd, (struct sockaddr *)&local, sizeof local) != 0)
         return lab_fail(t->lab, "traffic socket: %s", strerror(errno));
-    return pump_add(&t->lab->pump, &end->watch, EPOLLIN) || lab_fail(t->lab, "epoll_ctl: %s", strerror(errno));
+    return pump_add(&t->lab->pump, &end->watch, EPOLLIN) ||
+           lab_fail(t->lab, "epoll_ctl: %s", strerror(errno));
 }
 
-/* The server learns the client's inner address from nobody: the runner asks the client's own socket. */
+/* The server learns the client's inner address from nobody: the runner asks the client's own
+ * socket. */
 static bool connect_ends(struct traffic *t, uint32_t *inner)
 {
     struct sockaddr_in server = address(LAB_SERVER, PORT_NUMBERS), client;
@@ -172,7 +185,9 @@ static bool connect_ends(struct traffic *t, uint32_t *inner)
         return lab_fail(t->lab, "traffic: client to server: %s", strerror(errno));
     *inner = ntohl(client.sin_addr.s_addr);
     if ((*inner & 0xffffff00) != LAB_POOL)
-        return lab_fail(t->lab, "traffic: the client's address %#x is not of the pool: no tunnel route", *inner);
+        return lab_fail(t->lab,
+                        "traffic: the client's address %#x is not of the pool: no tunnel route",
+                        *inner);
     if (connect(t->ends[1].watch.fd, (struct sockaddr *)&client, sizeof client) != 0)
         return lab_fail(t->lab, "traffic: server to client: %s", strerror(errno));
     return true;
@@ -185,32 +200,38 @@ static bool open_upload(struct traffic *t)
 
     if (!lab_enter(t->lab, LAB_SERVER_NS))
         return false;
-    t->listener = (struct pump_watch){socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), upload_accepted, t};
+    t->listener = (struct pump_watch){
+        socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), upload_accepted, t};
     lab_leave(t->lab);
     if (!lab_enter(t->lab, LAB_CLIENT_NS))
         return false;
-    t->uploader = (struct pump_watch){socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), NULL, t};
+    t->uploader = (struct pump_watch){
+        socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), NULL, t};
     lab_leave(t->lab);
     if (t->listener.fd < 0 || t->uploader.fd < 0 ||
         setsockopt(t->listener.fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-        bind(t->listener.fd, (struct sockaddr *)&at, sizeof at) != 0 || listen(t->listener.fd, 1) != 0 ||
-        !pump_add(&t->lab->pump, &t->listener, EPOLLIN))
+        bind(t->listener.fd, (struct sockaddr *)&at, sizeof at) != 0 ||
+        listen(t->listener.fd, 1) != 0 || !pump_add(&t->lab->pump, &t->listener, EPOLLIN))
         return lab_fail(t->lab, "upload: %s", strerror(errno));
     if (connect(t->uploader.fd, (struct sockaddr *)&at, sizeof at) != 0 && errno != EINPROGRESS)
         return lab_fail(t->lab, "upload: connect: %s", strerror(errno));
     return true;
 }
 
-bool traffic_open(struct traffic *t, struct chaos_lab *lab, unsigned pps, unsigned bytes, bool upload, uint32_t *inner)
+bool traffic_open(struct traffic *t, struct chaos_lab *lab, unsigned pps, unsigned bytes,
+                  bool upload, uint32_t *inner)
 {
-    *t = (struct traffic){.lab = lab, .pps = pps, .bytes = bytes, .upload = upload, .directions = {true, true}};
+    *t = (struct traffic){
+        .lab = lab, .pps = pps, .bytes = bytes, .upload = upload, .directions = {true, true}};
     t->ends[0].watch.fd = t->ends[1].watch.fd = t->tick.fd = -1;
     t->listener.fd = t->uploader.fd = t->downloader.fd = -1;
-    if (!udp_end(t, 0, LAB_CLIENT_NS, INADDR_ANY) || !udp_end(t, 1, LAB_SERVER_NS, LAB_SERVER) || !connect_ends(t, inner))
+    if (!udp_end(t, 0, LAB_CLIENT_NS, INADDR_ANY) || !udp_end(t, 1, LAB_SERVER_NS, LAB_SERVER) ||
+        !connect_ends(t, inner))
         return false;
     if (upload && !open_upload(t))
         return false;
-    t->tick = (struct pump_watch){timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), ticked, t};
+    t->tick =
+        (struct pump_watch){timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), ticked, t};
     if (t->tick.fd < 0 || !pump_add(&lab->pump, &t->tick, EPOLLIN))
         return lab_fail(lab, "timer: %s", strerror(errno));
     return true;

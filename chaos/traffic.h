@@ -1,5 +1,6 @@
-/* Numbered UDP packets both ways through the tunnel, at a bounded rate, and a TCP upload beside them. Plain sockets in the
- * client's and the server's namespace; only the runner ends live on both sides, so every number has one send and its arrivals.
+/* Numbered UDP packets both ways through the tunnel, at a bounded rate, and a TCP upload beside
+ * them. Plain sockets in the client's and the server's namespace; only the runner ends live on both
+ * sides, so every number has one send and its arrivals.
  *
  *   in:  client → server        out: server → client        upload: client → server
  */
@@ -37,9 +38,10 @@ struct traffic {
     uint64_t began_mono_ns;
 };
 
-/* Sockets and listeners; the tunnel must be up (the client's virtual address is chosen by its route). `inner` takes that
- * address, host order. */
-bool traffic_open(struct traffic *t, struct chaos_lab *lab, unsigned pps, unsigned bytes, bool upload, uint32_t *inner);
+/* Sockets and listeners; the tunnel must be up (the client's virtual address is chosen by its
+ * route). `inner` takes that address, host order. */
+bool traffic_open(struct traffic *t, struct chaos_lab *lab, unsigned pps, unsigned bytes,
+                  bool upload, uint32_t *inner);
 void traffic_begin(struct traffic *t);
 /* Stops sending; arrivals are still noted. */
 void traffic_pause(struct traffic *t);
