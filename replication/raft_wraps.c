@@ -209,44 +209,44 @@ static bool stray_vote_result(struct raft_driver *d, const struct raft_frame *f)
     return true;
 }
 
-/* Defect 12 (found by tests/unit/raft): a node that has not yet received the CHANGE that makes it a
- * voter refuses its vote, and for ever believes in its last leader; so one voter that promotes a
- * second and dies before that one has the entry never leads again. Raft's rule is that the
- * candidate's configuration counts votes, and that everyone answers by log, term and whether it
- * heard a leader within an election timeout. So for the time of the step we are a voter, and have
- * no leader when it is silent. */
+/* Defect 12 (found by tests/unit/raft): a node refuses its vote while its own log's newest
+ * configuration does not make it a voter, and then for ever believes in its last leader. But it may
+ * only not have received its promotion yet, or hold a removal that was never committed: where its
+ * vote is needed, nobody leads again. Raft's rule is that the candidate's configuration counts
+ * votes, and that everyone answers by log, term, and whether it heard a leader within an election
+ * timeout. So for the time of the step we are a voter, and have no leader when it is silent. (A
+ * node whose log is empty never lends its vote: it may have lost everything.) */
 struct lent {
-    struct raft_server *self;
-    int role;
+    bool any;
+    struct raft_server self;
+    struct raft_configuration configuration;
     raft_id leader;
 };
 
-static struct lent lend_vote(struct raft_driver *d, const struct raft_frame *f)
+static void lend_vote(struct raft_driver *d, const struct raft_frame *f, struct lent *lent)
 {
-    struct lent lent = {0};
-    if (!RAFT_WRAPPED(d, 12) || f->type != RAFT_FRAME_REQUEST_VOTE ||
-        d->raft.state != RAFT_FOLLOWER)
-        return lent;
-    for (unsigned i = 0; i < d->raft.configuration.n; i++)
-        if (d->raft.configuration.servers[i].id == d->options.node)
-            lent.self = &d->raft.configuration.servers[i];
-    if (lent.self == NULL || lent.self->role == RAFT_VOTER)
-        return (struct lent){0};
-    lent.role = lent.self->role;
-    lent.leader = d->raft.follower_state.current_leader.id;
-    lent.self->role = RAFT_VOTER;
+    struct raft *r = &d->raft;
+    lent->any = false;
+    if (!RAFT_WRAPPED(d, 12) || f->type != RAFT_FRAME_REQUEST_VOTE || r->state != RAFT_FOLLOWER ||
+        r->configuration.n == 0 || raft_driver_status(d).role == RAFT_DRIVER_VOTER)
+        return;
+    lent->any = true;
+    lent->self =
+        (struct raft_server){.id = d->options.node, .address = r->address, .role = RAFT_VOTER};
+    lent->configuration = r->configuration;
+    lent->leader = r->follower_state.current_leader.id;
+    r->configuration = (struct raft_configuration){.servers = &lent->self, .n = 1};
     if (d->now_ms - d->leader_heard_ms >= d->options.election_ms)
-        d->raft.follower_state.current_leader.id = 0;
+        r->follower_state.current_leader.id = 0;
     d->counters.wrapped[12]++;
-    return lent;
 }
 
 static void take_back(struct raft_driver *d, const struct lent *lent)
 {
-    if (lent->self == NULL)
+    if (!lent->any)
         return;
     HF_ASSERT(d->raft.state == RAFT_FOLLOWER); /* a request for a vote makes nobody anything else */
-    lent->self->role = lent->role;
+    d->raft.configuration = lent->configuration;
     d->raft.follower_state.current_leader.id = lent->leader;
 }
 
@@ -354,7 +354,8 @@ enum raft_driver_result raft_receive_small(struct raft_driver *d, uint32_t from,
     case RAFT_FRAME_INSTALL:
         return RAFT_DRIVER_MALFORMED;
     }
-    struct lent lent = lend_vote(d, f);
+    struct lent lent;
+    lend_vote(d, f, &lent);
     receive(d, from, &m, NULL);
     take_back(d, &lent);
     return RAFT_DRIVER_OK;
