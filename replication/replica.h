@@ -176,7 +176,7 @@ struct repl_options {
 };
 
 struct repl_error {
-    char text[512];
+    char text[1024];
 };
 
 struct repl;
