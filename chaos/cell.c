@@ -27,24 +27,28 @@ struct node *cell_owner(struct cell *c)
 static void tell(struct cell *c)
 {
     struct numbers_summary in, out;
-    uint64_t from = c->n_takeovers ? c->takeovers[0].kill_ns : c->up_ns, now = pump_wall_ns();
+    uint64_t now = pump_wall_ns(), from = now, to = now;
     json_t *j;
     char *text;
 
     if (c->options->events_fd < 0)
         return;
-    numbers_judge(&c->traffic.numbers[TRAFFIC_IN], from, now, &in);
-    numbers_judge(&c->traffic.numbers[TRAFFIC_OUT], from, now, &out);
+    if (c->n_takeovers) { /* the newest death, until traffic flowed again */
+        from = c->takeovers[c->n_takeovers - 1].kill_ns;
+        to = c->takeovers[c->n_takeovers - 1].flowing_ns;
+        to = to ? to : now;
+    }
+    numbers_judge(&c->traffic.numbers[TRAFFIC_IN], from, to, &in);
+    numbers_judge(&c->traffic.numbers[TRAFFIC_OUT], from, to, &out);
     j = json_pack("{s:s, s:s, s:i, s:i, s:i, s:f, s:{s:I, s:I, s:I, s:I, s:f}, s:{s:I, s:I, s:I, "
                   "s:I, s:f}, s:I, s:i}",
                   "cell", c->spec->id, "phase", c->phase, "round", (int)c->spec->round, "owner",
                   (int)c->owner, "leader", (int)c->leader, "t", (double)(now - c->zero_ns) / 1e9,
                   "in", "sent", (json_int_t)in.sent, "received", (json_int_t)(in.sent - in.lost),
                   "lost", (json_int_t)in.lost, "duplicated", (json_int_t)in.duplicated, "gap",
-                  c->up_ns ? (double)in.gap_ns / 1e6 : 0.0, "out", "sent", (json_int_t)out.sent,
-                  "received", (json_int_t)(out.sent - out.lost), "lost", (json_int_t)out.lost,
-                  "duplicated", (json_int_t)out.duplicated, "gap",
-                  c->up_ns ? (double)out.gap_ns / 1e6 : 0.0, "upload",
+                  (double)in.gap_ns / 1e6, "out", "sent", (json_int_t)out.sent, "received",
+                  (json_int_t)(out.sent - out.lost), "lost", (json_int_t)out.lost, "duplicated",
+                  (json_int_t)out.duplicated, "gap", (double)out.gap_ns / 1e6, "upload",
                   (json_int_t)c->traffic.upload_received, "violations", (int)c->report.n);
     text = j ? json_dumps(j, JSON_COMPACT) : NULL;
     if (text) {
@@ -126,6 +130,10 @@ static void run_script(struct cell *c)
 
 static void tear_down(struct cell *c)
 {
+    if (c->ticker.fd >= 0) {
+        pump_remove(&c->lab.pump, &c->ticker);
+        (void)close(c->ticker.fd);
+    }
     traffic_close(&c->traffic);
     for (unsigned n = 1; n <= c->lab.nodes; n++)
         node_deinit(&c->nodes[n]);
@@ -133,10 +141,6 @@ static void tear_down(struct cell *c)
     proc_deinit(&c->lab, &c->reference.proc);
     sniff_stop(&c->sniff);
     capture_deinit(&c->sniff.capture);
-    if (c->ticker.fd >= 0) {
-        pump_remove(&c->lab.pump, &c->ticker);
-        (void)close(c->ticker.fd);
-    }
     lab_deinit(&c->lab);
 }
 

@@ -66,6 +66,24 @@ static void save_log(const char *dir, const char *name, const struct chaos_proc 
     (void)fclose(f);
 }
 
+/* A file of the lab's own, up to the line that begins its secrets. */
+static void save_config(const char *dir, const char *name, const char *from_dir,
+                        const char *from_name)
+{
+    char path[256], line[1024];
+    FILE *in, *out;
+
+    (void)snprintf(path, sizeof path, "%s/%s", from_dir, from_name);
+    in = fopen(path, "re");
+    out = in ? open_in(dir, name) : NULL;
+    while (in && out && fgets(line, sizeof line, in) && strncmp(line, "secrets", 7) != 0)
+        (void)fputs(line, out);
+    if (out)
+        (void)fclose(out);
+    if (in)
+        (void)fclose(in);
+}
+
 void cell_save_evidence(struct cell *c, const json_t *verdict)
 {
     const char *dir = c->options->evidence_dir;
@@ -83,6 +101,12 @@ void cell_save_evidence(struct cell *c, const json_t *verdict)
         save_log(dir, name, &c->nodes[n].proc);
         (void)snprintf(name, sizeof name, "node%u-before-restart.log", n);
         save_log(dir, name, &c->nodes[n].earlier);
+    }
+    save_config(dir, "client-strongswan.conf", c->client.dir, "strongswan.conf");
+    save_config(dir, "client-swanctl.conf", c->client.dir, "swanctl.conf");
+    for (unsigned n = 1; !cell_is_reference(c) && n <= c->lab.nodes; n++) {
+        (void)snprintf(name, sizeof name, "node%u.yaml", n);
+        save_config(dir, name, c->nodes[n].dir, "node.yaml");
     }
     f = open_in(dir, "verdict.json");
     if (f) {
