@@ -1,0 +1,93 @@
+/* The command line `holdfast`: one table of commands; it talks HTTP over the admin socket and knows
+ * nothing else of the daemon.
+ *
+ * Exit status: 0 done, 1 refused by the node or the answer is unusable, 2 wrong use, 3 no node
+ * answers. `drill` but `arm` is holdfast-drill's, with its own (0 pass, 1 fail, 2 inconclusive, 3
+ * aborted).
+ */
+#ifndef HF_API_CLI_CLI_H
+#define HF_API_CLI_CLI_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define CLI_SOCKET "/run/holdfast/admin.sock"
+
+enum { CLI_DONE = 0, CLI_REFUSED = 1, CLI_USAGE = 2, CLI_NO_NODE = 3 };
+enum { CLI_MOST_OPTIONS = 4, CLI_MOST_ARGUMENTS = 4 };
+
+struct cli_option {
+    const char *name;  /* "--kind" */
+    const char *value; /* what follows it, for the help; NULL = a switch */
+    const char *help;
+};
+
+struct cli;
+
+struct cli_command {
+    const char *group, *verb; /* "cluster", "status" */
+    const char *arguments;    /* "NODE", for the help; as many words as arguments */
+    const char *help;
+    struct cli_option options[CLI_MOST_OPTIONS];
+    unsigned n_arguments;
+    int (*run)(struct cli *cli);
+};
+
+struct cli {
+    const char *socket;
+    bool json;
+    const struct cli_command *command;
+    const char *arguments[CLI_MOST_ARGUMENTS];
+    const char *options[CLI_MOST_OPTIONS]; /* of the command's table: the value, "" for a switch,
+                                              NULL = not given */
+    FILE *out, *err;
+};
+
+extern const struct cli_command cli_commands[]; /* ended by group == NULL */
+
+/* Fills *cli from the words; prints help or what is wrong. True: go on with cli->command->run;
+ * false: end with *status. */
+bool cli_parse(struct cli *cli, int argc, char **argv, int *status);
+void cli_help(FILE *out, const char *group);
+
+/* http.c: one request. True: *status and *body (a new reference, NULL when there is none) are the
+ * node's answer. False: `error` says what is wrong and what to do. Bounded: 64 MiB of answer, 15 s
+ * without a byte. */
+bool cli_http(const char *socket, const char *method, const char *path, json_t *request,
+              unsigned *status, json_t **body, char *error, size_t error_bytes);
+
+/* Asks the node. Returns the body of a good answer (new reference), else prints why and sets *exit.
+ */
+json_t *cli_ask(struct cli *cli, const char *method, const char *path, json_t *request, int *exit);
+/* Prints it as JSON, one object over several lines. Takes the reference over. Returns CLI_DONE. */
+int cli_print_json(struct cli *cli, json_t *body);
+
+/* Members of an answer, whatever it holds: "-" and 0 where they are missing or of another type. The
+ * text lives as long as the answer, or in `buf`. */
+const char *cli_text(const json_t *object, const char *name);
+int64_t cli_number(const json_t *object, const char *name);
+bool cli_true(const json_t *object, const char *name);
+
+/* table.c: rows are kept, printed with columns as wide as their widest cell. Control characters
+ * become '?'. */
+struct cli_table {
+    size_t columns, rows, room;
+    char **cells; /* owned */
+};
+void cli_table_row(struct cli_table *table, size_t columns,
+                   ...); /* const char * each; the first call sets the columns */
+void cli_table_print(struct cli_table *table, FILE *out); /* and frees */
+/* "3h 12m", "59s", "-" for less than nothing. Returns buf. */
+const char *cli_span(int64_t ms, char buf[32]);
+
+int cli_cluster_status(struct cli *cli);
+int cli_cluster_transfer(struct cli *cli);
+int cli_sa_list(struct cli *cli);
+int cli_sa_rekey(struct cli *cli);
+int cli_drill_arm(struct cli *cli);
+/* Becomes holdfast-drill, beside this program. Returns only on failure. */
+int cli_drill_exec(int argc, char **argv, bool json);
+
+#endif

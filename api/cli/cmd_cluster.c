@@ -1,0 +1,142 @@
+/* holdfast cluster status | transfer */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/cli/cli.h"
+
+static const char *print_to(char buf[32], int64_t v)
+{
+    (void)snprintf(buf, 32, "%" PRId64, v);
+    return buf;
+}
+
+/* One sentence: how healthy it is and what it still bears. */
+static void print_headline(struct cli *cli, json_t *c)
+{
+    json_t *nodes = json_object_get(c, "nodes"), *shards = json_object_get(c, "shards"), *item;
+    int64_t up = 0, all = (int64_t)json_array_size(nodes), served = 0, self = cli_number(c, "node");
+    int64_t spare;
+    size_t i;
+
+    json_array_foreach(nodes, i, item)
+    {
+        up += cli_number(item, "id") == self || cli_true(item, "connected");
+    }
+    json_array_foreach(shards, i, item)
+    {
+        served += json_is_object(json_object_get(item, "owner"));
+    }
+    spare = up - (all / 2 + 1);
+    (void)fprintf(cli->out, "%" PRId64 " of %" PRId64 " nodes up, ", up, all);
+    if (!cli_true(c, "quorum") || spare < 0) {
+        (void)fprintf(cli->out, "NO QUORUM: nothing can change");
+    } else {
+        (void)fprintf(cli->out, "can lose %" PRId64, spare);
+    }
+    (void)fprintf(cli->out, ", %" PRId64 " of %zu shards owned, %" PRId64 " tunnels\n", served,
+                  json_array_size(shards), cli_number(c, "sas"));
+}
+
+static void print_nodes(struct cli *cli, json_t *c)
+{
+    struct cli_table t = {0};
+    json_t *item;
+    size_t i;
+
+    cli_table_row(&t, 5, "NODE", "ADDRESS", "LINK", "ROLE", "APPLIED");
+    json_array_foreach(json_object_get(c, "nodes"), i, item)
+    {
+        bool self = cli_number(item, "id") == cli_number(c, "node");
+        int64_t applied = self ? cli_number(c, "applied_index") : cli_number(item, "applied_index");
+        char id[32], index[32];
+
+        cli_table_row(&t, 5, print_to(id, cli_number(item, "id")), cli_text(item, "address"),
+                      self                          ? "this node"
+                      : cli_true(item, "connected") ? "up"
+                                                    : "DOWN",
+                      cli_number(item, "id") == cli_number(c, "leader") ? "leader" : "follower",
+                      applied > 0 ? print_to(index, applied) : "-");
+    }
+    cli_table_print(&t, cli->out);
+}
+
+static void print_shards(struct cli *cli, json_t *c)
+{
+    struct cli_table t = {0};
+    json_t *item;
+    size_t i;
+
+    cli_table_row(&t, 6, "SHARD", "OUTSIDE", "INSIDE", "OWNER", "EPOCH", "HERE");
+    json_array_foreach(json_object_get(c, "shards"), i, item)
+    {
+        json_t *owner = json_object_get(item, "owner"), *epoch = json_object_get(item, "epoch");
+        json_t *lease = json_object_get(item, "lease");
+        char id[32], node[64], number[64], here[64];
+
+        (void)snprintf(node, sizeof node, json_is_object(owner) ? "node %" PRId64 : "nobody",
+                       cli_number(owner, "node"));
+        (void)snprintf(number, sizeof number, "%" PRId64 ".%" PRId64,
+                       cli_number(epoch, "incarnation"), cli_number(epoch, "index"));
+        (void)snprintf(here, sizeof here,
+                       cli_true(item, "acting") ? "acting, lease %" PRId64 "ms" : "standing by",
+                       cli_number(lease, "remaining_ms"));
+        cli_table_row(&t, 6, print_to(id, cli_number(item, "id")), cli_text(item, "outside"),
+                      cli_text(item, "inside"), node, number, here);
+    }
+    cli_table_print(&t, cli->out);
+}
+
+int cli_cluster_status(struct cli *cli)
+{
+    int status = CLI_DONE;
+    json_t *c = cli_ask(cli, "GET", "/v1/cluster", NULL, &status);
+
+    if (c == NULL) {
+        return status;
+    }
+    if (cli->json) {
+        return cli_print_json(cli, c);
+    }
+    print_headline(cli, c);
+    (void)fprintf(cli->out,
+                  "term %" PRId64 ", committed %" PRId64 ", applied %" PRId64
+                  ", digest %.16s%s\n\n",
+                  cli_number(c, "term"), cli_number(c, "commit_index"),
+                  cli_number(c, "applied_index"), cli_text(c, "digest"),
+                  cli_true(c, "insecure")
+                      ? "\nINSECURE LAB: replication is neither encrypted nor authenticated"
+                      : "");
+    print_nodes(cli, c);
+    (void)fputc('\n', cli->out);
+    print_shards(cli, c);
+    json_decref(c);
+    return CLI_DONE;
+}
+
+int cli_cluster_transfer(struct cli *cli)
+{
+    char *end = NULL;
+    long node = strtol(cli->arguments[0], &end, 10);
+    int status = CLI_DONE;
+    json_t *body;
+
+    if (*end != '\0' || node < 1 || node > 65535) {
+        (void)fprintf(
+            cli->err,
+            "holdfast: '%s' is no node: a number from 1 to 65535, see `holdfast cluster status`\n",
+            cli->arguments[0]);
+        return CLI_USAGE;
+    }
+    body = cli_ask(cli, "POST", "/v1/cluster/leader", json_pack("{s:I}", "node", (json_int_t)node),
+                   &status);
+    if (body == NULL) {
+        return status;
+    }
+    if (cli->json) {
+        return cli_print_json(cli, body);
+    }
+    (void)fprintf(cli->out, "node %" PRId64 " leads\n", cli_number(body, "leader"));
+    json_decref(body);
+    return CLI_DONE;
+}

@@ -1,0 +1,246 @@
+/* The program `holdfast` against the real admin server with a backend of the test's, and against
+ * servers that are none. */
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "unit/api/rig.h"
+
+static struct rig rig;
+static char output[1 << 16];
+
+static json_t *three_nodes(void *self, struct api_problem *problem)
+{
+    (void)self;
+    (void)problem;
+    return json_pack(
+        "{s:i, s:i, s:i, s:i, s:i, s:I, s:b, s:s, s:i, "
+        "s:[{s:i,s:s,s:b},{s:i,s:s,s:b},{s:i,s:s,s:b}],"
+        " s:[{s:i, s:s, s:s, s:{s:i,s:i}, s:{s:i}, s:{s:b,s:i}, s:b}]}",
+        "node", 1, "leader", 2, "term", 7, "applied_index", 41, "commit_index", 42, "cluster_ms",
+        (json_int_t)7200000, "quorum", 1, "digest", "0123456789abcdef0123", "sas", 1, "nodes", "id",
+        1, "address", "10.77.2.1:7400", "connected", 0, "id", 2, "address", "10.77.2.2:7400",
+        "connected", 1, "id", 3, "address", "10.77.2.3:7400", "connected", 0, "shards", "id", 1,
+        "outside", "10.77.1.100", "inside", "10.77.2.100", "epoch", "incarnation", 1, "index", 9,
+        "owner", "node", 1, "lease", "held", 1, "remaining_ms", 120, "acting", 1);
+}
+
+static json_t *one_tunnel(void *self, struct api_problem *problem)
+{
+    (void)self;
+    (void)problem;
+    return json_pack("{s:[{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:[{s:s, s:s, s:s, s:i, s:i, "
+                     "s:i, s:i, s:i, s:i}]}]}",
+                     "sas", "id", "0123456789abcdef", "identity", "client\033[31m@holdfast.test",
+                     "peer", "10.77.1.50:4500", "virtual_ip", "10.99.0.1", "state", "established",
+                     "role", "responder", "established_ms", (json_int_t)3600000, "soft_ms",
+                     (json_int_t)7245000, "children", "spi_in", "c0ffee01", "spi_out", "deadbeef",
+                     "state", "installed", "packets_in", 12, "packets_out", 34, "next_out", 35,
+                     "reservation_end", 99, "last_in", 12, "ceiling", 20);
+}
+
+static void start(void)
+{
+    rig_init(&rig);
+    rig.backend.cluster = three_nodes;
+    rig.backend.sas = one_tunnel;
+}
+
+static void end(void)
+{
+    rig_deinit(&rig);
+}
+
+TestSuite(cli, .init = start, .fini = end);
+
+/* Runs it, stdout and stderr together in `output`; returns its exit status. */
+static int run_cli(const char *words)
+{
+    char command[512];
+    size_t n;
+    FILE *p;
+
+    (void)snprintf(command, sizeof command, "%s --socket %s %s 2>&1", CLI_PROGRAM, rig.socket,
+                   words);
+    p = popen(command, "r");
+    cr_assert_not_null(p);
+    n = fread(output, 1, sizeof output - 1, p);
+    output[n] = '\0';
+    return WEXITSTATUS(pclose(p));
+}
+
+static void expect(const char *words, int status, const char *text)
+{
+    int got = run_cli(words);
+
+    cr_expect_eq(got, status, "%s ended with %d: %s", words, got, output);
+    cr_expect_str_eq(output, text, "%s said:\n%s\nwanted:\n%s", words, output, text);
+}
+
+static void expect_part(const char *words, int status, const char *part)
+{
+    int got = run_cli(words);
+
+    cr_expect_eq(got, status, "%s ended with %d: %s", words, got, output);
+    cr_expect_not_null(strstr(output, part), "%s said:\n%s\nwanted: %s", words, output, part);
+}
+
+static void look(struct rig *r)
+{
+    (void)r;
+    expect("cluster status", 0,
+           "2 of 3 nodes up, can lose 0, 1 of 1 shards owned, 1 tunnels\n"
+           "term 7, committed 42, applied 41, digest 0123456789abcdef\n"
+           "\n"
+           "NODE  ADDRESS         LINK       ROLE      APPLIED\n"
+           "1     10.77.2.1:7400  this node  follower  41\n"
+           "2     10.77.2.2:7400  up         leader    -\n"
+           "3     10.77.2.3:7400  DOWN       follower  -\n"
+           "\n"
+           "SHARD  OUTSIDE      INSIDE       OWNER   EPOCH  HERE\n"
+           "1      10.77.1.100  10.77.2.100  node 1  1.9    acting, lease 120ms\n");
+    expect("sa list", 0,
+           "SA                IDENTITY                   PEER             ADDRESS    STATE        "
+           "ROLE       LIFE\n"
+           "0123456789abcdef  client?[31m@holdfast.test  10.77.1.50:4500  10.99.0.1  established  "
+           "responder  1h 0m old, rekey in 45s\n"
+           "  c0ffee01        deadbeef                   in 12            out 34     installed     "
+           "          next 35 of 99, last 12 of 20\n"
+           "1 SAs\n");
+    expect_part("cluster status -o json", 0, "\"commit_index\": 42");
+    expect_part("-o json sa list", 0, "\"identity\": \"client\\u001B[31m@holdfast.test\"");
+}
+
+Test(cli, shows_the_cluster_and_its_tunnels)
+{
+    rig_run(&rig, look);
+}
+
+static void change(struct rig *r)
+{
+    expect("sa rekey 0123456789abcdef --kind child --child c0ffee01 --no-pfs", 0,
+           "rekey of 0123456789abcdef has begun\n");
+    cr_expect_eq(r->rekey.kind, API_REKEY_CHILD);
+    cr_expect_eq(r->rekey.pfs, API_PFS_NO);
+    cr_expect_eq(r->rekey.child_spi_in, 0xc0ffee01u);
+    expect("sa rekey 0123456789abcdef --kind ike", 0, "rekey of 0123456789abcdef has begun\n");
+    cr_expect_eq(r->rekey.kind, API_REKEY_IKE);
+    expect("drill arm child-rekey:gateway:sent --mode machine", 0,
+           "armed: the node dies when it reaches child-rekey:gateway:sent\n");
+    cr_expect_eq(r->arm.mode, API_ARM_MACHINE);
+    expect("cluster transfer 3 -o json", 0, "{}\n");
+    cr_expect_eq(r->node, 3);
+    cr_expect_eq(r->rekeys + r->arms + r->transfers, 4);
+}
+
+Test(cli, changes_what_it_is_told_to)
+{
+    rig_run(&rig, change);
+}
+
+static void be_refused(struct rig *r)
+{
+    (void)r;
+    expect("cluster transfer 3", 1, "holdfast: no leader is known (409)\n");
+    expect_part("cluster transfer 3 -o json", 1, "\"type\": \"urn:holdfast:problem:no-leader\"");
+    expect("sa rekey 0123456789abcdef --kind child --child xyz", 1,
+           "holdfast: 'child' must be the SPI as 8 hexadecimal digits (400)\n");
+}
+
+Test(cli, says_why_it_was_refused)
+{
+    rig.how = RIG_REFUSE;
+    rig_run(&rig, be_refused);
+}
+
+Test(cli, wrong_use_is_told_from_failure)
+{
+    expect_part("", 2, "holdfast cluster status");
+    expect_part("--help", 0, "Exit status: 0 done, 1 refused, 2 wrong use, 3 no node answers");
+    expect_part("cluster --help", 0, "holdfast cluster transfer NODE");
+    expect("--version", 0, "holdfast " HOLDFAST_VERSION "\n");
+    expect_part("frob", 2, "holdfast: unknown command 'frob'\n");
+    expect_part("cluster frob", 2, "unknown command 'frob'");
+    expect_part("cluster status now", 2, "one word too many: 'now'");
+    expect_part("cluster transfer", 2, "this command needs 'NODE'");
+    expect_part("cluster transfer x", 2, "'x' is no node");
+    expect_part("cluster status --frob", 2, "unknown option '--frob'");
+    expect_part("-o xml cluster status", 2, "this option needs another value: 'xml'");
+    expect_part("sa rekey 0123456789abcdef --kind", 2, "this option needs another value: '--kind'");
+    expect_part("sa rekey 0123456789abcdef", 2, "say --kind child or --kind ike");
+    expect_part("sa rekey 0123456789abcdef --kind ike --pfs", 2,
+                "an IKE rekey always has a key exchange");
+    expect_part("sa rekey 0123456789abcdef --kind child --pfs --no-pfs", 2,
+                "contradict each other");
+    expect_part("sa rekey 12 --kind ike", 2, "'12' is no SA");
+}
+
+static int listen_raw(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    (void)snprintf(rig.socket, sizeof rig.socket, "%s/raw.sock", rig.folder);
+    strcpy(address.sun_path, rig.socket);
+    cr_assert_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    cr_assert_eq(listen(fd, 8), 0);
+    return fd;
+}
+
+static const char *raw_answer;
+
+/* Takes one connection, reads the request's head and says `raw_answer`. */
+static void *serve_once(void *arg)
+{
+    int fd = accept(*(int *)arg, NULL, NULL);
+    char head[1024];
+
+    cr_assert_gt(recv(fd, head, sizeof head, 0), 0);
+    (void)send(fd, raw_answer, strlen(raw_answer), MSG_NOSIGNAL);
+    (void)close(fd);
+    return NULL;
+}
+
+Test(cli, no_node_and_what_is_no_node)
+{
+    static const char *const answers[] = {
+        "hello\n",
+        "HTTP/1.1 200 OK\r\n\r\n{}",                        /* no length */
+        "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{}",  /* cut off */
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}",   /* too long */
+        "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnope", /* no JSON */
+        "HTTP/1.1 2000 OK\r\nContent-Length: 2\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n{}",
+    };
+    int fd;
+
+    expect_part("cluster status", 3, "is holdfastd running here?");
+    fd = listen_raw();
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        pthread_t thread;
+
+        raw_answer = answers[i];
+        cr_assert_eq(pthread_create(&thread, NULL, serve_once, &fd), 0);
+        expect_part("cluster status", 3, "does not speak as holdfastd does");
+        cr_assert_eq(pthread_join(thread, NULL), 0);
+    }
+    {
+        pthread_t thread;
+
+        raw_answer = "";
+        cr_assert_eq(pthread_create(&thread, NULL, serve_once, &fd), 0);
+        expect_part("cluster status", 3, "closed without an answer");
+        cr_assert_eq(pthread_join(thread, NULL), 0);
+        raw_answer = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[1,2,\"x\"]";
+        cr_assert_eq(pthread_create(&thread, NULL, serve_once, &fd), 0);
+        expect_part("cluster status", 0,
+                    "0 of 0 nodes up"); /* JSON of another shape: nothing known, no crash */
+        cr_assert_eq(pthread_join(thread, NULL), 0);
+    }
+    (void)close(fd);
+    expect_part("cluster status", 3, "nobody answers at");
+}
