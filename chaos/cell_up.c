@@ -32,6 +32,8 @@ static bool start_nodes(struct cell *c)
         if (!node_prepare(&c->nodes[n], &c->lab, n, &o))
             return false;
     }
+    if (!node_install(&c->nodes[1], c->drill->nodes, c->binary))
+        return false;
     for (unsigned n = 1; n <= c->drill->nodes; n++) {
         if (!node_start(&c->nodes[n], c->binary))
             return false;

@@ -94,6 +94,11 @@ bool proc_start(struct chaos_lab *lab, struct chaos_proc *p, const struct chaos_
 bool proc_run(struct chaos_lab *lab, const struct chaos_spawn *what, unsigned ms, bool quiet,
               char **output);
 
+/* Starts all of them at once, waits for all; each must exit with 0 within ms. */
+enum { PROC_TOGETHER = 16 };
+bool proc_run_together(struct chaos_lab *lab, const struct chaos_spawn *what, size_t n,
+                       unsigned ms);
+
 /* Waits until it has ended and its output was read. */
 bool proc_wait(struct chaos_lab *lab, struct chaos_proc *p, unsigned ms);
 

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { NODE_CALL_MS = 500, NODE_CONFIG_BYTES = 8192 };
+enum { NODE_CALL_MS = 500, NODE_CONFIG_BYTES = 8192, NODE_INSTALL_MS = 10000 };
 
 static bool save(struct node *n, const char *name, const char *text)
 {
@@ -72,8 +72,6 @@ static void write_config(const struct node *n, const struct node_options *o,
 bool node_prepare(struct node *n, struct chaos_lab *lab, unsigned id,
                   const struct node_options *options)
 {
-    const char *init[] = {options->binary, "--config", n->config, "--init", NULL};
-    const char *guard[] = {options->binary, "--config", n->config, "--guard", NULL};
     char text[NODE_CONFIG_BYTES];
 
     *n = (struct node){.lab = lab, .id = id, .step_pipe.fd = -1};
@@ -83,14 +81,24 @@ bool node_prepare(struct node *n, struct chaos_lab *lab, unsigned id,
     if (mkdir(n->dir, 0700) != 0)
         return lab_fail(lab, "%s: %s", n->dir, strerror(errno));
     write_config(n, options, text);
-    if (!save(n, "node.yaml", text) || !save(n, "client.psk", "lab secret, not one of yours"))
-        return false;
-    return proc_run(lab,
-                    &(struct chaos_spawn){.place = LAB_NODE + id - 1, .argv = init, .step_fd = -1},
-                    10000, false, NULL) &&
-           proc_run(lab,
-                    &(struct chaos_spawn){.place = LAB_NODE + id - 1, .argv = guard, .step_fd = -1},
-                    10000, false, NULL);
+    return save(n, "node.yaml", text) && save(n, "client.psk", "lab secret, not one of yours");
+}
+
+bool node_install(struct node *nodes, unsigned count, const char *binary)
+{
+    static const char *const verbs[] = {"--init", "--guard"};
+    const char *argv[2 * LAB_MAX_NODES][5];
+    struct chaos_spawn what[2 * LAB_MAX_NODES];
+
+    for (unsigned i = 0; i < 2 * count; i++) {
+        argv[i][0] = binary;
+        argv[i][1] = verbs[i % 2];
+        argv[i][2] = "--config";
+        argv[i][3] = nodes[i / 2].config;
+        argv[i][4] = NULL;
+        what[i] = (struct chaos_spawn){.place = LAB_NODE + i / 2, .argv = argv[i], .step_fd = -1};
+    }
+    return proc_run_together(nodes[0].lab, what, 2 * count, NODE_INSTALL_MS);
 }
 
 static void step_line(struct node *n, const char *line)

@@ -74,10 +74,12 @@ struct node_options {
     bool pfs;
 };
 
-/* Writes the node's files, makes its data directory with --init and its guard with --guard;
- * node_start() runs it. */
+/* Writes the node's files. */
 bool node_prepare(struct node *n, struct chaos_lab *lab, unsigned id,
                   const struct node_options *options);
+/* What a machine has before its daemon starts: data directory (--init), guard (--guard); for
+ * nodes[0..count-1], which are 1..count. */
+bool node_install(struct node *nodes, unsigned count, const char *binary);
 bool node_start(struct node *n, const char *binary);
 
 /* Ends it with SIGKILL, mode machine after its links were cut. Returns when it is dead. */

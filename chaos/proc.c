@@ -260,6 +260,20 @@ void proc_deinit(struct chaos_lab *lab, struct chaos_proc *p)
     *p = (struct chaos_proc){0};
 }
 
+/* Waits for it and judges its end. */
+static bool ended_well(struct chaos_lab *lab, struct chaos_proc *p, const struct chaos_spawn *what,
+                       unsigned ms, bool quiet)
+{
+    const char *verb = what->argv[1] ? what->argv[1] : "";
+
+    if (!proc_wait(lab, p, ms))
+        return !quiet && lab_fail(lab, "%s %s: no end after %u ms", what->argv[0], verb, ms);
+    if (WIFEXITED(p->status) && WEXITSTATUS(p->status) == 0)
+        return true;
+    return !quiet && lab_fail(lab, "%s %s: status %#x: %.300s", what->argv[0], verb,
+                              (unsigned)p->status, p->log ? p->log : "");
+}
+
 bool proc_run(struct chaos_lab *lab, const struct chaos_spawn *what, unsigned ms, bool quiet,
               char **output)
 {
@@ -270,21 +284,27 @@ bool proc_run(struct chaos_lab *lab, const struct chaos_spawn *what, unsigned ms
         *output = NULL;
     if (!proc_start(lab, &p, what))
         return false;
-    ok = proc_wait(lab, &p, ms);
-    if (!ok) {
-        if (!quiet)
-            (void)lab_fail(lab, "%s %s: no end after %u ms", what->argv[0], what->argv[1], ms);
-    } else if (!WIFEXITED(p.status) || WEXITSTATUS(p.status) != 0) {
-        ok = false;
-        if (!quiet)
-            (void)lab_fail(lab, "%s %s: status %#x: %.300s", what->argv[0],
-                           what->argv[1] ? what->argv[1] : "", (unsigned)p.status,
-                           p.log ? p.log : "");
-    }
+    ok = ended_well(lab, &p, what, ms, quiet);
     if (output) {
         *output = p.log;
         p.log = NULL;
     }
     proc_deinit(lab, &p);
+    return ok;
+}
+
+bool proc_run_together(struct chaos_lab *lab, const struct chaos_spawn *what, size_t n, unsigned ms)
+{
+    struct chaos_proc p[PROC_TOGETHER];
+    bool ok = true;
+
+    HF_ASSERT(n <= PROC_TOGETHER);
+    memset(p, 0, sizeof p);
+    for (size_t i = 0; i < n && ok; i++)
+        ok = proc_start(lab, &p[i], &what[i]);
+    for (size_t i = 0; i < n && ok; i++)
+        ok = ended_well(lab, &p[i], &what[i], ms, false);
+    for (size_t i = 0; i < n; i++)
+        proc_deinit(lab, &p[i]);
     return ok;
 }
