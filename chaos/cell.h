@@ -31,6 +31,7 @@ struct cell_options {
 /* What one takeover was like. */
 struct cell_takeover {
     uint64_t kill_ns, acting_ns, flowing_ns; /* wall; 0 = did not happen */
+    uint64_t return_ns;                      /* the dead node was started again */
     unsigned from, to;
     unsigned replayed;
     bool replay_first; /* no live packet of the client reached the new owner before the replay */

@@ -137,6 +137,7 @@ static bool second_takeover(struct cell *c)
     unsigned back = c->takeovers[0].from, victim = c->owner;
 
     cell_phase(c, "node %u returns", back);
+    c->takeovers[0].return_ns = pump_wall_ns();
     if (!node_restart(&c->nodes[back], c->binary))
         return false;
     if (!lab_until(&c->lab, came_back, c, RETURN_MS)) {

@@ -123,8 +123,7 @@ bool cell_read_owner(struct cell *c)
     if (cell_is_reference(c))
         return true;
     node_look(&c->nodes[c->acting_port], &v);
-    if (v.answered && v.owner) {
-        c->owner = v.owner;
+    if (v.answered && v.owner == c->acting_port) {
         c->leader = v.leader;
         c->epoch = v.epoch;
     }

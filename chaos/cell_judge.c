@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-enum { STRAGGLERS_MS = 400, SETTLE_MS = 30 };
+enum { STRAGGLERS_MS = 400, SETTLE_MS = 30, IN_FLIGHT_NS = 20000000 };
 
 static bool all_arrived(void *arg)
 {
@@ -45,6 +45,12 @@ static void judge_captures(struct cell *c)
         oracle_no_renegotiation(cap, c->zero_ns, c->up_ns, &c->report);
     oracle_identical_copies(cap, c->zero_ns, c->have_about ? &c->about : NULL, &c->copies,
                             &c->report);
+    for (unsigned i = 0; i < c->n_takeovers; i++) {
+        const struct cell_takeover *t = &c->takeovers[i];
+
+        oracle_dead_is_silent(cap, c->zero_ns, (uint8_t)t->from, t->kill_ns + IN_FLIGHT_NS,
+                              t->return_ns ? t->return_ns : UINT64_MAX, &c->report);
+    }
     oracle_delivered_once(&c->traffic.numbers[TRAFFIC_IN], "client to server", c->zero_ns,
                           &c->report);
     oracle_delivered_once(&c->traffic.numbers[TRAFFIC_OUT], "server to client", c->zero_ns,

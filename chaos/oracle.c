@@ -110,6 +110,23 @@ void oracle_no_plaintext(const struct capture *c, uint64_t zero_ns, struct oracl
     }
 }
 
+void oracle_dead_is_silent(const struct capture *c, uint64_t zero_ns, uint8_t port,
+                           uint64_t from_ns, uint64_t to_ns, struct oracle_report *r)
+{
+    static const char *const kinds[] = {"ESP", "IKE", "a keepalive", "ARP", "IP"};
+
+    for (size_t i = 0; i < c->n_frames; i++) {
+        const struct capture_frame *f = &c->frames[i];
+
+        if (f->left && f->port == port && f->src == LAB_VIP && f->ns > from_ns && f->ns < to_ns)
+            oracle_violation(r,
+                             "dead-is-silent: node %u sent %s as the service address at %.3f ms, "
+                             "it died before %.3f ms",
+                             port, kinds[f->kind], ms_after(f->ns, zero_ns),
+                             ms_after(from_ns, zero_ns));
+    }
+}
+
 void oracle_delivered_once(const struct numbers *n, const char *direction, uint64_t zero_ns,
                            struct oracle_report *r)
 {

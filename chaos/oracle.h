@@ -29,6 +29,9 @@ void oracle_unique_numbers(const struct capture *c, uint64_t zero_ns, struct ora
 void oracle_no_renegotiation(const struct capture *c, uint64_t zero_ns, uint64_t up_ns,
                              struct oracle_report *r);
 void oracle_no_plaintext(const struct capture *c, uint64_t zero_ns, struct oracle_report *r);
+/* Nothing left the port as the service address in [from_ns, to_ns]: its node was dead. */
+void oracle_dead_is_silent(const struct capture *c, uint64_t zero_ns, uint8_t port,
+                           uint64_t from_ns, uint64_t to_ns, struct oracle_report *r);
 void oracle_delivered_once(const struct numbers *n, const char *direction, uint64_t zero_ns,
                            struct oracle_report *r);
 

@@ -186,6 +186,18 @@ Test(oracle, a_numbered_packet_in_clear_is_plaintext_whatever_its_addresses)
     expect_named("in clear");
 }
 
+Test(oracle, a_dead_node_that_speaks_is_named)
+{
+    esp(1, 1, 0xaaaa0001, 1);
+    esp(5, 2, 0xaaaa0001, 2);
+    oracle_dead_is_silent(&cap, ZERO, 1, ZERO + 2 * MS, ZERO + 9 * MS, &report);
+    cr_assert_eq(report.n, 0);
+    esp(6, 1, 0xaaaa0001, 3);
+    esp(12, 1, 0xaaaa0001, 4); /* it had returned */
+    oracle_dead_is_silent(&cap, ZERO, 1, ZERO + 2 * MS, ZERO + 9 * MS, &report);
+    expect_named("node 1 sent ESP as the service address at 6.000 ms, it died before 2.000 ms");
+}
+
 Test(oracle, a_number_delivered_twice_is_named)
 {
     struct numbers n = {0};
