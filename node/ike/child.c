@@ -74,12 +74,38 @@ void ike_child_peer_caught_up(struct ike_sa *sa)
     for (size_t i = 0; i < IKE_MAX_CHILDREN; i++) {
         struct ike_child *old = &sa->children[i], *next;
 
+        old->unconfirmed = false;
         if (old->state != IKE_CHILD_REKEYED || !old->outbound)
             continue;
         next = ike_child_find(sa, old->successor_spi_in);
         if (next != NULL)
             ike_child_take_outbound(sa, next);
     }
+}
+
+void ike_child_wanted_done(struct ike_sa *sa, uint32_t bits)
+{
+    sa->wanted &= ~bits;
+    if ((sa->wanted & IKE_WANT_ON_CHILD) == 0)
+        sa->wanted_child_spi_in = 0;
+}
+
+void ike_child_replace(struct ike_sa *sa, struct ike_child *old, const struct ike_child *next)
+{
+    old->successor_spi_in = next->spi_in;
+    if (sa->wanted_child_spi_in != old->spi_in)
+        return;
+    ike_child_wanted_done(sa, IKE_WANT_CHILD_REKEYS);
+    if (sa->wanted_child_spi_in != 0)
+        sa->wanted_child_spi_in = next->spi_in;
+}
+
+void ike_child_succeed(struct ike_sa *sa, struct ike_child *old, const struct ike_child *next,
+                       uint64_t until_ms)
+{
+    old->state = IKE_CHILD_REKEYED;
+    old->soft_ms = until_ms;
+    ike_child_replace(sa, old, next);
 }
 
 /* Who carries the traffic of `gone`: rank 3 its successor, 2 its predecessor, 1 the same selectors,
@@ -116,6 +142,8 @@ void ike_child_remove(struct ike_sa *sa, struct ike_child *child)
     }
     if (child->outbound && heir != NULL)
         ike_child_take_outbound(sa, heir);
+    if (sa->wanted_child_spi_in == child->spi_in)
+        ike_child_wanted_done(sa, IKE_WANT_ON_CHILD);
     secret_wipe_bytes(child, sizeof *child);
 }
 

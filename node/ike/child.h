@@ -31,8 +31,26 @@ void ike_child_take_outbound(struct ike_sa *sa, struct ike_child *child);
  * moves from each CHILD SA that it rekeyed to the successor. */
 void ike_child_peer_caught_up(struct ike_sa *sa);
 
-/* Wipes the slot. If our traffic left by it, its successor, else its living predecessor, else any
- * other installed one with the same selectors goes on. */
+/* The wanted commands that name a CHILD SA as their target. */
+enum {
+    IKE_WANT_CHILD_REKEYS =
+        IKE_WANT_REKEY_CHILD | IKE_WANT_REKEY_CHILD_PFS | IKE_WANT_REKEY_CHILD_NOPFS,
+    IKE_WANT_ON_CHILD = IKE_WANT_CHILD_REKEYS | IKE_WANT_DELETE_CHILD
+};
+
+/* Those bits are done with; the target is forgotten when none of its kind is left. */
+void ike_child_wanted_done(struct ike_sa *sa, uint32_t bits);
+
+/* `next` replaces `old`. What was wanted of the old one: a rekey has happened, a deletion now means
+ * the new one. */
+void ike_child_replace(struct ike_sa *sa, struct ike_child *old, const struct ike_child *next);
+
+/* The same by the peer's doing: it owes us the Delete of `old` by until_ms. */
+void ike_child_succeed(struct ike_sa *sa, struct ike_child *old, const struct ike_child *next,
+                       uint64_t until_ms);
+
+/* Wipes the slot, and what was wanted of it. If our traffic left by it, its successor, else its
+ * living predecessor, else any other installed one with the same selectors goes on. */
 void ike_child_remove(struct ike_sa *sa, struct ike_child *child);
 
 /* Removes all (their keys are wiped). */

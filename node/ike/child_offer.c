@@ -220,6 +220,7 @@ enum ike_outcome ike_child_answer(struct ike_turn *t, enum ike_exchange exchange
     *made = make_child(t, &choice, spi, &in);
     if (*made == NULL)
         return ike_turn_ignore(t, IKE_REASON_NO_PROPOSAL);
+    (*made)->unconfirmed = true;
     set_selectors(*made, &agreed);
     ike_draft_begin(&d);
     ike_proposal_answer(WIRE_PROTO_ESP, &choice, span_of(bytes, sizeof bytes), &answer);

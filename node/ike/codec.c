@@ -188,6 +188,7 @@ static void child(struct walk *k, struct ike_child *c)
     u32(k, &c->rekey_count);
     u32(k, &c->successor_spi_in);
     flag(k, &c->soft_reached);
+    flag(k, &c->unconfirmed);
     u64(k, &c->retry_ms);
 }
 

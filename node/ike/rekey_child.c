@@ -56,11 +56,9 @@ enum ike_outcome ike_rekey_child_begin(struct ike_turn *t, uint32_t spi_in, enum
 }
 
 /* The new SA follows the old one, whose Delete the peer owes us. */
-static void succeed(struct ike_turn *t, struct ike_child *old, struct ike_child *next)
+static void succeed(struct ike_turn *t, struct ike_child *old, const struct ike_child *next)
 {
-    old->state = IKE_CHILD_REKEYED;
-    old->successor_spi_in = next->spi_in;
-    old->soft_ms = t->event->now_ms + ike_retransmit_total_ms(t->policy);
+    ike_child_succeed(t->after, old, next, t->event->now_ms + ike_retransmit_total_ms(t->policy));
 }
 
 enum ike_outcome ike_rekey_child_request(struct ike_turn *t, const struct wire_notify *rekey)
@@ -157,12 +155,11 @@ static enum ike_outcome refused(struct ike_turn *t, const struct wire_notify *er
     return IKE_STEPPED;
 }
 
-/* Both rekeyed C: of the two new SAs one is redundant. True: ours is (and is not used at all). */
+/* Both rekeyed C: of the two new SAs one is redundant. True: ours is (and is not used at all). The
+ * nonces alone decide, whatever has become of the peer's SA since: it may have been rekeyed on. */
 static bool ours_is_redundant(struct ike_turn *t, const struct ike_pending *p)
 {
-    /* The peer has already deleted what its exchange made: then it knows that ours survives. */
-    return p->collided && ike_child_find(t->after, p->peer_new_spi_in) != NULL &&
-           ike_collision_ours_loses(p, t->rx->body.nonce);
+    return p->collided && ike_collision_ours_loses(p, t->rx->body.nonce);
 }
 
 /* Ours stands: it sends at once, and what it replaces is deleted by us (C) or by the peer (its own
@@ -176,7 +173,7 @@ static bool take_over(struct ike_turn *t, const struct ike_pending *p, struct ik
         succeed(t, theirs, made);
     if (old != NULL) {
         made->rekey_count = old->rekey_count + 1;
-        old->successor_spi_in = made->spi_in;
+        ike_child_replace(t->after, old, made);
     }
     ike_child_take_outbound(t->after, made);
     return old == NULL || ike_delete_child_begin(t, old->spi_in);

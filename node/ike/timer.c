@@ -69,20 +69,29 @@ static bool rekeys_half_done(const struct ike_sa *sa)
     return false;
 }
 
-static void consider_children(const struct ike_sa *sa, uint64_t now_ms, struct ike_due *best)
+/* The peer may not have our answer yet: a request about that SA would find nothing there, and the
+ * SA would stand at one end only. At the latest when its own retransmissions must have ended, it
+ * has. */
+static uint64_t confirmed_ms(const struct ike_policy *policy, const struct ike_child *c)
 {
-    const uint32_t any =
-        IKE_WANT_REKEY_CHILD | IKE_WANT_REKEY_CHILD_PFS | IKE_WANT_REKEY_CHILD_NOPFS;
+    return c->unconfirmed ? c->created_ms + ike_retransmit_total_ms(policy) : 0;
+}
+
+static void consider_children(const struct ike_policy *policy, const struct ike_sa *sa,
+                              uint64_t now_ms, struct ike_due *best)
+{
 
     for (size_t i = 0; i < IKE_MAX_CHILDREN; i++) {
         const struct ike_child *c = &sa->children[i];
-        bool wanted = (sa->wanted & any) != 0 && c->spi_in == sa->wanted_child_spi_in;
+        bool wanted =
+            (sa->wanted & IKE_WANT_CHILD_REKEYS) != 0 && c->spi_in == sa->wanted_child_spi_in;
 
         if (c->state == IKE_CHILD_INSTALLED)
             consider(best, now_ms,
-                     wanted            ? 0
-                     : c->soft_reached ? c->retry_ms
-                                       : later(c->soft_ms, c->retry_ms),
+                     later(confirmed_ms(policy, c), wanted ? 0
+                                                    : c->soft_reached
+                                                        ? c->retry_ms
+                                                        : later(c->soft_ms, c->retry_ms)),
                      IKE_DUE_REKEY_CHILD, c->spi_in);
         else if (c->state == IKE_CHILD_REKEYED) /* the peer owes us a Delete and does not send it */
             consider(best, now_ms, c->soft_ms, IKE_DUE_DELETE_CHILD, c->spi_in);
@@ -103,9 +112,13 @@ static void consider_exchanges(const struct ike_policy *policy, const struct ike
         return;
     if ((sa->wanted & IKE_WANT_DELETE_IKE) != 0)
         consider(best, now_ms, 0, IKE_DUE_DELETE_IKE, 0);
-    if ((sa->wanted & IKE_WANT_DELETE_CHILD) != 0)
-        consider(best, now_ms, 0, IKE_DUE_DELETE_CHILD, sa->wanted_child_spi_in);
-    consider_children(sa, now_ms, best);
+    if ((sa->wanted & IKE_WANT_DELETE_CHILD) != 0) {
+        const struct ike_child *c = ike_child_peek(sa, sa->wanted_child_spi_in);
+
+        consider(best, now_ms, c == NULL ? 0 : confirmed_ms(policy, c), IKE_DUE_DELETE_CHILD,
+                 sa->wanted_child_spi_in);
+    }
+    consider_children(policy, sa, now_ms, best);
     if (!rekeys_half_done(sa))
         consider(best, now_ms,
                  (sa->wanted & IKE_WANT_REKEY_IKE) != 0 ? 0 : later(sa->soft_ms, sa->retry_ms),
@@ -218,12 +231,13 @@ static enum ike_outcome give_up(struct ike_turn *t)
  * its answer. */
 static enum ike_outcome sa_hard(struct ike_turn *t)
 {
-    struct ike_message last = {.len = 0};
+    struct ike_pending last = {.exchange = IKE_EX_NONE};
 
     if (ike_window_free(t->after) && ike_delete_ike_begin(t))
-        last = t->after->pending.request;
+        last = t->after->pending;
     ike_turn_end_sa(t, IKE_REASON_HARD_LIFETIME);
-    t->after->pending.request = last; /* IKE_SEND_REQUEST finds its bytes here */
+    t->after->pending =
+        last; /* IKE_SEND_REQUEST finds its bytes here; an ended SA repeats nothing */
     return ike_turn_stepped(t, IKE_EX_IKE_DELETE, IKE_BY_US);
 }
 
@@ -253,20 +267,8 @@ static enum ike_outcome built(struct ike_turn *t, bool ok, enum ike_exchange exc
     return ike_turn_stepped(t, exchange, IKE_BY_US);
 }
 
-static void wanted_done(struct ike_sa *sa, uint32_t bits)
-{
-    const uint32_t with_child = IKE_WANT_REKEY_CHILD | IKE_WANT_REKEY_CHILD_PFS |
-                                IKE_WANT_REKEY_CHILD_NOPFS | IKE_WANT_DELETE_CHILD;
-
-    sa->wanted &= ~bits;
-    if ((sa->wanted & with_child) == 0)
-        sa->wanted_child_spi_in = 0;
-}
-
 static enum ike_outcome rekey_child(struct ike_turn *t, uint32_t spi_in)
 {
-    const uint32_t any =
-        IKE_WANT_REKEY_CHILD | IKE_WANT_REKEY_CHILD_PFS | IKE_WANT_REKEY_CHILD_NOPFS;
     struct ike_sa *sa = t->after;
     enum ike_child_pfs pfs = IKE_CHILD_PFS_POLICY;
     struct ike_child *c;
@@ -276,7 +278,7 @@ static enum ike_outcome rekey_child(struct ike_turn *t, uint32_t spi_in)
         pfs = (sa->wanted & IKE_WANT_REKEY_CHILD_PFS) != 0     ? IKE_CHILD_PFS_ON
               : (sa->wanted & IKE_WANT_REKEY_CHILD_NOPFS) != 0 ? IKE_CHILD_PFS_OFF
                                                                : IKE_CHILD_PFS_POLICY;
-        wanted_done(sa, any);
+        ike_child_wanted_done(sa, IKE_WANT_CHILD_REKEYS);
     }
     o = ike_rekey_child_begin(t, spi_in, pfs);
     if (o != IKE_IGNORED)
@@ -293,7 +295,7 @@ static enum ike_outcome rekey_ike(struct ike_turn *t)
 {
     enum ike_outcome o;
 
-    wanted_done(t->after, IKE_WANT_REKEY_IKE);
+    ike_child_wanted_done(t->after, IKE_WANT_REKEY_IKE);
     o = ike_rekey_ike_begin(t);
     if (o != IKE_IGNORED)
         return o;
@@ -304,7 +306,7 @@ static enum ike_outcome rekey_ike(struct ike_turn *t)
 static enum ike_outcome delete_child(struct ike_turn *t, uint32_t spi_in)
 {
     if (t->after->wanted_child_spi_in == spi_in)
-        wanted_done(t->after, IKE_WANT_DELETE_CHILD);
+        ike_child_wanted_done(t->after, IKE_WANT_DELETE_CHILD);
     return built(t, ike_delete_child_begin(t, spi_in), IKE_EX_CHILD_DELETE);
 }
 
@@ -312,7 +314,7 @@ static enum ike_outcome create_child(struct ike_turn *t)
 {
     enum ike_outcome o;
 
-    wanted_done(t->after, IKE_WANT_CHILD);
+    ike_child_wanted_done(t->after, IKE_WANT_CHILD);
     o = ike_create_child_begin(t);
     return o == IKE_IGNORED ? IKE_STEPPED : o; /* the command is spent either way */
 }
@@ -321,7 +323,7 @@ static enum ike_outcome begin(struct ike_turn *t, const struct ike_due *due)
 {
     switch (due->kind) {
     case IKE_DUE_DELETE_IKE:
-        wanted_done(t->after, IKE_WANT_DELETE_IKE);
+        ike_child_wanted_done(t->after, IKE_WANT_DELETE_IKE);
         return built(t, ike_delete_ike_begin(t), IKE_EX_IKE_DELETE);
     case IKE_DUE_DELETE_CHILD:
         return delete_child(t, due->spi_in);
@@ -332,7 +334,7 @@ static enum ike_outcome begin(struct ike_turn *t, const struct ike_due *due)
     case IKE_DUE_CREATE_CHILD:
         return create_child(t);
     case IKE_DUE_DPD:
-        wanted_done(t->after, IKE_WANT_DPD);
+        ike_child_wanted_done(t->after, IKE_WANT_DPD);
         return built(t, ike_dpd_begin(t), IKE_EX_DPD);
     default:
         return ike_turn_ignore(t, IKE_REASON_NOTHING_TO_DO);

@@ -196,19 +196,18 @@ static const struct ike_child *commanded(const struct ike_turn *t)
 /* Begins what is wanted, or leaves it in `wanted` until the window is free. */
 static enum ike_outcome on_command(struct ike_turn *t)
 {
-    const uint32_t with_child = IKE_WANT_REKEY_CHILD | IKE_WANT_REKEY_CHILD_PFS |
-                                IKE_WANT_REKEY_CHILD_NOPFS | IKE_WANT_DELETE_CHILD;
-    const uint32_t known =
-        with_child | IKE_WANT_REKEY_IKE | IKE_WANT_DELETE_IKE | IKE_WANT_DPD | IKE_WANT_CHILD;
+    const uint32_t known = IKE_WANT_ON_CHILD | IKE_WANT_REKEY_IKE | IKE_WANT_DELETE_IKE |
+                           IKE_WANT_DPD | IKE_WANT_CHILD;
     uint32_t want = t->event->want & known;
     enum ike_outcome o;
 
     if (want == 0)
         return ike_turn_ignore(t, IKE_REASON_NOTHING_TO_DO);
-    if ((want & with_child) != 0) {
+    if ((want & IKE_WANT_ON_CHILD) != 0) {
         const struct ike_child *c = commanded(t);
 
-        if (c == NULL || (c->state != IKE_CHILD_INSTALLED && (want & IKE_WANT_DELETE_CHILD) == 0))
+        if (c == NULL || c->state == IKE_CHILD_DELETING ||
+            (c->state != IKE_CHILD_INSTALLED && (want & IKE_WANT_CHILD_REKEYS) != 0))
             return ike_turn_ignore(t, IKE_REASON_CHILD_NOT_FOUND);
         if (t->before->wanted_child_spi_in != 0) /* one at a time waits */
             return ike_turn_ignore(t, IKE_REASON_TEMPORARY_FAILURE);
@@ -253,20 +252,23 @@ static enum ike_outcome on_alive(struct ike_turn *t)
 static enum ike_outcome on_child_inbound(struct ike_turn *t)
 {
     struct ike_child *c = ike_child_find(t->after, t->event->child_spi_in);
+    bool changed;
 
     if (c == NULL)
         return ike_turn_ignore(t, IKE_REASON_CHILD_NOT_FOUND);
     t->after->local_part.last_inbound_ms = t->event->now_ms;
+    changed = c->unconfirmed;
+    c->unconfirmed = false;
     for (size_t i = 0; i < IKE_MAX_CHILDREN; i++) {
         const struct ike_child *old = &t->after->children[i];
 
         if (old->state == IKE_CHILD_REKEYED && old->outbound &&
             old->successor_spi_in == c->spi_in) {
             ike_child_take_outbound(t->after, c);
-            return IKE_STEPPED;
+            changed = true;
         }
     }
-    return IKE_LOCAL;
+    return changed ? IKE_STEPPED : IKE_LOCAL;
 }
 
 static enum ike_outcome on_moved(struct ike_turn *t)

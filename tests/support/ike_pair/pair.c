@@ -1,5 +1,6 @@
 #include "ike_pair/pair.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "ike/entropy.h"
@@ -235,6 +236,31 @@ static void check_step(struct pair *p, enum pair_who who, const struct ike_sa *b
         pair_violation(p, "IKE_LOCAL changed something that is replicated");
 }
 
+/* HOLDFAST_TRACE=1: every step on stderr, to read a failing seed. */
+static void trace(const struct pair *p, enum pair_who who, const struct ike_sa *after)
+{
+    const struct pair_said *s = &p->said[p->n_said - 1];
+
+    if (getenv("HOLDFAST_TRACE") == NULL || s->exchange == IKE_EX_DPD)
+        return;
+    fprintf(stderr, "%llu %s sa %04x ev %d out %d %s/%s%s%s %s -> %s pending %s wanted %x:%x",
+            (unsigned long long)p->now_ms, who == CLIENT ? "client " : "gateway",
+            (unsigned)(s->sa & 0xffff), s->event, s->outcome, ike_exchange_name(s->exchange),
+            s->begun == IKE_BY_US ? "us" : "peer", s->completes ? " done" : "",
+            s->peer_step ? " peer" : "", ike_reason_name(s->reason),
+            after == NULL ? "-" : ike_sa_state_name(after->state),
+            after == NULL ? "-" : ike_exchange_name(after->pending.exchange),
+            after == NULL ? 0 : after->wanted, after == NULL ? 0 : after->wanted_child_spi_in);
+    for (size_t i = 0; after != NULL && i < IKE_MAX_CHILDREN; i++) {
+        const struct ike_child *c = &after->children[i];
+
+        if (c->state != IKE_CHILD_NONE)
+            fprintf(stderr, " [%x>%x %s%s next %x]", c->spi_in, c->spi_out,
+                    ike_child_state_name(c->state), c->outbound ? " out" : "", c->successor_spi_in);
+    }
+    fputc('\n', stderr);
+}
+
 static enum ike_outcome one_event(struct pair *p, enum pair_who who, struct ike_sa *sa,
                                   struct ike_event *event)
 {
@@ -251,8 +277,12 @@ static enum ike_outcome one_event(struct pair *p, enum pair_who who, struct ike_
     o = step(p, who, sa, event, &t);
     note_said(p, who, event, o, sa, &t);
     check_step(p, who, sa, &copy, event, o, &t);
+    trace(p, who, o == IKE_IGNORED ? sa : &t.after);
     if (o == IKE_IGNORED)
         return o;
+    through_codec(p, &t.after); /* what is sent comes out of the committed state */
+    if (t.has_successor)
+        through_codec(p, &t.successor);
     send_all(p, who, &t);
     if (t.has_successor)
         *free_sa(p, who) = t.successor;

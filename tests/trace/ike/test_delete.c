@@ -1,1 +1,191 @@
+/* Delete of CHILD SAs and IKE SAs by either side, liveness, hard limits. RFC 7296 1.4, 2.4. */
 #include <criterion/criterion.h>
+
+#include "ike_pair/pair.h"
+
+static struct pair *p;
+
+static void setup(void)
+{
+    p = pair_new(7);
+}
+
+static void teardown(void)
+{
+    pair_free(p);
+}
+
+TestSuite(ending, .init = setup, .fini = teardown);
+
+static void nothing_left(void)
+{
+    for (int w = CLIENT; w <= GATEWAY; w++) {
+        cr_assert_eq(pair_count_children(p, (enum pair_who)w), 0);
+        for (int s = IKE_SA_HALF_OPEN; s <= IKE_SA_ENDED; s++)
+            cr_assert_eq(pair_count_sas(p, (enum pair_who)w, (enum ike_sa_state)s), 0);
+    }
+}
+
+Test(ending, of_a_child_by_either_side)
+{
+    for (int w = CLIENT; w <= GATEWAY; w++) {
+        (void)pair_command(p, (enum pair_who)w, IKE_WANT_DELETE_CHILD);
+        pair_run(p);
+        cr_assert_eq(pair_count_children(p, CLIENT), 0);
+        cr_assert_eq(pair_count_children(p, GATEWAY), 0);
+        (void)pair_command(p, (enum pair_who)w, IKE_WANT_CHILD);
+        pair_run(p);
+        cr_assert_null(pair_disagreement(p));
+        cr_assert_eq(pair_count_children(p, GATEWAY), 1);
+        cr_assert_not_null(pair_sender(p, GATEWAY));
+        (void)pair_command(p, (enum pair_who)w, IKE_WANT_DPD); /* so that the other end knows */
+        pair_run(p);
+    }
+}
+
+Test(ending, of_the_ike_sa_by_either_side)
+{
+    struct ike_sa *sa;
+
+    (void)pair_command(p, GATEWAY, IKE_WANT_DELETE_IKE);
+    pair_run(p);
+    sa = pair_sa(p, GATEWAY, IKE_SA_ENDED);
+    cr_assert_not_null(sa);
+    cr_assert(sa->virtual_ip.family == ADDR_NONE && sa->keys.sk_d.len == 0);
+    pair_pass(p, 60001);
+    nothing_left();
+}
+
+Test(ending, no_new_work_for_an_sa_that_ends)
+{
+    struct ike_event ev = {.kind = IKE_EV_COMMAND, .want = IKE_WANT_REKEY_IKE};
+
+    p->held[GATEWAY] = true;
+    (void)pair_command(p, GATEWAY, IKE_WANT_DELETE_IKE);
+    cr_assert_eq(pair_event(p, GATEWAY, pair_sa(p, GATEWAY, IKE_SA_DELETING), &ev), IKE_IGNORED);
+}
+
+/* Another CHILD SA with the same selectors takes the traffic over. */
+Test(ending, of_one_of_two_children)
+{
+    uint32_t first = pair_sender(p, GATEWAY)->spi_in, second;
+
+    (void)pair_command(p, CLIENT, IKE_WANT_CHILD);
+    pair_run(p);
+    cr_assert_null(pair_disagreement(p));
+    cr_assert_eq(pair_sender(p, GATEWAY)->spi_in, first, "the peer's new one does not take over");
+    second = pair_sender(p, CLIENT)->spi_out;
+    cr_assert_neq(second, first);
+    (void)pair_command_child(p, GATEWAY, IKE_WANT_DELETE_CHILD, first);
+    pair_run(p);
+    cr_assert_eq(pair_sender(p, GATEWAY)->spi_in, second);
+    cr_assert_eq(pair_count_children(p, CLIENT), 1);
+}
+
+Test(ending, dead_peer_is_found_by_liveness_check)
+{
+    const uint64_t schedule = 1000 + 1800 + 3240 + 5832 + 10497 + 18894;
+    uint64_t began = p->now_ms;
+
+    p->held[CLIENT] = true;
+    pair_pass(p, 30000);
+    cr_assert_eq(pair_sa(p, GATEWAY, IKE_SA_ESTABLISHED)->pending.exchange, IKE_EX_DPD);
+    pair_pass(p, schedule - 1000);
+    cr_assert_not_null(pair_sa(p, GATEWAY, IKE_SA_ESTABLISHED));
+    pair_pass(p, 1000);
+    cr_assert_null(pair_sa(p, GATEWAY, IKE_SA_ESTABLISHED));
+    cr_assert_eq(pair_count_reason(p, GATEWAY, IKE_REASON_PEER_DEAD), 1);
+    cr_assert_leq(p->now_ms - began, 30000 + schedule);
+    pair_pass(p, 200000);
+    nothing_left();
+}
+
+/* Traffic that verifies is life: no check while it comes, and no false death when only requests get
+ * lost. */
+Test(ending, traffic_counts_as_life)
+{
+    uint32_t spi = pair_sender(p, GATEWAY)->spi_in;
+
+    p->side[CLIENT].policy.dpd_ms = 0;
+    for (int i = 0; i < 100; i++) {
+        (void)pair_esp(p, GATEWAY, IKE_EV_ALIVE, spi);
+        pair_pass(p, 1000);
+    }
+    cr_assert_eq(p->n_sent, 0);
+    p->held[CLIENT] = true; /* answers do not come through, ESP does */
+    (void)pair_command(p, GATEWAY, IKE_WANT_DPD);
+    for (int i = 0; i < 100; i++) {
+        (void)pair_esp(p, GATEWAY, IKE_EV_ALIVE, spi);
+        pair_pass(p, 1000);
+    }
+    cr_assert_not_null(pair_sa(p, GATEWAY, IKE_SA_ESTABLISHED));
+    p->held[CLIENT] = false;
+    pair_run(p);
+    cr_assert_null(pair_disagreement(p));
+    cr_assert_eq(pair_count_reason(p, GATEWAY, IKE_REASON_PEER_DEAD), 0);
+}
+
+Test(ending, hard_limit_of_a_child_whatever_its_rekey_does)
+{
+    uint32_t spi = pair_sender(p, GATEWAY)->spi_in;
+
+    p->held[GATEWAY] = p->held[CLIENT] = true;
+    (void)pair_command(p, GATEWAY, IKE_WANT_REKEY_CHILD);
+    cr_assert_eq(pair_esp(p, GATEWAY, IKE_EV_CHILD_HARD, spi), IKE_STEPPED);
+    cr_assert_null(pair_child(p, GATEWAY, spi), "gone at once");
+    cr_assert_eq(p->said[p->n_said - 1].reason, IKE_REASON_HARD_LIFETIME);
+    p->held[GATEWAY] = p->held[CLIENT] = false;
+    pair_run(p);
+    cr_assert_null(pair_disagreement(p), "and the peer is told as soon as the window is free");
+    cr_assert_eq(pair_count_children(p, CLIENT), 1, "the new one");
+}
+
+Test(ending, hard_limit_of_a_child_by_packets)
+{
+    uint32_t spi = pair_sender(p, CLIENT)->spi_in;
+
+    cr_assert_eq(pair_sender(p, CLIENT)->hard_packets, (1ull << 32) - (1 << 20));
+    cr_assert_lt(pair_sender(p, CLIENT)->soft_packets, pair_sender(p, CLIENT)->hard_packets);
+    cr_assert_eq(pair_esp(p, CLIENT, IKE_EV_CHILD_HARD, spi), IKE_STEPPED);
+    pair_run(p);
+    cr_assert_eq(pair_count_children(p, GATEWAY), 0);
+}
+
+Test(ending, hard_limit_of_the_ike_sa_whatever_else_failed)
+{
+    uint64_t hard = pair_sa(p, GATEWAY, IKE_SA_ESTABLISHED)->hard_ms;
+    struct ike_sa *sa;
+
+    for (int w = CLIENT; w <= GATEWAY; w++) { /* rekeys of the IKE SA find no proposal for ever */
+        p->side[w].policy.n_ike = 1;
+        p->side[w].policy.child_life.hard_ms = 0;
+    }
+    p->side[CLIENT].policy.ike[0].encr_bits = 128;
+    sa = pair_sa(p, CLIENT, IKE_SA_ESTABLISHED);
+    sa->children[0].soft_ms = sa->children[0].hard_ms = UINT64_MAX;
+    sa = pair_sa(p, GATEWAY, IKE_SA_ESTABLISHED);
+    sa->children[0].soft_ms = sa->children[0].hard_ms = UINT64_MAX;
+    pair_pass(p, hard - p->now_ms - 1);
+    cr_assert_geq(pair_count_reason(p, GATEWAY, IKE_REASON_NO_PROPOSAL) +
+                      pair_count_reason(p, CLIENT, IKE_REASON_NO_PROPOSAL),
+                  100);
+    cr_assert_not_null(pair_sa(p, GATEWAY, IKE_SA_ESTABLISHED));
+    pair_pass(p, 1);
+    cr_assert_null(pair_sa(p, GATEWAY, IKE_SA_ESTABLISHED));
+    pair_pass(p, 100);
+    cr_assert_null(pair_sa(p, CLIENT, IKE_SA_ESTABLISHED), "told, or its own limit");
+    pair_pass(p, 100000);
+    nothing_left();
+}
+
+Test(ending, hard_limit_while_the_peer_is_silent)
+{
+    p->held[CLIENT] = true;
+    p->side[GATEWAY].policy.retransmit_tries = 60;
+    p->side[GATEWAY].policy.retransmit_factor_milli = 1000;
+    pair_sa(p, GATEWAY, IKE_SA_ESTABLISHED)->hard_ms = p->now_ms + 20000;
+    (void)pair_command(p, GATEWAY, IKE_WANT_REKEY_IKE);
+    pair_pass(p, 20000);
+    cr_assert_null(pair_sa(p, GATEWAY, IKE_SA_ESTABLISHED));
+    cr_assert_eq(pair_count_reason(p, GATEWAY, IKE_REASON_HARD_LIFETIME), 1);
+}
