@@ -211,67 +211,34 @@ static void op_idle(void *self, void *esp, uint64_t *in, uint64_t *out)
 
 /* --- the log --- */
 
-static void fill_children(struct repl_event *ev, const struct fsm *fsm, const struct fsm_sa *sa,
-                          struct repl_child_state *room)
-{
-    ev->children = room;
-    for (size_t i = 0; i < sa->n_claims; i++)
-        room[ev->n_children++] =
-            (struct repl_child_state){sa->claims[i]->spi_in, sa->claims[i]->spi_out,
-                                      sa->claims[i]->esn, fsm_claim_now(fsm, sa->claims[i])};
-}
-
 static void deliver(struct world_node *n, const struct repl_event *ev)
 {
     if (n->alive && n->conductor != NULL)
         conductor_handle_replication(n->conductor, ev);
 }
 
-static void tell(struct world *w, struct fsm *log, const struct repl_event *ev,
-                 const struct world_node *submitter, void *op)
+/* To every node that mirrors the gateway's log; the submitter's copy is its own. */
+static void tell_gateway(void *self, const struct repl_event *ev, void *submitter, void *op)
 {
-    for (int i = 0; i < WORLD_NODES; i++) {
+    struct world *w = self;
+
+    for (int i = 0; i < WORLD_CLIENT; i++) {
         struct repl_event copy = *ev;
 
-        if (w->nodes[i].log != log)
-            continue;
         copy.mine = submitter == &w->nodes[i];
         copy.effects = copy.mine ? op : NULL;
         deliver(&w->nodes[i], &copy);
     }
 }
 
-static void judge(struct world *w, struct fsm *log, Holdfast__Record *r,
-                  const struct world_node *submitter, void *op)
+static void tell_client(void *self, const struct repl_event *ev, void *submitter, void *op)
 {
-    uint64_t *index = log == &w->gateway_log ? &w->gateway_index : &w->client_index;
-    struct repl_item_result items[64];
-    struct repl_child_state children[RECORD_MAX_CHILDREN];
-    struct repl_event ev = {
-        .kind = REPL_EV_APPLIED, .record = r, .shard = r->shard, .items = items};
-    struct fsm_outcome out;
+    struct world *w = self;
+    struct repl_event copy = *ev;
 
-    fsm_begin_entry(log, ++*index, w->now);
-    fsm_apply(log, r, 0, items, &out);
-    ev.index = *index;
-    ev.verdict = out.verdict;
-    ev.sa_version = out.sa_version;
-    ev.successor_version = out.successor_version;
-    if (out.verdict == REPL_ACCEPTED && out.sa != NULL)
-        fill_children(&ev, log, out.sa, children);
-    if (r->body_case == HOLDFAST__RECORD__BODY_EXTEND && out.verdict == REPL_ACCEPTED)
-        ev.n_items = r->extend->n_items;
-    tell(w, log, &ev, submitter, op);
-    if (out.assigned != NULL) {
-        struct repl_event assigned = {.kind = REPL_EV_ASSIGNED,
-                                      .shard = out.assigned->shard,
-                                      .epoch = out.assigned->epoch,
-                                      .owner_node = out.assigned->owner_node,
-                                      .owner_boot = out.assigned->owner_boot,
-                                      .assignments = out.assigned->assignments};
-
-        tell(w, log, &assigned, NULL, NULL);
-    }
+    copy.mine = submitter != NULL;
+    copy.effects = op;
+    deliver(&w->nodes[WORLD_CLIENT], &copy);
 }
 
 static void commit(struct world *w, struct world_node *node, struct world_submission *s,
@@ -280,44 +247,15 @@ static void commit(struct world *w, struct world_node *node, struct world_submis
     Holdfast__Record *r = record_unpack(span_of(s->bytes, s->len));
 
     HF_ASSERT(r != NULL);
-    judge(w, node->log, r, tell_submitter ? node : NULL, s->op);
+    instant_log_commit(node->log, w->now, r, tell_submitter ? node : NULL, s->op);
     record_free(r);
-}
-
-static void join(struct world *w, struct world_node *n)
-{
-    Holdfast__Record r = HOLDFAST__RECORD__INIT;
-    Holdfast__Member m = HOLDFAST__MEMBER__INIT;
-    char address[] = "192.0.2.1:7400";
-
-    m.node = r.node = n->id;
-    m.boot = r.boot = n->boot;
-    m.change = HOLDFAST__MEMBER__CHANGE__BOOT;
-    m.address = address;
-    r.body_case = HOLDFAST__RECORD__BODY_MEMBER;
-    r.member = &m;
-    judge(w, n->log, &r, NULL, NULL);
 }
 
 static void assign(struct world *w, struct world_node *n)
 {
-    const struct fsm_shard *s = fsm_shard(n->log, WORLD_SHARD);
-    Holdfast__Record r = HOLDFAST__RECORD__INIT;
-    Holdfast__Assign a = HOLDFAST__ASSIGN__INIT;
-    Holdfast__Epoch replaces = HOLDFAST__EPOCH__INIT;
     struct repl_event lease = {.kind = REPL_EV_LEASE, .shard = WORLD_SHARD, .held = true};
 
-    if (s != NULL) {
-        replaces.incarnation = s->epoch.incarnation;
-        replaces.index = s->epoch.index;
-    }
-    r.node = a.owner_node = n->id;
-    r.boot = a.owner_boot = n->boot;
-    r.shard = a.shard = WORLD_SHARD;
-    a.replaces = &replaces;
-    r.body_case = HOLDFAST__RECORD__BODY_ASSIGN;
-    r.assign = &a;
-    judge(w, n->log, &r, NULL, NULL);
+    instant_log_assign(n->log, w->now, WORLD_SHARD, n->id, n->boot);
     n->leased = true;
     deliver(n, &lease);
 }
@@ -405,7 +343,7 @@ static void node_create(struct world *w, unsigned i)
     n->log = i == WORLD_CLIENT ? &w->client_log : &w->gateway_log;
     n->pending_tail = &n->pending;
     n->conductor = conductor_create(&o, &ops);
-    join(w, n);
+    instant_log_boot(n->log, w->now, n->id, n->boot);
 }
 
 struct world *world_create(void (*tune)(struct ike_policy *gateway, struct ike_policy *client))
@@ -416,8 +354,8 @@ struct world *world_create(void (*tune)(struct ike_policy *gateway, struct ike_p
     w->now = 1000000;
     w->random = 0x9e3779b97f4a7c15u;
     w->log = (struct log){LOG_ERROR, STDERR_FILENO};
-    fsm_init(&w->gateway_log, 1);
-    fsm_init(&w->client_log, 1);
+    instant_log_init(&w->gateway_log, tell_gateway, w);
+    instant_log_init(&w->client_log, tell_client, w);
     policies(w);
     if (tune != NULL)
         tune(&w->gateway_policy, &w->client_policy);
@@ -442,8 +380,8 @@ void world_destroy(struct world *w)
         }
         conductor_destroy(n->conductor);
     }
-    fsm_deinit(&w->gateway_log);
-    fsm_deinit(&w->client_log);
+    instant_log_deinit(&w->gateway_log);
+    instant_log_deinit(&w->client_log);
     free(w);
 }
 

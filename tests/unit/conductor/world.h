@@ -12,7 +12,7 @@
 
 #include "conductor/core.h"
 #include "crypto/tables.h"
-#include "replication/fsm.h"
+#include "instant_log/instant_log.h"
 
 enum { WORLD_NODES = 4, WORLD_CLIENT = 3, WORLD_PACKETS = 1024, WORLD_ESPS = 256, WORLD_SHARD = 1 };
 
@@ -43,7 +43,7 @@ struct world_node {
     uint64_t request;
     struct conductor *conductor;
     struct world_submission *pending, **pending_tail;
-    struct fsm *log;
+    struct instant_log *log;
     uint64_t steps; /* submissions that were no extension */
 };
 
@@ -66,8 +66,7 @@ struct world_esp {
 struct world {
     uint64_t now;
     uint64_t random;
-    struct fsm gateway_log, client_log;
-    uint64_t gateway_index, client_index;
+    struct instant_log gateway_log, client_log;
     struct world_node nodes[WORLD_NODES]; /* 0..2 gateway, 3 client */
     unsigned owner;
     struct world_packet packets[WORLD_PACKETS];
@@ -77,7 +76,8 @@ struct world {
     struct log log;
     enum world_kill kill;
     bool killed;
-    unsigned skip_packets; /* KILL_PEER: so many packets of the client arrive before the fatal one */
+    unsigned
+        skip_packets; /* KILL_PEER: so many packets of the client arrive before the fatal one */
     unsigned drop_to_client; /* packets still to be dropped */
     /* everything that ever left, for I4: same key, same bytes */
     struct world_packet sent[WORLD_PACKETS];
