@@ -1,0 +1,582 @@
+/* Our own IKEv2 initiator as a program, for what stock clients cannot show (ESN): the production
+ * engine, conductor and ESP workers over a log that commits at once.
+ *
+ *   holdfast-initiator --local IP --remote IP --id ID --gateway-id ID --psk FILE --tun NAME
+ * --network PREFIX [--esn]
+ *
+ * Commands on stdin, one a line: status, rekey-child, rekey-child-pfs, rekey-ike, dpd, delete,
+ * quit. Answers on stdout, one JSON object a line; also {"event":"established"} and
+ * {"event":"down"}. Ends when stdin closes.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "conductor/core.h"
+#include "crypto/tables.h"
+#include "daemon/datapath.h"
+#include "instant_log/instant_log.h"
+#include "io/clock.h"
+#include "io/entropy.h"
+#include "io/netlink.h"
+#include "io/tun.h"
+#include "io/udp.h"
+
+enum { SHARD = 1, NODE = 1, BOOT = 1 };
+
+struct initiator {
+    uv_loop_t loop;
+    uv_poll_t poll_500, poll_workers, poll_stdin;
+    uv_prepare_t prepare;
+    uv_timer_t timer;
+    int udp_500, udp_4500;
+    struct tun tun;
+    struct netlink *netlink;
+    struct ike_policy policy;
+    struct ike_psk_entry psk;
+    struct log log;
+    struct instant_log records;
+    struct repl_lease lease;
+    struct worker_pool *pool;
+    struct datapath *datapath;
+    struct conductor *conductor;
+    struct endpoint local, remote;
+    struct netlink_prefix network;
+    uint64_t request;
+    bool up;
+    struct ike_sa sa; /* the established one, as of the last look */
+    struct conductor_sa_view view;
+    size_t n_established;
+    char line[256];
+    size_t line_len;
+    uint8_t buffer[65536];
+};
+
+static _Noreturn void fail(const char *text)
+{
+    (void)fprintf(stderr, "holdfast-initiator: %s\n", text);
+    exit(1);
+}
+
+static uint64_t now_ms(void *self)
+{
+    (void)self;
+    return io_boottime_ns() / 1000000;
+}
+
+static void op_entropy(void *self, uint8_t *out, size_t n)
+{
+    (void)self;
+    io_entropy(out, n);
+}
+
+static bool op_submit(void *self, Holdfast__Record *r, void *op)
+{
+    struct initiator *in = self;
+
+    r->node = NODE;
+    r->boot = BOOT;
+    r->request = ++in->request;
+    instant_log_commit(&in->records, now_ms(NULL), r, in, op);
+    return true;
+}
+
+static bool op_may_act(void *self, uint32_t shard)
+{
+    (void)self;
+    return shard == SHARD;
+}
+
+static bool op_leader(void *self)
+{
+    (void)self;
+    return true;
+}
+
+static void op_send(void *self, uint32_t shard, bool natt, const struct endpoint *from,
+                    const struct endpoint *to, struct span bytes)
+{
+    static const uint8_t marker[4] = {0};
+    struct span parts[2] = {{marker, sizeof marker}, bytes};
+    struct initiator *in = self;
+
+    (void)shard;
+    (void)udp_send(from->port == UDP_NAT_PORT ? in->udp_4500 : in->udp_500, &from->ip, to,
+                   natt ? parts : parts + 1, natt ? 2 : 1);
+}
+
+static void op_run_ke(void *self, struct conductor *c, struct conductor_work *work)
+{
+    (void)self;
+    conductor_ke_run(work);
+    conductor_ke_done(c, work);
+}
+
+static void *op_install(void *self, const struct conductor_esp_child *child)
+{
+    return datapath_install(((struct initiator *)self)->datapath, child);
+}
+
+static void op_update(void *self, void *esp, const struct conductor_esp_child *child)
+{
+    datapath_update(((struct initiator *)self)->datapath, esp, child);
+}
+
+static void op_remove(void *self, void *esp)
+{
+    datapath_remove(((struct initiator *)self)->datapath, esp);
+}
+
+static void op_grant(void *self, void *esp, uint64_t epoch, const struct repl_grant *grant)
+{
+    datapath_grant(((struct initiator *)self)->datapath, esp, epoch, grant);
+}
+
+static void op_limits(void *self, void *esp, uint64_t end, uint64_t ceiling)
+{
+    datapath_limits(((struct initiator *)self)->datapath, esp, end, ceiling);
+}
+
+static void op_refused(void *self, void *esp, uint64_t end, uint64_t ceiling)
+{
+    datapath_refused(((struct initiator *)self)->datapath, esp, end, ceiling);
+}
+
+static void op_revoke(void *self, void *esp)
+{
+    datapath_revoke(((struct initiator *)self)->datapath, esp);
+}
+
+static void op_idle(void *self, void *esp, uint64_t *in_ms, uint64_t *out_ms)
+{
+    datapath_idle(((struct initiator *)self)->datapath, esp, in_ms, out_ms);
+}
+
+static void tell(void *self, const struct repl_event *event, void *submitter, void *op)
+{
+    struct initiator *in = self;
+    struct repl_event copy = *event;
+
+    if (event->kind == REPL_EV_ASSIGNED)
+        atomic_store(&in->lease.epoch_index, event->epoch.index);
+    copy.mine = submitter != NULL;
+    copy.effects = op;
+    conductor_handle_replication(in->conductor, &copy);
+}
+
+/* --- what it says --- */
+
+static void look(void *self, const struct conductor_sa_view *view)
+{
+    struct initiator *in = self;
+
+    if (view->sa->state != IKE_SA_ESTABLISHED)
+        return;
+    in->n_established++;
+    in->sa = *view->sa;
+    in->view = *view;
+}
+
+static void take_address(struct initiator *in)
+{
+    struct netlink_prefix own = {.ip = in->sa.virtual_ip, .length = 32};
+    struct io_error error;
+
+    if (in->sa.virtual_ip.family == ADDR_V4 &&
+        !netlink_addr_add(in->netlink, in->tun.name, &own, &error))
+        fail(error.text);
+    if (!netlink_route_add(in->netlink, &in->network, in->tun.name, &error))
+        fail(error.text);
+}
+
+static void watch(struct initiator *in)
+{
+    char ip[LOG_ENDPOINT_CHARS];
+
+    in->n_established = 0;
+    conductor_each_sa(in->conductor, look, in);
+    if (in->up == (in->n_established > 0))
+        return;
+    in->up = !in->up;
+    if (in->up)
+        take_address(in);
+    (void)printf("{\"event\":\"%s\",\"virtual_ip\":\"%s\"}\n", in->up ? "established" : "down",
+                 log_address(&in->sa.virtual_ip, ip));
+    (void)fflush(stdout);
+}
+
+static void status(struct initiator *in)
+{
+    bool first = true;
+
+    in->n_established = 0;
+    conductor_each_sa(in->conductor, look, in);
+    (void)printf("{\"established\":%zu,\"ike_spi\":\"%016" PRIx64 "\",\"children\":[",
+                 in->n_established, in->sa.local_spi);
+    for (int i = 0; in->n_established > 0 && i < IKE_MAX_CHILDREN; i++) {
+        const struct ike_child *child = &in->sa.children[i];
+        struct esp_sa_view esp = {0};
+
+        if (child->state == IKE_CHILD_NONE)
+            continue;
+        if (in->view.children[i].esp != NULL)
+            datapath_view(in->view.children[i].esp, &esp);
+        (void)printf(
+            "%s{\"spi_in\":\"%08x\",\"spi_out\":\"%08x\",\"esn\":%s,\"packets_in\":%" PRIu64
+            ",\"packets_out\":%" PRIu64 "}",
+            first ? "" : ",", child->spi_in, child->spi_out, child->esn ? "true" : "false",
+            esp.in_packets, esp.out_packets);
+        first = false;
+    }
+    (void)printf("]}\n");
+    (void)fflush(stdout);
+}
+
+static void obey(struct initiator *in, const char *line)
+{
+    static const struct {
+        const char *name;
+        uint32_t want;
+    } commands[] = {{"rekey-child", IKE_WANT_REKEY_CHILD_NOPFS},
+                    {"rekey-child-pfs", IKE_WANT_REKEY_CHILD_PFS},
+                    {"rekey-ike", IKE_WANT_REKEY_IKE},
+                    {"dpd", IKE_WANT_DPD},
+                    {"delete", IKE_WANT_DELETE_IKE}};
+    const char *why = "not established";
+    uint32_t spi = 0;
+
+    if (strcmp(line, "quit") == 0)
+        uv_stop(&in->loop);
+    if (strcmp(line, "status") == 0)
+        status(in);
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        bool ok = false;
+
+        if (strcmp(line, commands[i].name) != 0)
+            continue;
+        in->n_established = 0;
+        conductor_each_sa(in->conductor, look, in);
+        for (int k = 0; k < IKE_MAX_CHILDREN; k++)
+            if (in->sa.children[k].state == IKE_CHILD_INSTALLED && in->sa.children[k].outbound)
+                spi = in->sa.children[k].spi_in;
+        if (in->n_established > 0)
+            ok = conductor_command(in->conductor, in->sa.local_spi, commands[i].want,
+                                   strncmp(line, "rekey-child", 11) == 0 ? spi : 0, &why);
+        (void)printf("{\"command\":\"%s\",\"ok\":%s,\"why\":\"%s\"}\n", line, ok ? "true" : "false",
+                     ok ? "" : why);
+        (void)fflush(stdout);
+    }
+}
+
+/* --- the loop --- */
+
+static void on_500(uv_poll_t *h, int s, int e)
+{
+    struct initiator *in = h->data;
+    struct endpoint peer, local;
+    size_t len;
+
+    (void)s;
+    (void)e;
+    while (udp_recv(in->udp_500, in->buffer, sizeof in->buffer, &len, &peer, &local) == UDP_OK)
+        conductor_handle_datagram(in->conductor, SHARD, &local, &peer, false,
+                                  span_of(in->buffer, len));
+    watch(in);
+}
+
+static void on_workers(uv_poll_t *h, int s, int e)
+{
+    struct initiator *in = h->data;
+    struct worker_datagram d;
+
+    (void)s;
+    (void)e;
+    worker_pool_event_clear(in->pool);
+    datapath_drain_events(in->datapath);
+    while (worker_pool_datagram(in->pool, &d)) {
+        conductor_handle_datagram(in->conductor, SHARD, &d.to, &d.from, true, d.bytes);
+        worker_pool_datagram_done(in->pool);
+    }
+    watch(in);
+}
+
+static void on_stdin(uv_poll_t *h, int s, int e)
+{
+    struct initiator *in = h->data;
+    char c;
+    ssize_t n;
+
+    (void)s;
+    (void)e;
+    n = read(STDIN_FILENO, &c, 1);
+    if (n == 0)
+        uv_stop(&in->loop);
+    if (n != 1)
+        return;
+    if (c == '\n') {
+        in->line[in->line_len] = '\0';
+        in->line_len = 0;
+        obey(in, in->line);
+    } else if (in->line_len + 1 < sizeof in->line) {
+        in->line[in->line_len++] = c;
+    }
+}
+
+static void on_timer(uv_timer_t *h)
+{
+    struct initiator *in = h->data;
+
+    conductor_handle_timer(in->conductor);
+    datapath_pace(in->datapath);
+    watch(in);
+}
+
+static void on_prepare(uv_prepare_t *h)
+{
+    struct initiator *in = h->data;
+    uint64_t now = now_ms(NULL), at = conductor_next_wake_ms(in->conductor);
+
+    if (datapath_next_ms(in->datapath) < at)
+        at = datapath_next_ms(in->datapath);
+    if (at == UINT64_MAX)
+        (void)uv_timer_stop(&in->timer);
+    else
+        (void)uv_timer_start(&in->timer, on_timer, at > now ? at - now : 0, 0);
+}
+
+static void start_engine(struct initiator *in)
+{
+    const struct conductor_ops ops = {.self = in,
+                                      .now_ms = now_ms,
+                                      .entropy = op_entropy,
+                                      .submit = op_submit,
+                                      .may_act = op_may_act,
+                                      .leader = op_leader,
+                                      .send = op_send,
+                                      .run_ke = op_run_ke,
+                                      .esp_install = op_install,
+                                      .esp_update = op_update,
+                                      .esp_remove = op_remove,
+                                      .esp_grant = op_grant,
+                                      .esp_limits = op_limits,
+                                      .esp_refused = op_refused,
+                                      .esp_revoke = op_revoke,
+                                      .esp_idle = op_idle};
+    const struct worker_shard shard = {.shard = SHARD,
+                                       .lease = &in->lease,
+                                       .outside = {.ip = in->local.ip, .port = UDP_NAT_PORT},
+                                       .udp_fds = &in->udp_4500};
+    const struct worker_options workers = {
+        .n_workers = 1, .tun_fds = &in->tun.fd, .shards = &shard, .n_shards = 1, .sa_capacity = 64};
+    struct conductor_options o = {.policy = &in->policy,
+                                  .log = &in->log,
+                                  .node = NODE,
+                                  .boot = BOOT,
+                                  .n_shards = 1,
+                                  .step_fd = -1};
+    static const uint32_t ids[] = {SHARD};
+
+    o.shards[0].id = SHARD;
+    atomic_store(&in->lease.until_ns, UINT64_MAX);
+    in->pool = worker_pool_create(&workers);
+    if (in->pool == NULL || !worker_pool_start(in->pool))
+        fail("cannot start the ESP worker");
+    in->datapath = datapath_create(&(struct datapath_options){.pool = in->pool,
+                                                              .suites = &suite_default,
+                                                              .shard_ids = ids,
+                                                              .n_shards = 1,
+                                                              .log = &in->log,
+                                                              .now_ns = io_boottime_ns});
+    in->conductor = conductor_create(&o, &ops);
+    datapath_bind(in->datapath, in->conductor);
+    instant_log_init(&in->records, tell, in);
+    instant_log_boot(&in->records, now_ms(NULL), NODE, BOOT);
+    instant_log_assign(&in->records, now_ms(NULL), SHARD, NODE, BOOT);
+}
+
+static void open_all(struct initiator *in, const char *tun)
+{
+    struct endpoint local = in->local;
+    struct io_error error;
+
+    local.port = UDP_IKE_PORT;
+    in->udp_500 = udp_open(&local, &error);
+    local.port = UDP_NAT_PORT;
+    in->udp_4500 = in->udp_500 < 0 ? -1 : udp_open(&local, &error);
+    if (in->udp_4500 < 0 || !tun_open(&in->tun, tun, false, &error))
+        fail(error.text);
+    in->netlink = netlink_open(&error);
+    if (in->netlink == NULL || !netlink_link_set_mtu(in->netlink, in->tun.name, TUN_MTU, &error) ||
+        !netlink_link_set_up(in->netlink, in->tun.name, true, &error))
+        fail(error.text);
+}
+
+static void run(struct initiator *in)
+{
+    int bad = uv_loop_init(&in->loop);
+
+    bad |= uv_poll_init(&in->loop, &in->poll_500, in->udp_500);
+    bad |= uv_poll_init(&in->loop, &in->poll_workers, worker_pool_event_fd(in->pool));
+    bad |= uv_poll_init(&in->loop, &in->poll_stdin, STDIN_FILENO);
+    bad |= uv_prepare_init(&in->loop, &in->prepare);
+    bad |= uv_timer_init(&in->loop, &in->timer);
+    in->poll_500.data = in->poll_workers.data = in->poll_stdin.data = in->prepare.data =
+        in->timer.data = in;
+    bad |= uv_poll_start(&in->poll_500, UV_READABLE, on_500);
+    bad |= uv_poll_start(&in->poll_workers, UV_READABLE, on_workers);
+    bad |= uv_poll_start(&in->poll_stdin, UV_READABLE | UV_DISCONNECT, on_stdin);
+    bad |= uv_prepare_start(&in->prepare, on_prepare);
+    if (bad != 0)
+        fail("cannot set the loop up");
+    conductor_initiate(in->conductor, SHARD, &in->local, &in->remote);
+    (void)uv_run(&in->loop, UV_RUN_DEFAULT);
+    worker_pool_stop(in->pool);
+    conductor_destroy(in->conductor);
+    datapath_destroy(in->datapath);
+    worker_pool_destroy(in->pool);
+    instant_log_deinit(&in->records);
+    netlink_close(in->netlink);
+    tun_close(&in->tun);
+}
+
+/* --- arguments --- */
+
+static struct ip_addr parse_ip(const char *text)
+{
+    struct ip_addr a = {.family = ADDR_V4};
+
+    if (inet_pton(AF_INET, text, a.bytes) != 1)
+        fail("an address is not IPv4");
+    return a;
+}
+
+static void parse_identity(struct ike_identity *id, const char *text)
+{
+    size_t len = strlen(text);
+
+    if (len == 0 || len > IKE_MAX_ID_BYTES)
+        fail("an identity is empty or too long");
+    id->type = strchr(text, '@') != NULL ? 3 : 2;
+    id->len = (uint8_t)len;
+    memcpy(id->bytes, text, len);
+}
+
+static void read_psk(struct secret *psk, const char *path)
+{
+    char text[SECRET_MAX_BYTES + 2];
+    FILE *f = fopen(path, "r");
+
+    if (f == NULL || fgets(text, sizeof text, f) == NULL)
+        fail("cannot read the PSK file");
+    (void)fclose(f);
+    text[strcspn(text, "\r\n")] = '\0';
+    secret_set(psk, text, strlen(text));
+}
+
+static void parse_network(struct initiator *in, char *text)
+{
+    char *slash = strchr(text, '/');
+
+    if (slash == NULL)
+        fail("--network is ADDRESS/BITS");
+    *slash = '\0';
+    in->network.ip = parse_ip(text);
+    in->network.length = (uint8_t)strtoul(slash + 1, NULL, 10);
+}
+
+static void defaults(struct initiator *in, bool esn)
+{
+    in->policy = (struct ike_policy){.suites = &suite_default,
+                                     .n_ike = 1,
+                                     .n_esp = 2,
+                                     .n_psks = 1,
+                                     .psks = &in->psk,
+                                     .n_local_ts = 1,
+                                     .ike_life = {86400000, 70, 80, 5, 0, 0},
+                                     .child_life = {14400000, 70, 80, 5, 0, 0},
+                                     .pfs = IKE_PFS_NEVER,
+                                     .retransmit_first_ms = 500,
+                                     .retransmit_factor_milli = 1500,
+                                     .retransmit_tries = 6,
+                                     .dpd_ms = 30000,
+                                     .half_open_ms = 30000,
+                                     .linger_ms = 2000,
+                                     .force_encap = true,
+                                     .request_address = true};
+    in->policy.ike[0] = (struct ike_proposal_row){20, 256, 5, 31, false};
+    in->policy.esp[0] = (struct ike_proposal_row){20, 256, 0, 31, esn};
+    in->policy.esp[1] = (struct ike_proposal_row){20, 256, 0, 0, esn};
+    in->policy.local_ts[0] = (struct ike_ts){0, 0, 65535, addr_v4(0), addr_v4(UINT32_MAX)};
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {{"local", required_argument, NULL, 'l'},
+                                            {"remote", required_argument, NULL, 'r'},
+                                            {"id", required_argument, NULL, 'i'},
+                                            {"gateway-id", required_argument, NULL, 'g'},
+                                            {"psk", required_argument, NULL, 'p'},
+                                            {"tun", required_argument, NULL, 't'},
+                                            {"network", required_argument, NULL, 'n'},
+                                            {"esn", no_argument, NULL, 'e'},
+                                            {NULL, 0, NULL, 0}};
+    struct initiator *in = calloc(1, sizeof *in);
+    const char *tun = "hfi0";
+    bool esn = false;
+    int c;
+
+    if (in == NULL)
+        return 1;
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    in->log = (struct log){LOG_INFO, STDERR_FILENO};
+    in->local.port = in->remote.port = UDP_IKE_PORT;
+    for (int i = 1; i < argc; i++)
+        esn = esn || strcmp(argv[i], "--esn") == 0;
+    defaults(in, esn);
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (c) {
+        case 'l':
+            in->local.ip = parse_ip(optarg);
+            break;
+        case 'r':
+            in->remote.ip = parse_ip(optarg);
+            break;
+        case 'i':
+            parse_identity(&in->policy.local_id, optarg);
+            break;
+        case 'g':
+            parse_identity(&in->psk.remote, optarg);
+            break;
+        case 'p':
+            read_psk(&in->psk.psk, optarg);
+            break;
+        case 't':
+            tun = optarg;
+            break;
+        case 'n':
+            parse_network(in, optarg);
+            break;
+        case 'e':
+            break;
+        default:
+            return 2;
+        }
+    }
+    if (in->local.ip.family == ADDR_NONE || in->remote.ip.family == ADDR_NONE ||
+        in->psk.psk.len == 0 || in->policy.local_id.len == 0 || in->psk.remote.len == 0 ||
+        in->network.ip.family == ADDR_NONE)
+        fail("--local, --remote, --id, --gateway-id, --psk and --network are needed");
+    open_all(in, tun);
+    start_engine(in);
+    run(in);
+    secret_wipe_bytes(in, sizeof *in);
+    free(in);
+    return 0;
+}
