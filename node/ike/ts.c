@@ -7,25 +7,38 @@ static int compare(const struct ip_addr *a, const struct ip_addr *b)
     return memcmp(a->bytes, b->bytes, sizeof a->bytes);
 }
 
+/* States are compared byte by byte, so padding is zero everywhere. */
+static struct ike_ts blank(void)
+{
+    struct ike_ts ts;
+
+    memset(&ts, 0, sizeof ts);
+    return ts;
+}
+
 static struct ike_ts from_wire(const struct wire_ts *w)
 {
-    return (struct ike_ts){.protocol = w->protocol,
-                           .port_low = w->port_low,
-                           .port_high = w->port_high,
-                           .low = w->low,
-                           .high = w->high};
+    struct ike_ts ts = blank();
+
+    ts.protocol = w->protocol;
+    ts.port_low = w->port_low;
+    ts.port_high = w->port_high;
+    ts.low = w->low;
+    ts.high = w->high;
+    return ts;
 }
 
 /* False: nothing in common. OPAQUE ports (low above high) meet nothing: we select by ports only
  * where they can be seen. */
 static bool intersect(const struct ike_ts *a, const struct ike_ts *b, struct ike_ts *out)
 {
-    struct ike_ts ts = {.protocol = a->protocol != 0 ? a->protocol : b->protocol};
+    struct ike_ts ts = blank();
 
     if (a->protocol != 0 && b->protocol != 0 && a->protocol != b->protocol)
         return false;
     if (a->low.family != b->low.family || a->port_low > a->port_high || b->port_low > b->port_high)
         return false;
+    ts.protocol = a->protocol != 0 ? a->protocol : b->protocol;
     ts.port_low = a->port_low > b->port_low ? a->port_low : b->port_low;
     ts.port_high = a->port_high < b->port_high ? a->port_high : b->port_high;
     ts.low = compare(&a->low, &b->low) > 0 ? a->low : b->low;
@@ -111,15 +124,23 @@ bool ike_ts_accept(const struct ike_ts *offered, size_t n_offered,
 
 struct ike_ts ike_ts_any(uint8_t family)
 {
-    struct ike_ts ts = {.port_high = PORT_MAX, .low.family = family, .high.family = family};
+    struct ike_ts ts = blank();
 
+    ts.port_high = PORT_MAX;
+    ts.low.family = family;
+    ts.high.family = family;
     memset(ts.high.bytes, 0xff, addr_len(&ts.high));
     return ts;
 }
 
 struct ike_ts ike_ts_host(const struct ip_addr *ip)
 {
-    return (struct ike_ts){.port_high = PORT_MAX, .low = *ip, .high = *ip};
+    struct ike_ts ts = blank();
+
+    ts.port_high = PORT_MAX;
+    ts.low = *ip;
+    ts.high = *ip;
+    return ts;
 }
 
 void ike_ts_allowed(const struct ike_policy *policy, const struct ike_sa *sa,
