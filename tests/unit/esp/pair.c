@@ -51,6 +51,16 @@ struct esp_sa_params pair_params(const struct pair_options *o, bool gateway)
     return p;
 }
 
+static uint16_t header_checksum(const uint8_t *header)
+{
+    uint32_t sum = 0;
+
+    for (size_t i = 0; i < 20; i += 2)
+        sum += get_be16(header + i);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return (uint16_t) ~(sum + (sum >> 16));
+}
+
 struct span pair_packet(uint8_t *buf, size_t len, uint32_t from, uint32_t to, uint32_t number)
 {
     HF_ASSERT(len >= HEADER + 4);
@@ -61,6 +71,7 @@ struct span pair_packet(uint8_t *buf, size_t len, uint32_t from, uint32_t to, ui
     buf[9] = 17;
     put_be32(buf + 12, from);
     put_be32(buf + 16, to);
+    put_be16(buf + 10, header_checksum(buf));
     put_be16(buf + 20, 1000);
     put_be16(buf + 22, 2000);
     put_be16(buf + 24, (uint16_t)(len - 20));

@@ -1,0 +1,425 @@
+/* The worker threads one behaviour at a time. */
+#include <criterion/criterion.h>
+#include <arpa/inet.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "rig.h"
+
+static struct rig rig;
+static struct esp_sa client;
+
+static const struct pair_options usual = {.spi = 0x2001, .virtual_ip = 0x0a630005};
+
+enum { LONG_MS = 3600 * 1000, SOON_MS = 10000 };
+
+/* What must not come is waited for by what comes after it: never by time alone. */
+static void settle(void)
+{
+    rig_wait_passed(&rig, worker_pool_pass(rig.pool));
+    rig_wait_passed(&rig, worker_pool_pass(rig.pool));
+}
+
+static struct esp_sa_view view(struct esp_sa *sa)
+{
+    struct esp_sa_view v;
+
+    esp_sa_read(sa, &v);
+    return v;
+}
+
+Test(worker, traffic_both_ways, .timeout = 60)
+{
+    struct esp_sa *sa;
+    uint64_t seq;
+
+    rig_init(&rig, 1, NULL);
+    sa = rig_sa(&rig, &usual, &client, 1 << 20, 1 << 20);
+    rig_lease(&rig, PAIR_EPOCH, LONG_MS);
+    for (uint32_t i = 1; i <= 500; i++) {
+        rig_up(&rig, &client, &usual, i);
+        cr_assert_eq(rig_delivered(&rig, SOON_MS), i);
+        rig_down(&rig, &usual, i, 0);
+        cr_assert_eq(rig_received(&rig, &client, &seq, SOON_MS), i);
+        cr_assert_eq(seq, i);
+    }
+    cr_assert_eq(rig_wait_event(&rig, 0x2001, ESP_EVENT_FIRST_INBOUND).ike_sa, 0x1122334455667788);
+    cr_assert(view(sa).in_packets == 500 && view(sa).out_packets == 500 &&
+              view(sa).next_out == 501);
+    cr_assert_eq(worker_pool_counter(rig.pool, WORKER_IN_PACKETS), 500);
+    cr_assert_eq(worker_pool_counter(rig.pool, WORKER_OUT_PACKETS), 500);
+    esp_sa_deinit(&client);
+    rig_deinit(&rig);
+}
+
+Test(worker, without_a_lease_nothing_moves, .timeout = 60)
+{
+    struct esp_sa *sa;
+    uint64_t seq;
+
+    rig_init(&rig, 1, NULL);
+    sa = rig_sa(&rig, &usual, &client, 1 << 20, 1 << 20);
+    for (uint32_t i = 1; i <= 10; i++) {
+        rig_up(&rig, &client, &usual, i);
+        rig_down(&rig, &usual, i, 0);
+    }
+    rig_wait_counter(&rig, WORKER_IN_NO_LEASE, 10);
+    rig_wait_counter(&rig, WORKER_OUT_NO_LEASE, 10);
+    cr_assert_eq(rig_delivered(&rig, 0), UINT32_MAX);
+    cr_assert_eq(rig_received(&rig, &client, &seq, 0), UINT32_MAX);
+    rig_lease(&rig, PAIR_EPOCH + 1, LONG_MS); /* a lease of an epoch that the SA has no grant of */
+    settle();                                 /* a batch goes by the lease that it began with */
+    rig_up(&rig, &client, &usual, 11);
+    rig_down(&rig, &usual, 11, 0);
+    rig_wait_counter(&rig, WORKER_IN_PACKETS, 11);
+    rig_wait_counter(&rig, WORKER_OUT_PACKETS, 11);
+    settle();
+    cr_assert_eq(rig_delivered(&rig, 0), UINT32_MAX);
+    cr_assert_eq(rig_received(&rig, &client, &seq, 0), UINT32_MAX);
+    cr_assert(view(sa).drops_in[ESP_DROP_NO_LEASE] == 1 &&
+              view(sa).drops_out[ESP_DROP_NO_LEASE] == 1);
+    rig_lease(&rig, PAIR_EPOCH, LONG_MS);
+    settle();
+    rig_up(&rig, &client, &usual, 12);
+    cr_assert_eq(rig_delivered(&rig, SOON_MS), 12);
+    rig_no_lease(&rig);
+    settle();
+    rig_up(&rig, &client, &usual, 13);
+    rig_wait_counter(&rig, WORKER_IN_NO_LEASE, 11);
+    cr_assert_eq(rig_delivered(&rig, 0), UINT32_MAX);
+    esp_sa_deinit(&client);
+    rig_deinit(&rig);
+}
+
+/* I5: after the lease has run out at most the batch in hand is emitted. The kernel stamps each
+ * datagram at the client's socket. */
+Test(worker, after_its_lease_at_most_one_batch_leaves, .timeout = 60)
+{
+    uint64_t expiry, late = 0, all = 0;
+    struct timespec real;
+    int on = 1;
+
+    rig_init(&rig, 1, NULL);
+    (void)rig_sa(&rig, &usual, &client, 1 << 20, 1 << 20);
+    cr_assert_eq(setsockopt(rig.client, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on), 0);
+    rig_lease(&rig, PAIR_EPOCH, 30);
+    cr_assert_eq(clock_gettime(CLOCK_REALTIME, &real), 0);
+    expiry = (uint64_t)real.tv_sec * 1000000000 + (uint64_t)real.tv_nsec +
+             (atomic_load(&rig.lease.until_ns) - rig_now_ns());
+    for (uint32_t i = 1; worker_pool_counter(rig.pool, WORKER_OUT_NO_LEASE) < 200; i++)
+        rig_down(&rig, &usual, i, 0);
+    for (;;) {
+        uint8_t b[4096];
+        union {
+            struct cmsghdr align;
+            uint8_t bytes[256];
+        } control;
+        struct iovec v = {b, sizeof b};
+        struct msghdr m = {.msg_iov = &v,
+                           .msg_iovlen = 1,
+                           .msg_control = &control,
+                           .msg_controllen = sizeof control};
+        struct cmsghdr *c;
+
+        if (recvmsg(rig.client, &m, 0) < 0)
+            break;
+        all++;
+        for (c = CMSG_FIRSTHDR(&m); c != NULL; c = CMSG_NXTHDR(&m, c))
+            if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_TIMESTAMPNS) {
+                struct timespec t;
+
+                memcpy(&t, CMSG_DATA(c), sizeof t);
+                late += (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec > expiry;
+            }
+    }
+    cr_assert_gt(all, 0, "it did send while it might");
+    cr_assert_leq(late, WORKER_BATCH, "%lu packets after the lease", late);
+    esp_sa_deinit(&client);
+    rig_deinit(&rig);
+}
+
+Test(worker, above_the_ceiling_waits_until_it_rises, .timeout = 60)
+{
+    struct esp_sa *sa;
+
+    rig_init(&rig, 1, NULL);
+    sa = rig_sa(&rig, &usual, &client, 1 << 20, 8);
+    rig_lease(&rig, PAIR_EPOCH, LONG_MS);
+    for (uint32_t i = 1; i <= 20; i++)
+        rig_up(&rig, &client, &usual, i);
+    for (uint32_t i = 1; i <= 8; i++)
+        cr_assert_eq(rig_delivered(&rig, SOON_MS), i);
+    cr_assert_eq(rig_wait_event(&rig, 0x2001, ESP_EVENT_LOW_CEILING).seq, 9);
+    rig_wait_counter(&rig, WORKER_WAITED, 12);
+    settle();
+    cr_assert_eq(rig_delivered(&rig, 0), UINT32_MAX);
+    cr_assert(view(sa).last_seq == 8 && view(sa).verified_seq == 20);
+    esp_sa_set_ceiling(sa, 15);
+    worker_pool_kick(rig.pool);
+    for (uint32_t i = 9; i <= 15; i++)
+        cr_assert_eq(rig_delivered(&rig, SOON_MS), i);
+    settle();
+    cr_assert_eq(rig_delivered(&rig, 0), UINT32_MAX);
+    esp_sa_set_ceiling(sa, 100);
+    worker_pool_kick(rig.pool);
+    for (uint32_t i = 16; i <= 20; i++)
+        cr_assert_eq(rig_delivered(&rig, SOON_MS), i);
+    esp_sa_deinit(&client);
+    rig_deinit(&rig);
+}
+
+Test(worker, the_waiting_queue_is_bounded_and_holds_no_copies, .timeout = 60)
+{
+    struct esp_sa *sa;
+    uint8_t b[256];
+    struct esp_turn t = {.now_ns = 1, .lease_epoch = PAIR_EPOCH};
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000001)};
+    struct esp_inner inner;
+    struct esp_out_result out;
+    uint8_t plain[128];
+    struct span p = pair_up(plain, 100, &usual, 1);
+
+    rig_init(&rig, 1, NULL);
+    a.sin_port = htons(rig.gateway_at.port);
+    sa = rig_sa(&rig, &usual, &client, 1 << 20, 0);
+    rig_lease(&rig, PAIR_EPOCH, LONG_MS);
+    cr_assert(esp_inner_decode(p, &inner));
+    cr_assert_eq(esp_outbound(&client, &t, &inner, p, b, sizeof b, &out), ESP_DROP_NONE);
+    for (int i = 0; i < 10; i++) /* one packet ten times */
+        cr_assert_gt(sendto(rig.client, b, out.len, 0, (struct sockaddr *)&a, sizeof a), 0);
+    rig_wait_counter(&rig, WORKER_IN_PACKETS, 10);
+    settle();
+    cr_assert_eq(worker_pool_counter(rig.pool, WORKER_WAITED), 1);
+    for (uint32_t i = 2; i <= WORKER_WAITING_PER_SA + 20; i++)
+        rig_up(&rig, &client, &usual, i);
+    rig_wait_counter(&rig, WORKER_IN_PACKETS, 10 + WORKER_WAITING_PER_SA + 19);
+    settle();
+    cr_assert_eq(worker_pool_counter(rig.pool, WORKER_WAITED), WORKER_WAITING_PER_SA);
+    cr_assert_geq(view(sa).drops_in[ESP_DROP_CEILING], 29);
+    /* the SA goes: its memory may go only when nothing waits for it (the sanitizer watches) */
+    worker_sa_remove(rig.pool, sa);
+    settle();
+    worker_pool_event_clear(rig.pool);
+    cr_assert_eq(rig_delivered(&rig, 0), UINT32_MAX);
+    esp_sa_deinit(&client);
+    rig_deinit(&rig);
+}
+
+Test(worker, what_waits_too_long_is_dropped_and_counted, .timeout = 60)
+{
+    struct esp_sa *sa;
+    uint64_t end = rig_now_ns() + (uint64_t)RIG_DEADLINE_MS * 1000000;
+
+    rig_init(&rig, 1, NULL);
+    sa = rig_sa(&rig, &usual, &client, 1, 0);
+    rig_lease(&rig, PAIR_EPOCH, LONG_MS);
+    rig_up(&rig, &client, &usual, 1);
+    rig_down(&rig, &usual, 1, 0);
+    rig_wait_counter(&rig, WORKER_WAITED, 2);
+    while (view(sa).drops_in[ESP_DROP_CEILING] == 0 ||
+           view(sa).drops_out[ESP_DROP_NO_NUMBERS] == 0) {
+        struct pollfd p = {.fd = worker_pool_event_fd(rig.pool), .events = POLLIN};
+
+        cr_assert_lt(rig_now_ns(), end);
+        worker_pool_event_clear(rig.pool);
+        (void)poll(&p, 1, 20);
+    }
+    esp_sa_deinit(&client);
+    rig_deinit(&rig);
+}
+
+Test(worker, out_of_numbers_waits_in_order, .timeout = 60)
+{
+    struct esp_sa *sa;
+    uint64_t seq;
+
+    rig_init(&rig, 1, NULL);
+    sa = rig_sa(&rig, &usual, &client, 4, 1 << 20); /* numbers 1, 2, 3 */
+    rig_lease(&rig, PAIR_EPOCH, LONG_MS);
+    for (uint32_t i = 1; i <= 10; i++)
+        rig_down(&rig, &usual, i, 0);
+    for (uint32_t i = 1; i <= 3; i++)
+        cr_assert_eq(rig_received(&rig, &client, &seq, SOON_MS), i);
+    (void)rig_wait_event(&rig, 0x2001, ESP_EVENT_LOW_NUMBERS);
+    rig_wait_counter(&rig, WORKER_WAITED, 7);
+    settle();
+    cr_assert_eq(rig_received(&rig, &client, &seq, 0), UINT32_MAX);
+    esp_sa_extend(sa, 6);
+    worker_pool_kick(rig.pool);
+    for (uint32_t i = 4; i <= 5; i++) {
+        cr_assert_eq(rig_received(&rig, &client, &seq, SOON_MS), i);
+        cr_assert_eq(seq, i);
+    }
+    esp_sa_extend(sa, 100);
+    rig_down(&rig, &usual, 11, 0); /* not past those that wait */
+    worker_pool_kick(rig.pool);
+    for (uint32_t i = 6; i <= 11; i++)
+        cr_assert_eq(rig_received(&rig, &client, &seq, SOON_MS), i);
+    esp_sa_deinit(&client);
+    rig_deinit(&rig);
+}
+
+Test(worker, held_workers_touch_nothing_and_beat_on, .timeout = 60)
+{
+    struct esp_sa *sa;
+    struct esp_replay window;
+    uint8_t bitmap[ESP_REPLAY_BITMAP_BYTES];
+    uint64_t top, turn, end;
+
+    rig_init(&rig, 2, NULL);
+    sa = rig_sa(&rig, &usual, &client, 1 << 20, 1 << 20);
+    rig_lease(&rig, PAIR_EPOCH, LONG_MS);
+    rig_up(&rig, &client, &usual, 1);
+    cr_assert_eq(rig_delivered(&rig, SOON_MS), 1);
+    rig_wait_passed(&rig, worker_pool_hold(rig.pool));
+    for (uint32_t i = 2; i <= 5; i++)
+        rig_up(&rig, &client, &usual, i);
+    turn = worker_pool_oldest_turn_ns(rig.pool);
+    end = rig_now_ns() + (uint64_t)RIG_DEADLINE_MS * 1000000;
+    while (worker_pool_oldest_turn_ns(rig.pool) <=
+           turn + 50 * 1000000) /* some idle turns of both */
+        cr_assert_lt(rig_now_ns(), end, "no heartbeat while held");
+    cr_assert_eq(worker_pool_counter(rig.pool, WORKER_IN_PACKETS), 1);
+    cr_assert_eq(rig_delivered(&rig, 0), UINT32_MAX);
+    /* a handover to ourselves: the exact window out, and in again under a new epoch */
+    esp_replay_export(esp_sa_window(sa), &top, bitmap);
+    cr_assert_eq(top, 1);
+    cr_assert(esp_replay_import(&window, top, span_of(bitmap, sizeof bitmap)));
+    esp_sa_grant_exact(sa, &(struct esp_sa_grant){PAIR_EPOCH + 1, 1 << 20, 1 << 21, 0, 1 << 20},
+                       &window);
+    rig_lease(&rig, PAIR_EPOCH + 1, LONG_MS);
+    worker_pool_resume(rig.pool);
+    for (uint32_t i = 2; i <= 5; i++)
+        cr_assert_eq(rig_delivered(&rig, SOON_MS), i, "nothing is lost");
+    esp_sa_deinit(&client);
+    rig_deinit(&rig);
+}
+
+static void raw(const void *bytes, size_t n)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_port = htons(rig.gateway_at.port),
+                            .sin_addr.s_addr = htonl(0x7f000001)};
+
+    cr_assert_eq(sendto(rig.client, bytes, n, 0, (struct sockaddr *)&a, sizeof a), (ssize_t)n);
+}
+
+Test(worker, ike_and_rubbish_on_the_esp_port, .timeout = 60)
+{
+    static uint8_t big[WORKER_SLOT_BYTES + 5];
+    const uint8_t ike[] = {0, 0, 0, 0, 'h', 'e', 'l', 'l', 'o'}, alive[] = {0xff},
+                  shorty[] = {1, 2, 3};
+    uint8_t unknown[64] = {0, 0, 0x99};
+    struct worker_datagram d;
+
+    rig_init(&rig, 1, NULL);
+    raw(ike,
+        sizeof ike); /* without a lease, too: who owns the shard is the control loop's question */
+    rig_wait_counter(&rig, WORKER_IKE_DATAGRAMS, 1);
+    worker_pool_event_clear(rig.pool);
+    cr_assert(worker_pool_datagram(rig.pool, &d));
+    cr_assert(span_equal(d.bytes, span_of("hello", 5)));
+    cr_assert(endpoint_equal(&d.from, &rig.client_at) && endpoint_equal(&d.to, &rig.gateway_at) &&
+              d.shard_slot == 0);
+    worker_pool_datagram_done(rig.pool);
+    cr_assert_not(worker_pool_datagram(rig.pool, &d));
+    rig_lease(&rig, PAIR_EPOCH, LONG_MS);
+    settle();
+    raw(alive, 1);
+    raw(shorty, 3);
+    raw(unknown, ESP_MIN_BYTES - 1);
+    raw(unknown, 64);
+    raw(big, sizeof big);
+    raw(ike, 4);
+    rig_wait_counter(&rig, WORKER_IN_PACKETS, 7);
+    settle();
+    cr_assert_eq(worker_pool_counter(rig.pool, WORKER_KEEPALIVES), 1);
+    cr_assert_eq(worker_pool_counter(rig.pool, WORKER_IN_MALFORMED), 2);
+    cr_assert_eq(worker_pool_counter(rig.pool, WORKER_IN_UNKNOWN_SPI), 1);
+    cr_assert_eq(worker_pool_counter(rig.pool, WORKER_IKE_DROPPED), 1);
+    cr_assert(worker_pool_datagram(rig.pool, &d) && d.bytes.len == 0);
+    worker_pool_datagram_done(rig.pool);
+    for (int i = 0; i < WORKER_DATAGRAMS + 10; i++) /* nobody reads: bounded */
+        raw(ike, sizeof ike);
+    rig_wait_counter(&rig, WORKER_IN_PACKETS, 7 + WORKER_DATAGRAMS + 10);
+    settle();
+    cr_assert_eq(worker_pool_counter(rig.pool, WORKER_IKE_DROPPED), 11);
+    rig_deinit(&rig);
+}
+
+Test(worker, outbound_without_an_sa_is_counted_by_its_reason, .timeout = 60)
+{
+    const struct pair_options other = {.spi = 0x3001, .virtual_ip = 0x0a630009};
+    uint8_t b[64];
+    struct span p = pair_packet(b, 64, 0x0a4d0301, 0x0a630005, 1);
+
+    rig_init(&rig, 1, NULL);
+    (void)rig_sa(&rig, &usual, &client, 100, 100);
+    rig_lease(&rig, PAIR_EPOCH, LONG_MS);
+    rig_down(&rig, &other, 1, 0);
+    cr_assert_eq(write(rig.tun[0], p.data, p.len),
+                 64); /* a source that is not behind the gateway */
+    cr_assert_eq(write(rig.tun[0], "\x45rubbish", 8), 8);
+    rig_wait_counter(&rig, WORKER_OUT_NO_SA, 1);
+    rig_wait_counter(&rig, WORKER_OUT_SELECTORS, 1);
+    rig_wait_counter(&rig, WORKER_OUT_MALFORMED, 1);
+    esp_sa_deinit(&client);
+    rig_deinit(&rig);
+}
+
+Test(worker, a_peer_that_moved_is_told_with_its_new_address, .timeout = 60)
+{
+    struct esp_sa *sa;
+    struct worker_event e;
+    struct endpoint wrong = rig.client_at;
+    uint64_t seq;
+
+    rig_init(&rig, 1, NULL);
+    sa = rig_sa(&rig, &usual, &client, 100, 100);
+    wrong.ip = addr_v4(0x7f000001);
+    wrong.port = 1;
+    esp_sa_set_remote(sa, &wrong);
+    rig_lease(&rig, PAIR_EPOCH, LONG_MS);
+    rig_up(&rig, &client, &usual, 1);
+    e = rig_wait_event(&rig, 0x2001, ESP_EVENT_PEER_MOVED);
+    cr_assert(endpoint_equal(&e.from, &rig.client_at));
+    esp_sa_set_remote(sa, &e.from);
+    rig_down(&rig, &usual, 7, 0);
+    cr_assert_eq(rig_received(&rig, &client, &seq, SOON_MS), 7);
+    esp_sa_deinit(&client);
+    rig_deinit(&rig);
+}
+
+Test(worker, a_worker_that_lost_its_tun_beats_no_more, .timeout = 60)
+{
+    int pair[2];
+    uint64_t end = rig_now_ns() + (uint64_t)RIG_DEADLINE_MS * 1000000;
+    uint64_t turns;
+
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
+    rig_init(&rig, 1, &pair[1]);
+    rig_wait_passed(&rig, worker_pool_pass(rig.pool));
+    cr_assert_gt(worker_pool_oldest_turn_ns(rig.pool), 0);
+    (void)close(pair[0]); /* reads return 0 now, as a TUN's never do */
+    for (;;) {
+        uint64_t before = worker_pool_oldest_turn_ns(rig.pool);
+
+        turns = worker_pool_counter(rig.pool, WORKER_TURNS);
+        rig_wait_counter(&rig, WORKER_TURNS, turns + 5);
+        if (worker_pool_oldest_turn_ns(rig.pool) == before)
+            break;
+        cr_assert_lt(rig_now_ns(), end);
+    }
+    rig_wait_passed(&rig, worker_pool_pass(rig.pool)); /* removals still end */
+    rig_deinit(&rig);
+}
+
+Test(worker, every_counter_has_a_name)
+{
+    for (int i = 0; i < WORKER_COUNTER_COUNT; i++)
+        for (int j = 0; j < i; j++)
+            cr_assert_str_neq(worker_counter_name((enum worker_counter)i),
+                              worker_counter_name((enum worker_counter)j));
+}
