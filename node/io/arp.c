@@ -2,11 +2,10 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/filter.h>
 #include <linux/if_packet.h>
-#include <linux/sockios.h>
 #include <net/ethernet.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -14,15 +13,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "io/netlink.h"
+#include "io/arp_frame.h"
 
-enum { ARP_FRAME_BYTES = 42, ARP_REQUEST = 1, ARP_REPLY = 2, ARP_LINKS = 2 * 64, ARP_ROUNDS = 5 };
+enum { MAX_INTERFACES = 4, SERIES = 5, BATCH = 64 };
 
-/* After a move, in ms from it: a neighbour whose queue was full, or which joined late, hears it
- * again. */
-static const uint64_t rounds_ms[ARP_ROUNDS] = {0, 100, 500, 1000, 2000};
+static const uint64_t series_ms[SERIES] = {0, 100, 500, 1000, 2000};
 
-struct arp_link {
+struct port {
     struct arp *arp;
     char name[IFNAMSIZ];
     int fd, ifindex;
@@ -30,201 +27,249 @@ struct arp_link {
     uv_poll_t poll;
 };
 
-struct arp_series { /* of one shard */
-    struct arp *arp;
-    uint32_t shard;
-    unsigned round;
-    bool running;
-    uv_timer_t timer;
+struct address {
+    uint32_t ip, shard;
+    struct port *port;
+    unsigned step; /* of the series; SERIES = none is running */
+    uint64_t began_ms;
 };
 
 struct arp {
     uv_loop_t *loop;
-    struct arp_address addresses[ARP_MAX_ADDRESSES];
-    struct arp_link *links_of[ARP_MAX_ADDRESSES];
+    struct port ports[MAX_INTERFACES];
+    size_t n_ports;
+    struct address addresses[ARP_MAX_ADDRESSES];
     size_t n_addresses;
-    struct arp_link links[ARP_LINKS];
-    size_t n_links;
-    struct arp_series series[ARP_MAX_ADDRESSES];
-    size_t n_series;
+    uv_timer_t timer;
     bool (*may_answer)(void *self, uint32_t shard);
     void *self;
     struct arp_counters counters;
-    unsigned closing;
+    unsigned handles;
     void (*closed)(void *arg);
-    void *arg;
+    void *closed_arg;
 };
 
-/* Ethernet, then ARP for IPv4 over Ethernet (RFC 826). Target hardware address zero in requests. */
-static void frame_make(uint8_t out[ARP_FRAME_BYTES], uint16_t operation, const uint8_t to[6],
-                       const uint8_t own[6], const uint8_t own_ip[4], const uint8_t target_mac[6],
-                       const uint8_t target_ip[4])
+static bool read_mac(struct port *p)
 {
-    static const uint8_t head[6] = {0, 1, 8, 0, 6, 4};
+    struct ifreq request;
 
-    memcpy(out, to, 6);
-    memcpy(out + 6, own, 6);
-    put_be16(out + 12, ETHERTYPE_ARP);
-    memcpy(out + 14, head, sizeof head);
-    put_be16(out + 20, operation);
-    memcpy(out + 22, own, 6);
-    memcpy(out + 28, own_ip, 4);
-    memcpy(out + 32, target_mac, 6);
-    memcpy(out + 38, target_ip, 4);
+    memset(&request, 0, sizeof request);
+    (void)snprintf(request.ifr_name, sizeof request.ifr_name, "%s", p->name);
+    if (ioctl(p->fd, SIOCGIFHWADDR, &request) < 0)
+        return false;
+    memcpy(p->mac, request.ifr_hwaddr.sa_data, 6);
+    return true;
 }
 
-static bool transmit(struct arp *a, const struct arp_link *link, const uint8_t *frame)
+static void transmit(struct arp *a, const struct port *p, const uint8_t frame[ARP_FRAME_BYTES])
 {
     struct sockaddr_ll to = {.sll_family = AF_PACKET,
-                             .sll_ifindex = link->ifindex,
-                             .sll_halen = 6,
-                             .sll_protocol = htons(ETHERTYPE_ARP)};
+                             .sll_protocol = htons(ETH_P_ARP),
+                             .sll_ifindex = p->ifindex,
+                             .sll_halen = 6};
 
     memcpy(to.sll_addr, frame, 6);
-    if (sendto(link->fd, frame, ARP_FRAME_BYTES, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof to) ==
-        ARP_FRAME_BYTES)
-        return true;
-    a->counters.send_failed++;
-    return false;
+    if (sendto(p->fd, frame, ARP_FRAME_BYTES, MSG_DONTWAIT, (const struct sockaddr *)&to,
+               sizeof to) < 0)
+        a->counters.send_failed++;
 }
 
-/* Age of a received frame by its kernel stamp: one that queued while we were stopped says nothing
- * about now. The wall clock only silences; whether we may answer is the lease's question. */
-static bool too_old(int fd)
+/* Frames that waited while this process could not run must not be answered as if they had just
+ * come. The wall clock serves only to tell their age: what makes an answer right is may_answer(),
+ * and a jump of the clock merely costs an answer. */
+static bool is_aged(struct msghdr *msg)
 {
-    struct timeval stamp;
-    struct timespec now;
-    int64_t age_ms;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) {
+        struct timespec came, now;
+        int64_t age_ms;
 
-    if (ioctl(fd, SIOCGSTAMP, &stamp) != 0 || clock_gettime(CLOCK_REALTIME, &now) != 0)
-        return true;
-    age_ms = ((int64_t)now.tv_sec - stamp.tv_sec) * 1000 +
-             ((int64_t)now.tv_nsec / 1000 - stamp.tv_usec) / 1000;
-    return age_ms > ARP_MAX_AGE_MS || age_ms < -ARP_MAX_AGE_MS;
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPNS)
+            continue;
+        memcpy(&came, CMSG_DATA(c), sizeof came);
+        HF_ASSERT(clock_gettime(CLOCK_REALTIME, &now) == 0);
+        age_ms = (now.tv_sec - came.tv_sec) * 1000 + (now.tv_nsec - came.tv_nsec) / 1000000;
+        return age_ms < 0 || age_ms > ARP_MAX_AGE_MS;
+    }
+    return true;
 }
 
-static void answer(struct arp *a, struct arp_link *link, const uint8_t *frame, size_t len)
+static void handle_frame(struct port *p, struct span frame, bool aged)
 {
-    static const uint8_t head[6] = {0, 1, 8, 0, 6, 4};
+    struct arp *a = p->arp;
     uint8_t reply[ARP_FRAME_BYTES];
+    struct arp_request r;
 
-    if (len < ARP_FRAME_BYTES || get_be16(frame + 12) != ETHERTYPE_ARP ||
-        memcmp(frame + 14, head, sizeof head) != 0 || get_be16(frame + 20) != ARP_REQUEST) {
+    if (!arp_request_decode(frame, &r)) {
         a->counters.malformed++;
         return;
     }
     for (size_t i = 0; i < a->n_addresses; i++) {
-        if (a->links_of[i] != link || memcmp(a->addresses[i].ip.bytes, frame + 38, 4) != 0)
+        const struct address *mine = &a->addresses[i];
+
+        if (mine->port != p || mine->ip != r.target_ip)
             continue;
-        /* Our own announcement, or another node's: sender and target are the same address. */
-        if (memcmp(frame + 28, frame + 38, 4) == 0)
+        if (r.sender_ip == r.target_ip) {
+            a->counters.foreign++;
             return;
+        }
         a->counters.requests++;
-        if (too_old(link->fd)) {
+        if (aged) {
             a->counters.aged++;
-            return;
-        }
-        if (!a->may_answer(a->self, a->addresses[i].shard)) {
+        } else if (!a->may_answer(a->self, mine->shard)) {
             a->counters.silent++;
-            return;
-        }
-        frame_make(reply, ARP_REPLY, frame + 22, link->mac, frame + 38, frame + 22, frame + 28);
-        if (transmit(a, link, reply))
+        } else {
+            arp_reply_encode(&r, p->mac, reply);
+            transmit(a, p, reply);
             a->counters.answered++;
+        }
         return;
     }
 }
 
-static void readable(uv_poll_t *handle, int status, int events)
+static void on_readable(uv_poll_t *poll, int status, int events)
 {
-    struct arp_link *link = handle->data;
-    uint8_t frame[128];
+    struct port *p = poll->data;
 
     (void)status;
     (void)events;
-    for (int i = 0; i < 64; i++) {
-        ssize_t n = recv(link->fd, frame, sizeof frame, MSG_DONTWAIT);
+    for (int i = 0; i < BATCH; i++) {
+        _Alignas(struct cmsghdr) char control[64];
+        struct sockaddr_ll from;
+        uint8_t buf[256];
+        struct iovec iov = {buf, sizeof buf};
+        struct msghdr msg = {.msg_name = &from,
+                             .msg_namelen = sizeof from,
+                             .msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = sizeof control};
+        ssize_t n = recvmsg(p->fd, &msg, MSG_DONTWAIT);
 
         if (n < 0)
             return;
-        answer(link->arp, link, frame, (size_t)n);
+        if (from.sll_pkttype != PACKET_OUTGOING)
+            handle_frame(p, span_of(buf, (size_t)n), is_aged(&msg));
     }
 }
 
-/* ARP requests only; which address is asked for is looked at above (there may be 128). */
-static bool filter(int fd)
+static void announce_one(struct arp *a, struct address *address)
 {
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 12),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETHERTYPE_ARP, 0, 3),
-        BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 20),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARP_REQUEST, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, 128),
-        BPF_STMT(BPF_RET | BPF_K, 0),
-    };
-    struct sock_fprog program = {.len = sizeof code / sizeof code[0], .filter = code};
+    uint8_t frame[ARP_FRAME_BYTES];
 
-    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
+    (void)read_mac(address->port);
+    arp_announcement_encode(address->ip, address->port->mac, frame);
+    transmit(a, address->port, frame);
+    a->counters.announced++;
 }
 
-static bool link_open(struct arp *a, struct arp_link *link, const char *name,
-                      struct io_error *error)
-{
-    struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(ETHERTYPE_ARP)};
-    struct netlink *netlink = netlink_open(error);
-    struct netlink_link info;
-    bool found = netlink != NULL && netlink_link_get(netlink, name, &info, error);
+static void on_timer(uv_timer_t *timer);
 
-    if (netlink != NULL)
-        netlink_close(netlink);
-    if (!found)
-        return false;
-    link->fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (link->fd < 0)
-        return io_fail(error, errno,
-                       "cannot listen for ARP on %s: %s (run as root, or grant CAP_NET_RAW)", name,
+/* Sends what is due of every series and sleeps until the next. Who may not answer any more
+ * announces nothing either. */
+static void run_series(struct arp *a)
+{
+    uint64_t now, next = UINT64_MAX;
+
+    uv_update_time(a->loop);
+    now = uv_now(a->loop);
+    for (size_t i = 0; i < a->n_addresses; i++) {
+        struct address *address = &a->addresses[i];
+
+        while (address->step < SERIES && now >= address->began_ms + series_ms[address->step]) {
+            if (a->may_answer(a->self, address->shard)) {
+                announce_one(a, address);
+                address->step++;
+            } else {
+                address->step = SERIES;
+            }
+        }
+        if (address->step < SERIES && address->began_ms + series_ms[address->step] < next)
+            next = address->began_ms + series_ms[address->step];
+    }
+    if (next != UINT64_MAX)
+        (void)uv_timer_start(&a->timer, on_timer, next - now, 0);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    run_series(timer->data);
+}
+
+void arp_announce(struct arp *a, uint32_t shard)
+{
+    uv_update_time(a->loop);
+    for (size_t i = 0; i < a->n_addresses; i++) {
+        if (a->addresses[i].shard != shard)
+            continue;
+        a->addresses[i].step = 0;
+        a->addresses[i].began_ms = uv_now(a->loop);
+    }
+    run_series(a);
+}
+
+static bool open_socket(struct port *p, struct io_error *error)
+{
+    int one = 1, code;
+
+    /* Protocol 0: nothing comes before the filter is set and the interface is bound. */
+    p->fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (p->fd < 0) {
+        code = errno;
+        return io_fail(
+            error, code,
+            "cannot open a packet socket on %s for ARP: %s (run as root, or grant CAP_NET_RAW)",
+            p->name, strerror(code));
+    }
+    p->ifindex = (int)if_nametoindex(p->name);
+    if (p->ifindex == 0 || !read_mac(p))
+        return io_fail(error, ENODEV, "there is no network interface %s", p->name);
+    if (setsockopt(p->fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one) < 0)
+        return io_fail(error, errno, "the packet socket on %s has no time stamps: %s", p->name,
                        strerror(errno));
-    address.sll_ifindex = info.ifindex;
-    if (!filter(link->fd) || bind(link->fd, (struct sockaddr *)&address, sizeof address) != 0) {
-        int code = errno;
-
-        (void)close(link->fd);
-        return io_fail(error, code, "cannot listen for ARP on %s: %s", name, strerror(code));
-    }
-    (void)too_old(link->fd); /* the first question turns the stamps on */
-    link->arp = a;
-    link->ifindex = info.ifindex;
-    memcpy(link->mac, info.mac, sizeof link->mac);
-    strncpy(link->name, name, sizeof link->name - 1);
-    link->poll.data = link;
-    HF_ASSERT(uv_poll_init(a->loop, &link->poll, link->fd) == 0);
-    HF_ASSERT(uv_poll_start(&link->poll, UV_READABLE, readable) == 0);
-    a->n_links++;
+    (void)setsockopt(p->fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof one);
     return true;
 }
 
-static struct arp_link *link_for(struct arp *a, const char *name, struct io_error *error)
+static bool start_socket(struct port *p, struct io_error *error)
 {
-    for (size_t i = 0; i < a->n_links; i++)
-        if (strcmp(a->links[i].name, name) == 0)
-            return &a->links[i];
-    HF_ASSERT(a->n_links < ARP_LINKS);
-    return link_open(a, &a->links[a->n_links], name, error) ? &a->links[a->n_links - 1] : NULL;
+    struct sock_filter code[ARP_FILTER_MAX];
+    uint32_t ips[ARP_MAX_ADDRESSES];
+    struct sock_fprog program = {.filter = code};
+    struct sockaddr_ll at = {
+        .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ARP), .sll_ifindex = p->ifindex};
+    size_t n = 0;
+
+    for (size_t i = 0; i < p->arp->n_addresses; i++)
+        if (p->arp->addresses[i].port == p)
+            ips[n++] = p->arp->addresses[i].ip;
+    program.len = (unsigned short)arp_filter(ips, n, code);
+    if (setsockopt(p->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0 ||
+        bind(p->fd, (const struct sockaddr *)&at, sizeof at) < 0)
+        return io_fail(error, errno, "cannot listen for ARP on %s: %s", p->name, strerror(errno));
+    return true;
 }
 
-static struct arp_series *series_for(struct arp *a, uint32_t shard)
+static struct port *port_of(struct arp *a, const char *name, struct io_error *error)
 {
-    struct arp_series *s;
+    struct port *p;
 
-    for (size_t i = 0; i < a->n_series; i++)
-        if (a->series[i].shard == shard)
-            return &a->series[i];
-    s = &a->series[a->n_series++];
-    s->arp = a;
-    s->shard = shard;
-    s->timer.data = s;
-    HF_ASSERT(uv_timer_init(a->loop, &s->timer) == 0);
-    return s;
+    for (size_t i = 0; i < a->n_ports; i++)
+        if (strcmp(a->ports[i].name, name) == 0)
+            return &a->ports[i];
+    HF_ASSERT(a->n_ports < MAX_INTERFACES);
+    p = &a->ports[a->n_ports++];
+    p->arp = a;
+    p->fd = -1;
+    (void)snprintf(p->name, sizeof p->name, "%s", name);
+    return open_socket(p, error) ? p : NULL;
+}
+
+static void release(struct arp *a)
+{
+    for (size_t i = 0; i < a->n_ports; i++)
+        if (a->ports[i].fd >= 0)
+            (void)close(a->ports[i].fd);
+    free(a);
 }
 
 struct arp *arp_open(uv_loop_t *loop, const struct arp_address *addresses, size_t n,
@@ -232,54 +277,38 @@ struct arp *arp_open(uv_loop_t *loop, const struct arp_address *addresses, size_
                      struct io_error *error)
 {
     struct arp *a = calloc(1, sizeof *a);
+    bool ok = true;
 
     HF_ASSERT(a != NULL && n <= ARP_MAX_ADDRESSES);
     a->loop = loop;
     a->may_answer = may_answer;
     a->self = self;
-    for (size_t i = 0; i < n; i++) {
-        a->addresses[i] = addresses[i];
-        a->links_of[i] = link_for(a, addresses[i].interface, error);
-        if (a->links_of[i] == NULL) {
-            arp_close(a, NULL, NULL);
-            return NULL;
-        }
+    for (size_t i = 0; ok && i < n; i++) {
+        struct address *to = &a->addresses[a->n_addresses];
+
+        HF_ASSERT(addresses[i].ip.family == ADDR_V4);
+        *to = (struct address){.ip = get_be32(addresses[i].ip.bytes),
+                               .shard = addresses[i].shard,
+                               .port = port_of(a, addresses[i].interface, error),
+                               .step = SERIES};
+        ok = to->port != NULL;
         a->n_addresses++;
-        (void)series_for(a, addresses[i].shard);
     }
+    for (size_t i = 0; ok && i < a->n_ports; i++)
+        ok = start_socket(&a->ports[i], error);
+    if (!ok) {
+        release(a);
+        return NULL;
+    }
+    for (size_t i = 0; i < a->n_ports; i++) {
+        HF_ASSERT(uv_poll_init(loop, &a->ports[i].poll, a->ports[i].fd) == 0);
+        a->ports[i].poll.data = &a->ports[i];
+        (void)uv_poll_start(&a->ports[i].poll, UV_READABLE, on_readable);
+    }
+    (void)uv_timer_init(loop, &a->timer);
+    a->timer.data = a;
+    a->handles = (unsigned)a->n_ports + 1;
     return a;
-}
-
-static void announce_round(uv_timer_t *handle)
-{
-    static const uint8_t everyone[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, nobody[6] = {0};
-    struct arp_series *s = handle->data;
-    struct arp *a = s->arp;
-    uint8_t frame[ARP_FRAME_BYTES];
-
-    for (size_t i = 0; i < a->n_addresses; i++) {
-        const struct arp_link *link = a->links_of[i];
-
-        if (a->addresses[i].shard != s->shard || !a->may_answer(a->self, s->shard))
-            continue;
-        frame_make(frame, ARP_REQUEST, everyone, link->mac, a->addresses[i].ip.bytes, nobody,
-                   a->addresses[i].ip.bytes);
-        if (transmit(a, link, frame))
-            a->counters.announced++;
-    }
-    if (++s->round < ARP_ROUNDS)
-        (void)uv_timer_start(&s->timer, announce_round,
-                             rounds_ms[s->round] - rounds_ms[s->round - 1], 0);
-}
-
-void arp_announce(struct arp *a, uint32_t shard)
-{
-    for (size_t i = 0; i < a->n_series; i++) {
-        if (a->series[i].shard != shard)
-            continue;
-        a->series[i].round = 0;
-        announce_round(&a->series[i].timer); /* the first at once, not a loop turn later */
-    }
 }
 
 void arp_get_counters(const struct arp *a, struct arp_counters *out)
@@ -287,34 +316,33 @@ void arp_get_counters(const struct arp *a, struct arp_counters *out)
     *out = a->counters;
 }
 
-static void one_closed(uv_handle_t *handle)
+static void handle_closed(struct arp *a)
 {
-    struct arp *a = handle->type == UV_TIMER ? ((struct arp_series *)handle->data)->arp
-                                             : ((struct arp_link *)handle->data)->arp;
+    void (*closed)(void *arg) = a->closed;
+    void *arg = a->closed_arg;
 
-    if (--a->closing > 0)
+    if (--a->handles > 0)
         return;
-    if (a->closed != NULL)
-        a->closed(a->arg);
-    free(a);
+    release(a);
+    if (closed != NULL)
+        closed(arg);
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+    handle_closed(((struct port *)handle->data)->arp);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    handle_closed(handle->data);
 }
 
 void arp_close(struct arp *a, void (*closed)(void *arg), void *arg)
 {
     a->closed = closed;
-    a->arg = arg;
-    a->closing = (unsigned)(a->n_links + a->n_series);
-    if (a->closing == 0) {
-        if (closed != NULL)
-            closed(arg);
-        free(a);
-        return;
-    }
-    for (size_t i = 0; i < a->n_links; i++) {
-        (void)uv_poll_stop(&a->links[i].poll);
-        (void)close(a->links[i].fd);
-        uv_close((uv_handle_t *)&a->links[i].poll, one_closed);
-    }
-    for (size_t i = 0; i < a->n_series; i++)
-        uv_close((uv_handle_t *)&a->series[i].timer, one_closed);
+    a->closed_arg = arg;
+    for (size_t i = 0; i < a->n_ports; i++)
+        uv_close((uv_handle_t *)&a->ports[i].poll, on_poll_closed);
+    uv_close((uv_handle_t *)&a->timer, on_timer_closed);
 }

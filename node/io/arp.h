@@ -28,6 +28,7 @@ struct arp_address {
 struct arp_counters {
     uint64_t requests, answered, silent /* may_answer said no */, aged, malformed, announced,
         send_failed;
+    uint64_t foreign; /* another node announced an address of ours */
 };
 
 struct arp;

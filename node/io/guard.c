@@ -1,0 +1,233 @@
+#include "io/guard.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "io/guard_internal.h"
+
+enum { MAX_SETTINGS = 16, SETTING_BYTES = 96 };
+
+struct setting {
+    char name[SETTING_BYTES]; /* below /proc/sys/net */
+    char value;               /* one digit */
+};
+
+static void add_setting(struct setting *s, size_t *n, char value, const char *family,
+                        const char *interface, const char *what)
+{
+    HF_ASSERT(*n < MAX_SETTINGS);
+    (void)snprintf(s[*n].name, SETTING_BYTES, "%s/conf/%s/%s", family, interface, what);
+    s[(*n)++].value = value;
+}
+
+/* What the kernel must be told besides the rules. `default` is what the TUN begins with. */
+static size_t settings_of(const struct guard_config *c, struct setting s[MAX_SETTINGS])
+{
+    bool v6 = false;
+    size_t n = 0;
+
+    add_setting(s, &n, '1', "ipv4", "all", "arp_ignore");
+    add_setting(s, &n, '2', "ipv4", "all", "arp_announce");
+    add_setting(s, &n, '0', "ipv4", "all", "send_redirects");
+    add_setting(s, &n, '0', "ipv4", "default", "send_redirects");
+    add_setting(s, &n, '0', "ipv4", c->outside, "send_redirects");
+    add_setting(s, &n, '0', "ipv4", c->inside, "send_redirects");
+    add_setting(s, &n, '1', "ipv4", c->inside, "forwarding");
+    for (size_t i = 0; i < c->n_pools; i++)
+        v6 = v6 || c->pools[i].ip.family == ADDR_V6;
+    if (v6)
+        add_setting(s, &n, '1', "ipv6", "all", "forwarding");
+    return n;
+}
+
+static bool read_setting(const struct setting *s, char *value)
+{
+    char path[SETTING_BYTES + 32];
+    int fd;
+    bool ok;
+
+    (void)snprintf(path, sizeof path, "/proc/sys/net/%s", s->name);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    ok = fd >= 0 && read(fd, value, 1) == 1;
+    if (fd >= 0)
+        (void)close(fd);
+    return ok;
+}
+
+static bool write_setting(const struct setting *s, struct io_error *error)
+{
+    char path[SETTING_BYTES + 32], now = '?';
+    int fd, code = 0;
+
+    if (read_setting(s, &now) && now == s->value)
+        return true;
+    (void)snprintf(path, sizeof path, "/proc/sys/net/%s", s->name);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, &s->value, 1) != 1)
+        code = errno;
+    if (fd >= 0)
+        (void)close(fd);
+    return code == 0 ||
+           io_fail(error, code, "cannot set %s to %c: %s%s", path, s->value, strerror(code),
+                   code == ENOENT  ? " (is the interface there?)"
+                   : code == EROFS ? " (/proc/sys is read-only here: set it from outside)"
+                                   : " (run as root)");
+}
+
+bool guard_install(const struct guard_config *config, struct io_error *error)
+{
+    struct setting settings[MAX_SETTINGS];
+    size_t n = settings_of(config, settings);
+    struct guard_text *rules = calloc(2, sizeof *rules);
+    struct netlink *netlink = netlink_open(error);
+    struct netlink_link link;
+    bool ok = netlink != NULL && netlink_link_get(netlink, config->outside, &link, error) &&
+              netlink_link_get(netlink, config->inside, &link, error);
+
+    HF_ASSERT(rules != NULL);
+    for (size_t i = 0; ok && i < n; i++)
+        ok = write_setting(&settings[i], error);
+    for (size_t i = 0; ok && i < config->n_pools; i++)
+        ok = netlink_blackhole_add(netlink, &config->pools[i], error);
+    if (ok) {
+        /* One transaction: whatever stood before is replaced, and there is no moment without rules.
+         */
+        guard_ruleset(config, &rules[1]);
+        guard_say(&rules[0], "table inet holdfast_guard {\n}\ndelete table inet holdfast_guard\n%s",
+                  rules[1].bytes);
+        ok = guard_nft(rules[0].bytes, &rules[1], error);
+    }
+    if (netlink != NULL)
+        netlink_close(netlink);
+    free(rules);
+    return ok;
+}
+
+/* Findings gather in one text as far as there is room. */
+struct findings {
+    char text[360];
+    size_t len, n;
+};
+
+static void find(struct findings *f, const char *what, const char *detail, size_t detail_len)
+{
+    int n = snprintf(f->text + f->len, sizeof f->text - f->len, "%s%s%.*s", f->n > 0 ? "; " : "",
+                     what, (int)detail_len, detail);
+
+    f->n++;
+    if (n > 0 && (size_t)n < sizeof f->text - f->len)
+        f->len += (size_t)n;
+    else
+        f->text[f->len] = '\0'; /* no room: counted only */
+}
+
+static bool has_line(const char *text, const char *line, size_t len)
+{
+    for (const char *at = text; *at != '\0';) {
+        size_t n = strcspn(at, "\n");
+
+        if (n == len && memcmp(at, line, len) == 0)
+            return true;
+        at += n + (at[n] == '\n');
+    }
+    return false;
+}
+
+/* Lines of a that b lacks. */
+static void compare(struct findings *f, const char *a, const char *b, const char *what)
+{
+    for (const char *at = a; *at != '\0';) {
+        size_t n = strcspn(at, "\n");
+
+        if (!has_line(b, at, n)) {
+            size_t skip = strspn(at, " \t");
+
+            find(f, what, at + skip, n - skip);
+        }
+        at += n + (at[n] == '\n');
+    }
+}
+
+static bool verify_rules(const struct guard_config *config, struct findings *f,
+                         struct io_error *error)
+{
+    struct guard_text *text = calloc(2, sizeof *text);
+    size_t before = f->n;
+    bool ok;
+
+    HF_ASSERT(text != NULL);
+    ok = guard_listing(&text[0], error) && guard_expected_listing(config, &text[1], error);
+    if (ok && text[0].len == 0) {
+        find(f, "the nftables table inet holdfast_guard", "", 0);
+    } else if (ok && strcmp(text[0].bytes, text[1].bytes) != 0) {
+        compare(f, text[1].bytes, text[0].bytes, "rule missing: ");
+        compare(f, text[0].bytes, text[1].bytes, "rule too many: ");
+        if (f->n == before)
+            find(f, "the guard's rules stand in another order", "", 0);
+    }
+    free(text);
+    return ok;
+}
+
+static bool verify_routes(const struct guard_config *config, struct findings *f,
+                          struct io_error *error)
+{
+    struct netlink *netlink = netlink_open(error);
+    bool ok = netlink != NULL;
+
+    for (size_t i = 0; ok && i < config->n_pools; i++) {
+        char number[32];
+        bool present = false;
+
+        ok = netlink_blackhole_present(netlink, &config->pools[i], &present, error);
+        (void)snprintf(number, sizeof number, "%zu", i + 1);
+        if (ok && !present)
+            find(f, "blackhole route of pool number ", number, strlen(number));
+    }
+    if (netlink != NULL)
+        netlink_close(netlink);
+    return ok;
+}
+
+bool guard_verify(const struct guard_config *config, struct io_error *error)
+{
+    struct setting settings[MAX_SETTINGS];
+    size_t n = settings_of(config, settings);
+    struct findings f = {.len = 0};
+
+    for (size_t i = 0; i < n; i++) {
+        char value = '?';
+
+        if (!read_setting(&settings[i], &value) || value != settings[i].value)
+            find(&f, "sysctl net/", settings[i].name, strlen(settings[i].name));
+    }
+    if (!verify_routes(config, &f, error) || !verify_rules(config, &f, error))
+        return false;
+    if (f.n == 0)
+        return true;
+    return io_fail(error, 0,
+                   "the guard is not in force (%zu findings): %s: set it by `holdfastd --guard`, "
+                   "before the daemon",
+                   f.n, f.text);
+}
+
+bool guard_remove(const struct guard_config *config, struct io_error *error)
+{
+    struct guard_text *out = calloc(1, sizeof *out);
+    struct netlink *netlink = netlink_open(error);
+    bool ok = netlink != NULL;
+
+    HF_ASSERT(out != NULL);
+    ok = ok && guard_nft("table inet holdfast_guard {\n}\ndelete table inet holdfast_guard\n", out,
+                         error);
+    for (size_t i = 0; ok && i < config->n_pools; i++)
+        ok = netlink_blackhole_del(netlink, &config->pools[i], error);
+    if (netlink != NULL)
+        netlink_close(netlink);
+    free(out);
+    return ok;
+}
