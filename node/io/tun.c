@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -52,6 +53,24 @@ static int index_of(const char *name)
     return index;
 }
 
+/* The kernel forwards what comes out of the tunnel; the guard says where it may go. New interfaces
+ * begin without. */
+static bool allow_forwarding(const char *name, struct io_error *error)
+{
+    char path[96];
+    int fd, code = 0;
+
+    (void)snprintf(path, sizeof path, "/proc/sys/net/ipv4/conf/%s/forwarding", name);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, "1", 1) != 1)
+        code = errno;
+    if (fd >= 0)
+        (void)close(fd);
+    return code == 0 ||
+           io_fail(error, code, "cannot set %s to 1: %s (run as root, with a writable /proc/sys)",
+                   path, strerror(code));
+}
+
 bool tun_open(struct tun *tun, const char *name, bool multi_queue, struct io_error *error)
 {
     short flags = (short)(IFF_TUN | IFF_NO_PI | IFF_TUN_EXCL | (multi_queue ? IFF_MULTI_QUEUE : 0));
@@ -65,7 +84,10 @@ bool tun_open(struct tun *tun, const char *name, bool multi_queue, struct io_err
         return false;
     memcpy(tun->name, name, strlen(name) + 1);
     tun->ifindex = index_of(name);
-    return true;
+    if (allow_forwarding(name, error))
+        return true;
+    tun_close(tun);
+    return false;
 }
 
 int tun_open_queue(const struct tun *tun, struct io_error *error)

@@ -61,21 +61,27 @@ static const char *fix_for(int code)
     }
 }
 
-/* Receive address by packet (the service address), many sockets per port, an address that comes
- * later. */
+/* An address that comes later: the sockets are bound before the TUN that carries it. */
+static bool set_freebind(int fd, int family)
+{
+    int one = 1;
+
+    if (family == ADDR_V6)
+        return setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) == 0 &&
+               setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &one, sizeof one) == 0;
+    return setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &one, sizeof one) == 0;
+}
+
+/* Receive address by packet (the service address), many sockets per port. */
 static bool set_options(int fd, int family)
 {
     int one = 1, size = UDP_BUFFER_BYTES;
     bool ok = setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) == 0;
 
-    if (family == ADDR_V6) {
-        ok = ok && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) == 0 &&
-             setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &one, sizeof one) == 0 &&
-             setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &one, sizeof one) == 0;
-    } else {
-        ok = ok && setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &one, sizeof one) == 0 &&
-             setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &one, sizeof one) == 0;
-    }
+    if (family == ADDR_V6)
+        ok = ok && setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &one, sizeof one) == 0;
+    else
+        ok = ok && setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &one, sizeof one) == 0;
     /* Larger buffers are welcome, not needed: FORCE takes privilege. */
     if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0)
         (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
@@ -84,7 +90,7 @@ static bool set_options(int fd, int family)
     return ok;
 }
 
-int udp_open(const struct endpoint *local, struct io_error *error)
+static int bind_to(const struct endpoint *local, bool shared, struct io_error *error)
 {
     union any_address address;
     socklen_t len = to_sockaddr(&local->ip, local->port, &address);
@@ -93,7 +99,8 @@ int udp_open(const struct endpoint *local, struct io_error *error)
     int code;
 
     (void)inet_ntop(address.sa.sa_family, local->ip.bytes, text, sizeof text);
-    if (fd >= 0 && set_options(fd, local->ip.family) && bind(fd, &address.sa, len) == 0)
+    if (fd >= 0 && set_freebind(fd, local->ip.family) &&
+        (!shared || set_options(fd, local->ip.family)) && bind(fd, &address.sa, len) == 0)
         return fd;
     code = errno;
     (void)io_fail(error, code, "cannot bind UDP %s port %u: %s (%s)", text, (unsigned)local->port,
@@ -101,6 +108,20 @@ int udp_open(const struct endpoint *local, struct io_error *error)
     if (fd >= 0)
         (void)close(fd);
     return -1;
+}
+
+bool udp_port_free(const struct endpoint *local, struct io_error *error)
+{
+    int fd = bind_to(local, false, error);
+
+    if (fd >= 0)
+        (void)close(fd);
+    return fd >= 0;
+}
+
+int udp_open(const struct endpoint *local, struct io_error *error)
+{
+    return bind_to(local, true, error);
 }
 
 /* The address that the datagram came to; the port is the socket's. */

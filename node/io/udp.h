@@ -23,6 +23,11 @@ enum udp_result {
  * text names address, port, reason (port in use, no privilege) and fix. */
 HF_MUST_USE int udp_open(const struct endpoint *local, struct io_error *error);
 
+/* Whether nobody has the port, also no socket with SO_REUSEPORT (udp_open() alone would share it
+ * with a second daemon of the same user). Ask once per endpoint before the first udp_open(). False:
+ * the text names address, port and fix. */
+HF_MUST_USE bool udp_port_free(const struct endpoint *local, struct io_error *error);
+
 /* One datagram: *len its bytes, *peer its source, *local the address and port that it came to. For
  * uv_poll: call until UDP_AGAIN. */
 HF_MUST_USE enum udp_result udp_recv(int fd, uint8_t *buf, size_t cap, size_t *len,
