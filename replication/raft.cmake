@@ -5,6 +5,6 @@ hf_library(hf_repl_raft SOURCES ${HF_RAFT_SOURCES} LIBS hf_base PkgConfig::RAFT)
 
 # The same sources with a switch per wrapped defect, for the tests that go red without it; never in a release's programs.
 if(HOLDFAST_TESTS)
-  hf_library(hf_replication_unwrapped SOURCES ${HF_RAFT_SOURCES} LIBS hf_base PkgConfig::RAFT)
+  hf_library(hf_replication_unwrapped SOURCES ${HF_RAFT_SOURCES} raft_test_heap.c LIBS hf_base PkgConfig::RAFT)
   target_compile_definitions(hf_replication_unwrapped PUBLIC HOLDFAST_RAFT_UNWRAP)
 endif()

@@ -163,7 +163,8 @@ static bool decode_append(struct reader *r, struct raft_frame *f)
         uint32_t len = get_be32(take(r, 4));
         struct span data = take_span(r, len);
         if (!r->ok || entry_term == 0 || entry_term < term || entry_term > f->term ||
-            !raft_entry_valid((enum repl_entry_kind)kind, data))
+            !raft_entry_valid((enum repl_entry_kind)kind, data) ||
+            (f->index == 0 && i == 0 && kind != REPL_ENTRY_CHANGE)) /* entry 1 is a configuration */
             return false;
         term = entry_term;
     }

@@ -145,9 +145,10 @@ static void advance_commit(struct raft_driver *d)
     d->commit = target;
     if (d->installing)
         return; /* the log begins anew behind the snapshot, which carries its configuration */
-    for (uint64_t i = from + 1; i <= target; i++) {
+    for (uint64_t i = from < d->log.first ? d->log.first : from + 1; i <= target; i++) {
         const struct raft_log_entry *entry = raft_log_get(&d->log, i);
-        if (entry != NULL && entry->kind == REPL_ENTRY_CHANGE)
+        HF_ASSERT(entry != NULL);
+        if (entry->kind == REPL_ENTRY_CHANGE)
             commit_configuration(d, i, entry);
     }
 }

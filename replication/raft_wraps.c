@@ -178,6 +178,11 @@ enum raft_driver_result raft_receive_install(struct raft_driver *d, uint32_t fro
         d->counters.wrapped[6]++;
         return RAFT_DRIVER_OK;
     }
+    uint64_t term = raft_driver_term_of(d, frame->index);
+    if (!d->stale && frame->index <= d->commit && term != 0 && term != frame->index_term) {
+        raft_fail(d, "a peer's snapshot contradicts committed entries");
+        return RAFT_DRIVER_OK;
+    }
     args->term = frame->term;
     args->last_index = frame->index;
     args->last_term = frame->index_term;
