@@ -135,6 +135,18 @@ static bool copy_sent(void *arg)
     return ((struct cell *)arg)->about_sent >= 2;
 }
 
+struct one_more {
+    struct cell *c;
+    unsigned before;
+};
+
+static bool sent_once_more(void *arg)
+{
+    const struct one_more *more = arg;
+
+    return more->c->about_sent > more->before;
+}
+
 /* Client began: its request once more, to the new owner, until the answer was seen twice. Gateway
  * began: the client's answer is held, so the gateway's own retransmission is the second copy. */
 bool cell_provoke_copy(struct cell *c)
@@ -150,9 +162,11 @@ bool cell_provoke_copy(struct cell *c)
     if (!c->have_request)
         return cell_inconclusive(c, "the client's request was not captured");
     for (unsigned tries = 0; tries < 20 && c->about_sent < 2; tries++) {
+        struct one_more more = {c, c->about_sent};
+
         if (!send_again(c, &c->sniff.capture.frames[c->request_frame], c->acting_port))
             return cell_inconclusive(c, "the client's request cannot be replayed");
-        (void)lab_until(&c->lab, copy_sent, c, ms / 20);
+        (void)lab_until(&c->lab, sent_once_more, &more, ms / 20);
     }
     return true; /* too few copies are found by the judge */
 }

@@ -106,6 +106,24 @@ static void judge_gaps(struct cell *c)
                          (double)upload_stall_ns(c) / 1e6, d->upload_ms);
 }
 
+/* Without a fault nothing may be lost. */
+static void judge_loss(struct cell *c)
+{
+    static const char *const names[] = {"client to server", "server to client"};
+
+    for (unsigned i = 0; c->drill->fault == DRILL_NONE && i < TRAFFIC_DIRECTIONS; i++) {
+        struct numbers_summary s;
+
+        numbers_judge(&c->traffic.numbers[i], 0, 0, &s);
+        if (s.lost)
+            oracle_violation(
+                &c->report, "loss: %s: %llu of %llu numbers, the first is %llu, sent at %.3f ms",
+                names[i], (unsigned long long)s.lost, (unsigned long long)s.sent,
+                (unsigned long long)s.first_lost,
+                (double)(c->traffic.numbers[i].sent_ns[s.first_lost] - c->zero_ns) / 1e6);
+    }
+}
+
 /* What was to be tried but was not tried proves nothing. */
 static void judge_completeness(struct cell *c)
 {
@@ -141,6 +159,7 @@ void cell_judge(struct cell *c)
     judge_client(c);
     judge_nodes(c);
     judge_gaps(c);
+    judge_loss(c);
     if (!c->lab.failed)
         judge_completeness(c);
 }

@@ -84,6 +84,24 @@ static void save_config(const char *dir, const char *name, const char *from_dir,
         (void)fclose(in);
 }
 
+/* Counters, digest and SAs of a living node as it shows them now. */
+static void save_admin(struct node *n, const char *dir, const char *path, const char *what)
+{
+    struct http_reply reply;
+    char name[48];
+    FILE *f;
+
+    if (!node_alive(n) || !http_call(n->lab, n->socket, "GET", path, NULL, 500, &reply))
+        return;
+    (void)snprintf(name, sizeof name, "node%u-%s.json", n->id, what);
+    f = reply.body ? open_in(dir, name) : NULL;
+    if (f) {
+        (void)json_dumpf(reply.body, f, JSON_INDENT(1));
+        (void)fclose(f);
+    }
+    json_decref(reply.body);
+}
+
 void cell_save_evidence(struct cell *c, const json_t *verdict)
 {
     const char *dir = c->options->evidence_dir;
@@ -107,6 +125,8 @@ void cell_save_evidence(struct cell *c, const json_t *verdict)
     for (unsigned n = 1; !cell_is_reference(c) && n <= c->lab.nodes; n++) {
         (void)snprintf(name, sizeof name, "node%u.yaml", n);
         save_config(dir, name, c->nodes[n].dir, "node.yaml");
+        save_admin(&c->nodes[n], dir, "/v1/cluster", "cluster");
+        save_admin(&c->nodes[n], dir, "/v1/sas", "sas");
     }
     f = open_in(dir, "verdict.json");
     if (f) {

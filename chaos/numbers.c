@@ -92,6 +92,8 @@ void numbers_judge(const struct numbers *n, uint64_t from_ns, uint64_t to_ns,
         else
             highest = a->number;
     }
+    while (first && out->lost && out->first_lost < n->n_sent && first[out->first_lost])
+        out->first_lost++;
     free(first);
 }
 

@@ -21,6 +21,7 @@ struct numbers {
 
 struct numbers_summary {
     uint64_t sent, received, lost, duplicated, reordered;
+    uint64_t first_lost;
     uint64_t gap_ns; /* longest time without an arrival inside the window */
     uint64_t duplicate, duplicate_first_ns,
         duplicate_second_ns; /* the first number that came twice */

@@ -19,6 +19,7 @@ Test(numbers, counts)
     numbers_judge(&n, 0, 1000, &s);
     cr_assert_eq(s.sent, 6);
     cr_assert_eq(s.lost, 2);
+    cr_assert_eq(s.first_lost, 3);
     cr_assert_eq(s.reordered, 1);
     cr_assert_eq(s.duplicated, 1);
     cr_assert_eq(s.duplicate, 4);
