@@ -135,8 +135,9 @@ void ike_child_remove(struct ike_sa *sa, struct ike_child *child)
             heir = c;
         }
         if (c != child && c->successor_spi_in == child->spi_in) {
-            c->successor_spi_in = 0;
-            if (c->state == IKE_CHILD_REKEYED) /* the new one went first: the rekey is undone */
+            c->successor_spi_in = child->successor_spi_in; /* it was rekeyed itself */
+            if (c->state == IKE_CHILD_REKEYED &&
+                c->successor_spi_in == 0) /* the new one went first: the rekey is undone */
                 c->state = IKE_CHILD_INSTALLED;
         }
     }

@@ -17,7 +17,7 @@
 
 enum pair_who { CLIENT, GATEWAY };
 
-enum { PAIR_MAX_SAS = 16, PAIR_MAX_FLYING = 64, PAIR_MAX_STEPS = 4096, PAIR_MAX_SENT = 4096 };
+enum { PAIR_MAX_SAS = 48, PAIR_MAX_FLYING = 64, PAIR_MAX_STEPS = 4096, PAIR_MAX_SENT = 4096 };
 
 /* A datagram on its way. */
 struct pair_flying {

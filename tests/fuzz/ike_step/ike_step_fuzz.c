@@ -1,0 +1,128 @@
+/* ike_step on an established pair, three ways, by the first byte:
+ *
+ *   'r'  the rest is a datagram as it comes: nothing may change
+ *   'x'  a good, sealed request of the client is bent by the rest (xor): nothing may change unless
+ * it came out as it was anything else: the rest is sealed as the inside of an SK payload, with an
+ * exchange type and a first payload of the fuzzer's choice: authenticated, so it may do anything
+ * but break an invariant
+ *
+ * After each, time goes on for a while, and the states must still encode (the harness checks each
+ * step: determinism, IKE_LOCAL changes nothing, no message ID with two texts, no IV twice).
+ */
+#include <stdlib.h>
+
+#include "ike_pair/pair.h"
+#include "ike/message.h"
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct pair *fresh, *p;
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    (void)argc;
+    (void)argv;
+    fresh = pair_new(1);
+    p = pair_new(1);
+    return 0;
+}
+
+/* Back to the beginning; the big arrays need not be cleared. */
+static void reset(void)
+{
+    for (int w = CLIENT; w <= GATEWAY; w++) {
+        for (size_t i = 0; i < PAIR_MAX_SAS; i++)
+            p->side[w].sas[i].state = IKE_SA_NONE;
+        p->side[w].sas[0] = fresh->side[w].sas[0];
+    }
+    p->now_ms = fresh->now_ms;
+    p->rng = fresh->rng;
+    p->n_flying = p->n_said = p->n_sent = 0;
+}
+
+static size_t encoded(const struct ike_sa *sa, uint8_t *out)
+{
+    size_t len = 0;
+
+    if (!ike_sa_encode(sa, out, IKE_SA_ENCODED_MAX, &len))
+        pair_violation(p, "a state that does not encode");
+    return len;
+}
+
+/* Gives the bytes to the gateway's SA, whatever their SPIs say. */
+static void must_change_nothing(struct span bytes)
+{
+    static uint8_t before[IKE_SA_ENCODED_MAX], after[IKE_SA_ENCODED_MAX];
+    struct ike_event ev = {.kind = IKE_EV_DATAGRAM,
+                           .natt = true,
+                           .local = p->side[GATEWAY].at,
+                           .remote = p->side[CLIENT].at,
+                           .datagram = bytes};
+    struct ike_sa *sa = &p->side[GATEWAY].sas[0];
+    size_t len = encoded(sa, before);
+
+    if (pair_event(p, GATEWAY, sa, &ev) != IKE_IGNORED)
+        pair_violation(p, "a datagram without a valid ICV was not ignored");
+    if (encoded(sa, after) != len || memcmp(before, after, len) != 0 || p->n_flying != 0)
+        pair_violation(p, "a datagram without a valid ICV changed something");
+}
+
+static bool seal(struct ike_sa *client, uint8_t choice, const uint8_t *data, size_t size)
+{
+    static const enum ike_exchange kinds[] = {IKE_EX_CHILD_REKEY, IKE_EX_DPD, IKE_EX_AUTH};
+    struct ike_draft d;
+
+    ike_draft_begin(&d);
+    if (size > 0) { /* the first payload's type, then raw bytes: generic headers are the fuzzer's */
+        d.b.first = data[0];
+        wire_write_span(&d.b.w, span_of(data + 1, size - 1));
+    }
+    return ike_seal_request(&p->side[CLIENT].policy, client, kinds[choice % 3], p->now_ms, &d);
+}
+
+static void bend(const uint8_t *data, size_t size)
+{
+    struct ike_sa client = p->side[CLIENT].sas[0];
+    struct ike_message m;
+    bool changed = false;
+
+    if (!seal(&client, 1, NULL, 0))
+        return;
+    m = client.pending.request;
+    for (size_t i = 0; i < size; i++) {
+        m.bytes[i % m.len] ^= data[i];
+        changed = memcmp(m.bytes, client.pending.request.bytes, m.len) != 0;
+    }
+    /* Reserved header bits may change: they are covered by the ICV all the same. */
+    if (changed)
+        must_change_nothing(span_of(m.bytes, m.len));
+}
+
+static void authentic(uint8_t choice, const uint8_t *data, size_t size)
+{
+    struct ike_sa client = p->side[CLIENT].sas[0];
+
+    if (!seal(&client, choice, data, size))
+        return;
+    (void)pair_inject(p, GATEWAY,
+                      span_of(client.pending.request.bytes, client.pending.request.len));
+    p->n_flying = 0; /* the answers are for the copy */
+    if ((choice & 4) != 0)
+        (void)pair_command(p, GATEWAY, IKE_WANT_REKEY_CHILD_NOPFS);
+    pair_pass(p, 100000);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size == 0)
+        return 0;
+    reset();
+    if (data[0] == 'r')
+        must_change_nothing(span_of(data + 1, size - 1));
+    else if (data[0] == 'x')
+        bend(data + 1, size - 1);
+    else
+        authentic(data[0], data + 1, size - 1);
+    return 0;
+}
