@@ -125,25 +125,26 @@ static void find(struct findings *f, const char *what, const char *detail, size_
         f->text[f->len] = '\0'; /* no room: counted only */
 }
 
-static bool has_line(const char *text, const char *line, size_t len)
+static size_t count_line(const char *text, const char *line, size_t len)
 {
+    size_t found = 0;
+
     for (const char *at = text; *at != '\0';) {
         size_t n = strcspn(at, "\n");
 
-        if (n == len && memcmp(at, line, len) == 0)
-            return true;
+        found += n == len && memcmp(at, line, len) == 0;
         at += n + (at[n] == '\n');
     }
-    return false;
+    return found;
 }
 
-/* Lines of a that b lacks. */
+/* Lines that stand more often in a than in b; each named once for each time it is met. */
 static void compare(struct findings *f, const char *a, const char *b, const char *what)
 {
     for (const char *at = a; *at != '\0';) {
         size_t n = strcspn(at, "\n");
 
-        if (!has_line(b, at, n)) {
+        if (count_line(a, at, n) > count_line(b, at, n)) {
             size_t skip = strspn(at, " \t");
 
             find(f, what, at + skip, n - skip);
@@ -199,14 +200,14 @@ bool guard_verify(const struct guard_config *config, struct io_error *error)
     size_t n = settings_of(config, settings);
     struct findings f = {.len = 0};
 
+    if (!verify_rules(config, &f, error) || !verify_routes(config, &f, error))
+        return false;
     for (size_t i = 0; i < n; i++) {
         char value = '?';
 
         if (!read_setting(&settings[i], &value) || value != settings[i].value)
             find(&f, "sysctl net/", settings[i].name, strlen(settings[i].name));
     }
-    if (!verify_routes(config, &f, error) || !verify_rules(config, &f, error))
-        return false;
     if (f.n == 0)
         return true;
     return io_fail(error, 0,
