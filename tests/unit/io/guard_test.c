@@ -1,0 +1,206 @@
+/* The guard: set, verified exactly, found missing part by part. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "io/guard.h"
+#include "ns.h"
+
+static struct ip_addr addresses[3];
+static struct netlink_prefix pools[2];
+
+static struct guard_config configure(void)
+{
+    addresses[0] = addr_v4(0x0a4d0164);
+    addresses[1] = addr_v4(0x0a4d0264);
+    addresses[2] =
+        (struct ip_addr){.family = ADDR_V6, .bytes = {0x20, 0x01, 0x0d, 0xb8, [15] = 0x64}};
+    pools[0] = (struct netlink_prefix){addr_v4(0x0a630000), 24};
+    pools[1] = (struct netlink_prefix){
+        {.family = ADDR_V6, .bytes = {0x20, 0x01, 0x0d, 0xb8, 0, 0x99}}, 64};
+    return (struct guard_config){.outside = "out0",
+                                 .inside = "in0",
+                                 .tun = "hf0",
+                                 .addresses = addresses,
+                                 .n_addresses = 3,
+                                 .pools = pools,
+                                 .n_pools = 2};
+}
+
+static void two_interfaces(void)
+{
+    ns_own();
+    ns_run(0, "ip link add out0 type veth peer name in0");
+    ns_run(0, "ip link set out0 up");
+    ns_run(0, "ip link set in0 up");
+}
+
+static void green(const struct guard_config *c)
+{
+    struct io_error error;
+
+    cr_assert(guard_verify(c, &error), "%s", error.text);
+}
+
+static void red(const struct guard_config *c, const char *says)
+{
+    struct io_error error;
+
+    cr_assert(!guard_verify(c, &error), "not noticed: %s", says);
+    cr_assert(strstr(error.text, says) != NULL, "wanted '%s' in: %s", says, error.text);
+    cr_assert(strstr(error.text, "--guard") != NULL);
+}
+
+static void install(const struct guard_config *c)
+{
+    struct io_error error;
+
+    cr_assert(guard_install(c, &error), "%s", error.text);
+}
+
+Test(guard, stands_after_install_and_not_before_nor_after_removal)
+{
+    struct guard_config c = configure();
+    struct io_error error;
+
+    two_interfaces();
+    red(&c, "table inet holdfast_guard");
+    install(&c);
+    green(&c);
+    install(&c); /* again: replaced in one go */
+    green(&c);
+    cr_assert(guard_remove(&c, &error), "%s", error.text);
+    red(&c, "table inet holdfast_guard");
+    cr_assert(guard_remove(&c, &error), "%s", error.text);
+}
+
+/* Every rule of every chain deleted in turn: each time the daemon would refuse, and say which. */
+Test(guard, each_missing_rule_is_named, .timeout = 120)
+{
+    struct guard_config c = configure();
+    static char text[20000];
+    int deleted = 0;
+
+    two_interfaces();
+    install(&c);
+    for (int want = 0;; want++) {
+        char chain[64] = "", rule[256] = "";
+        int at = 0, handle = -1;
+        char *save = NULL;
+
+        cr_assert(ns_output(0, text, sizeof text, "nft -a -s list table inet holdfast_guard"));
+        for (char *line = strtok_r(text, "\n", &save); line != NULL;
+             line = strtok_r(NULL, "\n", &save)) {
+            char *mark = strstr(line, " # handle ");
+
+            if (sscanf(line, " chain %63s", chain) == 1 || mark == NULL ||
+                (strstr(line, "accept #") == NULL && strstr(line, "drop #") == NULL))
+                continue;
+            if (at++ != want)
+                continue;
+            handle = atoi(mark + 10);
+            *mark = '\0';
+            (void)snprintf(rule, sizeof rule, "%s", line + strspn(line, " \t"));
+            break;
+        }
+        if (handle < 0)
+            break;
+        ns_run(0, "nft delete rule inet holdfast_guard %s handle %d", chain, handle);
+        red(&c, rule);
+        install(&c);
+        deleted++;
+    }
+    green(&c);
+    printf("guard: %d rules deleted one by one, each named\n", deleted);
+    cr_assert(deleted == 20, "%d", deleted);
+}
+
+Test(guard, what_else_can_be_missing_is_named)
+{
+    struct guard_config c = configure();
+
+    two_interfaces();
+    install(&c);
+    ns_run(0, "nft delete element inet holdfast_guard vip4 { 10.77.1.100 }");
+    red(&c, "10.77.2.100");
+    install(&c);
+    ns_run(0, "nft add element inet holdfast_guard pool4 { 10.98.0.0/24 }");
+    red(&c, "rule too many");
+    install(&c);
+    ns_run(0, "nft insert rule inet holdfast_guard guard_input accept");
+    red(&c, "rule too many: accept");
+    install(&c);
+    ns_run(0, "ip route del blackhole 10.99.0.0/24 metric 4278198272");
+    red(&c, "blackhole route of pool number 1");
+    install(&c);
+    ns_run(0, "ip -6 route del blackhole 2001:db8:99::/64 metric 2147483647");
+    red(&c, "blackhole route of pool number 2");
+    install(&c);
+    write_file("/proc/sys/net/ipv4/conf/all/arp_ignore", "0");
+    red(&c, "ipv4/conf/all/arp_ignore");
+    write_file("/proc/sys/net/ipv4/conf/all/arp_announce", "0");
+    write_file("/proc/sys/net/ipv4/conf/out0/send_redirects", "1");
+    write_file("/proc/sys/net/ipv4/conf/in0/forwarding", "0");
+    red(&c, "arp_announce");
+    red(&c, "out0/send_redirects");
+    red(&c, "in0/forwarding");
+    install(&c);
+    green(&c);
+}
+
+/* A rule moved to another place of its chain: the same lines, another meaning. */
+Test(guard, the_order_of_rules_matters)
+{
+    struct guard_config c = configure();
+    static char text[20000];
+    char *line;
+
+    two_interfaces();
+    install(&c);
+    cr_assert(ns_output(0, text, sizeof text, "nft -a list chain inet holdfast_guard guard_input"));
+    line = strstr(text, "ip daddr @vip4 drop # handle ");
+    cr_assert(line != NULL);
+    ns_run(0, "nft delete rule inet holdfast_guard guard_input handle %d",
+           atoi(line + strlen("ip daddr @vip4 drop # handle ")));
+    ns_run(0, "nft insert rule inet holdfast_guard guard_input ip daddr @vip4 drop");
+    red(&c, "another order");
+}
+
+Test(guard, one_interface_for_both_sides)
+{
+    struct guard_config c = configure();
+
+    two_interfaces();
+    c.inside = "out0";
+    install(&c);
+    green(&c);
+}
+
+Test(guard, a_missing_interface_or_privilege_is_named)
+{
+    struct guard_config c = configure();
+    struct io_error error;
+    int status;
+    pid_t pid;
+
+    two_interfaces();
+    c.inside = "nowhere0";
+    cr_assert(!guard_install(&c, &error));
+    cr_assert(strstr(error.text, "nowhere0") != NULL, "%s", error.text);
+    c.inside = "in0";
+    install(&c);
+    pid = ns_fork(0);
+    if (pid == 0) {
+        bool refused;
+
+        if (setresgid(65534, 65534, 65534) != 0 || setresuid(65534, 65534, 65534) != 0)
+            _exit(9);
+        refused = !guard_install(&c, &error) && strstr(error.text, "CAP_NET_ADMIN") != NULL;
+        _exit(refused && !guard_verify(&c, &error) && error.text[0] != '\0' ? 0 : 1);
+    }
+    cr_assert(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0,
+              "status %x", status);
+}
