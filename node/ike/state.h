@@ -67,8 +67,8 @@ struct ike_child {
     uint32_t rekey_count;                  /* rekeys since IKE_AUTH, for pfs every N */
     uint32_t successor_spi_in;             /* 0 = none */
     bool soft_reached;                     /* wants a rekey as soon as the window allows */
-    bool unconfirmed; /* made by our answer; the peer is not known to have it: nothing of ours about it */
-    uint64_t retry_ms;                     /* after TEMPORARY_FAILURE: no rekey before this */
+    bool unconfirmed;  /* made by our answer; not yet known to have reached the peer */
+    uint64_t retry_ms; /* after TEMPORARY_FAILURE: no rekey before this */
 };
 
 /* Keys of RFC 7296 2.14. Cipher keys carry their salt behind them. */

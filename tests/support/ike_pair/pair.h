@@ -134,6 +134,9 @@ const char *pair_disagreement(struct pair *p);
  */
 _Noreturn void pair_violation(const struct pair *p, const char *what);
 
+/* Between the files of this folder. */
+uint64_t pair_roll(struct pair *p);
+struct ike_sa *pair_free_sa(struct pair *p, enum pair_who who);
 /* pair_policy.c */
 void pair_policy_init(struct pair_side *s, enum pair_who who);
 /* pair_check.c */
