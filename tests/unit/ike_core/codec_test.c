@@ -1,5 +1,6 @@
 /* The canonical encoding: decode of encode is the same SA, and only canonical bytes decode. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "harness.h"
@@ -326,6 +327,29 @@ Test(codec, does_not_write_beyond_its_room)
         free(room);
     }
     free(l);
+}
+
+/* The fuzzer's seeds are written by hand from the format: a second reading of it. */
+Test(codec, seeds_of_the_fuzzer_decode)
+{
+    static const char *const names[] = {"rest", "child"};
+    static struct ike_sa sa;
+
+    for (size_t i = 0; i < 2; i++) {
+        char path[512];
+        FILE *f;
+        size_t len;
+
+        (void)snprintf(path, sizeof path, "%s/tests/fuzz/corpus/ike_codec/%s", HOLDFAST_SOURCE_DIR,
+                       names[i]);
+        f = fopen(path, "rb");
+        cr_assert_not_null(f);
+        len = fread(bytes, 1, sizeof bytes, f);
+        (void)fclose(f);
+        cr_assert(ike_sa_decode(span_of(bytes, len), &sa), "%s", names[i]);
+        cr_assert_eq(round_trip(&sa), len);
+        cr_assert(sa.state == IKE_SA_ESTABLISHED && sa.children[1].spi_in == (i == 0 ? 0 : 0x1000));
+    }
 }
 
 Test(codec, only_canonical_bytes_decode)

@@ -1,0 +1,247 @@
+#include "plain_suite.h"
+
+#include "ike/psk.h"
+
+static bool plain_seal(const uint8_t *key, const uint8_t nonce[SUITE_NONCE_BYTES], struct span aad,
+                       struct span in, uint8_t *out, uint8_t *tag)
+{
+    (void)key;
+    (void)nonce;
+    (void)aad;
+    memmove(out, in.data, in.len);
+    memset(tag, 0, 16);
+    return true;
+}
+
+static bool plain_open(const uint8_t *key, const uint8_t nonce[SUITE_NONCE_BYTES], struct span aad,
+                       struct span in, const uint8_t *tag, uint8_t *out)
+{
+    static const uint8_t zeros[16];
+
+    (void)key;
+    (void)nonce;
+    (void)aad;
+    memmove(out, in.data, in.len);
+    return memcmp(tag, zeros, 16) == 0;
+}
+
+static bool zeros32(struct span key, const struct span *parts, size_t n, uint8_t *out)
+{
+    (void)key;
+    (void)parts;
+    (void)n;
+    memset(out, 0, 32);
+    return true;
+}
+
+static bool sum(const struct span *parts, size_t n, uint8_t *out, size_t out_len)
+{
+    uint32_t h = 2166136261u;
+
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < parts[i].len; j++)
+            h = (h ^ parts[i].data[j]) * 16777619u;
+    for (size_t i = 0; i < out_len; i++)
+        out[i] = (uint8_t)(h >> (8 * (i % 4)));
+    return true;
+}
+
+static bool sum20(const struct span *parts, size_t n, uint8_t *out)
+{
+    return sum(parts, n, out, 20);
+}
+
+static bool sum32(const struct span *parts, size_t n, uint8_t *out)
+{
+    return sum(parts, n, out, 32);
+}
+
+static bool ke_generate(const uint8_t *entropy, struct secret *private_key, uint8_t *public_value)
+{
+    secret_set(private_key, entropy, 32);
+    memcpy(public_value, entropy, 32);
+    return true;
+}
+
+static bool ke_derive(const struct secret *private_key, struct span peer, struct secret *shared)
+{
+    if (peer.len != 32 || private_key->len != 32 || peer.data[0] == 0)
+        return false;
+    secret_set(shared, peer.data, 32);
+    return true;
+}
+
+static const struct suite_aead AEADS[] = {{.transform_id = 20,
+                                           .key_bits = 256,
+                                           .key_bytes = 32,
+                                           .salt_bytes = 4,
+                                           .iv_bytes = 8,
+                                           .icv_bytes = 16,
+                                           .name = "plain256",
+                                           .seal = plain_seal,
+                                           .open = plain_open},
+                                          {.transform_id = 20,
+                                           .key_bits = 128,
+                                           .key_bytes = 16,
+                                           .salt_bytes = 4,
+                                           .iv_bytes = 8,
+                                           .icv_bytes = 16,
+                                           .name = "plain128",
+                                           .seal = plain_seal,
+                                           .open = plain_open}};
+static const struct suite_prf PRF = {
+    .transform_id = 5, .out_bytes = 32, .key_bytes = 32, .name = "zeros", .compute = zeros32};
+static const struct suite_ke KES[] = {{.transform_id = 31,
+                                       .public_bytes = 32,
+                                       .secret_bytes = 32,
+                                       .entropy_bytes = 32,
+                                       .shared_bytes = 32,
+                                       .name = "plain",
+                                       .generate = ke_generate,
+                                       .derive = ke_derive},
+                                      {.transform_id = 19,
+                                       .public_bytes = 32,
+                                       .secret_bytes = 32,
+                                       .entropy_bytes = 32,
+                                       .shared_bytes = 32,
+                                       .name = "other",
+                                       .generate = ke_generate,
+                                       .derive = ke_derive}};
+static const struct suite_hash SHA1 = {.out_bytes = 20, .compute = sum20};
+static const struct suite_hash SHA256 = {.out_bytes = 32, .compute = sum32};
+static const struct suite_aead *const aeads[] = {&AEADS[0], &AEADS[1]};
+static const struct suite_prf *const prfs[] = {&PRF};
+static const struct suite_ke *const kes[] = {&KES[0], &KES[1]};
+
+const struct suite_table plain_suite = {.aeads = aeads,
+                                        .n_aeads = 2,
+                                        .prfs = prfs,
+                                        .n_prfs = 1,
+                                        .kes = kes,
+                                        .n_kes = 2,
+                                        .sha1 = &SHA1,
+                                        .sha256 = &SHA256};
+
+static const uint8_t SECRET[32] = "a cookie secret of thirty-two b";
+
+struct ike_event plain_event(bool at_client, struct span datagram)
+{
+    const struct endpoint client = {.ip = addr_v4(0x0a000001), .port = 500};
+    const struct endpoint gateway = {.ip = addr_v4(0x0a000002), .port = 500};
+    struct ike_event ev = {.kind = IKE_EV_DATAGRAM,
+                           .now_ms = 1000,
+                           .local = at_client ? client : gateway,
+                           .remote = at_client ? gateway : client,
+                           .datagram = datagram,
+                           .shard = 1,
+                           .cookie_secret = SECRET,
+                           .cookie_secret_id = 1};
+
+    memset(ev.entropy, at_client ? 0x41 : 0x67, sizeof ev.entropy);
+    return ev;
+}
+
+bool plain_serve(enum ike_outcome outcome, const struct ike_transition *out, struct ike_event *ev)
+{
+    if (outcome == IKE_NEED_KE) {
+        HF_ASSERT(!ev->ke.done);
+        ike_ke_job_run(&out->ke_job, &ev->ke);
+        return true;
+    }
+    if (outcome == IKE_NEED_ADDRESS) {
+        HF_ASSERT(!ev->address.done && out->address_for.len > 0);
+        ev->address = (struct ike_address_result){.done = true, .ip = addr_v4(0x0a630007)};
+        return true;
+    }
+    return false;
+}
+
+void plain_check(enum ike_outcome outcome, const struct ike_transition *out)
+{
+    static uint8_t bytes[IKE_SA_ENCODED_MAX], again[IKE_SA_ENCODED_MAX];
+    static struct ike_sa back;
+    const struct ike_sa *sa = &out->after;
+    size_t len, len2;
+
+    HF_ASSERT(outcome == IKE_STEPPED || outcome == IKE_LOCAL || outcome == IKE_IGNORED);
+    HF_ASSERT(out->reason < IKE_REASON_COUNT && out->n_effects <= IKE_MAX_EFFECTS);
+    if (outcome == IKE_IGNORED) {
+        HF_ASSERT(out->n_effects == 0 && out->reason != IKE_REASON_NONE);
+        return;
+    }
+    HF_ASSERT(ike_sa_encode(sa, bytes, sizeof bytes, &len));
+    HF_ASSERT(ike_sa_decode(span_of(bytes, len), &back));
+    HF_ASSERT(ike_sa_encode(&back, again, sizeof again, &len2));
+    HF_ASSERT(len == len2 && memcmp(bytes, again, len) == 0);
+    if (sa->state == IKE_SA_ENDED)
+        HF_ASSERT(sa->keys.sk_d.len == 0 && sa->children[0].state == IKE_CHILD_NONE &&
+                  sa->virtual_ip.family == ADDR_NONE);
+    if (sa->state == IKE_SA_ESTABLISHED)
+        HF_ASSERT(sa->remote_id.len > 0 && sa->handshake.init_request.len == 0);
+}
+
+static void policies(struct plain_ends *e)
+{
+    static struct ike_psk_entry psks[2];
+    static const struct ike_proposal_row rows[] = {
+        {.encr_id = 20, .encr_bits = 256, .prf_id = 5, .ke_id = 31},
+        {.encr_id = 20, .encr_bits = 128, .prf_id = 5, .ke_id = 19}};
+    struct ike_policy *p = &e->client;
+
+    for (size_t i = 0; i < 2; i++) {
+        static const char names[2][21] = {"client@holdfast.test", "gw.holdfast.test"};
+
+        psks[i].remote.type = i == 0 ? WIRE_ID_RFC822 : WIRE_ID_FQDN;
+        psks[i].remote.len = (uint8_t)strlen(names[i]);
+        memcpy(psks[i].remote.bytes, names[i], psks[i].remote.len);
+        secret_set(&psks[i].psk, "key", 3);
+    }
+    p->suites = &plain_suite;
+    memcpy(p->ike, rows, sizeof rows);
+    memcpy(p->esp, rows, sizeof rows);
+    p->esp[0].prf_id = p->esp[0].ke_id = p->esp[1].prf_id = p->esp[1].ke_id = 0;
+    p->n_ike = p->n_esp = 2;
+    p->linger_ms = 60000;
+    p->ike_life.hard_ms = p->child_life.hard_ms = 100000;
+    p->local_ts[0] = (struct ike_ts){
+        .port_high = 65535, .low = addr_v4(0x0a4d0200), .high = addr_v4(0x0a4d02ff)};
+    p->n_local_ts = 1;
+    p->dns[0] = addr_v4(0x0a4d020a);
+    p->n_dns = 1;
+    e->gateway = e->client;
+    e->client.request_address = true;
+    e->client.local_id = psks[0].remote;
+    e->client.psks = &psks[1];
+    e->gateway.local_id = psks[1].remote;
+    e->gateway.psks = &psks[0];
+    e->client.n_psks = e->gateway.n_psks = 1;
+}
+
+const struct plain_ends *plain_ends(void)
+{
+    static struct plain_ends e;
+    static struct ike_transition out;
+    struct ike_event ev;
+    struct span m;
+
+    if (e.c.state != IKE_SA_NONE)
+        return &e;
+    policies(&e);
+    ev = plain_event(true, span_of(NULL, 0));
+    ev.kind = IKE_EV_INITIATE;
+    while (plain_serve(ike_init_begin(&e.client, &ev, &out), &out, &ev)) {
+    }
+    e.c_init = out.after;
+    m = span_of(e.c_init.pending.request.bytes, e.c_init.pending.request.len);
+    ev = plain_event(false, m);
+    while (plain_serve(ike_init_handle_request(&e.gateway, &ev, &out), &out, &ev)) {
+    }
+    e.g = out.after;
+    m = span_of(e.g.handshake.init_response.bytes, e.g.handshake.init_response.len);
+    ev = plain_event(true, m);
+    while (plain_serve(ike_init_handle_response(&e.client, &e.c_init, &ev, &out), &out, &ev)) {
+    }
+    e.c = out.after;
+    HF_ASSERT(e.g.state == IKE_SA_HALF_OPEN && e.c.pending.exchange == IKE_EX_AUTH);
+    return &e;
+}
