@@ -110,7 +110,7 @@ def encoded_sa(children, response):
     key = b"\x24" + bytes(36)
     selector = b"\x00" + struct.pack(">HH", 0, 65535) + b"\x04\x0a\x4d\x02\0" + b"\x04\x0a\x4d\x02\xff"
     child = b"\1\0" + struct.pack(">IIHH", 0x1000, 0x2000, 20, 256) + b"\0\1\0\0" + key + key + \
-        b"\1" + selector + b"\1" + selector + bytes(5 * 8) + bytes(4 + 4 + 1 + 8)
+        b"\1" + selector + b"\1" + selector + bytes(5 * 8) + bytes(4 + 4 + 1 + 1 + 8)
     end = b"\x04\x0a\0\0\1" + struct.pack(">H", 4500)
     out = b"\1" + bytes(15) + b"\7" + b"\1\2" + bytes(4) + end + end + b"\0\1\1" + struct.pack(">4H", 20, 256, 5, 31)
     out += b"\x20" + bytes(32) + key + key + b"\0\0" + bytes(8)

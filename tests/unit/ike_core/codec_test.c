@@ -138,6 +138,7 @@ static void any_child(struct ike_child *c)
     c->rekey_count = (uint32_t)next();
     c->successor_spi_in = (uint32_t)next();
     c->soft_reached = below(2);
+    c->unconfirmed = below(2);
     c->retry_ms = next();
 }
 
