@@ -482,9 +482,10 @@ Test(repl_thread, three_processes_take_over_from_a_killed_owner, .timeout = 280)
     command(&children[owner], "c 100000 1\n");
     await_applied(children, owner, 1);
     qsort(ms, ROUNDS, sizeof *ms, by_value);
-    cr_log_warn(
+    (void)fprintf(
+        stderr,
         "3 processes, kill -9 of the owner (every other time leader too) to the next lease: "
-        "%d times, ms min %.0f median %.0f max %.0f",
+        "%d times, ms min %.0f median %.0f max %.0f\n",
         (int)ROUNDS, ms[0], ms[ROUNDS / 2], ms[ROUNDS - 1]);
     for (int i = 0; i < 3; i++)
         kill_child(&children[i]);
