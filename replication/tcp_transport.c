@@ -31,7 +31,8 @@ struct tcp_transport {
     uv_timer_t watch;         /* looks for silence */
     struct tcp_conn *pending; /* accepted, not greeted: newest first */
     unsigned n_pending;
-    unsigned handles; /* not closed yet */
+    unsigned handles;    /* not closed yet */
+    uint64_t watched_ms; /* when the watch last looked */
     uint64_t note_second;
     unsigned notes;
     bool closing;
@@ -381,9 +382,15 @@ static void on_watch(uv_timer_t *timer)
 {
     struct tcp_transport *t = timer->data;
     uint64_t now = uv_now(t->loop);
+    bool stalled = now - t->watched_ms > t->o.timing.silence_ms / 2;
     struct tcp_conn *next;
 
-    for (struct tcp_conn *c = t->pending; c != NULL; c = next) {
+    t->watched_ms = now;
+    /* This loop was away itself: what the peers sent waits in the sockets, so nobody was silent. */
+    for (size_t i = 0; stalled && i < TCP_MAX_PEERS; i++)
+        if (t->peers[i].in != NULL)
+            t->peers[i].in->last_in_ms = now;
+    for (struct tcp_conn *c = t->pending; c != NULL && !stalled; c = next) {
         next = c->next_pending;
         if (now - c->began_ms >= t->o.timing.silence_ms) {
             t->counters.silent++;
@@ -539,6 +546,7 @@ struct tcp_transport *tcp_transport_create(uv_loop_t *loop,
     (void)uv_timer_init(loop, &t->watch);
     t->watch.data = t;
     t->handles++;
+    t->watched_ms = uv_now(loop);
     (void)uv_timer_start(&t->watch, on_watch, t->o.timing.silence_ms / 4,
                          t->o.timing.silence_ms / 4);
     tcp_transport_set_peers(t, options->peers, options->n_peers);

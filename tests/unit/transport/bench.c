@@ -54,6 +54,7 @@ void bench_init(struct bench *b, bool v6)
     memset(b, 0, sizeof *b);
     (void)signal(SIGPIPE, SIG_IGN);
     b->v6 = v6;
+    b->silence_ms = 400;
     cr_assert(uv_loop_init(&b->loop) == 0 && uv_timer_init(&b->loop, &b->limit) == 0);
     b->limit.data = b;
 }
@@ -78,7 +79,7 @@ void bench_start(struct bench *b, uint32_t node, uint64_t boot, uint16_t port,
                                       .incarnation = BENCH_CLUSTER,
                                       .listen = local(b, port),
                                       .layer = layer,
-                                      .timing = {.silence_ms = 400, .ping_ms = 80},
+                                      .timing = {.silence_ms = b->silence_ms, .ping_ms = 80},
                                       .listener = {.self = s, .frame = on_frame, .link = on_link},
                                       .note = on_note,
                                       .note_self = s};
@@ -145,7 +146,7 @@ bool bench_send_number(struct bench *b, uint32_t from, uint32_t to, uint64_t num
 {
     static uint8_t zeros[1 << 20];
     const struct repl_transport *i = b->side[from].i;
-    uint8_t n[8];
+    uint8_t n[8] = {0};
     struct span parts[2] = {span_of(n, 8), span_of(zeros, padding)};
 
     put_be64(n, number);

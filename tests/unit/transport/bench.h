@@ -26,6 +26,7 @@ struct bench {
     bool late;
     struct side side[4]; /* [node] */
     bool v6;
+    uint32_t silence_ms;
 };
 
 void bench_init(struct bench *b, bool v6);
