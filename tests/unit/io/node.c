@@ -66,7 +66,7 @@ static void on_udp(uv_poll_t *poll, int status, int events)
 
         buf[len] = (uint8_t)d->id;
         if (may_act(d, 1))
-            (void)udp_send(d->udp, &local.ip, &peer, &answer, 1);
+            (void)!udp_send(d->udp, &local.ip, &peer, &answer, 1);
     }
 }
 
@@ -387,8 +387,8 @@ void world_turn(struct world *w)
 
     put_be64(number, w->sent++);
     /* A packet that cannot be sent (no neighbour yet) is a lost one. */
-    (void)udp_send(w->client, &none, &vip, &part, 1);
-    (void)udp_send(w->server, &none, &inner, &part, 1);
+    (void)!udp_send(w->client, &none, &vip, &part, 1);
+    (void)!udp_send(w->server, &none, &inner, &part, 1);
     for (int id = 1; id <= 2; id++) {
         struct message m = {'H', io_boottime_ns()};
 

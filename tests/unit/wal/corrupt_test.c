@@ -106,7 +106,7 @@ static void measure(struct faultfs *f, char open_segment[WAL_NAME_BYTES], uint64
     wal_core_close(&core);
 }
 
-Test(wal_corrupt, one_bit_at_every_byte, .timeout = 120)
+Test(wal_corrupt, one_bit_at_every_byte, .timeout = 600)
 {
     struct script *s = malloc(sizeof *s);
     struct faultfs *f = build(s);

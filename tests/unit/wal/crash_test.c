@@ -120,7 +120,7 @@ static bool crash_once(uint64_t seed, enum faultfs_loss loss, uint64_t n, bool l
     return ok;
 }
 
-Test(wal_crash, at_every_call_nothing_acknowledged_is_lost, .timeout = 240)
+Test(wal_crash, at_every_call_nothing_acknowledged_is_lost, .timeout = 600)
 {
     struct tally t = {0};
     char why[256] = "";
@@ -143,7 +143,7 @@ Test(wal_crash, at_every_call_nothing_acknowledged_is_lost, .timeout = 240)
 }
 
 /* The checks themselves: a disk that lies about its syncs must be found out by them. */
-Test(wal_crash, a_disk_that_lies_is_found_out, .timeout = 60)
+Test(wal_crash, a_disk_that_lies_is_found_out, .timeout = 300)
 {
     struct tally t = {0};
     bool ended = false;
@@ -194,7 +194,7 @@ Test(wal_crash, init_at_every_call)
 }
 
 /* A failed write or sync is told, whatever the call: never a success. */
-Test(wal_crash, every_failed_call_is_told, .timeout = 60)
+Test(wal_crash, every_failed_call_is_told, .timeout = 300)
 {
     struct faultfs *f;
     uint64_t n = 1, calls = 0;

@@ -106,7 +106,7 @@ static struct repl_entry entry(uint64_t term, const void *data, size_t n)
     return (struct repl_entry){.term = term, .kind = REPL_ENTRY_COMMAND, .data = span_of(data, n)};
 }
 
-Test(wal_thread, completions_come_in_order_and_what_they_say_is_there, .timeout = 60)
+Test(wal_thread, completions_come_in_order_and_what_they_say_is_there, .timeout = 300)
 {
     struct bench *b = setup();
     struct repl_snapshot_meta meta = {.index = 3, .term = 1, .configuration = {.index = 1}};
@@ -167,7 +167,7 @@ Test(wal_thread, completions_come_in_order_and_what_they_say_is_there, .timeout 
     teardown(b);
 }
 
-Test(wal_thread, one_sync_for_all_that_waits_and_rolls_do_not_wait, .timeout = 60)
+Test(wal_thread, one_sync_for_all_that_waits_and_rolls_do_not_wait, .timeout = 300)
 {
     enum { APPENDS = 8000, BYTES = 512 };
     struct bench *b = setup();
@@ -223,7 +223,7 @@ _Noreturn static void appender(struct bench *b, int fd)
     }
 }
 
-Test(wal_thread, killed_while_it_writes_ten_times, .timeout = 60)
+Test(wal_thread, killed_while_it_writes_ten_times, .timeout = 300)
 {
     struct bench *b = setup();
     uint64_t told = 0;
@@ -265,7 +265,7 @@ Test(wal_thread, killed_while_it_writes_ten_times, .timeout = 60)
     teardown(b);
 }
 
-Test(wal_thread, a_failed_write_is_fatal_and_nothing_is_told_as_durable_after_it, .timeout = 60)
+Test(wal_thread, a_failed_write_is_fatal_and_nothing_is_told_as_durable_after_it, .timeout = 300)
 {
     struct bench *b = setup();
     struct faultfs *f = faultfs_create();
@@ -298,7 +298,7 @@ Test(wal_thread, a_failed_write_is_fatal_and_nothing_is_told_as_durable_after_it
 }
 
 /* Without a callback of one's own the process ends with a code of its own and says why. */
-Test(wal_thread, by_default_the_process_ends, .timeout = 60)
+Test(wal_thread, by_default_the_process_ends, .timeout = 300)
 {
     struct bench *b = setup();
     struct faultfs *f = faultfs_create();
