@@ -85,7 +85,7 @@ static bool read_all(int fd, struct reply *r)
 
         if (r->room - r->n < 4096) {
             size_t room = r->room == 0 ? 65536 : 2 * r->room;
-            char *grown = room <= 2u * MOST_BYTES ? realloc(r->bytes, room) : NULL;
+            char *grown = room <= 2 * (size_t)MOST_BYTES ? realloc(r->bytes, room) : NULL;
 
             if (grown == NULL) {
                 return false;

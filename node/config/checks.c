@@ -289,6 +289,7 @@ static void check_identities(struct walk *walk)
                       "'%s' is the gateway's own identity", identity_text(&c->identity, text));
         }
     }
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): the elements are pointers */
     qsort(sorted, c->n_psks, sizeof *sorted, compare_identities);
     for (size_t i = 1; i < c->n_psks; i++) {
         if (same_identity(&sorted[i]->identity, &sorted[i - 1]->identity)) {

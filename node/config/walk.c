@@ -114,6 +114,7 @@ static void walk_list(struct walk *walk, const struct schema_field *field,
                   field->least, field->most);
         return;
     }
+    HF_ASSERT(count > 0);
     if (field->heap) {
         items = calloc(count, field->item_bytes);
         HF_ASSERT(items != NULL);

@@ -85,6 +85,8 @@ static bool place(struct builder *b, struct yaml_node *n)
 {
     if (++b->nodes > YAML_MAX_NODES) {
         fail(b, n->line, n->column, "too many values in one file");
+    } else if (b->open == NULL && b->root != NULL) {
+        fail(b, n->line, n->column, "a second value begins here: one file holds one map");
     } else if (b->open == NULL) {
         b->root = n;
         return true;
