@@ -16,7 +16,7 @@ bool raft_core_configuration(const struct repl_configuration *from, struct raft_
     raft_configuration_init(to);
     for (unsigned i = 0; i < from->n_servers; i++) {
         char address[16];
-        snprintf(address, sizeof address, "%u", from->servers[i].node);
+        (void)snprintf(address, sizeof address, "%u", from->servers[i].node);
         if (raft_configuration_add(to, from->servers[i].node, address, from->servers[i].role) !=
             0) {
             raft_configuration_close(to);

@@ -10,7 +10,7 @@ static int receive(struct raft_driver *d, uint32_t from, struct raft_message *me
 {
     char address[16];
     struct raft_event event = {.type = RAFT_RECEIVE};
-    snprintf(address, sizeof address, "%u", from);
+    (void)snprintf(address, sizeof address, "%u", from);
     message->server_id = from;
     message->server_address = address;
     event.receive.message = message;
