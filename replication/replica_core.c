@@ -159,6 +159,7 @@ struct replica *replica_create(const struct replica_options *options,
     r->leases = leases;
     r->health = health;
     r->clock = clock;
+    atomic_store_explicit(&clock->offset_ms, REPLICA_CLOCK_NONE, memory_order_relaxed);
     r->outbox = repl_alloc_zero(1, sizeof *r->outbox);
     outbox_init(r->outbox);
     fsm_init(&r->fsm, options->incarnation);

@@ -39,9 +39,12 @@ struct replica_callbacks {
     void (*failed)(void *self, const char *why); /* nothing more will happen: exit */
 };
 
-/* Cluster time, readable from any thread: min(now + offset, newest + 5 s). */
+/* Cluster time, readable from any thread: min(now + offset, newest + 5 s); 0 before the first
+ * stamp. */
+#define REPLICA_CLOCK_NONE (INT64_MIN / 2)
 struct replica_clock {
-    _Atomic int64_t offset_ms; /* cluster time − CLOCK_BOOTTIME */
+    _Atomic int64_t
+        offset_ms; /* cluster time − CLOCK_BOOTTIME; REPLICA_CLOCK_NONE before any stamp */
     _Atomic uint64_t newest_ms;
 };
 

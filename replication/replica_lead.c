@@ -25,6 +25,8 @@ uint64_t replica_cluster_ms(const struct replica *r)
 
     if (r->able)
         return r->anchor_ms + (r->now_ns - r->anchor_ns) / 1000000;
+    if (r->applied_ms == 0) /* no stamp yet: time has not begun here */
+        return 0;
     return r->applied_ms + (since < FSM_MAX_ADVANCE_MS ? since : FSM_MAX_ADVANCE_MS);
 }
 
@@ -32,9 +34,11 @@ uint64_t replica_cluster_ms(const struct replica *r)
  * would lose the latency of every entry. */
 void replica_clock_led(struct replica *r)
 {
-    uint64_t since = (r->now_ns - r->applied_ns) / 1000000;
+    bool able = r->able;
 
-    r->anchor_ms = r->applied_ms + (since < FSM_MAX_ADVANCE_MS ? since : FSM_MAX_ADVANCE_MS);
+    r->able = false; /* as the follower that it was a moment ago */
+    r->anchor_ms = replica_cluster_ms(r);
+    r->able = able;
     r->anchor_ns = r->now_ns;
     publish_clock(r, r->anchor_ms);
 }

@@ -490,3 +490,44 @@ Test(repl_thread, three_processes_take_over_from_a_killed_owner, .timeout = 280)
     for (int i = 0; i < 3; i++)
         kill_child(&children[i]);
 }
+
+Test(repl_thread, cluster_time_begins_at_nought_and_runs)
+{
+    struct repl_options o;
+    struct repl_error error;
+    struct repl *repl;
+    uint64_t before;
+    uint64_t began_ns;
+
+    fill(&o, 1, NULL, 1);
+    cr_assert(repl_init(&o, &error), "%s", error.text);
+    repl = repl_start(&o, &error);
+    cr_assert_not_null(repl, "%s", error.text);
+    cr_assert_lt(repl_cluster_ms(repl), 1000);
+    (void)await_lease(repl);
+    began_ns = repl_boottime_ns();
+    before = repl_cluster_ms(repl);
+    for (int i = 0; i < 3; i++) { /* two more stamps, at least, come of themselves */
+        struct repl_status s;
+        uint64_t applied;
+
+        repl_status(repl, &s);
+        applied = s.applied_index;
+        do {
+            struct pollfd p = {.fd = repl_event_fd(repl), .events = POLLIN};
+
+            stamp(repl);
+            (void)poll(&p, 1, 20);
+            repl_event_free(repl_next_event(repl));
+            repl_status(repl, &s);
+        } while (s.applied_index == applied);
+    }
+
+    uint64_t passed = (repl_boottime_ns() - began_ns) / 1000000;
+    uint64_t counted = repl_cluster_ms(repl) - before;
+
+    cr_assert_leq(counted, passed + 2);
+    cr_assert_geq(counted + 100, passed, "%lu of %lu ms", (unsigned long)counted,
+                  (unsigned long)passed);
+    repl_stop(repl);
+}
