@@ -25,7 +25,7 @@ static int attach(const char *name, short flags, struct io_error *error)
         return -1;
     }
     memset(&request, 0, sizeof request);
-    strncpy(request.ifr_name, name, sizeof request.ifr_name - 1);
+    (void)snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
     request.ifr_flags = flags;
     if (ioctl(fd, TUNSETIFF, &request) == 0)
         return fd;
@@ -45,7 +45,7 @@ static int index_of(const char *name)
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), index = 0;
 
     memset(&request, 0, sizeof request);
-    strncpy(request.ifr_name, name, sizeof request.ifr_name - 1);
+    (void)snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
     if (fd >= 0 && ioctl(fd, SIOCGIFINDEX, &request) == 0)
         index = request.ifr_ifindex;
     if (fd >= 0)
