@@ -2,8 +2,8 @@
  * the kernel silent).
  *
  *   AF_PACKET socket per interface, BPF filter: requests for our addresses only
- *     -> frame older than ARP_MAX_AGE_MS? dropped   -> may_answer(shard) at this instant? -> reply
- * from the interface's own MAC
+ *     -> older than ARP_MAX_AGE_MS: dropped
+ *     -> may_answer(shard) at this instant?  -> reply from the interface's own MAC
  *
  * After a move arp_announce() sends gratuitous requests at 0, 0.1, 0.5, 1 and 2 s, each only if
  * may_answer() still holds. IPv6 (NS/NA) takes the same seam later: struct arp_address has a

@@ -3,10 +3,12 @@
  * before it serves and refuses to serve without it.
  *
  *   sysctls           the kernel answers ARP only for addresses of the very interface, sends no
- * redirects, forwards from inside blackhole routes  a packet for a pool goes nowhere (and draws no
- * ICMP) when no daemon's TUN route stands nftables          table inet holdfast_guard: drops what
- * reaches a service address without a bound socket, ICMP errors from it, and pool traffic that does
- * not go through the TUN
+ *                     redirects, forwards from inside
+ *   blackhole routes  a packet for a pool goes nowhere (and draws no ICMP) when no daemon's TUN
+ *                     route stands
+ *   nftables          table inet holdfast_guard: drops what reaches a service address without a
+ *                     bound socket, ICMP from it, pool traffic that does not go through the TUN,
+ *                     and whatever would be forwarded in or out of the outside interface
  */
 #ifndef HF_IO_GUARD_H
 #define HF_IO_GUARD_H
