@@ -1,8 +1,8 @@
 /* The bytes of the transport: hello and frames. Pure, bounded, fuzzed.
  *
- *   hello  magic (8) "HFHELLO\0", version (4), from (4), to (4), incarnation (8), boot (8), CRC32C
- * of all before (4) frame  length of channel + payload (4), CRC32C of channel + payload (4),
- * channel (1), payload
+ *   hello  magic (8) "HFHELLO\0", version (4), from (4), to (4), incarnation (8), boot (8),
+ *          CRC32C of all before (4)
+ *   frame  length of channel + payload (4), CRC32C of channel + payload (4), channel (1), payload
  *
  * Before the hello is complete nothing longer than it is buffered. A frame's buffer grows with the
  * bytes that came, not with the length that was claimed.

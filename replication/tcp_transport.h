@@ -1,16 +1,19 @@
 /* The production transport (transport.h): framed FIFO TCP between the nodes, on a libuv loop.
  *
- *      node 1                                                node 2
- *      dials ────── connection 1→2: hello, then frames ────> accepts     One connection per
- * direction: each node sends only on <─── hello (once) ────────────────────────                the
- * one that it dialled. So nothing has to be settled accepts <─── connection 2→1: frames
- * ───────────────── dials       when both dial at once, and each direction is FIFO.
+ *      node 1                                                  node 2
+ *      dials   ────── connection 1→2: hello, then frames ────> accepts
+ *              <───── hello (once) ───────────────────────────
+ *      accepts <───── connection 2→1: hello, then frames ───── dials
+ *
+ * One connection per direction: each node sends only on the one that it dialled. So nothing has
+ * to be settled when both dial at once, and each direction is FIFO.
  *
  * A frame: length (4 bytes, of what follows the header), CRC32C (4), channel (1), payload. A hello
  * names protocol version, cluster incarnation, sender, sender's boot and the node that is meant.
  * Silence is noticed: who dialled pings when idle and gives the kernel TCP_USER_TIMEOUT; who
  * accepted closes when nothing came for a while. A hello from a peer that is not connected makes us
  * dial it at once, so a node that returns is reachable in both directions within milliseconds.
+ * link() tells of the connection that we dialled: what the peer lost on its own is told there.
  *
  * A peer's bad bytes drop its connection, with a reason and a counter; nothing grows without bound.
  * The caller ignores SIGPIPE. Until mutual TLS exists (struct tcp_layer is its seam) a peer is
@@ -27,9 +30,8 @@
 
 enum {
     TCP_MAX_PEERS = 8,
-    TCP_QUEUE_BYTES = 16 << 20, /* small frames waiting per peer; beyond: send() is false */
-    TCP_SMALL_FRAME_BYTES =
-        8 << 20 /* a larger frame (a snapshot) is taken when no other large one waits */
+    TCP_QUEUE_BYTES = 16 << 20,     /* small frames waiting per peer; beyond: send() is false */
+    TCP_SMALL_FRAME_BYTES = 8 << 20 /* a larger one (a snapshot) goes one at a time */
 };
 
 struct tcp_peer {

@@ -1,18 +1,20 @@
 /* Production storage of the raft driver (storage.h): a write-ahead log of checksummed segments,
  * snapshots, term and vote.
  *
- *   driver's loop                       disk thread                           data directory
- *   append/vote/... ──queue──> one write + one fdatasync for all that ──>  identity  who this
- * directory belongs to done() <──uv_async──────── waits (group commit), strictly in order     lock
- * one daemon at a time helper thread: zero-fills the next segment  vote      term, voted_for (temp,
- * fsync, rename) manifest  snapshot, first segment  (the same) high-water  highest durable index
- *                                                                          log-<seq>  entries,
- * append-only snapshot-<index>-<term>
+ *   driver's loop           disk thread                         data directory
+ *   append/vote/… ──queue─> one write and one fdatasync   ────> identity    whose it is
+ *   done() <──uv_async───── for all that waits (group           lock        one daemon at a time
+ *                           commit), strictly in order          vote        term, voted_for
+ *                           helper thread: zero-fills     ────> manifest    snapshot, first segment
+ *                           the next segment                    high-water  end of what is durable
+ *                                                               log-…       entries, append-only
+ *                                                               snapshot-…
  *
- * A failed write or fsync ends the process (wal_fatal). A corrupt file is refused at load with its
- * name and offset; only the unsynced, never acknowledged tail of the last segment is cut off, and
- * said so. Nothing here prints: texts are handed out. May not: know raft, know what entries mean,
- * read a clock for anything but wal_pending_ns().
+ * Vote, manifest and snapshots are replaced whole: temp, fsync, rename, fsync of the directory.
+ * A failed write or fsync ends the process (wal_fatal). A corrupt file is refused at load with
+ * its name and offset; only the unsynced, never acknowledged tail of the last segment is cut off,
+ * and said so. Nothing here prints: texts are handed out. May not: know raft, know what entries
+ * mean, read a clock for anything but wal_pending_ns().
  */
 #ifndef HF_REPL_WAL_H
 #define HF_REPL_WAL_H

@@ -4,10 +4,12 @@
  *
  * What makes each change atomic, and in which order:
  *   append, truncate   one checksummed batch in the log (a truncation first lowers the high-water
- * mark, durably) vote               file replaced by rename snapshot           its file, then the
- * manifest by rename, then the old one is removed install            the same, and the same rename
- * of the manifest moves the log's beginning behind all segments there are trim manifest by rename,
- * then segments are removed
+ *                      mark, durably)
+ *   vote               file replaced by rename
+ *   snapshot           its file, then the manifest by rename, then the old one is removed
+ *   install            the same, and the same rename of the manifest moves the log's beginning
+ *                      behind all segments there are
+ *   trim               manifest by rename, then segments are removed
  */
 #ifndef HF_REPL_WAL_CORE_H
 #define HF_REPL_WAL_CORE_H
@@ -18,8 +20,7 @@
 
 struct wal_manifest {
     uint64_t snapshot_index, snapshot_term; /* 0, 0 = none */
-    uint64_t first_seq,
-        start_index; /* the log's first segment, and the index that it begins with */
+    uint64_t first_seq, start_index;        /* the log's first segment, and its first index */
 };
 
 struct wal_core {
