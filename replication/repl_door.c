@@ -378,6 +378,8 @@ uint64_t repl_cluster_ms(struct repl *repl)
     uint64_t ms = now < 0 ? 0 : (uint64_t)now;
     uint64_t given = atomic_load_explicit(&repl->newest_cluster_ms, memory_order_relaxed);
 
+    if (newest == 0)
+        return given; /* nothing is stamped yet: there is no cluster time */
     if (ms > newest + REPL_MAX_ADVANCE_MS)
         ms = newest + REPL_MAX_ADVANCE_MS;
     while (ms > given &&

@@ -139,6 +139,7 @@ static struct esp_pace_now pace_now(const struct datapath *d, struct datapath_ch
     esp_sa_read(child->sa, &v);
     return (struct esp_pace_now){.now_ms = now_ms(d),
                                  .next_out = v.next_out,
+                                 .packets_in = v.in_packets,
                                  .last_in = v.last_seq,
                                  .verified_in = v.verified_seq};
 }
@@ -193,14 +194,23 @@ void datapath_limits(struct datapath *d, void *esp, uint64_t reservation_end, ui
     worker_pool_kick(d->options.pool);
 }
 
+/* Settled without effect: the state says these are the limits, so a shrink that began is taken
+ * back. A request of unknown fate never comes here; it would have to wait for the log. */
+static void not_applied(struct datapath *d, struct datapath_child *child, uint64_t reservation_end,
+                        uint64_t ceiling)
+{
+    esp_pace_done(&child->pacer, false, now_ms(d), reservation_end, ceiling);
+    esp_sa_set_ceiling(child->sa, ceiling);
+    heap_set(&d->heap, &child->due, now_ms(d) + ESP_PACE_REFUSED_MS);
+    worker_pool_kick(d->options.pool);
+}
+
 void datapath_refused(struct datapath *d, void *esp, uint64_t reservation_end, uint64_t ceiling)
 {
     struct datapath_child *child = esp;
 
-    if (!child->granted || child->pacer.phase != ESP_PACE_COMMITTING)
-        return;
-    esp_pace_done(&child->pacer, false, now_ms(d), reservation_end, ceiling);
-    heap_set(&d->heap, &child->due, now_ms(d) + ESP_PACE_REFUSED_MS);
+    if (child->granted && child->pacer.phase == ESP_PACE_COMMITTING)
+        not_applied(d, child, reservation_end, ceiling);
 }
 
 void datapath_idle(struct datapath *d, void *esp, uint64_t *in_ms, uint64_t *out_ms)
@@ -265,9 +275,7 @@ static void flush(struct datapath *d)
 
         if (d->batch[i].taken)
             continue;
-        esp_pace_done(&child->pacer, false, now_ms(d), child->pacer.reservation_end,
-                      child->pacer.ceiling);
-        heap_set(&d->heap, &child->due, now_ms(d) + ESP_PACE_REFUSED_MS);
+        not_applied(d, child, child->pacer.reservation_end, child->pacer.ceiling);
     }
 }
 

@@ -8,10 +8,14 @@ static bool open_shard(struct daemon *d, struct daemon_shard *s)
     struct endpoint local = {.ip = s->config->outside, .port = UDP_IKE_PORT};
     struct io_error error;
 
+    if (!udp_port_free(&local, &error))
+        return daemon_fail(d, "%s", error.text);
     s->udp_500 = udp_open(&local, &error);
     if (s->udp_500 < 0)
         return daemon_fail(d, "%s", error.text);
     local.port = UDP_NAT_PORT;
+    if (!udp_port_free(&local, &error))
+        return daemon_fail(d, "%s", error.text);
     for (unsigned i = 0; i < DAEMON_WORKERS; i++) {
         s->udp_4500[i] = udp_open(&local, &error);
         if (s->udp_4500[i] < 0)
