@@ -127,6 +127,51 @@ static void beat(struct replica *r)
 
 /* --- leases --- */
 
+#ifdef HOLDFAST_PLANT_unapplied_assignment
+/* Planted fault, for drills that must go red: the follower with the highest id takes the owner's
+ * first silence for its own assignment and acts, with the numbers that such an assignment would
+ * grant: the very ones that the real assignment then grants to the node that it names. */
+static bool planted_now(const struct replica *r, const struct ownership_shard *s)
+{
+    uint64_t since = s->heard_ns > s->assigned_ns ? s->heard_ns : s->assigned_ns;
+
+    for (size_t i = 0; i < r->options.n_nodes; i++)
+        if (r->options.nodes[i].node > r->options.node && r->options.nodes[i].node != s->owner_node)
+            return false;
+    return !s->mine && s->heard_ns != 0 && r->raft.state != RAFT_DRIVER_LEADER &&
+           replica_healthy(r) && r->now_ns - since > r->ownership.options.lease_ns * 6 / 10;
+}
+
+static bool planted(struct replica *r, size_t i, const struct ownership_shard *s)
+{
+    struct repl_lease *lease = &r->leases[i];
+    struct repl_epoch epoch = {.incarnation = s->epoch.incarnation, .index = s->epoch.index + 1};
+    const struct fsm_shard *state = fsm_shard(&r->fsm, s->shard);
+
+    if (s->mine || r->planted_epoch[i] > s->epoch.index + 1)
+        return false;
+    if (r->planted_epoch[i] != epoch.index) {
+        if (!planted_now(r, s))
+            return false;
+        r->planted_epoch[i] = epoch.index;
+        atomic_store(&lease->until_ns, 0);
+        atomic_store(&lease->epoch_index, epoch.index);
+        replica_emit(r, (struct repl_event){.kind = REPL_EV_ASSIGNED,
+                                            .mine = true,
+                                            .shard = s->shard,
+                                            .epoch = epoch,
+                                            .owner_node = r->options.node,
+                                            .owner_boot = r->options.boot,
+                                            .assignments = state->assignments + 1});
+        replica_emit(r,
+                     (struct repl_event){
+                         .kind = REPL_EV_LEASE, .shard = s->shard, .epoch = epoch, .held = true});
+    }
+    atomic_store(&lease->until_ns, r->now_ns + r->ownership.options.lease_ns);
+    return true;
+}
+#endif
+
 void replica_publish_leases(struct replica *r)
 {
     struct ownership_shard *s;
@@ -136,6 +181,11 @@ void replica_publish_leases(struct replica *r)
             ownership_shard(&r->ownership, r->options.shards[i].shard);
         struct repl_lease *lease = &r->leases[i];
         uint64_t until = o->mine ? o->lease_until_ns : 0;
+
+#ifdef HOLDFAST_PLANT_unapplied_assignment
+        if (planted(r, i, o))
+            continue;
+#endif
 
         /* Never a time of one epoch beside the number of another. */
         if (atomic_load_explicit(&lease->epoch_index, memory_order_relaxed) != o->epoch.index) {

@@ -63,6 +63,9 @@ struct replica {
     bool diverged;   /* our state differs from the leader's (I11) */
     uint64_t snapshot_log_entries;
     uint64_t counters[REPL_COUNTERS];
+#ifdef HOLDFAST_PLANT_unapplied_assignment
+    uint64_t planted_epoch[REPL_MAX_SHARDS];
+#endif
 };
 
 static inline void replica_count(struct replica *r, enum repl_counter c, uint64_t n)

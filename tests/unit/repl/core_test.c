@@ -22,6 +22,7 @@ static void finish(struct rig *rig)
 {
     cr_assert(rig_run(rig, 20000, rig_agrees, 0), "states differ in the end");
     cr_assert_eq(rig->two_owners, 0, "two owners acted at once");
+    cr_assert_eq(rig->unassigned, 0, "an owner acted without its assignment");
     rig_destroy(rig);
 }
 

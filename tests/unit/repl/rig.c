@@ -273,13 +273,25 @@ uint32_t rig_owner(const struct rig *rig, uint32_t shard)
     return 0;
 }
 
+/* A lease that runs is of the epoch that this node has applied, from the log, to itself. */
+static bool acts_unassigned(const struct rig *rig, const struct rig_node *n, uint32_t shard)
+{
+    const struct fsm_shard *s = n->up ? fsm_shard(replica_fsm(n->replica), shard) : NULL;
+
+    return n->up && atomic_load(&n->leases[shard - 1].until_ns) > now_ns(rig) &&
+           (s == NULL || atomic_load(&n->leases[shard - 1].epoch_index) != s->epoch.index ||
+            s->owner_node != n->id || s->owner_boot != n->boot);
+}
+
 static void check_owners(struct rig *rig)
 {
     for (uint32_t shard = 1; shard <= rig->n_shards; shard++) {
         size_t acting = 0;
 
-        for (size_t i = 0; i < rig->n; i++)
+        for (size_t i = 0; i < rig->n; i++) {
             acting += is_acting(rig, &rig->nodes[i], shard);
+            rig->unassigned += !rig->nodes[i].paused && acts_unassigned(rig, &rig->nodes[i], shard);
+        }
         rig->two_owners += acting > 1;
     }
 }

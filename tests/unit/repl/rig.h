@@ -40,7 +40,7 @@ struct rig {
     struct rig_node nodes[RIG_MAX_NODES];
     size_t n, n_shards;
     uint64_t snapshot_entries, trailing, takeover_ms;
-    uint64_t steps, two_owners;
+    uint64_t steps, two_owners, unassigned; /* the last two: violations, counted by instant */
 };
 
 /* n founded nodes, not started yet. Shard 1 prefers node 1, shard 2 (when n_shards is 2) node 2. */
