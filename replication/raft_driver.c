@@ -212,8 +212,9 @@ void raft_driver_tick(struct raft_driver *d, uint64_t now_ms)
 {
     HF_ASSERT(d->started && !d->stepping && !d->delivering);
     d->now_ms = now_ms > d->now_ms ? now_ms : d->now_ms;
-    uint64_t at = raft_timeout(&d->raft);
+    uint64_t core = raft_timeout(&d->raft), at = core;
     raft_clamp_timeout(d, &at);
+    d->counters.wrapped[4] += at != core;
     if (!d->failed && d->now_ms >= at) {
         struct raft_event event = {.type = RAFT_TIMEOUT};
         d->timeout_step_ms = d->now_ms;

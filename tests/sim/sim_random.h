@@ -25,7 +25,8 @@ static inline uint64_t sim_next(struct sim_random *r)
 /* Uniform in [low, high]. */
 static inline uint64_t sim_between(struct sim_random *r, uint64_t low, uint64_t high)
 {
-    return low + sim_next(r) % (high - low + 1);
+    uint64_t wide = high - low + 1;
+    return wide == 0 ? sim_next(r) : low + sim_next(r) % wide;
 }
 
 static inline bool sim_chance(struct sim_random *r, unsigned permille)

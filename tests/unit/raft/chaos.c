@@ -211,22 +211,22 @@ bool chaos_seeds(uint64_t first, uint64_t n, uint32_t unwrapped)
     struct cluster_counters k = {0};
     for (uint64_t i = 0; i < n; i++)
         chaos_run(first + i, unwrapped, &k);
-    printf("seeds %llu steps %llu elections %llu crashes %llu restarts %llu lost writes %llu "
-           "installs %llu snapshots %llu "
-           "membership changes %llu transfers %llu confirmed %llu broken connections %llu "
-           "partitions %llu frames %llu entries %llu\n",
-           (unsigned long long)k.seeds, (unsigned long long)k.steps,
-           (unsigned long long)k.elections, (unsigned long long)k.crashes,
-           (unsigned long long)k.restarts, (unsigned long long)k.lost_writes,
-           (unsigned long long)k.installs, (unsigned long long)k.snapshots,
-           (unsigned long long)k.changes, (unsigned long long)k.transfers,
-           (unsigned long long)k.confirmed, (unsigned long long)k.broken,
-           (unsigned long long)k.partitions, (unsigned long long)k.frames,
-           (unsigned long long)k.entries);
-    printf("wraps used:");
+    (void)printf("seeds %llu steps %llu elections %llu crashes %llu restarts %llu lost writes %llu "
+                 "installs %llu snapshots %llu "
+                 "membership changes %llu transfers %llu confirmed %llu broken connections %llu "
+                 "partitions %llu frames %llu entries %llu\n",
+                 (unsigned long long)k.seeds, (unsigned long long)k.steps,
+                 (unsigned long long)k.elections, (unsigned long long)k.crashes,
+                 (unsigned long long)k.restarts, (unsigned long long)k.lost_writes,
+                 (unsigned long long)k.installs, (unsigned long long)k.snapshots,
+                 (unsigned long long)k.changes, (unsigned long long)k.transfers,
+                 (unsigned long long)k.confirmed, (unsigned long long)k.broken,
+                 (unsigned long long)k.partitions, (unsigned long long)k.frames,
+                 (unsigned long long)k.entries);
+    (void)printf("wraps used:");
     for (unsigned i = 1; i < 15; i++)
-        printf(" %u:%llu", i, (unsigned long long)k.wrapped[i]);
-    printf("\n");
+        (void)printf(" %u:%llu", i, (unsigned long long)k.wrapped[i]);
+    (void)printf("\n");
     const uint64_t counts[] = {k.seeds,       k.steps,    k.elections,  k.crashes, k.restarts,
                                k.lost_writes, k.installs, k.snapshots,  k.changes, k.transfers,
                                k.confirmed,   k.broken,   k.partitions, k.frames,  k.entries};

@@ -10,8 +10,8 @@ static int one(uint64_t seed, uint32_t unwrapped)
 {
     struct cluster_counters k = {0};
     uint64_t a = chaos_run(seed, unwrapped, &k), b = chaos_run(seed, unwrapped, &k);
-    printf("seed %llu trace %016llx %016llx\n", (unsigned long long)seed, (unsigned long long)a,
-           (unsigned long long)b);
+    (void)printf("seed %llu trace %016llx %016llx\n", (unsigned long long)seed,
+                 (unsigned long long)a, (unsigned long long)b);
     return a == b ? 0 : 1;
 }
 
@@ -32,8 +32,8 @@ int main(int argc, char **argv)
         else if (ok && strcmp(argv[i], "--unwrap") == 0)
             unwrapped = (uint32_t)value;
         else {
-            fprintf(stderr, "usage: %s [--seeds N] [--start S] [--seed S] [--unwrap MASK]\n",
-                    argv[0]);
+            (void)fprintf(stderr, "usage: %s [--seeds N] [--start S] [--seed S] [--unwrap MASK]\n",
+                          argv[0]);
             return 2;
         }
     }

@@ -7,34 +7,35 @@
 static void print_node(const struct cluster_node *n)
 {
     if (n->driver == NULL) {
-        fprintf(stderr, "  node %u down\n", n->id);
+        (void)fprintf(stderr, "  node %u down\n", n->id);
         return;
     }
     struct raft_driver_status s = raft_driver_status(n->driver);
     const struct repl_configuration *c = raft_driver_configuration(n->driver);
-    fprintf(stderr,
-            "  node %u state %d role %u leader %u term %llu last %llu stored %llu commit %llu "
-            "applied %llu "
-            "snapshot %llu%s; configuration %llu:",
-            n->id, s.state, s.role, s.leader, (unsigned long long)s.term,
-            (unsigned long long)s.last_index, (unsigned long long)s.last_stored,
-            (unsigned long long)s.commit_index, (unsigned long long)s.applied_index,
-            (unsigned long long)s.snapshot_index, s.installing ? " installing" : "",
-            (unsigned long long)c->index);
+    (void)fprintf(
+        stderr,
+        "  node %u state %d role %u leader %u term %llu last %llu stored %llu commit %llu "
+        "applied %llu "
+        "snapshot %llu%s; configuration %llu:",
+        n->id, s.state, s.role, s.leader, (unsigned long long)s.term,
+        (unsigned long long)s.last_index, (unsigned long long)s.last_stored,
+        (unsigned long long)s.commit_index, (unsigned long long)s.applied_index,
+        (unsigned long long)s.snapshot_index, s.installing ? " installing" : "",
+        (unsigned long long)c->index);
     for (unsigned i = 0; i < c->n_servers; i++)
-        fprintf(stderr, " %u=%u", c->servers[i].node, c->servers[i].role);
-    fputc('\n', stderr);
+        (void)fprintf(stderr, " %u=%u", c->servers[i].node, c->servers[i].role);
+    (void)fputc('\n', stderr);
 }
 
 void cluster_breach(struct cluster *c, const char *format, ...)
 {
     va_list ap;
-    fprintf(stderr, "BREACH seed %llu at %llu ms: ", (unsigned long long)c->seed,
-            (unsigned long long)c->now_ms);
+    (void)fprintf(stderr, "BREACH seed %llu at %llu ms: ", (unsigned long long)c->seed,
+                  (unsigned long long)c->now_ms);
     va_start(ap, format);
-    vfprintf(stderr, format, ap);
+    (void)vfprintf(stderr, format, ap);
     va_end(ap);
-    fputc('\n', stderr);
+    (void)fputc('\n', stderr);
     for (unsigned i = 0; i < c->n_nodes; i++)
         print_node(&c->nodes[i]);
     exit(1);
@@ -218,7 +219,7 @@ static void on_snapshot(void *self, uint64_t index, enum raft_driver_result resu
 static void on_failed(void *self, const char *why)
 {
     struct cluster_node *n = self;
-    fprintf(stderr, "node %u failed: %s\n", n->id, why);
+    (void)fprintf(stderr, "node %u failed: %s\n", n->id, why);
     n->failed = true;
 }
 

@@ -1,7 +1,7 @@
 /* A cluster of raft drivers in memory under virtual time, with a state machine that notices every
  * breach of Raft's promises.
  *
- *   clock -- sim_network -- per node: raft_driver, sim_storage, state machine (a hash of all applied)
+ *   clock -- sim_network -- per node: raft_driver, sim_storage, a hash of all that was applied
  *
  * Checked at every step: equal entries at equal index on all nodes and for ever, equal digest at
  * equal applied index, each index applied once per start and in order, one leader per term, a new

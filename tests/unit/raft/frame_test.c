@@ -30,8 +30,8 @@ static size_t sample(enum raft_frame_type type, uint8_t *out)
         f.configuration = three;
         f.data = span_of("image", 5);
         used = raft_frame_encode(&f, out);
-        memcpy(out + used, "image", 5);
-        return used + 5;
+        memcpy(out + used, f.data.data, f.data.len);
+        return used + f.data.len;
     case RAFT_FRAME_APPEND: {
         raft_command_put(span_of("command", 7), command);
         struct repl_entry entries[3] = {

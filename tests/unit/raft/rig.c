@@ -59,7 +59,7 @@ static bool net_send(void *self, uint32_t node, enum repl_channel channel, const
         return false;
     for (size_t i = 0; i < n; i++)
         len += parts[i].len;
-    uint8_t *bytes = malloc(len);
+    uint8_t *bytes = malloc(len + 1);
     HF_ASSERT(bytes != NULL && r->n_sent < RIG_MAX_SENT);
     size_t at = 0;
     for (size_t i = 0; i < n; i++) {

@@ -23,7 +23,7 @@ typedef void (*scenario)(uint32_t unwrapped);
 
 static int in_child(scenario run, uint32_t unwrapped)
 {
-    fflush(NULL);
+    (void)fflush(NULL);
     pid_t pid = fork();
     if (pid == 0) {
         struct rlimit none = {0, 0};
@@ -32,8 +32,8 @@ static int in_child(scenario run, uint32_t unwrapped)
         setrlimit(RLIMIT_CORE, &none);
         dup2(null, 1);
         dup2(null, 2);
-        signal(SIGABRT, SIG_DFL);
-        signal(SIGSEGV, SIG_DFL);
+        (void)signal(SIGABRT, SIG_DFL);
+        (void)signal(SIGSEGV, SIG_DFL);
         alarm(60);
         run(unwrapped);
         _exit(0);
