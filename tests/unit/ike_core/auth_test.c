@@ -161,6 +161,20 @@ Test(auth, an_unknown_identity_looks_like_a_wrong_key)
     free(unknown);
 }
 
+Test(auth, the_key_of_nobody_opens_nothing)
+{
+    struct lab *l = lab_new();
+    static const uint8_t zeros[32];
+
+    /* What stands in for the key of an unknown identity is no secret: it must not authenticate. */
+    l->client.local_id = identity(WIRE_ID_RFC822, "nobody@holdfast.test");
+    secret_set(&l->client_psks[0].psk, zeros, sizeof zeros);
+    lab_auth_sent(l);
+    cr_assert_eq(send_auth(l), IKE_STEPPED);
+    cr_assert(l->g.state == IKE_SA_ENDED && l->out.reason == IKE_REASON_AUTH_FAILED);
+    free(l);
+}
+
 Test(auth, identity_is_type_and_bytes)
 {
     struct lab *l = lab_new();

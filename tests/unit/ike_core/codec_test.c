@@ -330,6 +330,26 @@ Test(codec, does_not_write_beyond_its_room)
     free(l);
 }
 
+Test(codec, a_length_beyond_its_array)
+{
+    static uint8_t longer[IKE_SA_ENCODED_MAX];
+    static struct ike_sa sa;
+    size_t at = 0, len, len2;
+
+    sa.last_response.len = 0x1000; /* the whole array; then one byte more */
+    cr_assert(ike_sa_encode(&sa, bytes, sizeof bytes, &len));
+    sa.last_response.len = 0x0fff;
+    cr_assert(ike_sa_encode(&sa, longer, sizeof longer, &len2));
+    while (bytes[at] == longer[at])
+        at++;
+    memcpy(longer, bytes, at + 2);
+    put_be16(longer + at, IKE_MAX_MESSAGE_BYTES + 1);
+    memset(longer + at + 2, 0, 1);
+    memcpy(longer + at + 3, bytes + at + 2, len - at - 2);
+    cr_assert(ike_sa_decode(span_of(bytes, len), &sa));
+    cr_assert_not(ike_sa_decode(span_of(longer, len + 1), &sa));
+}
+
 /* The fuzzer's seeds are written by hand from the format: a second reading of it. */
 Test(codec, seeds_of_the_fuzzer_decode)
 {
