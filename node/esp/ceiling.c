@@ -68,6 +68,7 @@ void esp_pace_init(struct esp_pacer *p, const struct esp_pace_now *now, uint64_t
     p->phase = ESP_PACE_IDLE;
     p->reservation_end = reservation_end;
     p->ceiling = ceiling;
+    p->gate = ceiling;
     p->served = now->last_in;
     p->last_number = last_number;
 }
@@ -91,7 +92,7 @@ static uint64_t mark_in(const struct esp_pacer *p)
 {
     uint64_t half = esp_pace_headroom(p->in.per_second) / 2;
 
-    return p->ceiling > half ? p->ceiling - half : 1;
+    return p->gate > half ? p->gate - half : 1;
 }
 
 static struct esp_pace_wish wish(const struct esp_pacer *p, const struct esp_pace_now *now,
@@ -144,28 +145,46 @@ static bool ask(struct esp_pacer *p, const struct esp_pace_now *now)
     p->asked_end = now->next_out >= mark_out(p) && end > p->reservation_end ? end : 0;
     p->asked_ceiling =
         (waiting || now->last_in >= mark_in(p)) && ceiling > p->ceiling ? ceiling : 0;
+    p->asking_for = p->asked_ceiling != 0 ? now->verified_in : 0;
     return p->asked_end != 0 || p->asked_ceiling != 0;
+}
+
+static struct esp_pace_wish lower(struct esp_pacer *p, const struct esp_pace_now *now, uint64_t to)
+{
+    p->phase = ESP_PACE_LOWERING;
+    p->high_since_ms = 0;
+    p->lowered_to = p->gate = to;
+    return wish(p, now, ESP_PACE_LOWER);
+}
+
+/* A shrink was refused: the SA's own ceiling is below the committed one still, and traffic reaches
+ * it. It may rise up to the committed one at once; the same three steps then commit where it
+ * stands. */
+static bool held_back(const struct esp_pacer *p, const struct esp_pace_now *now)
+{
+    return p->gate < p->ceiling && (now->last_in >= mark_in(p) || now->verified_in > p->gate);
 }
 
 struct esp_pace_wish esp_pace_step(struct esp_pacer *p, const struct esp_pace_now *now)
 {
     rate_sample(&p->in, now->now_ms, now->packets_in);
     rate_sample(&p->out, now->now_ms, now->next_out);
-    if (p->phase != ESP_PACE_IDLE || now->now_ms < p->not_before_ms)
+    if (p->phase != ESP_PACE_IDLE)
+        return wish(p, now, ESP_PACE_NOTHING);
+    if (held_back(p, now)) {
+        uint64_t wanted = larger(now->last_in, now->verified_in);
+
+        return lower(p, now, smaller(add(wanted, esp_pace_headroom(p->in.per_second)), p->ceiling));
+    }
+    if (now->now_ms < p->not_before_ms)
         return wish(p, now, ESP_PACE_NOTHING);
     if (ask(p, now)) {
         p->phase = ESP_PACE_COMMITTING;
         p->high_since_ms = 0;
-        if (p->asked_ceiling != 0)
-            p->served = larger(p->served, now->verified_in);
         return wish(p, now, ESP_PACE_EXTEND);
     }
-    if (too_high(p, now)) {
-        p->phase = ESP_PACE_LOWERING;
-        p->high_since_ms = 0;
-        p->lowered_to = now->last_in + esp_pace_headroom(p->in.per_second);
-        return wish(p, now, ESP_PACE_LOWER);
-    }
+    if (too_high(p, now))
+        return lower(p, now, now->last_in + esp_pace_headroom(p->in.per_second));
     return wish(p, now, ESP_PACE_NOTHING);
 }
 
@@ -173,7 +192,7 @@ struct esp_pace_wish esp_pace_passed(struct esp_pacer *p, const struct esp_pace_
 {
     HF_ASSERT(p->phase == ESP_PACE_LOWERING);
     p->phase = ESP_PACE_COMMITTING;
-    p->asked_end = 0;
+    p->asked_end = p->asking_for = 0;
     p->asked_ceiling = larger(p->lowered_to, now->last_in);
     return wish(p, now, ESP_PACE_EXTEND);
 }
@@ -187,11 +206,13 @@ void esp_pace_done(struct esp_pacer *p, bool applied, uint64_t now_ms, uint64_t 
         if (p->asked_end != 0)
             p->reservation_end = p->asked_end;
         if (p->asked_ceiling != 0)
-            p->ceiling = p->asked_ceiling;
+            p->ceiling = p->gate = p->asked_ceiling;
+        p->served = larger(p->served, p->asking_for);
         p->not_before_ms = 0;
         return;
     }
     p->reservation_end = committed_end;
     p->ceiling = committed_ceiling;
+    p->gate = smaller(p->gate, committed_ceiling);
     p->not_before_ms = now_ms + ESP_PACE_REFUSED_MS;
 }

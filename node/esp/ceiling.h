@@ -44,8 +44,9 @@ struct esp_pacer {
     uint64_t reservation_end, ceiling; /* committed, as far as known here */
     uint64_t asked_end, asked_ceiling; /* COMMITTING; 0 = unchanged */
     uint64_t lowered_to;               /* LOWERING */
-    uint64_t served;                   /* verified_in for which the ceiling was raised already */
-    uint64_t high_since_ms;            /* the ceiling lies too high since then; 0 = it does not */
+    uint64_t gate; /* the SA's own ceiling; below the committed one after a shrink that failed */
+    uint64_t served, asking_for; /* verified_in for which the ceiling was raised, is being raised */
+    uint64_t high_since_ms;      /* the ceiling lies too high since then; 0 = it does not */
     uint64_t not_before_ms;
     uint64_t last_number; /* of the SA: an outbound reservation never passes it (I1c) */
 };
@@ -81,9 +82,10 @@ struct esp_pace_wish esp_pace_step(struct esp_pacer *p, const struct esp_pace_no
  * lies above it. */
 struct esp_pace_wish esp_pace_passed(struct esp_pacer *p, const struct esp_pace_now *now);
 
-/* The fate of the EXTEND wish. applied: the caller also stores the new limits in the SA. Refused:
- * committed_end and committed_ceiling are what the state says now. Unknown fates are no fates: wait
- * for the log. */
+/* The fate of the EXTEND wish. applied: the caller also stores the new limits in the SA. Refused,
+ * or never submitted: committed_end and committed_ceiling are what the state says now, and the SA's
+ * own ceiling stays as it is (after a shrink that is the lower one; a later LOWER wish lifts it).
+ * Unknown fates are no fates: wait for the log. */
 void esp_pace_done(struct esp_pacer *p, bool applied, uint64_t now_ms, uint64_t committed_end,
                    uint64_t committed_ceiling);
 

@@ -6,7 +6,7 @@ void esp_gate_init(struct esp_gate *g)
     atomic_init(&g->epoch, 0);
     atomic_init(&g->floor, 0);
     atomic_init(&g->ceiling, 0);
-    g->held_gen = g->held_epoch = g->held_floor = 0;
+    g->held_gen = g->held_epoch = g->held_floor = g->judged_by = 0;
     esp_replay_init(&g->window, 0);
 }
 
@@ -104,6 +104,7 @@ enum esp_gate_verdict esp_gate_mark(struct esp_gate *g, uint64_t seq)
 
     if (!read_ceiling(g, &ceiling))
         return ESP_GATE_NO_GRANT;
+    g->judged_by = ceiling;
     range = esp_seq_range(seq, g->held_floor, ceiling);
     if (range == ESP_RANGE_ABOVE)
         return ESP_GATE_ABOVE_CEILING;

@@ -24,6 +24,7 @@ struct esp_gate {
     _Atomic uint64_t ceiling;
     /* the worker's own */
     uint64_t held_gen, held_epoch, held_floor;
+    uint64_t judged_by; /* the ceiling that the last mark was judged by */
     struct esp_replay window;
 };
 

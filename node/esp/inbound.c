@@ -78,13 +78,16 @@ static enum esp_drop judge_inner(const struct esp_sa *sa, struct span inner, uin
     return ESP_DROP_NONE;
 }
 
-static uint32_t accepted_events(const struct esp_sa *sa, uint64_t seq, uint64_t packets)
+static uint32_t accepted_events(struct esp_sa *sa, uint64_t seq, uint64_t packets)
 {
     uint32_t events = 0;
     uint64_t mark = atomic_load_explicit(&sa->mark_in, memory_order_relaxed);
 
-    if (seq >= mark && sa->raised_mark_in != mark)
+    if (seq >= mark && sa->raised_mark_in != mark) {
         events |= ESP_EVENT_LOW_CEILING;
+        sa->told_mark_in = mark;
+        sa->told_ceiling = sa->raised_ceiling;
+    }
     if ((sa->soft_packets != 0 && packets >= sa->soft_packets) ||
         seq >= sa->last_number - soft_numbers)
         events |= ESP_EVENT_SOFT_IN;
@@ -123,8 +126,11 @@ static enum esp_drop conclude(struct esp_sa *sa, const struct esp_turn *turn, en
     }
     if (verdict == ESP_DROP_WAIT) {
         raise_to(&sa->in.verified_seq, r->seq);
-        if (sa->raised_ceiling != get(&sa->gate.ceiling))
+        if (sa->raised_ceiling != sa->gate.judged_by) {
             r->events |= ESP_EVENT_LOW_CEILING;
+            sa->told_ceiling = sa->gate.judged_by;
+            sa->told_mark_in = sa->raised_mark_in;
+        }
         r->len = len;
         return content == ESP_DROP_NONE ? ESP_DROP_WAIT : drop(sa, content);
     }

@@ -24,8 +24,11 @@ static enum esp_drop refused(struct esp_sa *sa, enum esp_take take, struct esp_o
 {
     switch (take) {
     case ESP_TAKE_EMPTY:
-        if (sa->raised_limit != get(&sa->reservation.limit))
+        if (sa->raised_limit != sa->reservation.judged_by) {
             r->events |= ESP_EVENT_LOW_NUMBERS;
+            sa->told_limit = sa->reservation.judged_by;
+            sa->told_mark_out = sa->raised_mark_out;
+        }
         return ESP_DROP_WAIT;
     case ESP_TAKE_EXHAUSTED:
         r->events |= ESP_EVENT_HARD_OUT & ~sa->raised_out;
@@ -37,13 +40,16 @@ static enum esp_drop refused(struct esp_sa *sa, enum esp_take take, struct esp_o
     return drop(sa, ESP_DROP_NO_LEASE);
 }
 
-static uint32_t sealed_events(const struct esp_sa *sa, uint64_t seq, uint64_t packets)
+static uint32_t sealed_events(struct esp_sa *sa, uint64_t seq, uint64_t packets)
 {
     uint32_t events = 0;
     uint64_t mark = atomic_load_explicit(&sa->mark_out, memory_order_relaxed);
 
-    if (seq >= mark && sa->raised_mark_out != mark)
+    if (seq >= mark && sa->raised_mark_out != mark) {
         events |= ESP_EVENT_LOW_NUMBERS;
+        sa->told_mark_out = mark;
+        sa->told_limit = sa->raised_limit;
+    }
     if ((sa->soft_packets != 0 && packets >= sa->soft_packets) ||
         seq >= sa->last_number - soft_numbers)
         events |= ESP_EVENT_SOFT_OUT & ~sa->raised_out;

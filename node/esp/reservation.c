@@ -6,7 +6,7 @@ void esp_reservation_init(struct esp_reservation *r)
     atomic_init(&r->epoch, 0);
     atomic_init(&r->first, 0);
     atomic_init(&r->limit, 0);
-    r->held_gen = r->held_epoch = r->held_first = r->next = 0;
+    r->held_gen = r->held_epoch = r->held_first = r->judged_by = r->next = 0;
 }
 
 void esp_reservation_grant(struct esp_reservation *r, uint64_t epoch, uint64_t first, uint64_t end)
@@ -69,6 +69,7 @@ enum esp_take esp_reservation_take(struct esp_reservation *r, uint64_t lease_epo
     /* The limit may be a newer grant's already; then this generation is over. */
     if (atomic_load_explicit(&r->gen, memory_order_relaxed) != r->held_gen)
         return ESP_TAKE_NO_GRANT;
+    r->judged_by = limit;
     if (r->next > last)
         return ESP_TAKE_EXHAUSTED;
     if (r->next == 0 || r->next >= limit)

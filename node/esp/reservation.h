@@ -27,6 +27,7 @@ struct esp_reservation {
     _Atomic uint64_t limit; /* first number that may not be used */
     /* the worker's own */
     uint64_t held_gen, held_epoch, held_first;
+    uint64_t judged_by; /* the limit that the last take was judged by */
     uint64_t next;
 };
 

@@ -191,8 +191,8 @@ void esp_sa_read(struct esp_sa *sa, struct esp_sa_view *v)
 void esp_sa_raised_in(struct esp_sa *sa, uint32_t events, uint64_t now_ns)
 {
     if ((events & ESP_EVENT_LOW_CEILING) != 0) {
-        sa->raised_mark_in = get(&sa->mark_in);
-        sa->raised_ceiling = get(&sa->gate.ceiling);
+        sa->raised_mark_in = sa->told_mark_in;
+        sa->raised_ceiling = sa->told_ceiling;
     }
     if ((events & ESP_EVENT_PEER_MOVED) != 0)
         sa->moved_ns = now_ns;
@@ -202,8 +202,8 @@ void esp_sa_raised_in(struct esp_sa *sa, uint32_t events, uint64_t now_ns)
 void esp_sa_raised_out(struct esp_sa *sa, uint32_t events)
 {
     if ((events & ESP_EVENT_LOW_NUMBERS) != 0) {
-        sa->raised_mark_out = get(&sa->mark_out);
-        sa->raised_limit = get(&sa->reservation.limit);
+        sa->raised_mark_out = sa->told_mark_out;
+        sa->raised_limit = sa->told_limit;
     }
     sa->raised_out |= events & ~(uint32_t)ESP_EVENT_LOW_NUMBERS;
 }

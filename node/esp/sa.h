@@ -120,9 +120,11 @@ struct esp_sa {
     _Alignas(ESP_CACHE_LINE) struct esp_cipher cipher_in;
     struct esp_gate gate;
     struct esp_in_counters in;
-    uint32_t raised_in;      /* events raised under this grant */
-    uint64_t raised_mark_in; /* the mark, and the ceiling, that LOW_CEILING was last raised for */
-    uint64_t raised_ceiling;
+    uint32_t raised_in; /* events raised under this grant */
+    /* LOW_CEILING was last told for this mark and for this ceiling. told_*: what decided the event
+     * under way; by the time it is told, the control loop may have stored new ones. */
+    uint64_t raised_mark_in, raised_ceiling;
+    uint64_t told_mark_in, told_ceiling;
     uint64_t moved_ns;
     uint32_t waiting_in; /* packets in the worker's waiting queue */
 
@@ -132,6 +134,7 @@ struct esp_sa {
     struct esp_out_counters out;
     uint32_t raised_out;
     uint64_t raised_mark_out, raised_limit;
+    uint64_t told_mark_out, told_limit;
     uint32_t waiting_out;
 };
 

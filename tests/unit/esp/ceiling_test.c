@@ -144,6 +144,56 @@ Test(pace, a_refusal_takes_the_committed_values_and_waits)
     cr_assert_eq(p.ceiling, 30);
 }
 
+/* The gate stays where the shrink lowered it; traffic that reaches it is let on at once, up to the
+ * committed ceiling. */
+Test(pace, after_a_refused_shrink_traffic_goes_on)
+{
+    struct esp_pacer p = begun(200, 100);
+    struct esp_pace_now now = at(1000, 1, 0);
+    struct esp_pace_wish w = esp_pace_step(&p, &now);
+
+    now.now_ms = 1200;
+    w = esp_pace_step(&p, &now);
+    cr_assert(w.kind == ESP_PACE_LOWER && w.ceiling == 8);
+    w = esp_pace_passed(&p, &now);
+    cr_assert_eq(w.kind, ESP_PACE_EXTEND);
+    esp_pace_done(&p, false, 1201, 200, 100); /* refused, or never submitted */
+    now.now_ms = 1202;
+    w = esp_pace_step(&p, &now);
+    cr_assert(w.kind == ESP_PACE_NOTHING && w.mark_in <= 8, "a mark that can be reached");
+    now = at(1203, 1, 8);
+    now.verified_in = 12; /* four wait at the gate */
+    w = esp_pace_step(&p, &now);
+    cr_assert(w.kind == ESP_PACE_LOWER && w.ceiling == 20, "lifted, not above the committed one");
+    now.last_in = now.packets_in = 12;
+    w = esp_pace_passed(&p, &now);
+    cr_assert(w.kind == ESP_PACE_EXTEND && w.ceiling == 20);
+    esp_pace_done(&p, false, 1205, 200, 100);
+    now = at(1206, 1, 95);
+    now.verified_in = 300;
+    w = esp_pace_step(&p, &now);
+    cr_assert(w.kind == ESP_PACE_LOWER && w.ceiling == 100);
+    w = esp_pace_passed(&p, &now);
+    esp_pace_done(&p, true, 1207, 0, 0);
+    w = esp_pace_step(&p, &now);
+    cr_assert(w.kind == ESP_PACE_EXTEND && w.ceiling >= 308, "and above it by commit only");
+}
+
+Test(pace, a_refused_extension_is_asked_for_again)
+{
+    struct esp_pacer p = begun(200, 8);
+    struct esp_pace_now now = at(1000, 1, 8);
+    struct esp_pace_wish w;
+
+    now.verified_in = 50;
+    w = esp_pace_step(&p, &now);
+    cr_assert(w.kind == ESP_PACE_EXTEND && w.ceiling == 58);
+    esp_pace_done(&p, false, 1001, 200, 8);
+    now.now_ms = 1001 + ESP_PACE_REFUSED_MS;
+    w = esp_pace_step(&p, &now);
+    cr_assert(w.kind == ESP_PACE_EXTEND && w.ceiling == 58, "what waits is not forgotten");
+}
+
 Test(pace, no_reservation_beyond_the_last_number)
 {
     struct esp_pacer p;
@@ -192,7 +242,17 @@ struct world {
     struct esp_pace_wish wish;
     uint64_t commits, shrinks, stalls_out, waits_in;
     uint64_t committed_ceiling, committed_end;
+    uint64_t chance; /* state of a generator, 0 = every commit is accepted */
 };
+
+/* One in four is refused or never submitted. */
+static bool refused(struct world *w)
+{
+    if (w->chance == 0)
+        return false;
+    w->chance = w->chance * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return w->chance >> 62 == 0;
+}
 
 static struct esp_pace_now world_now(const struct world *w)
 {
@@ -212,7 +272,7 @@ static void obey(struct world *w, struct esp_pace_wish wish)
         w->commits++;
     } else if (wish.kind == ESP_PACE_LOWER) {
         cr_assert(!w->committing && !w->lowering);
-        cr_assert_lt(wish.ceiling, w->ceiling);
+        cr_assert_leq(wish.ceiling, w->committed_ceiling);
         w->ceiling = wish.ceiling;
         w->lowering = true;
         w->due_ms = w->now_ms + 1;
@@ -229,6 +289,11 @@ static void settle(struct world *w)
         obey(w, esp_pace_passed(&w->p, &now));
     } else if (w->committing && w->now_ms >= w->due_ms) {
         w->committing = false;
+        if (refused(w)) {
+            esp_pace_done(&w->p, false, w->now_ms, w->committed_end, w->committed_ceiling);
+            obey(w, esp_pace_step(&w->p, &now));
+            return;
+        }
         if (w->wish.reservation_end != 0) {
             cr_assert_gt(w->wish.reservation_end, w->limit);
             w->limit = w->committed_end = w->wish.reservation_end;
@@ -349,13 +414,14 @@ Test(pace, a_ping_costs_few_commits)
     cr_assert_eq(w.stalls_out + w.waits_in, 0);
 }
 
-Test(pace, bursts_of_any_shape_keep_every_bound)
+static void bursts(bool with_refusals)
 {
     for (uint64_t seed = 1; seed <= 50; seed++) {
         struct world w;
         uint64_t state = seed, out = 0, in = 0;
 
         world_init(&w);
+        w.chance = with_refusals ? seed : 0;
         for (int i = 0; i < 20000; i++) {
             state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
             if ((state >> 33) % 100 == 0) {
@@ -370,4 +436,14 @@ Test(pace, bursts_of_any_shape_keep_every_bound)
         cr_assert_leq(w.committed_ceiling - w.last_in, 8, "seed %lu", seed);
         cr_assert_eq(w.limit, w.committed_end);
     }
+}
+
+Test(pace, bursts_of_any_shape_keep_every_bound)
+{
+    bursts(false);
+}
+
+Test(pace, bursts_of_any_shape_keep_every_bound_when_commits_are_refused)
+{
+    bursts(true);
 }

@@ -372,6 +372,73 @@ Test(sa, marks_are_told_once_each)
     tear_down();
 }
 
+/* The control loop stores new limits between a worker's decision to tell and its telling: what was
+ * decided by the old ones says nothing of the new ones. */
+Test(sa, limits_that_change_while_an_event_is_told_lose_no_later_event)
+{
+    struct esp_turn t = at(1);
+    struct esp_in_result in;
+    struct esp_out_result out;
+    struct esp_inner inner;
+    struct span p;
+
+    set_up(&usual);
+    esp_sa_set_marks(&gateway, 4, 4);
+    for (uint32_t i = 1; i <= 4; i++)
+        cr_assert_eq(esp_inbound(&gateway, &t, from_client(&usual, i), &pair_client, opened,
+                                 sizeof opened, &in),
+                     ESP_DROP_NONE);
+    cr_assert(in.events & ESP_EVENT_LOW_CEILING);
+    esp_sa_set_marks(&gateway, 6, 6); /* here, before it is told */
+    esp_sa_raised_in(&gateway, in.events, 1);
+    cr_assert_eq(to_gateway(from_client(&usual, 5), 1, &in), ESP_DROP_NONE);
+    cr_assert_eq(in.events, 0);
+    cr_assert_eq(to_gateway(from_client(&usual, 6), 1, &in), ESP_DROP_NONE);
+    cr_assert_eq(in.events, ESP_EVENT_LOW_CEILING, "the new mark is told");
+
+    esp_sa_set_ceiling(&gateway, 6);
+    cr_assert_eq(
+        esp_inbound(&gateway, &t, from_client(&usual, 7), &pair_client, opened, sizeof opened, &in),
+        ESP_DROP_WAIT);
+    cr_assert_eq(in.events, ESP_EVENT_LOW_CEILING);
+    esp_sa_set_ceiling(&gateway, 8);
+    esp_sa_raised_in(&gateway, in.events, 1);
+    cr_assert_eq(to_gateway(from_client(&usual, 8), 1, &in), ESP_DROP_NONE);
+    cr_assert_eq(to_gateway(from_client(&usual, 9), 1, &in), ESP_DROP_WAIT);
+    cr_assert_eq(in.events, ESP_EVENT_LOW_CEILING, "the new ceiling is told");
+
+    p = pair_down(plain, 100, &usual, 1);
+    cr_assert(esp_inner_decode(p, &inner));
+    for (int i = 1; i <= 6; i++)
+        cr_assert_eq(esp_outbound(&gateway, &t, &inner, p, sealed, sizeof sealed, &out),
+                     ESP_DROP_NONE);
+    cr_assert_eq(out.events, ESP_EVENT_LOW_NUMBERS);
+    esp_sa_set_marks(&gateway, 6, 7);
+    esp_sa_raised_out(&gateway, out.events);
+    cr_assert_eq(gateway_sends(&usual, 1, &out), ESP_DROP_NONE);
+    cr_assert_eq(out.events, ESP_EVENT_LOW_NUMBERS, "the new mark is told");
+    tear_down();
+}
+
+Test(sa, a_limit_that_rises_while_its_end_is_told_loses_no_later_event)
+{
+    struct esp_turn t = {.now_ns = 1, .lease_epoch = PAIR_EPOCH + 1};
+    struct esp_inner inner;
+    struct esp_out_result out;
+    struct span p = pair_down(plain, 100, &usual, 1);
+
+    set_up(&usual);
+    grant(&gateway, PAIR_EPOCH + 1, 1 << 20, 1 << 20, 1 << 20, 1 << 20);
+    cr_assert(esp_inner_decode(p, &inner));
+    cr_assert_eq(esp_outbound(&gateway, &t, &inner, p, sealed, sizeof sealed, &out), ESP_DROP_WAIT);
+    esp_sa_extend(&gateway, (1 << 20) + 1);
+    esp_sa_raised_out(&gateway, out.events);
+    cr_assert_eq(esp_outbound(&gateway, &t, &inner, p, sealed, sizeof sealed, &out), ESP_DROP_NONE);
+    cr_assert_eq(esp_outbound(&gateway, &t, &inner, p, sealed, sizeof sealed, &out), ESP_DROP_WAIT);
+    cr_assert_eq(out.events, ESP_EVENT_LOW_NUMBERS);
+    tear_down();
+}
+
 Test(sa, an_event_that_was_not_taken_is_told_again)
 {
     struct esp_in_result r;
