@@ -236,8 +236,8 @@ static enum ike_outcome sa_hard(struct ike_turn *t)
     if (ike_window_free(t->after) && ike_delete_ike_begin(t))
         last = t->after->pending;
     ike_turn_end_sa(t, IKE_REASON_HARD_LIFETIME);
-    t->after->pending =
-        last; /* IKE_SEND_REQUEST finds its bytes here; an ended SA repeats nothing */
+    /* IKE_SEND_REQUEST finds its bytes in the committed state; an ended SA repeats nothing. */
+    t->after->pending = last;
     return ike_turn_stepped(t, IKE_EX_IKE_DELETE, IKE_BY_US);
 }
 

@@ -164,6 +164,12 @@ Test(collisions, delete_against_delete_of_a_child)
 {
     (void)pair_command_child(p, GATEWAY, IKE_WANT_DELETE_CHILD, 0);
     (void)pair_command_child(p, CLIENT, IKE_WANT_DELETE_CHILD, 0);
+    cr_assert(pair_deliver(p, CLIENT));
+    cr_assert(pair_deliver(p, GATEWAY));
+    for (int w = CLIENT; w <= GATEWAY; w++) { /* RFC 7296 1.4.1: each goes at its own answer */
+        cr_assert_eq(pair_count_children(p, (enum pair_who)w), 1);
+        cr_assert_null(pair_sender(p, (enum pair_who)w), "but sends no more");
+    }
     let_go();
     agree(0);
 }
@@ -211,6 +217,8 @@ Test(collisions, both_rekey_the_ike_sa_and_nodes_die)
  */
 Test(collisions, ike_rekey_that_only_one_notices)
 {
+    const struct pair_said *said;
+
     (void)pair_command(p, GATEWAY, IKE_WANT_REKEY_IKE);
     (void)pair_command(p, CLIENT, IKE_WANT_REKEY_IKE);
     cr_assert(pair_lose(p, GATEWAY));   /* the gateway's request is lost for now */
@@ -218,6 +226,9 @@ Test(collisions, ike_rekey_that_only_one_notices)
     cr_assert_neq(pair_sa(p, GATEWAY, IKE_SA_ESTABLISHED)->candidate.local_spi, 0);
     cr_assert(pair_deliver(p, GATEWAY)); /* the answer: the client moves, and deletes the old one */
     cr_assert(pair_deliver(p, CLIENT));  /* Delete of the old: our own attempt is forgotten */
+    said = &p->said[p->n_said - 1];
+    cr_assert(said->exchange == IKE_EX_IKE_REKEY && said->begun == IKE_BY_PEER && said->peer_step);
+    cr_assert_eq(pair_count_children(p, GATEWAY), 1, "the children are with the peer's SA");
     let_go();
     pair_pass(p, 70000);
     agree(1);

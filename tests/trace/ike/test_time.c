@@ -82,6 +82,20 @@ Test(timing, a_node_that_was_away_sends_once)
     cr_assert_eq(pair_flying_from(p, GATEWAY), 2);
 }
 
+Test(timing, a_node_that_was_away_for_the_whole_schedule_starts_it_over)
+{
+    p->held[GATEWAY] = true;
+    (void)pair_command(p, GATEWAY, IKE_WANT_REKEY_CHILD);
+    p->now_ms += 100000;
+    pair_pass(p, 0);
+    cr_assert_eq(pair_flying_from(p, GATEWAY), 2);
+    pair_pass(p, 40000);
+    cr_assert_not_null(pair_sa(p, GATEWAY, IKE_SA_ESTABLISHED));
+    p->held[GATEWAY] = false;
+    pair_run(p);
+    cr_assert_null(pair_disagreement(p));
+}
+
 Test(timing, takeover_begins_nothing_by_itself)
 {
     size_t sent = p->n_sent;
