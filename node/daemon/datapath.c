@@ -194,15 +194,14 @@ void datapath_limits(struct datapath *d, void *esp, uint64_t reservation_end, ui
     worker_pool_kick(d->options.pool);
 }
 
-/* Settled without effect: the state says these are the limits, so a shrink that began is taken
- * back. A request of unknown fate never comes here; it would have to wait for the log. */
+/* Settled without effect: the state says these are the limits. Where a shrink had begun, the SA's
+ * own ceiling stays low until its pacer lifts it. A request of unknown fate never comes here; it
+ * has to wait for the log. */
 static void not_applied(struct datapath *d, struct datapath_child *child, uint64_t reservation_end,
                         uint64_t ceiling)
 {
     esp_pace_done(&child->pacer, false, now_ms(d), reservation_end, ceiling);
-    esp_sa_set_ceiling(child->sa, ceiling);
     heap_set(&d->heap, &child->due, now_ms(d) + ESP_PACE_REFUSED_MS);
-    worker_pool_kick(d->options.pool);
 }
 
 void datapath_refused(struct datapath *d, void *esp, uint64_t reservation_end, uint64_t ceiling)
