@@ -274,12 +274,9 @@ void fsm_apply(struct fsm *fsm, const Holdfast__Record *r, size_t position,
     *out = (struct fsm_outcome){.verdict = REPL_REFUSED_MALFORMED};
     if (!record_valid(r)) {
         /* Its request is settled all the same, so that it is not submitted for ever. */
-        if (!record_internal(r) && r->request != 0 && r->boot != 0) {
-            enum repl_verdict v = judge_submitter(fsm, r);
-
-            if (v != REPL_ACCEPTED)
-                out->verdict = v;
-        }
+        if (!record_internal(r) && r->request != 0 && r->boot != 0 &&
+            judge_submitter(fsm, r) == REPL_REFUSED_DUPLICATE)
+            out->verdict = REPL_REFUSED_DUPLICATE;
         return;
     }
     out->verdict = judge_submitter(fsm, r);
