@@ -10,7 +10,7 @@
  *                                                               log-…       entries, append-only
  *                                                               snapshot-…
  *
- * Vote, manifest and snapshots are replaced whole: temp, fsync, rename, fsync of the directory.
+ * Manifest and snapshots are replaced whole: temp, fsync, rename, fsync of the directory.
  * A failed write or fsync ends the process (wal_fatal). A corrupt file is refused at load with
  * its name and offset; only the unsynced, never acknowledged tail of the last segment is cut off,
  * and said so. Nothing here prints: texts are handed out. May not: know raft, know what entries

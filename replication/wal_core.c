@@ -97,7 +97,7 @@ static bool load(struct wal_core *core, uint64_t segment_bytes, struct wal_error
     size_t data_len = 0;
     bool found = false;
 
-    if (!wal_directory_load_vote(&core->dir, &core->term, &core->voted_for, error) ||
+    if (!wal_directory_open_vote(&core->dir, &core->vote, &l->term, &l->voted_for, error) ||
         !wal_directory_load_manifest(&core->dir, m, error) ||
         !wal_high_water_open(&core->dir, &core->high_water, error) || !sweep(core, error) ||
         !wal_core_read_snapshot(core, &found, &l->snapshot, &core->loaded_snapshot, &data_len,
@@ -109,8 +109,6 @@ static bool load(struct wal_core *core, uint64_t segment_bytes, struct wal_error
                       core->note, error) ||
         !check_joint(core, error))
         return false;
-    l->term = core->term;
-    l->voted_for = core->voted_for;
     l->snapshot_data = span_of(core->loaded_snapshot, data_len);
     l->first_index = core->loaded_log.first_index;
     l->entries = core->loaded_log.entries;
@@ -126,8 +124,11 @@ bool wal_core_open(struct wal_core *core, const struct wal_options *options,
         options->segment_bytes == 0 ? (uint64_t)WAL_SEGMENT_BYTES : options->segment_bytes;
 
     HF_ASSERT(segment_bytes >= 4096);
-    *core =
-        (struct wal_core){.lock_fd = -1, .high_water.fd = -1, .log.fd = -1, .log.offered_fd = -1};
+    *core = (struct wal_core){.lock_fd = -1,
+                              .vote.fd = -1,
+                              .high_water.slots.fd = -1,
+                              .log.fd = -1,
+                              .log.offered_fd = -1};
     core->log.dir = &core->dir;
     (void)pthread_mutex_init(&core->snapshot_lock, NULL);
     if (wal_directory_open(&core->dir, options, &core->lock_fd, error) &&
@@ -150,7 +151,8 @@ void wal_core_close(struct wal_core *core)
     wal_core_load_done(core);
     wal_log_deinit(&core->log);
     if (core->dir.fs != NULL) {
-        wal_file_close(&core->dir, core->high_water.fd);
+        wal_file_close(&core->dir, core->high_water.slots.fd);
+        wal_file_close(&core->dir, core->vote.fd);
         wal_file_close(&core->dir, core->lock_fd);
     }
     (void)pthread_mutex_destroy(&core->snapshot_lock);
@@ -160,10 +162,8 @@ bool wal_core_vote(struct wal_core *core, uint64_t term, uint32_t voted_for,
                    struct wal_error *error)
 {
     if (!wal_core_flush(core, error) ||
-        !wal_directory_store_vote(&core->dir, term, voted_for, error))
+        !wal_directory_store_vote(&core->dir, &core->vote, term, voted_for, error))
         return false;
-    core->term = term;
-    core->voted_for = voted_for;
     core->counters.votes++;
     return true;
 }

@@ -5,7 +5,7 @@
  * What makes each change atomic, and in which order:
  *   append, truncate   one checksummed batch in the log (a truncation first lowers the high-water
  *                      mark, durably)
- *   vote               file replaced by rename
+ *   vote               one of two sectors of its file, in turn (wal_slots.h)
  *   snapshot           its file, then the manifest by rename, then the old one is removed
  *   install            the same, and the same rename of the manifest moves the log's beginning
  *                      behind all segments there are
@@ -26,8 +26,7 @@ struct wal_manifest {
 struct wal_core {
     struct wal_dir dir;
     int lock_fd;
-    uint64_t term;
-    uint32_t voted_for;
+    struct wal_slots vote;
     struct wal_manifest manifest;
     struct wal_high_water high_water;
     struct wal_log log;

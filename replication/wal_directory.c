@@ -9,7 +9,7 @@
 
 #include "base/bytes.h"
 
-enum { IDENTITY_BYTES = 24, VOTE_BYTES = 16, MANIFEST_BYTES = 32, FORMAT_VERSION = 1 };
+enum { IDENTITY_BYTES = 24, MANIFEST_BYTES = 32, FORMAT_VERSION = 1 };
 
 static const char identity_file[] = "identity";
 static const char lock_file[] = "lock";
@@ -131,6 +131,7 @@ static bool sync_parent(const struct wal_dir *d, struct wal_error *error)
 
 static bool init_locked(struct wal_dir *d, uint32_t node, struct wal_error *error)
 {
+    static const uint8_t no_vote[WAL_SLOT_PAYLOAD];
     struct wal_manifest fresh = {.first_seq = 1, .start_index = 1};
     struct listing l = {0};
     int r = d->fs->list(d->fs->self, d->path, look, &l);
@@ -144,7 +145,7 @@ static bool init_locked(struct wal_dir *d, uint32_t node, struct wal_error *erro
     if (getrandom(d->id, sizeof d->id, 0) != (ssize_t)sizeof d->id)
         return wal_fail_sys(d, identity_file, "no randomness", errno, error);
     /* The identity comes last: with it the directory is complete. */
-    return wal_directory_store_vote(d, 0, 0, error) &&
+    return wal_slots_create(d, vote_file, no_vote, error) &&
            wal_directory_store_manifest(d, &fresh, error) && wal_high_water_create(d, error) &&
            store_identity(d, node, error) && sync_parent(d, error);
 }
@@ -169,26 +170,26 @@ bool wal_init_directory(const struct wal_fs *fs, const char *directory, uint32_t
     return ok;
 }
 
-bool wal_directory_load_vote(const struct wal_dir *d, uint64_t *term, uint32_t *voted_for,
-                             struct wal_error *error)
+bool wal_directory_open_vote(const struct wal_dir *d, struct wal_slots *s, uint64_t *term,
+                             uint32_t *voted_for, struct wal_error *error)
 {
-    uint8_t p[VOTE_BYTES];
+    uint8_t p[WAL_SLOT_PAYLOAD];
 
-    if (!wal_small_load(d, vote_file, WAL_FILE_VOTE, p, sizeof p, error))
+    if (!wal_slots_open(d, vote_file, true, s, p, error))
         return false;
     *term = get_be64(p);
     *voted_for = get_be32(p + 8);
     return true;
 }
 
-bool wal_directory_store_vote(const struct wal_dir *d, uint64_t term, uint32_t voted_for,
-                              struct wal_error *error)
+bool wal_directory_store_vote(const struct wal_dir *d, struct wal_slots *s, uint64_t term,
+                              uint32_t voted_for, struct wal_error *error)
 {
-    uint8_t p[VOTE_BYTES] = {0};
+    uint8_t p[WAL_SLOT_PAYLOAD] = {0};
 
     put_be64(p, term);
     put_be32(p + 8, voted_for);
-    return wal_small_replace(d, vote_file, WAL_FILE_VOTE, p, sizeof p, error);
+    return wal_slots_write(d, vote_file, s, p, true, error);
 }
 
 bool wal_directory_load_manifest(const struct wal_dir *d, struct wal_manifest *m,

@@ -9,10 +9,10 @@
 bool wal_directory_open(struct wal_dir *d, const struct wal_options *options, int *lock_fd,
                         struct wal_error *error);
 
-bool wal_directory_load_vote(const struct wal_dir *d, uint64_t *term, uint32_t *voted_for,
-                             struct wal_error *error);
-bool wal_directory_store_vote(const struct wal_dir *d, uint64_t term, uint32_t voted_for,
-                              struct wal_error *error);
+bool wal_directory_open_vote(const struct wal_dir *d, struct wal_slots *s, uint64_t *term,
+                             uint32_t *voted_for, struct wal_error *error);
+bool wal_directory_store_vote(const struct wal_dir *d, struct wal_slots *s, uint64_t term,
+                              uint32_t voted_for, struct wal_error *error);
 bool wal_directory_load_manifest(const struct wal_dir *d, struct wal_manifest *m,
                                  struct wal_error *error);
 bool wal_directory_store_manifest(const struct wal_dir *d, const struct wal_manifest *m,

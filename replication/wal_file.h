@@ -1,11 +1,12 @@
-/* Files of the data directory that are replaced whole (temp, fsync, rename, fsync of the directory)
- * or rewritten in two slots. Blocking; used on the disk thread and at load. Texts name file and
- * offset.
+/* Files of the data directory: opened, read, written and replaced whole (temp, fsync, rename, fsync
+ * of the directory), with texts that name file and offset. Blocking; used on the disk thread and at
+ * load.
  */
 #ifndef HF_REPL_WAL_FILE_H
 #define HF_REPL_WAL_FILE_H
 
 #include "replication/wal.h"
+#include "replication/wal_slots.h"
 
 enum { WAL_ID_BYTES = 16, WAL_SMALL_MAX = 128, WAL_NAME_BYTES = 64, WAL_PATH_BYTES = 4096 };
 
@@ -17,7 +18,7 @@ struct wal_dir {
                                  refused */
 };
 
-enum wal_file_kind { WAL_FILE_IDENTITY = 1, WAL_FILE_VOTE = 2, WAL_FILE_MANIFEST = 3 };
+enum wal_file_kind { WAL_FILE_IDENTITY = 1, WAL_FILE_MANIFEST = 2 };
 
 /* Fills the text and returns false. wal_fail_sys adds what errno `code` means. */
 bool wal_fail(struct wal_error *error, const char *format, ...)
@@ -63,9 +64,8 @@ struct wal_mark {
 };
 
 struct wal_high_water {
-    int fd;
+    struct wal_slots slots;
     struct wal_mark mark;
-    uint64_t counter;
 };
 
 bool wal_high_water_create(const struct wal_dir *d, struct wal_error *error);

@@ -37,8 +37,8 @@ static struct faultfs *build(struct script *s)
         cr_assert(wal_core_open(&core, options_of(f), &error), "%s", error.text);
         for (int i = 0; i < 60; i++)
             cr_assert(script_step(s, &core, &error), "%s", error.text);
-        if (core.log.n_segments >= 5 && core.manifest.snapshot_index > 0 && core.term > 0 &&
-            core.log.end > 1500 && core.log.end < MODEL_SEGMENT - 100)
+        if (core.log.n_segments >= 5 && core.manifest.snapshot_index > 0 &&
+            s->candidates[0].term > 0 && core.log.end > 1500 && core.log.end < MODEL_SEGMENT - 100)
             break;
         wal_core_close(&core);
     }
