@@ -131,9 +131,6 @@ enum ike_outcome ike_informational_response(struct ike_turn *t)
     }
     if (p->exchange == IKE_EX_CHILD_DELETE && c != NULL)
         ike_child_remove(t->after, c);
-    /* RFC 7296 2.21.3: fatal at both ends. */
-    if (wire_body_notify(&t->rx->body, WIRE_N_INVALID_SYNTAX) != NULL)
-        ike_turn_end_sa(t, IKE_REASON_DELETED_BY_PEER);
     return IKE_STEPPED;
 }
 

@@ -151,6 +151,12 @@ static enum ike_outcome on_request(struct ike_turn *t)
 
 static enum ike_outcome on_response(struct ike_turn *t)
 {
+    /* RFC 7296 2.21.3: fatal at both ends, whatever it answers. */
+    if (wire_body_notify(&t->rx->body, WIRE_N_INVALID_SYNTAX) != NULL) {
+        ike_turn_answered(t);
+        ike_turn_end_sa(t, IKE_REASON_DELETED_BY_PEER);
+        return IKE_STEPPED;
+    }
     switch (t->before->pending.exchange) {
     case IKE_EX_CHILD_CREATE:
         return ike_create_child_response(t);

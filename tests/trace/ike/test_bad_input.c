@@ -381,6 +381,34 @@ Test(bad_input, informational_and_create_child_before_auth)
     cr_assert_null(pair_disagreement(p), "and the handshake goes on");
 }
 
+/* The peer calls our request malformed: it has ended the SA, so do we. RFC 7296 2.21.3. */
+Test(bad_input, invalid_syntax_as_an_answer_ends_the_sa)
+{
+    static const uint32_t wants[] = {IKE_WANT_REKEY_CHILD_PFS, IKE_WANT_REKEY_IKE, IKE_WANT_CHILD,
+                                     IKE_WANT_DPD, IKE_WANT_DELETE_CHILD};
+
+    for (size_t i = 0; i < sizeof wants / sizeof wants[0]; i++) {
+        struct wire_header h;
+        struct span request;
+
+        if (i > 0) {
+            teardown();
+            setup();
+        }
+        p->held[GATEWAY] = p->held[CLIENT] = true;
+        cr_assert_eq(pair_command(p, GATEWAY, wants[i]), IKE_STEPPED);
+        request = span_of(p->flying[0].bytes, p->flying[0].len);
+        cr_assert_eq(wire_header_decode(request, &h), WIRE_OK);
+        cr_assert(ike_answer_notify(&p->side[CLIENT].policy, &bad, request, &h,
+                                    WIRE_N_INVALID_SYNTAX, (struct span){0}));
+        cr_assert_eq(
+            pair_inject(p, GATEWAY, span_of(bad.last_response.bytes, bad.last_response.len)),
+            IKE_STEPPED);
+        cr_assert_not_null(pair_sa(p, GATEWAY, IKE_SA_ENDED), "want %zu", i);
+        cr_assert_eq(pair_count_children(p, GATEWAY), 0);
+    }
+}
+
 /* The answer to our own request is bad: what the peer may have made is deleted, nothing hangs. */
 Test(bad_input, bad_answer_to_our_rekeys)
 {
