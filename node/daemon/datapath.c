@@ -16,6 +16,8 @@ struct datapath_child {
     bool granted;    /* under an assignment of ours */
     bool recovering; /* a replay recovery was asked for under this grant */
     uint64_t granted_ms, granted_packets;
+    uint64_t
+        below_since_ms; /* first verified packet at or below the floor under this grant; 0 = none */
     struct esp_pacer pacer;
     uint64_t ticket; /* LOWERING: workers still to pass; 0 = none */
     struct heap_node due;
@@ -158,6 +160,7 @@ void datapath_grant(struct datapath *d, void *esp, uint64_t epoch, const struct 
     esp_sa_grant(child->sa, &g);
     child->granted = true;
     child->recovering = false;
+    child->below_since_ms = 0;
     child->granted_ms = now_ms(d);
     esp_sa_read(child->sa, &v);
     child->granted_packets = v.in_packets;
@@ -289,32 +292,36 @@ static void wish_extend(struct datapath *d, struct datapath_child *child,
         .spi_in = child->spi_in, .reservation_end = w->reservation_end, .ceiling = w->ceiling};
 }
 
-/* Verified packets that lie at or below the floor, and still do 100 ms after the takeover: a sender
- * whose numbers are behind would never get through by itself. */
-static void recover(struct datapath *d, struct datapath_child *child)
+/* Verified packets at or below the floor, over 100 ms, and none accepted: a sender whose numbers
+ * are that slow (or that was stalled) would not get through by itself. A sender that crosses the
+ * floor within that time is left alone. True: look again. */
+static bool recover(struct datapath *d, struct datapath_child *child)
 {
+    uint64_t below_ms;
     struct esp_sa_view v;
     const char *why;
 
-    if (child->recovering)
-        return;
     esp_sa_read(child->sa, &v);
-    if (v.below_floor_ns / 1000000 < child->granted_ms + RECOVERY_AFTER_MS ||
-        v.in_packets != child->granted_packets)
-        return;
-    child->recovering = true;
+    below_ms = v.below_floor_ns / 1000000;
+    if (child->recovering || v.in_packets != child->granted_packets || below_ms < child->granted_ms)
+        return false;
+    if (child->below_since_ms == 0)
+        child->below_since_ms = below_ms;
+    if (below_ms < child->below_since_ms + RECOVERY_AFTER_MS)
+        return true;
     log_line(d->options.log, LOG_WARN, "esp", "sa=%016llx spi=%08x replay recovery: rekeying",
              (unsigned long long)child->ike_sa, child->spi_in);
-    if (!conductor_recover(d->conductor, child->ike_sa, child->spi_in, &why))
-        child->recovering = false;
+    child->recovering = conductor_recover(d->conductor, child->ike_sa, child->spi_in, &why);
+    return !child->recovering;
 }
 
 static void step(struct datapath *d, struct datapath_child *child)
 {
     struct esp_pace_now now = pace_now(d, child);
     struct esp_pace_wish w;
+    bool look_again;
 
-    recover(d, child);
+    look_again = recover(d, child);
     if (child->pacer.phase == ESP_PACE_LOWERING) {
         if (child->ticket != 0 && !worker_pool_passed(d->options.pool, child->ticket)) {
             heap_set(&d->heap, &child->due, now.now_ms + 1);
@@ -326,6 +333,8 @@ static void step(struct datapath *d, struct datapath_child *child)
         w = esp_pace_step(&child->pacer, &now);
     }
     esp_sa_set_marks(child->sa, w.mark_in, w.mark_out);
+    if (look_again && w.again_ms > now.now_ms + RECOVERY_AFTER_MS)
+        w.again_ms = now.now_ms + RECOVERY_AFTER_MS;
     heap_set(&d->heap, &child->due, w.again_ms);
     if (w.kind == ESP_PACE_EXTEND) {
         wish_extend(d, child, &w);
