@@ -1,8 +1,10 @@
 /* The ESP worker threads: TUN <-> ESP in UDP, run to completion, one thread per core.
  *
- *      TUN queue ──> destination ─> SA ─> number ─> seal ──> UDP 4500 of the SA's shard       per
- * worker: one TUN queue, TUN queue <── selectors <─ window, ceiling <─ open <── UDP 4500, by SPI
- * one UDP socket per shard └──> non-ESP marker: to the control loop
+ *   TUN queue ──> destination ─> SA ─> number ─> seal ──> UDP 4500 of the SA's shard
+ *   TUN queue <── selectors <─ window, ceiling <─ open <── UDP 4500, by SPI
+ *                                                  └──> non-ESP marker: to the control loop
+ *
+ * Each worker has one TUN queue and one UDP socket per shard.
  *
  * Workers take no lock, allocate nothing per packet and know nothing of Raft. Before each batch (at
  * most WORKER_BATCH packets) the shard's lease is read; without one packets are dropped and
@@ -29,6 +31,7 @@ enum {
     WORKER_WAITING = 512,            /* packets that wait, per worker */
     WORKER_WAITING_PER_SA = 64,      /* per direction */
     WORKER_WAIT_MS = 1000,           /* then they are dropped */
+    WORKER_REMIND_MS = 50,           /* what waits so long is told again */
     WORKER_IDLE_MS = 20,             /* a worker turns at least this often */
     WORKER_EVENTS = 4096,            /* queue to the control loop, per worker */
     WORKER_DATAGRAMS = 256           /* likewise, IKE datagrams */

@@ -32,7 +32,7 @@ struct worker_waiting {
     struct esp_sa *sa;
     enum worker_direction direction;
     uint64_t seq; /* inbound */
-    uint64_t since_ns;
+    uint64_t since_ns, told_ns;
     uint16_t next; /* index, WORKER_WAITING = end */
     uint16_t len;
     uint8_t bytes[WORKER_SLOT_BYTES];

@@ -44,7 +44,7 @@ bool worker_wait_add(struct worker *w, struct esp_sa *sa, enum worker_direction 
     slot->sa = sa;
     slot->direction = direction;
     slot->seq = seq;
-    slot->since_ns = w->now_ns;
+    slot->since_ns = slot->told_ns = w->now_ns;
     slot->len = (uint16_t)packet.len;
     slot->next = WORKER_WAITING;
     memcpy(slot->bytes, packet.data, packet.len);
@@ -119,6 +119,20 @@ static enum esp_drop try_outbound(struct worker *w, struct worker_waiting *slot)
     return drop;
 }
 
+/* It waits on. The control loop is told again now and then: a refused or forgotten extension must
+ * not leave a packet waiting for a wake-up that never comes. */
+static void remind(struct worker *w, struct worker_waiting *slot)
+{
+    bool inbound = slot->direction == WORKER_INBOUND;
+
+    if (w->now_ns - slot->told_ns < (uint64_t)WORKER_REMIND_MS * 1000 * 1000)
+        return;
+    slot->told_ns = w->now_ns;
+    if (worker_ring_reserve(&w->events) != NULL)
+        worker_tell(w, slot->sa, inbound ? ESP_EVENT_LOW_CEILING : ESP_EVENT_LOW_NUMBERS, slot->seq,
+                    NULL);
+}
+
 static void give_up(struct worker_waiting *slot)
 {
     if (slot->direction == WORKER_INBOUND)
@@ -143,6 +157,7 @@ bool worker_wait_release(struct worker *w)
             slot->direction == WORKER_INBOUND ? try_inbound(w, slot) : try_outbound(w, slot);
 
         if (drop == ESP_DROP_WAIT && w->now_ns - slot->since_ns < limit_ns) {
+            remind(w, slot);
             before = i;
             i = slot->next;
             continue;
