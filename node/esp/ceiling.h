@@ -1,9 +1,8 @@
 /* When to ask for more numbers, and when to give some back: the control loop's arithmetic, one
  * struct per CHILD SA it owns.
  *
- *     outbound:   next ......mark.......... reservation end     end - next >= max(64, 1 s of the
- * rate), asked for at half of it inbound:    last ..mark.. ceiling                         ceiling
- * - last <= max(8, rate x 20 ms), asked for at half of it
+ *   outbound:  next ... mark ... reservation end   end - next >= max(64, one second of the rate)
+ *   inbound:   last ... mark ... ceiling           ceiling - last <= max(8, rate x 20 ms)
  *
  * Pure: virtual time in, wishes out. The caller commits the wishes (many SAs in one Extend record),
  * tells the outcome, and sets the SA's limits and marks. Shrinking is three steps, in this order
@@ -11,8 +10,8 @@
  *
  *   PACE_NOTHING ── wait until again_ms or a LOW_* event of the SA
  *   PACE_EXTEND  ── commit {reservation_end, ceiling} (0 = unchanged) ── esp_pace_done(applied)
- *   PACE_LOWER   ── esp_sa_set_ceiling(sa, ceiling); worker_pool_pass(); when passed:
- * esp_pace_passed() ──> PACE_EXTEND
+ *   PACE_LOWER   ── esp_sa_set_ceiling(sa, ceiling); worker_pool_pass();
+ *                   when passed: esp_pace_passed() ──> PACE_EXTEND
  */
 #ifndef HF_ESP_CEILING_H
 #define HF_ESP_CEILING_H

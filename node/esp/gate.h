@@ -1,9 +1,9 @@
 /* The numbers that this node may accept for one inbound SA: above the floor, up to the ceiling,
  * each once.
  *
- *   control loop (one thread)                worker (one thread per SA direction)
- *   esp_gate_grant(epoch, floor, ceiling) ──> gen, epoch, floor, ceiling ──> esp_gate_look ─ open ─
- * esp_gate_mark esp_gate_set_ceiling(ceiling) ───────────────────────────> ceiling ──┘
+ *   control loop (one thread)                     worker (one thread per SA direction)
+ *   esp_gate_grant ───────> gen, epoch, floor, ceiling ──> esp_gate_refresh
+ *   esp_gate_set_ceiling ────────────────────> ceiling ──> esp_gate_look, open, esp_gate_mark
  *
  * Safety (I2) rests here. The epoch and generation work as in reservation.h. The window begins at
  * the floor with nothing marked: verified packets at or below the floor are marked too (so that

@@ -1,7 +1,8 @@
 /* One inbound ESP packet: SPI's SA is found already (db.h).
  *
- *   refresh grant ─ recover number ─ look ─ open ─ mark, floor, ceiling ─ inner packet, selectors
- * ─> deliver └─ above the ceiling: wait (verified), esp_inbound_release() later
+ *   refresh grant ─ recover number ─ look ─ open ─ mark, floor, ceiling ─ selectors ─> deliver
+ *                                                  └─ above the ceiling: wait (verified),
+ *                                                     esp_inbound_release() later
  */
 #ifndef HF_ESP_INBOUND_H
 #define HF_ESP_INBOUND_H

@@ -1,5 +1,5 @@
-/* The anti-replay window of one inbound SA (RFC 4303 3.4.3 and Appendix A; the ring of words of RFC
- * 6479).
+/* The anti-replay window of one inbound SA (RFC 4303 3.4.3 and Appendix A; the ring of
+ * words of RFC 6479).
  *
  *        left of the window     |<------- ESP_REPLAY_WINDOW ------->|
  *   ... OLD  OLD  OLD  OLD  OLD | seen?  seen?  seen?  seen?  [top] |  NEW  NEW  ...

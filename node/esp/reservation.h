@@ -1,10 +1,9 @@
 /* The numbers that this node may put on the wire for one SA: [first, limit), granted by a committed
  * entry of one epoch.
  *
- *   control loop (one thread)               worker (one thread per SA direction)
- *   esp_reservation_grant(epoch, first, end) ──> gen, epoch, first, limit ──>
- * esp_reservation_take() ──> next esp_reservation_extend(end) ───────────────────────────────>
- * limit ──┘
+ *   control loop (one thread)                     worker (one thread per SA direction)
+ *   esp_reservation_grant ──> gen, epoch, first, limit ──> esp_reservation_take ──> next
+ *   esp_reservation_extend ────────────────────> limit ──┘
  *
  * Safety (I1) rests here: a number leaves only when it is >= first, < limit, greater than any taken
  * before, and when the grant's epoch is the lease's. Nothing is ever given back. A grant replaces

@@ -1,11 +1,11 @@
 /* One CHILD SA in the data path: both directions, with what the control loop may set and may read
  * while workers use it.
  *
- *              control loop                     |            workers
- *   esp_sa_init ... publish (db.h)              |  esp_inbound  (inbound.h)   one worker: SPI's low
- * bits esp_sa_grant, _extend, _set_ceiling,        |  esp_outbound (outbound.h)  one worker: inner
- * destination _set_outbound, _set_remote                  | esp_sa_read  <── relaxed counters
- * ──────────┤
+ *              control loop                 |              workers
+ *   esp_sa_init ... publish (db.h)          |  esp_inbound:  one worker, by the SPI's low bits
+ *   esp_sa_grant, _extend, _set_ceiling,    |  esp_outbound: one worker, by the inner
+ *   _set_outbound, _set_remote              |                destination
+ *   esp_sa_read  <── relaxed counters ──────┤
  *
  * Pure: the memory is the caller's (aligned as the struct says), no lock, no clock (times come in),
  * no allocation but what the cipher does in init and deinit. Each field is written by one side

@@ -1,5 +1,5 @@
-/* Inner packets against the traffic selectors of a CHILD SA, both ways (RFC 4301 5, RFC
- * 7296 3.13.1).
+/* Inner packets against the traffic selectors of a CHILD SA, both ways
+ * (RFC 4301 5, RFC 7296 3.13.1).
  *
  * Pure. A selector is an address range, a protocol and a port range. ICMP's type and code stand in
  * for the port (RFC 4301 4.4.1.1). Where ports are narrowed every fragment is refused: only the
@@ -15,8 +15,8 @@ enum { ESP_MAX_SELECTORS = 4, ESP_PROTOCOL_ANY = 0 };
 
 struct esp_selector {
     uint8_t protocol; /* 0 = any */
-    uint16_t port_low,
-        port_high; /* 0..65535 = any; 65535..0 = OPAQUE: only packets that show no port */
+    /* 0..65535 = any; 65535..0 = OPAQUE: only packets that show no port */
+    uint16_t port_low, port_high;
     struct ip_addr low, high; /* one family, low <= high */
 };
 

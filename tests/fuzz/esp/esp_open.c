@@ -3,10 +3,12 @@
  * delivered that does not decode.
  *
  * Input: one byte of options, then records of an opcode and its bytes:
- *   0 len data      a datagram as it is             3 hi lo   the ceiling is now this
- *   1 hi lo len data  sealed by the peer under      4         a takeover: next epoch, floor =
- * ceiling, ceiling + 8 number hi lo, data = clear    5 hi lo   what waited under this number is
- * released 2 bit           the last sealed one, one bit flipped (of the first 256), sent again
+ *   0 len data        a datagram as it is
+ *   1 hi lo len data  sealed by the peer under number hi lo, data = the clear text
+ *   2 bit             the last sealed one with a bit flipped (of the first 256), then as it was
+ *   3 hi lo           the ceiling is now this
+ *   4                 a takeover: next epoch, floor = ceiling, ceiling + 8
+ *   5 hi lo           what waited under this number is released
  */
 #include <stddef.h>
 

@@ -149,6 +149,34 @@ static void *flood(void *arg)
     return NULL;
 }
 
+/* One change to an SA; *in counts what was read, so that reading is not optimised away. */
+static void disturb(struct esp_sa **sa, uint64_t state, uint64_t *in)
+{
+    struct esp_sa_view v;
+
+    switch ((state >> 36) % 5) {
+    case 0:
+        worker_sa_remove(rig.pool, *sa);
+        *sa = NULL;
+        break;
+    case 1:
+        esp_sa_extend(*sa, (state >> 40) % 5000);
+        esp_sa_set_ceiling(*sa, (state >> 40) % 50000);
+        worker_pool_kick(rig.pool);
+        break;
+    case 2:
+        esp_sa_set_outbound(*sa, (state >> 40) % 2 == 0);
+        break;
+    case 3:
+        esp_sa_set_remote(*sa, (state >> 40) % 2 == 0 ? &rig.client_at : &rig.gateway_at);
+        break;
+    default:
+        esp_sa_read(*sa, &v);
+        *in += v.in_packets;
+        break;
+    }
+}
+
 Test(stress, sas_come_and_go_under_traffic, .timeout = 120)
 {
     static struct esp_sa unused;
@@ -174,31 +202,7 @@ Test(stress, sas_come_and_go_under_traffic, .timeout = 120)
             esp_sa_deinit(&unused);
             installed++;
         } else {
-            switch ((state >> 36) % 5) {
-            case 0:
-                worker_sa_remove(rig.pool, sas[i]);
-                sas[i] = NULL;
-                break;
-            case 1:
-                esp_sa_extend(sas[i], (state >> 40) % 5000);
-                esp_sa_set_ceiling(sas[i], (state >> 40) % 50000);
-                worker_pool_kick(rig.pool);
-                break;
-            case 2:
-                esp_sa_set_outbound(sas[i], (state >> 40) % 2 == 0);
-                break;
-            case 3:
-                esp_sa_set_remote(sas[i],
-                                  (state >> 40) % 2 == 0 ? &rig.client_at : &rig.gateway_at);
-                break;
-            case 4: {
-                struct esp_sa_view v;
-
-                esp_sa_read(sas[i], &v);
-                in += v.in_packets;
-                break;
-            }
-            }
+            disturb(&sas[i], state, &in);
         }
         if (step % 50 == 0) {
             rig_wait_passed(&rig, worker_pool_hold(rig.pool));
