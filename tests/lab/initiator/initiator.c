@@ -108,8 +108,9 @@ static void op_send(void *self, uint32_t shard, bool natt, const struct endpoint
     struct initiator *in = self;
 
     (void)shard;
-    (void)udp_send(from->port == UDP_NAT_PORT ? in->udp_4500 : in->udp_500, &from->ip, to,
-                   natt ? parts : parts + 1, natt ? 2 : 1);
+    if (udp_send(from->port == UDP_NAT_PORT ? in->udp_4500 : in->udp_500, &from->ip, to,
+                 natt ? parts : parts + 1, natt ? 2 : 1) != UDP_OK)
+        log_line(&in->log, LOG_DEBUG, "ike", "send failed"); /* as if the network lost it */
 }
 
 static void op_run_ke(void *self, struct conductor *c, struct conductor_work *work)
