@@ -185,6 +185,92 @@ Test(db, v6_destinations)
         esp_sa_deinit(&sas[i]);
 }
 
+/* --- many SAs: the walk stays short --- */
+
+enum { CROWD = 20000 };
+
+static bool no_cipher(struct suite_aead_context *c, const uint8_t *key)
+{
+    (void)c;
+    (void)key;
+    return true;
+}
+
+static void no_cipher_end(struct suite_aead_context *c)
+{
+    (void)c;
+}
+
+/* Keyed contexts are not what is looked up here: this one holds none. */
+static const struct suite_aead no_aead = {.key_bytes = 16,
+                                          .salt_bytes = 4,
+                                          .iv_bytes = 8,
+                                          .icv_bytes = 16,
+                                          .context_init = no_cipher,
+                                          .context_deinit = no_cipher_end};
+
+static unsigned longest_spi_chain(const esp_spi_bucket *buckets, uint32_t n)
+{
+    unsigned longest = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        unsigned length = 0;
+
+        for (struct esp_sa *sa = atomic_load(&buckets[i]); sa != NULL;
+             sa = atomic_load(&sa->next_by_spi))
+            length++;
+        longest = length > longest ? length : longest;
+    }
+    return longest;
+}
+
+static unsigned longest_route_chain(const esp_route_bucket *buckets, uint32_t n)
+{
+    unsigned longest = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        unsigned length = 0;
+
+        for (struct esp_route *r = atomic_load(&buckets[i]); r != NULL; r = atomic_load(&r->next))
+            length++;
+        longest = length > longest ? length : longest;
+    }
+    return longest;
+}
+
+Test(db, a_crowd_of_neighbours_spreads_over_the_tables)
+{
+    uint32_t n = esp_db_buckets(CROWD);
+    struct esp_sa *crowd = aligned_alloc(ESP_CACHE_LINE, CROWD * sizeof *crowd);
+    esp_spi_bucket *spis = calloc(n, sizeof *spis);
+    esp_route_bucket *routes = calloc(n, sizeof *routes);
+    bool known;
+
+    cr_assert(crowd != NULL && spis != NULL && routes != NULL);
+    esp_db_init(&db, spis, routes, n);
+    for (uint32_t i = 0; i < CROWD; i++) {
+        struct esp_sa_params p = pair_params(&(struct pair_options){.spi = 0x10000 + i,
+                                                                    .virtual_ip = 0x0a000000 + i,
+                                                                    .key_bits = 128},
+                                             true);
+
+        p.aead = &no_aead;
+        cr_assert(esp_sa_init(&crowd[i], &p) && esp_db_insert(&db, &crowd[i]));
+    }
+    /* Random placing of 20,000 in 32,768 has a longest chain of 6 or 7. */
+    cr_assert_leq(longest_spi_chain(spis, n), 12);
+    cr_assert_leq(longest_route_chain(routes, n), 12);
+    for (uint32_t i = 0; i < CROWD; i += 7) {
+        cr_assert_eq(esp_db_find_inbound(&db, 0x10000 + i), &crowd[i]);
+        cr_assert_eq(find(0x0a000000 + i, &known), &crowd[i]);
+    }
+    for (uint32_t i = 0; i < CROWD; i++)
+        esp_sa_deinit(&crowd[i]);
+    free(crowd);
+    free(spis);
+    free(routes);
+}
+
 /* --- readers beside the writer: nothing that stays is ever missed --- */
 
 static _Atomic bool stop;
