@@ -66,10 +66,10 @@ struct tcp_layer {
 /* Times in ms; 0 takes the default. */
 struct tcp_timing {
     uint32_t first_retry_ms; /* 10: after a connection broke or was refused */
-    uint32_t max_retry_ms;   /* 200: the backoff doubles up to here */
-    uint32_t connect_ms;     /* 250: a dial that got no answer is given up and tried anew */
+    uint32_t max_retry_ms;   /* 100: the backoff doubles up to here */
+    uint32_t connect_ms;     /* 100: a dial that no kernel answered is given up and tried anew */
     uint32_t ping_ms;        /* 200: sent when a dialled connection had nothing to send */
-    uint32_t silence_ms; /* 1000: accepted and nothing came, or sent and not acknowledged: closed */
+    uint32_t silence_ms; /* 1000: nothing came, or nothing was acknowledged, or no hello: closed */
 };
 
 struct tcp_transport_options {
