@@ -331,12 +331,13 @@ bool repl_thread_start(struct repl *repl, const struct repl_options *options,
         undo(repl);
         return false;
     }
+    repl->thread_running = true; /* before the thread looks at it */
     if (uv_thread_create(&repl->thread, run_loop, repl) != 0) {
+        repl->thread_running = false;
         (void)snprintf(error->text, sizeof error->text, "no thread for replication");
         undo(repl);
         return false;
     }
-    repl->thread_running = true;
     return true;
 }
 
