@@ -147,9 +147,9 @@ static void print_cell(const json_t *c)
     const char *why = json_string_value(json_object_get(c, "why"));
     size_t i;
 
-    printf("%-12s %-66s %5lld lost %3lld twice  gap %7.1f / %7.1f ms  %3lld copies\n",
-           json_string_value(json_object_get(c, "verdict")),
-           json_string_value(json_object_get(c, "id")),
+    printf("%-12s %s\n", json_string_value(json_object_get(c, "verdict")),
+           json_string_value(json_object_get(c, "id")));
+    printf("             lost %lld, twice %lld, gap in %.1f out %.1f ms, copies compared %lld\n",
            (long long)json_integer_value(json_object_get(c, "lost")),
            (long long)json_integer_value(json_object_get(c, "duplicated")),
            json_real_value(json_object_get(gap, "in")),

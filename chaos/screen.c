@@ -49,13 +49,13 @@ static void traffic_row(struct page *p, const char *name, const json_t *j)
 static void nodes_rows(struct page *p, const struct screen *s, unsigned owner, unsigned leader)
 {
     for (unsigned n = 1; n <= s->nodes; n++) {
-        const char *role = s->dead >> n & 1 && n != owner ? "X dead"
-                           : n == owner                   ? "* owner"
-                                                          : "o standby";
+        bool dead = s->dead >> n & 1, middle = n == (s->nodes + 1) / 2;
 
-        row(p, "  %-11s %s n%u  %-10s %s %s", n == (s->nodes + 1) / 2 ? "client  --" : "", "|--", n,
-            role, n == leader && !(s->dead >> n & 1 && n != owner) ? "leader" : "      ",
-            n == (s->nodes + 1) / 2 ? "  --  server" : "");
+        row(p, "  %-11s |-- n%u  %-10s %-6s %s", middle ? "client  --" : "", n,
+            dead         ? "X dead"
+            : n == owner ? "* owner"
+                         : "o standby",
+            n == leader && !dead ? "leader" : "", middle ? "  --  server" : "");
     }
 }
 
@@ -76,7 +76,7 @@ static void draw(struct screen *s, const json_t *j)
     row(&p, " ");
     nodes_rows(&p, s, (unsigned)number(j, "owner"), (unsigned)number(j, "leader"));
     row(&p, " ");
-    row(&p, "  %-18s %9s %9s %9s %10s %12s", "packets", "sent", "received", "missing", "twice",
+    row(&p, "  %-18s %9s %9s %9s %10s %12s", "packets", "sent", "received", "lost", "twice",
         "gap (ms)");
     traffic_row(&p, "client to server", json_object_get(j, "in"));
     traffic_row(&p, "server to client", json_object_get(j, "out"));
@@ -124,11 +124,15 @@ void screen_event(struct screen *s, const char *text)
     const char *phase = json_string_value(json_object_get(j, "phase"));
     char line[SCREEN_LINE];
     unsigned dead;
+    int end = 0;
 
     if (phase && strcmp(phase, s->phase) != 0) {
         (void)snprintf(s->phase, sizeof s->phase, "%s", phase);
-        if (sscanf(phase, "node %u is dead", &dead) == 1 && dead < 32)
+        if (sscanf(phase, "node %u is dead%n", &dead, &end) == 1 && end && dead < 32)
             s->dead |= 1u << dead;
+        end = 0;
+        if (sscanf(phase, "node %u returns%n", &dead, &end) == 1 && end && dead < 32)
+            s->dead &= ~(1u << dead);
         (void)snprintf(line, sizeof line, "%8.3f s  %s", json_real_value(json_object_get(j, "t")),
                        phase);
         remember(s, line);
