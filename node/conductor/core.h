@@ -51,8 +51,9 @@ struct conductor_ops {
     void *self;
     uint64_t (*now_ms)(void *self); /* cluster time */
     void (*entropy)(void *self, uint8_t *out, size_t n);
-    /* Packs and queues it (repl_submit); `op` comes back as the `effects` of its event. False: not
-     * now (back pressure): the step is forgotten, the peer will ask again. */
+    /* Packs and queues it (repl_submit), never settling it inside the call; `op` comes back as the
+     * `effects` of its event. False: not now (back pressure): the step is forgotten, the peer will
+     * ask again. */
     bool (*submit)(void *self, struct Holdfast__Record *record, void *op);
     bool (*may_act)(void *self, uint32_t shard); /* we own it and hold the lease at this instant */
     bool (*leader)(void *self);

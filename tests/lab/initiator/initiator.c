@@ -31,7 +31,15 @@
 
 enum { SHARD = 1, NODE = 1, BOOT = 1 };
 
+struct submission {
+    uint8_t *bytes; /* packed record */
+    size_t len;
+    void *op;
+    struct submission *next;
+};
+
 struct initiator {
+    struct submission *submitted, **submitted_tail;
     uv_loop_t loop;
     uv_poll_t poll_500, poll_workers, poll_stdin;
     uv_prepare_t prepare;
@@ -77,15 +85,40 @@ static void op_entropy(void *self, uint8_t *out, size_t n)
     io_entropy(out, n);
 }
 
+/* Kept until the engine has returned: a submission is never settled inside its own call. */
 static bool op_submit(void *self, Holdfast__Record *r, void *op)
 {
     struct initiator *in = self;
+    struct submission *s = calloc(1, sizeof *s);
 
     r->node = NODE;
     r->boot = BOOT;
     r->request = ++in->request;
-    instant_log_commit(&in->records, now_ms(NULL), r, in, op);
+    if (s == NULL || (s->bytes = record_pack(r, &s->len)) == NULL)
+        fail("out of memory");
+    s->op = op;
+    *in->submitted_tail = s;
+    in->submitted_tail = &s->next;
     return true;
+}
+
+static void commit_all(struct initiator *in)
+{
+    while (in->submitted != NULL) {
+        struct submission *s = in->submitted;
+        Holdfast__Record *r = record_unpack(span_of(s->bytes, s->len));
+
+        in->submitted = s->next;
+        if (in->submitted == NULL)
+            in->submitted_tail = &in->submitted;
+        if (r == NULL)
+            fail("a record of ours does not unpack");
+        instant_log_commit(&in->records, now_ms(NULL), r, in, s->op);
+        record_free(r);
+        secret_wipe_bytes(s->bytes, s->len);
+        free(s->bytes);
+        free(s);
+    }
 }
 
 static bool op_may_act(void *self, uint32_t shard)
@@ -201,6 +234,7 @@ static void watch(struct initiator *in)
 {
     char ip[LOG_ENDPOINT_CHARS];
 
+    commit_all(in);
     in->n_established = 0;
     conductor_each_sa(in->conductor, look, in);
     if (in->up == (in->n_established > 0))
@@ -270,6 +304,7 @@ static void obey(struct initiator *in, const char *line)
         if (in->n_established > 0)
             ok = conductor_command(in->conductor, in->sa.local_spi, commands[i].want,
                                    strncmp(line, "rekey-child", 11) == 0 ? spi : 0, &why);
+        commit_all(in);
         (void)printf("{\"command\":\"%s\",\"ok\":%s,\"why\":\"%s\"}\n", line, ok ? "true" : "false",
                      ok ? "" : why);
         (void)fflush(stdout);
@@ -437,6 +472,7 @@ static void run(struct initiator *in)
     if (bad != 0)
         fail("cannot set the loop up");
     conductor_initiate(in->conductor, SHARD, &in->local, &in->remote);
+    commit_all(in);
     (void)uv_run(&in->loop, UV_RUN_DEFAULT);
     worker_pool_stop(in->pool);
     conductor_destroy(in->conductor);
@@ -536,6 +572,7 @@ int main(int argc, char **argv)
     if (in == NULL)
         return 1;
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    in->submitted_tail = &in->submitted;
     in->log = (struct log){LOG_INFO, STDERR_FILENO};
     in->local.port = in->remote.port = UDP_IKE_PORT;
     for (int i = 1; i < argc; i++)
