@@ -46,8 +46,17 @@ static json_t *address(const struct ip_addr *a)
 static json_t *counters(struct daemon *d, const struct repl_status *st)
 {
     const struct counters *c = conductor_counters(d->conductor);
+    struct datapath_drops drops;
     json_t *out = json_object();
     char name[96];
+
+    datapath_drops(d->datapath, &drops);
+    for (int i = ESP_DROP_NONE + 1; i < ESP_DROP_COUNT; i++) {
+        (void)snprintf(name, sizeof name, "esp_drop_in_%s", esp_drop_name((enum esp_drop)i));
+        json_object_set_new(out, name, number(drops.in[i]));
+        (void)snprintf(name, sizeof name, "esp_drop_out_%s", esp_drop_name((enum esp_drop)i));
+        json_object_set_new(out, name, number(drops.out[i]));
+    }
 
     for (int i = 0; i < COUNTER_COUNT; i++)
         json_object_set_new(out, counter_name((enum counter_id)i), number(c->value[i]));

@@ -102,6 +102,7 @@ static void on_tick(uv_timer_t *handle)
     atomic_store(&health->workers_ns, worker_pool_oldest_turn_ns(d->pool));
     atomic_store(&health->links_up, d->outside_up && d->inside_up);
     admin_tick(d);
+    notices_tick(d);
 }
 
 /* Before the loop sleeps: arm the one timer for whatever is due first. */

@@ -33,6 +33,7 @@ struct datapath {
     struct datapath_child *batch_children[EXTEND_BATCH];
     size_t n_batch;
     uint32_t batch_shard;
+    struct datapath_drops gone; /* of CHILD SAs that were removed */
 };
 
 struct datapath *datapath_create(const struct datapath_options *options)
@@ -125,11 +126,23 @@ void datapath_update(struct datapath *d, void *esp, const struct conductor_esp_c
     child->outbound = c->child->outbound;
 }
 
+static void add_drops(struct datapath_drops *sum, struct esp_sa *sa)
+{
+    struct esp_sa_view v;
+
+    esp_sa_read(sa, &v);
+    for (int i = 0; i < ESP_DROP_COUNT; i++) {
+        sum->in[i] += v.drops_in[i];
+        sum->out[i] += v.drops_out[i];
+    }
+}
+
 void datapath_remove(struct datapath *d, void *esp)
 {
     struct datapath_child *child = esp;
 
     heap_remove(&d->heap, &child->due);
+    add_drops(&d->gone, child->sa);
     worker_sa_remove(d->options.pool, child->sa);
     free(child);
 }
@@ -373,4 +386,23 @@ void datapath_view(void *esp, struct esp_sa_view *view)
     struct datapath_child *child = esp;
 
     esp_sa_read(child->sa, view);
+}
+
+static void sum_child(void *self, uint32_t spi_in, void *esp, const struct repl_claim *claim,
+                      bool extending)
+{
+    struct datapath_child *child = esp;
+
+    (void)spi_in;
+    (void)claim;
+    (void)extending;
+    if (child != NULL)
+        add_drops(self, child->sa);
+}
+
+void datapath_drops(struct datapath *d, struct datapath_drops *drops)
+{
+    *drops = d->gone;
+    for (uint32_t i = 0; i < d->options.n_shards; i++)
+        conductor_each_child(d->conductor, d->options.shard_ids[i], sum_child, drops);
 }

@@ -50,4 +50,10 @@ uint64_t datapath_next_ms(const struct datapath *d);
 /* For the admin interface. */
 void datapath_view(void *esp, struct esp_sa_view *view);
 
+/* Packets dropped by reason since the start, over all CHILD SAs that there are and were. */
+struct datapath_drops {
+    uint64_t in[ESP_DROP_COUNT], out[ESP_DROP_COUNT];
+};
+void datapath_drops(struct datapath *d, struct datapath_drops *drops);
+
 #endif

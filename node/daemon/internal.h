@@ -15,6 +15,14 @@
 
 enum { DAEMON_WORKERS = 1, DAEMON_TICK_MS = 10 };
 
+/* What the last line about each drop reason had counted, and whether the majority was there. */
+struct notices {
+    uint64_t next_ms; /* CLOCK_BOOTTIME */
+    uint64_t conductor[COUNTER_COUNT], worker[WORKER_COUNTER_COUNT];
+    struct datapath_drops esp;
+    bool quorum;
+};
+
 struct daemon_shard {
     const struct config_shard *config;
     const struct repl_lease *lease;
@@ -53,6 +61,7 @@ struct daemon {
     uint64_t transfer_until_ms;
     bool leader;
     bool stopping;
+    struct notices notices;
     uint8_t buffer[65536];
 };
 
@@ -73,6 +82,10 @@ void ops_fill(struct daemon *d, struct conductor_ops *ops);
 void admin_fill(struct daemon *d);
 void admin_leader_changed(struct daemon *d, uint32_t leader);
 void admin_tick(struct daemon *d);
+
+/* notices.c: once a second, one line for each reason for which packets were dropped, and for a
+ * majority lost or back */
+void notices_tick(struct daemon *d);
 
 bool daemon_fail(struct daemon *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

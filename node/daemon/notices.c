@@ -1,0 +1,80 @@
+/* What an operator must be told, at most one line a second for each reason: packets that were
+ * dropped or put off (a peer can provoke those at any rate), and a majority that is lost or back.
+ * Reasons that the engine gives have their own rate-limited line where they arise (conductor). */
+#include "daemon/internal.h"
+#include "esp/drop.h"
+#include "io/clock.h"
+
+enum { NOTICES_EVERY_MS = 1000 };
+
+static const enum counter_id told_conductor[] = {
+    COUNTER_half_open_refused, COUNTER_queue_full,     COUNTER_rate_limited, COUNTER_not_owner,
+    COUNTER_no_lease,          COUNTER_submit_refused, COUNTER_decode_failed};
+
+static const enum worker_counter told_worker[] = {
+    WORKER_IN_NO_LEASE,  WORKER_OUT_NO_LEASE,  WORKER_IN_UNKNOWN_SPI, WORKER_IN_WRONG_SHARD,
+    WORKER_IN_MALFORMED, WORKER_OUT_MALFORMED, WORKER_OUT_NO_SA,      WORKER_OUT_SELECTORS,
+    WORKER_IKE_DROPPED,  WORKER_TUN_ERRORS,    WORKER_UDP_ERRORS,     WORKER_HAND_OVER_FULL};
+
+static void tell(struct daemon *d, uint64_t *told, uint64_t now, const char *kind, const char *name)
+{
+    if (now > *told)
+        log_line(d->log, LOG_INFO, "drop", "%s%s +%llu", kind, name,
+                 (unsigned long long)(now - *told));
+    *told = now;
+}
+
+static void tell_drops(struct daemon *d)
+{
+    struct notices *n = &d->notices;
+    struct datapath_drops drops;
+
+    for (size_t i = 0; i < sizeof told_conductor / sizeof told_conductor[0]; i++) {
+        enum counter_id id = told_conductor[i];
+
+        tell(d, &n->conductor[id], conductor_counters(d->conductor)->value[id], "",
+             counter_name(id));
+    }
+    for (size_t i = 0; i < sizeof told_worker / sizeof told_worker[0]; i++) {
+        enum worker_counter id = told_worker[i];
+
+        tell(d, &n->worker[id], worker_pool_counter(d->pool, id), "esp_", worker_counter_name(id));
+    }
+    datapath_drops(d->datapath, &drops);
+    for (int i = ESP_DROP_NONE + 1; i < ESP_DROP_COUNT; i++) {
+        tell(d, &n->esp.in[i], drops.in[i], "esp_drop_in_", esp_drop_name((enum esp_drop)i));
+        tell(d, &n->esp.out[i], drops.out[i], "esp_drop_out_", esp_drop_name((enum esp_drop)i));
+    }
+}
+
+static void tell_quorum(struct daemon *d)
+{
+    struct repl_status st;
+    size_t connected = 0;
+
+    repl_status(d->repl, &st);
+    if (st.quorum == d->notices.quorum)
+        return;
+    d->notices.quorum = st.quorum;
+    for (size_t i = 0; i < st.n_nodes; i++)
+        connected += st.nodes[i].connected;
+    if (st.quorum)
+        log_line(d->log, LOG_INFO, "cluster", "quorum: %zu of %zu nodes reached", connected,
+                 st.n_nodes);
+    else
+        log_line(d->log, LOG_ERROR, "cluster",
+                 "quorum lost: %zu of %zu nodes reached: this node serves nothing and accepts no "
+                 "change until a majority is back",
+                 connected, st.n_nodes);
+}
+
+void notices_tick(struct daemon *d)
+{
+    uint64_t now = io_boottime_ns() / 1000000;
+
+    if (now < d->notices.next_ms)
+        return;
+    d->notices.next_ms = now + NOTICES_EVERY_MS;
+    tell_drops(d);
+    tell_quorum(d);
+}
