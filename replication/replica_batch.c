@@ -37,7 +37,7 @@ static void grow(struct batch *b)
 }
 
 /* False: full. */
-bool replica_batch_push(struct replica *r, struct span sealed, bool front)
+bool replica_batch_push(struct replica *r, struct span sealed, bool front, bool awaited)
 {
     struct batch *b = &r->batch;
 
@@ -46,7 +46,8 @@ bool replica_batch_push(struct replica *r, struct span sealed, bool front)
     if (b->n == b->cap)
         grow(b);
 
-    struct batch_record record = {.bytes = repl_copy(sealed.data, sealed.len), .len = sealed.len};
+    struct batch_record record = {
+        .bytes = repl_copy(sealed.data, sealed.len), .len = sealed.len, .awaited = awaited};
 
     if (front)
         b->head = (b->head + b->cap - 1) % b->cap;
@@ -66,14 +67,16 @@ static void batch_drop(struct batch *b, size_t n)
     }
 }
 
-/* How many records go into the next entry. */
-static size_t batch_next(struct batch *b, struct span *out)
+/* How many records go into the next entry; *awaited: another node waits for one of them. */
+static size_t batch_next(struct batch *b, struct span *out, bool *awaited)
 {
     size_t bytes = 0;
     size_t n = 0;
 
+    *awaited = false;
     while (n < b->n && n < BATCH_MAX_RECORDS &&
            (n == 0 || bytes + at(b, n)->len <= BATCH_MAX_BYTES)) {
+        *awaited |= at(b, n)->awaited;
         out[n] = span_of(at(b, n)->bytes, at(b, n)->len);
         bytes += out[n++].len;
     }
@@ -106,25 +109,32 @@ static bool submit_entry(struct replica *r, const struct span *records, size_t n
     return true;
 }
 
+/* Followers learn of a commit by the next message only: at rest, that would be a whole heartbeat
+ * later. So when another node waits for what was just committed, an empty entry tells it. */
 void replica_flush(struct replica *r)
 {
     struct span records[BATCH_MAX_RECORDS];
-    size_t n;
+    bool awaited;
 
     while (r->able && !r->failed) {
-        if (raft_driver_status(r->driver).last_stored < r->entry_index)
-            return;
-        n = batch_next(&r->batch, records);
-        if (n == 0 && r->now_ns - r->entry_ns < STAMP_EVERY_MS * 1000000ull)
-            return;
-
-        /* The submit may apply at once (a lone node), or end our leadership and clear the batch. */
+        size_t n = batch_next(&r->batch, records, &awaited);
+        bool news = r->awaited_index != 0 && r->fsm.applied_index >= r->awaited_index;
         uint64_t term = r->raft.term;
 
+        if (raft_driver_status(r->driver).last_stored < r->entry_index)
+            return;
+        if (n == 0 && !news && r->now_ns - r->entry_ns < STAMP_EVERY_MS * 1000000ull)
+            return;
         if (!submit_entry(r, records, n))
             return;
-        if (r->able && r->raft.term == term)
-            batch_drop(&r->batch, n);
+        /* The submit may have applied at once (a lone node), or ended our leadership. */
+        if (!r->able || r->raft.term != term)
+            return;
+        if (news)
+            r->awaited_index = 0;
+        if (awaited)
+            r->awaited_index = r->entry_index;
+        batch_drop(&r->batch, n);
     }
 }
 
@@ -161,7 +171,7 @@ static bool pass_on(struct replica *r, const struct span *records, size_t n)
 
     if (r->able) {
         for (size_t i = 0; i < n; i++)
-            if (!replica_batch_push(r, records[i], false))
+            if (!replica_batch_push(r, records[i], false, false))
                 return false;
         return true;
     }
@@ -265,7 +275,7 @@ static void take_forwarded(struct replica *r, uint32_t from, const Holdfast__For
             replica_count(r, REPL_COUNT_FRAMES_MALFORMED, 1);
             continue;
         }
-        if ((!r->able || !replica_batch_push(r, record_span(in->records[i]), false)) &&
+        if ((!r->able || !replica_batch_push(r, record_span(in->records[i]), false, true)) &&
             request != 0)
             refused[n++] = request;
     }

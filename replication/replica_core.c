@@ -54,6 +54,7 @@ static void on_state(void *self, const struct raft_driver_status *status)
         r->announced_ns = 0;
         r->hold_until_ns = 0;
         r->configuring = false;
+        r->entry_index = r->awaited_index = 0; /* those entries may be gone */
     }
     if (able != r->able || (able && moved)) {
         r->able = able;

@@ -22,6 +22,7 @@ enum {
 struct batch_record {
     uint8_t *bytes;
     size_t len;
+    bool awaited; /* another node waits for it: it is to hear of the commit at once */
 };
 
 /* Records on their way into an entry, at the leader: a ring that grows to QUEUE_MAX_RECORDS. */
@@ -48,9 +49,10 @@ struct replica {
     uint64_t now_ns;
     bool started, failed;
 
-    bool able;            /* leading, and everything up to an entry of the own term is applied */
-    uint64_t entry_index; /* of the newest entry submitted here */
-    uint64_t entry_ns;    /* when */
+    bool able;              /* leading, and everything up to an entry of the own term is applied */
+    uint64_t entry_index;   /* of the newest entry submitted here */
+    uint64_t awaited_index; /* of the newest one that another node waits for; 0 = told */
+    uint64_t entry_ns;      /* when */
     uint64_t anchor_ms, anchor_ns;   /* leader: cluster time and when it was that */
     uint64_t stamp_ms;               /* newest one given */
     uint64_t applied_ms, applied_ns; /* newest stamp applied, and when */
@@ -85,7 +87,7 @@ void replica_maybe_snapshot(struct replica *r);
 
 /* replica_batch.c */
 void replica_batch_clear(struct replica *r);
-bool replica_batch_push(struct replica *r, struct span sealed, bool front);
+bool replica_batch_push(struct replica *r, struct span sealed, bool front, bool awaited);
 /* Is there a leader to send to, this node or a connected one, that did not just refuse? */
 bool replica_may_send(const struct replica *r);
 /* One sealed record to the leader: false = not now. */

@@ -126,6 +126,51 @@ Test(repl_core, an_owner_that_does_not_lead_forwards)
     finish(rig);
 }
 
+/* At rest followers hear of a commit with the next heartbeat; who waits for it is told at once. */
+Test(repl_core, a_forwarded_record_does_not_wait_for_a_heartbeat)
+{
+    struct rig *rig = running(3, 31);
+
+    lead(rig, 2);
+    for (uint64_t i = 0; i < 50; i++) {
+        uint64_t from;
+
+        (void)rig_run(rig, 40 + i, NULL, 0);
+        from = rig->now_ms;
+        create_sas(rig, 1, 1 + i, 1);
+        cr_assert(rig_run(rig, 1000, rig_settled, 1));
+        cr_assert_lt(rig->now_ms - from, 12); /* at most 1 ms a hop, 1 ms a write */
+    }
+    finish(rig);
+}
+
+/* Entries of a leader that was cut off are lost; leading again it must not wait for them. */
+Test(repl_core, a_leader_again_does_not_wait_for_its_lost_entries)
+{
+    struct rig *rig = running(3, 32);
+
+    lead(rig, 1);
+    for (uint32_t n = 2; n <= 3; n++) {
+        sim_network_partition(rig->network, 1, n);
+        sim_network_partition(rig->network, n, 1);
+    }
+    for (uint64_t i = 0; i < 60; i++) {
+        create_sas(rig, 1, 1 + i, 1);
+        (void)rig_run(rig, 2, NULL, 0);
+    }
+    cr_assert(rig_run(rig, 5000, NULL, 0) == false);
+    sim_network_heal(rig->network);
+    (void)rig_run(rig, 50, NULL, 0);
+    lead(rig, 1);
+
+    uint32_t owner = rig_owner(rig, 1);
+
+    cr_assert_neq(owner, 0);
+    create_sas(rig, owner, 1000, 1);
+    cr_assert(rig_run(rig, 500, rig_settled, owner));
+    finish(rig);
+}
+
 /* Kills nodes, waits for a new owner; the virtual ms that took. */
 static uint64_t takeover(struct rig *rig, uint32_t first, uint32_t second)
 {
