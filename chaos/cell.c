@@ -17,6 +17,12 @@ bool cell_is_reference(const struct cell *c)
     return c->drill->gateway == DRILL_STRONGSWAN;
 }
 
+bool cell_by_lifetime(const struct cell *c)
+{
+    return c->spec->exchange != DRILL_AT_REST && c->spec->role == DRILL_GATEWAY &&
+           c->spec->point == DRILL_STEPPED;
+}
+
 struct node *cell_owner(struct cell *c)
 {
     return &c->nodes[c->owner];

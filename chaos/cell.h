@@ -113,6 +113,9 @@ bool cell_inconclusive(struct cell *c, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 bool cell_is_reference(const struct cell *c);
+/* Nothing of a stepped exchange of the gateway's survives but its cause: the soft limit in the
+ * record. */
+bool cell_by_lifetime(const struct cell *c);
 struct node *cell_owner(struct cell *c);
 
 /* cell_up.c: the lab to a tunnel with traffic. */

@@ -237,6 +237,7 @@ static bool check_step(struct cell *c)
 
 static bool arm_and_trigger(struct cell *c)
 {
+    unsigned reach_ms = c->drill->reach_ms + (cell_by_lifetime(c) ? NODE_SOON_MS : 0);
     char point[64];
     int status;
 
@@ -249,8 +250,8 @@ static bool arm_and_trigger(struct cell *c)
     c->trigger_ns = pump_wall_ns();
     if (!cell_trigger(c, c->owner))
         return false;
-    if (!lab_until(&c->lab, died, c, c->drill->reach_ms))
-        return cell_inconclusive(c, "%s was not reached within %u ms", point, c->drill->reach_ms);
+    if (!lab_until(&c->lab, died, c, reach_ms))
+        return cell_inconclusive(c, "%s was not reached within %u ms", point, reach_ms);
     return check_step(c);
 }
 

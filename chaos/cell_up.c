@@ -26,7 +26,12 @@ static bool start_reference(struct cell *c)
 
 static bool start_nodes(struct cell *c)
 {
-    struct node_options o = {.binary = c->binary, .timing = c->drill->timing, .pfs = true};
+    bool soon = cell_by_lifetime(c), ike = c->spec->exchange == DRILL_IKE_REKEY;
+    struct node_options o = {.binary = c->binary,
+                             .timing = c->drill->timing,
+                             .child_soon = soon && !ike,
+                             .ike_soon = soon && ike,
+                             .pfs = c->spec->exchange != DRILL_CHILD_REKEY};
 
     for (unsigned n = 1; n <= c->drill->nodes; n++) {
         if (!node_prepare(&c->nodes[n], &c->lab, n, &o))

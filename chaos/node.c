@@ -29,6 +29,8 @@ static bool save(struct node *n, const char *name, const char *text)
 static void write_config(const struct node *n, const struct node_options *o,
                          char text[NODE_CONFIG_BYTES])
 {
+    static const char ordinary[] = "hard: 4h, rekey_at: 70%, rekey_at_responder: 80%, jitter: 5%";
+    static const char soon[] = "hard: 60s, rekey_at: 10%, rekey_at_responder: 10%, jitter: 0%";
     int at = snprintf(text, NODE_CONFIG_BYTES, "node: { id: %u, data: %s/data }\n", n->id, n->dir);
 
     if (n->lab->nodes > 1) {
@@ -55,18 +57,18 @@ static void write_config(const struct node *n, const struct node_options *o,
         "  proposals: { ike: [aes256gcm16-prfsha256-x25519, aes128gcm16-prfsha256-x25519], esp: "
         "[aes256gcm16, aes128gcm16] }\n"
         "  force_encapsulation: true\n"
-        "ike:   { lifetime: { hard: 24h, rekey_at: 70%%, rekey_at_responder: 80%%, jitter: 5%% }, "
+        "ike:   { lifetime: { %s }, "
         "retransmit: { first: 500ms, factor: 1.8, tries: 5 }, dpd: 10s, keepalive: 20s, half_open: "
         "30s }\n"
-        "child: { lifetime: { hard: 4h, rekey_at: 70%%, rekey_at_responder: 80%%, jitter: 5%%, "
-        "packets: { soft: 0, hard: 0 } }, pfs: %s }\n"
+        "child: { lifetime: { %s, packets: { soft: 0, hard: 0 } }, pfs: %s }\n"
         "auth:\n"
         "  psk:\n"
         "    - { identity: client@holdfast.test, secret_file: client.psk }\n"
         "admin: { socket: %s }\n"
         "drills: enabled\n"
         "log: { level: info }\n",
-        o->pfs ? "always" : "never", n->socket);
+        o->ike_soon ? soon : ordinary, o->child_soon ? soon : ordinary,
+        o->pfs ? "always" : "{ every: 1000 }", n->socket);
 }
 
 bool node_prepare(struct node *n, struct chaos_lab *lab, unsigned id,

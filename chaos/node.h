@@ -6,7 +6,7 @@
 #include "http.h"
 #include "lab.h"
 
-enum { NODE_MAX_SAS = 8, NODE_MAX_CHILDREN = 8 };
+enum { NODE_MAX_SAS = 8, NODE_MAX_CHILDREN = 8, NODE_SOON_MS = 6000 };
 
 struct node_timing {
     unsigned election_ms, heartbeat_ms, lease_ms, lease_heartbeat_ms;
@@ -71,6 +71,9 @@ struct node_sas {
 struct node_options {
     const char *binary; /* holdfastd */
     struct node_timing timing;
+    /* The first CHILD SA, or IKE SA, reaches its soft limit NODE_SOON_MS after it was made, so that
+     * the owner, whoever it is then, begins its rekey by itself (CHILD: without KE unless pfs). */
+    bool child_soon, ike_soon;
     bool pfs;
 };
 
