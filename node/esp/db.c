@@ -166,9 +166,12 @@ static struct esp_sa *find_word(const struct esp_db *db, uint64_t lengths, uint8
         struct esp_sa *sa;
 
         lengths &= ~(UINT64_C(1) << bit);
-        for (; *at > bits; (*at)--)
-            prefix->bytes[(*at - 1) / 8] =
-                (uint8_t)(prefix->bytes[(*at - 1) / 8] & ~(0x80u >> ((*at - 1) % 8)));
+        while (*at > bits) {
+            uint8_t last = --(*at);
+
+            prefix->bytes[last / 8] =
+                (uint8_t)(prefix->bytes[last / 8] & ~(0x80u >> ((unsigned)last % 8)));
+        }
         sa = find_prefix(db, prefix, bits, inner, known);
         if (sa != NULL)
             return sa;

@@ -59,14 +59,15 @@ bool esp_gate_refresh(struct esp_gate *g, uint64_t lease_epoch, bool *fresh)
         floor = atomic_load_explicit(&g->floor, memory_order_acquire);
         if (gen % 2 != 0 || atomic_load_explicit(&g->gen, memory_order_relaxed) != gen)
             return false;
-#ifdef HOLDFAST_PLANT_ceiling_ignored
-        floor = 0; /* planted fault, its first half: what an earlier owner may have accepted counts
-                      as new */
-#endif
         g->held_gen = gen;
         g->held_epoch = epoch;
+#ifdef HOLDFAST_PLANT_ceiling_ignored
+        /* planted fault, its first half: what an earlier owner may have accepted counts as new */
+        g->held_floor = floor & 0;
+#else
         g->held_floor = floor;
-        esp_replay_init(&g->window, floor);
+#endif
+        esp_replay_init(&g->window, g->held_floor);
         *fresh = true;
     }
     return lease_epoch != 0 && g->held_epoch == lease_epoch;

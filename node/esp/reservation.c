@@ -47,14 +47,15 @@ static bool refresh(struct esp_reservation *r)
     first = atomic_load_explicit(&r->first, memory_order_acquire);
     if (gen % 2 != 0 || atomic_load_explicit(&r->gen, memory_order_relaxed) != gen)
         return false;
-#ifdef HOLDFAST_PLANT_reservation_ignored
-    first = 1; /* planted fault: the new owner begins under the end of the old one's reservation */
-#else
-    HF_ASSERT(first >= r->next); /* I1 */
-#endif
     r->held_gen = gen;
     r->held_epoch = epoch;
+#ifdef HOLDFAST_PLANT_reservation_ignored
+    /* planted fault: the new owner begins under the end of the old one's reservation */
+    r->held_first = r->next = first > 0 ? 1 : 0;
+#else
+    HF_ASSERT(first >= r->next); /* I1 */
     r->held_first = r->next = first;
+#endif
     return true;
 }
 

@@ -8,7 +8,7 @@ HF_STATIC_ASSERT(WORKER_WAITING < UINT16_MAX && WORKER_SLOT_BYTES <= UINT16_MAX)
 void worker_wait_init(struct worker *w)
 {
     w->first_waiting = w->last_waiting = WORKER_WAITING;
-    for (uint16_t i = 0; i < WORKER_WAITING; i++)
+    for (unsigned i = 0; i < WORKER_WAITING; i++)
         w->waiting[i].next = (uint16_t)(i + 1);
     w->first_free = 0;
 }

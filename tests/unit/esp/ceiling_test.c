@@ -152,6 +152,7 @@ Test(pace, after_a_refused_shrink_traffic_goes_on)
     struct esp_pace_now now = at(1000, 1, 0);
     struct esp_pace_wish w = esp_pace_step(&p, &now);
 
+    cr_assert_eq(w.kind, ESP_PACE_NOTHING);
     now.now_ms = 1200;
     w = esp_pace_step(&p, &now);
     cr_assert(w.kind == ESP_PACE_LOWER && w.ceiling == 8);
@@ -174,6 +175,7 @@ Test(pace, after_a_refused_shrink_traffic_goes_on)
     w = esp_pace_step(&p, &now);
     cr_assert(w.kind == ESP_PACE_LOWER && w.ceiling == 100);
     w = esp_pace_passed(&p, &now);
+    cr_assert(w.kind == ESP_PACE_EXTEND && w.ceiling == 100);
     esp_pace_done(&p, true, 1207, 0, 0);
     w = esp_pace_step(&p, &now);
     cr_assert(w.kind == ESP_PACE_EXTEND && w.ceiling >= 308, "and above it by commit only");

@@ -98,7 +98,7 @@ Test(tun, packets_cross_a_real_interface, .timeout = 60)
     cr_assert_eq(bind(server, (struct sockaddr *)&here, sizeof here), 0);
     for (uint32_t i = 1; i <= 100; i++) {
         struct pollfd p = {.fd = server, .events = POLLIN};
-        struct sockaddr_in from;
+        struct sockaddr_in from = {0};
         socklen_t len = sizeof from;
         uint8_t b[512];
         uint64_t seq;
