@@ -113,7 +113,7 @@ void conductor_handle_datagram(struct conductor *c, uint32_t shard, const struct
     spi = (h.flags & WIRE_FLAG_INITIATOR) != 0 ? h.spi_r : h.spi_i;
     if (spi != 0) {
         sa = sa_find(c, spi);
-        if (sa == NULL) {
+        if (sa == NULL || sa->shard != shard) {
             refuse(c, IKE_REASON_WRONG_SPI, remote);
             return;
         }
@@ -166,14 +166,14 @@ void conductor_handle_timer(struct conductor *c)
         struct conductor_sa *sa = sa_of(node);
         struct conductor_work *w;
 
-        /* Whatever happens below, this node comes again later at the earliest; a step sets its real
-         * time. */
-        heap_set(&c->heap, node, now + 20);
-        if (sa->inflight != NULL || sa->ke_work != NULL ||
-            !c->ops.may_act(c->ops.self, sa->shard)) {
-            if (!sa->half_open || sa->ke_work != NULL)
-                continue;
-        }
+        /* Whatever happens below, this node comes again later at the earliest; a step sets its
+         * real time. */
+        heap_set(&c->heap, node, now + CONDUCTOR_AGAIN_MS);
+        if (sa->inflight != NULL || sa->ke_work != NULL || sa->queue != NULL)
+            continue;
+        /* A half-open SA ends by time on every node; anything else is the owner's. */
+        if (!sa->half_open && !c->ops.may_act(c->ops.self, sa->shard))
+            continue;
         if (sa->ended) {
             (void)submit_delete(c, sa);
             continue;

@@ -32,6 +32,7 @@ enum {
     CONDUCTOR_HALF_OPEN_MAX = 4096, /* in all */
     CONDUCTOR_HALF_OPEN_SOURCE_MAX = 32,
     CONDUCTOR_COOKIE_AT = 256, /* half-open SAs from which on cookies are asked for */
+    CONDUCTOR_AGAIN_MS = 20,   /* an SA that cannot be stepped now is looked at again then */
     CONDUCTOR_KE_MAX = 128,    /* key exchanges under way for datagrams without an SA */
     CONDUCTOR_AUTH_RATE = 32,  /* unestablished SAs that one source may have replicated per 10 s */
     CONDUCTOR_FIRST_RESERVATION = 1024,
@@ -108,6 +109,8 @@ void conductor_handle_timer(struct conductor *c);
 void conductor_handle_replication(struct conductor *c, const struct repl_event *event);
 /* The work itself: pure, for any thread; then conductor_ke_done() from the loop. */
 void conductor_ke_run(struct conductor_work *work);
+/* ... or conductor_ke_cancel(), when the daemon stops: the event is forgotten. */
+void conductor_ke_cancel(struct conductor *c, struct conductor_work *work);
 void conductor_ke_done(struct conductor *c, struct conductor_work *work);
 
 /* From the data path, by CHILD SA. */

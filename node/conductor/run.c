@@ -105,22 +105,36 @@ void conductor_ke_run(struct conductor_work *w)
     ike_ke_job_run(&w->job, &w->event.ke);
 }
 
-void conductor_ke_done(struct conductor *c, struct conductor_work *w)
+/* Takes the work back from the pool; false: nobody waits for it any more. */
+static bool ke_back(struct conductor *c, struct conductor_work *w)
 {
-    if (w->sa_id != 0) {
-        struct conductor_sa *sa = sa_find(c, w->sa_id);
+    struct conductor_sa *sa;
 
-        if (sa == NULL || sa->ke_work != w) {
-            work_free(w);
-            return;
-        }
-        sa->ke_work = NULL;
-    } else {
+    secret_wipe_bytes(&w->job, sizeof w->job);
+    if (w->sa_id == 0) {
         HF_ASSERT(c->n_ke_free > 0);
         c->n_ke_free--;
+        return true;
     }
-    secret_wipe_bytes(&w->job, sizeof w->job);
-    run_work(c, w);
+    sa = sa_find(c, w->sa_id);
+    if (sa == NULL || sa->ke_work != w)
+        return false;
+    sa->ke_work = NULL;
+    return true;
+}
+
+void conductor_ke_cancel(struct conductor *c, struct conductor_work *w)
+{
+    (void)ke_back(c, w);
+    work_free(w);
+}
+
+void conductor_ke_done(struct conductor *c, struct conductor_work *w)
+{
+    if (ke_back(c, w))
+        run_work(c, w);
+    else
+        work_free(w);
 }
 
 static unsigned half_open_from(struct conductor *c, const struct ip_addr *ip)

@@ -270,6 +270,13 @@ void admin_tick(struct daemon *d)
     refuse(request, 504, "timeout", "leadership did not move in time: read GET /v1/cluster");
 }
 
+void admin_stop(struct daemon *d)
+{
+    if (d->transfer != NULL)
+        refuse(d->transfer, 503, "stopping", "this node is stopping: ask another one");
+    d->transfer = NULL;
+}
+
 static void rekey(void *self, struct api_request *request, const struct api_rekey *args)
 {
     static const uint32_t child_wants[] = {[API_PFS_POLICY] = IKE_WANT_REKEY_CHILD,

@@ -136,11 +136,24 @@ static void on_link(void *self, const struct netlink_link *link)
     *which = up;
 }
 
-static void close_rest(uv_handle_t *handle, void *arg)
+static void close_one(uv_handle_t *handle)
 {
-    (void)arg;
-    if (!uv_is_closing(handle))
+    if (handle->type != UV_UNKNOWN_HANDLE && !uv_is_closing(handle))
         uv_close(handle, NULL);
+}
+
+/* The daemon's own sources; ARP, the link watch and the admin server close theirs. */
+static void close_sources(struct daemon *d)
+{
+    close_one((uv_handle_t *)&d->prepare);
+    close_one((uv_handle_t *)&d->timer);
+    close_one((uv_handle_t *)&d->tick);
+    close_one((uv_handle_t *)&d->sigterm);
+    close_one((uv_handle_t *)&d->sigint);
+    close_one((uv_handle_t *)&d->poll_repl);
+    close_one((uv_handle_t *)&d->poll_workers);
+    for (uint32_t i = 0; i < d->n_shards; i++)
+        close_one((uv_handle_t *)&d->shards[i].poll_500);
 }
 
 static void on_signal(uv_signal_t *handle, int signum)
@@ -389,23 +402,24 @@ static bool start(struct daemon *d)
     return watch(d) && sockets_watch(d) && start_addresses(d) && start_admin(d);
 }
 
-/* In the reverse order: silent first. */
+/* In the reverse order: silent first, and nothing of ours runs once replication is gone. */
 static void stop(struct daemon *d)
 {
+    d->stopping = true;
     if (d->pool != NULL)
         worker_pool_stop(d->pool);
-    if (d->repl != NULL)
-        repl_stop(d->repl);
-    sockets_close(d);
+    close_sources(d);
+    admin_stop(d);
     if (d->api != NULL)
         api_server_close(d->api, NULL, NULL);
     if (d->arp != NULL)
         arp_close(d->arp, NULL, NULL);
     if (d->watch != NULL)
         netlink_watch_close(d->watch);
-    (void)uv_run(&d->loop, UV_RUN_NOWAIT);
-    uv_walk(&d->loop, close_rest, NULL);
-    (void)uv_run(&d->loop, UV_RUN_DEFAULT); /* waits for key exchanges under way */
+    (void)uv_run(&d->loop, UV_RUN_DEFAULT); /* closes, and waits for key exchanges under way */
+    if (d->repl != NULL)
+        repl_stop(d->repl);
+    sockets_close(d);
     if (d->conductor != NULL)
         conductor_destroy(d->conductor);
     if (d->datapath != NULL)
@@ -414,7 +428,7 @@ static void stop(struct daemon *d)
         worker_pool_destroy(d->pool);
     if (d->netlink != NULL)
         netlink_close(d->netlink);
-    (void)uv_loop_close(&d->loop);
+    HF_ASSERT(uv_loop_close(&d->loop) == 0);
 }
 
 bool daemon_run(const struct config *config, const struct log *log, struct daemon_error *error)

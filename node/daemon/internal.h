@@ -82,6 +82,7 @@ void ops_fill(struct daemon *d, struct conductor_ops *ops);
 void admin_fill(struct daemon *d);
 void admin_leader_changed(struct daemon *d, uint32_t leader);
 void admin_tick(struct daemon *d);
+void admin_stop(struct daemon *d); /* refuses what still waits */
 
 /* notices.c: once a second, one line for each reason for which packets were dropped, and for a
  * majority lost or back */

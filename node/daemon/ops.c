@@ -57,7 +57,10 @@ static void ke_after(uv_work_t *w, int status)
     struct ke_request *r = w->data;
 
     (void)status;
-    conductor_ke_done(r->daemon->conductor, r->ke);
+    if (r->daemon->stopping)
+        conductor_ke_cancel(r->daemon->conductor, r->ke);
+    else
+        conductor_ke_done(r->daemon->conductor, r->ke);
     free(r);
 }
 
