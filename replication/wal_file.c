@@ -14,27 +14,26 @@
 static const uint8_t small_magic[8] = {'H', 'F', 'F', 'I', 'L', 'E', '0', '1'};
 enum { SMALL_HEADER = 16, SMALL_TAIL = 4 };
 
-bool wal_fail(struct wal_error *error, const char *format, ...)
+void wal_error_set(struct wal_error *error, const char *format, ...)
 {
     va_list args;
 
     va_start(args, format);
     (void)vsnprintf(error->text, sizeof error->text, format, args);
     va_end(args);
-    return false;
 }
 
-bool wal_fail_sys(const struct wal_dir *d, const char *name, const char *what, int code,
-                  struct wal_error *error)
+void wal_error_system(const struct wal_dir *d, const char *name, const char *what, int code,
+                      struct wal_error *error)
 {
-    return wal_fail(error, "%s/%s: %s: %s", d->path, name, what, strerror(code < 0 ? -code : code));
+    wal_error_set(error, "%s/%s: %s: %s", d->path, name, what, strerror(code < 0 ? -code : code));
 }
 
-bool wal_corrupt(const struct wal_dir *d, const char *name, uint64_t offset, const char *why,
-                 struct wal_error *error)
+void wal_error_corrupt(const struct wal_dir *d, const char *name, uint64_t offset, const char *why,
+                       struct wal_error *error)
 {
-    return wal_fail(error, "%s/%s: offset %llu: %s; refused: this node must rejoin under a new id",
-                    d->path, name, (unsigned long long)offset, why);
+    wal_error_set(error, "%s/%s: offset %llu: %s; refused: this node must rejoin under a new id",
+                  d->path, name, (unsigned long long)offset, why);
 }
 
 const char *wal_path(const struct wal_dir *d, const char *name, char path[WAL_PATH_BYTES])
@@ -186,7 +185,7 @@ static bool small_check(const struct wal_dir *d, const char *name, enum wal_file
 bool wal_small_load(const struct wal_dir *d, const char *name, enum wal_file_kind kind,
                     void *payload, size_t n, struct wal_error *error)
 {
-    uint8_t buf[SMALL_HEADER + WAL_SMALL_MAX + SMALL_TAIL];
+    uint8_t buf[SMALL_HEADER + WAL_SMALL_MAX + SMALL_TAIL] = {0};
     uint64_t size = 0;
     size_t whole = SMALL_HEADER + n + SMALL_TAIL;
     int fd = wal_file_open(d, name, O_RDONLY, error);

@@ -20,14 +20,21 @@ struct wal_dir {
 
 enum wal_file_kind { WAL_FILE_IDENTITY = 1, WAL_FILE_MANIFEST = 2 };
 
-/* Fills the text and returns false. wal_fail_sys adds what errno `code` means. */
-bool wal_fail(struct wal_error *error, const char *format, ...)
+void wal_error_set(struct wal_error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-bool wal_fail_sys(const struct wal_dir *d, const char *name, const char *what, int code,
-                  struct wal_error *error);
-/* "DIR/NAME: offset N: ..." */
-bool wal_corrupt(const struct wal_dir *d, const char *name, uint64_t offset, const char *why,
-                 struct wal_error *error);
+void wal_error_system(const struct wal_dir *d, const char *name, const char *what, int code,
+                      struct wal_error *error);
+void wal_error_corrupt(const struct wal_dir *d, const char *name, uint64_t offset, const char *why,
+                       struct wal_error *error);
+
+/* Fill the text and are false, so that `return wal_fail(...)` reads well (macros, so that static
+ * analysis sees the false too). wal_fail_sys adds what errno `code` means; wal_corrupt reads
+ * "DIR/NAME: offset N: ...". */
+#define wal_fail(error, ...) (wal_error_set(error, __VA_ARGS__), false)
+#define wal_fail_sys(d, name, what, code, error)                                                   \
+    (wal_error_system(d, name, what, code, error), false)
+#define wal_corrupt(d, name, offset, why, error)                                                   \
+    (wal_error_corrupt(d, name, offset, why, error), false)
 
 /* DIR/NAME. */
 const char *wal_path(const struct wal_dir *d, const char *name, char path[WAL_PATH_BYTES]);

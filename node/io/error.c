@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-bool io_fail(struct io_error *error, int code, const char *format, ...)
+void io_error_set(struct io_error *error, int code, const char *format, ...)
 {
     va_list args;
 
@@ -11,5 +11,4 @@ bool io_fail(struct io_error *error, int code, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(error->text, sizeof error->text, format, args);
     va_end(args);
-    return false;
 }

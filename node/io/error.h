@@ -12,8 +12,11 @@ struct io_error {
     char text[512];
 };
 
-/* Fills *error and returns false, so that `return io_fail(...)` reads well. */
-bool io_fail(struct io_error *error, int code, const char *format, ...)
+void io_error_set(struct io_error *error, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Fills *error and is false, so that `return io_fail(...)` reads well (a macro, so that static
+ * analysis sees the false too). */
+#define io_fail(error, code, ...) (io_error_set(error, code, __VA_ARGS__), false)
 
 #endif

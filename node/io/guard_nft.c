@@ -100,10 +100,10 @@ void guard_ruleset(const struct guard_config *c, struct guard_text *out)
     HF_ASSERT(chain != NULL);
     out->len = 0;
     guard_say(out, "table inet holdfast_guard {\n");
-    for (uint8_t family = ADDR_V4; family <= ADDR_V6; family += 2) {
-        say_addresses(out, c, family);
-        say_pools(out, c, family);
-        say_family(&chain[0], &chain[1], &chain[2], &chain[3], family == ADDR_V6, c->tun);
+    for (int v6 = 0; v6 < 2; v6++) {
+        say_addresses(out, c, v6 ? ADDR_V6 : ADDR_V4);
+        say_pools(out, c, v6 ? ADDR_V6 : ADDR_V4);
+        say_family(&chain[0], &chain[1], &chain[2], &chain[3], v6 != 0, c->tun);
     }
     /* A gateway forwards between tunnel and inside only: nothing passes the outside interface in
      * plaintext. */

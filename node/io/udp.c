@@ -127,7 +127,7 @@ int udp_open(const struct endpoint *local, struct io_error *error)
 /* The address that the datagram came to; the port is the socket's. */
 static bool local_of(int fd, struct msghdr *msg, struct endpoint *local)
 {
-    union any_address bound;
+    union any_address bound = {.v6 = {0}};
     socklen_t len = sizeof bound;
 
     if (getsockname(fd, &bound.sa, &len) != 0)
@@ -153,7 +153,7 @@ enum udp_result udp_recv(int fd, uint8_t *buf, size_t cap, size_t *len, struct e
                          struct endpoint *local)
 {
     _Alignas(struct cmsghdr) char control[256];
-    union any_address from;
+    union any_address from = {.v6 = {0}};
     struct iovec iov = {buf, cap};
     struct msghdr msg = {.msg_name = &from,
                          .msg_namelen = sizeof from,

@@ -337,8 +337,8 @@ static void classify(struct world *w, const uint8_t *f, size_t n)
 
 static void look_at_capture(struct world *w)
 {
-    uint8_t f[2048];
-    struct sockaddr_ll from;
+    uint8_t f[2048] = {0};
+    struct sockaddr_ll from = {0};
     socklen_t len = sizeof from;
     ssize_t n;
 

@@ -46,14 +46,43 @@ static struct faultfs *build(struct script *s)
     return f;
 }
 
-static void snapshot_disk(struct faultfs *f, uint8_t **copies)
+/* The disk as it was, to begin each flip from. */
+struct image {
+    char name[WAL_NAME_BYTES];
+    uint8_t bytes[200000];
+    size_t n;
+};
+
+struct images {
+    struct image at[48];
+    size_t n;
+};
+
+static void take_images(struct faultfs *f, struct images *images)
 {
     uint8_t *bytes;
     size_t n;
 
-    for (size_t i = 0; faultfs_file(f, i, &bytes, &n) != NULL; i++) {
-        copies[i] = malloc(n + 1);
-        memcpy(copies[i], bytes, n);
+    for (images->n = 0; faultfs_file(f, images->n, &bytes, &n) != NULL; images->n++) {
+        struct image *to = &images->at[images->n];
+
+        cr_assert(images->n < 48 && n <= sizeof to->bytes);
+        (void)snprintf(to->name, sizeof to->name, "%s", faultfs_file(f, images->n, &bytes, &n));
+        memcpy(to->bytes, bytes, n);
+        to->n = n;
+    }
+}
+
+/* An open may repair: each flip begins with the same disk. */
+static void put_back(struct faultfs *f, const struct images *images)
+{
+    uint8_t *bytes;
+    size_t n;
+
+    for (size_t i = 0; i < images->n; i++) {
+        cr_assert(strcmp(faultfs_file(f, i, &bytes, &n), images->at[i].name) == 0);
+        cr_assert(n == images->at[i].n);
+        memcpy(bytes, images->at[i].bytes, n);
     }
 }
 
@@ -113,32 +142,24 @@ Test(wal_corrupt, one_bit_at_every_byte, .timeout = 600)
     struct flips count = {0};
     char open_segment[WAL_NAME_BYTES];
     uint64_t open_end = 0, rng = 99;
-    uint8_t *copies[64] = {0};
-    char names[64][WAL_NAME_BYTES];
-    size_t n_files = 0, sizes[64];
+    static struct images images;
 
     measure(f, open_segment, &open_end);
-    snapshot_disk(f, copies);
-    for (uint8_t *b; faultfs_file(f, n_files, &b, &sizes[n_files]) != NULL; n_files++)
-        (void)snprintf(names[n_files], sizeof names[0], "%s",
-                       faultfs_file(f, n_files, &b, &sizes[n_files]));
-    for (size_t i = 0; i < n_files; i++) {
-        bool small = sizes[i] <= 2 * MODEL_SEGMENT;
+    take_images(f, &images);
+    for (size_t i = 0; i < images.n; i++) {
+        const struct image *file = &images.at[i];
+        size_t step = file->n <= 2 * MODEL_SEGMENT ? 1 : 97;
 
-        if (strcmp(names[i], "lock") == 0)
+        if (strcmp(file->name, "lock") == 0)
             continue;
-        for (size_t at = 0; at < sizes[i]; at += small ? 1 : 97) {
+        for (size_t at = 0; at < file->n; at += step) {
             uint8_t *bytes;
             size_t n;
 
-            /* An open may repair: each flip begins with the same disk. */
-            for (size_t k = 0; k < n_files; k++) {
-                cr_assert(strcmp(faultfs_file(f, k, &bytes, &n), names[k]) == 0);
-                memcpy(bytes, copies[k], sizes[k]);
-            }
+            put_back(f, &images);
             (void)faultfs_file(f, i, &bytes, &n);
             bytes[at] ^= (uint8_t)(1u << test_random(&rng) % 8);
-            judge(f, s, names[i], at, open_segment, open_end, &count);
+            judge(f, s, file->name, at, open_segment, open_end, &count);
         }
     }
     printf("wal corrupt: %d flips in the log refused with file and offset, %d in snapshot, vote, "
@@ -146,8 +167,6 @@ Test(wal_corrupt, one_bit_at_every_byte, .timeout = 600)
            "file harmless\n",
            count.refused_log, count.refused_other, count.cut, count.high_water);
     cr_assert(count.refused_log > 10000 && count.refused_other > 200 && count.cut > 50);
-    for (size_t i = 0; i < n_files; i++)
-        free(copies[i]);
     faultfs_destroy(f);
     free(s);
 }

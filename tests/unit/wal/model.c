@@ -172,6 +172,17 @@ void script_adopt(struct script *s, int candidate)
     s->n = 1;
 }
 
+static bool same_configuration(const struct repl_configuration *a,
+                               const struct repl_configuration *b)
+{
+    if (a->index != b->index || a->n_servers != b->n_servers)
+        return false;
+    for (size_t i = 0; i < a->n_servers; i++)
+        if (a->servers[i].node != b->servers[i].node || a->servers[i].role != b->servers[i].role)
+            return false;
+    return true;
+}
+
 static const char *differs(const struct model *m, const struct wal_core *core)
 {
     const struct repl_loaded *l = &core->loaded;
@@ -181,7 +192,7 @@ static const char *differs(const struct model *m, const struct wal_core *core)
     if (l->term != m->term || l->voted_for != m->voted_for)
         return "the vote";
     if (l->snapshot.index != meta.index || l->snapshot.term != meta.term ||
-        memcmp(&l->snapshot.configuration, &meta.configuration, sizeof meta.configuration) != 0)
+        !same_configuration(&l->snapshot.configuration, &meta.configuration))
         return "the snapshot";
     fill(data, m->snapshot_len, m->snapshot_seed);
     if (l->snapshot_data.len != m->snapshot_len ||
