@@ -21,6 +21,7 @@ static struct rig *running(size_t n, uint64_t seed)
 static void finish(struct rig *rig)
 {
     cr_assert(rig_run(rig, 20000, rig_agrees, 0), "states differ in the end");
+    cr_assert(rig_mirrors(rig), "events told another story than the state");
     cr_assert_eq(rig->two_owners, 0, "two owners acted at once");
     cr_assert_eq(rig->unassigned, 0, "an owner acted without its assignment");
     rig_destroy(rig);
@@ -424,6 +425,53 @@ Test(repl_core, cluster_time_goes_on_and_never_back)
     finish(rig);
 }
 
+/* Steps, rekeys and deletes of SAs that the owner knows. */
+static void change_sas(struct rig *rig, uint32_t owner, uint64_t fresh)
+{
+    const struct fsm *fsm = replica_fsm(rig_node(rig, owner)->replica);
+    const struct fsm_sa *sa;
+    size_t at = sim_between(&rig->random, 0, fsm->sas.n_slots);
+
+    for (uint64_t i = 0; i < 4 && (sa = map_next(&fsm->sas, &at)) != NULL; i++) {
+        struct maker m = rig_maker(rig, owner, 1);
+        uint64_t version = fsm_sa_version(fsm, sa);
+        Holdfast__Record *r = NULL;
+
+        if (i == 0)
+            r = make_delete(&m, sa->id, version);
+        else if (i == 1)
+            r = make_step(&m, sa->id, version, "stepped", (uint32_t)(200000 + fresh), 0);
+        else
+            r = make_step(&m, sa->id, version, "rekeyed", 0, 0);
+        if (i == 2)
+            make_successor(r, 1000000 + fresh, "successor", 0);
+        cr_assert_neq(rig_submit(rig, owner, r), 0);
+    }
+}
+
+/* A follower whose state differs from the leader's says so and is given nothing (I11). */
+Test(repl_core, a_node_that_diverged_is_found_out)
+{
+    struct rig *rig = running(3, 7500);
+    struct fsm *fsm = (struct fsm *)(uintptr_t)replica_fsm(rig_node(rig, 2)->replica);
+    struct repl_status s;
+
+    lead(rig, 1);
+    fsm->shards[0].aborts++; /* a bit that fell over */
+    (void)rig_run(rig, 2000, NULL, 0);
+    replica_status(rig_node(rig, 2)->replica, rig->now_ms * 1000000, &s);
+    cr_assert_gt(s.counters[REPL_COUNT_DIGEST_MISMATCH], 0);
+    cr_assert_not(s.nodes[1].healthy);
+    replica_status(rig_node(rig, 3)->replica, rig->now_ms * 1000000, &s);
+    cr_assert_not(s.nodes[1].healthy);
+    cr_assert(s.nodes[2].healthy);
+    rig_kill(rig, 1);
+    cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
+    cr_assert_eq(rig_owner(rig, 1), 3);
+    fsm->shards[0].aborts--;
+    finish(rig);
+}
+
 Test(repl_core, random_faults_leave_one_owner_and_one_state)
 {
     uint64_t takeovers = 0;
@@ -443,6 +491,7 @@ Test(repl_core, random_faults_leave_one_owner_and_one_state)
 
             if (owner != 0) {
                 create_sas(rig, owner, next, 5);
+                change_sas(rig, owner, next);
                 next += 5;
             }
             switch (sim_between(&rig->random, 0, 6)) {

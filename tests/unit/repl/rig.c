@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 
-#include "replication/map.h"
 #include "replication/seal.h"
 
 static const uint64_t NS = 1000000;
@@ -16,6 +15,99 @@ struct rig_node *rig_node(struct rig *rig, uint32_t node)
 {
     HF_ASSERT(node >= 1 && node <= rig->n);
     return &rig->nodes[node - 1];
+}
+
+/* --- a mirror of the SAs, as a conductor keeps one --- */
+
+struct mirror_sa {
+    uint64_t id, version;
+    uint32_t shard;
+    size_t n_children;
+    struct digest state;
+};
+
+static struct map_key key_of(uint64_t id)
+{
+    return (struct map_key){.hi = 0, .lo = id};
+}
+
+static void mirror_put(struct rig_node *n, uint64_t id, uint32_t shard, uint64_t version,
+                       struct span state, size_t n_children)
+{
+    struct mirror_sa *sa = repl_alloc_zero(1, sizeof *sa);
+
+    *sa = (struct mirror_sa){.id = id,
+                             .version = version,
+                             .shard = shard,
+                             .n_children = n_children,
+                             .state = digest_hash(1, 2, state)};
+    free(map_take(&n->mirror, key_of(id)));
+    map_put(&n->mirror, key_of(id), sa);
+}
+
+static void mirror_clear(struct rig_node *n)
+{
+    void *p;
+
+    for (size_t at = 0; (p = map_next(&n->mirror, &at)) != NULL;)
+        free(p);
+    map_deinit(&n->mirror);
+}
+
+static void mirror_applied(struct rig_node *n, const struct repl_event *e)
+{
+    const Holdfast__Record *r = e->record;
+
+    if (e->verdict != REPL_ACCEPTED)
+        return;
+    if (r->body_case == HOLDFAST__RECORD__BODY_SA_CREATE)
+        mirror_put(n, e->sa_id, e->shard, e->sa_version, record_span(r->sa_create->state),
+                   e->n_children);
+    if (r->body_case == HOLDFAST__RECORD__BODY_SA_DELETE)
+        free(map_take(&n->mirror, key_of(e->sa_id)));
+    if (r->body_case != HOLDFAST__RECORD__BODY_SA_STEP)
+        return;
+
+    const Holdfast__SaCreate *next = r->sa_step->successor;
+
+    HF_ASSERT(map_get(&n->mirror, key_of(e->sa_id)) != NULL);
+    mirror_put(n, e->sa_id, e->shard, e->sa_version, record_span(r->sa_step->state),
+               next == NULL ? e->n_children : 0);
+    if (next != NULL)
+        mirror_put(n, next->sa_id, e->shard, e->successor_version, record_span(next->state),
+                   e->n_children);
+}
+
+static void mirror_assigned(struct rig_node *n, uint32_t shard)
+{
+    struct mirror_sa *sa;
+
+    for (size_t at = 0; (sa = map_next(&n->mirror, &at)) != NULL;)
+        sa->version += sa->shard == shard;
+}
+
+bool rig_mirrors(const struct rig *rig)
+{
+    for (size_t i = 0; i < rig->n; i++) {
+        const struct rig_node *n = &rig->nodes[i];
+        const struct mirror_sa *sa;
+        const struct fsm *fsm;
+
+        if (!n->up)
+            continue;
+        fsm = replica_fsm(n->replica);
+        if (fsm->sas.n_used != n->mirror.n_used)
+            return false;
+        for (size_t at = 0; (sa = map_next(&n->mirror, &at)) != NULL;) {
+            const struct fsm_sa *real = fsm_sa(fsm, sa->id);
+
+            if (real == NULL || fsm_sa_version(fsm, real) != sa->version ||
+                real->n_claims != sa->n_children || real->shard != sa->shard ||
+                !digest_equal(sa->state, digest_hash(1, 2, span_of(real->state, real->state_len))))
+                return false;
+        }
+    }
+    return true;
 }
 
 /* --- what a replica asks of the outside --- */
@@ -32,6 +124,7 @@ static void on_event(void *self, struct repl_event *e)
     case REPL_EV_APPLIED:
         n->applied_events++;
         HF_ASSERT(e->record != NULL && e->verdict != REPL_REFUSED_DUPLICATE);
+        mirror_applied(n, e);
         if (!e->mine)
             break;
         HF_ASSERT(e->request < RIG_MAX_REQUESTS && n->verdict[e->request] == 0);
@@ -47,8 +140,14 @@ static void on_event(void *self, struct repl_event *e)
     case REPL_EV_RESET:
         n->resets++;
         memset(n->mine_epoch, 0, sizeof n->mine_epoch);
+        mirror_clear(n);
+        break;
+    case REPL_EV_RESTORED_SA:
+        mirror_put(n, e->sa_id, e->shard, e->sa_version, span_of(e->bytes, e->bytes_len),
+                   e->n_children);
         break;
     case REPL_EV_ASSIGNED:
+        mirror_assigned(n, e->shard);
         n->mine_epoch[e->shard - 1] = e->mine ? e->epoch.index : 0;
         n->assigned_mine += e->mine;
         break;
@@ -58,7 +157,6 @@ static void on_event(void *self, struct repl_event *e)
     case REPL_EV_LEASE:
     case REPL_EV_FRAME:
     case REPL_EV_CONFIG:
-    case REPL_EV_RESTORED_SA:
     case REPL_EV_RESTORED_LEASE:
     case REPL_EV_RESTORED_SHARD:
     case REPL_EV_RESTORE_END:
@@ -143,6 +241,7 @@ struct rig *rig_create(size_t n, size_t n_shards, uint64_t seed)
 void rig_destroy(struct rig *rig)
 {
     for (size_t i = 0; i < rig->n; i++) {
+        mirror_clear(&rig->nodes[i]);
         replica_destroy(rig->nodes[i].replica);
         sim_storage_destroy(rig->nodes[i].storage);
     }
@@ -231,6 +330,7 @@ void rig_kill(struct rig *rig, uint32_t id)
     sim_network_detach(rig->network, id);
     replica_destroy(n->replica);
     n->replica = NULL;
+    mirror_clear(n);
     sim_storage_crash(n->storage);
     n->up = false;
     memset(n->leases, 0, sizeof n->leases);

@@ -30,6 +30,7 @@ struct rig_node {
     uint64_t last_cluster_ms, applied_events;
     uint32_t leader_seen;
     bool failed;
+    struct map mirror;                 /* of the SAs, from its events alone */
     uint8_t verdict[RIG_MAX_REQUESTS]; /* of own requests: 0 none, 1 + verdict, 100 unsettled */
 };
 
@@ -68,6 +69,9 @@ uint32_t rig_owner(const struct rig *rig, uint32_t shard);
 uint64_t rig_submit(struct rig *rig, uint32_t node, Holdfast__Record *record);
 /* A maker for that node under the shard's present epoch as it knows it. */
 struct maker rig_maker(struct rig *rig, uint32_t node, uint32_t shard);
+
+/* Does every node's mirror, made from its events alone, equal its state? */
+bool rig_mirrors(const struct rig *rig);
 
 /* Predicates. */
 bool rig_has_owner(const struct rig *rig, uint64_t shard);
