@@ -77,15 +77,14 @@ static void say_family(struct guard_text *prerouting, struct guard_text *input,
     /* Only where a socket is bound: else the kernel answers port-unreachable. */
     guard_say(input, "    %s daddr @vip%c udp dport { 500, 4500 } socket wildcard 0 accept\n", ip,
               n);
-    guard_say(input, "    %s daddr @vip%c meta l4proto esp accept\n", ip, n);
+    guard_say(input, "    %s daddr @vip%c meta l4proto 50 accept\n", ip, n);
     guard_say(
         input,
         v6 ? "    %s daddr @vip%c icmpv6 type { destination-unreachable, packet-too-big } accept\n"
            : "    %s daddr @vip%c icmp type destination-unreachable accept\n",
         ip, n);
     guard_say(input, "    %s daddr @vip%c drop\n", ip, n);
-    guard_say(output, "    %s saddr @vip%c meta l4proto %s drop\n", ip, n,
-              v6 ? "ipv6-icmp" : "icmp");
+    guard_say(output, "    %s saddr @vip%c meta l4proto %s drop\n", ip, n, v6 ? "58" : "1");
     guard_say(forward, "    %s daddr @vip%c drop\n", ip, n);
     guard_say(forward, "    %s daddr @pool%c oifname != \"%s\" drop\n", ip, n, tun);
     guard_say(forward, "    %s saddr @pool%c iifname != \"%s\" drop\n", ip, n, tun);

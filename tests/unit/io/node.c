@@ -272,7 +272,7 @@ void world_init(struct world *w, bool guarded)
     ns_run(0, "ip link set swo up");
     ns_run(0, "ip link set swi up");
     for (int id = 1; id <= 2; id++) {
-        char port[8], mac[24], address[24];
+        char port[24], mac[48], address[48];
 
         w->node[id] = (struct node){.id = id, .holder = ns_create()};
         for (int side = 1; side <= 2; side++) {
