@@ -176,12 +176,9 @@ static void run_series(struct arp *a)
         struct address *address = &a->addresses[i];
 
         while (address->step < SERIES && now >= address->began_ms + series_ms[address->step]) {
-            if (a->may_answer(a->self, address->shard)) {
+            if (a->may_answer(a->self, address->shard))
                 announce_one(a, address);
-                address->step++;
-            } else {
-                address->step = SERIES;
-            }
+            address->step++;
         }
         if (address->step < SERIES && address->began_ms + series_ms[address->step] < next)
             next = address->began_ms + series_ms[address->step];
