@@ -1,6 +1,7 @@
-/* What replication needs of a network: framed, FIFO per peer and direction, lossy only by whole connection (a frame that was
- * accepted may be lost when the connection breaks; what arrives is in order and unaltered). Two implementations: tcp_transport.c
- * (libuv, production) and the tests' in-memory one.
+/* What replication needs of a network: framed, FIFO per peer and direction, lossy only by whole
+ * connection (a frame that was accepted may be lost when the connection breaks; what arrives is in
+ * order and unaltered). Two implementations: tcp_transport.c (libuv, production) and the tests'
+ * in-memory one.
  */
 #ifndef HF_REPL_TRANSPORT_H
 #define HF_REPL_TRANSPORT_H
@@ -21,16 +22,20 @@ enum { REPL_MAX_FRAME_BYTES = (1 << 30) + (1 << 20) };
 
 struct repl_transport {
     void *self;
-    /* Queues one frame to `node`. False: not connected, or its queue is full (16 MiB of small frames); the frame is dropped. */
-    bool (*send)(void *self, uint32_t node, enum repl_channel channel, const struct span *parts, size_t n_parts);
+    /* Queues one frame to `node`. False: not connected, or its queue is full (16 MiB of small
+     * frames); the frame is dropped. */
+    bool (*send)(void *self, uint32_t node, enum repl_channel channel, const struct span *parts,
+                 size_t n_parts);
     bool (*connected)(void *self, uint32_t node);
 };
 
 /* What the owner of a transport is told; calls come on its loop. */
 struct repl_transport_listener {
     void *self;
-    void (*frame)(void *self, uint32_t from_node, enum repl_channel channel, struct span bytes); /* bytes valid in the call */
-    void (*link)(void *self, uint32_t node, bool up); /* a connection broke: frames in flight may be lost */
+    void (*frame)(void *self, uint32_t from_node, enum repl_channel channel,
+                  struct span bytes); /* bytes valid in the call */
+    void (*link)(void *self, uint32_t node,
+                 bool up); /* a connection broke: frames in flight may be lost */
 };
 
 #endif
