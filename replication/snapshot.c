@@ -9,13 +9,37 @@
 
 enum { SNAPSHOT_FORMAT = 1, LENGTH_BYTES = 4, ITEM_MAX_BYTES = 1 << 20 };
 
+/* Where one item stands in plain; wiped whenever it is given up. */
+struct scratch {
+    uint8_t *bytes;
+    size_t cap;
+};
+
+static void scratch_drop(struct scratch *s)
+{
+    if (s->bytes != NULL)
+        secret_wipe_bytes(s->bytes, s->cap);
+    free(s->bytes);
+    *s = (struct scratch){0};
+}
+
+static uint8_t *scratch_of(struct scratch *s, size_t n)
+{
+    if (n > s->cap) {
+        scratch_drop(s);
+        s->cap = n < 4096 ? 4096 : n * 2;
+        s->bytes = repl_alloc_zero(1, s->cap);
+    }
+    return s->bytes;
+}
+
 /* --- encode --- */
 
 struct out {
     const struct seal *seal;
     uint8_t *bytes;
     size_t len, cap;
-    uint8_t *plain; /* ITEM_MAX_BYTES */
+    struct scratch plain;
     uint64_t items;
     bool failed;
 };
@@ -39,9 +63,9 @@ static void out_item(struct out *o, const Holdfast__SnapshotItem *item)
         o->failed = true;
         return;
     }
-    (void)holdfast__snapshot_item__pack(item, o->plain);
+    (void)holdfast__snapshot_item__pack(item, scratch_of(&o->plain, n));
     out_reserve(o, LENGTH_BYTES + n + o->seal->overhead);
-    if (!o->seal->seal(o->seal->self, SEAL_SNAPSHOT, span_of(o->plain, n),
+    if (!o->seal->seal(o->seal->self, SEAL_SNAPSHOT, span_of(o->plain.bytes, n),
                        o->bytes + o->len + LENGTH_BYTES, &sealed)) {
         o->failed = true;
         return;
@@ -194,7 +218,7 @@ static void out_footer(struct out *o, const struct fsm *fsm)
 
 uint8_t *snapshot_encode(const struct fsm *fsm, const struct seal *seal, size_t *n)
 {
-    struct out o = {.seal = seal, .plain = repl_alloc_zero(1, ITEM_MAX_BYTES)};
+    struct out o = {.seal = seal};
     const void *p;
     size_t at;
 
@@ -208,8 +232,7 @@ uint8_t *snapshot_encode(const struct fsm *fsm, const struct seal *seal, size_t 
     for (at = 0; (p = map_next(&fsm->leases, &at)) != NULL;)
         out_lease(&o, p);
     out_footer(&o, fsm);
-    secret_wipe_bytes(o.plain, ITEM_MAX_BYTES);
-    free(o.plain);
+    scratch_drop(&o.plain);
     if (o.failed) {
         free(o.bytes);
         return NULL;
@@ -381,7 +404,8 @@ static bool in_item(struct fsm *fsm, const Holdfast__SnapshotItem *item, uint64_
     }
 }
 
-static bool read_items(struct span bytes, const struct seal *seal, uint8_t *plain, struct fsm *fsm)
+static bool read_items(struct span bytes, const struct seal *seal, struct scratch *scratch,
+                       struct fsm *fsm)
 {
     bool done = false;
     size_t at = 0;
@@ -395,8 +419,12 @@ static bool read_items(struct span bytes, const struct seal *seal, uint8_t *plai
         size_t sealed = get_be32(bytes.data + at);
 
         at += LENGTH_BYTES;
-        if (sealed > bytes.len - at || sealed > ITEM_MAX_BYTES + seal->overhead ||
-            !seal->open(seal->self, SEAL_SNAPSHOT, span_of(bytes.data + at, sealed), plain, &n))
+        if (sealed > bytes.len - at || sealed > ITEM_MAX_BYTES + seal->overhead)
+            return false;
+
+        uint8_t *plain = scratch_of(scratch, sealed + 1);
+
+        if (!seal->open(seal->self, SEAL_SNAPSHOT, span_of(bytes.data + at, sealed), plain, &n))
             return false;
         at += sealed;
 
@@ -416,14 +444,13 @@ static bool read_items(struct span bytes, const struct seal *seal, uint8_t *plai
 bool snapshot_restore(struct span bytes, const struct seal *seal, uint64_t incarnation,
                       struct fsm *fsm)
 {
-    uint8_t *plain = repl_alloc_zero(1, ITEM_MAX_BYTES + seal->overhead);
+    struct scratch scratch = {0};
 
     fsm_init(fsm, incarnation);
 
-    bool ok = read_items(bytes, seal, plain, fsm);
+    bool ok = read_items(bytes, seal, &scratch, fsm);
 
-    secret_wipe_bytes(plain, ITEM_MAX_BYTES + seal->overhead);
-    free(plain);
+    scratch_drop(&scratch);
     if (!ok)
         fsm_deinit(fsm);
     return ok;
