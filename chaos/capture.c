@@ -156,6 +156,11 @@ void capture_sort(struct capture *c)
         qsort(c->frames, c->n_frames, sizeof *c->frames, by_time);
 }
 
+const struct capture_frame **capture_list(const struct capture *c)
+{
+    return calloc(c->n_frames ? c->n_frames : 1, sizeof(void *));
+}
+
 void capture_deinit(struct capture *c)
 {
     free(c->frames);

@@ -68,6 +68,9 @@ struct span capture_message(const struct capture *c, const struct capture_frame 
 /* By time; frames of one time stay in the order of their arrival here. */
 void capture_sort(struct capture *c);
 
+/* Room for a pointer to every frame, heap; NULL: no memory. For judges that sort their own way. */
+const struct capture_frame **capture_list(const struct capture *c);
+
 void capture_deinit(struct capture *c);
 
 #endif

@@ -175,7 +175,14 @@ static json_t *spis_json(const struct cell_spis *spis)
 
 static json_t *ms_or_null(bool known, uint64_t ns)
 {
-    return known ? json_real((double)(ns / 1000) / 1000.0) : json_null();
+    return known ? json_real((double)ns / 1e6) : json_null();
+}
+
+static json_t *count_json(uint64_t a, uint64_t b)
+{
+    uint64_t sum = a + b;
+
+    return json_integer((json_int_t)sum);
 }
 
 static json_t *gaps_json(struct cell *c)
@@ -238,15 +245,12 @@ json_t *cell_verdict(struct cell *c)
     (void)json_object_set_new(j, "begun_again", json_boolean(c->begun_again));
     (void)json_object_set_new(j, "spis_before", spis_json(&c->before));
     (void)json_object_set_new(j, "spis_after", spis_json(&c->after));
-    (void)json_object_set_new(
-        j, "copies_compared",
-        json_integer((json_int_t)(exchange ? c->copies.of_message : c->copies.compared)));
-    (void)json_object_set_new(j, "sent", json_integer((json_int_t)(in.sent + out.sent)));
-    (void)json_object_set_new(j, "lost", json_integer((json_int_t)(in.lost + out.lost)));
-    (void)json_object_set_new(j, "duplicated",
-                              json_integer((json_int_t)(in.duplicated + out.duplicated)));
-    (void)json_object_set_new(j, "reordered",
-                              json_integer((json_int_t)(in.reordered + out.reordered)));
+    (void)json_object_set_new(j, "copies_compared",
+                              count_json(exchange ? c->copies.of_message : c->copies.compared, 0));
+    (void)json_object_set_new(j, "sent", count_json(in.sent, out.sent));
+    (void)json_object_set_new(j, "lost", count_json(in.lost, out.lost));
+    (void)json_object_set_new(j, "duplicated", count_json(in.duplicated, out.duplicated));
+    (void)json_object_set_new(j, "reordered", count_json(in.reordered, out.reordered));
     (void)json_object_set_new(j, "gap_ms", gaps_json(c));
     (void)json_object_set_new(j, "upload_stall_ms",
                               ms_or_null(c->n_takeovers && c->takeovers[0].flowing_ns,
@@ -259,8 +263,7 @@ json_t *cell_verdict(struct cell *c)
                                   ? json_stringn_nocheck(c->lab.error, strlen(c->lab.error))
                               : c->inconclusive ? json_string(c->why)
                                                 : json_null());
-    (void)json_object_set_new(
-        j, "seconds",
-        json_real((double)((c->ended_mono_ns - c->began_mono_ns) / 1000000u) / 1000.0));
+    (void)json_object_set_new(j, "seconds",
+                              json_real((double)(c->ended_mono_ns - c->began_mono_ns) / 1e9));
     return j;
 }

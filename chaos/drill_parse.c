@@ -130,7 +130,7 @@ static bool take_word(struct reader *r, const struct yaml_node *node, const char
 static bool take_words(struct reader *r, const struct yaml_node *node, const char *const *words,
                        unsigned *bits)
 {
-    unsigned one;
+    unsigned one = 0;
 
     *bits = 0;
     if (node->kind == YAML_MAP)
@@ -290,7 +290,7 @@ static void read_fault(struct reader *r, const struct yaml_node *map, struct dri
 {
     static const char *const keys[] = {"type", "mode", "at", "leader", NULL};
     const struct yaml_node *v;
-    unsigned word;
+    unsigned word = 0;
 
     if (!is_map(r, map, keys))
         return;
@@ -329,7 +329,7 @@ static void read_drill(struct reader *r, const struct yaml_node *root, struct dr
     static const char *const keys[] = {"kind",       "name",  "seed",   "topology", "traffic",
                                        "hypothesis", "fault", "expect", "limits",   NULL};
     const struct yaml_node *v;
-    unsigned word;
+    unsigned word = 0;
 
     if (!is_map(r, root, keys))
         return;

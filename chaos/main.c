@@ -281,13 +281,28 @@ static bool take_options(int argc, char **argv, struct options *o)
     return o->repeat > 0 && optind < argc;
 }
 
-static bool check_paths(const struct options *o)
+/* The evidence folder exists and is named from the root. */
+static bool check_paths(struct options *o, char absolute[PATH_MAX])
 {
-    if (o->evidence && mkdir(o->evidence, 0755) != 0 && errno != EEXIST) {
+    if (!o->evidence)
+        return true;
+    if ((mkdir(o->evidence, 0755) != 0 && errno != EEXIST) || !realpath(o->evidence, absolute)) {
         (void)fprintf(stderr, "%s: %s\n", o->evidence, strerror(errno));
         return false;
     }
+    o->evidence = absolute;
     return true;
+}
+
+static bool is_verb(const char *word)
+{
+    static const char *const verbs[] = {"run", "validate", "plan", "list"};
+
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
+        if (strcmp(word, verbs[i]) == 0)
+            return true;
+    }
+    return false;
 }
 
 int main(int argc, char **argv)
@@ -301,16 +316,12 @@ int main(int argc, char **argv)
     if (readlink("/proc/self/exe", self, sizeof self - 1) < 0)
         return EXIT_ABORTED;
     o.bin_dir = dirname(self);
-    if ((strcmp(verb, "run") && strcmp(verb, "validate") && strcmp(verb, "plan") &&
-         strcmp(verb, "list")) ||
-        !take_options(argc - 1, argv + 1, &o)) {
+    if (!is_verb(verb) || !take_options(argc - 1, argv + 1, &o)) {
         (void)fputs(usage, stderr);
         return EXIT_USAGE;
     }
     if (!load(&set, argv + 1 + optind, argc - 1 - optind) || !make_cells(&set, &o) ||
-        !check_paths(&o)) {
-        code = EXIT_USAGE;
-    } else if (o.evidence && !(o.evidence = realpath(o.evidence, absolute))) {
+        !check_paths(&o, absolute)) {
         code = EXIT_USAGE;
     } else if (strcmp(verb, "run") == 0) {
         code = o.stay && set.n_cells != 1 ? EXIT_USAGE : run(&set, &o);

@@ -40,7 +40,7 @@ static int by_number(const void *a, const void *b)
 
 void oracle_unique_numbers(const struct capture *c, uint64_t zero_ns, struct oracle_report *r)
 {
-    const struct capture_frame **esp = calloc(c->n_frames ? c->n_frames : 1, sizeof *esp);
+    const struct capture_frame **esp = capture_list(c);
     size_t n = 0;
 
     if (!esp) {
@@ -52,7 +52,7 @@ void oracle_unique_numbers(const struct capture *c, uint64_t zero_ns, struct ora
             c->frames[i].port != CAPTURE_CLIENT_PORT)
             esp[n++] = &c->frames[i];
     }
-    qsort(esp, n, sizeof *esp, by_number);
+    qsort(esp, n, sizeof(void *), by_number);
     for (size_t i = 1; i < n; i++) {
         if (esp[i]->spi == esp[i - 1]->spi && esp[i]->seq == esp[i - 1]->seq)
             oracle_violation(r,

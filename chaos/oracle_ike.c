@@ -82,7 +82,7 @@ void oracle_identical_copies(const struct capture *c, uint64_t zero_ns,
                              const struct oracle_message *about, struct oracle_copies *copies,
                              struct oracle_report *r)
 {
-    const struct capture_frame **ike = calloc(c->n_frames ? c->n_frames : 1, sizeof *ike);
+    const struct capture_frame **ike = capture_list(c);
     size_t n = 0;
 
     *copies = (struct oracle_copies){0};
@@ -99,7 +99,7 @@ void oracle_identical_copies(const struct capture *c, uint64_t zero_ns,
         if (about && oracle_is_message(f, about))
             copies->sent_of_message++;
     }
-    qsort(ike, n, sizeof *ike, by_message);
+    qsort(ike, n, sizeof(void *), by_message);
     for (size_t i = 1; i < n; i++) {
         struct oracle_message m = oracle_message_of(ike[i - 1]);
 

@@ -194,12 +194,14 @@ static int spawn_here(struct chaos_proc *p, const struct chaos_spawn *what, int 
 
 bool proc_start(struct chaos_lab *lab, struct chaos_proc *p, const struct chaos_spawn *what)
 {
-    struct out_owner *owner = malloc(sizeof *owner);
+    struct out_owner *owner = calloc(1, sizeof *owner);
     int in = input_fd(what->input), out[2] = {-1, -1}, rc = 0;
 
     HF_ASSERT(!p->started && lab->n_children < LAB_MAX_CHILDREN);
-    if (!owner || in < 0 || pipe2(out, O_CLOEXEC) != 0 || fcntl(out[0], F_SETFL, O_NONBLOCK) != 0)
-        rc = errno ? errno : ENOMEM;
+    if (!owner)
+        rc = ENOMEM;
+    else if (in < 0 || pipe2(out, O_CLOEXEC) != 0 || fcntl(out[0], F_SETFL, O_NONBLOCK) != 0)
+        rc = errno;
     if (!rc && !lab_enter(lab, what->place))
         rc = EIO;
     if (!rc) {
@@ -210,7 +212,7 @@ bool proc_start(struct chaos_lab *lab, struct chaos_proc *p, const struct chaos_
         (void)close(in);
     if (out[1] >= 0)
         (void)close(out[1]);
-    if (rc) {
+    if (rc || !owner) {
         free(owner);
         if (out[0] >= 0)
             (void)close(out[0]);

@@ -182,7 +182,7 @@ static bool udp_end(struct traffic *t, unsigned i, enum lab_place place, uint32_
  * socket. */
 static bool connect_ends(struct traffic *t, uint32_t *inner)
 {
-    struct sockaddr_in server = address(LAB_SERVER, PORT_NUMBERS), client;
+    struct sockaddr_in server = address(LAB_SERVER, PORT_NUMBERS), client = {0};
     socklen_t len = sizeof client;
 
     if (connect(t->ends[0].watch.fd, (struct sockaddr *)&server, sizeof server) != 0 ||
