@@ -24,6 +24,7 @@ struct loader {
     struct image *images;
     size_t n, cap;
     uint64_t next_index;
+    struct image spare; /* prepared, not begun; seq 0 = none */
     char *note;
     struct wal_error *error;
 };
@@ -175,7 +176,8 @@ static bool was_durable(const struct loader *l, const struct image *im, uint64_t
     return false;
 }
 
-/* Prepared but unused segments go; so does one whose very first write was torn. */
+/* Of prepared but unused segments only the first is kept; one whose very first write was torn goes.
+ */
 static bool drop_unused(struct loader *l)
 {
     while (l->n > 0 && l->images[l->n - 1].seq > l->mark->seq) {
@@ -184,19 +186,43 @@ static bool drop_unused(struct loader *l)
 
         if (!empty && (last->valid || was_durable(l, last, 0)))
             return true;
-        if (!empty)
-            wal_note(l->note,
-                     "log-%016llx: its first write was torn by a crash before it was "
-                     "acknowledged, cut off",
-                     (unsigned long long)last->seq);
-        if (!remove_segment(l, last->seq))
+        if (empty && l->spare.seq != 0 && !remove_segment(l, l->spare.seq))
             return false;
         free(last->bytes);
         l->n--;
-        if (!empty)
-            return true;
+        if (!empty) {
+            wal_note(l->note,
+                     "log-%016llx: its first write was torn by a crash before it was acknowledged, "
+                     "cut off",
+                     (unsigned long long)last->seq);
+            return remove_segment(l, last->seq);
+        }
+        l->spare = (struct image){.seq = last->seq, .size = last->size};
     }
     return true;
+}
+
+/* The spare is all zeros; made durable, it is as good as a fresh one, and a start writes no
+ * segment. */
+static bool take_spare(struct loader *l)
+{
+    struct wal_log *log = l->log;
+    char name[WAL_NAME_BYTES];
+    int fd, r;
+
+    if (l->spare.seq == 0)
+        return true;
+    if (l->spare.seq != wal_log_next_seq(log) || l->spare.size != log->segment_bytes)
+        return remove_segment(l, l->spare.seq);
+    wal_segment_name(l->spare.seq, name);
+    fd = wal_file_open(l->dir, name, O_RDWR, l->error);
+    if (fd < 0)
+        return false;
+    wal_log_offer(log, l->spare.seq, fd);
+    r = l->dir->fs->fsync(l->dir->fs->self, fd);
+    if (r < 0)
+        return wal_fail_sys(l->dir, name, "fsync failed", r, l->error);
+    return wal_dir_sync(l->dir, l->error);
 }
 
 static bool apply_record(struct loader *l, const struct wal_record *r, uint64_t *max_index)
@@ -357,6 +383,7 @@ bool wal_load_log(struct wal_log *log, uint64_t first_seq, const struct wal_mark
         ok = refuse(&l, mark->seq, 0, "this segment of the log is missing");
     if (ok && l.n > 0)
         log->next_index = l.next_index;
+    ok = ok && take_spare(&l);
     out->images = grow(NULL, (l.n + 1) * sizeof *out->images);
     for (size_t i = 0; i < l.n; i++)
         out->images[out->n_images++] = l.images[i].bytes;
