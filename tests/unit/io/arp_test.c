@@ -83,7 +83,7 @@ static void ask(const struct link *l, uint32_t sender, uint32_t target)
 /* The next frame that came to the asker from the node (its own apart); false: none is there. */
 static bool answer(const struct link *l, uint8_t f[ARP_FRAME_BYTES])
 {
-    struct sockaddr_ll from;
+    struct sockaddr_ll from = {0};
     socklen_t len = sizeof from;
 
     while (recvfrom(l->asker, f, ARP_FRAME_BYTES, 0, (struct sockaddr *)&from, &len) > 0) {
