@@ -202,6 +202,7 @@ static int run_nft(const char *nft, bool lists, const char *input, char *text, s
     (void)close(out[1]);
     (void)close(err[1]);
     converse(in[1], out[0], err[0], input, text, text_size, complaint, complaint_size);
+    complaint[strcspn(complaint, "\n")] = '\0'; /* what follows only points into the rules */
     (void)close(out[0]);
     (void)close(err[0]);
     while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
