@@ -306,6 +306,8 @@ static void read_fault(struct reader *r, const struct yaml_node *map, struct dri
         read_at(r, v, d);
     if (v && d->gateway == DRILL_STRONGSWAN)
         (void)refuse(r, v, "the reference gateway has no step points", NULL);
+    if (d->fault == DRILL_KILL && d->gateway == DRILL_HOLDFAST && d->nodes == 1)
+        (void)refuse(r, map, "a kill would leave no majority of 1 node", NULL);
 }
 
 static void read_limits(struct reader *r, const struct yaml_node *map, struct drill *d)

@@ -25,7 +25,7 @@ static const char usage[] =
     "cell)\n"
     "  --screen         80x24 on a terminal      -q               say nothing while it runs\n"
     "  --bin DIR        where holdfastd is (beside this program)\n"
-    "exit: 0 pass, 1 fail, 2 inconclusive, 3 aborted\n";
+    "exit: 0 pass, 1 fail, 2 inconclusive, 3 aborted (also a bad drill), 64 a bad command line\n";
 
 struct options {
     unsigned repeat, sample;
@@ -322,7 +322,7 @@ int main(int argc, char **argv)
     }
     if (!load(&set, argv + 1 + optind, argc - 1 - optind) || !make_cells(&set, &o) ||
         !check_paths(&o, absolute)) {
-        code = EXIT_USAGE;
+        code = EXIT_ABORTED;
     } else if (strcmp(verb, "run") == 0) {
         code = o.stay && set.n_cells != 1 ? EXIT_USAGE : run(&set, &o);
         if (code == EXIT_USAGE)

@@ -106,6 +106,7 @@ Test(drill, mistakes_are_refused_with_their_place)
     refuse("seed: 9", "seed: nine", "f.yaml:3:7: a number is expected");
     refuse("seed: 9", "name: y", "f.yaml:3:1: ");
     refuse("nodes: 3", "nodes: 4", "f.yaml:4:20: 1, 3 or 5 nodes");
+    refuse("nodes: 3", "nodes: 1", "f.yaml:8:3: a kill would leave no majority");
     refuse("nodes: 3, ", "", "f.yaml:4:11: this key is missing: nodes");
     refuse("pps: 200", "pps: 0", "f.yaml:5:17: a number from 1 to 2000");
     refuse("[in, out]", "[in, in]", "f.yaml:5:50: this word is there twice: in");
