@@ -115,11 +115,18 @@ void ownership_restored(struct ownership *o, uint32_t shard, struct repl_epoch e
     set_epoch(s, epoch, node, boot, now_ns);
 }
 
+/* An owner that has no lease yet asks more often: the others' promises to its predecessor end, or
+ * are released, at times that it does not know. */
 bool ownership_beat_due(struct ownership *o, uint64_t now_ns)
 {
+    uint64_t interval = o->options.heartbeat_ns;
+
     if (now_ns < o->next_beat_ns)
         return false;
-    o->next_beat_ns = now_ns + o->options.heartbeat_ns;
+    for (size_t i = 0; i < o->n_shards; i++)
+        if (o->shards[i].mine && !o->shards[i].given_up && now_ns >= o->shards[i].lease_until_ns)
+            interval = o->options.heartbeat_ns / OWNERSHIP_ASK_RATE;
+    o->next_beat_ns = now_ns + interval;
     return true;
 }
 

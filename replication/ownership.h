@@ -22,7 +22,7 @@
 
 #include "replication/record.h"
 
-enum { OWNERSHIP_GIVE_UP_LEASES = 3, OWNERSHIP_FIRST_CHOICE_LEASES = 10 };
+enum { OWNERSHIP_GIVE_UP_LEASES = 3, OWNERSHIP_FIRST_CHOICE_LEASES = 10, OWNERSHIP_ASK_RATE = 10 };
 
 struct ownership_options {
     uint32_t self;

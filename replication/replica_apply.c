@@ -115,6 +115,8 @@ static void take_assignment(struct replica *r, bool handover, const struct fsm_o
 
     ownership_assigned(&r->ownership, s->shard, outcome->replaced, s->epoch, s->owner_node,
                        s->owner_boot, handover, r->now_ns);
+    if (r->able)
+        replica_await(r, r->fsm.applied_index, s->owner_node);
     replica_publish_leases(r); /* the old epoch's lease is gone before anyone hears of the new */
     replica_log(r, REPL_LOG_INFO, "shard %u: epoch %llu, owner node %u, assignment %llu%s",
                 (unsigned)s->shard, (unsigned long long)s->epoch.index, (unsigned)s->owner_node,

@@ -37,7 +37,7 @@ static void grow(struct batch *b)
 }
 
 /* False: full. */
-bool replica_batch_push(struct replica *r, struct span sealed, bool front, bool awaited)
+bool replica_batch_push(struct replica *r, struct span sealed, bool front, uint32_t awaited_by)
 {
     struct batch *b = &r->batch;
 
@@ -47,7 +47,7 @@ bool replica_batch_push(struct replica *r, struct span sealed, bool front, bool 
         grow(b);
 
     struct batch_record record = {
-        .bytes = repl_copy(sealed.data, sealed.len), .len = sealed.len, .awaited = awaited};
+        .bytes = repl_copy(sealed.data, sealed.len), .len = sealed.len, .awaited_by = awaited_by};
 
     if (front)
         b->head = (b->head + b->cap - 1) % b->cap;
@@ -67,16 +67,36 @@ static void batch_drop(struct batch *b, size_t n)
     }
 }
 
-/* How many records go into the next entry; *awaited: another node waits for one of them. */
-static size_t batch_next(struct batch *b, struct span *out, bool *awaited)
+static uint32_t bit_of(const struct replica *r, uint32_t node)
+{
+    for (size_t i = 0; i < r->options.n_nodes; i++)
+        if (r->options.nodes[i].node == node)
+            return 1u << i;
+    return 0;
+}
+
+void replica_await(struct replica *r, uint64_t index, uint32_t node)
+{
+    if (node == r->options.node)
+        return;
+    if (r->awaited_index == 0)
+        r->awaited_nodes = 0;
+    r->awaited_nodes |= bit_of(r, node);
+    r->awaited_index = index > r->awaited_index ? index : r->awaited_index;
+}
+
+/* How many records go into the next entry; *waiting: the nodes that wait for one of them. */
+static size_t batch_next(const struct replica *r, struct batch *b, struct span *out,
+                         uint32_t *waiting)
 {
     size_t bytes = 0;
     size_t n = 0;
 
-    *awaited = false;
+    *waiting = 0;
     while (n < b->n && n < BATCH_MAX_RECORDS &&
            (n == 0 || bytes + at(b, n)->len <= BATCH_MAX_BYTES)) {
-        *awaited |= at(b, n)->awaited;
+        if (at(b, n)->awaited_by != 0)
+            *waiting |= bit_of(r, at(b, n)->awaited_by);
         out[n] = span_of(at(b, n)->bytes, at(b, n)->len);
         bytes += out[n++].len;
     }
@@ -110,30 +130,48 @@ static bool submit_entry(struct replica *r, const struct span *records, size_t n
 }
 
 /* Followers learn of a commit by the next message only: at rest, that would be a whole heartbeat
- * later. So when another node waits for what was just committed, an empty entry tells it. */
+ * later; and one that has not stored the entry yet does not take the commit from it either. So when
+ * another node waits for what was committed, and has stored it, an empty entry tells it. */
+static bool must_tell(const struct replica *r)
+{
+    if (r->awaited_index == 0 || r->fsm.applied_index < r->awaited_index)
+        return false;
+    if (r->now_ns - r->entry_ns >= TELL_WAIT_MS * 1000000ull)
+        return true;
+    for (size_t i = 0; i < r->options.n_nodes; i++) {
+        uint32_t node = r->options.nodes[i].node;
+
+        if ((r->awaited_nodes >> i & 1) != 0 && r->transport.connected(r->transport.self, node) &&
+            raft_driver_match(r->driver, node) < r->awaited_index)
+            return false;
+    }
+    return true;
+}
+
 void replica_flush(struct replica *r)
 {
     struct span records[BATCH_MAX_RECORDS];
-    bool awaited;
+    uint32_t waiting;
 
     while (r->able && !r->failed) {
-        size_t n = batch_next(&r->batch, records, &awaited);
-        bool news = r->awaited_index != 0 && r->fsm.applied_index >= r->awaited_index;
+        size_t n = batch_next(r, &r->batch, records, &waiting);
+        bool tell = must_tell(r);
         uint64_t term = r->raft.term;
 
         if (raft_driver_status(r->driver).last_stored < r->entry_index)
             return;
-        if (n == 0 && !news && r->now_ns - r->entry_ns < STAMP_EVERY_MS * 1000000ull)
+        if (n == 0 && !tell && r->now_ns - r->entry_ns < STAMP_EVERY_MS * 1000000ull)
             return;
         if (!submit_entry(r, records, n))
             return;
         /* The submit may have applied at once (a lone node), or ended our leadership. */
         if (!r->able || r->raft.term != term)
             return;
-        if (news)
+        if (tell)
             r->awaited_index = 0;
-        if (awaited)
-            r->awaited_index = r->entry_index;
+        for (size_t i = 0; i < r->options.n_nodes; i++)
+            if ((waiting >> i & 1) != 0)
+                replica_await(r, r->entry_index, r->options.nodes[i].node);
         batch_drop(&r->batch, n);
     }
 }
@@ -171,7 +209,7 @@ static bool pass_on(struct replica *r, const struct span *records, size_t n)
 
     if (r->able) {
         for (size_t i = 0; i < n; i++)
-            if (!replica_batch_push(r, records[i], false, false))
+            if (!replica_batch_push(r, records[i], false, 0))
                 return false;
         return true;
     }
@@ -275,7 +313,7 @@ static void take_forwarded(struct replica *r, uint32_t from, const Holdfast__For
             replica_count(r, REPL_COUNT_FRAMES_MALFORMED, 1);
             continue;
         }
-        if ((!r->able || !replica_batch_push(r, record_span(in->records[i]), false, true)) &&
+        if ((!r->able || !replica_batch_push(r, record_span(in->records[i]), false, from)) &&
             request != 0)
             refused[n++] = request;
     }

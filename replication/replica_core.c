@@ -247,6 +247,8 @@ uint64_t replica_next_ns(const struct replica *r)
         uint64_t stamp = r->entry_ns + STAMP_EVERY_MS * NS_PER_MS;
         uint64_t soon = r->now_ns + REFUSED_WAIT_MS * NS_PER_MS;
 
+        if (r->awaited_index != 0)
+            stamp = r->entry_ns + TELL_WAIT_MS * NS_PER_MS;
         stamp = stamp < soon ? soon : stamp;
         next = stamp < next ? stamp : next;
     }

@@ -69,12 +69,12 @@ uint64_t replica_stamp(struct replica *r)
 
 /* --- records of replication's own: request 0, compare-and-set by their contents --- */
 
-static bool push_internal(struct replica *r, Holdfast__Record *record, bool awaited)
+static bool push_internal(struct replica *r, Holdfast__Record *record)
 {
     size_t n = 0;
     uint8_t *sealed =
         replica_pack(record, r->options.node, r->options.boot, 0, r->options.seal, &n);
-    bool pushed = sealed != NULL && replica_batch_push(r, span_of(sealed, n), true, awaited);
+    bool pushed = sealed != NULL && replica_batch_push(r, span_of(sealed, n), true, 0);
 
     free(sealed);
     return pushed;
@@ -94,7 +94,7 @@ static void push_assignment(struct replica *r, const struct ownership_decision *
     body.owner_boot = d->boot;
     record.body_case = HOLDFAST__RECORD__BODY_ASSIGN;
     record.assign = &body;
-    if (!push_internal(r, &record, d->node != r->options.node)) {
+    if (!push_internal(r, &record)) {
         ownership_undecided(&r->ownership, d->shard);
         return;
     }
@@ -119,7 +119,7 @@ static void push_config(struct replica *r)
     body.cookie_secret_id = 1;
     record.body_case = HOLDFAST__RECORD__BODY_CONFIG;
     record.config = &body;
-    r->configuring = push_internal(r, &record, false);
+    r->configuring = push_internal(r, &record);
     secret_wipe_bytes(secret, sizeof secret);
 }
 

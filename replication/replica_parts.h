@@ -16,13 +16,14 @@ enum {
     STAMP_EVERY_MS = 900, /* architecture.md: at least one entry a second */
     RESUBMIT_MS = 1000,   /* sent so long ago and not judged: once more */
     ANNOUNCE_MS = 100,    /* between two tries of the BOOT record */
-    REFUSED_WAIT_MS = 10  /* after a leader refused a forward */
+    REFUSED_WAIT_MS = 10, /* after a leader refused a forward */
+    TELL_WAIT_MS = 10     /* for a node that has not stored yet what it waits for */
 };
 
 struct batch_record {
     uint8_t *bytes;
     size_t len;
-    bool awaited; /* another node waits for it: it is to hear of the commit at once */
+    uint32_t awaited_by; /* node that is to hear of the commit at once; 0 = none */
 };
 
 /* Records on their way into an entry, at the leader: a ring that grows to QUEUE_MAX_RECORDS. */
@@ -51,7 +52,8 @@ struct replica {
 
     bool able;              /* leading, and everything up to an entry of the own term is applied */
     uint64_t entry_index;   /* of the newest entry submitted here */
-    uint64_t awaited_index; /* of the newest one that another node waits for; 0 = told */
+    uint64_t awaited_index; /* newest entry that other nodes wait for; 0 = they were told */
+    uint32_t awaited_nodes; /* which: bit i for options.nodes[i] */
     uint64_t entry_ns;      /* when */
     uint64_t anchor_ms, anchor_ns;   /* leader: cluster time and when it was that */
     uint64_t stamp_ms;               /* newest one given */
@@ -87,7 +89,7 @@ void replica_maybe_snapshot(struct replica *r);
 
 /* replica_batch.c */
 void replica_batch_clear(struct replica *r);
-bool replica_batch_push(struct replica *r, struct span sealed, bool front, bool awaited);
+bool replica_batch_push(struct replica *r, struct span sealed, bool front, uint32_t awaited_by);
 /* Is there a leader to send to, this node or a connected one, that did not just refuse? */
 bool replica_may_send(const struct replica *r);
 /* One sealed record to the leader: false = not now. */
@@ -96,6 +98,9 @@ void replica_send_outbox(struct replica *r);
 void replica_flush(struct replica *r);
 void replica_on_forward(struct replica *r, uint32_t from, struct span bytes);
 bool replica_forward_wish(struct replica *r, uint32_t transfer_to);
+
+/* Another node waits for what was submitted or applied as `index`. */
+void replica_await(struct replica *r, uint64_t index, uint32_t node);
 
 /* replica_lead.c: what replication itself submits, and cluster time */
 void replica_announce(struct replica *r);

@@ -449,6 +449,35 @@ static void change_sas(struct rig *rig, uint32_t owner, uint64_t fresh)
     }
 }
 
+/* The owner stops and hands over: the promises to it are released, nobody waits for a lapse. */
+Test(repl_core, a_handover_takes_no_lapse)
+{
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        struct rig *rig = running(3, 7600 + seed);
+        uint32_t to = 2 + (uint32_t)seed % 2;
+        struct maker m;
+        uint64_t from;
+
+        lead(rig, 1 + (uint32_t)seed % 3);
+        create_sas(rig, 1, 1, 5);
+        (void)rig_run(rig, 200 + seed, NULL, 0);
+        m = rig_maker(rig, 1, 1);
+        rig_node(rig, 1)->quiesced = m.epoch_index;
+        from = rig->now_ms;
+        cr_assert_neq(rig_submit(rig, 1, make_handover(&m, to, rig_node(rig, to)->boot, 1)), 0);
+        cr_assert(rig_run(rig, 1000, rig_has_owner, 1));
+        cr_assert_eq(rig_owner(rig, 1), to, "seed %lu: node %u owns after %lu ms, verdict %d",
+                     (unsigned long)seed, rig_owner(rig, 1), (unsigned long)(rig->now_ms - from),
+                     rig_node(rig, 1)->verdict[6]);
+        cr_assert_leq(rig->now_ms - from, 25, "it took %lu ms",
+                      (unsigned long)(rig->now_ms - from));
+        create_sas(rig, to, 100, 5);
+        cr_assert(rig_run(rig, 1000, rig_settled, to));
+        cr_assert_eq(rig_node(rig, to)->settled_accepted, 5);
+        finish(rig);
+    }
+}
+
 /* A follower whose state differs from the leader's says so and is given nothing (I11). */
 Test(repl_core, a_node_that_diverged_is_found_out)
 {

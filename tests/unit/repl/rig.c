@@ -306,7 +306,7 @@ void rig_start(struct rig *rig, uint32_t id)
     n->boot = sim_next(&rig->random) | 1;
     n->up = true;
     n->paused = n->sick = n->failed = false;
-    n->last_cluster_ms = 0;
+    n->last_cluster_ms = n->quiesced = 0;
     n->settled_accepted = n->settled_refused = n->unsettled = n->resets = n->assigned_mine = 0;
     memset(n->verdict, 0, sizeof n->verdict);
     memset(n->mine_epoch, 0, sizeof n->mine_epoch);
@@ -357,12 +357,12 @@ void rig_resume(struct rig *rig, uint32_t id)
 static bool is_acting(const struct rig *rig, const struct rig_node *n, uint32_t shard)
 {
     const struct repl_lease *l = &n->leases[shard - 1];
+    uint64_t mine = n->mine_epoch[shard - 1];
 
     /* As a worker decides it: the lease runs, and it is of the epoch whose ASSIGNED was processed.
      */
-    return n->up && atomic_load(&l->until_ns) > now_ns(rig) &&
-           atomic_load(&l->epoch_index) == n->mine_epoch[shard - 1] &&
-           n->mine_epoch[shard - 1] != 0;
+    return n->up && mine != 0 && mine != n->quiesced && atomic_load(&l->epoch_index) == mine &&
+           atomic_load(&l->until_ns) > now_ns(rig);
 }
 
 uint32_t rig_owner(const struct rig *rig, uint32_t shard)
