@@ -167,7 +167,8 @@ void replica_status(const struct replica *r, uint64_t now_ns, struct repl_status
 bool replica_fits(const struct repl_loaded *loaded, const struct replica_options *options,
                   const char **why)
 {
-    bool member = false;
+    const struct repl_configuration *stored = &loaded->snapshot.configuration;
+    size_t found = 0;
 
     *why = "";
     if (loaded->snapshot.index == 0 && loaded->n_entries == 0) {
@@ -176,9 +177,11 @@ bool replica_fits(const struct repl_loaded *loaded, const struct replica_options
     }
     if (loaded->snapshot.index == 0)
         return true; /* entry 1 is judged when it is committed */
-    for (size_t i = 0; i < loaded->snapshot.configuration.n_servers; i++)
-        member |= loaded->snapshot.configuration.servers[i].node == options->node;
-    if (!member)
-        *why = "this node is not in the stored configuration";
-    return member;
+    for (size_t i = 0; i < stored->n_servers; i++)
+        for (size_t k = 0; k < options->n_nodes; k++)
+            found += stored->servers[i].node == options->nodes[k].node;
+    if (found == options->n_nodes && found == stored->n_servers)
+        return true;
+    *why = "the node list of the configuration differs from the one in the log";
+    return false;
 }

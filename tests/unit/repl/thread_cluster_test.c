@@ -1,0 +1,228 @@
+/* Three replicas on threads of one process: frames between conductors, leadership moved from any
+ * node, what the status says, and a node with another node list. */
+#include <criterion/criterion.h>
+
+#include <arpa/inet.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "replication/replica.h"
+
+enum { N = 3, WAIT_MS = 60000 };
+
+struct cluster {
+    char root[32];
+    char directories[N][64];
+    struct repl *nodes[N];
+    uint32_t leader[N];
+    uint64_t frames[N];
+    uint8_t last_byte[N];
+    int owner;
+};
+
+static struct cluster c;
+
+static void free_ports(uint16_t *ports)
+{
+    int fds[N];
+
+    for (size_t i = 0; i < N; i++) {
+        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        socklen_t len = sizeof a;
+
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        cr_assert_eq(bind(fds[i], (struct sockaddr *)&a, len), 0);
+        cr_assert_eq(getsockname(fds[i], (struct sockaddr *)&a, &len), 0);
+        ports[i] = ntohs(a.sin_port);
+    }
+    for (size_t i = 0; i < N; i++)
+        (void)close(fds[i]);
+}
+
+static void begin(void)
+{
+    struct repl_error error;
+    uint16_t ports[N];
+
+    (void)signal(SIGPIPE, SIG_IGN);
+    c = (struct cluster){.root = "/tmp/hf-replc-XXXXXX", .owner = -1};
+    cr_assert_not_null(mkdtemp(c.root));
+    free_ports(ports);
+    for (uint32_t i = 0; i < N; i++) {
+        struct repl_options o = {.node = i + 1,
+                                 .data_dir = c.directories[i],
+                                 .n_nodes = N,
+                                 .shards = {{.shard = 1, .prefer = 1}},
+                                 .n_shards = 1,
+                                 .timing = {.election_ms = 500,
+                                            .heartbeat_ms = 100,
+                                            .lease_ms = 1000,
+                                            .lease_heartbeat_ms = 100},
+                                 .insecure_lab = true};
+
+        (void)snprintf(c.directories[i], sizeof c.directories[0], "%s/%u", c.root, i + 1);
+        for (uint32_t k = 0; k < N; k++)
+            o.nodes[k] = (struct repl_node_address){
+                .node = k + 1, .address = {.ip = addr_v4(0x7f000001), .port = ports[k]}};
+        cr_assert(repl_init(&o, &error), "%s", error.text);
+        c.nodes[i] = repl_start(&o, &error);
+        cr_assert_not_null(c.nodes[i], "%s", error.text);
+    }
+}
+
+static void end(void)
+{
+    char command[64];
+
+    for (size_t i = 0; i < N; i++)
+        repl_stop(c.nodes[i]);
+    (void)snprintf(command, sizeof command, "rm -rf '%s'", c.root);
+    cr_assert_eq(system(command), 0);
+}
+
+TestSuite(repl_thread_cluster, .init = begin, .fini = end);
+
+static void take(size_t i, const struct repl_event *e)
+{
+    if (e->kind == REPL_EV_LEADER)
+        c.leader[i] = e->node;
+    if (e->kind == REPL_EV_LEASE && e->held)
+        c.owner = (int)i;
+    if (e->kind == REPL_EV_FRAME) {
+        c.frames[i]++;
+        c.last_byte[i] = e->bytes[e->bytes_len - 1];
+        cr_assert_eq(e->channel, REPL_CHANNEL_STRAY);
+        cr_assert_eq(e->node, 1);
+    }
+}
+
+/* Lets all run until `done`, which looks at c. */
+static void until(bool (*done)(void))
+{
+    uint64_t deadline = repl_boottime_ns() + WAIT_MS * 1000000ull;
+
+    while (!done()) {
+        struct pollfd p[N];
+
+        cr_assert_lt(repl_boottime_ns(), deadline, "nothing came of it");
+        for (size_t i = 0; i < N; i++) {
+            struct repl_health *h = repl_health(c.nodes[i]);
+
+            atomic_store(&h->control_ns, repl_boottime_ns());
+            atomic_store(&h->workers_ns, repl_boottime_ns());
+            atomic_store(&h->links_up, true);
+            p[i] = (struct pollfd){.fd = repl_event_fd(c.nodes[i]), .events = POLLIN};
+        }
+        (void)poll(p, N, 20);
+        for (size_t i = 0; i < N; i++) {
+            struct repl_event *e;
+
+            while ((e = repl_next_event(c.nodes[i])) != NULL) {
+                take(i, e);
+                repl_event_free(e);
+            }
+        }
+    }
+}
+
+static bool owned(void)
+{
+    return c.owner >= 0;
+}
+
+static bool node_2_has_a_frame(void)
+{
+    return c.frames[1] > 0;
+}
+
+static bool all_connected(void)
+{
+    for (size_t i = 0; i < N; i++) {
+        struct repl_status s;
+
+        repl_status(c.nodes[i], &s);
+        for (size_t k = 0; k < N; k++)
+            if (!s.nodes[k].connected || !s.nodes[k].healthy)
+                return false;
+    }
+    return true;
+}
+
+Test(repl_thread_cluster, frames_reach_the_other_conductor, .timeout = 120)
+{
+    uint8_t bytes[3000] = {[2999] = 42};
+
+    until(owned);
+    until(all_connected);
+    cr_assert_eq(repl_send_frame(c.nodes[0], 2, REPL_CHANNEL_STRAY, span_of(bytes, 3000)), REPL_OK);
+    until(node_2_has_a_frame);
+    cr_assert_eq(c.last_byte[1], 42);
+    cr_assert_eq(c.frames[0] + c.frames[2], 0);
+    cr_assert_eq(repl_send_frame(c.nodes[0], 1, REPL_CHANNEL_STRAY, span_of(bytes, 1)),
+                 REPL_INVALID, "to itself");
+    cr_assert_eq(repl_send_frame(c.nodes[0], 9, REPL_CHANNEL_STRAY, span_of(bytes, 1)),
+                 REPL_INVALID, "to a stranger");
+    cr_assert_eq(repl_send_frame(c.nodes[0], 2, REPL_CHANNEL_RAFT, span_of(bytes, 1)), REPL_INVALID,
+                 "replication's own channel");
+}
+
+static uint32_t wanted;
+
+static bool all_see_the_wanted_leader(void)
+{
+    return c.leader[0] == wanted && c.leader[1] == wanted && c.leader[2] == wanted;
+}
+
+static bool all_see_one_leader(void)
+{
+    return c.leader[0] != 0 && c.leader[0] == c.leader[1] && c.leader[1] == c.leader[2];
+}
+
+static bool all_agree(void)
+{
+    struct repl_status a, b;
+
+    repl_status(c.nodes[0], &a);
+    for (size_t i = 1; i < N; i++) {
+        repl_status(c.nodes[i], &b);
+        if (a.applied_index != b.applied_index)
+            return false;
+        cr_assert_eq(memcmp(a.digest, b.digest, sizeof a.digest), 0);
+    }
+    return true;
+}
+
+Test(repl_thread_cluster, leadership_moves_from_any_node_and_the_owner_stays, .timeout = 120)
+{
+    struct repl_status s;
+    int owner;
+
+    until(owned);
+    until(all_connected);
+    owner = c.owner;
+    for (uint32_t round = 0; round < 4; round++) {
+        until(all_see_one_leader);
+        wanted = c.leader[0] % N + 1;
+        /* Asked of a node that leads not, nor is to lead. */
+        cr_assert_eq(repl_transfer_leader(c.nodes[wanted % N], wanted), REPL_OK);
+        until(all_see_the_wanted_leader);
+    }
+    cr_assert_eq(repl_transfer_leader(c.nodes[0], 9), REPL_INVALID);
+    until(all_agree);
+    repl_status(c.nodes[0], &s);
+    cr_assert_eq(s.leader, wanted);
+    cr_assert(s.quorum);
+    cr_assert(s.insecure);
+    cr_assert_eq(s.n_nodes, N);
+    cr_assert_eq(s.nodes[wanted - 1].leader, true);
+    cr_assert_eq(s.shards[0].owner_node, (uint32_t)owner + 1);
+    cr_assert_eq(s.shards[0].owner_boot, repl_boot(c.nodes[owner]));
+    cr_assert_eq(c.owner, owner, "a change of leader moved the shard");
+    cr_assert_eq(s.counters[REPL_COUNT_DIGEST_MISMATCH], 0);
+    cr_assert_null(repl_lease(c.nodes[0], 77));
+    cr_assert_str_eq(repl_counter_name(REPL_COUNT_ASSIGNED), "assignments_decided");
+}
