@@ -67,7 +67,10 @@ void heap_set(struct heap *h, struct heap_node *node, uint64_t at_ms)
     if (node->position == 0) {
         if (h->n == h->cap) {
             h->cap = h->cap == 0 ? 64 : h->cap * 2;
-            h->nodes = realloc(h->nodes, h->cap * sizeof *h->nodes);
+            h->nodes =
+                realloc(h->nodes,
+                        h->cap * sizeof(struct heap_node *)); // NOLINT(bugprone-sizeof-expression):
+                                                              // an array of pointers
             HF_ASSERT(h->nodes != NULL);
         }
         node->at_ms = at_ms;

@@ -235,7 +235,7 @@ void run_work(struct conductor *c, struct conductor_work *w)
         outcome = ike_step(c->policy, sa != NULL ? &c->before : NULL, &w->event, &c->transition);
         if (outcome != IKE_NEED_ADDRESS)
             break;
-        HF_ASSERT(!w->event.address.done);
+        HF_ASSERT(sa != NULL && !w->event.address.done);
         w->event.address.ip = pool_pick(c, sa->shard, &c->transition.address_wish);
         w->event.address.done = true;
         if (w->event.address.ip.family != ADDR_NONE)

@@ -99,8 +99,11 @@ void steppoint_reached(const struct steppoint *s, enum ike_exchange exchange, en
         point_names[point], mode_names[s->mode], (unsigned long long)facts->log_index,
         facts->owner ? "true" : "false", facts->leader ? "true" : "false",
         (unsigned long long)facts->sa, facts->node);
-    if (n > 0 && write(s->fd, line, (size_t)n) < 0)
-        n = 0; /* nobody listens any more: die all the same */
+    if (n > 0) {
+        ssize_t written = write(s->fd, line, (size_t)n);
+
+        (void)written; /* nobody may listen any more: die all the same */
+    }
     (void)kill(getpid(), SIGKILL);
     for (;;)
         (void)pause();

@@ -2,15 +2,12 @@
  * engine, conductor and ESP workers over a log that commits at once.
  *
  *   holdfast-initiator --local IP --remote IP --id ID --gateway-id ID --psk FILE --tun NAME
- * --network PREFIX [--esn]
+ * --network PREFIX [--esn] [--ike-bits 128|256]
  *
  * Commands on stdin, one a line: status, rekey-child, rekey-child-pfs, rekey-ike, dpd, delete,
  * quit. Answers on stdout, one JSON object a line; also {"event":"established"} and
  * {"event":"down"}. Ends when stdin closes.
  */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,6 +16,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "arguments.h"
 #include "conductor/core.h"
 #include "crypto/tables.h"
 #include "daemon/datapath.h"
@@ -47,16 +45,13 @@ struct initiator {
     int udp_500, udp_4500;
     struct tun tun;
     struct netlink *netlink;
-    struct ike_policy policy;
-    struct ike_psk_entry psk;
+    struct initiator_arguments arguments;
     struct log log;
     struct instant_log records;
     struct repl_lease lease;
     struct worker_pool *pool;
     struct datapath *datapath;
     struct conductor *conductor;
-    struct endpoint local, remote;
-    struct netlink_prefix network;
     uint64_t request;
     bool up;
     struct ike_sa sa; /* the established one, as of the last look */
@@ -66,12 +61,6 @@ struct initiator {
     size_t line_len;
     uint8_t buffer[65536];
 };
-
-static _Noreturn void fail(const char *text)
-{
-    (void)fprintf(stderr, "holdfast-initiator: %s\n", text);
-    exit(1);
-}
 
 static uint64_t now_ms(void *self)
 {
@@ -95,7 +84,7 @@ static bool op_submit(void *self, Holdfast__Record *r, void *op)
     r->boot = BOOT;
     r->request = ++in->request;
     if (s == NULL || (s->bytes = record_pack(r, &s->len)) == NULL)
-        fail("out of memory");
+        initiator_fail("out of memory");
     s->op = op;
     *in->submitted_tail = s;
     in->submitted_tail = &s->next;
@@ -112,7 +101,7 @@ static void commit_all(struct initiator *in)
         if (in->submitted == NULL)
             in->submitted_tail = &in->submitted;
         if (r == NULL)
-            fail("a record of ours does not unpack");
+            initiator_fail("a record of ours does not unpack");
         instant_log_commit(&in->records, now_ms(NULL), r, in, s->op);
         record_free(r);
         secret_wipe_bytes(s->bytes, s->len);
@@ -225,9 +214,9 @@ static void take_address(struct initiator *in)
 
     if (in->sa.virtual_ip.family == ADDR_V4 &&
         !netlink_addr_add(in->netlink, in->tun.name, &own, &error))
-        fail(error.text);
-    if (!netlink_route_add(in->netlink, &in->network, in->tun.name, &error))
-        fail(error.text);
+        initiator_fail(error.text);
+    if (!netlink_route_add(in->netlink, &in->arguments.network, in->tun.name, &error))
+        initiator_fail(error.text);
 }
 
 static void watch(struct initiator *in)
@@ -405,13 +394,14 @@ static void start_engine(struct initiator *in)
                                       .esp_refused = op_refused,
                                       .esp_revoke = op_revoke,
                                       .esp_idle = op_idle};
-    const struct worker_shard shard = {.shard = SHARD,
-                                       .lease = &in->lease,
-                                       .outside = {.ip = in->local.ip, .port = UDP_NAT_PORT},
-                                       .udp_fds = &in->udp_4500};
+    const struct worker_shard shard = {
+        .shard = SHARD,
+        .lease = &in->lease,
+        .outside = {.ip = in->arguments.local.ip, .port = UDP_NAT_PORT},
+        .udp_fds = &in->udp_4500};
     const struct worker_options workers = {
         .n_workers = 1, .tun_fds = &in->tun.fd, .shards = &shard, .n_shards = 1, .sa_capacity = 64};
-    struct conductor_options o = {.policy = &in->policy,
+    struct conductor_options o = {.policy = &in->arguments.policy,
                                   .log = &in->log,
                                   .node = NODE,
                                   .boot = BOOT,
@@ -423,7 +413,7 @@ static void start_engine(struct initiator *in)
     atomic_store(&in->lease.until_ns, UINT64_MAX);
     in->pool = worker_pool_create(&workers);
     if (in->pool == NULL || !worker_pool_start(in->pool))
-        fail("cannot start the ESP worker");
+        initiator_fail("cannot start the ESP worker");
     in->datapath = datapath_create(&(struct datapath_options){.pool = in->pool,
                                                               .suites = &suite_default,
                                                               .shard_ids = ids,
@@ -437,21 +427,21 @@ static void start_engine(struct initiator *in)
     instant_log_assign(&in->records, now_ms(NULL), SHARD, NODE, BOOT);
 }
 
-static void open_all(struct initiator *in, const char *tun)
+static void open_all(struct initiator *in)
 {
-    struct endpoint local = in->local;
+    struct endpoint local = in->arguments.local;
     struct io_error error;
 
     local.port = UDP_IKE_PORT;
     in->udp_500 = udp_open(&local, &error);
     local.port = UDP_NAT_PORT;
     in->udp_4500 = in->udp_500 < 0 ? -1 : udp_open(&local, &error);
-    if (in->udp_4500 < 0 || !tun_open(&in->tun, tun, false, &error))
-        fail(error.text);
+    if (in->udp_4500 < 0 || !tun_open(&in->tun, in->arguments.tun, false, &error))
+        initiator_fail(error.text);
     in->netlink = netlink_open(&error);
     if (in->netlink == NULL || !netlink_link_set_mtu(in->netlink, in->tun.name, TUN_MTU, &error) ||
         !netlink_link_set_up(in->netlink, in->tun.name, true, &error))
-        fail(error.text);
+        initiator_fail(error.text);
 }
 
 static void run(struct initiator *in)
@@ -470,8 +460,8 @@ static void run(struct initiator *in)
     bad |= uv_poll_start(&in->poll_stdin, UV_READABLE | UV_DISCONNECT, on_stdin);
     bad |= uv_prepare_start(&in->prepare, on_prepare);
     if (bad != 0)
-        fail("cannot set the loop up");
-    conductor_initiate(in->conductor, SHARD, &in->local, &in->remote);
+        initiator_fail("cannot set the loop up");
+    conductor_initiate(in->conductor, SHARD, &in->arguments.local, &in->arguments.remote);
     commit_all(in);
     (void)uv_run(&in->loop, UV_RUN_DEFAULT);
     worker_pool_stop(in->pool);
@@ -483,135 +473,17 @@ static void run(struct initiator *in)
     tun_close(&in->tun);
 }
 
-/* --- arguments --- */
-
-static struct ip_addr parse_ip(const char *text)
-{
-    struct ip_addr a = {.family = ADDR_V4};
-
-    if (inet_pton(AF_INET, text, a.bytes) != 1)
-        fail("an address is not IPv4");
-    return a;
-}
-
-static void parse_identity(struct ike_identity *id, const char *text)
-{
-    size_t len = strlen(text);
-
-    if (len == 0 || len > IKE_MAX_ID_BYTES)
-        fail("an identity is empty or too long");
-    id->type = strchr(text, '@') != NULL ? 3 : 2;
-    id->len = (uint8_t)len;
-    memcpy(id->bytes, text, len);
-}
-
-static void read_psk(struct secret *psk, const char *path)
-{
-    char text[SECRET_MAX_BYTES + 2];
-    FILE *f = fopen(path, "r");
-
-    if (f == NULL || fgets(text, sizeof text, f) == NULL)
-        fail("cannot read the PSK file");
-    (void)fclose(f);
-    text[strcspn(text, "\r\n")] = '\0';
-    secret_set(psk, text, strlen(text));
-}
-
-static void parse_network(struct initiator *in, char *text)
-{
-    char *slash = strchr(text, '/');
-
-    if (slash == NULL)
-        fail("--network is ADDRESS/BITS");
-    *slash = '\0';
-    in->network.ip = parse_ip(text);
-    in->network.length = (uint8_t)strtoul(slash + 1, NULL, 10);
-}
-
-static void defaults(struct initiator *in, bool esn)
-{
-    in->policy = (struct ike_policy){.suites = &suite_default,
-                                     .n_ike = 1,
-                                     .n_esp = 2,
-                                     .n_psks = 1,
-                                     .psks = &in->psk,
-                                     .n_local_ts = 1,
-                                     .ike_life = {86400000, 70, 80, 5, 0, 0},
-                                     .child_life = {14400000, 70, 80, 5, 0, 0},
-                                     .pfs = IKE_PFS_NEVER,
-                                     .retransmit_first_ms = 500,
-                                     .retransmit_factor_milli = 1500,
-                                     .retransmit_tries = 6,
-                                     .dpd_ms = 30000,
-                                     .half_open_ms = 30000,
-                                     .linger_ms = 2000,
-                                     .force_encap = true,
-                                     .request_address = true};
-    in->policy.ike[0] = (struct ike_proposal_row){20, 256, 5, 31, false};
-    in->policy.esp[0] = (struct ike_proposal_row){20, 256, 0, 31, esn};
-    in->policy.esp[1] = (struct ike_proposal_row){20, 256, 0, 0, esn};
-    in->policy.local_ts[0] = (struct ike_ts){0, 0, 65535, addr_v4(0), addr_v4(UINT32_MAX)};
-}
-
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"local", required_argument, NULL, 'l'},
-                                            {"remote", required_argument, NULL, 'r'},
-                                            {"id", required_argument, NULL, 'i'},
-                                            {"gateway-id", required_argument, NULL, 'g'},
-                                            {"psk", required_argument, NULL, 'p'},
-                                            {"tun", required_argument, NULL, 't'},
-                                            {"network", required_argument, NULL, 'n'},
-                                            {"esn", no_argument, NULL, 'e'},
-                                            {NULL, 0, NULL, 0}};
     struct initiator *in = calloc(1, sizeof *in);
-    const char *tun = "hfi0";
-    bool esn = false;
-    int c;
 
     if (in == NULL)
         return 1;
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     in->submitted_tail = &in->submitted;
     in->log = (struct log){LOG_INFO, STDERR_FILENO};
-    in->local.port = in->remote.port = UDP_IKE_PORT;
-    for (int i = 1; i < argc; i++)
-        esn = esn || strcmp(argv[i], "--esn") == 0;
-    defaults(in, esn);
-    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (c) {
-        case 'l':
-            in->local.ip = parse_ip(optarg);
-            break;
-        case 'r':
-            in->remote.ip = parse_ip(optarg);
-            break;
-        case 'i':
-            parse_identity(&in->policy.local_id, optarg);
-            break;
-        case 'g':
-            parse_identity(&in->psk.remote, optarg);
-            break;
-        case 'p':
-            read_psk(&in->psk.psk, optarg);
-            break;
-        case 't':
-            tun = optarg;
-            break;
-        case 'n':
-            parse_network(in, optarg);
-            break;
-        case 'e':
-            break;
-        default:
-            return 2;
-        }
-    }
-    if (in->local.ip.family == ADDR_NONE || in->remote.ip.family == ADDR_NONE ||
-        in->psk.psk.len == 0 || in->policy.local_id.len == 0 || in->psk.remote.len == 0 ||
-        in->network.ip.family == ADDR_NONE)
-        fail("--local, --remote, --id, --gateway-id, --psk and --network are needed");
-    open_all(in, tun);
+    initiator_arguments(argc, argv, &in->arguments);
+    open_all(in);
     start_engine(in);
     run(in);
     secret_wipe_bytes(in, sizeof *in);

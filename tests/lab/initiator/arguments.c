@@ -1,0 +1,137 @@
+#include "arguments.h"
+
+#include <arpa/inet.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/tables.h"
+
+void initiator_fail(const char *text)
+{
+    (void)fprintf(stderr, "holdfast-initiator: %s\n", text);
+    exit(1);
+}
+
+static struct ip_addr parse_ip(const char *text)
+{
+    struct ip_addr a = {.family = ADDR_V4};
+
+    if (inet_pton(AF_INET, text, a.bytes) != 1)
+        initiator_fail("an address is not IPv4");
+    return a;
+}
+
+static void parse_identity(struct ike_identity *id, const char *text)
+{
+    size_t len = strlen(text);
+
+    if (len == 0 || len > IKE_MAX_ID_BYTES)
+        initiator_fail("an identity is empty or too long");
+    id->type = strchr(text, '@') != NULL ? 3 : 2;
+    id->len = (uint8_t)len;
+    memcpy(id->bytes, text, len);
+}
+
+static void read_psk(struct secret *psk, const char *path)
+{
+    char text[SECRET_MAX_BYTES + 2];
+    FILE *f = fopen(path, "r");
+
+    if (f == NULL || fgets(text, sizeof text, f) == NULL)
+        initiator_fail("cannot read the PSK file");
+    (void)fclose(f);
+    text[strcspn(text, "\r\n")] = '\0';
+    secret_set(psk, text, strlen(text));
+}
+
+static void parse_network(struct initiator_arguments *in, char *text)
+{
+    char *slash = strchr(text, '/');
+
+    if (slash == NULL)
+        initiator_fail("--network is ADDRESS/BITS");
+    *slash = '\0';
+    in->network.ip = parse_ip(text);
+    in->network.length = (uint8_t)strtoul(slash + 1, NULL, 10);
+}
+
+static void defaults(struct initiator_arguments *in, bool esn)
+{
+    in->policy = (struct ike_policy){.suites = &suite_default,
+                                     .n_ike = 1,
+                                     .n_esp = 2,
+                                     .n_psks = 1,
+                                     .psks = &in->psk,
+                                     .n_local_ts = 1,
+                                     .ike_life = {86400000, 70, 80, 5, 0, 0},
+                                     .child_life = {14400000, 70, 80, 5, 0, 0},
+                                     .pfs = IKE_PFS_NEVER,
+                                     .retransmit_first_ms = 500,
+                                     .retransmit_factor_milli = 1500,
+                                     .retransmit_tries = 6,
+                                     .dpd_ms = 30000,
+                                     .half_open_ms = 30000,
+                                     .linger_ms = 2000,
+                                     .force_encap = true,
+                                     .request_address = true};
+    in->policy.ike[0] = (struct ike_proposal_row){20, 256, 5, 31, false};
+    in->policy.esp[0] = (struct ike_proposal_row){20, 256, 0, 31, esn};
+    in->policy.esp[1] = (struct ike_proposal_row){20, 256, 0, 0, esn};
+    in->policy.local_ts[0] = (struct ike_ts){0, 0, 65535, addr_v4(0), addr_v4(UINT32_MAX)};
+}
+
+void initiator_arguments(int argc, char **argv, struct initiator_arguments *in)
+{
+    static const struct option options[] = {
+        {"local", required_argument, NULL, 'l'},    {"remote", required_argument, NULL, 'r'},
+        {"id", required_argument, NULL, 'i'},       {"gateway-id", required_argument, NULL, 'g'},
+        {"psk", required_argument, NULL, 'p'},      {"tun", required_argument, NULL, 't'},
+        {"network", required_argument, NULL, 'n'},  {"esn", no_argument, NULL, 'e'},
+        {"ike-bits", required_argument, NULL, 'b'}, {NULL, 0, NULL, 0}};
+    bool esn = false;
+    int c;
+
+    *in = (struct initiator_arguments){.tun = "hfi0"};
+    in->local.port = in->remote.port = 500;
+    for (int i = 1; i < argc; i++)
+        esn = esn || strcmp(argv[i], "--esn") == 0;
+    defaults(in, esn);
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (c) {
+        case 'l':
+            in->local.ip = parse_ip(optarg);
+            break;
+        case 'r':
+            in->remote.ip = parse_ip(optarg);
+            break;
+        case 'i':
+            parse_identity(&in->policy.local_id, optarg);
+            break;
+        case 'g':
+            parse_identity(&in->psk.remote, optarg);
+            break;
+        case 'p':
+            read_psk(&in->psk.psk, optarg);
+            break;
+        case 't':
+            in->tun = optarg;
+            break;
+        case 'n':
+            parse_network(in, optarg);
+            break;
+        case 'e':
+            break;
+        case 'b': /* to offer what a gateway does not take */
+            in->policy.ike[0].encr_bits = strcmp(optarg, "128") == 0 ? 128 : 256;
+            break;
+        default:
+            initiator_fail("unknown option");
+        }
+    }
+    if (in->local.ip.family == ADDR_NONE || in->remote.ip.family == ADDR_NONE ||
+        in->psk.psk.len == 0 || in->policy.local_id.len == 0 || in->psk.remote.len == 0 ||
+        in->network.ip.family == ADDR_NONE)
+        initiator_fail("--local, --remote, --id, --gateway-id, --psk and --network are needed");
+}
