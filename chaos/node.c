@@ -184,11 +184,11 @@ bool node_alive(const struct node *n)
 
 bool node_kill(struct node *n, bool machine)
 {
+    n->step.wall_ns = pump_wall_ns();
     if (machine && !lab_links(n->lab, n->id, false))
         return false;
     if (node_alive(n) && kill(n->proc.pid, SIGKILL) != 0 && errno != ESRCH)
         return lab_fail(n->lab, "kill: %s", strerror(errno));
-    n->step.wall_ns = pump_wall_ns();
     return proc_wait(n->lab, &n->proc, 5000) || lab_fail(n->lab, "node %u does not die", n->id);
 }
 
