@@ -154,7 +154,7 @@ static enum repl_verdict apply_assign(struct fsm *fsm, const Holdfast__Assign *b
         return REPL_REFUSED_EPOCH;
     if (owner == NULL || owner->left || owner->boot != body->owner_boot)
         return REPL_REFUSED_UNKNOWN;
-    if (body->handover && body->version != s->assignments + s->aborts)
+    if (body->handover && (s == NULL || body->version != s->assignments + s->aborts))
         return REPL_REFUSED_VERSION;
     if (s == NULL) {
         if (fsm->n_shards == REPL_MAX_SHARDS)
