@@ -37,6 +37,12 @@ static bool disk_ok(void *self)
 /* A node that cannot go on must not linger: its peers take over at once. */
 static void die(void *self, const char *why)
 {
+    struct repl *repl = self;
+
+    if (!repl->thread_running) { /* still starting: a refusal with its reason */
+        (void)snprintf(repl->refusal, sizeof repl->refusal, "%s", why);
+        return;
+    }
     log_text(self, REPL_LOG_ERROR, why);
     (void)fprintf(stderr, "replication: %s\n", why);
     _exit(REPL_EXIT_FAILED);
@@ -294,7 +300,9 @@ static bool start_core(struct repl *repl, struct repl_error *error)
                                 repl->tcp == NULL ? &alone : tcp_transport_interface(repl->tcp),
                                 &callbacks, repl->leases, &repl->health, &repl->clock);
     if (!replica_start(repl->core, wal_loaded(repl->wal), repl_boottime_ns())) {
-        (void)snprintf(error->text, sizeof error->text, "the stored log contradicts itself");
+        (void)snprintf(error->text, sizeof error->text, "%s",
+                       repl->refusal[0] != '\0' ? repl->refusal
+                                                : "the stored log contradicts itself");
         return false;
     }
     wal_load_done(repl->wal);

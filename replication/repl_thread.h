@@ -50,7 +50,8 @@ struct repl {
     uv_async_t async;
     uv_timer_t timer;
     bool thread_running;
-    int to_close; /* handles and parts that are not closed yet, at the end */
+    char refusal[256]; /* what ended the replica before the thread ran */
+    int to_close;      /* handles and parts that are not closed yet, at the end */
 
     struct wal *wal;
     struct tcp_transport *tcp; /* NULL: a single node */

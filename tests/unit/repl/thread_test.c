@@ -191,6 +191,10 @@ Test(repl_thread, refusals_say_why)
 
     struct repl_options other = o;
 
+    other.n_nodes = 1;
+    cr_assert_null(repl_start(&other, &error), "a list of its own");
+    cr_assert_not_null(strstr(error.text, "node list"), "%s", error.text);
+    other.n_nodes = 3;
     other.node = 2;
     cr_assert_null(repl_start(&other, &error), "another node's directory was taken");
     o.nodes[1].node = 1;
