@@ -159,15 +159,21 @@ static size_t wrong_length(struct hostile_job *j, uint8_t *out)
     return n;
 }
 
-/* A payload shorter than its own header, or a proposal that ends behind its payload. */
+/* A payload shorter than its own header. */
 static size_t bad_payload(struct hostile_job *j, uint8_t *out)
 {
     size_t n = put_init(j, out, &good);
 
-    if (j->index % 2)
-        put_be16(out + HEADER_BYTES + 2, (uint16_t)(j->index % 4));
-    else
-        put_be16(out + HEADER_BYTES + 6, 200);
+    put_be16(out + HEADER_BYTES + 2, (uint16_t)(j->index % 4));
+    return n;
+}
+
+/* A proposal that ends behind its payload. */
+static size_t bad_proposal(struct hostile_job *j, uint8_t *out)
+{
+    size_t n = put_init(j, out, &good);
+
+    put_be16(out + HEADER_BYTES + 6, (uint16_t)(37 + rnd(j) % 60000));
     return n;
 }
 
@@ -368,6 +374,7 @@ const struct hostile_class hostile_classes[] = {
     {"truncated-body", false, false, false, truncated_body},
     {"wrong-length", false, false, false, wrong_length},
     {"bad-payload", false, false, false, bad_payload},
+    {"bad-proposal", false, false, false, bad_proposal},
     {"incomplete", false, false, false, init_incomplete},
     {"oversized", false, false, false, oversized},
     {"version-3", false, false, false, version_3},
