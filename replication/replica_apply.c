@@ -103,7 +103,7 @@ static void emit_config(struct replica *r)
 
 static void take_config(struct replica *r)
 {
-    r->configuring = false;
+    r->config_ns = r->now_ns;
     ownership_timing(&r->ownership, r->fsm.config.lease_ms * 1000000ull,
                      r->fsm.config.lease_heartbeat_ms * 1000000ull);
     emit_config(r);
@@ -177,6 +177,8 @@ static void follow(struct replica *r, struct follow_up f, const struct fsm_outco
         take_assignment(r, f.handover, outcome);
     else if (f.body == HOLDFAST__RECORD__BODY_ASSIGN && !f.handover)
         ownership_undecided(&r->ownership, f.shard);
+    if (f.body == HOLDFAST__RECORD__BODY_CONFIG)
+        r->configuring = false;
     if (outcome->configured)
         take_config(r);
     if (f.booted != 0 && outcome->verdict == REPL_ACCEPTED)

@@ -103,20 +103,28 @@ static void push_assignment(struct replica *r, const struct ownership_decision *
                 (unsigned)d->node);
 }
 
+/* The first configuration, or the next: the same timing and a new cookie secret; the one before
+ * stays valid for cookies that are on their way. */
 static void push_config(struct replica *r)
 {
+    const struct fsm_config *now = &r->fsm.config;
+    const struct repl_timing *timing = &r->options.timing;
+    bool first = now->version == 0;
     Holdfast__Record record = HOLDFAST__RECORD__INIT;
     Holdfast__ClusterConfig body = HOLDFAST__CLUSTER_CONFIG__INIT;
     uint8_t secret[32];
 
     r->callbacks.entropy(r->callbacks.self, secret, sizeof secret);
-    body.version = 1;
-    body.election_ms = r->options.timing.election_ms;
-    body.heartbeat_ms = r->options.timing.heartbeat_ms;
-    body.lease_ms = r->options.timing.lease_ms;
-    body.lease_heartbeat_ms = r->options.timing.lease_heartbeat_ms;
+    body.version = now->version + 1;
+    body.election_ms = first ? timing->election_ms : now->election_ms;
+    body.heartbeat_ms = first ? timing->heartbeat_ms : now->heartbeat_ms;
+    body.lease_ms = first ? timing->lease_ms : now->lease_ms;
+    body.lease_heartbeat_ms = first ? timing->lease_heartbeat_ms : now->lease_heartbeat_ms;
     body.cookie_secret = (ProtobufCBinaryData){.len = sizeof secret, .data = secret};
-    body.cookie_secret_id = 1;
+    if (!first)
+        body.cookie_secret_previous = (ProtobufCBinaryData){
+            .len = sizeof now->cookie_secret, .data = (uint8_t *)(uintptr_t)now->cookie_secret};
+    body.cookie_secret_id = (now->cookie_secret_id + 1) & 0xff; /* one byte of a cookie */
     record.body_case = HOLDFAST__RECORD__BODY_CONFIG;
     record.config = &body;
     r->configuring = push_internal(r, &record);
@@ -131,11 +139,11 @@ void replica_lead(struct replica *r)
 
     if (!r->able)
         return;
-    if (r->fsm.config.version == 0) {
-        if (!r->configuring)
-            push_config(r);
+    if (!r->configuring &&
+        (r->fsm.config.version == 0 || r->now_ns - r->config_ns >= COOKIE_SECRET_MS * 1000000ull))
+        push_config(r);
+    if (r->fsm.config.version == 0)
         return;
-    }
     while (ownership_decide(&r->ownership, r->now_ns, &decision))
         push_assignment(r, &decision);
 }

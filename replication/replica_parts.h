@@ -13,11 +13,12 @@ enum {
     BATCH_MAX_BYTES = 1 << 20,
     QUEUE_MAX_RECORDS = 65536, /* waiting at the leader, forwarded ones included */
     QUEUE_MAX_BYTES = 64 << 20,
-    STAMP_EVERY_MS = 900, /* architecture.md: at least one entry a second */
-    RESUBMIT_MS = 1000,   /* sent so long ago and not judged: once more */
-    ANNOUNCE_MS = 100,    /* between two tries of the BOOT record */
-    REFUSED_WAIT_MS = 10, /* after a leader refused a forward */
-    TELL_WAIT_MS = 10     /* for a node that has not stored yet what it waits for */
+    STAMP_EVERY_MS = 900,       /* architecture.md: at least one entry a second */
+    RESUBMIT_MS = 1000,         /* sent so long ago and not judged: once more */
+    ANNOUNCE_MS = 100,          /* between two tries of the BOOT record */
+    REFUSED_WAIT_MS = 10,       /* after a leader refused a forward */
+    COOKIE_SECRET_MS = 3600000, /* a new one so often (RFC 7296 2.6: change it frequently) */
+    TELL_WAIT_MS = 10           /* for a node that has not stored yet what it waits for */
 };
 
 struct batch_record {
@@ -58,7 +59,8 @@ struct replica {
     uint64_t anchor_ms, anchor_ns;   /* leader: cluster time and when it was that */
     uint64_t stamp_ms;               /* newest one given */
     uint64_t applied_ms, applied_ns; /* newest stamp applied, and when */
-    bool configuring;                /* the first configuration record is on its way */
+    bool configuring;                /* a configuration record is on its way */
+    uint64_t config_ns;              /* when the newest one was applied here */
 
     uint64_t announced_ns, announced_over; /* BOOT: sent when, replacing which boot */
     uint64_t hold_until_ns;                /* a leader refused: wait so long */

@@ -478,6 +478,26 @@ Test(repl_core, a_handover_takes_no_lapse)
     }
 }
 
+Test(repl_core, the_cookie_secret_changes_every_hour_and_the_old_one_stays_valid)
+{
+    struct rig *rig = running(1, 7700);
+    const struct fsm *fsm = replica_fsm(rig_node(rig, 1)->replica);
+    struct fsm_config first = fsm->config;
+
+    cr_assert_eq(first.version, 1);
+    (void)rig_run(rig, 3500 * 1000, NULL, 0);
+    cr_assert_eq(fsm->config.version, 1);
+    (void)rig_run(rig, 200 * 1000, NULL, 0);
+    cr_assert_eq(fsm->config.version, 2);
+    cr_assert_neq(memcmp(fsm->config.cookie_secret, first.cookie_secret, 32), 0);
+    cr_assert_eq(memcmp(fsm->config.cookie_secret_previous, first.cookie_secret, 32), 0);
+    cr_assert(fsm->config.has_previous);
+    cr_assert_eq(fsm->config.lease_ms, first.lease_ms);
+    cr_assert_eq(fsm->config.cookie_secret_id, first.cookie_secret_id + 1);
+    cr_assert_eq(rig_owner(rig, 1), 1);
+    finish(rig);
+}
+
 /* A follower whose state differs from the leader's says so and is given nothing (I11). */
 Test(repl_core, a_node_that_diverged_is_found_out)
 {
