@@ -222,6 +222,10 @@ bool submit_step(struct conductor *c, struct conductor_sa *sa, struct conductor_
         count(&c->counters, COUNTER_rate_limited);
         return false;
     }
+#if defined(HOLDFAST_PLANT_answer_before_commit)
+    run_effects(c, &t->after, &t->plain, t->effects,
+                t->n_effects); /* planted: sent before it is committed */
+#endif
     steppoint_reached(&c->steppoint, t->exchange, t->begun,
                       t->peer_step ? POINT_PEER : POINT_STEPPED, &facts);
     draft_begin(c, &d, sa->shard);
@@ -231,10 +235,6 @@ bool submit_step(struct conductor *c, struct conductor_sa *sa, struct conductor_
         draft_sa_delete(c, &d, sa);
     else
         draft_sa_step(c, &d, sa);
-#if defined(HOLDFAST_PLANT_answer_before_commit)
-    run_effects(c, &t->after, &t->plain, t->effects,
-                t->n_effects); /* planted: sent before it is committed */
-#endif
     op = op_add(c, sa->id);
     op->exchange = t->exchange;
     op->begun = t->begun;
