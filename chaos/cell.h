@@ -95,7 +95,7 @@ struct cell {
     uint64_t began_mono_ns, ended_mono_ns;
 };
 
-/* Runs it; the verdict as an element of `cells` (architecture.md), with "phase" and "seconds"
+/* Runs it; the verdict as an element of `cells` (README.md), with "phase" and "seconds"
  * beside. The caller owns it. With options->stay *kept is the living lab, else NULL. */
 json_t *cell_run(const struct drill_cell *spec, const struct cell_options *options,
                  struct cell **kept);

@@ -222,7 +222,7 @@ enum repl_verdict fsm_apply_delete(struct fsm *fsm, uint32_t shard, const Holdfa
 }
 
 /* Reservations only grow: what was reserved once may have been used (I1). Ceilings move both ways;
- * that nothing above a shrunk one was accepted is the owner's duty (architecture.md, One ESP
+ * that nothing above a shrunk one was accepted is the owner's duty (node/esp/README.md, the ESP
  * packet). */
 static enum repl_verdict extend_one(struct fsm *fsm, uint32_t shard, uint64_t slot,
                                     const Holdfast__Extend__Item *item, struct repl_claim *after)

@@ -14,7 +14,7 @@
  * promise lapsed (or when it applies the handover that the older owner asked for, having stopped),
  * and never the older again. A node that restarted forgot its promises: so it stays silent for as
  * long as any could last, and until it has applied its own BOOT record, which the log orders after
- * everything that was committed before its start. Safety rests on none of this (architecture.md);
+ * everything that was committed before its start. Safety rests on none of this (README.md);
  * that one owner acts does.
  */
 #ifndef HF_REPL_OWNERSHIP_H

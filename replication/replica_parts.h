@@ -13,7 +13,7 @@ enum {
     BATCH_MAX_BYTES = 1 << 20,
     QUEUE_MAX_RECORDS = 65536, /* waiting at the leader, forwarded ones included */
     QUEUE_MAX_BYTES = 64 << 20,
-    STAMP_EVERY_MS = 900,       /* architecture.md: at least one entry a second */
+    STAMP_EVERY_MS = 900,       /* at least one entry a second */
     RESUBMIT_MS = 1000,         /* sent so long ago and not judged: once more */
     ANNOUNCE_MS = 100,          /* between two tries of the BOOT record */
     REFUSED_WAIT_MS = 10,       /* after a leader refused a forward */

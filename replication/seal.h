@@ -1,5 +1,5 @@
 /* The seam where records are sealed before libraft, the disk or the network see them, and opened
- * again at apply. The real one (AES-256-GCM, a subkey per node and boot, architecture.md Secrets)
+ * again at apply. The real one (AES-256-GCM, a subkey per node and boot)
  * comes with key distribution; until then there is seal_none, and it does not pretend: it hides
  * nothing, and seal_none_allowed() says where it may be used at all.
  */

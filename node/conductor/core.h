@@ -136,7 +136,7 @@ void conductor_initiate(struct conductor *c, uint32_t shard, const struct endpoi
                         const struct endpoint *remote);
 
 /* Extension of numbers: the data path's policy decided on these values; one record for all
- * (architecture.md). */
+ * (node/README.md). */
 struct conductor_extend {
     uint32_t spi_in;
     uint64_t reservation_end; /* 0 = unchanged */

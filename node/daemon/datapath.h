@@ -6,7 +6,7 @@
  * conductor_extend
  *
  * Runs on the control loop. Replay recovery: if verified packets at or below the floor still arrive
- * 100 ms after a takeover and nothing is accepted, that CHILD SA is rekeyed once (architecture.md,
+ * 100 ms after a takeover and nothing is accepted, that CHILD SA is rekeyed once (README.md,
  * One ESP packet).
  */
 #ifndef HF_DAEMON_DATAPATH_H

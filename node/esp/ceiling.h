@@ -6,7 +6,7 @@
  *
  * Pure: virtual time in, wishes out. The caller commits the wishes (many SAs in one Extend record),
  * tells the outcome, and sets the SA's limits and marks. Shrinking is three steps, in this order
- * (architecture.md): the local ceiling is lowered, every worker passes, the record is committed.
+ * (node/esp/README.md): the local ceiling is lowered, every worker passes, the record is committed.
  *
  *   PACE_NOTHING ── wait until again_ms or a LOW_* event of the SA
  *   PACE_EXTEND  ── commit {reservation_end, ceiling} (0 = unchanged) ── esp_pace_done(applied)

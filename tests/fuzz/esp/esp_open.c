@@ -116,7 +116,7 @@ static void take_over(void)
     struct esp_sa_grant g;
 
     epoch++;
-    /* A lowered ceiling is committed as no less than what was accepted (architecture.md). */
+    /* A lowered ceiling is committed as no less than what was accepted. */
     ceiling_now = highest > ceiling_now ? highest : ceiling_now;
     g = (struct esp_sa_grant){epoch, epoch * 1000, epoch * 1000 + 10, ceiling_now, ceiling_now + 8};
     floor_now = g.floor;
