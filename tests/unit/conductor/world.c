@@ -41,7 +41,7 @@ static bool op_submit(void *self, Holdfast__Record *r, void *op)
     struct world_submission *s;
     bool target = n == &w->nodes[w->owner] && r->body_case != HOLDFAST__RECORD__BODY_EXTEND;
 
-    if (!n->alive)
+    if (!n->alive || (w->busy && n != &w->nodes[WORLD_CLIENT]))
         return false;
     if (target && w->kill == KILL_STEPPED) {
         die(w, n);
@@ -334,8 +334,8 @@ static void node_create(struct world *w, unsigned i)
                                   .n_shards = 1,
                                   .step_fd = -1};
 
-    o.shards[0] = (struct conductor_shard_options){WORLD_SHARD, addr_v4(0x0a4d0164),
-                                                   addr_v4(0x0a630001), addr_v4(0x0a6300fe)};
+    o.shards[0] = (struct conductor_shard_options){
+        WORLD_SHARD, addr_v4(0x0a4d0164), addr_v4(0x0a630001), addr_v4(0x0a630000 + w->pool_size)};
     n->world = w;
     n->id = i + 1;
     n->boot = 1000 + i;
@@ -348,9 +348,16 @@ static void node_create(struct world *w, unsigned i)
 
 struct world *world_create(void (*tune)(struct ike_policy *gateway, struct ike_policy *client))
 {
+    return world_create_pool(tune, 254);
+}
+
+struct world *world_create_pool(void (*tune)(struct ike_policy *gateway, struct ike_policy *client),
+                                uint32_t n)
+{
     struct world *w = calloc(1, sizeof *w);
 
-    HF_ASSERT(w != NULL);
+    HF_ASSERT(w != NULL && n > 0 && n < 255);
+    w->pool_size = n;
     w->now = 1000000;
     w->random = 0x9e3779b97f4a7c15u;
     w->log = (struct log){LOG_ERROR, STDERR_FILENO};
@@ -387,7 +394,7 @@ void world_destroy(struct world *w)
 
 /* --- running --- */
 
-static bool commit_one(struct world *w)
+bool world_commit(struct world *w)
 {
     for (unsigned i = 0; i < WORLD_NODES; i++) {
         struct world_node *n = &w->nodes[i];
@@ -449,7 +456,7 @@ void world_run(struct world *w, uint64_t ms)
     for (int turns = 0; turns < 200000; turns++) {
         uint64_t wake;
 
-        if (commit_one(w) || deliver_one(w))
+        if (world_commit(w) || deliver_one(w))
             continue;
         wake = next_wake(w);
         if (wake > until)
@@ -474,6 +481,7 @@ bool world_connect(struct world *w)
 
 struct seen {
     size_t established, children;
+    uint64_t with_address;
     struct ike_sa sa;
 };
 
@@ -487,6 +495,16 @@ static void look(void *self, const struct conductor_sa_view *v)
         return;
     s->established++;
     s->sa = *v->sa;
+    if (v->sa->virtual_ip.family != ADDR_NONE)
+        s->with_address = v->sa->local_spi;
+}
+
+uint64_t world_some_sa(struct world *w, unsigned node)
+{
+    struct seen s = {0};
+
+    conductor_each_sa(w->nodes[node].conductor, look, &s);
+    return s.with_address;
 }
 
 struct ike_sa world_sa(struct world *w, unsigned node)

@@ -74,10 +74,12 @@ struct world {
     struct ike_policy gateway_policy, client_policy;
     struct ike_psk_entry gateway_psk, client_psk;
     struct log log;
+    uint32_t pool_size;
     enum world_kill kill;
     bool killed;
     unsigned
         skip_packets; /* KILL_PEER: so many packets of the client arrive before the fatal one */
+    bool busy;        /* replication takes nothing from the gateway */
     unsigned drop_to_client; /* packets still to be dropped */
     /* everything that ever left, for I4: same key, same bytes */
     struct world_packet sent[WORLD_PACKETS];
@@ -91,7 +93,12 @@ struct world {
 };
 
 struct world *world_create(void (*tune)(struct ike_policy *gateway, struct ike_policy *client));
+/* The same with a pool of n addresses. */
+struct world *world_create_pool(void (*tune)(struct ike_policy *gateway, struct ike_policy *client),
+                                uint32_t n);
 void world_destroy(struct world *w);
+/* The oldest submission of the first node that has one is committed. False: there is none. */
+bool world_commit(struct world *w);
 /* The client connects; true: established at both ends. */
 bool world_connect(struct world *w);
 /* Delivers, commits and fires timers until nothing is due before now + ms. */
@@ -103,6 +110,8 @@ struct ike_sa world_sa(struct world *w, unsigned node);
 /* How many established IKE SAs, and how many CHILD SAs in any state, a node has. */
 size_t world_established(struct world *w, unsigned node);
 size_t world_children(struct world *w, unsigned node);
+/* The id of some established IKE SA of a node that has an address, 0 = none. */
+uint64_t world_some_sa(struct world *w, unsigned node);
 /* Asks a node (the client or the owner) for IKE_WANT_*. */
 bool world_want(struct world *w, unsigned node, uint32_t want);
 

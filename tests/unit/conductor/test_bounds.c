@@ -1,0 +1,257 @@
+/* What a peer can make the conductor keep or do is bounded, and each bound is counted. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "proto/records.pb-c.h"
+#include "world.h"
+
+enum { FLOOD = 700 };
+
+static uint64_t counted(struct world *w, enum counter_id id)
+{
+    return conductor_counters(w->nodes[w->owner].conductor)->value[id];
+}
+
+static uint64_t reasons(struct world *w, enum ike_reason reason)
+{
+    return conductor_counters(w->nodes[w->owner].conductor)->reason[reason];
+}
+
+static struct conductor *owner(struct world *w)
+{
+    return w->nodes[w->owner].conductor;
+}
+
+static const struct endpoint gateway = {{.family = ADDR_V4, .bytes = {10, 77, 1, 100}}, 500};
+
+static struct endpoint source(unsigned i)
+{
+    return (struct endpoint){addr_v4(0x0a4e0000 + i), 500};
+}
+
+/* The client's own first request, from another address and with another SPI: a stranger. */
+static struct world_packet first_request(struct world *w)
+{
+    struct endpoint from = {addr_v4(0x0a4d0132), 500};
+    struct world_packet p;
+
+    conductor_initiate(w->nodes[WORLD_CLIENT].conductor, WORLD_SHARD, &from, &gateway);
+    cr_assert_eq(w->n_packets, 1);
+    p = w->packets[w->head];
+    w->head = (w->head + 1) % WORLD_PACKETS;
+    w->n_packets = 0;
+    return p;
+}
+
+static void flood(struct world *w, struct world_packet *p, unsigned from, unsigned n,
+                  unsigned sources)
+{
+    for (unsigned i = 0; i < n; i++) {
+        struct endpoint remote = source(from + i % sources);
+
+        put_be64(p->bytes, 0x1122334400000000u + ((uint64_t)from << 16) + i);
+        conductor_handle_datagram(owner(w), WORLD_SHARD, &gateway, &remote, false,
+                                  span_of(p->bytes, p->len));
+        w->n_packets = 0; /* nobody is there to take the answers */
+    }
+}
+
+static void give_cookie_secret(struct world *w)
+{
+    Holdfast__ClusterConfig config = HOLDFAST__CLUSTER_CONFIG__INIT;
+    Holdfast__Record record = HOLDFAST__RECORD__INIT;
+    struct repl_event ev = {.kind = REPL_EV_CONFIG, .record = &record};
+    uint8_t secret[32] = "thirty-two bytes that are secret";
+
+    config.cookie_secret = (ProtobufCBinaryData){.len = sizeof secret, .data = secret};
+    config.cookie_secret_id = 1;
+    record.body_case = HOLDFAST__RECORD__BODY_CONFIG;
+    record.config = &config;
+    for (unsigned i = 0; i < 3; i++)
+        conductor_handle_replication(w->nodes[i].conductor, &ev);
+}
+
+Test(bounds, half_open_sas_are_bounded_per_source_and_expire)
+{
+    struct world *w = world_create(NULL);
+    struct world_packet p = first_request(w);
+
+    flood(w, &p, 0, 50, 1);
+    cr_assert_eq(conductor_count_half_open(owner(w)), CONDUCTOR_HALF_OPEN_SOURCE_MAX);
+    cr_assert_eq(counted(w, COUNTER_half_open_made), CONDUCTOR_HALF_OPEN_SOURCE_MAX);
+    cr_assert_eq(counted(w, COUNTER_half_open_refused), 50 - CONDUCTOR_HALF_OPEN_SOURCE_MAX);
+    flood(w, &p, 1, 1, 1);
+    cr_assert_eq(conductor_count_half_open(owner(w)), CONDUCTOR_HALF_OPEN_SOURCE_MAX + 1,
+                 "another source is not held back");
+    cr_assert_eq(counted(w, COUNTER_submitted), 0, "a half-open SA cost a record");
+    world_run(w, 40000);
+    cr_assert_eq(conductor_count_half_open(owner(w)), 0);
+    world_destroy(w);
+}
+
+Test(bounds, half_open_sas_are_bounded_in_all)
+{
+    struct world *w = world_create(NULL); /* without a secret there are no cookies */
+    struct world_packet p = first_request(w);
+
+    flood(w, &p, 0, CONDUCTOR_HALF_OPEN_MAX + 100, 500);
+    cr_assert_eq(conductor_count_half_open(owner(w)), CONDUCTOR_HALF_OPEN_MAX);
+    cr_assert_eq(counted(w, COUNTER_half_open_refused), 100);
+    cr_assert_eq(counted(w, COUNTER_submitted), 0);
+    world_destroy(w);
+}
+
+Test(bounds, from_256_half_open_sas_on_a_cookie_is_asked_for_and_a_client_answers_it)
+{
+    struct world *w = world_create(NULL);
+    struct world_packet p = first_request(w);
+
+    give_cookie_secret(w);
+    flood(w, &p, 0, CONDUCTOR_COOKIE_AT, 200);
+    cr_assert_eq(reasons(w, IKE_REASON_COOKIE_SENT), 0);
+    cr_assert_eq(conductor_count_half_open(owner(w)), CONDUCTOR_COOKIE_AT);
+    flood(w, &p, 1000, FLOOD, 200);
+    cr_assert_eq(reasons(w, IKE_REASON_COOKIE_SENT), FLOOD);
+    cr_assert_eq(conductor_count_half_open(owner(w)), CONDUCTOR_COOKIE_AT, "kept without a cookie");
+    world_run(w, 1500); /* the client's own first request was lost: it asks again */
+    cr_assert_eq(reasons(w, IKE_REASON_COOKIE_SENT), FLOOD + 1);
+    cr_assert_eq(world_established(w, WORLD_CLIENT), 1, "the client did not get in");
+    cr_assert_eq(world_established(w, w->owner), 1);
+    world_destroy(w);
+}
+
+/* One client after the other, each from the same source and with a wrong key. */
+Test(bounds, failed_authentications_are_limited_per_source)
+{
+    struct world *w = world_create(NULL);
+    struct endpoint from = {addr_v4(0x0a4d0132), 500};
+
+    secret_set(&w->client_psk.psk, "another one", 11);
+    for (unsigned i = 0; i <= CONDUCTOR_AUTH_RATE; i++) {
+        conductor_initiate(w->nodes[WORLD_CLIENT].conductor, WORLD_SHARD, &from, &gateway);
+        world_run(w, 10);
+    }
+    cr_assert_eq(counted(w, COUNTER_sas_created), CONDUCTOR_AUTH_RATE);
+    cr_assert_eq(counted(w, COUNTER_rate_limited), 1);
+    cr_assert_geq(reasons(w, IKE_REASON_AUTH_FAILED), CONDUCTOR_AUTH_RATE);
+    cr_assert_eq(world_established(w, w->owner), 0);
+    world_run(w, 9000); /* the last one asks again; the linger is over, the window is not */
+    cr_assert_eq(counted(w, COUNTER_sas_created), CONDUCTOR_AUTH_RATE);
+    cr_assert_geq(counted(w, COUNTER_rate_limited), 3);
+    cr_assert_eq(counted(w, COUNTER_sas_deleted), CONDUCTOR_AUTH_RATE);
+    cr_assert_eq(conductor_count_sas(owner(w)), 0);
+    world_run(w, 60000);
+    cr_assert_eq(conductor_count_sas(owner(w)), 0, "something of it is left");
+    cr_assert_eq(conductor_count_half_open(owner(w)), 0);
+    world_destroy(w);
+}
+
+/* While a step waits for the log: its repetitions wait behind it and are answered by the same
+ * bytes, once it is applied; more than a few are dropped and counted. */
+Test(bounds, a_request_repeated_while_its_step_is_under_way_is_executed_once)
+{
+    struct world *w = world_create(NULL);
+    struct world_node *n = &w->nodes[0];
+    struct world_packet p;
+    uint64_t steps;
+
+    cr_assert(world_connect(w));
+    cr_assert(world_want(w, WORLD_CLIENT, IKE_WANT_REKEY_CHILD_PFS));
+    for (int i = 0; w->nodes[WORLD_CLIENT].pending != NULL && i < 4; i++)
+        world_commit(w);
+    cr_assert_eq(w->n_packets, 1);
+    p = w->packets[w->head];
+    steps = n->steps;
+    for (int i = 0; i < 1 + CONDUCTOR_QUEUE_MAX + 5; i++)
+        conductor_handle_datagram(n->conductor, WORLD_SHARD, &p.to, &p.from, p.natt,
+                                  span_of(p.bytes, p.len));
+    cr_assert_eq(n->steps, steps + 1, "submitted %llu times",
+                 (unsigned long long)(n->steps - steps));
+    cr_assert_eq(counted(w, COUNTER_queue_full), 5);
+    world_run(w, 5000);
+    cr_assert_eq(w->copies_differ, 0);
+    cr_assert_geq(w->copies, CONDUCTOR_QUEUE_MAX, "%u copies were answered", w->copies);
+    cr_assert_eq(world_children(w, 0), 1);
+    cr_assert_eq(world_children(w, WORLD_CLIENT), 1);
+    world_destroy(w);
+}
+
+/* Replication takes nothing for a while: as if the request never came; it is executed when it
+ * comes again. */
+Test(bounds, under_back_pressure_a_request_is_forgotten_and_its_repetition_executed)
+{
+    struct world *w = world_create(NULL);
+    struct ike_sa before;
+
+    cr_assert(world_connect(w));
+    before = world_sa(w, 0);
+    w->busy = true;
+    cr_assert(world_want(w, WORLD_CLIENT, IKE_WANT_REKEY_IKE));
+    world_run(w, 500);
+    cr_assert_geq(counted(w, COUNTER_submit_refused), 1);
+    cr_assert_eq(world_sa(w, 0).local_spi, before.local_spi);
+    cr_assert_eq(world_sa(w, 0).expected_request_id, before.expected_request_id);
+    w->busy = false;
+    world_run(w, 20000);
+    cr_assert_neq(world_sa(w, 0).local_spi, before.local_spi, "the rekey did not come through");
+    cr_assert_eq(world_children(w, 0), 1);
+    cr_assert_eq(w->copies_differ, 0);
+    world_destroy(w);
+}
+
+struct addresses {
+    struct ip_addr seen[8];
+    size_t n;
+};
+
+static void collect(void *self, const struct conductor_sa_view *v)
+{
+    struct addresses *a = self;
+
+    if (v->sa->virtual_ip.family == ADDR_NONE || a->n == 8)
+        return;
+    for (size_t i = 0; i < a->n; i++)
+        cr_assert_not(addr_equal(&a->seen[i], &v->sa->virtual_ip), "given out twice");
+    a->seen[a->n++] = v->sa->virtual_ip;
+}
+
+static size_t with_address(struct world *w, unsigned node)
+{
+    struct addresses a = {.n = 0};
+
+    conductor_each_sa(w->nodes[node].conductor, collect, &a);
+    return a.n;
+}
+
+Test(bounds, an_exhausted_pool_refuses_and_a_deleted_sa_gives_its_address_back)
+{
+    struct world *w = world_create_pool(NULL, 2);
+    struct conductor *client = w->nodes[WORLD_CLIENT].conductor;
+    struct endpoint from = {addr_v4(0x0a4d0132), 500};
+    uint64_t sa;
+    const char *why = "";
+
+    for (unsigned i = 0; i < 3; i++) {
+        conductor_initiate(client, WORLD_SHARD, &from, &gateway);
+        world_run(w, 100);
+    }
+    cr_assert_eq(with_address(w, 0), 2);
+    cr_assert_eq(with_address(w, 1), 2, "a standby node sees another pool");
+    cr_assert_eq(counted(w, COUNTER_pool_exhausted), 1);
+    cr_assert_eq(reasons(w, IKE_REASON_POOL_EXHAUSTED), 1);
+    sa = world_some_sa(w, WORLD_CLIENT);
+    cr_assert_neq(sa, 0);
+    cr_assert(conductor_command(client, sa, IKE_WANT_DELETE_IKE, 0, &why), "%s", why);
+    world_run(w, 10000);
+    cr_assert_eq(with_address(w, 0), 1);
+    conductor_initiate(client, WORLD_SHARD, &from, &gateway);
+    world_run(w, 100);
+    cr_assert_eq(with_address(w, 0), 2, "the address did not come back");
+    world_assign(w, 1); /* the new owner knows the same addresses as taken */
+    conductor_initiate(client, WORLD_SHARD, &from, &gateway);
+    world_run(w, 3000);
+    cr_assert_eq(with_address(w, 1), 2);
+    cr_assert_geq(counted(w, COUNTER_pool_exhausted), 1);
+    world_destroy(w);
+}
