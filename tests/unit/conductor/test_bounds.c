@@ -1,6 +1,7 @@
 /* What a peer can make the conductor keep or do is bounded, and each bound is counted. */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "proto/records.pb-c.h"
@@ -253,5 +254,121 @@ Test(bounds, an_exhausted_pool_refuses_and_a_deleted_sa_gives_its_address_back)
     world_run(w, 3000);
     cr_assert_eq(with_address(w, 1), 2);
     cr_assert_geq(counted(w, COUNTER_pool_exhausted), 1);
+    world_destroy(w);
+}
+
+static void hand(struct world *w, unsigned node, struct repl_event ev)
+{
+    conductor_handle_replication(w->nodes[node].conductor, &ev);
+}
+
+/* As the replica does after it loaded a snapshot. */
+static void restore(struct world *w, unsigned node)
+{
+    const struct fsm *fsm = &w->gateway_log.fsm;
+    const struct fsm_shard *shard = fsm_shard(fsm, WORLD_SHARD);
+    const struct fsm_sa *sa;
+    size_t at = 0;
+
+    hand(w, node, (struct repl_event){.kind = REPL_EV_RESET, .index = fsm->applied_index});
+    hand(w, node,
+         (struct repl_event){.kind = REPL_EV_RESTORED_SHARD,
+                             .shard = shard->shard,
+                             .epoch = shard->epoch,
+                             .owner_node = shard->owner_node,
+                             .owner_boot = shard->owner_boot,
+                             .assignments = shard->assignments});
+    while ((sa = map_next(&fsm->sas, &at)) != NULL) {
+        struct repl_child_state children[RECORD_MAX_CHILDREN];
+
+        for (size_t i = 0; i < sa->n_claims; i++)
+            children[i] = (struct repl_child_state){.spi_in = sa->claims[i]->spi_in,
+                                                    .spi_out = sa->claims[i]->spi_out,
+                                                    .esn = sa->claims[i]->esn,
+                                                    .claim = fsm_claim_now(fsm, sa->claims[i])};
+        hand(w, node,
+             (struct repl_event){.kind = REPL_EV_RESTORED_SA,
+                                 .shard = sa->shard,
+                                 .sa_id = sa->id,
+                                 .sa_version = fsm_sa_version(fsm, sa),
+                                 .bytes = sa->state,
+                                 .bytes_len = sa->state_len,
+                                 .children = children,
+                                 .n_children = sa->n_claims});
+    }
+    hand(w, node, (struct repl_event){.kind = REPL_EV_RESTORE_END, .index = fsm->applied_index});
+}
+
+struct table {
+    size_t n;
+    struct {
+        struct ike_sa sa;
+        uint64_t version;
+        struct repl_claim claims[IKE_MAX_CHILDREN];
+    } rows[4];
+};
+
+static void take_row(void *self, const struct conductor_sa_view *v)
+{
+    struct table *t = self;
+    size_t at = t->n++;
+
+    cr_assert_lt(at, 4);
+    while (at > 0 && t->rows[at - 1].sa.local_spi > v->sa->local_spi) { /* by id */
+        t->rows[at] = t->rows[at - 1];
+        at--;
+    }
+    memset(&t->rows[at], 0, sizeof t->rows[at]);
+    t->rows[at].sa = *v->sa;
+    memset(&t->rows[at].sa.local_part, 0, sizeof t->rows[at].sa.local_part);
+    t->rows[at].version = v->version;
+    for (int i = 0; i < IKE_MAX_CHILDREN; i++)
+        t->rows[at].claims[i] = v->children[i].claim;
+}
+
+static void check_same_table(struct world *w, unsigned a, unsigned b)
+{
+    struct table *x = calloc(1, sizeof *x), *y = calloc(1, sizeof *y);
+
+    conductor_each_sa(w->nodes[a].conductor, take_row, x);
+    conductor_each_sa(w->nodes[b].conductor, take_row, y);
+    cr_assert_gt(x->n, 0);
+    cr_assert_eq(x->n, y->n, "%zu and %zu SAs", x->n, y->n);
+    for (size_t i = 0; i < x->n; i++) {
+        cr_assert(memcmp(&x->rows[i].sa, &y->rows[i].sa, sizeof x->rows[i].sa) == 0, "SA %zu", i);
+        cr_assert_eq(x->rows[i].version, y->rows[i].version);
+        for (int k = 0; k < IKE_MAX_CHILDREN; k++) {
+            const struct repl_claim *p = &x->rows[i].claims[k], *q = &y->rows[i].claims[k];
+
+            cr_assert_eq(p->reservation_end, q->reservation_end);
+            cr_assert_eq(p->ceiling, q->ceiling);
+            cr_assert_eq(p->version, q->version);
+        }
+    }
+    free(x);
+    free(y);
+}
+
+Test(bounds, a_snapshot_gives_the_same_table_and_its_node_can_take_over)
+{
+    struct world *w = world_create(NULL);
+
+    cr_assert(world_connect(w));
+    cr_assert(world_want(w, 0, IKE_WANT_REKEY_CHILD_PFS));
+    world_run(w, 3000);
+    world_assign(w, 2); /* an assignment that no record of the SA has touched since */
+    check_same_table(w, 2, 1);
+    restore(w, 1);
+    check_same_table(w, 2, 1);
+    cr_assert_not(conductor_shard(w->nodes[1].conductor, WORLD_SHARD)->mine);
+    restore(w, 1); /* over what is there */
+    check_same_table(w, 2, 1);
+    world_assign(w, 1);
+    cr_assert(world_want(w, WORLD_CLIENT, IKE_WANT_REKEY_IKE));
+    world_run(w, 20000);
+    cr_assert_eq(world_established(w, 1), 1);
+    cr_assert_eq(world_children(w, 1), 1);
+    cr_assert_eq(w->copies_differ, 0);
+    cr_assert_eq(w->grants_overlap, 0);
     world_destroy(w);
 }
