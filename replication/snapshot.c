@@ -46,7 +46,7 @@ struct out {
 
 static void out_reserve(struct out *o, size_t more)
 {
-    if (o->cap - o->len >= more)
+    if (o->bytes != NULL && o->cap - o->len >= more)
         return;
     while (o->cap - o->len < more)
         o->cap = o->cap == 0 ? 1 << 16 : o->cap * 2;
