@@ -200,7 +200,8 @@ void fsm_claim_remove(struct fsm *fsm, struct fsm_claim *claim)
 
     while (sa->claims[i] != claim)
         i++;
-    memmove(&sa->claims[i], &sa->claims[i + 1], (sa->n_claims - i - 1) * sizeof sa->claims[0]);
+    for (; i + 1 < sa->n_claims; i++)
+        sa->claims[i] = sa->claims[i + 1];
     sa->n_claims--;
     (void)map_take(&fsm->claims, fsm_claim_key(claim->spi_in));
     digest_sub(&fsm->sum, claim->digest);

@@ -1,5 +1,7 @@
 #include "replication/record.h"
 
+#include "base/secret.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -197,8 +199,33 @@ Holdfast__Record *record_unpack(struct span bytes)
                : holdfast__record__unpack(NULL, bytes.len, bytes.data);
 }
 
+static void wipe(ProtobufCBinaryData *d)
+{
+    if (d->len > 0)
+        secret_wipe_bytes(d->data, d->len);
+}
+
+/* SA states and cookie secrets are keys: nothing of them stays in freed memory. */
+static void wipe_secrets(Holdfast__Record *r)
+{
+    if (r->body_case == HOLDFAST__RECORD__BODY_SA_CREATE)
+        wipe(&r->sa_create->state);
+    if (r->body_case == HOLDFAST__RECORD__BODY_SA_STEP) {
+        wipe(&r->sa_step->state);
+        if (r->sa_step->successor != NULL)
+            wipe(&r->sa_step->successor->state);
+    }
+    if (r->body_case == HOLDFAST__RECORD__BODY_CONFIG) {
+        wipe(&r->config->cookie_secret);
+        wipe(&r->config->cookie_secret_previous);
+    }
+}
+
 void record_free(Holdfast__Record *record)
 {
+    if (record == NULL)
+        return;
+    wipe_secrets(record);
     holdfast__record__free_unpacked(record, NULL);
 }
 

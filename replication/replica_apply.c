@@ -332,14 +332,16 @@ void replica_on_restore(void *self, const struct repl_snapshot_meta *meta, struc
     fsm_deinit(&r->fsm);
     r->fsm = fsm;
     replica_count(r, REPL_COUNT_RESTORES, 1);
-    settle_judged(r);
     for (size_t i = 0; i < r->fsm.n_shards; i++) {
         const struct fsm_shard *s = &r->fsm.shards[i];
 
         ownership_restored(&r->ownership, s->shard, s->epoch, s->owner_node, s->owner_boot,
                            r->now_ns);
     }
+    /* The right to act ends before anybody learns that a verdict is unknown: whoever forgets a
+     * request then cannot act on what it believed before (a shrunk ceiling must not rise). */
     replica_publish_leases(r);
+    settle_judged(r);
     for (size_t i = 0; i < r->fsm.n_members; i++)
         take_boot(r, r->fsm.members[i]->node, r->fsm.members[i]->boot);
     replica_clock_applied(r, r->fsm.cluster_ms);

@@ -50,6 +50,7 @@ static void out_reserve(struct out *o, size_t more)
         return;
     while (o->cap - o->len < more)
         o->cap = o->cap == 0 ? 1 << 16 : o->cap * 2;
+    HF_ASSERT(o->cap > 0);
     o->bytes = realloc(o->bytes, o->cap);
     HF_ASSERT(o->bytes != NULL);
 }

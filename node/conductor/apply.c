@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+enum { TAKEOVER_SPREAD_MS = 1000 };
+
 /* The state bytes of a record become the SA's state; `out` is the decoded value. */
 static bool take_state(struct conductor *c, struct conductor_sa *sa, struct span state,
                        struct ike_sa *out)
@@ -29,7 +31,7 @@ static void apply_create(struct conductor *c, const struct repl_event *ev, uint6
     sa_make_replicated(c, sa);
     sa_set_version(c, sa, ev->sa_version);
     for (size_t i = 0; i < ev->n_children; i++)
-        children_add_claim(c, sa, &ev->children[i]);
+        children_add_claim(c, sa, &ev->children[i], ev->kind == REPL_EV_APPLIED);
     if (!take_state(c, sa, state, &c->before))
         return;
     children_sync(c, sa, &c->before);
@@ -56,7 +58,7 @@ static void apply_successor(struct conductor *c, const struct repl_event *ev,
         return;
     children_move(c, old, sa, &c->before);
     for (size_t i = 0; i < ev->n_children; i++)
-        children_add_claim(c, sa, &ev->children[i]);
+        children_add_claim(c, sa, &ev->children[i], ev->kind == REPL_EV_APPLIED);
     children_sync(c, sa, &c->before);
     count(&c->counters, COUNTER_rekeys_ike);
 }
@@ -76,7 +78,7 @@ static void apply_step(struct conductor *c, const struct repl_event *ev)
         apply_successor(c, ev, sa, step->successor);
     else
         for (size_t i = 0; i < ev->n_children; i++)
-            children_add_claim(c, sa, &ev->children[i]);
+            children_add_claim(c, sa, &ev->children[i], ev->kind == REPL_EV_APPLIED);
     if (take_state(c, sa, bytes_of(&step->state), &c->before))
         children_sync(c, sa, &c->before);
 }
@@ -239,6 +241,7 @@ static void apply_assigned(struct conductor *c, const struct repl_event *ev)
 static void begin_acting(struct conductor *c, uint32_t shard)
 {
     struct conductor_sa *sa, *next;
+    uint64_t now = c->ops.now_ms(c->ops.self);
     size_t n = 0, cap = 0;
     uint64_t *ids = NULL;
 
@@ -246,10 +249,12 @@ static void begin_acting(struct conductor *c, uint32_t shard)
     {
         if (sa->shard != shard || sa->half_open || sa->ended)
             continue;
-        sa->local_part = (struct ike_local){.last_inbound_ms = c->ops.now_ms(c->ops.self),
-                                            .last_outbound_ms = c->ops.now_ms(c->ops.self)};
-        if (!sa->pending)
+        sa->local_part = (struct ike_local){.last_inbound_ms = now, .last_outbound_ms = now};
+        if (!sa->pending) { /* what fell due on no node's watch is spread over a second */
+            if (sa->wake.at_ms <= now)
+                heap_set(&c->heap, &sa->wake, now + sa->id % TAKEOVER_SPREAD_MS);
             continue;
+        }
         if (n == cap) {
             cap = cap == 0 ? 64 : cap * 2;
             ids = realloc(ids, cap * sizeof *ids);
@@ -262,7 +267,7 @@ static void begin_acting(struct conductor *c, uint32_t shard)
         struct conductor_work *w;
 
         sa = sa_find(c, ids[i]);
-        if (sa == NULL || sa->inflight != NULL)
+        if (sa == NULL || sa->inflight != NULL || sa->ke_work != NULL)
             continue;
         w = work_new((struct span){0});
         w->sa_id = ids[i];

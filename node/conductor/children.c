@@ -42,8 +42,9 @@ void children_remove_all(struct conductor *c, struct conductor_sa *sa)
 }
 
 void children_add_claim(struct conductor *c, struct conductor_sa *sa,
-                        const struct repl_child_state *state)
+                        const struct repl_child_state *state, bool applied)
 {
+    const struct conductor_shard *shard = shard_find(c, sa->shard);
     struct conductor_child *child = child_find(c, state->spi_in);
 
     if (child == NULL) {
@@ -52,6 +53,8 @@ void children_add_claim(struct conductor *c, struct conductor_sa *sa,
         child->spi_in = state->spi_in;
         child->spi_out = state->spi_out;
         child->sa = sa;
+        if (applied && shard != NULL && shard->mine)
+            child->fresh_epoch = shard->epoch.index;
         HASH_ADD(hh, c->children, spi_in, sizeof child->spi_in, child);
     }
     child->claim = state->claim;
@@ -75,14 +78,17 @@ void children_move(struct conductor *c, struct conductor_sa *from, struct conduc
     }
 }
 
+/* Fresh only where the very claim was made under our own present assignment: then everything in its
+ * record is ours. "Not installed here yet" is not "never used": an install that failed and succeeds
+ * later gets no more than what the newest assignment gives. */
 static void child_grant(struct conductor *c, const struct conductor_shard *shard,
-                        struct conductor_child *child, bool fresh)
+                        struct conductor_child *child)
 {
     struct repl_grant grant;
 
     if (child->esp == NULL)
         return;
-    if (fresh) /* made under our own assignment: everything in the record is ours */
+    if (child->fresh_epoch != 0 && child->fresh_epoch == shard->epoch.index)
         grant = (struct repl_grant){.first = 1,
                                     .end = child->claim.reservation_end,
                                     .floor = 0,
@@ -115,7 +121,7 @@ void children_sync(struct conductor *c, struct conductor_sa *sa, const struct ik
                 log_line(c->log, LOG_ERROR, "esp", "sa=%016llx spi=%08x cannot be installed",
                          (unsigned long long)sa->id, child->spi_in);
             else if (shard != NULL && shard->mine)
-                child_grant(c, shard, child, true);
+                child_grant(c, shard, child);
         } else {
             c->ops.esp_update(c->ops.self, child->esp, &e);
         }
@@ -131,7 +137,7 @@ void children_assigned(struct conductor *c, const struct conductor_shard *shard)
         if (child->sa->shard != shard->id || child->esp == NULL)
             continue;
         if (shard->mine)
-            child_grant(c, shard, child, false);
+            child_grant(c, shard, child);
         else
             c->ops.esp_revoke(c->ops.self, child->esp);
     }

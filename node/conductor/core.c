@@ -168,7 +168,10 @@ void conductor_handle_timer(struct conductor *c)
     uint64_t now = c->ops.now_ms(c->ops.self);
     struct heap_node *node;
 
-    while ((node = heap_first(&c->heap)) != NULL && node->at_ms <= now) {
+    /* Bounded: what is left is due at once again, after the loop's other sources had their turn. */
+    for (int i = 0;
+         i < CONDUCTOR_TIMERS_MAX && (node = heap_first(&c->heap)) != NULL && node->at_ms <= now;
+         i++) {
         struct conductor_sa *sa = sa_of(node);
         struct conductor_work *w;
 

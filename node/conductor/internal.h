@@ -25,6 +25,7 @@ struct conductor_child {
     void *esp;
     struct repl_claim claim;
     struct conductor_op *extending; /* the Extend under way, or NULL */
+    uint64_t fresh_epoch; /* made under this assignment of ours: nobody had its numbers; 0 = no */
     struct conductor_sa *sa;
     UT_hash_handle hh; /* by spi_in */
 };
@@ -127,6 +128,8 @@ void sa_set_state(struct conductor *c, struct conductor_sa *sa, struct span enco
                   const struct ike_sa *decoded);
 bool sa_decode(struct conductor *c, const struct conductor_sa *sa, struct ike_sa *out);
 void sa_rearm(struct conductor *c, struct conductor_sa *sa, const struct ike_sa *decoded);
+/* The SA's timer in so many ms; in the heap only where this node may act. */
+void sa_again(struct conductor *c, struct conductor_sa *sa, uint64_t in_ms);
 uint64_t sa_version(struct conductor *c, const struct conductor_sa *sa);
 void sa_set_version(struct conductor *c, struct conductor_sa *sa, uint64_t version);
 void sa_reset_all(struct conductor *c);
@@ -134,8 +137,9 @@ struct conductor_shard *shard_find(struct conductor *c, uint32_t id);
 
 /* children.c: the ESP database as a function of applied states */
 void children_sync(struct conductor *c, struct conductor_sa *sa, const struct ike_sa *decoded);
+/* applied: by a record that was applied just now, not by a snapshot. */
 void children_add_claim(struct conductor *c, struct conductor_sa *sa,
-                        const struct repl_child_state *state);
+                        const struct repl_child_state *state, bool applied);
 void children_move(struct conductor *c, struct conductor_sa *from, struct conductor_sa *to,
                    const struct ike_sa *to_decoded);
 struct conductor_child *child_find(struct conductor *c, uint32_t spi_in);

@@ -211,9 +211,18 @@ static void carry_out(struct conductor *c, struct conductor_sa *sa, struct condu
         w->event.address = (struct ike_address_result){0}; /* the operation holds the pick now */
     } else {
         /* Not taken: as if the event never came. A timer must come again by itself. */
-        sa->wake.at_ms = c->ops.now_ms(c->ops.self) + 50;
-        heap_set(&c->heap, &sa->wake, sa->wake.at_ms);
+        sa_again(c, sa, CONDUCTOR_REFUSED_MS);
     }
+}
+
+/* The timer came too early (traffic moved the liveness check, a takeover began anew): the SA's real
+ * time, but never at once again. */
+static void nothing_due(struct conductor *c, struct conductor_sa *sa)
+{
+    c->before.local_part = sa->local_part;
+    sa_rearm(c, sa, &c->before);
+    if (sa->wake.at_ms <= c->ops.now_ms(c->ops.self))
+        sa_again(c, sa, CONDUCTOR_AGAIN_MS);
 }
 
 void run_work(struct conductor *c, struct conductor_work *w)
@@ -224,6 +233,13 @@ void run_work(struct conductor *c, struct conductor_work *w)
 
     if (w->sa_id != 0 && ((sa = sa_find(c, w->sa_id)) == NULL || !sa_decode(c, sa, &c->before))) {
         work_free(w);
+        return;
+    }
+    if (sa != NULL && !sa->half_open && !c->ops.may_act(c->ops.self, sa->shard)) {
+        count(&c->counters, COUNTER_not_owner);
+        secret_wipe_bytes(&c->before, sizeof c->before);
+        work_free(w);
+        run_queue(c, sa);
         return;
     }
     if (!w->entropy_set) {
@@ -252,6 +268,8 @@ void run_work(struct conductor *c, struct conductor_work *w)
     note(c, w, c->transition.reason);
     if (outcome != IKE_IGNORED)
         carry_out(c, sa, w, outcome);
+    else if (w->event.kind == IKE_EV_TIMER && sa != NULL)
+        nothing_due(c, sa);
     forget_pick(c, w);
     secret_wipe_bytes(&c->before, sizeof c->before);
     work_free(w);

@@ -211,6 +211,7 @@ bool submit_step(struct conductor *c, struct conductor_sa *sa, struct conductor_
     struct conductor_op *op;
     struct draft d;
 
+    HF_ASSERT(sa->inflight == NULL);
     if (!c->ops.may_act(c->ops.self, sa->shard)) {
         count(&c->counters, COUNTER_not_owner);
         return false;

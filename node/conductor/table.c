@@ -148,6 +148,17 @@ void sa_rearm(struct conductor *c, struct conductor_sa *sa, const struct ike_sa 
     }
 }
 
+void sa_again(struct conductor *c, struct conductor_sa *sa, uint64_t in_ms)
+{
+    const struct conductor_shard *shard = shard_find(c, sa->shard);
+    uint64_t at = c->ops.now_ms(c->ops.self) + in_ms;
+
+    if (sa->half_open || (shard != NULL && shard->mine))
+        heap_set(&c->heap, &sa->wake, at);
+    else
+        sa->wake.at_ms = at;
+}
+
 void sa_set_state(struct conductor *c, struct conductor_sa *sa, struct span encoded,
                   const struct ike_sa *decoded)
 {

@@ -139,3 +139,54 @@ Test(failover, standby_nodes_mirror_the_owner)
     }
     world_destroy(w);
 }
+
+/* A CHILD SA that could not be installed on a standby and is installed after its takeover: its
+ * numbers were used by the owner before it, so it gets none of them (I1). */
+Test(failover, a_late_install_gets_no_number_that_was_granted_before)
+{
+    struct world *w = world_create(NULL);
+    uint64_t used = 0;
+    bool late = false;
+
+    w->nodes[1].fail_installs = 1;
+    cr_assert(world_connect(w));
+    for (size_t i = 0; i < w->n_grants; i++)
+        if (w->grants[i].node == 1 && w->grants[i].end > used)
+            used = w->grants[i].end;
+    cr_assert_gt(used, 1);
+    w->nodes[0].alive = false;
+    next_owner(w);
+    cr_assert(world_want(w, WORLD_CLIENT, IKE_WANT_DPD));
+    world_run(w, 5000);
+    for (size_t i = 0; i < w->n_grants; i++) {
+        if (w->grants[i].node != 2)
+            continue;
+        late = true;
+        cr_assert_geq(w->grants[i].first, used);
+        cr_assert_geq(w->grants[i].floor, CONDUCTOR_FIRST_CEILING);
+    }
+    cr_assert(late, "node 2 never installed it");
+    cr_assert_eq(w->grants_overlap, 0);
+    world_destroy(w);
+}
+
+static void with_dpd(struct ike_policy *gateway, struct ike_policy *client)
+{
+    gateway->dpd_ms = 10000;
+    client->dpd_ms = 0;
+}
+
+/* Traffic moves the liveness check away: the timer that came for it is set anew, not polled. */
+Test(failover, a_timer_with_nothing_due_is_set_to_what_is)
+{
+    struct world *w = world_create(with_dpd);
+
+    cr_assert(world_connect(w));
+    w->nodes[0].idle_in_ms = 0; /* traffic all the time */
+    w->now += 12000;
+    conductor_handle_timer(w->nodes[0].conductor);
+    cr_assert_geq(conductor_next_wake_ms(w->nodes[0].conductor), w->now + 9000,
+                  "polled %lu ms from now",
+                  (unsigned long)(conductor_next_wake_ms(w->nodes[0].conductor) - w->now));
+    world_destroy(w);
+}

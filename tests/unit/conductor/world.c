@@ -144,8 +144,13 @@ static void op_run_ke(void *self, struct conductor *c, struct conductor_work *wo
 static void *op_install(void *self, const struct conductor_esp_child *child)
 {
     struct world_node *n = self;
-    struct world_esp *e = calloc(1, sizeof *e);
+    struct world_esp *e;
 
+    if (n->fail_installs > 0) {
+        n->fail_installs--;
+        return NULL;
+    }
+    e = calloc(1, sizeof *e);
     HF_ASSERT(e != NULL);
     e->spi_in = child->child->spi_in;
     e->spi_out = child->child->spi_out;
@@ -203,10 +208,9 @@ static void op_nothing(void *self, void *esp)
 
 static void op_idle(void *self, void *esp, uint64_t *in, uint64_t *out)
 {
-    (void)self;
     (void)esp;
-    (void)in;
-    (void)out;
+    *in = ((struct world_node *)self)->idle_in_ms;
+    *out = UINT64_MAX;
 }
 
 /* --- the log --- */
@@ -342,6 +346,7 @@ static void node_create(struct world *w, unsigned i)
     n->alive = true;
     n->log = i == WORLD_CLIENT ? &w->client_log : &w->gateway_log;
     n->pending_tail = &n->pending;
+    n->idle_in_ms = UINT64_MAX;
     n->conductor = conductor_create(&o, &ops);
     instant_log_boot(n->log, w->now, n->id, n->boot);
 }

@@ -44,7 +44,9 @@ struct world_node {
     struct conductor *conductor;
     struct world_submission *pending, **pending_tail;
     struct instant_log *log;
-    uint64_t steps; /* submissions that were no extension */
+    unsigned fail_installs; /* so many installs in the data path fail */
+    uint64_t idle_in_ms;    /* what esp_idle says; UINT64_MAX = never */
+    uint64_t steps;         /* submissions that were no extension */
 };
 
 struct world_packet {
