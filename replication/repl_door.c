@@ -214,6 +214,11 @@ void repl_push_event(void *self, struct repl_event *event)
     struct event_node *node = repl_alloc_zero(1, sizeof *node);
     uint64_t one = 1;
 
+    if (event->kind == REPL_EV_LEADER) { /* who has heard of it finds it in the status, too */
+        uv_mutex_lock(&repl->lock);
+        repl->status.leader = event->node;
+        uv_mutex_unlock(&repl->lock);
+    }
     node->event = event;
     node->bytes = sizeof *event + event->bytes_len + event->n_children * sizeof *event->children;
     uv_mutex_lock(&repl->event_lock);
