@@ -13,7 +13,15 @@
 
 #include "run.h"
 
-enum { EXIT_PASS, EXIT_FAIL, EXIT_INCONCLUSIVE, EXIT_ABORTED, EXIT_USAGE = 64, MAX_DRILLS = 256 };
+enum {
+    EXIT_PASS,
+    EXIT_FAIL,
+    EXIT_INCONCLUSIVE,
+    EXIT_ABORTED,
+    EXIT_USAGE = 64,
+    MAX_DRILLS = 256,
+    MAX_TIMES = 100000
+};
 
 static const char usage[] =
     "usage: holdfast drill validate|plan|list FILE_OR_DIR...\n"
@@ -21,6 +29,8 @@ static const char usage[] =
     "  -o json          the verdict as JSON on stdout\n"
     "  --repeat N       each cell N times        --seed S         instead of the drill's own\n"
     "  --only GLOB      cells whose id matches   --sample N       N of them, chosen by the seed\n"
+    "  --jobs N         N of them at once, at most 16: more load, so only where gaps are not "
+    "measured\n"
     "  --evidence DIR   captures and logs        --stay           keep the lab until Ctrl-C (one "
     "cell)\n"
     "  --screen         80x24 on a terminal      -q               say nothing while it runs\n"
@@ -28,7 +38,7 @@ static const char usage[] =
     "exit: 0 pass, 1 fail, 2 inconclusive, 3 aborted (also a bad drill), 64 a bad command line\n";
 
 struct options {
-    unsigned repeat, sample;
+    unsigned repeat, sample, jobs;
     bool seeded, json, stay, screen, quiet;
     uint64_t seed;
     const char *only, *evidence, *bin_dir;
@@ -188,52 +198,54 @@ static void print_verdict(const struct set *set, const struct options *o, int co
 static int run(struct set *set, const struct options *o)
 {
     struct screen screen = {.mode = o->quiet                             ? SCREEN_QUIET
+                                    : o->jobs > 1                        ? SCREEN_RESULTS
                                     : o->screen && isatty(STDERR_FILENO) ? SCREEN_FULL
                                                                          : SCREEN_LINES,
                             .fd = STDERR_FILENO,
                             .cells = set->n_cells * o->repeat};
     struct run_options options = {
         .bin_dir = o->bin_dir, .evidence_dir = o->evidence, .stay = o->stay, .screen = &screen};
-    json_t *cells = json_array();
-    int code = set->n_cells ? EXIT_PASS : EXIT_INCONCLUSIVE;
+    struct run_plan plan = {
+        .cells = set->cells, .n_cells = set->n_cells, .repeat = o->repeat, .jobs = o->jobs};
+    json_t *cells;
+    const json_t *c;
+    int code = EXIT_PASS;
+    size_t i;
 
     run_catch_signals();
-    for (size_t i = 0; i < screen.cells && !run_stopped(); i++) {
-        struct drill_cell cell = set->cells[i % set->n_cells];
-        json_t *verdict;
-
-        cell.round = (unsigned)(i / set->n_cells);
-        (void)snprintf(screen.drill, sizeof screen.drill, "%s", cell.drill->name);
-        screen.nodes = cell.drill->gateway == DRILL_STRONGSWAN ? 1 : cell.drill->nodes;
-        screen_begin_cell(&screen, i + 1, cell.id);
-        verdict = run_cell(&cell, &options);
-        if (!verdict)
-            verdict = json_pack("{s:s, s:i, s:s, s:s}", "id", cell.id, "round", (int)cell.round,
-                                "verdict", "aborted", "why",
-                                run_stopped() ? "stopped by a signal"
-                                              : "the cell ended without a verdict");
-        screen_end_cell(&screen, verdict);
-        code = worse(code, code_of(verdict));
-        (void)json_array_append_new(cells, verdict);
-    }
+    cells = run_cells(&plan, &options);
     screen_end(&screen);
+    json_array_foreach(cells, i, c) code = worse(code, code_of(c));
+    if (json_array_size(cells) == 0)
+        code = EXIT_INCONCLUSIVE;
     print_verdict(set, o, code, cells);
     return code;
 }
 
+/* The number that a word is, all of it. */
+static bool take_number(const char *word, uint64_t most, uint64_t *to)
+{
+    char *end;
+
+    errno = 0;
+    *to = strtoull(word, &end, 10);
+    return word[0] >= '0' && word[0] <= '9' && !*end && errno == 0 && *to <= most;
+}
+
 static bool take_options(int argc, char **argv, struct options *o)
 {
-    enum { REPEAT = 256, SEED, ONLY, SAMPLE, EVIDENCE, STAY, SCREEN, BIN };
+    enum { REPEAT = 256, SEED, ONLY, JOBS, SAMPLE, EVIDENCE, STAY, SCREEN, BIN };
     static const struct option known[] = {{"repeat", required_argument, NULL, REPEAT},
                                           {"seed", required_argument, NULL, SEED},
                                           {"only", required_argument, NULL, ONLY},
+                                          {"jobs", required_argument, NULL, JOBS},
                                           {"sample", required_argument, NULL, SAMPLE},
                                           {"evidence", required_argument, NULL, EVIDENCE},
                                           {"stay", no_argument, NULL, STAY},
                                           {"screen", no_argument, NULL, SCREEN},
                                           {"bin", required_argument, NULL, BIN},
                                           {NULL, 0, NULL, 0}};
-    char *end = NULL;
+    uint64_t n;
     int c;
 
     while ((c = getopt_long(argc, argv, "o:q", known, NULL)) != -1) {
@@ -247,14 +259,24 @@ static bool take_options(int argc, char **argv, struct options *o)
             o->quiet = true;
             break;
         case REPEAT:
-            o->repeat = (unsigned)strtoul(optarg, &end, 10);
+            if (!take_number(optarg, MAX_TIMES, &n))
+                return false;
+            o->repeat = (unsigned)n;
             break;
         case SEED:
-            o->seed = strtoull(optarg, &end, 10);
+            if (!take_number(optarg, UINT64_MAX, &o->seed))
+                return false;
             o->seeded = true;
             break;
         case SAMPLE:
-            o->sample = (unsigned)strtoul(optarg, &end, 10);
+            if (!take_number(optarg, MAX_TIMES, &n))
+                return false;
+            o->sample = (unsigned)n;
+            break;
+        case JOBS:
+            if (!take_number(optarg, RUN_MAX_JOBS, &n))
+                return false;
+            o->jobs = (unsigned)n;
             break;
         case ONLY:
             o->only = optarg;
@@ -274,11 +296,8 @@ static bool take_options(int argc, char **argv, struct options *o)
         default:
             return false;
         }
-        if (end && *end)
-            return false;
-        end = NULL;
     }
-    return o->repeat > 0 && optind < argc;
+    return o->repeat > 0 && o->jobs > 0 && !(o->stay && o->jobs > 1) && optind < argc;
 }
 
 /* The evidence folder exists and is named from the root. */
@@ -308,7 +327,7 @@ static bool is_verb(const char *word)
 int main(int argc, char **argv)
 {
     char self[PATH_MAX] = "", absolute[PATH_MAX];
-    struct options o = {.repeat = 1};
+    struct options o = {.repeat = 1, .jobs = 1};
     struct set set = {0};
     const char *verb = argc > 1 ? argv[1] : "";
     int code = EXIT_PASS;

@@ -17,11 +17,20 @@ struct run_options {
     struct screen *screen;
 };
 
-/* A cell's verdict (the caller's), or NULL when the runner was told to stop. */
-json_t *run_cell(const struct drill_cell *spec, const struct run_options *options);
+enum { RUN_MAX_JOBS = 16 };
 
-/* True once SIGINT, SIGTERM or SIGHUP came. */
-bool run_stopped(void);
+struct run_plan {
+    const struct drill_cell *cells;
+    size_t n_cells;
+    unsigned repeat; /* rounds, at least 1 */
+    unsigned jobs;   /* cells at once, 1 to RUN_MAX_JOBS; with options.stay 1 */
+};
+
+/* Runs every cell `repeat` times. A JSON array of verdicts in the plan's order (the caller's); what
+ * ended without one is "aborted". After a signal the cells not yet begun are left out. */
+json_t *run_cells(const struct run_plan *plan, const struct run_options *options);
+
+/* SIGINT, SIGTERM and SIGHUP end the cells. */
 void run_catch_signals(void);
 
 #endif

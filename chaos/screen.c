@@ -120,7 +120,7 @@ void screen_begin_cell(struct screen *s, size_t cell, const char *id)
 
 void screen_event(struct screen *s, const char *text)
 {
-    json_t *j = s->mode == SCREEN_QUIET ? NULL : json_loads(text, 0, NULL);
+    json_t *j = s->mode <= SCREEN_RESULTS ? NULL : json_loads(text, 0, NULL);
     const char *phase = json_string_value(json_object_get(j, "phase"));
     char line[SCREEN_LINE];
     unsigned dead;
@@ -159,7 +159,10 @@ void screen_end_cell(struct screen *s, const json_t *verdict)
         s->failed++;
     else
         s->inconclusive++;
-    if (s->mode != SCREEN_LINES)
+    if (s->mode == SCREEN_RESULTS)
+        dprintf(s->fd, "[%u/%zu] %s\n", s->passed + s->failed + s->inconclusive, s->cells,
+                json_string_value(json_object_get(verdict, "id")));
+    if (s->mode != SCREEN_LINES && s->mode != SCREEN_RESULTS)
         return;
     n = snprintf(
         line, sizeof line,

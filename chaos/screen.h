@@ -10,7 +10,8 @@
 
 #include <jansson.h>
 
-enum screen_mode { SCREEN_QUIET, SCREEN_LINES, SCREEN_FULL };
+/* RESULTS: only a line a cell, at its end; the others show one cell at a time. */
+enum screen_mode { SCREEN_QUIET, SCREEN_RESULTS, SCREEN_LINES, SCREEN_FULL };
 enum { SCREEN_HISTORY = 8, SCREEN_LINE = 100 };
 
 struct screen {

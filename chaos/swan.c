@@ -12,7 +12,7 @@ static const char strongswan_conf[] =
     "charon-systemd {\n"
     "  load = random nonce openssl pem x509 pkcs1 pkcs8 pubkey revocation constraints kdf hmac "
     "sha1 sha2 curve25519 gcm aes "
-    "aesni chapoly eap-identity eap-mschapv2 eap-tls md4 md5 gmp kernel-libipsec kernel-netlink "
+    "aesni chapoly eap-identity eap-mschapv2 eap-tls md5 gmp kernel-libipsec kernel-netlink "
     "socket-default updown vici attr\n"
     "  retransmit_timeout = 0.5\n"
     "  retransmit_base = 1.5\n"
