@@ -24,7 +24,8 @@ static void add_setting(struct setting *s, size_t *n, char value, const char *fa
     s[(*n)++].value = value;
 }
 
-/* What the kernel must be told besides the rules. `default` is what the TUN begins with. */
+/* What the kernel must be told besides the rules, `forwarding` last. `default` is what the TUN
+ * begins with. */
 static size_t settings_of(const struct guard_config *c, struct setting s[MAX_SETTINGS])
 {
     bool v6 = false;
@@ -78,32 +79,76 @@ static bool write_setting(const struct setting *s, struct io_error *error)
                                    : " (run as root)");
 }
 
+/* One transaction: whatever stood before is replaced, and there is no moment without rules. */
+static bool load_rules(const struct guard_config *config, struct io_error *error)
+{
+    struct guard_text *rules = calloc(2, sizeof *rules);
+    bool ok;
+
+    HF_ASSERT(rules != NULL);
+    guard_ruleset(config, &rules[1]);
+    guard_say(&rules[0], "table inet holdfast_guard {\n}\ndelete table inet holdfast_guard\n%s",
+              rules[1].bytes);
+    ok = guard_nft(rules[0].bytes, &rules[1], error);
+    free(rules);
+    return ok;
+}
+
+/* Its number among the pools; n_pools when it is none of them. */
+static size_t pool_of(const struct guard_config *c, const struct netlink_prefix *dst)
+{
+    size_t i = 0;
+
+    while (i < c->n_pools &&
+           (c->pools[i].length != dst->length || !addr_equal(&c->pools[i].ip, &dst->ip)))
+        i++;
+    return i;
+}
+
+struct removal {
+    struct netlink *netlink;
+    const struct guard_config *keep; /* its pools' routes stay; NULL: none does */
+    struct io_error *error;
+    bool ok;
+};
+
+static void remove_route(void *self, const struct netlink_prefix *dst)
+{
+    struct removal *r = self;
+
+    if (r->ok && (r->keep == NULL || pool_of(r->keep, dst) == r->keep->n_pools))
+        r->ok = netlink_blackhole_del(r->netlink, dst, r->error);
+}
+
+/* Routes of pools that are configured no more: a longer one would swallow part of a pool of today.
+ */
+static bool remove_routes(struct netlink *n, const struct guard_config *keep,
+                          struct io_error *error)
+{
+    struct removal r = {.netlink = n, .keep = keep, .error = error, .ok = true};
+
+    return netlink_blackhole_each(n, ADDR_V4, remove_route, &r, error) && r.ok &&
+           netlink_blackhole_each(n, ADDR_V6, remove_route, &r, error) && r.ok;
+}
+
+/* In the order of danger: what holds plaintext back stands before the kernel is told to forward, so
+ * that an installation that fails half-way leaves no router behind (I13). */
 bool guard_install(const struct guard_config *config, struct io_error *error)
 {
     struct setting settings[MAX_SETTINGS];
     size_t n = settings_of(config, settings);
-    struct guard_text *rules = calloc(2, sizeof *rules);
     struct netlink *netlink = netlink_open(error);
     struct netlink_link link;
     bool ok = netlink != NULL && netlink_link_get(netlink, config->outside, &link, error) &&
-              netlink_link_get(netlink, config->inside, &link, error);
+              netlink_link_get(netlink, config->inside, &link, error) && load_rules(config, error);
 
-    HF_ASSERT(rules != NULL);
-    for (size_t i = 0; ok && i < n; i++)
-        ok = write_setting(&settings[i], error);
     for (size_t i = 0; ok && i < config->n_pools; i++)
         ok = netlink_blackhole_add(netlink, &config->pools[i], error);
-    if (ok) {
-        /* One transaction: whatever stood before is replaced, and there is no moment without rules.
-         */
-        guard_ruleset(config, &rules[1]);
-        guard_say(&rules[0], "table inet holdfast_guard {\n}\ndelete table inet holdfast_guard\n%s",
-                  rules[1].bytes);
-        ok = guard_nft(rules[0].bytes, &rules[1], error);
-    }
+    ok = ok && remove_routes(netlink, config, error);
+    for (size_t i = 0; ok && i < n; i++)
+        ok = write_setting(&settings[i], error);
     if (netlink != NULL)
         netlink_close(netlink);
-    free(rules);
     return ok;
 }
 
@@ -174,19 +219,39 @@ static bool verify_rules(const struct guard_config *config, struct findings *f,
     return ok;
 }
 
+struct routes {
+    const struct guard_config *config;
+    struct findings *findings;
+    bool present[GUARD_MAX_POOLS];
+};
+
+static void see_route(void *self, const struct netlink_prefix *dst)
+{
+    struct routes *r = self;
+    size_t i = pool_of(r->config, dst);
+    char text[64];
+
+    if (i < r->config->n_pools) {
+        r->present[i] = true;
+        return;
+    }
+    (void)netlink_prefix_text(dst, text);
+    find(r->findings, "blackhole route too many: ", text, strlen(text));
+}
+
 static bool verify_routes(const struct guard_config *config, struct findings *f,
                           struct io_error *error)
 {
+    struct routes r = {.config = config, .findings = f};
     struct netlink *netlink = netlink_open(error);
-    bool ok = netlink != NULL;
+    bool ok = netlink != NULL && netlink_blackhole_each(netlink, ADDR_V4, see_route, &r, error) &&
+              netlink_blackhole_each(netlink, ADDR_V6, see_route, &r, error);
 
     for (size_t i = 0; ok && i < config->n_pools; i++) {
         char number[32];
-        bool present = false;
 
-        ok = netlink_blackhole_present(netlink, &config->pools[i], &present, error);
         (void)snprintf(number, sizeof number, "%zu", i + 1);
-        if (ok && !present)
+        if (!r.present[i])
             find(f, "blackhole route of pool number ", number, strlen(number));
     }
     if (netlink != NULL)
@@ -216,17 +281,17 @@ bool guard_verify(const struct guard_config *config, struct io_error *error)
                    f.n, f.text);
 }
 
-bool guard_remove(const struct guard_config *config, struct io_error *error)
+bool guard_remove(struct io_error *error)
 {
     struct guard_text *out = calloc(1, sizeof *out);
     struct netlink *netlink = netlink_open(error);
     bool ok = netlink != NULL;
 
     HF_ASSERT(out != NULL);
-    ok = ok && guard_nft("table inet holdfast_guard {\n}\ndelete table inet holdfast_guard\n", out,
-                         error);
-    for (size_t i = 0; ok && i < config->n_pools; i++)
-        ok = netlink_blackhole_del(netlink, &config->pools[i], error);
+    ok = ok &&
+         guard_nft("table inet holdfast_guard {\n}\ndelete table inet holdfast_guard\n", out,
+                   error) &&
+         remove_routes(netlink, NULL, error);
     if (netlink != NULL)
         netlink_close(netlink);
     free(out);

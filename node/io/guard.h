@@ -5,7 +5,7 @@
  *   sysctls           the kernel answers ARP only for addresses of the very interface, sends no
  *                     redirects, forwards from inside
  *   blackhole routes  a packet for a pool goes nowhere (and draws no ICMP) when no daemon's TUN
- *                     route stands
+ *                     route stands; known by their metric (netlink.h)
  *   nftables          table inet holdfast_guard: drops what reaches a service address without a
  *                     bound socket, ICMP from it, pool traffic that does not go through the TUN,
  *                     and whatever would be forwarded in or out of the outside interface
@@ -27,16 +27,18 @@ struct guard_config {
     size_t n_pools;
 };
 
-/* Sets everything; safe to call again (the table is replaced in one transaction). Needs
- * CAP_NET_ADMIN, `nft` in PATH's usual places and a writable /proc/sys. */
+/* Sets everything; safe to call again (the table is replaced in one transaction, blackhole routes
+ * of pools that are configured no more go). Forwarding comes last, so what fails before has made no
+ * router of the machine. Needs CAP_NET_ADMIN, `nft` in PATH's usual places and a writable
+ * /proc/sys. */
 HF_MUST_USE bool guard_install(const struct guard_config *config, struct io_error *error);
 
 /* Asks the kernel for each part. False: the text names what is missing or differs (all of it, as
  * far as there is room) and the command that mends it. */
 HF_MUST_USE bool guard_verify(const struct guard_config *config, struct io_error *error);
 
-/* Takes table and blackhole routes away (sysctls stay as they are). For tests and de-installation,
- * never for a stop. */
-HF_MUST_USE bool guard_remove(const struct guard_config *config, struct io_error *error);
+/* Takes the table and every blackhole route with our mark away (sysctls stay as they are). For
+ * tests and de-installation, never for a stop. */
+HF_MUST_USE bool guard_remove(struct io_error *error);
 
 #endif

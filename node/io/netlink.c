@@ -18,7 +18,7 @@ struct netlink {
     uint32_t sequence;
 };
 
-enum { REQUEST_BYTES = 512, REPLY_BYTES = 32 << 10 };
+enum { REPLY_BYTES = 32 << 10 };
 
 struct netlink *netlink_open(struct io_error *error)
 {
@@ -40,9 +40,7 @@ void netlink_close(struct netlink *n)
     free(n);
 }
 
-/* Sends one request and hands every answer to `each` until the kernel's acknowledgement. 0 or an
- * errno. */
-static int talk(struct netlink *n, struct nlmsghdr *request, mnl_cb_t each, void *arg)
+int netlink_talk(struct netlink *n, struct nlmsghdr *request, mnl_cb_t each, void *arg)
 {
     char *reply = malloc(REPLY_BYTES);
     unsigned port = mnl_socket_get_portid(n->socket);
@@ -74,7 +72,7 @@ static const char *privilege(int code)
     return code == EPERM || code == EACCES ? " (run as root, or grant CAP_NET_ADMIN)" : "";
 }
 
-static const char *prefix_text(const struct netlink_prefix *p, char out[64])
+const char *netlink_prefix_text(const struct netlink_prefix *p, char out[64])
 {
     char ip[INET6_ADDRSTRLEN] = "?";
 
@@ -83,7 +81,7 @@ static const char *prefix_text(const struct netlink_prefix *p, char out[64])
     return out;
 }
 
-static int any_attribute(const struct nlattr *attribute, void *arg)
+int netlink_attribute(const struct nlattr *attribute, void *arg)
 {
     const struct nlattr **table = arg;
     uint16_t type = mnl_attr_get_type(attribute);
@@ -98,7 +96,7 @@ bool netlink_parse_link(const struct nlmsghdr *message, struct netlink_link *out
     const struct ifinfomsg *info = mnl_nlmsg_get_payload(message);
     const struct nlattr *table[NETLINK_ATTRIBUTES_MAX + 1] = {NULL};
 
-    if (mnl_attr_parse(message, sizeof *info, any_attribute, table) < 0 ||
+    if (mnl_attr_parse(message, sizeof *info, netlink_attribute, table) < 0 ||
         table[IFLA_IFNAME] == NULL)
         return false;
     *out = (struct netlink_link){.ifindex = info->ifi_index,
@@ -136,14 +134,14 @@ static struct nlmsghdr *link_request(char *buf, uint16_t type, uint16_t flags, i
 bool netlink_link_get(struct netlink *n, const char *name, struct netlink_link *out,
                       struct io_error *error)
 {
-    char buf[REQUEST_BYTES];
+    char buf[NETLINK_REQUEST_BYTES];
     struct ifinfomsg *info;
     struct nlmsghdr *h = link_request(buf, RTM_GETLINK, NLM_F_ACK, 0, &info);
     struct netlink_link found = {.ifindex = 0};
     int code;
 
     mnl_attr_put_strz(h, IFLA_IFNAME, name);
-    code = talk(n, h, take_link, &found);
+    code = netlink_talk(n, h, take_link, &found);
     if (code != 0 || found.ifindex == 0)
         return io_fail(error, code == 0 ? ENODEV : code, "there is no network interface %s: %s",
                        name, strerror(code == 0 ? ENODEV : code));
@@ -153,7 +151,7 @@ bool netlink_link_get(struct netlink *n, const char *name, struct netlink_link *
 
 bool netlink_link_set_up(struct netlink *n, const char *name, bool up, struct io_error *error)
 {
-    char buf[REQUEST_BYTES];
+    char buf[NETLINK_REQUEST_BYTES];
     struct netlink_link link;
     struct ifinfomsg *info;
     struct nlmsghdr *h;
@@ -164,14 +162,14 @@ bool netlink_link_set_up(struct netlink *n, const char *name, bool up, struct io
     h = link_request(buf, RTM_NEWLINK, NLM_F_ACK, link.ifindex, &info);
     info->ifi_change = IFF_UP;
     info->ifi_flags = up ? IFF_UP : 0;
-    code = talk(n, h, NULL, NULL);
+    code = netlink_talk(n, h, NULL, NULL);
     return code == 0 || io_fail(error, code, "cannot set interface %s %s: %s%s", name,
                                 up ? "up" : "down", strerror(code), privilege(code));
 }
 
 bool netlink_link_set_mtu(struct netlink *n, const char *name, uint32_t mtu, struct io_error *error)
 {
-    char buf[REQUEST_BYTES];
+    char buf[NETLINK_REQUEST_BYTES];
     struct netlink_link link;
     struct ifinfomsg *info;
     struct nlmsghdr *h;
@@ -181,12 +179,12 @@ bool netlink_link_set_mtu(struct netlink *n, const char *name, uint32_t mtu, str
         return false;
     h = link_request(buf, RTM_NEWLINK, NLM_F_ACK, link.ifindex, &info);
     mnl_attr_put_u32(h, IFLA_MTU, mtu);
-    code = talk(n, h, NULL, NULL);
+    code = netlink_talk(n, h, NULL, NULL);
     return code == 0 || io_fail(error, code, "cannot set the MTU of interface %s to %u: %s%s", name,
                                 mtu, strerror(code), privilege(code));
 }
 
-static unsigned char family_of(const struct ip_addr *ip)
+unsigned char netlink_family(const struct ip_addr *ip)
 {
     return ip->family == ADDR_V6 ? AF_INET6 : AF_INET;
 }
@@ -194,20 +192,20 @@ static unsigned char family_of(const struct ip_addr *ip)
 static int change_addr(struct netlink *n, uint16_t type, uint16_t flags, int ifindex,
                        const struct netlink_prefix *p)
 {
-    char buf[REQUEST_BYTES];
+    char buf[NETLINK_REQUEST_BYTES];
     struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
     struct ifaddrmsg *a;
 
     h->nlmsg_type = type;
     h->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | NLM_F_ACK | flags);
     a = mnl_nlmsg_put_extra_header(h, sizeof *a);
-    a->ifa_family = family_of(&p->ip);
+    a->ifa_family = netlink_family(&p->ip);
     a->ifa_prefixlen = p->length;
     a->ifa_index = (uint32_t)ifindex;
     a->ifa_flags = p->ip.family == ADDR_V6 ? IFA_F_NODAD : 0;
     mnl_attr_put(h, IFA_LOCAL, addr_len(&p->ip), p->ip.bytes);
     mnl_attr_put(h, IFA_ADDRESS, addr_len(&p->ip), p->ip.bytes);
-    return talk(n, h, NULL, NULL);
+    return netlink_talk(n, h, NULL, NULL);
 }
 
 bool netlink_addr_add(struct netlink *n, const char *name, const struct netlink_prefix *p,
@@ -221,8 +219,8 @@ bool netlink_addr_add(struct netlink *n, const char *name, const struct netlink_
         return false;
     code = change_addr(n, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, link.ifindex, p);
     return code == 0 || code == EEXIST ||
-           io_fail(error, code, "cannot add address %s to interface %s: %s%s", prefix_text(p, text),
-                   name, strerror(code), privilege(code));
+           io_fail(error, code, "cannot add address %s to interface %s: %s%s",
+                   netlink_prefix_text(p, text), name, strerror(code), privilege(code));
 }
 
 bool netlink_addr_del(struct netlink *n, const char *name, const struct netlink_prefix *p,
@@ -237,7 +235,7 @@ bool netlink_addr_del(struct netlink *n, const char *name, const struct netlink_
     code = change_addr(n, RTM_DELADDR, 0, link.ifindex, p);
     return code == 0 || code == EADDRNOTAVAIL ||
            io_fail(error, code, "cannot remove address %s from interface %s: %s%s",
-                   prefix_text(p, text), name, strerror(code), privilege(code));
+                   netlink_prefix_text(p, text), name, strerror(code), privilege(code));
 }
 
 struct route {
@@ -256,10 +254,12 @@ static struct nlmsghdr *route_request(char *buf, uint16_t type, uint16_t flags,
     h->nlmsg_type = type;
     h->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
     m = mnl_nlmsg_put_extra_header(h, sizeof *m);
-    m->rtm_family = family_of(&r->dst->ip);
+    m->rtm_family = netlink_family(&r->dst->ip);
     m->rtm_dst_len = r->dst->length;
     m->rtm_table = RT_TABLE_MAIN;
-    m->rtm_protocol = RTPROT_STATIC;
+    /* The mark of a blackhole route is its metric: whoever added it, it goes. */
+    m->rtm_protocol =
+        type == RTM_DELROUTE && r->type == RTN_BLACKHOLE ? RTPROT_UNSPEC : RTPROT_STATIC;
     m->rtm_type = r->type;
     m->rtm_scope =
         r->type == RTN_UNICAST && r->dst->ip.family == ADDR_V4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
@@ -273,11 +273,11 @@ static struct nlmsghdr *route_request(char *buf, uint16_t type, uint16_t flags,
 
 static int change_route(struct netlink *n, bool add, const struct route *r)
 {
-    char buf[REQUEST_BYTES];
+    char buf[NETLINK_REQUEST_BYTES];
     struct nlmsghdr *h =
         route_request(buf, add ? RTM_NEWROUTE : RTM_DELROUTE,
                       (uint16_t)(NLM_F_ACK | (add ? NLM_F_CREATE | NLM_F_EXCL : 0)), r);
-    int code = talk(n, h, NULL, NULL);
+    int code = netlink_talk(n, h, NULL, NULL);
 
     return code == (add ? EEXIST : ESRCH) ? 0 : code;
 }
@@ -295,7 +295,7 @@ static bool device_route(struct netlink *n, bool add, const struct netlink_prefi
     r.ifindex = link.ifindex;
     code = change_route(n, add, &r);
     return code == 0 || io_fail(error, code, "cannot %s the route to %s through %s: %s%s",
-                                add ? "add" : "remove", prefix_text(dst, text), name,
+                                add ? "add" : "remove", netlink_prefix_text(dst, text), name,
                                 strerror(code), privilege(code));
 }
 
@@ -326,9 +326,9 @@ static bool change_blackhole(struct netlink *n, bool add, const struct netlink_p
     char text[64];
     int code = change_route(n, add, &r);
 
-    return code == 0 ||
-           io_fail(error, code, "cannot %s the blackhole route for %s: %s%s",
-                   add ? "add" : "remove", prefix_text(dst, text), strerror(code), privilege(code));
+    return code == 0 || io_fail(error, code, "cannot %s the blackhole route for %s: %s%s",
+                                add ? "add" : "remove", netlink_prefix_text(dst, text),
+                                strerror(code), privilege(code));
 }
 
 bool netlink_blackhole_add(struct netlink *n, const struct netlink_prefix *dst,
@@ -341,49 +341,6 @@ bool netlink_blackhole_del(struct netlink *n, const struct netlink_prefix *dst,
                            struct io_error *error)
 {
     return change_blackhole(n, false, dst, error);
-}
-
-struct search {
-    struct route wanted;
-    bool found;
-};
-
-static int look_at_route(const struct nlmsghdr *message, void *arg)
-{
-    struct search *s = arg;
-    const struct rtmsg *m = mnl_nlmsg_get_payload(message);
-    const struct nlattr *table[NETLINK_ATTRIBUTES_MAX + 1] = {NULL};
-    size_t n = addr_len(&s->wanted.dst->ip);
-
-    if (m->rtm_type != s->wanted.type || m->rtm_table != RT_TABLE_MAIN ||
-        m->rtm_dst_len != s->wanted.dst->length ||
-        mnl_attr_parse(message, sizeof *m, any_attribute, table) < 0)
-        return MNL_CB_OK;
-    if (table[RTA_DST] != NULL && mnl_attr_get_payload_len(table[RTA_DST]) == n &&
-        memcmp(mnl_attr_get_payload(table[RTA_DST]), s->wanted.dst->ip.bytes, n) == 0 &&
-        table[RTA_PRIORITY] != NULL && mnl_attr_get_u32(table[RTA_PRIORITY]) == s->wanted.metric)
-        s->found = true;
-    return MNL_CB_OK;
-}
-
-bool netlink_blackhole_present(struct netlink *n, const struct netlink_prefix *dst, bool *present,
-                               struct io_error *error)
-{
-    struct search s = {.wanted = blackhole(dst)};
-    char buf[REQUEST_BYTES];
-    struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
-    struct rtmsg *m;
-    int code;
-
-    h->nlmsg_type = RTM_GETROUTE;
-    h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-    m = mnl_nlmsg_put_extra_header(h, sizeof *m);
-    m->rtm_family = family_of(&dst->ip);
-    code = talk(n, h, look_at_route, &s);
-    if (code != 0)
-        return io_fail(error, code, "cannot list the routes: %s", strerror(code));
-    *present = s.found;
-    return true;
 }
 
 enum { LINKS_LISTED = 256 };
@@ -404,20 +361,20 @@ static int collect_link(const struct nlmsghdr *message, void *arg)
 
 int netlink_all_links_down(struct netlink *n)
 {
-    char buf[REQUEST_BYTES];
+    char buf[NETLINK_REQUEST_BYTES];
     struct ifinfomsg *info;
     struct nlmsghdr *h = link_request(buf, RTM_GETLINK, NLM_F_DUMP, 0, &info);
     struct links links = {.n = 0};
     int failed = 0;
 
-    if (talk(n, h, collect_link, &links) != 0)
+    if (netlink_talk(n, h, collect_link, &links) != 0)
         return 1;
     for (size_t i = 0; i < links.n; i++) {
         if (links.at[i].loopback || !links.at[i].up)
             continue;
         h = link_request(buf, RTM_NEWLINK, NLM_F_ACK, links.at[i].ifindex, &info);
         info->ifi_change = IFF_UP;
-        failed += talk(n, h, NULL, NULL) != 0;
+        failed += netlink_talk(n, h, NULL, NULL) != 0;
     }
     return failed;
 }

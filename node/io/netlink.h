@@ -22,6 +22,9 @@ struct netlink_prefix {
     uint8_t length;    /* bits */
 };
 
+/* "10.99.0.0/24"; returns `out`. */
+const char *netlink_prefix_text(const struct netlink_prefix *p, char out[64]);
+
 struct netlink_link {
     int ifindex;
     char name[16];
@@ -58,9 +61,11 @@ HF_MUST_USE bool netlink_blackhole_add(struct netlink *n, const struct netlink_p
                                        struct io_error *error);
 HF_MUST_USE bool netlink_blackhole_del(struct netlink *n, const struct netlink_prefix *dst,
                                        struct io_error *error);
-/* Whether the blackhole route of exactly that prefix and metric stands in the main table. */
-HF_MUST_USE bool netlink_blackhole_present(struct netlink *n, const struct netlink_prefix *dst,
-                                           bool *present, struct io_error *error);
+/* Every blackhole route of the main table that bears our mark, the metric above; whoever added it.
+ * The list is complete before the first call, so `fn` may delete. */
+HF_MUST_USE bool netlink_blackhole_each(struct netlink *n, uint8_t family,
+                                        void (*fn)(void *self, const struct netlink_prefix *dst),
+                                        void *self, struct io_error *error);
 
 /* For drills in mode `machine`: every link of this namespace but the loopback goes down. Returns
  * how many could not be. */

@@ -1,8 +1,11 @@
 /* The guard: set, verified exactly, found missing part by part. */
 #include <criterion/criterion.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -72,9 +75,9 @@ Test(guard, stands_after_install_and_not_before_nor_after_removal)
     green(&c);
     install(&c); /* again: replaced in one go */
     green(&c);
-    cr_assert(guard_remove(&c, &error), "%s", error.text);
+    cr_assert(guard_remove(&error), "%s", error.text);
     red(&c, "table inet holdfast_guard");
-    cr_assert(guard_remove(&c, &error), "%s", error.text);
+    cr_assert(guard_remove(&error), "%s", error.text);
 }
 
 /* Every rule of every chain deleted in turn: each time the daemon would refuse, and say which. */
@@ -203,4 +206,87 @@ Test(guard, a_missing_interface_or_privilege_is_named)
     }
     cr_assert(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0,
               "status %x", status);
+}
+
+static char value_of(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char value = '?';
+
+    cr_assert(fd >= 0 && read(fd, &value, 1) == 1, "%s", path);
+    (void)close(fd);
+    return value;
+}
+
+/* A guard that could not be set has not made a router of the machine (I13). */
+Test(guard, without_nft_nothing_forwards)
+{
+    static const char *const nft[] = {"/usr/sbin/nft", "/usr/bin/nft", "/usr/local/sbin/nft"};
+    struct guard_config c = configure();
+    struct io_error error;
+    int hidden = 0;
+
+    two_interfaces();
+    cr_assert(unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+    for (size_t i = 0; i < sizeof nft / sizeof nft[0]; i++)
+        hidden += mount("/dev/null", nft[i], NULL, MS_BIND, NULL) == 0;
+    cr_assert(hidden > 0);
+    write_file("/proc/sys/net/ipv4/conf/in0/forwarding", "0");
+    write_file("/proc/sys/net/ipv6/conf/all/forwarding", "0");
+    cr_assert(!guard_install(&c, &error));
+    cr_assert(strstr(error.text, "nftables") != NULL, "%s", error.text);
+    cr_assert(value_of("/proc/sys/net/ipv4/conf/in0/forwarding") == '0');
+    cr_assert(value_of("/proc/sys/net/ipv6/conf/all/forwarding") == '0');
+}
+
+/* A pool that became larger: the route of the smaller one would go on to swallow its half. */
+Test(guard, a_blackhole_of_a_former_pool_is_found_and_goes)
+{
+    struct guard_config c = configure();
+    static char text[4000];
+
+    two_interfaces();
+    pools[0].length = 25;
+    pools[1].length = 65;
+    install(&c);
+    pools[0].length = 24;
+    pools[1].length = 64;
+    install(&c);
+    green(&c);
+    /* Whoever put them there: metric and kind are the mark. */
+    ns_run(0, "ip route add blackhole 10.99.0.0/25 metric 4278198272");
+    red(&c, "blackhole route too many: 10.99.0.0/25");
+    ns_run(0, "ip route add blackhole 10.99.0.0/26 metric 77");
+    ns_run(0, "ip -6 route add blackhole 2001:db8:99::/65 metric 2147483647");
+    ns_run(0, "ip -6 route add blackhole 2001:db8:99::/66 metric 77");
+    red(&c, "blackhole route too many: 2001:db8:99::/65");
+    install(&c);
+    green(&c);
+    cr_assert(ns_output(0, text, sizeof text, "ip route show type blackhole"));
+    cr_assert(strstr(text, "10.99.0.0/26") != NULL && strstr(text, "10.99.0.0/24") != NULL &&
+                  strstr(text, "10.99.0.0/25") == NULL,
+              "%s", text);
+    cr_assert(ns_output(0, text, sizeof text, "ip -6 route show type blackhole"));
+    cr_assert(strstr(text, "2001:db8:99::/66") != NULL &&
+                  strstr(text, "2001:db8:99::/64") != NULL &&
+                  strstr(text, "2001:db8:99::/65") == NULL,
+              "%s", text);
+}
+
+/* Removal takes every marked route away, whatever is configured by now. */
+Test(guard, removal_leaves_an_operators_blackhole)
+{
+    struct guard_config c = configure();
+    static char text[4000];
+    struct io_error error;
+
+    two_interfaces();
+    install(&c);
+    ns_run(0, "ip route add blackhole 10.98.0.0/24 metric 4278198272");
+    ns_run(0, "ip route add blackhole 10.97.0.0/24 metric 77");
+    cr_assert(guard_remove(&error), "%s", error.text);
+    cr_assert(ns_output(0, text, sizeof text, "ip route show type blackhole"));
+    cr_assert(strstr(text, "10.97.0.0/24") != NULL && strchr(text, '\n')[1] == '\0', "%s", text);
+    cr_assert(ns_output(0, text, sizeof text, "ip -6 route show type blackhole"));
+    cr_assert(text[0] == '\0', "%s", text);
 }
