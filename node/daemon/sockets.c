@@ -32,11 +32,50 @@ bool sockets_open(struct daemon *d)
     return true;
 }
 
+/* A service address on an interface of the machine would be answered for by its kernel, with no
+ * lease. */
+static bool is_free(struct daemon *d, const struct ip_addr *ip)
+{
+    struct netlink_prefix p = {.ip = *ip, .length = (uint8_t)(addr_len(ip) * 8)};
+    struct io_error error;
+    char name[16], text[64];
+
+    if (!netlink_addr_find(d->netlink, ip, name, &error))
+        return daemon_fail(d, "%s", error.text);
+    return name[0] == '\0' ||
+           daemon_fail(d,
+                       "the service address %s stands on interface %s, whose kernel would answer "
+                       "for it: remove it there",
+                       netlink_prefix_text(&p, text), name);
+}
+
+/* Nothing of the shard stands on this machine yet: what does would carry packets elsewhere, and
+ * nobody would notice. */
+static bool nothing_in_the_way(struct daemon *d, const struct config_shard *s)
+{
+    struct netlink_prefix pool = {.ip = s->pool.ip, .length = s->pool.bits}, found;
+    char name[16], a[64], b[64];
+    struct io_error error;
+
+    if (!is_free(d, &s->outside) || !is_free(d, &s->inside))
+        return false;
+    if (!netlink_route_find(d->netlink, &pool, &found, name, &error))
+        return daemon_fail(d, "%s", error.text);
+    return found.ip.family == ADDR_NONE ||
+           daemon_fail(d,
+                       "a route leads %s through interface %s, past the tunnels of the pool %s: "
+                       "remove it",
+                       netlink_prefix_text(&found, a), name, netlink_prefix_text(&pool, b));
+}
+
 /* The TUN comes last: it carries the service addresses and pool routes, and vanishes first. */
 bool addresses_open(struct daemon *d)
 {
     struct io_error error;
 
+    for (uint32_t i = 0; i < d->n_shards; i++)
+        if (!nothing_in_the_way(d, d->shards[i].config))
+            return false;
     if (!tun_open(&d->tun, d->config->tun_interface, DAEMON_WORKERS > 1, &error))
         return daemon_fail(d, "%s", error.text);
     d->tun_fds[0] = d->tun.fd;

@@ -279,7 +279,7 @@ static int change_route(struct netlink *n, bool add, const struct route *r)
                       (uint16_t)(NLM_F_ACK | (add ? NLM_F_CREATE | NLM_F_EXCL : 0)), r);
     int code = netlink_talk(n, h, NULL, NULL);
 
-    return code == (add ? EEXIST : ESRCH) ? 0 : code;
+    return !add && code == ESRCH ? 0 : code;
 }
 
 static bool device_route(struct netlink *n, bool add, const struct netlink_prefix *dst,
@@ -294,9 +294,10 @@ static bool device_route(struct netlink *n, bool add, const struct netlink_prefi
         return false;
     r.ifindex = link.ifindex;
     code = change_route(n, add, &r);
-    return code == 0 || io_fail(error, code, "cannot %s the route to %s through %s: %s%s",
-                                add ? "add" : "remove", netlink_prefix_text(dst, text), name,
-                                strerror(code), privilege(code));
+    return code == 0 ||
+           io_fail(error, code, "cannot %s the route to %s through %s: %s%s",
+                   add ? "add" : "remove", netlink_prefix_text(dst, text), name, strerror(code),
+                   code == EEXIST ? " (remove the other route)" : privilege(code));
 }
 
 bool netlink_route_add(struct netlink *n, const struct netlink_prefix *dst, const char *name,
@@ -326,9 +327,10 @@ static bool change_blackhole(struct netlink *n, bool add, const struct netlink_p
     char text[64];
     int code = change_route(n, add, &r);
 
-    return code == 0 || io_fail(error, code, "cannot %s the blackhole route for %s: %s%s",
-                                add ? "add" : "remove", netlink_prefix_text(dst, text),
-                                strerror(code), privilege(code));
+    return code == 0 || (add && code == EEXIST) ||
+           io_fail(error, code, "cannot %s the blackhole route for %s: %s%s",
+                   add ? "add" : "remove", netlink_prefix_text(dst, text), strerror(code),
+                   privilege(code));
 }
 
 bool netlink_blackhole_add(struct netlink *n, const struct netlink_prefix *dst,

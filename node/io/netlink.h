@@ -1,6 +1,6 @@
 /* rtnetlink, as far as the gateway needs it: links, addresses, routes, and news of links. Each
- * request is acknowledged by the kernel before the call returns. "Exists already" on add and "not
- * there" on delete count as success.
+ * request is acknowledged by the kernel before the call returns. "Exists already" on add (but for
+ * routes through a device) and "not there" on delete count as success.
  */
 #ifndef HF_IO_NETLINK_H
 #define HF_IO_NETLINK_H
@@ -46,17 +46,26 @@ HF_MUST_USE bool netlink_link_set_up(struct netlink *n, const char *name, bool u
 HF_MUST_USE bool netlink_link_set_mtu(struct netlink *n, const char *name, uint32_t mtu,
                                       struct io_error *error);
 
+/* The name of the interface on which `ip` stands; "" when it stands on none. */
+HF_MUST_USE bool netlink_addr_find(struct netlink *n, const struct ip_addr *ip, char name[16],
+                                   struct io_error *error);
 /* IPv6 addresses are added without duplicate address detection. */
 HF_MUST_USE bool netlink_addr_add(struct netlink *n, const char *name,
                                   const struct netlink_prefix *p, struct io_error *error);
 HF_MUST_USE bool netlink_addr_del(struct netlink *n, const char *name,
                                   const struct netlink_prefix *p, struct io_error *error);
 
-/* A route to `dst` through device `name`. */
+/* A route to `dst` through device `name`, metric 0. Another route to the same destination that has
+ * no worse metric is an error: it may lead elsewhere. */
 HF_MUST_USE bool netlink_route_add(struct netlink *n, const struct netlink_prefix *dst,
                                    const char *name, struct io_error *error);
 HF_MUST_USE bool netlink_route_del(struct netlink *n, const struct netlink_prefix *dst,
                                    const char *name, struct io_error *error);
+/* A route of the main table that leads `dst` or a part of it somewhere: *found, and in *name the
+ * interface ("?" when there are several). Family ADDR_NONE: there is none. */
+HF_MUST_USE bool netlink_route_find(struct netlink *n, const struct netlink_prefix *dst,
+                                    struct netlink_prefix *found, char name[16],
+                                    struct io_error *error);
 HF_MUST_USE bool netlink_blackhole_add(struct netlink *n, const struct netlink_prefix *dst,
                                        struct io_error *error);
 HF_MUST_USE bool netlink_blackhole_del(struct netlink *n, const struct netlink_prefix *dst,

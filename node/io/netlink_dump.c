@@ -1,6 +1,9 @@
 /* What the kernel has already: lists of routes and addresses, asked for anew each time. */
 #include <errno.h>
+#include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,4 +94,91 @@ bool netlink_blackhole_each(struct netlink *n, uint8_t family,
         fn(self, &l.at[i]);
     free(l.at);
     return code == 0 || io_fail(error, code, "cannot list the routes: %s", strerror(code));
+}
+
+/* Its interface in the namespace of the calling thread, which is the socket's (netlink_open). */
+static void name_of(unsigned ifindex, char name[16])
+{
+    if (ifindex == 0 || if_indextoname(ifindex, name) == NULL)
+        (void)snprintf(name, 16, "?");
+}
+
+struct route_search {
+    struct netlink_prefix within, found; /* family ADDR_NONE: not found */
+    unsigned ifindex;                    /* 0: several, or none */
+};
+
+static bool inside(const struct netlink_prefix *p, const struct netlink_prefix *outer)
+{
+    unsigned bytes = outer->length / 8, rest = outer->length % 8;
+    uint8_t mask = (uint8_t)(0xff00u >> rest);
+
+    return p->ip.family == outer->ip.family && p->length >= outer->length &&
+           memcmp(p->ip.bytes, outer->ip.bytes, bytes) == 0 &&
+           (rest == 0 || ((p->ip.bytes[bytes] ^ outer->ip.bytes[bytes]) & mask) == 0);
+}
+
+static int look_at_route(const struct nlmsghdr *message, void *arg)
+{
+    struct route_search *s = arg;
+    const struct rtmsg *m = mnl_nlmsg_get_payload(message);
+    const struct nlattr *table[NETLINK_ATTRIBUTES_MAX + 1] = {NULL};
+    struct netlink_prefix dst;
+
+    if (s->found.ip.family == ADDR_NONE && m->rtm_type == RTN_UNICAST &&
+        parse_route(message, netlink_family(&s->within.ip), &dst, table) &&
+        inside(&dst, &s->within)) {
+        s->found = dst;
+        s->ifindex = table[RTA_OIF] != NULL ? mnl_attr_get_u32(table[RTA_OIF]) : 0;
+    }
+    return MNL_CB_OK;
+}
+
+bool netlink_route_find(struct netlink *n, const struct netlink_prefix *dst,
+                        struct netlink_prefix *found, char name[16], struct io_error *error)
+{
+    struct route_search s = {.within = *dst, .found = {.ip = {.family = ADDR_NONE}}};
+    int code =
+        dump(n, RTM_GETROUTE, sizeof(struct rtmsg), netlink_family(&dst->ip), look_at_route, &s);
+
+    if (code != 0)
+        return io_fail(error, code, "cannot list the routes: %s", strerror(code));
+    *found = s.found;
+    name_of(s.ifindex, name);
+    return true;
+}
+
+struct addr_search {
+    struct ip_addr wanted;
+    unsigned ifindex; /* 0: not found */
+};
+
+static int look_at_addr(const struct nlmsghdr *message, void *arg)
+{
+    struct addr_search *s = arg;
+    const struct ifaddrmsg *a = mnl_nlmsg_get_payload(message);
+    const struct nlattr *table[NETLINK_ATTRIBUTES_MAX + 1] = {NULL};
+    struct ip_addr ip = {.family = s->wanted.family};
+
+    /* IFA_ADDRESS of a point-to-point interface is its peer's; IFA_LOCAL then is its own. */
+    if (a->ifa_family == netlink_family(&s->wanted) &&
+        mnl_attr_parse(message, sizeof *a, netlink_attribute, table) >= 0 &&
+        take_ip(table[table[IFA_LOCAL] != NULL ? IFA_LOCAL : IFA_ADDRESS], &ip) &&
+        addr_equal(&ip, &s->wanted))
+        s->ifindex = a->ifa_index;
+    return MNL_CB_OK;
+}
+
+bool netlink_addr_find(struct netlink *n, const struct ip_addr *ip, char name[16],
+                       struct io_error *error)
+{
+    struct addr_search s = {.wanted = *ip};
+    int code = dump(n, RTM_GETADDR, sizeof(struct ifaddrmsg), netlink_family(ip), look_at_addr, &s);
+
+    if (code != 0)
+        return io_fail(error, code, "cannot list the addresses: %s", strerror(code));
+    name[0] = '\0';
+    if (s.ifindex != 0)
+        name_of(s.ifindex, name);
+    return true;
 }

@@ -160,8 +160,12 @@ Test(tun, carries_packets_and_vanishes_with_its_descriptor)
                   netlink_link_set_up(n, "hf0", true, &error) &&
                   netlink_addr_add(n, "hf0", &vip, &error) &&
                   netlink_addr_add(n, "hf0", &vip, &error) &&
-                  netlink_route_add(n, &pool, "hf0", &error) &&
                   netlink_route_add(n, &pool, "hf0", &error),
+              "%s", error.text);
+    /* Another route to it may lead elsewhere: never taken for ours. */
+    cr_assert(!netlink_route_add(n, &pool, "hf0", &error));
+    cr_assert(error.code == EEXIST && strstr(error.text, "10.99.0.0/24") != NULL &&
+                  strstr(error.text, "remove") != NULL,
               "%s", error.text);
     (void)close(queue);
     /* Out: a datagram to the pool comes to us as an IP packet. */
@@ -289,6 +293,63 @@ Test(netlink, links_addresses_and_routes)
     cr_assert(netlink_link_get(n, "out0", &link, &error) && !link.up);
     cr_assert(netlink_link_get(n, "in0", &link, &error) && !link.up);
     cr_assert(netlink_link_get(n, "lo", &link, &error) && link.up);
+    netlink_close(n);
+}
+
+/* Another's routes and addresses are found, whatever way they were written. */
+Test(netlink, what_stands_already_is_found)
+{
+    static const struct {
+        const char *add, *found; /* "" : not found */
+    } rows[] = {
+        {"ip route add 10.99.0.0/24 dev out0", "10.99.0.0/24"},
+        {"ip route add 10.99.0.128/25 dev out0 metric 9", "10.99.0.128/25"},
+        {"ip route add 10.99.0.7 via 10.77.1.9", "10.99.0.7/32"},
+        {"ip addr add 10.99.0.65/26 dev out0", "10.99.0.64/26"},
+        {"ip route add 10.98.255.0/24 dev out0", ""},
+        {"ip route add 10.99.1.0/24 dev out0", ""},
+        {"ip route add 10.99.0.0/23 dev out0", ""}, /* ours is longer: it wins */
+        {"ip route add 10.99.0.0/24 dev out0 table 7", ""},
+        {"ip route add blackhole 10.99.0.0/25 metric 9", ""}, /* nothing leaks by it */
+    };
+    struct netlink_prefix pool = {addr_v4(0x0a630000), 24}, found;
+    struct netlink_prefix pool6 = {{.family = ADDR_V6, .bytes = {0x20, 0x01, 0x0d, 0xb8, 0, 0x99}},
+                                   60};
+    char name[16], text[64];
+    struct io_error error;
+    struct netlink *n;
+
+    ns_own();
+    n = netlink_open(&error);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        ns_run(0, "ip link add out0 type veth peer name in0");
+        ns_run(0, "ip link set out0 up");
+        ns_run(0, "ip link set in0 up");
+        ns_run(0, "ip addr add 10.77.1.1/24 dev out0");
+        ns_run(0, "%s", rows[i].add);
+        cr_assert(netlink_route_find(n, &pool, &found, name, &error), "%s", error.text);
+        cr_assert(strcmp(found.ip.family == ADDR_NONE ? "" : netlink_prefix_text(&found, text),
+                         rows[i].found) == 0,
+                  "%s", rows[i].add);
+        cr_assert(rows[i].found[0] == '\0' || strcmp(name, "out0") == 0, "%s", name);
+        ns_run(0, "ip link del out0");
+    }
+    ns_run(0, "ip link add out0 type veth peer name in0");
+    ns_run(0, "ip link set out0 up");
+    ns_run(0, "ip -6 route add 2001:db8:99:f::/64 dev out0");
+    cr_assert(netlink_route_find(n, &pool6, &found, name, &error), "%s", error.text);
+    cr_assert_str_eq(netlink_prefix_text(&found, text), "2001:db8:99:f::/64");
+    pool6.length = 61;
+    cr_assert(netlink_route_find(n, &pool6, &found, name, &error), "%s", error.text);
+    cr_assert(found.ip.family == ADDR_NONE);
+    cr_assert(netlink_addr_find(n, &pool.ip, name, &error) && name[0] == '\0');
+    ns_run(0, "ip addr add 10.99.0.0 peer 10.77.3.1 dev out0");
+    cr_assert(netlink_addr_find(n, &pool.ip, name, &error) && strcmp(name, "out0") == 0);
+    pool.ip = addr_v4(0x0a4d0301);
+    cr_assert(netlink_addr_find(n, &pool.ip, name, &error) && name[0] == '\0', "a peer's");
+    cr_assert(netlink_addr_find(n, &pool6.ip, name, &error) && name[0] == '\0');
+    ns_run(0, "ip addr add 2001:db8:99::/64 dev in0 nodad");
+    cr_assert(netlink_addr_find(n, &pool6.ip, name, &error) && strcmp(name, "in0") == 0);
     netlink_close(n);
 }
 
