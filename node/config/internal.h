@@ -23,6 +23,7 @@ struct schema_field;
 struct value_type {
     const char *what; /* "a duration with a unit (ms, s, m, h, d)" */
     bool plain;       /* must stand without quotes */
+    const char *such; /* a value, for the message that the key is missing; NULL: its range is */
     bool (*parse)(const struct schema_field *field, const char *text, void *at,
                   char why[WHY_BYTES]);
 };

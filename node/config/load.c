@@ -122,7 +122,10 @@ static char *read_file(struct walk *walk, const char *path, size_t *len)
     ssize_t got = 0;
 
     if (fd < 0 || fstat(fd, &st) != 0) {
-        report_at(walk, NULL, "%s", strerror(errno));
+        report_at(walk, NULL, "%s%s", strerror(errno),
+                  errno == ENOENT
+                      ? ": begin with an example of deploy/config (single.yaml, node1.yaml)"
+                      : "");
     } else if (!S_ISREG(st.st_mode)) {
         report_at(walk, NULL, "is not a regular file");
     } else if (st.st_size > CONFIG_MAX_FILE) {

@@ -319,9 +319,12 @@ static bool parse_esp_proposal(const struct schema_field *field, const char *tex
     return true;
 }
 
-const struct value_type value_address = {"an IP address", false, parse_address};
-const struct value_type value_endpoint = {"an address and a port", false, parse_endpoint};
-const struct value_type value_prefix = {"a network", false, parse_prefix};
-const struct value_type value_identity = {"an identity", false, parse_identity};
-const struct value_type value_ike_proposal = {"an IKE proposal", false, parse_ike_proposal};
-const struct value_type value_esp_proposal = {"an ESP proposal", false, parse_esp_proposal};
+const struct value_type value_address = {"an IP address", false, "192.0.2.10", parse_address};
+const struct value_type value_endpoint = {"an address and a port", false, "192.0.2.1:7400",
+                                          parse_endpoint};
+const struct value_type value_prefix = {"a network", false, "10.99.0.0/24", parse_prefix};
+const struct value_type value_identity = {"an identity", false, "gw.example.org", parse_identity};
+const struct value_type value_ike_proposal = {"an IKE proposal", false,
+                                              "aes256gcm16-prfsha256-x25519", parse_ike_proposal};
+const struct value_type value_esp_proposal = {"an ESP proposal", false, "aes256gcm16",
+                                              parse_esp_proposal};

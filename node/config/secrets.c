@@ -1,5 +1,5 @@
-/* Pre-shared keys from files: a regular file that others may neither read nor write, 1 to 64 bytes,
- * one newline at its end allowed. */
+/* Pre-shared keys from files: a regular file of root's or of the daemon's own user that others may
+ * not touch and its group may at most read, 1 to 64 bytes, one newline at its end allowed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -25,24 +25,36 @@ static bool join_path(const struct walk *walk, char path[CONFIG_MAX_PATH])
     return true;
 }
 
-/* NULL, or what is wrong with it. */
-static const char *read_key(int fd, struct secret *key, char mode[64])
+/* NULL, or who else could read or change the key. A group may read it (root:holdfast, 0640) when
+ * the owner, who may give it to any, is root or the daemon's own user. */
+static const char *check_access(const struct stat *st, char why[WHY_BYTES])
+{
+    const char *what = (st->st_mode & S_IROTH) != 0   ? "read by everyone"
+                       : (st->st_mode & S_IWOTH) != 0 ? "written by everyone"
+                       : (st->st_mode & S_IXOTH) != 0 ? "opened by everyone"
+                       : (st->st_mode & S_IWGRP) != 0 ? "written by its group"
+                                                      : NULL;
+
+    if (what != NULL) {
+        (void)snprintf(why, WHY_BYTES, "may be %s (mode %04o): chmod 600 it", what,
+                       (unsigned)st->st_mode & 07777u);
+        return why;
+    }
+    if (st->st_uid != 0 && st->st_uid != geteuid()) {
+        (void)snprintf(why, WHY_BYTES, "belongs to user %u, who may change it: chown root it",
+                       (unsigned)st->st_uid);
+        return why;
+    }
+    return NULL;
+}
+
+/* NULL, or what is wrong with the content. */
+static const char *read_key(int fd, struct secret *key)
 {
     uint8_t bytes[SECRET_MAX_BYTES + 2];
     const char *why = NULL;
-    struct stat st;
-    ssize_t n = 0;
+    ssize_t n = read(fd, bytes, sizeof bytes);
 
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        return "is not a regular file";
-    }
-    if ((st.st_mode & (S_IROTH | S_IWOTH)) != 0) {
-        (void)snprintf(mode, 64, "may be %s by everyone (mode %04o): chmod 600 it",
-                       (st.st_mode & S_IROTH) != 0 ? "read" : "written",
-                       (unsigned)st.st_mode & 07777u);
-        return mode;
-    }
-    n = read(fd, bytes, sizeof bytes);
     if (n > 0 && bytes[n - 1] == '\n') {
         n--;
     }
@@ -61,11 +73,40 @@ static const char *read_key(int fd, struct secret *key, char mode[64])
     return why;
 }
 
+/* Of a file that holds no key, with how to make one that does. */
+static void report_no_key(struct walk *walk, const struct yaml_node *node, const char *path,
+                          const char *what)
+{
+    report_at(walk, node, "'secret_file': %s%s: make it with (umask 077; openssl rand -hex 24 >%s)",
+              path, what, path);
+}
+
+static void read_open(struct walk *walk, size_t i, const struct yaml_node *node, int fd)
+{
+    const char *path = walk->config->psks[i].secret_file, *why = NULL;
+    char text[WHY_BYTES];
+    struct stat st;
+
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        why = "is not a regular file";
+    } else {
+        why = check_access(&st, text);
+    }
+    if (why != NULL) {
+        report_at(walk, node, "'secret_file': %s %s", path, why);
+        return;
+    }
+    why = read_key(fd, &walk->config->secrets[i].psk);
+    if (why != NULL) {
+        (void)snprintf(text, sizeof text, " %s", why);
+        report_no_key(walk, node, path, text);
+    }
+}
+
 static void read_one(struct walk *walk, size_t i, const struct yaml_node *node)
 {
     struct config_psk *p = &walk->config->psks[i];
-    const char *why;
-    char mode[64];
+    char what[WHY_BYTES];
     int fd;
 
     if (!join_path(walk, p->secret_file)) {
@@ -78,14 +119,16 @@ static void read_one(struct walk *walk, size_t i, const struct yaml_node *node)
     }
     /* O_NONBLOCK: a FIFO must not hold the start. */
     fd = open(p->secret_file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0) {
-        report_at(walk, node, "'secret_file': %s: %s", p->secret_file, strerror(errno));
+    if (fd >= 0) {
+        read_open(walk, i, node, fd);
+        (void)close(fd);
         return;
     }
-    why = read_key(fd, &walk->config->secrets[i].psk, mode);
-    (void)close(fd);
-    if (why != NULL) {
-        report_at(walk, node, "'secret_file': %s %s", p->secret_file, why);
+    (void)snprintf(what, sizeof what, ": %s", strerror(errno));
+    if (errno == ENOENT) {
+        report_no_key(walk, node, p->secret_file, what);
+    } else {
+        report_at(walk, node, "'secret_file': %s%s", p->secret_file, what);
     }
 }
 

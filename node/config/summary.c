@@ -64,9 +64,13 @@ void config_print_summary(const struct config *c, FILE *out)
     print_proposals("esp", c->esp_proposals, c->n_esp_proposals, out);
     (void)fprintf(out, "  clients   %zu with a pre-shared key\n", c->n_psks);
     (void)fprintf(out, "  admin     %s\n", c->admin_socket);
+    (void)fprintf(out,
+                  "  UNSAFE    session keys lie unprotected in the log under %s: whoever reads "
+                  "it can decrypt recorded traffic\n",
+                  c->data_dir);
     if (c->n_nodes > 1) {
-        (void)fprintf(out, "  UNSAFE    insecure_lab: session keys travel between the nodes and "
-                           "lie in the log unprotected\n");
+        (void)fprintf(out, "  UNSAFE    insecure_lab: session keys travel between the nodes "
+                           "unprotected, and whoever reaches a node's address may join in\n");
     }
     if (c->drills == CONFIG_DRILLS_ENABLED) {
         (void)fprintf(out, "  UNSAFE    drills are enabled: whoever may use the admin socket can "

@@ -263,12 +263,13 @@ static bool parse_choice(const struct schema_field *field, const char *text, voi
     return false;
 }
 
-const struct value_type value_number = {"a whole number", true, parse_number};
-const struct value_type value_bool = {"true or false", true, parse_bool};
-const struct value_type value_duration = {"a duration such as 30s", false, parse_duration};
-const struct value_type value_percent = {"a share such as 70%", false, parse_percent};
-const struct value_type value_factor = {"a factor such as 1.8", false, parse_factor};
-const struct value_type value_path = {"a path", false, parse_path};
-const struct value_type value_absolute = {"an absolute path", false, parse_absolute};
-const struct value_type value_interface = {"an interface's name", false, parse_interface};
-const struct value_type value_choice = {"a word", false, parse_choice};
+const struct value_type value_number = {"a whole number", true, NULL, parse_number};
+const struct value_type value_bool = {"true or false", true, "true", parse_bool};
+const struct value_type value_duration = {"a duration such as 30s", false, NULL, parse_duration};
+const struct value_type value_percent = {"a share such as 70%", false, NULL, parse_percent};
+const struct value_type value_factor = {"a factor such as 1.8", false, NULL, parse_factor};
+const struct value_type value_path = {"a path", false, "client.psk", parse_path};
+const struct value_type value_absolute = {"an absolute path", false, "/var/lib/holdfast",
+                                          parse_absolute};
+const struct value_type value_interface = {"an interface's name", false, "eth0", parse_interface};
+const struct value_type value_choice = {"a word", false, NULL, parse_choice};

@@ -183,6 +183,32 @@ static void walk_field(struct walk *walk, const struct schema_field *field,
     }
 }
 
+static void report_missing(struct walk *walk, const struct schema_field *field,
+                           const struct yaml_node *map)
+{
+    const struct yaml_node *key = map->key;
+    char what[WHY_BYTES] = " (a section; see the examples in deploy/config)";
+
+    if (field->type != NULL) {
+        int n = snprintf(what, sizeof what, ": ");
+
+        if (field->shape == SCHEMA_VALUES) {
+            n += snprintf(what + n, sizeof what - (size_t)n, "a list of %zu to %zu, each ",
+                          field->least, field->most);
+        }
+        n += snprintf(what + n, sizeof what - (size_t)n, "%s", field->type->what);
+        if (field->type->such != NULL) {
+            (void)snprintf(what + n, sizeof what - (size_t)n, ", such as %s", field->type->such);
+        } else if (field->max > 0) {
+            (void)snprintf(what + n, sizeof what - (size_t)n, ", %llu to %llu",
+                           (unsigned long long)field->min, (unsigned long long)field->max);
+        }
+    }
+    report_at(walk, key != NULL ? key : map, "the key '%s' is missing%s%s%s%s", field->key,
+              key != NULL ? " under '" : "", key != NULL ? key->text : "", key != NULL ? "'" : "",
+              what);
+}
+
 void schema_walk(struct walk *walk, const struct schema_field *fields, const struct yaml_node *map,
                  void *into)
 {
@@ -197,12 +223,7 @@ void schema_walk(struct walk *walk, const struct schema_field *fields, const str
     }
     for (const struct schema_field *f = fields; f->key != NULL; f++) {
         if (f->required && yaml_get(map, f->key) == NULL) {
-            const struct yaml_node *place = map->key != NULL ? map->key : map;
-
-            report_at(walk, place, "the key '%s' is missing%s%s%s%s", f->key,
-                      map->key != NULL ? " under '" : "", map->key != NULL ? map->key->text : "",
-                      map->key != NULL ? "'" : "",
-                      f->type != NULL ? "" : " (a section; see the examples in deploy/config)");
+            report_missing(walk, f, map);
         }
     }
 }

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "config/config.h"
@@ -90,22 +91,28 @@ struct bad_key {
     const char *tail;
 };
 
+#define MAKE_IT ": make it with (umask 077; openssl rand -hex 24 >"
+
 static const struct bad_key bad_keys[] = {
-    {NULL, 0, "/other.psk: No such file or directory"},
-    {"", 0600, "/other.psk is empty"},
-    {"\n", 0600, "/other.psk is empty"},
-    {"one\ntwo\n", 0600, "/other.psk has more than one line"},
+    {NULL, 0, "/other.psk: No such file or directory" MAKE_IT},
+    {"", 0600, "/other.psk is empty" MAKE_IT},
+    {"\n", 0600, "/other.psk is empty" MAKE_IT},
+    {"one\ntwo\n", 0600, "/other.psk has more than one line" MAKE_IT},
     {"01234567890123456789012345678901234567890123456789012345678901234", 0600,
-     "/other.psk holds more than 64 bytes"},
+     "/other.psk holds more than 64 bytes" MAKE_IT},
     {"good", 0644, "/other.psk may be read by everyone (mode 0644): chmod 600 it"},
+    {"good", 0604, "/other.psk may be read by everyone (mode 0604): chmod 600 it"},
     {"good", 0602, "/other.psk may be written by everyone (mode 0602): chmod 600 it"},
+    {"good", 0601, "/other.psk may be opened by everyone (mode 0601): chmod 600 it"},
+    {"good", 0660, "/other.psk may be written by its group (mode 0660): chmod 600 it"},
+    {"good", 0620, "/other.psk may be written by its group (mode 0620): chmod 600 it"},
 };
 
 Test(config, a_key_that_cannot_be_used_is_named_with_its_file)
 {
     for (size_t i = 0; i < sizeof bad_keys / sizeof bad_keys[0]; i++) {
         struct config_report report;
-        char path[128];
+        char path[128], tail[256];
 
         (void)snprintf(path, sizeof path, "%s/other.psk", folder);
         (void)unlink(path);
@@ -114,8 +121,59 @@ Test(config, a_key_that_cannot_be_used_is_named_with_its_file)
         if (bad_keys[i].text != NULL) {
             put("other.psk", bad_keys[i].text, bad_keys[i].mode);
         }
+        if (strstr(bad_keys[i].tail, "openssl") != NULL)
+            (void)snprintf(tail, sizeof tail, "%s%s)", bad_keys[i].tail, path);
+        else
+            (void)snprintf(tail, sizeof tail, "%s", bad_keys[i].tail);
         cr_assert_null(load("n.yaml", &report));
-        expect_only(&report, bad_keys[i].tail);
+        expect_only(&report, tail);
+    }
+}
+
+/* Root's and one's own; whoever else owns it may change the key. */
+Test(config, a_key_of_another_user_is_refused)
+{
+    static const struct {
+        uid_t owner, reader;
+        bool good;
+    } rows[] = {{0, 0, true}, {1234, 0, false}, {1234, 1234, true}, {1235, 1234, false}};
+
+    cr_assert_eq(chmod(folder, 0755), 0);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char path[128], expected[128];
+        int status;
+        pid_t pid;
+
+        put("n.yaml", SAMPLE, 0644);
+        put("client.psk", "correct horse\n", 0600);
+        put("other.psk", "battery staple\n", 0600);
+        (void)snprintf(path, sizeof path, "%s/client.psk", folder);
+        cr_assert_eq(chown(path, rows[i].reader, 0), 0, "this test needs root");
+        (void)snprintf(path, sizeof path, "%s/other.psk", folder);
+        cr_assert_eq(chown(path, rows[i].owner, rows[i].reader), 0);
+        cr_assert_eq(chmod(path, 0640), 0); /* its group may read it: the owner is what matters */
+        (void)snprintf(expected, sizeof expected,
+                       "/other.psk belongs to user %u, who may change it: chown root it",
+                       rows[i].owner);
+        pid = fork();
+        if (pid == 0) {
+            struct config_report report;
+            struct config *c;
+
+            if (setresgid(rows[i].reader, rows[i].reader, rows[i].reader) != 0 ||
+                setresuid(rows[i].reader, rows[i].reader, rows[i].reader) != 0)
+                _exit(9);
+            c = load("n.yaml", &report);
+            if ((c != NULL) != rows[i].good)
+                _exit(1);
+            if (c == NULL &&
+                (report.n_mistakes != 1 || strstr(report.mistakes[0].text, expected) == NULL))
+                _exit(2);
+            config_free(c);
+            config_report_deinit(&report);
+            _exit(0);
+        }
+        cr_assert(waitpid(pid, &status, 0) == pid && status == 0, "row %zu: %x", i, status);
     }
 }
 
@@ -141,7 +199,8 @@ Test(config, a_file_that_is_not_there_or_not_a_file)
     struct config_report report;
 
     cr_assert_null(load("absent.yaml", &report));
-    expect_only(&report, "/absent.yaml: No such file or directory");
+    expect_only(&report, "/absent.yaml: No such file or directory: begin with an example of "
+                         "deploy/config (single.yaml, node1.yaml)");
     cr_assert_null(load(".", &report));
     expect_only(&report, "/.: is not a regular file");
 }
@@ -168,20 +227,21 @@ Test(config, the_examples_are_good)
     }
 }
 
+#define SHORTEST                                                                                   \
+    "node: { id: 1, data: /var/lib/holdfast }\n"                                                   \
+    "interfaces: { outside: eth0, inside: eth1 }\n"                                                \
+    "shards: [{ id: 1, outside: 192.0.2.10, inside: 10.20.0.10, pool: 10.99.0.0/24 }]\n"           \
+    "gateway: { identity: gw.example.org, networks: [10.20.0.0/16], dns: [10.20.0.53] }\n"         \
+    "auth: { psk: [{ identity: client@example.org, secret_file: client.psk }] }\n"
+
 /* single.yaml writes the defaults out: leaving them out must give the same. */
 Test(config, the_example_states_the_true_defaults)
 {
-    static const char shortest[] =
-        "node: { id: 1, data: /var/lib/holdfast }\n"
-        "interfaces: { outside: eth0, inside: eth1 }\n"
-        "shards: [{ id: 1, outside: 192.0.2.10, inside: 10.20.0.10, pool: 10.99.0.0/24 }]\n"
-        "gateway: { identity: gw.example.org, networks: [10.20.0.0/16], dns: [10.20.0.53] }\n"
-        "auth: { psk: [{ identity: client@example.org, secret_file: client.psk }] }\n";
     struct config_report report;
     struct config *a, *b;
 
     put("client.psk", "key", 0600);
-    put("short.yaml", shortest, 0644);
+    put("short.yaml", SHORTEST, 0644);
     a = load("short.yaml", &report);
     cr_assert_not_null(a, "%s", report.n_mistakes > 0 ? report.mistakes[0].text : "");
     config_report_deinit(&report);
@@ -210,24 +270,36 @@ Test(config, the_example_states_the_true_defaults)
     config_free(b);
 }
 
-Test(config, the_summary_says_what_is_unsafe)
+static void summary_of(const char *text, char *printed, size_t size)
 {
     struct config_report report;
-    struct config *c = config_parse("n.yaml", span_of(SAMPLE, strlen(SAMPLE)), false, &report);
-    char printed[4096] = "";
-    FILE *out = fmemopen(printed, sizeof printed, "w");
+    struct config *c = config_parse("n.yaml", span_of(text, strlen(text)), false, &report);
+    FILE *out = fmemopen(printed, size, "w");
 
     cr_assert_not_null(c);
     config_print_summary(c, out);
     (void)fclose(out);
+    config_free(c);
+    config_report_deinit(&report);
+}
+
+Test(config, the_summary_says_what_is_unsafe)
+{
+    char printed[4096] = "";
+
+    summary_of(SAMPLE, printed, sizeof printed);
     cr_assert_not_null(strstr(printed, "n.yaml: good\n"));
     cr_assert_not_null(strstr(
         printed, "3 nodes, 1 may fail: 1=10.77.2.1:7400 2=10.77.2.2:7400 3=10.77.2.3:7400\n"));
-    cr_assert_not_null(strstr(printed, "insecure_lab"));
+    cr_assert_not_null(strstr(printed, "UNSAFE    insecure_lab: "));
+    cr_assert_not_null(strstr(printed, "UNSAFE    session keys lie unprotected in the log"));
     cr_assert_not_null(strstr(printed, "drills are enabled"));
     cr_assert_not_null(strstr(printed, "aes256gcm16-x25519-esn"));
-    config_free(c);
-    config_report_deinit(&report);
+    /* A node alone tells its log nothing less. */
+    summary_of(SHORTEST, printed, sizeof printed);
+    cr_assert_not_null(strstr(printed, "UNSAFE    session keys lie unprotected in the log"));
+    cr_assert_null(strstr(printed, "insecure_lab"));
+    cr_assert_null(strstr(printed, "drills are enabled"));
 }
 
 Test(config, prefixes)

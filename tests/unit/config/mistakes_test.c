@@ -34,8 +34,28 @@ static const struct row rows[] = {
     {"  dpd: 10s", "  ddp: 10s", "21:3: unknown key 'ddp': did you mean 'dpd'?"},
     {"  pfs: {", "  dpd: 3s\n  pfs: {", "27:3: unknown key 'dpd': it belongs under 'ike'"},
     {"log: { level", "log: { colour", "34:8: unknown key 'colour' (known here: level)"},
-    {"id: 1, data", "data", "1:1: the key 'id' is missing under 'node'"},
-    {", pool: 10.99.0.0/24", "", "11:5: the key 'pool' is missing"},
+    {"id: 1, data", "data",
+     "1:1: the key 'id' is missing under 'node': a whole number, 1 to 65535"},
+    {", data: /var/lib/holdfast", "",
+     "1:1: the key 'data' is missing under 'node': an absolute path, such as /var/lib/holdfast"},
+    {"outside: out0, ", "",
+     "9:1: the key 'outside' is missing under 'interfaces': an interface's name, such as eth0"},
+    {", inside: 10.77.2.100", "",
+     "11:5: the key 'inside' is missing: an IP address, such as 192.0.2.10"},
+    {", address: 10.77.2.2:7400", "",
+     "6:7: the key 'address' is missing: an address and a port, such as 192.0.2.1:7400"},
+    {"  identity: gw.holdfast.test\n", "",
+     "12:1: the key 'identity' is missing under 'gateway': an identity, such as gw.example.org"},
+    {"  networks: [10.77.2.0/24]\n", "",
+     "12:1: the key 'networks' is missing under 'gateway': a list of 1 to 4, each a network, such "
+     "as "
+     "10.99.0.0/24"},
+    {", secret_file: other.psk", "",
+     "31:7: the key 'secret_file' is missing: a path, such as client.psk"},
+    {"{ every: 3 }", "{ }",
+     "27:3: the key 'every' is missing under 'pfs': a whole number, 1 to 1000"},
+    {", pool: 10.99.0.0/24", "",
+     "11:5: the key 'pool' is missing: a network, such as 10.99.0.0/24"},
     {"interfaces: { outside: out0, inside: in0, tun: hf7 }\n", "",
      "1:1: the key 'interfaces' is missing (a section; see the examples in deploy/config)"},
     /* shapes */
@@ -257,7 +277,9 @@ Test(config_mistakes, all_of_them_at_once_in_the_order_of_the_file)
         "dir/t.yaml:1:1: the key 'node' is missing (a section; see the examples in deploy/config)\n"
         "dir/t.yaml:1:1: the key 'gateway' is missing (a section; see the examples in "
         "deploy/config)\n"
-        "dir/t.yaml:2:1: the key 'inside' is missing under 'interfaces'\n"
+        "dir/t.yaml:2:1: the key 'inside' is missing under 'interfaces': an interface's name, such "
+        "as "
+        "eth0\n"
         "dir/t.yaml:3:9: 'shards' has 0 entries; 1 to 64 are allowed\n"
         "dir/t.yaml:4:13: 'dpd': a duration needs a unit: 5s, or 5ms (known: ms, s, m, h, d)\n"
         "dir/t.yaml:5:14: 'psk' must be a list, not a single value: write [ ... ] or lines that "
