@@ -1,4 +1,4 @@
-/* holdfastd: see README.md. Arguments, the process's own protections, then daemon_run(). */
+/* holdfastd: see README.md. The process's own protections, arguments, then daemon_run(). */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -24,8 +24,15 @@ static int usage(FILE *out, int code)
     return code;
 }
 
-/* Keys live in this process's memory: it is locked, undumpable and leaves no core file (I16). */
-static bool protect(const char **what)
+static int unprotected(const char *what)
+{
+    (void)fprintf(stderr, "holdfastd: cannot protect its memory: %s: %s\n", what, strerror(errno));
+    return 1;
+}
+
+/* Keys live in this process's memory from config_load() on, whatever the action: it is undumpable
+ * and leaves no core file before it reads anything (I16). False: what was refused is in *what. */
+static bool close_to_others(const char **what)
 {
     struct rlimit none = {0, 0};
 
@@ -33,8 +40,12 @@ static bool protect(const char **what)
     if (prctl(PR_SET_DUMPABLE, 0) != 0)
         return false;
     *what = "RLIMIT_CORE";
-    if (setrlimit(RLIMIT_CORE, &none) != 0)
-        return false;
+    return setrlimit(RLIMIT_CORE, &none) == 0;
+}
+
+/* Keys of a daemon that stays must not reach a swap device. */
+static bool lock_memory(const char **what)
+{
     *what = "mlockall (raise LimitMEMLOCK or grant CAP_IPC_LOCK)";
     return mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0;
 }
@@ -47,17 +58,11 @@ static int act(enum action action, const struct config *config)
                                             [CONFIG_LOG_DEBUG] = LOG_DEBUG};
     struct log log = {levels[config->log_level], STDERR_FILENO};
     struct daemon_error error = {{0}};
-    const char *what;
     bool ok;
 
     if (action == ACTION_CHECK) {
         config_print_summary(config, stdout);
         return 0;
-    }
-    if (action == ACTION_RUN && !protect(&what)) {
-        (void)fprintf(stderr, "holdfastd: cannot protect its memory: %s: %s\n", what,
-                      strerror(errno));
-        return 1;
     }
     ok = action == ACTION_RUN    ? daemon_run(config, &log, &error)
          : action == ACTION_INIT ? daemon_init(config, &error)
@@ -80,10 +85,12 @@ int main(int argc, char **argv)
     };
     enum action action = ACTION_RUN;
     struct config_report report;
-    const char *path = NULL;
+    const char *path = NULL, *what;
     struct config *config;
     int option, code;
 
+    if (!close_to_others(&what))
+        return unprotected(what);
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
         case 'c':
@@ -109,6 +116,8 @@ int main(int argc, char **argv)
     }
     if (path == NULL || optind != argc)
         return usage(stderr, 2);
+    if (action == ACTION_RUN && !lock_memory(&what))
+        return unprotected(what);
     (void)signal(SIGPIPE, SIG_IGN);
     config_report_init(&report);
     config = config_load(path, &report);
