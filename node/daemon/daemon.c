@@ -173,14 +173,26 @@ static void cut_links(void *self)
 
 /* --- bringing it up --- */
 
-static void guard_of(const struct config *config, struct guard_config *g, struct ip_addr *addresses,
-                     struct netlink_prefix *pools)
+struct guard_room {
+    struct ip_addr addresses[GUARD_MAX_ADDRESSES], nodes[CONFIG_MAX_NODES];
+    struct netlink_prefix pools[GUARD_MAX_POOLS];
+};
+
+static void guard_of(const struct config *config, struct guard_config *g, struct guard_room *room)
 {
+    struct ip_addr *addresses = room->addresses;
+    struct netlink_prefix *pools = room->pools;
+
     *g = (struct guard_config){.outside = config->outside_interface,
                                .inside = config->inside_interface,
                                .tun = config->tun_interface,
                                .addresses = addresses,
-                               .pools = pools};
+                               .pools = pools,
+                               .nodes = room->nodes,
+                               .replication = config_self(config)->address};
+    for (size_t i = 0; i < config->n_nodes; i++)
+        if (config->nodes[i].address.ip.family != ADDR_NONE)
+            room->nodes[g->n_nodes++] = config->nodes[i].address.ip;
     for (size_t i = 0; i < config->n_shards; i++) {
         addresses[g->n_addresses++] = config->shards[i].outside;
         addresses[g->n_addresses++] = config->shards[i].inside;
@@ -191,12 +203,11 @@ static void guard_of(const struct config *config, struct guard_config *g, struct
 
 bool daemon_install_guard(const struct config *config, struct daemon_error *error)
 {
-    struct ip_addr addresses[GUARD_MAX_ADDRESSES];
-    struct netlink_prefix pools[GUARD_MAX_POOLS];
     struct guard_config guard;
+    struct guard_room room;
     struct io_error io;
 
-    guard_of(config, &guard, addresses, pools);
+    guard_of(config, &guard, &room);
     if (guard_install(&guard, &io))
         return true;
     (void)snprintf(error->text, sizeof error->text, "%s", io.text);
@@ -205,12 +216,11 @@ bool daemon_install_guard(const struct config *config, struct daemon_error *erro
 
 static bool verify_guard(struct daemon *d)
 {
-    struct ip_addr addresses[GUARD_MAX_ADDRESSES];
-    struct netlink_prefix pools[GUARD_MAX_POOLS];
     struct guard_config guard;
+    struct guard_room room;
     struct io_error io;
 
-    guard_of(d->config, &guard, addresses, pools);
+    guard_of(d->config, &guard, &room);
     return guard_verify(&guard, &io) || daemon_fail(d, "%s", io.text);
 }
 

@@ -68,7 +68,8 @@ static bool nothing_in_the_way(struct daemon *d, const struct config_shard *s)
                        netlink_prefix_text(&found, a), name, netlink_prefix_text(&pool, b));
 }
 
-/* The TUN comes last: it carries the service addresses and pool routes, and vanishes first. */
+/* The TUN comes behind the sockets: it carries the service addresses and pool routes, and vanishes
+ * before them. */
 bool addresses_open(struct daemon *d)
 {
     struct io_error error;

@@ -8,7 +8,9 @@
  *                     route stands; known by their metric (netlink.h)
  *   nftables          table inet holdfast_guard: drops what reaches a service address without a
  *                     bound socket, ICMP from it, pool traffic that does not go through the TUN,
- *                     and whatever would be forwarded in or out of the outside interface
+ *                     whatever would be forwarded in or out of the outside interface, what comes
+ *                     out of a tunnel for a node itself (ICMP too), and what comes to the port of
+ *                     replication from another address than a node's
  */
 #ifndef HF_IO_GUARD_H
 #define HF_IO_GUARD_H
@@ -25,6 +27,9 @@ struct guard_config {
     size_t n_addresses;
     const struct netlink_prefix *pools;
     size_t n_pools;
+    const struct ip_addr *nodes; /* every node's own address, this one's too; none without peers */
+    size_t n_nodes;
+    struct endpoint replication; /* where this node listens for them; family ADDR_NONE: nowhere */
 };
 
 /* Sets everything; safe to call again (the table is replaced in one transaction, blackhole routes

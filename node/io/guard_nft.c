@@ -34,15 +34,16 @@ static void say_ip(struct guard_text *t, const struct ip_addr *ip, bool first)
     guard_say(t, "%s%s", first ? " elements = { " : ", ", text);
 }
 
-static void say_addresses(struct guard_text *t, const struct guard_config *c, uint8_t family)
+static void say_set(struct guard_text *t, const char *name, const struct ip_addr *ip, size_t n,
+                    uint8_t family)
 {
     bool first = true;
 
-    guard_say(t, "  set vip%u { type ipv%u_addr;", family, family);
-    for (size_t i = 0; i < c->n_addresses; i++) {
-        if (c->addresses[i].family != family)
+    guard_say(t, "  set %s%u { type ipv%u_addr;", name, family, family);
+    for (size_t i = 0; i < n; i++) {
+        if (ip[i].family != family)
             continue;
-        say_ip(t, &c->addresses[i], first);
+        say_ip(t, &ip[i], first);
         first = false;
     }
     guard_say(t, first ? " }\n" : " }; }\n");
@@ -63,6 +64,21 @@ static void say_pools(struct guard_text *t, const struct guard_config *c, uint8_
     guard_say(t, first ? " }\n" : " }; }\n");
 }
 
+/* Replication asks nobody who he is yet (insecure_lab): nodes speak to it from their own addresses,
+ * nobody else from any. */
+static void say_replication(struct guard_text *input, const struct endpoint *e)
+{
+    char text[INET6_ADDRSTRLEN] = "?";
+    bool v6 = e->ip.family == ADDR_V6;
+    const char *ip = v6 ? "ip6" : "ip";
+
+    if (e->ip.family == ADDR_NONE)
+        return;
+    (void)inet_ntop(v6 ? AF_INET6 : AF_INET, e->ip.bytes, text, sizeof text);
+    guard_say(input, "    %s daddr %s tcp dport %u %s saddr != @node%c drop\n", ip, text, e->port,
+              ip, v6 ? '6' : '4');
+}
+
 /* The recipe of the guard, one family after the other. Each rule stands for a way in which a kernel
  * without a daemon would speak or let plaintext through. */
 static void say_family(struct guard_text *prerouting, struct guard_text *input,
@@ -74,6 +90,10 @@ static void say_family(struct guard_text *prerouting, struct guard_text *input,
 
     /* No daemon, no TUN, so the address is not ours: it must not be forwarded or answered. */
     guard_say(prerouting, "    %s daddr @vip%c fib daddr type != local drop\n", ip, n);
+    /* A client's packet is for what is behind the gateway, never for a node, by whichever node it
+     * came out of its tunnel. */
+    guard_say(input, "    %s saddr @pool%c drop\n", ip, n);
+    guard_say(forward, "    %s saddr @pool%c %s daddr @node%c drop\n", ip, n, ip, n);
     /* Only where a socket is bound: else the kernel answers port-unreachable. */
     guard_say(input, "    %s daddr @vip%c udp dport { 500, 4500 } socket wildcard 0 accept\n", ip,
               n);
@@ -99,9 +119,14 @@ void guard_ruleset(const struct guard_config *c, struct guard_text *out)
     HF_ASSERT(chain != NULL);
     out->len = 0;
     guard_say(out, "table inet holdfast_guard {\n");
+    guard_say(&chain[1], "    iifname \"%s\" drop\n", c->tun);
+    say_replication(&chain[1], &c->replication);
     for (int v6 = 0; v6 < 2; v6++) {
-        say_addresses(out, c, v6 ? ADDR_V6 : ADDR_V4);
-        say_pools(out, c, v6 ? ADDR_V6 : ADDR_V4);
+        uint8_t family = v6 ? ADDR_V6 : ADDR_V4;
+
+        say_set(out, "vip", c->addresses, c->n_addresses, family);
+        say_set(out, "node", c->nodes, c->n_nodes, family);
+        say_pools(out, c, family);
         say_family(&chain[0], &chain[1], &chain[2], &chain[3], v6 != 0, c->tun);
     }
     /* A gateway forwards between tunnel and inside only: nothing passes the outside interface in

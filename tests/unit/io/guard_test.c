@@ -13,6 +13,7 @@
 #include "ns.h"
 
 static struct ip_addr addresses[3];
+static struct ip_addr nodes[2];
 static struct netlink_prefix pools[2];
 
 static struct guard_config configure(void)
@@ -24,13 +25,18 @@ static struct guard_config configure(void)
     pools[0] = (struct netlink_prefix){addr_v4(0x0a630000), 24};
     pools[1] = (struct netlink_prefix){
         {.family = ADDR_V6, .bytes = {0x20, 0x01, 0x0d, 0xb8, 0, 0x99}}, 64};
+    nodes[0] = addr_v4(0x0a4d0201);
+    nodes[1] = addr_v4(0x0a4d0202);
     return (struct guard_config){.outside = "out0",
                                  .inside = "in0",
                                  .tun = "hf0",
                                  .addresses = addresses,
                                  .n_addresses = 3,
                                  .pools = pools,
-                                 .n_pools = 2};
+                                 .n_pools = 2,
+                                 .nodes = nodes,
+                                 .n_nodes = 2,
+                                 .replication = {nodes[0], 7400}};
 }
 
 static void two_interfaces(void)
@@ -118,7 +124,7 @@ Test(guard, each_missing_rule_is_named, .timeout = 120)
     }
     green(&c);
     printf("guard: %d rules deleted one by one, each named\n", deleted);
-    cr_assert(deleted == 20, "%d", deleted);
+    cr_assert(deleted == 26, "%d", deleted);
 }
 
 Test(guard, what_else_can_be_missing_is_named)
@@ -129,6 +135,9 @@ Test(guard, what_else_can_be_missing_is_named)
     install(&c);
     ns_run(0, "nft delete element inet holdfast_guard vip4 { 10.77.1.100 }");
     red(&c, "10.77.2.100");
+    install(&c);
+    ns_run(0, "nft add element inet holdfast_guard node4 { 10.77.2.9 }");
+    red(&c, "10.77.2.9");
     install(&c);
     ns_run(0, "nft add element inet holdfast_guard pool4 { 10.98.0.0/24 }");
     red(&c, "rule too many");
