@@ -15,10 +15,11 @@
 #include "drill.h"
 #include "oracle.h"
 #include "sniff.h"
+#include "spis.h"
 #include "swan.h"
 #include "traffic.h"
 
-enum { CELL_TEXT = 240, CELL_MAX_SPIS = 24, CELL_SPI_TEXT = 24 };
+enum { CELL_TEXT = 240 };
 
 struct cell_options {
     const char *bin_dir;      /* where holdfastd is */
@@ -35,16 +36,6 @@ struct cell_takeover {
     unsigned from, to;
     unsigned replayed;
     bool replay_first; /* no live packet of the client reached the new owner before the replay */
-};
-
-/* What a node holds: "ike:<id>" and "esp:<in>/<out>" of everything alive, as the gateway sees them.
- */
-struct cell_spis {
-    bool known;
-    unsigned n;
-    char text[CELL_MAX_SPIS][CELL_SPI_TEXT];
-    uint32_t pending_spi_in; /* allocated for the gateway's outstanding request */
-    char pending_ike_spi[20];
 };
 
 struct cell {
@@ -65,6 +56,7 @@ struct cell {
     uint64_t epoch;
     unsigned owner_before, leader_before;
     bool reached;
+    bool finished; /* the script came to its end */
     struct node_step step;
     bool want_pfs_child; /* PFS is tried on the CHILD SA "pfs", since "net" is without */
     bool begun_again;    /* nothing of the exchange survived (stepped, or the log lost it): the
@@ -86,6 +78,7 @@ struct cell {
     struct cell_takeover takeovers[2];
     unsigned n_takeovers;
     struct cell_spis before, committed, after;
+    bool record_survived; /* the interrupted step's, from `submitted` on: seen in `committed` */
     struct swan_log at_trigger; /* the client's counts then */
     struct oracle_copies copies;
     struct oracle_report report;

@@ -171,6 +171,19 @@ bool cell_provoke_copy(struct cell *c)
     return true; /* too few copies are found by the judge */
 }
 
+/* What the log holds: the new owner has applied everything before its own assignment, and the
+ * client is held. At `stepped` no record of it was ever submitted. */
+static void take_committed(struct cell *c)
+{
+    cell_take_spis(cell_owner(c), &c->committed);
+    c->record_survived =
+        c->spec->point != DRILL_STEPPED && c->before.known && c->committed.known &&
+        spis_record_survived(&c->before, &c->committed, c->spec->role == DRILL_CLIENT);
+    if (c->spec->point >= DRILL_COMMITTED && c->committed.known && !c->record_survived)
+        oracle_violation(&c->report, "log: node %u died at %s, but node %u lacks the record",
+                         c->owner_before, drill_point_name(c->spec->point), c->owner);
+}
+
 bool cell_await_takeover(struct cell *c, unsigned dead, bool with_exchange)
 {
     struct cell_takeover *t = &c->takeovers[c->n_takeovers++];
@@ -201,9 +214,8 @@ bool cell_await_takeover(struct cell *c, unsigned dead, bool with_exchange)
     }
     cell_phase(c, "node %u took over", t->to);
     (void)cell_read_owner(c);
-    if (with_exchange) /* it has applied everything before its own assignment, and the client is
-                          held */
-        cell_take_spis(cell_owner(c), &c->committed);
+    if (with_exchange)
+        take_committed(c);
     if (with_exchange && c->spec->role == DRILL_GATEWAY && c->spec->point < DRILL_COMMITTED)
         return true; /* the caller finds out whether there is an exchange to copy */
     return !with_exchange || (cell_provoke_copy(c) && cell_hold(c, false, false));

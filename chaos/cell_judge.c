@@ -30,6 +30,29 @@ static uint64_t upload_stall_ns(const struct cell *c)
     return s.gap_ns;
 }
 
+/* The interrupted exchange's message: before its point the dead owner had sent nothing, after it
+ * something, and then a copy of it came from another node. */
+static void judge_message(struct cell *c)
+{
+    uint64_t first, before = c->takeovers[0].acting_ns ? c->takeovers[0].acting_ns : UINT64_MAX;
+    bool must_have_sent = c->spec->point >= DRILL_SENT;
+    unsigned sent;
+
+    if (c->spec->exchange == DRILL_AT_REST || !c->reached || !c->n_takeovers || !c->have_about)
+        return;
+    sent = oracle_sent_by(&c->sniff.capture, &c->about, (uint8_t)c->owner_before, before, &first);
+    if (!must_have_sent && sent)
+        oracle_violation(&c->report, "before-commit: node %u sent %s %u at %.3f ms, it died at %s",
+                         c->owner_before, c->about.response ? "response" : "request",
+                         c->about.message_id, (double)(first - c->zero_ns) / 1e6,
+                         drill_point_name(c->spec->point));
+    else if (must_have_sent && !sent)
+        (void)cell_inconclusive(c, "node %u did not send the message that it died after",
+                                c->owner_before);
+    else if (must_have_sent && c->drill->expect & DRILL_EXP_EXCHANGE && !c->copies.across)
+        (void)cell_inconclusive(c, "no copy of the gateway's message from another node was seen");
+}
+
 static void judge_captures(struct cell *c)
 {
     struct capture *cap = &c->sniff.capture;
@@ -45,6 +68,7 @@ static void judge_captures(struct cell *c)
         oracle_no_renegotiation(cap, c->zero_ns, c->up_ns, &c->report);
     oracle_identical_copies(cap, c->zero_ns, c->have_about ? &c->about : NULL, &c->copies,
                             &c->report);
+    judge_message(c);
     for (unsigned i = 0; i < c->n_takeovers; i++) {
         const struct cell_takeover *t = &c->takeovers[i];
 
@@ -154,8 +178,7 @@ void cell_judge(struct cell *c)
     }
     if (c->lab.pump.epoll_fd >= 0 && c->lab.home_ns >= 0)
         (void)lab_until(&c->lab, NULL, NULL, SETTLE_MS);
-    if (c->sniff.n_ports)
-        judge_captures(c);
+    judge_captures(c);
     judge_client(c);
     judge_nodes(c);
     judge_gaps(c);
@@ -243,10 +266,14 @@ json_t *cell_verdict(struct cell *c)
     (void)json_object_set_new(j, "leader", json_integer(c->leader_before));
     (void)json_object_set_new(j, "log_index", json_integer((json_int_t)c->step.log_index));
     (void)json_object_set_new(j, "begun_again", json_boolean(c->begun_again));
+    (void)json_object_set_new(j, "record_survived",
+                              exchange && c->committed.known ? json_boolean(c->record_survived)
+                                                             : json_null());
     (void)json_object_set_new(j, "spis_before", spis_json(&c->before));
     (void)json_object_set_new(j, "spis_after", spis_json(&c->after));
     (void)json_object_set_new(j, "copies_compared",
                               count_json(exchange ? c->copies.of_message : c->copies.compared, 0));
+    (void)json_object_set_new(j, "copies_across", count_json(c->copies.across, 0));
     (void)json_object_set_new(j, "sent", count_json(in.sent, out.sent));
     (void)json_object_set_new(j, "lost", count_json(in.lost, out.lost));
     (void)json_object_set_new(j, "duplicated", count_json(in.duplicated, out.duplicated));

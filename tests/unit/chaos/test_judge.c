@@ -1,0 +1,148 @@
+/* The judge over hand-made cells: what a cell must have shown, and what it may not lack. */
+#include <criterion/criterion.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "chaos/cell.h"
+#include "frames.h"
+
+static struct drill drill;
+static struct drill_cell spec;
+static struct cell cell;
+
+/* The client began a CHILD rekey; node 1 died at `point`, 10 ms after zero; node 2 acted at 20 ms.
+ */
+static void made(enum drill_point point)
+{
+    drill = (struct drill){.fault = DRILL_KILL, .expect = DRILL_EXP_EXCHANGE, .nodes = 3};
+    spec = (struct drill_cell){.drill = &drill,
+                               .id = "c",
+                               .exchange = DRILL_CHILD_REKEY,
+                               .role = DRILL_CLIENT,
+                               .point = point};
+    capture_deinit(&cell.sniff.capture);
+    memset(&cell, 0, sizeof cell);
+    cell.spec = &spec;
+    cell.drill = &drill;
+    cell.lab.pump.epoll_fd = -1;
+    cell.lab.home_ns = -1;
+    cell.zero_ns = FRAME_ZERO;
+    cell.reached = cell.finished = true;
+    cell.owner_before = 1;
+    cell.have_about = true;
+    cell.about = (struct oracle_message){0x1111, 0x2222, 2, true, false};
+    cell.takeovers[0] = (struct cell_takeover){.kill_ns = FRAME_ZERO + 10 * FRAME_MS,
+                                               .acting_ns = FRAME_ZERO + 20 * FRAME_MS,
+                                               .from = 1,
+                                               .to = 2};
+    cell.n_takeovers = 1;
+}
+
+static void answer(unsigned ms, uint8_t node)
+{
+    frame_ike(&cell.sniff.capture, ms, node, IKE_HDR_CREATE_CHILD, true, 2, 8);
+}
+
+static void teardown(void)
+{
+    capture_deinit(&cell.sniff.capture);
+}
+
+TestSuite(judge, .fini = teardown);
+
+static void expect_green(void)
+{
+    cell_judge(&cell);
+    cr_assert_eq(cell.report.n, 0, "%s", cell.report.text[0]);
+    cr_assert_not(cell.inconclusive, "%s", cell.why);
+}
+
+static void expect_violation(const char *part)
+{
+    cell_judge(&cell);
+    cr_assert_eq(cell.report.n, 1, "%u violations, the first: %s", cell.report.n,
+                 cell.report.text[0]);
+    cr_assert(strstr(cell.report.text[0], part), "'%s' lacks '%s'", cell.report.text[0], part);
+}
+
+static void expect_why(const char *part)
+{
+    cell_judge(&cell);
+    cr_assert_eq(cell.report.n, 0, "%s", cell.report.text[0]);
+    cr_assert(cell.inconclusive && strstr(cell.why, part), "'%s' lacks '%s'", cell.why, part);
+}
+
+Test(judge, two_copies_of_the_new_owner_are_enough_before_the_send)
+{
+    for (unsigned p = DRILL_STEPPED; p <= DRILL_COMMITTED; p++) {
+        made((enum drill_point)p);
+        answer(21, 2);
+        answer(22, 2);
+        expect_green();
+    }
+}
+
+Test(judge, one_copy_of_each_owner_is_enough_after_the_send)
+{
+    for (unsigned p = DRILL_SENT; p <= DRILL_PEER; p++) {
+        made((enum drill_point)p);
+        answer(9, 1);
+        answer(22, 2);
+        expect_green();
+    }
+}
+
+Test(judge, a_message_that_left_the_dead_before_its_point_is_named)
+{
+    static const char *const points[] = {"stepped", "submitted", "committed"};
+    char text[80];
+
+    for (unsigned p = DRILL_STEPPED; p <= DRILL_COMMITTED; p++) {
+        made((enum drill_point)p);
+        answer(9, 1);
+        answer(22, 2);
+        (void)snprintf(text, sizeof text,
+                       "before-commit: node 1 sent response 2 at 9.000 ms, it died at %s",
+                       points[p]);
+        expect_violation(text);
+    }
+}
+
+Test(judge, without_a_copy_of_the_dead_owner_nothing_is_shown_after_the_send)
+{
+    made(DRILL_SENT);
+    answer(21, 2);
+    answer(22, 2);
+    expect_why("node 1 did not send the message that it died after");
+    made(DRILL_PEER);
+    answer(8, 1);
+    answer(9, 1);
+    expect_why("no copy of the gateway's message from another node");
+}
+
+Test(judge, without_a_second_copy_nothing_is_shown)
+{
+    made(DRILL_COMMITTED);
+    answer(21, 2);
+    expect_why("no second copy of the gateway's message was seen (sent 1 times)");
+}
+
+Test(judge, a_fault_that_was_not_injected_shows_nothing)
+{
+    made(DRILL_COMMITTED);
+    cell.reached = false;
+    answer(21, 2);
+    answer(22, 2);
+    expect_why("the fault was not injected");
+}
+
+Test(judge, a_replay_that_did_not_come_first_shows_nothing)
+{
+    made(DRILL_COMMITTED);
+    drill.expect |= DRILL_EXP_REPLAY;
+    answer(21, 2);
+    answer(22, 2);
+    cell.takeovers[0].replay_first = true;
+    expect_why("takeover 1: 0 packets replayed, none to replay");
+}
