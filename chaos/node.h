@@ -20,6 +20,7 @@ struct node_step {
     bool owner, leader;
     char sa[20];
     unsigned node;
+    uint64_t message; /* span_fnv1a64() of what the committed record sends; 0 = not told */
     uint64_t wall_ns; /* when the runner read it */
 };
 

@@ -63,6 +63,11 @@ bool oracle_is_message(const struct capture_frame *f, const struct oracle_messag
 unsigned oracle_sent_by(const struct capture *c, const struct oracle_message *m, uint8_t port,
                         uint64_t before_ns, uint64_t *first_ns);
 
+/* Every transmission of m carries the bytes that the record said, known by their span_fnv1a64().
+ * Returns how many were looked at. */
+unsigned oracle_of_record(const struct capture *c, uint64_t zero_ns, const struct oracle_message *m,
+                          uint64_t hash, struct oracle_report *r);
+
 /* The first request of that exchange type that the named side sent at or after from_ns, or NULL. */
 const struct capture_frame *oracle_first_request(const struct capture *c, uint64_t from_ns,
                                                  bool from_client, uint8_t exchange);

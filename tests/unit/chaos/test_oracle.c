@@ -227,6 +227,22 @@ Test(oracle, requests_are_counted_once_each)
                  (uint64_t)ZERO + 2 * MS);
 }
 
+Test(oracle, bytes_that_the_record_did_not_say_are_named)
+{
+    struct oracle_message about = {0x1111, 0x2222, 4, true, false};
+    uint64_t hash;
+
+    ike(1, 1, IKE_HDR_CREATE_CHILD, true, 4, 1);
+    ike(2, 1, IKE_HDR_CREATE_CHILD, true, 5, 2); /* another message */
+    ike(8, 2, IKE_HDR_CREATE_CHILD, true, 4, 1);
+    hash = span_fnv1a64(capture_message(&cap, &cap.frames[0]));
+    cr_assert_eq(oracle_of_record(&cap, ZERO, &about, hash, &report), 2);
+    cr_assert_eq(report.n, 0);
+    ike(9, 3, IKE_HDR_CREATE_CHILD, true, 4, 3);
+    cr_assert_eq(oracle_of_record(&cap, ZERO, &about, hash, &report), 3);
+    expect_named("same-bytes: response 4 left node 3 at 9.000 ms with other bytes than its record");
+}
+
 Test(oracle, truncated_frames_are_refused_or_left_undecoded)
 {
     uint8_t frame[128], ike_bytes[32] = {0};
