@@ -59,6 +59,7 @@ struct cell {
     bool finished; /* the script came to its end */
     struct node_step step;
     bool want_pfs_child; /* PFS is tried on the CHILD SA "pfs", since "net" is without */
+    unsigned asked[2];   /* CREATE_CHILD_SA requests that the script caused, by enum drill_role */
     bool begun_again;    /* nothing of the exchange survived (stepped, or the log lost it): the
                             operator asked once more */
 
@@ -139,6 +140,9 @@ bool cell_after_checks(struct cell *c);
 
 /* cell_judge.c */
 void cell_judge(struct cell *c);
+/* Each side's CREATE_CHILD_SA requests from when the tunnel was up to to_ns are those of c->asked.
+ */
+void cell_judge_requests(struct cell *c, uint64_t to_ns, const char *until);
 json_t *cell_verdict(struct cell *c);
 
 /* evidence.c: captures as pcap files (ESP: headers only), logs, configuration; no keys. */

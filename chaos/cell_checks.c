@@ -65,6 +65,7 @@ static bool try_rekey(struct cell *c, bool ike, bool by_client)
         asked = swan_ctl(&c->client, CHECK_MS, "--rekey", "--child", pfs_child(c));
     if (!asked)
         return false;
+    c->asked[by_client ? DRILL_CLIENT : DRILL_GATEWAY]++;
     if (!lab_until(&c->lab, rekeyed, &w, CHECK_MS)) {
         oracle_violation(&c->report, "check: %s rekey by the %s does not end within %u ms", what,
                          who, CHECK_MS);
@@ -87,6 +88,7 @@ static bool rekey_children(struct cell *c)
     if (c->want_pfs_child) {
         if (!swan_ctl(&c->client, CHECK_MS, "--initiate", "--child", "pfs"))
             return false;
+        c->asked[DRILL_CLIENT]++;
         if (!lab_until(&c->lab, pfs_child_up, c, CHECK_MS)) {
             oracle_violation(&c->report, "check: no second CHILD SA (with PFS) within %u ms",
                              CHECK_MS);

@@ -240,7 +240,7 @@ static bool check_step(struct cell *c)
         return cell_inconclusive(c, "the node stopped at '%s', armed was '%s'", s->point, point);
     if (!s->owner)
         return cell_inconclusive(c, "the node that stopped was not the owner");
-    if (c->spec->leader != DRILL_LEADER_ANY && s->leader != (c->spec->leader == DRILL_LEADER_OWNER))
+    if (!drill_leader_fits(c->spec->leader, s->leader))
         return cell_inconclusive(c, "the node that stopped was %sthe leader",
                                  s->leader ? "" : "not ");
     c->reached = true;
@@ -269,6 +269,8 @@ static bool arm_and_trigger(struct cell *c)
 
 static bool kill_at_rest(struct cell *c)
 {
+    struct node_view v;
+
     if (cell_is_reference(c)) {
         c->nodes[1].step.wall_ns = pump_wall_ns();
         if (c->spec->mode == DRILL_MACHINE && !lab_links(&c->lab, 1, false))
@@ -277,6 +279,11 @@ static bool kill_at_rest(struct cell *c)
         c->reached = true;
         return true;
     }
+    node_look(cell_owner(c), &v);
+    if (!v.acting || !drill_leader_fits(c->spec->leader, v.leader == c->owner))
+        return cell_inconclusive(c, "node %u is to die: it is %sacting, the leader is node %u",
+                                 c->owner, v.acting ? "" : "not ", v.leader);
+    c->leader_before = v.leader;
     c->reached = node_kill(cell_owner(c), c->spec->mode == DRILL_MACHINE);
     return c->reached;
 }

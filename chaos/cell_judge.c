@@ -51,6 +51,29 @@ static void judge_message(struct cell *c)
                                 c->owner_before);
     else if (must_have_sent && c->drill->expect & DRILL_EXP_EXCHANGE && !c->copies.across)
         (void)cell_inconclusive(c, "no copy of the gateway's message from another node was seen");
+    if (c->spec->point != DRILL_COMMITTED && c->spec->point != DRILL_SENT)
+        return;
+    if (!c->step.message)
+        (void)cell_inconclusive(c, "the node that died did not tell what its record sends");
+    else
+        (void)oracle_of_record(&c->sniff.capture, c->zero_ns, &c->about, c->step.message,
+                               &c->report);
+}
+
+void cell_judge_requests(struct cell *c, uint64_t to_ns, const char *until)
+{
+    static const char *const names[] = {[DRILL_CLIENT] = "client", [DRILL_GATEWAY] = "gateway"};
+
+    for (unsigned by = DRILL_CLIENT; by <= DRILL_GATEWAY; by++) {
+        unsigned n = oracle_count_requests(&c->sniff.capture, c->up_ns, to_ns, by == DRILL_CLIENT,
+                                           IKE_HDR_CREATE_CHILD);
+
+        if (n != c->asked[by])
+            oracle_violation(&c->report,
+                             "second-exchange: the %s sent %u different CREATE_CHILD_SA requests "
+                             "until %s, %u belong to it",
+                             names[by], n, until, c->asked[by]);
+    }
 }
 
 static void judge_captures(struct cell *c)
@@ -69,6 +92,9 @@ static void judge_captures(struct cell *c)
     oracle_identical_copies(cap, c->zero_ns, c->have_about ? &c->about : NULL, &c->copies,
                             &c->report);
     judge_message(c);
+    if (c->finished && !cell_by_lifetime(c) && /* there each new SA soon asks for the next */
+        (c->spec->exchange == DRILL_AT_REST || c->drill->expect & DRILL_EXP_EXCHANGE))
+        cell_judge_requests(c, UINT64_MAX, "the end");
     for (unsigned i = 0; i < c->n_takeovers; i++) {
         const struct cell_takeover *t = &c->takeovers[i];
 
@@ -155,6 +181,8 @@ static void judge_completeness(struct cell *c)
 
     if (d->fault == DRILL_KILL && !c->reached)
         (void)cell_inconclusive(c, "the fault was not injected");
+    if (!c->finished && !c->report.n)
+        (void)cell_inconclusive(c, "the script did not come to its end");
     for (unsigned i = 0; d->expect & DRILL_EXP_REPLAY && i < c->n_takeovers; i++) {
         if (c->takeovers[i].acting_ns &&
             (!c->takeovers[i].replayed || !c->takeovers[i].replay_first))

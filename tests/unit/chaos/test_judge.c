@@ -5,16 +5,25 @@
 #include <string.h>
 
 #include "chaos/cell.h"
+#include "chaos/verdict.h"
 #include "frames.h"
 
 static struct drill drill;
 static struct drill_cell spec;
 static struct cell cell;
 
+static void request(unsigned ms, bool by_client, uint32_t message_id)
+{
+    frame_ike(&cell.sniff.capture, ms, by_client ? CAPTURE_CLIENT_PORT : 2, IKE_HDR_CREATE_CHILD,
+              false, message_id, 8);
+}
+
 /* The client began a CHILD rekey; node 1 died at `point`, 10 ms after zero; node 2 acted at 20 ms.
  */
 static void made(enum drill_point point)
 {
+    struct capture sample = {0};
+
     drill = (struct drill){.fault = DRILL_KILL, .expect = DRILL_EXP_EXCHANGE, .nodes = 3};
     spec = (struct drill_cell){.drill = &drill,
                                .id = "c",
@@ -31,12 +40,17 @@ static void made(enum drill_point point)
     cell.reached = cell.finished = true;
     cell.owner_before = 1;
     cell.have_about = true;
+    cell.asked[DRILL_CLIENT] = 1;
     cell.about = (struct oracle_message){0x1111, 0x2222, 2, true, false};
     cell.takeovers[0] = (struct cell_takeover){.kill_ns = FRAME_ZERO + 10 * FRAME_MS,
                                                .acting_ns = FRAME_ZERO + 20 * FRAME_MS,
                                                .from = 1,
                                                .to = 2};
     cell.n_takeovers = 1;
+    request(8, true, 2);
+    frame_ike(&sample, 0, 1, IKE_HDR_CREATE_CHILD, true, 2, 8);
+    cell.step.message = span_fnv1a64(capture_message(&sample, &sample.frames[0]));
+    capture_deinit(&sample);
 }
 
 static void answer(unsigned ms, uint8_t node)
@@ -145,4 +159,100 @@ Test(judge, a_replay_that_did_not_come_first_shows_nothing)
     answer(22, 2);
     cell.takeovers[0].replay_first = true;
     expect_why("takeover 1: 0 packets replayed, none to replay");
+}
+
+Test(judge, a_request_that_nobody_asked_for_is_named)
+{
+    made(DRILL_COMMITTED);
+    answer(21, 2);
+    answer(22, 2);
+    cell.asked[DRILL_GATEWAY] = 2;
+    request(30, false, 0);
+    request(31, false, 0); /* its retransmission */
+    request(32, false, 1);
+    expect_green();
+    request(33, false, 2);
+    expect_violation("second-exchange: the gateway sent 3 different CREATE_CHILD_SA requests until "
+                     "the end, 2 belong to it");
+    made(DRILL_COMMITTED);
+    answer(21, 2);
+    answer(22, 2);
+    request(40, true, 3);
+    expect_violation("second-exchange: the client sent 2 different CREATE_CHILD_SA requests until "
+                     "the end, 1 belong to it");
+}
+
+Test(judge, a_lifetime_may_ask_again_once_the_exchange_has_ended)
+{
+    made(DRILL_STEPPED);
+    spec.role = DRILL_GATEWAY;
+    cell.asked[DRILL_CLIENT] = 0;
+    cell.asked[DRILL_GATEWAY] = 1;
+    cell.about = (struct oracle_message){0x1111, 0x2222, 0, false, false};
+    request(30, false, 0);
+    request(31, false, 0);
+    request(32, false, 1);
+    expect_green();
+}
+
+Test(judge, a_cell_that_stops_without_a_word_shows_nothing)
+{
+    made(DRILL_COMMITTED);
+    answer(21, 2);
+    answer(22, 2);
+    cell.finished = false;
+    expect_why("the script did not come to its end");
+}
+
+Test(judge, bytes_of_another_record_are_named)
+{
+    for (unsigned p = DRILL_COMMITTED; p <= DRILL_SENT; p++) {
+        made((enum drill_point)p);
+        answer(p == DRILL_SENT ? 9 : 21, p == DRILL_SENT ? 1 : 2);
+        answer(22, 2);
+        cell.step.message++;
+        cell_judge(&cell);
+        cr_assert_eq(cell.report.n, 2, "%u", cell.report.n); /* each copy */
+        cr_assert(strstr(cell.report.text[0], "same-bytes: response 2 left node "));
+    }
+    made(DRILL_COMMITTED);
+    answer(21, 2);
+    answer(22, 2);
+    cell.step.message = 0;
+    expect_why("the node that died did not tell what its record sends");
+}
+
+static json_t *verdicts(const char *a, const char *b)
+{
+    return json_pack("[{s:s}, {s:s}]", "verdict", a, "verdict", b);
+}
+
+static void expect_verdict(json_t *cells, size_t planned, enum verdict v)
+{
+    cr_assert_eq(verdict_of_cells(cells, planned), v, "%s, expected %s",
+                 verdict_word(verdict_of_cells(cells, planned)), verdict_word(v));
+    json_decref(cells);
+}
+
+Test(verdict, the_worst_cell_and_the_missing_ones_decide)
+{
+    expect_verdict(verdicts("pass", "pass"), 2, VERDICT_PASS);
+    expect_verdict(verdicts("pass", "inconclusive"), 2, VERDICT_INCONCLUSIVE);
+    expect_verdict(verdicts("aborted", "inconclusive"), 2, VERDICT_ABORTED);
+    expect_verdict(verdicts("fail", "aborted"), 2, VERDICT_FAIL);
+    expect_verdict(verdicts("pass", "odd"), 2, VERDICT_ABORTED);
+    expect_verdict(verdicts("pass", "pass"), 3, VERDICT_ABORTED); /* stopped before the third */
+    expect_verdict(verdicts("pass", "fail"), 3, VERDICT_FAIL);
+    expect_verdict(json_array(), 60, VERDICT_ABORTED);
+    expect_verdict(json_array(), 0, VERDICT_ABORTED);
+}
+
+Test(leader, is_as_wanted_or_not)
+{
+    cr_assert(drill_leader_fits(DRILL_LEADER_ANY, true) &&
+              drill_leader_fits(DRILL_LEADER_ANY, false));
+    cr_assert(drill_leader_fits(DRILL_LEADER_OWNER, true));
+    cr_assert(drill_leader_fits(DRILL_LEADER_OTHER, false));
+    cr_assert_not(drill_leader_fits(DRILL_LEADER_OWNER, false));
+    cr_assert_not(drill_leader_fits(DRILL_LEADER_OTHER, true));
 }
