@@ -19,7 +19,10 @@
 #include "swan.h"
 #include "traffic.h"
 
-enum { CELL_TEXT = 240 };
+enum {
+    CELL_TEXT = 240,
+    CELL_RESUME_MS = 700 /* within it a new owner sends by itself what the log holds */
+};
 
 struct cell_options {
     const char *bin_dir;      /* where holdfastd is */
@@ -29,12 +32,20 @@ struct cell_options {
     const char *prefix;
 };
 
+/* The client's IKE at the bridge. */
+enum cell_ike {
+    CELL_IKE_FLOWS,
+    CELL_IKE_HELD,
+    CELL_IKE_ASKS_AGAIN /* held, but for copies of the interrupted exchange's request */
+};
+
 /* What one takeover was like. */
 struct cell_takeover {
     uint64_t kill_ns, acting_ns, flowing_ns; /* wall; 0 = did not happen */
     uint64_t return_ns;                      /* the dead node was started again */
     unsigned from, to;
-    unsigned replayed;
+    unsigned replayed; /* put into the new owner's port */
+    uint64_t refused;  /* by its counters, meanwhile: replayed, old, below the floor, unknown SPI */
     bool replay_first; /* no live packet of the client reached the new owner before the replay */
 };
 
@@ -124,7 +135,7 @@ bool cell_inject(struct cell *c);
  * false. */
 bool cell_await_takeover(struct cell *c, unsigned dead, bool with_exchange);
 void cell_frame_seen(void *arg, const struct capture_frame *f);
-bool cell_hold(struct cell *c, bool esp, bool ike);
+bool cell_hold(struct cell *c, bool esp, enum cell_ike ike);
 bool cell_read_owner(struct cell *c);
 
 /* cell_exchange.c */

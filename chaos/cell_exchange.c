@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RESUME_MS = 700 };
-
 void cell_take_spis(struct node *n, struct cell_spis *spis)
 {
     struct node_sas sas;
@@ -80,10 +78,10 @@ static bool begun(void *arg)
  * again. */
 static bool resume_gateway(struct cell *c)
 {
-    if (!lab_until(&c->lab, begun, c, RESUME_MS)) {
+    if (!lab_until(&c->lab, begun, c, CELL_RESUME_MS)) {
         if (cell_by_lifetime(c) || c->record_survived) {
             oracle_violation(&c->report, "exchange: node %u did not begin it within %u ms%s",
-                             c->owner, RESUME_MS,
+                             c->owner, CELL_RESUME_MS,
                              c->record_survived ? ", although its record is in the log" : "");
             return false;
         }
@@ -96,7 +94,7 @@ static bool resume_gateway(struct cell *c)
             return false;
         }
     }
-    return cell_provoke_copy(c) && cell_hold(c, false, false);
+    return cell_provoke_copy(c) && cell_hold(c, false, CELL_IKE_FLOWS);
 }
 
 static bool client_done(void *arg)
@@ -186,6 +184,17 @@ static void compare_spis(struct cell *c)
         spis_judge(&spis, &c->report);
 }
 
+/* The CHILD rekey was of the kind that the cell is named after. */
+static void judge_key_exchange(struct cell *c)
+{
+    bool with = c->client.log.ke_requests > c->at_trigger.ke_requests;
+
+    if (c->spec->exchange != DRILL_IKE_REKEY &&
+        with != (c->spec->exchange == DRILL_CHILD_REKEY_PFS))
+        oracle_violation(&c->report, "exchange: %s ended with%s a key exchange",
+                         drill_exchange_name(c->spec->exchange), with ? "" : "out");
+}
+
 bool cell_exchange_ends(struct cell *c)
 {
     const char *name = drill_exchange_name(c->spec->exchange);
@@ -202,6 +211,7 @@ bool cell_exchange_ends(struct cell *c)
         return false;
     c->watching = false;
     c->follow_up_ns = pump_wall_ns();
+    judge_key_exchange(c);
     c->asked[c->spec->role]++;
     cell_judge_requests(c, c->follow_up_ns, "the exchange ended");
     compare_spis(c);

@@ -40,7 +40,8 @@ static void judge_message(struct cell *c)
 
     if (c->spec->exchange == DRILL_AT_REST || !c->reached || !c->n_takeovers || !c->have_about)
         return;
-    sent = oracle_sent_by(&c->sniff.capture, &c->about, (uint8_t)c->owner_before, before, &first);
+    sent =
+        oracle_sent_by(&c->sniff.capture, &c->about, (uint8_t)c->owner_before, 0, before, &first);
     if (!must_have_sent && sent)
         oracle_violation(&c->report, "before-commit: node %u sent %s %u at %.3f ms, it died at %s",
                          c->owner_before, c->about.response ? "response" : "request",
@@ -191,6 +192,13 @@ static void judge_completeness(struct cell *c)
                 c->takeovers[i].replay_first ? "none to replay"
                                              : "but a live packet of the client was faster");
     }
+    for (unsigned i = 0; d->expect & DRILL_EXP_REPLAY && i < c->n_takeovers; i++) {
+        const struct cell_takeover *t = &c->takeovers[i];
+
+        if (t->acting_ns && t->refused < t->replayed)
+            (void)cell_inconclusive(c, "takeover %u: of %u replayed packets node %u counted %llu",
+                                    i + 1, t->replayed, t->to, (unsigned long long)t->refused);
+    }
     if (d->expect & DRILL_EXP_EXCHANGE && c->spec->exchange != DRILL_AT_REST &&
         !c->copies.of_message)
         (void)cell_inconclusive(
@@ -256,9 +264,10 @@ static json_t *takeovers_json(const struct cell *c)
         const struct cell_takeover *t = &c->takeovers[i];
 
         (void)json_array_append_new(
-            list, json_pack("{s:i, s:i, s:i, s:o}", "from", (int)t->from, "to", (int)t->to,
-                            "replayed", (int)t->replayed, "acting_ms",
-                            ms_or_null(t->acting_ns > t->kill_ns, t->acting_ns - t->kill_ns)));
+            list,
+            json_pack("{s:i, s:i, s:i, s:I, s:o}", "from", (int)t->from, "to", (int)t->to,
+                      "replayed", (int)t->replayed, "refused", (json_int_t)t->refused, "acting_ms",
+                      ms_or_null(t->acting_ns > t->kill_ns, t->acting_ns - t->kill_ns)));
     }
     return list;
 }

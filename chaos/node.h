@@ -45,7 +45,8 @@ struct node_view {
     unsigned connected; /* peers */
     unsigned owner;     /* of shard 1; 0 = none */
     uint64_t owner_boot, epoch;
-    bool acting; /* this node acts for shard 1 */
+    bool acting;         /* this node acts for shard 1 */
+    uint64_t refused_in; /* ESP: replayed, old, below the floor, unknown SPI */
 };
 
 struct node_child {

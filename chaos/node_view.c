@@ -26,6 +26,17 @@ static void text(const json_t *j, const char *key, char *to, size_t size)
     (void)snprintf(to, size, "%s", s ? s : "");
 }
 
+static uint64_t refused_in(const json_t *counters)
+{
+    static const char *const names[] = {"esp_drop_in_replayed", "esp_drop_in_old",
+                                        "esp_drop_in_below-floor", "esp_in-unknown-spi"};
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        sum += member(counters, names[i]);
+    return sum;
+}
+
 void node_look(struct node *n, struct node_view *view)
 {
     struct http_reply reply;
@@ -53,6 +64,7 @@ void node_look(struct node *n, struct node_view *view)
     view->owner = (unsigned)member(json_object_get(shard, "owner"), "node");
     view->owner_boot = member(json_object_get(shard, "owner"), "boot");
     view->epoch = member(json_object_get(shard, "epoch"), "index");
+    view->refused_in = refused_in(json_object_get(j, "counters"));
     view->acting = json_is_true(json_object_get(shard, "acting"));
     json_decref(j);
 }

@@ -59,9 +59,9 @@ void oracle_identical_copies(const struct capture *c, uint64_t zero_ns,
 /* Is this frame a transmission of m (by the machine behind the port)? */
 bool oracle_is_message(const struct capture_frame *f, const struct oracle_message *m);
 
-/* How often m left the port before before_ns; *first_ns (0: never) is when it first did. */
+/* How often m left the port in [from_ns, before_ns); *first_ns (0: never) is when it first did. */
 unsigned oracle_sent_by(const struct capture *c, const struct oracle_message *m, uint8_t port,
-                        uint64_t before_ns, uint64_t *first_ns);
+                        uint64_t from_ns, uint64_t before_ns, uint64_t *first_ns);
 
 /* Every transmission of m carries the bytes that the record said, known by their span_fnv1a64().
  * Returns how many were looked at. */

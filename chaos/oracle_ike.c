@@ -116,7 +116,7 @@ void oracle_identical_copies(const struct capture *c, uint64_t zero_ns,
 }
 
 unsigned oracle_sent_by(const struct capture *c, const struct oracle_message *m, uint8_t port,
-                        uint64_t before_ns, uint64_t *first_ns)
+                        uint64_t from_ns, uint64_t before_ns, uint64_t *first_ns)
 {
     unsigned n = 0;
 
@@ -124,7 +124,7 @@ unsigned oracle_sent_by(const struct capture *c, const struct oracle_message *m,
     for (size_t i = 0; i < c->n_frames; i++) {
         const struct capture_frame *f = &c->frames[i];
 
-        if (f->port != port || f->ns >= before_ns || !oracle_is_message(f, m))
+        if (f->port != port || f->ns < from_ns || f->ns >= before_ns || !oracle_is_message(f, m))
             continue;
         if (n++ == 0 || f->ns < *first_ns)
             *first_ns = f->ns;

@@ -161,6 +161,20 @@ Test(judge, a_replay_that_did_not_come_first_shows_nothing)
     expect_why("takeover 1: 0 packets replayed, none to replay");
 }
 
+Test(judge, a_replay_that_the_new_owner_did_not_count_shows_nothing)
+{
+    made(DRILL_COMMITTED);
+    drill.expect |= DRILL_EXP_REPLAY;
+    answer(21, 2);
+    answer(22, 2);
+    cell.takeovers[0].replay_first = true;
+    cell.takeovers[0].replayed = 180;
+    cell.takeovers[0].refused = 180;
+    expect_green();
+    cell.takeovers[0].refused--;
+    expect_why("takeover 1: of 180 replayed packets node 2 counted 179");
+}
+
 Test(judge, a_request_that_nobody_asked_for_is_named)
 {
     made(DRILL_COMMITTED);

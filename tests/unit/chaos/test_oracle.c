@@ -104,14 +104,16 @@ Test(oracle, who_sent_it_and_when_is_told)
     ike(4, 0, IKE_HDR_CREATE_CHILD, false, 2, 8); /* the client's request */
     ike(5, 1, IKE_HDR_CREATE_CHILD, true, 1, 8);  /* another message */
     ike(6, 2, IKE_HDR_CREATE_CHILD, true, 2, 8);  /* another node */
-    cr_assert_eq(oracle_sent_by(&cap, &about, 1, UINT64_MAX, &first), 0);
+    cr_assert_eq(oracle_sent_by(&cap, &about, 1, 0, UINT64_MAX, &first), 0);
     cr_assert_eq(first, 0);
     ike(9, 1, IKE_HDR_CREATE_CHILD, true, 2, 8);
     ike(8, 1, IKE_HDR_CREATE_CHILD, true, 2, 8); /* read later, sent earlier */
-    cr_assert_eq(oracle_sent_by(&cap, &about, 1, UINT64_MAX, &first), 2);
+    cr_assert_eq(oracle_sent_by(&cap, &about, 1, 0, UINT64_MAX, &first), 2);
     cr_assert_eq(first, (uint64_t)ZERO + 8 * MS);
-    cr_assert_eq(oracle_sent_by(&cap, &about, 1, ZERO + 9 * MS, &first), 1);
-    cr_assert_eq(oracle_sent_by(&cap, &about, 1, ZERO + 8 * MS, &first), 0);
+    cr_assert_eq(oracle_sent_by(&cap, &about, 1, 0, ZERO + 9 * MS, &first), 1);
+    cr_assert_eq(oracle_sent_by(&cap, &about, 1, 0, ZERO + 8 * MS, &first), 0);
+    cr_assert_eq(oracle_sent_by(&cap, &about, 1, ZERO + 9 * MS, UINT64_MAX, &first), 1);
+    cr_assert_eq(first, (uint64_t)ZERO + 9 * MS);
 }
 
 Test(oracle, a_number_used_by_two_nodes_is_named)
