@@ -113,7 +113,8 @@ struct quiet {
     struct node_sas last;
 };
 
-/* Alive on the gateway: one IKE SA, its CHILD SAs installed, none half way. */
+/* Alive on the gateway: one IKE SA, its CHILD SAs installed, none half way, no request unanswered.
+ */
 static bool gateway_quiet(void *arg)
 {
     struct quiet *q = arg;
@@ -130,7 +131,7 @@ static bool gateway_quiet(void *arg)
         if (strcmp(sa->state, "ended") == 0)
             continue; /* only answers retransmissions */
         live++;
-        if (strcmp(sa->state, "established") != 0)
+        if (strcmp(sa->state, "established") != 0 || sa->pending[0])
             return false;
         for (unsigned k = 0; k < sa->n_children; k++) {
             if (strcmp(sa->children[k].state, "installed") != 0)

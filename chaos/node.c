@@ -58,7 +58,7 @@ static void write_config(const struct node *n, const struct node_options *o,
         "[aes256gcm16, aes128gcm16] }\n"
         "  force_encapsulation: true\n"
         "ike:   { lifetime: { %s }, "
-        "retransmit: { first: 500ms, factor: 1.8, tries: 5 }, dpd: 10s, keepalive: 20s, half_open: "
+        "retransmit: { first: 500ms, factor: 1.8, tries: 5 }, dpd: 500ms, keepalive: 20s, half_open: "
         "30s }\n"
         "child: { lifetime: { %s, packets: { soft: 0, hard: 0 } }, pfs: %s }\n"
         "auth:\n"

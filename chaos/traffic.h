@@ -27,6 +27,8 @@ struct traffic {
     unsigned pps, bytes;
     bool directions[TRAFFIC_DIRECTIONS];
     bool sending;
+    bool half; /* only `alone` is sent, and no upload */
+    enum traffic_direction alone;
     struct traffic_end ends[2]; /* client's, server's */
     struct pump_watch tick;     /* timer */
     struct numbers numbers[TRAFFIC_DIRECTIONS];
@@ -43,6 +45,8 @@ struct traffic {
 bool traffic_open(struct traffic *t, struct chaos_lab *lab, unsigned pps, unsigned bytes,
                   bool upload, uint32_t *inner);
 void traffic_begin(struct traffic *t);
+/* Sends nothing but numbers of that direction: one end hears the other, which hears nothing. */
+void traffic_only(struct traffic *t, enum traffic_direction alone);
 /* Stops sending; arrivals are still noted. */
 void traffic_pause(struct traffic *t);
 void traffic_close(struct traffic *t);
