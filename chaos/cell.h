@@ -146,6 +146,9 @@ void cell_take_spis(struct node *n, struct cell_spis *spis);
 /* Both ends hold one IKE SA and `children` CHILD SAs, nothing under way. */
 bool cell_wait_quiet(struct cell *c, unsigned children);
 
+/* Then, both ends hold the same SPIs, as the gateway's admin seam and the client's vici say. */
+bool cell_ends_agree(struct cell *c);
+
 /* cell_checks.c */
 bool cell_after_checks(struct cell *c);
 

@@ -138,7 +138,7 @@ static bool check_dpd(struct cell *c)
     bool ok;
 
     cell_phase(c, "DPD on an idle tunnel");
-    ok = asks(c, true) && (cell_is_reference(c) || asks(c, false));
+    ok = (cell_is_reference(c) || asks(c, false)) && asks(c, true);
     traffic_begin(&c->traffic);
     return ok && cell_wait_quiet(c, children(c)); /* no request of the gateway's is unanswered */
 }
@@ -155,13 +155,13 @@ static bool came_back(void *arg)
            owner.connected + 1 == c->drill->nodes;
 }
 
-/* There must be a second to replay, and the idle check had stopped it. */
+/* There must be a second of the client's packets to replay, and the idle check had stopped them. */
 static bool flowed_a_second(struct cell *c)
 {
-    uint64_t ms = (pump_mono_ns() - c->traffic.began_mono_ns) / 1000000;
-    unsigned packets = ms < 1000 ? (unsigned)(1000 - ms) * c->drill->pps / 1000 : 0;
+    uint64_t ms = (pump_mono_ns() - c->traffic.in_mono_ns) / 1000000;
+    unsigned missing = ms < 1000 ? (unsigned)(1000 - ms) * c->drill->pps / 1000 : 0;
 
-    if (cell_wait_flow(c, packets, c->drill->settle_ms))
+    if (cell_wait_flow(c, missing > FLOW_AFTER ? missing : FLOW_AFTER, c->drill->settle_ms))
         return true;
     oracle_violation(&c->report, "traffic: it stopped before the second takeover");
     return false;
@@ -194,7 +194,7 @@ static bool second_takeover(struct cell *c)
         return false;
     }
     c->takeovers[1].flowing_ns = pump_wall_ns();
-    return cell_wait_quiet(c, children(c));
+    return cell_wait_quiet(c, children(c)) && cell_ends_agree(c);
 }
 
 bool cell_after_checks(struct cell *c)

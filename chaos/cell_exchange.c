@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The client may still wait for the answer to its Delete. */
+enum { AGREE_TRIES = 20, AGREE_PAUSE_MS = 100, AGREE_MS = 5000 };
+
 void cell_take_spis(struct node *n, struct cell_spis *spis)
 {
     struct node_sas sas;
@@ -167,6 +170,25 @@ bool cell_wait_quiet(struct cell *c, unsigned children)
     return false;
 }
 
+bool cell_ends_agree(struct cell *c)
+{
+    char why[CELL_TEXT] = "";
+
+    for (unsigned tries = 0; tries < AGREE_TRIES; tries++) {
+        struct node_sas gateway;
+        struct swan_sas client;
+
+        if (!swan_list(&c->client, AGREE_MS, &client))
+            return false;
+        node_look_sas(cell_owner(c), &gateway);
+        if (gateway.answered && spis_client_agrees(&client, &gateway, why, sizeof why))
+            return true;
+        (void)lab_until(&c->lab, NULL, NULL, AGREE_PAUSE_MS);
+    }
+    oracle_violation(&c->report, "ends: %s", why[0] ? why : "the owner does not answer");
+    return false;
+}
+
 static void compare_spis(struct cell *c)
 {
     const struct swan_log *log = &c->client.log;
@@ -208,7 +230,7 @@ bool cell_exchange_ends(struct cell *c)
                          name, c->drill->settle_ms);
         return false;
     }
-    if (!cell_wait_quiet(c, 1))
+    if (!cell_wait_quiet(c, 1) || !cell_ends_agree(c))
         return false;
     c->watching = false;
     c->follow_up_ns = pump_wall_ns();

@@ -19,15 +19,29 @@ static bool all_arrived(void *arg)
     return true;
 }
 
-/* From the death to the first progress of the upload after it. */
-static uint64_t upload_stall_ns(const struct cell *c)
+/* How long the upload stood still around a takeover: the first is watched until the interrupted
+ * exchange has ended, the second until traffic flowed again. */
+static uint64_t upload_stall_ns(const struct cell *c, unsigned i)
 {
+    const struct cell_takeover *t = &c->takeovers[i];
+    uint64_t to = i == 0 && c->follow_up_ns ? c->follow_up_ns : t->flowing_ns;
     struct numbers_summary s;
-    const struct cell_takeover *t = &c->takeovers[0];
 
-    numbers_judge(&c->traffic.upload_progress, t->kill_ns,
-                  t->flowing_ns ? t->flowing_ns : pump_wall_ns(), &s);
+    numbers_judge(&c->traffic.upload_progress, t->kill_ns, to ? to : pump_wall_ns(), &s);
     return s.gap_ns;
+}
+
+static void judge_upload(struct cell *c)
+{
+    for (unsigned i = 0; c->drill->expect & DRILL_EXP_UPLOAD && i < c->n_takeovers; i++) {
+        uint64_t stall = c->takeovers[i].flowing_ns ? upload_stall_ns(c, i) : 0;
+
+        if (stall > (uint64_t)c->drill->upload_ms * 1000000u)
+            oracle_violation(&c->report,
+                             "upload: it stood still for %.1f ms around takeover %u, allowed are "
+                             "%u ms",
+                             (double)stall / 1e6, i + 1, c->drill->upload_ms);
+    }
 }
 
 /* The interrupted exchange's message: before its point the dead owner had sent nothing, after it
@@ -152,9 +166,6 @@ static void judge_gaps(struct cell *c)
             oracle_violation(&c->report, "gap: %s: %.1f ms without a packet, allowed are %u ms",
                              names[i], (double)s.gap_ns / 1e6, d->gap_ms);
     }
-    if (d->expect & DRILL_EXP_UPLOAD && upload_stall_ns(c) > (uint64_t)d->upload_ms * 1000000u)
-        oracle_violation(&c->report, "upload: it stood still for %.1f ms, allowed are %u ms",
-                         (double)upload_stall_ns(c) / 1e6, d->upload_ms);
 }
 
 /* Without a fault nothing may be lost. */
@@ -218,6 +229,7 @@ void cell_judge(struct cell *c)
     judge_client(c);
     judge_nodes(c);
     judge_gaps(c);
+    judge_upload(c);
     judge_loss(c);
     if (!c->lab.failed)
         judge_completeness(c);
@@ -265,9 +277,10 @@ static json_t *takeovers_json(const struct cell *c)
 
         (void)json_array_append_new(
             list,
-            json_pack("{s:i, s:i, s:i, s:I, s:o}", "from", (int)t->from, "to", (int)t->to,
+            json_pack("{s:i, s:i, s:i, s:I, s:o, s:o}", "from", (int)t->from, "to", (int)t->to,
                       "replayed", (int)t->replayed, "refused", (json_int_t)t->refused, "acting_ms",
-                      ms_or_null(t->acting_ns > t->kill_ns, t->acting_ns - t->kill_ns)));
+                      ms_or_null(t->acting_ns > t->kill_ns, t->acting_ns - t->kill_ns),
+                      "upload_stall_ms", ms_or_null(t->flowing_ns != 0, upload_stall_ns(c, i))));
     }
     return list;
 }
@@ -318,7 +331,7 @@ json_t *cell_verdict(struct cell *c)
     (void)json_object_set_new(j, "gap_ms", gaps_json(c));
     (void)json_object_set_new(j, "upload_stall_ms",
                               ms_or_null(c->n_takeovers && c->takeovers[0].flowing_ns,
-                                         c->n_takeovers ? upload_stall_ns(c) : 0));
+                                         c->n_takeovers ? upload_stall_ns(c, 0) : 0));
     (void)json_object_set_new(j, "takeovers", takeovers_json(c));
     (void)json_object_set_new(j, "frames", json_integer((json_int_t)c->sniff.capture.n_frames));
     (void)json_object_set_new(j, "violations", violations);

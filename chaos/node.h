@@ -56,7 +56,7 @@ struct node_child {
 };
 
 struct node_sa {
-    char id[20], state[24];
+    char id[20], remote_spi[20], state[24];
     char pending[24],
         pending_ike_spi[20]; /* its outstanding request's exchange, the SPIs allocated for it */
     uint32_t pending_spi_in;

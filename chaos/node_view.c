@@ -76,6 +76,7 @@ static void take_sa(const json_t *j, struct node_sa *sa)
 
     *sa = (struct node_sa){0};
     text(j, "id", sa->id, sizeof sa->id);
+    text(j, "remote_spi", sa->remote_spi, sizeof sa->remote_spi);
     text(j, "state", sa->state, sizeof sa->state);
     text(json_object_get(j, "pending"), "exchange", sa->pending, sizeof sa->pending);
     text(json_object_get(j, "pending"), "new_ike_spi", sa->pending_ike_spi,

@@ -1,6 +1,7 @@
 #include "spis.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 bool spis_have(const struct cell_spis *spis, const char *text)
@@ -70,4 +71,86 @@ void spis_judge(const struct spis_case *c, struct oracle_report *r)
                          "same-spis: the client's newest CHILD SA is %s, which node %u does not "
                          "have",
                          want, c->node);
+}
+
+/* DELETED is not INSTALLED: strongSwan keeps the inbound half of a rekeyed one for a while. */
+static unsigned installed_at_client(const struct swan_sa *sa)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < sa->n_children; i++)
+        n += strcmp(sa->children[i].state, "INSTALLED") == 0;
+    return n;
+}
+
+static unsigned installed_at_gateway(const struct node_sa *sa)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < sa->n_children; i++)
+        n += strcmp(sa->children[i].state, "installed") == 0;
+    return n;
+}
+
+static bool gateway_has(const struct node_sa *sa, uint32_t spi_in, uint32_t spi_out)
+{
+    for (unsigned i = 0; i < sa->n_children; i++) {
+        if (strcmp(sa->children[i].state, "installed") == 0 && sa->children[i].spi_in == spi_in &&
+            sa->children[i].spi_out == spi_out)
+            return true;
+    }
+    return false;
+}
+
+static bool same_children(const struct swan_sa *client, const struct node_sa *gateway, char *why,
+                          size_t size)
+{
+    if (installed_at_client(client) != installed_at_gateway(gateway)) {
+        (void)snprintf(why, size, "%u CHILD SAs at the client, %u at the gateway",
+                       installed_at_client(client), installed_at_gateway(gateway));
+        return false;
+    }
+    for (unsigned i = 0; i < client->n_children; i++) {
+        uint32_t in = client->children[i].spi_in, out = client->children[i].spi_out;
+
+        if (strcmp(client->children[i].state, "INSTALLED") != 0 || gateway_has(gateway, out, in))
+            continue;
+        (void)snprintf(why, size, "the client's CHILD SA %08x/%08x is not at the gateway", out, in);
+        return false;
+    }
+    return true;
+}
+
+bool spis_client_agrees(const struct swan_sas *client, const struct node_sas *gateway, char *why,
+                        size_t size)
+{
+    const struct swan_sa *c = NULL;
+    const struct node_sa *g = NULL;
+    unsigned n_client = 0, n_gateway = 0;
+    uint64_t id, remote;
+
+    for (unsigned i = 0; i < client->n_sas; i++) {
+        if (strcmp(client->sas[i].state, "ESTABLISHED") == 0 && ++n_client)
+            c = &client->sas[i];
+    }
+    for (unsigned i = 0; i < gateway->n_sas; i++) {
+        if (strcmp(gateway->sas[i].state, "established") == 0 && ++n_gateway)
+            g = &gateway->sas[i];
+    }
+    if (n_client != 1 || n_gateway != 1) {
+        (void)snprintf(why, size, "%u IKE SAs at the client, %u at the gateway", n_client,
+                       n_gateway);
+        return false;
+    }
+    id = strtoull(g->id, NULL, 16);
+    remote = strtoull(g->remote_spi, NULL, 16);
+    if (!(c->spi_responder == id && c->spi_initiator == remote) &&
+        !(c->spi_initiator == id && c->spi_responder == remote)) {
+        (void)snprintf(why, size,
+                       "IKE SA %016llx/%016llx at the client, %016llx/%016llx at the gateway",
+                       (unsigned long long)c->spi_initiator, (unsigned long long)c->spi_responder,
+                       (unsigned long long)id, (unsigned long long)remote);
+        return false;
+    }
+    return same_children(c, g, why, size);
 }

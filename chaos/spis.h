@@ -8,8 +8,10 @@
 #ifndef HF_CHAOS_SPIS_H
 #define HF_CHAOS_SPIS_H
 
+#include "node.h"
 #include "oracle.h"
 #include "swan_log.h"
+#include "swan_sas.h"
 
 enum { CELL_MAX_SPIS = 24, CELL_SPI_TEXT = 24 };
 
@@ -41,5 +43,10 @@ struct spis_case {
 /* What was rekeyed is gone, what was not is still there; from the committed record on, what lives
  * is exactly what it said; and what the client says it has. */
 void spis_judge(const struct spis_case *c, struct oracle_report *r);
+
+/* Do both ends hold the same: one established IKE SA, its installed CHILD SAs? False: *why says
+ * what they do not agree on. */
+bool spis_client_agrees(const struct swan_sas *client, const struct node_sas *gateway, char *why,
+                        size_t size);
 
 #endif

@@ -252,15 +252,18 @@ static void arm(struct traffic *t, uint64_t every_ns)
 
 void traffic_only(struct traffic *t, enum traffic_direction alone)
 {
+    if (alone == TRAFFIC_IN && t->half && t->alone == TRAFFIC_OUT)
+        t->in_mono_ns = pump_mono_ns();
     t->half = true;
     t->alone = alone;
 }
 
 void traffic_begin(struct traffic *t)
 {
+    if (!t->sending || (t->half && t->alone == TRAFFIC_OUT))
+        t->in_mono_ns = pump_mono_ns();
     t->sending = true;
     t->half = false;
-    t->began_mono_ns = pump_mono_ns();
     arm(t, 1000000000u / t->pps);
 }
 

@@ -37,7 +37,7 @@ struct traffic {
     struct pump_watch listener, uploader, downloader;
     uint64_t upload_credit, uploaded, upload_received;
     struct numbers upload_progress; /* arrivals only: number = bytes so far */
-    uint64_t began_mono_ns;
+    uint64_t in_mono_ns;            /* since then the client sends without a pause */
 };
 
 /* Sockets and listeners; the tunnel must be up (the client's virtual address is chosen by its

@@ -175,6 +175,42 @@ Test(judge, a_replay_that_the_new_owner_did_not_count_shows_nothing)
     expect_why("takeover 1: of 180 replayed packets node 2 counted 179");
 }
 
+/* Progress at these times (ms), then nothing. */
+static void uploaded(const unsigned *ms, unsigned n)
+{
+    numbers_deinit(&cell.traffic.upload_progress);
+    for (unsigned i = 0; i < n; i++)
+        numbers_arrive(&cell.traffic.upload_progress, i, FRAME_ZERO + (uint64_t)ms[i] * FRAME_MS);
+}
+
+Test(judge, an_upload_that_stands_still_is_named_whichever_takeover)
+{
+    static const unsigned first[] = {5, 300, 1500, 5000, 5900},
+                          second[] = {5, 300, 600, 5000, 6200}, fine[] = {5, 300, 1200, 5000, 5900};
+
+    made(DRILL_COMMITTED);
+    drill.expect |= DRILL_EXP_UPLOAD;
+    drill.upload_ms = 1000;
+    answer(21, 2);
+    answer(22, 2);
+    cell.takeovers[0].flowing_ns = FRAME_ZERO + 400ull * FRAME_MS;
+    cell.follow_up_ns = FRAME_ZERO + 1600ull * FRAME_MS;
+    cell.takeovers[1] = (struct cell_takeover){.kill_ns = FRAME_ZERO + 5010ull * FRAME_MS,
+                                               .acting_ns = FRAME_ZERO + 5200ull * FRAME_MS,
+                                               .flowing_ns = FRAME_ZERO + 6300ull * FRAME_MS,
+                                               .from = 2,
+                                               .to = 3};
+    cell.n_takeovers = 2;
+    uploaded(fine, 5);
+    expect_green();
+    uploaded(first, 5);
+    expect_violation("upload: it stood still for 1200.0 ms around takeover 1");
+    cell.report.n = 0;
+    uploaded(second, 5);
+    expect_violation("upload: it stood still for 1200.0 ms around takeover 2");
+    numbers_deinit(&cell.traffic.upload_progress);
+}
+
 Test(judge, a_request_that_nobody_asked_for_is_named)
 {
     made(DRILL_COMMITTED);
