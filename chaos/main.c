@@ -15,6 +15,7 @@
 #include "verdict.h"
 
 enum { EXIT_USAGE = 64, MAX_DRILLS = 256, MAX_TIMES = 100000 };
+enum { EVIDENCE_PATH = 400 }; /* bytes; a cell's folder and a file's name follow */
 
 static const char usage[] =
     "usage: holdfast drill validate|plan|list FILE_OR_DIR...\n"
@@ -268,13 +269,42 @@ static bool take_options(int argc, char **argv, struct options *o)
     return o->repeat > 0 && o->jobs > 0 && !(o->stay && o->jobs > 1) && optind < argc;
 }
 
+/* mkdir -p. False: errno. */
+static bool make_folders(const char *path)
+{
+    char part[PATH_MAX];
+    size_t len = strlen(path);
+    struct stat st;
+
+    if (len >= sizeof part) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    for (size_t i = 1; i <= len; i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (mkdir(part, 0755) != 0 && errno != EEXIST)
+            return false;
+    }
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return true;
+    errno = ENOTDIR;
+    return false;
+}
+
 /* The evidence folder exists and is named from the root. */
 static bool check_paths(struct options *o, char absolute[PATH_MAX])
 {
     if (!o->evidence)
         return true;
-    if ((mkdir(o->evidence, 0755) != 0 && errno != EEXIST) || !realpath(o->evidence, absolute)) {
-        (void)fprintf(stderr, "%s: %s\n", o->evidence, strerror(errno));
+    if (!make_folders(o->evidence) || !realpath(o->evidence, absolute)) {
+        (void)fprintf(stderr, "--evidence %s: %s\n", o->evidence, strerror(errno));
+        return false;
+    }
+    if (strlen(absolute) > EVIDENCE_PATH) {
+        (void)fprintf(stderr, "--evidence %s: longer than %d bytes\n", absolute, EVIDENCE_PATH);
         return false;
     }
     o->evidence = absolute;
