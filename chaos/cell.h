@@ -45,7 +45,8 @@ struct cell_takeover {
     uint64_t return_ns;                      /* the dead node was started again */
     unsigned from, to;
     unsigned replayed; /* put into the new owner's port */
-    uint64_t refused;  /* by its counters, meanwhile: replayed, old, below the floor, unknown SPI */
+    uint64_t tried;    /* ESP packets that it looked at meanwhile, by its counters */
+    uint64_t refused;  /* of them: replayed, old, below the floor, unknown SPI */
     bool replay_first; /* no live packet of the client reached the new owner before the replay */
 };
 

@@ -6,7 +6,7 @@
 #include "base/bytes.h"
 
 enum { REPLAY_NS = 1000000000, FRAME_MAX = 2048, ETH_HEAD = 14, UDP_CHECKSUM = 6, FLOW_AFTER = 20 };
-enum { REFUSED_MS = 1000 };
+enum { ARRIVE_MS = 500 };
 
 /* What the script needs to know at once is noted as the frames come in. */
 void cell_frame_seen(void *arg, const struct capture_frame *f)
@@ -116,38 +116,36 @@ static void replay(struct cell *c, struct cell_takeover *t)
     }
 }
 
-/* What the owner refused so far of what the client's port brought, as a replay must be. */
-static uint64_t refused_by(struct cell *c)
-{
-    struct node_view v;
-
-    node_look(&c->nodes[c->acting_port], &v);
-    return v.refused_in;
-}
-
-struct refusals {
+struct arrivals {
     struct cell *c;
     struct cell_takeover *t;
-    uint64_t before;
+    struct node_view before;
 };
 
-static bool all_refused(void *arg)
+static bool all_arrived(void *arg)
 {
-    struct refusals *r = arg;
-    uint64_t now = refused_by(r->c);
+    struct arrivals *a = arg;
+    struct node_view now;
 
-    if (now > r->before)
-        r->t->refused = now - r->before;
-    return r->t->refused >= r->t->replayed;
+    node_look(&a->c->nodes[a->t->to], &now);
+    if (!now.answered)
+        return false;
+    a->t->tried = now.esp_in - a->before.esp_in;
+    a->t->refused = now.refused_in - a->before.refused_in;
+    return a->t->tried >= a->t->replayed;
 }
 
-/* What was put into its port was taken by the new owner and refused: else nothing was tried. */
-static void await_refusals(struct cell *c, struct cell_takeover *t, uint64_t before)
+/* The client's last second again. Its ESP is still held, so the new owner's counters tell what
+ * became of the replay alone. (What the dead owner never got, the new one may take.) */
+static void replay_counted(struct cell *c, struct cell_takeover *t)
 {
-    struct refusals r = {c, t, before};
+    struct arrivals a = {.c = c, .t = t};
 
     if (!cell_is_reference(c))
-        (void)lab_until(&c->lab, all_refused, &r, REFUSED_MS);
+        node_look(&c->nodes[t->to], &a.before);
+    replay(c, t);
+    if (a.before.answered)
+        (void)lab_until(&c->lab, all_arrived, &a, ARRIVE_MS);
 }
 
 static bool somebody_acts(void *arg)
@@ -311,12 +309,9 @@ bool cell_await_takeover(struct cell *c, unsigned dead, bool with_exchange)
     t->to = c->acting_port;
     c->owner = t->to;
     if (esp) {
-        uint64_t refused = refused_by(c);
-
-        replay(c, t);
+        replay_counted(c, t);
         if (!cell_hold(c, false, ike))
             return false;
-        await_refusals(c, t, refused);
     }
     cell_phase(c, "node %u took over", t->to);
     (void)cell_read_owner(c);

@@ -206,9 +206,9 @@ static void judge_completeness(struct cell *c)
     for (unsigned i = 0; d->expect & DRILL_EXP_REPLAY && i < c->n_takeovers; i++) {
         const struct cell_takeover *t = &c->takeovers[i];
 
-        if (t->acting_ns && t->refused < t->replayed)
-            (void)cell_inconclusive(c, "takeover %u: of %u replayed packets node %u counted %llu",
-                                    i + 1, t->replayed, t->to, (unsigned long long)t->refused);
+        if (t->acting_ns && t->tried < t->replayed)
+            (void)cell_inconclusive(c, "takeover %u: of %u replayed packets node %u took %llu",
+                                    i + 1, t->replayed, t->to, (unsigned long long)t->tried);
     }
     if (d->expect & DRILL_EXP_EXCHANGE && c->spec->exchange != DRILL_AT_REST &&
         !c->copies.of_message)

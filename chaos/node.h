@@ -46,7 +46,8 @@ struct node_view {
     unsigned owner;     /* of shard 1; 0 = none */
     uint64_t owner_boot, epoch;
     bool acting;         /* this node acts for shard 1 */
-    uint64_t refused_in; /* ESP: replayed, old, below the floor, unknown SPI */
+    uint64_t esp_in;     /* ESP packets looked at under the right to act */
+    uint64_t refused_in; /* of them: replayed, old, below the floor, unknown SPI */
 };
 
 struct node_child {

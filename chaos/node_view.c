@@ -26,15 +26,25 @@ static void text(const json_t *j, const char *key, char *to, size_t size)
     (void)snprintf(to, size, "%s", s ? s : "");
 }
 
-static uint64_t refused_in(const json_t *counters)
+static uint64_t sum_of(const json_t *counters, const char *const *names, size_t n)
 {
-    static const char *const names[] = {"esp_drop_in_replayed", "esp_drop_in_old",
-                                        "esp_drop_in_below-floor", "esp_in-unknown-spi"};
     uint64_t sum = 0;
 
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    for (size_t i = 0; i < n; i++)
         sum += member(counters, names[i]);
     return sum;
+}
+
+static void take_esp(const json_t *counters, struct node_view *view)
+{
+    static const char *const refused[] = {"esp_drop_in_replayed", "esp_drop_in_old",
+                                          "esp_drop_in_below-floor", "esp_in-unknown-spi"};
+    static const char *const others[] = {"esp_keepalives", "esp_ike-datagrams", "esp_ike-dropped",
+                                         "esp_in-no-lease", "esp_in-malformed"};
+    uint64_t all = member(counters, "esp_in-packets"), not = sum_of(counters, others, 5);
+
+    view->refused_in = sum_of(counters, refused, 4);
+    view->esp_in = all > not ? all - not : 0; /* read one by one while packets come in */
 }
 
 void node_look(struct node *n, struct node_view *view)
@@ -64,7 +74,7 @@ void node_look(struct node *n, struct node_view *view)
     view->owner = (unsigned)member(json_object_get(shard, "owner"), "node");
     view->owner_boot = member(json_object_get(shard, "owner"), "boot");
     view->epoch = member(json_object_get(shard, "epoch"), "index");
-    view->refused_in = refused_in(json_object_get(j, "counters"));
+    take_esp(json_object_get(j, "counters"), view);
     view->acting = json_is_true(json_object_get(shard, "acting"));
     json_decref(j);
 }

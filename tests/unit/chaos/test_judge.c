@@ -161,7 +161,7 @@ Test(judge, a_replay_that_did_not_come_first_shows_nothing)
     expect_why("takeover 1: 0 packets replayed, none to replay");
 }
 
-Test(judge, a_replay_that_the_new_owner_did_not_count_shows_nothing)
+Test(judge, a_replay_that_the_new_owner_did_not_take_shows_nothing)
 {
     made(DRILL_COMMITTED);
     drill.expect |= DRILL_EXP_REPLAY;
@@ -169,10 +169,10 @@ Test(judge, a_replay_that_the_new_owner_did_not_count_shows_nothing)
     answer(22, 2);
     cell.takeovers[0].replay_first = true;
     cell.takeovers[0].replayed = 180;
-    cell.takeovers[0].refused = 180;
+    cell.takeovers[0].tried = 180;
     expect_green();
-    cell.takeovers[0].refused--;
-    expect_why("takeover 1: of 180 replayed packets node 2 counted 179");
+    cell.takeovers[0].tried--;
+    expect_why("takeover 1: of 180 replayed packets node 2 took 179");
 }
 
 /* Progress at these times (ms), then nothing. */
