@@ -131,7 +131,7 @@ static void run_script(struct cell *c)
             !cell_exchange_ends(c))
             return;
     }
-    (void)cell_after_checks(c);
+    c->finished = cell_after_checks(c);
 }
 
 static void tear_down(struct cell *c)

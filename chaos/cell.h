@@ -15,10 +15,14 @@
 #include "drill.h"
 #include "oracle.h"
 #include "sniff.h"
+#include "spis.h"
 #include "swan.h"
 #include "traffic.h"
 
-enum { CELL_TEXT = 240, CELL_MAX_SPIS = 24, CELL_SPI_TEXT = 24 };
+enum {
+    CELL_TEXT = 240,
+    CELL_RESUME_MS = 700 /* within it a new owner sends by itself what the log holds */
+};
 
 struct cell_options {
     const char *bin_dir;      /* where holdfastd is */
@@ -28,23 +32,22 @@ struct cell_options {
     const char *prefix;
 };
 
+/* The client's IKE at the bridge. */
+enum cell_ike {
+    CELL_IKE_FLOWS,
+    CELL_IKE_HELD,
+    CELL_IKE_ASKS_AGAIN /* held, but for copies of the interrupted exchange's request */
+};
+
 /* What one takeover was like. */
 struct cell_takeover {
     uint64_t kill_ns, acting_ns, flowing_ns; /* wall; 0 = did not happen */
     uint64_t return_ns;                      /* the dead node was started again */
     unsigned from, to;
-    unsigned replayed;
+    unsigned replayed; /* put into the new owner's port */
+    uint64_t tried;    /* ESP packets that it looked at meanwhile, by its counters */
+    uint64_t refused;  /* of them: replayed, old, below the floor, unknown SPI */
     bool replay_first; /* no live packet of the client reached the new owner before the replay */
-};
-
-/* What a node holds: "ike:<id>" and "esp:<in>/<out>" of everything alive, as the gateway sees them.
- */
-struct cell_spis {
-    bool known;
-    unsigned n;
-    char text[CELL_MAX_SPIS][CELL_SPI_TEXT];
-    uint32_t pending_spi_in; /* allocated for the gateway's outstanding request */
-    char pending_ike_spi[20];
 };
 
 struct cell {
@@ -65,8 +68,10 @@ struct cell {
     uint64_t epoch;
     unsigned owner_before, leader_before;
     bool reached;
+    bool finished; /* the script came to its end */
     struct node_step step;
     bool want_pfs_child; /* PFS is tried on the CHILD SA "pfs", since "net" is without */
+    unsigned asked[2];   /* CREATE_CHILD_SA requests that the script caused, by enum drill_role */
     bool begun_again;    /* nothing of the exchange survived (stepped, or the log lost it): the
                             operator asked once more */
 
@@ -86,6 +91,7 @@ struct cell {
     struct cell_takeover takeovers[2];
     unsigned n_takeovers;
     struct cell_spis before, committed, after;
+    bool record_survived; /* the interrupted step's, from `submitted` on: seen in `committed` */
     struct swan_log at_trigger; /* the client's counts then */
     struct oracle_copies copies;
     struct oracle_report report;
@@ -130,7 +136,7 @@ bool cell_inject(struct cell *c);
  * false. */
 bool cell_await_takeover(struct cell *c, unsigned dead, bool with_exchange);
 void cell_frame_seen(void *arg, const struct capture_frame *f);
-bool cell_hold(struct cell *c, bool esp, bool ike);
+bool cell_hold(struct cell *c, bool esp, enum cell_ike ike);
 bool cell_read_owner(struct cell *c);
 
 /* cell_exchange.c */
@@ -141,11 +147,17 @@ void cell_take_spis(struct node *n, struct cell_spis *spis);
 /* Both ends hold one IKE SA and `children` CHILD SAs, nothing under way. */
 bool cell_wait_quiet(struct cell *c, unsigned children);
 
+/* Then, both ends hold the same SPIs, as the gateway's admin seam and the client's vici say. */
+bool cell_ends_agree(struct cell *c);
+
 /* cell_checks.c */
 bool cell_after_checks(struct cell *c);
 
 /* cell_judge.c */
 void cell_judge(struct cell *c);
+/* Each side's CREATE_CHILD_SA requests from when the tunnel was up to to_ns are those of c->asked.
+ */
+void cell_judge_requests(struct cell *c, uint64_t to_ns, const char *until);
 json_t *cell_verdict(struct cell *c);
 
 /* evidence.c: captures as pcap files (ESP: headers only), logs, configuration; no keys. */

@@ -10,6 +10,12 @@ struct wanted {
     bool ike;
 };
 
+/* How many CHILD SAs there are: "net", and "pfs" when it was made. */
+static unsigned children(const struct cell *c)
+{
+    return c->want_pfs_child && c->client.log.child_up > 1 ? 2 : 1;
+}
+
 static bool rekeyed(void *arg)
 {
     const struct wanted *w = arg;
@@ -65,6 +71,7 @@ static bool try_rekey(struct cell *c, bool ike, bool by_client)
         asked = swan_ctl(&c->client, CHECK_MS, "--rekey", "--child", pfs_child(c));
     if (!asked)
         return false;
+    c->asked[by_client ? DRILL_CLIENT : DRILL_GATEWAY]++;
     if (!lab_until(&c->lab, rekeyed, &w, CHECK_MS)) {
         oracle_violation(&c->report, "check: %s rekey by the %s does not end within %u ms", what,
                          who, CHECK_MS);
@@ -74,7 +81,7 @@ static bool try_rekey(struct cell *c, bool ike, bool by_client)
         oracle_violation(&c->report, "check: the CHILD rekey by the %s had no key exchange", who);
         return false;
     }
-    return cell_wait_quiet(c, c->want_pfs_child && c->client.log.child_up > 1 ? 2 : 1);
+    return cell_wait_quiet(c, children(c));
 }
 
 static bool pfs_child_up(void *arg)
@@ -87,6 +94,7 @@ static bool rekey_children(struct cell *c)
     if (c->want_pfs_child) {
         if (!swan_ctl(&c->client, CHECK_MS, "--initiate", "--child", "pfs"))
             return false;
+        c->asked[DRILL_CLIENT]++;
         if (!lab_until(&c->lab, pfs_child_up, c, CHECK_MS)) {
             oracle_violation(&c->report, "check: no second CHILD SA (with PFS) within %u ms",
                              CHECK_MS);
@@ -103,20 +111,36 @@ static bool dpd_answered(void *arg)
     return w->c->client.log.dpd_answered > w->then.dpd_answered;
 }
 
-/* An idle tunnel: strongSwan asks after one second without a sign of life. */
+static bool dpd_received(void *arg)
+{
+    const struct wanted *w = arg;
+
+    return w->c->client.log.dpd_received > w->then.dpd_received;
+}
+
+/* One end hears nothing of the other for long enough to ask. Only that end: what is asked is a sign
+ * of life, too, so two idle ends would keep each other from asking. */
+static bool asks(struct cell *c, bool client)
+{
+    struct wanted w = {.c = c, .then = c->client.log};
+
+    traffic_only(&c->traffic, client ? TRAFFIC_IN : TRAFFIC_OUT);
+    if (lab_until(&c->lab, client ? dpd_answered : dpd_received, &w, CHECK_MS))
+        return true;
+    oracle_violation(&c->report, "check: %s within %u ms",
+                     client ? "the client's DPD was not answered" : "the gateway began no DPD",
+                     CHECK_MS);
+    return false;
+}
+
 static bool check_dpd(struct cell *c)
 {
-    struct wanted w = {.c = c};
     bool ok;
 
     cell_phase(c, "DPD on an idle tunnel");
-    traffic_pause(&c->traffic);
-    w.then = c->client.log;
-    ok = lab_until(&c->lab, dpd_answered, &w, CHECK_MS);
+    ok = (cell_is_reference(c) || asks(c, false)) && asks(c, true);
     traffic_begin(&c->traffic);
-    if (!ok)
-        oracle_violation(&c->report, "check: DPD was not answered within %u ms", CHECK_MS);
-    return ok;
+    return ok && cell_wait_quiet(c, children(c)); /* no request of the gateway's is unanswered */
 }
 
 static bool came_back(void *arg)
@@ -129,6 +153,18 @@ static bool came_back(void *arg)
     return v.answered && owner.answered && v.quorum && v.connected + 1 == c->drill->nodes &&
            v.applied_index && v.applied_index >= owner.commit_index &&
            owner.connected + 1 == c->drill->nodes;
+}
+
+/* There must be a second of the client's packets to replay, and the idle check had stopped them. */
+static bool flowed_a_second(struct cell *c)
+{
+    uint64_t ms = (pump_mono_ns() - c->traffic.in_mono_ns) / 1000000;
+    unsigned missing = ms < 1000 ? (unsigned)(1000 - ms) * c->drill->pps / 1000 : 0;
+
+    if (cell_wait_flow(c, missing > FLOW_AFTER ? missing : FLOW_AFTER, c->drill->settle_ms))
+        return true;
+    oracle_violation(&c->report, "traffic: it stopped before the second takeover");
+    return false;
 }
 
 /* The dead node returns with the data it left, then the owner of now dies the same way. */
@@ -145,6 +181,8 @@ static bool second_takeover(struct cell *c)
                          RETURN_MS);
         return false;
     }
+    if (!flowed_a_second(c))
+        return false;
     if (!node_kill(&c->nodes[victim], c->spec->mode == DRILL_MACHINE) ||
         !cell_await_takeover(c, victim, false))
         return false;
@@ -156,17 +194,17 @@ static bool second_takeover(struct cell *c)
         return false;
     }
     c->takeovers[1].flowing_ns = pump_wall_ns();
-    return cell_wait_quiet(c, c->want_pfs_child && c->client.log.child_up > 1 ? 2 : 1);
+    return cell_wait_quiet(c, children(c)) && cell_ends_agree(c);
 }
 
 bool cell_after_checks(struct cell *c)
 {
     unsigned expect = c->drill->expect;
 
-    return (!(expect & DRILL_EXP_REKEY_CHILD) || rekey_children(c)) &&
+    return (!(expect & DRILL_EXP_DPD) || check_dpd(c)) &&
+           (!(expect & DRILL_EXP_REKEY_CHILD) || rekey_children(c)) &&
            (!(expect & DRILL_EXP_REKEY_IKE) ||
             (try_rekey(c, true, true) && try_rekey(c, true, false))) &&
-           (!(expect & DRILL_EXP_DPD) || check_dpd(c)) &&
            (!(expect & DRILL_EXP_SECOND_TAKEOVER) || c->drill->fault != DRILL_KILL ||
             second_takeover(c));
 }

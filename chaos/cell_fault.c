@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 
 enum { REPLAY_NS = 1000000000, FRAME_MAX = 2048, ETH_HEAD = 14, UDP_CHECKSUM = 6, FLOW_AFTER = 20 };
+enum { ARRIVE_MS = 500 };
 
 /* What the script needs to know at once is noted as the frames come in. */
 void cell_frame_seen(void *arg, const struct capture_frame *f)
@@ -38,8 +39,24 @@ void cell_frame_seen(void *arg, const struct capture_frame *f)
         c->about_sent++;
 }
 
+/* The bridge's rules for the client's IKE. @th counts bits from the UDP header on: the non-ESP
+ * marker (RFC 3948 2.2) at 64, the exchange type at 240, the message ID at 256 (RFC 7296 3.1). */
+static int ike_rules(const struct cell *c, enum cell_ike ike, char *text, size_t size)
+{
+    static const char to[] = "iifname outc udp dport 4500 @th,64,32 0";
+
+    if (ike == CELL_IKE_FLOWS)
+        return 0;
+    if (ike == CELL_IKE_ASKS_AGAIN)
+        return snprintf(text, size,
+                        "  %s @th,240,8 != %u drop\n  %s @th,256,32 != %u drop\n"
+                        "  iifname outc udp dport 500 drop\n",
+                        to, IKE_HDR_CREATE_CHILD, to, c->about.message_id);
+    return snprintf(text, size, "  %s drop\n  iifname outc udp dport 500 drop\n", to);
+}
+
 /* Drops at the bridge what comes from the client: its ESP, its IKE. */
-bool cell_hold(struct cell *c, bool esp, bool ike)
+bool cell_hold(struct cell *c, bool esp, enum cell_ike ike)
 {
     static const char *const argv[] = {"nft", "-f", "-", NULL};
     char text[1024];
@@ -48,17 +65,12 @@ bool cell_hold(struct cell *c, bool esp, bool ike)
                  "table bridge hold\nflush table bridge hold\ntable bridge hold {\n chain f {\n"
                  "  type filter hook forward priority 0; policy accept;\n");
 
-    /* @th,64,32: the four bytes behind the UDP header; zero is the non-ESP marker (RFC 3948 2.2).
-     */
     if (esp)
         at += snprintf(text + at, sizeof text - (size_t)at,
                        "  iifname outc udp dport 4500 @th,64,32 != 0 drop\n");
-    if (ike)
-        at += snprintf(
-            text + at, sizeof text - (size_t)at,
-            "  iifname outc udp dport 4500 @th,64,32 0 drop\n  iifname outc udp dport 500 drop\n");
+    at += ike_rules(c, ike, text + at, sizeof text - (size_t)at);
     (void)snprintf(text + at, sizeof text - (size_t)at, " }\n}\n");
-    c->held = esp || ike;
+    c->held = esp || ike != CELL_IKE_FLOWS;
     return proc_run(
         &c->lab,
         &(struct chaos_spawn){.place = LAB_SWITCH, .argv = argv, .input = text, .step_fd = -1},
@@ -104,6 +116,38 @@ static void replay(struct cell *c, struct cell_takeover *t)
     }
 }
 
+struct arrivals {
+    struct cell *c;
+    struct cell_takeover *t;
+    struct node_view before;
+};
+
+static bool all_arrived(void *arg)
+{
+    struct arrivals *a = arg;
+    struct node_view now;
+
+    node_look(&a->c->nodes[a->t->to], &now);
+    if (!now.answered)
+        return false;
+    a->t->tried = now.esp_in - a->before.esp_in;
+    a->t->refused = now.refused_in - a->before.refused_in;
+    return a->t->tried >= a->t->replayed;
+}
+
+/* The client's last second again. Its ESP is still held, so the new owner's counters tell what
+ * became of the replay alone. (What the dead owner never got, the new one may take.) */
+static void replay_counted(struct cell *c, struct cell_takeover *t)
+{
+    struct arrivals a = {.c = c, .t = t};
+
+    if (!cell_is_reference(c))
+        node_look(&c->nodes[t->to], &a.before);
+    replay(c, t);
+    if (a.before.answered)
+        (void)lab_until(&c->lab, all_arrived, &a, ARRIVE_MS);
+}
+
 static bool somebody_acts(void *arg)
 {
     return ((struct cell *)arg)->acting_port != 0;
@@ -147,20 +191,65 @@ static bool sent_once_more(void *arg)
     return more->c->about_sent > more->before;
 }
 
-/* Client began: its request once more, to the new owner, until the answer was seen twice. Gateway
- * began: the client's answer is held, so the gateway's own retransmission is the second copy. */
+static bool sent_at_all(void *arg)
+{
+    return ((struct cell *)arg)->about_sent >= 1;
+}
+
+/* Nothing of the request was submitted, and the client asks again by itself: the new owner must
+ * answer that. (Where the dead owner had answered too early, the judge says so.) */
+static bool answers_client(struct cell *c)
+{
+    unsigned ms = c->drill->settle_ms;
+    struct oracle_message request = c->about;
+    uint64_t first;
+
+    if (c->about_sent)
+        return true;
+    if (!lab_until(&c->lab, sent_at_all, c, ms)) {
+        oracle_violation(&c->report,
+                         "exchange: node %u did not answer the client's retransmission within %u "
+                         "ms",
+                         c->owner, ms);
+        return false;
+    }
+    request.response = false;
+    request.from_client = true;
+    return oracle_sent_by(&c->sniff.capture, &request, CAPTURE_CLIENT_PORT,
+                          c->takeovers[0].acting_ns, UINT64_MAX, &first) ||
+           cell_inconclusive(c, "node %u answered before the client had asked again", c->owner);
+}
+
+/* The gateway's request, which a committed record says, is sent again; the client's answer is held,
+ * so that the gateway's own retransmission is a second copy. */
+static bool copy_of_request(struct cell *c)
+{
+    unsigned ms = c->drill->settle_ms;
+
+    if (!c->have_about && c->spec->point >= DRILL_COMMITTED &&
+        !lab_until(&c->lab, sent_at_all, c, CELL_RESUME_MS)) {
+        oracle_violation(&c->report,
+                         "exchange: node %u did not send the committed request within %u ms",
+                         c->owner, CELL_RESUME_MS);
+        return false;
+    }
+    if (!c->have_about)
+        return true; /* nothing of it is there yet: it will be begun */
+    return lab_until(&c->lab, copy_sent, c, ms) ||
+           cell_inconclusive(c, "no second copy of the gateway's request within %u ms", ms);
+}
+
+/* Client began: its request once more, to the new owner, until the answer was seen twice. */
 bool cell_provoke_copy(struct cell *c)
 {
     unsigned ms = c->drill->settle_ms;
 
-    if (c->spec->role == DRILL_GATEWAY) {
-        if (!c->have_about)
-            return true; /* nothing of it is there yet: it will be begun */
-        return lab_until(&c->lab, copy_sent, c, ms) ||
-               cell_inconclusive(c, "no second copy of the gateway's request within %u ms", ms);
-    }
+    if (c->spec->role == DRILL_GATEWAY)
+        return copy_of_request(c);
     if (!c->have_request)
         return cell_inconclusive(c, "the client's request was not captured");
+    if (c->spec->point == DRILL_STEPPED && !answers_client(c))
+        return false;
     for (unsigned tries = 0; tries < 20 && c->about_sent < 2; tries++) {
         struct one_more more = {c, c->about_sent};
 
@@ -171,17 +260,42 @@ bool cell_provoke_copy(struct cell *c)
     return true; /* too few copies are found by the judge */
 }
 
+/* At `stepped` the client's own retransmission is let through: the answer to it is what is shown.
+ */
+static enum cell_ike hold_of(const struct cell *c, bool with_exchange)
+{
+    if (!with_exchange)
+        return CELL_IKE_FLOWS;
+    return c->spec->role == DRILL_CLIENT && c->spec->point == DRILL_STEPPED && c->have_about
+               ? CELL_IKE_ASKS_AGAIN
+               : CELL_IKE_HELD;
+}
+
+/* What the log holds: the new owner has applied everything before its own assignment, and the
+ * client is held. At `stepped` no record of it was ever submitted. */
+static void take_committed(struct cell *c)
+{
+    cell_take_spis(cell_owner(c), &c->committed);
+    c->record_survived =
+        c->spec->point != DRILL_STEPPED && c->before.known && c->committed.known &&
+        spis_record_survived(&c->before, &c->committed, c->spec->role == DRILL_CLIENT);
+    if (c->spec->point >= DRILL_COMMITTED && c->committed.known && !c->record_survived)
+        oracle_violation(&c->report, "log: node %u died at %s, but node %u lacks the record",
+                         c->owner_before, drill_point_name(c->spec->point), c->owner);
+}
+
 bool cell_await_takeover(struct cell *c, unsigned dead, bool with_exchange)
 {
     struct cell_takeover *t = &c->takeovers[c->n_takeovers++];
     bool esp = c->drill->expect & DRILL_EXP_REPLAY;
+    enum cell_ike ike = hold_of(c, with_exchange);
 
     t->kill_ns = c->nodes[dead].step.wall_ns;
     t->from = dead;
     c->acting_port = 0;
     c->dead = dead;
     cell_phase(c, "node %u is dead", dead);
-    if ((esp || with_exchange) && !cell_hold(c, esp, with_exchange))
+    if ((esp || with_exchange) && !cell_hold(c, esp, ike))
         return false;
     if (!lab_until(&c->lab, cell_is_reference(c) ? acts_or_complains : somebody_acts, c,
                    c->drill->takeover_ms) ||
@@ -195,18 +309,17 @@ bool cell_await_takeover(struct cell *c, unsigned dead, bool with_exchange)
     t->to = c->acting_port;
     c->owner = t->to;
     if (esp) {
-        replay(c, t);
-        if (!cell_hold(c, false, with_exchange))
+        replay_counted(c, t);
+        if (!cell_hold(c, false, ike))
             return false;
     }
     cell_phase(c, "node %u took over", t->to);
     (void)cell_read_owner(c);
-    if (with_exchange) /* it has applied everything before its own assignment, and the client is
-                          held */
-        cell_take_spis(cell_owner(c), &c->committed);
+    if (with_exchange)
+        take_committed(c);
     if (with_exchange && c->spec->role == DRILL_GATEWAY && c->spec->point < DRILL_COMMITTED)
         return true; /* the caller finds out whether there is an exchange to copy */
-    return !with_exchange || (cell_provoke_copy(c) && cell_hold(c, false, false));
+    return !with_exchange || (cell_provoke_copy(c) && cell_hold(c, false, CELL_IKE_FLOWS));
 }
 
 /* The armed point was reached, or the node died, or the time is over. */
@@ -228,7 +341,7 @@ static bool check_step(struct cell *c)
         return cell_inconclusive(c, "the node stopped at '%s', armed was '%s'", s->point, point);
     if (!s->owner)
         return cell_inconclusive(c, "the node that stopped was not the owner");
-    if (c->spec->leader != DRILL_LEADER_ANY && s->leader != (c->spec->leader == DRILL_LEADER_OWNER))
+    if (!drill_leader_fits(c->spec->leader, s->leader))
         return cell_inconclusive(c, "the node that stopped was %sthe leader",
                                  s->leader ? "" : "not ");
     c->reached = true;
@@ -257,6 +370,8 @@ static bool arm_and_trigger(struct cell *c)
 
 static bool kill_at_rest(struct cell *c)
 {
+    struct node_view v;
+
     if (cell_is_reference(c)) {
         c->nodes[1].step.wall_ns = pump_wall_ns();
         if (c->spec->mode == DRILL_MACHINE && !lab_links(&c->lab, 1, false))
@@ -265,6 +380,11 @@ static bool kill_at_rest(struct cell *c)
         c->reached = true;
         return true;
     }
+    node_look(cell_owner(c), &v);
+    if (!v.acting || !drill_leader_fits(c->spec->leader, v.leader == c->owner))
+        return cell_inconclusive(c, "node %u is to die: it is %sacting, the leader is node %u",
+                                 c->owner, v.acting ? "" : "not ", v.leader);
+    c->leader_before = v.leader;
     c->reached = node_kill(cell_owner(c), c->spec->mode == DRILL_MACHINE);
     return c->reached;
 }

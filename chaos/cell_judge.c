@@ -19,15 +19,76 @@ static bool all_arrived(void *arg)
     return true;
 }
 
-/* From the death to the first progress of the upload after it. */
-static uint64_t upload_stall_ns(const struct cell *c)
+/* How long the upload stood still around a takeover: the first is watched until the interrupted
+ * exchange has ended, the second until traffic flowed again. */
+static uint64_t upload_stall_ns(const struct cell *c, unsigned i)
 {
+    const struct cell_takeover *t = &c->takeovers[i];
+    uint64_t to = i == 0 && c->follow_up_ns ? c->follow_up_ns : t->flowing_ns;
     struct numbers_summary s;
-    const struct cell_takeover *t = &c->takeovers[0];
 
-    numbers_judge(&c->traffic.upload_progress, t->kill_ns,
-                  t->flowing_ns ? t->flowing_ns : pump_wall_ns(), &s);
+    numbers_judge(&c->traffic.upload_progress, t->kill_ns, to ? to : pump_wall_ns(), &s);
     return s.gap_ns;
+}
+
+static void judge_upload(struct cell *c)
+{
+    for (unsigned i = 0; c->drill->expect & DRILL_EXP_UPLOAD && i < c->n_takeovers; i++) {
+        uint64_t stall = c->takeovers[i].flowing_ns ? upload_stall_ns(c, i) : 0;
+
+        if (stall > (uint64_t)c->drill->upload_ms * 1000000u)
+            oracle_violation(&c->report,
+                             "upload: it stood still for %.1f ms around takeover %u, allowed are "
+                             "%u ms",
+                             (double)stall / 1e6, i + 1, c->drill->upload_ms);
+    }
+}
+
+/* The interrupted exchange's message: before its point the dead owner had sent nothing, after it
+ * something, and then a copy of it came from another node. */
+static void judge_message(struct cell *c)
+{
+    uint64_t first, before = c->takeovers[0].acting_ns ? c->takeovers[0].acting_ns : UINT64_MAX;
+    bool must_have_sent = c->spec->point >= DRILL_SENT;
+    unsigned sent;
+
+    if (c->spec->exchange == DRILL_AT_REST || !c->reached || !c->n_takeovers || !c->have_about)
+        return;
+    sent =
+        oracle_sent_by(&c->sniff.capture, &c->about, (uint8_t)c->owner_before, 0, before, &first);
+    if (!must_have_sent && sent)
+        oracle_violation(&c->report, "before-commit: node %u sent %s %u at %.3f ms, it died at %s",
+                         c->owner_before, c->about.response ? "response" : "request",
+                         c->about.message_id, (double)(first - c->zero_ns) / 1e6,
+                         drill_point_name(c->spec->point));
+    else if (must_have_sent && !sent)
+        (void)cell_inconclusive(c, "node %u did not send the message that it died after",
+                                c->owner_before);
+    else if (must_have_sent && c->drill->expect & DRILL_EXP_EXCHANGE && !c->copies.across)
+        (void)cell_inconclusive(c, "no copy of the gateway's message from another node was seen");
+    if (c->spec->point != DRILL_COMMITTED && c->spec->point != DRILL_SENT)
+        return;
+    if (!c->step.message)
+        (void)cell_inconclusive(c, "the node that died did not tell what its record sends");
+    else
+        (void)oracle_of_record(&c->sniff.capture, c->zero_ns, &c->about, c->step.message,
+                               &c->report);
+}
+
+void cell_judge_requests(struct cell *c, uint64_t to_ns, const char *until)
+{
+    static const char *const names[] = {[DRILL_CLIENT] = "client", [DRILL_GATEWAY] = "gateway"};
+
+    for (unsigned by = DRILL_CLIENT; by <= DRILL_GATEWAY; by++) {
+        unsigned n = oracle_count_requests(&c->sniff.capture, c->up_ns, to_ns, by == DRILL_CLIENT,
+                                           IKE_HDR_CREATE_CHILD);
+
+        if (n != c->asked[by])
+            oracle_violation(&c->report,
+                             "second-exchange: the %s sent %u different CREATE_CHILD_SA requests "
+                             "until %s, %u belong to it",
+                             names[by], n, until, c->asked[by]);
+    }
 }
 
 static void judge_captures(struct cell *c)
@@ -45,6 +106,10 @@ static void judge_captures(struct cell *c)
         oracle_no_renegotiation(cap, c->zero_ns, c->up_ns, &c->report);
     oracle_identical_copies(cap, c->zero_ns, c->have_about ? &c->about : NULL, &c->copies,
                             &c->report);
+    judge_message(c);
+    if (c->finished && !cell_by_lifetime(c) && /* there each new SA soon asks for the next */
+        (c->spec->exchange == DRILL_AT_REST || c->drill->expect & DRILL_EXP_EXCHANGE))
+        cell_judge_requests(c, UINT64_MAX, "the end");
     for (unsigned i = 0; i < c->n_takeovers; i++) {
         const struct cell_takeover *t = &c->takeovers[i];
 
@@ -101,9 +166,6 @@ static void judge_gaps(struct cell *c)
             oracle_violation(&c->report, "gap: %s: %.1f ms without a packet, allowed are %u ms",
                              names[i], (double)s.gap_ns / 1e6, d->gap_ms);
     }
-    if (d->expect & DRILL_EXP_UPLOAD && upload_stall_ns(c) > (uint64_t)d->upload_ms * 1000000u)
-        oracle_violation(&c->report, "upload: it stood still for %.1f ms, allowed are %u ms",
-                         (double)upload_stall_ns(c) / 1e6, d->upload_ms);
 }
 
 /* Without a fault nothing may be lost. */
@@ -131,6 +193,8 @@ static void judge_completeness(struct cell *c)
 
     if (d->fault == DRILL_KILL && !c->reached)
         (void)cell_inconclusive(c, "the fault was not injected");
+    if (!c->finished && !c->report.n)
+        (void)cell_inconclusive(c, "the script did not come to its end");
     for (unsigned i = 0; d->expect & DRILL_EXP_REPLAY && i < c->n_takeovers; i++) {
         if (c->takeovers[i].acting_ns &&
             (!c->takeovers[i].replayed || !c->takeovers[i].replay_first))
@@ -138,6 +202,13 @@ static void judge_completeness(struct cell *c)
                 c, "takeover %u: %u packets replayed, %s", i + 1, c->takeovers[i].replayed,
                 c->takeovers[i].replay_first ? "none to replay"
                                              : "but a live packet of the client was faster");
+    }
+    for (unsigned i = 0; d->expect & DRILL_EXP_REPLAY && i < c->n_takeovers; i++) {
+        const struct cell_takeover *t = &c->takeovers[i];
+
+        if (t->acting_ns && t->tried < t->replayed)
+            (void)cell_inconclusive(c, "takeover %u: of %u replayed packets node %u took %llu",
+                                    i + 1, t->replayed, t->to, (unsigned long long)t->tried);
     }
     if (d->expect & DRILL_EXP_EXCHANGE && c->spec->exchange != DRILL_AT_REST &&
         !c->copies.of_message)
@@ -154,11 +225,11 @@ void cell_judge(struct cell *c)
     }
     if (c->lab.pump.epoll_fd >= 0 && c->lab.home_ns >= 0)
         (void)lab_until(&c->lab, NULL, NULL, SETTLE_MS);
-    if (c->sniff.n_ports)
-        judge_captures(c);
+    judge_captures(c);
     judge_client(c);
     judge_nodes(c);
     judge_gaps(c);
+    judge_upload(c);
     judge_loss(c);
     if (!c->lab.failed)
         judge_completeness(c);
@@ -205,9 +276,11 @@ static json_t *takeovers_json(const struct cell *c)
         const struct cell_takeover *t = &c->takeovers[i];
 
         (void)json_array_append_new(
-            list, json_pack("{s:i, s:i, s:i, s:o}", "from", (int)t->from, "to", (int)t->to,
-                            "replayed", (int)t->replayed, "acting_ms",
-                            ms_or_null(t->acting_ns > t->kill_ns, t->acting_ns - t->kill_ns)));
+            list,
+            json_pack("{s:i, s:i, s:i, s:I, s:o, s:o}", "from", (int)t->from, "to", (int)t->to,
+                      "replayed", (int)t->replayed, "refused", (json_int_t)t->refused, "acting_ms",
+                      ms_or_null(t->acting_ns > t->kill_ns, t->acting_ns - t->kill_ns),
+                      "upload_stall_ms", ms_or_null(t->flowing_ns != 0, upload_stall_ns(c, i))));
     }
     return list;
 }
@@ -243,10 +316,14 @@ json_t *cell_verdict(struct cell *c)
     (void)json_object_set_new(j, "leader", json_integer(c->leader_before));
     (void)json_object_set_new(j, "log_index", json_integer((json_int_t)c->step.log_index));
     (void)json_object_set_new(j, "begun_again", json_boolean(c->begun_again));
+    (void)json_object_set_new(j, "record_survived",
+                              exchange && c->committed.known ? json_boolean(c->record_survived)
+                                                             : json_null());
     (void)json_object_set_new(j, "spis_before", spis_json(&c->before));
     (void)json_object_set_new(j, "spis_after", spis_json(&c->after));
     (void)json_object_set_new(j, "copies_compared",
                               count_json(exchange ? c->copies.of_message : c->copies.compared, 0));
+    (void)json_object_set_new(j, "copies_across", count_json(c->copies.across, 0));
     (void)json_object_set_new(j, "sent", count_json(in.sent, out.sent));
     (void)json_object_set_new(j, "lost", count_json(in.lost, out.lost));
     (void)json_object_set_new(j, "duplicated", count_json(in.duplicated, out.duplicated));
@@ -254,7 +331,7 @@ json_t *cell_verdict(struct cell *c)
     (void)json_object_set_new(j, "gap_ms", gaps_json(c));
     (void)json_object_set_new(j, "upload_stall_ms",
                               ms_or_null(c->n_takeovers && c->takeovers[0].flowing_ns,
-                                         c->n_takeovers ? upload_stall_ns(c) : 0));
+                                         c->n_takeovers ? upload_stall_ns(c, 0) : 0));
     (void)json_object_set_new(j, "takeovers", takeovers_json(c));
     (void)json_object_set_new(j, "frames", json_integer((json_int_t)c->sniff.capture.n_frames));
     (void)json_object_set_new(j, "violations", violations);

@@ -101,12 +101,8 @@ static bool nodes_fine(struct cell *c)
 static bool arranged(void *arg)
 {
     struct cell *c = arg;
-    bool same;
 
-    if (!settled(c))
-        return false;
-    same = c->leader == c->owner;
-    return c->spec->leader == DRILL_LEADER_ANY || same == (c->spec->leader == DRILL_LEADER_OWNER);
+    return settled(c) && drill_leader_fits(c->spec->leader, c->leader == c->owner);
 }
 
 static bool arrange_leader(struct cell *c)

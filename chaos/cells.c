@@ -11,6 +11,11 @@ void drill_point_text(const struct drill_cell *c, char *to, size_t size)
                    drill_point_name(c->point));
 }
 
+bool drill_leader_fits(enum drill_leader want, bool owner_leads)
+{
+    return want == DRILL_LEADER_ANY || owner_leads == (want == DRILL_LEADER_OWNER);
+}
+
 static bool append(struct drill_cell **cells, size_t *n, const struct drill_cell *c)
 {
     struct drill_cell *p = realloc(*cells, (*n + 1) * sizeof *c);

@@ -78,6 +78,9 @@ const char *drill_role_name(enum drill_role r);
 const char *drill_point_name(enum drill_point p);
 const char *drill_leader_name(enum drill_leader l);
 
+/* Is it arranged as wanted: the owner leads, or does not? */
+bool drill_leader_fits(enum drill_leader want, bool owner_leads);
+
 /* The step point's name as the daemon knows it: exchange:role:point. */
 void drill_point_text(const struct drill_cell *c, char *to, size_t size);
 

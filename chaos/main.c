@@ -12,16 +12,10 @@
 #include <unistd.h>
 
 #include "run.h"
+#include "verdict.h"
 
-enum {
-    EXIT_PASS,
-    EXIT_FAIL,
-    EXIT_INCONCLUSIVE,
-    EXIT_ABORTED,
-    EXIT_USAGE = 64,
-    MAX_DRILLS = 256,
-    MAX_TIMES = 100000
-};
+enum { EXIT_USAGE = 64, MAX_DRILLS = 256, MAX_TIMES = 100000 };
+enum { EVIDENCE_PATH = 400 }; /* bytes; a cell's folder and a file's name follow */
 
 static const char usage[] =
     "usage: holdfast drill validate|plan|list FILE_OR_DIR...\n"
@@ -125,32 +119,6 @@ static bool make_cells(struct set *set, const struct options *o)
     return true;
 }
 
-static int worse(int a, int b)
-{
-    static const int rank[] = {
-        [EXIT_PASS] = 0, [EXIT_INCONCLUSIVE] = 1, [EXIT_ABORTED] = 2, [EXIT_FAIL] = 3};
-
-    return rank[a] >= rank[b] ? a : b;
-}
-
-static int code_of(const json_t *cell)
-{
-    const char *v = json_string_value(json_object_get(cell, "verdict"));
-
-    if (v && strcmp(v, "pass") == 0)
-        return EXIT_PASS;
-    if (v && strcmp(v, "fail") == 0)
-        return EXIT_FAIL;
-    return v && strcmp(v, "inconclusive") == 0 ? EXIT_INCONCLUSIVE : EXIT_ABORTED;
-}
-
-static const char *word_of(int code)
-{
-    static const char *const words[] = {"pass", "fail", "inconclusive", "aborted"};
-
-    return words[code];
-}
-
 static void print_cell(const json_t *c)
 {
     const json_t *gap = json_object_get(c, "gap_ms"), *v;
@@ -171,7 +139,8 @@ static void print_cell(const json_t *c)
         printf("    %s\n", why);
 }
 
-static void print_verdict(const struct set *set, const struct options *o, int code, json_t *cells)
+static void print_verdict(const struct set *set, const struct options *o, enum verdict code,
+                          json_t *cells)
 {
     const struct drill *d = &set->drills[0];
     json_t *j;
@@ -180,16 +149,17 @@ static void print_verdict(const struct set *set, const struct options *o, int co
 
     if (!o->json) {
         json_array_foreach(cells, i, c) print_cell(c);
-        printf("%s: %zu cells\n", word_of(code), json_array_size(cells));
+        printf("%s: %zu cells\n", verdict_word(code), json_array_size(cells));
         json_decref(cells);
         return;
     }
-    j = json_pack("{s:s, s:s, s:I, s:s, s:{s:i, s:i, s:i, s:i}, s:o, s:s?}", "schema",
+    j = json_pack("{s:s, s:s, s:I, s:s, s:i, s:{s:i, s:i, s:i, s:i}, s:o, s:s?}", "schema",
                   "holdfast/verdict/1", "drill", set->n == 1 ? d->name : "several", "seed",
-                  (json_int_t)d->seed, "verdict", word_of(code), "timing", "election_ms",
-                  (int)d->timing.election_ms, "heartbeat_ms", (int)d->timing.heartbeat_ms,
-                  "lease_ms", (int)d->timing.lease_ms, "lease_heartbeat_ms",
-                  (int)d->timing.lease_heartbeat_ms, "cells", cells, "evidence", o->evidence);
+                  (json_int_t)d->seed, "verdict", verdict_word(code), "jobs", (int)o->jobs,
+                  "timing", "election_ms", (int)d->timing.election_ms, "heartbeat_ms",
+                  (int)d->timing.heartbeat_ms, "lease_ms", (int)d->timing.lease_ms,
+                  "lease_heartbeat_ms", (int)d->timing.lease_heartbeat_ms, "cells", cells,
+                  "evidence", o->evidence);
     (void)json_dumpf(j, stdout, JSON_INDENT(1));
     printf("\n");
     json_decref(j);
@@ -207,19 +177,18 @@ static int run(struct set *set, const struct options *o)
         .bin_dir = o->bin_dir, .evidence_dir = o->evidence, .stay = o->stay, .screen = &screen};
     struct run_plan plan = {
         .cells = set->cells, .n_cells = set->n_cells, .repeat = o->repeat, .jobs = o->jobs};
+    size_t planned = set->n_cells * o->repeat;
+    enum verdict code;
     json_t *cells;
-    const json_t *c;
-    int code = EXIT_PASS;
-    size_t i;
 
     run_catch_signals();
     cells = run_cells(&plan, &options);
     screen_end(&screen);
-    json_array_foreach(cells, i, c) code = worse(code, code_of(c));
-    if (json_array_size(cells) == 0)
-        code = EXIT_INCONCLUSIVE;
+    code = verdict_of_cells(cells, planned);
+    if (json_array_size(cells) != planned || planned == 0)
+        (void)fprintf(stderr, "%zu of %zu cells ran\n", json_array_size(cells), planned);
     print_verdict(set, o, code, cells);
-    return code;
+    return (int)code;
 }
 
 /* The number that a word is, all of it. */
@@ -300,13 +269,42 @@ static bool take_options(int argc, char **argv, struct options *o)
     return o->repeat > 0 && o->jobs > 0 && !(o->stay && o->jobs > 1) && optind < argc;
 }
 
+/* mkdir -p. False: errno. */
+static bool make_folders(const char *path)
+{
+    char part[PATH_MAX];
+    size_t len = strlen(path);
+    struct stat st;
+
+    if (len >= sizeof part) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    for (size_t i = 1; i <= len; i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (mkdir(part, 0755) != 0 && errno != EEXIST)
+            return false;
+    }
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return true;
+    errno = ENOTDIR;
+    return false;
+}
+
 /* The evidence folder exists and is named from the root. */
 static bool check_paths(struct options *o, char absolute[PATH_MAX])
 {
     if (!o->evidence)
         return true;
-    if ((mkdir(o->evidence, 0755) != 0 && errno != EEXIST) || !realpath(o->evidence, absolute)) {
-        (void)fprintf(stderr, "%s: %s\n", o->evidence, strerror(errno));
+    if (!make_folders(o->evidence) || !realpath(o->evidence, absolute)) {
+        (void)fprintf(stderr, "--evidence %s: %s\n", o->evidence, strerror(errno));
+        return false;
+    }
+    if (strlen(absolute) > EVIDENCE_PATH) {
+        (void)fprintf(stderr, "--evidence %s: longer than %d bytes\n", absolute, EVIDENCE_PATH);
         return false;
     }
     o->evidence = absolute;
@@ -330,10 +328,10 @@ int main(int argc, char **argv)
     struct options o = {.repeat = 1, .jobs = 1};
     struct set set = {0};
     const char *verb = argc > 1 ? argv[1] : "";
-    int code = EXIT_PASS;
+    int code = VERDICT_PASS;
 
     if (readlink("/proc/self/exe", self, sizeof self - 1) < 0)
-        return EXIT_ABORTED;
+        return VERDICT_ABORTED;
     o.bin_dir = dirname(self);
     if (!is_verb(verb) || !take_options(argc - 1, argv + 1, &o)) {
         (void)fputs(usage, stderr);
@@ -341,7 +339,7 @@ int main(int argc, char **argv)
     }
     if (!load(&set, argv + 1 + optind, argc - 1 - optind) || !make_cells(&set, &o) ||
         !check_paths(&o, absolute)) {
-        code = EXIT_ABORTED;
+        code = VERDICT_ABORTED;
     } else if (strcmp(verb, "run") == 0) {
         code = o.stay && set.n_cells != 1 ? EXIT_USAGE : run(&set, &o);
         if (code == EXIT_USAGE)

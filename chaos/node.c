@@ -58,7 +58,8 @@ static void write_config(const struct node *n, const struct node_options *o,
         "[aes256gcm16, aes128gcm16] }\n"
         "  force_encapsulation: true\n"
         "ike:   { lifetime: { %s }, "
-        "retransmit: { first: 500ms, factor: 1.8, tries: 5 }, dpd: 10s, keepalive: 20s, half_open: "
+        "retransmit: { first: 500ms, factor: 1.8, tries: 5 }, dpd: 500ms, keepalive: 20s, "
+        "half_open: "
         "30s }\n"
         "child: { lifetime: { %s, packets: { soft: 0, hard: 0 } }, pfs: %s }\n"
         "auth:\n"
@@ -106,6 +107,7 @@ bool node_install(struct node *nodes, unsigned count, const char *binary)
 static void step_line(struct node *n, const char *line)
 {
     json_t *j = json_loads(line, 0, NULL);
+    const char *text;
 
     if (!j)
         return;
@@ -122,6 +124,8 @@ static void step_line(struct node *n, const char *line)
     n->step.log_index = (uint64_t)json_integer_value(json_object_get(j, "log_index"));
     n->step.owner = json_is_true(json_object_get(j, "owner"));
     n->step.leader = json_is_true(json_object_get(j, "leader"));
+    text = json_string_value(json_object_get(j, "message"));
+    n->step.message = text ? strtoull(text, NULL, 16) : 0;
     n->step.node = (unsigned)json_integer_value(json_object_get(j, "node"));
     json_decref(j);
 }

@@ -20,6 +20,7 @@ struct node_step {
     bool owner, leader;
     char sa[20];
     unsigned node;
+    uint64_t message; /* span_fnv1a64() of what the committed record sends; 0 = not told */
     uint64_t wall_ns; /* when the runner read it */
 };
 
@@ -44,7 +45,9 @@ struct node_view {
     unsigned connected; /* peers */
     unsigned owner;     /* of shard 1; 0 = none */
     uint64_t owner_boot, epoch;
-    bool acting; /* this node acts for shard 1 */
+    bool acting;         /* this node acts for shard 1 */
+    uint64_t esp_in;     /* ESP packets looked at under the right to act */
+    uint64_t refused_in; /* of them: replayed, old, below the floor, unknown SPI */
 };
 
 struct node_child {
@@ -54,7 +57,7 @@ struct node_child {
 };
 
 struct node_sa {
-    char id[20], state[24];
+    char id[20], remote_spi[20], state[24];
     char pending[24],
         pending_ike_spi[20]; /* its outstanding request's exchange, the SPIs allocated for it */
     uint32_t pending_spi_in;

@@ -26,6 +26,27 @@ static void text(const json_t *j, const char *key, char *to, size_t size)
     (void)snprintf(to, size, "%s", s ? s : "");
 }
 
+static uint64_t sum_of(const json_t *counters, const char *const *names, size_t n)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum += member(counters, names[i]);
+    return sum;
+}
+
+static void take_esp(const json_t *counters, struct node_view *view)
+{
+    static const char *const refused[] = {"esp_drop_in_replayed", "esp_drop_in_old",
+                                          "esp_drop_in_below-floor", "esp_in-unknown-spi"};
+    static const char *const others[] = {"esp_keepalives", "esp_ike-datagrams", "esp_ike-dropped",
+                                         "esp_in-no-lease", "esp_in-malformed"};
+    uint64_t all = member(counters, "esp_in-packets"), not = sum_of(counters, others, 5);
+
+    view->refused_in = sum_of(counters, refused, 4);
+    view->esp_in = all > not ? all - not : 0; /* read one by one while packets come in */
+}
+
 void node_look(struct node *n, struct node_view *view)
 {
     struct http_reply reply;
@@ -53,6 +74,7 @@ void node_look(struct node *n, struct node_view *view)
     view->owner = (unsigned)member(json_object_get(shard, "owner"), "node");
     view->owner_boot = member(json_object_get(shard, "owner"), "boot");
     view->epoch = member(json_object_get(shard, "epoch"), "index");
+    take_esp(json_object_get(j, "counters"), view);
     view->acting = json_is_true(json_object_get(shard, "acting"));
     json_decref(j);
 }
@@ -64,6 +86,7 @@ static void take_sa(const json_t *j, struct node_sa *sa)
 
     *sa = (struct node_sa){0};
     text(j, "id", sa->id, sizeof sa->id);
+    text(j, "remote_spi", sa->remote_spi, sizeof sa->remote_spi);
     text(j, "state", sa->state, sizeof sa->state);
     text(json_object_get(j, "pending"), "exchange", sa->pending, sizeof sa->pending);
     text(json_object_get(j, "pending"), "new_ike_spi", sa->pending_ike_spi,

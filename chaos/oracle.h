@@ -48,6 +48,7 @@ struct oracle_message {
 struct oracle_copies {
     uint64_t compared;        /* all */
     uint64_t of_message;      /* those of `about` */
+    uint64_t across;          /* those of `about` where the one before left another node */
     uint64_t sent_of_message; /* how often `about` left at all */
 };
 
@@ -57,6 +58,15 @@ void oracle_identical_copies(const struct capture *c, uint64_t zero_ns,
 
 /* Is this frame a transmission of m (by the machine behind the port)? */
 bool oracle_is_message(const struct capture_frame *f, const struct oracle_message *m);
+
+/* How often m left the port in [from_ns, before_ns); *first_ns (0: never) is when it first did. */
+unsigned oracle_sent_by(const struct capture *c, const struct oracle_message *m, uint8_t port,
+                        uint64_t from_ns, uint64_t before_ns, uint64_t *first_ns);
+
+/* Every transmission of m carries the bytes that the record said, known by their span_fnv1a64().
+ * Returns how many were looked at. */
+unsigned oracle_of_record(const struct capture *c, uint64_t zero_ns, const struct oracle_message *m,
+                          uint64_t hash, struct oracle_report *r);
 
 /* The first request of that exchange type that the named side sent at or after from_ns, or NULL. */
 const struct capture_frame *oracle_first_request(const struct capture *c, uint64_t from_ns,

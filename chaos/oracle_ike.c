@@ -107,10 +107,53 @@ void oracle_identical_copies(const struct capture *c, uint64_t zero_ns,
             continue;
         compare(c, ike[i - 1], ike[i], zero_ns, r);
         copies->compared++;
-        if (about && oracle_is_message(ike[i], about))
+        if (about && oracle_is_message(ike[i], about)) {
             copies->of_message++;
+            copies->across += ike[i]->port != ike[i - 1]->port;
+        }
     }
     free(ike);
+}
+
+unsigned oracle_sent_by(const struct capture *c, const struct oracle_message *m, uint8_t port,
+                        uint64_t from_ns, uint64_t before_ns, uint64_t *first_ns)
+{
+    unsigned n = 0;
+
+    *first_ns = 0;
+    for (size_t i = 0; i < c->n_frames; i++) {
+        const struct capture_frame *f = &c->frames[i];
+
+        if (f->port != port || f->ns < from_ns || f->ns >= before_ns || !oracle_is_message(f, m))
+            continue;
+        if (n++ == 0 || f->ns < *first_ns)
+            *first_ns = f->ns;
+    }
+    return n;
+}
+
+unsigned oracle_of_record(const struct capture *c, uint64_t zero_ns, const struct oracle_message *m,
+                          uint64_t hash, struct oracle_report *r)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < c->n_frames; i++) {
+        const struct capture_frame *f = &c->frames[i];
+        uint64_t is;
+
+        if (!oracle_is_message(f, m))
+            continue;
+        n++;
+        is = span_fnv1a64(capture_message(c, f));
+        if (is != hash)
+            oracle_violation(r,
+                             "same-bytes: %s %u left node %u at %.3f ms with other bytes than its "
+                             "record holds (%016llx, not %016llx)",
+                             m->response ? "response" : "request", m->message_id, f->port,
+                             ms_after(f->ns, zero_ns), (unsigned long long)is,
+                             (unsigned long long)hash);
+    }
+    return n;
 }
 
 const struct capture_frame *oracle_first_request(const struct capture *c, uint64_t from_ns,

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -192,4 +193,18 @@ bool swan_ctl(struct swan *s, unsigned ms, const char *a, const char *b, const c
     argv[n] = NULL;
     return proc_run(s->lab, &(struct chaos_spawn){.place = s->place, .argv = argv, .step_fd = -1},
                     ms, false, NULL);
+}
+
+bool swan_list(struct swan *s, unsigned ms, struct swan_sas *sas)
+{
+    const char *argv[] = {"swanctl", "--list-sas", "--raw", "--uri", s->uri, NULL};
+    char *text;
+    bool ok =
+        proc_run(s->lab, &(struct chaos_spawn){.place = s->place, .argv = argv, .step_fd = -1}, ms,
+                 false, &text);
+
+    if (ok && !(text && swan_sas_parse(text, sas)))
+        ok = lab_fail(s->lab, "swanctl --list-sas: not understood: %.300s", text ? text : "");
+    free(text);
+    return ok;
 }

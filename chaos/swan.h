@@ -6,6 +6,7 @@
 
 #include "lab.h"
 #include "swan_log.h"
+#include "swan_sas.h"
 
 struct swan {
     struct chaos_lab *lab;
@@ -25,6 +26,10 @@ struct swan_options {
 bool swan_start(struct swan *s, struct chaos_lab *lab, enum lab_place place, const char *name,
                 const struct swan_options *options);
 bool swan_load(struct swan *s);
+
+/* What it holds, by `swanctl --list-sas --raw`. False: lab->error, or it is not what swanctl
+ * writes. */
+bool swan_list(struct swan *s, unsigned ms, struct swan_sas *sas);
 
 /* Runs swanctl with up to three words (NULL ends them early) beside --uri. ms: how long it may
  * take. */

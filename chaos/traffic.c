@@ -97,11 +97,11 @@ static void ticked(void *arg, uint32_t events)
         return;
     for (uint64_t i = 0; i < times; i++) {
         for (unsigned d = 0; d < TRAFFIC_DIRECTIONS; d++) {
-            if (t->directions[d])
+            if (t->half ? d == t->alone : t->directions[d])
                 send_one(t, d);
         }
     }
-    if (t->upload) {
+    if (t->upload && !t->half) {
         t->upload_credit += times * UPLOAD_BYTES_PER_S / t->pps;
         if (t->upload_credit > UPLOAD_BURST)
             t->upload_credit = UPLOAD_BURST;
@@ -250,10 +250,20 @@ static void arm(struct traffic *t, uint64_t every_ns)
     (void)timerfd_settime(t->tick.fd, 0, &its, NULL);
 }
 
+void traffic_only(struct traffic *t, enum traffic_direction alone)
+{
+    if (alone == TRAFFIC_IN && t->half && t->alone == TRAFFIC_OUT)
+        t->in_mono_ns = pump_mono_ns();
+    t->half = true;
+    t->alone = alone;
+}
+
 void traffic_begin(struct traffic *t)
 {
+    if (!t->sending || (t->half && t->alone == TRAFFIC_OUT))
+        t->in_mono_ns = pump_mono_ns();
     t->sending = true;
-    t->began_mono_ns = pump_mono_ns();
+    t->half = false;
     arm(t, 1000000000u / t->pps);
 }
 

@@ -27,6 +27,8 @@ struct traffic {
     unsigned pps, bytes;
     bool directions[TRAFFIC_DIRECTIONS];
     bool sending;
+    bool half; /* only `alone` is sent, and no upload */
+    enum traffic_direction alone;
     struct traffic_end ends[2]; /* client's, server's */
     struct pump_watch tick;     /* timer */
     struct numbers numbers[TRAFFIC_DIRECTIONS];
@@ -35,7 +37,7 @@ struct traffic {
     struct pump_watch listener, uploader, downloader;
     uint64_t upload_credit, uploaded, upload_received;
     struct numbers upload_progress; /* arrivals only: number = bytes so far */
-    uint64_t began_mono_ns;
+    uint64_t in_mono_ns;            /* since then the client sends without a pause */
 };
 
 /* Sockets and listeners; the tunnel must be up (the client's virtual address is chosen by its
@@ -43,6 +45,8 @@ struct traffic {
 bool traffic_open(struct traffic *t, struct chaos_lab *lab, unsigned pps, unsigned bytes,
                   bool upload, uint32_t *inner);
 void traffic_begin(struct traffic *t);
+/* Sends nothing but numbers of that direction: one end hears the other, which hears nothing. */
+void traffic_only(struct traffic *t, enum traffic_direction alone);
 /* Stops sending; arrivals are still noted. */
 void traffic_pause(struct traffic *t);
 void traffic_close(struct traffic *t);

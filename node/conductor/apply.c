@@ -121,6 +121,18 @@ static void settle_extend(struct conductor *c, const struct conductor_op *op)
     }
 }
 
+/* What the record sends first, as a number that a drill can compare with the wire; 0: nothing. */
+static uint64_t message_of(const struct ike_sa *after, const struct conductor_op *op)
+{
+    for (size_t i = 0; i < op->n_effects; i++) {
+        if (op->effects[i].kind == IKE_SEND_RESPONSE)
+            return span_fnv1a64(span_of(after->last_response.bytes, after->last_response.len));
+        if (op->effects[i].kind == IKE_SEND_REQUEST)
+            return span_fnv1a64(span_of(after->pending.request.bytes, after->pending.request.len));
+    }
+    return 0;
+}
+
 /* The record of our own step is applied: swap is done, now the sends that waited for it. */
 static void perform(struct conductor *c, struct conductor_sa *sa, const struct conductor_op *op)
 {
@@ -131,6 +143,8 @@ static void perform(struct conductor *c, struct conductor_sa *sa, const struct c
     sa->local_part = op->local_part;
     c->before.local_part = op->local_part;
     sa_rearm(c, sa, &c->before);
+    if (c->steppoint.armed)
+        facts.message = message_of(&c->before, op);
     if (!op->peer_step)
         steppoint_reached(&c->steppoint, op->exchange, op->begun, POINT_COMMITTED, &facts);
     run_effects(c, &c->before, NULL, op->effects, op->n_effects);

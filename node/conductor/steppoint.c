@@ -84,7 +84,7 @@ bool steppoint_arm(struct steppoint *s, const char *text, const char *mode, cons
 void steppoint_reached(const struct steppoint *s, enum ike_exchange exchange, enum ike_begun begun,
                        enum step_point point, const struct step_facts *facts)
 {
-    char line[256];
+    char line[320];
     int n;
 
     if (!s->armed || s->exchange != exchange || s->begun != begun || s->point != point)
@@ -94,11 +94,11 @@ void steppoint_reached(const struct steppoint *s, enum ike_exchange exchange, en
     n = snprintf(
         line, sizeof line,
         "{\"point\":\"%s:%s:%s\",\"mode\":\"%s\",\"log_index\":%llu,\"owner\":%s,\"leader\":%s,"
-        "\"sa\":\"%016llx\",\"node\":%u}\n",
+        "\"sa\":\"%016llx\",\"node\":%u,\"message\":\"%016llx\"}\n",
         ike_exchange_name(exchange), begun == IKE_BY_PEER ? "client" : "gateway",
         point_names[point], mode_names[s->mode], (unsigned long long)facts->log_index,
         facts->owner ? "true" : "false", facts->leader ? "true" : "false",
-        (unsigned long long)facts->sa, facts->node);
+        (unsigned long long)facts->sa, facts->node, (unsigned long long)facts->message);
     if (n > 0) {
         ssize_t written = write(s->fd, line, (size_t)n);
 

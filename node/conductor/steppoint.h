@@ -26,6 +26,7 @@ struct step_facts {
     uint64_t log_index; /* last applied */
     bool owner, leader;
     uint64_t sa;
+    uint64_t message; /* committed, sent: span_fnv1a64() of what the record sends first; else 0 */
 };
 
 struct steppoint {

@@ -8,8 +8,9 @@
 #include "base/bytes.h"
 #include "chaos/oracle.h"
 #include "chaos/traffic.h"
+#include "frames.h"
 
-enum { MS = 1000000, ZERO = 5 * MS };
+enum { MS = FRAME_MS, ZERO = FRAME_ZERO };
 
 static struct capture cap;
 static struct oracle_report report;
@@ -27,57 +28,21 @@ static void teardown(void)
 
 TestSuite(oracle, .init = setup, .fini = teardown);
 
-/* Ethernet, IPv4, UDP 4500, then `payload`. */
-static size_t make_frame(uint8_t *frame, uint32_t src, uint32_t dst, uint16_t port,
-                         struct span payload)
-{
-    memset(frame, 0, 42);
-    put_be16(frame + 12, 0x0800);
-    frame[14] = 0x45;
-    put_be16(frame + 16, (uint16_t)(28 + payload.len));
-    frame[23] = 17;
-    put_be32(frame + 26, src);
-    put_be32(frame + 30, dst);
-    put_be16(frame + 34, port);
-    put_be16(frame + 36, port);
-    put_be16(frame + 38, (uint16_t)(8 + payload.len));
-    memcpy(frame + 42, payload.data, payload.len);
-    return 42 + payload.len;
-}
-
 static void add(unsigned ms, uint8_t port, bool left, uint32_t src, uint32_t dst, uint16_t udp_port,
                 struct span payload)
 {
-    uint8_t frame[1600];
-    size_t len = make_frame(frame, src, dst, udp_port, payload);
-
-    cr_assert(capture_add(&cap, ZERO + (uint64_t)ms * MS, port, left, span_of(frame, len), len));
+    frame_add(&cap, ms, port, left, src, dst, udp_port, payload);
 }
 
 static void esp(unsigned ms, uint8_t node, uint32_t spi, uint32_t seq)
 {
-    uint8_t p[64] = {0};
-
-    put_be32(p, spi);
-    put_be32(p + 4, seq);
-    add(ms, node, true, LAB_VIP, LAB_CLIENT, 4500, span_of(p, sizeof p));
+    frame_esp(&cap, ms, node, spi, seq);
 }
 
 static void ike(unsigned ms, uint8_t port, uint8_t exchange, bool response, uint32_t message_id,
                 uint8_t last_byte)
 {
-    uint8_t p[4 + 28 + 40] = {0};
-
-    put_be64(p + 4, 0x1111);
-    put_be64(p + 12, 0x2222);
-    p[4 + 18] = exchange;
-    p[4 + 19] = response ? IKE_HDR_FLAG_RESPONSE : 0;
-    put_be32(p + 4 + 20, message_id);
-    p[sizeof p - 1] = last_byte;
-    if (port == CAPTURE_CLIENT_PORT)
-        add(ms, port, true, LAB_CLIENT, LAB_VIP, 4500, span_of(p, sizeof p));
-    else
-        add(ms, port, true, LAB_VIP, LAB_CLIENT, 4500, span_of(p, sizeof p));
+    frame_ike(&cap, ms, port, exchange, response, message_id, last_byte);
 }
 
 static void expect_named(const char *part)
@@ -109,7 +74,46 @@ Test(oracle, a_clean_capture_is_green)
     cr_assert_eq(report.n, 0, "%s", report.text[0]);
     cr_assert_eq(copies.compared, 2);
     cr_assert_eq(copies.of_message, 1);
+    cr_assert_eq(copies.across, 1);
     cr_assert_eq(copies.sent_of_message, 2);
+}
+
+Test(oracle, a_second_copy_from_the_same_node_is_not_across)
+{
+    struct oracle_message about = {0x1111, 0x2222, 2, true, false};
+    struct oracle_copies copies;
+
+    ike(6, 2, IKE_HDR_CREATE_CHILD, true, 2, 8);
+    ike(8, 2, IKE_HDR_CREATE_CHILD, true, 2, 8);
+    ike(9, 1, IKE_HDR_CREATE_CHILD, true, 3, 8); /* another message */
+    ike(9, 2, IKE_HDR_CREATE_CHILD, true, 3, 8);
+    oracle_identical_copies(&cap, ZERO, &about, &copies, &report);
+    cr_assert_eq(copies.of_message, 1);
+    cr_assert_eq(copies.across, 0);
+    ike(10, 3, IKE_HDR_CREATE_CHILD, true, 2, 8);
+    oracle_identical_copies(&cap, ZERO, &about, &copies, &report);
+    cr_assert_eq(copies.of_message, 2);
+    cr_assert_eq(copies.across, 1);
+}
+
+Test(oracle, who_sent_it_and_when_is_told)
+{
+    struct oracle_message about = {0x1111, 0x2222, 2, true, false};
+    uint64_t first = 7;
+
+    ike(4, 0, IKE_HDR_CREATE_CHILD, false, 2, 8); /* the client's request */
+    ike(5, 1, IKE_HDR_CREATE_CHILD, true, 1, 8);  /* another message */
+    ike(6, 2, IKE_HDR_CREATE_CHILD, true, 2, 8);  /* another node */
+    cr_assert_eq(oracle_sent_by(&cap, &about, 1, 0, UINT64_MAX, &first), 0);
+    cr_assert_eq(first, 0);
+    ike(9, 1, IKE_HDR_CREATE_CHILD, true, 2, 8);
+    ike(8, 1, IKE_HDR_CREATE_CHILD, true, 2, 8); /* read later, sent earlier */
+    cr_assert_eq(oracle_sent_by(&cap, &about, 1, 0, UINT64_MAX, &first), 2);
+    cr_assert_eq(first, (uint64_t)ZERO + 8 * MS);
+    cr_assert_eq(oracle_sent_by(&cap, &about, 1, 0, ZERO + 9 * MS, &first), 1);
+    cr_assert_eq(oracle_sent_by(&cap, &about, 1, 0, ZERO + 8 * MS, &first), 0);
+    cr_assert_eq(oracle_sent_by(&cap, &about, 1, ZERO + 9 * MS, UINT64_MAX, &first), 1);
+    cr_assert_eq(first, (uint64_t)ZERO + 9 * MS);
 }
 
 Test(oracle, a_number_used_by_two_nodes_is_named)
@@ -225,13 +229,29 @@ Test(oracle, requests_are_counted_once_each)
                  (uint64_t)ZERO + 2 * MS);
 }
 
+Test(oracle, bytes_that_the_record_did_not_say_are_named)
+{
+    struct oracle_message about = {0x1111, 0x2222, 4, true, false};
+    uint64_t hash;
+
+    ike(1, 1, IKE_HDR_CREATE_CHILD, true, 4, 1);
+    ike(2, 1, IKE_HDR_CREATE_CHILD, true, 5, 2); /* another message */
+    ike(8, 2, IKE_HDR_CREATE_CHILD, true, 4, 1);
+    hash = span_fnv1a64(capture_message(&cap, &cap.frames[0]));
+    cr_assert_eq(oracle_of_record(&cap, ZERO, &about, hash, &report), 2);
+    cr_assert_eq(report.n, 0);
+    ike(9, 3, IKE_HDR_CREATE_CHILD, true, 4, 3);
+    cr_assert_eq(oracle_of_record(&cap, ZERO, &about, hash, &report), 3);
+    expect_named("same-bytes: response 4 left node 3 at 9.000 ms with other bytes than its record");
+}
+
 Test(oracle, truncated_frames_are_refused_or_left_undecoded)
 {
     uint8_t frame[128], ike_bytes[32] = {0};
     size_t len;
 
     put_be64(ike_bytes + 4, 1);
-    len = make_frame(frame, LAB_CLIENT, LAB_VIP, 4500, span_of(ike_bytes, sizeof ike_bytes));
+    len = frame_make(frame, LAB_CLIENT, LAB_VIP, 4500, span_of(ike_bytes, sizeof ike_bytes));
     for (size_t cut = 0; cut <= len; cut++) {
         uint8_t *exact =
             malloc(cut ? cut : 1); /* so that the sanitizer sees a read beyond the end */

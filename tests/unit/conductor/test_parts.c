@@ -1,7 +1,11 @@
 /* The conductor's small parts: heap, step points, log text. */
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "conductor/heap.h"
 #include "conductor/log.h"
@@ -68,6 +72,30 @@ Test(steppoint, takes_every_name_of_the_matrix_and_refuses_others)
     cr_assert(steppoint_arm(&s, "", "process", &why) && !s.armed);
     s.enabled = false;
     cr_assert_not(steppoint_arm(&s, "ike-rekey:client:sent", "process", &why));
+}
+
+Test(steppoint, its_last_line_tells_what_the_record_sends)
+{
+    struct steppoint s = {.enabled = true};
+    struct step_facts facts = {
+        .node = 2, .sa = 0xabc, .message = span_fnv1a64(span_of("foobar", 6)), .leader = true};
+    const char *why = NULL;
+    char line[512] = "";
+    int fds[2], status;
+    pid_t pid;
+
+    cr_assert_eq(pipe(fds), 0);
+    s.fd = fds[1];
+    cr_assert(steppoint_arm(&s, "child-rekey-pfs:client:committed", "process", &why), "%s", why);
+    pid = fork();
+    if (pid == 0)
+        steppoint_reached(&s, IKE_EX_CHILD_REKEY_PFS, IKE_BY_PEER, POINT_COMMITTED, &facts);
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    cr_assert_gt(read(fds[0], line, sizeof line - 1), 0);
+    cr_assert(strstr(line, "\"sa\":\"0000000000000abc\",\"node\":2,"
+                           "\"message\":\"85944171f73967e8\"}\n"),
+              "%s", line);
 }
 
 Test(log, peer_text_is_escaped_and_cut)

@@ -1,0 +1,156 @@
+#include "spis.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool spis_have(const struct cell_spis *spis, const char *text)
+{
+    for (unsigned i = 0; i < spis->n; i++) {
+        if (strcmp(text, spis->text[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool spis_record_survived(const struct cell_spis *before, const struct cell_spis *committed,
+                          bool client_began)
+{
+    if (!client_began)
+        return committed->pending_spi_in || committed->pending_ike_spi[0];
+    for (unsigned i = 0; i < committed->n; i++) {
+        if (!spis_have(before, committed->text[i]))
+            return true;
+    }
+    return false;
+}
+
+static bool of_committed_record(const struct cell_spis *committed, const char *spi)
+{
+    char allocated[CELL_SPI_TEXT];
+
+    if (spis_have(committed, spi))
+        return true;
+    (void)snprintf(allocated, sizeof allocated, "esp:%08x/", committed->pending_spi_in);
+    if (committed->pending_spi_in && strncmp(spi, allocated, strlen(allocated)) == 0)
+        return true;
+    (void)snprintf(allocated, sizeof allocated, "ike:%s", committed->pending_ike_spi);
+    return committed->pending_ike_spi[0] && strcmp(spi, allocated) == 0;
+}
+
+/* The rekeyed kind was replaced, the other one was left alone. */
+static void judge_replaced(const struct spis_case *c, struct oracle_report *r)
+{
+    const char *kind = c->ike ? "ike:" : "esp:";
+
+    for (unsigned i = 0; i < c->before->n; i++) {
+        const char *spi = c->before->text[i];
+        bool rekeyed = strncmp(spi, kind, strlen(kind)) == 0, lives = spis_have(c->after, spi);
+
+        if (rekeyed == lives)
+            oracle_violation(r, "same-spis: %s was %s", spi,
+                             rekeyed ? "rekeyed and lives on" : "not rekeyed and is gone");
+    }
+}
+
+void spis_judge(const struct spis_case *c, struct oracle_report *r)
+{
+    char want[CELL_SPI_TEXT] = "none";
+
+    for (unsigned i = 0; i < c->after->n; i++) {
+        if (c->decided && !of_committed_record(c->committed, c->after->text[i]))
+            oracle_violation(
+                r, "same-spis: %s lives after the exchange but is not of the committed record",
+                c->after->text[i]);
+    }
+    judge_replaced(c, r);
+    if (c->newest)
+        (void)snprintf(want, sizeof want, "esp:%08x/%08x", c->newest->spi_out, c->newest->spi_in);
+    if (!spis_have(c->after, want))
+        oracle_violation(r,
+                         "same-spis: the client's newest CHILD SA is %s, which node %u does not "
+                         "have",
+                         want, c->node);
+}
+
+/* DELETED is not INSTALLED: strongSwan keeps the inbound half of a rekeyed one for a while. */
+static unsigned installed_at_client(const struct swan_sa *sa)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < sa->n_children; i++)
+        n += strcmp(sa->children[i].state, "INSTALLED") == 0;
+    return n;
+}
+
+static unsigned installed_at_gateway(const struct node_sa *sa)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < sa->n_children; i++)
+        n += strcmp(sa->children[i].state, "installed") == 0;
+    return n;
+}
+
+static bool gateway_has(const struct node_sa *sa, uint32_t spi_in, uint32_t spi_out)
+{
+    for (unsigned i = 0; i < sa->n_children; i++) {
+        if (strcmp(sa->children[i].state, "installed") == 0 && sa->children[i].spi_in == spi_in &&
+            sa->children[i].spi_out == spi_out)
+            return true;
+    }
+    return false;
+}
+
+static bool same_children(const struct swan_sa *client, const struct node_sa *gateway, char *why,
+                          size_t size)
+{
+    if (installed_at_client(client) != installed_at_gateway(gateway)) {
+        (void)snprintf(why, size, "%u CHILD SAs at the client, %u at the gateway",
+                       installed_at_client(client), installed_at_gateway(gateway));
+        return false;
+    }
+    for (unsigned i = 0; i < client->n_children; i++) {
+        uint32_t in = client->children[i].spi_in, out = client->children[i].spi_out;
+
+        if (strcmp(client->children[i].state, "INSTALLED") != 0 || gateway_has(gateway, out, in))
+            continue;
+        (void)snprintf(why, size, "the client's CHILD SA %08x/%08x is not at the gateway", out, in);
+        return false;
+    }
+    return true;
+}
+
+bool spis_client_agrees(const struct swan_sas *client, const struct node_sas *gateway, char *why,
+                        size_t size)
+{
+    const struct swan_sa *c = NULL;
+    const struct node_sa *g = NULL;
+    unsigned n_client = 0, n_gateway = 0;
+    uint64_t id, remote;
+
+    for (unsigned i = 0; i < client->n_sas; i++) {
+        if (strcmp(client->sas[i].state, "ESTABLISHED") == 0 && ++n_client)
+            c = &client->sas[i];
+    }
+    for (unsigned i = 0; i < gateway->n_sas; i++) {
+        if (strcmp(gateway->sas[i].state, "established") == 0 && ++n_gateway)
+            g = &gateway->sas[i];
+    }
+    if (n_client != 1 || n_gateway != 1) {
+        (void)snprintf(why, size, "%u IKE SAs at the client, %u at the gateway", n_client,
+                       n_gateway);
+        return false;
+    }
+    id = strtoull(g->id, NULL, 16);
+    remote = strtoull(g->remote_spi, NULL, 16);
+    if (!(c->spi_responder == id && c->spi_initiator == remote) &&
+        !(c->spi_initiator == id && c->spi_responder == remote)) {
+        (void)snprintf(why, size,
+                       "IKE SA %016llx/%016llx at the client, %016llx/%016llx at the gateway",
+                       (unsigned long long)c->spi_initiator, (unsigned long long)c->spi_responder,
+                       (unsigned long long)id, (unsigned long long)remote);
+        return false;
+    }
+    return same_children(c, g, why, size);
+}
