@@ -1,4 +1,5 @@
-/* A client behind a NAT from its first datagram on. RFC 7296 2.23, RFC 3948. */
+/* A client behind a NAT from its first datagram on, and CHILD SAs that nothing would carry. RFC
+ * 7296 2.23, RFC 3948. */
 #include <criterion/criterion.h>
 
 #include "ike_pair/pair.h"
@@ -80,4 +81,45 @@ Test(nat, from_port_500_to_a_new_mapping)
     rekeys_of_all_kinds_by_both();
     cr_assert_eq(p->nat.unmapped, dropped);
     cr_assert(goes_to(50001), "the new IKE SA goes there as well");
+}
+
+/* ---- no UDP encapsulation: no CHILD SA, at whichever end it is seen ---- */
+
+static void no_more_than_one_child(enum pair_who refuses)
+{
+    cr_assert_geq(pair_count_reason(p, refuses, IKE_REASON_NO_UDP_ENCAPSULATION), 1);
+    cr_assert_eq(pair_count_children(p, CLIENT), 1);
+    cr_assert_eq(pair_count_children(p, GATEWAY), 1);
+    agree();
+}
+
+Test(nat, a_child_without_encapsulation_is_refused)
+{
+    static const uint32_t wants[] = {IKE_WANT_CHILD, IKE_WANT_REKEY_CHILD_NOPFS,
+                                     IKE_WANT_REKEY_CHILD_PFS};
+
+    for (size_t i = 0; i < sizeof wants / sizeof wants[0]; i++) {
+        p = pair_new(32);
+        pair_sa(p, GATEWAY, IKE_SA_ESTABLISHED)->encap = false;
+        (void)pair_command(p, CLIENT, wants[i]);
+        pair_run(p);
+        no_more_than_one_child(GATEWAY);
+        cr_assert_geq(pair_count_reason(p, CLIENT, IKE_REASON_NO_PROPOSAL), 1, "it was told");
+        if (i + 1 < sizeof wants / sizeof wants[0])
+            pair_free(p);
+    }
+}
+
+Test(nat, a_child_without_encapsulation_is_not_asked_for)
+{
+    size_t sent;
+
+    p = pair_new(33);
+    pair_sa(p, GATEWAY, IKE_SA_ESTABLISHED)->encap = false;
+    sent = p->n_sent;
+    (void)pair_command(p, GATEWAY, IKE_WANT_CHILD);
+    (void)pair_command(p, GATEWAY, IKE_WANT_REKEY_CHILD);
+    pair_run(p);
+    no_more_than_one_child(GATEWAY);
+    cr_assert_eq(p->n_sent, sent);
 }
