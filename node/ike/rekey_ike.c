@@ -100,7 +100,9 @@ static bool fill_candidate(struct ike_turn *t, const struct ike_choice *choice,
 static void inherit(struct ike_sa *old, struct ike_sa *next)
 {
     memcpy(next->children, old->children, sizeof next->children);
-    secret_wipe_bytes(old->children, sizeof old->children);
+    memcpy(next->owed_deletes, old->owed_deletes, sizeof next->owed_deletes);
+    next->n_owed_deletes = old->n_owed_deletes;
+    ike_child_remove_all(old);
     next->virtual_ip = old->virtual_ip;
     memset(&old->virtual_ip, 0, sizeof old->virtual_ip);
     memcpy(next->dns, old->dns, sizeof next->dns);
