@@ -115,10 +115,11 @@ struct ike_candidate {
     struct ike_keys keys;
 };
 
-/* What may be lost with the node. Never encoded, not part of any digest. */
+/* What may be lost with the node. Never encoded, not part of any digest. Of ESP the engine hears
+ * nothing: before IKE_EV_TIMER the caller moves the two times on to what the data path saw. */
 struct ike_local {
     uint32_t retransmitted;   /* of the outstanding request, by this node */
-    uint64_t last_inbound_ms; /* newest authenticated packet, IKE or ESP */
+    uint64_t last_inbound_ms; /* newest authenticated packet, IKE or ESP (RFC 7296 2.4) */
     uint64_t last_outbound_ms;
     uint64_t init_private_until_ms; /* half-open only */
 };

@@ -98,7 +98,7 @@ enum ike_outcome pair_event(struct pair *p, enum pair_who who, struct ike_sa *sa
 enum ike_outcome pair_command(struct pair *p, enum pair_who who, uint32_t want);
 enum ike_outcome pair_command_child(struct pair *p, enum pair_who who, uint32_t want,
                                     uint32_t spi_in);
-/* CHILD_SOFT, CHILD_HARD, CHILD_INBOUND, ALIVE for a CHILD SA. */
+/* CHILD_SOFT, CHILD_HARD, CHILD_INBOUND for a CHILD SA. */
 enum ike_outcome pair_esp(struct pair *p, enum pair_who who, enum ike_event_kind kind,
                           uint32_t spi_in);
 /* The node that serves this side dies, another takes over. */
