@@ -93,7 +93,7 @@ TARGETS = {
                 ts((0, 0, 65535, b"\2\2\2\2", b"\1\1\1\1"))},
     "wire_cp": {"request": CP_REQUEST, "reply": CP_REPLY, "liar": CP_REQUEST[:-1] + b"\xff"},
     "wire_sk": {"gcm": b"\x08\x10" + SK_BODY, "least": b"\x08\x10" + bytes(25), "padding": b"\0\0" + b"x\2\2\2"},
-    "wire_natt": {"keepalive": b"\xff", "ike": b"\0\0\0\0" + INIT[:8], "esp": b"\x01\x02\x03\x04" + bytes(16), "empty": b""},
+    "esp_natt": {"keepalive": b"\xff", "ike": b"\0\0\0\0" + INIT[:8], "esp": b"\x01\x02\x03\x04" + bytes(16), "empty": b""},
     "wire_body": {"init": INIT, "cookie": INIT_COOKIE, "challenge": CHALLENGE, "auth": AUTH_PLAIN,
                   "delete": message(37, 0x08, 3, [(42, DEL_ESP), (42, DEL_IKE)]), "empty": message(37, 0, 9, [])},
     # First byte: which end and stage; then the datagram or the plaintext of an SK payload with the type of its first payload.
@@ -117,6 +117,7 @@ def encoded_sa(children, response):
     out += struct.pack(">IIH", 2, 3, len(response)) + response + (bytes(32) if response else b"") + b"\0" + bytes(8)
     out += b"\2\2gw" + b"\x04\x0a\x63\0\7" + b"\1\x04\x0a\0\0\x0a" + b"\0" + bytes(6 * 8 + 8)
     out += child * children + bytes(8 - children)
+    out += b"\1\0\0\x20\0" if children else b"\0"  # an SPI that is owed a Delete
     return out + bytes(17)
 
 
