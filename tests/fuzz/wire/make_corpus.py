@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the corpora of the wire_* and ike_* fuzz targets: small, ours, made of RFC 7296's formats. Run it after a change here."""
+"""Writes the corpora of the wire_* and ike_* fuzz targets (of ike_step the answers): small, ours, made of RFC 7296's formats. Run it after a change here."""
 import os
 import shutil
 import struct
@@ -130,3 +130,23 @@ for target, files in TARGETS.items():
     for name, data in files.items():
         with open(os.path.join(folder, name), "wb") as f:
             f.write(data)
+
+# ike_step, the client's answers to what the gateway began: 'a', which exchange, the inside.
+BASE_POINT = struct.pack(">HH", 31, 0) + b"\x09" + bytes(31)
+CLIENT = ts((0, 0, 65535, b"\x0a\x63\0\2", b"\x0a\x63\0\2"))
+NO_PFS = [(33, proposal(1, 3, b"\1\2\3\4", [GCM256, NO_ESN])), (40, NONCE), (44, TS4), (45, CLIENT)]
+PFS = [(33, proposal(1, 3, b"\1\2\3\4", [GCM256, X25519, NO_ESN])), (40, NONCE), (34, BASE_POINT), (44, TS4), (45, CLIENT)]
+NEW_IKE = [(33, proposal(1, 1, b"newikspi", [GCM256, PRF, X25519])), (40, NONCE), (34, BASE_POINT)]
+ANSWERS = {
+    "rekey-child": (0, NO_PFS), "rekey-child-hard": (16, NO_PFS), "rekey-child-pfs": (1, PFS), "rekey-child-pfs-takeover": (9, PFS),
+    "rekey-ike": (2, NEW_IKE), "rekey-ike-hard": (18, NEW_IKE), "invalid-ke": (1, [(41, INVALID_KE)]),
+    "invalid-ke-ike": (2, [(41, b"\0\0" + struct.pack(">HH", 17, 19))]), "busy": (0, [(41, b"\0\0" + struct.pack(">H", 43))]),
+    "not-found": (0, [(41, b"\0\0" + struct.pack(">H", 44))]), "syntax": (3, [(41, b"\0\0" + struct.pack(">H", 7))]),
+    "delete-child": (4, [(42, b"\x03\x04\0\1" + b"\1\2\3\4")]), "delete-ike": (3, [(42, DEL_IKE)]),
+}
+for name, (which, parts) in ANSWERS.items():
+    first, inside = chain(parts)
+    with open(os.path.join(CORPUS, "ike_step", "answer-" + name), "wb") as f:
+        f.write(b"a" + bytes([which, first]) + inside)
+with open(os.path.join(CORPUS, "ike_step", "answer-dpd"), "wb") as f:
+    f.write(b"a\3")
