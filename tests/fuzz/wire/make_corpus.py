@@ -99,7 +99,7 @@ TARGETS = {
     # First byte: which end and stage; then the datagram or the plaintext of an SK payload with the type of its first payload.
     "ike_init": {"request": b"\0" + INIT, "cookie": b"\1" + INIT_COOKIE, "challenge": b"\2" + CHALLENGE,
                  "group": b"\2" + OTHER_GROUP, "no_ke": b"\0" + message(34, 8, 0, [(33, IKE_SA), (40, NONCE)])},
-    "ike_auth": {"request": b"\0" + bytes([AUTH_INSIDE[0]]) + AUTH_INSIDE[1], "answer": b"\1" + bytes([ANSWER_INSIDE[0]]) + ANSWER_INSIDE[1],
+    "ike_auth": {"request": b"\0" + bytes([AUTH_INSIDE[0]]) + AUTH_INSIDE[1], "port-500": b"\2" + bytes([AUTH_INSIDE[0]]) + AUTH_INSIDE[1], "answer": b"\1" + bytes([ANSWER_INSIDE[0]]) + ANSWER_INSIDE[1],
                  "stranger": b"\1" + bytes([AUTH_INSIDE[0]]) + AUTH_INSIDE[1],
                  "rekey": b"\0" + bytes([REKEY_INSIDE[0]]) + REKEY_INSIDE[1], "refused": b"\1\x29" + payload(0, b"\0\0\0\x18")},
 }
