@@ -38,6 +38,24 @@ static void print_proposals(const char *what, const struct ike_proposal_row *row
     (void)fputc('\n', out);
 }
 
+/* What two settings do that are easily taken for more: the peer's own rekeys are not ours to judge,
+ * and there is no ESP but in UDP. */
+static void print_children(const struct config *c, FILE *out)
+{
+    static const char theirs[] = "a client's is served as it asks";
+
+    if (c->pfs == IKE_PFS_EVERY)
+        (void)fprintf(out, "  pfs       in one of %u rekeys, if we begin it; %s\n", c->pfs_every,
+                      theirs);
+    else
+        (void)fprintf(out, "  pfs       in %s rekey that we begin; %s\n",
+                      c->pfs == IKE_PFS_ALWAYS ? "every" : "no", theirs);
+    (void)fprintf(out, "  in UDP    %s\n",
+                  c->force_encapsulation
+                      ? "always"
+                      : "behind a NAT; a client with none between gets no CHILD SA");
+}
+
 void config_print_summary(const struct config *c, FILE *out)
 {
     char text[IKE_MAX_ID_BYTES + 1], a[64], b[64], net[72];
@@ -62,6 +80,7 @@ void config_print_summary(const struct config *c, FILE *out)
     (void)fputc('\n', out);
     print_proposals("ike", c->ike_proposals, c->n_ike_proposals, out);
     print_proposals("esp", c->esp_proposals, c->n_esp_proposals, out);
+    print_children(c, out);
     (void)fprintf(out, "  clients   %zu with a pre-shared key\n", c->n_psks);
     (void)fprintf(out, "  admin     %s\n", c->admin_socket);
     (void)fprintf(out,

@@ -150,6 +150,8 @@ static struct refusal judge_child(const struct ike_policy *policy, const struct 
     uint8_t n_local, n_remote;
     struct refusal r;
 
+    if (!sa->encap) /* raw ESP is not carried */
+        return refused(WIRE_N_NO_PROPOSAL_CHOSEN, IKE_REASON_NO_UDP_ENCAPSULATION);
     if (!ike_proposal_choose_esp(policy, &body->sa, IKE_CHILD_KE_NONE, 0, &child->choice))
         return refused(WIRE_N_NO_PROPOSAL_CHOSEN, IKE_REASON_NO_PROPOSAL);
     ike_ts_allowed(policy, sa, local, &n_local, remote, &n_remote);

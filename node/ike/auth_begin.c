@@ -173,6 +173,8 @@ enum ike_outcome ike_auth_handle_response(const struct ike_policy *policy,
         ike_auth_establish(policy, sa, event);
         return finish(reason_of_child_error(error->type), out);
     }
+    if (!sa->encap) /* raw ESP is not carried */
+        return give_up(policy, event, IKE_REASON_NO_UDP_ENCAPSULATION, out);
     if (!take_child(policy, event, body, sa))
         return give_up(policy, event, IKE_REASON_TS_UNACCEPTABLE, out);
     ike_auth_establish(policy, sa, event);

@@ -31,12 +31,19 @@ struct ike_child *ike_child_find_out(struct ike_sa *sa, uint32_t spi_out)
 
 struct ike_child *ike_child_free_slot(struct ike_sa *sa)
 {
-    for (size_t i = 0; i < IKE_MAX_CHILDREN; i++)
-        if (sa->children[i].state == IKE_CHILD_NONE) {
-            memset(&sa->children[i], 0, sizeof sa->children[i]);
-            return &sa->children[i];
-        }
-    return NULL;
+    struct ike_child *free = NULL;
+    size_t used = sa->n_owed_deletes;
+
+    for (size_t i = 0; i < IKE_MAX_CHILDREN; i++) {
+        if (sa->children[i].state != IKE_CHILD_NONE)
+            used++;
+        else if (free == NULL)
+            free = &sa->children[i];
+    }
+    if (free == NULL || used >= IKE_MAX_CHILDREN)
+        return NULL;
+    memset(free, 0, sizeof *free);
+    return free;
 }
 
 static bool same_list(const struct ike_ts *a, uint8_t n_a, const struct ike_ts *b, uint8_t n_b)
@@ -148,7 +155,21 @@ void ike_child_remove(struct ike_sa *sa, struct ike_child *child)
     secret_wipe_bytes(child, sizeof *child);
 }
 
+void ike_child_owe_delete(struct ike_sa *sa, struct ike_child *child)
+{
+    HF_ASSERT(sa->n_owed_deletes < IKE_MAX_CHILDREN); /* ike_child_free_slot() sees to it */
+    sa->owed_deletes[sa->n_owed_deletes++] = child->spi_in;
+    ike_child_remove(sa, child);
+}
+
+void ike_child_owed_done(struct ike_sa *sa)
+{
+    memset(sa->owed_deletes, 0, sizeof sa->owed_deletes);
+    sa->n_owed_deletes = 0;
+}
+
 void ike_child_remove_all(struct ike_sa *sa)
 {
     secret_wipe_bytes(sa->children, sizeof sa->children);
+    ike_child_owed_done(sa);
 }

@@ -18,7 +18,7 @@ struct ike_child *ike_child_find(struct ike_sa *sa, uint32_t spi_in);
 const struct ike_child *ike_child_peek(const struct ike_sa *sa, uint32_t spi_in);
 /* By the SPI that the peer receives on, as its Delete and REKEY_SA name it. */
 struct ike_child *ike_child_find_out(struct ike_sa *sa, uint32_t spi_out);
-/* An unused slot, all zero, or NULL. */
+/* An unused slot, all zero, or NULL. A Delete that is owed counts as a slot in use. */
 struct ike_child *ike_child_free_slot(struct ike_sa *sa);
 
 bool ike_child_same_selectors(const struct ike_child *a, const struct ike_child *b);
@@ -53,7 +53,12 @@ void ike_child_succeed(struct ike_sa *sa, struct ike_child *old, const struct ik
  * living predecessor, else any other installed one with the same selectors goes on. */
 void ike_child_remove(struct ike_sa *sa, struct ike_child *child);
 
-/* Removes all (their keys are wiped). */
+/* The same, and the peer is to be told when the window allows: its SPI is owed a Delete. */
+void ike_child_owe_delete(struct ike_sa *sa, struct ike_child *child);
+/* No Delete is owed any more. */
+void ike_child_owed_done(struct ike_sa *sa);
+
+/* Removes all (their keys are wiped), and what is owed. */
 void ike_child_remove_all(struct ike_sa *sa);
 
 #endif

@@ -77,6 +77,8 @@ enum ike_outcome ike_child_offer(struct ike_turn *t, enum ike_exchange exchange,
     struct wire_sa offer;
     struct ike_draft d;
 
+    if (!t->after->encap)
+        return ike_turn_ignore(t, IKE_REASON_NO_UDP_ENCAPSULATION);
     put_be32(spi_bytes, spi);
     ike_proposal_offer_esp(t->policy, span_of(spi_bytes, sizeof spi_bytes), ke_id, &offer);
     if (offer.n_proposals == 0 || (ke_id != 0 && ke == NULL))
@@ -166,6 +168,9 @@ static uint16_t judge_offer(struct ike_turn *t, const struct ike_child *old,
     *reason = IKE_REASON_MALFORMED;
     if (!body->has_sa || !body->has_nonce || !body->has_tsi || !body->has_tsr)
         return WIRE_N_INVALID_SYNTAX;
+    *reason = IKE_REASON_NO_UDP_ENCAPSULATION; /* raw ESP is not carried */
+    if (!t->after->encap)
+        return WIRE_N_NO_PROPOSAL_CHOSEN;
     *reason = IKE_REASON_NO_PROPOSAL;
     if (!ike_proposal_choose_esp(t->policy, &body->sa, IKE_CHILD_KE_OPTIONAL, t->after->ke_id,
                                  choice))

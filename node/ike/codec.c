@@ -205,6 +205,7 @@ static void pending(struct walk *k, struct ike_pending *p)
     u64(k, &p->new_ike_spi);
     bytes(k, p->nonce, sizeof p->nonce);
     u16(k, &p->ke_id);
+    flag(k, &p->ke_retried);
     key(k, &p->ke_private);
     flag(k, &p->collided);
     count(k, &p->peer_lowest_nonce_len, sizeof p->peer_lowest_nonce);
@@ -265,6 +266,19 @@ static void peer(struct walk *k, struct ike_sa *sa)
     flag(k, &sa->peer_initial_contact);
 }
 
+static void children(struct walk *k, struct ike_sa *sa)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < IKE_MAX_CHILDREN; i++) {
+        child(k, &sa->children[i]);
+        used += sa->children[i].state != IKE_CHILD_NONE;
+    }
+    count(k, &sa->n_owed_deletes, IKE_MAX_CHILDREN - used);
+    for (size_t i = 0; i < sa->n_owed_deletes; i++)
+        u32(k, &sa->owed_deletes[i]);
+}
+
 static void sa_fields(struct walk *k, struct ike_sa *sa)
 {
     u64(k, &sa->local_spi);
@@ -293,8 +307,7 @@ static void sa_fields(struct walk *k, struct ike_sa *sa)
     u64(k, &sa->successor_spi);
     u32(k, &sa->wanted);
     u32(k, &sa->wanted_child_spi_in);
-    for (size_t i = 0; i < IKE_MAX_CHILDREN; i++)
-        child(k, &sa->children[i]);
+    children(k, sa);
     handshake(k, &sa->handshake);
 }
 
@@ -330,7 +343,7 @@ bool ike_sa_decode(struct span in, struct ike_sa *sa)
 /* A field was added or changed? Walk it above, raise CODEC_VERSION if it was released, then correct
  * the size here. */
 HF_STATIC_ASSERT(sizeof(struct ike_child) == 544);
-HF_STATIC_ASSERT(sizeof(struct ike_pending) == 4504);
+HF_STATIC_ASSERT(sizeof(struct ike_pending) == 4512);
 HF_STATIC_ASSERT(sizeof(struct ike_candidate) == 360);
 HF_STATIC_ASSERT(sizeof(struct ike_handshake) == 8852);
-HF_STATIC_ASSERT(sizeof(struct ike_sa) == 22904);
+HF_STATIC_ASSERT(sizeof(struct ike_sa) == 22944);

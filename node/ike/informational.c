@@ -149,6 +149,18 @@ bool ike_delete_child_begin(struct ike_turn *t, uint32_t spi_in)
     return true;
 }
 
+bool ike_delete_owed_begin(struct ike_turn *t)
+{
+    struct ike_draft d;
+
+    ike_draft_begin(&d);
+    wire_put_delete_esp(&d.b, t->after->owed_deletes, t->after->n_owed_deletes);
+    if (!ike_turn_request(t, IKE_EX_CHILD_DELETE, &d))
+        return false;
+    ike_child_owed_done(t->after);
+    return true;
+}
+
 bool ike_delete_ike_begin(struct ike_turn *t)
 {
     struct ike_draft d;

@@ -11,6 +11,8 @@ enum ike_outcome ike_informational_response(struct ike_turn *t);
 /* False: the request cannot be built. The window must be free. spi_in need not name a CHILD SA that
  * still stands: its peer may hold one that we never installed. One that stands becomes DELETING. */
 bool ike_delete_child_begin(struct ike_turn *t, uint32_t spi_in) HF_MUST_USE;
+/* One Delete for everything in owed_deletes, which is empty then. */
+bool ike_delete_owed_begin(struct ike_turn *t) HF_MUST_USE;
 /* The SA becomes DELETING. */
 bool ike_delete_ike_begin(struct ike_turn *t) HF_MUST_USE;
 /* An empty INFORMATIONAL. */

@@ -33,6 +33,7 @@ static const char *const reason_names[] = {
     [IKE_REASON_COOKIE_WRONG] = "cookie-wrong",
     [IKE_REASON_INVALID_KE] = "invalid-ke",
     [IKE_REASON_NO_PROPOSAL] = "no-proposal-chosen",
+    [IKE_REASON_NO_UDP_ENCAPSULATION] = "no-udp-encapsulation-see-force_encapsulation",
     [IKE_REASON_UNSUPPORTED_CRITICAL] = "unsupported-critical-payload",
     [IKE_REASON_AUTH_FAILED] = "authentication-failed",
     [IKE_REASON_TS_UNACCEPTABLE] = "ts-unacceptable",

@@ -134,15 +134,19 @@ static enum ike_outcome refused(struct ike_turn *t, const struct wire_notify *er
     ike_turn_answered(t);
     t->out->reason = error->type == WIRE_N_TEMPORARY_FAILURE    ? IKE_REASON_TEMPORARY_FAILURE
                      : error->type == WIRE_N_CHILD_SA_NOT_FOUND ? IKE_REASON_CHILD_NOT_FOUND
+                     : error->type == WIRE_N_INVALID_KE_PAYLOAD ? IKE_REASON_INVALID_KE
                                                                 : IKE_REASON_NO_PROPOSAL;
-    if (error->type == WIRE_N_INVALID_KE_PAYLOAD && group != p->ke_id && old != NULL &&
-        !p->collided && ike_proposal_child_ke_allowed(t->policy, t->after->ke_id, group)) {
+    if (error->type == WIRE_N_INVALID_KE_PAYLOAD && group != p->ke_id && !p->ke_retried &&
+        old != NULL && !p->collided &&
+        ike_proposal_child_ke_allowed(t->policy, t->after->ke_id, group)) {
         enum ike_outcome o = begin_with(t, old, group);
 
         t->out->reason = IKE_REASON_INVALID_KE;
-        t->out->completes = false; /* it goes on with another group */
-        if (o != IKE_IGNORED)
+        if (o != IKE_IGNORED) {
+            t->out->completes = false; /* it goes on with another group */
+            t->after->pending.ke_retried = true;
             return o;
+        }
     }
     /* RFC 7296 2.25: the SA is removed in silence, a new one made from scratch unless there is one.
      */

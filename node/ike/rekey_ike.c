@@ -100,7 +100,9 @@ static bool fill_candidate(struct ike_turn *t, const struct ike_choice *choice,
 static void inherit(struct ike_sa *old, struct ike_sa *next)
 {
     memcpy(next->children, old->children, sizeof next->children);
-    secret_wipe_bytes(old->children, sizeof old->children);
+    memcpy(next->owed_deletes, old->owed_deletes, sizeof next->owed_deletes);
+    next->n_owed_deletes = old->n_owed_deletes;
+    ike_child_remove_all(old);
     next->virtual_ip = old->virtual_ip;
     memset(&old->virtual_ip, 0, sizeof old->virtual_ip);
     memcpy(next->dns, old->dns, sizeof next->dns);
@@ -246,21 +248,24 @@ static enum ike_outcome refused(struct ike_turn *t, const struct wire_notify *er
     uint16_t group = error->data.len == 2 ? get_be16(error->data.data) : 0;
 
     ike_turn_answered(t);
-    t->out->reason = error->type == WIRE_N_TEMPORARY_FAILURE ? IKE_REASON_TEMPORARY_FAILURE
-                                                             : IKE_REASON_NO_PROPOSAL;
+    t->out->reason = error->type == WIRE_N_TEMPORARY_FAILURE    ? IKE_REASON_TEMPORARY_FAILURE
+                     : error->type == WIRE_N_INVALID_KE_PAYLOAD ? IKE_REASON_INVALID_KE
+                                                                : IKE_REASON_NO_PROPOSAL;
     if (t->after->candidate.local_spi != 0) {
         ike_rekey_ike_birth(t);
         await_their_delete(t);
         return IKE_STEPPED;
     }
-    if (error->type == WIRE_N_INVALID_KE_PAYLOAD && group != p->ke_id &&
+    if (error->type == WIRE_N_INVALID_KE_PAYLOAD && group != p->ke_id && !p->ke_retried &&
         ike_proposal_ike_ke_allowed(t->policy, group)) {
         enum ike_outcome o = begin_with(t, group);
 
         t->out->reason = IKE_REASON_INVALID_KE;
-        t->out->completes = false; /* it goes on with another group */
-        if (o != IKE_IGNORED)
+        if (o != IKE_IGNORED) {
+            t->out->completes = false; /* it goes on with another group */
+            t->after->pending.ke_retried = true;
             return o;
+        }
     }
     t->after->soft_ms = t->event->now_ms;
     t->after->retry_ms =

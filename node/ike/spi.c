@@ -12,6 +12,9 @@ static bool spi_taken(const struct ike_sa *sa, uint32_t spi)
     for (size_t i = 0; i < IKE_MAX_CHILDREN; i++)
         if (sa->children[i].state != IKE_CHILD_NONE && sa->children[i].spi_in == spi)
             return true;
+    for (size_t i = 0; i < sa->n_owed_deletes; i++)
+        if (sa->owed_deletes[i] == spi)
+            return true;
     return sa->pending.new_spi_in == spi || sa->handshake.child_spi_in == spi;
 }
 

@@ -93,6 +93,7 @@ struct ike_pending {
     uint64_t new_ike_spi;  /* IKE SPI allocated for a new IKE SA */
     uint8_t nonce[IKE_NONCE_BYTES];
     uint16_t ke_id;
+    bool ke_retried; /* already the second group: INVALID_KE_PAYLOAD is followed once a rekey */
     struct secret ke_private;
     /* The peer's simultaneous rekey of the same SA, for RFC 7296 2.8.1. */
     bool collided;
@@ -114,10 +115,11 @@ struct ike_candidate {
     struct ike_keys keys;
 };
 
-/* What may be lost with the node. Never encoded, not part of any digest. */
+/* What may be lost with the node. Never encoded, not part of any digest. Of ESP the engine hears
+ * nothing: before IKE_EV_TIMER the caller moves the two times on to what the data path saw. */
 struct ike_local {
     uint32_t retransmitted;   /* of the outstanding request, by this node */
-    uint64_t last_inbound_ms; /* newest authenticated packet, IKE or ESP */
+    uint64_t last_inbound_ms; /* newest authenticated packet, IKE or ESP (RFC 7296 2.4) */
     uint64_t last_outbound_ms;
     uint64_t init_private_until_ms; /* half-open only */
 };
@@ -179,6 +181,10 @@ struct ike_sa {
     uint32_t wanted_child_spi_in;
 
     struct ike_child children[IKE_MAX_CHILDREN];
+    /* Removed at a hard limit, and the peer does not know yet: our SPIs. Each keeps a slot of
+     * children from being used anew, so there is always room. */
+    uint32_t owed_deletes[IKE_MAX_CHILDREN];
+    uint8_t n_owed_deletes;
 
     struct ike_handshake handshake;
     struct ike_local local_part;

@@ -25,7 +25,6 @@ enum ike_event_kind {
     IKE_EV_CHILD_HARD,    /* ... hard_packets: the data path refuses already */
     IKE_EV_CHILD_INBOUND, /* first verified ESP packet arrived on child_spi_in: the peer has it (RFC
                              7296 2.8) */
-    IKE_EV_ALIVE,         /* verified ESP traffic at now_ms (counts as life, RFC 7296 2.4) */
     IKE_EV_PEER_MOVED,    /* verified ESP above the highest accepted came from `remote` (RFC
                              7296 2.23); only without MOBIKE */
     IKE_EV_TAKEOVER /* this node owns the SA from now on: send the outstanding request again, start
@@ -88,6 +87,7 @@ enum ike_reason {
     IKE_REASON_COOKIE_WRONG,
     IKE_REASON_INVALID_KE,
     IKE_REASON_NO_PROPOSAL,
+    IKE_REASON_NO_UDP_ENCAPSULATION, /* a CHILD SA whose ESP would not be inside UDP */
     IKE_REASON_UNSUPPORTED_CRITICAL,
     IKE_REASON_AUTH_FAILED,
     IKE_REASON_TS_UNACCEPTABLE,

@@ -112,6 +112,8 @@ static void consider_exchanges(const struct ike_policy *policy, const struct ike
         return;
     if ((sa->wanted & IKE_WANT_DELETE_IKE) != 0)
         consider(best, now_ms, 0, IKE_DUE_DELETE_IKE, 0);
+    if (sa->n_owed_deletes > 0)
+        consider(best, now_ms, 0, IKE_DUE_DELETE_OWED, 0);
     if ((sa->wanted & IKE_WANT_DELETE_CHILD) != 0) {
         const struct ike_child *c = ike_child_peek(sa, sa->wanted_child_spi_in);
 
@@ -248,15 +250,13 @@ enum ike_outcome ike_timer_child_hard(struct ike_turn *t, uint32_t spi_in)
 
     if (c == NULL)
         return ike_turn_ignore(t, IKE_REASON_CHILD_NOT_FOUND);
-    ike_child_remove(sa, c);
+    if (sa->state != IKE_SA_ESTABLISHED || c->state == IKE_CHILD_DELETING)
+        ike_child_remove(sa, c); /* our Delete of it, or of the whole IKE SA, is out already */
+    else
+        ike_child_owe_delete(sa, c);
     t->out->reason = IKE_REASON_HARD_LIFETIME;
-    if (sa->state == IKE_SA_ESTABLISHED && ike_window_free(sa)) {
-        if (!ike_delete_child_begin(t, spi_in))
-            return ike_turn_ignore(t, IKE_REASON_OVERSIZED);
-    } else if (sa->wanted_child_spi_in == 0) {
-        sa->wanted |= IKE_WANT_DELETE_CHILD;
-        sa->wanted_child_spi_in = spi_in;
-    }
+    if (sa->n_owed_deletes > 0 && ike_window_free(sa) && !ike_delete_owed_begin(t))
+        return ike_turn_ignore(t, IKE_REASON_OVERSIZED);
     return ike_turn_stepped(t, IKE_EX_CHILD_DELETE, IKE_BY_US);
 }
 
@@ -325,6 +325,8 @@ static enum ike_outcome begin(struct ike_turn *t, const struct ike_due *due)
     case IKE_DUE_DELETE_IKE:
         ike_child_wanted_done(t->after, IKE_WANT_DELETE_IKE);
         return built(t, ike_delete_ike_begin(t), IKE_EX_IKE_DELETE);
+    case IKE_DUE_DELETE_OWED:
+        return built(t, ike_delete_owed_begin(t), IKE_EX_CHILD_DELETE);
     case IKE_DUE_DELETE_CHILD:
         return delete_child(t, due->spi_in);
     case IKE_DUE_REKEY_CHILD:

@@ -22,6 +22,7 @@ enum ike_due_kind {
     IKE_DUE_RETRANSMIT,
     IKE_DUE_GIVE_UP,
     IKE_DUE_DELETE_IKE,
+    IKE_DUE_DELETE_OWED,  /* of all CHILD SAs that ended while the window was taken, in one */
     IKE_DUE_DELETE_CHILD, /* spi_in */
     IKE_DUE_REKEY_CHILD,  /* spi_in */
     IKE_DUE_REKEY_IKE,

@@ -16,7 +16,7 @@
 #include "ike/timer.h"
 
 static ike_handler ignore, on_new, on_initiate, on_handshake, on_message, on_repeat, on_timer,
-    on_command, on_child_soft, on_child_hard, on_child_inbound, on_alive, on_moved, on_takeover;
+    on_command, on_child_soft, on_child_hard, on_child_inbound, on_moved, on_takeover;
 
 enum { N_EVENTS = IKE_EV_TAKEOVER + 1, N_STATES = IKE_SA_ENDED + 1 };
 
@@ -30,7 +30,6 @@ static ike_handler *const transitions[N_EVENTS][N_STATES] = {
     [IKE_EV_CHILD_SOFT]    = { ignore,      ignore,       on_child_soft,    ignore,           ignore,           ignore },
     [IKE_EV_CHILD_HARD]    = { ignore,      ignore,       on_child_hard,    on_child_hard,    on_child_hard,    ignore },
     [IKE_EV_CHILD_INBOUND] = { ignore,      ignore,       on_child_inbound, on_child_inbound, on_child_inbound, ignore },
-    [IKE_EV_ALIVE]         = { ignore,      ignore,       on_alive,         on_alive,         on_alive,         ignore },
     [IKE_EV_PEER_MOVED]    = { ignore,      ignore,       on_moved,         on_moved,         on_moved,         ignore },
     [IKE_EV_TAKEOVER]      = { ignore,      on_takeover,  on_takeover,      on_takeover,      on_takeover,      on_takeover },
 };
@@ -245,12 +244,6 @@ static enum ike_outcome on_child_soft(struct ike_turn *t)
 static enum ike_outcome on_child_hard(struct ike_turn *t)
 {
     return ike_timer_child_hard(t, t->event->child_spi_in);
-}
-
-static enum ike_outcome on_alive(struct ike_turn *t)
-{
-    t->after->local_part.last_inbound_ms = t->event->now_ms;
-    return IKE_LOCAL;
 }
 
 /* RFC 7296 2.8: the peer sends on the SA that it rekeyed to, so it has our answer: we send there

@@ -57,7 +57,9 @@ void ike_turn_send_response(struct ike_turn *t)
 {
     /* RFC 7296 2.11: the answer goes to the address and port that the request came from. */
     ike_effect_add(t->out, IKE_SEND_RESPONSE, &t->event->local, &t->event->remote, t->event->natt);
-    t->after->local_part.last_outbound_ms = t->event->now_ms;
+    /* A copy from elsewhere says nothing about the NAT's mapping on the way to the peer. */
+    if (endpoint_equal(&t->event->remote, &t->after->remote))
+        t->after->local_part.last_outbound_ms = t->event->now_ms;
 }
 
 enum ike_outcome ike_turn_respond(struct ike_turn *t, enum ike_exchange exchange,

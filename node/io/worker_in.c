@@ -4,9 +4,8 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "esp/natt.h"
 #include "io/udp.h"
-
-enum { MARKER_BYTES = 4 };
 
 void worker_deliver(struct worker *w, struct span inner)
 {
@@ -44,22 +43,20 @@ static void open_packet(struct worker *w, struct esp_sa *sa, struct span packet,
     tell_in(w, sa, &r, from);
 }
 
-/* RFC 3948 2.2: four zero bytes where an SPI would be. */
 static void to_control_loop(struct worker *w, uint32_t shard_slot, const struct endpoint *from,
-                            const struct endpoint *to, struct span datagram)
+                            const struct endpoint *to, struct span message)
 {
     struct worker_letter *l = worker_ring_reserve(&w->letters);
-    size_t len = datagram.len - MARKER_BYTES;
 
-    if (l == NULL || len > sizeof l->bytes) {
+    if (l == NULL || message.len > sizeof l->bytes) {
         worker_count(w, WORKER_IKE_DROPPED);
         return;
     }
     l->shard_slot = shard_slot;
     l->from = *from;
     l->to = *to;
-    l->len = (uint32_t)len;
-    memcpy(l->bytes, datagram.data + MARKER_BYTES, len);
+    l->len = (uint32_t)message.len;
+    memcpy(l->bytes, message.data, message.len);
     worker_ring_push(&w->letters);
     worker_count(w, WORKER_IKE_DATAGRAMS);
     worker_signal(w->pool);
@@ -95,15 +92,23 @@ static void handle_esp(struct worker *w, uint32_t shard_slot, const struct endpo
 static void handle_datagram(struct worker *w, uint32_t shard_slot, const struct endpoint *from,
                             const struct endpoint *to, struct span d)
 {
-    static const uint8_t marker[MARKER_BYTES] = {0};
+    struct span inner;
 
     worker_count(w, WORKER_IN_PACKETS);
-    if (d.len == 1 && d.data[0] == 0xff)
+    switch (esp_natt_classify(d, &inner)) {
+    case ESP_NATT_KEEPALIVE:
         worker_count(w, WORKER_KEEPALIVES);
-    else if (d.len >= MARKER_BYTES && memcmp(d.data, marker, MARKER_BYTES) == 0)
-        to_control_loop(w, shard_slot, from, to, d);
-    else
-        handle_esp(w, shard_slot, from, d, true);
+        break;
+    case ESP_NATT_IKE:
+        to_control_loop(w, shard_slot, from, to, inner);
+        break;
+    case ESP_NATT_ESP:
+        handle_esp(w, shard_slot, from, inner, true);
+        break;
+    case ESP_NATT_INVALID:
+        worker_count(w, WORKER_IN_MALFORMED);
+        break;
+    }
 }
 
 bool worker_in_batch(struct worker *w, uint32_t shard_slot)

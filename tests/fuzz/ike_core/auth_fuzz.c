@@ -1,5 +1,6 @@
-/* IKE_AUTH from a peer that holds the keys. First byte: 0 the gateway's side, 1 the client's;
- * second: type of the first payload; then the inside of the SK payload.
+/* IKE_AUTH from a peer that holds the keys. First byte: 0 the gateway's side, 1 the client's, + 2:
+ * on port 500, without UDP encapsulation; second: type of the first payload; then the inside of the
+ * SK payload.
  */
 #include "plain_suite.h"
 
@@ -48,6 +49,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!seal(e, data, size, to_gateway, &m))
         return 0;
     ev = plain_event(!to_gateway, span_of(m.bytes, m.len));
+    ev.natt = (data[0] & 2) == 0;
+    ev.local.port = ev.remote.port = ev.natt ? 4500 : 500;
     if (ike_message_receive(to_gateway ? &e->gateway : &e->client, to_gateway ? &e->g : &e->c,
                             ev.datagram, &rx, &reason) == IKE_RX_DROP)
         return 0;

@@ -176,6 +176,7 @@ void plain_check(enum ike_outcome outcome, const struct ike_transition *out)
     if (sa->state == IKE_SA_ENDED)
         HF_ASSERT(sa->keys.sk_d.len == 0 && sa->children[0].state == IKE_CHILD_NONE &&
                   sa->virtual_ip.family == ADDR_NONE);
+    HF_ASSERT(sa->encap || sa->children[0].state == IKE_CHILD_NONE);
     if (sa->state == IKE_SA_ESTABLISHED)
         HF_ASSERT(sa->remote_id.len > 0 && sa->handshake.init_request.len == 0);
 }
@@ -201,6 +202,7 @@ static void policies(struct plain_ends *e)
     memcpy(p->esp, rows, sizeof rows);
     p->esp[0].prf_id = p->esp[0].ke_id = p->esp[1].prf_id = p->esp[1].ke_id = 0;
     p->n_ike = p->n_esp = 2;
+    p->force_encap = true;
     p->linger_ms = 60000;
     p->ike_life.hard_ms = p->child_life.hard_ms = 100000;
     p->local_ts[0] = (struct ike_ts){
@@ -242,6 +244,6 @@ const struct plain_ends *plain_ends(void)
     while (plain_serve(ike_init_handle_response(&e.client, &e.c_init, &ev, &out), &out, &ev)) {
     }
     e.c = out.after;
-    HF_ASSERT(e.g.state == IKE_SA_HALF_OPEN && e.c.pending.exchange == IKE_EX_AUTH);
+    HF_ASSERT(e.g.state == IKE_SA_HALF_OPEN && e.c.pending.exchange == IKE_EX_AUTH && e.c.encap);
     return &e;
 }

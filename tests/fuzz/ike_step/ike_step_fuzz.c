@@ -1,18 +1,22 @@
-/* ike_step on an established pair, three ways, by the first byte:
+/* ike_step on an established pair, four ways, by the first byte:
  *
  *   'r'  the rest is a datagram as it comes: nothing may change
  *   'x'  a good, sealed request of the client is bent by the rest (xor): nothing may change unless
- * it came out as it was anything else: the rest is sealed as the inside of an SK payload, with an
- * exchange type and a first payload of the fuzzer's choice: authenticated, so it may do anything
- * but break an invariant
+ *        it came out as it was
+ *   'a'  the gateway begins an exchange, the next byte says which; the rest is sealed as the
+ *        inside of the client's answer, and of those to what the gateway sends next
+ *   else the rest is sealed as the inside of a request, with an exchange type and a first payload
+ *        of the fuzzer's choice
  *
- * After each, time goes on for a while, and the states must still encode (the harness checks each
- * step: determinism, IKE_LOCAL changes nothing, no message ID with two texts, no IV twice).
+ * What is sealed is authenticated, so it may do anything but break an invariant. After each, time
+ * goes on for a while, and the states must still encode (the harness checks each step: determinism,
+ * IKE_LOCAL changes nothing, no message ID with two texts, no IV twice).
  */
 #include <stdlib.h>
 
 #include "ike_pair/pair.h"
 #include "ike/message.h"
+#include "wire/header.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -68,16 +72,22 @@ static void must_change_nothing(struct span bytes)
         pair_violation(p, "a datagram without a valid ICV changed something");
 }
 
+/* The first payload's type, then raw bytes: generic headers are the fuzzer's. */
+static void fill(struct ike_draft *d, const uint8_t *data, size_t size)
+{
+    ike_draft_begin(d);
+    if (size == 0)
+        return;
+    d->b.first = data[0];
+    wire_write_span(&d->b.w, span_of(data + 1, size - 1));
+}
+
 static bool seal(struct ike_sa *client, uint8_t choice, const uint8_t *data, size_t size)
 {
     static const enum ike_exchange kinds[] = {IKE_EX_CHILD_REKEY, IKE_EX_DPD, IKE_EX_AUTH};
     struct ike_draft d;
 
-    ike_draft_begin(&d);
-    if (size > 0) { /* the first payload's type, then raw bytes: generic headers are the fuzzer's */
-        d.b.first = data[0];
-        wire_write_span(&d.b.w, span_of(data + 1, size - 1));
-    }
+    fill(&d, data, size);
     return ike_seal_request(&p->side[CLIENT].policy, client, kinds[choice % 3], p->now_ms, &d);
 }
 
@@ -113,6 +123,47 @@ static void authentic(uint8_t choice, const uint8_t *data, size_t size)
     pair_pass(p, 100000);
 }
 
+/* The client's answer to the gateway's request in flight: the fuzzer's bytes. False: none is in
+ * flight, or they do not fit. */
+static bool answer(const uint8_t *data, size_t size)
+{
+    struct ike_sa *client = &p->side[CLIENT].sas[0];
+    struct pair_flying request;
+    struct wire_header header;
+    struct ike_draft d;
+
+    if (p->n_flying == 0 || p->flying[0].from != GATEWAY)
+        return false;
+    request = p->flying[0];
+    p->n_flying = 0;
+    fill(&d, data, size);
+    if (wire_header_decode(span_of(request.bytes, request.len), &header) != WIRE_OK ||
+        client->state != IKE_SA_ESTABLISHED || header.spi_i != client->local_spi ||
+        !ike_seal_response(&p->side[CLIENT].policy, client, span_of(request.bytes, request.len),
+                           &header, &d))
+        return false;
+    (void)pair_inject(p, GATEWAY, span_of(client->last_response.bytes, client->last_response.len));
+    return true;
+}
+
+/* choice % 5: what the gateway begins; + 8: it takes over before the answer; + 16: a CHILD SA meets
+ * its hard limit before it. */
+static void answered(uint8_t choice, const uint8_t *data, size_t size)
+{
+    static const uint32_t wants[] = {IKE_WANT_REKEY_CHILD_NOPFS, IKE_WANT_REKEY_CHILD_PFS,
+                                     IKE_WANT_REKEY_IKE, IKE_WANT_DPD, IKE_WANT_DELETE_CHILD};
+    uint32_t spi = p->side[GATEWAY].sas[0].children[0].spi_in;
+
+    (void)pair_command(p, GATEWAY, wants[(choice & 7) % 5]);
+    if ((choice & 8) != 0)
+        pair_takeover(p, GATEWAY);
+    if ((choice & 16) != 0)
+        (void)pair_esp(p, GATEWAY, IKE_EV_CHILD_HARD, spi);
+    for (int i = 0; i < 4 && answer(data, size); i++)
+        continue;
+    pair_pass(p, 100000); /* the client's own code goes on, with what it has not noticed */
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0)
@@ -122,6 +173,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         must_change_nothing(span_of(data + 1, size - 1));
     else if (data[0] == 'x')
         bend(data + 1, size - 1);
+    else if (data[0] == 'a')
+        answered(size > 1 ? data[1] : 0, data + (size > 1 ? 2 : 1), size > 1 ? size - 2 : 0);
     else
         authentic(data[0], data + 1, size - 1);
     return 0;

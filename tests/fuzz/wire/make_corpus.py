@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the corpora of the wire_* and ike_* fuzz targets: small, ours, made of RFC 7296's formats. Run it after a change here."""
+"""Writes the corpora of the wire_* and ike_* fuzz targets (of ike_step the answers): small, ours, made of RFC 7296's formats. Run it after a change here."""
 import os
 import shutil
 import struct
@@ -93,13 +93,13 @@ TARGETS = {
                 ts((0, 0, 65535, b"\2\2\2\2", b"\1\1\1\1"))},
     "wire_cp": {"request": CP_REQUEST, "reply": CP_REPLY, "liar": CP_REQUEST[:-1] + b"\xff"},
     "wire_sk": {"gcm": b"\x08\x10" + SK_BODY, "least": b"\x08\x10" + bytes(25), "padding": b"\0\0" + b"x\2\2\2"},
-    "wire_natt": {"keepalive": b"\xff", "ike": b"\0\0\0\0" + INIT[:8], "esp": b"\x01\x02\x03\x04" + bytes(16), "empty": b""},
+    "esp_natt": {"keepalive": b"\xff", "ike": b"\0\0\0\0" + INIT[:8], "esp": b"\x01\x02\x03\x04" + bytes(16), "empty": b""},
     "wire_body": {"init": INIT, "cookie": INIT_COOKIE, "challenge": CHALLENGE, "auth": AUTH_PLAIN,
                   "delete": message(37, 0x08, 3, [(42, DEL_ESP), (42, DEL_IKE)]), "empty": message(37, 0, 9, [])},
     # First byte: which end and stage; then the datagram or the plaintext of an SK payload with the type of its first payload.
     "ike_init": {"request": b"\0" + INIT, "cookie": b"\1" + INIT_COOKIE, "challenge": b"\2" + CHALLENGE,
                  "group": b"\2" + OTHER_GROUP, "no_ke": b"\0" + message(34, 8, 0, [(33, IKE_SA), (40, NONCE)])},
-    "ike_auth": {"request": b"\0" + bytes([AUTH_INSIDE[0]]) + AUTH_INSIDE[1], "answer": b"\1" + bytes([ANSWER_INSIDE[0]]) + ANSWER_INSIDE[1],
+    "ike_auth": {"request": b"\0" + bytes([AUTH_INSIDE[0]]) + AUTH_INSIDE[1], "port-500": b"\2" + bytes([AUTH_INSIDE[0]]) + AUTH_INSIDE[1], "answer": b"\1" + bytes([ANSWER_INSIDE[0]]) + ANSWER_INSIDE[1],
                  "stranger": b"\1" + bytes([AUTH_INSIDE[0]]) + AUTH_INSIDE[1],
                  "rekey": b"\0" + bytes([REKEY_INSIDE[0]]) + REKEY_INSIDE[1], "refused": b"\1\x29" + payload(0, b"\0\0\0\x18")},
 }
@@ -117,6 +117,7 @@ def encoded_sa(children, response):
     out += struct.pack(">IIH", 2, 3, len(response)) + response + (bytes(32) if response else b"") + b"\0" + bytes(8)
     out += b"\2\2gw" + b"\x04\x0a\x63\0\7" + b"\1\x04\x0a\0\0\x0a" + b"\0" + bytes(6 * 8 + 8)
     out += child * children + bytes(8 - children)
+    out += b"\1\0\0\x20\0" if children else b"\0"  # an SPI that is owed a Delete
     return out + bytes(17)
 
 
@@ -129,3 +130,23 @@ for target, files in TARGETS.items():
     for name, data in files.items():
         with open(os.path.join(folder, name), "wb") as f:
             f.write(data)
+
+# ike_step, the client's answers to what the gateway began: 'a', which exchange, the inside.
+BASE_POINT = struct.pack(">HH", 31, 0) + b"\x09" + bytes(31)
+CLIENT = ts((0, 0, 65535, b"\x0a\x63\0\2", b"\x0a\x63\0\2"))
+NO_PFS = [(33, proposal(1, 3, b"\1\2\3\4", [GCM256, NO_ESN])), (40, NONCE), (44, TS4), (45, CLIENT)]
+PFS = [(33, proposal(1, 3, b"\1\2\3\4", [GCM256, X25519, NO_ESN])), (40, NONCE), (34, BASE_POINT), (44, TS4), (45, CLIENT)]
+NEW_IKE = [(33, proposal(1, 1, b"newikspi", [GCM256, PRF, X25519])), (40, NONCE), (34, BASE_POINT)]
+ANSWERS = {
+    "rekey-child": (0, NO_PFS), "rekey-child-hard": (16, NO_PFS), "rekey-child-pfs": (1, PFS), "rekey-child-pfs-takeover": (9, PFS),
+    "rekey-ike": (2, NEW_IKE), "rekey-ike-hard": (18, NEW_IKE), "invalid-ke": (1, [(41, INVALID_KE)]),
+    "invalid-ke-ike": (2, [(41, b"\0\0" + struct.pack(">HH", 17, 19))]), "busy": (0, [(41, b"\0\0" + struct.pack(">H", 43))]),
+    "not-found": (0, [(41, b"\0\0" + struct.pack(">H", 44))]), "syntax": (3, [(41, b"\0\0" + struct.pack(">H", 7))]),
+    "delete-child": (4, [(42, b"\x03\x04\0\1" + b"\1\2\3\4")]), "delete-ike": (3, [(42, DEL_IKE)]),
+}
+for name, (which, parts) in ANSWERS.items():
+    first, inside = chain(parts)
+    with open(os.path.join(CORPUS, "ike_step", "answer-" + name), "wb") as f:
+        f.write(b"a" + bytes([which, first]) + inside)
+with open(os.path.join(CORPUS, "ike_step", "answer-dpd"), "wb") as f:
+    f.write(b"a\3")

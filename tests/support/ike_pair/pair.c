@@ -99,18 +99,19 @@ static void fly(struct pair *p, enum pair_who from, const struct ike_effect *e,
                 const struct ike_message *m)
 {
     struct pair_flying *f;
+    struct endpoint src = e->from, dst = e->to;
     uint32_t copies = chance(p, p->duplicate_percent) ? 2 : 1;
 
     pair_note_sent(p, from, m);
-    if (chance(p, p->loss_percent))
+    if (chance(p, p->loss_percent) || !pair_nat_translate(p, from, &src, &dst))
         return;
     for (uint32_t i = 0; i < copies; i++) {
         if (p->n_flying == PAIR_MAX_FLYING)
             pair_violation(p, "more in flight than this harness holds");
         f = &p->flying[p->n_flying++];
         f->from = from;
-        f->src = e->from;
-        f->dst = e->to;
+        f->src = src;
+        f->dst = dst;
         f->natt = e->natt;
         f->len = m->len;
         memcpy(f->bytes, m->bytes, m->len);

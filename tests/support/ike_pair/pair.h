@@ -59,6 +59,14 @@ struct pair_side {
     uint8_t nonce_first;
 };
 
+/* A NAT before the client: outside, its port 500 is first_port and 4500 the one above. Another
+ * first_port = the NAT has forgotten its mapping: what comes for the old ports is dropped. */
+struct pair_nat {
+    struct ip_addr outside; /* family 0 = no NAT */
+    uint16_t first_port;
+    uint64_t unmapped; /* dropped from outside */
+};
+
 struct pair {
     struct pair_side side[2];
     uint64_t now_ms, rng;
@@ -66,6 +74,7 @@ struct pair {
     bool held[2];         /* what this side sends stays in flight until pair_deliver() */
     bool takeover_always; /* after each step local_part is lost and TAKEOVER comes */
     bool check_codec;     /* states pass through encode and decode (on by default) */
+    struct pair_nat nat;
     struct pair_flying flying[PAIR_MAX_FLYING];
     size_t n_flying;
     struct pair_said said[PAIR_MAX_STEPS];
@@ -89,7 +98,7 @@ enum ike_outcome pair_event(struct pair *p, enum pair_who who, struct ike_sa *sa
 enum ike_outcome pair_command(struct pair *p, enum pair_who who, uint32_t want);
 enum ike_outcome pair_command_child(struct pair *p, enum pair_who who, uint32_t want,
                                     uint32_t spi_in);
-/* CHILD_SOFT, CHILD_HARD, CHILD_INBOUND, ALIVE for a CHILD SA. */
+/* CHILD_SOFT, CHILD_HARD, CHILD_INBOUND for a CHILD SA. */
 enum ike_outcome pair_esp(struct pair *p, enum pair_who who, enum ike_event_kind kind,
                           uint32_t spi_in);
 /* The node that serves this side dies, another takes over. */
@@ -139,6 +148,9 @@ uint64_t pair_roll(struct pair *p);
 struct ike_sa *pair_free_sa(struct pair *p, enum pair_who who);
 /* pair_policy.c */
 void pair_policy_init(struct pair_side *s, enum pair_who who);
+/* pair_nat.c: what the NAT, if there is one, makes of a datagram; false: nothing. */
+bool pair_nat_translate(struct pair *p, enum pair_who from, struct endpoint *src,
+                        struct endpoint *dst);
 /* pair_check.c */
 void pair_note_sent(struct pair *p, enum pair_who from, const struct ike_message *m);
 

@@ -100,22 +100,27 @@ Test(ending, dead_peer_is_found_by_liveness_check)
     nothing_left();
 }
 
+/* What the conductor does before each step, from what the data path knows: ESP of the peer
+ * verified. */
+static void esp_verified(void)
+{
+    pair_sa(p, GATEWAY, IKE_SA_ESTABLISHED)->local_part.last_inbound_ms = p->now_ms;
+}
+
 /* Traffic that verifies is life: no check while it comes, and no false death when only requests get
  * lost. */
 Test(ending, traffic_counts_as_life)
 {
-    uint32_t spi = pair_sender(p, GATEWAY)->spi_in;
-
     p->side[CLIENT].policy.dpd_ms = 0;
     for (int i = 0; i < 100; i++) {
-        (void)pair_esp(p, GATEWAY, IKE_EV_ALIVE, spi);
+        esp_verified();
         pair_pass(p, 1000);
     }
     cr_assert_eq(p->n_sent, 0);
     p->held[CLIENT] = true; /* answers do not come through, ESP does */
     (void)pair_command(p, GATEWAY, IKE_WANT_DPD);
     for (int i = 0; i < 100; i++) {
-        (void)pair_esp(p, GATEWAY, IKE_EV_ALIVE, spi);
+        esp_verified();
         pair_pass(p, 1000);
     }
     cr_assert_not_null(pair_sa(p, GATEWAY, IKE_SA_ESTABLISHED));
@@ -138,6 +143,102 @@ Test(ending, hard_limit_of_a_child_whatever_its_rekey_does)
     pair_run(p);
     cr_assert_null(pair_disagreement(p), "and the peer is told as soon as the window is free");
     cr_assert_eq(pair_count_children(p, CLIENT), 1, "the new one");
+}
+
+/* One CHILD SA, and n - 1 more of the gateway's; only the gateway's hard limit counts, the same for
+ * all. */
+static void children_that_end_together(size_t n, uint64_t hard_ms)
+{
+    for (size_t i = 1; i < n; i++) {
+        (void)pair_command(p, GATEWAY, IKE_WANT_CHILD);
+        pair_run(p);
+    }
+    cr_assert_eq(pair_count_children(p, GATEWAY), n);
+    for (int w = CLIENT; w <= GATEWAY; w++)
+        for (size_t i = 0; i < IKE_MAX_CHILDREN; i++) {
+            struct ike_child *c = &pair_sa(p, (enum pair_who)w, IKE_SA_ESTABLISHED)->children[i];
+
+            if (c->state == IKE_CHILD_NONE)
+                continue;
+            c->soft_ms = UINT64_MAX;
+            c->hard_ms = w == GATEWAY ? hard_ms : UINT64_MAX;
+        }
+}
+
+/* The window is 1: the Deletes of those that end while it is taken are owed until it is free. */
+Test(ending, hard_limits_of_three_children_at_once_are_all_told)
+{
+    children_that_end_together(3, p->now_ms + 50000);
+    pair_pass(p, 51000);
+    cr_assert_eq(pair_count_children(p, GATEWAY), 0);
+    cr_assert_null(pair_disagreement(p));
+    cr_assert_eq(pair_count_children(p, CLIENT), 0);
+    cr_assert_eq(pair_count_reason(p, GATEWAY, IKE_REASON_HARD_LIFETIME), 3);
+}
+
+Test(ending, hard_limits_of_all_children_while_the_window_is_taken)
+{
+    struct ike_sa *g = pair_sa(p, GATEWAY, IKE_SA_ESTABLISHED);
+
+    children_that_end_together(IKE_MAX_CHILDREN, p->now_ms + 5000);
+    p->held[GATEWAY] = true;
+    (void)pair_command(p, GATEWAY, IKE_WANT_DPD);
+    pair_pass(p, 6000);
+    cr_assert_eq(pair_count_children(p, GATEWAY), 0, "gone at once");
+    cr_assert_eq(pair_count_children(p, CLIENT), IKE_MAX_CHILDREN);
+    (void)pair_command(p, GATEWAY, IKE_WANT_CHILD);
+    p->held[GATEWAY] = false;
+    pair_takeover(p, GATEWAY);
+    pair_run(p);
+    cr_assert_null(pair_disagreement(p));
+    cr_assert_eq(pair_count_children(p, CLIENT), 1, "the gateway's new one");
+    cr_assert_eq(g->n_owed_deletes, 0);
+}
+
+Test(ending, hard_limit_of_a_child_while_a_rekey_of_another_waits)
+{
+    uint32_t first = pair_sender(p, GATEWAY)->spi_in, other;
+
+    children_that_end_together(2, UINT64_MAX);
+    other = pair_sender(p, GATEWAY)->spi_in;
+    cr_assert_neq(first, other);
+    p->held[GATEWAY] = true;
+    (void)pair_command(p, GATEWAY, IKE_WANT_DPD);
+    cr_assert_eq(pair_command_child(p, GATEWAY, IKE_WANT_REKEY_CHILD, other), IKE_STEPPED);
+    cr_assert_eq(pair_esp(p, GATEWAY, IKE_EV_CHILD_HARD, first), IKE_STEPPED);
+    p->held[GATEWAY] = false;
+    pair_run(p);
+    cr_assert_null(pair_disagreement(p));
+    cr_assert_null(pair_child(p, GATEWAY, first));
+    cr_assert_null(pair_child(p, GATEWAY, other), "rekeyed");
+    cr_assert_eq(pair_count_children(p, CLIENT), 1);
+}
+
+/* The CHILD SAs move to the new IKE SA, and with them the Deletes that are owed: they mean nothing
+ * on the old one. */
+Test(ending, owed_deletes_go_with_an_ike_rekey_of_either_side)
+{
+    for (int w = CLIENT; w <= GATEWAY; w++) {
+        uint32_t first = pair_sender(p, GATEWAY)->spi_in;
+
+        children_that_end_together(2, UINT64_MAX);
+        p->held[CLIENT] = p->held[GATEWAY] = true;
+        if (w == CLIENT) /* the gateway's window is taken, by what does not hinder the rekey */
+            (void)pair_command(p, GATEWAY, IKE_WANT_DPD);
+        (void)pair_command(p, (enum pair_who)w, IKE_WANT_REKEY_IKE);
+        cr_assert_eq(pair_esp(p, GATEWAY, IKE_EV_CHILD_HARD, first), IKE_STEPPED);
+        p->held[CLIENT] = p->held[GATEWAY] = false;
+        if (w == CLIENT)
+            p->held[GATEWAY] = true;
+        pair_run(p);
+        p->held[GATEWAY] = false;
+        pair_run(p);
+        cr_assert_null(pair_disagreement(p));
+        cr_assert_null(pair_child(p, GATEWAY, first));
+        cr_assert_eq(pair_count_children(p, CLIENT), 1);
+        (void)pair_command(p, CLIENT, IKE_WANT_DPD); /* so that nothing is unconfirmed */
+        pair_run(p);
+    }
 }
 
 Test(ending, hard_limit_of_a_child_by_packets)

@@ -124,6 +124,30 @@ Test(timing, keepalives_only_behind_a_nat)
     cr_assert_geq(p->keepalives, 1);
 }
 
+/* The answer to a replayed request goes to whoever replayed it: the NAT's mapping to the peer is
+ * not kept by it, so the keepalive must leave all the same. */
+Test(timing, a_replayed_request_from_elsewhere_postpones_no_keepalive)
+{
+    struct pair_flying request;
+
+    p->side[CLIENT].policy.dpd_ms = p->side[GATEWAY].policy.dpd_ms = 0;
+    pair_sa(p, GATEWAY, IKE_SA_ESTABLISHED)->nat_remote = true;
+    pair_sa(p, CLIENT, IKE_SA_ESTABLISHED)->nat_local = true;
+    (void)pair_command(p, GATEWAY, IKE_WANT_DPD);
+    request = p->flying[0];
+    pair_run(p);
+    for (int i = 0; i < 10; i++) {
+        pair_pass(p, 10000);
+        p->flying[p->n_flying] = request;
+        p->flying[p->n_flying].src.port = 41000;
+        p->flying[p->n_flying++].arrives_ms = p->now_ms;
+        cr_assert(pair_deliver(p, GATEWAY));
+        cr_assert_eq(p->said[p->n_said - 1].outcome, IKE_LOCAL, "answered again");
+    }
+    cr_assert_geq(p->keepalives, 4);
+    cr_assert_leq(p->keepalives, 6);
+}
+
 /* RFC 7296 2.23: a new address only after a packet that verified, and only of a peer behind a NAT.
  */
 Test(timing, peer_moves_behind_its_nat)

@@ -302,6 +302,38 @@ Test(config, the_summary_says_what_is_unsafe)
     cr_assert_null(strstr(printed, "drills are enabled"));
 }
 
+static void summary_holds(const struct config *c, const char *line)
+{
+    char printed[4096] = "";
+    FILE *out = fmemopen(printed, sizeof printed, "w");
+
+    config_print_summary(c, out);
+    (void)fclose(out);
+    cr_assert_not_null(strstr(printed, line), "no '%s' in:\n%s", line, printed);
+}
+
+Test(config, the_summary_says_what_pfs_and_encapsulation_do)
+{
+    struct config_report report;
+    struct config *c = config_parse("n.yaml", span_of(SAMPLE, strlen(SAMPLE)), false, &report);
+
+    cr_assert_not_null(c);
+    c->pfs = IKE_PFS_ALWAYS;
+    summary_holds(c, "  pfs       in every rekey that we begin; a client's is served as it asks\n");
+    c->pfs = IKE_PFS_EVERY;
+    c->pfs_every = 3;
+    summary_holds(c, "  pfs       in one of 3 rekeys, if we begin it; a client's is served as it "
+                     "asks\n");
+    c->pfs = IKE_PFS_NEVER;
+    summary_holds(c, "  pfs       in no rekey that we begin; a client's is served as it asks\n");
+    c->force_encapsulation = true;
+    summary_holds(c, "  in UDP    always\n");
+    c->force_encapsulation = false;
+    summary_holds(c, "  in UDP    behind a NAT; a client with none between gets no CHILD SA\n");
+    config_free(c);
+    config_report_deinit(&report);
+}
+
 Test(config, prefixes)
 {
     struct ip_prefix net = {.ip = addr_v4(0x0a630080), .bits = 25},

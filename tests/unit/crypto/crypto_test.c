@@ -1,6 +1,10 @@
 /* The algorithm table against published vectors, and what it must refuse. */
 #include <criterion/criterion.h>
 
+#include <openssl/crypto.h>
+#include <stdlib.h>
+
+#include "base/bytes.h"
 #include "crypto/tables.h"
 #include "vectors/vectors.h"
 
@@ -94,6 +98,71 @@ Test(crypto, aes_gcm_refuses_every_flipped_bit)
     /* After all these failures the context still works. */
     cr_assert(a->context_open(&c, nonce, span_of(aad, 12), span_of(text, 21), tag, out));
     cr_assert_eq(out[0], 4);
+    a->context_deinit(&c);
+}
+
+static size_t allocations;
+
+static void *counted_malloc(size_t n, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    allocations++;
+    return malloc(n);
+}
+
+static void *counted_realloc(void *p, size_t n, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    allocations++;
+    return realloc(p, n);
+}
+
+static void uncounted_free(void *p, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    free(p);
+}
+
+static bool counting;
+
+/* OpenSSL takes them only before its first allocation, and Criterion's own libraries make some
+ * before a test begins: this comes first of all. */
+__attribute__((constructor(101))) static void count_allocations(void)
+{
+    counting = CRYPTO_set_mem_functions(counted_malloc, counted_realloc, uncounted_free) == 1;
+}
+
+/* "no malloc per packet": the symbols of the workers show theirs, OpenSSL's are counted here. */
+Test(crypto, a_packet_allocates_nothing)
+{
+    static const uint8_t key[32] = {1};
+    const struct suite_aead *a = suite_find_aead(&suite_default, 20, 256);
+    struct suite_aead_context c;
+    uint8_t aad[8] = {3}, text[1400] = {4}, nonce[12] = {2}, tag[16];
+    size_t before;
+
+    cr_assert(counting);
+    before = allocations;
+    cr_assert(a->context_init(&c, key));
+    cr_assert_gt(allocations, before, "the counter counts: an SA does allocate");
+    before = allocations;
+    for (uint32_t i = 0; i < 1000; i++) {
+        put_be32(nonce + 8, i);
+        cr_assert(
+            a->context_seal(&c, nonce, span_of(aad, 8), span_of(text, sizeof text), text, tag));
+        cr_assert(
+            a->context_open(&c, nonce, span_of(aad, 8), span_of(text, sizeof text), tag, text));
+    }
+    cr_assert_eq(allocations, before, "%zu in 1,000 pairs", allocations - before);
+    for (uint32_t i = 0; i < 1000; i++) {
+        put_be32(nonce + 8, i);
+        cr_assert_not(
+            a->context_open(&c, nonce, span_of(aad, 8), span_of(text, sizeof text), tag, text));
+    }
+    cr_assert_eq(allocations, before, "%zu in 1,000 failures", allocations - before);
     a->context_deinit(&c);
 }
 

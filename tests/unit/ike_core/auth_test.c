@@ -41,7 +41,6 @@ Test(auth, established)
     const struct ike_child *c = &l->c.children[0], *g = &l->g.children[0];
     struct ike_ts host;
 
-    l->gateway.force_encap = true;
     lab_established(l);
     cr_assert(l->c.encap && l->g.encap && l->g.remote.port == 4500);
     cr_assert(addr_equal(&l->c.virtual_ip, &l->pool) && addr_equal(&l->g.virtual_ip, &l->pool));
@@ -217,6 +216,58 @@ Test(auth, no_common_esp_proposal_leaves_the_ike_sa)
     cr_assert(wiped(l->g.children, sizeof l->g.children) && l->g.virtual_ip.family == 0);
     cr_assert_eq(send_answer(l), IKE_STEPPED);
     cr_assert(l->out.reason == IKE_REASON_NO_PROPOSAL && l->c.state == IKE_SA_ESTABLISHED);
+    free(l);
+}
+
+/* There is no raw ESP here: a CHILD SA that is not inside UDP would be a silent hole. */
+Test(auth, without_udp_encapsulation_there_is_no_child)
+{
+    static const struct {
+        uint16_t port; /* of IKE_AUTH, at both ends */
+        bool nat, gateway_forces, child;
+    } table[] = {
+        {500, false, false, false}, {500, false, true, false},   {500, true, false, false},
+        {500, true, true, false},   {4500, false, false, false}, {4500, false, true, true},
+        {4500, true, false, true},
+    };
+
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct lab *l = lab_new();
+
+        l->gateway.force_encap = table[i].gateway_forces;
+        lab_auth_sent(l);
+        l->g.nat_remote = table[i].nat;
+        l->client_at.port = l->gateway_at.port = table[i].port;
+        cr_assert_eq(send_auth(l), IKE_STEPPED);
+        cr_assert_eq(l->g.state, IKE_SA_ESTABLISHED, "row %zu: the peer is who it says", i);
+        cr_assert_eq(l->g.children[0].state != IKE_CHILD_NONE, table[i].child, "row %zu", i);
+        cr_assert_eq(l->out.reason,
+                     table[i].child ? IKE_REASON_NONE : IKE_REASON_NO_UDP_ENCAPSULATION);
+        if (!table[i].child) {
+            cr_assert_eq(l->addresses_asked, 0, "none taken in vain");
+            cr_assert(wiped(l->g.children, sizeof l->g.children) && l->g.virtual_ip.family == 0);
+            cr_assert(holds_notify(l, &l->client, &l->c, message_span(&l->g.last_response),
+                                   WIRE_N_NO_PROPOSAL_CHOSEN));
+            cr_assert_eq(send_answer(l), IKE_STEPPED);
+            cr_assert_eq(l->c.state, IKE_SA_ESTABLISHED);
+        }
+        free(l);
+    }
+}
+
+/* A gateway that would send raw ESP is told that we do not take it. */
+Test(auth, the_initiator_takes_no_child_without_udp_encapsulation)
+{
+    struct lab *l = lab_new();
+
+    lab_auth_sent(l);
+    cr_assert_eq(send_auth(l), IKE_STEPPED);
+    cr_assert_eq(l->g.children[0].state, IKE_CHILD_INSTALLED);
+    l->c.encap = false; /* no NAT was found at this end, nor claimed */
+    cr_assert_eq(send_answer(l), IKE_STEPPED);
+    cr_assert_eq(l->out.reason, IKE_REASON_NO_UDP_ENCAPSULATION);
+    cr_assert_eq(l->c.state, IKE_SA_DELETING);
+    cr_assert(wiped(l->c.children, sizeof l->c.children));
     free(l);
 }
 

@@ -155,6 +155,7 @@ static void any_pending(struct ike_pending *p)
     p->new_ike_spi = next();
     fill(p->nonce, sizeof p->nonce);
     p->ke_id = (uint16_t)next();
+    p->ke_retried = below(2);
     any_secret(&p->ke_private);
     p->collided = below(2);
     p->peer_lowest_nonce_len = (uint8_t)below(sizeof p->peer_lowest_nonce + 1);
@@ -192,6 +193,20 @@ static void any_handshake(struct ike_handshake *h)
     fill(h->cookie, h->cookie_len);
     h->child_spi_in = (uint32_t)next();
     h->init_tries = (uint8_t)next();
+}
+
+static void any_children(struct ike_sa *sa)
+{
+    uint8_t unused = 0;
+
+    for (size_t i = 0; i < IKE_MAX_CHILDREN; i++) {
+        any_child(&sa->children[i]);
+        if (sa->children[i].state == IKE_CHILD_NONE)
+            unused++;
+    }
+    sa->n_owed_deletes = (uint8_t)below(unused + 1u);
+    for (size_t i = 0; i < sa->n_owed_deletes; i++)
+        sa->owed_deletes[i] = (uint32_t)next();
 }
 
 static void any_sa(struct ike_sa *sa)
@@ -238,8 +253,7 @@ static void any_sa(struct ike_sa *sa)
     sa->successor_spi = next();
     sa->wanted = (uint32_t)next();
     sa->wanted_child_spi_in = (uint32_t)next();
-    for (size_t i = 0; i < IKE_MAX_CHILDREN; i++)
-        any_child(&sa->children[i]);
+    any_children(sa);
     any_handshake(&sa->handshake);
     fill(&sa->local_part, sizeof sa->local_part);
 }
@@ -330,6 +344,25 @@ Test(codec, does_not_write_beyond_its_room)
     free(l);
 }
 
+/* CHILD SAs and Deletes that are owed share the slots. */
+Test(codec, more_owed_deletes_than_free_slots)
+{
+    static struct ike_sa sa;
+    size_t len, at;
+
+    for (size_t i = 0; i + 1 < IKE_MAX_CHILDREN; i++)
+        sa.children[i].state = IKE_CHILD_INSTALLED;
+    sa.n_owed_deletes = 1;
+    sa.owed_deletes[0] = 0x11223344;
+    cr_assert(ike_sa_encode(&sa, bytes, sizeof bytes, &len));
+    cr_assert(ike_sa_decode(span_of(bytes, len), &sa));
+    for (at = 0; get_be32(bytes + at) != 0x11223344; at++)
+        cr_assert_lt(at, len);
+    bytes[at - 1] = 2;
+    memmove(bytes + at + 4, bytes + at, len - at);
+    cr_assert_not(ike_sa_decode(span_of(bytes, len + 4), &sa));
+}
+
 Test(codec, a_length_beyond_its_array)
 {
     static uint8_t longer[IKE_SA_ENCODED_MAX];
@@ -370,6 +403,7 @@ Test(codec, seeds_of_the_fuzzer_decode)
         cr_assert(ike_sa_decode(span_of(bytes, len), &sa), "%s", names[i]);
         cr_assert_eq(round_trip(&sa), len);
         cr_assert(sa.state == IKE_SA_ESTABLISHED && sa.children[1].spi_in == (i == 0 ? 0 : 0x1000));
+        cr_assert_eq(sa.owed_deletes[0], i == 0 ? 0 : 0x2000);
     }
 }
 

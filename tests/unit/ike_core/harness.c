@@ -92,6 +92,7 @@ struct lab *lab_new(void)
     secret_set(&l->gateway_psks[1].psk, "a shared key", 12);
     l->gateway.psks = l->gateway_psks;
     l->gateway.n_psks = 2;
+    l->gateway.force_encap = true;
     l->gateway.local_ts[0] = subnet(0x0a4d0200, 24);
     l->gateway.n_local_ts = 1;
     l->gateway.dns[0] = addr_v4(0x0a4d020a);

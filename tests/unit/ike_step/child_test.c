@@ -48,6 +48,22 @@ Test(child, slots_are_bounded_and_come_back_empty)
     cr_assert_arr_eq(ike_child_free_slot(&sa), &zero, sizeof zero);
 }
 
+/* So there is always room to owe the Delete of every CHILD SA that stands. */
+Test(child, an_owed_delete_keeps_its_slot_from_being_used)
+{
+    for (uint32_t i = 1; i <= IKE_MAX_CHILDREN; i++)
+        child(i, i);
+    for (uint32_t i = 1; i <= IKE_MAX_CHILDREN; i++) {
+        ike_child_owe_delete(&sa, ike_child_find(&sa, i));
+        cr_assert_null(ike_child_find(&sa, i));
+        cr_assert_null(ike_child_free_slot(&sa));
+        cr_assert_eq(sa.owed_deletes[sa.n_owed_deletes - 1], i);
+    }
+    cr_assert_eq(sa.n_owed_deletes, IKE_MAX_CHILDREN);
+    ike_child_owed_done(&sa);
+    cr_assert_not_null(ike_child_free_slot(&sa));
+}
+
 Test(child, one_sender_per_selectors)
 {
     struct ike_child *a = child(1, 7), *b = child(2, 7), *other = child(3, 8);

@@ -13,8 +13,8 @@ static const char *const table[EVENTS] = {
     [IKE_EV_DATAGRAM] = "xxxxxx",      [IKE_EV_TIMER] = ".xxxxx",
     [IKE_EV_COMMAND] = "..x...",       [IKE_EV_INITIATE] = "x.....",
     [IKE_EV_CHILD_SOFT] = "..x...",    [IKE_EV_CHILD_HARD] = "..xxx.",
-    [IKE_EV_CHILD_INBOUND] = "..xxx.", [IKE_EV_ALIVE] = "..xxx.",
-    [IKE_EV_PEER_MOVED] = "..xxx.",    [IKE_EV_TAKEOVER] = ".xxxxx",
+    [IKE_EV_CHILD_INBOUND] = "..xxx.", [IKE_EV_PEER_MOVED] = "..xxx.",
+    [IKE_EV_TAKEOVER] = ".xxxxx",
 };
 
 Test(transitions, table_is_as_drawn)
@@ -48,7 +48,7 @@ Test(transitions, empty_events_in_every_state)
             if (s == IKE_SA_REKEYED)
                 sa->soft_ms = UINT64_MAX;
             o = pair_event(p, GATEWAY, sa, &ev);
-            if (e == IKE_EV_ALIVE || e == IKE_EV_TAKEOVER)
+            if (e == IKE_EV_TAKEOVER)
                 cr_assert_eq(o, table[e][s] == 'x' ? IKE_LOCAL : IKE_IGNORED);
             else
                 cr_assert_eq(o, IKE_IGNORED, "event %d state %d outcome %d", e, s, o);

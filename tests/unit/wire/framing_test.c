@@ -2,7 +2,6 @@
 #include <criterion/criterion.h>
 
 #include "wire/body.h"
-#include "wire/natt.h"
 #include "wire/sk.h"
 
 static const struct wire_header HEADER = {.spi_i = 0x0102030405060708,
@@ -210,32 +209,4 @@ Test(sk, no_room)
 
     cr_assert(put.iv == NULL && put.ciphertext == NULL && put.icv == NULL);
     cr_assert_not(wire_builder_finish(&b, &m));
-}
-
-Test(natt, classify)
-{
-    static const struct {
-        uint8_t bytes[8];
-        size_t len;
-        enum wire_natt want;
-        size_t inner;
-    } table[] = {
-        {{0}, 0, WIRE_NATT_INVALID, 0},
-        {{0xff}, 1, WIRE_NATT_KEEPALIVE, 0},
-        {{0xfe}, 1, WIRE_NATT_INVALID, 0},
-        {{0xff, 0xff}, 2, WIRE_NATT_INVALID, 0},
-        {{0, 0, 0, 0}, 4, WIRE_NATT_INVALID, 0},
-        {{1, 2, 3, 4}, 4, WIRE_NATT_INVALID, 0},
-        {{0, 0, 0, 0, 9}, 5, WIRE_NATT_IKE, 1},
-        {{0, 0, 0, 1, 9}, 5, WIRE_NATT_ESP, 5},
-        {{0xff, 0xff, 0xff, 0xff, 1, 2, 3}, 7, WIRE_NATT_ESP, 7},
-    };
-
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        struct span inner = {0};
-
-        cr_assert_eq(wire_natt_classify(span_of(table[i].bytes, table[i].len), &inner),
-                     table[i].want, "row %zu", i);
-        cr_assert_eq(inner.len, table[i].inner, "row %zu", i);
-    }
 }

@@ -336,11 +336,10 @@ Test(worker, ike_and_rubbish_on_the_esp_port, .timeout = 60)
     rig_wait_counter(&rig, WORKER_IN_PACKETS, 7);
     settle();
     cr_assert_eq(worker_pool_counter(rig.pool, WORKER_KEEPALIVES), 1);
-    cr_assert_eq(worker_pool_counter(rig.pool, WORKER_IN_MALFORMED), 2);
+    cr_assert_eq(worker_pool_counter(rig.pool, WORKER_IN_MALFORMED), 3);
     cr_assert_eq(worker_pool_counter(rig.pool, WORKER_IN_UNKNOWN_SPI), 1);
     cr_assert_eq(worker_pool_counter(rig.pool, WORKER_IKE_DROPPED), 1);
-    cr_assert(worker_pool_datagram(rig.pool, &d) && d.bytes.len == 0);
-    worker_pool_datagram_done(rig.pool);
+    cr_assert_not(worker_pool_datagram(rig.pool, &d), "a bare marker is no IKE message");
     for (int i = 0; i < WORKER_DATAGRAMS + 10; i++) /* nobody reads: bounded */
         raw(ike, sizeof ike);
     rig_wait_counter(&rig, WORKER_IN_PACKETS, 7 + WORKER_DATAGRAMS + 10);
