@@ -89,13 +89,19 @@ static uint16_t key_bits(const char *text)
 
 void initiator_arguments(int argc, char **argv, struct initiator_arguments *in)
 {
-    static const struct option options[] = {
-        {"local", required_argument, NULL, 'l'},    {"remote", required_argument, NULL, 'r'},
-        {"id", required_argument, NULL, 'i'},       {"gateway-id", required_argument, NULL, 'g'},
-        {"psk", required_argument, NULL, 'p'},      {"tun", required_argument, NULL, 't'},
-        {"network", required_argument, NULL, 'n'},  {"esn", no_argument, NULL, 'e'},
-        {"ike-bits", required_argument, NULL, 'b'}, {"esp-bits", required_argument, NULL, 's'},
-        {"no-force", no_argument, NULL, 'f'},       {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"local", required_argument, NULL, 'l'},
+                                            {"remote", required_argument, NULL, 'r'},
+                                            {"id", required_argument, NULL, 'i'},
+                                            {"gateway-id", required_argument, NULL, 'g'},
+                                            {"psk", required_argument, NULL, 'p'},
+                                            {"tun", required_argument, NULL, 't'},
+                                            {"network", required_argument, NULL, 'n'},
+                                            {"esn", no_argument, NULL, 'e'},
+                                            {"ike-bits", required_argument, NULL, 'b'},
+                                            {"esp-bits", required_argument, NULL, 's'},
+                                            {"no-force", no_argument, NULL, 'f'},
+                                            {"keepalive-ms", required_argument, NULL, 'k'},
+                                            {NULL, 0, NULL, 0}};
     bool esn = false;
     int c;
 
@@ -134,6 +140,9 @@ void initiator_arguments(int argc, char **argv, struct initiator_arguments *in)
             break;
         case 's':
             in->policy.esp[0].encr_bits = in->policy.esp[1].encr_bits = key_bits(optarg);
+            break;
+        case 'k':
+            in->policy.keepalive_ms = (uint32_t)strtoul(optarg, NULL, 10);
             break;
         case 'f':
             in->policy.force_encap = false;

@@ -3,6 +3,7 @@
  *
  *   holdfast-initiator --local IP --remote IP --id ID --gateway-id ID --psk FILE --tun NAME
  * --network PREFIX [--esn] [--ike-bits 128|256] [--esp-bits 128|256] [--no-force]
+ * [--keepalive-ms N]
  *
  * --no-force: claims no NAT, so what stands between the two is found by the hashes alone.
  *
