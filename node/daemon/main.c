@@ -13,6 +13,12 @@
 
 enum action { ACTION_RUN, ACTION_CHECK, ACTION_INIT, ACTION_GUARD };
 
+#ifdef HOLDFAST_PLANTED
+/* Only in CMAKE_BUILD_TYPE=Planted: what this program does wrong, to be found in its file and log.
+ */
+static const char plant[] = "HOLDFAST_PLANT=" HOLDFAST_PLANTED;
+#endif
+
 static int usage(FILE *out, int code)
 {
     (void)fprintf(out,
@@ -64,6 +70,9 @@ static int act(enum action action, const struct config *config)
         config_print_summary(config, stdout);
         return 0;
     }
+#ifdef HOLDFAST_PLANTED
+    log_line(&log, LOG_WARN, "node", "%s: a planted fault", plant);
+#endif
     ok = action == ACTION_RUN    ? daemon_run(config, &log, &error)
          : action == ACTION_INIT ? daemon_init(config, &error)
                                  : daemon_install_guard(config, &error);

@@ -82,14 +82,26 @@ static void defaults(struct initiator_arguments *in, bool esn)
     in->policy.local_ts[0] = (struct ike_ts){0, 0, 65535, addr_v4(0), addr_v4(UINT32_MAX)};
 }
 
+static uint16_t key_bits(const char *text)
+{
+    return strcmp(text, "128") == 0 ? 128 : 256;
+}
+
 void initiator_arguments(int argc, char **argv, struct initiator_arguments *in)
 {
-    static const struct option options[] = {
-        {"local", required_argument, NULL, 'l'},    {"remote", required_argument, NULL, 'r'},
-        {"id", required_argument, NULL, 'i'},       {"gateway-id", required_argument, NULL, 'g'},
-        {"psk", required_argument, NULL, 'p'},      {"tun", required_argument, NULL, 't'},
-        {"network", required_argument, NULL, 'n'},  {"esn", no_argument, NULL, 'e'},
-        {"ike-bits", required_argument, NULL, 'b'}, {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"local", required_argument, NULL, 'l'},
+                                            {"remote", required_argument, NULL, 'r'},
+                                            {"id", required_argument, NULL, 'i'},
+                                            {"gateway-id", required_argument, NULL, 'g'},
+                                            {"psk", required_argument, NULL, 'p'},
+                                            {"tun", required_argument, NULL, 't'},
+                                            {"network", required_argument, NULL, 'n'},
+                                            {"esn", no_argument, NULL, 'e'},
+                                            {"ike-bits", required_argument, NULL, 'b'},
+                                            {"esp-bits", required_argument, NULL, 's'},
+                                            {"no-force", no_argument, NULL, 'f'},
+                                            {"keepalive-ms", required_argument, NULL, 'k'},
+                                            {NULL, 0, NULL, 0}};
     bool esn = false;
     int c;
 
@@ -124,7 +136,16 @@ void initiator_arguments(int argc, char **argv, struct initiator_arguments *in)
         case 'e':
             break;
         case 'b': /* to offer what a gateway does not take */
-            in->policy.ike[0].encr_bits = strcmp(optarg, "128") == 0 ? 128 : 256;
+            in->policy.ike[0].encr_bits = key_bits(optarg);
+            break;
+        case 's':
+            in->policy.esp[0].encr_bits = in->policy.esp[1].encr_bits = key_bits(optarg);
+            break;
+        case 'k':
+            in->policy.keepalive_ms = (uint32_t)strtoul(optarg, NULL, 10);
+            break;
+        case 'f':
+            in->policy.force_encap = false;
             break;
         default:
             initiator_fail("unknown option");

@@ -2,7 +2,10 @@
  * engine, conductor and ESP workers over a log that commits at once.
  *
  *   holdfast-initiator --local IP --remote IP --id ID --gateway-id ID --psk FILE --tun NAME
- * --network PREFIX [--esn] [--ike-bits 128|256]
+ * --network PREFIX [--esn] [--ike-bits 128|256] [--esp-bits 128|256] [--no-force]
+ * [--keepalive-ms N]
+ *
+ * --no-force: claims no NAT, so what stands between the two is found by the hashes alone.
  *
  * Commands on stdin, one a line: status, rekey-child, rekey-child-pfs, rekey-ike, dpd, delete,
  * quit. Answers on stdout, one JSON object a line; also {"event":"established"} and
