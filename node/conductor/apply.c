@@ -202,16 +202,8 @@ static void rearm_shard(struct conductor *c, const struct conductor_shard *shard
 
     HASH_ITER(hh, c->sas, sa, next)
     {
-        uint64_t at = sa->wake.at_ms;
-
-        if (sa->shard != shard->id || sa->half_open)
-            continue;
-        if (shard->mine) {
-            heap_set(&c->heap, &sa->wake, at);
-        } else {
-            heap_remove(&c->heap, &sa->wake);
-            sa->wake.at_ms = at;
-        }
+        if (sa->shard == shard->id && !sa->half_open)
+            sa_set_wake(c, sa, sa->wake.at_ms);
     }
 }
 

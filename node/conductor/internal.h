@@ -127,8 +127,11 @@ void sa_remove(struct conductor *c, struct conductor_sa *sa);
 void sa_set_state(struct conductor *c, struct conductor_sa *sa, struct span encoded,
                   const struct ike_sa *decoded);
 bool sa_decode(struct conductor *c, const struct conductor_sa *sa, struct ike_sa *out);
+/* The SA's time. Only where this node may act does it stand in the heap; elsewhere it is kept for a
+ * takeover. */
+void sa_set_wake(struct conductor *c, struct conductor_sa *sa, uint64_t at_ms);
 void sa_rearm(struct conductor *c, struct conductor_sa *sa, const struct ike_sa *decoded);
-/* The SA's timer in so many ms; in the heap only where this node may act. */
+/* The SA's timer in so many ms. */
 void sa_again(struct conductor *c, struct conductor_sa *sa, uint64_t in_ms);
 uint64_t sa_version(struct conductor *c, const struct conductor_sa *sa);
 void sa_set_version(struct conductor *c, struct conductor_sa *sa, uint64_t version);

@@ -111,30 +111,28 @@ static void draft_create(struct draft *d, const struct ike_sa *sa, struct span s
     d->create.identity = (ProtobufCBinaryData){.len = 1u + sa->remote_id.len, .data = d->identity};
 }
 
-static bool encode(struct conductor *c, int which, const struct ike_sa *sa, struct span *out)
+/* Into the scratch buffer `which`. */
+static struct span encode(struct conductor *c, int which, const struct ike_sa *sa)
 {
     size_t len;
 
     HF_ASSERT(ike_sa_encode(sa, c->encoded[which], sizeof c->encoded[which], &len));
-    *out = span_of(c->encoded[which], len);
-    return true;
+    return span_of(c->encoded[which], len);
 }
 
 static void draft_sa_step(struct conductor *c, struct draft *d, const struct conductor_sa *sa)
 {
     const struct ike_transition *t = &c->transition;
-    struct span after, successor;
+    struct span after = encode(c, 0, &t->after);
 
     holdfast__sa_step__init(&d->step);
-    (void)encode(c, 0, &t->after, &after);
     d->step.sa_id = sa->id;
     d->step.version = sa_version(c, sa);
     d->step.state =
         (ProtobufCBinaryData){.len = after.len, .data = (uint8_t *)(uintptr_t)after.data};
     draft_claims(d, &c->before, &t->after);
     if (t->has_successor) {
-        (void)encode(c, 1, &t->successor, &successor);
-        draft_create(d, &t->successor, successor);
+        draft_create(d, &t->successor, encode(c, 1, &t->successor));
         draft_claims(d, &c->before, &t->successor);
         d->step.successor = &d->create;
     }
@@ -164,10 +162,7 @@ static void draft_sa_delete(struct conductor *c, struct draft *d, const struct c
 
 static void draft_sa_create(struct conductor *c, struct draft *d)
 {
-    struct span after;
-
-    (void)encode(c, 0, &c->transition.after, &after);
-    draft_create(d, &c->transition.after, after);
+    draft_create(d, &c->transition.after, encode(c, 0, &c->transition.after));
     draft_claims(d, NULL, &c->transition.after);
     d->create.children = d->claim_ptrs;
     d->create.n_children = d->n_claims;
