@@ -143,6 +143,8 @@ static void draft_sa_step(struct conductor *c, struct draft *d, const struct con
             !(t->has_successor && has_child(&t->successor, child->spi_in)))
             d->gone[d->n_gone++] = child->spi_in;
     }
+    d->step.address_back = !t->has_successor && c->before.virtual_ip.family != ADDR_NONE &&
+                           t->after.virtual_ip.family == ADDR_NONE;
     d->step.new_children = d->claim_ptrs;
     d->step.n_new_children = d->n_claims;
     d->step.gone_children = d->gone;
