@@ -141,9 +141,31 @@ static void perform(struct conductor *c, struct conductor_sa *sa, const struct c
         count(&c->counters, COUNTER_rekeys_child);
 }
 
-/* Our own submission is settled: release what waited for it, or forget it. */
-static void settle(struct conductor *c, struct conductor_op *op, bool accepted)
+/* The log refused an authentication: somebody has its address or SPI, so this node's view is behind
+ * or lacks something. The peer must not be left without an answer: its request is stepped again,
+ * with another address and another SPI. */
+static void authenticate_again(struct conductor *c, struct conductor_sa *sa,
+                               struct conductor_op *op, enum repl_verdict verdict)
 {
+    char peer[LOG_ENDPOINT_CHARS], address[LOG_ENDPOINT_CHARS];
+
+    count(&c->counters, COUNTER_auth_refused);
+    log_limited(c->log, &c->limit_refused, c->ops.now_ms(c->ops.self), LOG_WARN, "ike",
+                "sa=%016llx peer=%s address=%s the log refused the authentication: %s",
+                (unsigned long long)sa->id, log_endpoint(&op->again->event.remote, peer),
+                log_address(&op->address, address), repl_verdict_name(verdict));
+    if (verdict == REPL_REFUSED_EXISTS && op->address.family != ADDR_NONE)
+        pool_avoid(c, &op->address);
+    if (op->again->tries >= CONDUCTOR_AUTH_TRIES)
+        return; /* the peer asks again, and has that many tries anew */
+    work_first(sa, op->again);
+    op->again = NULL;
+}
+
+/* Our own submission is settled: release what waited for it, or forget it. */
+static void settle(struct conductor *c, struct conductor_op *op, const struct repl_event *ev)
+{
+    bool applied = ev->kind == REPL_EV_APPLIED; /* else its fate is in the state that follows */
     struct conductor_sa *sa;
 
     if (op == NULL)
@@ -154,8 +176,10 @@ static void settle(struct conductor *c, struct conductor_op *op, bool accepted)
     sa = op->sa_id != 0 ? sa_find(c, op->sa_id) : NULL;
     if (sa != NULL && sa->inflight == op) {
         sa->inflight = NULL;
-        if (accepted)
+        if (applied && ev->verdict == REPL_ACCEPTED)
             perform(c, sa, op);
+        else if (applied && op->again != NULL)
+            authenticate_again(c, sa, op, ev->verdict);
         run_queue(c, sa);
     }
     op_free(c, op);
@@ -191,7 +215,7 @@ static void apply_record(struct conductor *c, const struct repl_event *ev)
     }
     if (ev->mine) {
         count(&c->counters, ev->verdict == REPL_ACCEPTED ? COUNTER_accepted : COUNTER_refused);
-        settle(c, ev->effects, ev->verdict == REPL_ACCEPTED);
+        settle(c, ev->effects, ev);
     }
 }
 
@@ -328,7 +352,7 @@ void conductor_handle_replication(struct conductor *c, const struct repl_event *
         apply_assigned(c, ev);
         break;
     case REPL_EV_UNSETTLED:
-        settle(c, ev->effects, false);
+        settle(c, ev->effects, ev);
         break;
     case REPL_EV_RESTORED_LEASE:
         break; /* an SA's address comes with its state */

@@ -37,6 +37,9 @@ enum {
     CONDUCTOR_TIMERS_MAX = 256, /* SAs stepped by one call of the timer */
     CONDUCTOR_KE_MAX = 128,     /* key exchanges under way for datagrams without an SA */
     CONDUCTOR_AUTH_RATE = 32,   /* unestablished SAs that one source may have replicated per 10 s */
+    CONDUCTOR_AVOID_MS =
+        60000,                /* an address that the log refused is not picked again for so long */
+    CONDUCTOR_AUTH_TRIES = 3, /* records for one authentication, when the log refuses */
     CONDUCTOR_FIRST_RESERVATION = 1024,
     CONDUCTOR_FIRST_CEILING = 8
 };

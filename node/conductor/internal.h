@@ -14,6 +14,7 @@ struct conductor_work {
     uint64_t sa_id; /* 0 = no SA yet */
     struct ike_event event;
     bool entropy_set;
+    unsigned tries; /* records of it that the log refused */
     size_t datagram_len;
     struct ike_ke_job job;
     uint8_t datagram[];
@@ -71,7 +72,9 @@ struct conductor_op {
     struct ike_effect effects[IKE_MAX_EFFECTS];
     uint8_t n_effects;
     struct ike_local local_part;
-    struct ip_addr address; /* picked for this step, family 0 = none */
+    struct ip_addr address;       /* picked for this step, family 0 = none */
+    struct conductor_work *again; /* an authentication, to be stepped anew when the log refuses it;
+                                     owned; NULL = anything else */
     struct conductor_op *prev, *next;
 };
 
@@ -84,7 +87,8 @@ struct conductor_source { /* rate of unestablished, replicated SAs per source ad
 
 struct conductor_address {
     struct ip_addr ip;
-    uint64_t holder; /* SA id; 0 while picked for a step that is not applied yet */
+    uint64_t holder;         /* SA id; 0 while picked for a step that is not applied yet */
+    uint64_t avoid_until_ms; /* the log refused it, nobody here has it; 0 = it is held */
     UT_hash_handle hh;
 };
 
@@ -108,7 +112,7 @@ struct conductor {
     bool cookie_ready, cookie_previous_ready;
     struct steppoint steppoint;
     struct counters counters;
-    struct log_limit limits[IKE_REASON_COUNT];
+    struct log_limit limits[IKE_REASON_COUNT], limit_refused;
     /* scratch, used by one step at a time */
     struct ike_sa before;
     struct ike_transition transition;
@@ -153,6 +157,8 @@ void children_assigned(struct conductor *c, const struct conductor_shard *shard)
 struct ip_addr pool_pick(struct conductor *c, uint32_t shard, const struct ip_addr *wish);
 void pool_hold(struct conductor *c, const struct ip_addr *ip, uint64_t holder);
 void pool_release(struct conductor *c, const struct ip_addr *ip, uint64_t holder);
+/* The log refused it, so this node's view misses a holder: not picked for CONDUCTOR_AVOID_MS. */
+void pool_avoid(struct conductor *c, const struct ip_addr *ip);
 
 /* run.c: one step */
 void run_work(struct conductor *c, struct conductor_work *work);
@@ -161,6 +167,10 @@ void run_effects(struct conductor *c, const struct ike_sa *after, const struct i
                  const struct ike_effect *effects, uint8_t n);
 struct conductor_work *work_new(struct span datagram);
 void work_free(struct conductor_work *w);
+/* The same datagram once more, with nothing that the step made of it. */
+struct conductor_work *work_repeat(const struct conductor_work *w);
+/* Before everything that waits; the caller runs the queue. */
+void work_first(struct conductor_sa *sa, struct conductor_work *w);
 struct step_facts run_facts(struct conductor *c, uint64_t sa_id, uint32_t shard);
 
 /* submit.c */

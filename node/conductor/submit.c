@@ -185,6 +185,8 @@ static struct conductor_op *op_add(struct conductor *c, uint64_t sa_id)
 void op_free(struct conductor *c, struct conductor_op *op)
 {
     DL_DELETE(c->ops_inflight, op);
+    if (op->again != NULL)
+        work_free(op->again);
     free(op->extends);
     free(op);
 }
@@ -242,6 +244,8 @@ bool submit_step(struct conductor *c, struct conductor_sa *sa, struct conductor_
     op->n_effects = t->n_effects;
     memcpy(op->effects, t->effects, sizeof op->effects);
     op->local_part = t->after.local_part;
+    if (sa->half_open && w->event.kind == IKE_EV_DATAGRAM)
+        op->again = work_repeat(w);
     op->address = w->event.address.done ? w->event.address.ip : (struct ip_addr){0};
     sa->inflight = op;
     if (!hand_over(c, &d, op)) {

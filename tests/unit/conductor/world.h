@@ -107,6 +107,8 @@ bool world_connect(struct world *w);
 void world_run(struct world *w, uint64_t ms);
 /* Assigns the shard to node `n` (0..2), which then holds the lease. */
 void world_assign(struct world *w, unsigned n);
+/* The node loaded a snapshot of the log as it is now. */
+void world_restore(struct world *w, unsigned node);
 /* The single IKE SA of a node that is established; asserts that there is exactly one. */
 struct ike_sa world_sa(struct world *w, unsigned node);
 /* How many established IKE SAs, and how many CHILD SAs in any state, a node has. */
