@@ -176,10 +176,12 @@ static void settle(struct conductor *c, struct conductor_op *op, const struct re
     sa = op->sa_id != 0 ? sa_find(c, op->sa_id) : NULL;
     if (sa != NULL && sa->inflight == op) {
         sa->inflight = NULL;
-        if (applied && ev->verdict == REPL_ACCEPTED)
+        if (applied && ev->verdict == REPL_ACCEPTED) {
+            news_done(c, sa, op->news_spi_in, op->news);
             perform(c, sa, op);
-        else if (applied && op->again != NULL)
+        } else if (applied && op->again != NULL) {
             authenticate_again(c, sa, op, ev->verdict);
+        }
         run_queue(c, sa);
     }
     op_free(c, op);

@@ -15,6 +15,7 @@ struct conductor_work {
     struct ike_event event;
     bool entropy_set;
     unsigned tries; /* records of it that the log refused */
+    uint8_t news;   /* the bits of its CHILD SA that it settles */
     size_t datagram_len;
     struct ike_ke_job job;
     uint8_t datagram[];
@@ -26,6 +27,7 @@ struct conductor_child {
     void *esp;
     struct repl_claim claim;
     struct conductor_op *extending; /* the Extend under way, or NULL */
+    uint8_t news;         /* told by the data path, not a step yet: 1 << conductor_esp_news */
     uint64_t fresh_epoch; /* made under this assignment of ours: nobody had its numbers; 0 = no */
     struct conductor_sa *sa;
     UT_hash_handle hh; /* by spi_in */
@@ -67,6 +69,8 @@ struct conductor_op {
     enum ike_begun begun;
     enum ike_reason reason;
     bool peer_step, completes;
+    uint8_t news; /* of CHILD SA news_spi_in that it settles */
+    uint32_t news_spi_in;
     uint32_t *extends; /* CHILD SAs whose numbers it extends; NULL = none */
     size_t n_extends;
     struct ike_effect effects[IKE_MAX_EFFECTS];
@@ -152,6 +156,21 @@ void children_move(struct conductor *c, struct conductor_sa *from, struct conduc
 struct conductor_child *child_find(struct conductor *c, uint32_t spi_in);
 void children_remove_all(struct conductor *c, struct conductor_sa *sa);
 void children_assigned(struct conductor *c, const struct conductor_shard *shard);
+
+/* news.c: what the data path tells once */
+/* False: not ours, or known already. */
+bool news_raise(struct conductor *c, struct conductor_child *child, enum conductor_esp_news news);
+bool news_wait(const struct conductor_sa *sa); /* does any? */
+/* The SA's timer comes soon, and offers them again. */
+void news_wake(struct conductor *c, struct conductor_sa *sa);
+/* Offers the first that waits; false: none does. */
+bool news_offer(struct conductor *c, struct conductor_sa *sa);
+/* The engine had its say, or the step is applied, of this very SA. */
+void news_done(struct conductor *c, const struct conductor_sa *sa, uint32_t spi_in, uint8_t news);
+
+/* core.c */
+/* An event for a known SA: now, or behind what it is doing. False: its queue is full. Takes w. */
+bool sa_enqueue(struct conductor *c, struct conductor_sa *sa, struct conductor_work *w);
 
 /* pool.c */
 struct ip_addr pool_pick(struct conductor *c, uint32_t shard, const struct ip_addr *wish);

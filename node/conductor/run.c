@@ -289,6 +289,11 @@ void run_work(struct conductor *c, struct conductor_work *w)
         return;
     }
     note(c, w, c->transition.reason);
+    /* A step settles it when it is applied; "one at a time waits" is not a last word. */
+    if (sa != NULL &&
+        (outcome == IKE_LOCAL ||
+         (outcome == IKE_IGNORED && c->transition.reason != IKE_REASON_TEMPORARY_FAILURE)))
+        news_done(c, sa, w->event.child_spi_in, w->news);
     if (outcome != IKE_IGNORED)
         carry_out(c, sa, w, outcome);
     else if (w->event.kind == IKE_EV_TIMER && sa != NULL)

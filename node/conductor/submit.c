@@ -243,6 +243,8 @@ bool submit_step(struct conductor *c, struct conductor_sa *sa, struct conductor_
     op->completes = t->completes;
     op->n_effects = t->n_effects;
     memcpy(op->effects, t->effects, sizeof op->effects);
+    op->news = w->news;
+    op->news_spi_in = w->event.child_spi_in;
     op->local_part = t->after.local_part;
     if (sa->half_open && w->event.kind == IKE_EV_DATAGRAM)
         op->again = work_repeat(w);

@@ -148,6 +148,8 @@ void sa_set_wake(struct conductor *c, struct conductor_sa *sa, uint64_t at_ms)
 void sa_rearm(struct conductor *c, struct conductor_sa *sa, const struct ike_sa *decoded)
 {
     sa_set_wake(c, sa, sa->ended ? decoded->linger_until_ms : ike_next_wake_ms(c->policy, decoded));
+    if (news_wait(sa))
+        news_wake(c, sa);
 }
 
 void sa_again(struct conductor *c, struct conductor_sa *sa, uint64_t in_ms)
