@@ -101,8 +101,9 @@ static void apply_extend(struct conductor *c, const struct repl_event *ev)
     }
 }
 
-/* What is still marked was not accepted: its pacer learns what the state says. */
-static void settle_extend(struct conductor *c, const struct conductor_op *op)
+/* What is still marked was not accepted: its pacer learns what the state says. Of a request whose
+ * fate is unknown the state here says nothing (a shrunk ceiling must not rise): RESET follows. */
+static void settle_extend(struct conductor *c, const struct conductor_op *op, bool judged)
 {
     for (size_t i = 0; i < op->n_extends; i++) {
         struct conductor_child *child = child_find(c, op->extends[i]);
@@ -116,7 +117,7 @@ static void settle_extend(struct conductor *c, const struct conductor_op *op)
         now = child->claim;
         if (shard != NULL)
             repl_claim_touch(&now, shard->assignments);
-        if (child->esp != NULL)
+        if (child->esp != NULL && judged)
             c->ops.esp_refused(c->ops.self, child->esp, now.reservation_end, now.ceiling);
     }
 }
@@ -165,21 +166,21 @@ static void authenticate_again(struct conductor *c, struct conductor_sa *sa,
 /* Our own submission is settled: release what waited for it, or forget it. */
 static void settle(struct conductor *c, struct conductor_op *op, const struct repl_event *ev)
 {
-    bool applied = ev->kind == REPL_EV_APPLIED; /* else its fate is in the state that follows */
+    bool judged = ev->kind == REPL_EV_APPLIED; /* else its fate is in the state that follows */
     struct conductor_sa *sa;
 
     if (op == NULL)
         return;
-    settle_extend(c, op);
+    settle_extend(c, op, judged);
     if (op->address.family != ADDR_NONE)
         pool_release(c, &op->address, 0);
     sa = op->sa_id != 0 ? sa_find(c, op->sa_id) : NULL;
     if (sa != NULL && sa->inflight == op) {
         sa->inflight = NULL;
-        if (applied && ev->verdict == REPL_ACCEPTED) {
+        if (judged && ev->verdict == REPL_ACCEPTED) {
             news_done(c, sa, op->news_spi_in, op->news);
             perform(c, sa, op);
-        } else if (applied && op->again != NULL) {
+        } else if (judged && op->again != NULL) {
             authenticate_again(c, sa, op, ev->verdict);
         }
         run_queue(c, sa);

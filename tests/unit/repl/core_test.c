@@ -477,6 +477,8 @@ Test(repl_core, random_faults_leave_one_owner_and_one_state)
 {
     uint64_t takeovers = 0;
     uint64_t steps = 0;
+    uint64_t resets = 0;
+    uint64_t unsettled = 0;
 
     for (uint64_t seed = 0; seed < 60; seed++) {
         struct rig *rig = rig_create(3, 2, 9000 + seed);
@@ -531,8 +533,14 @@ Test(repl_core, random_faults_leave_one_owner_and_one_state)
         cr_assert(rig_run(rig, 10000, rig_has_owner, 1), "seed %lu: no owner", (unsigned long)seed);
         cr_assert(rig_run(rig, 10000, rig_has_owner, 2), "seed %lu: no owner", (unsigned long)seed);
         steps += rig->steps;
+        resets += rig->resets;
+        unsettled += rig->unsettled;
         cluster_finish(rig);
     }
-    (void)fprintf(stderr, "random faults: 60 seeds, %lu kills, %lu steps\n",
-                  (unsigned long)takeovers, (unsigned long)steps);
+    (void)fprintf(stderr,
+                  "random faults: 60 seeds, %lu kills, %lu steps, %lu snapshots loaded, "
+                  "%lu requests of unknown fate\n",
+                  (unsigned long)takeovers, (unsigned long)steps, (unsigned long)resets,
+                  (unsigned long)unsettled);
+    cr_assert_gt(resets, 0, "no node lagged behind a snapshot");
 }

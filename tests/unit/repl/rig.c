@@ -136,9 +136,11 @@ static void on_event(void *self, struct repl_event *e)
         HF_ASSERT(n->verdict[e->request] == 0);
         n->verdict[e->request] = 100;
         n->unsettled++;
+        n->rig->unsettled++;
         break;
     case REPL_EV_RESET:
         n->resets++;
+        n->rig->resets++;
         memset(n->mine_epoch, 0, sizeof n->mine_epoch);
         mirror_clear(n);
         break;

@@ -45,6 +45,7 @@ struct rig {
     size_t n, n_shards;
     uint64_t snapshot_entries, trailing, takeover_ms;
     uint64_t steps, two_owners, unassigned; /* the last two: violations, counted by instant */
+    uint64_t resets, unsettled;             /* events of all nodes, over all their starts */
 };
 
 /* n founded nodes, not started yet. Shard 1 prefers node 1, shard 2 (when n_shards is 2) node 2. */
