@@ -209,6 +209,15 @@ static enum repl_verdict apply_config(struct fsm *fsm, const Holdfast__ClusterCo
 
 /* --- judgement --- */
 
+const char *repl_verdict_name(enum repl_verdict verdict)
+{
+    static const char *const names[] = {"accepted",         "refused-epoch",   "refused-version",
+                                        "refused-exists",   "refused-unknown", "refused-malformed",
+                                        "refused-duplicate"};
+
+    return (size_t)verdict < sizeof names / sizeof *names ? names[verdict] : "?";
+}
+
 /* Every record that an owner or an admin submits: of a member's present boot, and not judged
  * before. */
 static enum repl_verdict judge_submitter(struct fsm *fsm, const Holdfast__Record *r)

@@ -202,6 +202,10 @@ enum repl_verdict fsm_apply_step(struct fsm *fsm, uint32_t shard, uint64_t slot,
     for (size_t i = 0; i < body->n_gone_children; i++)
         fsm_claim_remove(fsm, gone[i]);
     add_claims(fsm, sa, slot, body->new_children, body->n_new_children);
+    /* An ended SA lingers to answer its peer; its address is free for the next one at once, here as
+     * in every mirror that is made from the SAs' states. */
+    if (body->address_back && sa->lease != NULL)
+        fsm_lease_remove(fsm, sa->lease);
     out->sa = sa;
     out->sa_version = slot;
     if (body->successor != NULL) {

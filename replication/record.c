@@ -42,6 +42,8 @@ static bool valid_step(const Holdfast__SaStep *s)
         return false;
     if (s->n_new_children > RECORD_MAX_CHILDREN || s->n_gone_children > RECORD_MAX_CHILDREN)
         return false;
+    if (s->address_back && s->successor != NULL) /* the successor has it */
+        return false;
     for (size_t i = 0; i < s->n_new_children; i++)
         if (!valid_claim(s->new_children[i]))
             return false;

@@ -51,6 +51,8 @@ static bool check(const struct repl_options *o, struct repl_error *error)
         o->timing.heartbeat_ms >= o->timing.election_ms || o->timing.lease_heartbeat_ms == 0 ||
         o->timing.lease_heartbeat_ms >= o->timing.lease_ms)
         return refuse(error, "timing: a heartbeat must be shorter than what it keeps alive");
+    if (o->timing.disk_hang_ms != 0 && o->timing.disk_hang_ms <= o->timing.disk_stall_ms)
+        return refuse(error, "timing: a disk stalls before it hangs");
     return true;
 }
 
@@ -73,6 +75,8 @@ static void fill_options(struct repl *repl, const struct repl_options *o)
         out->timing.stale_ms = out->timing.lease_ms;
     if (out->timing.disk_stall_ms == 0)
         out->timing.disk_stall_ms = 1000;
+    if (out->timing.disk_hang_ms == 0)
+        out->timing.disk_hang_ms = 5000;
     if (out->snapshot_entries == 0)
         out->snapshot_entries = 20000;
     if (out->snapshot_bytes == 0)

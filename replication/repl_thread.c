@@ -34,6 +34,13 @@ static bool disk_ok(void *self)
     return wal_pending_ns(repl->wal) < repl->disk_stall_ns;
 }
 
+static uint64_t disk_stuck_ns(void *self)
+{
+    struct repl *repl = self;
+
+    return wal_stuck_ns(repl->wal);
+}
+
 /* A node that cannot go on must not linger: its peers take over at once. */
 static void die(void *self, const char *why)
 {
@@ -267,7 +274,8 @@ static bool start_transport(struct repl *repl, const struct repl_options *option
 static bool start_storage(struct repl *repl, const struct repl_options *options,
                           struct repl_error *error)
 {
-    struct wal_options wal = {.directory = options->data_dir, .node = options->node};
+    struct wal_options wal = {
+        .directory = options->data_dir, .node = options->node, .fs = options->fs};
     struct wal_error reason;
     const char *why;
 
@@ -293,6 +301,7 @@ static bool start_core(struct repl *repl, struct repl_error *error)
                                           .event = repl_push_event,
                                           .entropy = draw_entropy,
                                           .disk_ok = disk_ok,
+                                          .disk_stuck_ns = disk_stuck_ns,
                                           .log = log_text,
                                           .failed = die};
 

@@ -33,6 +33,7 @@
 #include "replication/transport.h"
 
 struct Holdfast__Record; /* proto/records.proto, as protobuf-c makes it: see record.h */
+struct wal_fs;           /* wal_fs.h */
 
 enum {
     REPL_MAX_SHARDS = 64,
@@ -142,6 +143,9 @@ struct repl_timing {
     uint32_t lease_ms, lease_heartbeat_ms; /* ownership: 150, 30 */
     uint32_t stale_ms;                     /* health stamps; 0 = lease_ms */
     uint32_t disk_stall_ms; /* oldest write not durable for so long: not healthy; 0 = 1000 */
+    uint32_t disk_hang_ms;  /* no write came back for so long while some wait: the process ends, for
+                               a  leader whose disk hangs commits nothing and stays leader for ever;
+                               above disk_stall_ms; 0 = 5000 */
 };
 
 struct repl_node_address {
@@ -173,6 +177,8 @@ struct repl_options {
      * text has no newline. */
     void (*log)(void *self, enum repl_log_level level, const char *text);
     void *log_self;
+    const struct wal_fs
+        *fs; /* NULL: the kernel's files; else a test's, which outlives the replica */
 };
 
 struct repl_error {

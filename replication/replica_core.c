@@ -223,9 +223,26 @@ bool replica_start(struct replica *r, const struct repl_loaded *loaded, uint64_t
     return !r->failed;
 }
 
+/* A write that fails ends the process at once, and one that never comes back must end it, too:
+ * Raft's heartbeats need no disk, so a leader without one would stay in office and commit nothing.
+ */
+static void judge_disk(struct replica *r)
+{
+    uint64_t stuck_ms = r->callbacks.disk_stuck_ns(r->callbacks.self) / NS_PER_MS;
+    char why[96];
+
+    if (stuck_ms == 0 || stuck_ms < r->options.timing.disk_hang_ms)
+        return;
+    (void)snprintf(why, sizeof why, "the disk hangs: no write came back for %llu ms",
+                   (unsigned long long)stuck_ms);
+    replica_fail(r, why);
+}
+
 void replica_tick(struct replica *r, uint64_t now_ns)
 {
     set_now(r, now_ns);
+    if (!r->failed)
+        judge_disk(r);
     if (r->failed)
         return;
     if (raft_driver_next_timeout(r->driver) <= r->now_ns / NS_PER_MS)

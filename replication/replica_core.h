@@ -35,6 +35,8 @@ struct replica_callbacks {
     void (*event)(void *self, struct repl_event *event); /* takes it over */
     void (*entropy)(void *self, uint8_t *bytes, size_t n);
     bool (*disk_ok)(void *self); /* no write has been waiting for too long */
+    /* How long writes have waited without any progress, 0 = they go on. Asked at each tick. */
+    uint64_t (*disk_stuck_ns)(void *self);
     void (*log)(void *self, enum repl_log_level level, const char *text);
     void (*failed)(void *self, const char *why); /* nothing more will happen: exit */
 };

@@ -47,15 +47,6 @@ void repl_event_free(struct repl_event *event)
     free(event);
 }
 
-const char *repl_verdict_name(enum repl_verdict verdict)
-{
-    static const char *const names[] = {"accepted",         "refused-epoch",   "refused-version",
-                                        "refused-exists",   "refused-unknown", "refused-malformed",
-                                        "refused-duplicate"};
-
-    return (size_t)verdict < sizeof names / sizeof *names ? names[verdict] : "?";
-}
-
 const char *repl_counter_name(enum repl_counter counter)
 {
     static const char *const names[REPL_COUNTERS] = {

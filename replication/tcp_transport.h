@@ -26,12 +26,12 @@
 
 #include "base/addr.h"
 #include "base/assert.h"
+#include "replication/tcp_frame.h"
 #include "replication/transport.h"
 
 enum {
     TCP_MAX_PEERS = 8,
-    TCP_QUEUE_BYTES = 16 << 20,     /* small frames waiting per peer; beyond: send() is false */
-    TCP_SMALL_FRAME_BYTES = 8 << 20 /* a larger one (a snapshot) goes one at a time */
+    TCP_QUEUE_BYTES = 16 << 20 /* small frames waiting per peer; beyond: send() is false */
 };
 
 struct tcp_peer {

@@ -20,6 +20,7 @@ struct wal {
     void *fatal_self;
     void (*closed)(void *arg);
     void *closed_arg;
+    uint64_t looked_ns, seen_progress, stuck_ns; /* of wal_stuck_ns() */
 };
 
 static uint64_t now_ns(void)
@@ -209,6 +210,7 @@ struct wal *wal_open(uv_loop_t *loop, const struct wal_options *options, struct 
                                        .read_snapshot = storage_read_snapshot};
     HF_ASSERT(uv_async_init(loop, &w->async, on_async) == 0);
     w->async.data = w;
+    w->looked_ns = now_ns();
     wal_thread_start(&w->thread, &w->core, w->fatal, w->fatal_self, wake, w);
     return w;
 }
@@ -250,6 +252,22 @@ uint64_t wal_pending_ns(struct wal *wal)
     uint64_t now = now_ns();
 
     return since == 0 || now <= since ? 0 : now - since;
+}
+
+uint64_t wal_stuck_ns(struct wal *wal)
+{
+    static const uint64_t look_max = WAL_LOOK_MAX_MS * 1000000ull;
+    uint64_t progress = atomic_load_explicit(&wal->core.progress, memory_order_relaxed);
+    uint64_t now = now_ns();
+    uint64_t passed = now - wal->looked_ns;
+
+    if (wal_thread_oldest_ns(&wal->thread) == 0 || progress != wal->seen_progress)
+        wal->stuck_ns = 0;
+    else
+        wal->stuck_ns += passed < look_max ? passed : look_max;
+    wal->looked_ns = now;
+    wal->seen_progress = progress;
+    return wal->stuck_ns;
 }
 
 void wal_get_counters(struct wal *wal, struct wal_counters *out)

@@ -24,7 +24,7 @@
 #include "replication/storage.h"
 #include "replication/wal_fs.h"
 
-enum { WAL_EXIT_DISK = 74, WAL_SEGMENT_BYTES = 8 << 20 };
+enum { WAL_EXIT_DISK = 74, WAL_SEGMENT_BYTES = 8 << 20, WAL_LOOK_MAX_MS = 500 };
 
 /* What went wrong, for people: which file, where, why, and what to do. */
 struct wal_error {
@@ -91,6 +91,11 @@ const struct repl_storage *wal_storage(struct wal *wal);
 /* Age of the oldest operation that is not durable yet, in ns of CLOCK_MONOTONIC; 0 = none. A hung
  * disk shows here. Any thread. */
 uint64_t wal_pending_ns(struct wal *wal);
+/* For how long now something waited and no write or fsync came back, in ns; 0 = nothing waits, or
+ * it goes on. A big snapshot goes on, a hung disk does not. Looks, so it is to be called often, by
+ * one thread: a pause between two calls counts as at most WAL_LOOK_MAX_MS (the program was stopped,
+ * not the disk). */
+uint64_t wal_stuck_ns(struct wal *wal);
 void wal_get_counters(struct wal *wal, struct wal_counters *out);
 
 /* Finishes what is queued, stops the threads, closes the uv_async handle (the loop must run once

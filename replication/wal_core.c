@@ -132,8 +132,10 @@ bool wal_core_open(struct wal_core *core, const struct wal_options *options,
     core->log.dir = &core->dir;
     (void)pthread_mutex_init(&core->snapshot_lock, NULL);
     if (wal_directory_open(&core->dir, options, &core->lock_fd, error) &&
-        load(core, segment_bytes, error))
+        load(core, segment_bytes, error)) {
+        core->dir.progress = &core->progress;
         return true;
+    }
     wal_core_close(core);
     return false;
 }

@@ -38,6 +38,7 @@ struct wal_core {
     struct wal_loaded_log loaded_log;
     uint8_t *loaded_snapshot;
     char note[WAL_NOTE_BYTES];
+    _Atomic uint64_t progress; /* of the directory: calls into the kernel that came back */
 };
 
 /* On false nothing is held (lock released, memory freed). */

@@ -43,6 +43,12 @@ const char *wal_path(const struct wal_dir *d, const char *name, char path[WAL_PA
     return path;
 }
 
+static void came_back(const struct wal_dir *d)
+{
+    if (d->progress != NULL)
+        (void)atomic_fetch_add_explicit(d->progress, 1, memory_order_relaxed);
+}
+
 int wal_file_open(const struct wal_dir *d, const char *name, int flags, struct wal_error *error)
 {
     char path[WAL_PATH_BYTES];
@@ -69,6 +75,7 @@ bool wal_file_write(const struct wal_dir *d, const char *name, int fd, const voi
     while (n > 0) {
         ssize_t r = d->fs->pwrite(d->fs->self, fd, p, n, offset);
 
+        came_back(d);
         if (r == -EINTR)
             continue;
         if (r <= 0)
@@ -105,6 +112,7 @@ bool wal_file_fdatasync(const struct wal_dir *d, const char *name, int fd, struc
 {
     int r = d->fs->fdatasync(d->fs->self, fd);
 
+    came_back(d);
     return r == 0 || wal_fail_sys(d, name, "fdatasync failed", r, error);
 }
 
@@ -120,6 +128,7 @@ bool wal_dir_sync(const struct wal_dir *d, struct wal_error *error)
 {
     int r = d->fs->sync_dir(d->fs->self, d->path);
 
+    came_back(d);
     return r == 0 || wal_fail_sys(d, ".", "fsync of the directory failed", r, error);
 }
 
@@ -130,6 +139,7 @@ bool wal_file_commit(const struct wal_dir *d, const char *name, int fd, struct w
     char temp[WAL_NAME_BYTES];
     int r = d->fs->fsync(d->fs->self, fd);
 
+    came_back(d);
     wal_file_close(d, fd);
     if (r < 0)
         return wal_fail_sys(d, name, "fsync failed", r, error);

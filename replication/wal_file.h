@@ -5,6 +5,8 @@
 #ifndef HF_REPL_WAL_FILE_H
 #define HF_REPL_WAL_FILE_H
 
+#include <stdatomic.h>
+
 #include "replication/wal.h"
 #include "replication/wal_slots.h"
 
@@ -14,8 +16,9 @@ enum { WAL_ID_BYTES = 16, WAL_SMALL_MAX = 128, WAL_NAME_BYTES = 64, WAL_PATH_BYT
 struct wal_dir {
     const struct wal_fs *fs;
     char path[WAL_PATH_BYTES - WAL_NAME_BYTES - 1];
-    uint8_t id[WAL_ID_BYTES]; /* goes into each file's checksum: a file of another directory is
-                                 refused */
+    uint8_t id[WAL_ID_BYTES];   /* goes into each file's checksum: a file of another directory is
+                                   refused */
+    _Atomic uint64_t *progress; /* raised by every write and fsync that came back; NULL = by none */
 };
 
 enum wal_file_kind { WAL_FILE_IDENTITY = 1, WAL_FILE_MANIFEST = 2 };

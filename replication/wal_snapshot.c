@@ -10,7 +10,13 @@
 
 static const uint8_t magic[8] = {'H', 'F', 'S', 'N', 'A', 'P', '0', '1'};
 
-enum { SERVERS_AT = 48, SERVER_BYTES = 8, BLOCKS_A_WRITE = 16, CRC_BYTES = 4 };
+enum {
+    SERVERS_AT = 48,
+    SERVER_BYTES = 8,
+    BLOCKS_A_WRITE = 16,
+    BLOCKS_A_SYNC = 8 * BLOCKS_A_WRITE, /* one fsync of it all could look like a hung disk */
+    CRC_BYTES = 4
+};
 HF_STATIC_ASSERT(SERVERS_AT + REPL_MAX_SERVERS * SERVER_BYTES + CRC_BYTES <= WAL_SNAPSHOT_HEADER);
 
 void wal_snapshot_name(uint64_t index, uint64_t term, char name[WAL_NAME_BYTES])
@@ -118,6 +124,8 @@ static bool write_blocks(const struct wal_dir *d, const char *name, int fd, uint
             used += n + CRC_BYTES;
         }
         ok = wal_file_write(d, name, fd, buf, used, offset, error);
+        if (ok && i % BLOCKS_A_SYNC == 0)
+            ok = wal_file_fdatasync(d, name, fd, error);
         offset += used;
     }
     free(buf);

@@ -101,8 +101,9 @@ static void apply_extend(struct conductor *c, const struct repl_event *ev)
     }
 }
 
-/* What is still marked was not accepted: its pacer learns what the state says. */
-static void settle_extend(struct conductor *c, const struct conductor_op *op)
+/* What is still marked was not accepted: its pacer learns what the state says. Of a request whose
+ * fate is unknown the state here says nothing (a shrunk ceiling must not rise): RESET follows. */
+static void settle_extend(struct conductor *c, const struct conductor_op *op, bool judged)
 {
     for (size_t i = 0; i < op->n_extends; i++) {
         struct conductor_child *child = child_find(c, op->extends[i]);
@@ -116,7 +117,7 @@ static void settle_extend(struct conductor *c, const struct conductor_op *op)
         now = child->claim;
         if (shard != NULL)
             repl_claim_touch(&now, shard->assignments);
-        if (child->esp != NULL)
+        if (child->esp != NULL && judged)
             c->ops.esp_refused(c->ops.self, child->esp, now.reservation_end, now.ceiling);
     }
 }
@@ -155,21 +156,47 @@ static void perform(struct conductor *c, struct conductor_sa *sa, const struct c
         count(&c->counters, COUNTER_rekeys_child);
 }
 
-/* Our own submission is settled: release what waited for it, or forget it. */
-static void settle(struct conductor *c, struct conductor_op *op, bool accepted)
+/* The log refused an authentication: somebody has its address or SPI, so this node's view is behind
+ * or lacks something. The peer must not be left without an answer: its request is stepped again,
+ * with another address and another SPI. */
+static void authenticate_again(struct conductor *c, struct conductor_sa *sa,
+                               struct conductor_op *op, enum repl_verdict verdict)
 {
+    char peer[LOG_ENDPOINT_CHARS], address[LOG_ENDPOINT_CHARS];
+
+    count(&c->counters, COUNTER_auth_refused);
+    log_limited(c->log, &c->limit_refused, c->ops.now_ms(c->ops.self), LOG_WARN, "ike",
+                "sa=%016llx peer=%s address=%s the log refused the authentication: %s",
+                (unsigned long long)sa->id, log_endpoint(&op->again->event.remote, peer),
+                log_address(&op->address, address), repl_verdict_name(verdict));
+    if (verdict == REPL_REFUSED_EXISTS && op->address.family != ADDR_NONE)
+        pool_avoid(c, &op->address);
+    if (op->again->tries >= CONDUCTOR_AUTH_TRIES)
+        return; /* the peer asks again, and has that many tries anew */
+    work_first(sa, op->again);
+    op->again = NULL;
+}
+
+/* Our own submission is settled: release what waited for it, or forget it. */
+static void settle(struct conductor *c, struct conductor_op *op, const struct repl_event *ev)
+{
+    bool judged = ev->kind == REPL_EV_APPLIED; /* else its fate is in the state that follows */
     struct conductor_sa *sa;
 
     if (op == NULL)
         return;
-    settle_extend(c, op);
+    settle_extend(c, op, judged);
     if (op->address.family != ADDR_NONE)
         pool_release(c, &op->address, 0);
     sa = op->sa_id != 0 ? sa_find(c, op->sa_id) : NULL;
     if (sa != NULL && sa->inflight == op) {
         sa->inflight = NULL;
-        if (accepted)
+        if (judged && ev->verdict == REPL_ACCEPTED) {
+            news_done(c, sa, op->news_spi_in, op->news);
             perform(c, sa, op);
+        } else if (judged && op->again != NULL) {
+            authenticate_again(c, sa, op, ev->verdict);
+        }
         run_queue(c, sa);
     }
     op_free(c, op);
@@ -205,7 +232,7 @@ static void apply_record(struct conductor *c, const struct repl_event *ev)
     }
     if (ev->mine) {
         count(&c->counters, ev->verdict == REPL_ACCEPTED ? COUNTER_accepted : COUNTER_refused);
-        settle(c, ev->effects, ev->verdict == REPL_ACCEPTED);
+        settle(c, ev->effects, ev);
     }
 }
 
@@ -216,16 +243,8 @@ static void rearm_shard(struct conductor *c, const struct conductor_shard *shard
 
     HASH_ITER(hh, c->sas, sa, next)
     {
-        uint64_t at = sa->wake.at_ms;
-
-        if (sa->shard != shard->id || sa->half_open)
-            continue;
-        if (shard->mine) {
-            heap_set(&c->heap, &sa->wake, at);
-        } else {
-            heap_remove(&c->heap, &sa->wake);
-            sa->wake.at_ms = at;
-        }
+        if (sa->shard == shard->id && !sa->half_open)
+            sa_set_wake(c, sa, sa->wake.at_ms);
     }
 }
 
@@ -350,7 +369,7 @@ void conductor_handle_replication(struct conductor *c, const struct repl_event *
         apply_assigned(c, ev);
         break;
     case REPL_EV_UNSETTLED:
-        settle(c, ev->effects, false);
+        settle(c, ev->effects, ev);
         break;
     case REPL_EV_RESTORED_LEASE:
         break; /* an SA's address comes with its state */

@@ -76,6 +76,8 @@ void children_move(struct conductor *c, struct conductor_sa *from, struct conduc
         *old = (struct conductor_child){0};
         HASH_ADD(hh, c->children, spi_in, sizeof slot->spi_in, slot);
     }
+    if (news_wait(to))
+        news_wake(c, to);
 }
 
 /* Fresh only where the very claim was made under our own present assignment: then everything in its
@@ -134,7 +136,10 @@ void children_assigned(struct conductor *c, const struct conductor_shard *shard)
 
     HASH_ITER(hh, c->children, child, next)
     {
-        if (child->sa->shard != shard->id || child->esp == NULL)
+        if (child->sa->shard != shard->id)
+            continue;
+        child->news = 0; /* a new grant's are told anew */
+        if (child->esp == NULL)
             continue;
         if (shard->mine)
             child_grant(c, shard, child);

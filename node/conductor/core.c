@@ -57,8 +57,7 @@ void conductor_destroy(struct conductor *c)
     free(c);
 }
 
-/* An event for a known SA: now, or behind what it is doing. */
-static bool enqueue(struct conductor *c, struct conductor_sa *sa, struct conductor_work *w)
+bool sa_enqueue(struct conductor *c, struct conductor_sa *sa, struct conductor_work *w)
 {
     if (sa->n_queued >= CONDUCTOR_QUEUE_MAX) {
         count(&c->counters, COUNTER_queue_full);
@@ -134,7 +133,7 @@ void conductor_handle_datagram(struct conductor *c, uint32_t shard, const struct
     w->event.shard = shard;
     cookies(c, &w->event);
     if (sa != NULL)
-        (void)enqueue(c, sa, w);
+        (void)sa_enqueue(c, sa, w);
     else
         run_work(c, w);
 }
@@ -187,10 +186,12 @@ void conductor_handle_timer(struct conductor *c)
             (void)submit_delete(c, sa);
             continue;
         }
+        if (news_offer(c, sa))
+            continue;
         note_life(c, sa);
         w = work_new((struct span){0});
         w->event.kind = IKE_EV_TIMER;
-        (void)enqueue(c, sa, w);
+        (void)sa_enqueue(c, sa, w);
     }
 }
 
@@ -204,19 +205,23 @@ uint64_t conductor_next_wake_ms(const struct conductor *c)
 void conductor_handle_esp(struct conductor *c, uint32_t spi_in, enum conductor_esp_news news,
                           const struct endpoint *remote)
 {
-    static const enum ike_event_kind kinds[] = {IKE_EV_CHILD_SOFT, IKE_EV_CHILD_HARD,
-                                                IKE_EV_CHILD_INBOUND, IKE_EV_PEER_MOVED};
     struct conductor_child *child = child_find(c, spi_in);
     struct conductor_work *w;
 
-    if (child == NULL || !c->ops.may_act(c->ops.self, child->sa->shard))
+    if (child == NULL)
+        return;
+    if (news != CONDUCTOR_ESP_MOVED) {
+        (void)news_raise(c, child, news);
+        return;
+    }
+    if (!c->ops.may_act(c->ops.self, child->sa->shard))
         return;
     w = work_new((struct span){0});
-    w->event.kind = kinds[news];
+    w->event.kind = IKE_EV_PEER_MOVED;
     w->event.child_spi_in = spi_in;
     if (remote != NULL)
         w->event.remote = *remote;
-    (void)enqueue(c, child->sa, w);
+    (void)sa_enqueue(c, child->sa, w);
 }
 
 bool conductor_command(struct conductor *c, uint64_t sa_id, uint32_t want, uint32_t child_spi_in,
@@ -243,12 +248,14 @@ bool conductor_command(struct conductor *c, uint64_t sa_id, uint32_t want, uint3
     w->event.want = want;
     w->event.child_spi_in = child_spi_in;
     *why = "too many events wait for this SA: try again";
-    return enqueue(c, sa, w);
+    return sa_enqueue(c, sa, w);
 }
 
-bool conductor_recover(struct conductor *c, uint64_t sa_id, uint32_t spi_in, const char **why)
+bool conductor_recover(struct conductor *c, uint32_t spi_in)
 {
-    if (!conductor_command(c, sa_id, IKE_WANT_REKEY_CHILD, spi_in, why))
+    struct conductor_child *child = child_find(c, spi_in);
+
+    if (child == NULL || !news_raise(c, child, CONDUCTOR_ESP_RECOVER))
         return false;
     count(&c->counters, COUNTER_replay_recoveries);
     return true;

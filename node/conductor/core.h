@@ -37,6 +37,9 @@ enum {
     CONDUCTOR_TIMERS_MAX = 256, /* SAs stepped by one call of the timer */
     CONDUCTOR_KE_MAX = 128,     /* key exchanges under way for datagrams without an SA */
     CONDUCTOR_AUTH_RATE = 32,   /* unestablished SAs that one source may have replicated per 10 s */
+    CONDUCTOR_AVOID_MS =
+        60000,                /* an address that the log refused is not picked again for so long */
+    CONDUCTOR_AUTH_TRIES = 3, /* records for one authentication, when the log refuses */
     CONDUCTOR_FIRST_RESERVATION = 1024,
     CONDUCTOR_FIRST_CEILING = 8
 };
@@ -115,11 +118,13 @@ void conductor_ke_run(struct conductor_work *work);
 void conductor_ke_cancel(struct conductor *c, struct conductor_work *work);
 void conductor_ke_done(struct conductor *c, struct conductor_work *work);
 
-/* From the data path, by CHILD SA. */
+/* From the data path, by CHILD SA. All but MOVED (which comes again) may be told just once per
+ * grant: they are kept until they have become a step, whatever hinders that now. */
 enum conductor_esp_news {
     CONDUCTOR_ESP_SOFT,
     CONDUCTOR_ESP_HARD,
     CONDUCTOR_ESP_FIRST_INBOUND,
+    CONDUCTOR_ESP_RECOVER, /* by conductor_recover() only */
     CONDUCTOR_ESP_MOVED
 };
 void conductor_handle_esp(struct conductor *c, uint32_t spi_in, enum conductor_esp_news news,
@@ -129,8 +134,9 @@ void conductor_handle_esp(struct conductor *c, uint32_t spi_in, enum conductor_e
  */
 bool conductor_command(struct conductor *c, uint64_t sa_id, uint32_t want, uint32_t child_spi_in,
                        const char **why);
-/* Replay recovery: rekeys that CHILD SA by policy, counted apart. */
-bool conductor_recover(struct conductor *c, uint64_t sa_id, uint32_t spi_in, const char **why);
+/* Replay recovery: rekeys that CHILD SA by policy, counted apart. False: no such CHILD SA of ours.
+ */
+bool conductor_recover(struct conductor *c, uint32_t spi_in);
 /* The data path's handle of an installed CHILD SA, or NULL. */
 void *conductor_esp_of(struct conductor *c, uint32_t spi_in);
 /* Our initiator role: begins an IKE SA from `local` to `remote`. */

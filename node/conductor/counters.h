@@ -23,6 +23,7 @@
     X(submit_refused, "records_not_taken")                                                         \
     X(accepted, "records_accepted")                                                                \
     X(refused, "records_refused")                                                                  \
+    X(auth_refused, "authentications_refused_by_the_log")                                          \
     X(sas_created, "sas_created")                                                                  \
     X(sas_deleted, "sas_deleted")                                                                  \
     X(rekeys_child, "rekeys_child")                                                                \

@@ -14,6 +14,8 @@ struct conductor_work {
     uint64_t sa_id; /* 0 = no SA yet */
     struct ike_event event;
     bool entropy_set;
+    unsigned tries; /* records of it that the log refused */
+    uint8_t news;   /* the bits of its CHILD SA that it settles */
     size_t datagram_len;
     struct ike_ke_job job;
     uint8_t datagram[];
@@ -25,6 +27,7 @@ struct conductor_child {
     void *esp;
     struct repl_claim claim;
     struct conductor_op *extending; /* the Extend under way, or NULL */
+    uint8_t news;         /* told by the data path, not a step yet: 1 << conductor_esp_news */
     uint64_t fresh_epoch; /* made under this assignment of ours: nobody had its numbers; 0 = no */
     struct conductor_sa *sa;
     UT_hash_handle hh; /* by spi_in */
@@ -66,12 +69,16 @@ struct conductor_op {
     enum ike_begun begun;
     enum ike_reason reason;
     bool peer_step, completes;
+    uint8_t news; /* of CHILD SA news_spi_in that it settles */
+    uint32_t news_spi_in;
     uint32_t *extends; /* CHILD SAs whose numbers it extends; NULL = none */
     size_t n_extends;
     struct ike_effect effects[IKE_MAX_EFFECTS];
     uint8_t n_effects;
     struct ike_local local_part;
-    struct ip_addr address; /* picked for this step, family 0 = none */
+    struct ip_addr address;       /* picked for this step, family 0 = none */
+    struct conductor_work *again; /* an authentication, to be stepped anew when the log refuses it;
+                                     owned; NULL = anything else */
     struct conductor_op *prev, *next;
 };
 
@@ -84,7 +91,8 @@ struct conductor_source { /* rate of unestablished, replicated SAs per source ad
 
 struct conductor_address {
     struct ip_addr ip;
-    uint64_t holder; /* SA id; 0 while picked for a step that is not applied yet */
+    uint64_t holder;         /* SA id; 0 while picked for a step that is not applied yet */
+    uint64_t avoid_until_ms; /* the log refused it, nobody here has it; 0 = it is held */
     UT_hash_handle hh;
 };
 
@@ -108,7 +116,7 @@ struct conductor {
     bool cookie_ready, cookie_previous_ready;
     struct steppoint steppoint;
     struct counters counters;
-    struct log_limit limits[IKE_REASON_COUNT];
+    struct log_limit limits[IKE_REASON_COUNT], limit_refused;
     /* scratch, used by one step at a time */
     struct ike_sa before;
     struct ike_transition transition;
@@ -127,8 +135,11 @@ void sa_remove(struct conductor *c, struct conductor_sa *sa);
 void sa_set_state(struct conductor *c, struct conductor_sa *sa, struct span encoded,
                   const struct ike_sa *decoded);
 bool sa_decode(struct conductor *c, const struct conductor_sa *sa, struct ike_sa *out);
+/* The SA's time. Only where this node may act does it stand in the heap; elsewhere it is kept for a
+ * takeover. */
+void sa_set_wake(struct conductor *c, struct conductor_sa *sa, uint64_t at_ms);
 void sa_rearm(struct conductor *c, struct conductor_sa *sa, const struct ike_sa *decoded);
-/* The SA's timer in so many ms; in the heap only where this node may act. */
+/* The SA's timer in so many ms. */
 void sa_again(struct conductor *c, struct conductor_sa *sa, uint64_t in_ms);
 uint64_t sa_version(struct conductor *c, const struct conductor_sa *sa);
 void sa_set_version(struct conductor *c, struct conductor_sa *sa, uint64_t version);
@@ -146,10 +157,27 @@ struct conductor_child *child_find(struct conductor *c, uint32_t spi_in);
 void children_remove_all(struct conductor *c, struct conductor_sa *sa);
 void children_assigned(struct conductor *c, const struct conductor_shard *shard);
 
+/* news.c: what the data path tells once */
+/* False: not ours, or known already. */
+bool news_raise(struct conductor *c, struct conductor_child *child, enum conductor_esp_news news);
+bool news_wait(const struct conductor_sa *sa); /* does any? */
+/* The SA's timer comes soon, and offers them again. */
+void news_wake(struct conductor *c, struct conductor_sa *sa);
+/* Offers the first that waits; false: none does. */
+bool news_offer(struct conductor *c, struct conductor_sa *sa);
+/* The engine had its say, or the step is applied, of this very SA. */
+void news_done(struct conductor *c, const struct conductor_sa *sa, uint32_t spi_in, uint8_t news);
+
+/* core.c */
+/* An event for a known SA: now, or behind what it is doing. False: its queue is full. Takes w. */
+bool sa_enqueue(struct conductor *c, struct conductor_sa *sa, struct conductor_work *w);
+
 /* pool.c */
 struct ip_addr pool_pick(struct conductor *c, uint32_t shard, const struct ip_addr *wish);
 void pool_hold(struct conductor *c, const struct ip_addr *ip, uint64_t holder);
 void pool_release(struct conductor *c, const struct ip_addr *ip, uint64_t holder);
+/* The log refused it, so this node's view misses a holder: not picked for CONDUCTOR_AVOID_MS. */
+void pool_avoid(struct conductor *c, const struct ip_addr *ip);
 
 /* run.c: one step */
 void run_work(struct conductor *c, struct conductor_work *work);
@@ -158,6 +186,10 @@ void run_effects(struct conductor *c, const struct ike_sa *after, const struct i
                  const struct ike_effect *effects, uint8_t n);
 struct conductor_work *work_new(struct span datagram);
 void work_free(struct conductor_work *w);
+/* The same datagram once more, with nothing that the step made of it. */
+struct conductor_work *work_repeat(const struct conductor_work *w);
+/* Before everything that waits; the caller runs the queue. */
+void work_first(struct conductor_sa *sa, struct conductor_work *w);
 struct step_facts run_facts(struct conductor *c, uint64_t sa_id, uint32_t shard);
 
 /* submit.c */

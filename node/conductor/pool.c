@@ -23,6 +23,22 @@ void pool_hold(struct conductor *c, const struct ip_addr *ip, uint64_t holder)
         HASH_ADD(hh, c->addresses, ip, sizeof a->ip, a);
     }
     a->holder = holder;
+    a->avoid_until_ms = 0;
+}
+
+void pool_avoid(struct conductor *c, const struct ip_addr *ip)
+{
+    if (find(c, ip) != NULL) /* its holder became known meanwhile */
+        return;
+    pool_hold(c, ip, 0);
+    find(c, ip)->avoid_until_ms = c->ops.now_ms(c->ops.self) + CONDUCTOR_AVOID_MS;
+}
+
+static bool may_pick(struct conductor *c, const struct ip_addr *ip)
+{
+    const struct conductor_address *a = find(c, ip);
+
+    return a == NULL || (a->avoid_until_ms != 0 && a->avoid_until_ms <= c->ops.now_ms(c->ops.self));
 }
 
 /* Released by address, but only by who holds it: an IKE rekey's old SA no longer does. */
@@ -52,11 +68,11 @@ struct ip_addr pool_pick(struct conductor *c, uint32_t shard, const struct ip_ad
     if (o == NULL || o->pool_first.family != ADDR_V4)
         return (struct ip_addr){0};
     if (wish->family == ADDR_V4 && v4(wish) >= v4(&o->pool_first) &&
-        v4(wish) <= v4(&o->pool_last) && find(c, wish) == NULL)
+        v4(wish) <= v4(&o->pool_last) && may_pick(c, wish))
         return *wish;
     for (uint64_t n = v4(&o->pool_first); n <= v4(&o->pool_last); n++) {
         ip = addr_v4((uint32_t)n);
-        if (find(c, &ip) == NULL)
+        if (may_pick(c, &ip))
             return ip;
     }
     return (struct ip_addr){0};

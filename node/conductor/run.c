@@ -21,6 +21,29 @@ void work_free(struct conductor_work *w)
     free(w);
 }
 
+struct conductor_work *work_repeat(const struct conductor_work *w)
+{
+    struct conductor_work *copy = work_new(span_of(w->datagram, w->datagram_len));
+
+    copy->sa_id = w->sa_id;
+    copy->tries = w->tries + 1;
+    copy->event.kind = w->event.kind;
+    copy->event.local = w->event.local;
+    copy->event.remote = w->event.remote;
+    copy->event.natt = w->event.natt;
+    copy->event.shard = w->event.shard;
+    return copy;
+}
+
+void work_first(struct conductor_sa *sa, struct conductor_work *w)
+{
+    w->next = sa->queue;
+    if (sa->queue == NULL)
+        sa->queue_tail = &w->next;
+    sa->queue = w;
+    sa->n_queued++;
+}
+
 struct step_facts run_facts(struct conductor *c, uint64_t sa_id, uint32_t shard)
 {
     const struct conductor_shard *s = shard_find(c, shard);
@@ -266,6 +289,11 @@ void run_work(struct conductor *c, struct conductor_work *w)
         return;
     }
     note(c, w, c->transition.reason);
+    /* A step settles it when it is applied; "one at a time waits" is not a last word. */
+    if (sa != NULL &&
+        (outcome == IKE_LOCAL ||
+         (outcome == IKE_IGNORED && c->transition.reason != IKE_REASON_TEMPORARY_FAILURE)))
+        news_done(c, sa, w->event.child_spi_in, w->news);
     if (outcome != IKE_IGNORED)
         carry_out(c, sa, w, outcome);
     else if (w->event.kind == IKE_EV_TIMER && sa != NULL)

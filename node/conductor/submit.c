@@ -111,30 +111,28 @@ static void draft_create(struct draft *d, const struct ike_sa *sa, struct span s
     d->create.identity = (ProtobufCBinaryData){.len = 1u + sa->remote_id.len, .data = d->identity};
 }
 
-static bool encode(struct conductor *c, int which, const struct ike_sa *sa, struct span *out)
+/* Into the scratch buffer `which`. */
+static struct span encode(struct conductor *c, int which, const struct ike_sa *sa)
 {
     size_t len;
 
     HF_ASSERT(ike_sa_encode(sa, c->encoded[which], sizeof c->encoded[which], &len));
-    *out = span_of(c->encoded[which], len);
-    return true;
+    return span_of(c->encoded[which], len);
 }
 
 static void draft_sa_step(struct conductor *c, struct draft *d, const struct conductor_sa *sa)
 {
     const struct ike_transition *t = &c->transition;
-    struct span after, successor;
+    struct span after = encode(c, 0, &t->after);
 
     holdfast__sa_step__init(&d->step);
-    (void)encode(c, 0, &t->after, &after);
     d->step.sa_id = sa->id;
     d->step.version = sa_version(c, sa);
     d->step.state =
         (ProtobufCBinaryData){.len = after.len, .data = (uint8_t *)(uintptr_t)after.data};
     draft_claims(d, &c->before, &t->after);
     if (t->has_successor) {
-        (void)encode(c, 1, &t->successor, &successor);
-        draft_create(d, &t->successor, successor);
+        draft_create(d, &t->successor, encode(c, 1, &t->successor));
         draft_claims(d, &c->before, &t->successor);
         d->step.successor = &d->create;
     }
@@ -145,6 +143,8 @@ static void draft_sa_step(struct conductor *c, struct draft *d, const struct con
             !(t->has_successor && has_child(&t->successor, child->spi_in)))
             d->gone[d->n_gone++] = child->spi_in;
     }
+    d->step.address_back = !t->has_successor && c->before.virtual_ip.family != ADDR_NONE &&
+                           t->after.virtual_ip.family == ADDR_NONE;
     d->step.new_children = d->claim_ptrs;
     d->step.n_new_children = d->n_claims;
     d->step.gone_children = d->gone;
@@ -164,10 +164,7 @@ static void draft_sa_delete(struct conductor *c, struct draft *d, const struct c
 
 static void draft_sa_create(struct conductor *c, struct draft *d)
 {
-    struct span after;
-
-    (void)encode(c, 0, &c->transition.after, &after);
-    draft_create(d, &c->transition.after, after);
+    draft_create(d, &c->transition.after, encode(c, 0, &c->transition.after));
     draft_claims(d, NULL, &c->transition.after);
     d->create.children = d->claim_ptrs;
     d->create.n_children = d->n_claims;
@@ -188,6 +185,8 @@ static struct conductor_op *op_add(struct conductor *c, uint64_t sa_id)
 void op_free(struct conductor *c, struct conductor_op *op)
 {
     DL_DELETE(c->ops_inflight, op);
+    if (op->again != NULL)
+        work_free(op->again);
     free(op->extends);
     free(op);
 }
@@ -244,7 +243,11 @@ bool submit_step(struct conductor *c, struct conductor_sa *sa, struct conductor_
     op->completes = t->completes;
     op->n_effects = t->n_effects;
     memcpy(op->effects, t->effects, sizeof op->effects);
+    op->news = w->news;
+    op->news_spi_in = w->event.child_spi_in;
     op->local_part = t->after.local_part;
+    if (sa->half_open && w->event.kind == IKE_EV_DATAGRAM)
+        op->again = work_repeat(w);
     op->address = w->event.address.done ? w->event.address.ip : (struct ip_addr){0};
     sa->inflight = op;
     if (!hand_over(c, &d, op)) {

@@ -133,30 +133,28 @@ void sa_set_version(struct conductor *c, struct conductor_sa *sa, uint64_t versi
     sa->touched = shard != NULL ? shard->assignments : 0;
 }
 
-/* Only SAs that this node may act for stand in the heap; the others keep their time for a takeover.
- */
-void sa_rearm(struct conductor *c, struct conductor_sa *sa, const struct ike_sa *decoded)
+void sa_set_wake(struct conductor *c, struct conductor_sa *sa, uint64_t at_ms)
 {
     const struct conductor_shard *shard = shard_find(c, sa->shard);
-    uint64_t at = sa->ended ? decoded->linger_until_ms : ike_next_wake_ms(c->policy, decoded);
 
     if (sa->half_open || (shard != NULL && shard->mine)) {
-        heap_set(&c->heap, &sa->wake, at);
+        heap_set(&c->heap, &sa->wake, at_ms);
     } else {
         heap_remove(&c->heap, &sa->wake);
-        sa->wake.at_ms = at;
+        sa->wake.at_ms = at_ms;
     }
+}
+
+void sa_rearm(struct conductor *c, struct conductor_sa *sa, const struct ike_sa *decoded)
+{
+    sa_set_wake(c, sa, sa->ended ? decoded->linger_until_ms : ike_next_wake_ms(c->policy, decoded));
+    if (news_wait(sa))
+        news_wake(c, sa);
 }
 
 void sa_again(struct conductor *c, struct conductor_sa *sa, uint64_t in_ms)
 {
-    const struct conductor_shard *shard = shard_find(c, sa->shard);
-    uint64_t at = c->ops.now_ms(c->ops.self) + in_ms;
-
-    if (sa->half_open || (shard != NULL && shard->mine))
-        heap_set(&c->heap, &sa->wake, at);
-    else
-        sa->wake.at_ms = at;
+    sa_set_wake(c, sa, c->ops.now_ms(c->ops.self) + in_ms);
 }
 
 void sa_set_state(struct conductor *c, struct conductor_sa *sa, struct span encoded,

@@ -312,7 +312,6 @@ static bool recover(struct datapath *d, struct datapath_child *child)
 {
     uint64_t below_ms;
     struct esp_sa_view v;
-    const char *why;
 
     esp_sa_read(child->sa, &v);
     below_ms = v.below_floor_ns / 1000000;
@@ -324,7 +323,7 @@ static bool recover(struct datapath *d, struct datapath_child *child)
         return true;
     log_line(d->options.log, LOG_WARN, "esp", "sa=%016llx spi=%08x replay recovery: rekeying",
              (unsigned long long)child->ike_sa, child->spi_in);
-    child->recovering = conductor_recover(d->conductor, child->ike_sa, child->spi_in, &why);
+    child->recovering = conductor_recover(d->conductor, child->spi_in);
     return !child->recovering;
 }
 

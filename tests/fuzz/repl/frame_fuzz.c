@@ -23,6 +23,12 @@ static void on_entropy(void *self, uint8_t *bytes, size_t n)
     memset(bytes, 7, n);
 }
 
+static uint64_t on_disk_stuck(void *self)
+{
+    (void)self;
+    return 0;
+}
+
 static bool on_disk_ok(void *self)
 {
     (void)self;
@@ -81,8 +87,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct sim_storage *disk = sim_storage_create(1, &now_ms);
     struct repl_storage storage = sim_storage_interface(disk);
     struct repl_transport transport = {.send = on_send, .connected = on_connected};
-    struct replica_callbacks callbacks = {
-        .event = on_event, .entropy = on_entropy, .disk_ok = on_disk_ok, .failed = on_failed};
+    struct replica_callbacks callbacks = {.event = on_event,
+                                          .entropy = on_entropy,
+                                          .disk_ok = on_disk_ok,
+                                          .disk_stuck_ns = on_disk_stuck,
+                                          .failed = on_failed};
     struct replica_options options = {.node = 1,
                                       .boot = 11,
                                       .incarnation = 1,

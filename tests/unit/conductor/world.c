@@ -174,8 +174,8 @@ static void op_remove(void *self, void *esp)
 static void note_grant(struct world *w, const struct world_esp *e)
 {
     for (size_t i = 0; i < w->n_grants; i++)
-        if (w->grants[i].spi_in == e->spi_in && w->grants[i].node != e->node &&
-            w->grants[i].first < e->end && e->first < w->grants[i].end)
+        if (w->grants[i].spi_in == e->spi_in && w->grants[i].first < e->end &&
+            e->first < w->grants[i].end)
             w->grants_overlap++;
     HF_ASSERT(w->n_grants < WORLD_ESPS);
     w->grants[w->n_grants++] = *e;
@@ -200,6 +200,12 @@ static void op_limits(void *self, void *esp, uint64_t end, uint64_t ceiling)
     ((struct world_esp *)esp)->ceiling = ceiling;
 }
 
+static void op_refused(void *self, void *esp, uint64_t end, uint64_t ceiling)
+{
+    op_limits(self, esp, end, ceiling);
+    ((struct world_node *)self)->world->told_refused++;
+}
+
 static void op_nothing(void *self, void *esp)
 {
     (void)self;
@@ -217,7 +223,7 @@ static void op_idle(void *self, void *esp, uint64_t *in, uint64_t *out)
 
 static void deliver(struct world_node *n, const struct repl_event *ev)
 {
-    if (n->alive && n->conductor != NULL)
+    if (n->alive && n->conductor != NULL && !n->deaf)
         conductor_handle_replication(n->conductor, ev);
 }
 
@@ -253,6 +259,26 @@ static void commit(struct world *w, struct world_node *node, struct world_submis
     HF_ASSERT(r != NULL);
     instant_log_commit(node->log, w->now, r, tell_submitter ? node : NULL, s->op);
     record_free(r);
+}
+
+void world_unsettle(struct world *w, unsigned node, bool kept)
+{
+    struct world_node *n = &w->nodes[node];
+    struct world_submission *s;
+
+    HF_ASSERT(n->deaf);
+    while ((s = n->pending) != NULL) {
+        struct repl_event ev = {.kind = REPL_EV_UNSETTLED, .mine = true, .effects = s->op};
+
+        n->pending = s->next;
+        if (n->pending == NULL)
+            n->pending_tail = &n->pending;
+        if (kept)
+            commit(w, n, s, false);
+        conductor_handle_replication(n->conductor, &ev);
+        free(s->bytes);
+        free(s);
+    }
 }
 
 static void assign(struct world *w, struct world_node *n)
@@ -327,7 +353,7 @@ static void node_create(struct world *w, unsigned i)
                                 .esp_remove = op_remove,
                                 .esp_grant = op_grant,
                                 .esp_limits = op_limits,
-                                .esp_refused = op_limits,
+                                .esp_refused = op_refused,
                                 .esp_revoke = op_nothing,
                                 .esp_idle = op_idle};
     struct conductor_options o = {.policy =

@@ -40,6 +40,7 @@ struct world_node {
     uint32_t id;
     uint64_t boot;
     bool alive, leased;
+    bool deaf; /* hears nothing of the log */
     uint64_t request;
     struct conductor *conductor;
     struct world_submission *pending, **pending_tail;
@@ -92,6 +93,7 @@ struct world {
     struct world_esp grants[WORLD_ESPS];
     size_t n_grants;
     unsigned grants_overlap;
+    unsigned told_refused; /* calls of esp_refused */
 };
 
 struct world *world_create(void (*tune)(struct ike_policy *gateway, struct ike_policy *client));
@@ -107,6 +109,11 @@ bool world_connect(struct world *w);
 void world_run(struct world *w, uint64_t ms);
 /* Assigns the shard to node `n` (0..2), which then holds the lease. */
 void world_assign(struct world *w, unsigned n);
+/* The node loaded a snapshot of the log as it is now. */
+void world_restore(struct world *w, unsigned node);
+/* What the node has submitted is of unknown fate: committed where `kept`, lost otherwise; either
+ * way it hears no verdict. It must be deaf. */
+void world_unsettle(struct world *w, unsigned node, bool kept);
 /* The single IKE SA of a node that is established; asserts that there is exactly one. */
 struct ike_sa world_sa(struct world *w, unsigned node);
 /* How many established IKE SAs, and how many CHILD SAs in any state, a node has. */

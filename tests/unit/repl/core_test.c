@@ -5,60 +5,27 @@
 
 #include <stdlib.h>
 
-#include "unit/repl/rig.h"
-
-/* A started cluster whose shard 1 is owned and acting. */
-static struct rig *running(size_t n, uint64_t seed)
-{
-    struct rig *rig = rig_create(n, 1, seed);
-
-    for (uint32_t i = 1; i <= n; i++)
-        rig_start(rig, i);
-    cr_assert(rig_run(rig, 5000, rig_has_owner, 1), "no owner within 5 s");
-    return rig;
-}
-
-static void finish(struct rig *rig)
-{
-    cr_assert(rig_run(rig, 20000, rig_agrees, 0), "states differ in the end");
-    cr_assert(rig_mirrors(rig), "events told another story than the state");
-    cr_assert_eq(rig->two_owners, 0, "two owners acted at once");
-    cr_assert_eq(rig->unassigned, 0, "an owner acted without its assignment");
-    rig_destroy(rig);
-}
-
-/* Creates `count` SAs from `first` on at the owner; all must be accepted in the end. */
-static void create_sas(struct rig *rig, uint32_t owner, uint64_t first, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        struct maker m = rig_maker(rig, owner, 1);
-
-        cr_assert_neq(rig_submit(rig, owner,
-                                 make_create(&m, first + i, "state", (uint32_t)(4096 + first + i),
-                                             (uint32_t)(0x0a630000 + first + i), "client")),
-                      0);
-    }
-}
+#include "unit/repl/cluster.h"
 
 Test(repl_core, one_node_alone_owns_and_commits)
 {
-    struct rig *rig = running(1, 1);
+    struct rig *rig = cluster_running(1, 1);
 
     cr_assert_eq(rig_owner(rig, 1), 1);
-    create_sas(rig, 1, 1, 100);
+    cluster_create_sas(rig, 1, 1, 100);
     cr_assert(rig_run(rig, 2000, rig_settled, 1));
     cr_assert_eq(rig_node(rig, 1)->settled_accepted, 100);
     cr_assert_eq(replica_fsm(rig_node(rig, 1)->replica)->sas.n_used, 100);
-    finish(rig);
+    cluster_finish(rig);
 }
 
 Test(repl_core, one_node_restarted_needs_a_new_assignment)
 {
-    struct rig *rig = running(1, 2);
+    struct rig *rig = cluster_running(1, 2);
     uint64_t epoch = rig_node(rig, 1)->mine_epoch[0];
     uint64_t killed_ms;
 
-    create_sas(rig, 1, 1, 3);
+    cluster_create_sas(rig, 1, 1, 3);
     cr_assert(rig_run(rig, 2000, rig_settled, 1));
     killed_ms = rig->now_ms;
     rig_kill(rig, 1);
@@ -67,7 +34,7 @@ Test(repl_core, one_node_restarted_needs_a_new_assignment)
     cr_assert_gt(rig_node(rig, 1)->mine_epoch[0], epoch);
     cr_assert_geq(rig->now_ms - killed_ms, 151, "it acted within what it may have promised");
     cr_assert_eq(replica_fsm(rig_node(rig, 1)->replica)->sas.n_used, 3);
-    finish(rig);
+    cluster_finish(rig);
 }
 
 Test(repl_core, the_preferred_node_owns_first)
@@ -81,7 +48,7 @@ Test(repl_core, the_preferred_node_owns_first)
         cr_assert(rig_run(rig, 5000, rig_has_owner, 2));
         cr_assert_eq(rig_owner(rig, 1), 1);
         cr_assert_eq(rig_owner(rig, 2), 2);
-        finish(rig);
+        cluster_finish(rig);
     }
 }
 
@@ -97,79 +64,64 @@ Test(repl_core, another_owns_when_the_preferred_one_is_absent)
     cr_assert_not(rig_run(rig, 3000, NULL, 0));
     cr_assert_eq(rig_owner(rig, 1), owner);
     cr_assert_neq(owner, 1);
-    finish(rig);
-}
-
-/* Makes `node` the leader. */
-static void lead(struct rig *rig, uint32_t node)
-{
-    for (int tries = 0; tries < 20 && rig_leader(rig) != node; tries++) {
-        uint32_t leader;
-
-        cr_assert(rig_run(rig, 5000, rig_has_leader, 0));
-        leader = rig_leader(rig);
-        if (leader != node)
-            (void)!replica_transfer(rig_node(rig, leader)->replica, rig->now_ms * 1000000, node);
-        (void)rig_run(rig, 300, NULL, 0);
-    }
-    cr_assert_eq(rig_leader(rig), node);
+    cluster_finish(rig);
 }
 
 Test(repl_core, an_owner_that_does_not_lead_forwards)
 {
-    struct rig *rig = running(3, 30);
+    struct rig *rig = cluster_running(3, 30);
 
-    lead(rig, 2);
+    cluster_lead(rig, 2);
     cr_assert_eq(rig_owner(rig, 1), 1);
-    create_sas(rig, 1, 1, 500);
+    cluster_create_sas(rig, 1, 1, 500);
     cr_assert(rig_run(rig, 3000, rig_settled, 1));
     cr_assert_eq(rig_node(rig, 1)->settled_accepted, 500);
-    finish(rig);
+    cluster_finish(rig);
 }
 
 /* At rest followers hear of a commit with the next heartbeat; who waits for it is told at once. */
 Test(repl_core, a_forwarded_record_does_not_wait_for_a_heartbeat)
 {
-    struct rig *rig = running(3, 31);
+    struct rig *rig = cluster_running(3, 31);
 
-    lead(rig, 2);
+    cluster_lead(rig, 2);
     for (uint64_t i = 0; i < 50; i++) {
         uint64_t from;
 
         (void)rig_run(rig, 40 + i, NULL, 0);
         from = rig->now_ms;
-        create_sas(rig, 1, 1 + i, 1);
+        cluster_create_sas(rig, 1, 1 + i, 1);
         cr_assert(rig_run(rig, 1000, rig_settled, 1));
         cr_assert_lt(rig->now_ms - from, 12); /* at most 1 ms a hop, 1 ms a write */
     }
-    finish(rig);
+    cluster_finish(rig);
 }
 
 /* Entries of a leader that was cut off are lost; leading again it must not wait for them. */
 Test(repl_core, a_leader_again_does_not_wait_for_its_lost_entries)
 {
-    struct rig *rig = running(3, 32);
+    struct rig *rig = cluster_running(3, 32);
 
-    lead(rig, 1);
+    cluster_lead(rig, 1);
     for (uint32_t n = 2; n <= 3; n++) {
         sim_network_partition(rig->network, 1, n);
         sim_network_partition(rig->network, n, 1);
     }
     for (uint64_t i = 0; i < 60; i++) {
-        create_sas(rig, 1, 1 + i, 1);
+        cluster_create_sas(rig, 1, 1 + i, 1);
         (void)rig_run(rig, 2, NULL, 0);
     }
     cr_assert(rig_run(rig, 5000, NULL, 0) == false);
     sim_network_heal(rig->network);
     (void)rig_run(rig, 50, NULL, 0);
-    lead(rig, 1);
+    cluster_lead(rig, 1);
 
     uint32_t owner = rig_owner(rig, 1);
 
     cr_assert_neq(owner, 0);
-    create_sas(rig, owner, 1000, 1);
+    cluster_create_sas(rig, owner, 1000, 1);
     cr_assert(rig_run(rig, 500, rig_settled, owner));
-    finish(rig);
+    cluster_finish(rig);
 }
 
 /* Kills nodes, waits for a new owner; the virtual ms that took. */
@@ -200,14 +152,14 @@ Test(repl_core, owner_and_leader_die_at_once)
     uint64_t took[N];
 
     for (uint64_t i = 0; i < N; i++) {
-        struct rig *rig = running(3, 1000 + i);
+        struct rig *rig = cluster_running(3, 1000 + i);
 
-        lead(rig, 1);
-        create_sas(rig, 1, 1, 10);
+        cluster_lead(rig, 1);
+        cluster_create_sas(rig, 1, 1, 10);
         (void)rig_run(rig, 1 + i % 40, NULL, 0);
         took[i] = takeover(rig, 1, 0);
         cr_assert_neq(rig_owner(rig, 1), 1);
-        finish(rig);
+        cluster_finish(rig);
     }
     qsort(took, N, sizeof *took, order);
     (void)fprintf(stderr,
@@ -222,12 +174,12 @@ Test(repl_core, owner_alone_dies)
     uint64_t took[N];
 
     for (uint64_t i = 0; i < N; i++) {
-        struct rig *rig = running(3, 2000 + i);
+        struct rig *rig = cluster_running(3, 2000 + i);
 
-        lead(rig, 3);
+        cluster_lead(rig, 3);
         (void)rig_run(rig, 1 + i, NULL, 0);
         took[i] = takeover(rig, 1, 0);
-        finish(rig);
+        cluster_finish(rig);
     }
     qsort(took, N, sizeof *took, order);
     (void)fprintf(stderr, "owner killed: %d takeovers, virtual ms min %lu median %lu max %lu\n", N,
@@ -238,11 +190,11 @@ Test(repl_core, owner_alone_dies)
 Test(repl_core, the_leaders_death_alone_silences_nobody)
 {
     for (uint64_t i = 0; i < 10; i++) {
-        struct rig *rig = running(3, 3000 + i);
+        struct rig *rig = cluster_running(3, 3000 + i);
         uint64_t epoch = rig_node(rig, 1)->mine_epoch[0];
 
-        lead(rig, 2);
-        create_sas(rig, 1, 1, 50); /* in flight while the leader dies */
+        cluster_lead(rig, 2);
+        cluster_create_sas(rig, 1, 1, 50); /* in flight while the leader dies */
         rig_kill(rig, 2);
         for (int k = 0; k < 100; k++) {
             (void)rig_run(rig, 10, NULL, 0);
@@ -251,7 +203,7 @@ Test(repl_core, the_leaders_death_alone_silences_nobody)
         cr_assert(rig_run(rig, 5000, rig_settled, 1));
         cr_assert_eq(rig_node(rig, 1)->settled_accepted, 50);
         cr_assert_eq(rig_node(rig, 1)->mine_epoch[0], epoch);
-        finish(rig);
+        cluster_finish(rig);
     }
 }
 
@@ -259,14 +211,14 @@ Test(repl_core, the_leaders_death_alone_silences_nobody)
 Test(repl_core, resubmission_is_executed_exactly_once)
 {
     for (uint64_t seed = 0; seed < 20; seed++) {
-        struct rig *rig = running(3, 4000 + seed);
+        struct rig *rig = cluster_running(3, 4000 + seed);
         uint64_t next = 1;
 
         for (int round = 0; round < 12; round++) {
             uint32_t owner = rig_owner(rig, 1);
 
             if (owner != 0) {
-                create_sas(rig, owner, next, 20);
+                cluster_create_sas(rig, owner, next, 20);
                 next += 20;
             }
             (void)rig_run(rig, sim_between(&rig->random, 0, 3), NULL, 0);
@@ -292,16 +244,16 @@ Test(repl_core, resubmission_is_executed_exactly_once)
         }
         cr_assert_eq(accepted + refused, next - 1);
         cr_assert_eq(replica_fsm(rig_node(rig, 1)->replica)->sas.n_used, accepted);
-        finish(rig);
+        cluster_finish(rig);
     }
 }
 
 Test(repl_core, a_paused_owner_starts_nothing_when_it_wakes)
 {
     for (uint64_t seed = 0; seed < 10; seed++) {
-        struct rig *rig = running(3, 5000 + seed);
+        struct rig *rig = cluster_running(3, 5000 + seed);
 
-        lead(rig, 2);
+        cluster_lead(rig, 2);
         rig_pause(rig, 1);
         cr_assert(rig_run(rig, 151, NULL, 0) == false);
         cr_assert_neq(rig_owner(rig, 1), 1, "its lease outlived its promises");
@@ -315,13 +267,13 @@ Test(repl_core, a_paused_owner_starts_nothing_when_it_wakes)
             (void)rig_run(rig, 5, NULL, 0);
             cr_assert_eq(rig_owner(rig, 1), owner);
         }
-        finish(rig);
+        cluster_finish(rig);
     }
 }
 
 Test(repl_core, an_owner_whose_conductor_hangs_is_replaced)
 {
-    struct rig *rig = running(3, 6000);
+    struct rig *rig = cluster_running(3, 6000);
     uint64_t from;
 
     rig_node(rig, 1)->sick = true;
@@ -331,12 +283,12 @@ Test(repl_core, an_owner_whose_conductor_hangs_is_replaced)
     cr_assert_leq(rig->now_ms - from, 301); /* stale after 150, lease of at most 150 more */
     cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
     cr_assert_neq(rig_owner(rig, 1), 1);
-    finish(rig);
+    cluster_finish(rig);
 }
 
 Test(repl_core, the_minority_is_silent_and_the_majority_serves)
 {
-    struct rig *rig = running(3, 6100);
+    struct rig *rig = cluster_running(3, 6100);
 
     for (uint32_t n = 2; n <= 3; n++) {
         sim_network_partition(rig->network, 1, n);
@@ -347,16 +299,16 @@ Test(repl_core, the_minority_is_silent_and_the_majority_serves)
     cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
     cr_assert_neq(rig_owner(rig, 1), 1);
     sim_network_heal(rig->network);
-    finish(rig);
+    cluster_finish(rig);
 }
 
 /* The owner's frames go out, nothing comes in: it must not keep the others' promises alive for
  * ever. */
 Test(repl_core, an_owner_that_is_heard_but_deaf_is_replaced)
 {
-    struct rig *rig = running(3, 6200);
+    struct rig *rig = cluster_running(3, 6200);
 
-    lead(rig, 2);
+    cluster_lead(rig, 2);
     sim_network_partition(rig->network, 2, 1);
     sim_network_partition(rig->network, 3, 1);
     (void)rig_run(rig, 200, NULL, 0);
@@ -364,7 +316,7 @@ Test(repl_core, an_owner_that_is_heard_but_deaf_is_replaced)
     cr_assert(rig_run(rig, 3000, rig_has_owner, 1), "nobody took over");
     cr_assert_neq(rig_owner(rig, 1), 1);
     sim_network_heal(rig->network);
-    finish(rig);
+    cluster_finish(rig);
 }
 
 Test(repl_core, a_lagging_node_installs_a_snapshot)
@@ -378,7 +330,7 @@ Test(repl_core, a_lagging_node_installs_a_snapshot)
     cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
     rig_kill(rig, 3);
     for (uint64_t i = 0; i < 400; i++) {
-        create_sas(rig, 1, 1 + i, 1);
+        cluster_create_sas(rig, 1, 1 + i, 1);
         cr_assert(rig_run(rig, 3000, rig_settled, 1));
     }
     rig_start(rig, 3);
@@ -390,12 +342,12 @@ Test(repl_core, a_lagging_node_installs_a_snapshot)
     rig_start(rig, 3);
     cr_assert(rig_run(rig, 10000, rig_agrees, 0));
     cr_assert_eq(replica_fsm(rig_node(rig, 3)->replica)->sas.n_used, 400);
-    finish(rig);
+    cluster_finish(rig);
 }
 
 Test(repl_core, cluster_time_goes_on_and_never_back)
 {
-    struct rig *rig = running(3, 8000);
+    struct rig *rig = cluster_running(3, 8000);
     uint64_t began_ms = rig->now_ms;
     uint64_t began = replica_fsm(rig_node(rig, 1)->replica)->cluster_ms;
     uint64_t last = began;
@@ -404,7 +356,7 @@ Test(repl_core, cluster_time_goes_on_and_never_back)
         uint32_t leader = rig_leader(rig);
         uint64_t now;
 
-        create_sas(rig, 1, (uint64_t)i * 30 + 1, 30);
+        cluster_create_sas(rig, 1, (uint64_t)i * 30 + 1, 30);
         if (leader != 0)
             (void)!replica_transfer(rig_node(rig, leader)->replica, rig->now_ms * 1000000,
                                     leader % 3 + 1);
@@ -422,7 +374,7 @@ Test(repl_core, cluster_time_goes_on_and_never_back)
      */
     cr_assert_geq(counted + 1000 + 10 * 50, passed, "%lu of %lu ms", (unsigned long)counted,
                   (unsigned long)passed);
-    finish(rig);
+    cluster_finish(rig);
 }
 
 /* Steps, rekeys and deletes of SAs that the owner knows. */
@@ -453,13 +405,13 @@ static void change_sas(struct rig *rig, uint32_t owner, uint64_t fresh)
 Test(repl_core, a_handover_takes_no_lapse)
 {
     for (uint64_t seed = 0; seed < 20; seed++) {
-        struct rig *rig = running(3, 7600 + seed);
+        struct rig *rig = cluster_running(3, 7600 + seed);
         uint32_t to = 2 + (uint32_t)seed % 2;
         struct maker m;
         uint64_t from;
 
-        lead(rig, 1 + (uint32_t)seed % 3);
-        create_sas(rig, 1, 1, 5);
+        cluster_lead(rig, 1 + (uint32_t)seed % 3);
+        cluster_create_sas(rig, 1, 1, 5);
         (void)rig_run(rig, 200 + seed, NULL, 0);
         m = rig_maker(rig, 1, 1);
         rig_node(rig, 1)->quiesced = m.epoch_index;
@@ -471,16 +423,16 @@ Test(repl_core, a_handover_takes_no_lapse)
                      rig_node(rig, 1)->verdict[6]);
         cr_assert_leq(rig->now_ms - from, 25, "it took %lu ms",
                       (unsigned long)(rig->now_ms - from));
-        create_sas(rig, to, 100, 5);
+        cluster_create_sas(rig, to, 100, 5);
         cr_assert(rig_run(rig, 1000, rig_settled, to));
         cr_assert_eq(rig_node(rig, to)->settled_accepted, 5);
-        finish(rig);
+        cluster_finish(rig);
     }
 }
 
 Test(repl_core, the_cookie_secret_changes_every_hour_and_the_old_one_stays_valid)
 {
-    struct rig *rig = running(1, 7700);
+    struct rig *rig = cluster_running(1, 7700);
     const struct fsm *fsm = replica_fsm(rig_node(rig, 1)->replica);
     struct fsm_config first = fsm->config;
 
@@ -495,17 +447,17 @@ Test(repl_core, the_cookie_secret_changes_every_hour_and_the_old_one_stays_valid
     cr_assert_eq(fsm->config.lease_ms, first.lease_ms);
     cr_assert_eq(fsm->config.cookie_secret_id, first.cookie_secret_id + 1);
     cr_assert_eq(rig_owner(rig, 1), 1);
-    finish(rig);
+    cluster_finish(rig);
 }
 
 /* A follower whose state differs from the leader's says so and is given nothing (I11). */
 Test(repl_core, a_node_that_diverged_is_found_out)
 {
-    struct rig *rig = running(3, 7500);
+    struct rig *rig = cluster_running(3, 7500);
     struct fsm *fsm = (struct fsm *)(uintptr_t)replica_fsm(rig_node(rig, 2)->replica);
     struct repl_status s;
 
-    lead(rig, 1);
+    cluster_lead(rig, 1);
     fsm->shards[0].aborts++; /* a bit that fell over */
     (void)rig_run(rig, 2000, NULL, 0);
     replica_status(rig_node(rig, 2)->replica, rig->now_ms * 1000000, &s);
@@ -518,13 +470,15 @@ Test(repl_core, a_node_that_diverged_is_found_out)
     cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
     cr_assert_eq(rig_owner(rig, 1), 3);
     fsm->shards[0].aborts--;
-    finish(rig);
+    cluster_finish(rig);
 }
 
 Test(repl_core, random_faults_leave_one_owner_and_one_state)
 {
     uint64_t takeovers = 0;
     uint64_t steps = 0;
+    uint64_t resets = 0;
+    uint64_t unsettled = 0;
 
     for (uint64_t seed = 0; seed < 60; seed++) {
         struct rig *rig = rig_create(3, 2, 9000 + seed);
@@ -539,7 +493,7 @@ Test(repl_core, random_faults_leave_one_owner_and_one_state)
             uint32_t owner = rig_owner(rig, 1);
 
             if (owner != 0) {
-                create_sas(rig, owner, next, 5);
+                cluster_create_sas(rig, owner, next, 5);
                 change_sas(rig, owner, next);
                 next += 5;
             }
@@ -579,8 +533,14 @@ Test(repl_core, random_faults_leave_one_owner_and_one_state)
         cr_assert(rig_run(rig, 10000, rig_has_owner, 1), "seed %lu: no owner", (unsigned long)seed);
         cr_assert(rig_run(rig, 10000, rig_has_owner, 2), "seed %lu: no owner", (unsigned long)seed);
         steps += rig->steps;
-        finish(rig);
+        resets += rig->resets;
+        unsettled += rig->unsettled;
+        cluster_finish(rig);
     }
-    (void)fprintf(stderr, "random faults: 60 seeds, %lu kills, %lu steps\n",
-                  (unsigned long)takeovers, (unsigned long)steps);
+    (void)fprintf(stderr,
+                  "random faults: 60 seeds, %lu kills, %lu steps, %lu snapshots loaded, "
+                  "%lu requests of unknown fate\n",
+                  (unsigned long)takeovers, (unsigned long)steps, (unsigned long)resets,
+                  (unsigned long)unsettled);
+    cr_assert_gt(resets, 0, "no node lagged behind a snapshot");
 }

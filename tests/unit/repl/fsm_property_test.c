@@ -55,7 +55,9 @@ static Holdfast__Record *random_record(struct world *w)
         return make_create(&w->m, id, state, spi, address == 0x0a000000 ? 0 : address, "peer");
     case 2:
     case 3:
-        return make_step(&w->m, id, version_of(&w->fsm, id), state, spi, gone);
+        r = make_step(&w->m, id, version_of(&w->fsm, id), state, spi, gone);
+        r->sa_step->address_back = sim_chance(rnd, 200);
+        return r;
     case 4:
         r = make_step(&w->m, id, version_of(&w->fsm, id), state, 0, 0);
         make_successor(r, sim_between(rnd, 1, SAS), "next", 0);

@@ -341,6 +341,33 @@ Test(repl_fsm, a_delete_takes_claims_and_address_along)
     cr_assert_eq(judge(make_create(&m, 9, "s", 300, 0x0a000001, "bob")), REPL_ACCEPTED);
 }
 
+/* An ended IKE SA lingers without its address: whoever comes next may have it at once, and the
+ * deletion of the old SA takes nothing away. */
+Test(repl_fsm, a_step_gives_the_address_back)
+{
+    struct digest before;
+    Holdfast__Record *step;
+
+    (void)judge(make_create(&m, 7, "s", 300, 0x0a000001, "alice"));
+    before = fsm_content_digest(&fsm);
+    step = make_step(&m, 7, version_of(7), "ended", 0, 300);
+    step->sa_step->address_back = true;
+    cr_assert_eq(judge(step), REPL_ACCEPTED);
+    cr_assert_null(fsm_lease(&fsm, span_of("\x0a\x00\x00\x01", 4)));
+    cr_assert_null(fsm_sa(&fsm, 7)->lease);
+    cr_assert_not(digest_equal(before, fsm_content_digest(&fsm)));
+    cr_assert_eq(judge(make_create(&m, 8, "s", 301, 0x0a000001, "bob")), REPL_ACCEPTED);
+    step = make_step(&m, 7, version_of(7), "again", 0, 0);
+    step->sa_step->address_back = true;
+    cr_assert_eq(judge(step), REPL_ACCEPTED, "it has none: nothing to give back");
+    cr_assert_eq(judge(make_delete(&m, 7, version_of(7))), REPL_ACCEPTED);
+    cr_assert_eq(fsm_lease(&fsm, span_of("\x0a\x00\x00\x01", 4))->sa, fsm_sa(&fsm, 8));
+    step = make_step(&m, 8, version_of(8), "old", 0, 0);
+    make_successor(step, 9, "new", 0x0a000001);
+    step->sa_step->address_back = true;
+    cr_assert_eq(judge(step), REPL_REFUSED_MALFORMED, "moved or given back, not both");
+}
+
 Test(repl_fsm, pool_leases_are_held_for_an_identity)
 {
     cr_assert_eq(judge(make_lease(&m, 0x0a000001, "alice", false)), REPL_ACCEPTED);

@@ -136,9 +136,11 @@ static void on_event(void *self, struct repl_event *e)
         HF_ASSERT(n->verdict[e->request] == 0);
         n->verdict[e->request] = 100;
         n->unsettled++;
+        n->rig->unsettled++;
         break;
     case REPL_EV_RESET:
         n->resets++;
+        n->rig->resets++;
         memset(n->mine_epoch, 0, sizeof n->mine_epoch);
         mirror_clear(n);
         break;
@@ -174,10 +176,16 @@ static void on_entropy(void *self, uint8_t *bytes, size_t n)
         bytes[i] = (uint8_t)sim_next(&node->rig->random);
 }
 
+static uint64_t on_disk_stuck(void *self)
+{
+    const struct rig_node *n = self;
+
+    return n->hung_ms == 0 ? 0 : now_ns(n->rig) - n->hung_ms * NS;
+}
+
 static bool on_disk_ok(void *self)
 {
-    (void)self;
-    return true;
+    return on_disk_stuck(self) < RIG_STALL_MS * NS;
 }
 
 static void on_failed(void *self, const char *why)
@@ -264,7 +272,8 @@ static void fill_options(const struct rig *rig, const struct rig_node *n, uint32
                    .lease_ms = 150,
                    .lease_heartbeat_ms = 30,
                    .stale_ms = 150,
-                   .disk_stall_ms = 1000},
+                   .disk_stall_ms = RIG_STALL_MS,
+                   .disk_hang_ms = RIG_HANG_MS},
         .snapshot_entries = rig->snapshot_entries,
         .snapshot_bytes = 64 << 20,
         .trailing = (uint32_t)rig->trailing,
@@ -300,6 +309,7 @@ void rig_start(struct rig *rig, uint32_t id)
                                           .event = on_event,
                                           .entropy = on_entropy,
                                           .disk_ok = on_disk_ok,
+                                          .disk_stuck_ns = on_disk_stuck,
                                           .failed = on_failed};
 
     HF_ASSERT(!n->up);
@@ -332,8 +342,22 @@ void rig_kill(struct rig *rig, uint32_t id)
     n->replica = NULL;
     mirror_clear(n);
     sim_storage_crash(n->storage);
+    if (n->hung_ms != 0)
+        sim_storage_set_delay(n->storage, 0, 1); /* the machine comes back with a disk that works */
+    n->hung_ms = 0;
     n->up = false;
     memset(n->leases, 0, sizeof n->leases);
+}
+
+void rig_hang_disk(struct rig *rig, uint32_t id)
+{
+    sim_storage_set_delay(rig_node(rig, id)->storage, RIG_NEVER_MS, RIG_NEVER_MS);
+    rig_node(rig, id)->hung_ms = rig->now_ms;
+}
+
+bool rig_has_failed(const struct rig *rig, uint64_t node)
+{
+    return rig->nodes[node - 1].failed;
 }
 
 void rig_pause(struct rig *rig, uint32_t id)

@@ -12,10 +12,12 @@
 #include "unit/repl/make.h"
 
 enum { RIG_MAX_NODES = 5, RIG_SHARDS = 2, RIG_MAX_REQUESTS = 20000 };
+enum { RIG_STALL_MS = 1000, RIG_HANG_MS = 5000, RIG_NEVER_MS = 1000000000 };
 
 struct rig_node {
     uint32_t id;
     bool up, paused, sick; /* sick: its conductor does not stamp its health */
+    uint64_t hung_ms;      /* since when no write of its disk comes back; 0 = it works */
     uint64_t boot;
     struct sim_storage *storage;
     struct repl_transport_listener listener;
@@ -43,6 +45,7 @@ struct rig {
     size_t n, n_shards;
     uint64_t snapshot_entries, trailing, takeover_ms;
     uint64_t steps, two_owners, unassigned; /* the last two: violations, counted by instant */
+    uint64_t resets, unsettled;             /* events of all nodes, over all their starts */
 };
 
 /* n founded nodes, not started yet. Shard 1 prefers node 1, shard 2 (when n_shards is 2) node 2. */
@@ -52,6 +55,9 @@ void rig_destroy(struct rig *rig);
 void rig_start(struct rig *rig, uint32_t node);
 /* Power loss of one machine. */
 void rig_kill(struct rig *rig, uint32_t node);
+/* From now on no write of its disk comes back, until it is killed. */
+void rig_hang_disk(struct rig *rig, uint32_t node);
+bool rig_has_failed(const struct rig *rig, uint64_t node); /* its process would have ended */
 /* SIGSTOP: takes nothing, does nothing; its frames wait. */
 void rig_pause(struct rig *rig, uint32_t node);
 void rig_resume(struct rig *rig, uint32_t node);

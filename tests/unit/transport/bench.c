@@ -19,12 +19,12 @@ static void on_frame(void *self, uint32_t from, enum repl_channel channel, struc
     (void)from;
     s->frames++;
     s->bytes += bytes.len;
-    if (channel == REPL_CHANNEL_RAFT && bytes.len >= 8) {
+    if (bytes.len > TCP_SMALL_FRAME_BYTES) {
+        s->digest_of_large = crc32c(0, bytes.data, bytes.len);
+    } else if (channel == REPL_CHANNEL_RAFT && bytes.len >= 8) {
         s->out_of_order = s->out_of_order || get_be64(bytes.data) != s->next;
         s->next++;
     }
-    if (channel == REPL_CHANNEL_ADMIN)
-        s->digest_of_large = crc32c(0, bytes.data, bytes.len);
 }
 
 static void on_link(void *self, uint32_t node, bool up)

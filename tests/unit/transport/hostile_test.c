@@ -1,12 +1,14 @@
 /* Peers that lie, babble, stay silent, or do not read. */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
 #include "bench.h"
+#include "replication/crc32c.h"
 
 /* Node 1 with a peer 2 whose address leads nowhere. */
 static void one(struct bench *b)
@@ -67,7 +69,7 @@ Test(transport_hostile, frames_that_drop_the_connection)
     size_t total;
 
     one(&b);
-    for (int kind = 0; kind < 5; kind++) {
+    for (int kind = 0; kind < 6; kind++) {
         int fd = raw_connect(&b, 1);
 
         raw_hello(fd, 2, 1, BENCH_CLUSTER, 1);
@@ -79,7 +81,9 @@ Test(transport_hostile, frames_that_drop_the_connection)
             put_be32(header, (uint32_t)REPL_MAX_FRAME_BYTES + 1);
         if (kind == 2)
             header[5] ^= 4;
-        if (kind <= 2)
+        if (kind == 5) /* only a snapshot of Raft's is that large */
+            put_be32(header, TCP_SMALL_FRAME_BYTES + 1);
+        if (kind <= 2 || kind == 5)
             raw_send(fd, header, sizeof header);
         if (kind == 3)
             frame(fd, 77, "x", 1);
@@ -89,7 +93,7 @@ Test(transport_hostile, frames_that_drop_the_connection)
         (void)close(fd);
         cr_assert(bench_counters(&b, 1).bad_frame == (uint64_t)kind + 1);
     }
-    cr_assert(b.side[1].frames == 5, "%d", (int)b.side[1].frames);
+    cr_assert(b.side[1].frames == 6, "%d", (int)b.side[1].frames);
     bench_deinit(&b);
 }
 
@@ -104,9 +108,61 @@ Test(transport_hostile, a_claimed_length_costs_nothing)
     uint8_t channel;
 
     put_be32(bytes, REPL_MAX_FRAME_BYTES);
+    bytes[TCP_FRAME_HEADER] = REPL_CHANNEL_RAFT;
     cr_assert(tcp_reader_next(&r, &in, &hello, &channel, &payload) == TCP_MORE);
     cr_assert(r.len == sizeof bytes && r.cap <= 4096);
     tcp_reader_deinit(&r);
+}
+
+/* What is unpacked whole before it is judged must not be large: only Raft's snapshots are. */
+Test(transport_hostile, no_channel_but_rafts_makes_the_reader_hold_much)
+{
+    enum { PIECE = 1 << 20, BODY = TCP_SMALL_FRAME_BYTES };
+    uint8_t *frame = calloc(1, TCP_FRAME_HEADER + BODY + 1);
+    size_t refused = 0;
+
+    for (unsigned channel = 0; channel <= 255; channel++)
+        for (size_t len = BODY; len <= BODY + 1; len++) {
+            struct tcp_reader r = {.greeted = true};
+            enum tcp_decoded d = TCP_MORE;
+            struct tcp_hello hello;
+            struct span payload;
+            uint8_t told;
+
+            if (len == BODY && channel > REPL_CHANNEL_RAFT + 1) /* 8 MiB each: a few will do */
+                continue;
+            frame[TCP_FRAME_HEADER] = (uint8_t)channel;
+            put_be32(frame, (uint32_t)len);
+            if (len == BODY || channel == REPL_CHANNEL_RAFT)
+                put_be32(frame + 4, crc32c(0, frame + TCP_FRAME_HEADER, len));
+            for (size_t at = 0; at < TCP_FRAME_HEADER + len && d == TCP_MORE; at += PIECE) {
+                size_t left = TCP_FRAME_HEADER + len - at;
+                struct span in = span_of(frame + at, left < PIECE ? left : PIECE);
+
+                d = tcp_reader_next(&r, &in, &hello, &told, &payload);
+                cr_assert(r.cap <= TCP_FRAME_HEADER + len, "it holds %zu bytes", r.cap);
+            }
+            if (len > BODY && channel != REPL_CHANNEL_RAFT) {
+                cr_assert(d == TCP_BAD_LENGTH && r.cap <= 4096, "channel %u: %d", channel, d);
+                refused++;
+            } else {
+                cr_assert(d == TCP_DONE && told == channel && payload.len == len - 1);
+            }
+            tcp_reader_deinit(&r);
+        }
+    printf("compared %zu channels\n", refused);
+    cr_assert(refused == 255);
+    free(frame);
+}
+
+/* Nor may it be sent: the peer would drop the connection, and every frame behind it. */
+Test(transport_hostile, a_frame_that_the_peer_would_refuse_is_not_made)
+{
+    uint8_t header[TCP_FRAME_HEADER + 1];
+    struct span part = span_of("", TCP_SMALL_FRAME_BYTES); /* its bytes are not looked at */
+    size_t total;
+
+    cr_assert(!tcp_frame_header(REPL_CHANNEL_FORWARD, &part, 1, header, &total));
 }
 
 Test(transport_hostile, silence_is_noticed, .timeout = 20)

@@ -61,8 +61,8 @@ Test(transport, a_snapshot_of_12_mib_goes_as_one_frame, .timeout = 60)
     bench_join(&b, 1, 2);
     part = span_of(big, BYTES);
     cr_assert(bench_send_number(&b, 1, 2, 0, 0));
-    cr_assert(b.side[1].i->send(b.side[1].i->self, 2, REPL_CHANNEL_ADMIN, &part, 1));
-    cr_assert(!b.side[1].i->send(b.side[1].i->self, 2, REPL_CHANNEL_ADMIN, &part, 1),
+    cr_assert(b.side[1].i->send(b.side[1].i->self, 2, REPL_CHANNEL_RAFT, &part, 1));
+    cr_assert(!b.side[1].i->send(b.side[1].i->self, 2, REPL_CHANNEL_RAFT, &part, 1),
               "two large frames at once");
     cr_assert(bench_send_number(&b, 1, 2, 1, 0));
     BENCH_UNTIL(&b, b.side[2].frames == 3);

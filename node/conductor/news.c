@@ -1,0 +1,83 @@
+/* What the data path tells once and never again: kept by its CHILD SA until it has become a step.
+ *
+ *   conductor_handle_esp ─> bit ─> event in the SA's queue ─> step ─> record accepted ─> bit gone
+ *                            └──── the SA's timer offers it again ──┘
+ *
+ * Workers raise each once per grant. At that instant the lease may be away, the queue full or
+ * replication busy, and the record may be refused: none of it may lose a rekey or a limit.
+ */
+#include "conductor/internal.h"
+
+static const struct {
+    enum ike_event_kind kind;
+    uint32_t want;
+} events[] = {[CONDUCTOR_ESP_SOFT] = {IKE_EV_CHILD_SOFT, 0},
+              [CONDUCTOR_ESP_HARD] = {IKE_EV_CHILD_HARD, 0},
+              [CONDUCTOR_ESP_FIRST_INBOUND] = {IKE_EV_CHILD_INBOUND, 0},
+              [CONDUCTOR_ESP_RECOVER] = {IKE_EV_COMMAND, IKE_WANT_REKEY_CHILD}};
+
+enum { N_NEWS = sizeof events / sizeof events[0] };
+
+bool news_wait(const struct conductor_sa *sa)
+{
+    for (int i = 0; i < IKE_MAX_CHILDREN; i++)
+        if (sa->children[i].news != 0)
+            return true;
+    return false;
+}
+
+void news_wake(struct conductor *c, struct conductor_sa *sa)
+{
+    uint64_t at = c->ops.now_ms(c->ops.self) + CONDUCTOR_REFUSED_MS;
+
+    if (sa->wake.at_ms > at)
+        sa_set_wake(c, sa, at);
+}
+
+static void offer(struct conductor *c, struct conductor_child *child, enum conductor_esp_news news)
+{
+    struct conductor_work *w;
+
+    if (!c->ops.may_act(c->ops.self, child->sa->shard))
+        return;
+    w = work_new((struct span){0});
+    w->event.kind = events[news].kind;
+    w->event.want = events[news].want;
+    w->event.child_spi_in = child->spi_in;
+    w->news = (uint8_t)(1u << news);
+    (void)sa_enqueue(c, child->sa, w);
+}
+
+bool news_raise(struct conductor *c, struct conductor_child *child, enum conductor_esp_news news)
+{
+    const struct conductor_shard *shard = shard_find(c, child->sa->shard);
+
+    if (shard == NULL || !shard->mine) /* of a grant that is over: the next one's are told anew */
+        return false;
+    if ((child->news >> news & 1) != 0) /* the timer offers it */
+        return false;
+    child->news |= (uint8_t)(1u << news);
+    news_wake(c, child->sa);
+    offer(c, child, news);
+    return true;
+}
+
+bool news_offer(struct conductor *c, struct conductor_sa *sa)
+{
+    for (int i = 0; i < IKE_MAX_CHILDREN; i++)
+        for (int k = 0; k < N_NEWS; k++)
+            if ((sa->children[i].news >> k & 1) != 0) {
+                offer(c, &sa->children[i], (enum conductor_esp_news)k);
+                return true;
+            }
+    return false;
+}
+
+void news_done(struct conductor *c, const struct conductor_sa *sa, uint32_t spi_in, uint8_t news)
+{
+    struct conductor_child *child = child_find(c, spi_in);
+
+    /* An IKE rekey may have moved it before its old SA had a word to say. */
+    if (child != NULL && child->sa == sa)
+        child->news &= (uint8_t)~news;
+}

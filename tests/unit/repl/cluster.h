@@ -1,0 +1,16 @@
+/* A rig that runs: what every test of the replica's core begins and ends with. */
+#ifndef HF_TEST_REPL_CLUSTER_H
+#define HF_TEST_REPL_CLUSTER_H
+
+#include "unit/repl/rig.h"
+
+/* A started cluster whose shard 1 is owned and acting. */
+struct rig *cluster_running(size_t n, uint64_t seed);
+/* All states agree, every mirror is its node's state, nobody acted who should not; destroys it. */
+void cluster_finish(struct rig *rig);
+/* Submits the creation of `count` SAs from `first` on, at the owner. */
+void cluster_create_sas(struct rig *rig, uint32_t owner, uint64_t first, size_t count);
+/* Makes `node` the leader. */
+void cluster_lead(struct rig *rig, uint32_t node);
+
+#endif
