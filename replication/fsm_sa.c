@@ -83,7 +83,8 @@ static void add_claims(struct fsm *fsm, struct fsm_sa *sa, uint64_t slot,
         c->claim = (struct repl_claim){.reservation_end = claims[i]->reservation_end,
                                        .ceiling = claims[i]->ceiling,
                                        .touched = fsm_assignments(fsm, sa->shard),
-                                       .version = slot};
+                                       .version = slot,
+                                       .told = fsm_assignments(fsm, sa->shard)};
         fsm_claim_add(fsm, sa, c);
     }
 }
@@ -221,9 +222,14 @@ enum repl_verdict fsm_apply_delete(struct fsm *fsm, uint32_t shard, const Holdfa
     return v;
 }
 
-/* Reservations only grow: what was reserved once may have been used (I1). Ceilings move both ways;
- * that nothing above a shrunk one was accepted is the owner's duty (node/esp/README.md, the ESP
- * packet). */
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Reservations only grow: what was reserved once may have been used (I1), and so do the packets
+ * told. Ceilings move both ways; that nothing above a shrunk one was accepted is the owner's duty
+ * (node/esp/README.md, the ESP packet). */
 static enum repl_verdict extend_one(struct fsm *fsm, uint32_t shard, uint64_t slot,
                                     const Holdfast__Extend__Item *item, struct repl_claim *after)
 {
@@ -243,6 +249,9 @@ static enum repl_verdict extend_one(struct fsm *fsm, uint32_t shard, uint64_t sl
         now.reservation_end = item->reservation_end;
     if (item->ceiling != 0)
         now.ceiling = item->ceiling;
+    now.packets_in = larger(now.packets_in, item->packets_in);
+    now.packets_out = larger(now.packets_out, item->packets_out);
+    now.told = now.touched;
     now.version = slot;
     c->claim = now;
     fsm_claim_changed(fsm, c);

@@ -141,9 +141,10 @@ void conductor_initiate(struct conductor *c, uint32_t shard, const struct endpoi
  * (node/README.md). */
 struct conductor_extend {
     uint32_t spi_in;
-    uint64_t reservation_end; /* 0 = unchanged */
-    uint64_t ceiling;         /* 0 = unchanged */
-    bool taken;               /* out: in the record that was submitted */
+    uint64_t reservation_end;         /* 0 = unchanged */
+    uint64_t ceiling;                 /* 0 = unchanged */
+    uint64_t packets_in, packets_out; /* that count by now; with nothing else: only told */
+    bool taken;                       /* out: in the record that was submitted */
 };
 /* The claims move when the record is applied. False: nothing was taken. At most one record per
  * claim is under way: an item whose claim has one is not taken. */

@@ -294,6 +294,8 @@ static size_t draft_extend(struct conductor *c, const struct conductor_shard *s,
         out[taken].version = now.version;
         out[taken].reservation_end = items[i].reservation_end;
         out[taken].ceiling = items[i].ceiling;
+        out[taken].packets_in = items[i].packets_in;
+        out[taken].packets_out = items[i].packets_out;
         ptrs[taken] = &out[taken];
         taken++;
     }

@@ -190,6 +190,9 @@ static void op_grant(void *self, void *esp, uint64_t epoch, const struct repl_gr
     e->end = g->end;
     e->floor = g->floor;
     e->ceiling = g->ceiling;
+    e->packets_in = g->packets_in;
+    e->packets_out = g->packets_out;
+    e->untold = g->untold;
     note_grant(((struct world_node *)self)->world, e);
 }
 

@@ -63,6 +63,7 @@ struct world_esp {
     unsigned node;
     bool outbound, installed;
     uint64_t first, end, floor, ceiling;
+    uint64_t packets_in, packets_out, untold;
 };
 
 struct world {

@@ -312,6 +312,42 @@ Test(repl_fsm, an_assignment_grants_and_raises_every_version)
     cr_assert_eq(judge(make_step(&n, 7, sa_before + 1, "x", 0, 0)), REPL_ACCEPTED);
 }
 
+/* For limits by packets: what owners told never goes back, and the next one learns after how many
+ * owners some may be missing. */
+Test(repl_fsm, packets_told_are_kept_and_never_go_back)
+{
+    static const struct {
+        uint64_t in, out, kept_in, kept_out;
+    } table[] = {{5, 7, 5, 7}, {4, 9, 5, 9}, {6, 0, 6, 9}, {0, 0, 6, 9}};
+    struct repl_grant g;
+
+    (void)judge(make_create(&m, 7, "s", 300, 0, ""));
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        Holdfast__Record *r = make_extend(&m, 300, claim_of(300).version, 0, 0);
+
+        r->extend->items[0]->packets_in = table[i].in;
+        r->extend->items[0]->packets_out = table[i].out;
+        cr_assert_eq(judge(r), REPL_ACCEPTED);
+        cr_assert_eq(items[0].claim.packets_in, table[i].kept_in, "row %zu", i);
+        cr_assert_eq(items[0].claim.packets_out, table[i].kept_out, "row %zu", i);
+        cr_assert_eq(claim_of(300).packets_in, table[i].kept_in);
+        cr_assert_eq(claim_of(300).packets_out, table[i].kept_out);
+    }
+    for (uint64_t takeovers = 1; takeovers <= 3; takeovers++) {
+        cr_assert_eq(judge(make_assign(1, m.epoch_index, 1, 11)), REPL_ACCEPTED);
+        m.epoch_index = log_index;
+        g = repl_claim_grant(&fsm_claim(&fsm, 300)->claim, fsm_shard(&fsm, 1)->assignments);
+        cr_assert_eq(g.packets_in, 6);
+        cr_assert_eq(g.packets_out, 9);
+        cr_assert_eq(g.untold, takeovers);
+    }
+    cr_assert_eq(judge(make_extend(&m, 300, claim_of(300).version, 0, 0)), REPL_ACCEPTED);
+    cr_assert_eq(judge(make_assign(1, m.epoch_index, 1, 11)), REPL_ACCEPTED);
+    m.epoch_index = log_index;
+    g = repl_claim_grant(&fsm_claim(&fsm, 300)->claim, fsm_shard(&fsm, 1)->assignments);
+    cr_assert_eq(g.untold, 1, "counted from the last that told");
+}
+
 Test(repl_fsm, versions_never_repeat_over_the_lives_of_an_id)
 {
     uint64_t last = 0;
