@@ -31,12 +31,13 @@ enum {
     CONDUCTOR_QUEUE_MAX = 8,        /* events waiting per SA */
     CONDUCTOR_HALF_OPEN_MAX = 4096, /* in all */
     CONDUCTOR_HALF_OPEN_SOURCE_MAX = 32,
-    CONDUCTOR_COOKIE_AT = 256,  /* half-open SAs from which on cookies are asked for */
-    CONDUCTOR_AGAIN_MS = 20,    /* an SA that cannot be stepped now is looked at again then */
-    CONDUCTOR_REFUSED_MS = 50,  /* ... whose record was not taken */
-    CONDUCTOR_TIMERS_MAX = 256, /* SAs stepped by one call of the timer */
-    CONDUCTOR_KE_MAX = 128,     /* key exchanges under way for datagrams without an SA */
-    CONDUCTOR_AUTH_RATE = 32,   /* unestablished SAs that one source may have replicated per 10 s */
+    CONDUCTOR_COOKIE_AT = 256,      /* half-open SAs from which on cookies are asked for */
+    CONDUCTOR_COOKIE_SOURCE_AT = 8, /* half-open SAs of one source from which on it is asked */
+    CONDUCTOR_AGAIN_MS = 20,        /* an SA that cannot be stepped now is looked at again then */
+    CONDUCTOR_REFUSED_MS = 50,      /* ... whose record was not taken */
+    CONDUCTOR_TIMERS_MAX = 256,     /* SAs stepped by one call of the timer */
+    CONDUCTOR_KE_MAX = 128,         /* key exchanges under way for datagrams without an SA */
+    CONDUCTOR_AUTH_RATE = 32, /* unestablished SAs that one source may have replicated per 10 s */
     CONDUCTOR_FIRST_RESERVATION = 1024,
     CONDUCTOR_FIRST_CEILING = 8
 };

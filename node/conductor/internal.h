@@ -82,6 +82,12 @@ struct conductor_source { /* rate of unestablished, replicated SAs per source ad
     UT_hash_handle hh;
 };
 
+struct conductor_half_open_source {
+    struct ip_addr ip;
+    unsigned n;
+    UT_hash_handle hh;
+};
+
 struct conductor_address {
     struct ip_addr ip;
     uint64_t holder; /* SA id; 0 while picked for a step that is not applied yet */
@@ -99,6 +105,7 @@ struct conductor {
     struct conductor_child *children;  /* by spi_in */
     struct conductor_op *ops_inflight; /* list of all */
     struct conductor_source *sources;
+    struct conductor_half_open_source *half_open_sources;
     struct conductor_address *addresses;
     struct heap heap;
     struct conductor_shard shards[REPL_MAX_SHARDS];
@@ -150,6 +157,11 @@ void children_assigned(struct conductor *c, const struct conductor_shard *shard)
 struct ip_addr pool_pick(struct conductor *c, uint32_t shard, const struct ip_addr *wish);
 void pool_hold(struct conductor *c, const struct ip_addr *ip, uint64_t holder);
 void pool_release(struct conductor *c, const struct ip_addr *ip, uint64_t holder);
+
+/* sources.c: half-open SAs, and key exchanges for new ones, by source */
+unsigned half_open_from(struct conductor *c, const struct ip_addr *ip);
+void half_open_count(struct conductor *c, const struct ip_addr *ip);
+void half_open_uncount(struct conductor *c, const struct ip_addr *ip);
 
 /* run.c: one step */
 void run_work(struct conductor *c, struct conductor_work *work);

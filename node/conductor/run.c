@@ -85,17 +85,28 @@ static void forget_pick(struct conductor *c, struct conductor_work *w)
     w->event.address = (struct ike_address_result){0};
 }
 
+/* Would the half-open SA of this first message be one too many? Judged before its key exchange,
+ * which costs more than the SA. */
+static bool too_many(struct conductor *c, const struct conductor_work *w)
+{
+    return c->n_ke_free >= CONDUCTOR_KE_MAX ||
+           c->n_half_open + c->n_ke_free >= CONDUCTOR_HALF_OPEN_MAX ||
+           half_open_from(c, &w->event.remote.ip) >= CONDUCTOR_HALF_OPEN_SOURCE_MAX;
+}
+
 static void start_ke(struct conductor *c, struct conductor_sa *sa, struct conductor_work *w)
 {
-    if (sa == NULL && c->n_ke_free >= CONDUCTOR_KE_MAX) {
+    if (sa == NULL && too_many(c, w)) {
         count(&c->counters, COUNTER_half_open_refused);
         work_free(w);
         return;
     }
-    if (sa != NULL)
+    if (sa != NULL) {
         sa->ke_work = w;
-    else
+    } else {
         c->n_ke_free++;
+        half_open_count(c, &w->event.remote.ip);
+    }
     w->job = c->transition.ke_job;
     c->ops.run_ke(c->ops.self, c, w);
 }
@@ -114,6 +125,7 @@ static bool ke_back(struct conductor *c, struct conductor_work *w)
     if (w->sa_id == 0) {
         HF_ASSERT(c->n_ke_free > 0);
         c->n_ke_free--;
+        half_open_uncount(c, &w->event.remote.ip);
         return true;
     }
     sa = sa_find(c, w->sa_id);
@@ -135,19 +147,6 @@ void conductor_ke_done(struct conductor *c, struct conductor_work *w)
         run_work(c, w);
     else
         work_free(w);
-}
-
-static unsigned half_open_from(struct conductor *c, const struct ip_addr *ip)
-{
-    struct conductor_sa *sa, *next;
-    unsigned n = 0;
-
-    HASH_ITER(hh_key, c->half_open, sa, next)
-    {
-        if (addr_equal(&sa->key.ip, ip))
-            n++;
-    }
-    return n;
 }
 
 /* An SA that nothing but memory knows: made by IKE_SA_INIT, changed by its retries, ended by time.

@@ -136,9 +136,28 @@ static void op_send(void *self, uint32_t shard, bool natt, const struct endpoint
 
 static void op_run_ke(void *self, struct conductor *c, struct conductor_work *work)
 {
-    (void)self;
+    struct world_node *n = self;
+    struct world *w = n->world;
+
+    w->key_exchanges += n->id != WORLD_CLIENT + 1;
+    if (w->hold_key_exchanges) {
+        HF_ASSERT(w->n_held < WORLD_HELD);
+        w->held_by[w->n_held] = c;
+        w->held[w->n_held++] = work;
+        return;
+    }
     conductor_ke_run(work);
     conductor_ke_done(c, work);
+}
+
+void world_release_key_exchanges(struct world *w)
+{
+    for (size_t i = 0; i < w->n_held; i++) {
+        conductor_ke_run(w->held[i]);
+        conductor_ke_done(w->held_by[i], w->held[i]);
+    }
+    w->n_held = 0;
+    w->hold_key_exchanges = false;
 }
 
 static void *op_install(void *self, const struct conductor_esp_child *child)
