@@ -38,6 +38,7 @@ enum {
     CONDUCTOR_TIMERS_MAX = 256,     /* SAs stepped by one call of the timer */
     CONDUCTOR_KE_MAX = 128,         /* key exchanges under way for datagrams without an SA */
     CONDUCTOR_AUTH_RATE = 32, /* unestablished SAs that one source may have replicated per 10 s */
+    CONDUCTOR_AUTH_RATE_ALL = 256, /* likewise, all sources together */
     CONDUCTOR_FIRST_RESERVATION = 1024,
     CONDUCTOR_FIRST_CEILING = 8
 };

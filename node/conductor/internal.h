@@ -106,6 +106,8 @@ struct conductor {
     struct conductor_op *ops_inflight; /* list of all */
     struct conductor_source *sources;
     struct conductor_half_open_source *half_open_sources;
+    uint64_t all_window_ms; /* of failed authentications, all sources together */
+    unsigned all_used;
     struct conductor_address *addresses;
     struct heap heap;
     struct conductor_shard shards[REPL_MAX_SHARDS];

@@ -3,8 +3,24 @@
 
 #include <stdlib.h>
 
-/* Peers still authenticating cost log entries: so many per source and ten seconds (I15).
- * Established SAs are not held back. */
+enum { AUTH_WINDOW_MS = 10000 };
+
+/* One more in a window that began at *since_ms? */
+static bool window_takes(uint64_t now, uint64_t *since_ms, unsigned *used, unsigned most)
+{
+    if (now - *since_ms >= AUTH_WINDOW_MS) {
+        *since_ms = now;
+        *used = 0;
+    }
+    if (*used >= most)
+        return false;
+    ++*used;
+    return true;
+}
+
+/* Peers that fail to authenticate cost log entries: so many per source and ten seconds, and so many
+ * in all (I15). What a source may not do does not count for all; who succeeds is neither counted
+ * nor held back. */
 bool source_allowed(struct conductor *c, const struct ip_addr *ip)
 {
     uint64_t now = c->ops.now_ms(c->ops.self);
@@ -18,7 +34,7 @@ bool source_allowed(struct conductor *c, const struct ip_addr *ip)
 
             HASH_ITER(hh, c->sources, old, next)
             {
-                if (now - old->window_ms >= 10000) {
+                if (now - old->window_ms >= AUTH_WINDOW_MS) {
                     HASH_DELETE(hh, c->sources, old);
                     free(old);
                 }
@@ -33,11 +49,8 @@ bool source_allowed(struct conductor *c, const struct ip_addr *ip)
         s->window_ms = now;
         HASH_ADD(hh, c->sources, ip, sizeof s->ip, s);
     }
-    if (now - s->window_ms >= 10000) {
-        s->window_ms = now;
-        s->used = 0;
-    }
-    return s->used++ < CONDUCTOR_AUTH_RATE;
+    return window_takes(now, &s->window_ms, &s->used, CONDUCTOR_AUTH_RATE) &&
+           window_takes(now, &c->all_window_ms, &c->all_used, CONDUCTOR_AUTH_RATE_ALL);
 }
 
 static bool has_child(const struct ike_sa *sa, uint32_t spi_in)
@@ -218,7 +231,7 @@ bool submit_step(struct conductor *c, struct conductor_sa *sa, struct conductor_
     }
     t->after.shard = sa->shard;
     t->successor.shard = sa->shard;
-    if (sa->half_open && t->after.state != IKE_SA_ESTABLISHED &&
+    if (sa->half_open && t->after.role == IKE_RESPONDER && t->after.state != IKE_SA_ESTABLISHED &&
         !source_allowed(c, &w->event.remote.ip)) {
         count(&c->counters, COUNTER_rate_limited);
         return false;

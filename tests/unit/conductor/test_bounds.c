@@ -220,6 +220,45 @@ Test(bounds, failed_authentications_are_limited_per_source)
     world_destroy(w);
 }
 
+/* One failure of each source: the log is kept free all the same (I15). Who holds the key gets in
+ * meanwhile, and is not counted; afterwards failures are answered again. */
+Test(bounds, failed_authentications_are_limited_in_all)
+{
+    struct world *w = world_create(NULL);
+    struct conductor *client = w->nodes[WORLD_CLIENT].conductor;
+    struct secret right = w->client_psk.psk;
+    struct endpoint from, to = gateway;
+    unsigned i;
+
+    secret_set(&w->client_psk.psk, "another one", 11);
+    for (i = 0; i < CONDUCTOR_AUTH_RATE_ALL + 20; i++) {
+        from = source(i);
+        to.ip = source(2000 + i).ip; /* the client has one half-open SA for each peer */
+        conductor_initiate(client, WORLD_SHARD, &from, &to);
+        world_run(w, 10);
+    }
+    cr_assert_eq(counted(w, COUNTER_sas_created), CONDUCTOR_AUTH_RATE_ALL);
+    cr_assert_eq(counted(w, COUNTER_rate_limited), 20);
+    w->client_psk.psk = right;
+    for (unsigned k = 1; k <= 5; k++) {
+        from = source(1000 + k);
+        to.ip = source(3000 + k).ip;
+        conductor_initiate(client, WORLD_SHARD, &from, &to);
+        world_run(w, 10);
+        cr_assert_eq(world_established(w, w->owner), k, "an honest client is held back");
+    }
+    cr_assert_eq(counted(w, COUNTER_sas_created), CONDUCTOR_AUTH_RATE_ALL + 5);
+    world_run(w, 60000);
+    cr_assert_eq(conductor_count_half_open(owner(w)), 0);
+    secret_set(&w->client_psk.psk, "another one", 11);
+    from = source(i);
+    conductor_initiate(client, WORLD_SHARD, &from, &to);
+    world_run(w, 10);
+    cr_assert_geq(counted(w, COUNTER_sas_created), CONDUCTOR_AUTH_RATE_ALL + 6);
+    printf("compared %u sources\n", i + 6);
+    world_destroy(w);
+}
+
 /* While a step waits for the log: its repetitions wait behind it and are answered by the same
  * bytes, once it is applied; more than a few are dropped and counted. */
 Test(bounds, a_request_repeated_while_its_step_is_under_way_is_executed_once)
