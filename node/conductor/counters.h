@@ -25,6 +25,7 @@
     X(refused, "records_refused")                                                                  \
     X(sas_created, "sas_created")                                                                  \
     X(sas_deleted, "sas_deleted")                                                                  \
+    X(initial_contact_ended, "initial_contact_ended")                                              \
     X(rekeys_child, "rekeys_child")                                                                \
     X(rekeys_ike, "rekeys_ike")                                                                    \
     X(takeovers, "takeovers")                                                                      \

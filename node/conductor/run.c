@@ -78,6 +78,24 @@ static void note(struct conductor *c, const struct conductor_work *w, enum ike_r
                 log_endpoint(&w->event.remote, peer), ike_reason_name(reason));
 }
 
+/* Held by SA 0 until the step is applied; one that is taken over stays with the SA that has it. */
+static void pick_address(struct conductor *c, uint32_t shard, struct conductor_work *w)
+{
+    const struct ike_transition *t = &c->transition;
+    struct ip_addr *ip = &w->event.address.ip;
+
+    w->event.address.done = true;
+    if (t->address_contact)
+        *ip = identity_address(c, shard, &t->address_for);
+    if (ip->family != ADDR_NONE)
+        return;
+    *ip = pool_pick(c, shard, &t->address_wish);
+    if (ip->family != ADDR_NONE)
+        pool_hold(c, ip, 0);
+    else
+        count(&c->counters, COUNTER_pool_exhausted);
+}
+
 static void forget_pick(struct conductor *c, struct conductor_work *w)
 {
     if (w->event.address.done && w->event.address.ip.family != ADDR_NONE)
@@ -251,12 +269,7 @@ void run_work(struct conductor *c, struct conductor_work *w)
         if (outcome != IKE_NEED_ADDRESS)
             break;
         HF_ASSERT(sa != NULL && !w->event.address.done);
-        w->event.address.ip = pool_pick(c, sa->shard, &c->transition.address_wish);
-        w->event.address.done = true;
-        if (w->event.address.ip.family != ADDR_NONE)
-            pool_hold(c, &w->event.address.ip, 0);
-        else
-            count(&c->counters, COUNTER_pool_exhausted);
+        pick_address(c, sa->shard, w);
     }
     if (outcome == IKE_NEED_KE) {
         HF_ASSERT(!w->event.ke.done);

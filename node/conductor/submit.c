@@ -1,5 +1,6 @@
 /* From a transition to a record: what changed, what is claimed, what is given back. */
 #include "conductor/internal.h"
+#include "replication/record.h"
 
 #include <stdlib.h>
 
@@ -74,6 +75,8 @@ struct draft {
     uint32_t gone[IKE_MAX_CHILDREN];
     size_t n_gone;
     uint8_t identity[1 + IKE_MAX_ID_BYTES];
+    Holdfast__SaDelete ends[RECORD_MAX_ENDS];
+    Holdfast__SaDelete *end_ptrs[RECORD_MAX_ENDS];
 };
 
 /* node, boot and request are filled in by the replica. */
@@ -175,7 +178,31 @@ static void draft_sa_delete(struct conductor *c, struct draft *d, const struct c
     d->record.sa_delete = &d->delete;
 }
 
-static void draft_sa_create(struct conductor *c, struct draft *d)
+/* RFC 7296 2.4: the other SAs of this identity end, without a word to a peer that has forgotten
+ * them; in this one record, so that no owner does the one without the other and the address is free
+ * for it. With the versions as of now: whoever moved meanwhile refuses it all, the peer asks again.
+ */
+static void draft_ends(struct conductor *c, struct draft *d, uint32_t shard)
+{
+    const struct ike_sa *after = &c->transition.after;
+    struct conductor_sa *sa;
+
+    if (after->state != IKE_SA_ESTABLISHED || !after->peer_initial_contact)
+        return;
+    for (sa = identity_first(c, &after->remote_id); sa != NULL; sa = sa->identity_next) {
+        Holdfast__SaDelete *end = &d->ends[d->create.n_ends];
+
+        if (sa->shard != shard || d->create.n_ends == RECORD_MAX_ENDS)
+            continue;
+        holdfast__sa_delete__init(end);
+        end->sa_id = sa->id;
+        end->version = sa_version(c, sa);
+        d->end_ptrs[d->create.n_ends++] = end;
+    }
+    d->create.ends = d->end_ptrs;
+}
+
+static void draft_sa_create(struct conductor *c, struct draft *d, uint32_t shard)
 {
     struct span after;
 
@@ -184,6 +211,7 @@ static void draft_sa_create(struct conductor *c, struct draft *d)
     draft_claims(d, NULL, &c->transition.after);
     d->create.children = d->claim_ptrs;
     d->create.n_children = d->n_claims;
+    draft_ends(c, d, shard);
     d->record.body_case = HOLDFAST__RECORD__BODY_SA_CREATE;
     d->record.sa_create = &d->create;
 }
@@ -244,7 +272,7 @@ bool submit_step(struct conductor *c, struct conductor_sa *sa, struct conductor_
                       t->peer_step ? POINT_PEER : POINT_STEPPED, &facts);
     draft_begin(c, &d, sa->shard);
     if (sa->half_open)
-        draft_sa_create(c, &d);
+        draft_sa_create(c, &d, sa->shard);
     else if (t->after.state == IKE_SA_NONE)
         draft_sa_delete(c, &d, sa);
     else

@@ -91,6 +91,7 @@ void sa_remove(struct conductor *c, struct conductor_sa *sa)
     if (sa->address.family != ADDR_NONE)
         pool_release(c, &sa->address, sa->id);
     sa_make_replicated(c, sa);
+    identity_forget(c, sa);
     drop_queue(sa);
     heap_remove(&c->heap, &sa->wake);
     HASH_DELETE(hh, c->sas, sa);
@@ -182,6 +183,7 @@ void sa_set_state(struct conductor *c, struct conductor_sa *sa, struct span enco
     }
     if (sa->address.family != ADDR_NONE && !sa->half_open)
         pool_hold(c, &sa->address, sa->id);
+    identity_note(c, sa, decoded);
     sa_rearm(c, sa, decoded);
 }
 

@@ -400,20 +400,34 @@ struct world *world_create_pool(void (*tune)(struct ike_policy *gateway, struct 
     return w;
 }
 
+static void node_destroy(struct world_node *n)
+{
+    while (n->pending != NULL) {
+        struct world_submission *s = n->pending;
+
+        n->pending = s->next;
+        free(s->bytes);
+        free(s);
+    }
+    conductor_destroy(n->conductor);
+}
+
+void world_restart_client(struct world *w)
+{
+    struct world_node *n = &w->nodes[WORLD_CLIENT];
+
+    node_destroy(n);
+    instant_log_deinit(&w->client_log);
+    instant_log_init(&w->client_log, tell_client, w);
+    memset(n, 0, sizeof *n);
+    node_create(w, WORLD_CLIENT);
+    assign(w, n);
+}
+
 void world_destroy(struct world *w)
 {
-    for (unsigned i = 0; i < WORLD_NODES; i++) {
-        struct world_node *n = &w->nodes[i];
-
-        while (n->pending != NULL) {
-            struct world_submission *s = n->pending;
-
-            n->pending = s->next;
-            free(s->bytes);
-            free(s);
-        }
-        conductor_destroy(n->conductor);
-    }
+    for (unsigned i = 0; i < WORLD_NODES; i++)
+        node_destroy(&w->nodes[i]);
     instant_log_deinit(&w->gateway_log);
     instant_log_deinit(&w->client_log);
     free(w);

@@ -118,6 +118,8 @@ bool world_commit(struct world *w);
 bool world_connect(struct world *w);
 /* Those that were held are done, in their order. */
 void world_release_key_exchanges(struct world *w);
+/* The client comes back with nothing but its policy. */
+void world_restart_client(struct world *w);
 /* Delivers, commits and fires timers until nothing is due before now + ms. */
 void world_run(struct world *w, uint64_t ms);
 /* Assigns the shard to node `n` (0..2), which then holds the lease. */

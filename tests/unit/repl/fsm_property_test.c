@@ -52,7 +52,13 @@ static Holdfast__Record *random_record(struct world *w)
     switch (sim_between(rnd, 0, 9)) {
     case 0:
     case 1:
-        return make_create(&w->m, id, state, spi, address == 0x0a000000 ? 0 : address, "peer");
+        r = make_create(&w->m, id, state, spi, address == 0x0a000000 ? 0 : address, "peer");
+        for (uint64_t k = sim_between(rnd, 0, 4); k >= 3; k--) {
+            uint64_t other = sim_between(rnd, 1, SAS);
+
+            make_end(r, other, version_of(&w->fsm, other));
+        }
+        return r;
     case 2:
     case 3:
         return make_step(&w->m, id, version_of(&w->fsm, id), state, spi, gone);

@@ -187,6 +187,55 @@ Test(repl_fsm, ids_spis_and_addresses_are_unique)
     cr_assert_eq(fsm_lease(&fsm, span_of("\x0a\x00\x00\x02", 4))->sa->id, 8);
 }
 
+/* INITIAL_CONTACT: all in one record, or nothing. */
+Test(repl_fsm, a_new_sa_ends_others_and_may_have_their_address)
+{
+    struct digest before;
+    Holdfast__Record *r;
+
+    (void)judge(make_create(&m, 7, "s", 300, 0x0a000001, "alice"));
+    (void)judge(make_create(&m, 8, "s", 400, 0x0a000002, "alice"));
+    (void)judge(make_create(&m, 9, "s", 500, 0x0a000003, "bob"));
+    before = fsm.sum;
+    for (int spoilt = 0; spoilt < 6; spoilt++) {
+        enum repl_verdict wrong[] = {REPL_REFUSED_VERSION,   REPL_REFUSED_UNKNOWN,
+                                     REPL_REFUSED_MALFORMED, REPL_REFUSED_MALFORMED,
+                                     REPL_REFUSED_EXISTS,    REPL_REFUSED_EXISTS};
+
+        r = make_create(&m, 10, "s", spoilt == 5 ? 300 : 600, spoilt == 4 ? 0x0a000003 : 0x0a000001,
+                        "alice");
+        make_end(r, 7, version_of(7));
+        if (spoilt < 4)
+            make_end(r,
+                     spoilt == 1   ? 99
+                     : spoilt == 2 ? 7
+                     : spoilt == 3 ? 10
+                                   : 8,
+                     version_of(8) + (spoilt == 0));
+        cr_assert_eq(judge(r), wrong[spoilt], "row %d", spoilt);
+        cr_assert(digest_equal(before, fsm.sum), "row %d left something behind", spoilt);
+    }
+    r = make_create(&m, 10, "s", 600, 0x0a000001, "alice");
+    make_end(r, 7, version_of(7));
+    make_end(r, 8, version_of(8));
+    cr_assert_eq(judge(r), REPL_ACCEPTED);
+    cr_assert_eq(out.sa->id, 10);
+    cr_assert_null(fsm_sa(&fsm, 7));
+    cr_assert_null(fsm_sa(&fsm, 8));
+    cr_assert_null(fsm_claim(&fsm, 300));
+    cr_assert_null(fsm_lease(&fsm, span_of("\x0a\x00\x00\x02", 4)));
+    cr_assert_eq(fsm_lease(&fsm, span_of("\x0a\x00\x00\x01", 4))->sa->id, 10);
+    cr_assert_not_null(fsm_sa(&fsm, 9), "nobody else's");
+    r = make_step(&m, 10, version_of(10), "t", 0, 0);
+    make_successor(r, 11, "next", 0);
+    r->sa_step->successor->ends = repl_alloc_zero(1, sizeof(Holdfast__SaDelete *));
+    r->sa_step->successor->n_ends = 1;
+    r->sa_step->successor->ends[0] = repl_alloc_zero(1, sizeof(Holdfast__SaDelete));
+    holdfast__sa_delete__init(r->sa_step->successor->ends[0]);
+    r->sa_step->successor->ends[0]->sa_id = 9;
+    cr_assert_eq(judge(r), REPL_REFUSED_MALFORMED, "a rekey ends nobody");
+}
+
 Test(repl_fsm, steps_compare_the_version_and_replace_the_state)
 {
     uint64_t v1;
