@@ -32,13 +32,22 @@ static bool claims_free(const struct fsm *fsm, Holdfast__ChildClaim *const *clai
     return true;
 }
 
-/* May this identity have the address? It may when nobody has it, or its own identity holds it idle.
+static bool ends_with(const Holdfast__SaCreate *c, const struct fsm_sa *sa)
+{
+    for (size_t i = 0; i < c->n_ends; i++)
+        if (sa != NULL && c->ends[i]->sa_id == sa->id)
+            return true;
+    return false;
+}
+
+/* May this identity have the address? It may when nobody has it, its own identity holds it idle, or
+ * the SA that has it ends in this record.
  */
 static bool lease_free(const struct fsm *fsm, uint32_t shard, const Holdfast__SaCreate *c)
 {
     const struct fsm_lease *l = fsm_lease(fsm, record_span(c->address));
 
-    return l == NULL ||
+    return l == NULL || ends_with(c, l->sa) ||
            (l->sa == NULL && l->shard == shard &&
             span_equal(span_of(l->identity, l->identity_len), record_span(c->identity)));
 }
@@ -83,7 +92,8 @@ static void add_claims(struct fsm *fsm, struct fsm_sa *sa, uint64_t slot,
         c->claim = (struct repl_claim){.reservation_end = claims[i]->reservation_end,
                                        .ceiling = claims[i]->ceiling,
                                        .touched = fsm_assignments(fsm, sa->shard),
-                                       .version = slot};
+                                       .version = slot,
+                                       .told = fsm_assignments(fsm, sa->shard)};
         fsm_claim_add(fsm, sa, c);
     }
 }
@@ -105,6 +115,14 @@ static struct fsm_sa *sa_new(const struct fsm *fsm, uint32_t shard, uint64_t slo
 enum repl_verdict fsm_apply_create(struct fsm *fsm, uint32_t shard, uint64_t slot,
                                    const Holdfast__SaCreate *body, struct fsm_outcome *out)
 {
+    struct fsm_sa *ends[RECORD_MAX_ENDS];
+    enum repl_verdict v;
+
+    for (size_t i = 0; i < body->n_ends; i++) {
+        v = find_sa(fsm, shard, body->ends[i]->sa_id, body->ends[i]->version, &ends[i]);
+        if (v != REPL_ACCEPTED)
+            return v;
+    }
     if (fsm_sa(fsm, body->sa_id) != NULL || !claims_free(fsm, body->children, body->n_children))
         return REPL_REFUSED_EXISTS;
     if (body->address.len > 0 && !lease_free(fsm, shard, body))
@@ -112,6 +130,8 @@ enum repl_verdict fsm_apply_create(struct fsm *fsm, uint32_t shard, uint64_t slo
 
     struct fsm_sa *sa = sa_new(fsm, shard, slot, body);
 
+    for (size_t i = 0; i < body->n_ends; i++)
+        fsm_sa_remove(fsm, ends[i]);
     fsm_sa_add(fsm, sa);
     add_claims(fsm, sa, slot, body->children, body->n_children);
     if (body->address.len > 0)
@@ -225,9 +245,14 @@ enum repl_verdict fsm_apply_delete(struct fsm *fsm, uint32_t shard, const Holdfa
     return v;
 }
 
-/* Reservations only grow: what was reserved once may have been used (I1). Ceilings move both ways;
- * that nothing above a shrunk one was accepted is the owner's duty (node/esp/README.md, the ESP
- * packet). */
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Reservations only grow: what was reserved once may have been used (I1), and so do the packets
+ * told. Ceilings move both ways; that nothing above a shrunk one was accepted is the owner's duty
+ * (node/esp/README.md, the ESP packet). */
 static enum repl_verdict extend_one(struct fsm *fsm, uint32_t shard, uint64_t slot,
                                     const Holdfast__Extend__Item *item, struct repl_claim *after)
 {
@@ -247,6 +272,9 @@ static enum repl_verdict extend_one(struct fsm *fsm, uint32_t shard, uint64_t sl
         now.reservation_end = item->reservation_end;
     if (item->ceiling != 0)
         now.ceiling = item->ceiling;
+    now.packets_in = larger(now.packets_in, item->packets_in);
+    now.packets_out = larger(now.packets_out, item->packets_out);
+    now.told = now.touched;
     now.version = slot;
     c->claim = now;
     fsm_claim_changed(fsm, c);

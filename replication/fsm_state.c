@@ -50,6 +50,9 @@ static struct digest claim_digest(const struct fsm *fsm, const struct fsm_claim 
     digest_item_u64(&d, c->claim.reservation_end - c->claim.touched * GRANT_ASSIGN_NUMBERS);
     digest_item_u64(&d, c->claim.ceiling - c->claim.touched * GRANT_ASSIGN_CEILING);
     digest_item_u64(&d, c->claim.version - c->claim.touched);
+    digest_item_u64(&d, c->claim.packets_in);
+    digest_item_u64(&d, c->claim.packets_out);
+    digest_item_u64(&d, c->claim.told);
     return digest_item_final(&d);
 }
 

@@ -15,15 +15,20 @@ void repl_claim_touch(struct repl_claim *claim, uint64_t assignments)
 struct repl_grant repl_claim_grant(const struct repl_claim *claim, uint64_t assignments)
 {
     struct repl_claim now = *claim;
+    struct repl_grant g;
 
+    HF_ASSERT(assignments >= claim->told);
     repl_claim_touch(&now, assignments);
+    g = (struct repl_grant){.first = now.reservation_end,
+                            .end = now.reservation_end,
+                            .floor = now.ceiling,
+                            .ceiling = now.ceiling,
+                            .packets_in = now.packets_in,
+                            .packets_out = now.packets_out,
+                            .untold = assignments - now.told};
     if (claim->touched == assignments)
-        return (struct repl_grant){.first = now.reservation_end,
-                                   .end = now.reservation_end,
-                                   .floor = now.ceiling,
-                                   .ceiling = now.ceiling};
-    return (struct repl_grant){.first = now.reservation_end - GRANT_ASSIGN_NUMBERS,
-                               .end = now.reservation_end,
-                               .floor = now.ceiling - GRANT_ASSIGN_CEILING,
-                               .ceiling = now.ceiling};
+        return g;
+    g.first -= GRANT_ASSIGN_NUMBERS;
+    g.floor -= GRANT_ASSIGN_CEILING;
+    return g;
 }

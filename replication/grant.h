@@ -4,7 +4,8 @@
  * Every assignment of a shard implicitly grants, to each CHILD SA in it: 2^16 numbers from the old
  * reservation end, and a ceiling of old ceiling + 8 above a floor that is the old ceiling. The
  * shard only counts its assignments; a claim is brought up to date when it is touched. So a
- * takeover is one record at any number of SAs.
+ * takeover is one record at any number of SAs. What packets count for the SA's limits is kept here
+ * too, as its owners tell it; how to judge it is the data path's (node/esp/tally.h).
  */
 #ifndef HF_REPL_GRANT_H
 #define HF_REPL_GRANT_H
@@ -21,12 +22,19 @@ struct repl_claim {
     uint64_t ceiling;         /* highest number that may be accepted inbound */
     uint64_t touched;         /* the shard's assignment count at the last touch */
     uint64_t version; /* raised by each accepted change and, implicitly, by each assignment */
+    /* Packets that the owners so far had told of when they extended it last, and the shard's
+     * assignment count then: what an owner did after it told last is known to nobody else. */
+    uint64_t packets_in, packets_out;
+    uint64_t told;
 };
 
 /* What the owner of the newest assignment may do with it. */
 struct repl_grant {
     uint64_t first, end;     /* outbound numbers [first, end); empty when first == end */
     uint64_t floor, ceiling; /* inbound numbers (floor, ceiling] */
+    /* What counts already for limits by packets: told, and by how many owners some may be untold.
+     */
+    uint64_t packets_in, packets_out, untold;
 };
 
 /* The claim as of the shard's assignment count `assignments` (>= touched, asserted): applies the

@@ -20,6 +20,20 @@ static bool valid_claim(const Holdfast__ChildClaim *c)
     return c->spi_in >= RECORD_MIN_SPI && c->spi_out >= RECORD_MIN_SPI;
 }
 
+static bool valid_ends(const Holdfast__SaCreate *c)
+{
+    if (c->n_ends > RECORD_MAX_ENDS)
+        return false;
+    for (size_t i = 0; i < c->n_ends; i++) {
+        if (c->ends[i]->sa_id == 0 || c->ends[i]->sa_id == c->sa_id)
+            return false;
+        for (size_t k = 0; k < i; k++)
+            if (c->ends[k]->sa_id == c->ends[i]->sa_id)
+                return false;
+    }
+    return true;
+}
+
 static bool valid_create(const Holdfast__SaCreate *c, bool successor)
 {
     if (c->sa_id == 0 || c->state.len == 0 || c->state.len > RECORD_MAX_STATE_BYTES)
@@ -28,7 +42,8 @@ static bool valid_create(const Holdfast__SaCreate *c, bool successor)
         return false;
     if (c->address.len != 0 && !valid_address(c->address))
         return false;
-    if (successor && c->n_children != 0) /* it takes those of the SA that it replaces */
+    /* A successor takes the children of the SA that it replaces, and ends none. */
+    if (successor ? c->n_children != 0 || c->n_ends != 0 : !valid_ends(c))
         return false;
     for (size_t i = 0; i < c->n_children; i++)
         if (!valid_claim(c->children[i]))

@@ -173,6 +173,9 @@ static void out_sa(struct out *o, const struct fsm_sa *sa)
         claims[i].ceiling = c->claim.ceiling;
         claims[i].touched = c->claim.touched;
         claims[i].version = c->claim.version;
+        claims[i].packets_in = c->claim.packets_in;
+        claims[i].packets_out = c->claim.packets_out;
+        claims[i].told = c->claim.told;
         list[i] = &claims[i];
     }
     m.sa_id = sa->id;
@@ -313,7 +316,8 @@ static bool in_sa(struct fsm *fsm, const Holdfast__SnapshotSa *m)
         fsm_shard(fsm, m->shard) == NULL || m->touched > assignments)
         return false;
     for (size_t i = 0; i < m->n_claims; i++)
-        if (m->claims[i]->spi_in < RECORD_MIN_SPI || m->claims[i]->touched > assignments)
+        if (m->claims[i]->spi_in < RECORD_MIN_SPI || m->claims[i]->touched > assignments ||
+            m->claims[i]->told > assignments)
             return false;
 
     struct fsm_sa *sa = repl_alloc_zero(1, sizeof *sa);
@@ -339,7 +343,10 @@ static bool in_sa(struct fsm *fsm, const Holdfast__SnapshotSa *m)
         c->claim = (struct repl_claim){.reservation_end = from->reservation_end,
                                        .ceiling = from->ceiling,
                                        .touched = from->touched,
-                                       .version = from->version};
+                                       .version = from->version,
+                                       .packets_in = from->packets_in,
+                                       .packets_out = from->packets_out,
+                                       .told = from->told};
         fsm_claim_add(fsm, sa, c);
     }
     return true;

@@ -202,15 +202,36 @@ static void settle(struct conductor *c, struct conductor_op *op, const struct re
     op_free(c, op);
 }
 
+static void apply_delete(struct conductor *c, uint64_t id)
+{
+    struct conductor_sa *sa = sa_find(c, id);
+
+    if (sa == NULL)
+        return;
+    sa_remove(c, sa);
+    count(&c->counters, COUNTER_sas_deleted);
+}
+
+/* Before the SA that they end for: it may have the address of one of them. */
+static void apply_ends(struct conductor *c, const Holdfast__SaCreate *create)
+{
+    for (size_t i = 0; i < create->n_ends; i++) {
+        log_line(c->log, LOG_INFO, "ike", "sa=%016llx ended by the INITIAL_CONTACT of sa=%016llx",
+                 (unsigned long long)create->ends[i]->sa_id, (unsigned long long)create->sa_id);
+        apply_delete(c, create->ends[i]->sa_id);
+        count(&c->counters, COUNTER_initial_contact_ended);
+    }
+}
+
 static void apply_record(struct conductor *c, const struct repl_event *ev)
 {
     const Holdfast__Record *r = ev->record;
-    struct conductor_sa *sa;
 
     c->applied_index = ev->index;
     if (ev->verdict == REPL_ACCEPTED && r != NULL) {
         switch (r->body_case) {
         case HOLDFAST__RECORD__BODY_SA_CREATE:
+            apply_ends(c, r->sa_create);
             apply_create(c, ev, r->sa_create->sa_id, r->shard, bytes_of(&r->sa_create->state));
             break;
         case HOLDFAST__RECORD__BODY_SA_STEP:
@@ -220,11 +241,7 @@ static void apply_record(struct conductor *c, const struct repl_event *ev)
             apply_extend(c, ev);
             break;
         case HOLDFAST__RECORD__BODY_SA_DELETE:
-            sa = sa_find(c, r->sa_delete->sa_id);
-            if (sa != NULL) {
-                sa_remove(c, sa);
-                count(&c->counters, COUNTER_sas_deleted);
-            }
+            apply_delete(c, r->sa_delete->sa_id);
             break;
         default:
             break;

@@ -81,11 +81,14 @@ static void refuse(struct conductor *c, enum ike_reason reason, const struct end
                 "peer=%s %s", log_endpoint(remote, peer), ike_reason_name(reason));
 }
 
+/* Many half-open SAs in all, or some of one source: it may be somebody else who speaks in its name
+ * (RFC 7296 2.6), so the bound of a source is for those alone that answer from there. */
 static void cookies(struct conductor *c, struct ike_event *e)
 {
     if (!c->cookie_ready)
         return;
-    e->cookie_required = c->n_half_open + c->n_ke_free >= CONDUCTOR_COOKIE_AT;
+    e->cookie_required = c->n_half_open + c->n_ke_free >= CONDUCTOR_COOKIE_AT ||
+                         half_open_from(c, &e->remote.ip) >= CONDUCTOR_COOKIE_SOURCE_AT;
     e->cookie_secret = c->cookie_secret;
     e->cookie_secret_previous = c->cookie_previous_ready ? c->cookie_secret_previous : NULL;
     e->cookie_secret_id = c->cookie_secret_id;

@@ -31,12 +31,14 @@ enum {
     CONDUCTOR_QUEUE_MAX = 8,        /* events waiting per SA */
     CONDUCTOR_HALF_OPEN_MAX = 4096, /* in all */
     CONDUCTOR_HALF_OPEN_SOURCE_MAX = 32,
-    CONDUCTOR_COOKIE_AT = 256,  /* half-open SAs from which on cookies are asked for */
-    CONDUCTOR_AGAIN_MS = 20,    /* an SA that cannot be stepped now is looked at again then */
-    CONDUCTOR_REFUSED_MS = 50,  /* ... whose record was not taken */
-    CONDUCTOR_TIMERS_MAX = 256, /* SAs stepped by one call of the timer */
-    CONDUCTOR_KE_MAX = 128,     /* key exchanges under way for datagrams without an SA */
-    CONDUCTOR_AUTH_RATE = 32,   /* unestablished SAs that one source may have replicated per 10 s */
+    CONDUCTOR_COOKIE_AT = 256,      /* half-open SAs from which on cookies are asked for */
+    CONDUCTOR_COOKIE_SOURCE_AT = 8, /* half-open SAs of one source from which on it is asked */
+    CONDUCTOR_AGAIN_MS = 20,        /* an SA that cannot be stepped now is looked at again then */
+    CONDUCTOR_REFUSED_MS = 50,      /* ... whose record was not taken */
+    CONDUCTOR_TIMERS_MAX = 256,     /* SAs stepped by one call of the timer */
+    CONDUCTOR_KE_MAX = 128,         /* key exchanges under way for datagrams without an SA */
+    CONDUCTOR_AUTH_RATE = 32, /* unestablished SAs that one source may have replicated per 10 s */
+    CONDUCTOR_AUTH_RATE_ALL = 256, /* likewise, all sources together */
     CONDUCTOR_AVOID_MS =
         60000,                /* an address that the log refused is not picked again for so long */
     CONDUCTOR_AUTH_TRIES = 3, /* records for one authentication, when the log refuses */
@@ -147,9 +149,10 @@ void conductor_initiate(struct conductor *c, uint32_t shard, const struct endpoi
  * (node/README.md). */
 struct conductor_extend {
     uint32_t spi_in;
-    uint64_t reservation_end; /* 0 = unchanged */
-    uint64_t ceiling;         /* 0 = unchanged */
-    bool taken;               /* out: in the record that was submitted */
+    uint64_t reservation_end;         /* 0 = unchanged */
+    uint64_t ceiling;                 /* 0 = unchanged */
+    uint64_t packets_in, packets_out; /* that count by now; with nothing else: only told */
+    bool taken;                       /* out: in the record that was submitted */
 };
 /* The claims move when the record is applied. False: nothing was taken. At most one record per
  * claim is under way: an item whose claim has one is not taken. */

@@ -26,6 +26,7 @@
     X(auth_refused, "authentications_refused_by_the_log")                                          \
     X(sas_created, "sas_created")                                                                  \
     X(sas_deleted, "sas_deleted")                                                                  \
+    X(initial_contact_ended, "initial_contact_ended")                                              \
     X(rekeys_child, "rekeys_child")                                                                \
     X(rekeys_ike, "rekeys_ike")                                                                    \
     X(takeovers, "takeovers")                                                                      \

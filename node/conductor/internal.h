@@ -51,6 +51,8 @@ struct conductor_sa {
     unsigned n_queued;
     struct heap_node wake;
     struct conductor_child children[IKE_MAX_CHILDREN];
+    struct conductor_identity *identity; /* authenticated; NULL = never was */
+    struct conductor_sa *identity_prev, *identity_next;
     UT_hash_handle hh; /* by id */
     /* half-open only: by who sent it */
     struct half_open_key {
@@ -89,6 +91,18 @@ struct conductor_source { /* rate of unestablished, replicated SAs per source ad
     UT_hash_handle hh;
 };
 
+struct conductor_half_open_source {
+    struct ip_addr ip;
+    unsigned n;
+    UT_hash_handle hh;
+};
+
+struct conductor_identity {
+    struct ike_identity id;
+    struct conductor_sa *sas;
+    UT_hash_handle hh;
+};
+
 struct conductor_address {
     struct ip_addr ip;
     uint64_t holder;         /* SA id; 0 while picked for a step that is not applied yet */
@@ -107,6 +121,10 @@ struct conductor {
     struct conductor_child *children;  /* by spi_in */
     struct conductor_op *ops_inflight; /* list of all */
     struct conductor_source *sources;
+    struct conductor_half_open_source *half_open_sources;
+    struct conductor_identity *identities;
+    uint64_t all_window_ms; /* of failed authentications, all sources together */
+    unsigned all_used;
     struct conductor_address *addresses;
     struct heap heap;
     struct conductor_shard shards[REPL_MAX_SHARDS];
@@ -178,6 +196,21 @@ void pool_hold(struct conductor *c, const struct ip_addr *ip, uint64_t holder);
 void pool_release(struct conductor *c, const struct ip_addr *ip, uint64_t holder);
 /* The log refused it, so this node's view misses a holder: not picked for CONDUCTOR_AVOID_MS. */
 void pool_avoid(struct conductor *c, const struct ip_addr *ip);
+
+bool pool_holds(struct conductor *c, const struct ip_addr *ip, uint64_t holder);
+
+/* identity.c: SAs by authenticated identity */
+void identity_note(struct conductor *c, struct conductor_sa *sa, const struct ike_sa *decoded);
+void identity_forget(struct conductor *c, struct conductor_sa *sa);
+/* The others by identity_next; NULL = none. */
+struct conductor_sa *identity_first(struct conductor *c, const struct ike_identity *id);
+/* An address that one of them holds; family 0 = none. */
+struct ip_addr identity_address(struct conductor *c, uint32_t shard, const struct ike_identity *id);
+
+/* sources.c: half-open SAs, and key exchanges for new ones, by source */
+unsigned half_open_from(struct conductor *c, const struct ip_addr *ip);
+void half_open_count(struct conductor *c, const struct ip_addr *ip);
+void half_open_uncount(struct conductor *c, const struct ip_addr *ip);
 
 /* run.c: one step */
 void run_work(struct conductor *c, struct conductor_work *work);

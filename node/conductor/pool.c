@@ -52,6 +52,13 @@ void pool_release(struct conductor *c, const struct ip_addr *ip, uint64_t holder
     free(a);
 }
 
+bool pool_holds(struct conductor *c, const struct ip_addr *ip, uint64_t holder)
+{
+    const struct conductor_address *a = ip->family != ADDR_NONE ? find(c, ip) : NULL;
+
+    return a != NULL && a->holder == holder;
+}
+
 static uint32_t v4(const struct ip_addr *a)
 {
     return get_be32(a->bytes);

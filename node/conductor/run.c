@@ -101,6 +101,24 @@ static void note(struct conductor *c, const struct conductor_work *w, enum ike_r
                 log_endpoint(&w->event.remote, peer), ike_reason_name(reason));
 }
 
+/* Held by SA 0 until the step is applied; one that is taken over stays with the SA that has it. */
+static void pick_address(struct conductor *c, uint32_t shard, struct conductor_work *w)
+{
+    const struct ike_transition *t = &c->transition;
+    struct ip_addr *ip = &w->event.address.ip;
+
+    w->event.address.done = true;
+    if (t->address_contact)
+        *ip = identity_address(c, shard, &t->address_for);
+    if (ip->family != ADDR_NONE)
+        return;
+    *ip = pool_pick(c, shard, &t->address_wish);
+    if (ip->family != ADDR_NONE)
+        pool_hold(c, ip, 0);
+    else
+        count(&c->counters, COUNTER_pool_exhausted);
+}
+
 static void forget_pick(struct conductor *c, struct conductor_work *w)
 {
     if (w->event.address.done && w->event.address.ip.family != ADDR_NONE)
@@ -108,17 +126,28 @@ static void forget_pick(struct conductor *c, struct conductor_work *w)
     w->event.address = (struct ike_address_result){0};
 }
 
+/* Would the half-open SA of this first message be one too many? Judged before its key exchange,
+ * which costs more than the SA. */
+static bool too_many(struct conductor *c, const struct conductor_work *w)
+{
+    return c->n_ke_free >= CONDUCTOR_KE_MAX ||
+           c->n_half_open + c->n_ke_free >= CONDUCTOR_HALF_OPEN_MAX ||
+           half_open_from(c, &w->event.remote.ip) >= CONDUCTOR_HALF_OPEN_SOURCE_MAX;
+}
+
 static void start_ke(struct conductor *c, struct conductor_sa *sa, struct conductor_work *w)
 {
-    if (sa == NULL && c->n_ke_free >= CONDUCTOR_KE_MAX) {
+    if (sa == NULL && too_many(c, w)) {
         count(&c->counters, COUNTER_half_open_refused);
         work_free(w);
         return;
     }
-    if (sa != NULL)
+    if (sa != NULL) {
         sa->ke_work = w;
-    else
+    } else {
         c->n_ke_free++;
+        half_open_count(c, &w->event.remote.ip);
+    }
     w->job = c->transition.ke_job;
     c->ops.run_ke(c->ops.self, c, w);
 }
@@ -137,6 +166,7 @@ static bool ke_back(struct conductor *c, struct conductor_work *w)
     if (w->sa_id == 0) {
         HF_ASSERT(c->n_ke_free > 0);
         c->n_ke_free--;
+        half_open_uncount(c, &w->event.remote.ip);
         return true;
     }
     sa = sa_find(c, w->sa_id);
@@ -158,19 +188,6 @@ void conductor_ke_done(struct conductor *c, struct conductor_work *w)
         run_work(c, w);
     else
         work_free(w);
-}
-
-static unsigned half_open_from(struct conductor *c, const struct ip_addr *ip)
-{
-    struct conductor_sa *sa, *next;
-    unsigned n = 0;
-
-    HASH_ITER(hh_key, c->half_open, sa, next)
-    {
-        if (addr_equal(&sa->key.ip, ip))
-            n++;
-    }
-    return n;
 }
 
 /* An SA that nothing but memory knows: made by IKE_SA_INIT, changed by its retries, ended by time.
@@ -275,12 +292,7 @@ void run_work(struct conductor *c, struct conductor_work *w)
         if (outcome != IKE_NEED_ADDRESS)
             break;
         HF_ASSERT(sa != NULL && !w->event.address.done);
-        w->event.address.ip = pool_pick(c, sa->shard, &c->transition.address_wish);
-        w->event.address.done = true;
-        if (w->event.address.ip.family != ADDR_NONE)
-            pool_hold(c, &w->event.address.ip, 0);
-        else
-            count(&c->counters, COUNTER_pool_exhausted);
+        pick_address(c, sa->shard, w);
     }
     if (outcome == IKE_NEED_KE) {
         HF_ASSERT(!w->event.ke.done);

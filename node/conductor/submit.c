@@ -1,10 +1,27 @@
 /* From a transition to a record: what changed, what is claimed, what is given back. */
 #include "conductor/internal.h"
+#include "replication/record.h"
 
 #include <stdlib.h>
 
-/* Peers still authenticating cost log entries: so many per source and ten seconds (I15).
- * Established SAs are not held back. */
+enum { AUTH_WINDOW_MS = 10000 };
+
+/* One more in a window that began at *since_ms? */
+static bool window_takes(uint64_t now, uint64_t *since_ms, unsigned *used, unsigned most)
+{
+    if (now - *since_ms >= AUTH_WINDOW_MS) {
+        *since_ms = now;
+        *used = 0;
+    }
+    if (*used >= most)
+        return false;
+    ++*used;
+    return true;
+}
+
+/* Peers that fail to authenticate cost log entries: so many per source and ten seconds, and so many
+ * in all (I15). What a source may not do does not count for all; who succeeds is neither counted
+ * nor held back. */
 bool source_allowed(struct conductor *c, const struct ip_addr *ip)
 {
     uint64_t now = c->ops.now_ms(c->ops.self);
@@ -18,7 +35,7 @@ bool source_allowed(struct conductor *c, const struct ip_addr *ip)
 
             HASH_ITER(hh, c->sources, old, next)
             {
-                if (now - old->window_ms >= 10000) {
+                if (now - old->window_ms >= AUTH_WINDOW_MS) {
                     HASH_DELETE(hh, c->sources, old);
                     free(old);
                 }
@@ -33,11 +50,8 @@ bool source_allowed(struct conductor *c, const struct ip_addr *ip)
         s->window_ms = now;
         HASH_ADD(hh, c->sources, ip, sizeof s->ip, s);
     }
-    if (now - s->window_ms >= 10000) {
-        s->window_ms = now;
-        s->used = 0;
-    }
-    return s->used++ < CONDUCTOR_AUTH_RATE;
+    return window_takes(now, &s->window_ms, &s->used, CONDUCTOR_AUTH_RATE) &&
+           window_takes(now, &c->all_window_ms, &c->all_used, CONDUCTOR_AUTH_RATE_ALL);
 }
 
 static bool has_child(const struct ike_sa *sa, uint32_t spi_in)
@@ -61,6 +75,8 @@ struct draft {
     uint32_t gone[IKE_MAX_CHILDREN];
     size_t n_gone;
     uint8_t identity[1 + IKE_MAX_ID_BYTES];
+    Holdfast__SaDelete ends[RECORD_MAX_ENDS];
+    Holdfast__SaDelete *end_ptrs[RECORD_MAX_ENDS];
 };
 
 /* node, boot and request are filled in by the replica. */
@@ -162,12 +178,37 @@ static void draft_sa_delete(struct conductor *c, struct draft *d, const struct c
     d->record.sa_delete = &d->delete;
 }
 
-static void draft_sa_create(struct conductor *c, struct draft *d)
+/* RFC 7296 2.4: the other SAs of this identity end, without a word to a peer that has forgotten
+ * them; in this one record, so that no owner does the one without the other and the address is free
+ * for it. With the versions as of now: whoever moved meanwhile refuses it all, the peer asks again.
+ */
+static void draft_ends(struct conductor *c, struct draft *d, uint32_t shard)
+{
+    const struct ike_sa *after = &c->transition.after;
+    struct conductor_sa *sa;
+
+    if (after->state != IKE_SA_ESTABLISHED || !after->peer_initial_contact)
+        return;
+    for (sa = identity_first(c, &after->remote_id); sa != NULL; sa = sa->identity_next) {
+        Holdfast__SaDelete *end = &d->ends[d->create.n_ends];
+
+        if (sa->shard != shard || d->create.n_ends == RECORD_MAX_ENDS)
+            continue;
+        holdfast__sa_delete__init(end);
+        end->sa_id = sa->id;
+        end->version = sa_version(c, sa);
+        d->end_ptrs[d->create.n_ends++] = end;
+    }
+    d->create.ends = d->end_ptrs;
+}
+
+static void draft_sa_create(struct conductor *c, struct draft *d, uint32_t shard)
 {
     draft_create(d, &c->transition.after, encode(c, 0, &c->transition.after));
     draft_claims(d, NULL, &c->transition.after);
     d->create.children = d->claim_ptrs;
     d->create.n_children = d->n_claims;
+    draft_ends(c, d, shard);
     d->record.body_case = HOLDFAST__RECORD__BODY_SA_CREATE;
     d->record.sa_create = &d->create;
 }
@@ -217,7 +258,7 @@ bool submit_step(struct conductor *c, struct conductor_sa *sa, struct conductor_
     }
     t->after.shard = sa->shard;
     t->successor.shard = sa->shard;
-    if (sa->half_open && t->after.state != IKE_SA_ESTABLISHED &&
+    if (sa->half_open && t->after.role == IKE_RESPONDER && t->after.state != IKE_SA_ESTABLISHED &&
         !source_allowed(c, &w->event.remote.ip)) {
         count(&c->counters, COUNTER_rate_limited);
         return false;
@@ -230,7 +271,7 @@ bool submit_step(struct conductor *c, struct conductor_sa *sa, struct conductor_
                       t->peer_step ? POINT_PEER : POINT_STEPPED, &facts);
     draft_begin(c, &d, sa->shard);
     if (sa->half_open)
-        draft_sa_create(c, &d);
+        draft_sa_create(c, &d, sa->shard);
     else if (t->after.state == IKE_SA_NONE)
         draft_sa_delete(c, &d, sa);
     else
@@ -297,6 +338,8 @@ static size_t draft_extend(struct conductor *c, const struct conductor_shard *s,
         out[taken].version = now.version;
         out[taken].reservation_end = items[i].reservation_end;
         out[taken].ceiling = items[i].ceiling;
+        out[taken].packets_in = items[i].packets_in;
+        out[taken].packets_out = items[i].packets_out;
         ptrs[taken] = &out[taken];
         taken++;
     }

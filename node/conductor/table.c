@@ -53,6 +53,7 @@ void sa_add_half_open(struct conductor *c, struct conductor_sa *sa, uint64_t rem
     sa->key = half_open_key(remote_spi, remote);
     HASH_ADD(hh_key, c->half_open, key, sizeof sa->key, sa);
     c->n_half_open++;
+    half_open_count(c, &sa->key.ip);
 }
 
 void sa_make_replicated(struct conductor *c, struct conductor_sa *sa)
@@ -62,6 +63,7 @@ void sa_make_replicated(struct conductor *c, struct conductor_sa *sa)
     HASH_DELETE(hh_key, c->half_open, sa);
     sa->half_open = false;
     c->n_half_open--;
+    half_open_uncount(c, &sa->key.ip);
 }
 
 static void drop_queue(struct conductor_sa *sa)
@@ -89,6 +91,7 @@ void sa_remove(struct conductor *c, struct conductor_sa *sa)
     if (sa->address.family != ADDR_NONE)
         pool_release(c, &sa->address, sa->id);
     sa_make_replicated(c, sa);
+    identity_forget(c, sa);
     drop_queue(sa);
     heap_remove(&c->heap, &sa->wake);
     HASH_DELETE(hh, c->sas, sa);
@@ -178,6 +181,7 @@ void sa_set_state(struct conductor *c, struct conductor_sa *sa, struct span enco
     }
     if (sa->address.family != ADDR_NONE && !sa->half_open)
         pool_hold(c, &sa->address, sa->id);
+    identity_note(c, sa, decoded);
     sa_rearm(c, sa, decoded);
 }
 

@@ -4,6 +4,7 @@
 
 #include "conductor/heap.h"
 #include "esp/ceiling.h"
+#include "esp/tally.h"
 
 enum { EXTEND_BATCH = 512, RECOVERY_AFTER_MS = 100 };
 
@@ -19,7 +20,10 @@ struct datapath_child {
     uint64_t
         below_since_ms; /* first verified packet at or below the floor under this grant; 0 = none */
     struct esp_pacer pacer;
-    uint64_t ticket; /* LOWERING: workers still to pass; 0 = none */
+    uint64_t slack; /* esp_tally_slack: packets that may be untold; 0 = nothing to tell */
+    uint64_t told_in, told_out; /* packets for the SA's limits, as told last */
+    bool telling;               /* in an Extend that asks for nothing */
+    uint64_t ticket;            /* LOWERING: workers still to pass; 0 = none */
     struct heap_node due;
     struct endpoint remote;
     bool outbound;
@@ -109,6 +113,7 @@ void *datapath_install(struct datapath *d, const struct conductor_esp_child *c)
     child->outbound = k->outbound;
     child->due.at_ms = UINT64_MAX;
     child->pacer.last_number = k->esn ? UINT64_MAX : UINT32_MAX;
+    child->slack = esp_tally_slack(k->soft_packets, k->hard_packets);
     return child;
 }
 
@@ -170,7 +175,12 @@ void datapath_grant(struct datapath *d, void *esp, uint64_t epoch, const struct 
     struct esp_pace_now now;
     struct esp_sa_view v;
 
+    g.counted_in = esp_tally_at_grant(grant->packets_in, grant->untold, child->slack);
+    g.counted_out = esp_tally_at_grant(grant->packets_out, grant->untold, child->slack);
     esp_sa_grant(child->sa, &g);
+    child->told_in = g.counted_in;
+    child->told_out = g.counted_out;
+    child->telling = false;
     child->granted = true;
     child->recovering = false;
     child->below_since_ms = 0;
@@ -197,11 +207,23 @@ void datapath_revoke(struct datapath *d, void *esp)
     heap_remove(&d->heap, &child->due);
 }
 
+/* Was it only told? Then nothing of its limits moved; what fell due meanwhile is looked at in so
+ * many ms. */
+static bool told(struct datapath *d, struct datapath_child *child, uint64_t in_ms)
+{
+    bool only = child->telling;
+
+    child->telling = false;
+    if (only)
+        heap_set(&d->heap, &child->due, now_ms(d) + in_ms);
+    return only;
+}
+
 void datapath_limits(struct datapath *d, void *esp, uint64_t reservation_end, uint64_t ceiling)
 {
     struct datapath_child *child = esp;
 
-    if (!child->granted)
+    if (!child->granted || told(d, child, 0))
         return;
     esp_sa_extend(child->sa, reservation_end);
     esp_sa_set_ceiling(child->sa, ceiling);
@@ -224,7 +246,9 @@ void datapath_refused(struct datapath *d, void *esp, uint64_t reservation_end, u
 {
     struct datapath_child *child = esp;
 
-    if (child->granted && child->pacer.phase == ESP_PACE_COMMITTING)
+    child->told_in = child->told_out = 0; /* to be told again */
+    if (child->granted && !told(d, child, ESP_PACE_REFUSED_MS) &&
+        child->pacer.phase == ESP_PACE_COMMITTING)
         not_applied(d, child, reservation_end, ceiling);
 }
 
@@ -288,7 +312,12 @@ static void flush(struct datapath *d)
     for (size_t i = 0; i < n; i++) {
         struct datapath_child *child = d->batch_children[i];
 
-        if (d->batch[i].taken)
+        if (d->batch[i].taken) {
+            child->told_in = d->batch[i].packets_in;
+            child->told_out = d->batch[i].packets_out;
+            continue;
+        }
+        if (told(d, child, ESP_PACE_REFUSED_MS))
             continue;
         not_applied(d, child, child->pacer.reservation_end, child->pacer.ceiling);
     }
@@ -297,12 +326,41 @@ static void flush(struct datapath *d)
 static void wish_extend(struct datapath *d, struct datapath_child *child,
                         const struct esp_pace_wish *w)
 {
+    struct esp_sa_view v;
+
+    esp_sa_read(child->sa, &v);
     if (d->n_batch == EXTEND_BATCH || (d->n_batch > 0 && d->batch_shard != child->shard))
         flush(d);
     d->batch_shard = child->shard;
     d->batch_children[d->n_batch] = child;
-    d->batch[d->n_batch++] = (struct conductor_extend){
-        .spi_in = child->spi_in, .reservation_end = w->reservation_end, .ceiling = w->ceiling};
+    d->batch[d->n_batch++] = (struct conductor_extend){.spi_in = child->spi_in,
+                                                       .reservation_end = w->reservation_end,
+                                                       .ceiling = w->ceiling,
+                                                       .packets_in = v.counted_in,
+                                                       .packets_out = v.counted_out};
+}
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* What counts for the SA's limits is told with each extension; where none is due in time, in one
+ * that asks for nothing. The marks call the control loop when it is so far. True: now. */
+static bool tell_due(struct datapath_child *child, struct esp_pace_wish *w)
+{
+    struct esp_sa_view v;
+    uint64_t in, out;
+
+    if (child->slack == 0)
+        return false;
+    esp_sa_read(child->sa, &v);
+    in = esp_tally_left(child->told_in, v.counted_in, child->slack);
+    out = esp_tally_left(child->told_out, v.counted_out, child->slack);
+    w->mark_in = smaller(w->mark_in, v.last_seq + (in > 0 ? in : 1));
+    w->mark_out = smaller(w->mark_out, v.next_out + (out > 0 ? out - 1 : 0));
+    return (in == 0 || out == 0) && w->kind == ESP_PACE_NOTHING &&
+           child->pacer.phase == ESP_PACE_IDLE;
 }
 
 /* Verified packets at or below the floor, over 100 ms, and none accepted: a sender whose numbers
@@ -334,6 +392,8 @@ static void step(struct datapath *d, struct datapath_child *child)
     bool look_again;
 
     look_again = recover(d, child);
+    if (child->telling)
+        return; /* one record of it is under way; what is due waits for that */
     if (child->pacer.phase == ESP_PACE_LOWERING) {
         if (child->ticket != 0 && !worker_pool_passed(d->options.pool, child->ticket)) {
             heap_set(&d->heap, &child->due, now.now_ms + 1);
@@ -344,11 +404,12 @@ static void step(struct datapath *d, struct datapath_child *child)
     } else {
         w = esp_pace_step(&child->pacer, &now);
     }
+    child->telling = tell_due(child, &w);
     esp_sa_set_marks(child->sa, w.mark_in, w.mark_out);
     if (look_again && w.again_ms > now.now_ms + RECOVERY_AFTER_MS)
         w.again_ms = now.now_ms + RECOVERY_AFTER_MS;
     heap_set(&d->heap, &child->due, w.again_ms);
-    if (w.kind == ESP_PACE_EXTEND) {
+    if (w.kind == ESP_PACE_EXTEND || child->telling) {
         wish_extend(d, child, &w);
     } else if (w.kind == ESP_PACE_LOWER) {
         esp_sa_set_ceiling(child->sa, w.ceiling);

@@ -98,7 +98,7 @@ static uint32_t accepted_events(struct esp_sa *sa, uint64_t seq, uint64_t packet
 static enum esp_drop accept(struct esp_sa *sa, const struct esp_turn *turn, uint64_t seq,
                             size_t len, struct esp_in_result *r)
 {
-    uint64_t packets = sa->in_base + get(&sa->in.packets) + 1;
+    uint64_t packets = get(&sa->in_base) + get(&sa->in.packets) + 1;
 
     raise_to(&sa->in.last_seq, seq);
     raise_to(&sa->in.verified_seq, seq);

@@ -56,15 +56,25 @@ static uint32_t sealed_events(struct esp_sa *sa, uint64_t seq, uint64_t packets)
     return events;
 }
 
+/* A new grant was taken up: what is told once per grant is told anew. */
+static void take_up_grant(struct esp_sa *sa)
+{
+    (void)esp_reservation_refresh(&sa->reservation);
+    if (sa->raised_gen == sa->reservation.held_gen)
+        return;
+    sa->raised_gen = sa->reservation.held_gen;
+    sa->raised_out = 0;
+    sa->raised_mark_out = sa->raised_limit = ESP_RAISED_NEVER;
+}
+
 enum esp_drop esp_outbound(struct esp_sa *sa, const struct esp_turn *turn,
                            const struct esp_inner *decoded, struct span inner, uint8_t *out,
                            size_t cap, struct esp_out_result *r)
 {
-    uint64_t packets = sa->out_base + get(&sa->out.packets) + 1;
+    uint64_t packets;
     uint8_t next_header = decoded->src.family == ADDR_V4 ? ESP_NEXT_IPV4 : ESP_NEXT_IPV6;
     enum esp_take take;
     enum esp_drop sealed;
-    uint64_t gen;
 
     memset(r, 0, sizeof *r);
     if (decoded->len > inner.len)
@@ -73,17 +83,13 @@ enum esp_drop esp_outbound(struct esp_sa *sa, const struct esp_turn *turn,
         return drop(sa, ESP_DROP_SELECTORS);
     if (inner.len + ESP_OVERHEAD_BYTES > cap)
         return drop(sa, ESP_DROP_TOO_BIG);
+    take_up_grant(sa);
+    packets = get(&sa->out_base) + get(&sa->out.packets) + 1;
     if (sa->hard_packets != 0 && packets > sa->hard_packets) {
         r->events |= ESP_EVENT_HARD_OUT & ~sa->raised_out;
         return drop(sa, ESP_DROP_HARD_LIMIT);
     }
-    gen = sa->reservation.held_gen;
     take = esp_reservation_take(&sa->reservation, turn->lease_epoch, sa->last_number, &r->seq);
-    if (sa->reservation.held_gen != gen) {
-        /* A new grant was taken up: what is told once per grant is told anew. */
-        sa->raised_out = 0;
-        sa->raised_mark_out = sa->raised_limit = ESP_RAISED_NEVER;
-    }
     if (take != ESP_TAKEN)
         return refused(sa, take, r);
     atomic_store_explicit(&sa->out.next, r->seq + 1, memory_order_relaxed);

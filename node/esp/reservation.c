@@ -35,8 +35,7 @@ void esp_reservation_extend(struct esp_reservation *r, uint64_t end)
         atomic_store_explicit(&r->limit, end, memory_order_release);
 }
 
-/* Takes a newer grant up. False while it is being changed. */
-static bool refresh(struct esp_reservation *r)
+bool esp_reservation_refresh(struct esp_reservation *r)
 {
     uint64_t gen = atomic_load_explicit(&r->gen, memory_order_acquire);
     uint64_t epoch, first;
@@ -64,7 +63,7 @@ enum esp_take esp_reservation_take(struct esp_reservation *r, uint64_t lease_epo
 {
     uint64_t limit;
 
-    if (!refresh(r) || lease_epoch == 0 || r->held_epoch != lease_epoch)
+    if (!esp_reservation_refresh(r) || lease_epoch == 0 || r->held_epoch != lease_epoch)
         return ESP_TAKE_NO_GRANT;
     limit = atomic_load_explicit(&r->limit, memory_order_acquire);
     /* The limit may be a newer grant's already; then this generation is over. */

@@ -46,6 +46,9 @@ void esp_reservation_grant(struct esp_reservation *r, uint64_t epoch, uint64_t f
 /* Control loop, after the extension's entry is applied. Never lowers. */
 void esp_reservation_extend(struct esp_reservation *r, uint64_t end);
 
+/* Worker: takes a newer grant up (held_gen changes). False while it is being changed. */
+bool esp_reservation_refresh(struct esp_reservation *r);
+
 /* Worker: the next number, under a lease of `lease_epoch` (0 = no lease). last: the highest number
  * that the SA may ever use. */
 enum esp_take esp_reservation_take(struct esp_reservation *r, uint64_t lease_epoch, uint64_t last,

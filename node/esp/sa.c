@@ -84,8 +84,6 @@ bool esp_sa_init(struct esp_sa *sa, const struct esp_sa_params *p)
     sa->last_number = p->esn ? UINT64_MAX - 1 : UINT32_MAX;
     sa->soft_packets = p->soft_packets;
     sa->hard_packets = p->hard_packets;
-    sa->in_base = p->in_base;
-    sa->out_base = p->out_base;
     sa->selectors = p->selectors;
     sa->raised_mark_in = sa->raised_ceiling = ESP_RAISED_NEVER;
     sa->raised_mark_out = sa->raised_limit = ESP_RAISED_NEVER;
@@ -104,8 +102,33 @@ void esp_sa_deinit(struct esp_sa *sa)
     secret_wipe_bytes(sa, sizeof *sa);
 }
 
+static uint64_t get(_Atomic uint64_t *p)
+{
+    return atomic_load_explicit(p, memory_order_relaxed);
+}
+
+/* So that what comes on top never wraps. */
+static uint64_t base(uint64_t counted, uint64_t own)
+{
+    const uint64_t most = UINT64_MAX / 2;
+
+    if (counted <= own)
+        return 0;
+    return counted - own < most ? counted - own : most;
+}
+
+/* Before the grant is published: a worker that takes it up sees these. */
+static void set_bases(struct esp_sa *sa, const struct esp_sa_grant *g)
+{
+    atomic_store_explicit(&sa->in_base, base(g->counted_in, get(&sa->in.packets)),
+                          memory_order_relaxed);
+    atomic_store_explicit(&sa->out_base, base(g->counted_out, get(&sa->out.packets)),
+                          memory_order_relaxed);
+}
+
 void esp_sa_grant(struct esp_sa *sa, const struct esp_sa_grant *g)
 {
+    set_bases(sa, g);
     esp_reservation_grant(&sa->reservation, g->epoch, g->first, g->end);
     esp_gate_grant(&sa->gate, g->epoch, g->floor, g->ceiling);
 }
@@ -113,6 +136,7 @@ void esp_sa_grant(struct esp_sa *sa, const struct esp_sa_grant *g)
 void esp_sa_grant_exact(struct esp_sa *sa, const struct esp_sa_grant *g,
                         const struct esp_replay *window)
 {
+    set_bases(sa, g);
     esp_reservation_grant(&sa->reservation, g->epoch, g->first, g->end);
     esp_gate_grant_exact(&sa->gate, g->epoch, window, g->ceiling);
     /* Workers stand still: what the inbound worker keeps beside the gate begins anew, too. */
@@ -153,11 +177,6 @@ void esp_sa_set_remote(struct esp_sa *sa, const struct endpoint *remote)
     store_remote(&sa->remote, remote);
 }
 
-static uint64_t get(_Atomic uint64_t *p)
-{
-    return atomic_load_explicit(p, memory_order_relaxed);
-}
-
 static uint64_t larger(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
@@ -180,6 +199,8 @@ void esp_sa_read(struct esp_sa *sa, struct esp_sa_view *v)
     v->below_floor_ns = get(&sa->in.below_floor_ns);
     v->out_packets = get(&sa->out.packets);
     v->out_bytes = get(&sa->out.bytes);
+    v->counted_in = get(&sa->in_base) + v->in_packets;
+    v->counted_out = get(&sa->out_base) + v->out_packets;
     v->next_out = larger(get(&sa->out.next), get(&sa->reservation.first));
     v->last_out_ns = get(&sa->out.last_ns);
     for (int i = 0; i < ESP_DROP_COUNT; i++) {

@@ -55,11 +55,8 @@ struct esp_sa_params {
     bool esn;
     struct esp_selectors selectors;
     struct endpoint remote;
-    bool outbound; /* may be chosen for outbound traffic from the start */
-    /* Per direction; 0 = no limit but the numbers' own. *_base: packets that count already (an
-     * earlier owner's, where known). */
-    uint64_t soft_packets, hard_packets;
-    uint64_t in_base, out_base;
+    bool outbound;                       /* may be chosen for outbound traffic from the start */
+    uint64_t soft_packets, hard_packets; /* per direction; 0 = no limit but the numbers' own */
 };
 
 /* A value of several words that one thread stores and others read whole. */
@@ -105,7 +102,7 @@ struct esp_sa {
     uint32_t worker_in, worker_out; /* set by the worker pool before publishing */
     bool esn;
     uint64_t last_number; /* highest usable number: 2^32 - 1, with ESN 2^64 - 1 */
-    uint64_t soft_packets, hard_packets, in_base, out_base;
+    uint64_t soft_packets, hard_packets;
     struct esp_selectors selectors;
     struct esp_route routes[ESP_MAX_SELECTORS]; /* one per remote selector */
     _Atomic(struct esp_sa *) next_by_spi;       /* database chain */
@@ -115,6 +112,7 @@ struct esp_sa {
     _Atomic bool outbound;
     _Atomic bool retired;               /* unpublished: workers let go of what waits for it */
     _Atomic uint64_t mark_in, mark_out; /* numbers at which ESP_EVENT_LOW_* is raised */
+    _Atomic uint64_t in_base, out_base; /* packets that count beside this node's own */
 
     /* the inbound worker's */
     _Alignas(ESP_CACHE_LINE) struct esp_cipher cipher_in;
@@ -133,6 +131,7 @@ struct esp_sa {
     struct esp_reservation reservation;
     struct esp_out_counters out;
     uint32_t raised_out;
+    uint64_t raised_gen; /* the reservation's grant under which it was */
     uint64_t raised_mark_out, raised_limit;
     uint64_t told_mark_out, told_limit;
     uint32_t waiting_out;
@@ -159,6 +158,8 @@ struct esp_sa_grant {
     uint64_t epoch;
     uint64_t first, end;
     uint64_t floor, ceiling;
+    /* What counts already for the limits by packets, this node's own packets included (tally.h). */
+    uint64_t counted_in, counted_out;
 };
 /* Once per SA and epoch, epochs rising (asserted). */
 void esp_sa_grant(struct esp_sa *sa, const struct esp_sa_grant *grant);
@@ -184,6 +185,7 @@ void esp_sa_set_remote(struct esp_sa *sa, const struct endpoint *remote);
 struct esp_sa_view {
     uint64_t in_packets, in_bytes, last_seq, verified_seq, last_in_ns, below_floor_ns;
     uint64_t out_packets, out_bytes, next_out, last_out_ns;
+    uint64_t counted_in, counted_out;      /* packets for the limits: other owners' too */
     uint64_t epoch, limit, floor, ceiling; /* as granted here */
     bool outbound;
     uint64_t drops_in[ESP_DROP_COUNT], drops_out[ESP_DROP_COUNT];

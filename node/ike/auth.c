@@ -200,9 +200,12 @@ static enum ike_outcome establish(const struct ike_policy *policy, const struct 
     bool wait = false;
     struct refusal r = judge_child(policy, event, &rx->body, sa, &child, &wait);
 
+    /* Only now, authenticated, may it speak of other SAs of its identity (RFC 7296 2.4). */
+    sa->peer_initial_contact = wire_body_notify(&rx->body, WIRE_N_INITIAL_CONTACT) != NULL;
     if (wait) {
         out->address_for = sa->remote_id;
         out->address_wish = child.request.wish;
+        out->address_contact = sa->peer_initial_contact;
         return IKE_NEED_ADDRESS;
     }
     if (!ike_psk_sign(policy, sa, &peer->psk, auth, &auth_len))
@@ -222,8 +225,6 @@ static enum ike_outcome establish(const struct ike_policy *policy, const struct 
         put_child(policy, sa, &child, &d.b);
     if (!ike_seal_response(policy, sa, event->datagram, &rx->header, &d))
         return ike_init_ignore(out, IKE_REASON_OVERSIZED);
-    /* Only now, authenticated, may it speak of other SAs of its identity (RFC 7296 2.4). */
-    sa->peer_initial_contact = wire_body_notify(&rx->body, WIRE_N_INITIAL_CONTACT) != NULL;
     ike_auth_establish(policy, sa, event);
     return answered(event, r.reason, out);
 }

@@ -39,6 +39,8 @@ bool ike_auth_write_request(const struct ike_policy *policy, struct ike_sa *sa,
     wire_put_id(&d.b, WIRE_PL_IDR, sa->remote_id.type,
                 span_of(sa->remote_id.bytes, sa->remote_id.len));
     wire_put_auth(&d.b, WIRE_AUTH_PSK, span_of(auth, auth_len));
+    if (policy->initial_contact)
+        wire_put_notify_plain(&d.b, WIRE_N_INITIAL_CONTACT, span_of(NULL, 0));
     if (policy->request_address)
         ike_cp_put_request(&d.b);
     wire_put_sa(&d.b, &offer);

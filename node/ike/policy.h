@@ -72,6 +72,7 @@ struct ike_policy {
     uint32_t linger_ms;    /* how long an ended SA still answers retransmissions */
     bool force_encap;      /* claim a NAT so that ESP is always UDP-encapsulated */
     bool request_address;  /* initiator: ask for a virtual IP */
+    bool initial_contact;  /* initiator: say that there is no other SA (RFC 7296 2.4) */
 };
 
 #endif

@@ -150,6 +150,8 @@ struct ike_transition {
     struct ike_ke_job ke_job;
     struct ike_identity address_for; /* IKE_NEED_ADDRESS: who asks */
     struct ip_addr address_wish;     /* what it asked for, or family 0 */
+    bool address_contact; /* it has no other SA any more (INITIAL_CONTACT): it may get the address
+                             of one, which ends with the record of this one */
 };
 
 /* before == NULL: a datagram that matches no SA (only IKE_SA_INIT makes one), or IKE_EV_INITIATE.

@@ -32,7 +32,7 @@ static void set_up(uint8_t options)
     struct esp_sa_params p = {.spi_in = 0x1000,
                               .spi_out = 0x2000,
                               .aead = suite_find_aead(&suite_default, 20, options & 1 ? 128 : 256)};
-    struct esp_sa_grant g = {1, 0, 100, 0, options & 4 ? 60000 : 8};
+    struct esp_sa_grant g = {1, 0, 100, 0, options & 4 ? 60000 : 8, 0, 0};
 
     esn = (options & 2) != 0;
     p.esn = esn;
@@ -118,7 +118,8 @@ static void take_over(void)
     epoch++;
     /* A lowered ceiling is committed as no less than what was accepted. */
     ceiling_now = highest > ceiling_now ? highest : ceiling_now;
-    g = (struct esp_sa_grant){epoch, epoch * 1000, epoch * 1000 + 10, ceiling_now, ceiling_now + 8};
+    g = (struct esp_sa_grant){
+        epoch, epoch * 1000, epoch * 1000 + 10, ceiling_now, ceiling_now + 8, 0, 0};
     floor_now = g.floor;
     ceiling_now = g.ceiling;
     esp_sa_grant(&sa, &g);

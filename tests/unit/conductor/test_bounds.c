@@ -122,6 +122,78 @@ Test(bounds, from_256_half_open_sas_on_a_cookie_is_asked_for_and_a_client_answer
     world_destroy(w);
 }
 
+static const struct endpoint client_at = {{.family = ADDR_V4, .bytes = {10, 77, 1, 50}}, 500};
+
+/* `n` first requests that say they are from `remote`. */
+static void flood_as(struct world *w, struct world_packet *p, const struct endpoint *remote,
+                     unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        put_be64(p->bytes, 0x5566778800000000u + i);
+        conductor_handle_datagram(owner(w), WORLD_SHARD, &gateway, remote, false,
+                                  span_of(p->bytes, p->len));
+        w->n_packets = 0;
+    }
+}
+
+/* Who lies about its address may not lock out who has it (RFC 7296 2.6): few half-open SAs of one
+ * source are enough for cookies, and the honest client answers one. */
+Test(bounds, a_flood_in_the_clients_name_does_not_keep_it_out)
+{
+    struct world *w = world_create(NULL);
+    struct world_packet p = first_request(w);
+
+    give_cookie_secret(w);
+    flood_as(w, &p, &client_at, 100);
+    cr_assert_eq(conductor_count_half_open(owner(w)), CONDUCTOR_COOKIE_SOURCE_AT);
+    cr_assert_eq(reasons(w, IKE_REASON_COOKIE_SENT), 100 - CONDUCTOR_COOKIE_SOURCE_AT);
+    cr_assert_eq(counted(w, COUNTER_half_open_refused), 0);
+    flood(w, &p, 1, 1, 1);
+    cr_assert_eq(reasons(w, IKE_REASON_COOKIE_SENT), 100 - CONDUCTOR_COOKIE_SOURCE_AT,
+                 "another source is asked for one too");
+    world_run(w, 1500); /* the client's own first request was lost: it asks again */
+    cr_assert_eq(reasons(w, IKE_REASON_COOKIE_SENT), 101 - CONDUCTOR_COOKIE_SOURCE_AT);
+    cr_assert_eq(world_established(w, WORLD_CLIENT), 1, "the client did not get in");
+    cr_assert_eq(world_established(w, w->owner), 1);
+    world_run(w, 60000);
+    cr_assert_eq(conductor_count_half_open(owner(w)), 0);
+    flood_as(w, &p, &client_at, CONDUCTOR_COOKIE_SOURCE_AT);
+    cr_assert_eq(conductor_count_half_open(owner(w)), CONDUCTOR_COOKIE_SOURCE_AT,
+                 "what is over counts still");
+    world_destroy(w);
+}
+
+/* A source's half-open SAs are counted from the key exchange on: it costs more than the SA. */
+Test(bounds, no_key_exchange_is_made_beyond_a_sources_bounds)
+{
+    static const struct {
+        bool cookies, at_once;
+        unsigned kes;
+    } table[] = {{false, false, CONDUCTOR_HALF_OPEN_SOURCE_MAX},
+                 {false, true, CONDUCTOR_HALF_OPEN_SOURCE_MAX},
+                 {true, false, CONDUCTOR_COOKIE_SOURCE_AT},
+                 {true, true, CONDUCTOR_COOKIE_SOURCE_AT}};
+    unsigned rows = 0;
+
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++, rows++) {
+        struct world *w = world_create(NULL);
+        struct world_packet p = first_request(w);
+
+        if (table[i].cookies)
+            give_cookie_secret(w);
+        w->hold_key_exchanges = table[i].at_once;
+        flood_as(w, &p, &client_at, 100);
+        world_release_key_exchanges(w);
+        cr_assert_eq(w->key_exchanges, table[i].kes, "row %zu: %u key exchanges", i,
+                     w->key_exchanges);
+        cr_assert_eq(conductor_count_half_open(owner(w)), table[i].kes);
+        cr_assert_eq(counted(w, COUNTER_half_open_refused),
+                     table[i].cookies ? 0 : 100 - table[i].kes);
+        world_destroy(w);
+    }
+    cr_assert_eq(rows, 4);
+}
+
 /* One client after the other, each from the same source and with a wrong key. */
 Test(bounds, failed_authentications_are_limited_per_source)
 {
@@ -145,6 +217,45 @@ Test(bounds, failed_authentications_are_limited_per_source)
     world_run(w, 60000);
     cr_assert_eq(conductor_count_sas(owner(w)), 0, "something of it is left");
     cr_assert_eq(conductor_count_half_open(owner(w)), 0);
+    world_destroy(w);
+}
+
+/* One failure of each source: the log is kept free all the same (I15). Who holds the key gets in
+ * meanwhile, and is not counted; afterwards failures are answered again. */
+Test(bounds, failed_authentications_are_limited_in_all)
+{
+    struct world *w = world_create(NULL);
+    struct conductor *client = w->nodes[WORLD_CLIENT].conductor;
+    struct secret right = w->client_psk.psk;
+    struct endpoint from, to = gateway;
+    unsigned i;
+
+    secret_set(&w->client_psk.psk, "another one", 11);
+    for (i = 0; i < CONDUCTOR_AUTH_RATE_ALL + 20; i++) {
+        from = source(i);
+        to.ip = source(2000 + i).ip; /* the client has one half-open SA for each peer */
+        conductor_initiate(client, WORLD_SHARD, &from, &to);
+        world_run(w, 10);
+    }
+    cr_assert_eq(counted(w, COUNTER_sas_created), CONDUCTOR_AUTH_RATE_ALL);
+    cr_assert_eq(counted(w, COUNTER_rate_limited), 20);
+    w->client_psk.psk = right;
+    for (unsigned k = 1; k <= 5; k++) {
+        from = source(1000 + k);
+        to.ip = source(3000 + k).ip;
+        conductor_initiate(client, WORLD_SHARD, &from, &to);
+        world_run(w, 10);
+        cr_assert_eq(world_established(w, w->owner), k, "an honest client is held back");
+    }
+    cr_assert_eq(counted(w, COUNTER_sas_created), CONDUCTOR_AUTH_RATE_ALL + 5);
+    world_run(w, 60000);
+    cr_assert_eq(conductor_count_half_open(owner(w)), 0);
+    secret_set(&w->client_psk.psk, "another one", 11);
+    from = source(i);
+    conductor_initiate(client, WORLD_SHARD, &from, &to);
+    world_run(w, 10);
+    cr_assert_geq(counted(w, COUNTER_sas_created), CONDUCTOR_AUTH_RATE_ALL + 6);
+    printf("compared %u sources\n", i + 6);
     world_destroy(w);
 }
 

@@ -170,6 +170,52 @@ Test(failover, a_late_install_gets_no_number_that_was_granted_before)
     world_destroy(w);
 }
 
+static void check_counted(struct world *w, unsigned node, uint64_t in, uint64_t out,
+                          uint64_t untold)
+{
+    const struct world_esp *last = NULL;
+
+    for (size_t i = 0; i < w->n_grants; i++)
+        if (w->grants[i].node == node + 1)
+            last = &w->grants[i];
+    cr_assert_not_null(last);
+    cr_assert_eq(last->packets_in, in);
+    cr_assert_eq(last->packets_out, out);
+    cr_assert_eq(last->untold, untold);
+}
+
+/* What counts for limits by packets goes with the SA: over takeovers, an IKE rekey and, by the
+ * claims that a snapshot holds, to a node that was away. A new CHILD SA begins at zero. */
+Test(failover, packets_told_by_one_owner_are_known_to_the_next)
+{
+    struct world *w = world_create(NULL);
+    struct conductor_extend item = {.packets_in = 41, .packets_out = 45};
+    struct ike_sa sa;
+
+    cr_assert(world_connect(w));
+    check_counted(w, 0, 0, 0, 0);
+    sa = world_sa(w, 0);
+    item.spi_in = sa.children[0].spi_in;
+    cr_assert(conductor_extend(w->nodes[0].conductor, WORLD_SHARD, &item, 1));
+    world_run(w, 100);
+    next_owner(w);
+    check_counted(w, 1, 41, 45, 1);
+    cr_assert(world_want(w, WORLD_CLIENT, IKE_WANT_REKEY_IKE));
+    world_run(w, 5000);
+    next_owner(w);
+    check_counted(w, 2, 41, 45, 2);
+    item.packets_in = 50;
+    cr_assert(conductor_extend(w->nodes[2].conductor, WORLD_SHARD, &item, 1));
+    world_run(w, 100);
+    next_owner(w);
+    check_counted(w, 0, 50, 45, 1);
+    cr_assert(world_want(w, WORLD_CLIENT, IKE_WANT_REKEY_CHILD_PFS));
+    world_run(w, 5000);
+    next_owner(w);
+    check_counted(w, 1, 0, 0, 1);
+    world_destroy(w);
+}
+
 static void with_dpd(struct ike_policy *gateway, struct ike_policy *client)
 {
     gateway->dpd_ms = 10000;

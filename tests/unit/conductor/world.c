@@ -136,9 +136,28 @@ static void op_send(void *self, uint32_t shard, bool natt, const struct endpoint
 
 static void op_run_ke(void *self, struct conductor *c, struct conductor_work *work)
 {
-    (void)self;
+    struct world_node *n = self;
+    struct world *w = n->world;
+
+    w->key_exchanges += n->id != WORLD_CLIENT + 1;
+    if (w->hold_key_exchanges) {
+        HF_ASSERT(w->n_held < WORLD_HELD);
+        w->held_by[w->n_held] = c;
+        w->held[w->n_held++] = work;
+        return;
+    }
     conductor_ke_run(work);
     conductor_ke_done(c, work);
+}
+
+void world_release_key_exchanges(struct world *w)
+{
+    for (size_t i = 0; i < w->n_held; i++) {
+        conductor_ke_run(w->held[i]);
+        conductor_ke_done(w->held_by[i], w->held[i]);
+    }
+    w->n_held = 0;
+    w->hold_key_exchanges = false;
 }
 
 static void *op_install(void *self, const struct conductor_esp_child *child)
@@ -190,6 +209,9 @@ static void op_grant(void *self, void *esp, uint64_t epoch, const struct repl_gr
     e->end = g->end;
     e->floor = g->floor;
     e->ceiling = g->ceiling;
+    e->packets_in = g->packets_in;
+    e->packets_out = g->packets_out;
+    e->untold = g->untold;
     note_grant(((struct world_node *)self)->world, e);
 }
 
@@ -404,20 +426,34 @@ struct world *world_create_pool(void (*tune)(struct ike_policy *gateway, struct 
     return w;
 }
 
+static void node_destroy(struct world_node *n)
+{
+    while (n->pending != NULL) {
+        struct world_submission *s = n->pending;
+
+        n->pending = s->next;
+        free(s->bytes);
+        free(s);
+    }
+    conductor_destroy(n->conductor);
+}
+
+void world_restart_client(struct world *w)
+{
+    struct world_node *n = &w->nodes[WORLD_CLIENT];
+
+    node_destroy(n);
+    instant_log_deinit(&w->client_log);
+    instant_log_init(&w->client_log, tell_client, w);
+    memset(n, 0, sizeof *n);
+    node_create(w, WORLD_CLIENT);
+    assign(w, n);
+}
+
 void world_destroy(struct world *w)
 {
-    for (unsigned i = 0; i < WORLD_NODES; i++) {
-        struct world_node *n = &w->nodes[i];
-
-        while (n->pending != NULL) {
-            struct world_submission *s = n->pending;
-
-            n->pending = s->next;
-            free(s->bytes);
-            free(s);
-        }
-        conductor_destroy(n->conductor);
-    }
+    for (unsigned i = 0; i < WORLD_NODES; i++)
+        node_destroy(&w->nodes[i]);
     instant_log_deinit(&w->gateway_log);
     instant_log_deinit(&w->client_log);
     free(w);

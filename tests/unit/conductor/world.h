@@ -14,7 +14,14 @@
 #include "crypto/tables.h"
 #include "instant_log/instant_log.h"
 
-enum { WORLD_NODES = 4, WORLD_CLIENT = 3, WORLD_PACKETS = 1024, WORLD_ESPS = 256, WORLD_SHARD = 1 };
+enum {
+    WORLD_NODES = 4,
+    WORLD_CLIENT = 3,
+    WORLD_PACKETS = 1024,
+    WORLD_ESPS = 256,
+    WORLD_HELD = 256,
+    WORLD_SHARD = 1
+};
 
 /* Where the owner dies: at its next submission that is no extension, or at the next packet it gets.
  */
@@ -64,6 +71,7 @@ struct world_esp {
     unsigned node;
     bool outbound, installed;
     uint64_t first, end, floor, ceiling;
+    uint64_t packets_in, packets_out, untold;
 };
 
 struct world {
@@ -84,6 +92,11 @@ struct world {
         skip_packets; /* KILL_PEER: so many packets of the client arrive before the fatal one */
     bool busy;        /* replication takes nothing from the gateway */
     unsigned drop_to_client; /* packets still to be dropped */
+    unsigned key_exchanges;  /* the gateway was asked for */
+    bool hold_key_exchanges; /* they wait for world_release_key_exchanges() */
+    struct conductor_work *held[WORLD_HELD];
+    struct conductor *held_by[WORLD_HELD];
+    size_t n_held;
     /* everything that ever left, for I4: same key, same bytes */
     struct world_packet sent[WORLD_PACKETS];
     size_t n_sent;
@@ -105,6 +118,10 @@ void world_destroy(struct world *w);
 bool world_commit(struct world *w);
 /* The client connects; true: established at both ends. */
 bool world_connect(struct world *w);
+/* Those that were held are done, in their order. */
+void world_release_key_exchanges(struct world *w);
+/* The client comes back with nothing but its policy. */
+void world_restart_client(struct world *w);
 /* Delivers, commits and fires timers until nothing is due before now + ms. */
 void world_run(struct world *w, uint64_t ms);
 /* Assigns the shard to node `n` (0..2), which then holds the lease. */

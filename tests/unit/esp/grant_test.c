@@ -4,6 +4,7 @@
 
 #include "esp/gate.h"
 #include "esp/reservation.h"
+#include "esp/tally.h"
 
 enum { LAST = 0x7fffffff };
 
@@ -226,4 +227,41 @@ Test(gate, the_same_epoch_twice_is_a_mistake, .signal = SIGABRT)
     esp_gate_init(&g);
     esp_gate_grant(&g, 3, 0, 8);
     esp_gate_grant(&g, 3, 8, 16);
+}
+
+/* --- tally --- */
+
+Test(tally, slack_follows_what_lies_between_the_limits)
+{
+    static const struct {
+        uint64_t soft, hard, slack;
+    } table[] = {{0, 0, 0},      {7, 0, 0},
+                 {40, 50, 2},    {50, 50, 1},
+                 {49, 50, 1},    {800, 1000, 50},
+                 {990, 1000, 3}, {9999, 10000, 39},
+                 {0, 1000, 250}, {1, UINT64_MAX, ESP_TALLY_SLACK_MAX},
+                 {60, 50, 1}};
+
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        cr_assert_eq(esp_tally_slack(table[i].soft, table[i].hard), table[i].slack, "row %zu", i);
+}
+
+/* Told in time: what a successor adds covers it, whatever the limits. */
+Test(tally, what_is_untold_stays_within_the_slack)
+{
+    for (uint64_t slack = 1; slack < 300; slack++)
+        for (uint64_t told = 0; told < 3; told++) {
+            uint64_t counted = told;
+
+            cr_assert_gt(esp_tally_left(told, counted, slack), 0);
+            while (esp_tally_left(told, counted, slack) > 0)
+                counted++;
+            cr_assert_leq(counted, esp_tally_at_grant(told, 1, slack));
+            cr_assert_eq(esp_tally_left(told, counted + 1, slack), 0);
+        }
+    cr_assert_eq(esp_tally_at_grant(5, 3, 10), 35);
+    cr_assert_eq(esp_tally_at_grant(5, 0, 10), 5);
+    cr_assert_eq(esp_tally_at_grant(UINT64_MAX - 5, 1, 10), UINT64_MAX);
+    cr_assert_eq(esp_tally_at_grant(1, UINT64_MAX, 10), UINT64_MAX);
+    cr_assert_eq(esp_tally_left(UINT64_MAX - 1, 7, 10), UINT64_MAX - 7);
 }

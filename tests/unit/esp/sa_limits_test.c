@@ -204,6 +204,59 @@ Test(sa, packet_limits)
     tear_down();
 }
 
+/* An earlier owner's packets count; this node's own count once, also when it owned it before. */
+Test(sa, packet_limits_count_what_was_counted_before)
+{
+    static const struct {
+        uint64_t in, out;           /* counted at the second grant */
+        unsigned left_in, left_out; /* of 8, after 2 packets each way under the first one */
+    } table[] = {{0, 0, 6, 6}, {2, 2, 6, 6}, {3, 5, 5, 3}, {7, 8, 1, 0}, {9, UINT64_MAX, 0, 0}};
+    const struct pair_options o = {
+        .spi = 0x2001, .virtual_ip = 0x0a630005, .soft_packets = 5, .hard_packets = 8};
+    unsigned rows = 0;
+
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++, rows++) {
+        struct esp_turn t = {.now_ns = 1, .lease_epoch = PAIR_EPOCH + 1};
+        struct esp_in_result in;
+        struct esp_out_result out;
+        struct esp_sa_view v;
+        unsigned n = 0;
+
+        set_up(&o);
+        for (uint32_t k = 1; k <= 2; k++) {
+            cr_assert_eq(to_gateway(from_client(&o, k), 1, &in), ESP_DROP_NONE);
+            cr_assert_eq(gateway_sends(&o, k, &out), ESP_DROP_NONE);
+        }
+        esp_sa_grant(&gateway, &(struct esp_sa_grant){.epoch = PAIR_EPOCH + 1,
+                                                      .first = 1 << 20,
+                                                      .end = 1 << 21,
+                                                      .floor = 2,
+                                                      .ceiling = 1 << 20,
+                                                      .counted_in = table[i].in,
+                                                      .counted_out = table[i].out});
+        esp_sa_read(&gateway, &v);
+        cr_assert_eq(v.counted_in, table[i].in > 2 ? table[i].in : 2);
+        cr_assert_geq(v.counted_out, table[i].out > 8 ? 8 : table[i].out);
+        while (n < 10 && esp_inbound(&gateway, &t, from_client(&o, 3 + n), &pair_client, opened,
+                                     sizeof opened, &in) == ESP_DROP_NONE)
+            n++;
+        cr_assert_eq(n, table[i].left_in, "row %zu: %u more came in", i, n);
+        cr_assert(in.events & ESP_EVENT_HARD_IN);
+        for (n = 0; n < 10; n++) {
+            struct esp_inner inner;
+            struct span p = pair_down(plain, 100, &o, n);
+
+            cr_assert(esp_inner_decode(p, &inner));
+            if (esp_outbound(&gateway, &t, &inner, p, sealed, sizeof sealed, &out) != ESP_DROP_NONE)
+                break;
+        }
+        cr_assert_eq(n, table[i].left_out, "row %zu: %u more left", i, n);
+        cr_assert(out.events & ESP_EVENT_HARD_OUT);
+        tear_down();
+    }
+    cr_assert_eq(rows, 5);
+}
+
 Test(sa, peer_moved_only_above_the_highest_and_verified)
 {
     static uint8_t copies[4][256];

@@ -17,7 +17,8 @@ struct esp_turn at(uint64_t ms)
 void grant(struct esp_sa *sa, uint64_t epoch, uint64_t first, uint64_t end, uint64_t floor,
            uint64_t ceiling)
 {
-    struct esp_sa_grant g = {epoch, first, end, floor, ceiling};
+    struct esp_sa_grant g = {
+        .epoch = epoch, .first = first, .end = end, .floor = floor, .ceiling = ceiling};
 
     esp_sa_grant(sa, &g);
 }

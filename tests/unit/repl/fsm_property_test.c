@@ -52,7 +52,13 @@ static Holdfast__Record *random_record(struct world *w)
     switch (sim_between(rnd, 0, 9)) {
     case 0:
     case 1:
-        return make_create(&w->m, id, state, spi, address == 0x0a000000 ? 0 : address, "peer");
+        r = make_create(&w->m, id, state, spi, address == 0x0a000000 ? 0 : address, "peer");
+        for (uint64_t k = sim_between(rnd, 0, 4); k >= 3; k--) {
+            uint64_t other = sim_between(rnd, 1, SAS);
+
+            make_end(r, other, version_of(&w->fsm, other));
+        }
+        return r;
     case 2:
     case 3:
         r = make_step(&w->m, id, version_of(&w->fsm, id), state, spi, gone);
@@ -63,9 +69,12 @@ static Holdfast__Record *random_record(struct world *w)
         make_successor(r, sim_between(rnd, 1, SAS), "next", 0);
         return r;
     case 5:
-        return make_extend(&w->m, spi, c == NULL ? 1 : fsm_claim_now(&w->fsm, c).version,
-                           c == NULL ? 1 : fsm_claim_now(&w->fsm, c).reservation_end + 64,
-                           sim_between(rnd, 1, 1000));
+        r = make_extend(&w->m, spi, c == NULL ? 1 : fsm_claim_now(&w->fsm, c).version,
+                        c == NULL ? 1 : fsm_claim_now(&w->fsm, c).reservation_end + 64,
+                        sim_between(rnd, 1, 1000));
+        r->extend->items[0]->packets_in = sim_between(rnd, 0, 100);
+        r->extend->items[0]->packets_out = sim_between(rnd, 0, 100);
+        return r;
     case 6:
         return make_delete(&w->m, id, version_of(&w->fsm, id));
     case 7:
@@ -291,6 +300,18 @@ Test(repl_fsm_property, the_digest_sees_every_field)
         fsm_claim_changed(&w.fsm, c);
         cr_assert_not(digest_equal(d, fsm_digest(&w.fsm)));
         c->claim.ceiling--;
+        c->claim.packets_in++;
+        fsm_claim_changed(&w.fsm, c);
+        cr_assert_not(digest_equal(d, fsm_digest(&w.fsm)));
+        c->claim.packets_in--;
+        c->claim.packets_out++;
+        fsm_claim_changed(&w.fsm, c);
+        cr_assert_not(digest_equal(d, fsm_digest(&w.fsm)));
+        c->claim.packets_out--;
+        c->claim.told ^= 1;
+        fsm_claim_changed(&w.fsm, c);
+        cr_assert_not(digest_equal(d, fsm_digest(&w.fsm)));
+        c->claim.told ^= 1;
         c->esn = !c->esn;
         fsm_claim_changed(&w.fsm, c);
         cr_assert_not(digest_equal(d, fsm_digest(&w.fsm)));

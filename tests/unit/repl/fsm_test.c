@@ -187,6 +187,55 @@ Test(repl_fsm, ids_spis_and_addresses_are_unique)
     cr_assert_eq(fsm_lease(&fsm, span_of("\x0a\x00\x00\x02", 4))->sa->id, 8);
 }
 
+/* INITIAL_CONTACT: all in one record, or nothing. */
+Test(repl_fsm, a_new_sa_ends_others_and_may_have_their_address)
+{
+    struct digest before;
+    Holdfast__Record *r;
+
+    (void)judge(make_create(&m, 7, "s", 300, 0x0a000001, "alice"));
+    (void)judge(make_create(&m, 8, "s", 400, 0x0a000002, "alice"));
+    (void)judge(make_create(&m, 9, "s", 500, 0x0a000003, "bob"));
+    before = fsm.sum;
+    for (int spoilt = 0; spoilt < 6; spoilt++) {
+        enum repl_verdict wrong[] = {REPL_REFUSED_VERSION,   REPL_REFUSED_UNKNOWN,
+                                     REPL_REFUSED_MALFORMED, REPL_REFUSED_MALFORMED,
+                                     REPL_REFUSED_EXISTS,    REPL_REFUSED_EXISTS};
+
+        r = make_create(&m, 10, "s", spoilt == 5 ? 300 : 600, spoilt == 4 ? 0x0a000003 : 0x0a000001,
+                        "alice");
+        make_end(r, 7, version_of(7));
+        if (spoilt < 4)
+            make_end(r,
+                     spoilt == 1   ? 99
+                     : spoilt == 2 ? 7
+                     : spoilt == 3 ? 10
+                                   : 8,
+                     version_of(8) + (spoilt == 0));
+        cr_assert_eq(judge(r), wrong[spoilt], "row %d", spoilt);
+        cr_assert(digest_equal(before, fsm.sum), "row %d left something behind", spoilt);
+    }
+    r = make_create(&m, 10, "s", 600, 0x0a000001, "alice");
+    make_end(r, 7, version_of(7));
+    make_end(r, 8, version_of(8));
+    cr_assert_eq(judge(r), REPL_ACCEPTED);
+    cr_assert_eq(out.sa->id, 10);
+    cr_assert_null(fsm_sa(&fsm, 7));
+    cr_assert_null(fsm_sa(&fsm, 8));
+    cr_assert_null(fsm_claim(&fsm, 300));
+    cr_assert_null(fsm_lease(&fsm, span_of("\x0a\x00\x00\x02", 4)));
+    cr_assert_eq(fsm_lease(&fsm, span_of("\x0a\x00\x00\x01", 4))->sa->id, 10);
+    cr_assert_not_null(fsm_sa(&fsm, 9), "nobody else's");
+    r = make_step(&m, 10, version_of(10), "t", 0, 0);
+    make_successor(r, 11, "next", 0);
+    r->sa_step->successor->ends = repl_alloc_zero(1, sizeof(Holdfast__SaDelete *));
+    r->sa_step->successor->n_ends = 1;
+    r->sa_step->successor->ends[0] = repl_alloc_zero(1, sizeof(Holdfast__SaDelete));
+    holdfast__sa_delete__init(r->sa_step->successor->ends[0]);
+    r->sa_step->successor->ends[0]->sa_id = 9;
+    cr_assert_eq(judge(r), REPL_REFUSED_MALFORMED, "a rekey ends nobody");
+}
+
 Test(repl_fsm, steps_compare_the_version_and_replace_the_state)
 {
     uint64_t v1;
@@ -310,6 +359,42 @@ Test(repl_fsm, an_assignment_grants_and_raises_every_version)
     cr_assert_eq(judge(make_extend(&n, 300, before.version, 70000, 0)), REPL_REFUSED_VERSION);
     cr_assert_eq(judge(make_extend(&n, 300, before.version + 1, 70000, 0)), REPL_ACCEPTED);
     cr_assert_eq(judge(make_step(&n, 7, sa_before + 1, "x", 0, 0)), REPL_ACCEPTED);
+}
+
+/* For limits by packets: what owners told never goes back, and the next one learns after how many
+ * owners some may be missing. */
+Test(repl_fsm, packets_told_are_kept_and_never_go_back)
+{
+    static const struct {
+        uint64_t in, out, kept_in, kept_out;
+    } table[] = {{5, 7, 5, 7}, {4, 9, 5, 9}, {6, 0, 6, 9}, {0, 0, 6, 9}};
+    struct repl_grant g;
+
+    (void)judge(make_create(&m, 7, "s", 300, 0, ""));
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        Holdfast__Record *r = make_extend(&m, 300, claim_of(300).version, 0, 0);
+
+        r->extend->items[0]->packets_in = table[i].in;
+        r->extend->items[0]->packets_out = table[i].out;
+        cr_assert_eq(judge(r), REPL_ACCEPTED);
+        cr_assert_eq(items[0].claim.packets_in, table[i].kept_in, "row %zu", i);
+        cr_assert_eq(items[0].claim.packets_out, table[i].kept_out, "row %zu", i);
+        cr_assert_eq(claim_of(300).packets_in, table[i].kept_in);
+        cr_assert_eq(claim_of(300).packets_out, table[i].kept_out);
+    }
+    for (uint64_t takeovers = 1; takeovers <= 3; takeovers++) {
+        cr_assert_eq(judge(make_assign(1, m.epoch_index, 1, 11)), REPL_ACCEPTED);
+        m.epoch_index = log_index;
+        g = repl_claim_grant(&fsm_claim(&fsm, 300)->claim, fsm_shard(&fsm, 1)->assignments);
+        cr_assert_eq(g.packets_in, 6);
+        cr_assert_eq(g.packets_out, 9);
+        cr_assert_eq(g.untold, takeovers);
+    }
+    cr_assert_eq(judge(make_extend(&m, 300, claim_of(300).version, 0, 0)), REPL_ACCEPTED);
+    cr_assert_eq(judge(make_assign(1, m.epoch_index, 1, 11)), REPL_ACCEPTED);
+    m.epoch_index = log_index;
+    g = repl_claim_grant(&fsm_claim(&fsm, 300)->claim, fsm_shard(&fsm, 1)->assignments);
+    cr_assert_eq(g.untold, 1, "counted from the last that told");
 }
 
 Test(repl_fsm, versions_never_repeat_over_the_lives_of_an_id)

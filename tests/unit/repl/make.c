@@ -192,6 +192,19 @@ void make_successor(Holdfast__Record *step, uint64_t sa_id, const char *state, u
     step->sa_step->successor = next;
 }
 
+void make_end(Holdfast__Record *create, uint64_t sa_id, uint64_t version)
+{
+    Holdfast__SaCreate *body = create->sa_create;
+    Holdfast__SaDelete *end = repl_alloc_zero(1, sizeof *end);
+
+    holdfast__sa_delete__init(end);
+    end->sa_id = sa_id;
+    end->version = version;
+    body->ends = realloc(body->ends, (body->n_ends + 1) * sizeof(Holdfast__SaDelete *));
+    HF_ASSERT(body->ends != NULL);
+    body->ends[body->n_ends++] = end;
+}
+
 void make_item(Holdfast__Record *extend, uint32_t spi_in, uint64_t version, uint64_t end,
                uint64_t ceiling)
 {

@@ -26,6 +26,8 @@ Holdfast__Record *make_step(struct maker *m, uint64_t sa_id, uint64_t version, c
                             uint32_t new_spi, uint32_t gone_spi);
 /* Adds a successor to a step. */
 void make_successor(Holdfast__Record *step, uint64_t sa_id, const char *state, uint32_t address);
+/* One more SA that ends with the created one. */
+void make_end(Holdfast__Record *create, uint64_t sa_id, uint64_t version);
 Holdfast__Record *make_extend(struct maker *m, uint32_t spi_in, uint64_t version, uint64_t end,
                               uint64_t ceiling);
 /* One more item. */

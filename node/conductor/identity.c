@@ -1,0 +1,77 @@
+/* The replicated SAs of each authenticated identity, for INITIAL_CONTACT (RFC 7296 2.4): who proves
+ * its identity and says that it has no other SA ends those that are known here, in the record that
+ * makes its new one. An SA that never was established proves nothing and is not found here. */
+#include "conductor/internal.h"
+
+#include <stdlib.h>
+
+static struct conductor_identity *find(struct conductor *c, const struct ike_identity *id)
+{
+    struct conductor_identity *i = NULL;
+
+    HASH_FIND(hh, c->identities, id, sizeof *id, i);
+    return i;
+}
+
+/* Unused bytes are part of the key. */
+static struct ike_identity key_of(const struct ike_identity *id)
+{
+    struct ike_identity key;
+
+    memset(&key, 0, sizeof key);
+    key.type = id->type;
+    key.len = id->len;
+    memcpy(key.bytes, id->bytes, id->len);
+    return key;
+}
+
+void identity_note(struct conductor *c, struct conductor_sa *sa, const struct ike_sa *decoded)
+{
+    struct ike_identity key = key_of(&decoded->remote_id);
+    struct conductor_identity *i;
+
+    if (sa->identity != NULL || sa->half_open ||
+        (decoded->state != IKE_SA_ESTABLISHED && decoded->state != IKE_SA_REKEYED &&
+         decoded->state != IKE_SA_DELETING))
+        return;
+    i = find(c, &key);
+    if (i == NULL) {
+        i = calloc(1, sizeof *i);
+        HF_ASSERT(i != NULL);
+        i->id = key;
+        HASH_ADD(hh, c->identities, id, sizeof i->id, i);
+    }
+    sa->identity = i;
+    DL_APPEND2(i->sas, sa, identity_prev, identity_next);
+}
+
+void identity_forget(struct conductor *c, struct conductor_sa *sa)
+{
+    struct conductor_identity *i = sa->identity;
+
+    if (i == NULL)
+        return;
+    sa->identity = NULL;
+    DL_DELETE2(i->sas, sa, identity_prev, identity_next);
+    if (i->sas != NULL)
+        return;
+    HASH_DELETE(hh, c->identities, i);
+    /* uthash's deletion is beyond the analyzer. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
+    free(i);
+}
+
+struct conductor_sa *identity_first(struct conductor *c, const struct ike_identity *id)
+{
+    struct ike_identity key = key_of(id);
+    struct conductor_identity *i = find(c, &key);
+
+    return i != NULL ? i->sas : NULL;
+}
+
+struct ip_addr identity_address(struct conductor *c, uint32_t shard, const struct ike_identity *id)
+{
+    for (struct conductor_sa *sa = identity_first(c, id); sa != NULL; sa = sa->identity_next)
+        if (sa->shard == shard && pool_holds(c, &sa->address, sa->id))
+            return sa->address;
+    return (struct ip_addr){0};
+}

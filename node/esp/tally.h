@@ -1,0 +1,34 @@
+/* Limits by packets over several owners: when an owner tells how many it counted, and what its
+ * successor takes for counted.
+ *
+ *   owner 1:  told ──── packets ─── told ── untold, dies
+ *   owner 2:                         └─ told + slack ─── packets ─── told ...
+ *
+ * An owner tells again (an Extend record, most often one that is due anyway) before it is half of
+ * `slack` ahead of what it told last; its successor counts a whole slack for each owner that may
+ * have died with something untold. So the limit errs towards too few packets, by at most a slack
+ * for each takeover; what passes while one record is committed has the other half for itself.
+ */
+#ifndef HF_ESP_TALLY_H
+#define HF_ESP_TALLY_H
+
+#include "base/assert.h"
+#include "base/span.h"
+
+enum {
+    ESP_TALLY_SLACK_MAX = 1 << 16,
+    ESP_TALLY_RECORDS_MAX = 512 /* of an SA's life, at the most */
+};
+
+/* Packets that may be untold. A quarter of what lies between the limits, so that a takeover alone
+ * does not end an SA; bounded below by hard / 256 (few records), above by what a takeover skips in
+ * numbers. 0: no hard limit, nothing to tell. */
+uint64_t esp_tally_slack(uint64_t soft_packets, uint64_t hard_packets) HF_MUST_USE;
+
+/* What counts already, at a grant: saturating. */
+uint64_t esp_tally_at_grant(uint64_t told, uint64_t untold_owners, uint64_t slack) HF_MUST_USE;
+
+/* How many packets may pass before it is to be told that `counted` are; 0: now. slack > 0. */
+uint64_t esp_tally_left(uint64_t told, uint64_t counted, uint64_t slack) HF_MUST_USE;
+
+#endif

@@ -1,0 +1,137 @@
+/* INITIAL_CONTACT (RFC 7296 2.4): a client that was restarted ends what it left behind, and nobody
+ * else does. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "world.h"
+
+static const struct endpoint gateway = {{.family = ADDR_V4, .bytes = {10, 77, 1, 100}}, 500};
+
+static uint64_t counted(struct world *w, enum counter_id id)
+{
+    return conductor_counters(w->nodes[w->owner].conductor)->value[id];
+}
+
+/* As a client that was restarted and forgot all. */
+static void connect_as(struct world *w, const char *id)
+{
+    struct ike_identity *local = &w->client_policy.local_id;
+    struct endpoint from = {addr_v4(0x0a4d0132), 500};
+
+    memset(local, 0, sizeof *local);
+    local->type = 2;
+    local->len = (uint8_t)strlen(id);
+    memcpy(local->bytes, id, local->len);
+    world_restart_client(w);
+    conductor_initiate(w->nodes[WORLD_CLIENT].conductor, WORLD_SHARD, &from, &gateway);
+    world_run(w, 100);
+}
+
+struct contact {
+    const char *id;
+    size_t n; /* its established SAs that have an address */
+};
+
+static void count_contact(void *self, const struct conductor_sa_view *v)
+{
+    struct contact *k = self;
+
+    k->n += v->sa->state == IKE_SA_ESTABLISHED && v->sa->virtual_ip.family == ADDR_V4 &&
+            v->sa->remote_id.len == strlen(k->id) &&
+            memcmp(v->sa->remote_id.bytes, k->id, strlen(k->id)) == 0;
+}
+
+static size_t sas_of(struct world *w, unsigned node, const char *id)
+{
+    struct contact k = {.id = id};
+
+    conductor_each_sa(w->nodes[node].conductor, count_contact, &k);
+    return k.n;
+}
+
+/* A gateway that knows two identities, and a client that was restarted whenever it connects. */
+static struct world *restarting_client(uint32_t pool, struct ike_psk_entry psks[2])
+{
+    struct world *w = world_create_pool(NULL, pool);
+
+    psks[0] = psks[1] = w->gateway_psk;
+    memset(&psks[1].remote, 0, sizeof psks[1].remote);
+    psks[1].remote = (struct ike_identity){.type = 2, .len = 5, .bytes = "other"};
+    w->gateway_policy.psks = psks;
+    w->gateway_policy.n_psks = 2;
+    w->client_policy.initial_contact = true;
+    return w;
+}
+
+/* RFC 7296 2.4: the SAs that a restarted client left behind do not use the pool up; another
+ * identity's stay. Every node agrees, so it holds over a takeover. */
+Test(contact, initial_contact_ends_the_other_sas_of_its_identity)
+{
+    struct ike_psk_entry psks[2];
+    struct world *w = restarting_client(2, psks);
+    unsigned rounds = 0;
+
+    connect_as(w, "other");
+    cr_assert_eq(sas_of(w, 0, "other"), 1);
+    for (; rounds < 10; rounds++) {
+        connect_as(w, "client");
+        cr_assert_eq(world_established(w, WORLD_CLIENT), 1, "round %u", rounds);
+        for (unsigned node = 0; node < 3; node++) {
+            cr_assert_eq(sas_of(w, node, "client"), 1, "round %u: node %u has %zu", rounds, node,
+                         sas_of(w, node, "client"));
+            cr_assert_eq(sas_of(w, node, "other"), 1, "another identity's SA is gone");
+        }
+        cr_assert_eq(world_children(w, w->owner), 2);
+        if (rounds % 3 == 2)
+            world_assign(w, (w->owner + 1) % 3);
+    }
+    cr_assert_eq(counted(w, COUNTER_pool_exhausted), 0);
+    cr_assert_eq(w->grants_overlap, 0);
+    printf("compared %u reconnects\n", rounds);
+    world_destroy(w);
+}
+
+/* The new SA's address is chosen before the old SA ends: it may be the very same. */
+Test(contact, initial_contact_finds_an_address_in_a_pool_of_one)
+{
+    struct ike_psk_entry psks[2];
+    struct world *w = restarting_client(1, psks);
+
+    for (unsigned rounds = 0; rounds < 10; rounds++) {
+        connect_as(w, "client");
+        cr_assert_eq(world_established(w, WORLD_CLIENT), 1, "round %u", rounds);
+        cr_assert_eq(world_children(w, WORLD_CLIENT), 1, "round %u", rounds);
+        cr_assert_eq(sas_of(w, 0, "client"), 1, "round %u", rounds);
+    }
+    cr_assert_eq(counted(w, COUNTER_initial_contact_ended), 9);
+    connect_as(w, "other");
+    cr_assert_eq(sas_of(w, 0, "other"), 0, "it is not for others");
+    cr_assert_eq(sas_of(w, 0, "client"), 1);
+    cr_assert_eq(counted(w, COUNTER_pool_exhausted), 1, "%u",
+                 (unsigned)counted(w, COUNTER_pool_exhausted));
+    world_destroy(w);
+}
+
+Test(contact, initial_contact_counts_only_when_it_is_said_and_proven)
+{
+    struct ike_psk_entry psks[2];
+    struct world *w = restarting_client(8, psks);
+
+    connect_as(w, "client");
+    cr_assert_eq(sas_of(w, 0, "client"), 1);
+    secret_set(&w->client_psk.psk, "another one", 11);
+    connect_as(w, "client");
+    cr_assert_geq(conductor_counters(w->nodes[0].conductor)->reason[IKE_REASON_AUTH_FAILED], 1);
+    cr_assert_eq(sas_of(w, 0, "client"), 1, "a stranger ended it");
+    cr_assert_eq(world_children(w, 0), 1);
+    secret_set(&w->client_psk.psk, "a shared secret", 15);
+    w->client_policy.initial_contact = false;
+    connect_as(w, "client");
+    cr_assert_eq(sas_of(w, 0, "client"), 2, "not said");
+    w->client_policy.initial_contact = true;
+    connect_as(w, "client");
+    cr_assert_eq(sas_of(w, 0, "client"), 1, "both end");
+    cr_assert_eq(counted(w, COUNTER_initial_contact_ended), 2);
+    world_destroy(w);
+}

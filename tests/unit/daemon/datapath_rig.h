@@ -1,0 +1,47 @@
+/* One CHILD SA on three gateway nodes: datapath.c and the ESP data path of each, over one
+ * replicated state. Virtual time; worker pool and conductor are played by the rig.
+ *
+ *   rig_send, rig_receive ── esp events ──> datapath ── Extend ──> fsm ──> limits
+ */
+#ifndef HF_TEST_DAEMON_DATAPATH_RIG_H
+#define HF_TEST_DAEMON_DATAPATH_RIG_H
+
+#include "conductor/core.h"
+#include "daemon/datapath.h"
+#include "replication/fsm.h"
+#include "unit/esp/pair.h"
+#include "unit/repl/make.h"
+
+enum { RIG_NODES = 3, RIG_EVENTS = 64 };
+
+struct rig_node {
+    struct datapath *datapath;
+    void *child;
+    struct esp_sa sa;
+    struct worker_event events[RIG_EVENTS];
+    size_t n_events;
+    Holdfast__Record *extend; /* under way, or NULL */
+    unsigned extends, told;   /* records; of them without anything asked for */
+    unsigned soft, hard;      /* news for the engine */
+    unsigned recoveries;      /* asked for */
+};
+
+extern struct rig_node rig_nodes[RIG_NODES];
+extern struct fsm rig_fsm;
+extern unsigned rig_owner;
+
+/* Nobody owns it yet; limits as in `o`. */
+void rig_begin(const struct pair_options *o);
+void rig_end(void);
+/* The owner before is dead. */
+void rig_assign(unsigned node);
+/* The record under way is applied, until there is none; due pacers run. */
+void rig_settle(void);
+/* A millisecond passes, one packet leaves or arrives, what follows from it is settled. */
+enum esp_drop rig_send(void);
+enum esp_drop rig_receive(void);
+void rig_pass_ms(uint64_t ms);
+/* The client's numbers go on from here. */
+void rig_client_from(uint64_t number);
+
+#endif

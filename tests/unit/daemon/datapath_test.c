@@ -1,0 +1,116 @@
+/* Limits by packets over several owners, and replay recovery: the control loop's part of them. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+#include "datapath_rig.h"
+
+static const struct pair_options small = {
+    .spi = 0x2001, .virtual_ip = 0x0a630005, .soft_packets = 40, .hard_packets = 50};
+
+/* How many go through until the hard limit says no, at most `most`. */
+static unsigned until_hard(enum esp_drop (*packet)(void), unsigned most)
+{
+    enum esp_drop d = ESP_DROP_NONE;
+    unsigned n = 0;
+
+    while (n < most && (d = packet()) == ESP_DROP_NONE)
+        n++;
+    cr_assert(n == most || d == ESP_DROP_HARD_LIMIT, "dropped for reason %d", d);
+    return n;
+}
+
+static enum esp_drop receive_ahead(void)
+{
+    enum esp_drop d = rig_receive();
+
+    return d == ESP_DROP_WAIT ? ESP_DROP_NONE : d; /* it is accepted when the ceiling has risen */
+}
+
+Test(datapath, an_outbound_hard_limit_holds_over_a_takeover)
+{
+    unsigned n;
+
+    rig_begin(&small);
+    cr_assert_eq(until_hard(rig_send, 45), 45);
+    rig_assign(1);
+    n = 45 + until_hard(rig_send, 100);
+    cr_assert(n >= 46 && n <= 50, "%u packets of 50", n);
+    cr_assert_geq(rig_nodes[1].soft, 1, "the new owner was past the soft limit");
+    cr_assert_eq(rig_nodes[1].hard, 1);
+    printf("compared %u packets with a limit of 50\n", n);
+    rig_end();
+}
+
+Test(datapath, an_inbound_hard_limit_holds_over_a_takeover)
+{
+    struct esp_sa_view v;
+    unsigned n = 0;
+
+    rig_begin(&small);
+    for (unsigned i = 0; i < 45; i++)
+        cr_assert_eq(rig_receive(), ESP_DROP_NONE);
+    rig_assign(1);
+    esp_sa_read(&rig_nodes[1].sa, &v);
+    rig_client_from(v.floor + 1);
+    n = 45 + until_hard(receive_ahead, 100);
+    cr_assert(n >= 46 && n <= 50, "%u packets of 50", n);
+    cr_assert_eq(rig_nodes[1].hard, 1);
+    printf("compared %u packets with a limit of 50\n", n);
+    rig_end();
+}
+
+/* Also when the first owner comes back: what it counted itself is not forgotten, nor counted twice,
+ * and the limit is told again. */
+Test(datapath, a_hard_limit_holds_over_two_takeovers)
+{
+    static const unsigned next[][2] = {{1, 2}, {1, 0}};
+
+    for (size_t i = 0; i < sizeof next / sizeof next[0]; i++) {
+        unsigned n;
+
+        rig_begin(&small);
+        n = until_hard(rig_send, 20);
+        rig_assign(next[i][0]);
+        n += until_hard(rig_send, 20);
+        rig_assign(next[i][1]);
+        n += until_hard(rig_send, 100);
+        cr_assert(n >= 44 && n <= 50, "%u packets of 50", n);
+        cr_assert_eq(rig_nodes[next[i][1]].hard, 1);
+        rig_assign((next[i][1] + 1) % 3);
+        rig_assign(next[i][1]);
+        cr_assert_eq(rig_send(), ESP_DROP_HARD_LIMIT);
+        cr_assert_eq(rig_nodes[next[i][1]].hard, 2, "told anew under a new grant");
+        printf("compared %u packets with a limit of 50\n", n);
+        rig_end();
+    }
+}
+
+/* The 2^16 numbers that a takeover skips count for nothing. */
+Test(datapath, takeovers_alone_do_not_use_a_small_limit_up)
+{
+    unsigned n;
+
+    rig_begin(&small);
+    for (unsigned i = 1; i <= 4; i++)
+        rig_assign(i % 3);
+    cr_assert_eq(rig_nodes[rig_owner].soft, 0);
+    n = until_hard(rig_send, 100);
+    cr_assert(n >= 40 && n <= 50, "%u packets of 50", n);
+    rig_end();
+}
+
+Test(datapath, far_limits_cost_no_record_of_their_own)
+{
+    static const struct pair_options far = {.spi = 0x2001,
+                                            .virtual_ip = 0x0a630005,
+                                            .soft_packets = 3000000000,
+                                            .hard_packets = 4000000000};
+
+    rig_begin(&far);
+    rig_assign(1);
+    cr_assert_eq(until_hard(rig_send, 5000), 5000);
+    cr_assert_eq(rig_nodes[1].told, 0);
+    rig_assign(2);
+    cr_assert_eq(until_hard(rig_send, 100), 100);
+    rig_end();
+}
