@@ -51,6 +51,8 @@ static void set(const struct reader *r, const char *value)
 {
     struct swan_sa *sa = r->sas->n_sas ? &r->sas->sas[r->sas->n_sas - 1] : NULL;
 
+    if (!sa)
+        return;
     if (r->depth == DEPTH_SA && strcmp(r->word, "state") == 0) {
         (void)snprintf(sa->state, SWAN_STATE, "%.23s", value);
     } else if (r->depth == DEPTH_SA && strcmp(r->word, "initiator-spi") == 0) {
