@@ -51,8 +51,10 @@ static void set(const struct reader *r, const char *value)
 {
     struct swan_sa *sa = r->sas->n_sas ? &r->sas->sas[r->sas->n_sas - 1] : NULL;
 
+    if (!sa)
+        return;
     if (r->depth == DEPTH_SA && strcmp(r->word, "state") == 0) {
-        (void)snprintf(sa->state, sizeof sa->state, "%s", value);
+        (void)snprintf(sa->state, SWAN_STATE, "%.23s", value);
     } else if (r->depth == DEPTH_SA && strcmp(r->word, "initiator-spi") == 0) {
         sa->spi_initiator = strtoull(value, NULL, 16);
     } else if (r->depth == DEPTH_SA && strcmp(r->word, "responder-spi") == 0) {
@@ -61,7 +63,7 @@ static void set(const struct reader *r, const char *value)
         unsigned last = sa->n_children - 1;
 
         if (strcmp(r->word, "state") == 0)
-            (void)snprintf(sa->children[last].state, SWAN_STATE, "%s", value);
+            (void)snprintf(sa->children[last].state, SWAN_STATE, "%.23s", value);
         else if (strcmp(r->word, "spi-in") == 0)
             sa->children[last].spi_in = (uint32_t)strtoul(value, NULL, 16);
         else if (strcmp(r->word, "spi-out") == 0)
