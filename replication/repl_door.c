@@ -88,6 +88,7 @@ static void fill_options(struct repl *repl, const struct repl_options *o)
     repl->log = o->log;
     repl->log_self = o->log_self;
     repl->next_request = repl->oldest_request = 1;
+    repl->event_bytes_max = EVENTS_MAX_BYTES;
 }
 
 /* --- --init --- */
@@ -224,10 +225,12 @@ void repl_push_event(void *self, struct repl_event *event)
         uv_mutex_unlock(&repl->lock);
     }
     node->event = event;
-    node->bytes = sizeof *event + event->bytes_len + event->n_children * sizeof *event->children;
+    node->bytes = sizeof *event + event->bytes_len + event->record_bytes +
+                  event->n_children * sizeof *event->children +
+                  event->n_items * sizeof *event->items;
     uv_mutex_lock(&repl->event_lock);
     while (repl->thread_running && !repl->dropping &&
-           (repl->n_events >= EVENTS_MAX || repl->event_bytes >= EVENTS_MAX_BYTES))
+           (repl->n_events >= EVENTS_MAX || repl->event_bytes >= repl->event_bytes_max))
         uv_cond_wait(&repl->event_room, &repl->event_lock);
     if (repl->last_event == NULL)
         repl->first_event = node;
@@ -256,7 +259,7 @@ struct repl_event *repl_next_event(struct repl *repl)
             repl->last_event = NULL;
         repl->n_events--;
         repl->event_bytes -= node->bytes;
-        if (repl->n_events == EVENTS_MAX / 2 || repl->event_bytes < EVENTS_MAX_BYTES / 2)
+        if (repl->n_events == EVENTS_MAX / 2 || repl->event_bytes < repl->event_bytes_max / 2)
             uv_cond_signal(&repl->event_room);
         event = node->event;
     }

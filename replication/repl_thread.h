@@ -70,8 +70,8 @@ struct repl {
     uv_mutex_t event_lock;
     uv_cond_t event_room;
     struct event_node *first_event, *last_event;
-    size_t n_events, event_bytes;
-    bool dropping; /* stopping: events are freed at once */
+    size_t n_events, event_bytes, event_bytes_max; /* EVENTS_MAX_BYTES, or a test's */
+    bool dropping;                                 /* stopping: events are freed at once */
     int event_fd;
 
     /* shared atomics */

@@ -100,6 +100,7 @@ struct repl_event {
     uint64_t request;          /* APPLIED and mine, UNSETTLED */
     void *effects;             /* as given to repl_submit(); never touched here */
     struct Holdfast__Record *record; /* unpacked; APPLIED, and CONFIG (body config) */
+    size_t record_bytes;             /* APPLIED: its length as a sealed record */
     uint32_t shard;
     struct repl_epoch epoch;
     uint32_t owner_node;

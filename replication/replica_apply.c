@@ -39,7 +39,7 @@ static uint64_t sa_of(const Holdfast__Record *r)
     }
 }
 
-static void emit_applied(struct replica *r, Holdfast__Record *record,
+static void emit_applied(struct replica *r, Holdfast__Record *record, size_t sealed_len,
                          const struct fsm_outcome *outcome, struct repl_item_result *items)
 {
     bool ours = record->node == r->options.node && record->boot == r->options.boot;
@@ -48,6 +48,7 @@ static void emit_applied(struct replica *r, Holdfast__Record *record,
                                .cluster_ms = r->fsm.cluster_ms,
                                .verdict = outcome->verdict,
                                .record = record,
+                               .record_bytes = sealed_len,
                                .shard = record->shard,
                                .epoch = record_epoch(record->epoch),
                                .sa_id = sa_of(record),
@@ -223,7 +224,7 @@ static void apply_record(struct replica *r, struct span sealed, size_t position)
 
     struct follow_up f = follow_up_of(record);
 
-    emit_applied(r, record, &outcome, items);
+    emit_applied(r, record, sealed.len, &outcome, items);
     follow(r, f, &outcome);
 }
 
