@@ -6,8 +6,8 @@
  *   └─ death ─ hold the client ─ takeover seen ─ replay ─ release ─ exchange ends ─ checks ─ second
  * takeover ─ judge
  *
- * "Hold": the bridge drops what the client sends, ESP and IKE apart, so that the replay is first
- * and a second copy is provoked.
+ * "Hold": the bridge drops what the client sends, so that the replay is first and a second copy is
+ * provoked: its ESP to anybody but the owner that is to die (in force before the death), its IKE.
  */
 #ifndef HF_CHAOS_CELL_H
 #define HF_CHAOS_CELL_H
@@ -86,7 +86,6 @@ struct cell {
     unsigned dead;        /* expect a takeover from this node; 0 = no */
     unsigned acting_port; /* the first other node that spoke as the VIP */
     uint64_t acting_ns;
-    bool held;
 
     struct cell_takeover takeovers[2];
     unsigned n_takeovers;
@@ -136,7 +135,12 @@ bool cell_inject(struct cell *c);
  * false. */
 bool cell_await_takeover(struct cell *c, unsigned dead, bool with_exchange);
 void cell_frame_seen(void *arg, const struct capture_frame *f);
-bool cell_hold(struct cell *c, bool esp, enum cell_ike ike);
+/* Rules of the bridge for what the client sends. Its ESP passes only to that node's interface (0:
+ * everywhere), so that it reaches no successor. */
+bool cell_hold(struct cell *c, unsigned esp_only_to, enum cell_ike ike);
+/* Where a replay is to come first: the client's ESP reaches the owner of now and nobody after it,
+ * in force before the owner dies. */
+bool cell_tie(struct cell *c);
 bool cell_read_owner(struct cell *c);
 
 /* cell_exchange.c */

@@ -55,9 +55,9 @@ static int ike_rules(const struct cell *c, enum cell_ike ike, char *text, size_t
     return snprintf(text, size, "  %s drop\n  iifname outc udp dport 500 drop\n", to);
 }
 
-/* Drops at the bridge what comes from the client: its ESP, its IKE. */
-bool cell_hold(struct cell *c, bool esp, enum cell_ike ike)
+bool cell_hold(struct cell *c, unsigned esp_only_to, enum cell_ike ike)
 {
+    uint8_t mac[6];
     static const char *const argv[] = {"nft", "-f", "-", NULL};
     char text[1024];
     int at =
@@ -65,12 +65,14 @@ bool cell_hold(struct cell *c, bool esp, enum cell_ike ike)
                  "table bridge hold\nflush table bridge hold\ntable bridge hold {\n chain f {\n"
                  "  type filter hook forward priority 0; policy accept;\n");
 
-    if (esp)
+    lab_node_mac(esp_only_to, mac);
+    if (esp_only_to)
         at += snprintf(text + at, sizeof text - (size_t)at,
-                       "  iifname outc udp dport 4500 @th,64,32 != 0 drop\n");
+                       "  iifname outc ether daddr != %02x:%02x:%02x:%02x:%02x:%02x udp dport 4500 "
+                       "@th,64,32 != 0 drop\n",
+                       mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
     at += ike_rules(c, ike, text + at, sizeof text - (size_t)at);
     (void)snprintf(text + at, sizeof text - (size_t)at, " }\n}\n");
-    c->held = esp || ike != CELL_IKE_FLOWS;
     return proc_run(
         &c->lab,
         &(struct chaos_spawn){.place = LAB_SWITCH, .argv = argv, .input = text, .step_fd = -1},
@@ -295,7 +297,7 @@ bool cell_await_takeover(struct cell *c, unsigned dead, bool with_exchange)
     c->acting_port = 0;
     c->dead = dead;
     cell_phase(c, "node %u is dead", dead);
-    if ((esp || with_exchange) && !cell_hold(c, esp, ike))
+    if (with_exchange && !cell_hold(c, esp ? dead : 0, ike))
         return false;
     if (!lab_until(&c->lab, cell_is_reference(c) ? acts_or_complains : somebody_acts, c,
                    c->drill->takeover_ms) ||
@@ -310,7 +312,7 @@ bool cell_await_takeover(struct cell *c, unsigned dead, bool with_exchange)
     c->owner = t->to;
     if (esp) {
         replay_counted(c, t);
-        if (!cell_hold(c, false, ike))
+        if (!cell_hold(c, 0, ike))
             return false;
     }
     cell_phase(c, "node %u took over", t->to);
@@ -319,7 +321,7 @@ bool cell_await_takeover(struct cell *c, unsigned dead, bool with_exchange)
         take_committed(c);
     if (with_exchange && c->spec->role == DRILL_GATEWAY && c->spec->point < DRILL_COMMITTED)
         return true; /* the caller finds out whether there is an exchange to copy */
-    return !with_exchange || (cell_provoke_copy(c) && cell_hold(c, false, CELL_IKE_FLOWS));
+    return !with_exchange || (cell_provoke_copy(c) && cell_hold(c, 0, CELL_IKE_FLOWS));
 }
 
 /* The armed point was reached, or the node died, or the time is over. */
@@ -389,6 +391,11 @@ static bool kill_at_rest(struct cell *c)
     return c->reached;
 }
 
+bool cell_tie(struct cell *c)
+{
+    return !(c->drill->expect & DRILL_EXP_REPLAY) || cell_hold(c, c->owner, CELL_IKE_FLOWS);
+}
+
 bool cell_inject(struct cell *c)
 {
     bool at_step = c->spec->exchange != DRILL_AT_REST;
@@ -397,7 +404,7 @@ bool cell_inject(struct cell *c)
     c->leader_before = c->leader;
     if (!cell_is_reference(c))
         cell_take_spis(cell_owner(c), &c->before);
-    if (!(at_step ? arm_and_trigger(c) : kill_at_rest(c)))
+    if (!cell_tie(c) || !(at_step ? arm_and_trigger(c) : kill_at_rest(c)))
         return false;
     if (!cell_await_takeover(c, c->owner_before, at_step && c->drill->expect & DRILL_EXP_EXCHANGE))
         return false;
