@@ -174,6 +174,7 @@ static void *op_install(void *self, const struct conductor_esp_child *child)
     e->spi_in = child->child->spi_in;
     e->spi_out = child->child->spi_out;
     e->outbound = child->child->outbound;
+    e->rekeying = child->rekeying;
     e->node = n->id;
     return e;
 }
@@ -182,6 +183,7 @@ static void op_update(void *self, void *esp, const struct conductor_esp_child *c
 {
     (void)self;
     ((struct world_esp *)esp)->outbound = child->child->outbound;
+    ((struct world_esp *)esp)->rekeying = child->rekeying;
 }
 
 static void op_remove(void *self, void *esp)
