@@ -100,6 +100,17 @@ static void child_grant(struct conductor *c, const struct conductor_shard *shard
     c->ops.esp_grant(c->ops.self, child->esp, shard->epoch.index, &grant);
 }
 
+/* For replay recovery: an ended or rekeyed IKE SA rekeys nothing any more, so it counts as done. */
+static bool rekeying(const struct ike_sa *sa, const struct ike_child *child)
+{
+    const uint32_t rekeys =
+        IKE_WANT_REKEY_CHILD | IKE_WANT_REKEY_CHILD_PFS | IKE_WANT_REKEY_CHILD_NOPFS;
+
+    return sa->state != IKE_SA_ESTABLISHED || child->state != IKE_CHILD_INSTALLED ||
+           child->soft_reached ||
+           ((sa->wanted & rekeys) != 0 && sa->wanted_child_spi_in == child->spi_in);
+}
+
 void children_sync(struct conductor *c, struct conductor_sa *sa, const struct ike_sa *decoded)
 {
     const struct conductor_shard *shard = shard_find(c, sa->shard);
@@ -115,6 +126,7 @@ void children_sync(struct conductor *c, struct conductor_sa *sa, const struct ik
         if (child->spi_in == 0)
             continue;
         e.child = ike_child_of(decoded, child->spi_in);
+        e.rekeying = e.child != NULL && rekeying(decoded, e.child);
         if (e.child == NULL) {
             child_remove(c, child);
         } else if (child->esp == NULL) {

@@ -53,6 +53,7 @@ struct conductor_esp_child {
     const struct ike_child *child;
     struct endpoint local, remote;
     bool encap;
+    bool rekeying; /* under way, wanted, or done: nobody need ask for it */
 };
 
 struct conductor_ops {

@@ -6,7 +6,7 @@
 #include "esp/ceiling.h"
 #include "esp/tally.h"
 
-enum { EXTEND_BATCH = 512, RECOVERY_AFTER_MS = 100 };
+enum { EXTEND_BATCH = 512, RECOVERY_AFTER_MS = 100, RECOVERY_AGAIN_MS = 500 };
 
 /* One CHILD SA; the conductor's handle. */
 struct datapath_child {
@@ -14,9 +14,10 @@ struct datapath_child {
     uint64_t ike_sa;
     uint32_t spi_in;
     uint32_t shard;
-    bool granted;    /* under an assignment of ours */
-    bool recovering; /* a replay recovery was asked for under this grant */
+    bool granted;  /* under an assignment of ours */
+    bool rekeying; /* by the applied state: no recovery need be asked for */
     uint64_t granted_ms, granted_packets;
+    uint64_t asked_ms; /* a recovery was last asked for under this grant; 0 = not yet */
     uint64_t
         below_since_ms; /* first verified packet at or below the floor under this grant; 0 = none */
     struct esp_pacer pacer;
@@ -111,6 +112,7 @@ void *datapath_install(struct datapath *d, const struct conductor_esp_child *c)
     child->shard = c->shard;
     child->remote = c->remote;
     child->outbound = k->outbound;
+    child->rekeying = c->rekeying;
     child->due.at_ms = UINT64_MAX;
     child->pacer.last_number = k->esn ? UINT64_MAX : UINT32_MAX;
     child->slack = esp_tally_slack(k->soft_packets, k->hard_packets);
@@ -121,7 +123,6 @@ void datapath_update(struct datapath *d, void *esp, const struct conductor_esp_c
 {
     struct datapath_child *child = esp;
 
-    (void)d;
     child->ike_sa = c->sa_id; /* an IKE rekey moves it */
     if (!endpoint_equal(&child->remote, &c->remote))
         esp_sa_set_remote(child->sa, &c->remote);
@@ -129,6 +130,9 @@ void datapath_update(struct datapath *d, void *esp, const struct conductor_esp_c
         esp_sa_set_outbound(child->sa, c->child->outbound);
     child->remote = c->remote;
     child->outbound = c->child->outbound;
+    if (child->rekeying && !c->rekeying && child->granted)
+        heap_set(&d->heap, &child->due, now_ms(d)); /* it came to nothing: recover() looks again */
+    child->rekeying = c->rekeying;
 }
 
 static void add_drops(struct datapath_drops *sum, struct esp_sa *sa)
@@ -182,7 +186,7 @@ void datapath_grant(struct datapath *d, void *esp, uint64_t epoch, const struct 
     child->told_out = g.counted_out;
     child->telling = false;
     child->granted = true;
-    child->recovering = false;
+    child->asked_ms = 0;
     child->below_since_ms = 0;
     child->granted_ms = now_ms(d);
     esp_sa_read(child->sa, &v);
@@ -365,24 +369,30 @@ static bool tell_due(struct datapath_child *child, struct esp_pace_wish *w)
 
 /* Verified packets at or below the floor, over 100 ms, and none accepted: a sender whose numbers
  * are that slow (or that was stalled) would not get through by itself. A sender that crosses the
- * floor within that time is left alone. True: look again. */
+ * floor within that time is left alone. Asked for again until the applied state shows a rekey: the
+ * engine may have had something else to do. True: look again. */
 static bool recover(struct datapath *d, struct datapath_child *child)
 {
     uint64_t below_ms;
     struct esp_sa_view v;
+    uint64_t now = now_ms(d);
 
     esp_sa_read(child->sa, &v);
     below_ms = v.below_floor_ns / 1000000;
-    if (child->recovering || v.in_packets != child->granted_packets || below_ms < child->granted_ms)
+    if (child->rekeying || v.in_packets != child->granted_packets || below_ms < child->granted_ms)
         return false;
     if (child->below_since_ms == 0)
         child->below_since_ms = below_ms;
     if (below_ms < child->below_since_ms + RECOVERY_AFTER_MS)
         return true;
+    if (child->asked_ms != 0 && now < child->asked_ms + RECOVERY_AGAIN_MS)
+        return true;
+    if (!conductor_recover(d->conductor, child->spi_in))
+        return true; /* what was asked for before waits still */
+    child->asked_ms = now;
     log_line(d->options.log, LOG_WARN, "esp", "sa=%016llx spi=%08x replay recovery: rekeying",
              (unsigned long long)child->ike_sa, child->spi_in);
-    child->recovering = conductor_recover(d->conductor, child->spi_in);
-    return !child->recovering;
+    return true;
 }
 
 static void step(struct datapath *d, struct datapath_child *child)

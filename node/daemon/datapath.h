@@ -6,8 +6,8 @@
  * conductor_extend
  *
  * Runs on the control loop. Replay recovery: if verified packets at or below the floor still arrive
- * 100 ms after a takeover and nothing is accepted, that CHILD SA is rekeyed once (README.md,
- * One ESP packet).
+ * 100 ms after a takeover and nothing is accepted, that CHILD SA is rekeyed (README.md, One ESP
+ * packet): asked for until the applied state shows it.
  */
 #ifndef HF_DAEMON_DATAPATH_H
 #define HF_DAEMON_DATAPATH_H

@@ -216,6 +216,47 @@ Test(failover, packets_told_by_one_owner_are_known_to_the_next)
     world_destroy(w);
 }
 
+static bool rekeying(struct world *w, unsigned node, uint32_t spi_in)
+{
+    const struct world_esp *e = conductor_esp_of(w->nodes[node].conductor, spi_in);
+
+    cr_assert_not_null(e);
+    return e->rekeying;
+}
+
+/* What replay recovery goes by: from the record that wants or begins it, on every node, until the
+ * SA is itself again. */
+Test(failover, the_data_path_knows_a_rekey_from_the_applied_state)
+{
+    struct world *w = world_create(NULL);
+    const char *why = "";
+    struct ike_sa sa;
+    uint32_t spi;
+
+    cr_assert(world_connect(w));
+    sa = world_sa(w, 0);
+    spi = sa.children[0].spi_in;
+    cr_assert(world_want(w, 0, IKE_WANT_DPD)); /* the window is taken */
+    cr_assert(world_commit(w));
+    cr_assert(
+        conductor_command(w->nodes[0].conductor, sa.local_spi, IKE_WANT_REKEY_CHILD, spi, &why),
+        "%s", why);
+    for (unsigned node = 0; node < 3; node++)
+        cr_assert_not(rekeying(w, node, spi), "node %u: before its record is applied", node);
+    cr_assert(world_commit(w));
+    cr_assert_eq(world_sa(w, 0).children[0].state, IKE_CHILD_INSTALLED, "it only waits");
+    for (unsigned node = 0; node < 3; node++)
+        cr_assert(rekeying(w, node, spi), "node %u", node);
+    world_run(w, 5000);
+    cr_assert_null(conductor_esp_of(w->nodes[0].conductor, spi), "not rekeyed");
+    sa = world_sa(w, 0);
+    for (unsigned node = 0; node < 3; node++)
+        for (int i = 0; i < IKE_MAX_CHILDREN; i++)
+            if (sa.children[i].state != IKE_CHILD_NONE)
+                cr_assert_not(rekeying(w, node, sa.children[i].spi_in), "node %u", node);
+    world_destroy(w);
+}
+
 static void with_dpd(struct ike_policy *gateway, struct ike_policy *client)
 {
     gateway->dpd_ms = 10000;

@@ -174,6 +174,7 @@ static void *op_install(void *self, const struct conductor_esp_child *child)
     e->spi_in = child->child->spi_in;
     e->spi_out = child->child->spi_out;
     e->outbound = child->child->outbound;
+    e->rekeying = child->rekeying;
     e->node = n->id;
     return e;
 }
@@ -182,6 +183,7 @@ static void op_update(void *self, void *esp, const struct conductor_esp_child *c
 {
     (void)self;
     ((struct world_esp *)esp)->outbound = child->child->outbound;
+    ((struct world_esp *)esp)->rekeying = child->rekeying;
 }
 
 static void op_remove(void *self, void *esp)
@@ -544,70 +546,4 @@ bool world_connect(struct world *w)
     conductor_initiate(w->nodes[WORLD_CLIENT].conductor, WORLD_SHARD, &from, &to);
     world_run(w, 3000);
     return world_established(w, WORLD_CLIENT) == 1 && world_established(w, w->owner) == 1;
-}
-
-struct seen {
-    size_t established, children;
-    uint64_t with_address;
-    struct ike_sa sa;
-};
-
-static void look(void *self, const struct conductor_sa_view *v)
-{
-    struct seen *s = self;
-
-    for (int i = 0; i < IKE_MAX_CHILDREN; i++)
-        s->children += v->sa->children[i].state != IKE_CHILD_NONE;
-    if (v->sa->state != IKE_SA_ESTABLISHED)
-        return;
-    s->established++;
-    s->sa = *v->sa;
-    if (v->sa->virtual_ip.family != ADDR_NONE)
-        s->with_address = v->sa->local_spi;
-}
-
-uint64_t world_some_sa(struct world *w, unsigned node)
-{
-    struct seen s = {0};
-
-    conductor_each_sa(w->nodes[node].conductor, look, &s);
-    return s.with_address;
-}
-
-struct ike_sa world_sa(struct world *w, unsigned node)
-{
-    struct seen s = {0};
-
-    conductor_each_sa(w->nodes[node].conductor, look, &s);
-    HF_ASSERT(s.established == 1);
-    return s.sa;
-}
-
-size_t world_established(struct world *w, unsigned node)
-{
-    struct seen s = {0};
-
-    conductor_each_sa(w->nodes[node].conductor, look, &s);
-    return s.established;
-}
-
-size_t world_children(struct world *w, unsigned node)
-{
-    struct seen s = {0};
-
-    conductor_each_sa(w->nodes[node].conductor, look, &s);
-    return s.children;
-}
-
-bool world_want(struct world *w, unsigned node, uint32_t want)
-{
-    struct ike_sa sa = world_sa(w, node);
-    uint32_t spi = 0;
-    const char *why = "";
-
-    for (int i = 0; i < IKE_MAX_CHILDREN; i++)
-        if (sa.children[i].state == IKE_CHILD_INSTALLED && sa.children[i].outbound)
-            spi = sa.children[i].spi_in;
-    return conductor_command(w->nodes[node].conductor, sa.local_spi, want,
-                             (want & IKE_WANT_REKEY_IKE) != 0 ? 0 : spi, &why);
 }

@@ -69,7 +69,7 @@ struct world_packet {
 struct world_esp {
     uint32_t spi_in, spi_out;
     unsigned node;
-    bool outbound, installed;
+    bool outbound, installed, rekeying;
     uint64_t first, end, floor, ceiling;
     uint64_t packets_in, packets_out, untold;
 };

@@ -164,14 +164,15 @@ static void child_of(const struct esp_sa_params *p)
         (struct ike_ts){0, 0, 65535, p->selectors.remote[0].low, p->selectors.remote[0].high};
 }
 
-static struct conductor_esp_child applied(void)
+static struct conductor_esp_child applied(bool rekeying)
 {
     return (struct conductor_esp_child){.sa_id = 7,
                                         .shard = shard_id,
                                         .child = &child,
                                         .local = pair_gateway,
                                         .remote = pair_client,
-                                        .encap = true};
+                                        .encap = true,
+                                        .rekeying = rekeying};
 }
 
 static void begin_client(uint64_t first)
@@ -219,7 +220,7 @@ void rig_begin(const struct pair_options *o)
                                      .n_shards = 1,
                                      .log = &quiet,
                                      .now_ns = clock_ns};
-        struct conductor_esp_child c = applied();
+        struct conductor_esp_child c = applied(false);
 
         memset(n, 0, sizeof *n);
         n->datapath = datapath_create(&d);
@@ -350,4 +351,11 @@ enum esp_drop rig_receive(void)
     note(n, r.events);
     rig_pass_ms(1);
     return d;
+}
+
+void rig_update(bool rekeying)
+{
+    struct conductor_esp_child c = applied(rekeying);
+
+    datapath_update(rig_nodes[rig_owner].datapath, rig_nodes[rig_owner].child, &c);
 }

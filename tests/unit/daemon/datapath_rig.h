@@ -41,6 +41,8 @@ void rig_settle(void);
 enum esp_drop rig_send(void);
 enum esp_drop rig_receive(void);
 void rig_pass_ms(uint64_t ms);
+/* The applied state of the CHILD SA as datapath_update() gets it. */
+void rig_update(bool rekeying);
 /* The client's numbers go on from here. */
 void rig_client_from(uint64_t number);
 

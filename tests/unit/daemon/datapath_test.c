@@ -114,3 +114,79 @@ Test(datapath, far_limits_cost_no_record_of_their_own)
     cr_assert_eq(until_hard(rig_send, 100), 100);
     rig_end();
 }
+
+/* Below the floor for so long: one packet each 10 ms. */
+static void below_the_floor(unsigned ms)
+{
+    for (unsigned i = 0; i < ms; i += 10) {
+        cr_assert_eq(rig_receive(), ESP_DROP_BELOW_FLOOR);
+        rig_pass_ms(9);
+    }
+}
+
+static const struct pair_options unlimited = {.spi = 0x2001, .virtual_ip = 0x0a630005};
+
+/* A peer whose numbers lie far below the new owner's floor: a burst raised the ceiling, and all of
+ * it was lost with the owner. */
+static void far_below(void)
+{
+    rig_begin(&unlimited);
+    rig_client_from(4000);
+    for (unsigned i = 0; i < 100; i++)
+        (void)rig_receive();
+    rig_assign(1);
+    rig_client_from(1);
+    below_the_floor(90);
+    cr_assert_eq(rig_nodes[1].recoveries, 0, "not yet");
+    below_the_floor(60);
+    cr_assert_eq(rig_nodes[1].recoveries, 1);
+}
+
+/* Asked for, and nothing came of it: the engine had something else to do, the record was refused.
+ */
+Test(datapath, replay_recovery_is_asked_for_until_the_state_shows_the_rekey)
+{
+    far_below();
+    below_the_floor(1200);
+    cr_assert(rig_nodes[1].recoveries >= 2 && rig_nodes[1].recoveries <= 4, "asked %u times",
+              rig_nodes[1].recoveries);
+    rig_end();
+}
+
+Test(datapath, replay_recovery_follows_the_applied_state)
+{
+    unsigned asked;
+
+    far_below();
+    rig_update(true);
+    below_the_floor(1200);
+    cr_assert_eq(rig_nodes[1].recoveries, 1, "the rekey is under way");
+    rig_update(false); /* it failed for good */
+    below_the_floor(100);
+    asked = rig_nodes[1].recoveries;
+    cr_assert_eq(asked, 2);
+    rig_update(true);
+    rig_assign(2); /* the new owner knows from the state alone */
+    below_the_floor(300);
+    cr_assert_eq(rig_nodes[2].recoveries, 1, "node 2 was told nothing");
+    rig_assign(1);
+    below_the_floor(1200);
+    cr_assert_eq(rig_nodes[1].recoveries, asked, "a new grant forgets what the state says");
+    rig_client_from(1000000);
+    rig_end();
+}
+
+/* Once something is accepted, there is nothing to recover from. */
+Test(datapath, replay_recovery_ends_with_the_first_accepted_packet)
+{
+    struct esp_sa_view v;
+
+    far_below();
+    esp_sa_read(&rig_nodes[1].sa, &v);
+    rig_client_from(v.floor + 1);
+    cr_assert_eq(rig_receive(), ESP_DROP_NONE);
+    rig_client_from(400);
+    below_the_floor(1200);
+    cr_assert_eq(rig_nodes[1].recoveries, 1);
+    rig_end();
+}
