@@ -126,7 +126,8 @@ bool fsm_judged(const struct fsm *fsm, uint32_t node, uint64_t boot, uint64_t re
 
 /* Over everything (I11). Equal states have equal digests, whatever path led to them. */
 struct digest fsm_digest(const struct fsm *fsm);
-/* The same without the log position and cluster time: stays while nothing but time passes. */
+/* The same without the log position, cluster time and the account of judged requests: it stays
+ * while only time passes, and is what it was when everything that came has gone again. */
 struct digest fsm_content_digest(const struct fsm *fsm);
 
 const struct fsm_shard *fsm_shard(const struct fsm *fsm, uint32_t shard);      /* or NULL */

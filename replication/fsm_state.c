@@ -129,6 +129,16 @@ static struct digest member_digest(const struct fsm *fsm, const struct fsm_membe
     digest_item_u64(&d, m->boot);
     digest_item_u64(&d, m->left);
     digest_item_span(&d, span_of(m->address, strlen(m->address)));
+    return digest_item_final(&d);
+}
+
+/* Which of the member's requests were judged. */
+static struct digest account_digest(const struct fsm *fsm, const struct fsm_member *m)
+{
+    struct digest_item d;
+
+    digest_item_init(&d, fsm->incarnation, FSM_ITEM_STATIC + 4);
+    digest_item_u64(&d, m->node);
     digest_item_u64(&d, m->floor);
     for (size_t i = 0; i < FSM_WINDOW / 64; i++)
         if (m->judged[i] != 0) {
@@ -162,6 +172,8 @@ struct digest fsm_digest(const struct fsm *fsm)
     digest_item_u64(&d, fsm->applied_index);
     digest_item_u64(&d, fsm->cluster_ms);
     digest_add(&sum, digest_item_final(&d));
+    for (size_t i = 0; i < fsm->n_members; i++)
+        digest_add(&sum, account_digest(fsm, fsm->members[i]));
     return sum;
 }
 

@@ -453,6 +453,23 @@ Test(repl_fsm, a_step_gives_the_address_back)
     cr_assert_eq(judge(step), REPL_REFUSED_MALFORMED, "moved or given back, not both");
 }
 
+/* A failed authentication costs two records and leaves nothing: replicas still differ by what they
+ * judged. */
+Test(repl_fsm, what_came_and_went_leaves_the_content_digest_as_it_was)
+{
+    struct digest content = fsm_content_digest(&fsm), all = fsm_digest(&fsm);
+
+    fsm.cluster_ms++;
+    cr_assert(digest_equal(content, fsm_content_digest(&fsm)));
+    fsm.cluster_ms--;
+    cr_assert_eq(judge(make_create(&m, 7, "s", 300, 0, "")), REPL_ACCEPTED);
+    cr_assert_not(digest_equal(content, fsm_content_digest(&fsm)));
+    cr_assert_eq(judge(make_delete(&m, 7, version_of(7))), REPL_ACCEPTED);
+    cr_assert(digest_equal(content, fsm_content_digest(&fsm)));
+    log_index = fsm.applied_index -= 2;
+    cr_assert_not(digest_equal(all, fsm_digest(&fsm)), "the account of requests is not in it");
+}
+
 Test(repl_fsm, pool_leases_are_held_for_an_identity)
 {
     cr_assert_eq(judge(make_lease(&m, 0x0a000001, "alice", false)), REPL_ACCEPTED);
