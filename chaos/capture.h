@@ -4,8 +4,8 @@
  * Addresses and ports in host order.
  *
  *   port of the bridge   0 = the client's, 1..5 = the nodes'
- *   left                 true: the machine behind that port sent it (a dead node's last packets are
- * in it too)
+ *   left                 true: the machine behind that port sent it (a dead node's last packets
+ *                        are in it too)
  */
 #ifndef HF_CHAOS_CAPTURE_H
 #define HF_CHAOS_CAPTURE_H

@@ -3,8 +3,9 @@
  *
  *   build ─ up ─ arrange leader ─ connect ─ traffic ─ hypothesis ─ arm, trigger ─┐
  *   ┌────────────────────────────────────────────────────────────────────────────┘
- *   └─ death ─ hold the client ─ takeover seen ─ replay ─ release ─ exchange ends ─ checks ─ second
- * takeover ─ judge
+ *   └─ death ─ hold the client ─ takeover seen ─ replay ─ release ─ exchange ends ─┐
+ *   ┌──────────────────────────────────────────────────────────────────────────────┘
+ *   └─ checks ─ second takeover ─ judge
  *
  * "Hold": the bridge drops what the client sends, so that the replay is first and a second copy is
  * provoked: its ESP to anybody but the owner that is to die (in force before the death), its IKE.

@@ -1,8 +1,8 @@
 /* What a cell shares with its parts: the loop, the namespaces, the children, and the first error.
  *
- *                 ┌── n1 ──┐
- *   client ── outside ── n2 ── inside ── server        outside and inside: two bridges in the
- * namespace "switch" └── n3 ──┘
+ *                       ┌── n1 ──┐
+ *   client ── outside ──┼── n2 ──┼── inside ── server     outside and inside: two bridges in the
+ *                       └── n3 ──┘                        namespace "switch"
  *
  * A cell is process 1 of its own pid, mount and network namespaces. When it ends, however it ends,
  * the kernel ends all its children and with them every namespace, address, rule and file. So there

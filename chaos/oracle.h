@@ -2,10 +2,11 @@
  * Every violation names the offending pair. Pure: the captures may be synthetic.
  *
  *   unique numbers    no (SPI, sequence number) twice over all nodes' egress (I1, I5)
- *   identical copies  one (IKE SPIs, sender, response flag, message ID): the same bytes, always
- * (I4) no renegotiation  no IKE_SA_INIT and no IKE_AUTH from the client once the tunnel was up no
- * plaintext      nothing outside to or from the pool or the inside network, no numbered packet in
- * clear (I13) no second copy    no inner number delivered twice (I2)
+ *   identical copies  one (IKE SPIs, sender, response flag, message ID): always the same bytes (I4)
+ *   no renegotiation  no IKE_SA_INIT and no IKE_AUTH from the client once the tunnel was up
+ *   no plaintext      nothing outside to or from the pool or the inside network, no numbered packet
+ *                     in clear (I13)
+ *   no second copy    no inner number delivered twice (I2)
  */
 #ifndef HF_CHAOS_ORACLE_H
 #define HF_CHAOS_ORACLE_H

@@ -3,7 +3,7 @@
  *
  *   runner ──fork──> cell (pid 1) ──> swanctl, charon-systemd, holdfastd ...
  *     │  <─ events ─┘   └─ dies with the runner (PR_SET_PDEATHSIG), and the kernel ends the rest
- * with it
+ *                        with it
  */
 #ifndef HF_CHAOS_RUN_H
 #define HF_CHAOS_RUN_H

@@ -2,11 +2,13 @@
  * a plain value, stepped with the time (CLOCK_BOOTTIME, ns) of this node alone; times of other
  * nodes are only echoed. Nothing here allocates.
  *
- *   owner                                  every node (the owner too)
- *   heartbeat {epoch, sent} ─────────────> promise: no newer epoch for lease + 1 % from receipt
- *   lease = newest `sent` that a majority <── ack {epoch, sent}
- *           acknowledged + lease − 1 %     nothing heard for lease + 1 %: report of lapse ──>
- * leader leader: lapse by a majority, itself included ──> assign
+ *   owner                                      every node (the owner too)
+ *   heartbeat {epoch, sent} ─────────────────> promise: no newer epoch for lease + 1 % from receipt
+ *   lease = newest `sent` that a majority <─── ack {epoch, sent}
+ *           acknowledged + lease − 1 %         nothing heard for lease + 1 %: report of lapse
+ *                                                │
+ *   leader                                       v
+ *   assign <───────────────────────────────────── lapse by a majority, itself included
  *
  * The argument for one owner at a time, at clock drift up to 1 %: a lease ends, by the owner's
  * clock, before any promise of that majority ends by its giver's clock; a newer epoch needs a

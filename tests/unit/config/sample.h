@@ -10,8 +10,7 @@
     "    - { id: 1, address: 10.77.2.1:7400 }\n" /* 5 */                                                 \
     "    - { id: 2, address: 10.77.2.2:7400 }\n" /* 6 */                                                 \
     "    - { id: 3, address: 10.77.2.3:7400 }\n" /* 7 */                                                 \
-    "  timing: { election: 300ms, heartbeat: 50ms, lease: 200ms, lease_heartbeat: 40ms }\n" /* 8         \
-                                                                                             */          \
+    "  timing: { election: 300ms, heartbeat: 50ms, lease: 200ms, lease_heartbeat: 40ms }\n" /* 8 */      \
     "interfaces: { outside: out0, inside: in0, tun: hf7 }\n" /* 9 */                                     \
     "shards:\n"                                              /* 10 */                                    \
     "  - { id: 1, outside: 10.77.1.100, inside: 10.77.2.100, pool: 10.99.0.0/24, prefer: 2 }\n" /* 11 */ \
