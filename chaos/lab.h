@@ -44,7 +44,7 @@ struct chaos_proc {
     bool started, ended;
     int status; /* as waitpid() gives it */
     struct pump_watch out;
-    char *log; /* its stdout and stderr, NUL-terminated */
+    char *log; /* its stdout and stderr, NUL-terminated; see proc_take() */
     size_t log_len, log_cap, line_at;
     void (*line)(void *arg,
                  const char *line); /* each complete line, without its newline; may be NULL */
@@ -83,6 +83,12 @@ struct chaos_spawn {
 
 /* Watches for children that end. Call once, before any spawn. */
 bool lab_watch_children(struct chaos_lab *lab);
+
+/* Appends to the log what the program wrote, and gives its complete lines to p->line. A log that
+ * would grow over PROC_LOG_MAX bytes loses its middle: its first half stays as it was, the second
+ * holds the newest. Every line is given all the same, but for one longer than that half. */
+enum { PROC_LOG_MAX = 32 << 20 };
+void proc_take(struct chaos_proc *p, const char *text, size_t len);
 
 /* Starts a program in a namespace. *p must be zero but for name, line and arg. False: lab->error.
  */

@@ -15,7 +15,7 @@
 
 #include "base/assert.h"
 
-enum { PROC_LOG_MAX = 32 << 20, PROC_STEP_FD = 3, PROC_ENV_MAX = 16 };
+enum { PROC_READ_BYTES = 4096, PROC_STEP_FD = 3, PROC_ENV_MAX = 16 };
 
 bool lab_fail(struct chaos_lab *lab, const char *format, ...)
 {
@@ -85,6 +85,40 @@ static void take_lines(struct chaos_proc *p)
     }
 }
 
+/* Room in a log that may not grow: its second half is given up, but for the line that is not yet
+ * complete; one as long as the half goes too. */
+static void lose_middle(struct chaos_proc *p)
+{
+    size_t half = p->log_cap / 2, open = p->log_len - p->line_at;
+
+    if (open + PROC_READ_BYTES + 1 > p->log_cap - half)
+        open = 0;
+    memmove(p->log + half, p->log + p->log_len - open, open);
+    p->line_at = half;
+    p->log_len = half + open;
+}
+
+void proc_take(struct chaos_proc *p, const char *text, size_t len)
+{
+    HF_ASSERT(len <= PROC_READ_BYTES);
+    if (p->log_len + len + 1 > p->log_cap) {
+        size_t cap = p->log_cap ? p->log_cap * 2 : 16384;
+        char *log = cap <= PROC_LOG_MAX ? realloc(p->log, cap) : NULL;
+
+        HF_ASSERT(log || p->log_cap);
+        if (log) {
+            p->log = log;
+            p->log_cap = cap;
+        } else {
+            lose_middle(p);
+        }
+    }
+    memcpy(p->log + p->log_len, text, len);
+    p->log_len += len;
+    p->log[p->log_len] = '\0';
+    take_lines(p);
+}
+
 struct out_owner {
     struct chaos_lab *lab;
     struct chaos_proc *proc;
@@ -94,22 +128,12 @@ static void out_ready(void *arg, uint32_t events)
 {
     struct out_owner *o = arg;
     struct chaos_proc *p = o->proc;
+    char text[PROC_READ_BYTES];
     ssize_t n;
 
     (void)events;
     for (;;) {
-        if (p->log_len + 4096 > p->log_cap) {
-            size_t cap = p->log_cap ? p->log_cap * 2 : 16384;
-            char *log = cap <= PROC_LOG_MAX ? realloc(p->log, cap) : NULL;
-
-            if (!log) { /* a daemon that logs without end: keep the beginning */
-                p->log_len = p->line_at = 0;
-                continue;
-            }
-            p->log = log;
-            p->log_cap = cap;
-        }
-        n = read(p->out.fd, p->log + p->log_len, p->log_cap - p->log_len - 1);
+        n = read(p->out.fd, text, sizeof text);
         if (n < 0)
             return; /* EAGAIN */
         if (n == 0) {
@@ -120,9 +144,7 @@ static void out_ready(void *arg, uint32_t events)
             p->out.arg = NULL;
             return;
         }
-        p->log_len += (size_t)n;
-        p->log[p->log_len] = '\0';
-        take_lines(p);
+        proc_take(p, text, (size_t)n);
     }
 }
 
