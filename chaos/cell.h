@@ -163,6 +163,10 @@ void cell_judge(struct cell *c);
 /* Each side's CREATE_CHILD_SA requests from when the tunnel was up to to_ns are those of c->asked.
  */
 void cell_judge_requests(struct cell *c, uint64_t to_ns, const char *until);
+/* An after-check's rekey was begun by the side that was asked for it: from asked_ns on it sent a
+ * CREATE_CHILD_SA request that it had not sent before. Where the gateway's lifetimes rekey too, the
+ * end of a rekey shows nothing about who began it. False: a violation; `what` names the rekey. */
+bool cell_judge_beginner(struct cell *c, uint64_t asked_ns, bool by_client, const char *what);
 json_t *cell_verdict(struct cell *c);
 
 /* evidence.c: captures as pcap files (ESP: headers only), logs, configuration; no keys. */

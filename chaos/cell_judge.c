@@ -91,6 +91,18 @@ void cell_judge_requests(struct cell *c, uint64_t to_ns, const char *until)
     }
 }
 
+bool cell_judge_beginner(struct cell *c, uint64_t asked_ns, bool by_client, const char *what)
+{
+    if (oracle_count_requests(&c->sniff.capture, asked_ns, UINT64_MAX, by_client,
+                              IKE_HDR_CREATE_CHILD))
+        return true;
+    oracle_violation(&c->report,
+                     "check: %s rekey by the %s: it sent no CREATE_CHILD_SA request of its own, "
+                     "the other side's rekeyed",
+                     what, by_client ? "client" : "gateway");
+    return false;
+}
+
 static void judge_captures(struct cell *c)
 {
     struct capture *cap = &c->sniff.capture;

@@ -69,11 +69,8 @@ unsigned oracle_sent_by(const struct capture *c, const struct oracle_message *m,
 unsigned oracle_of_record(const struct capture *c, uint64_t zero_ns, const struct oracle_message *m,
                           uint64_t hash, struct oracle_report *r);
 
-/* The first request of that exchange type that the named side sent at or after from_ns, or NULL. */
-const struct capture_frame *oracle_first_request(const struct capture *c, uint64_t from_ns,
-                                                 bool from_client, uint8_t exchange);
-
-/* How many different requests of that exchange type that side sent in [from_ns, to_ns]. */
+/* How many different requests of that exchange type that side sent in [from_ns, to_ns] and not
+ * before it. */
 unsigned oracle_count_requests(const struct capture *c, uint64_t from_ns, uint64_t to_ns,
                                bool from_client, uint8_t exchange);
 

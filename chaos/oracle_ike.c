@@ -156,21 +156,6 @@ unsigned oracle_of_record(const struct capture *c, uint64_t zero_ns, const struc
     return n;
 }
 
-const struct capture_frame *oracle_first_request(const struct capture *c, uint64_t from_ns,
-                                                 bool from_client, uint8_t exchange)
-{
-    const struct capture_frame *first = NULL;
-
-    for (size_t i = 0; i < c->n_frames; i++) {
-        const struct capture_frame *f = &c->frames[i];
-
-        if (f->ns >= from_ns && is_request(f, from_client, exchange) &&
-            (!first || f->ns < first->ns))
-            first = f;
-    }
-    return first;
-}
-
 unsigned oracle_count_requests(const struct capture *c, uint64_t from_ns, uint64_t to_ns,
                                bool from_client, uint8_t exchange)
 {

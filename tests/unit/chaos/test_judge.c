@@ -245,6 +245,29 @@ Test(judge, a_lifetime_may_ask_again_once_the_exchange_has_ended)
     expect_green();
 }
 
+Test(judge, a_rekey_that_the_asked_side_did_not_begin_is_named)
+{
+    const uint64_t asked_ns = FRAME_ZERO + 30ull * FRAME_MS;
+
+    for (unsigned by_client = 0; by_client < 2; by_client++) {
+        made(DRILL_STEPPED);
+        spec.role = DRILL_GATEWAY;
+        request(20, by_client, 5);
+        request(31, by_client, 5);  /* a retransmission of what it sent before */
+        request(32, !by_client, 6); /* the other side's */
+        cr_assert_not(cell_judge_beginner(&cell, asked_ns, by_client, "CHILD"));
+        cr_assert_eq(cell.report.n, 1);
+        cr_assert(strstr(cell.report.text[0],
+                         by_client ? "CHILD rekey by the client: it sent no CREATE_CHILD_SA request"
+                                   : "CHILD rekey by the gateway: it sent no CREATE_CHILD_SA "
+                                     "request"),
+                  "%s", cell.report.text[0]);
+        request(33, by_client, 7);
+        cr_assert(cell_judge_beginner(&cell, asked_ns, by_client, "CHILD"));
+        cr_assert_eq(cell.report.n, 1);
+    }
+}
+
 Test(judge, a_cell_that_stops_without_a_word_shows_nothing)
 {
     made(DRILL_COMMITTED);
