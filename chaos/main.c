@@ -178,16 +178,20 @@ static int run(struct set *set, const struct options *o)
     struct run_plan plan = {
         .cells = set->cells, .n_cells = set->n_cells, .repeat = o->repeat, .jobs = o->jobs};
     size_t planned = set->n_cells * o->repeat;
+    struct run_kept kept = {0};
     enum verdict code;
     json_t *cells;
 
     run_catch_signals();
-    cells = run_cells(&plan, &options);
+    cells = run_cells(&plan, &options, &kept);
     screen_end(&screen);
     code = verdict_of_cells(cells, planned);
     if (json_array_size(cells) != planned || planned == 0)
         (void)fprintf(stderr, "%zu of %zu cells ran\n", json_array_size(cells), planned);
     print_verdict(set, o, code, cells);
+    (void)fflush(stdout);
+    if (kept.outer) /* whoever reads the verdict has it by now */
+        run_stay(&kept, &screen);
     return (int)code;
 }
 
@@ -341,9 +345,11 @@ int main(int argc, char **argv)
         !check_paths(&o, absolute)) {
         code = VERDICT_ABORTED;
     } else if (strcmp(verb, "run") == 0) {
-        code = o.stay && set.n_cells != 1 ? EXIT_USAGE : run(&set, &o);
+        size_t planned = set.n_cells * o.repeat;
+
+        code = o.stay && planned != 1 ? EXIT_USAGE : run(&set, &o);
         if (code == EXIT_USAGE)
-            (void)fprintf(stderr, "--stay needs exactly one cell, here are %zu\n", set.n_cells);
+            (void)fprintf(stderr, "--stay needs exactly one cell, here are %zu\n", planned);
     } else if (strcmp(verb, "plan") == 0) {
         for (size_t i = 0; i < set.n_cells; i++)
             printf("%s\n", set.cells[i].id);

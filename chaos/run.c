@@ -46,6 +46,7 @@ struct running {
 struct pool {
     const struct run_plan *plan;
     const struct run_options *options;
+    struct run_kept *kept; /* options.stay: where the lab goes */
     struct running slots[RUN_MAX_JOBS];
     unsigned n_slots;
     size_t next, total; /* cells, rounds counted */
@@ -262,23 +263,27 @@ static json_t *aborted(const struct drill_cell *cell, const char *why)
                      "aborted", "why", why);
 }
 
+static void end_lab(pid_t outer, int alive, bool now)
+{
+    int status;
+
+    if (now)
+        (void)kill(outer, SIGKILL);
+    while (waitpid(outer, &status, 0) < 0 && errno == EINTR)
+        ;
+    (void)close(alive);
+}
+
 /* The cell ended, or the runner is told to stop: its verdict, always one. */
 static json_t *end(struct pool *p, struct running *r)
 {
     struct drill_cell spec = cell_of(p, r->index);
     json_t *verdict = !stopped && r->verdict ? json_loadb(r->verdict, r->n_verdict, 0, NULL) : NULL;
-    int status;
 
-    if (verdict && p->options->stay) {
-        screen_stay(p->options->screen, r->outer);
-        while (!stopped)
-            (void)poll(NULL, 0, 500);
-    }
-    if (stopped)
-        (void)kill(r->outer, SIGKILL);
-    while (waitpid(r->outer, &status, 0) < 0 && errno == EINTR)
-        ;
-    (void)close(r->alive);
+    if (verdict && p->options->stay)
+        *p->kept = (struct run_kept){r->outer, r->alive};
+    else
+        end_lab(r->outer, r->alive, stopped);
     if (r->events_fd >= 0)
         (void)close(r->events_fd);
     if (r->fd >= 0)
@@ -334,11 +339,22 @@ static unsigned gather(struct pool *p)
     return running;
 }
 
-json_t *run_cells(const struct run_plan *plan, const struct run_options *options)
+void run_stay(struct run_kept *kept, struct screen *screen)
+{
+    screen_stay(screen, kept->outer);
+    while (!stopped)
+        (void)poll(NULL, 0, LISTEN_MS);
+    end_lab(kept->outer, kept->alive, true);
+    *kept = (struct run_kept){0};
+}
+
+json_t *run_cells(const struct run_plan *plan, const struct run_options *options,
+                  struct run_kept *kept)
 {
     size_t total = plan->n_cells * plan->repeat;
     struct pool p = {.plan = plan,
                      .options = options,
+                     .kept = kept,
                      .n_slots = plan->jobs,
                      .total = total,
                      .verdicts = calloc(total ? total : 1, sizeof(json_t *))};
@@ -346,6 +362,7 @@ json_t *run_cells(const struct run_plan *plan, const struct run_options *options
     unsigned running = 0;
 
     HF_ASSERT(plan->jobs >= 1 && plan->jobs <= RUN_MAX_JOBS && p.verdicts && list);
+    HF_ASSERT(!options->stay || (kept && total == 1));
     while (running || (p.next < total && !stopped)) {
         fill(&p);
         if (!stopped)

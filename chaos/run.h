@@ -26,9 +26,20 @@ struct run_plan {
     unsigned jobs;   /* cells at once, 1 to RUN_MAX_JOBS; with options.stay 1 */
 };
 
+/* A lab that outlives its verdict: options.stay. */
+struct run_kept {
+    pid_t outer; /* 0 = none: there was no verdict, or a signal came before it */
+    int alive;
+};
+
 /* Runs every cell `repeat` times. A JSON array of verdicts in the plan's order (the caller's); what
- * ended without one is "aborted". After a signal the cells not yet begun are left out. */
-json_t *run_cells(const struct run_plan *plan, const struct run_options *options);
+ * ended without one is "aborted". After a signal the cells not yet begun are left out. With options.stay (one
+ * cell, once) *kept is the lab, for run_stay(); else it may be NULL. */
+json_t *run_cells(const struct run_plan *plan, const struct run_options *options,
+                  struct run_kept *kept);
+
+/* Keeps the lab until a signal comes, then ends it. */
+void run_stay(struct run_kept *kept, struct screen *screen);
 
 /* SIGINT, SIGTERM and SIGHUP end the cells. */
 void run_catch_signals(void);

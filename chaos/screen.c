@@ -209,17 +209,9 @@ void screen_end_cell(struct screen *s, const json_t *verdict)
 
 void screen_stay(struct screen *s, pid_t lab)
 {
-    char text[WIDTH];
-    int n = snprintf(text, sizeof text,
-                     "stays until Ctrl-C; in it: nsenter -t $(pgrep -P %d) -m -p ip netns list",
-                     (int)lab);
-
-    if (s->mode == SCREEN_FULL) { /* the row that draw() kept for it */
-        put_text(s, "\r\n", 2);
-        put_text(s, text, (size_t)n);
-    } else if (s->mode != SCREEN_QUIET) {
-        put_line(s, "%s", text);
-    }
+    if (s->mode != SCREEN_QUIET)
+        put_line(s, "stays until Ctrl-C; in it: nsenter -t $(pgrep -P %d) -m -p ip netns list",
+                 (int)lab);
 }
 
 void screen_end(struct screen *s)

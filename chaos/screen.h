@@ -31,8 +31,9 @@ void screen_begin_cell(struct screen *s, size_t cell, const char *id);
 /* One line of a cell's events, without its newline. */
 void screen_event(struct screen *s, const char *line);
 void screen_end_cell(struct screen *s, const json_t *verdict);
-void screen_stay(struct screen *s, pid_t lab);
 /* Leaves the terminal as it was, the last screen above. */
 void screen_end(struct screen *s);
+/* After that: what to do with a lab that stays. One line below the screen. */
+void screen_stay(struct screen *s, pid_t lab);
 
 #endif

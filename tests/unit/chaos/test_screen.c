@@ -147,6 +147,7 @@ static void fits(unsigned nodes)
     open_pipe();
     s = screen_of(SCREEN_FULL, nodes);
     fill(&s, "the newest step");
+    screen_end(&s);
     screen_stay(&s, 4194304);
     look(&shown);
     cr_assert_leq(shown.rows, ROWS, "%u nodes: %u rows", nodes, shown.rows);
@@ -244,8 +245,8 @@ Test(screen, quiet_says_nothing)
     open_pipe();
     s = screen_of(SCREEN_QUIET, 3);
     fill(&s, "the newest step");
-    screen_stay(&s, 1);
     screen_end(&s);
+    screen_stay(&s, 1);
     look(&shown);
     cr_assert_eq(shown.rows, 0);
 }
