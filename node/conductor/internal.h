@@ -27,7 +27,8 @@ struct conductor_child {
     void *esp;
     struct repl_claim claim;
     struct conductor_op *extending; /* the Extend under way, or NULL */
-    uint8_t news;         /* told by the data path, not a step yet: 1 << conductor_esp_news */
+    uint8_t news;              /* told by the data path, not a step yet: 1 << conductor_esp_news */
+    uint64_t recover_after_ms; /* the engine said "later": a recovery is not offered before */
     uint64_t fresh_epoch; /* made under this assignment of ours: nobody had its numbers; 0 = no */
     struct conductor_sa *sa;
     UT_hash_handle hh; /* by spi_in */
@@ -181,8 +182,11 @@ bool news_raise(struct conductor *c, struct conductor_child *child, enum conduct
 bool news_wait(const struct conductor_sa *sa); /* does any? */
 /* The SA's timer comes soon, and offers them again. */
 void news_wake(struct conductor *c, struct conductor_sa *sa);
-/* Offers the first that waits; false: none does. */
+/* Offers what waits, hard limits first, until one is taken: true, the SA is busy with it. False:
+ * nothing was, so the SA's timer has to do what else is due. */
 bool news_offer(struct conductor *c, struct conductor_sa *sa);
+/* The engine put it off: it stays, and is offered at a slower pace. */
+void news_later(struct conductor *c, const struct conductor_sa *sa, uint32_t spi_in, uint8_t news);
 /* The engine had its say, or the step is applied, of this very SA. */
 void news_done(struct conductor *c, const struct conductor_sa *sa, uint32_t spi_in, uint8_t news);
 

@@ -265,6 +265,16 @@ static void nothing_due(struct conductor *c, struct conductor_sa *sa)
         sa_again(c, sa, CONDUCTOR_AGAIN_MS);
 }
 
+/* A step settles it when it is applied; "one at a time waits" is not a last word. */
+static void judge_news(struct conductor *c, struct conductor_sa *sa, const struct conductor_work *w,
+                       enum ike_outcome outcome)
+{
+    if (outcome == IKE_IGNORED && c->transition.reason == IKE_REASON_TEMPORARY_FAILURE)
+        news_later(c, sa, w->event.child_spi_in, w->news);
+    else if (outcome == IKE_LOCAL || outcome == IKE_IGNORED)
+        news_done(c, sa, w->event.child_spi_in, w->news);
+}
+
 void run_work(struct conductor *c, struct conductor_work *w)
 {
     struct conductor_sa *sa = NULL;
@@ -301,11 +311,8 @@ void run_work(struct conductor *c, struct conductor_work *w)
         return;
     }
     note(c, w, c->transition.reason);
-    /* A step settles it when it is applied; "one at a time waits" is not a last word. */
-    if (sa != NULL &&
-        (outcome == IKE_LOCAL ||
-         (outcome == IKE_IGNORED && c->transition.reason != IKE_REASON_TEMPORARY_FAILURE)))
-        news_done(c, sa, w->event.child_spi_in, w->news);
+    if (sa != NULL && w->news != 0)
+        judge_news(c, sa, w, outcome);
     if (outcome != IKE_IGNORED)
         carry_out(c, sa, w, outcome);
     else if (w->event.kind == IKE_EV_TIMER && sa != NULL)
