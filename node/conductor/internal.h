@@ -7,6 +7,7 @@
 
 #include "conductor/core.h"
 #include "proto/records.pb-c.h"
+#include "replication/record.h"
 
 /* An event that waits or is being worked on. Owns its datagram. */
 struct conductor_work {
@@ -206,9 +207,10 @@ bool pool_holds(struct conductor *c, const struct ip_addr *ip, uint64_t holder);
 /* identity.c: SAs by authenticated identity */
 void identity_note(struct conductor *c, struct conductor_sa *sa, const struct ike_sa *decoded);
 void identity_forget(struct conductor *c, struct conductor_sa *sa);
-/* The others by identity_next; NULL = none. */
-struct conductor_sa *identity_first(struct conductor *c, const struct ike_identity *id);
-/* An address that one of them holds; family 0 = none. */
+/* Those that a new SA of that identity ends in its record, oldest first; how many. */
+size_t identity_ends(struct conductor *c, uint32_t shard, const struct ike_identity *id,
+                     struct conductor_sa *ends[static RECORD_MAX_ENDS]);
+/* An address that one of these holds; family 0 = none. */
 struct ip_addr identity_address(struct conductor *c, uint32_t shard, const struct ike_identity *id);
 
 /* sources.c: half-open SAs, and key exchanges for new ones, by source */

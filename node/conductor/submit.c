@@ -1,6 +1,5 @@
 /* From a transition to a record: what changed, what is claimed, what is given back. */
 #include "conductor/internal.h"
-#include "replication/record.h"
 
 #include <stdlib.h>
 
@@ -193,19 +192,16 @@ static void draft_sa_delete(struct conductor *c, struct draft *d, const struct c
 static void draft_ends(struct conductor *c, struct draft *d, uint32_t shard)
 {
     const struct ike_sa *after = &c->transition.after;
-    struct conductor_sa *sa;
+    struct conductor_sa *ends[RECORD_MAX_ENDS];
 
     if (after->state != IKE_SA_ESTABLISHED || !after->peer_initial_contact)
         return;
-    for (sa = identity_first(c, &after->remote_id); sa != NULL; sa = sa->identity_next) {
-        Holdfast__SaDelete *end = &d->ends[d->create.n_ends];
-
-        if (sa->shard != shard || d->create.n_ends == RECORD_MAX_ENDS)
-            continue;
-        holdfast__sa_delete__init(end);
-        end->sa_id = sa->id;
-        end->version = sa_version(c, sa);
-        d->end_ptrs[d->create.n_ends++] = end;
+    d->create.n_ends = identity_ends(c, shard, &after->remote_id, ends);
+    for (size_t i = 0; i < d->create.n_ends; i++) {
+        holdfast__sa_delete__init(&d->ends[i]);
+        d->ends[i].sa_id = ends[i]->id;
+        d->ends[i].version = sa_version(c, ends[i]);
+        d->end_ptrs[i] = &d->ends[i];
     }
     d->create.ends = d->end_ptrs;
 }
