@@ -17,6 +17,7 @@ struct conductor_work {
     bool entropy_set;
     unsigned tries; /* records of it that the log refused */
     uint8_t news;   /* the bits of its CHILD SA that it settles */
+    bool picked;    /* event.address is held for it by SA 0; else it is to be taken over */
     size_t datagram_len;
     struct ike_ke_job job;
     uint8_t datagram[];
@@ -80,7 +81,8 @@ struct conductor_op {
     struct ike_effect effects[IKE_MAX_EFFECTS];
     uint8_t n_effects;
     struct ike_local local_part;
-    struct ip_addr address;       /* picked for this step, family 0 = none */
+    struct ip_addr address;       /* of this step, family 0 = none */
+    bool picked;                  /* ... held for it by SA 0, to be given back */
     struct conductor_work *again; /* an authentication, to be stepped anew when the log refuses it;
                                      owned; NULL = anything else */
     struct conductor_op *prev, *next;

@@ -296,6 +296,7 @@ bool submit_step(struct conductor *c, struct conductor_sa *sa, struct conductor_
     if (sa->half_open && w->event.kind == IKE_EV_DATAGRAM)
         op->again = work_repeat(w);
     op->address = w->event.address.done ? w->event.address.ip : (struct ip_addr){0};
+    op->picked = w->picked;
     sa->inflight = op;
     if (!hand_over(c, &d, op)) {
         sa->inflight = NULL;
