@@ -186,7 +186,7 @@ static void settle(struct conductor *c, struct conductor_op *op, const struct re
     if (op == NULL)
         return;
     settle_extend(c, op, judged);
-    if (op->address.family != ADDR_NONE)
+    if (op->picked)
         pool_release(c, &op->address, 0);
     sa = op->sa_id != 0 ? sa_find(c, op->sa_id) : NULL;
     if (sa != NULL && sa->inflight == op) {

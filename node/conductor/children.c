@@ -151,6 +151,7 @@ void children_assigned(struct conductor *c, const struct conductor_shard *shard)
         if (child->sa->shard != shard->id)
             continue;
         child->news = 0; /* a new grant's are told anew */
+        child->recover_after_ms = 0;
         if (child->esp == NULL)
             continue;
         if (shard->mine)

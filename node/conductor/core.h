@@ -35,9 +35,10 @@ enum {
     CONDUCTOR_COOKIE_SOURCE_AT = 8, /* half-open SAs of one source from which on it is asked */
     CONDUCTOR_AGAIN_MS = 20,        /* an SA that cannot be stepped now is looked at again then */
     CONDUCTOR_REFUSED_MS = 50,      /* ... whose record was not taken */
-    CONDUCTOR_TIMERS_MAX = 256,     /* SAs stepped by one call of the timer */
-    CONDUCTOR_KE_MAX = 128,         /* key exchanges under way for datagrams without an SA */
-    CONDUCTOR_AUTH_RATE = 32, /* unestablished SAs that one source may have replicated per 10 s */
+    CONDUCTOR_RECOVER_MS = 250, /* ... a replay recovery that has to wait is offered again then */
+    CONDUCTOR_TIMERS_MAX = 256, /* SAs stepped by one call of the timer */
+    CONDUCTOR_KE_MAX = 128,     /* key exchanges under way for datagrams without an SA */
+    CONDUCTOR_AUTH_RATE = 32,   /* unestablished SAs that one source may have replicated per 10 s */
     CONDUCTOR_AUTH_RATE_ALL = 256, /* likewise, all sources together */
     CONDUCTOR_AVOID_MS =
         60000,                /* an address that the log refused is not picked again for so long */

@@ -60,18 +60,27 @@ void identity_forget(struct conductor *c, struct conductor_sa *sa)
     free(i);
 }
 
-struct conductor_sa *identity_first(struct conductor *c, const struct ike_identity *id)
+size_t identity_ends(struct conductor *c, uint32_t shard, const struct ike_identity *id,
+                     struct conductor_sa *ends[static RECORD_MAX_ENDS])
 {
     struct ike_identity key = key_of(id);
-    struct conductor_identity *i = find(c, &key);
+    const struct conductor_identity *i = find(c, &key);
+    size_t n = 0;
 
-    return i != NULL ? i->sas : NULL;
+    for (struct conductor_sa *sa = i != NULL ? i->sas : NULL; sa != NULL && n < RECORD_MAX_ENDS;
+         sa = sa->identity_next)
+        if (sa->shard == shard && !sa->ended) /* what has ended lingers, to answer (RFC 7296 2.1) */
+            ends[n++] = sa;
+    return n;
 }
 
 struct ip_addr identity_address(struct conductor *c, uint32_t shard, const struct ike_identity *id)
 {
-    for (struct conductor_sa *sa = identity_first(c, id); sa != NULL; sa = sa->identity_next)
-        if (sa->shard == shard && pool_holds(c, &sa->address, sa->id))
-            return sa->address;
+    struct conductor_sa *ends[RECORD_MAX_ENDS];
+    size_t n = identity_ends(c, shard, id, ends);
+
+    for (size_t i = 0; i < n; i++)
+        if (pool_holds(c, &ends[i]->address, ends[i]->id))
+            return ends[i]->address;
     return (struct ip_addr){0};
 }

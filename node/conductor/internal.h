@@ -7,6 +7,7 @@
 
 #include "conductor/core.h"
 #include "proto/records.pb-c.h"
+#include "replication/record.h"
 
 /* An event that waits or is being worked on. Owns its datagram. */
 struct conductor_work {
@@ -16,6 +17,7 @@ struct conductor_work {
     bool entropy_set;
     unsigned tries; /* records of it that the log refused */
     uint8_t news;   /* the bits of its CHILD SA that it settles */
+    bool picked;    /* event.address is held for it by SA 0; else it is to be taken over */
     size_t datagram_len;
     struct ike_ke_job job;
     uint8_t datagram[];
@@ -27,7 +29,8 @@ struct conductor_child {
     void *esp;
     struct repl_claim claim;
     struct conductor_op *extending; /* the Extend under way, or NULL */
-    uint8_t news;         /* told by the data path, not a step yet: 1 << conductor_esp_news */
+    uint8_t news;              /* told by the data path, not a step yet: 1 << conductor_esp_news */
+    uint64_t recover_after_ms; /* the engine said "later": a recovery is not offered before */
     uint64_t fresh_epoch; /* made under this assignment of ours: nobody had its numbers; 0 = no */
     struct conductor_sa *sa;
     UT_hash_handle hh; /* by spi_in */
@@ -78,7 +81,8 @@ struct conductor_op {
     struct ike_effect effects[IKE_MAX_EFFECTS];
     uint8_t n_effects;
     struct ike_local local_part;
-    struct ip_addr address;       /* picked for this step, family 0 = none */
+    struct ip_addr address;       /* of this step, family 0 = none */
+    bool picked;                  /* ... held for it by SA 0, to be given back */
     struct conductor_work *again; /* an authentication, to be stepped anew when the log refuses it;
                                      owned; NULL = anything else */
     struct conductor_op *prev, *next;
@@ -181,8 +185,11 @@ bool news_raise(struct conductor *c, struct conductor_child *child, enum conduct
 bool news_wait(const struct conductor_sa *sa); /* does any? */
 /* The SA's timer comes soon, and offers them again. */
 void news_wake(struct conductor *c, struct conductor_sa *sa);
-/* Offers the first that waits; false: none does. */
+/* Offers what waits, hard limits first, until one is taken: true, the SA is busy with it. False:
+ * nothing was, so the SA's timer has to do what else is due. */
 bool news_offer(struct conductor *c, struct conductor_sa *sa);
+/* The engine put it off: it stays, and is offered at a slower pace. */
+void news_later(struct conductor *c, const struct conductor_sa *sa, uint32_t spi_in, uint8_t news);
 /* The engine had its say, or the step is applied, of this very SA. */
 void news_done(struct conductor *c, const struct conductor_sa *sa, uint32_t spi_in, uint8_t news);
 
@@ -202,9 +209,10 @@ bool pool_holds(struct conductor *c, const struct ip_addr *ip, uint64_t holder);
 /* identity.c: SAs by authenticated identity */
 void identity_note(struct conductor *c, struct conductor_sa *sa, const struct ike_sa *decoded);
 void identity_forget(struct conductor *c, struct conductor_sa *sa);
-/* The others by identity_next; NULL = none. */
-struct conductor_sa *identity_first(struct conductor *c, const struct ike_identity *id);
-/* An address that one of them holds; family 0 = none. */
+/* Those that a new SA of that identity ends in its record, oldest first; how many. */
+size_t identity_ends(struct conductor *c, uint32_t shard, const struct ike_identity *id,
+                     struct conductor_sa *ends[static RECORD_MAX_ENDS]);
+/* An address that one of these holds; family 0 = none. */
 struct ip_addr identity_address(struct conductor *c, uint32_t shard, const struct ike_identity *id);
 
 /* sources.c: half-open SAs, and key exchanges for new ones, by source */

@@ -3,6 +3,9 @@
  *   conductor_handle_esp ─> bit ─> event in the SA's queue ─> step ─> record accepted ─> bit gone
  *                            └──── the SA's timer offers it again ──┘
  *
+ * The engine may say "later" of a replay recovery, as one rekey that waits in the state is enough:
+ * then it waits here, offered at a slower pace, and everything else of the SA goes on.
+ *
  * Workers raise each once per grant. At that instant the lease may be away, the queue full or
  * replication busy, and the record may be refused: none of it may lose a rekey or a limit.
  */
@@ -26,10 +29,25 @@ bool news_wait(const struct conductor_sa *sa)
     return false;
 }
 
+/* When that CHILD SA's news may be offered. */
+static uint64_t offered_ms(const struct conductor_child *child)
+{
+    bool only_recover = child->news == 1u << CONDUCTOR_ESP_RECOVER;
+
+    if (child->news == 0)
+        return UINT64_MAX;
+    return only_recover ? child->recover_after_ms : 0;
+}
+
 void news_wake(struct conductor *c, struct conductor_sa *sa)
 {
-    uint64_t at = c->ops.now_ms(c->ops.self) + CONDUCTOR_REFUSED_MS;
+    uint64_t soon = c->ops.now_ms(c->ops.self) + CONDUCTOR_REFUSED_MS, at = UINT64_MAX;
 
+    for (int i = 0; i < IKE_MAX_CHILDREN; i++)
+        if (offered_ms(&sa->children[i]) < at)
+            at = offered_ms(&sa->children[i]);
+    if (at < soon)
+        at = soon;
     if (sa->wake.at_ms > at)
         sa_set_wake(c, sa, at);
 }
@@ -62,15 +80,37 @@ bool news_raise(struct conductor *c, struct conductor_child *child, enum conduct
     return true;
 }
 
+static bool busy(const struct conductor_sa *sa)
+{
+    return sa->inflight != NULL || sa->ke_work != NULL || sa->queue != NULL;
+}
+
 bool news_offer(struct conductor *c, struct conductor_sa *sa)
 {
-    for (int i = 0; i < IKE_MAX_CHILDREN; i++)
-        for (int k = 0; k < N_NEWS; k++)
-            if ((sa->children[i].news >> k & 1) != 0) {
-                offer(c, &sa->children[i], (enum conductor_esp_news)k);
+    static const enum conductor_esp_news order[N_NEWS] = {
+        CONDUCTOR_ESP_HARD, CONDUCTOR_ESP_SOFT, CONDUCTOR_ESP_FIRST_INBOUND, CONDUCTOR_ESP_RECOVER};
+    uint64_t now = c->ops.now_ms(c->ops.self);
+
+    for (int k = 0; k < N_NEWS; k++)
+        for (int i = 0; i < IKE_MAX_CHILDREN; i++) {
+            struct conductor_child *child = &sa->children[i];
+
+            if ((child->news >> order[k] & 1) == 0 ||
+                (order[k] == CONDUCTOR_ESP_RECOVER && now < child->recover_after_ms))
+                continue;
+            offer(c, child, order[k]);
+            if (busy(sa)) /* the others wait for their turn, not in a queue for the peer's events */
                 return true;
-            }
+        }
     return false;
+}
+
+void news_later(struct conductor *c, const struct conductor_sa *sa, uint32_t spi_in, uint8_t news)
+{
+    struct conductor_child *child = child_find(c, spi_in);
+
+    if (child != NULL && child->sa == sa && news == 1u << CONDUCTOR_ESP_RECOVER)
+        child->recover_after_ms = c->ops.now_ms(c->ops.self) + CONDUCTOR_RECOVER_MS;
 }
 
 void news_done(struct conductor *c, const struct conductor_sa *sa, uint32_t spi_in, uint8_t news)

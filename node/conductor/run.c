@@ -113,7 +113,8 @@ static void pick_address(struct conductor *c, uint32_t shard, struct conductor_w
     if (ip->family != ADDR_NONE)
         return;
     *ip = pool_pick(c, shard, &t->address_wish);
-    if (ip->family != ADDR_NONE)
+    w->picked = ip->family != ADDR_NONE;
+    if (w->picked)
         pool_hold(c, ip, 0);
     else
         count(&c->counters, COUNTER_pool_exhausted);
@@ -121,8 +122,9 @@ static void pick_address(struct conductor *c, uint32_t shard, struct conductor_w
 
 static void forget_pick(struct conductor *c, struct conductor_work *w)
 {
-    if (w->event.address.done && w->event.address.ip.family != ADDR_NONE)
+    if (w->picked)
         pool_release(c, &w->event.address.ip, 0);
+    w->picked = false;
     w->event.address = (struct ike_address_result){0};
 }
 
@@ -248,7 +250,7 @@ static void carry_out(struct conductor *c, struct conductor_sa *sa, struct condu
             count(&c->counters, COUNTER_retransmissions_out);
         run_effects(c, &t->after, &t->plain, t->effects, t->n_effects);
     } else if (submit_step(c, sa, w)) {
-        w->event.address = (struct ike_address_result){0}; /* the operation holds the pick now */
+        w->picked = false; /* the operation holds the pick now */
     } else {
         /* Not taken: as if the event never came. A timer must come again by itself. */
         sa_again(c, sa, CONDUCTOR_REFUSED_MS);
@@ -263,6 +265,16 @@ static void nothing_due(struct conductor *c, struct conductor_sa *sa)
     sa_rearm(c, sa, &c->before);
     if (sa->wake.at_ms <= c->ops.now_ms(c->ops.self))
         sa_again(c, sa, CONDUCTOR_AGAIN_MS);
+}
+
+/* A step settles it when it is applied; "one at a time waits" is not a last word. */
+static void judge_news(struct conductor *c, struct conductor_sa *sa, const struct conductor_work *w,
+                       enum ike_outcome outcome)
+{
+    if (outcome == IKE_IGNORED && c->transition.reason == IKE_REASON_TEMPORARY_FAILURE)
+        news_later(c, sa, w->event.child_spi_in, w->news);
+    else if (outcome == IKE_LOCAL || outcome == IKE_IGNORED)
+        news_done(c, sa, w->event.child_spi_in, w->news);
 }
 
 void run_work(struct conductor *c, struct conductor_work *w)
@@ -301,11 +313,8 @@ void run_work(struct conductor *c, struct conductor_work *w)
         return;
     }
     note(c, w, c->transition.reason);
-    /* A step settles it when it is applied; "one at a time waits" is not a last word. */
-    if (sa != NULL &&
-        (outcome == IKE_LOCAL ||
-         (outcome == IKE_IGNORED && c->transition.reason != IKE_REASON_TEMPORARY_FAILURE)))
-        news_done(c, sa, w->event.child_spi_in, w->news);
+    if (sa != NULL && w->news != 0)
+        judge_news(c, sa, w, outcome);
     if (outcome != IKE_IGNORED)
         carry_out(c, sa, w, outcome);
     else if (w->event.kind == IKE_EV_TIMER && sa != NULL)

@@ -1,57 +1,64 @@
 /* From a transition to a record: what changed, what is claimed, what is given back. */
 #include "conductor/internal.h"
-#include "replication/record.h"
 
 #include <stdlib.h>
 
 enum { AUTH_WINDOW_MS = 10000 };
 
-/* One more in a window that began at *since_ms? */
-static bool window_takes(uint64_t now, uint64_t *since_ms, unsigned *used, unsigned most)
+/* Is there room for one more in the window of *since_ms? One that is over begins anew. */
+static bool window_open(uint64_t now, uint64_t *since_ms, unsigned *used, unsigned most)
 {
     if (now - *since_ms >= AUTH_WINDOW_MS) {
         *since_ms = now;
         *used = 0;
     }
-    if (*used >= most)
-        return false;
-    ++*used;
-    return true;
+    return *used < most;
+}
+
+static struct conductor_source *source_new(struct conductor *c, const struct ip_addr *ip,
+                                           uint64_t now)
+{
+    struct conductor_source *s, *next;
+
+    /* uthash's deletion is beyond the analyzer. NOLINTBEGIN(clang-analyzer-unix.Malloc) */
+    if (HASH_COUNT(c->sources) >= 1024) {
+        HASH_ITER(hh, c->sources, s, next)
+        {
+            if (now - s->window_ms >= AUTH_WINDOW_MS) {
+                HASH_DELETE(hh, c->sources, s);
+                free(s);
+            }
+        }
+        if (HASH_COUNT(c->sources) >= 1024)
+            return NULL;
+    }
+    /* NOLINTEND(clang-analyzer-unix.Malloc) */
+    s = calloc(1, sizeof *s);
+    HF_ASSERT(s != NULL);
+    s->ip = *ip;
+    s->window_ms = now;
+    HASH_ADD(hh, c->sources, ip, sizeof s->ip, s);
+    return s;
 }
 
 /* Peers that fail to authenticate cost log entries: so many per source and ten seconds, and so many
  * in all (I15). What a source may not do does not count for all; who succeeds is neither counted
- * nor held back. */
+ * nor held back. Judged in all before the source is kept: then nobody fills the table up. */
 bool source_allowed(struct conductor *c, const struct ip_addr *ip)
 {
     uint64_t now = c->ops.now_ms(c->ops.self);
-    struct conductor_source *s = NULL, *next;
+    struct conductor_source *s = NULL;
 
+    if (!window_open(now, &c->all_window_ms, &c->all_used, CONDUCTOR_AUTH_RATE_ALL))
+        return false;
     HASH_FIND(hh, c->sources, ip, sizeof *ip, s);
-    if (s == NULL) {
-        /* uthash's deletion is beyond the analyzer. NOLINTBEGIN(clang-analyzer-unix.Malloc) */
-        if (HASH_COUNT(c->sources) >= 1024) {
-            struct conductor_source *old;
-
-            HASH_ITER(hh, c->sources, old, next)
-            {
-                if (now - old->window_ms >= AUTH_WINDOW_MS) {
-                    HASH_DELETE(hh, c->sources, old);
-                    free(old);
-                }
-            }
-            if (HASH_COUNT(c->sources) >= 1024)
-                return false;
-        }
-        /* NOLINTEND(clang-analyzer-unix.Malloc) */
-        s = calloc(1, sizeof *s);
-        HF_ASSERT(s != NULL);
-        s->ip = *ip;
-        s->window_ms = now;
-        HASH_ADD(hh, c->sources, ip, sizeof s->ip, s);
-    }
-    return window_takes(now, &s->window_ms, &s->used, CONDUCTOR_AUTH_RATE) &&
-           window_takes(now, &c->all_window_ms, &c->all_used, CONDUCTOR_AUTH_RATE_ALL);
+    if (s == NULL)
+        s = source_new(c, ip, now);
+    if (s == NULL || !window_open(now, &s->window_ms, &s->used, CONDUCTOR_AUTH_RATE))
+        return false;
+    s->used++;
+    c->all_used++;
+    return true;
 }
 
 static bool has_child(const struct ike_sa *sa, uint32_t spi_in)
@@ -185,19 +192,16 @@ static void draft_sa_delete(struct conductor *c, struct draft *d, const struct c
 static void draft_ends(struct conductor *c, struct draft *d, uint32_t shard)
 {
     const struct ike_sa *after = &c->transition.after;
-    struct conductor_sa *sa;
+    struct conductor_sa *ends[RECORD_MAX_ENDS];
 
     if (after->state != IKE_SA_ESTABLISHED || !after->peer_initial_contact)
         return;
-    for (sa = identity_first(c, &after->remote_id); sa != NULL; sa = sa->identity_next) {
-        Holdfast__SaDelete *end = &d->ends[d->create.n_ends];
-
-        if (sa->shard != shard || d->create.n_ends == RECORD_MAX_ENDS)
-            continue;
-        holdfast__sa_delete__init(end);
-        end->sa_id = sa->id;
-        end->version = sa_version(c, sa);
-        d->end_ptrs[d->create.n_ends++] = end;
+    d->create.n_ends = identity_ends(c, shard, &after->remote_id, ends);
+    for (size_t i = 0; i < d->create.n_ends; i++) {
+        holdfast__sa_delete__init(&d->ends[i]);
+        d->ends[i].sa_id = ends[i]->id;
+        d->ends[i].version = sa_version(c, ends[i]);
+        d->end_ptrs[i] = &d->ends[i];
     }
     d->create.ends = d->end_ptrs;
 }
@@ -258,8 +262,10 @@ bool submit_step(struct conductor *c, struct conductor_sa *sa, struct conductor_
     }
     t->after.shard = sa->shard;
     t->successor.shard = sa->shard;
+    /* By where the IKE_SA_INIT came from, which a cookie proves; an IKE_AUTH may claim any source.
+     */
     if (sa->half_open && t->after.role == IKE_RESPONDER && t->after.state != IKE_SA_ESTABLISHED &&
-        !source_allowed(c, &w->event.remote.ip)) {
+        !source_allowed(c, &sa->key.ip)) {
         count(&c->counters, COUNTER_rate_limited);
         return false;
     }
@@ -290,6 +296,7 @@ bool submit_step(struct conductor *c, struct conductor_sa *sa, struct conductor_
     if (sa->half_open && w->event.kind == IKE_EV_DATAGRAM)
         op->again = work_repeat(w);
     op->address = w->event.address.done ? w->event.address.ip : (struct ip_addr){0};
+    op->picked = w->picked;
     sa->inflight = op;
     if (!hand_over(c, &d, op)) {
         sa->inflight = NULL;

@@ -23,6 +23,8 @@ struct datapath_child {
     struct esp_pacer pacer;
     uint64_t slack; /* esp_tally_slack: packets that may be untold; 0 = nothing to tell */
     uint64_t told_in, told_out; /* packets for the SA's limits, as told last */
+    uint64_t soft_packets;      /* 0 = no limit */
+    bool past_soft;             /* by what counts at the grant; not passed on yet */
     bool telling;               /* in an Extend that asks for nothing */
     uint64_t ticket;            /* LOWERING: workers still to pass; 0 = none */
     struct heap_node due;
@@ -115,6 +117,7 @@ void *datapath_install(struct datapath *d, const struct conductor_esp_child *c)
     child->rekeying = c->rekeying;
     child->due.at_ms = UINT64_MAX;
     child->pacer.last_number = k->esn ? UINT64_MAX : UINT32_MAX;
+    child->soft_packets = k->soft_packets;
     child->slack = esp_tally_slack(k->soft_packets, k->hard_packets);
     return child;
 }
@@ -184,6 +187,10 @@ void datapath_grant(struct datapath *d, void *esp, uint64_t epoch, const struct 
     esp_sa_grant(child->sa, &g);
     child->told_in = g.counted_in;
     child->told_out = g.counted_out;
+    /* Workers tell it of a packet; an idle SA has none until its hard limit, some takeovers later.
+     */
+    child->past_soft = child->soft_packets != 0 && (g.counted_in >= child->soft_packets ||
+                                                    g.counted_out >= child->soft_packets);
     child->telling = false;
     child->granted = true;
     child->asked_ms = 0;
@@ -401,6 +408,9 @@ static void step(struct datapath *d, struct datapath_child *child)
     struct esp_pace_wish w;
     bool look_again;
 
+    if (child->past_soft)
+        conductor_handle_esp(d->conductor, child->spi_in, CONDUCTOR_ESP_SOFT, NULL);
+    child->past_soft = false;
     look_again = recover(d, child);
     if (child->telling)
         return; /* one record of it is under way; what is due waits for that */

@@ -220,6 +220,43 @@ Test(bounds, failed_authentications_are_limited_per_source)
     world_destroy(w);
 }
 
+/* The next packet arrives; an IKE_AUTH of the client says that it is from `ip`. */
+static void deliver_as(struct world *w, const struct ip_addr *ip)
+{
+    struct world_packet p = w->packets[w->head];
+
+    w->head = (w->head + 1) % WORLD_PACKETS;
+    w->n_packets--;
+    if (!p.to_client && p.bytes[18] == 35)
+        p.from.ip = *ip;
+    conductor_handle_datagram(p.to_client ? w->nodes[WORLD_CLIENT].conductor : owner(w),
+                              WORLD_SHARD, &p.to, &p.from, p.natt, span_of(p.bytes, p.len));
+}
+
+/* What a cookie can prove is where the IKE_SA_INIT came from. An IKE_AUTH may say that it is from
+ * anywhere, and a liar does not use up what honest sources have. */
+Test(bounds, failed_authentications_count_for_the_address_that_was_proven)
+{
+    struct world *w = world_create(NULL);
+    unsigned i;
+
+    secret_set(&w->client_psk.psk, "another one", 11);
+    for (i = 0; i < 100; i++) {
+        struct endpoint from = {addr_v4(0x0a4d0132), (uint16_t)(1000 + i)};
+
+        world_restart_client(w);
+        conductor_initiate(w->nodes[WORLD_CLIENT].conductor, WORLD_SHARD, &from, &gateway);
+        while (world_commit(w) || w->n_packets > 0)
+            if (w->n_packets > 0)
+                deliver_as(w, &(struct ip_addr){ADDR_V4, {11, 0, 0, (uint8_t)i}});
+    }
+    cr_assert_eq(counted(w, COUNTER_sas_created), CONDUCTOR_AUTH_RATE, "%lu of one source",
+                 (unsigned long)counted(w, COUNTER_sas_created));
+    cr_assert_geq(counted(w, COUNTER_rate_limited), 1);
+    printf("compared %u claims of another address\n", i);
+    world_destroy(w);
+}
+
 /* One failure of each source: the log is kept free all the same (I15). Who holds the key gets in
  * meanwhile, and is not counted; afterwards failures are answered again. */
 Test(bounds, failed_authentications_are_limited_in_all)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "replication/record.h"
 #include "world.h"
 
 static const struct endpoint gateway = {{.family = ADDR_V4, .bytes = {10, 77, 1, 100}}, 500};
@@ -14,7 +15,7 @@ static uint64_t counted(struct world *w, enum counter_id id)
 }
 
 /* As a client that was restarted and forgot all. */
-static void connect_as(struct world *w, const char *id)
+static void begin_as(struct world *w, const char *id)
 {
     struct ike_identity *local = &w->client_policy.local_id;
     struct endpoint from = {addr_v4(0x0a4d0132), 500};
@@ -25,6 +26,11 @@ static void connect_as(struct world *w, const char *id)
     memcpy(local->bytes, id, local->len);
     world_restart_client(w);
     conductor_initiate(w->nodes[WORLD_CLIENT].conductor, WORLD_SHARD, &from, &gateway);
+}
+
+static void connect_as(struct world *w, const char *id)
+{
+    begin_as(w, id);
     world_run(w, 100);
 }
 
@@ -133,5 +139,119 @@ Test(contact, initial_contact_counts_only_when_it_is_said_and_proven)
     connect_as(w, "client");
     cr_assert_eq(sas_of(w, 0, "client"), 1, "both end");
     cr_assert_eq(counted(w, COUNTER_initial_contact_ended), 2);
+    world_destroy(w);
+}
+
+static void copy_request(struct world *w, struct world_packet *p)
+{
+    while (w->n_packets == 0)
+        cr_assert(world_commit(w));
+    *p = w->packets[w->head];
+}
+
+/* RFC 7296 2.1: an SA that its peer has deleted is answered for while it lingers, whatever its
+ * identity says elsewhere. */
+Test(contact, initial_contact_leaves_what_has_ended_to_answer)
+{
+    struct ike_psk_entry psks[2];
+    struct world *w = restarting_client(2, psks);
+    struct world_packet request;
+    unsigned copies;
+
+    connect_as(w, "client");
+    cr_assert(world_want(w, WORLD_CLIENT, IKE_WANT_DELETE_IKE));
+    copy_request(w, &request);
+    w->drop_to_client = 1;
+    world_run(w, 100); /* less than a retransmission: the answer is lost */
+    cr_assert_eq(w->drop_to_client, 0);
+    cr_assert_eq(sas_of(w, 0, "client"), 0);
+    connect_as(w, "client");
+    cr_assert_eq(sas_of(w, 0, "client"), 1);
+    cr_assert_eq(counted(w, COUNTER_initial_contact_ended), 0, "what has ended was ended again");
+    copies = w->copies;
+    conductor_handle_datagram(w->nodes[0].conductor, WORLD_SHARD, &request.to, &request.from,
+                              request.natt, span_of(request.bytes, request.len));
+    cr_assert_eq(w->copies, copies + 1, "silence");
+    cr_assert_eq(w->copies_differ, 0, "other bytes");
+    world_destroy(w);
+}
+
+/* A record ends so many SAs: an address of one more is not the new one's to take over, or the log
+ * would refuse it whenever the client asks. What is left ends with its next contact. */
+Test(contact, initial_contact_of_an_identity_with_more_sas_than_a_record_ends)
+{
+    struct ike_psk_entry psks[2];
+    struct world *w = restarting_client(1, psks);
+    unsigned n = 0;
+
+    w->client_policy.initial_contact = w->client_policy.request_address = false;
+    for (; n < RECORD_MAX_ENDS; n++)
+        connect_as(w, "client");
+    w->client_policy.request_address = true;
+    connect_as(w, "client");
+    cr_assert_eq(sas_of(w, 0, "client"), 1);
+    cr_assert_eq(world_established(w, 0), RECORD_MAX_ENDS + 1);
+    w->client_policy.initial_contact = true;
+    for (unsigned i = 0; i < 2; i++)
+        connect_as(w, "client");
+    cr_assert_eq(counted(w, COUNTER_auth_refused), 0, "the log refused it");
+    cr_assert_eq(sas_of(w, 0, "client"), 1);
+    cr_assert_eq(world_established(w, 0), 1, "%zu are left", world_established(w, 0));
+    cr_assert_eq(world_children(w, WORLD_CLIENT), 1);
+    printf("compared %u SAs of one identity\n", n + 1);
+    world_destroy(w);
+}
+
+/* The client's next message of that exchange, the gateway's answers being given to it; taken off
+ * the wire. */
+static struct world_packet hold_back(struct world *w, uint8_t exchange)
+{
+    for (;;) {
+        struct world_packet p;
+
+        while (w->n_packets == 0)
+            cr_assert(world_commit(w));
+        p = w->packets[w->head];
+        w->head = (w->head + 1) % WORLD_PACKETS;
+        w->n_packets--;
+        if (!p.to_client && p.bytes[18] == exchange)
+            return p;
+        conductor_handle_datagram(
+            w->nodes[p.to_client ? (unsigned)WORLD_CLIENT : w->owner].conductor, WORLD_SHARD, &p.to,
+            &p.from, p.natt, span_of(p.bytes, p.len));
+    }
+}
+
+static void arrive(struct world *w, const struct world_packet *p)
+{
+    conductor_handle_datagram(w->nodes[w->owner].conductor, WORLD_SHARD, &p->to, &p->from, p->natt,
+                              span_of(p->bytes, p->len));
+}
+
+/* An address that was to be taken over is free before that is judged, and picked for somebody else:
+ * the refusal gives back nothing, as it picked nothing. */
+Test(contact, an_address_not_taken_over_stays_with_who_picked_it)
+{
+    struct ike_psk_entry psks[2];
+    struct world *w = restarting_client(2, psks);
+    struct world_packet gone, again, other;
+
+    connect_as(w, "client");
+    cr_assert(world_want(w, WORLD_CLIENT, IKE_WANT_DELETE_IKE));
+    gone = hold_back(w, 37);
+    begin_as(w, "client");
+    again = hold_back(w, 35);
+    begin_as(w, "other");
+    other = hold_back(w, 35);
+    arrive(w, &gone);
+    arrive(w, &again); /* takes over what `gone` is about to give back */
+    cr_assert(world_commit(w));
+    arrive(w, &other); /* picks it */
+    world_run(w, 100);
+    cr_assert_eq(sas_of(w, 0, "client"), 1);
+    cr_assert_eq(sas_of(w, 0, "other"), 1);
+    cr_assert_eq(counted(w, COUNTER_auth_refused), 1, "the log refused %lu",
+                 (unsigned long)counted(w, COUNTER_auth_refused));
+    cr_assert_eq(counted(w, COUNTER_pool_exhausted), 0);
     world_destroy(w);
 }

@@ -164,3 +164,93 @@ Test(news, news_move_with_their_child)
     cr_assert_eq(w->copies_differ, 0);
     world_destroy(w);
 }
+
+static size_t installed(struct world *w, uint32_t spis[static IKE_MAX_CHILDREN])
+{
+    struct ike_sa sa = world_sa(w, w->owner);
+    size_t n = 0;
+
+    for (int i = 0; i < IKE_MAX_CHILDREN; i++)
+        if (sa.children[i].state == IKE_CHILD_INSTALLED)
+            spis[n++] = sa.children[i].spi_in;
+    return n;
+}
+
+static struct world *with_children(unsigned n, uint32_t spis[static IKE_MAX_CHILDREN])
+{
+    struct world *w = world_create(NULL);
+
+    cr_assert(world_connect(w));
+    for (unsigned i = 1; i < n; i++) {
+        cr_assert(world_want(w, WORLD_CLIENT, IKE_WANT_CHILD));
+        world_run(w, 3000);
+    }
+    cr_assert_eq(installed(w, spis), n);
+    for (unsigned i = 0; i < n; i++) /* the peer uses them all, so each may be rekeyed at once */
+        conductor_handle_esp(owner(w), spis[i], CONDUCTOR_ESP_FIRST_INBOUND, NULL);
+    world_run(w, 1000);
+    return w;
+}
+
+/* One rekey at a time waits for the window, so a second recovery is put off: meanwhile the SA's
+ * timer goes on doing everything else, and that is what begins the first. */
+Test(news, recoveries_that_have_to_wait_hold_no_timer_up)
+{
+    static const struct {
+        unsigned children;
+        bool window_taken, lossy;
+    } table[] = {{2, true, false}, {2, true, true}, {3, false, false}};
+    unsigned rows = 0;
+
+    for (; rows < sizeof table / sizeof table[0]; rows++) {
+        uint32_t spis[IKE_MAX_CHILDREN], now[IKE_MAX_CHILDREN];
+        struct world *w = with_children(table[rows].children, spis);
+        const struct counters *k = conductor_counters(owner(w));
+
+        w->drop_to_client = table[rows].lossy;
+        if (table[rows].window_taken)
+            cr_assert(world_want(w, w->owner, IKE_WANT_DPD));
+        for (unsigned i = 0; i < table[rows].children; i++)
+            cr_assert(conductor_recover(owner(w), spis[i]));
+        world_run(w, 20000);
+        cr_assert_eq(installed(w, now), table[rows].children, "row %u", rows);
+        for (unsigned i = 0; i < table[rows].children; i++)
+            cr_assert_null(conductor_esp_of(owner(w), spis[i]), "row %u: CHILD SA %u", rows, i);
+        cr_assert_eq(k->value[COUNTER_rekeys_child], table[rows].children, "row %u", rows);
+        cr_assert_geq(k->value[COUNTER_retransmissions_out], table[rows].lossy, "row %u", rows);
+        cr_assert_leq(k->reason[IKE_REASON_TEMPORARY_FAILURE], 10, "row %u: refused %lu times",
+                      rows, (unsigned long)k->reason[IKE_REASON_TEMPORARY_FAILURE]);
+        cr_assert_eq(w->copies_differ, 0);
+        world_destroy(w);
+    }
+    printf("compared %u ways to wait\n", rows);
+}
+
+/* The peer is silent, so one recovery waits in the state and one with its CHILD SA; a hard limit
+ * that could not be told at once is not behind them. */
+Test(news, a_hard_limit_is_not_behind_a_recovery_that_waits)
+{
+    uint32_t spis[IKE_MAX_CHILDREN];
+    struct world *w = with_children(3, spis);
+
+    w->drop_to_client = 1000;
+    cr_assert(world_want(w, w->owner, IKE_WANT_DPD));
+    cr_assert(conductor_recover(owner(w), spis[1]));
+    cr_assert(conductor_recover(owner(w), spis[0]));
+    world_run(w, 100);
+    w->busy = true;
+    conductor_handle_esp(owner(w), spis[2], CONDUCTOR_ESP_HARD, NULL);
+    world_run(w, 100);
+    cr_assert_not_null(conductor_esp_of(owner(w), spis[2]));
+    w->busy = false;
+    world_run(w, 200);
+    cr_assert_null(conductor_esp_of(owner(w), spis[2]), "still there, past its hard limit");
+    cr_assert_leq(conductor_counters(owner(w))->reason[IKE_REASON_TEMPORARY_FAILURE], 10);
+    w->drop_to_client = 0;
+    world_run(w, 20000);
+    cr_assert_null(conductor_esp_of(owner(w), spis[0]));
+    cr_assert_null(conductor_esp_of(owner(w), spis[1]));
+    cr_assert_eq(world_children(w, w->owner), 2);
+    cr_assert_eq(w->copies_differ, 0);
+    world_destroy(w);
+}

@@ -190,3 +190,29 @@ Test(datapath, replay_recovery_ends_with_the_first_accepted_packet)
     cr_assert_eq(rig_nodes[1].recoveries, 1);
     rig_end();
 }
+
+/* Each takeover counts a whole slack, so they carry an idle SA over its soft limit without a
+ * packet: its owner asks for the rekey all the same, or the next packets meet the hard limit and
+ * the SA is deleted instead. */
+Test(datapath, takeovers_of_an_idle_sa_ask_for_its_rekey_before_its_hard_limit)
+{
+    static const struct pair_options near_soft = {
+        .spi = 0x2001, .virtual_ip = 0x0a630005, .soft_packets = 9000, .hard_packets = 10000};
+    unsigned grants = 0;
+
+    rig_begin(&near_soft);
+    cr_assert_eq(until_hard(rig_send, 8900), 8900);
+    cr_assert_eq(rig_nodes[0].soft, 0);
+    for (; grants < 6; grants++) {
+        struct rig_node *n = &rig_nodes[(grants + 1) % 3];
+        unsigned before = n->soft;
+
+        rig_assign((grants + 1) % 3);
+        rig_pass_ms(500);
+        cr_assert_leq(n->soft, before + 1, "asked for more than once");
+        cr_assert(grants == 0 || n->soft == before + 1, "grant %u: no rekey is asked for", grants);
+        cr_assert_eq(n->hard, 0);
+    }
+    printf("compared %u grants without a packet\n", grants);
+    rig_end();
+}
