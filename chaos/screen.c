@@ -18,6 +18,8 @@ struct page {
  * from files, and must neither move the cursor nor be wider than they are long. Returns the length.
  */
 static size_t cut(char *line, size_t size, const char *format, va_list args)
+    __attribute__((format(printf, 3, 0)));
+static size_t cut(char *line, size_t size, const char *format, va_list args)
 {
     int n = vsnprintf(line, size, format, args);
 
