@@ -134,6 +134,8 @@ static void on_event(void *self, struct repl_event *e)
         break;
     case REPL_EV_UNSETTLED:
         HF_ASSERT(n->verdict[e->request] == 0);
+        for (size_t i = 0; i < RIG_SHARDS; i++) /* who is told so has lost the right to act */
+            HF_ASSERT(atomic_load(&n->leases[i].until_ns) == 0);
         n->verdict[e->request] = 100;
         n->unsettled++;
         n->rig->unsettled++;
