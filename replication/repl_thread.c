@@ -83,6 +83,8 @@ static void on_timer(uv_timer_t *timer)
     rearm(repl);
 }
 
+/* A timer that ends soon enough, or has ended, is left alone. Started anew by every event it would
+ * never end while they come less than its 1 ms apart: libuv runs timers before it polls. */
 static void rearm(struct repl *repl)
 {
     uint64_t now = repl_boottime_ns();
@@ -90,7 +92,8 @@ static void rearm(struct repl *repl)
     uint64_t wait_ms = next <= now ? 1 : (next - now + 999999) / 1000000;
 
     uv_update_time(&repl->loop);
-    (void)uv_timer_start(&repl->timer, on_timer, wait_ms, 0);
+    if (!uv_is_active((uv_handle_t *)&repl->timer) || uv_timer_get_due_in(&repl->timer) > wait_ms)
+        (void)uv_timer_start(&repl->timer, on_timer, wait_ms, 0);
 }
 
 static void on_frame(void *self, uint32_t from, enum repl_channel channel, struct span bytes)

@@ -223,19 +223,45 @@ bool replica_start(struct replica *r, const struct repl_loaded *loaded, uint64_t
     return !r->failed;
 }
 
-/* A write that fails ends the process at once, and one that never comes back must end it, too:
- * Raft's heartbeats need no disk, so a leader without one would stay in office and commit nothing.
+/* Since when could the others, a majority without this node, go on if it ended? They count only
+ * once they were well for as long as a stall: a disk under all comes back for one node after the
+ * other.
  */
+static bool others_go_on(struct replica *r)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < r->options.n_nodes; i++)
+        n += r->options.nodes[i].node != r->options.node &&
+             ownership_candidate(&r->ownership, i, r->now_ns);
+    if (n <= r->options.n_nodes / 2)
+        r->others_well_ns = 0;
+    else if (r->others_well_ns == 0)
+        r->others_well_ns = r->now_ns;
+    return r->others_well_ns != 0 &&
+           r->now_ns - r->others_well_ns >= r->options.timing.disk_stall_ms * NS_PER_MS;
+}
+
+/* A write that fails ends the process at once. One that never comes back must end a leader's, too:
+ * Raft's heartbeats need no disk, so it would stay in office and commit nothing. Nobody gains by
+ * the end of another node, nor of any while too few others could go on: it waits for its disk. */
 static void judge_disk(struct replica *r)
 {
     uint64_t stuck_ms = r->callbacks.disk_stuck_ns(r->callbacks.self) / NS_PER_MS;
+    bool helps = others_go_on(r) && r->raft.state == RAFT_DRIVER_LEADER;
     char why[96];
 
-    if (stuck_ms == 0 || stuck_ms < r->options.timing.disk_hang_ms)
+    if (stuck_ms == 0 || stuck_ms < r->options.timing.disk_hang_ms) {
+        r->hang_told = false;
         return;
+    }
     (void)snprintf(why, sizeof why, "the disk hangs: no write came back for %llu ms",
                    (unsigned long long)stuck_ms);
-    replica_fail(r, why);
+    if (helps)
+        replica_fail(r, why);
+    else if (!r->hang_told)
+        replica_log(r, REPL_LOG_ERROR, "%s; this node waits: its end would help nobody now", why);
+    r->hang_told = true;
 }
 
 void replica_tick(struct replica *r, uint64_t now_ns)

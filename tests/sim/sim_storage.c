@@ -7,7 +7,7 @@ enum { SEGMENT = 16 }; /* trimming removes whole segments only, as wal.c does */
 /* One queued operation; owns its bytes. */
 struct operation {
     enum repl_storage_op op;
-    uint64_t due_ms, index, term;
+    uint64_t due_ms, taken_ms, index, term;
     uint32_t vote;
     struct repl_entry *entries;
     size_t n;
@@ -25,6 +25,7 @@ struct sim_storage {
     struct operation *queue; /* [0, queued) in order */
     size_t queued, capacity;
     uint64_t last_due_ms;
+    uint64_t moved_ms; /* newest completion, or when the queue became non-empty */
     /* durable */
     uint64_t term, high_water, first;
     uint32_t voted_for;
@@ -102,7 +103,10 @@ static struct operation *enqueue(struct sim_storage *s, enum repl_storage_op op,
     uint64_t due = *s->now_ms + sim_between(&s->random, s->min_ms, s->max_ms);
     s->last_due_ms = due > s->last_due_ms ? due : s->last_due_ms;
     s->counters.operations++;
-    s->queue[s->queued] = (struct operation){.op = op, .index = index, .due_ms = s->last_due_ms};
+    if (s->queued == 0)
+        s->moved_ms = *s->now_ms;
+    s->queue[s->queued] = (struct operation){
+        .op = op, .index = index, .taken_ms = *s->now_ms, .due_ms = s->last_due_ms};
     return &s->queue[s->queued++];
 }
 
@@ -258,6 +262,23 @@ uint64_t sim_storage_next(const struct sim_storage *s)
     return s->queued > 0 ? s->queue[0].due_ms : UINT64_MAX;
 }
 
+uint64_t sim_storage_pending_ms(const struct sim_storage *s)
+{
+    return s->queued == 0 ? 0 : *s->now_ms - s->queue[0].taken_ms;
+}
+
+uint64_t sim_storage_stuck_ms(const struct sim_storage *s)
+{
+    return s->queued == 0 ? 0 : *s->now_ms - s->moved_ms;
+}
+
+void sim_storage_hasten(struct sim_storage *s)
+{
+    for (size_t i = 0; i < s->queued; i++)
+        s->queue[i].due_ms = *s->now_ms;
+    s->last_due_ms = *s->now_ms;
+}
+
 static void remove_operation(struct sim_storage *s)
 {
     free_operation(&s->queue[0]);
@@ -278,6 +299,7 @@ bool sim_storage_pop(struct sim_storage *s, struct repl_storage_done *done)
         done->index > s->high_water)
         s->high_water = done->index;
     s->counters.completed++;
+    s->moved_ms = *s->now_ms;
     remove_operation(s);
     return true;
 }

@@ -25,6 +25,9 @@ void sim_storage_destroy(struct sim_storage *storage);
 /* How long an operation takes; the default is 0 to 3 ms. */
 void sim_storage_set_delay(struct sim_storage *storage, uint32_t min_ms, uint32_t max_ms);
 
+/* Everything that waits is due now: the disk works again. */
+void sim_storage_hasten(struct sim_storage *storage);
+
 /* The next operation to complete (and all later) reports REPL_STORAGE_FAILED and changes nothing.
  */
 void sim_storage_fail(struct sim_storage *storage);
@@ -33,6 +36,11 @@ struct repl_storage sim_storage_interface(struct sim_storage *storage);
 
 /* When the next completion is due; UINT64_MAX: none. */
 uint64_t sim_storage_next(const struct sim_storage *storage);
+/* How long the oldest operation waits; for how long none completed while some waited. 0: none
+ * waits.
+ */
+uint64_t sim_storage_pending_ms(const struct sim_storage *storage);
+uint64_t sim_storage_stuck_ms(const struct sim_storage *storage);
 /* Makes the next operation that is due durable and says so; false: none is due. */
 bool sim_storage_pop(struct sim_storage *storage, struct repl_storage_done *done);
 /* Makes everything durable, reporting nothing (for a first start). */

@@ -7,6 +7,7 @@
 struct rig_node rig_nodes[RIG_NODES];
 struct fsm rig_fsm;
 unsigned rig_owner;
+enum rig_refusal rig_refusal;
 
 static struct pair_options options;
 static struct esp_sa client;
@@ -112,6 +113,15 @@ static struct repl_claim claim_now(void)
     return fsm_claim_now(&rig_fsm, fsm_claim(&rig_fsm, options.spi));
 }
 
+static bool befalls(struct rig_node *n, enum rig_refusal refusal, bool only_tells)
+{
+    if (!only_tells || rig_refusal != refusal)
+        return false;
+    rig_refusal = RIG_NO_REFUSAL;
+    n->refusals++;
+    return true;
+}
+
 bool conductor_extend(struct conductor *c, uint32_t shard, struct conductor_extend *items, size_t n)
 {
     struct rig_node *node = node_at(c);
@@ -119,7 +129,9 @@ bool conductor_extend(struct conductor *c, uint32_t shard, struct conductor_exte
 
     (void)shard;
     cr_assert_eq(n, 1);
-    items[0].taken = node->extend == NULL;
+    items[0].taken =
+        node->extend == NULL &&
+        !befalls(node, RIG_NOT_TAKEN, items[0].reservation_end == 0 && items[0].ceiling == 0);
     if (!items[0].taken)
         return false;
     node->extend = make_extend(&maker, items[0].spi_in, claim_now().version,
@@ -199,6 +211,7 @@ void rig_begin(const struct pair_options *o)
 
     options = *o;
     options.key_bits = 256;
+    rig_refusal = RIG_NO_REFUSAL;
     now_ns = 1000000000;
     log_index = 1;
     fsm_init(&rig_fsm, 1);
@@ -285,6 +298,14 @@ void rig_settle(void)
         n->extend = NULL;
         if (r == NULL)
             return;
+        claim = claim_now();
+        if (befalls(n, RIG_REFUSED,
+                    r->extend->items[0]->reservation_end == 0 &&
+                        r->extend->items[0]->ceiling == 0)) {
+            record_free(r);
+            datapath_refused(n->datapath, n->child, claim.reservation_end, claim.ceiling);
+            continue;
+        }
         cr_assert_eq(judge(r, &out), REPL_ACCEPTED);
         claim = claim_now();
         datapath_limits(n->datapath, n->child, claim.reservation_end, claim.ceiling);

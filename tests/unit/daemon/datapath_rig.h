@@ -13,6 +13,8 @@
 #include "unit/repl/make.h"
 
 enum { RIG_NODES = 3, RIG_EVENTS = 64 };
+/* What befalls the next Extend that asks for nothing: the outbox has no room, the log says no. */
+enum rig_refusal { RIG_NO_REFUSAL, RIG_NOT_TAKEN, RIG_REFUSED };
 
 struct rig_node {
     struct datapath *datapath;
@@ -22,6 +24,7 @@ struct rig_node {
     size_t n_events;
     Holdfast__Record *extend; /* under way, or NULL */
     unsigned extends, told;   /* records; of them without anything asked for */
+    unsigned refusals;        /* that befell it */
     unsigned soft, hard;      /* news for the engine */
     unsigned recoveries;      /* asked for */
 };
@@ -29,6 +32,7 @@ struct rig_node {
 extern struct rig_node rig_nodes[RIG_NODES];
 extern struct fsm rig_fsm;
 extern unsigned rig_owner;
+extern enum rig_refusal rig_refusal; /* once; then none again */
 
 /* Nobody owns it yet; limits as in `o`. */
 void rig_begin(const struct pair_options *o);

@@ -134,6 +134,8 @@ static void on_event(void *self, struct repl_event *e)
         break;
     case REPL_EV_UNSETTLED:
         HF_ASSERT(n->verdict[e->request] == 0);
+        for (size_t i = 0; i < RIG_SHARDS; i++) /* who is told so has lost the right to act */
+            HF_ASSERT(atomic_load(&n->leases[i].until_ns) == 0);
         n->verdict[e->request] = 100;
         n->unsettled++;
         n->rig->unsettled++;
@@ -178,14 +180,20 @@ static void on_entropy(void *self, uint8_t *bytes, size_t n)
 
 static uint64_t on_disk_stuck(void *self)
 {
-    const struct rig_node *n = self;
-
-    return n->hung_ms == 0 ? 0 : now_ns(n->rig) - n->hung_ms * NS;
+    return sim_storage_stuck_ms(((struct rig_node *)self)->storage) * NS;
 }
 
 static bool on_disk_ok(void *self)
 {
-    return on_disk_stuck(self) < RIG_STALL_MS * NS;
+    return sim_storage_pending_ms(((struct rig_node *)self)->storage) < RIG_STALL_MS;
+}
+
+static void on_log(void *self, enum repl_log_level level, const char *text)
+{
+    struct rig_node *n = self;
+
+    (void)level;
+    n->disk_told += strncmp(text, "the disk hangs", 14) == 0;
 }
 
 static void on_failed(void *self, const char *why)
@@ -223,6 +231,7 @@ struct rig *rig_create(size_t n, size_t n_shards, uint64_t seed)
     rig->now_ms = 1000;
     rig->random.state = seed;
     rig->snapshot_entries = 1000000;
+    rig->hang_ms = RIG_HANG_MS;
     rig->network = sim_network_create(sim_next(&rig->random), &rig->now_ms);
     sim_network_set_delay(rig->network, 0, 1);
     for (size_t i = 0; i < n; i++)
@@ -273,7 +282,7 @@ static void fill_options(const struct rig *rig, const struct rig_node *n, uint32
                    .lease_heartbeat_ms = 30,
                    .stale_ms = 150,
                    .disk_stall_ms = RIG_STALL_MS,
-                   .disk_hang_ms = RIG_HANG_MS},
+                   .disk_hang_ms = (uint32_t)rig->hang_ms},
         .snapshot_entries = rig->snapshot_entries,
         .snapshot_bytes = 64 << 20,
         .trailing = (uint32_t)rig->trailing,
@@ -310,13 +319,14 @@ void rig_start(struct rig *rig, uint32_t id)
                                           .entropy = on_entropy,
                                           .disk_ok = on_disk_ok,
                                           .disk_stuck_ns = on_disk_stuck,
+                                          .log = on_log,
                                           .failed = on_failed};
 
     HF_ASSERT(!n->up);
     n->boot = sim_next(&rig->random) | 1;
     n->up = true;
     n->paused = n->sick = n->failed = false;
-    n->last_cluster_ms = n->quiesced = 0;
+    n->last_cluster_ms = n->quiesced = n->disk_told = 0;
     n->settled_accepted = n->settled_refused = n->unsettled = n->resets = n->assigned_mine = 0;
     memset(n->verdict, 0, sizeof n->verdict);
     memset(n->mine_epoch, 0, sizeof n->mine_epoch);
@@ -342,9 +352,9 @@ void rig_kill(struct rig *rig, uint32_t id)
     n->replica = NULL;
     mirror_clear(n);
     sim_storage_crash(n->storage);
-    if (n->hung_ms != 0)
+    if (n->hung)
         sim_storage_set_delay(n->storage, 0, 1); /* the machine comes back with a disk that works */
-    n->hung_ms = 0;
+    n->hung = false;
     n->up = false;
     memset(n->leases, 0, sizeof n->leases);
 }
@@ -352,7 +362,14 @@ void rig_kill(struct rig *rig, uint32_t id)
 void rig_hang_disk(struct rig *rig, uint32_t id)
 {
     sim_storage_set_delay(rig_node(rig, id)->storage, RIG_NEVER_MS, RIG_NEVER_MS);
-    rig_node(rig, id)->hung_ms = rig->now_ms;
+    rig_node(rig, id)->hung = true;
+}
+
+void rig_mend_disk(struct rig *rig, uint32_t id)
+{
+    sim_storage_set_delay(rig_node(rig, id)->storage, 0, 1);
+    sim_storage_hasten(rig_node(rig, id)->storage);
+    rig_node(rig, id)->hung = false;
 }
 
 bool rig_has_failed(const struct rig *rig, uint64_t node)

@@ -17,7 +17,7 @@ enum { RIG_STALL_MS = 1000, RIG_HANG_MS = 5000, RIG_NEVER_MS = 1000000000 };
 struct rig_node {
     uint32_t id;
     bool up, paused, sick; /* sick: its conductor does not stamp its health */
-    uint64_t hung_ms;      /* since when no write of its disk comes back; 0 = it works */
+    bool hung;             /* no write of its disk comes back */
     uint64_t boot;
     struct sim_storage *storage;
     struct repl_transport_listener listener;
@@ -30,7 +30,7 @@ struct rig_node {
     uint64_t settled_accepted, settled_refused, unsettled, resets, assigned_mine;
     uint64_t mine_epoch[RIG_SHARDS];
     uint64_t quiesced; /* epoch index for which it stopped by itself, to hand over */
-    uint64_t last_cluster_ms, applied_events;
+    uint64_t last_cluster_ms, applied_events, disk_told;
     uint32_t leader_seen;
     bool failed;
     struct map mirror;                 /* of the SAs, from its events alone */
@@ -44,6 +44,7 @@ struct rig {
     struct rig_node nodes[RIG_MAX_NODES];
     size_t n, n_shards;
     uint64_t snapshot_entries, trailing, takeover_ms;
+    uint64_t hang_ms;                       /* the limit that they are started with */
     uint64_t steps, two_owners, unassigned; /* the last two: violations, counted by instant */
     uint64_t resets, unsettled;             /* events of all nodes, over all their starts */
 };
@@ -55,8 +56,9 @@ void rig_destroy(struct rig *rig);
 void rig_start(struct rig *rig, uint32_t node);
 /* Power loss of one machine. */
 void rig_kill(struct rig *rig, uint32_t node);
-/* From now on no write of its disk comes back, until it is killed. */
+/* From now on no write of its disk comes back, until it is mended or killed. */
 void rig_hang_disk(struct rig *rig, uint32_t node);
+void rig_mend_disk(struct rig *rig, uint32_t node);
 bool rig_has_failed(const struct rig *rig, uint64_t node); /* its process would have ended */
 /* SIGSTOP: takes nothing, does nothing; its frames wait. */
 void rig_pause(struct rig *rig, uint32_t node);

@@ -1,6 +1,8 @@
-/* The replica on its thread over a disk whose fdatasync never returns. */
+/* Three replicas on threads of one process; the disk of whichever leads never returns from
+ * fdatasync. */
 #include <criterion/criterion.h>
 
+#include <arpa/inet.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -8,80 +10,119 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "replication/repl_thread.h"
 
-enum { HANG_MS = 400, STALL_MS = 100 };
+enum { N = 3, HANG_MS = 400, STALL_MS = 100 };
 
-static _Atomic bool hanging;
+static _Atomic uint32_t hanging; /* the node whose disk hangs; 0 = none */
+static uint32_t ids[N] = {1, 2, 3};
 
 static int hang(void *self, int fd)
 {
-    while (atomic_load(&hanging))
-        (void)pause();
-    return wal_fs_kernel()->fdatasync(self, fd);
+    while (atomic_load(&hanging) == *(const uint32_t *)self)
+        (void)poll(NULL, 0, 1);
+    return wal_fs_kernel()->fdatasync(wal_fs_kernel()->self, fd);
 }
 
-/* Until it acts; then its disk hangs. Never returns but by its own end. */
-_Noreturn static void run_node(struct repl_options *options)
+static void start(struct repl **nodes, const char *parent)
 {
-    static struct wal_fs fs;
+    static struct wal_fs fs[N];
+    static char directories[N][64];
+    struct repl_options o = {.n_nodes = N,
+                             .shards = {{.shard = 1, .prefer = 1}},
+                             .n_shards = 1,
+                             .timing = {.election_ms = 500,
+                                        .heartbeat_ms = 100,
+                                        .lease_ms = 1000,
+                                        .lease_heartbeat_ms = 100,
+                                        .disk_stall_ms = STALL_MS,
+                                        .disk_hang_ms = HANG_MS},
+                             .insecure_lab = true};
     struct repl_error error;
-    struct repl *repl;
+    int fds[N];
 
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    fs = *wal_fs_kernel();
-    fs.fdatasync = hang;
-    options->fs = &fs;
-    if (!repl_init(options, &error) || (repl = repl_start(options, &error)) == NULL)
-        _exit(1);
-    for (;;) {
-        struct pollfd p = {.fd = repl_event_fd(repl), .events = POLLIN};
-        struct repl_health *h = repl_health(repl);
-        struct repl_event *e = repl_next_event(repl);
+    for (size_t i = 0; i < N; i++) { /* free ports: bound together, so that they differ */
+        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        socklen_t len = sizeof a;
 
-        atomic_store(&h->control_ns, repl_boottime_ns());
-        atomic_store(&h->workers_ns, repl_boottime_ns());
-        atomic_store(&h->links_up, true);
-        if (e == NULL)
-            (void)poll(&p, 1, 20);
-        else if (e->kind == REPL_EV_LEASE && e->held)
-            atomic_store(&hanging, true); /* the next stamp, within a second, does not come back */
-        if (e != NULL)
-            repl_event_free(e);
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (bind(fds[i], (struct sockaddr *)&a, len) != 0 ||
+            getsockname(fds[i], (struct sockaddr *)&a, &len) != 0)
+            _exit(1);
+        o.nodes[i].node = ids[i];
+        o.nodes[i].address =
+            (struct endpoint){.ip = addr_v4(0x7f000001), .port = ntohs(a.sin_port)};
+    }
+    for (size_t i = 0; i < N; i++)
+        (void)close(fds[i]);
+    for (size_t i = 0; i < N; i++) {
+        fs[i] = *wal_fs_kernel();
+        fs[i].self = &ids[i];
+        fs[i].fdatasync = hang;
+        (void)snprintf(directories[i], sizeof directories[i], "%s/%u", parent, (unsigned)ids[i]);
+        o.node = ids[i];
+        o.data_dir = directories[i];
+        o.fs = &fs[i];
+        if (!repl_init(&o, &error) || (nodes[i] = repl_start(&o, &error)) == NULL)
+            _exit(1);
     }
 }
 
-Test(repl_thread_disk, a_process_whose_disk_hangs_ends_and_says_so, .timeout = 120)
+/* Until one acts; then the leader's disk hangs, whoever leads. Never returns but by an end. */
+_Noreturn static void run_cluster(const char *parent)
 {
-    char parent[] = "/tmp/hf-hang-XXXXXX", directory[64], text[512] = "", command[128];
-    struct repl_options options = {.node = 1,
-                                   .data_dir = directory,
-                                   .n_nodes = 1,
-                                   .nodes = {{.node = 1}},
-                                   .shards = {{.shard = 1, .prefer = 1}},
-                                   .n_shards = 1,
-                                   .timing = {.election_ms = 150,
-                                              .heartbeat_ms = 30,
-                                              .lease_ms = 150,
-                                              .lease_heartbeat_ms = 30,
-                                              .disk_stall_ms = STALL_MS,
-                                              .disk_hang_ms = HANG_MS}};
+    struct repl *nodes[N];
+    bool acting = false;
+
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    start(nodes, parent);
+    for (;;) {
+        struct pollfd p[N];
+
+        for (size_t i = 0; i < N; i++) {
+            struct repl_health *h = repl_health(nodes[i]);
+
+            atomic_store(&h->control_ns, repl_boottime_ns());
+            atomic_store(&h->workers_ns, repl_boottime_ns());
+            atomic_store(&h->links_up, true);
+            for (struct repl_event *e; (e = repl_next_event(nodes[i])) != NULL;
+                 repl_event_free(e)) {
+                acting |= e->kind == REPL_EV_LEASE && e->held;
+                if (acting && e->kind == REPL_EV_LEADER && e->node == ids[i])
+                    atomic_store(&hanging, ids[i]);
+            }
+            p[i] = (struct pollfd){.fd = repl_event_fd(nodes[i]), .events = POLLIN};
+        }
+        if (acting && atomic_load(&hanging) == 0) { /* the next stamp does not come back */
+            struct repl_status status;
+
+            repl_status(nodes[0], &status);
+            atomic_store(&hanging, status.leader);
+        }
+        (void)poll(p, N, 20);
+    }
+}
+
+Test(repl_thread_disk, a_leader_whose_disk_hangs_ends_its_process_and_says_so, .timeout = 120)
+{
+    char parent[] = "/tmp/hf-hang-XXXXXX", text[512] = "", command[128];
     int fds[2], status;
     size_t n = 0;
     pid_t pid;
 
     cr_assert_not_null(mkdtemp(parent));
-    (void)snprintf(directory, sizeof directory, "%s/data", parent);
     cr_assert_eq(pipe(fds), 0);
     pid = fork();
     cr_assert_geq(pid, 0);
     if (pid == 0) {
         (void)dup2(fds[1], STDERR_FILENO);
         (void)alarm(60); /* red, not for ever */
-        run_node(&options);
+        run_cluster(parent);
     }
     (void)close(fds[1]);
     for (ssize_t r; (r = read(fds[0], text + n, sizeof text - 1 - n)) > 0;)
