@@ -99,7 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                       .n_nodes = 3,
                                       .shards = {{.shard = 1, .prefer = 1}},
                                       .n_shards = 1,
-                                      .timing = {150, 30, 150, 30, 150, 1000},
+                                      .timing = {150, 30, 150, 30, 150, 1000, 5000},
                                       .snapshot_entries = 1000,
                                       .snapshot_bytes = 1 << 20,
                                       .seal = &seal_none};
