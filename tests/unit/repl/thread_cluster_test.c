@@ -2,15 +2,14 @@
  * node, what the status says, and a node with another node list. */
 #include <criterion/criterion.h>
 
-#include <arpa/inet.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "replication/replica.h"
+#include "unit/repl/loopback.h"
 
 enum { N = 3, WAIT_MS = 60000 };
 
@@ -26,32 +25,15 @@ struct cluster {
 
 static struct cluster c;
 
-static void free_ports(uint16_t *ports)
-{
-    int fds[N];
-
-    for (size_t i = 0; i < N; i++) {
-        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-        socklen_t len = sizeof a;
-
-        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        cr_assert_eq(bind(fds[i], (struct sockaddr *)&a, len), 0);
-        cr_assert_eq(getsockname(fds[i], (struct sockaddr *)&a, &len), 0);
-        ports[i] = ntohs(a.sin_port);
-    }
-    for (size_t i = 0; i < N; i++)
-        (void)close(fds[i]);
-}
-
 static void begin(void)
 {
     struct repl_error error;
-    uint16_t ports[N];
+    struct endpoint at[N];
 
     (void)signal(SIGPIPE, SIG_IGN);
     c = (struct cluster){.root = "/tmp/hf-replc-XXXXXX", .owner = -1};
     cr_assert_not_null(mkdtemp(c.root));
-    free_ports(ports);
+    loopback_endpoints(at, N);
     for (uint32_t i = 0; i < N; i++) {
         struct repl_options o = {.node = i + 1,
                                  .data_dir = c.directories[i],
@@ -66,8 +48,7 @@ static void begin(void)
 
         (void)snprintf(c.directories[i], sizeof c.directories[0], "%s/%u", c.root, i + 1);
         for (uint32_t k = 0; k < N; k++)
-            o.nodes[k] = (struct repl_node_address){
-                .node = k + 1, .address = {.ip = addr_v4(0x7f000001), .port = ports[k]}};
+            o.nodes[k] = (struct repl_node_address){.node = k + 1, .address = at[k]};
         cr_assert(repl_init(&o, &error), "%s", error.text);
         c.nodes[i] = repl_start(&o, &error);
         cr_assert_not_null(c.nodes[i], "%s", error.text);

@@ -2,7 +2,6 @@
  * fdatasync. */
 #include <criterion/criterion.h>
 
-#include <arpa/inet.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -10,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "replication/repl_thread.h"
+#include "unit/repl/loopback.h"
 
 enum { N = 3, HANG_MS = 400, STALL_MS = 100 };
 
@@ -43,22 +42,13 @@ static void start(struct repl **nodes, const char *parent)
                                         .disk_hang_ms = HANG_MS},
                              .insecure_lab = true};
     struct repl_error error;
-    int fds[N];
+    struct endpoint at[N];
 
-    for (size_t i = 0; i < N; i++) { /* free ports: bound together, so that they differ */
-        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-        socklen_t len = sizeof a;
-
-        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (bind(fds[i], (struct sockaddr *)&a, len) != 0 ||
-            getsockname(fds[i], (struct sockaddr *)&a, &len) != 0)
-            _exit(1);
+    loopback_endpoints(at, N);
+    for (size_t i = 0; i < N; i++) {
         o.nodes[i].node = ids[i];
-        o.nodes[i].address =
-            (struct endpoint){.ip = addr_v4(0x7f000001), .port = ntohs(a.sin_port)};
+        o.nodes[i].address = at[i];
     }
-    for (size_t i = 0; i < N; i++)
-        (void)close(fds[i]);
     for (size_t i = 0; i < N; i++) {
         fs[i] = *wal_fs_kernel();
         fs[i].self = &ids[i];

@@ -2,7 +2,6 @@
  * on loopback of which one is killed. Times are printed, never judged: the machine is noisy. */
 #include <criterion/criterion.h>
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -10,12 +9,12 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "replication/replica.h"
+#include "unit/repl/loopback.h"
 #include "unit/repl/make.h"
 
 enum { WAIT_MS = 60000 };
@@ -37,28 +36,9 @@ static void remove_root(void)
 
 TestSuite(repl_thread, .init = make_root, .fini = remove_root);
 
-/* Free ports on loopback: bound together, so that they differ. */
-static void free_ports(uint16_t *ports, size_t n)
-{
-    int fds[8];
-
-    for (size_t i = 0; i < n; i++) {
-        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-        socklen_t len = sizeof a;
-
-        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        cr_assert_geq(fds[i], 0);
-        cr_assert_eq(bind(fds[i], (struct sockaddr *)&a, len), 0);
-        cr_assert_eq(getsockname(fds[i], (struct sockaddr *)&a, &len), 0);
-        ports[i] = ntohs(a.sin_port);
-    }
-    for (size_t i = 0; i < n; i++)
-        (void)close(fds[i]);
-}
-
 static char directories[5][64];
 
-static void fill(struct repl_options *o, uint32_t node, const uint16_t *ports, size_t n)
+static void fill(struct repl_options *o, uint32_t node, const struct endpoint *where, size_t n)
 {
     *o = (struct repl_options){
         .node = node,
@@ -76,7 +56,7 @@ static void fill(struct repl_options *o, uint32_t node, const uint16_t *ports, s
     for (size_t i = 0; i < n; i++) {
         o->nodes[i].node = (uint32_t)i + 1;
         if (n > 1)
-            o->nodes[i].address = (struct endpoint){.ip = addr_v4(0x7f000001), .port = ports[i]};
+            o->nodes[i].address = where[i];
     }
 }
 
@@ -175,10 +155,10 @@ Test(repl_thread, refusals_say_why)
 {
     struct repl_options o;
     struct repl_error error;
-    uint16_t ports[3];
+    struct endpoint at[3];
 
-    free_ports(ports, 3);
-    fill(&o, 1, ports, 3);
+    loopback_endpoints(at, 3);
+    fill(&o, 1, at, 3);
     o.insecure_lab = false;
     cr_assert_null(repl_start(&o, &error));
     cr_assert_not_null(strstr(error.text, "insecure_lab"), "%s", error.text);
@@ -205,11 +185,11 @@ Test(repl_thread, refusals_say_why)
     struct repl *repl = repl_start(&o, &error);
 
     cr_assert_not_null(repl, "%s", error.text);
-    fill(&other, 2, ports, 3);
+    fill(&other, 2, at, 3);
     cr_assert(repl_init(&other, &error), "%s", error.text);
-    other.nodes[1].address.port = ports[0];
+    other.nodes[1].address = at[0];
     cr_assert_null(repl_start(&other, &error));
-    cr_assert_not_null(strstr(error.text, "127.0.0.1"), "%s", error.text);
+    cr_assert_not_null(strstr(error.text, "127."), "%s", error.text);
     repl_stop(repl);
 }
 
@@ -222,7 +202,7 @@ struct child {
     size_t n;
 };
 
-static uint16_t ports[3];
+static struct endpoint listen_at[3];
 
 static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -283,7 +263,7 @@ static _Noreturn void run_child(uint32_t node)
 
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     (void)signal(SIGPIPE, SIG_IGN);
-    fill(&o, node, ports, 3);
+    fill(&o, node, listen_at, 3);
     repl = repl_start(&o, &error);
     if (repl == NULL) {
         say("refused %s\n", error.text);
@@ -454,12 +434,12 @@ Test(repl_thread, three_processes_take_over_from_a_killed_owner, .timeout = 280)
     uint64_t at = 0;
     int owner;
 
-    free_ports(ports, 3);
+    loopback_endpoints(listen_at, 3);
     for (uint32_t i = 1; i <= 3; i++) {
         struct repl_options o;
         struct repl_error error;
 
-        fill(&o, i, ports, 3);
+        fill(&o, i, listen_at, 3);
         cr_assert(repl_init(&o, &error), "%s", error.text);
     }
     for (uint32_t i = 1; i <= 3; i++)
