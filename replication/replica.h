@@ -146,7 +146,7 @@ struct repl_timing {
     uint32_t disk_stall_ms; /* oldest write not durable for so long: not healthy; 0 = 1000 */
     uint32_t disk_hang_ms;  /* no write came back for so long while some wait: a leader's process
                                ends, for it commits nothing and stays leader for ever, but only
-                               while a majority without it is healthy; above disk_stall_ms;
+                               while a majority without it can commit; above disk_stall_ms;
                                0 = 5000 */
 };
 

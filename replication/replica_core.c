@@ -223,18 +223,21 @@ bool replica_start(struct replica *r, const struct repl_loaded *loaded, uint64_t
     return !r->failed;
 }
 
-/* Since when could the others, a majority without this node, go on if it ended? They count only
- * once they were well for as long as a stall: a disk under all comes back for one node after the
- * other.
- */
+/* Could the others, a majority without this leader, commit if it ended? That asks whether they are
+ * there and store what they are sent; not whether they may own: one that started anew is confirmed
+ * by an entry, and none comes from a leader that cannot store. They count only once it was so for
+ * as long as a stall: a disk under all comes back for one node after the other. */
 static bool others_go_on(struct replica *r)
 {
+    struct raft_driver_status now = raft_driver_status(r->driver);
+    uint64_t recent_ns = ownership_promise_ns(&r->ownership);
     size_t n = 0;
 
     for (size_t i = 0; i < r->options.n_nodes; i++)
-        n += r->options.nodes[i].node != r->options.node &&
-             ownership_candidate(&r->ownership, i, r->now_ns);
-    if (n <= r->options.n_nodes / 2)
+        n += r->options.nodes[i].node != r->options.node && r->disk_ok_ns[i] != 0 &&
+             r->now_ns - r->disk_ok_ns[i] <= recent_ns &&
+             raft_driver_match(r->driver, r->options.nodes[i].node) >= now.last_index;
+    if (now.state != RAFT_DRIVER_LEADER || n <= r->options.n_nodes / 2)
         r->others_well_ns = 0;
     else if (r->others_well_ns == 0)
         r->others_well_ns = r->now_ns;
@@ -248,7 +251,7 @@ static bool others_go_on(struct replica *r)
 static void judge_disk(struct replica *r)
 {
     uint64_t stuck_ms = r->callbacks.disk_stuck_ns(r->callbacks.self) / NS_PER_MS;
-    bool helps = others_go_on(r) && r->raft.state == RAFT_DRIVER_LEADER;
+    bool helps = others_go_on(r);
     char why[96];
 
     if (stuck_ms == 0 || stuck_ms < r->options.timing.disk_hang_ms) {

@@ -109,6 +109,7 @@ static void fill_report(struct replica *r, struct beat *b)
     put_digest(b->digest, fsm_digest(&r->fsm));
     b->report.applied_index = r->fsm.applied_index;
     b->report.healthy = replica_healthy(r);
+    b->report.disk_ok = r->callbacks.disk_ok(r->callbacks.self);
     b->report.n_lapsed = n;
     b->report.lapsed = b->lapse_list;
     b->report.digest = (ProtobufCBinaryData){.len = sizeof b->digest, .data = b->digest};
@@ -310,6 +311,9 @@ static void take_report(struct replica *r, uint32_t from, const Holdfast__Owners
 
     ownership_report(&r->ownership, from, in->boot, report->healthy, report->applied_index,
                      r->now_ns);
+    for (size_t i = 0; i < r->options.n_nodes; i++)
+        if (r->options.nodes[i].node == from)
+            r->disk_ok_ns[i] = report->disk_ok ? r->now_ns : 0;
     for (size_t i = 0; i < report->n_lapsed; i++)
         ownership_report_lapse(&r->ownership, from, report->lapsed[i]->shard,
                                record_epoch(report->lapsed[i]->epoch), r->now_ns);

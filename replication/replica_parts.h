@@ -65,9 +65,10 @@ struct replica {
     uint64_t announced_ns, announced_over; /* BOOT: sent when, replacing which boot */
     uint64_t hold_until_ns;                /* a leader refused: wait so long */
     bool links[REPL_MAX_NODES];
-    uint64_t lapses;         /* how many shards had lapsed at the last report */
-    bool diverged;           /* our state differs from the leader's (I11) */
-    uint64_t others_well_ns; /* since when a majority without this node is healthy; 0 = is not */
+    uint64_t lapses;                     /* how many shards had lapsed at the last report */
+    bool diverged;                       /* our state differs from the leader's (I11) */
+    uint64_t disk_ok_ns[REPL_MAX_NODES]; /* newest report that says so, if none since denies it */
+    uint64_t others_well_ns; /* since when a majority without this node can commit; 0 = cannot */
     bool hang_told;          /* the disk hangs, and the log says that this node waits */
     uint64_t snapshot_log_entries;
     uint64_t counters[REPL_COUNTERS];

@@ -125,6 +125,34 @@ Test(repl_core, a_leader_ends_once_the_others_are_well_again)
     cluster_finish(rig);
 }
 
+/* Who started anew, or may not own for another reason, can vote and store all the same: only the
+ * leader's end lets them, since the entry that confirms a new start would have to come from it. */
+Test(repl_core, a_leader_ends_for_others_that_cannot_own_yet)
+{
+    for (unsigned sick = 0; sick < 2; sick++) {
+        struct rig *rig = cluster_running(3, 9970 + sick);
+
+        cluster_lead(rig, 1);
+        cluster_create_sas(rig, 1, 1, SAS);
+        cr_assert(rig_run(rig, 500, rig_settled, 1));
+        rig_hang_disk(rig, 1);
+        (void)rig_run(rig, RIG_STALL_MS * 3 / 2, NULL, 0);
+        if (sick) {
+            rig_node(rig, 3)->sick = true;
+        } else {
+            rig_kill(rig, 3);
+            rig_start(rig, 3);
+        }
+        cr_assert(rig_run(rig, RIG_HANG_MS + 2ull * RIG_STALL_MS, rig_has_failed, 1),
+                  "it goes on for ever, %s", sick ? "one of the others sick" : "one started anew");
+        rig_kill(rig, 1);
+        cr_assert(rig_run(rig, 2ull * TAKEOVER_MS, rig_has_owner, 1), "nobody took over");
+        rig_node(rig, 3)->sick = false;
+        rig_start(rig, 1);
+        cluster_finish(rig);
+    }
+}
+
 /* A follower's end helps nobody: the leader commits with the other one; its own lease ends. */
 Test(repl_core, a_follower_whose_disk_hangs_waits)
 {
