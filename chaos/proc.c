@@ -69,11 +69,12 @@ bool lab_watch_children(struct chaos_lab *lab)
     return true;
 }
 
-static void take_lines(struct chaos_proc *p)
+/* The lines that end in what begins at `from`; before it none does. */
+static void take_lines(struct chaos_proc *p, size_t from)
 {
     char *end;
 
-    while ((end = memchr(p->log + p->line_at, '\n', p->log_len - p->line_at)) != NULL) {
+    for (; (end = memchr(p->log + from, '\n', p->log_len - from)) != NULL; from = p->line_at) {
         char *line = p->log + p->line_at;
 
         p->line_at = (size_t)(end - p->log) + 1;
@@ -116,7 +117,7 @@ void proc_take(struct chaos_proc *p, const char *text, size_t len)
     memcpy(p->log + p->log_len, text, len);
     p->log_len += len;
     p->log[p->log_len] = '\0';
-    take_lines(p);
+    take_lines(p, p->log_len - len);
 }
 
 struct out_owner {
