@@ -136,7 +136,7 @@ bool cell_inject(struct cell *c);
  * false. */
 bool cell_await_takeover(struct cell *c, unsigned dead, bool with_exchange);
 void cell_frame_seen(void *arg, const struct capture_frame *f);
-/* Rules of the bridge for what the client sends. Its ESP passes only to that node's interface (0:
+/* Rules of the bridge for what the client sends. Its ESP passes only to that node's port (0:
  * everywhere), so that it reaches no successor. */
 bool cell_hold(struct cell *c, unsigned esp_only_to, enum cell_ike ike);
 /* Where a replay is to come first: the client's ESP reaches the owner of now and nobody after it,

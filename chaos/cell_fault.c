@@ -57,7 +57,6 @@ static int ike_rules(const struct cell *c, enum cell_ike ike, char *text, size_t
 
 bool cell_hold(struct cell *c, unsigned esp_only_to, enum cell_ike ike)
 {
-    uint8_t mac[6];
     static const char *const argv[] = {"nft", "-f", "-", NULL};
     char text[1024];
     int at =
@@ -65,12 +64,11 @@ bool cell_hold(struct cell *c, unsigned esp_only_to, enum cell_ike ike)
                  "table bridge hold\nflush table bridge hold\ntable bridge hold {\n chain f {\n"
                  "  type filter hook forward priority 0; policy accept;\n");
 
-    lab_node_mac(esp_only_to, mac);
+    /* By port, not by address: what is for a dead node's address goes out of every port. */
     if (esp_only_to)
         at += snprintf(text + at, sizeof text - (size_t)at,
-                       "  iifname outc ether daddr != %02x:%02x:%02x:%02x:%02x:%02x udp dport 4500 "
-                       "@th,64,32 != 0 drop\n",
-                       mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+                       "  iifname outc oifname != out%u udp dport 4500 @th,64,32 != 0 drop\n",
+                       esp_only_to);
     at += ike_rules(c, ike, text + at, sizeof text - (size_t)at);
     (void)snprintf(text + at, sizeof text - (size_t)at, " }\n}\n");
     return proc_run(
