@@ -36,13 +36,15 @@ struct cell_options {
 /* The client's IKE at the bridge. */
 enum cell_ike {
     CELL_IKE_FLOWS,
-    CELL_IKE_HELD,
+    CELL_IKE_TIED,      /* passes only to one node's port */
+    CELL_IKE_HELD,      /* all of it; where the gateway began, the answers to CREATE_CHILD_SA */
     CELL_IKE_ASKS_AGAIN /* held, but for copies of the interrupted exchange's request */
 };
 
 /* What one takeover was like. */
 struct cell_takeover {
     uint64_t kill_ns, acting_ns, flowing_ns; /* wall; 0 = did not happen */
+    uint64_t dead_ns;                        /* the runner knew that its process had ended */
     uint64_t return_ns;                      /* the dead node was started again */
     unsigned from, to;
     unsigned replayed; /* put into the new owner's port */
@@ -136,12 +138,12 @@ bool cell_inject(struct cell *c);
  * false. */
 bool cell_await_takeover(struct cell *c, unsigned dead, bool with_exchange);
 void cell_frame_seen(void *arg, const struct capture_frame *f);
-/* Rules of the bridge for what the client sends. Its ESP passes only to that node's port (0:
- * everywhere), so that it reaches no successor. */
-bool cell_hold(struct cell *c, unsigned esp_only_to, enum cell_ike ike);
-/* Where a replay is to come first: the client's ESP reaches the owner of now and nobody after it,
- * in force before the owner dies. */
-bool cell_tie(struct cell *c);
+/* Rules of the bridge for what the client sends. With `esp` its ESP passes only to node only_to's
+ * port. */
+bool cell_hold(struct cell *c, bool esp, unsigned only_to, enum cell_ike ike);
+/* Where a replay or a second copy is to come first: what the client sends reaches the owner of now
+ * and nobody after it, in force before the owner dies. */
+bool cell_tie(struct cell *c, bool with_exchange);
 bool cell_read_owner(struct cell *c);
 
 /* cell_exchange.c */

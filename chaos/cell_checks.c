@@ -214,7 +214,7 @@ static bool second_takeover(struct cell *c)
     }
     if (!flowed_a_second(c))
         return false;
-    if (!cell_tie(c) || !node_kill(&c->nodes[victim], c->spec->mode == DRILL_MACHINE) ||
+    if (!cell_tie(c, false) || !node_kill(&c->nodes[victim], c->spec->mode == DRILL_MACHINE) ||
         !cell_await_takeover(c, victim, false))
         return false;
     if (!cell_wait_flow(c, FLOW_AFTER, c->drill->settle_ms)) {

@@ -97,7 +97,7 @@ static bool resume_gateway(struct cell *c)
             return false;
         }
     }
-    return cell_provoke_copy(c) && cell_hold(c, 0, CELL_IKE_FLOWS);
+    return cell_provoke_copy(c) && cell_hold(c, false, 0, CELL_IKE_FLOWS);
 }
 
 static bool client_done(void *arg)

@@ -41,21 +41,25 @@ void cell_frame_seen(void *arg, const struct capture_frame *f)
 
 /* The bridge's rules for the client's IKE. @th counts bits from the UDP header on: the non-ESP
  * marker (RFC 3948 2.2) at 64, the exchange type at 240, the message ID at 256 (RFC 7296 3.1). */
-static int ike_rules(const struct cell *c, enum cell_ike ike, char *text, size_t size)
+static int ike_rules(const struct cell *c, unsigned only_to, enum cell_ike ike, char *text,
+                     size_t size)
 {
     static const char to[] = "iifname outc udp dport 4500 @th,64,32 0";
 
     if (ike == CELL_IKE_FLOWS)
         return 0;
+    if (ike == CELL_IKE_TIED)
+        return snprintf(text, size, "  %s oifname != out%u drop\n", to, only_to);
     if (ike == CELL_IKE_ASKS_AGAIN)
-        return snprintf(text, size,
-                        "  %s @th,240,8 != %u drop\n  %s @th,256,32 != %u drop\n"
-                        "  iifname outc udp dport 500 drop\n",
-                        to, IKE_HDR_CREATE_CHILD, to, c->about.message_id);
-    return snprintf(text, size, "  %s drop\n  iifname outc udp dport 500 drop\n", to);
+        return snprintf(text, size, "  %s @th,240,8 != %u drop\n  %s @th,256,32 != %u drop\n", to,
+                        IKE_HDR_CREATE_CHILD, to, c->about.message_id);
+    /* The gateway began: the answer is held. One to a DPD is not: it would keep the window taken. */
+    if (c->spec->role == DRILL_GATEWAY)
+        return snprintf(text, size, "  %s @th,240,8 %u drop\n", to, IKE_HDR_CREATE_CHILD);
+    return snprintf(text, size, "  %s drop\n", to);
 }
 
-bool cell_hold(struct cell *c, unsigned esp_only_to, enum cell_ike ike)
+bool cell_hold(struct cell *c, bool esp, unsigned only_to, enum cell_ike ike)
 {
     static const char *const argv[] = {"nft", "-f", "-", NULL};
     char text[1024];
@@ -65,11 +69,11 @@ bool cell_hold(struct cell *c, unsigned esp_only_to, enum cell_ike ike)
                  "  type filter hook forward priority 0; policy accept;\n");
 
     /* By port, not by address: what is for a dead node's address goes out of every port. */
-    if (esp_only_to)
+    if (esp)
         at += snprintf(text + at, sizeof text - (size_t)at,
                        "  iifname outc oifname != out%u udp dport 4500 @th,64,32 != 0 drop\n",
-                       esp_only_to);
-    at += ike_rules(c, ike, text + at, sizeof text - (size_t)at);
+                       only_to);
+    at += ike_rules(c, only_to, ike, text + at, sizeof text - (size_t)at);
     (void)snprintf(text + at, sizeof text - (size_t)at, " }\n}\n");
     return proc_run(
         &c->lab,
@@ -291,11 +295,12 @@ bool cell_await_takeover(struct cell *c, unsigned dead, bool with_exchange)
     enum cell_ike ike = hold_of(c, with_exchange);
 
     t->kill_ns = c->nodes[dead].step.wall_ns;
+    t->dead_ns = pump_wall_ns();
     t->from = dead;
     c->acting_port = 0;
     c->dead = dead;
     cell_phase(c, "node %u is dead", dead);
-    if (with_exchange && !cell_hold(c, esp ? dead : 0, ike))
+    if (with_exchange && !cell_hold(c, esp, dead, ike))
         return false;
     if (!lab_until(&c->lab, cell_is_reference(c) ? acts_or_complains : somebody_acts, c,
                    c->drill->takeover_ms) ||
@@ -310,7 +315,7 @@ bool cell_await_takeover(struct cell *c, unsigned dead, bool with_exchange)
     c->owner = t->to;
     if (esp) {
         replay_counted(c, t);
-        if (!cell_hold(c, 0, ike))
+        if (!cell_hold(c, false, 0, ike))
             return false;
     }
     cell_phase(c, "node %u took over", t->to);
@@ -319,7 +324,7 @@ bool cell_await_takeover(struct cell *c, unsigned dead, bool with_exchange)
         take_committed(c);
     if (with_exchange && c->spec->role == DRILL_GATEWAY && c->spec->point < DRILL_COMMITTED)
         return true; /* the caller finds out whether there is an exchange to copy */
-    return !with_exchange || (cell_provoke_copy(c) && cell_hold(c, 0, CELL_IKE_FLOWS));
+    return !with_exchange || (cell_provoke_copy(c) && cell_hold(c, false, 0, CELL_IKE_FLOWS));
 }
 
 /* The armed point was reached, or the node died, or the time is over. */
@@ -389,22 +394,26 @@ static bool kill_at_rest(struct cell *c)
     return c->reached;
 }
 
-bool cell_tie(struct cell *c)
+bool cell_tie(struct cell *c, bool with_exchange)
 {
-    return !(c->drill->expect & DRILL_EXP_REPLAY) || cell_hold(c, c->owner, CELL_IKE_FLOWS);
+    bool esp = c->drill->expect & DRILL_EXP_REPLAY;
+
+    return (!esp && !with_exchange) ||
+           cell_hold(c, esp, c->owner, with_exchange ? CELL_IKE_TIED : CELL_IKE_FLOWS);
 }
 
 bool cell_inject(struct cell *c)
 {
     bool at_step = c->spec->exchange != DRILL_AT_REST;
+    bool with_exchange = at_step && c->drill->expect & DRILL_EXP_EXCHANGE;
 
     c->owner_before = c->owner;
     c->leader_before = c->leader;
     if (!cell_is_reference(c))
         cell_take_spis(cell_owner(c), &c->before);
-    if (!cell_tie(c) || !(at_step ? arm_and_trigger(c) : kill_at_rest(c)))
+    if (!cell_tie(c, with_exchange) || !(at_step ? arm_and_trigger(c) : kill_at_rest(c)))
         return false;
-    if (!cell_await_takeover(c, c->owner_before, at_step && c->drill->expect & DRILL_EXP_EXCHANGE))
+    if (!cell_await_takeover(c, c->owner_before, with_exchange))
         return false;
     if (!cell_wait_flow(c, FLOW_AFTER, c->drill->settle_ms)) {
         oracle_violation(&c->report,
