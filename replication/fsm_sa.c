@@ -2,6 +2,7 @@
  */
 #include <stdlib.h>
 
+#include "base/number.h"
 #include "base/secret.h"
 #include "replication/fsm_parts.h"
 
@@ -245,11 +246,6 @@ enum repl_verdict fsm_apply_delete(struct fsm *fsm, uint32_t shard, const Holdfa
     return v;
 }
 
-static uint64_t larger(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* Reservations only grow: what was reserved once may have been used (I1), and so do the packets
  * told. Ceilings move both ways; that nothing above a shrunk one was accepted is the owner's duty
  * (node/esp/README.md, the ESP packet). */
@@ -272,8 +268,8 @@ static enum repl_verdict extend_one(struct fsm *fsm, uint32_t shard, uint64_t sl
         now.reservation_end = item->reservation_end;
     if (item->ceiling != 0)
         now.ceiling = item->ceiling;
-    now.packets_in = larger(now.packets_in, item->packets_in);
-    now.packets_out = larger(now.packets_out, item->packets_out);
+    now.packets_in = number_larger(now.packets_in, item->packets_in);
+    now.packets_out = number_larger(now.packets_out, item->packets_out);
     now.told = now.touched;
     now.version = slot;
     c->claim = now;

@@ -1,14 +1,6 @@
 #include "esp/ceiling.h"
 
-static uint64_t larger(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
+#include "base/number.h"
 
 static uint64_t add(uint64_t a, uint64_t b)
 {
@@ -17,14 +9,14 @@ static uint64_t add(uint64_t a, uint64_t b)
 
 uint64_t esp_pace_numbers(uint64_t per_second)
 {
-    return smaller(larger(per_second, ESP_PACE_MIN_NUMBERS), ESP_PACE_MAX_NUMBERS);
+    return number_smaller(number_larger(per_second, ESP_PACE_MIN_NUMBERS), ESP_PACE_MAX_NUMBERS);
 }
 
 uint64_t esp_pace_headroom(uint64_t per_second)
 {
-    uint64_t bounded = smaller(per_second, UINT64_C(1) << 32);
+    uint64_t bounded = number_smaller(per_second, UINT64_C(1) << 32);
 
-    return larger(bounded * ESP_PACE_CEILING_MS / 1000, ESP_PACE_MIN_CEILING);
+    return number_larger(bounded * ESP_PACE_CEILING_MS / 1000, ESP_PACE_MIN_CEILING);
 }
 
 static void rate_init(struct esp_pace_rate *r, uint64_t now_ms, uint64_t number)
@@ -52,9 +44,9 @@ static void rate_sample(struct esp_pace_rate *r, uint64_t now_ms, uint64_t numbe
     if (now_ms < r->at_ms + ESP_PACE_SAMPLE_MS)
         return;
     ms = now_ms - r->at_ms;
-    seen = smaller(number > r->at_number ? number - r->at_number : 0, UINT64_C(1) << 40);
-    r->per_second =
-        larger(seen * 1000 / ms, decayed(smaller(r->per_second, UINT64_C(1) << 40), ms));
+    seen = number_smaller(number > r->at_number ? number - r->at_number : 0, UINT64_C(1) << 40);
+    r->per_second = number_larger(seen * 1000 / ms,
+                                  decayed(number_smaller(r->per_second, UINT64_C(1) << 40), ms));
     r->at_ms = now_ms;
     r->at_number = number;
 }
@@ -128,7 +120,7 @@ static bool too_high(struct esp_pacer *p, const struct esp_pace_now *now)
         return false;
     }
     if (p->high_since_ms == 0)
-        p->high_since_ms = larger(now->now_ms, 1);
+        p->high_since_ms = number_larger(now->now_ms, 1);
     return now->now_ms >= p->high_since_ms + ESP_PACE_SETTLE_MS;
 }
 
@@ -138,9 +130,9 @@ static bool ask(struct esp_pacer *p, const struct esp_pace_now *now)
     uint64_t headroom = esp_pace_headroom(p->in.per_second);
     bool waiting = now->verified_in > p->ceiling && now->verified_in > p->served;
     uint64_t end =
-        smaller(add(now->next_out, 2 * esp_pace_numbers(p->out.per_second)), largest_end(p));
+        number_smaller(add(now->next_out, 2 * esp_pace_numbers(p->out.per_second)), largest_end(p));
     uint64_t ceiling =
-        smaller(add(waiting ? now->verified_in : now->last_in, headroom), p->last_number);
+        number_smaller(add(waiting ? now->verified_in : now->last_in, headroom), p->last_number);
 
     p->asked_end = now->next_out >= mark_out(p) && end > p->reservation_end ? end : 0;
     p->asked_ceiling =
@@ -172,9 +164,10 @@ struct esp_pace_wish esp_pace_step(struct esp_pacer *p, const struct esp_pace_no
     if (p->phase != ESP_PACE_IDLE)
         return wish(p, now, ESP_PACE_NOTHING);
     if (held_back(p, now)) {
-        uint64_t wanted = larger(now->last_in, now->verified_in);
+        uint64_t wanted = number_larger(now->last_in, now->verified_in);
 
-        return lower(p, now, smaller(add(wanted, esp_pace_headroom(p->in.per_second)), p->ceiling));
+        return lower(p, now,
+                     number_smaller(add(wanted, esp_pace_headroom(p->in.per_second)), p->ceiling));
     }
     if (now->now_ms < p->not_before_ms)
         return wish(p, now, ESP_PACE_NOTHING);
@@ -193,7 +186,7 @@ struct esp_pace_wish esp_pace_passed(struct esp_pacer *p, const struct esp_pace_
     HF_ASSERT(p->phase == ESP_PACE_LOWERING);
     p->phase = ESP_PACE_COMMITTING;
     p->asked_end = p->asking_for = 0;
-    p->asked_ceiling = larger(p->lowered_to, now->last_in);
+    p->asked_ceiling = number_larger(p->lowered_to, now->last_in);
     return wish(p, now, ESP_PACE_EXTEND);
 }
 
@@ -207,12 +200,12 @@ void esp_pace_done(struct esp_pacer *p, bool applied, uint64_t now_ms, uint64_t 
             p->reservation_end = p->asked_end;
         if (p->asked_ceiling != 0)
             p->ceiling = p->gate = p->asked_ceiling;
-        p->served = larger(p->served, p->asking_for);
+        p->served = number_larger(p->served, p->asking_for);
         p->not_before_ms = 0;
         return;
     }
     p->reservation_end = committed_end;
     p->ceiling = committed_ceiling;
-    p->gate = smaller(p->gate, committed_ceiling);
+    p->gate = number_smaller(p->gate, committed_ceiling);
     p->not_before_ms = now_ms + ESP_PACE_REFUSED_MS;
 }

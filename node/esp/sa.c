@@ -1,5 +1,7 @@
 #include "esp/sa.h"
 
+#include "base/number.h"
+
 HF_STATIC_ASSERT(sizeof(struct esp_sa) % ESP_CACHE_LINE == 0);
 HF_STATIC_ASSERT(sizeof(struct esp_sa) <= 4096);
 
@@ -177,11 +179,6 @@ void esp_sa_set_remote(struct esp_sa *sa, const struct endpoint *remote)
     store_remote(&sa->remote, remote);
 }
 
-static uint64_t larger(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
 void esp_sa_read(struct esp_sa *sa, struct esp_sa_view *v)
 {
     memset(v, 0, sizeof *v);
@@ -193,15 +190,15 @@ void esp_sa_read(struct esp_sa *sa, struct esp_sa_view *v)
     v->in_packets = get(&sa->in.packets);
     v->in_bytes = get(&sa->in.bytes);
     /* A grant that no worker has taken up yet: its own bounds are the better knowledge. */
-    v->last_seq = larger(get(&sa->in.last_seq), v->floor);
-    v->verified_seq = larger(get(&sa->in.verified_seq), v->last_seq);
+    v->last_seq = number_larger(get(&sa->in.last_seq), v->floor);
+    v->verified_seq = number_larger(get(&sa->in.verified_seq), v->last_seq);
     v->last_in_ns = get(&sa->in.last_ns);
     v->below_floor_ns = get(&sa->in.below_floor_ns);
     v->out_packets = get(&sa->out.packets);
     v->out_bytes = get(&sa->out.bytes);
     v->counted_in = get(&sa->in_base) + v->in_packets;
     v->counted_out = get(&sa->out_base) + v->out_packets;
-    v->next_out = larger(get(&sa->out.next), get(&sa->reservation.first));
+    v->next_out = number_larger(get(&sa->out.next), get(&sa->reservation.first));
     v->last_out_ns = get(&sa->out.last_ns);
     for (int i = 0; i < ESP_DROP_COUNT; i++) {
         v->drops_in[i] = get(&sa->in.drops[i]);
