@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/number.h"
 #include "conductor/heap.h"
 #include "esp/ceiling.h"
 #include "esp/tally.h"
@@ -159,16 +160,13 @@ void datapath_remove(struct datapath *d, void *esp)
     free(child);
 }
 
-static struct esp_pace_now pace_now(const struct datapath *d, struct datapath_child *child)
+static struct esp_pace_now pace_now(const struct datapath *d, const struct esp_sa_view *v)
 {
-    struct esp_sa_view v;
-
-    esp_sa_read(child->sa, &v);
     return (struct esp_pace_now){.now_ms = now_ms(d),
-                                 .next_out = v.next_out,
-                                 .packets_in = v.in_packets,
-                                 .last_in = v.last_seq,
-                                 .verified_in = v.verified_seq};
+                                 .next_out = v->next_out,
+                                 .packets_in = v->in_packets,
+                                 .last_in = v->last_seq,
+                                 .verified_in = v->verified_seq};
 }
 
 void datapath_grant(struct datapath *d, void *esp, uint64_t epoch, const struct repl_grant *grant)
@@ -199,7 +197,7 @@ void datapath_grant(struct datapath *d, void *esp, uint64_t epoch, const struct 
     esp_sa_read(child->sa, &v);
     child->granted_packets = v.in_packets;
     child->ticket = 0;
-    now = pace_now(d, child);
+    now = pace_now(d, &v);
     /* Workers have not taken the grant up yet: what it gives is what counts from now on. */
     if (now.next_out < grant->first)
         now.next_out = grant->first;
@@ -335,11 +333,8 @@ static void flush(struct datapath *d)
 }
 
 static void wish_extend(struct datapath *d, struct datapath_child *child,
-                        const struct esp_pace_wish *w)
+                        const struct esp_sa_view *v, const struct esp_pace_wish *w)
 {
-    struct esp_sa_view v;
-
-    esp_sa_read(child->sa, &v);
     if (d->n_batch == EXTEND_BATCH || (d->n_batch > 0 && d->batch_shard != child->shard))
         flush(d);
     d->batch_shard = child->shard;
@@ -347,29 +342,23 @@ static void wish_extend(struct datapath *d, struct datapath_child *child,
     d->batch[d->n_batch++] = (struct conductor_extend){.spi_in = child->spi_in,
                                                        .reservation_end = w->reservation_end,
                                                        .ceiling = w->ceiling,
-                                                       .packets_in = v.counted_in,
-                                                       .packets_out = v.counted_out};
-}
-
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
+                                                       .packets_in = v->counted_in,
+                                                       .packets_out = v->counted_out};
 }
 
 /* What counts for the SA's limits is told with each extension; where none is due in time, in one
  * that asks for nothing. The marks call the control loop when it is so far. True: now. */
-static bool tell_due(struct datapath_child *child, struct esp_pace_wish *w)
+static bool tell_due(const struct datapath_child *child, const struct esp_sa_view *v,
+                     struct esp_pace_wish *w)
 {
-    struct esp_sa_view v;
     uint64_t in, out;
 
     if (child->slack == 0)
         return false;
-    esp_sa_read(child->sa, &v);
-    in = esp_tally_left(child->told_in, v.counted_in, child->slack);
-    out = esp_tally_left(child->told_out, v.counted_out, child->slack);
-    w->mark_in = smaller(w->mark_in, v.last_seq + (in > 0 ? in : 1));
-    w->mark_out = smaller(w->mark_out, v.next_out + (out > 0 ? out - 1 : 0));
+    in = esp_tally_left(child->told_in, v->counted_in, child->slack);
+    out = esp_tally_left(child->told_out, v->counted_out, child->slack);
+    w->mark_in = number_smaller(w->mark_in, v->last_seq + (in > 0 ? in : 1));
+    w->mark_out = number_smaller(w->mark_out, v->next_out + (out > 0 ? out - 1 : 0));
     return (in == 0 || out == 0) && w->kind == ESP_PACE_NOTHING &&
            child->pacer.phase == ESP_PACE_IDLE;
 }
@@ -378,15 +367,12 @@ static bool tell_due(struct datapath_child *child, struct esp_pace_wish *w)
  * are that slow (or that was stalled) would not get through by itself. A sender that crosses the
  * floor within that time is left alone. Asked for again until the applied state shows a rekey: the
  * engine may have had something else to do. True: look again. */
-static bool recover(struct datapath *d, struct datapath_child *child)
+static bool recover(struct datapath *d, struct datapath_child *child, const struct esp_sa_view *v,
+                    uint64_t now)
 {
-    uint64_t below_ms;
-    struct esp_sa_view v;
-    uint64_t now = now_ms(d);
+    uint64_t below_ms = v->below_floor_ns / 1000000;
 
-    esp_sa_read(child->sa, &v);
-    below_ms = v.below_floor_ns / 1000000;
-    if (child->rekeying || v.in_packets != child->granted_packets || below_ms < child->granted_ms)
+    if (child->rekeying || v->in_packets != child->granted_packets || below_ms < child->granted_ms)
         return false;
     if (child->below_since_ms == 0)
         child->below_since_ms = below_ms;
@@ -404,14 +390,17 @@ static bool recover(struct datapath *d, struct datapath_child *child)
 
 static void step(struct datapath *d, struct datapath_child *child)
 {
-    struct esp_pace_now now = pace_now(d, child);
+    struct esp_sa_view v;
+    struct esp_pace_now now;
     struct esp_pace_wish w;
     bool look_again;
 
+    esp_sa_read(child->sa, &v);
+    now = pace_now(d, &v);
     if (child->past_soft)
         conductor_handle_esp(d->conductor, child->spi_in, CONDUCTOR_ESP_SOFT, NULL);
     child->past_soft = false;
-    look_again = recover(d, child);
+    look_again = recover(d, child, &v, now.now_ms);
     if (child->telling)
         return; /* one record of it is under way; what is due waits for that */
     if (child->pacer.phase == ESP_PACE_LOWERING) {
@@ -424,13 +413,13 @@ static void step(struct datapath *d, struct datapath_child *child)
     } else {
         w = esp_pace_step(&child->pacer, &now);
     }
-    child->telling = tell_due(child, &w);
+    child->telling = tell_due(child, &v, &w);
     esp_sa_set_marks(child->sa, w.mark_in, w.mark_out);
     if (look_again && w.again_ms > now.now_ms + RECOVERY_AFTER_MS)
         w.again_ms = now.now_ms + RECOVERY_AFTER_MS;
     heap_set(&d->heap, &child->due, w.again_ms);
     if (w.kind == ESP_PACE_EXTEND || child->telling) {
-        wish_extend(d, child, &w);
+        wish_extend(d, child, &v, &w);
     } else if (w.kind == ESP_PACE_LOWER) {
         esp_sa_set_ceiling(child->sa, w.ceiling);
         child->ticket = worker_pool_pass(d->options.pool);
