@@ -44,8 +44,9 @@ enum cell_ike {
 /* What one takeover was like. */
 struct cell_takeover {
     uint64_t kill_ns, acting_ns, flowing_ns; /* wall; 0 = did not happen */
-    uint64_t dead_ns;                        /* the runner knew that its process had ended */
-    uint64_t return_ns;                      /* the dead node was started again */
+    uint64_t
+        dead_ns; /* from here on it is silent: kill_ns, or where the runner killed it the end of that */
+    uint64_t return_ns; /* the dead node was started again */
     unsigned from, to;
     unsigned replayed; /* put into the new owner's port */
     uint64_t tried;    /* ESP packets that it looked at meanwhile, by its counters */

@@ -295,7 +295,7 @@ bool cell_await_takeover(struct cell *c, unsigned dead, bool with_exchange)
     enum cell_ike ike = hold_of(c, with_exchange);
 
     t->kill_ns = c->nodes[dead].step.wall_ns;
-    t->dead_ns = pump_wall_ns();
+    t->dead_ns = c->nodes[dead].step.dead_ns ? c->nodes[dead].step.dead_ns : t->kill_ns;
     t->from = dead;
     c->acting_port = 0;
     c->dead = dead;

@@ -125,9 +125,7 @@ static void judge_captures(struct cell *c)
     for (unsigned i = 0; i < c->n_takeovers; i++) {
         const struct cell_takeover *t = &c->takeovers[i];
 
-        uint64_t dead_ns = t->dead_ns > t->kill_ns ? t->dead_ns : t->kill_ns;
-
-        oracle_dead_is_silent(cap, c->zero_ns, (uint8_t)t->from, dead_ns + IN_FLIGHT_NS,
+        oracle_dead_is_silent(cap, c->zero_ns, (uint8_t)t->from, t->dead_ns + IN_FLIGHT_NS,
                               t->return_ns ? t->return_ns : UINT64_MAX, &c->report);
     }
     oracle_delivered_once(&c->traffic.numbers[TRAFFIC_IN], "client to server", c->zero_ns,

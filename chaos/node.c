@@ -193,7 +193,10 @@ bool node_kill(struct node *n, bool machine)
         return false;
     if (node_alive(n) && kill(n->proc.pid, SIGKILL) != 0 && errno != ESRCH)
         return lab_fail(n->lab, "kill: %s", strerror(errno));
-    return proc_wait(n->lab, &n->proc, 5000) || lab_fail(n->lab, "node %u does not die", n->id);
+    if (!proc_wait(n->lab, &n->proc, 5000))
+        return lab_fail(n->lab, "node %u does not die", n->id);
+    n->step.dead_ns = pump_wall_ns();
+    return true;
 }
 
 bool node_restart(struct node *n, const char *binary)

@@ -21,7 +21,8 @@ struct node_step {
     char sa[20];
     unsigned node;
     uint64_t message; /* span_fnv1a64() of what the committed record sends; 0 = not told */
-    uint64_t wall_ns; /* when the runner read it */
+    uint64_t wall_ns; /* when the runner read it, or began to kill the node */
+    uint64_t dead_ns; /* when its killing had ended; 0 = it killed itself */
 };
 
 struct node {

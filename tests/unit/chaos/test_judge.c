@@ -43,6 +43,7 @@ static void made(enum drill_point point)
     cell.asked[DRILL_CLIENT] = 1;
     cell.about = (struct oracle_message){0x1111, 0x2222, 2, true, false};
     cell.takeovers[0] = (struct cell_takeover){.kill_ns = FRAME_ZERO + 10 * FRAME_MS,
+                                               .dead_ns = FRAME_ZERO + 10 * FRAME_MS,
                                                .acting_ns = FRAME_ZERO + 20 * FRAME_MS,
                                                .from = 1,
                                                .to = 2};
@@ -196,6 +197,7 @@ Test(judge, an_upload_that_stands_still_is_named_whichever_takeover)
     cell.takeovers[0].flowing_ns = FRAME_ZERO + 400ull * FRAME_MS;
     cell.follow_up_ns = FRAME_ZERO + 1600ull * FRAME_MS;
     cell.takeovers[1] = (struct cell_takeover){.kill_ns = FRAME_ZERO + 5010ull * FRAME_MS,
+                                               .dead_ns = FRAME_ZERO + 5010ull * FRAME_MS,
                                                .acting_ns = FRAME_ZERO + 5200ull * FRAME_MS,
                                                .flowing_ns = FRAME_ZERO + 6300ull * FRAME_MS,
                                                .from = 2,
