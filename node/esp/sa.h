@@ -135,6 +135,7 @@ struct esp_sa {
     uint64_t raised_mark_out, raised_limit;
     uint64_t told_mark_out, told_limit;
     uint32_t waiting_out;
+    uint64_t pass_out; /* the worker's last pass over them that found no number */
 };
 
 /* The time and the right under which a batch is handled. */

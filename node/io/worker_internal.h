@@ -60,6 +60,7 @@ struct worker {
     /* the worker's own */
     struct worker_waiting *waiting; /* WORKER_WAITING */
     uint16_t first_waiting, last_waiting, first_free;
+    uint64_t pass;                            /* over those that wait; the first is 1 */
     uint64_t lease_epochs[WORKER_MAX_SHARDS]; /* as of this batch */
     uint64_t now_ns;                          /* likewise */
     uint8_t in[WORKER_MAX_PACKET_BYTES];

@@ -105,6 +105,9 @@ static enum esp_drop try_outbound(struct worker *w, struct worker_waiting *slot)
     struct esp_out_result r;
     enum esp_drop drop;
 
+    /* A number that came in the middle of this pass is not for one behind. */
+    if (slot->sa->pass_out == w->pass)
+        return ESP_DROP_WAIT;
     if (!esp_inner_decode(packet, &inner)) {
         esp_outbound_give_up(slot->sa, ESP_DROP_MALFORMED);
         return ESP_DROP_MALFORMED;
@@ -112,6 +115,8 @@ static enum esp_drop try_outbound(struct worker *w, struct worker_waiting *slot)
     drop = esp_outbound(slot->sa, &turn, &inner, packet, w->out, sizeof w->out, &r);
     if (drop == ESP_DROP_NONE)
         worker_emit(w, slot->sa, span_of(w->out, r.len));
+    else if (drop == ESP_DROP_WAIT)
+        slot->sa->pass_out = w->pass;
     if (r.events != 0 && worker_ring_reserve(&w->events) != NULL) {
         worker_tell(w, slot->sa, r.events, r.seq, NULL);
         esp_sa_raised_out(slot->sa, r.events);
@@ -151,6 +156,7 @@ bool worker_wait_release(struct worker *w)
     if (i == WORKER_WAITING)
         return false;
     worker_batch_begin(w);
+    w->pass++;
     while (i != WORKER_WAITING && handled < WORKER_BATCH) {
         struct worker_waiting *slot = &w->waiting[i];
         enum esp_drop drop =

@@ -261,6 +261,33 @@ Test(worker, out_of_numbers_waits_in_order, .timeout = 60)
     rig_deinit(&rig);
 }
 
+Test(worker, numbers_that_come_in_the_middle_of_a_pass_change_no_order, .timeout = 60)
+{
+    enum { ROUNDS = 400, EACH = 32 };
+    struct esp_sa *sa;
+    uint64_t seq, end = 1;
+    uint32_t number = 1;
+
+    rig_init(&rig, 1, NULL);
+    sa = rig_sa(&rig, &usual, &client, end, 1 << 20);
+    rig_lease(&rig, PAIR_EPOCH, LONG_MS);
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        for (uint32_t i = 0; i < EACH; i++)
+            rig_down(&rig, &usual, number + i, 0);
+        rig_wait_counter(&rig, WORKER_WAITED, (uint64_t)(round + 1) * EACH);
+        worker_pool_kick(rig.pool); /* a pass over those that wait begins about now */
+        for (uint32_t spin = 0; spin < round % 40 * 50; spin++)
+            (void)worker_pool_counter(rig.pool, WORKER_WAITED);
+        esp_sa_extend(sa, end += EACH);
+        worker_pool_kick(rig.pool);
+        for (uint32_t i = 0; i < EACH; i++)
+            cr_assert_eq(rig_received(&rig, &client, &seq, SOON_MS), number + i);
+        number += EACH;
+    }
+    esp_sa_deinit(&client);
+    rig_deinit(&rig);
+}
+
 Test(worker, held_workers_touch_nothing_and_beat_on, .timeout = 60)
 {
     struct esp_sa *sa;
