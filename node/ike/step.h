@@ -39,10 +39,11 @@ struct ike_ke_result {
     struct secret shared;
 };
 
-/* Answer to IKE_NEED_ADDRESS. done && family 0 = the pool is exhausted. */
+/* Answer to IKE_NEED_ADDRESS, by family (base/addr.h). done && family 0 = no such pool, or it is
+ * exhausted, or none was asked for. */
 struct ike_address_result {
     bool done;
-    struct ip_addr ip;
+    struct ip_addr ip[ADDR_SLOTS];
 };
 
 struct ike_event {
@@ -63,6 +64,7 @@ struct ike_event {
     const uint8_t *cookie_secret_previous; /* still accepted, or NULL */
     uint8_t cookie_secret_id;
     struct ike_ke_result ke;
+    bool has_pool[ADDR_SLOTS]; /* families of virtual addresses that the shard gives out */
     struct ike_address_result address;
 };
 
@@ -87,7 +89,8 @@ enum ike_reason {
     IKE_REASON_COOKIE_WRONG,
     IKE_REASON_INVALID_KE,
     IKE_REASON_NO_PROPOSAL,
-    IKE_REASON_NO_UDP_ENCAPSULATION, /* a CHILD SA whose ESP would not be inside UDP */
+    IKE_REASON_NO_UDP_ENCAPSULATION, /* a CHILD SA whose ESP would not be inside UDP, though there is
+                                        a NAT or the policy wants it */
     IKE_REASON_UNSUPPORTED_CRITICAL,
     IKE_REASON_AUTH_FAILED,
     IKE_REASON_TS_UNACCEPTABLE,
@@ -148,9 +151,10 @@ struct ike_transition {
     uint8_t n_effects;
     struct ike_message plain;
     struct ike_ke_job ke_job;
-    struct ike_identity address_for; /* IKE_NEED_ADDRESS: who asks */
-    struct ip_addr address_wish;     /* what it asked for, or family 0 */
-    bool address_contact; /* it has no other SA any more (INITIAL_CONTACT): it may get the address
+    struct ike_identity address_for;         /* IKE_NEED_ADDRESS: who asks */
+    bool address_wanted[ADDR_SLOTS];         /* ... for which families */
+    struct ip_addr address_wish[ADDR_SLOTS]; /* what it would like to have, or family 0 */
+    bool address_contact; /* it has no other SA any more (INITIAL_CONTACT): it may get the addresses
                              of one, which ends with the record of this one */
 };
 

@@ -118,11 +118,11 @@ static void stand_still(struct worker *w)
 /* False: a descriptor is gone for good. */
 static bool serve(struct worker *w, uint64_t tag)
 {
-    if (tag == WORKER_MAX_SHARDS + 1) {
+    if (tag == WORKER_TAG_WAKE) {
         drain_wakes(w);
         return true;
     }
-    return tag == WORKER_MAX_SHARDS ? worker_out_batch(w) : worker_in_batch(w, (uint32_t)tag);
+    return tag == WORKER_TAG_TUN ? worker_out_batch(w) : worker_in_batch(w, (unsigned)tag);
 }
 
 static void work(struct worker *w)

@@ -1,11 +1,11 @@
-/* UDP 4500 -> window -> TUN. */
+/* UDP 4500, or ESP itself -> window -> TUN. */
 #include "io/worker_internal.h"
 
 #include <errno.h>
 #include <unistd.h>
 
 #include "esp/natt.h"
-#include "io/udp.h"
+#include "io/esp_socket.h"
 
 void worker_deliver(struct worker *w, struct span inner)
 {
@@ -62,6 +62,15 @@ static void to_control_loop(struct worker *w, uint32_t shard_slot, const struct 
     worker_signal(w->pool);
 }
 
+/* Never answered: who sends it is nobody we know (RFC 7296 1.5 allows silence). */
+static void unknown_spi(struct worker *w, const struct endpoint *from)
+{
+    worker_count(w, WORKER_IN_UNKNOWN_SPI);
+    if (from->port == 0)
+        worker_count(w, WORKER_RAW_UNKNOWN_SPI);
+}
+
+/* from->port 0: it was not in UDP. */
 static void handle_esp(struct worker *w, uint32_t shard_slot, const struct endpoint *from,
                        struct span packet, bool may_hand_over)
 {
@@ -78,7 +87,7 @@ static void handle_esp(struct worker *w, uint32_t shard_slot, const struct endpo
     }
     sa = esp_db_find_inbound(&w->pool->db, spi);
     if (sa == NULL)
-        worker_count(w, WORKER_IN_UNKNOWN_SPI);
+        unknown_spi(w, from);
     else if (sa->shard_slot != shard_slot)
         worker_count(w, WORKER_IN_WRONG_SHARD);
     else if (sa->worker_in == w->index)
@@ -111,18 +120,38 @@ static void handle_datagram(struct worker *w, uint32_t shard_slot, const struct 
     }
 }
 
-bool worker_in_batch(struct worker *w, uint32_t shard_slot)
+/* One datagram or ESP packet of a socket, handled. */
+static enum udp_result take_one(struct worker *w, int fd, uint32_t shard_slot, bool raw)
 {
-    int fd = w->pool->udp_fds[shard_slot * w->pool->n_workers + w->index];
+    struct endpoint from, to;
+    enum udp_result r;
+    struct span esp;
+    size_t len;
+
+    if (!raw) {
+        r = udp_recv(fd, w->in, sizeof w->in, &len, &from, &to);
+        if (r == UDP_OK)
+            handle_datagram(w, shard_slot, &from, &to, span_of(w->in, len));
+        return r;
+    }
+    r = esp_socket_recv(fd, w->in, sizeof w->in, &esp, &from);
+    if (r == UDP_OK) {
+        worker_count(w, WORKER_IN_PACKETS);
+        worker_count(w, WORKER_RAW_PACKETS);
+        handle_esp(w, shard_slot, &from, esp, true);
+    }
+    return r;
+}
+
+bool worker_in_batch(struct worker *w, unsigned socket)
+{
+    int fd = *worker_fd(w->pool, socket, w->index);
+    bool raw = socket % 2 != 0;
 
     worker_batch_begin(w);
     for (int i = 0; i < WORKER_BATCH; i++) {
-        struct endpoint from, to;
-        size_t len;
-
-        switch (udp_recv(fd, w->in, sizeof w->in, &len, &from, &to)) {
+        switch (take_one(w, fd, socket / WORKER_SOCKETS_PER_SHARD, raw)) {
         case UDP_OK:
-            handle_datagram(w, shard_slot, &from, &to, span_of(w->in, len));
             break;
         case UDP_AGAIN:
             return true;
@@ -132,7 +161,7 @@ bool worker_in_batch(struct worker *w, uint32_t shard_slot)
         case UDP_FAILED:
             if (errno == EBADF || errno == ENOTSOCK)
                 return false;
-            worker_count(w, WORKER_UDP_ERRORS);
+            worker_count(w, raw ? WORKER_RAW_ERRORS : WORKER_UDP_ERRORS);
             break;
         }
     }
