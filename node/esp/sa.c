@@ -140,17 +140,22 @@ void esp_sa_grant_exact(struct esp_sa *sa, const struct esp_sa_grant *g,
 {
     set_bases(sa, g);
     esp_reservation_grant(&sa->reservation, g->epoch, g->first, g->end);
-    esp_gate_grant_exact(&sa->gate, g->epoch, window, g->ceiling);
-    /* Workers stand still: what the inbound worker keeps beside the gate begins anew, too. */
+    esp_gate_grant_exact(&sa->gate, g->epoch, g->floor, window, g->ceiling);
+    /* No worker uses it now: what the inbound worker keeps beside the gate begins anew, too. */
     sa->raised_in = 0;
     sa->raised_mark_in = sa->raised_ceiling = ESP_RAISED_NEVER;
     atomic_store_explicit(&sa->in.last_seq, window->top, memory_order_relaxed);
     atomic_store_explicit(&sa->in.verified_seq, window->top, memory_order_relaxed);
 }
 
-const struct esp_replay *esp_sa_window(const struct esp_sa *sa)
+void esp_sa_window(const struct esp_sa *sa, struct esp_window *out)
 {
-    return &sa->gate.window;
+    out->spi_in = sa->spi_in;
+    esp_gate_export(&sa->gate, &out->floor, &out->replay);
+    out->counted_in = atomic_load_explicit(&sa->in_base, memory_order_relaxed) +
+                      atomic_load_explicit(&sa->in.packets, memory_order_relaxed);
+    out->counted_out = atomic_load_explicit(&sa->out_base, memory_order_relaxed) +
+                       atomic_load_explicit(&sa->out.packets, memory_order_relaxed);
 }
 
 void esp_sa_extend(struct esp_sa *sa, uint64_t reservation_end)
