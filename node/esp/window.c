@@ -51,6 +51,8 @@ size_t esp_window_encode(const struct esp_window *w, uint8_t *out)
     n += put_number(out + n, w->replay.top - w->floor);
     n += put_number(out + n, w->counted_in);
     n += put_number(out + n, w->counted_out);
+    n += put_number(out + n, w->counted_in_bytes);
+    n += put_number(out + n, w->counted_out_bytes);
     codes = out + n;
     memset(codes, 0, ESP_WINDOW_CODE_BYTES);
     n += ESP_WINDOW_CODE_BYTES;
@@ -116,6 +118,8 @@ bool esp_window_decode(struct span bytes, struct esp_window *window, size_t *use
     above = get_number(bytes, &at, &bad);
     w.counted_in = get_number(bytes, &at, &bad);
     w.counted_out = get_number(bytes, &at, &bad);
+    w.counted_in_bytes = get_number(bytes, &at, &bad);
+    w.counted_out_bytes = get_number(bytes, &at, &bad);
     if (bad || at > bytes.len || above > w.replay.top || !get_words(bytes, &at, &w.replay) ||
         !possible(&w.replay))
         return false;

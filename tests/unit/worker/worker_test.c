@@ -352,7 +352,8 @@ Test(worker, a_shard_that_stands_still_loses_nothing, .timeout = 60)
     esp_sa_window(sa, &window);
     cr_assert(window.spi_in == usual.spi && window.replay.top == 1 && window.counted_in == 1);
     esp_sa_grant_exact(
-        sa, &(struct esp_sa_grant){PAIR_EPOCH + 1, 1 << 20, 1 << 21, window.floor, 1 << 20, 0, 0},
+        sa,
+        &(struct esp_sa_grant){PAIR_EPOCH + 1, 1 << 20, 1 << 21, window.floor, 1 << 20, 0, 0, 0, 0},
         &window.replay);
     rig_lease(&rig, PAIR_EPOCH + 1, LONG_MS);
     (void)worker_pool_mode(rig.pool, 0, WORKER_ACT);
