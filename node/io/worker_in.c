@@ -43,25 +43,6 @@ static void open_packet(struct worker *w, struct esp_sa *sa, struct span packet,
     tell_in(w, sa, &r, from);
 }
 
-static void to_control_loop(struct worker *w, uint32_t shard_slot, const struct endpoint *from,
-                            const struct endpoint *to, struct span message)
-{
-    struct worker_letter *l = worker_ring_reserve(&w->letters);
-
-    if (l == NULL || message.len > sizeof l->bytes) {
-        worker_count(w, WORKER_IKE_DROPPED);
-        return;
-    }
-    l->shard_slot = shard_slot;
-    l->from = *from;
-    l->to = *to;
-    l->len = (uint32_t)message.len;
-    memcpy(l->bytes, message.data, message.len);
-    worker_ring_push(&w->letters);
-    worker_count(w, WORKER_IKE_DATAGRAMS);
-    worker_signal(w->pool);
-}
-
 /* Never answered: who sends it is nobody we know (RFC 7296 1.5 allows silence). */
 static void unknown_spi(struct worker *w, const struct endpoint *from)
 {
@@ -70,49 +51,53 @@ static void unknown_spi(struct worker *w, const struct endpoint *from)
         worker_count(w, WORKER_RAW_UNKNOWN_SPI);
 }
 
-/* from->port 0: it was not in UDP. */
-static void handle_esp(struct worker *w, uint32_t shard_slot, const struct endpoint *from,
-                       struct span packet, bool may_hand_over)
+/* `to` is the service address and port that it came to; both ports are 0 when it was not in UDP. */
+static void handle_esp(struct worker *w, struct worker_datagram *d, bool may_hand_over)
 {
     uint32_t spi, low;
     struct esp_sa *sa;
 
-    if (!esp_packet_header(packet, &spi, &low)) {
+    if (!esp_packet_header(d->bytes, &spi, &low)) {
         worker_count(w, WORKER_IN_MALFORMED);
         return;
     }
-    if (w->lease_epochs[shard_slot] == 0) {
+    if (w->modes[d->shard_slot] != WORKER_ACT) {
+        d->kind = WORKER_ESP;
+        (void)worker_letter(w, d);
+        return;
+    }
+    if (w->lease_epochs[d->shard_slot] == 0) {
         worker_count(w, WORKER_IN_NO_LEASE);
         return;
     }
     sa = esp_db_find_inbound(&w->pool->db, spi);
     if (sa == NULL)
-        unknown_spi(w, from);
-    else if (sa->shard_slot != shard_slot)
+        unknown_spi(w, &d->from);
+    else if (sa->shard_slot != d->shard_slot)
         worker_count(w, WORKER_IN_WRONG_SHARD);
     else if (sa->worker_in == w->index)
-        open_packet(w, sa, packet, from);
+        open_packet(w, sa, d->bytes, &d->from);
     else if (may_hand_over)
-        worker_hand_over(w, sa->worker_in, WORKER_INBOUND, shard_slot, from, packet);
+        worker_hand_over(w, sa->worker_in, WORKER_INBOUND, d->shard_slot, &d->from, d->bytes);
     else
         worker_count(w, WORKER_HAND_OVER_FULL);
 }
 
-static void handle_datagram(struct worker *w, uint32_t shard_slot, const struct endpoint *from,
-                            const struct endpoint *to, struct span d)
+static void handle_datagram(struct worker *w, struct worker_datagram *d)
 {
-    struct span inner;
+    struct span whole = d->bytes;
 
     worker_count(w, WORKER_IN_PACKETS);
-    switch (esp_natt_classify(d, &inner)) {
+    switch (esp_natt_classify(whole, &d->bytes)) {
     case ESP_NATT_KEEPALIVE:
         worker_count(w, WORKER_KEEPALIVES);
         break;
     case ESP_NATT_IKE:
-        to_control_loop(w, shard_slot, from, to, inner);
+        d->kind = WORKER_IKE;
+        (void)worker_letter(w, d);
         break;
     case ESP_NATT_ESP:
-        handle_esp(w, shard_slot, from, inner, true);
+        handle_esp(w, d, true);
         break;
     case ESP_NATT_INVALID:
         worker_count(w, WORKER_IN_MALFORMED);
@@ -121,24 +106,25 @@ static void handle_datagram(struct worker *w, uint32_t shard_slot, const struct 
 }
 
 /* One datagram or ESP packet of a socket, handled. */
-static enum udp_result take_one(struct worker *w, int fd, uint32_t shard_slot, bool raw)
+static enum udp_result take_one(struct worker *w, int fd, unsigned socket)
 {
-    struct endpoint from, to;
+    struct worker_datagram d = {.shard_slot = socket / WORKER_SOCKETS_PER_SHARD};
     enum udp_result r;
-    struct span esp;
-    size_t len;
+    size_t len = 0;
 
-    if (!raw) {
-        r = udp_recv(fd, w->in, sizeof w->in, &len, &from, &to);
+    if (!worker_socket_is_raw(socket)) {
+        r = udp_recv(fd, w->in, sizeof w->in, &len, &d.from, &d.to);
+        d.bytes = span_of(w->in, len);
         if (r == UDP_OK)
-            handle_datagram(w, shard_slot, &from, &to, span_of(w->in, len));
+            handle_datagram(w, &d);
         return r;
     }
-    r = esp_socket_recv(fd, w->in, sizeof w->in, &esp, &from);
+    r = esp_socket_recv(fd, w->in, sizeof w->in, &d.bytes, &d.from);
+    d.to.ip = w->pool->shards[d.shard_slot].outside[addr_slot(d.from.ip.family)];
     if (r == UDP_OK) {
         worker_count(w, WORKER_IN_PACKETS);
         worker_count(w, WORKER_RAW_PACKETS);
-        handle_esp(w, shard_slot, &from, esp, true);
+        handle_esp(w, &d, true);
     }
     return r;
 }
@@ -146,11 +132,11 @@ static enum udp_result take_one(struct worker *w, int fd, uint32_t shard_slot, b
 bool worker_in_batch(struct worker *w, unsigned socket)
 {
     int fd = *worker_fd(w->pool, socket, w->index);
-    bool raw = socket % 2 != 0;
+    bool raw = worker_socket_is_raw(socket);
 
     worker_batch_begin(w);
     for (int i = 0; i < WORKER_BATCH; i++) {
-        switch (take_one(w, fd, socket / WORKER_SOCKETS_PER_SHARD, raw)) {
+        switch (take_one(w, fd, socket)) {
         case UDP_OK:
             break;
         case UDP_AGAIN:
@@ -170,5 +156,11 @@ bool worker_in_batch(struct worker *w, unsigned socket)
 
 void worker_in_parcel(struct worker *w, const struct worker_parcel *p)
 {
-    handle_esp(w, p->shard_slot, &p->from, span_of(p->bytes, p->len), false);
+    struct worker_datagram d = {.shard_slot = p->shard_slot,
+                                .hops = p->hops,
+                                .from = p->from,
+                                .to = p->to,
+                                .bytes = span_of(p->bytes, p->len)};
+
+    handle_esp(w, &d, false);
 }
