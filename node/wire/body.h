@@ -9,6 +9,7 @@
 #include "wire/cert.h"
 #include "wire/cp.h"
 #include "wire/delete.h"
+#include "wire/eap.h"
 #include "wire/id.h"
 #include "wire/ke.h"
 #include "wire/nonce.h"
@@ -16,6 +17,7 @@
 #include "wire/payload.h"
 #include "wire/sa.h"
 #include "wire/ts.h"
+#include "wire/vendor.h"
 
 enum { WIRE_MAX_DELETES = 8, WIRE_MAX_CERTS = 8, WIRE_MAX_CERTREQS = 8 };
 
@@ -28,6 +30,7 @@ struct wire_body {
     struct span nonce;
     struct wire_ts_list tsi, tsr;
     struct wire_cp cp;
+    struct wire_eap eap;
     struct wire_notify notifies[WIRE_MAX_PAYLOADS];
     size_t n_notifies;
     struct wire_delete deletes[WIRE_MAX_DELETES];
@@ -36,11 +39,13 @@ struct wire_body {
     size_t n_certs;
     struct wire_certreq certreqs[WIRE_MAX_CERTREQS];
     size_t n_certreqs;
+    struct span vendor_ids[WIRE_MAX_VENDOR_IDS];
+    size_t n_vendor_ids;
     uint8_t unsupported; /* WIRE_CRITICAL: the payload type */
 };
 
 /* Decodes the chain that begins with a payload of type `first`. A second payload of a kind that may
- * come once, and SK inside, are WIRE_MALFORMED. Vendor ID is skipped. On failure
+ * come once, and SK or SKF inside, are WIRE_MALFORMED. On failure
  * *out is all zero, but `unsupported` on WIRE_CRITICAL. */
 enum wire_result wire_body_decode(uint8_t first, struct span payloads,
                                   struct wire_body *out) HF_MUST_USE;
