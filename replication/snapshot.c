@@ -176,6 +176,8 @@ static void out_sa(struct out *o, const struct fsm_sa *sa)
         claims[i].packets_in = c->claim.packets_in;
         claims[i].packets_out = c->claim.packets_out;
         claims[i].told = c->claim.told;
+        claims[i].bytes_in = c->claim.bytes_in;
+        claims[i].bytes_out = c->claim.bytes_out;
         list[i] = &claims[i];
     }
     m.sa_id = sa->id;
@@ -346,7 +348,9 @@ static bool in_sa(struct fsm *fsm, const Holdfast__SnapshotSa *m)
                                        .version = from->version,
                                        .packets_in = from->packets_in,
                                        .packets_out = from->packets_out,
-                                       .told = from->told};
+                                       .told = from->told,
+                                       .bytes_in = from->bytes_in,
+                                       .bytes_out = from->bytes_out};
         fsm_claim_add(fsm, sa, c);
     }
     return true;
