@@ -278,6 +278,7 @@ static enum ike_outcome one_event(struct pair *p, enum pair_who who, struct ike_
         memcpy(&copy, sa, sizeof copy);
     }
     event->now_ms = p->now_ms;
+    event->wall_s = p->wall_s;
     fill_entropy(p, who, event->entropy);
     event->has_pool[SLOT_V4] = true;
     o = step(p, who, sa, event, &t);
