@@ -64,6 +64,9 @@ struct api_backend {
     void (*transfer_leader)(void *self, struct api_request *request, uint32_t node);
     void (*rekey)(void *self, struct api_request *request, const struct api_rekey *args);
     void (*arm)(void *self, struct api_request *request, const struct api_arm *args);
+    /* Shared keys, certificates, CAs anew from the node's own file; answered when they are in force
+     * or refused. */
+    void (*reload)(void *self, struct api_request *request);
 };
 
 #endif

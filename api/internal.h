@@ -97,5 +97,6 @@ void api_post_leader(struct api_call *call, const struct api_backend *backend);
 void api_get_sas(struct api_call *call, const struct api_backend *backend);
 void api_post_rekey(struct api_call *call, const struct api_backend *backend);
 void api_post_arm(struct api_call *call, const struct api_backend *backend);
+void api_post_reload(struct api_call *call, const struct api_backend *backend);
 
 #endif

@@ -29,7 +29,7 @@ struct rig {
     size_t n_held;
 
     /* what it was asked */
-    _Atomic unsigned transfers, rekeys, arms;
+    _Atomic unsigned transfers, rekeys, arms, reloads;
     uint32_t node;
     struct api_rekey rekey;
     struct api_arm arm;
