@@ -49,14 +49,22 @@ void ike_child_replace(struct ike_sa *sa, struct ike_child *old, const struct ik
 void ike_child_succeed(struct ike_sa *sa, struct ike_child *old, const struct ike_child *next,
                        uint64_t until_ms);
 
-/* Wipes the slot, and what was wanted of it. If our traffic left by it, its successor, else its
- * living predecessor, else any other installed one with the same selectors goes on. */
+/* If our traffic leaves by it: from now on by its successor, else by its living predecessor, else by
+ * any other installed one with the same selectors, else by none. */
+void ike_child_hand_over(struct ike_sa *sa, struct ike_child *child);
+
+/* Wipes the slot, and what was wanted of it; our traffic is handed over. */
 void ike_child_remove(struct ike_sa *sa, struct ike_child *child);
 
 /* The same, and the peer is to be told when the window allows: its SPI is owed a Delete. */
 void ike_child_owe_delete(struct ike_sa *sa, struct ike_child *child);
 /* No Delete is owed any more. */
 void ike_child_owed_done(struct ike_sa *sa);
+
+/* The peer gave up an SPI of its own that is not known here (its Delete, or our answer that it is not
+ * found). Remembered while our CREATE_CHILD_SA is out: its answer may be what made it. */
+void ike_child_note_early_delete(struct ike_pending *pending, uint32_t spi_out);
+bool ike_child_deleted_early(const struct ike_pending *pending, uint32_t spi_out);
 
 /* Removes all (their keys are wiped), and what is owed. */
 void ike_child_remove_all(struct ike_sa *sa);
