@@ -124,6 +124,9 @@ static void out_shard(struct out *o, const struct fsm_shard *s)
     m.owner_boot = s->owner_boot;
     m.assignments = s->assignments;
     m.aborts = s->aborts;
+    m.home = s->home;
+    m.moving_to = s->moving_to;
+    m.moving_until_ms = s->moving_until_ms;
     item.item_case = HOLDFAST__SNAPSHOT_ITEM__ITEM_SHARD;
     item.shard = &m;
     out_item(o, &item);
@@ -147,6 +150,7 @@ static void out_member(struct out *o, const struct fsm_member *member)
     m.node = member->node;
     m.boot = member->boot;
     m.left = member->left;
+    m.drained = member->drained;
     m.address = (char *)(uintptr_t)member->address;
     m.floor = member->floor;
     m.judged = data_of(judged, n);
@@ -281,7 +285,10 @@ static bool in_shard(struct fsm *fsm, const Holdfast__SnapshotShard *m)
                                                       .owner_node = m->owner_node,
                                                       .owner_boot = m->owner_boot,
                                                       .assignments = m->assignments,
-                                                      .aborts = m->aborts};
+                                                      .aborts = m->aborts,
+                                                      .home = m->home,
+                                                      .moving_to = m->moving_to,
+                                                      .moving_until_ms = m->moving_until_ms};
     return true;
 }
 
@@ -297,6 +304,7 @@ static bool in_member(struct fsm *fsm, const Holdfast__SnapshotMember *m)
     member->node = m->node;
     member->boot = m->boot;
     member->left = m->left;
+    member->drained = m->drained;
     memcpy(member->address, m->address, strlen(m->address));
     member->floor = m->floor;
     for (uint64_t i = 0; i < m->judged.len * 8; i++)
