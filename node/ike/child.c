@@ -128,7 +128,7 @@ static int heir_rank(const struct ike_child *gone, const struct ike_child *c)
     return ike_child_same_selectors(c, gone) ? 1 : 0;
 }
 
-void ike_child_hand_over(struct ike_sa *sa, struct ike_child *child)
+void ike_child_hand_on(struct ike_sa *sa, struct ike_child *child)
 {
     struct ike_child *heir = NULL;
     int best = 0;
@@ -148,7 +148,7 @@ void ike_child_hand_over(struct ike_sa *sa, struct ike_child *child)
 
 void ike_child_remove(struct ike_sa *sa, struct ike_child *child)
 {
-    ike_child_hand_over(sa, child);
+    ike_child_hand_on(sa, child);
     for (size_t i = 0; i < IKE_MAX_CHILDREN; i++) {
         struct ike_child *c = &sa->children[i];
 

@@ -52,7 +52,7 @@ static void delete_child(struct ike_sa *sa, uint32_t spi_out, struct deletion *d
         return;
     }
     if (c->state == IKE_CHILD_DELETING) { /* both: ours goes when ours is answered (1.4.1) */
-        ike_child_hand_over(sa, c);
+        ike_child_hand_on(sa, c);
         return;
     }
     if (d->n == MAX_DELETED)
