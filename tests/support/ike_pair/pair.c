@@ -338,6 +338,12 @@ enum ike_outcome pair_event(struct pair *p, enum pair_who who, struct ike_sa *sa
 
     if (p->takeover_always && o == IKE_STEPPED)
         pair_takeover(p, who);
+    if (p->always != NULL) {
+        const char *wrong = p->always(p);
+
+        if (wrong != NULL)
+            pair_violation(p, wrong);
+    }
     return o;
 }
 

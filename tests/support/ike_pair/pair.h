@@ -88,8 +88,10 @@ struct pair {
     bool held[2];         /* what this side sends stays in flight until pair_deliver() */
     bool takeover_always; /* after each step local_part is lost and TAKEOVER comes */
     struct pair_kill kill;
-    size_t n_steps;   /* replicated ones of both sides, takeovers apart */
-    bool check_codec; /* states pass through encode and decode (on by default) */
+    const char *(*always)(
+        struct pair *p); /* holds after each event; what it says else is a violation */
+    size_t n_steps;      /* replicated ones of both sides, takeovers apart */
+    bool check_codec;    /* states pass through encode and decode (on by default) */
     struct pair_nat nat;
     struct pair_flying flying[PAIR_MAX_FLYING];
     size_t n_flying;
@@ -100,7 +102,7 @@ struct pair {
     uint64_t keepalives, no_sa;
 };
 
-/* Heap; free with pair_free(). An established IKE SA each (client = initiator) with one CHILD SA,
+/* Free with pair_free(). An established IKE SA each (client = initiator) with one CHILD SA,
  * without any exchange. */
 struct pair *pair_new(uint64_t seed);
 /* No SA yet: pair_connect() makes one by IKE_SA_INIT and IKE_AUTH. */
@@ -167,7 +169,7 @@ _Noreturn void pair_violation(const struct pair *p, const char *what);
 /* Between the files of this folder. */
 uint64_t pair_roll(struct pair *p);
 struct ike_sa *pair_free_sa(struct pair *p, enum pair_who who);
-/* pair_policy.c */
+/* pair_policy.c; *s is all zero */
 void pair_policy_init(struct pair_side *s, enum pair_who who);
 /* pair_nat.c: what the NAT, if there is one, makes of a datagram; false: nothing. */
 bool pair_nat_translate(struct pair *p, enum pair_who from, struct endpoint *src,

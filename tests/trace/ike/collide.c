@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "crypto/tables.h"
+#include "ike/child.h"
 #include "ike/message.h"
 
 enum { QUIET_MS = 300000, WAIT_MS = 250, WAITS = 200, N_ORDERS = 24, KE_BYTES = 32 };
@@ -358,6 +359,55 @@ static void judge(struct run *r)
     JUDGE(r, p->n_flying == 0, "%zu messages still fly", p->n_flying);
 }
 
+/* ---- what holds between all steps ---- */
+
+static const struct collision *judged;
+
+/* How many IKE SAs of a side have a CHILD SA with this inbound SPI. */
+static size_t receivers(const struct pair *p, enum pair_who who, uint32_t spi_in)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < PAIR_MAX_SAS; i++)
+        n += p->side[who].sas[i].state != IKE_SA_NONE &&
+             ike_child_peek(&p->side[who].sas[i], spi_in) != NULL;
+    return n;
+}
+
+/* CHILD SAs and the address are in one IKE SA, never in two or none; what one end sends by, the other
+ * receives by: a rekey loses no packet (RFC 7296 2.8). */
+static const char *always(struct pair *p)
+{
+    for (int w = CLIENT; w <= GATEWAY; w++) {
+        size_t senders = 0, addresses = 0;
+
+        for (size_t i = 0; i < PAIR_MAX_SAS; i++) {
+            const struct ike_sa *sa = &p->side[w].sas[i];
+
+            if (sa->state == IKE_SA_NONE)
+                continue;
+            addresses += sa->virtual_ip.family != ADDR_NONE;
+            for (size_t j = 0; j < IKE_MAX_CHILDREN; j++) {
+                const struct ike_child *c = &sa->children[j];
+
+                if (c->state == IKE_CHILD_NONE)
+                    continue;
+                if (receivers(p, (enum pair_who)w, c->spi_in) != 1)
+                    return "a CHILD SA is in two IKE SAs";
+                senders += c->outbound;
+                if (c->outbound && !judged->may_lose &&
+                    receivers(p, other((enum pair_who)w), c->spi_out) != 1)
+                    return "an end sends where the other does not receive";
+            }
+        }
+        if (addresses > 1 || (addresses == 0 && judged->ike != NOBODY))
+            return "the address is not in one IKE SA";
+        if (senders == 0 && !judged->may_lose)
+            return "an end has nothing to send by";
+    }
+    return NULL;
+}
+
 /* ---- all runs of a trace ---- */
 
 static struct order order_of(size_t n)
@@ -426,7 +476,9 @@ static size_t run_one(struct run *r, const char *mode, size_t at)
     struct pair *p = r->t.p;
     size_t steps;
 
+    judged = r->c;
     if (chosen(r, mode, at)) {
+        p->always = always;
         r->c->script(&r->t);
         p->held[CLIENT] = p->held[GATEWAY] = false;
         pair_run(p);

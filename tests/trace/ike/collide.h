@@ -45,6 +45,7 @@ struct trace {
 struct collision {
     const char *name;
     void (*script)(struct trace *t);
+    bool may_lose;     /* a CHILD SA ends on purpose: then packets may go where nobody receives */
     bool by_nonces;    /* run for all orders, else for one */
     size_t children;   /* at each end, when all is quiet */
     enum origin child; /* who began the exchange that made the one that sends */

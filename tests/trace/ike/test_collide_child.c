@@ -60,8 +60,8 @@ COLLISION(soft_limit_while_a_delete_is_awaited, .children = 1, .child = CLIENTS,
 }
 
 /* Gone at once; the gateway's own Delete crosses the one that it awaits. */
-COLLISION(hard_limit_while_a_delete_is_awaited, .children = 1, .child = CLIENTS, .ike = OLD,
-          .messages = 6)
+COLLISION(hard_limit_while_a_delete_is_awaited, .may_lose = true, .children = 1, .child = CLIENTS,
+          .ike = OLD, .messages = 6)
 {
     begins(t, CLIENT, REKEY);
     arrives(t, CLIENT, REQUEST, 0);
@@ -72,8 +72,8 @@ COLLISION(hard_limit_while_a_delete_is_awaited, .children = 1, .child = CLIENTS,
     arrives(t, GATEWAY, ANSWER, 1);
 }
 
-COLLISION(hard_limit_while_our_delete_is_out, .children = 1, .child = CLIENTS, .ike = OLD,
-          .messages = 4)
+COLLISION(hard_limit_while_our_delete_is_out, .may_lose = true, .children = 1, .child = CLIENTS,
+          .ike = OLD, .messages = 4)
 {
     begins(t, CLIENT, REKEY);
     arrives(t, CLIENT, REQUEST, 0);
@@ -84,7 +84,8 @@ COLLISION(hard_limit_while_our_delete_is_out, .children = 1, .child = CLIENTS, .
 }
 
 /* The gateway deletes the new SA before the old one's Delete has come: both are gone then. */
-COLLISION(the_new_one_is_deleted_early, .children = 0, .child = NOBODY, .ike = OLD, .messages = 6)
+COLLISION(the_new_one_is_deleted_early, .may_lose = true, .children = 0, .child = NOBODY,
+          .ike = OLD, .messages = 6)
 {
     begins(t, CLIENT, REKEY);
     arrives(t, CLIENT, REQUEST, 0);
@@ -98,7 +99,8 @@ COLLISION(the_new_one_is_deleted_early, .children = 0, .child = NOBODY, .ike = O
 }
 
 /* RFC 7296 2.25: CHILD_SA_NOT_FOUND: removed in silence, made from scratch. */
-COLLISION(the_peer_lost_it, .children = 1, .child = GATEWAYS, .ike = OLD, .messages = 4)
+COLLISION(the_peer_lost_it, .may_lose = true, .children = 1, .child = GATEWAYS, .ike = OLD,
+          .messages = 4)
 {
     loses(t, CLIENT);
     begins(t, GATEWAY, REKEY);
@@ -109,8 +111,8 @@ COLLISION(the_peer_lost_it, .children = 1, .child = GATEWAYS, .ike = OLD, .messa
 }
 
 /* The gateway deletes the old SA itself, and that overtakes its answer. */
-COLLISION(a_stray_delete_before_the_response, .children = 1, .child = CLIENTS, .ike = OLD,
-          .messages = 4)
+COLLISION(a_stray_delete_before_the_response, .may_lose = true, .children = 1, .child = CLIENTS,
+          .ike = OLD, .messages = 4)
 {
     begins(t, CLIENT, REKEY);
     arrives(t, CLIENT, REQUEST, 0);
@@ -184,8 +186,8 @@ COLLISION(a_response_delayed_past_the_delete, .by_nonces = true, .children = 1, 
 }
 
 /* The gateway deletes both, the old SA and the client's new one, before its answer gets there. */
-COLLISION(a_response_after_both_are_deleted, .by_nonces = true, .children = 1, .child = WINNERS,
-          .ike = OLD, .messages = 8, .repeats = 16, .prepare = patient_client)
+COLLISION(a_response_after_both_are_deleted, .may_lose = true, .by_nonces = true, .children = 1,
+          .child = WINNERS, .ike = OLD, .messages = 8, .repeats = 16, .prepare = patient_client)
 {
     both_ask(t, REKEY);
     arrives(t, CLIENT, ANSWER, 0);
@@ -276,7 +278,8 @@ COLLISION(the_loser_sends_a_stray_delete, .by_nonces = true, .children = 1, .chi
 
 /* ---- rekey against Delete ---- */
 
-COLLISION(rekey_against_delete, .children = 0, .child = NOBODY, .ike = OLD, .messages = 4)
+COLLISION(rekey_against_delete, .may_lose = true, .children = 0, .child = NOBODY, .ike = OLD,
+          .messages = 4)
 {
     begins(t, GATEWAY, DELETE);
     begins(t, CLIENT, REKEY);
@@ -288,7 +291,8 @@ COLLISION(rekey_against_delete, .children = 0, .child = NOBODY, .ike = OLD, .mes
     arrives(t, CLIENT, ANSWER, 0);
 }
 
-COLLISION(delete_overtakes_the_rekey, .children = 0, .child = NOBODY, .ike = OLD, .messages = 4)
+COLLISION(delete_overtakes_the_rekey, .may_lose = true, .children = 0, .child = NOBODY, .ike = OLD,
+          .messages = 4)
 {
     begins(t, CLIENT, REKEY);
     begins(t, GATEWAY, DELETE);
@@ -299,8 +303,8 @@ COLLISION(delete_overtakes_the_rekey, .children = 0, .child = NOBODY, .ike = OLD
 }
 
 /* The client removed it at its hard limit, and its Delete is lost; the gateway's rekey finds nothing. */
-COLLISION(the_delete_is_lost_and_a_rekey_finds_nothing, .children = 1, .child = GATEWAYS,
-          .ike = OLD, .messages = 6, .repeats = 1)
+COLLISION(the_delete_is_lost_and_a_rekey_finds_nothing, .may_lose = true, .children = 1,
+          .child = GATEWAYS, .ike = OLD, .messages = 6, .repeats = 1)
 {
     reaches(t, CLIENT, IKE_EV_CHILD_HARD);
     is_lost(t, CLIENT, REQUEST, 0);
@@ -312,8 +316,8 @@ COLLISION(the_delete_is_lost_and_a_rekey_finds_nothing, .children = 1, .child = 
 }
 
 /* The gateway deletes what its answer, still on the way, made: the client must not install it. */
-COLLISION(a_delete_for_one_not_yet_known, .children = 1, .child = CLIENTS, .ike = OLD,
-          .messages = 8)
+COLLISION(a_delete_for_one_not_yet_known, .may_lose = true, .children = 1, .child = CLIENTS,
+          .ike = OLD, .messages = 8)
 {
     begins(t, CLIENT, REKEY);
     arrives(t, CLIENT, REQUEST, 0);
@@ -324,8 +328,8 @@ COLLISION(a_delete_for_one_not_yet_known, .children = 1, .child = CLIENTS, .ike 
     arrives(t, GATEWAY, ANSWER, 0);
 }
 
-COLLISION(a_delete_for_a_created_one_not_yet_known, .children = 1, .child = OLD, .ike = OLD,
-          .messages = 4)
+COLLISION(a_delete_for_a_created_one_not_yet_known, .may_lose = true, .children = 1, .child = OLD,
+          .ike = OLD, .messages = 4)
 {
     begins(t, CLIENT, CREATE);
     arrives(t, CLIENT, REQUEST, 0);
@@ -336,7 +340,8 @@ COLLISION(a_delete_for_a_created_one_not_yet_known, .children = 1, .child = OLD,
     arrives(t, CLIENT, ANSWER, 0);
 }
 
-COLLISION(delete_against_delete, .children = 0, .child = NOBODY, .ike = OLD, .messages = 4)
+COLLISION(delete_against_delete, .may_lose = true, .children = 0, .child = NOBODY, .ike = OLD,
+          .messages = 4)
 {
     begins(t, CLIENT, DELETE);
     begins(t, GATEWAY, DELETE);

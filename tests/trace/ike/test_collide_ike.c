@@ -136,7 +136,8 @@ COLLISION(a_request_delayed_past_the_delete, .by_nonces = true, .children = 1, .
 
 /* ---- Delete of the IKE SA ---- */
 
-COLLISION(delete_against_rekey, .children = 0, .child = NOBODY, .ike = NOBODY, .messages = 4)
+COLLISION(delete_against_rekey, .may_lose = true, .children = 0, .child = NOBODY, .ike = NOBODY,
+          .messages = 4)
 {
     begins(t, CLIENT, DELETE_IKE);
     begins(t, GATEWAY, REKEY_IKE);
@@ -146,7 +147,8 @@ COLLISION(delete_against_rekey, .children = 0, .child = NOBODY, .ike = NOBODY, .
     arrives(t, GATEWAY, ANSWER, 0);
 }
 
-COLLISION(delete_overtakes_the_rekey, .children = 0, .child = NOBODY, .ike = NOBODY, .messages = 3)
+COLLISION(delete_overtakes_the_rekey, .may_lose = true, .children = 0, .child = NOBODY,
+          .ike = NOBODY, .messages = 3)
 {
     begins(t, CLIENT, DELETE_IKE);
     begins(t, GATEWAY, REKEY_IKE);
@@ -155,7 +157,8 @@ COLLISION(delete_overtakes_the_rekey, .children = 0, .child = NOBODY, .ike = NOB
     arrives(t, GATEWAY, REQUEST, 0); /* nobody is there any more */
 }
 
-COLLISION(delete_on_both_sides, .children = 0, .child = NOBODY, .ike = NOBODY, .messages = 4)
+COLLISION(delete_on_both_sides, .may_lose = true, .children = 0, .child = NOBODY, .ike = NOBODY,
+          .messages = 4)
 {
     begins(t, CLIENT, DELETE_IKE);
     begins(t, GATEWAY, DELETE_IKE);
@@ -163,8 +166,8 @@ COLLISION(delete_on_both_sides, .children = 0, .child = NOBODY, .ike = NOBODY, .
     arrives(t, GATEWAY, REQUEST, 0);
 }
 
-COLLISION(child_rekey_against_ike_delete, .children = 0, .child = NOBODY, .ike = NOBODY,
-          .messages = 4)
+COLLISION(child_rekey_against_ike_delete, .may_lose = true, .children = 0, .child = NOBODY,
+          .ike = NOBODY, .messages = 4)
 {
     begins(t, CLIENT, DELETE_IKE);
     begins(t, GATEWAY, REKEY);
@@ -173,8 +176,8 @@ COLLISION(child_rekey_against_ike_delete, .children = 0, .child = NOBODY, .ike =
     arrives(t, CLIENT, REQUEST, 0); /* the Delete wins */
 }
 
-COLLISION(child_delete_against_ike_delete, .children = 0, .child = NOBODY, .ike = NOBODY,
-          .messages = 4)
+COLLISION(child_delete_against_ike_delete, .may_lose = true, .children = 0, .child = NOBODY,
+          .ike = NOBODY, .messages = 4)
 {
     begins(t, CLIENT, DELETE_IKE);
     begins(t, GATEWAY, DELETE);
@@ -222,8 +225,8 @@ COLLISION(child_create_during_ike_rekey, .children = 2, .child = OLD, .ike = GAT
 }
 
 /* A Delete is answered as usual, and the IKE rekey goes on. */
-COLLISION(child_delete_against_ike_rekey, .children = 0, .child = NOBODY, .ike = GATEWAYS,
-          .messages = 8)
+COLLISION(child_delete_against_ike_rekey, .may_lose = true, .children = 0, .child = NOBODY,
+          .ike = GATEWAYS, .messages = 8)
 {
     begins(t, GATEWAY, REKEY_IKE);
     begins(t, CLIENT, DELETE);
