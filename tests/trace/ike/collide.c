@@ -386,7 +386,7 @@ static const char *always(struct pair *p)
 
             if (sa->state == IKE_SA_NONE)
                 continue;
-            addresses += sa->virtual_ip.family != ADDR_NONE;
+            addresses += sa->virtual_ip[SLOT_V4].family != ADDR_NONE;
             for (size_t j = 0; j < IKE_MAX_CHILDREN; j++) {
                 const struct ike_child *c = &sa->children[j];
 
