@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "base/number.h"
-#include "base/secret.h"
 #include "replication/fsm_parts.h"
 
 /* The SA, when it is of that shard and has that version now. */
@@ -76,6 +75,7 @@ static void lease_bind(struct fsm *fsm, struct fsm_sa *sa, const Holdfast__SaCre
         fsm_lease_add(fsm, lease_new(sa->shard, c->address, c->identity, sa));
         return;
     }
+    fsm_keep_lease(fsm, l);
     l->sa = sa;
     sa->lease = l;
     fsm_lease_changed(fsm, l);
@@ -108,7 +108,7 @@ static struct fsm_sa *sa_new(const struct fsm *fsm, uint32_t shard, uint64_t slo
     sa->shard = shard;
     sa->version = slot;
     sa->touched = fsm_assignments(fsm, shard);
-    sa->state = repl_copy(body->state.data, body->state.len);
+    sa->state = fsm_state_new(body->state.data, body->state.len);
     sa->state_len = body->state.len;
     return sa;
 }
@@ -184,6 +184,7 @@ static struct fsm_sa *succeed(struct fsm *fsm, struct fsm_sa *old, uint64_t slot
     struct fsm_sa *sa = sa_new(fsm, old->shard, slot, body);
 
     fsm_sa_add(fsm, sa);
+    fsm_keep_sa(fsm, old);
     for (size_t i = 0; i < old->n_claims; i++) {
         sa->claims[i] = old->claims[i];
         sa->claims[i]->sa = sa;
@@ -192,6 +193,7 @@ static struct fsm_sa *succeed(struct fsm *fsm, struct fsm_sa *old, uint64_t slot
     sa->n_claims = old->n_claims;
     old->n_claims = 0;
     if (old->lease != NULL) {
+        fsm_keep_lease(fsm, old->lease);
         sa->lease = old->lease;
         sa->lease->sa = sa;
         old->lease = NULL;
@@ -213,9 +215,9 @@ enum repl_verdict fsm_apply_step(struct fsm *fsm, uint32_t shard, uint64_t slot,
         v = judge_step(fsm, shard, sa, body, gone);
     if (v != REPL_ACCEPTED)
         return v;
-    secret_wipe_bytes(sa->state, sa->state_len);
-    free(sa->state);
-    sa->state = repl_copy(body->state.data, body->state.len);
+    fsm_keep_sa(fsm, sa);
+    fsm_state_drop(sa->state, sa->state_len);
+    sa->state = fsm_state_new(body->state.data, body->state.len);
     sa->state_len = body->state.len;
     sa->version = slot;
     sa->touched = fsm_assignments(fsm, shard);
@@ -272,6 +274,7 @@ static enum repl_verdict extend_one(struct fsm *fsm, uint32_t shard, uint64_t sl
     now.packets_out = number_larger(now.packets_out, item->packets_out);
     now.told = now.touched;
     now.version = slot;
+    fsm_keep_sa(fsm, c->sa);
     c->claim = now;
     fsm_claim_changed(fsm, c);
     *after = now;

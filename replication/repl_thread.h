@@ -56,6 +56,8 @@ struct repl {
     struct wal *wal;
     struct tcp_transport *tcp; /* NULL: a single node */
     struct replica *core;
+    unsigned jobs; /* with libuv's pool */
+    bool closing;
 
     /* inbox */
     uv_mutex_t lock;
