@@ -54,6 +54,8 @@ static struct digest claim_digest(const struct fsm *fsm, const struct fsm_claim 
     digest_item_u64(&d, c->claim.packets_in);
     digest_item_u64(&d, c->claim.packets_out);
     digest_item_u64(&d, c->claim.told);
+    digest_item_u64(&d, c->claim.bytes_in);
+    digest_item_u64(&d, c->claim.bytes_out);
     return digest_item_final(&d);
 }
 

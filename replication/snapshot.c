@@ -142,6 +142,8 @@ static Holdfast__SnapshotClaim claim_of(const struct image_claim *c)
     m.packets_in = c->claim.packets_in;
     m.packets_out = c->claim.packets_out;
     m.told = c->claim.told;
+    m.bytes_in = c->claim.bytes_in;
+    m.bytes_out = c->claim.bytes_out;
     return m;
 }
 

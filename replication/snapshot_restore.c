@@ -125,7 +125,9 @@ static bool in_sa(struct fsm *fsm, const Holdfast__SnapshotSa *m)
                                        .version = from->version,
                                        .packets_in = from->packets_in,
                                        .packets_out = from->packets_out,
-                                       .told = from->told};
+                                       .told = from->told,
+                                       .bytes_in = from->bytes_in,
+                                       .bytes_out = from->bytes_out};
         fsm_claim_add(fsm, sa, c);
     }
     return true;

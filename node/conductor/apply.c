@@ -151,6 +151,8 @@ static void perform(struct conductor *c, struct conductor_sa *sa, const struct c
     run_effects(c, &c->before, NULL, op->effects, op->n_effects);
     if (!op->peer_step)
         steppoint_reached(&c->steppoint, op->exchange, op->begun, POINT_SENT, &facts);
+    if (op->reason == IKE_REASON_HARD_LIFETIME)
+        count(&c->counters, COUNTER_hard_expirations);
     if (op->completes && op->reason == IKE_REASON_NONE &&
         (op->exchange == IKE_EX_CHILD_REKEY || op->exchange == IKE_EX_CHILD_REKEY_PFS))
         count(&c->counters, COUNTER_rekeys_child);

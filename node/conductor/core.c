@@ -254,16 +254,6 @@ bool conductor_command(struct conductor *c, uint64_t sa_id, uint32_t want, uint3
     return sa_enqueue(c, sa, w);
 }
 
-bool conductor_recover(struct conductor *c, uint32_t spi_in)
-{
-    struct conductor_child *child = child_find(c, spi_in);
-
-    if (child == NULL || !news_raise(c, child, CONDUCTOR_ESP_RECOVER))
-        return false;
-    count(&c->counters, COUNTER_replay_recoveries);
-    return true;
-}
-
 void *conductor_esp_of(struct conductor *c, uint32_t spi_in)
 {
     struct conductor_child *child = child_find(c, spi_in);

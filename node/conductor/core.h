@@ -35,10 +35,9 @@ enum {
     CONDUCTOR_COOKIE_SOURCE_AT = 8, /* half-open SAs of one source from which on it is asked */
     CONDUCTOR_AGAIN_MS = 20,        /* an SA that cannot be stepped now is looked at again then */
     CONDUCTOR_REFUSED_MS = 50,      /* ... whose record was not taken */
-    CONDUCTOR_RECOVER_MS = 250, /* ... a replay recovery that has to wait is offered again then */
-    CONDUCTOR_TIMERS_MAX = 256, /* SAs stepped by one call of the timer */
-    CONDUCTOR_KE_MAX = 128,     /* key exchanges under way for datagrams without an SA */
-    CONDUCTOR_AUTH_RATE = 32,   /* unestablished SAs that one source may have replicated per 10 s */
+    CONDUCTOR_TIMERS_MAX = 256,     /* SAs stepped by one call of the timer */
+    CONDUCTOR_KE_MAX = 128,         /* key exchanges under way for datagrams without an SA */
+    CONDUCTOR_AUTH_RATE = 32, /* unestablished SAs that one source may have replicated per 10 s */
     CONDUCTOR_AUTH_RATE_ALL = 256, /* likewise, all sources together */
     CONDUCTOR_AVOID_MS =
         60000,                /* an address that the log refused is not picked again for so long */
@@ -86,6 +85,9 @@ struct conductor_ops {
     void (*esp_limits)(void *self, void *esp, uint64_t reservation_end, uint64_t ceiling);
     void (*esp_refused)(void *self, void *esp, uint64_t reservation_end, uint64_t ceiling);
     void (*esp_revoke)(void *self, void *esp);
+    /* It may neither emit nor accept once so many ms have passed (its hard limit by time), whatever
+     * becomes of its removal; UINT64_MAX = no limit. Told with each grant; may be NULL. */
+    void (*esp_end)(void *self, void *esp, uint64_t in_ms);
     /* Milliseconds since the last verified packet in, and the last packet out; UINT64_MAX = never.
      * Any authenticated traffic counts as life (RFC 7296 2.4). */
     void (*esp_idle)(void *self, void *esp, uint64_t *in_ms, uint64_t *out_ms);
@@ -104,6 +106,13 @@ struct conductor_options {
     } shards[REPL_MAX_SHARDS];
     bool drills;
     int step_fd;
+    /* What becomes of a CHILD SA whose peer stays below the floor after a takeover. */
+    enum conductor_recovery {
+        CONDUCTOR_RECOVER_REKEY,   /* rekeyed at once */
+        CONDUCTOR_RECOVER_WAIT,    /* counted; the peer's numbers cross the floor in time */
+        CONDUCTOR_RECOVER_BOUNDED, /* rekeyed, so many a second; the others wait their turn */
+    } recovery;
+    uint32_t recoveries_per_second; /* BOUNDED: at least 1 */
 };
 
 struct conductor *conductor_create(const struct conductor_options *options,
@@ -138,7 +147,8 @@ void conductor_handle_esp(struct conductor *c, uint32_t spi_in, enum conductor_e
  */
 bool conductor_command(struct conductor *c, uint64_t sa_id, uint32_t want, uint32_t child_spi_in,
                        const char **why);
-/* Replay recovery: rekeys that CHILD SA by policy, counted apart. False: no such CHILD SA of ours.
+/* Replay recovery of that CHILD SA, by options.recovery, counted apart. True: it is settled (the
+ * rekey stays due in the SA's state until it is done, or none is wanted). False: not now; ask again.
  */
 bool conductor_recover(struct conductor *c, uint32_t spi_in);
 /* The data path's handle of an installed CHILD SA, or NULL. */
@@ -154,6 +164,7 @@ struct conductor_extend {
     uint64_t reservation_end;         /* 0 = unchanged */
     uint64_t ceiling;                 /* 0 = unchanged */
     uint64_t packets_in, packets_out; /* that count by now; with nothing else: only told */
+    uint64_t bytes_in, bytes_out;     /* likewise */
     bool taken;                       /* out: in the record that was submitted */
 };
 /* The claims move when the record is applied. False: nothing was taken. At most one record per

@@ -31,6 +31,9 @@
     X(rekeys_ike, "rekeys_ike")                                                                    \
     X(takeovers, "takeovers")                                                                      \
     X(replay_recoveries, "replay_recoveries")                                                      \
+    X(replay_recoveries_held, "replay_recoveries_held")                                            \
+    X(replay_recoveries_waited, "replay_recoveries_waited")                                        \
+    X(hard_expirations, "hard_expirations")                                                        \
     X(extends, "extends")                                                                          \
     X(shrinks, "shrinks")                                                                          \
     X(pool_exhausted, "pool_exhausted")                                                            \

@@ -6,6 +6,7 @@
 #include <utlist.h>
 
 #include "conductor/core.h"
+#include "conductor/crowd.h"
 #include "proto/records.pb-c.h"
 #include "replication/record.h"
 
@@ -29,8 +30,8 @@ struct conductor_child {
     void *esp;
     struct repl_claim claim;
     struct conductor_op *extending; /* the Extend under way, or NULL */
-    uint8_t news;              /* told by the data path, not a step yet: 1 << conductor_esp_news */
-    uint64_t recover_after_ms; /* the engine said "later": a recovery is not offered before */
+    uint8_t news;         /* told by the data path, not a step yet: 1 << conductor_esp_news */
+    uint64_t hard_ms;     /* its hard limit, cluster time; UINT64_MAX = none */
     uint64_t fresh_epoch; /* made under this assignment of ours: nobody had its numbers; 0 = no */
     struct conductor_sa *sa;
     UT_hash_handle hh; /* by spi_in */
@@ -131,6 +132,9 @@ struct conductor {
     unsigned all_used;
     struct conductor_address *addresses;
     struct heap heap;
+    struct crowd crowd;
+    uint64_t recovery_window_ms; /* of replay recoveries, where they are bounded */
+    unsigned recoveries_used;
     struct conductor_shard shards[REPL_MAX_SHARDS];
     uint64_t applied_index;
     uint8_t cookie_secret[32], cookie_secret_previous[32];
@@ -188,8 +192,6 @@ void news_wake(struct conductor *c, struct conductor_sa *sa);
 /* Offers what waits, hard limits first, until one is taken: true, the SA is busy with it. False:
  * nothing was, so the SA's timer has to do what else is due. */
 bool news_offer(struct conductor *c, struct conductor_sa *sa);
-/* The engine put it off: it stays, and is offered at a slower pace. */
-void news_later(struct conductor *c, const struct conductor_sa *sa, uint32_t spi_in, uint8_t news);
 /* The engine had its say, or the step is applied, of this very SA. */
 void news_done(struct conductor *c, const struct conductor_sa *sa, uint32_t spi_in, uint8_t news);
 

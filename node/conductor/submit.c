@@ -347,6 +347,8 @@ static size_t draft_extend(struct conductor *c, const struct conductor_shard *s,
         out[taken].ceiling = items[i].ceiling;
         out[taken].packets_in = items[i].packets_in;
         out[taken].packets_out = items[i].packets_out;
+        out[taken].bytes_in = items[i].bytes_in;
+        out[taken].bytes_out = items[i].bytes_out;
         ptrs[taken] = &out[taken];
         taken++;
     }

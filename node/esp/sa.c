@@ -86,6 +86,8 @@ bool esp_sa_init(struct esp_sa *sa, const struct esp_sa_params *p)
     sa->last_number = p->esn ? UINT64_MAX - 1 : UINT32_MAX;
     sa->soft_packets = p->soft_packets;
     sa->hard_packets = p->hard_packets;
+    sa->soft_bytes = p->soft_bytes;
+    sa->hard_bytes = p->hard_bytes;
     sa->selectors = p->selectors;
     sa->raised_mark_in = sa->raised_ceiling = ESP_RAISED_NEVER;
     sa->raised_mark_out = sa->raised_limit = ESP_RAISED_NEVER;
@@ -94,6 +96,7 @@ bool esp_sa_init(struct esp_sa *sa, const struct esp_sa_params *p)
     esp_reservation_init(&sa->reservation);
     store_remote(&sa->remote, &p->remote);
     atomic_store_explicit(&sa->outbound, p->outbound, memory_order_relaxed);
+    atomic_store_explicit(&sa->ends_ns, UINT64_MAX, memory_order_relaxed);
     return true;
 }
 
@@ -125,6 +128,10 @@ static void set_bases(struct esp_sa *sa, const struct esp_sa_grant *g)
     atomic_store_explicit(&sa->in_base, base(g->counted_in, get(&sa->in.packets)),
                           memory_order_relaxed);
     atomic_store_explicit(&sa->out_base, base(g->counted_out, get(&sa->out.packets)),
+                          memory_order_relaxed);
+    atomic_store_explicit(&sa->in_base_bytes, base(g->counted_in_bytes, get(&sa->in.bytes)),
+                          memory_order_relaxed);
+    atomic_store_explicit(&sa->out_base_bytes, base(g->counted_out_bytes, get(&sa->out.bytes)),
                           memory_order_relaxed);
 }
 
@@ -174,6 +181,11 @@ void esp_sa_set_outbound(struct esp_sa *sa, bool outbound)
     atomic_store_explicit(&sa->outbound, outbound, memory_order_release);
 }
 
+void esp_sa_set_end(struct esp_sa *sa, uint64_t at_ns)
+{
+    atomic_store_explicit(&sa->ends_ns, at_ns, memory_order_relaxed);
+}
+
 void esp_sa_set_remote(struct esp_sa *sa, const struct endpoint *remote)
 {
     store_remote(&sa->remote, remote);
@@ -198,6 +210,8 @@ void esp_sa_read(struct esp_sa *sa, struct esp_sa_view *v)
     v->out_bytes = get(&sa->out.bytes);
     v->counted_in = get(&sa->in_base) + v->in_packets;
     v->counted_out = get(&sa->out_base) + v->out_packets;
+    v->counted_in_bytes = get(&sa->in_base_bytes) + v->in_bytes;
+    v->counted_out_bytes = get(&sa->out_base_bytes) + v->out_bytes;
     v->next_out = number_larger(get(&sa->out.next), get(&sa->reservation.first));
     v->last_out_ns = get(&sa->out.last_ns);
     for (int i = 0; i < ESP_DROP_COUNT; i++) {

@@ -101,7 +101,7 @@ static const struct row rows[] = {
      "21:8: 'dpd': '999999999999999999d' is not a duration: a whole number and a unit, such as 30s "
      "(known: ms, s, m, h, d)"},
     {"rekey_at: 60%", "rekey_at: 60", "19:35: 'rekey_at': a share needs its sign: 60%"},
-    {"rekey_at: 60%", "rekey_at: 5%", "19:35: 'rekey_at': 5% is out of range: 10% to 95%"},
+    {"rekey_at: 60%", "rekey_at: 5%", "19:35: 'rekey_at': 5% is out of range: 60% to 75%"},
     {"rekey_at: 60%", "rekey_at: 0.6",
      "19:35: 'rekey_at': '0.6' is not a share: a whole number and %, such as 70%"},
     {"factor: 1.5", "factor: 0.5", "20:39: 'factor': 0.5 is out of range: 1.000 to 5.000"},
@@ -189,14 +189,13 @@ static const struct row rows[] = {
     {"prefer: 2 }",
      "prefer: 2 }\n  - { id: 2, outside: 10.77.1.101, inside: 10.77.2.101, pool: 10.98.0.0/24 }",
      "11:3: 2 shards: only one shard is served so far"},
-    {"jitter: 3%", "jitter: 50%", NULL},
-    {"rekey_at_responder: 75%", "rekey_at_responder: 50%",
-     "19:60: rekey_at_responder (50%) must not be below rekey_at (60%), or both ends begin "
+    {"jitter: 3%", "jitter: 15%", NULL},
+    {"jitter: 3%", "jitter: 16%", "19:73: 'jitter': 16% is out of range: 0% to 15%"},
+    {"rekey_at: 60%, rekey_at_responder: 75%", "rekey_at: 70%, rekey_at_responder: 65%",
+     "19:60: rekey_at_responder (65%) must not be below rekey_at (70%), or both ends begin "
      "together"},
-    {"rekey_at: 60%, rekey_at_responder: 75%, jitter: 3%",
-     "rekey_at: 20%, rekey_at_responder: 75%, jitter: 20%",
-     "19:73: a jitter of 20% leaves no lifetime before the rekey: it must be less than rekey_at "
-     "and rekey_at_responder"},
+    {"rekey_at: 60%", "rekey_at: 59%", "19:35: 'rekey_at': 59% is out of range: 60% to 75%"},
+    {"rekey_at: 60%", "rekey_at: 76%", "19:35: 'rekey_at': 76% is out of range: 60% to 75%"},
     {"soft: 1000", "soft: 2000", "26:42: soft (2000) must be below hard (2000)"},
     {"identity: 10.0.0.7", "identity: client@holdfast.test",
      "31:19: 'client@holdfast.test' is listed twice (first at line 30)"},

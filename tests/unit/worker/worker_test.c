@@ -315,7 +315,8 @@ Test(worker, held_workers_touch_nothing_and_beat_on, .timeout = 60)
     cr_assert_eq(top, 1);
     cr_assert(esp_replay_import(&window, top, span_of(bitmap, sizeof bitmap)));
     esp_sa_grant_exact(
-        sa, &(struct esp_sa_grant){PAIR_EPOCH + 1, 1 << 20, 1 << 21, 0, 1 << 20, 0, 0}, &window);
+        sa, &(struct esp_sa_grant){PAIR_EPOCH + 1, 1 << 20, 1 << 21, 0, 1 << 20, 0, 0, 0, 0},
+        &window);
     rig_lease(&rig, PAIR_EPOCH + 1, LONG_MS);
     worker_pool_resume(rig.pool);
     for (uint32_t i = 2; i <= 5; i++)
