@@ -46,7 +46,7 @@ struct fsm_sa {
     size_t n_claims;
     struct digest digest;
     uint64_t image;             /* newest image that needs nothing of it any more (image.h) */
-    struct fsm_sa *prev, *next; /* of all, oldest first (utlist) */
+    struct fsm_sa *prev, *next; /* of all, oldest first */
 };
 
 struct fsm_lease {
@@ -97,8 +97,8 @@ struct fsm {
     struct fsm_member *members[FSM_MAX_MEMBERS];
     size_t n_members;
     struct map sas, claims, leases;
-    struct fsm_sa *all_sas; /* lists of the same, in an order that no growth of a map disturbs */
-    struct fsm_lease *all_leases;
+    struct fsm_sa *all_sas, *last_sa; /* lists of the same, in an order that no map disturbs */
+    struct fsm_lease *all_leases, *last_lease;
     struct digest sum;   /* of SAs, claims and leases */
     struct image *image; /* being taken (image.h), or NULL */
     uint64_t images;     /* begun so far */

@@ -2,7 +2,6 @@
 #include "replication/fsm.h"
 
 #include <stdlib.h>
-#include <utlist.h>
 
 #include "base/bytes.h"
 #include "base/secret.h"
@@ -218,6 +217,21 @@ void fsm_state_drop(uint8_t *state, size_t n)
     free(c);
 }
 
+/* --- lists of all --- */
+
+#define LINK(first, last, item)                                                                    \
+    do {                                                                                           \
+        (item)->prev = (last);                                                                     \
+        (item)->next = NULL;                                                                       \
+        *((last) != NULL ? &(last)->next : &(first)) = (item);                                     \
+        (last) = (item);                                                                           \
+    } while (0)
+#define UNLINK(first, last, item)                                                                  \
+    do {                                                                                           \
+        *((item)->prev != NULL ? &(item)->prev->next : &(first)) = (item)->next;                   \
+        *((item)->next != NULL ? &(item)->next->prev : &(last)) = (item)->prev;                    \
+    } while (0)
+
 /* --- objects --- */
 
 void fsm_lease_add(struct fsm *fsm, struct fsm_lease *lease)
@@ -226,7 +240,7 @@ void fsm_lease_add(struct fsm *fsm, struct fsm_lease *lease)
     if (lease->sa != NULL)
         lease->sa->lease = lease;
     lease->image = fsm->images; /* it came after the image's instant */
-    DL_APPEND(fsm->all_leases, lease);
+    LINK(fsm->all_leases, fsm->last_lease, lease);
     lease->digest = (struct digest){0, 0};
     fsm_lease_changed(fsm, lease);
 }
@@ -235,7 +249,7 @@ void fsm_lease_remove(struct fsm *fsm, struct fsm_lease *lease)
 {
     fsm_keep_lease(fsm, lease);
     image_pass_lease(fsm->image, lease);
-    DL_DELETE(fsm->all_leases, lease);
+    UNLINK(fsm->all_leases, fsm->last_lease, lease);
     (void)map_take(&fsm->leases, fsm_lease_key(span_of(lease->address, lease->address_len)));
     if (lease->sa != NULL)
         lease->sa->lease = NULL;
@@ -275,7 +289,7 @@ void fsm_sa_add(struct fsm *fsm, struct fsm_sa *sa)
 {
     map_put(&fsm->sas, fsm_sa_key(sa->id), sa);
     sa->image = fsm->images;
-    DL_APPEND(fsm->all_sas, sa);
+    LINK(fsm->all_sas, fsm->last_sa, sa);
     sa->digest = (struct digest){0, 0};
     fsm_sa_changed(fsm, sa);
 }
@@ -284,7 +298,7 @@ void fsm_sa_remove(struct fsm *fsm, struct fsm_sa *sa)
 {
     fsm_keep_sa(fsm, sa);
     image_pass_sa(fsm->image, sa);
-    DL_DELETE(fsm->all_sas, sa);
+    UNLINK(fsm->all_sas, fsm->last_sa, sa);
     while (sa->n_claims > 0)
         fsm_claim_remove(fsm, sa->claims[sa->n_claims - 1]);
     if (sa->lease != NULL)
