@@ -97,6 +97,9 @@ static void out_shard(struct out *o, const struct fsm_shard *s)
     m.owner_boot = s->owner_boot;
     m.assignments = s->assignments;
     m.aborts = s->aborts;
+    m.home = s->home;
+    m.moving_to = s->moving_to;
+    m.moving_until_ms = s->moving_until_ms;
     item.item_case = HOLDFAST__SNAPSHOT_ITEM__ITEM_SHARD;
     item.shard = &m;
     out_item(o, &item);
@@ -120,6 +123,7 @@ static void out_member(struct out *o, const struct fsm_member *member)
     m.node = member->node;
     m.boot = member->boot;
     m.left = member->left;
+    m.drained = member->drained;
     m.address = (char *)(uintptr_t)member->address;
     m.floor = member->floor;
     m.judged = data_of(judged, n);

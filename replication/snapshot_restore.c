@@ -58,7 +58,10 @@ static bool in_shard(struct fsm *fsm, const Holdfast__SnapshotShard *m)
                                                       .owner_node = m->owner_node,
                                                       .owner_boot = m->owner_boot,
                                                       .assignments = m->assignments,
-                                                      .aborts = m->aborts};
+                                                      .aborts = m->aborts,
+                                                      .home = m->home,
+                                                      .moving_to = m->moving_to,
+                                                      .moving_until_ms = m->moving_until_ms};
     return true;
 }
 
@@ -74,6 +77,7 @@ static bool in_member(struct fsm *fsm, const Holdfast__SnapshotMember *m)
     member->node = m->node;
     member->boot = m->boot;
     member->left = m->left;
+    member->drained = m->drained;
     memcpy(member->address, m->address, strlen(m->address));
     member->floor = m->floor;
     for (uint64_t i = 0; i < m->judged.len * 8; i++)

@@ -114,6 +114,9 @@ static void child_grant(struct conductor *c, const struct conductor_shard *shard
                                     .ceiling = child->claim.ceiling};
     else
         grant = repl_claim_grant(&child->claim, shard->assignments);
+    if (child->window.len > 0 && c->ops.esp_resume != NULL &&
+        c->ops.esp_resume(c->ops.self, child->esp, shard->epoch.index, &grant, child->window))
+        return;
     c->ops.esp_grant(c->ops.self, child->esp, shard->epoch.index, &grant);
 }
 
@@ -174,7 +177,8 @@ void children_assigned(struct conductor *c, const struct conductor_shard *shard)
             continue;
         if (shard->mine)
             child_grant(c, shard, child);
-        else
+        child->window = (struct span){0};
+        if (!shard->mine)
             c->ops.esp_revoke(c->ops.self, child->esp);
     }
 }

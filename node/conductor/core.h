@@ -43,7 +43,8 @@ enum {
         60000,                /* an address that the log refused is not picked again for so long */
     CONDUCTOR_AUTH_TRIES = 3, /* records for one authentication, when the log refuses */
     CONDUCTOR_FIRST_RESERVATION = 1024,
-    CONDUCTOR_FIRST_CEILING = 8
+    CONDUCTOR_FIRST_CEILING = 8,
+    CONDUCTOR_WINDOW_MAX = 512 /* bytes of one CHILD SA in a handover */
 };
 
 /* A CHILD SA as the data path needs it; pointers are borrowed for the call. */
@@ -55,6 +56,9 @@ struct conductor_esp_child {
     bool encap;
     bool rekeying; /* under way, wanted, or done: nobody need ask for it */
 };
+
+/* What the data path does with a shard (io/worker.h). */
+enum conductor_esp_mode { CONDUCTOR_ESP_ACT, CONDUCTOR_ESP_ASIDE, CONDUCTOR_ESP_STILL };
 
 struct conductor_ops {
     void *self;
@@ -85,6 +89,16 @@ struct conductor_ops {
     void (*esp_limits)(void *self, void *esp, uint64_t reservation_end, uint64_t ceiling);
     void (*esp_refused)(void *self, void *esp, uint64_t reservation_end, uint64_t ceiling);
     void (*esp_revoke)(void *self, void *esp);
+    /* Handover; NULL: nothing is handed over, and windows that come with one are not used. mode:
+     * what the data path does with a shard; passed: that is so everywhere (in ASIDE: and nothing
+     * waits for a ceiling any more); export: in STILL and passed, the exact state of one, at most
+     * CONDUCTOR_WINDOW_MAX bytes; resume: a grant that goes on from such a state. False: it cannot,
+     * esp_grant() follows. */
+    void (*esp_mode)(void *self, uint32_t shard, enum conductor_esp_mode mode);
+    bool (*esp_passed)(void *self, uint32_t shard);
+    size_t (*esp_export)(void *self, void *esp, uint8_t *out);
+    bool (*esp_resume)(void *self, void *esp, uint64_t epoch, const struct repl_grant *grant,
+                       struct span window);
     /* It may neither emit nor accept once so many ms have passed (its hard limit by time), whatever
      * becomes of its removal; UINT64_MAX = no limit. Told with each grant; may be NULL. */
     void (*esp_end)(void *self, void *esp, uint64_t in_ms);
@@ -172,6 +186,19 @@ struct conductor_extend {
 bool conductor_extend(struct conductor *c, uint32_t shard, struct conductor_extend *items,
                       size_t n);
 
+/* Hands the shard over to a node (in its start `boot`), when it is this node's. False: it is not,
+ * or a handover is under way. */
+bool conductor_give(struct conductor *c, uint32_t shard, uint32_t node, uint64_t boot,
+                    const char *reason);
+/* Is it being handed over? Then its datagrams are to be kept: conductor_handle_datagram() would
+ * drop them. */
+bool conductor_moving(struct conductor *c, uint32_t shard);
+/* Goes on with handovers: when the data path may have passed, and with the timer. */
+void conductor_handle_handovers(struct conductor *c);
+/* An operator's wishes, for the log. False: replication takes nothing now. */
+bool conductor_wish_move(struct conductor *c, uint32_t shard, uint32_t node);
+bool conductor_wish_drain(struct conductor *c, uint32_t node, bool drained);
+
 /* Cluster time of the next timer, UINT64_MAX = none. */
 uint64_t conductor_next_wake_ms(const struct conductor *c);
 
@@ -208,7 +235,9 @@ struct conductor_shard {
     uint32_t owner_node;
     uint64_t owner_boot;
     uint64_t assignments;
-    bool mine; /* owner is this node in this boot */
+    uint64_t
+        version; /* assignments and aborted handovers: what a handover's compare-and-set is by */
+    bool mine;   /* owner is this node in this boot */
 };
 const struct conductor_shard *conductor_shard(const struct conductor *c, uint32_t id);
 

@@ -38,7 +38,7 @@ static void offer(struct conductor *c, struct conductor_child *child, enum condu
 {
     struct conductor_work *w;
 
-    if (!c->ops.may_act(c->ops.self, child->sa->shard))
+    if (!may_step(c, child->sa->shard))
         return;
     w = work_new((struct span){0});
     w->event.kind = events[news].kind;

@@ -277,7 +277,7 @@ void run_work(struct conductor *c, struct conductor_work *w)
         work_free(w);
         return;
     }
-    if (sa != NULL && !sa->half_open && !c->ops.may_act(c->ops.self, sa->shard)) {
+    if (sa != NULL && !sa->half_open && !may_step(c, sa->shard)) {
         count(&c->counters, COUNTER_not_owner);
         secret_wipe_bytes(&c->before, sizeof c->before);
         work_free(w);
@@ -323,7 +323,7 @@ void run_queue(struct conductor *c, struct conductor_sa *sa)
 {
     struct conductor_work *w = sa->queue;
 
-    if (w == NULL || sa->inflight != NULL || sa->ke_work != NULL)
+    if (w == NULL || sa->inflight != NULL || sa->ke_work != NULL || shard_moving(c, sa->shard))
         return;
     sa->queue = w->next;
     if (sa->queue == NULL)

@@ -206,10 +206,6 @@ static void check_shards(struct walk *walk)
                       "there is no node %u in this cluster", s->prefer);
         }
     }
-    if (c->n_shards > 1) {
-        report_at(walk, node_at(walk, "/shards"), "%zu shards: only one shard is served so far",
-                  c->n_shards);
-    }
 }
 
 static void check_networks(struct walk *walk)

@@ -147,17 +147,25 @@ void esp_sa_grant_exact(struct esp_sa *sa, const struct esp_sa_grant *g,
 {
     set_bases(sa, g);
     esp_reservation_grant(&sa->reservation, g->epoch, g->first, g->end);
-    esp_gate_grant_exact(&sa->gate, g->epoch, window, g->ceiling);
-    /* Workers stand still: what the inbound worker keeps beside the gate begins anew, too. */
+    esp_gate_grant_exact(&sa->gate, g->epoch, g->floor, window, g->ceiling);
+    /* No worker uses it now: what the inbound worker keeps beside the gate begins anew, too. */
     sa->raised_in = 0;
     sa->raised_mark_in = sa->raised_ceiling = ESP_RAISED_NEVER;
     atomic_store_explicit(&sa->in.last_seq, window->top, memory_order_relaxed);
     atomic_store_explicit(&sa->in.verified_seq, window->top, memory_order_relaxed);
 }
 
-const struct esp_replay *esp_sa_window(const struct esp_sa *sa)
+void esp_sa_window(struct esp_sa *sa, struct esp_window *out)
 {
-    return &sa->gate.window;
+    struct esp_sa_view v;
+
+    esp_sa_read(sa, &v);
+    out->spi_in = sa->spi_in;
+    esp_gate_export(&sa->gate, &out->floor, &out->replay);
+    out->counted_in = v.counted_in;
+    out->counted_out = v.counted_out;
+    out->counted_in_bytes = v.counted_in_bytes;
+    out->counted_out_bytes = v.counted_out_bytes;
 }
 
 void esp_sa_extend(struct esp_sa *sa, uint64_t reservation_end)

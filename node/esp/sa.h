@@ -20,6 +20,7 @@
 #include "esp/packet.h"
 #include "esp/reservation.h"
 #include "esp/selectors.h"
+#include "esp/window.h"
 
 enum { ESP_CACHE_LINE = 64 };
 
@@ -168,12 +169,12 @@ struct esp_sa_grant {
 };
 /* Once per SA and epoch, epochs rising (asserted). */
 void esp_sa_grant(struct esp_sa *sa, const struct esp_sa_grant *grant);
-/* The same at a handover, with the exact window: only while all workers are held. grant->floor is
- * not used. */
+/* The same at a handover, with the exact window above the giver's floor (floor <= window's top <=
+ * ceiling, asserted): only while no worker uses the SA. */
 void esp_sa_grant_exact(struct esp_sa *sa, const struct esp_sa_grant *grant,
                         const struct esp_replay *window);
-/* The exact window of the giving owner: only while all workers are held. */
-const struct esp_replay *esp_sa_window(const struct esp_sa *sa);
+/* What the giving owner knows of it (window.h): likewise. */
+void esp_sa_window(struct esp_sa *sa, struct esp_window *out);
 
 /* After the extension's entry is applied. */
 void esp_sa_extend(struct esp_sa *sa, uint64_t reservation_end);

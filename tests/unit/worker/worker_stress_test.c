@@ -205,16 +205,23 @@ Test(stress, sas_come_and_go_under_traffic, .timeout = 120)
             disturb(&sas[i], state, &in);
         }
         if (step % 50 == 0) {
-            rig_wait_passed(&rig, worker_pool_hold(rig.pool));
-            for (int k = 0; k < 8; k++)
-                if (sas[k] != NULL)
-                    in += esp_sa_window(sas[k])->top;
-            worker_pool_resume(rig.pool);
+            struct esp_window window;
+
+            rig_wait_passed(&rig, worker_pool_mode(rig.pool, 0, WORKER_STILL));
+            for (int k = 0; k < 8; k++) {
+                if (sas[k] == NULL)
+                    continue;
+                esp_sa_window(sas[k], &window);
+                in += window.replay.top;
+            }
+            (void)worker_pool_mode(rig.pool, 0, WORKER_ACT);
         }
         worker_pool_event_clear(rig.pool);
         (void)worker_pool_events(rig.pool, events, 64);
-        while (worker_pool_datagram(rig.pool, &d))
+        while (worker_pool_datagram(rig.pool, &d)) { /* what came while they stood still */
+            (void)worker_pool_inject(rig.pool, &d);
             worker_pool_datagram_done(rig.pool);
+        }
         while (rig_delivered(&rig, 0) != UINT32_MAX)
             ;
     }
