@@ -211,6 +211,12 @@ static void on_closed(uv_handle_t *handle)
     on_closed_part(handle->data);
 }
 
+static void on_watch_closed(uv_handle_t *handle)
+{
+    on_closed_part(
+        ((struct repl *)(void *)((char *)handle - offsetof(struct repl, watch.prepare))));
+}
+
 static void on_part_closed(void *arg)
 {
     on_closed_part(arg);
@@ -221,7 +227,8 @@ static void begin_close(struct repl *repl)
     if (uv_is_closing((uv_handle_t *)&repl->timer))
         return;
     repl->closing = true;
-    repl->to_close = (repl->tcp != NULL ? 4 : 3) + (int)repl->jobs;
+    repl->to_close = (repl->tcp != NULL ? 5 : 4) + (int)repl->jobs;
+    loop_watch_close(&repl->watch, on_watch_closed);
     uv_close((uv_handle_t *)&repl->timer, on_closed);
     uv_close((uv_handle_t *)&repl->async, on_closed);
     if (repl->tcp != NULL)
@@ -381,10 +388,11 @@ static bool start_core(struct repl *repl, struct repl_error *error)
 /* What was opened before a refusal is closed on this thread: the loop has not run yet. */
 static void undo(struct repl *repl)
 {
-    int parts = 2 + (repl->tcp != NULL) + (repl->wal != NULL) + (int)repl->jobs;
+    int parts = 3 + (repl->tcp != NULL) + (repl->wal != NULL) + (int)repl->jobs;
 
     repl->closing = true;
     repl->to_close = parts;
+    loop_watch_close(&repl->watch, on_watch_closed);
     uv_close((uv_handle_t *)&repl->timer, on_closed);
     uv_close((uv_handle_t *)&repl->async, on_closed);
     if (repl->tcp != NULL)
@@ -403,6 +411,7 @@ bool repl_thread_start(struct repl *repl, const struct repl_options *options,
     HF_ASSERT(uv_timer_init(&repl->loop, &repl->timer) == 0);
     HF_ASSERT(uv_async_init(&repl->loop, &repl->async, on_async) == 0);
     repl->timer.data = repl->async.data = repl;
+    loop_watch_start(&repl->watch, &repl->loop);
     if (!start_storage(repl, options, error) || !start_transport(repl, options, error) ||
         !start_core(repl, error)) {
         undo(repl);
