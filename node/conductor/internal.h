@@ -30,7 +30,7 @@ struct conductor_child {
     void *esp;
     struct repl_claim claim;
     struct conductor_op *extending; /* the Extend under way, or NULL */
-    struct span window;        /* of the handover that is being applied; borrowed, else empty */
+    struct span window;   /* of the handover that is being applied; borrowed, else empty */
     uint8_t news;         /* told by the data path, not a step yet: 1 << conductor_esp_news */
     uint64_t hard_ms;     /* its hard limit, cluster time; UINT64_MAX = none */
     uint64_t fresh_epoch; /* made under this assignment of ours: nobody had its numbers; 0 = no */
@@ -189,7 +189,8 @@ void sa_rearm(struct conductor *c, struct conductor_sa *sa, const struct ike_sa 
 void sa_again(struct conductor *c, struct conductor_sa *sa, uint64_t in_ms);
 uint64_t sa_version(struct conductor *c, const struct conductor_sa *sa);
 void sa_set_version(struct conductor *c, struct conductor_sa *sa, uint64_t version);
-void sa_reset_all(struct conductor *c);
+/* Forgets the shards, and so many SAs; true: all are gone. */
+bool sa_reset_some(struct conductor *c, size_t n);
 struct conductor_shard *shard_find(struct conductor *c, uint32_t id);
 
 /* children.c: the ESP database as a function of applied states */
