@@ -49,7 +49,7 @@ static void vary(const struct scale_sas *sas, uint64_t i, uint64_t now_ms, struc
     out->local_spi = FIRST_ID + i;
     out->remote_spi = ~(FIRST_ID + i);
     out->shard = SCALE_SHARD;
-    out->virtual_ip = addr_v4(0x0a000000u + (uint32_t)i + 1);
+    out->virtual_ip[0] = addr_v4(0x0a000000u + (uint32_t)i + 1);
     out->remote.ip = addr_v4(0x64400000u + (uint32_t)i);
     out->created_ms = now_ms;
     out->soft_ms = out->hard_ms = now_ms + 86400000;
@@ -66,7 +66,7 @@ static void vary(const struct scale_sas *sas, uint64_t i, uint64_t now_ms, struc
         c->soft_ms = c->hard_ms = now_ms + 86400000;
         c->n_remote_ts = 1;
         c->remote_ts[0] =
-            (struct ike_ts){.low = out->virtual_ip, .high = out->virtual_ip, .port_high = 65535};
+            (struct ike_ts){.low = out->virtual_ip[0], .high = out->virtual_ip[0], .port_high = 65535};
     }
 }
 
@@ -103,6 +103,7 @@ bool scale_node_create(struct scale_node *n, const struct scale_sas *sas, uint64
     Holdfast__Record record = HOLDFAST__RECORD__INIT;
     Holdfast__SaCreate body = HOLDFAST__SA_CREATE__INIT;
     Holdfast__ChildClaim claim = HOLDFAST__CHILD_CLAIM__INIT, *claims[] = {&claim};
+    ProtobufCBinaryData address;
     size_t len;
 
     vary(sas, i, repl_cluster_ms(n->repl), &sa);
@@ -112,7 +113,9 @@ bool scale_node_create(struct scale_node *n, const struct scale_sas *sas, uint64
     claim.ceiling = CONDUCTOR_FIRST_CEILING;
     body.sa_id = sa.local_spi;
     body.state = (ProtobufCBinaryData){.len = len, .data = state};
-    body.address = (ProtobufCBinaryData){.len = 4, .data = sa.virtual_ip.bytes};
+    address = (ProtobufCBinaryData){.len = 4, .data = sa.virtual_ip[0].bytes};
+    body.n_addresses = 1;
+    body.addresses = &address;
     body.identity = (ProtobufCBinaryData){.len = sa.remote_id.len, .data = sa.remote_id.bytes};
     body.children = claims;
     body.n_children = 1;
@@ -181,10 +184,10 @@ static void op_send(void *self, uint32_t shard, bool natt, const struct endpoint
     (void)self, (void)shard, (void)natt, (void)from, (void)to, (void)bytes;
 }
 
-static void op_run_ke(void *self, struct conductor *c, struct conductor_work *work)
+static void op_run_job(void *self, struct conductor *c, struct conductor_work *work)
 {
     (void)self;
-    conductor_ke_cancel(c, work);
+    conductor_job_cancel(c, work);
 }
 
 static void *op_install(void *self, const struct conductor_esp_child *child)
@@ -413,7 +416,7 @@ static void start_conductor(struct scale_node *n, const struct ike_policy *polic
                                       .may_act = op_may_act,
                                       .leader = op_leader,
                                       .send = op_send,
-                                      .run_ke = op_run_ke,
+                                      .run_job = op_run_job,
                                       .esp_install = op_install,
                                       .esp_update = op_update,
                                       .esp_remove = op_remove,
