@@ -14,7 +14,7 @@
 #include "replication/record.h"
 
 enum { TURN_NS = 4000000, FIRST_SPI = 0x10000, PORT = 7411 };
-enum { FIRST_ID = 0x100000 };
+enum { FIRST_ID = 0x100000, LAST_RESPONSE = 460 };
 
 void scale_pause_ms(unsigned ms)
 {
@@ -30,18 +30,6 @@ void scale_pause(void)
     (void)nanosleep(&t, NULL);
 }
 
-void scale_sas_init(struct scale_sas *sas)
-{
-    struct pair *p = pair_new(1);
-    static uint8_t bytes[IKE_SA_ENCODED_MAX];
-    const struct ike_sa *sa = pair_sa(p, GATEWAY, IKE_SA_ESTABLISHED);
-
-    HF_ASSERT(sa != NULL && ike_sa_encode(sa, bytes, sizeof bytes, &sas->state_bytes));
-    sas->pattern = *sa;
-    sas->policy = p->side[GATEWAY].policy;
-    pair_free(p);
-}
-
 /* SPIs, address and peer of its own; far from any lifetime. */
 static void vary(const struct scale_sas *sas, uint64_t i, uint64_t now_ms, struct ike_sa *out)
 {
@@ -51,6 +39,7 @@ static void vary(const struct scale_sas *sas, uint64_t i, uint64_t now_ms, struc
     out->shard = SCALE_SHARD;
     out->virtual_ip[0] = addr_v4(0x0a000000u + (uint32_t)i + 1);
     out->remote.ip = addr_v4(0x64400000u + (uint32_t)i);
+    out->last_response.len = LAST_RESPONSE; /* as an SA in use has it: 1 KiB of state in all */
     out->created_ms = now_ms;
     out->soft_ms = out->hard_ms = now_ms + 86400000;
     (void)snprintf((char *)out->remote_id.bytes, sizeof out->remote_id.bytes, "peer-%07llu",
@@ -68,6 +57,21 @@ static void vary(const struct scale_sas *sas, uint64_t i, uint64_t now_ms, struc
         c->remote_ts[0] =
             (struct ike_ts){.low = out->virtual_ip[0], .high = out->virtual_ip[0], .port_high = 65535};
     }
+}
+
+void scale_sas_init(struct scale_sas *sas)
+{
+    struct pair *p = pair_new(1);
+    static uint8_t bytes[IKE_SA_ENCODED_MAX];
+    static struct ike_sa varied;
+    const struct ike_sa *sa = pair_sa(p, GATEWAY, IKE_SA_ESTABLISHED);
+
+    HF_ASSERT(sa != NULL);
+    sas->pattern = *sa;
+    sas->policy = p->side[GATEWAY].policy;
+    pair_free(p);
+    vary(sas, 0, 1, &varied);
+    HF_ASSERT(ike_sa_encode(&varied, bytes, sizeof bytes, &sas->state_bytes));
 }
 
 bool scale_node_acts(const struct scale_node *n)
@@ -384,8 +388,8 @@ static bool start_data_path(struct scale_node *n)
     static const uint32_t ids[] = {SCALE_SHARD};
     const struct worker_shard shard = {.shard = SCALE_SHARD,
                                        .lease = n->lease,
-                                       .outside = {.ip = addr_v4(0x7f000001), .port = 4500},
-                                       .udp_fds = &n->udp};
+                                       .outside = {addr_v4(0x7f000001)},
+                                       .udp_fds = {&n->udp}};
     const struct worker_options w = {.n_workers = 1,
                                      .tun_fds = &n->tun[1],
                                      .shards = &shard,

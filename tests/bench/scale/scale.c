@@ -242,7 +242,7 @@ static void comes_back(const char *bench, bool with_install)
 static void takeover(void)
 {
     struct scale_node *old = owner(), *now;
-    uint64_t assigned = counted(REPL_COUNT_ASSIGNED), rekeys = 0, acting_ns;
+    uint64_t rekeys = 0, acting_ns;
     struct repl_status before, after;
 
     if (old == NULL)
@@ -255,7 +255,10 @@ static void takeover(void)
 
     UNTIL((now = owner()) != NULL && now != old);
     acting_ns = repl_boottime_ns();
-    repl_status(now->repl, &after);
+    do { /* the status is at most a heartbeat old */
+        scale_pause();
+        repl_status(now->repl, &after);
+    } while (after.shards[0].epoch.index != atomic_load(&now->epoch));
     scale_node_stand_still(old, false);
     for (size_t i = 0; i < n_nodes; i++)
         rekeys += atomic_load(&nodes[i].rekeys);
