@@ -54,8 +54,8 @@ static void vary(const struct scale_sas *sas, uint64_t i, uint64_t now_ms, struc
         c->spi_out = FIRST_SPI + (uint32_t)i;
         c->soft_ms = c->hard_ms = now_ms + 86400000;
         c->n_remote_ts = 1;
-        c->remote_ts[0] =
-            (struct ike_ts){.low = out->virtual_ip[0], .high = out->virtual_ip[0], .port_high = 65535};
+        c->remote_ts[0] = (struct ike_ts){
+            .low = out->virtual_ip[0], .high = out->virtual_ip[0], .port_high = 65535};
     }
 }
 
