@@ -295,7 +295,7 @@ bool cell_bring_up(struct cell *c)
     const struct drill *d = c->drill;
     struct swan_options client = {
         .pfs = !(c->spec->exchange == DRILL_CHILD_REKEY && c->spec->role == DRILL_CLIENT),
-        .dpd_s = 1,
+        .dpd_s = d->clients > NODE_FEW_CLIENTS ? 30 : 1,
         .clients = d->clients,
         .shards = d->shards,
         .outside_v6 = d->outside_v6,
