@@ -247,7 +247,7 @@ static void judge_loss(struct cell *c)
 
         traffic_judge(&c->traffic, (enum traffic_direction)i, 0, 0, &s);
         if (c->traffic.lab)
-            oracle_loss_explained(&s, direction_names[i],
+            oracle_loss_explained(&s, c->zero_ns, direction_names[i],
                                   relay_dropped_esp(&c->relay, (enum relay_way)i), &c->report);
     }
     if (c->quiet_to_ns)

@@ -178,7 +178,7 @@ static bool connect_clients(struct cell *c)
     struct traffic_plan plan = {.pps = d->pps,
                                 .bytes = d->bytes,
                                 .directions = {d->directions & 1, d->directions >> 1 & 1},
-                                .upload = d->inside_v4 && !d->relay.n_rules,
+                                .upload = d->inside_v4 && d->directions & 1 && !d->relay.n_rules,
                                 .clients = d->clients};
 
     cell_phase(c, d->clients > 1 ? "%u clients connect" : "the client connects", d->clients);
