@@ -158,6 +158,10 @@ static void on_event(void *self, struct repl_event *e)
     case REPL_EV_LEADER:
         n->leader_seen = e->node;
         break;
+    case REPL_EV_GIVE:
+        n->gifts++;
+        n->gift_to = e->owner_node;
+        break;
     case REPL_EV_LEASE:
     case REPL_EV_FRAME:
     case REPL_EV_CONFIG:
