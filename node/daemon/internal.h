@@ -29,9 +29,13 @@ struct daemon_shard {
     const struct repl_lease *lease;
     enum worker_mode mode;
     uint64_t ticket; /* of the mode */
-    int udp_500;
-    int udp_4500[WORKER_MAX];
-    uv_poll_t poll_500;
+    /* By family (base/addr.h); -1 where the shard has no such service address. */
+    struct daemon_path {
+        struct daemon_shard *shard;
+        int udp_500;
+        int udp_4500[WORKER_MAX], esp[WORKER_MAX];
+        uv_poll_t poll_500;
+    } paths[ADDR_SLOTS];
 };
 
 struct daemon {
