@@ -307,7 +307,7 @@ static void stamp_health(struct rig *rig)
             continue;
         atomic_store(&n->health.control_ns, now_ns(rig));
         atomic_store(&n->health.workers_ns, now_ns(rig));
-        atomic_store(&n->health.links_up, true);
+        atomic_store(&n->health.links_up, !n->cut);
     }
 }
 
