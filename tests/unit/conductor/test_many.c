@@ -139,6 +139,58 @@ Test(many, a_takeover_causes_no_rekey_but_the_recoveries)
     world_destroy(w);
 }
 
+/* The log has one entry for a takeover, whatever the number of SAs: nothing is extended, renewed or
+ * told by it. */
+Test(many, a_takeover_is_one_entry)
+{
+    struct world *w = with_many();
+    uint64_t before = w->gateway_log.index;
+
+    world_assign(w, 1);
+    world_run(w, 60 * 1000);
+    cr_assert_eq(w->gateway_log.index, before + 1, "%lu entries",
+                 (unsigned long)(w->gateway_log.index - before));
+    world_destroy(w);
+    printf("compared %u SAs in one entry\n", SAS);
+}
+
+/* A handover as well, where the windows are as small as those of traffic in order; large ones go
+ * ahead of it, a part at a time, and the assignment stays one entry. */
+static void hand_over(size_t window_bytes, uint64_t most_entries)
+{
+    struct world *w = with_many();
+    struct conductor *c = w->nodes[0].conductor;
+    uint64_t before = w->gateway_log.index;
+    struct world_esp *e;
+
+    w->window_bytes = window_bytes;
+    for (unsigned i = 0; i < SAS; i++) {
+        e = conductor_esp_of(c, spi_of(i));
+        e->window = 1000 + i;
+    }
+    cr_assert(conductor_give(c, WORLD_SHARD, 2, w->nodes[1].boot, "test"));
+    for (int turn = 0; turn < 10; turn++)
+        conductor_handle_handovers(c);
+    while (world_commit(w))
+        ;
+    cr_assert(conductor_shard(w->nodes[1].conductor, WORLD_SHARD)->mine);
+    cr_assert_leq(w->gateway_log.index - before, most_entries);
+    cr_assert_eq(w->nodes[1].resumed, SAS + 1);
+    for (unsigned i = 0; i < SAS; i++) {
+        e = conductor_esp_of(w->nodes[1].conductor, spi_of(i));
+        cr_assert_eq(e->window, 1000 + i);
+    }
+    printf("compared %u windows of %zu bytes, %lu entries\n", SAS, window_bytes,
+           (unsigned long)(w->gateway_log.index - before));
+    world_destroy(w);
+}
+
+Test(many, a_handover_is_one_entry_and_large_windows_go_ahead)
+{
+    hand_over(45, 1);
+    hand_over(CONDUCTOR_WINDOW_MAX, 8);
+}
+
 Test(many, bounded_recoveries_take_their_turn)
 {
     bool settled[STUCK] = {false};
