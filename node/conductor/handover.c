@@ -38,12 +38,13 @@ bool handover_still(struct conductor *c, uint32_t shard)
 {
     const struct conductor_shard *s = shard_find(c, shard);
 
-    return s != NULL && handover_of(c, s)->phase > HANDOVER_ASIDE;
+    return s != NULL && (handover_of(c, s)->phase > HANDOVER_ASIDE || assigned_granting(c, shard));
 }
 
 bool may_step(struct conductor *c, uint32_t shard)
 {
-    return c->ops.may_act(c->ops.self, shard) && !shard_moving(c, shard);
+    return c->ops.may_act(c->ops.self, shard) && !shard_moving(c, shard) &&
+           !assigned_granting(c, shard);
 }
 
 bool conductor_moving(struct conductor *c, uint32_t shard)
