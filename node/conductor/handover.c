@@ -377,8 +377,6 @@ void handover_applied(struct conductor *c, const struct Holdfast__Record *r)
         keep_windows(c, s, r->handover_windows->version, record_span(r->handover_windows->windows));
     } else if (r->body_case == HOLDFAST__RECORD__BODY_ASSIGN && r->assign->handover) {
         keep_windows(c, s, r->assign->version, record_span(r->assign->windows));
-    } else if (r->body_case == HOLDFAST__RECORD__BODY_ASSIGN) {
-        handover_forget_windows(c, s); /* a takeover in the middle of it: of no use to anybody */
     }
 }
 

@@ -110,6 +110,26 @@ Test(handover, the_next_owner_goes_on_from_the_exact_window)
     world_destroy(w);
 }
 
+/* What comes while it moves begins nothing: the peer asks again, and the next owner answers. */
+Test(handover, a_message_that_comes_meanwhile_begins_nothing)
+{
+    struct world *w = connected();
+    struct world_packet *p;
+
+    cr_assert(world_want(w, WORLD_CLIENT, IKE_WANT_DPD));
+    cr_assert(world_commit(w));
+    cr_assert_eq(w->n_packets, 1);
+    p = &w->packets[w->head];
+    ask(w);
+    conductor_handle_datagram(w->nodes[GIVER].conductor, WORLD_SHARD, &p->to, &p->from, p->natt,
+                              span_of(p->bytes, p->len));
+    cr_assert_null(w->nodes[GIVER].pending->next, "nothing but the handover");
+    cr_assert(world_commit(w));
+    lease_to(w, TAKER);
+    check_works(w, w->inits);
+    world_destroy(w);
+}
+
 /* What the giver began is finished first; what comes meanwhile is not begun. */
 Test(handover, a_step_under_way_is_let_finish)
 {
