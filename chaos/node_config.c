@@ -24,7 +24,7 @@ static void write_cluster(FILE *f, const struct node *n, const struct node_timin
 static void write_both(FILE *f, const char *key, uint32_t address, bool v4, bool v6,
                        unsigned prefix_bits)
 {
-    char text[LAB_ADDRESS_TEXT], bits[2][8] = {"", ""};
+    char text[LAB_ADDRESS_TEXT], bits[2][16] = {"", ""};
 
     if (prefix_bits) {
         (void)snprintf(bits[0], sizeof bits[0], "/%u", prefix_bits);
