@@ -112,6 +112,11 @@ bool node_kill(struct node *n, bool machine);
 /* SIGTERM; returns when it has ended. */
 bool node_end(struct node *n, unsigned ms);
 
+/* A file beside its data takes all but NODE_DISK_LEFT bytes of the disk, or is gone. Each node has a
+ * disk of its own. */
+enum { NODE_DISK_BYTES = 96 << 20, NODE_DISK_LEFT = 2 << 20 };
+bool node_fill_disk(struct node *n, bool full);
+
 /* SIGSTOP and SIGCONT. */
 bool node_pause(struct node *n, bool paused);
 

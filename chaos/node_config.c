@@ -83,7 +83,7 @@ void node_write_config(FILE *f, const struct node *n, const struct node_options 
 {
     char identity[SWAN_NAME];
 
-    (void)fprintf(f, "node: { id: %u, data: %s/data }\n", n->id, n->dir);
+    (void)fprintf(f, "node: { id: %u, data: %s/disk/data }\n", n->id, n->dir);
     write_cluster(f, n, &o->timing);
     (void)fprintf(f, "interfaces: { outside: out0, inside: in0, tun: hf0 }\n");
     write_shards(f, n, o);
