@@ -56,9 +56,10 @@ struct node_view {
     unsigned connected;                       /* peers */
     struct node_shard shards[LAB_MAX_SHARDS]; /* shard s at s - 1 */
     unsigned n_shards;
-    uint64_t recoveries; /* CHILD SAs that it rekeyed because of the floor after a takeover */
-    uint64_t esp_in;     /* ESP packets looked at under the right to act */
-    uint64_t refused_in; /* of them: replayed, old, below the floor, unknown SPI */
+    uint64_t esp_dropped; /* ESP packets that it counts as dropped, whatever for */
+    uint64_t recoveries;  /* CHILD SAs that it rekeyed because of the floor after a takeover */
+    uint64_t esp_in;      /* ESP packets looked at under the right to act */
+    uint64_t refused_in;  /* of them: replayed, old, below the floor, unknown SPI */
 };
 
 struct node_child {
