@@ -87,6 +87,7 @@ static void wipe_free(uint8_t *bytes, size_t len)
 
 void sa_remove(struct conductor *c, struct conductor_sa *sa)
 {
+    assigned_sa_gone(c, sa);
     children_remove_all(c, sa);
     for (unsigned slot = 0; slot < ADDR_SLOTS; slot++)
         if (addr_is_set(&sa->address[slot]))
@@ -203,6 +204,7 @@ bool sa_reset_some(struct conductor *c, size_t n)
         uint32_t id = c->shards[i].id;
 
         c->shards[i] = (struct conductor_shard){.id = id};
+        handover_over(c, &c->shards[i]);
     }
     HASH_ITER(hh, c->sas, sa, next_sa)
     {

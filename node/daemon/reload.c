@@ -66,7 +66,7 @@ static void refuse(struct reload *r, unsigned status, const char *name, const ch
     log_line(r->daemon->log, LOG_ERROR, "auth", "not reloaded: %s", why);
     if (r->request == NULL)
         return;
-    api_problem_set(&p, status, name, "%s; what was in force stays", why);
+    api_problem_set(&p, status, name, "what was in force stays: %s", why);
     api_request_refuse(r->request, &p);
 }
 

@@ -3,10 +3,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { MOST_KEPT = 4096 };
+static void *kept[MOST_KEPT];
+static size_t n_kept;
+
 static _Noreturn void give_up(const char *what, const char *why)
 {
     (void)fprintf(stderr, "certs: %s: %s\n", what, why);
     abort();
+}
+
+void *certs_keep(void *p)
+{
+    if (n_kept == MOST_KEPT)
+        give_up("too many", "");
+    kept[n_kept++] = p;
+    return p;
 }
 
 struct pki_request certs_ca_request(const char *subject)
@@ -42,7 +54,7 @@ X509 *certs_certify(const struct pki_request *r, EVP_PKEY *key, const struct pki
 
     if (cert == NULL)
         give_up("certificate", why);
-    return cert;
+    return certs_keep(cert);
 }
 
 struct pki_pair certs_make(const char *kind, const struct pki_request *r,
@@ -52,6 +64,7 @@ struct pki_pair certs_make(const char *kind, const struct pki_request *r,
 
     if (made.key == NULL)
         give_up("key", kind);
+    (void)certs_keep(made.key);
     made.cert = certs_certify(r, made.key, issuer);
     return made;
 }
@@ -72,7 +85,7 @@ struct crypto_own *certs_own(const struct pki_pair *pair, X509 *const *chain, si
         give_up("own", why);
     OPENSSL_free(pem);
     OPENSSL_free(key);
-    return own;
+    return certs_keep(own);
 }
 
 struct crypto_trust *certs_trust(X509 *const *cas, size_t n)
@@ -85,7 +98,7 @@ struct crypto_trust *certs_trust(X509 *const *cas, size_t n)
     if (!crypto_trust_add_cas(trust, span_of(pem, len), why))
         give_up("trust", why);
     OPENSSL_free(pem);
-    return trust;
+    return certs_keep(trust);
 }
 
 struct span certs_der(X509 *cert)
@@ -95,17 +108,30 @@ struct span certs_der(X509 *cert)
 
     if (n <= 0)
         give_up("DER", "");
-    return span_of(der, (size_t)n);
+    return span_of(certs_keep(der), (size_t)n);
 }
 
 struct credentials *certs_credentials(const struct pki_pair *pair, X509 *const *chain, size_t n,
                                       X509 *trusted_ca)
 {
-    struct credentials *c = credentials_new();
+    struct credentials *c = certs_keep(credentials_new());
 
     if (pair != NULL)
         credentials_add_own(c, certs_own(pair, chain, n), NULL, false);
     if (trusted_ca != NULL)
         credentials_set_trust(c, certs_trust(&trusted_ca, 1));
     return c;
+}
+
+struct span certs_crl(const struct pki_pair *issuer, X509 *const *revoked, size_t n)
+{
+    char why[PKI_WHY_BYTES], *pem;
+    X509_CRL *crl = pki_revoke(issuer, revoked, n, CERTS_NOW - 60, CERTS_NOW + 60, why);
+    size_t len = 0;
+
+    if (crl == NULL)
+        give_up("CRL", why);
+    pem = pki_crl_pem(crl, &len);
+    X509_CRL_free(crl);
+    return span_of(certs_keep(pem), len);
 }

@@ -78,7 +78,6 @@ static void expect(const struct pki_request *client, const char *name, enum suit
     scene_of(&s, client, name);
     cr_expect_eq(judge(s.trust, &s.c), verdict, "%s: %s, not %s", name,
                  suite_verdict_name(judge(s.trust, &s.c)), suite_verdict_name(verdict));
-    crypto_trust_free(s.trust);
 }
 
 Test(cert, client_by_mail_and_by_name)
@@ -109,6 +108,7 @@ Test(cert, subject_as_identity)
     r.subject = "C=DE, O=Example, CN=alice";
     scene_of(&s, &r, "alice@example.org");
     n = i2d_X509_NAME(X509_get_subject_name(s.client.cert), &der);
+    (void)certs_keep(der);
     s.c.claim.id_type = DER_DN;
     s.c.claim.id = span_of(der, (size_t)n);
     cr_assert_eq(judge(s.trust, &s.c), SUITE_GOOD);
@@ -116,8 +116,9 @@ Test(cert, subject_as_identity)
     cr_assert_eq(judge(s.trust, &s.c), SUITE_WRONG_NAME, "cut short");
     s.c.claim.id = span_of("\x30\x00", 2);
     cr_assert_eq(judge(s.trust, &s.c), SUITE_WRONG_NAME, "no name at all");
+    der = NULL;
     n = i2d_X509_NAME(X509_get_subject_name(s.ca.cert), &der);
-    s.c.claim.id = span_of(der - n, (size_t)n);
+    s.c.claim.id = span_of(certs_keep(der), (size_t)n);
     cr_assert_eq(judge(s.trust, &s.c), SUITE_WRONG_NAME, "the issuer's");
 }
 
@@ -258,21 +259,17 @@ Test(cert, name_constraints)
 Test(cert, revocation)
 {
     const struct pki_request r = certs_client_request("alice@example.org");
-    char why[CERT_WHY_BYTES], *pem;
+    char why[CERT_WHY_BYTES];
     struct scene s;
-    size_t len = 0;
 
     scene_of(&s, &r, "alice@example.org");
-    pem = pki_crl_pem(pki_revoke(&s.ca, NULL, 0, CERTS_NOW - 60, CERTS_NOW + 60, why), &len);
-    cr_assert(crypto_trust_add_crls(s.trust, span_of(pem, len), why), "%s", why);
+    cr_assert(crypto_trust_add_crls(s.trust, certs_crl(&s.ca, NULL, 0), why), "%s", why);
     cr_assert_eq(judge(s.trust, &s.c), SUITE_GOOD, "nothing is revoked");
     s.c.claim.wall_s = CERTS_NOW + 61;
     cr_assert_eq(judge(s.trust, &s.c), SUITE_REVOKED, "the list is out of date");
     s.c.claim.wall_s = CERTS_NOW;
     scene_of(&s, &r, "alice@example.org");
-    pem = pki_crl_pem(pki_revoke(&s.ca, &s.client.cert, 1, CERTS_NOW - 60, CERTS_NOW + 60, why),
-                      &len);
-    cr_assert(crypto_trust_add_crls(s.trust, span_of(pem, len), why), "%s", why);
+    cr_assert(crypto_trust_add_crls(s.trust, certs_crl(&s.ca, &s.client.cert, 1), why), "%s", why);
     cr_assert_eq(judge(s.trust, &s.c), SUITE_REVOKED);
 }
 
@@ -285,16 +282,13 @@ Test(cert, revocation_lists_of_others)
                              same = certs_ca_request("CN=test CA");
     struct pki_pair stranger = certs_make("p256", &other, NULL),
                     forger = certs_make("p256", &same, NULL);
-    char why[CERT_WHY_BYTES], *pem;
+    char why[CERT_WHY_BYTES];
     struct scene s;
-    size_t len = 0;
 
     scene_of(&s, &r, "alice@example.org");
-    pem = pki_crl_pem(pki_revoke(&stranger, NULL, 0, CERTS_NOW - 60, CERTS_NOW + 60, why), &len);
-    cr_assert(crypto_trust_add_crls(s.trust, span_of(pem, len), why));
+    cr_assert(crypto_trust_add_crls(s.trust, certs_crl(&stranger, NULL, 0), why), "%s", why);
     cr_assert_eq(judge(s.trust, &s.c), SUITE_GOOD);
-    pem = pki_crl_pem(pki_revoke(&forger, NULL, 0, CERTS_NOW - 60, CERTS_NOW + 60, why), &len);
-    cr_assert(crypto_trust_add_crls(s.trust, span_of(pem, len), why));
+    cr_assert(crypto_trust_add_crls(s.trust, certs_crl(&forger, NULL, 0), why), "%s", why);
     cr_assert_eq(judge(s.trust, &s.c), SUITE_REVOKED);
 }
 
@@ -347,7 +341,7 @@ Test(cert, subject_patterns)
         scene_of(&s, &r, "alice@example.org");
         s.c.claim.id_type = DER_DN;
         s.c.claim.id.len = (size_t)i2d_X509_NAME(X509_get_subject_name(s.client.cert), &der);
-        s.c.claim.id.data = der;
+        s.c.claim.id.data = certs_keep(der);
         cr_assert(crypto_trust_allow(s.trust, cases[i].pattern, why), "%s", why);
         cr_expect_eq(judge(s.trust, &s.c), cases[i].in ? SUITE_GOOD : SUITE_NOT_ALLOWED, "%s",
                      cases[i].pattern);

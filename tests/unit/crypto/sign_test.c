@@ -208,6 +208,12 @@ Test(sign, cube_root_is_no_signature)
     cr_assert_eq(BN_bn2binpad(low, value, sizeof value), 256);
     cr_assert_eq(judge(three.cert, how, span_of(message, sizeof message), span_of(value, 256)),
                  SUITE_BAD_SIGNATURE);
+    BN_free(low);
+    BN_free(high);
+    BN_free(mid);
+    BN_free(cube);
+    BN_free(want);
+    BN_CTX_free(ctx);
     /* ... while what that key really signs is good. */
     encode(EM_GOOD, em);
     cr_assert(sign_raw(three.key, em, sizeof em, value));
