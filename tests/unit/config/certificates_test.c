@@ -224,6 +224,7 @@ Test(certificates, a_chain_that_is_too_long)
     put("gw.pem", pem, len, 0644);
     put_key("gw.key", end_pair.key, 0600);
     refused(usual, "is too long for one message");
+    OPENSSL_free(pem);
 }
 
 /* What is wrong with the time is a note; the file is good, a reload does not take it. */
