@@ -34,6 +34,8 @@ void datapath_bind(struct datapath *d, struct conductor *c);
 void *datapath_install(struct datapath *d, const struct conductor_esp_child *child);
 void datapath_update(struct datapath *d, void *esp, const struct conductor_esp_child *child);
 void datapath_remove(struct datapath *d, void *esp);
+/* For what replaces it, by its rates: numbers out, and a ceiling (conductor_ops.esp_first). */
+void datapath_first(struct datapath *d, void *esp, uint64_t *numbers, uint64_t *ceiling);
 void datapath_grant(struct datapath *d, void *esp, uint64_t epoch, const struct repl_grant *grant);
 void datapath_limits(struct datapath *d, void *esp, uint64_t reservation_end, uint64_t ceiling);
 void datapath_refused(struct datapath *d, void *esp, uint64_t reservation_end, uint64_t ceiling);

@@ -168,9 +168,10 @@ enum worker_counter {
     WORKER_EVENTS_DEFERRED, /* the event queue was full: the event is raised again */
     WORKER_HANDED_OVER,     /* to the worker that owns the SA */
     WORKER_HAND_OVER_FULL,
-    WORKER_TUN_ERRORS, /* write to the TUN failed: the packet is lost */
-    WORKER_UDP_ERRORS, /* send failed: likewise, and its number stays used */
-    WORKER_WAITED,     /* packets that waited for a reservation or a ceiling */
+    WORKER_TUN_ERRORS,     /* write to the TUN failed: the packet is lost */
+    WORKER_UDP_ERRORS,     /* send failed: likewise, and its number stays used */
+    WORKER_WAITED,         /* packets that waited for a reservation or a ceiling */
+    WORKER_WAITED_IN_VAIN, /* ... whose SA was removed meanwhile: lost with it */
     WORKER_TURNS,
     WORKER_COUNTER_COUNT
 };

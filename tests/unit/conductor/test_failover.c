@@ -224,6 +224,43 @@ static bool rekeying(struct world *w, unsigned node, uint32_t spi_in)
     return e->rekeying;
 }
 
+/* The successor of a rekey has numbers and a ceiling by the traffic of the one that it replaces, in
+ * the very record that makes it; whichever side began. A first CHILD SA has the least. */
+Test(failover, a_rekeyed_sa_begins_with_the_numbers_of_its_traffic)
+{
+    struct world *w = world_create(NULL);
+
+    cr_assert(world_connect(w));
+    for (unsigned by = 0; by < 2; by++) {
+        struct ike_sa sa = world_sa(w, 0);
+        const struct world_esp *old, *made = NULL;
+        uint32_t spi = 0;
+
+        for (int i = 0; i < IKE_MAX_CHILDREN; i++)
+            if (sa.children[i].state != IKE_CHILD_NONE)
+                spi = sa.children[i].spi_in;
+        old = conductor_esp_of(w->nodes[0].conductor, spi);
+        cr_assert_not_null(old);
+        if (by == 0)
+            cr_assert(old->end == 1 + CONDUCTOR_FIRST_RESERVATION &&
+                      old->ceiling == CONDUCTOR_FIRST_CEILING && old->follows == 0);
+        w->first_numbers = 50000 + by;
+        w->first_ceiling = 300 + by;
+        cr_assert(world_want(w, by == 0 ? 0 : WORLD_CLIENT, IKE_WANT_REKEY_CHILD_PFS));
+        world_run(w, 5000);
+        sa = world_sa(w, 0);
+        for (int i = 0; i < IKE_MAX_CHILDREN; i++)
+            if (sa.children[i].state != IKE_CHILD_NONE)
+                made = conductor_esp_of(w->nodes[0].conductor, sa.children[i].spi_in);
+        cr_assert(made != NULL && made->spi_in != spi);
+        cr_assert_eq(made->follows, spi, "by %u", by);
+        cr_assert(made->end == 50001 + by && made->ceiling == 300 + by, "by %u: %lu, %lu", by,
+                  (unsigned long)made->end, (unsigned long)made->ceiling);
+    }
+    cr_assert_eq(w->grants_overlap, 0);
+    world_destroy(w);
+}
+
 /* What replay recovery goes by: from the record that wants or begins it, on every node, until the
  * SA is itself again. */
 Test(failover, the_data_path_knows_a_rekey_from_the_applied_state)

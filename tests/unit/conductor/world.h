@@ -73,6 +73,7 @@ struct world_esp {
     uint64_t first, end, floor, ceiling;
     uint64_t packets_in, packets_out, untold;
     uint64_t end_in_ms; /* as told with the grant */
+    uint32_t follows;   /* SPI of the one that it replaced, as told at its installation; 0 = none */
 };
 
 struct world {
@@ -107,6 +108,7 @@ struct world {
     struct world_esp grants[WORLD_ESPS];
     size_t n_grants;
     unsigned grants_overlap;
+    uint64_t first_numbers, first_ceiling; /* what esp_first says */
     bool many;             /* more SAs than the list of grants holds: it is not kept */
     unsigned told_refused; /* calls of esp_refused */
 };
