@@ -16,11 +16,13 @@ struct conductor_work {
     uint64_t sa_id; /* 0 = no SA yet */
     struct ike_event event;
     bool entropy_set;
-    unsigned tries; /* records of it that the log refused */
-    uint8_t news;   /* the bits of its CHILD SA that it settles */
-    bool picked;    /* event.address is held for it by SA 0; else it is to be taken over */
+    unsigned tries;          /* records of it that the log refused */
+    uint8_t news;            /* the bits of its CHILD SA that it settles */
+    bool picked[ADDR_SLOTS]; /* event.address is held for it by SA 0; else it is to be taken over */
     size_t datagram_len;
-    struct ike_ke_job job;
+    struct ike_job *job;             /* under way; owned, wiped */
+    const struct ike_policy *policy; /* ... under this one */
+    struct ip_addr judged_for;       /* ... a proof, counted for this source; family 0 = none */
     uint8_t datagram[];
 };
 
@@ -49,9 +51,15 @@ struct conductor_sa {
     uint8_t *state; /* encoded, as applied */
     size_t state_len;
     struct ike_local local_part;
-    struct ip_addr address;         /* leased */
-    struct conductor_work *ke_work; /* a key exchange is under way for it */
-    struct conductor_op *inflight;  /* the uncommitted step, or NULL */
+<<<<<<< HEAD
+    struct ip_addr address[ADDR_SLOTS]; /* leased */
+    struct conductor_work *ke_work;     /* a key exchange is under way for it */
+    struct conductor_op *inflight;      /* the uncommitted step, or NULL */
+=======
+    struct ip_addr address;          /* leased */
+    struct conductor_work *job_work; /* a job is under way for it */
+    struct conductor_op *inflight;   /* the uncommitted step, or NULL */
+>>>>>>> main
     struct conductor_work *queue, **queue_tail;
     unsigned n_queued;
     struct heap_node wake;
@@ -85,8 +93,8 @@ struct conductor_op {
     struct ike_effect effects[IKE_MAX_EFFECTS];
     uint8_t n_effects;
     struct ike_local local_part;
-    struct ip_addr address;       /* of this step, family 0 = none */
-    bool picked;                  /* ... held for it by SA 0, to be given back */
+    struct ip_addr address[ADDR_SLOTS]; /* of this step, family 0 = none */
+    bool picked[ADDR_SLOTS];            /* ... held for it by SA 0, to be given back */
     struct conductor_work *again; /* an authentication, to be stepped anew when the log refuses it;
                                      owned; NULL = anything else */
     struct conductor_op *prev, *next;
@@ -96,6 +104,7 @@ struct conductor_source { /* rate of unestablished, replicated SAs per source ad
     struct ip_addr ip;
     uint64_t window_ms;
     unsigned used;
+    unsigned proofs; /* being judged now */
     UT_hash_handle hh;
 };
 
@@ -141,14 +150,14 @@ struct conductor {
     const struct log *log;
     struct conductor_sa *sas;       /* by id, half-open ones included */
     struct conductor_sa *half_open; /* by key */
-    size_t n_half_open, n_sas, n_ke_free;
+    size_t n_half_open, n_sas, n_jobs_free;
     struct conductor_child *children;  /* by spi_in */
     struct conductor_op *ops_inflight; /* list of all */
     struct conductor_source *sources;
     struct conductor_half_open_source *half_open_sources;
     struct conductor_identity *identities;
     uint64_t all_window_ms; /* of failed authentications, all sources together */
-    unsigned all_used;
+    unsigned all_used, all_proofs;
     struct conductor_address *addresses;
     struct heap heap;
     struct crowd crowd;
@@ -238,7 +247,13 @@ void handover_deinit(struct conductor *c);
 bool sa_enqueue(struct conductor *c, struct conductor_sa *sa, struct conductor_work *w);
 
 /* pool.c */
-struct ip_addr pool_pick(struct conductor *c, uint32_t shard, const struct ip_addr *wish);
+/* An address of that family for this identity, held by nobody: what it wishes, else where its own
+ * place in the pool is (so it gets the same one each time, where it is free), else the next. Family 0:
+ * there is none. */
+struct ip_addr pool_pick(struct conductor *c, uint32_t shard, unsigned slot,
+                         const struct ip_addr *wish, const struct ike_identity *identity);
+/* Does the shard give out addresses of that family at all? */
+bool pool_exists(const struct conductor *c, uint32_t shard, unsigned slot);
 void pool_hold(struct conductor *c, const struct ip_addr *ip, uint64_t holder);
 void pool_release(struct conductor *c, const struct ip_addr *ip, uint64_t holder);
 /* The log refused it, so this node's view misses a holder: not picked for CONDUCTOR_AVOID_MS. */
@@ -252,10 +267,12 @@ void identity_forget(struct conductor *c, struct conductor_sa *sa);
 /* Those that a new SA of that identity ends in its record, oldest first; how many. */
 size_t identity_ends(struct conductor *c, uint32_t shard, const struct ike_identity *id,
                      struct conductor_sa *ends[static RECORD_MAX_ENDS]);
-/* An address that one of these holds; family 0 = none. */
-struct ip_addr identity_address(struct conductor *c, uint32_t shard, const struct ike_identity *id);
+/* An address of that family that one of these holds; family 0 = none. */
+struct ip_addr identity_address(struct conductor *c, uint32_t shard, const struct ike_identity *id,
+                                unsigned slot);
 
-/* sources.c: half-open SAs, and key exchanges for new ones, by source */
+/* sources.c: whom an address stands for; half-open SAs, and key exchanges for new ones, by source */
+struct ip_addr source_of(const struct ip_addr *ip);
 unsigned half_open_from(struct conductor *c, const struct ip_addr *ip);
 void half_open_count(struct conductor *c, const struct ip_addr *ip);
 void half_open_uncount(struct conductor *c, const struct ip_addr *ip);
@@ -277,6 +294,9 @@ struct step_facts run_facts(struct conductor *c, uint64_t sa_id, uint32_t shard)
 bool submit_step(struct conductor *c, struct conductor_sa *sa, struct conductor_work *work);
 bool submit_delete(struct conductor *c, struct conductor_sa *sa);
 bool source_allowed(struct conductor *c, const struct ip_addr *ip);
+/* Before a peer's proof is judged, and after. False: this source, or all, may not cost more now. */
+bool source_proof_begin(struct conductor *c, const struct ip_addr *ip);
+void source_proof_end(struct conductor *c, const struct ip_addr *ip);
 struct conductor_op *op_add(struct conductor *c, uint64_t sa_id);
 void op_free(struct conductor *c, struct conductor_op *op);
 /* A record with any other body, under the shard's epoch. False: not taken, `op` is gone. */

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include "crypto/cert.h"
 #include "crypto/openssl.h"
 
 static const struct suite_aead *const aeads[] = {&crypto_aes_gcm_16_256, &crypto_aes_gcm_16_128};
@@ -17,6 +18,7 @@ const struct suite_table suite_default = {
     .n_kes = sizeof kes / sizeof kes[0],
     .sha1 = &crypto_sha1,
     .sha256 = &crypto_sha256,
+    .auth = &crypto_auth,
 };
 
 static pthread_once_t fetch_once = PTHREAD_ONCE_INIT;

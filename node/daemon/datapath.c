@@ -96,6 +96,7 @@ void *datapath_install(struct datapath *d, const struct conductor_esp_child *c)
                               .key_out = k->key_out,
                               .esn = k->esn,
                               .remote = c->remote,
+                              .raw = !c->encap,
                               .outbound = k->outbound,
                               .soft_packets = k->soft_packets,
                               .hard_packets = k->hard_packets,

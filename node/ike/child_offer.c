@@ -7,6 +7,7 @@
 #include "ike/exchange.h"
 #include "ike/keys.h"
 #include "ike/lifetime.h"
+#include "ike/nat.h"
 #include "ike/ts.h"
 
 struct ike_selectors ike_selectors_allowed(const struct ike_policy *policy, const struct ike_sa *sa)
@@ -78,7 +79,7 @@ enum ike_outcome ike_child_offer(struct ike_turn *t, enum ike_exchange exchange,
     struct wire_sa offer;
     struct ike_draft d;
 
-    if (!t->after->encap)
+    if (!ike_nat_carries_esp(t->policy, t->after))
         return ike_turn_ignore(t, IKE_REASON_NO_UDP_ENCAPSULATION);
     put_be32(spi_bytes, spi);
     ike_proposal_offer_esp(t->policy, span_of(spi_bytes, sizeof spi_bytes), ke_id, &offer);
@@ -87,7 +88,7 @@ enum ike_outcome ike_child_offer(struct ike_turn *t, enum ike_exchange exchange,
     if (ke != NULL && !ev->ke.done) {
         if (!ike_ke_job_make(t->out, ke, ev, true, NULL, NULL))
             return ike_turn_ignore(t, IKE_REASON_INVALID_KE);
-        return IKE_NEED_KE;
+        return IKE_NEED_JOB;
     }
     if (ke != NULL && !ev->ke.ok)
         return ike_turn_ignore(t, IKE_REASON_INVALID_KE);
@@ -162,7 +163,8 @@ static bool agree_selectors(const struct wire_body *body, const struct ike_selec
 
     memset(out, 0, sizeof *out);
     return agree(allowed->remote, allowed->n_remote, &body->tsi, out->remote, &out->n_remote) &&
-           agree(allowed->local, allowed->n_local, &body->tsr, out->local, &out->n_local);
+           agree(allowed->local, allowed->n_local, &body->tsr, out->local, &out->n_local) &&
+           ike_ts_match_families(out->local, &out->n_local, out->remote, &out->n_remote);
 }
 
 /* What the responder finds wrong with a request, 0 when nothing: the notify to answer with. */
@@ -175,8 +177,8 @@ static uint16_t judge_offer(struct ike_turn *t, const struct ike_child *old,
     *reason = IKE_REASON_MALFORMED;
     if (!body->has_sa || !body->has_nonce || !body->has_tsi || !body->has_tsr)
         return WIRE_N_INVALID_SYNTAX;
-    *reason = IKE_REASON_NO_UDP_ENCAPSULATION; /* raw ESP is not carried */
-    if (!t->after->encap)
+    *reason = IKE_REASON_NO_UDP_ENCAPSULATION;
+    if (!ike_nat_carries_esp(t->policy, t->after))
         return WIRE_N_NO_PROPOSAL_CHOSEN;
     *reason = IKE_REASON_NO_PROPOSAL;
     if (!ike_proposal_choose_esp(t->policy, &body->sa, IKE_CHILD_KE_OPTIONAL, t->after->ke_id,
@@ -222,7 +224,7 @@ enum ike_outcome ike_child_answer(struct ike_turn *t, enum ike_exchange exchange
         return ike_turn_refuse(t, exchange, wrong, none, reason);
     ke = suite_find_ke(t->policy->suites, choice.row.ke_id);
     if (ke != NULL && !ev->ke.done && ike_ke_job_make(t->out, ke, ev, true, NULL, &body->ke.value))
-        return IKE_NEED_KE;
+        return IKE_NEED_JOB;
     if (ke != NULL &&
         (!ev->ke.done || !ev->ke.ok)) /* a value of a wrong length, or off the curve */
         return ike_turn_refuse(t, exchange, WIRE_N_INVALID_SYNTAX, none, IKE_REASON_INVALID_KE);
@@ -268,7 +270,7 @@ enum ike_outcome ike_child_accept(struct ike_turn *t, const struct ike_selectors
         return ike_turn_ignore(t, IKE_REASON_TS_UNACCEPTABLE);
     if (ke != NULL && !t->event->ke.done &&
         ike_ke_job_make(t->out, ke, t->event, false, &p->ke_private, &body->ke.value))
-        return IKE_NEED_KE;
+        return IKE_NEED_JOB;
     if (ke != NULL && (!t->event->ke.done || !t->event->ke.ok))
         return ike_turn_ignore(t, IKE_REASON_INVALID_KE);
     *made = make_child(t, &choice, p->new_spi_in, &in);

@@ -138,11 +138,11 @@ static void op_send(void *self, uint32_t shard, bool natt, const struct endpoint
         log_line(&in->log, LOG_DEBUG, "ike", "send failed"); /* as if the network lost it */
 }
 
-static void op_run_ke(void *self, struct conductor *c, struct conductor_work *work)
+static void op_run_job(void *self, struct conductor *c, struct conductor_work *work)
 {
     (void)self;
-    conductor_ke_run(work);
-    conductor_ke_done(c, work);
+    conductor_job_run(work);
+    conductor_job_done(c, work);
 }
 
 static void *op_install(void *self, const struct conductor_esp_child *child)
@@ -212,10 +212,10 @@ static void look(void *self, const struct conductor_sa_view *view)
 
 static void take_address(struct initiator *in)
 {
-    struct netlink_prefix own = {.ip = in->sa.virtual_ip, .length = 32};
+    struct netlink_prefix own = {.ip = in->sa.virtual_ip[SLOT_V4], .length = 32};
     struct io_error error;
 
-    if (in->sa.virtual_ip.family == ADDR_V4 &&
+    if (in->sa.virtual_ip[SLOT_V4].family == ADDR_V4 &&
         !netlink_addr_add(in->netlink, in->tun.name, &own, &error))
         initiator_fail(error.text);
     if (!netlink_route_add(in->netlink, &in->arguments.network, in->tun.name, &error))
@@ -235,7 +235,7 @@ static void watch(struct initiator *in)
     if (in->up)
         take_address(in);
     (void)printf("{\"event\":\"%s\",\"virtual_ip\":\"%s\"}\n", in->up ? "established" : "down",
-                 log_address(&in->sa.virtual_ip, ip));
+                 log_address(&in->sa.virtual_ip[SLOT_V4], ip));
     (void)fflush(stdout);
 }
 
@@ -388,7 +388,7 @@ static void start_engine(struct initiator *in)
                                       .may_act = op_may_act,
                                       .leader = op_leader,
                                       .send = op_send,
-                                      .run_ke = op_run_ke,
+                                      .run_job = op_run_job,
                                       .esp_install = op_install,
                                       .esp_update = op_update,
                                       .esp_remove = op_remove,
@@ -397,11 +397,10 @@ static void start_engine(struct initiator *in)
                                       .esp_refused = op_refused,
                                       .esp_revoke = op_revoke,
                                       .esp_idle = op_idle};
-    const struct worker_shard shard = {
-        .shard = SHARD,
-        .lease = &in->lease,
-        .outside = {.ip = in->arguments.local.ip, .port = UDP_NAT_PORT},
-        .udp_fds = &in->udp_4500};
+    const struct worker_shard shard = {.shard = SHARD,
+                                       .lease = &in->lease,
+                                       .outside = {in->arguments.local.ip},
+                                       .udp_fds = {&in->udp_4500}};
     const struct worker_options workers = {
         .n_workers = 1, .tun_fds = &in->tun.fd, .shards = &shard, .n_shards = 1, .sa_capacity = 64};
     struct conductor_options o = {.policy = &in->arguments.policy,

@@ -137,7 +137,7 @@ static void op_send(void *self, uint32_t shard, bool natt, const struct endpoint
         die(w, n);
 }
 
-static void op_run_ke(void *self, struct conductor *c, struct conductor_work *work)
+static void op_run_job(void *self, struct conductor *c, struct conductor_work *work)
 {
     struct world_node *n = self;
     struct world *w = n->world;
@@ -149,15 +149,15 @@ static void op_run_ke(void *self, struct conductor *c, struct conductor_work *wo
         w->held[w->n_held++] = work;
         return;
     }
-    conductor_ke_run(work);
-    conductor_ke_done(c, work);
+    conductor_job_run(work);
+    conductor_job_done(c, work);
 }
 
 void world_release_key_exchanges(struct world *w)
 {
     for (size_t i = 0; i < w->n_held; i++) {
-        conductor_ke_run(w->held[i]);
-        conductor_ke_done(w->held_by[i], w->held[i]);
+        conductor_job_run(w->held[i]);
+        conductor_job_done(w->held_by[i], w->held[i]);
     }
     w->n_held = 0;
     w->hold_key_exchanges = false;
@@ -396,7 +396,7 @@ static void node_create(struct world *w, unsigned i)
                                 .may_act = op_may_act,
                                 .leader = op_leader,
                                 .send = op_send,
-                                .run_ke = op_run_ke,
+                                .run_job = op_run_job,
                                 .esp_install = op_install,
                                 .esp_update = op_update,
                                 .esp_remove = op_remove,
@@ -418,7 +418,7 @@ static void node_create(struct world *w, unsigned i)
                                   .recoveries_per_second = world_recoveries_per_second};
 
     o.shards[0] = (struct conductor_shard_options){
-        WORLD_SHARD, addr_v4(0x0a4d0164), addr_v4(0x0a630001), addr_v4(0x0a630000 + w->pool_size)};
+        WORLD_SHARD, {addr_v4(0x0a630001)}, {addr_v4(0x0a630000 + w->pool_size)}};
     n->world = w;
     n->id = i + 1;
     n->boot = 1000 + i;
