@@ -51,15 +51,9 @@ struct conductor_sa {
     uint8_t *state; /* encoded, as applied */
     size_t state_len;
     struct ike_local local_part;
-<<<<<<< HEAD
     struct ip_addr address[ADDR_SLOTS]; /* leased */
-    struct conductor_work *ke_work;     /* a key exchange is under way for it */
+    struct conductor_work *job_work;    /* a job is under way for it */
     struct conductor_op *inflight;      /* the uncommitted step, or NULL */
-=======
-    struct ip_addr address;          /* leased */
-    struct conductor_work *job_work; /* a job is under way for it */
-    struct conductor_op *inflight;   /* the uncommitted step, or NULL */
->>>>>>> main
     struct conductor_work *queue, **queue_tail;
     unsigned n_queued;
     struct heap_node wake;

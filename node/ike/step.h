@@ -33,20 +33,8 @@ enum ike_event_kind {
                        local_part afresh */
 };
 
-<<<<<<< HEAD
-/* Answer to IKE_NEED_KE. */
-struct ike_ke_result {
-    bool done, ok;
-    struct secret private_key;
-    uint8_t public_value[SUITE_KE_MAX_BYTES];
-    struct secret shared;
-};
-
 /* Answer to IKE_NEED_ADDRESS, by family (base/addr.h). done && family 0 = no such pool, or it is
  * exhausted, or none was asked for. */
-=======
-/* Answer to IKE_NEED_ADDRESS. done && family 0 = the pool is exhausted. */
->>>>>>> main
 struct ike_address_result {
     bool done;
     struct ip_addr ip[ADDR_SLOTS];
@@ -73,12 +61,9 @@ struct ike_event {
     uint64_t wall_s; /* wall clock, seconds since 1970: for certificates' validity, never for safety
                         (I14) */
     struct ike_ke_result ke;
-<<<<<<< HEAD
-    bool has_pool[ADDR_SLOTS]; /* families of virtual addresses that the shard gives out */
-=======
     struct ike_sign_result sign;
     struct ike_proof_result proof;
->>>>>>> main
+    bool has_pool[ADDR_SLOTS]; /* families of virtual addresses that the shard gives out */
     struct ike_address_result address;
 };
 
@@ -154,18 +139,11 @@ struct ike_transition {
     struct ike_effect effects[IKE_MAX_EFFECTS];
     uint8_t n_effects;
     struct ike_message plain;
-<<<<<<< HEAD
-    struct ike_ke_job ke_job;
+    struct ike_job job;                      /* IKE_NEED_JOB */
     struct ike_identity address_for;         /* IKE_NEED_ADDRESS: who asks */
     bool address_wanted[ADDR_SLOTS];         /* ... for which families */
     struct ip_addr address_wish[ADDR_SLOTS]; /* what it would like to have, or family 0 */
     bool address_contact; /* it has no other SA any more (INITIAL_CONTACT): it may get the addresses
-=======
-    struct ike_job job;              /* IKE_NEED_JOB */
-    struct ike_identity address_for; /* IKE_NEED_ADDRESS: who asks */
-    struct ip_addr address_wish;     /* what it asked for, or family 0 */
-    bool address_contact; /* it has no other SA any more (INITIAL_CONTACT): it may get the address
->>>>>>> main
                              of one, which ends with the record of this one */
 };
 
