@@ -181,15 +181,18 @@ static void check_counted(struct world *w, unsigned node, uint64_t in, uint64_t 
     cr_assert_not_null(last);
     cr_assert_eq(last->packets_in, in);
     cr_assert_eq(last->packets_out, out);
+    cr_assert_eq(last->bytes_in, 1000 * in);
+    cr_assert_eq(last->bytes_out, 1001 * out);
     cr_assert_eq(last->untold, untold);
 }
 
-/* What counts for limits by packets goes with the SA: over takeovers, an IKE rekey and, by the
+/* What counts for limits by packets and bytes goes with the SA: over takeovers, an IKE rekey and, by the
  * claims that a snapshot holds, to a node that was away. A new CHILD SA begins at zero. */
 Test(failover, packets_told_by_one_owner_are_known_to_the_next)
 {
     struct world *w = world_create(NULL);
-    struct conductor_extend item = {.packets_in = 41, .packets_out = 45};
+    struct conductor_extend item = {
+        .packets_in = 41, .packets_out = 45, .bytes_in = 41000, .bytes_out = 45045};
     struct ike_sa sa;
 
     cr_assert(world_connect(w));
@@ -205,6 +208,7 @@ Test(failover, packets_told_by_one_owner_are_known_to_the_next)
     next_owner(w);
     check_counted(w, 2, 41, 45, 2);
     item.packets_in = 50;
+    item.bytes_in = 50000;
     cr_assert(conductor_extend(w->nodes[2].conductor, WORLD_SHARD, &item, 1));
     world_run(w, 100);
     next_owner(w);

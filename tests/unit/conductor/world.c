@@ -219,6 +219,8 @@ static void op_grant(void *self, void *esp, uint64_t epoch, const struct repl_gr
     e->ceiling = g->ceiling;
     e->packets_in = g->packets_in;
     e->packets_out = g->packets_out;
+    e->bytes_in = g->bytes_in;
+    e->bytes_out = g->bytes_out;
     e->untold = g->untold;
     note_grant(((struct world_node *)self)->world, e);
 }

@@ -71,7 +71,7 @@ struct world_esp {
     unsigned node;
     bool outbound, installed, rekeying;
     uint64_t first, end, floor, ceiling;
-    uint64_t packets_in, packets_out, untold;
+    uint64_t packets_in, packets_out, untold, bytes_in, bytes_out;
     uint64_t end_in_ms; /* as told with the grant */
     uint32_t follows;   /* SPI of the one that it replaced, as told at its installation; 0 = none */
 };
