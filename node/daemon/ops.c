@@ -158,4 +158,5 @@ void ops_fill(struct daemon *d, struct conductor_ops *ops)
                                .esp_first = op_esp_first,
                                .esp_end = op_esp_end,
                                .esp_idle = op_esp_idle};
+    moves_fill(ops);
 }
