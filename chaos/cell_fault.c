@@ -9,11 +9,11 @@ enum { REPLAY_NS = 1000000000, FRAME_MAX = 2048, ETH_HEAD = 14, UDP_CHECKSUM = 6
 enum { ARRIVE_MS = 500 };
 
 /* Another node speaks as the service address of a shard that is to move. */
-static void note_move(struct cell *c, const struct capture_frame *f)
+static void note_if_moved(struct cell *c, const struct capture_frame *f)
 {
     unsigned shard = lab_shard_of_vip(f->src);
 
-    if (!shard || !(c->moving >> shard & 1))
+    if (f->port == CAPTURE_CLIENT_PORT || f->port == c->dead || !shard || !(c->moving >> shard & 1))
         return;
     c->moving &= ~(1u << shard);
     c->moves[shard]++;
@@ -27,7 +27,7 @@ static void note_move(struct cell *c, const struct capture_frame *f)
         c->acting_ns = f->ns;
 }
 
-void cell_expect_move(struct cell *c, unsigned from)
+static void expect_move(struct cell *c, unsigned from)
 {
     c->acting_port = 0;
     c->acting_ns = 0;
@@ -46,8 +46,7 @@ void cell_frame_seen(void *arg, const struct capture_frame *f)
 
     if (!f->left)
         return;
-    if (c->moving && f->port != CAPTURE_CLIENT_PORT && f->port != c->dead)
-        note_move(c, f);
+    note_if_moved(c, f);
     if (f->kind != CAPTURE_IKE)
         return;
     if (c->watching && f->exchange == IKE_HDR_CREATE_CHILD && !(f->flags & IKE_HDR_FLAG_RESPONSE) &&
@@ -320,17 +319,22 @@ struct cell_takeover *cell_begin_takeover(struct cell *c, unsigned from, uint64_
     struct cell_takeover *t = &c->takeovers[i];
 
     *t = (struct cell_takeover){.kill_ns = at_ns, .dead_ns = at_ns, .from = from};
-    cell_expect_move(c, from);
+    expect_move(c, from);
     t->shards = c->moving;
+    for (size_t k = 0; k < c->sniff.capture.n_frames; k++) { /* what came before it was expected */
+        const struct capture_frame *f = &c->sniff.capture.frames[k];
+
+        if (f->left && f->ns >= at_ns)
+            note_if_moved(c, f);
+    }
     return t;
 }
 
-bool cell_await_acting(struct cell *c, struct cell_takeover *t, const char *after)
+bool cell_await_acting(struct cell *c, struct cell_takeover *t, unsigned ms, const char *after)
 {
     char text[LAB_ADDRESS_TEXT];
 
-    if (!lab_until(&c->lab, cell_is_reference(c) ? acts_or_complains : somebody_acts, c,
-                   c->drill->takeover_ms) ||
+    if (!lab_until(&c->lab, cell_is_reference(c) ? acts_or_complains : somebody_acts, c, ms) ||
         !c->acting_port) {
         unsigned shard = 1;
 
@@ -347,12 +351,12 @@ bool cell_await_acting(struct cell *c, struct cell_takeover *t, const char *afte
     return true;
 }
 
-bool cell_await_flow(struct cell *c, struct cell_takeover *t)
+bool cell_await_flow(struct cell *c, struct cell_takeover *t, unsigned ms)
 {
-    if (!cell_wait_flow(c, FLOW_AFTER, c->drill->settle_ms)) {
+    if (!cell_wait_flow(c, FLOW_AFTER, ms)) {
         oracle_violation(&c->report,
                          "traffic: it does not flow both ways within %u ms after node %u took over",
-                         c->drill->settle_ms, t->to);
+                         ms, t->to);
         return false;
     }
     t->flowing_ns = pump_wall_ns();
@@ -372,7 +376,7 @@ bool cell_await_takeover(struct cell *c, unsigned dead, bool with_exchange)
     cell_phase(c, "node %u is dead", dead);
     if (with_exchange && !cell_hold(c, esp, dead, ike))
         return false;
-    if (!cell_await_acting(c, t, "died"))
+    if (!cell_await_acting(c, t, c->drill->takeover_ms, "died"))
         return false;
     if (esp) {
         replay_counted(c, t);
@@ -476,5 +480,5 @@ bool cell_inject(struct cell *c)
         return false;
     if (!cell_await_takeover(c, c->owner_before, with_exchange))
         return false;
-    return cell_await_flow(c, &c->takeovers[0]);
+    return cell_await_flow(c, &c->takeovers[0], c->drill->settle_ms);
 }

@@ -178,7 +178,7 @@ static bool connect_clients(struct cell *c)
     struct traffic_plan plan = {.pps = d->pps,
                                 .bytes = d->bytes,
                                 .directions = {d->directions & 1, d->directions >> 1 & 1},
-                                .upload = d->inside_v4 && !d->relay.n_rules,
+                                .upload = d->inside_v4 && d->directions & 1 && !d->relay.n_rules,
                                 .clients = d->clients};
 
     cell_phase(c, d->clients > 1 ? "%u clients connect" : "the client connects", d->clients);
@@ -268,8 +268,10 @@ static bool hypothesis_holds(struct cell *c)
 static bool begin_watch(struct cell *c)
 {
     for (unsigned s = 1; s <= c->drill->shards; s++)
-        c->tenures[c->n_tenures++] = (struct oracle_tenure){
-            .shard = s, .node = (uint8_t)(cell_is_reference(c) ? 1 : c->owners[s])};
+        c->tenures[c->n_tenures++] =
+            (struct oracle_tenure){.shard = s,
+                                   .node = (uint8_t)(cell_is_reference(c) ? 1 : c->owners[s]),
+                                   .from_ns = c->zero_ns};
     c->relay.core.impairs = true;
     c->impaired_ns = pump_wall_ns();
     return true;
@@ -295,7 +297,7 @@ bool cell_bring_up(struct cell *c)
     const struct drill *d = c->drill;
     struct swan_options client = {
         .pfs = !(c->spec->exchange == DRILL_CHILD_REKEY && c->spec->role == DRILL_CLIENT),
-        .dpd_s = 1,
+        .dpd_s = d->clients > NODE_FEW_CLIENTS ? 30 : 1,
         .clients = d->clients,
         .shards = d->shards,
         .outside_v6 = d->outside_v6,

@@ -24,7 +24,7 @@ static void write_cluster(FILE *f, const struct node *n, const struct node_timin
 static void write_both(FILE *f, const char *key, uint32_t address, bool v4, bool v6,
                        unsigned prefix_bits)
 {
-    char text[LAB_ADDRESS_TEXT], bits[2][8] = {"", ""};
+    char text[LAB_ADDRESS_TEXT], bits[2][16] = {"", ""};
 
     if (prefix_bits) {
         (void)snprintf(bits[0], sizeof bits[0], "/%u", prefix_bits);
@@ -72,17 +72,18 @@ static void write_lifetimes(FILE *f, const struct node_options *o)
 
     (void)fprintf(f,
                   "ike:   { lifetime: { %s }, retransmit: { first: 500ms, factor: %s, tries: %u }, "
-                  "dpd: 500ms, keepalive: 20s, half_open: 30s }\n"
+                  "dpd: %s, keepalive: 20s, half_open: 30s }\n"
                   "child: { lifetime: { %s, packets: { soft: 0, hard: 0 } }, pfs: %s }\n",
                   o->ike_soon ? soon : ordinary, o->patient ? "1.2" : "1.8", o->patient ? 12u : 5u,
-                  o->child_soon ? soon : ordinary, o->pfs ? "always" : "{ every: 1000 }");
+                  o->clients > NODE_FEW_CLIENTS ? "30s" : "500ms", o->child_soon ? soon : ordinary,
+                  o->pfs ? "always" : "{ every: 1000 }");
 }
 
 void node_write_config(FILE *f, const struct node *n, const struct node_options *o)
 {
     char identity[SWAN_NAME];
 
-    (void)fprintf(f, "node: { id: %u, data: %s/data }\n", n->id, n->dir);
+    (void)fprintf(f, "node: { id: %u, data: %s/disk/data }\n", n->id, n->dir);
     write_cluster(f, n, &o->timing);
     (void)fprintf(f, "interfaces: { outside: out0, inside: in0, tun: hf0 }\n");
     write_shards(f, n, o);
