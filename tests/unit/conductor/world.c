@@ -186,6 +186,7 @@ static void *op_install(void *self, const struct conductor_esp_child *child)
     e->spi_out = child->child->spi_out;
     e->outbound = child->child->outbound;
     e->rekeying = child->rekeying;
+    e->follows = child->follows == NULL ? 0 : ((struct world_esp *)child->follows)->spi_in;
     e->node = n->id;
     return e;
 }
@@ -226,8 +227,17 @@ static void op_grant(void *self, void *esp, uint64_t epoch, const struct repl_gr
     e->ceiling = g->ceiling;
     e->packets_in = g->packets_in;
     e->packets_out = g->packets_out;
+    e->bytes_in = g->bytes_in;
+    e->bytes_out = g->bytes_out;
     e->untold = g->untold;
     note_grant(((struct world_node *)self)->world, e);
+}
+
+static void op_first(void *self, void *esp, uint64_t *numbers, uint64_t *ceiling)
+{
+    (void)esp;
+    *numbers = ((struct world_node *)self)->world->first_numbers;
+    *ceiling = ((struct world_node *)self)->world->first_ceiling;
 }
 
 static void op_end(void *self, void *esp, uint64_t in_ms)
@@ -423,6 +433,12 @@ static void policies(struct world *w)
     w->client_policy.psks = &w->client_psk;
 }
 
+/* fd00:99::`last`; nobody has one but who asks for it. */
+static struct ip_addr pool6(uint8_t last)
+{
+    return addr_v6((const uint8_t[16]){0xfd, 0, 0, 0x99, [15] = last});
+}
+
 static void node_create(struct world *w, unsigned i)
 {
     struct world_node *n = &w->nodes[i];
@@ -442,6 +458,7 @@ static void node_create(struct world *w, unsigned i)
                                 .esp_limits = op_limits,
                                 .esp_refused = op_refused,
                                 .esp_revoke = op_nothing,
+                                .esp_first = op_first,
                                 .esp_mode = op_mode,
                                 .esp_passed = op_passed,
                                 .esp_export = op_export,
@@ -459,7 +476,9 @@ static void node_create(struct world *w, unsigned i)
                                   .recoveries_per_second = world_recoveries_per_second};
 
     o.shards[0] = (struct conductor_shard_options){
-        WORLD_SHARD, {addr_v4(0x0a630001)}, {addr_v4(0x0a630000 + w->pool_size)}};
+        WORLD_SHARD,
+        {addr_v4(0x0a630001), pool6(1)},
+        {addr_v4(0x0a630000 + w->pool_size), pool6((uint8_t)w->pool_size)}};
     o.shards[1] =
         (struct conductor_shard_options){WORLD_OTHER, {addr_v4(0x0a640001)}, {addr_v4(0x0a6400fe)}};
     n->world = w;
