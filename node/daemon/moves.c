@@ -49,9 +49,10 @@ static void esp_mode(void *self, uint32_t shard, enum conductor_esp_mode mode)
 }
 
 /* Does no worker use an SA of it? */
-static bool at_rest(const struct daemon *d, const struct daemon_shard *s)
+static bool at_rest(const struct daemon *d, const struct daemon_shard *s, uint32_t slot)
 {
-    return s->mode != WORKER_ACT && worker_pool_passed(d->pool, s->ticket);
+    return s->mode != WORKER_ACT && worker_pool_passed(d->pool, s->ticket) &&
+           worker_pool_waiting(d->pool, slot) == 0;
 }
 
 static bool esp_passed(void *self, uint32_t shard)
@@ -78,7 +79,8 @@ static bool esp_resume(void *self, void *esp, uint64_t epoch, const struct repl_
     uint32_t slot;
     const struct daemon_shard *s = shard_of(d, datapath_shard(esp), &slot);
 
-    return s != NULL && at_rest(d, s) && datapath_resume(d->datapath, esp, epoch, grant, window);
+    return s != NULL && at_rest(d, s, slot) &&
+           datapath_resume(d->datapath, esp, epoch, grant, window);
 }
 
 void moves_fill(struct conductor_ops *ops)
