@@ -94,7 +94,7 @@ struct daemon {
     bool stopping;
     struct strays *strays;
     bool leaving; /* a stop gives everything away first */
-    uint64_t leave_by_ms, left_ms;
+    uint64_t leave_by_ms, left_ms, pass_again_ms;
     uv_fs_t disk_request;
     bool disk_asked, disk_full; /* full: above the watermark */
     uint64_t disk_next_ms;

@@ -9,8 +9,9 @@ HF_STATIC_ASSERT((int)ESP_WINDOW_MAX_BYTES <= (int)CONDUCTOR_WINDOW_MAX);
 HF_STATIC_ASSERT((int)WORKER_SLOT_BYTES <= (int)STRAY_PACKET_BYTES);
 
 enum {
-    STOP_MS = 2000,     /* a stop waits so long for others to take over */
-    AFTERGLOW_MS = 200, /* ... and forwards for so long what neighbours still send here */
+    STOP_MS = 2000,      /* a stop waits so long for others to take over */
+    AFTERGLOW_MS = 200,  /* ... and forwards for so long what neighbours still send here */
+    PASS_AGAIN_MS = 300, /* a transfer of leadership that did not come about */
     DISK_LOOK_MS = 1000,
     DISK_BACK_PERCENT = 2, /* so far below the watermark it must come, to be well again */
     FRAME_MAX = STRAY_HEAD_BYTES + STRAY_PACKET_BYTES
@@ -48,9 +49,10 @@ static void esp_mode(void *self, uint32_t shard, enum conductor_esp_mode mode)
 }
 
 /* Does no worker use an SA of it? */
-static bool at_rest(const struct daemon *d, const struct daemon_shard *s)
+static bool at_rest(const struct daemon *d, const struct daemon_shard *s, uint32_t slot)
 {
-    return s->mode != WORKER_ACT && worker_pool_passed(d->pool, s->ticket);
+    return s->mode != WORKER_ACT && worker_pool_passed(d->pool, s->ticket) &&
+           worker_pool_waiting(d->pool, slot) == 0;
 }
 
 static bool esp_passed(void *self, uint32_t shard)
@@ -77,7 +79,8 @@ static bool esp_resume(void *self, void *esp, uint64_t epoch, const struct repl_
     uint32_t slot;
     const struct daemon_shard *s = shard_of(d, datapath_shard(esp), &slot);
 
-    return s != NULL && at_rest(d, s) && datapath_resume(d->datapath, esp, epoch, grant, window);
+    return s != NULL && at_rest(d, s, slot) &&
+           datapath_resume(d->datapath, esp, epoch, grant, window);
 }
 
 void moves_fill(struct conductor_ops *ops)
@@ -241,11 +244,30 @@ static bool owns_any(struct daemon *d)
     return false;
 }
 
+/* A leader that just ends costs the others an election, in which nothing is extended: to the best
+ * of them instead. */
+static void pass_leadership(struct daemon *d)
+{
+    const struct repl_node_status *best = NULL;
+    struct repl_status st;
+
+    repl_status(d->repl, &st);
+    for (size_t i = 0; i < st.n_nodes; i++) {
+        const struct repl_node_status *n = &st.nodes[i];
+
+        if (n->node != st.node && n->connected && n->healthy && !n->reluctant &&
+            (best == NULL || n->applied_index > best->applied_index))
+            best = n;
+    }
+    if (best != NULL && repl_transfer_leader(d->repl, best->node) == REPL_OK)
+        log_line(d->log, LOG_INFO, "node", "leadership goes to node %u", best->node);
+}
+
 bool moves_leave(struct daemon *d)
 {
     uint64_t now = now_ms(NULL);
 
-    if (d->leaving || d->config->n_nodes == 1 || !owns_any(d))
+    if (d->leaving || d->config->n_nodes == 1 || !(owns_any(d) || d->leader))
         return false;
     d->leaving = true;
     d->leave_by_ms = now + STOP_MS;
@@ -261,7 +283,11 @@ void moves_tick(struct daemon *d)
     look_at_disk(d, now);
     if (!d->leaving)
         return;
-    if (d->left_ms == 0 && !owns_any(d))
+    if (!owns_any(d) && d->leader && now >= d->pass_again_ms) {
+        pass_leadership(d);
+        d->pass_again_ms = now + PASS_AGAIN_MS;
+    }
+    if (d->left_ms == 0 && !owns_any(d) && !d->leader)
         d->left_ms = now;
     if (now >= d->leave_by_ms || (d->left_ms != 0 && now - d->left_ms >= AFTERGLOW_MS)) {
         log_line(d->log, owns_any(d) ? LOG_WARN : LOG_INFO, "node", "stopping: %s",

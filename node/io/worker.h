@@ -104,7 +104,7 @@ enum worker_mode {
     WORKER_ASIDE, /* inbound packets that wait already may still be taken when their ceiling rises;
                      those that wait for a number go to the control loop */
     WORKER_STILL  /* no SA of the shard is used: once passed, the control loop may use
-                     esp_sa_window(); in ASIDE without a lease as well, and esp_sa_grant_exact() */
+                     esp_sa_window(), and esp_sa_grant_exact(); in ASIDE when nothing waits either */
 };
 /* The ticket that is passed when every worker goes by it. */
 uint64_t worker_pool_mode(struct worker_pool *pool, uint32_t shard_slot, enum worker_mode mode);

@@ -253,7 +253,7 @@ uint32_t worker_pool_waiting(const struct worker_pool *pool, uint32_t shard_slot
     uint32_t n = 0;
 
     for (unsigned i = 0; i < pool->n_workers; i++)
-        n += atomic_load_explicit(&pool->workers[i].waiting_of[shard_slot], memory_order_relaxed);
+        n += atomic_load_explicit(&pool->workers[i].waiting_of[shard_slot], memory_order_acquire);
     return n;
 }
 

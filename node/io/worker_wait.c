@@ -75,7 +75,8 @@ static uint16_t unlink_after(struct worker *w, uint16_t before)
     if (w->last_waiting == i)
         w->last_waiting = before;
     (*count_of(slot->sa, slot->direction))--;
-    atomic_fetch_sub_explicit(&w->waiting_of[slot->sa->shard_slot], 1, memory_order_relaxed);
+    /* Released: who reads 0 sees all that was done to their SAs. */
+    atomic_fetch_sub_explicit(&w->waiting_of[slot->sa->shard_slot], 1, memory_order_release);
     slot->sa = NULL;
     slot->next = w->first_free;
     w->first_free = i;

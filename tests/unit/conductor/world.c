@@ -283,43 +283,6 @@ static void op_idle(void *self, void *esp, uint64_t *in, uint64_t *out)
     *out = UINT64_MAX;
 }
 
-/* --- handover --- */
-
-static void op_mode(void *self, uint32_t shard, enum conductor_esp_mode mode)
-{
-    ((struct world_node *)self)->mode[shard - 1] = mode;
-}
-
-static bool op_passed(void *self, uint32_t shard)
-{
-    (void)shard;
-    return !((struct world_node *)self)->stuck;
-}
-
-static size_t op_export(void *self, void *esp, uint8_t *out)
-{
-    struct world_node *n = self;
-    size_t len = n->world->window_bytes == 0 ? 8 : n->world->window_bytes;
-
-    n->exported++;
-    memset(out, 0, len);
-    put_be64(out, ((struct world_esp *)esp)->window);
-    return len;
-}
-
-static bool op_resume(void *self, void *esp, uint64_t epoch, const struct repl_grant *g,
-                      struct span window)
-{
-    struct world_node *n = self;
-    struct world_esp *e = esp;
-
-    op_grant(self, esp, epoch, g);
-    e->window = get_be64(window.data);
-    e->floor = 0;
-    n->resumed++;
-    return true;
-}
-
 /* --- the log --- */
 
 static void deliver(struct world_node *n, const struct repl_event *ev)
@@ -470,10 +433,6 @@ static void node_create(struct world *w, unsigned i)
                                 .esp_refused = op_refused,
                                 .esp_revoke = op_nothing,
                                 .esp_first = op_first,
-                                .esp_mode = op_mode,
-                                .esp_passed = op_passed,
-                                .esp_export = op_export,
-                                .esp_resume = op_resume,
                                 .esp_end = op_end,
                                 .esp_waiting = op_waiting,
                                 .esp_idle = op_idle};
@@ -500,6 +459,7 @@ static void node_create(struct world *w, unsigned i)
     n->log = i == WORLD_CLIENT ? &w->client_log : &w->gateway_log;
     n->pending_tail = &n->pending;
     n->idle_in_ms = UINT64_MAX;
+    world_handover_ops(&ops);
     n->conductor = conductor_create(&o, &ops);
     instant_log_boot(n->log, w->now, n->id, n->boot);
 }

@@ -63,6 +63,7 @@ struct world_node {
     enum conductor_esp_mode mode[WORLD_SHARDS];
     bool stuck;
     unsigned exported, resumed;
+    void (*grant)(void *self, void *esp, uint64_t epoch, const struct repl_grant *grant);
 };
 
 struct world_packet {
@@ -160,5 +161,8 @@ size_t world_children(struct world *w, unsigned node);
 uint64_t world_some_sa(struct world *w, unsigned node);
 /* Asks a node (the client or the owner) for IKE_WANT_*. */
 bool world_want(struct world *w, unsigned node, uint32_t want);
+
+/* world_handover.c: adds to the operations of a node. */
+void world_handover_ops(struct conductor_ops *ops);
 
 #endif
