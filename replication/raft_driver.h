@@ -99,7 +99,8 @@ struct raft_driver_status {
 /* How often each came up, since create. */
 struct raft_driver_counters {
     uint64_t elections_won, frames_in, frames_out, frames_malformed, frames_unsent, submitted,
-        applied, installs_sent, installs_received, snapshots_taken, changes_committed;
+        applied, installs_sent, installs_received, pieces_out, pieces_in, snapshots_taken,
+        changes_committed;
     uint64_t wrapped[15]; /* [n]: wrap of defect n did something; [0] unused */
 };
 
