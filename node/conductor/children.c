@@ -1,6 +1,7 @@
 /* The ESP database as a function of applied states: installed, moved and removed the same way on
  * every node; only the owner of the newest assignment is given numbers. */
 #include "conductor/internal.h"
+#include "conductor/many.h"
 
 static const struct ike_child *ike_child_of(const struct ike_sa *sa, uint32_t spi_in)
 {
@@ -164,13 +165,13 @@ void children_sync(struct conductor *c, struct conductor_sa *sa, const struct ik
     }
 }
 
-void children_assigned(struct conductor *c, const struct conductor_shard *shard)
+void children_assigned(struct conductor *c, const struct conductor_shard *shard,
+                       struct conductor_sa *sa)
 {
-    struct conductor_child *child, *next;
+    for (int i = 0; i < IKE_MAX_CHILDREN; i++) {
+        struct conductor_child *child = &sa->children[i];
 
-    HASH_ITER(hh, c->children, child, next)
-    {
-        if (child->sa->shard != shard->id)
+        if (child->spi_in == 0)
             continue;
         child->news = 0; /* a new grant's are told anew */
         if (child->esp == NULL)

@@ -32,7 +32,7 @@ struct conductor_child {
     void *esp;
     struct repl_claim claim;
     struct conductor_op *extending; /* the Extend under way, or NULL */
-    struct span window;        /* of the handover that is being applied; borrowed, else empty */
+    struct span window;   /* of the handover that is being applied; borrowed, else empty */
     uint8_t news;         /* told by the data path, not a step yet: 1 << conductor_esp_news */
     uint64_t hard_ms;     /* its hard limit, cluster time; UINT64_MAX = none */
     uint64_t fresh_epoch; /* made under this assignment of ours: nobody had its numbers; 0 = no */
@@ -154,6 +154,8 @@ struct conductor {
     unsigned all_used, all_proofs;
     struct conductor_address *addresses;
     struct heap heap;
+    bool turning;                 /* an event goes on over several turns (turns.c) */
+    struct conductor_sa *turn_sa; /* where it goes on */
     struct crowd crowd;
     uint64_t recovery_window_ms; /* of replay recoveries, where they are bounded */
     unsigned recoveries_used;
@@ -205,7 +207,9 @@ void children_move(struct conductor *c, struct conductor_sa *from, struct conduc
                    const struct ike_sa *to_decoded);
 struct conductor_child *child_find(struct conductor *c, uint32_t spi_in);
 void children_remove_all(struct conductor *c, struct conductor_sa *sa);
-void children_assigned(struct conductor *c, const struct conductor_shard *shard);
+/* The shard was assigned: what that means for the CHILD SAs of one of its SAs. */
+void children_assigned(struct conductor *c, const struct conductor_shard *shard,
+                       struct conductor_sa *sa);
 
 /* news.c: what the data path tells once */
 /* False: not ours, or known already. */
@@ -298,6 +302,7 @@ void op_free(struct conductor *c, struct conductor_op *op);
 bool submit_other(struct conductor *c, uint32_t shard, struct Holdfast__Record *record,
                   struct conductor_op *op);
 
-/* apply.c: conductor_handle_replication */
+/* apply.c: what concerns one SA, or none */
+void apply_event(struct conductor *c, const struct repl_event *ev);
 
 #endif

@@ -1,4 +1,5 @@
 #include "conductor/internal.h"
+#include "conductor/many.h"
 
 #include <stdlib.h>
 
@@ -45,6 +46,12 @@ struct conductor_sa *sa_add(struct conductor *c, uint64_t id, uint32_t shard)
     return sa;
 }
 
+/* Few, and often none: a small table again. */
+#undef HASH_INITIAL_NUM_BUCKETS
+#undef HASH_INITIAL_NUM_BUCKETS_LOG2
+#define HASH_INITIAL_NUM_BUCKETS 32U
+#define HASH_INITIAL_NUM_BUCKETS_LOG2 5U
+
 void sa_add_half_open(struct conductor *c, struct conductor_sa *sa, uint64_t remote_spi,
                       const struct endpoint *remote)
 {
@@ -87,6 +94,8 @@ static void wipe_free(uint8_t *bytes, size_t len)
 
 void sa_remove(struct conductor *c, struct conductor_sa *sa)
 {
+    if (c->turn_sa == sa)
+        c->turn_sa = sa->hh.next;
     children_remove_all(c, sa);
     for (unsigned slot = 0; slot < ADDR_SLOTS; slot++)
         if (addr_is_set(&sa->address[slot]))
