@@ -432,11 +432,6 @@ static bool start(struct daemon *d)
     if (!config_policy(d->config, &suite_default, &d->policy, &missing))
         return daemon_fail(d, "%s: proposal '%s' is not spoken by this build", d->config->path,
                            missing);
-    for (uint32_t i = 0; i < d->n_shards; i++)
-        if (addr_is_set(&d->shards[i].config->outside[SLOT_V6]) ||
-            addr_is_set(&d->shards[i].config->inside[SLOT_V6]))
-            return daemon_fail(d, "shard %u: IPv6 addresses are not answered for yet",
-                               d->shard_ids[i]);
     if (!verify_guard(d))
         return false;
     d->netlink = netlink_open(&io);

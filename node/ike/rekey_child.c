@@ -92,6 +92,8 @@ enum ike_outcome ike_rekey_child_request(struct ike_turn *t, const struct wire_n
                                                     .spi = rekey->spi,
                                                     .type = WIRE_N_CHILD_SA_NOT_FOUND});
         t->out->reason = IKE_REASON_CHILD_NOT_FOUND;
+        if (rekey->protocol == WIRE_PROTO_ESP) /* the peer drops it now, if it had it */
+            ike_child_note_early_delete(p, get_be32(rekey->spi.data));
         return ike_turn_respond(t, exchange, &d);
     }
     if (old->state != IKE_CHILD_INSTALLED && old->state != IKE_CHILD_REKEYING)
@@ -136,6 +138,19 @@ static void keep_old(struct ike_turn *t, const struct ike_pending *p)
     old->retry_ms = t->event->now_ms + ike_lifetime_retry_ms(&t->event->entropy[IKE_ENTROPY_RETRY]);
 }
 
+/* Does another CHILD SA stand for the same traffic? */
+static bool stands_without(const struct ike_sa *sa, const struct ike_child *gone)
+{
+    for (size_t i = 0; i < IKE_MAX_CHILDREN; i++) {
+        const struct ike_child *c = &sa->children[i];
+
+        if (c != gone && c->state != IKE_CHILD_NONE && c->state != IKE_CHILD_DELETING &&
+            ike_child_same_selectors(c, gone))
+            return true;
+    }
+    return false;
+}
+
 static enum ike_outcome refused(struct ike_turn *t, const struct wire_notify *error)
 {
     const struct ike_pending *p = &t->before->pending;
@@ -162,8 +177,9 @@ static enum ike_outcome refused(struct ike_turn *t, const struct wire_notify *er
     /* RFC 7296 2.25: the SA is removed in silence, a new one made from scratch unless there is one.
      */
     if (error->type == WIRE_N_CHILD_SA_NOT_FOUND && old != NULL && !p->collided) {
+        if (!stands_without(t->after, old))
+            t->after->wanted |= IKE_WANT_CHILD;
         ike_child_remove(t->after, old);
-        t->after->wanted |= IKE_WANT_CHILD;
         return IKE_STEPPED;
     }
     keep_old(t, p);
@@ -207,6 +223,12 @@ enum ike_outcome ike_rekey_child_response(struct ike_turn *t)
 
     if (t->rx->body_result == WIRE_OK && error != NULL)
         return refused(t, error);
+    if (ike_child_answer_is_gone(t)) { /* the peer made it and gave it up already */
+        ike_turn_answered(t);
+        t->out->reason = IKE_REASON_CHILD_NOT_FOUND;
+        keep_old(t, p);
+        return IKE_STEPPED;
+    }
     if (t->rx->body_result == WIRE_OK && t->rx->body.has_nonce && ours_is_redundant(t, p)) {
         ike_turn_answered(t);
         keep_old(t, p);
