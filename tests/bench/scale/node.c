@@ -71,6 +71,7 @@ void scale_sas_init(struct scale_sas *sas)
     HF_ASSERT(sa != NULL);
     sas->pattern = *sa;
     sas->policy = p->side[GATEWAY].policy;
+    sas->policy.dpd_ms = sas->policy.keepalive_ms = 0; /* nobody would answer */
     pair_free(p);
     vary(sas, 0, 1, &varied);
     HF_ASSERT(ike_sa_encode(&varied, bytes, sizeof bytes, &sas->state_bytes));

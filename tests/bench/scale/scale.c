@@ -252,9 +252,13 @@ static void takeover(void)
     UNTIL(atomic_load(&old->acted) == atomic_load(&old->epoch));
     repl_status(old->repl, &before);
     scale_node_stand_still(old, true);
-    while (scale_node_acts(old))
-        scale_pause();
     until_ns = atomic_load(&old->lease->until_ns);
+    while (scale_node_acts(old)) { /* at the end it may be withdrawn: 0 */
+        uint64_t until = atomic_load(&old->lease->until_ns);
+
+        until_ns = until > until_ns ? until : until_ns;
+        scale_pause();
+    }
     UNTIL((now = owner()) != NULL && now != old);
     epoch = atomic_load(&now->epoch);
     UNTIL(atomic_load(&now->acted) == epoch);
