@@ -312,17 +312,37 @@ static void take_half_open(struct conductor *c, struct span encoded)
     sa_set_state(c, sa, encoded, &c->before);
 }
 
-void apply_event(struct conductor *c, const struct repl_event *ev)
+bool conductor_replication_some(struct conductor *c, const struct repl_event *ev)
+{
+    if (ev->kind == REPL_EV_RESET)
+        return sa_reset_some(c, CONDUCTOR_FORGET_MAX);
+    if (ev->kind == REPL_EV_ASSIGNED)
+        return assigned_some(c, ev, CONDUCTOR_ASSIGNED_MAX);
+    if (ev->kind == REPL_EV_LEASE && ev->held)
+        return assigned_act_some(c, ev->shard, CONDUCTOR_ASSIGNED_MAX);
+    conductor_handle_replication(c, ev);
+    return true;
+}
+
+void conductor_handle_replication(struct conductor *c, const struct repl_event *ev)
 {
     switch (ev->kind) {
     case REPL_EV_APPLIED:
         apply_record(c, ev);
+        break;
+    case REPL_EV_ASSIGNED:
+        while (!assigned_some(c, ev, SIZE_MAX))
+            ;
         break;
     case REPL_EV_UNSETTLED:
         settle(c, ev->effects, ev);
         break;
     case REPL_EV_RESTORED_LEASE:
         break; /* an SA's address comes with its state */
+    case REPL_EV_RESET:
+        while (!sa_reset_some(c, SIZE_MAX))
+            ;
+        break;
     case REPL_EV_RESTORED_SA:
         restored_sa(c, ev);
         break;
@@ -331,6 +351,10 @@ void apply_event(struct conductor *c, const struct repl_event *ev)
         break;
     case REPL_EV_RESTORE_END:
         c->applied_index = ev->index;
+        break;
+    case REPL_EV_LEASE:
+        while (ev->held && !assigned_act_some(c, ev->shard, SIZE_MAX))
+            ;
         break;
     case REPL_EV_CONFIG:
         apply_config(c, ev);
@@ -342,9 +366,6 @@ void apply_event(struct conductor *c, const struct repl_event *ev)
     case REPL_EV_GIVE:
         (void)conductor_give(c, ev->shard, ev->owner_node, ev->owner_boot, ev->reason);
         break;
-    case REPL_EV_ASSIGNED: /* turns.c */
-    case REPL_EV_RESET:
-    case REPL_EV_LEASE:
     case REPL_EV_LEADER:
         break;
     }

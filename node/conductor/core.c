@@ -172,8 +172,6 @@ void conductor_handle_timer(struct conductor *c)
     struct heap_node *node;
 
     conductor_handle_handovers(c);
-    if (c->turning) /* what a takeover has not reached yet must not be stepped */
-        return;
     /* Bounded: what is left is due at once again, after the loop's other sources had their turn. */
     for (int i = 0;
          i < CONDUCTOR_TIMERS_MAX && (node = heap_first(&c->heap)) != NULL && node->at_ms <= now;

@@ -32,7 +32,7 @@ struct conductor_child {
     void *esp;
     struct repl_claim claim;
     struct conductor_op *extending; /* the Extend under way, or NULL */
-    struct span window;   /* of the handover that is being applied; borrowed, else empty */
+    struct span window;        /* of the handover that is being applied; borrowed, else empty */
     uint8_t news;         /* told by the data path, not a step yet: 1 << conductor_esp_news */
     uint64_t hard_ms;     /* its hard limit, cluster time; UINT64_MAX = none */
     uint64_t fresh_epoch; /* made under this assignment of ours: nobody had its numbers; 0 = no */
@@ -137,6 +137,14 @@ struct conductor_handover {
     uint64_t in_version;
 };
 
+/* Where an assignment, or the right to act, has come to in the tables. */
+struct conductor_pass {
+    enum { PASS_NONE, PASS_CHILDREN, PASS_TIMERS, PASS_ACTING } what;
+    uint32_t shard;
+    struct conductor_child *child; /* the next */
+    struct conductor_sa *sa;
+};
+
 struct conductor {
     struct conductor_options options;
     struct conductor_ops ops;
@@ -154,13 +162,12 @@ struct conductor {
     unsigned all_used, all_proofs;
     struct conductor_address *addresses;
     struct heap heap;
-    bool turning;                 /* an event goes on over several turns (turns.c) */
-    struct conductor_sa *turn_sa; /* where it goes on */
     struct crowd crowd;
     uint64_t recovery_window_ms; /* of replay recoveries, where they are bounded */
     unsigned recoveries_used;
     struct conductor_shard shards[REPL_MAX_SHARDS];
     struct conductor_handover handovers[REPL_MAX_SHARDS]; /* likewise */
+    struct conductor_pass pass;
     uint64_t applied_index;
     uint8_t cookie_secret[32], cookie_secret_previous[32];
     uint8_t cookie_secret_id;
@@ -207,9 +214,18 @@ void children_move(struct conductor *c, struct conductor_sa *from, struct conduc
                    const struct ike_sa *to_decoded);
 struct conductor_child *child_find(struct conductor *c, uint32_t spi_in);
 void children_remove_all(struct conductor *c, struct conductor_sa *sa);
-/* The shard was assigned: what that means for the CHILD SAs of one of its SAs. */
-void children_assigned(struct conductor *c, const struct conductor_shard *shard,
-                       struct conductor_sa *sa);
+/* The shard has a new epoch: granted, or revoked. */
+void child_assigned(struct conductor *c, const struct conductor_shard *shard,
+                    struct conductor_child *child);
+
+/* assigned.c: an assignment reaches every SA, `n` per call at most. True: it is done. */
+bool assigned_some(struct conductor *c, const struct repl_event *ev, size_t n);
+bool assigned_act_some(struct conductor *c, uint32_t shard, size_t n);
+/* Are the shard's SAs being granted? */
+bool assigned_granting(struct conductor *c, uint32_t shard);
+/* About to leave their tables. */
+void assigned_child_gone(struct conductor *c, const struct conductor_child *child);
+void assigned_sa_gone(struct conductor *c, const struct conductor_sa *sa);
 
 /* news.c: what the data path tells once */
 /* False: not ours, or known already. */
@@ -302,7 +318,6 @@ void op_free(struct conductor *c, struct conductor_op *op);
 bool submit_other(struct conductor *c, uint32_t shard, struct Holdfast__Record *record,
                   struct conductor_op *op);
 
-/* apply.c: what concerns one SA, or none */
-void apply_event(struct conductor *c, const struct repl_event *ev);
+/* apply.c: conductor_handle_replication */
 
 #endif
