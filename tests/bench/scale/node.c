@@ -1,10 +1,10 @@
 #include "bench/scale/node.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "crypto/tables.h"
@@ -20,16 +20,12 @@ unsigned scale_slow = 1;
 
 void scale_pause_ms(unsigned ms)
 {
-    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-
-    (void)nanosleep(&t, NULL);
+    (void)poll(NULL, 0, (int)ms);
 }
 
 void scale_pause(void)
 {
-    struct timespec t = {.tv_nsec = 200000};
-
-    (void)nanosleep(&t, NULL);
+    scale_pause_ms(1);
 }
 
 /* SPIs, address and peer of its own; far from any lifetime. */
