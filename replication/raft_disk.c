@@ -190,6 +190,23 @@ static bool beside_the_log(struct raft_driver *d, const struct repl_storage_done
     return true;
 }
 
+/* How many entries stay behind the snapshot: an entry may be a megabyte. */
+static unsigned trailing_of(const struct raft_driver *d)
+{
+    uint64_t bytes = 0;
+    unsigned n = 0;
+    for (uint64_t i = d->taking.index; n < d->options.trailing; i--) {
+        const struct raft_log_entry *entry = raft_log_get(&d->log, i);
+        if (entry == NULL)
+            break;
+        bytes += entry->len;
+        if (n > 0 && bytes > d->options.trailing_bytes)
+            break;
+        n++;
+    }
+    return n;
+}
+
 static void snapshot_durable(struct raft_driver *d)
 {
     struct raft_event event = {.type = RAFT_SNAPSHOT};
@@ -204,7 +221,7 @@ static void snapshot_durable(struct raft_driver *d)
         meta->index = d->taking.index;
         meta->term = d->taking.term;
         meta->configuration_index = d->taking.configuration.index;
-        event.snapshot.trailing = d->options.trailing;
+        event.snapshot.trailing = trailing_of(d);
         if (raft_core_step(d, &event, NULL) != 0) {
             raft_fail(d, "the core refused a snapshot");
             return;

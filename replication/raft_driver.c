@@ -14,7 +14,7 @@ HF_STATIC_ASSERT((int)RAFT_SPARE == (int)RAFT_DRIVER_SPARE);
  * time. */
 HF_STATIC_ASSERT(RAFT_VERSION_MAJOR == 0 && RAFT_VERSION_MINOR == 22);
 
-enum { INSTALL_TIMEOUT_MS = 10000, TRAILING = 256 };
+enum { INSTALL_TIMEOUT_MS = 10000, TRAILING = 256, TRAILING_BYTES = 16 << 20 };
 HF_STATIC_ASSERT((int)REPL_MAX_SERVERS < (int)RAFT_DRIVER_READER &&
                  (int)RAFT_DRIVER_READER < (int)REPL_READERS);
 
@@ -34,6 +34,8 @@ struct raft_driver *raft_driver_create(const struct raft_driver_options *options
         d->options.install_timeout_ms = INSTALL_TIMEOUT_MS;
     if (d->options.trailing == 0)
         d->options.trailing = TRAILING;
+    if (d->options.trailing_bytes == 0)
+        d->options.trailing_bytes = TRAILING_BYTES;
     if (d->options.install_piece_bytes == 0)
         d->options.install_piece_bytes = REPL_READ_UNIT;
     HF_ASSERT(d->options.install_piece_bytes <= RAFT_FRAME_MAX_PIECE);

@@ -72,8 +72,9 @@ struct raft_driver_options {
     uint32_t election_ms; /* base; the core spreads it over [1x, 2x] */
     uint32_t heartbeat_ms;
     uint32_t
-        install_timeout_ms; /* an InstallSnapshot unanswered this long is sent again; 0 = 10,000 */
-    uint32_t trailing;      /* entries kept behind a snapshot for slow followers; 0 = 256 */
+        install_timeout_ms;  /* an InstallSnapshot unanswered this long is sent again; 0 = 10,000 */
+    uint32_t trailing;       /* entries kept behind a snapshot for slow followers; 0 = 256 */
+    uint64_t trailing_bytes; /* ... but no more than so many bytes of them; 0 = 16 MiB */
     uint32_t install_piece_bytes; /* of a snapshot in one frame; 0 = REPL_READ_UNIT (the storage's
                                      unit, or a multiple) */
 #ifdef HOLDFAST_RAFT_UNWRAP
@@ -99,7 +100,8 @@ struct raft_driver_status {
 /* How often each came up, since create. */
 struct raft_driver_counters {
     uint64_t elections_won, frames_in, frames_out, frames_malformed, frames_unsent, submitted,
-        applied, installs_sent, installs_received, snapshots_taken, changes_committed;
+        applied, installs_sent, installs_received, pieces_out, pieces_in, snapshots_taken,
+        changes_committed;
     uint64_t wrapped[15]; /* [n]: wrap of defect n did something; [0] unused */
 };
 

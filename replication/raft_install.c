@@ -34,7 +34,7 @@ static void read_next(struct raft_driver *d, struct raft_outgoing *o)
 {
     size_t piece = d->options.install_piece_bytes;
 
-    if (o->reading || (o->total > 0 && o->sent >= o->total) ||
+    if (o->reading || o->finished || (o->total > 0 && o->sent >= o->total) ||
         o->sent >= o->acked + RAFT_INSTALL_PIECES * piece)
         return;
     o->reading = true;
@@ -56,7 +56,7 @@ void raft_install_send(struct raft_driver *d, uint32_t node,
     struct raft_outgoing *o = outgoing(d, node);
 
     if (o != NULL)
-        return; /* it is on its way, or made to move by raft_install_poll() */
+        return; /* on its way, or there and being installed; raft_install_poll() sees to it */
     o = outgoing(d, 0);
     HF_ASSERT(o != NULL && d->snapshot.index >= args->last_index);
     o->node = node;
@@ -75,7 +75,7 @@ void raft_install_read(struct raft_driver *d, const struct repl_storage_done *do
 
     HF_ASSERT(done->reader >= 1 && done->reader <= REPL_MAX_SERVERS && o->reading);
     o->reading = false;
-    if (o->node == 0)
+    if (o->node == 0 || o->finished)
         return;
     if (done->index != o->meta.index || done->offset != o->sent) {
         read_next(d, o); /* it began anew meanwhile */
@@ -101,6 +101,7 @@ void raft_install_read(struct raft_driver *d, const struct repl_storage_done *do
     frame.data = done->data;
     if (!raft_send_small(d, o->node, &frame))
         return; /* not connected: raft_install_poll() tries again */
+    d->counters.pieces_out++;
     o->sent += done->data.len;
     o->moved_ms = d->now_ms;
     if (o->total > 0)
@@ -111,7 +112,7 @@ void raft_install_acked(struct raft_driver *d, uint32_t from, const struct raft_
 {
     struct raft_outgoing *o = outgoing(d, from);
 
-    if (o == NULL || f->index != o->meta.index || f->transfer != o->transfer ||
+    if (o == NULL || o->finished || f->index != o->meta.index || f->transfer != o->transfer ||
         f->offset > o->total || (!f->again && f->offset > o->sent))
         return;
     o->moved_ms = d->now_ms;
@@ -121,8 +122,9 @@ void raft_install_acked(struct raft_driver *d, uint32_t from, const struct raft_
         return;
     }
     o->acked = f->offset > o->acked ? f->offset : o->acked;
-    if (o->acked == o->total)
-        give_up(d, o); /* the core is told by an AppendEntriesResult */
+    o->finished = o->acked == o->total;
+    if (o->finished)
+        d->storage.read_end(d->storage.self, reader_of(d, o));
     else
         read_next(d, o);
 }
@@ -136,8 +138,14 @@ void raft_install_poll(struct raft_driver *d)
 
         if (o->node == 0)
             continue;
-        if (d->raft.state != RAFT_LEADER || o->stalls > RAFT_INSTALL_STALLS) {
+        /* One that is finished stays until the node says that it is installed: meanwhile it is
+         * silent, and the core takes it for lost. */
+        if (d->raft.state != RAFT_LEADER || o->stalls > RAFT_INSTALL_STALLS ||
+            raft_driver_match(d, o->node) >= o->meta.index ||
+            (o->finished && d->now_ms - o->moved_ms >= d->options.install_timeout_ms)) {
             give_up(d, o);
+        } else if (o->finished) {
+            continue;
         } else if (d->now_ms - o->moved_ms > pause) {
             o->stalls++;
             send_from(d, o, o->acked);
@@ -171,6 +179,13 @@ static void begin_receiving(struct raft_driver *d, uint32_t from, const struct r
     d->storage.draft_begin(d->storage.self, REPL_DRAFT_RECEIVED, &in->meta);
 }
 
+/* Is it behind what we have? Then its sender has not heard of that yet. */
+static bool have_already(const struct raft_driver *d, const struct raft_frame *f)
+{
+    return f->index <= d->snapshot.index ||
+           (f->index <= d->commit && raft_driver_term_of(d, f->index) == f->index_term);
+}
+
 void raft_install_piece(struct raft_driver *d, uint32_t from, const struct raft_frame *f)
 {
     struct raft_incoming *in = &d->incoming;
@@ -178,6 +193,10 @@ void raft_install_piece(struct raft_driver *d, uint32_t from, const struct raft_
                 in->meta.index == f->index && in->meta.term == f->index_term &&
                 in->total == f->total;
 
+    if (have_already(d, f)) {
+        acknowledge(d, from, f, f->total, true);
+        return;
+    }
     if (f->offset == 0 && (!same || in->received > 0 || f->total == 0)) {
         begin_receiving(d, from, f);
         same = true;
@@ -186,6 +205,7 @@ void raft_install_piece(struct raft_driver *d, uint32_t from, const struct raft_
         acknowledge(d, from, f, same ? in->received : 0, true);
         return;
     }
+    d->counters.pieces_in++;
     in->transfer = f->transfer;
     in->term = f->term;
     in->received += f->data.len;

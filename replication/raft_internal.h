@@ -89,6 +89,7 @@ struct raft_outgoing {
     uint32_t transfer;
     unsigned stalls;
     bool reading;
+    bool finished; /* all of it is stored there; the core will hear, at the latest when it asks */
 };
 
 /* ... and one that comes. */

@@ -121,7 +121,8 @@ static void create_driver(struct replica *r)
                                           .seed = r->options.raft_seed,
                                           .election_ms = r->options.timing.election_ms,
                                           .heartbeat_ms = r->options.timing.heartbeat_ms,
-                                          .trailing = r->options.trailing};
+                                          .trailing = r->options.trailing,
+                                          .trailing_bytes = r->options.snapshot_bytes / 2};
     struct raft_driver_callbacks callbacks = {.self = r,
                                               .apply = replica_on_apply,
                                               .restore = replica_on_restore,

@@ -1,6 +1,7 @@
 /* The ESP database as a function of applied states: installed, moved and removed the same way on
  * every node; only the owner of the newest assignment is given numbers. */
 #include "conductor/internal.h"
+#include "conductor/many.h"
 
 static const struct ike_child *ike_child_of(const struct ike_sa *sa, uint32_t spi_in)
 {

@@ -38,7 +38,7 @@ enum {
     CONDUCTOR_REFUSED_MS = 50,     /* ... whose record was not taken */
     CONDUCTOR_TIMERS_MAX = 256,    /* SAs stepped by one call of the timer */
     CONDUCTOR_ASSIGNED_MAX = 1024, /* CHILD SAs granted, or SAs taken over, by one call */
-    CONDUCTOR_FORGET_MAX = 512,    /* SAs forgotten by one call, after a snapshot */
+    CONDUCTOR_FORGET_MAX = 128,    /* SAs forgotten by one call, after a snapshot */
     CONDUCTOR_JOBS_MAX = 128,      /* key exchanges under way for datagrams without an SA */
     CONDUCTOR_AUTH_RATE = 32, /* unestablished SAs that one source may have replicated per 10 s */
     CONDUCTOR_AUTH_RATE_ALL = 256, /* likewise, all sources together */

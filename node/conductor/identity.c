@@ -2,6 +2,7 @@
  * its identity and says that it has no other SA ends those that are known here, in the record that
  * makes its new one. An SA that never was established proves nothing and is not found here. */
 #include "conductor/internal.h"
+#include "conductor/many.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,7 @@
 /* Virtual addresses of this node's view. The log is the judge (a taken address is refused at
  * apply); picking here only avoids asking for one that is known to be taken. */
 #include "conductor/internal.h"
+#include "conductor/many.h"
 
 #include <stdlib.h>
 

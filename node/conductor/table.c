@@ -1,4 +1,5 @@
 #include "conductor/internal.h"
+#include "conductor/many.h"
 
 #include <stdlib.h>
 
@@ -44,6 +45,12 @@ struct conductor_sa *sa_add(struct conductor *c, uint64_t id, uint32_t shard)
     c->n_sas++;
     return sa;
 }
+
+/* Few, and often none: a small table again. */
+#undef HASH_INITIAL_NUM_BUCKETS
+#undef HASH_INITIAL_NUM_BUCKETS_LOG2
+#define HASH_INITIAL_NUM_BUCKETS 32U
+#define HASH_INITIAL_NUM_BUCKETS_LOG2 5U
 
 void sa_add_half_open(struct conductor *c, struct conductor_sa *sa, uint64_t remote_spi,
                       const struct endpoint *remote)

@@ -1,10 +1,10 @@
 #include "bench/scale/node.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "crypto/tables.h"
@@ -16,18 +16,16 @@
 enum { TURN_NS = 4000000, FIRST_SPI = 0x10000, PORT = 7411 };
 enum { FIRST_ID = 0x100000, LAST_RESPONSE = 460 };
 
+unsigned scale_slow = 1;
+
 void scale_pause_ms(unsigned ms)
 {
-    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-
-    (void)nanosleep(&t, NULL);
+    (void)poll(NULL, 0, (int)ms);
 }
 
 void scale_pause(void)
 {
-    struct timespec t = {.tv_nsec = 200000};
-
-    (void)nanosleep(&t, NULL);
+    scale_pause_ms(1);
 }
 
 /* SPIs, address and peer of its own; far from any lifetime. */
@@ -69,6 +67,7 @@ void scale_sas_init(struct scale_sas *sas)
     HF_ASSERT(sa != NULL);
     sas->pattern = *sa;
     sas->policy = p->side[GATEWAY].policy;
+    sas->policy.dpd_ms = sas->policy.keepalive_ms = 0; /* nobody would answer */
     pair_free(p);
     vary(sas, 0, 1, &varied);
     HF_ASSERT(ike_sa_encode(&varied, bytes, sizeof bytes, &sas->state_bytes));
@@ -244,6 +243,8 @@ static void took(struct scale_node *n, const struct repl_event *ev)
         atomic_fetch_add(&n->resets, 1);
         atomic_store(&n->epoch, 0);
     }
+    if (ev->kind == REPL_EV_LEASE && ev->held)
+        atomic_store(&n->acted, ev->epoch.index);
     if (ev->kind == REPL_EV_RESTORE_END)
         atomic_store(&n->restored, true);
     if ((ev->kind == REPL_EV_APPLIED && ev->mine) || ev->kind == REPL_EV_UNSETTLED) {
@@ -354,10 +355,10 @@ static void options_of(const char *directory, uint32_t id, size_t n_nodes, char 
                                .n_nodes = n_nodes,
                                .shards = {{.shard = SCALE_SHARD, .prefer = 1}},
                                .n_shards = 1,
-                               .timing = {.election_ms = 150,
-                                          .heartbeat_ms = 30,
-                                          .lease_ms = 150,
-                                          .lease_heartbeat_ms = 30},
+                               .timing = {.election_ms = 150 * scale_slow,
+                                          .heartbeat_ms = 30 * scale_slow,
+                                          .lease_ms = SCALE_LEASE_MS * scale_slow,
+                                          .lease_heartbeat_ms = 30 * scale_slow},
                                .insecure_lab = true,
                                .snapshot_entries = SCALE_SNAPSHOT_ENTRIES};
     for (uint32_t i = 0; i < n_nodes; i++)

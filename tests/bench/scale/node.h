@@ -10,7 +10,10 @@
 #include "daemon/datapath.h"
 #include "replication/loop_watch.h"
 
-enum { SCALE_SHARD = 1, SCALE_SNAPSHOT_ENTRIES = 500 };
+enum { SCALE_SHARD = 1, SCALE_SNAPSHOT_ENTRIES = 500, SCALE_LEASE_MS = 150 };
+
+/* Times of the cluster are so many times the default: on a machine that is busy with other things. */
+extern unsigned scale_slow;
 
 /* One SA that two engines negotiated: the pattern for all. */
 struct scale_sas {
@@ -40,6 +43,7 @@ struct scale_node {
     const struct repl_lease *lease;
     _Atomic bool stopping, still, restored;
     _Atomic uint64_t epoch; /* of our own assignment; 0 = none */
+    _Atomic uint64_t acted; /* the one under which every SA was reached */
     _Atomic uint64_t sas, outstanding, settled, rekeys, resets;
 };
 

@@ -70,6 +70,19 @@ static size_t install(uint8_t *out, uint64_t term, uint64_t index)
                                           .data = span_of("image", 5)});
 }
 
+static size_t piece(uint8_t *out, uint64_t index, uint32_t transfer, uint64_t offset)
+{
+    return small(out, (struct raft_frame){.type = RAFT_FRAME_INSTALL,
+                                          .term = 2,
+                                          .index = index,
+                                          .index_term = 2,
+                                          .configuration = three,
+                                          .transfer = transfer,
+                                          .total = 15,
+                                          .offset = offset,
+                                          .data = span_of("image", 5)});
+}
+
 struct talk {
     uint8_t bytes[4096];
     size_t len;
@@ -105,7 +118,7 @@ static void frames(const char *folder)
 
 static void talks(const char *folder)
 {
-    static struct talk follow, changes, election, installs;
+    static struct talk follow, changes, election, installs, pieces;
     uint8_t f[1024];
     say(&follow, 0, f, append(f, 2, 1, 1, 1, "cccbccccccc"));
     say(&follow, 2, f, append(f, 2, 12, 2, 12, ""));
@@ -139,6 +152,18 @@ static void talks(const char *folder)
         small(f, (struct raft_frame){
                      .type = RAFT_FRAME_TIMEOUT_NOW, .term = 2, .index = 22, .index_term = 2}));
     write_file(folder, "raft_driver", "installs", installs.bytes, installs.len);
+    say(&pieces, 0, f, piece(f, 20, 1, 0));
+    say(&pieces, 2, f, piece(f, 20, 1, 10)); /* one is missing */
+    say(&pieces, 0, f, piece(f, 20, 2, 5));
+    say(&pieces, 1, f, piece(f, 30, 1, 0)); /* another sender begins */
+    say(&pieces, 3, f, piece(f, 30, 1, 5));
+    say(&pieces, 1, f, piece(f, 30, 1, 10));
+    say(&pieces, 2, f, append(f, 2, 30, 2, 31, "c"));
+    say(&pieces, 0, f, piece(f, 20, 3, 0)); /* behind what is there */
+    say(&pieces, 2, f,
+        small(f, (struct raft_frame){
+                     .type = RAFT_FRAME_INSTALL_ACK, .term = 2, .index = 30, .transfer = 1}));
+    write_file(folder, "raft_driver", "pieces", pieces.bytes, pieces.len);
 }
 
 int main(int argc, char **argv)

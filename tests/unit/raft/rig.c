@@ -99,7 +99,8 @@ enum raft_driver_result rig_start(struct rig *r)
                                           .election_ms = 150,
                                           .heartbeat_ms = 30,
                                           .install_timeout_ms = 1000,
-                                          .trailing = 4};
+                                          .trailing = 4,
+                                          .install_piece_bytes = RIG_PIECE};
 #ifdef HOLDFAST_RAFT_UNWRAP
     options.unwrapped = r->unwrapped;
 #endif

@@ -7,7 +7,7 @@
 #include "replication/raft_frame.h"
 #include "sim/sim_storage.h"
 
-enum { RIG_MAX_SENT = 4096 };
+enum { RIG_MAX_SENT = 4096, RIG_PIECE = 64 };
 
 struct rig_sent {
     uint32_t to;

@@ -61,6 +61,11 @@ struct rig {
     uint64_t resets, unsettled;             /* events of all nodes, over all their starts */
 };
 
+/* rig_jobs.c: the replica's jobs, those that are due, those that a dead node leaves. */
+void rig_job_add(void *node, struct replica_job *job);
+void rig_jobs_run(struct rig_node *node);
+void rig_jobs_drop(struct rig_node *node);
+
 /* n founded nodes, not started yet. Shard 1 prefers node 1, shard 2 (when n_shards is 2) node 2. */
 struct rig *rig_create(size_t n, size_t n_shards, uint64_t seed);
 void rig_destroy(struct rig *rig);

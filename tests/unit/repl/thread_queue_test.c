@@ -131,6 +131,7 @@ static size_t fill(Holdfast__Record *(*make)(struct maker *m, uint64_t i), size_
         }
         bytes = waiting(&applied);
     } while (!stands() && applied < n);
+    bytes = waiting(&applied); /* this thread may have been away between the two looks */
     *n_waiting = applied;
     return bytes;
 }
