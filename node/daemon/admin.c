@@ -121,9 +121,9 @@ static json_t *shards(struct daemon *d, const struct repl_status *st)
         lease = json_pack("{s:b,s:o}", "held", held, "remaining_ms",
                           number(held ? (s->lease_until_ns - now) / 1000000 : 0));
         json_array_append_new(
-            out, json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:o,s:o}", "id", number(s->shard),
-                           "outside", address(&config->outside[SLOT_V4]), "outside6",
-                           address(&config->outside[SLOT_V6]), "inside",
+            out, json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:o,s:o}", "id",
+                           number(s->shard), "outside", address(&config->outside[SLOT_V4]),
+                           "outside6", address(&config->outside[SLOT_V6]), "inside",
                            address(&config->inside[SLOT_V4]), "inside6",
                            address(&config->inside[SLOT_V6]), "epoch", epoch, "owner", owner,
                            "assignments", number(s->assignments), "lease", lease, "acting",
