@@ -361,4 +361,4 @@ HF_STATIC_ASSERT(sizeof(struct ike_child) == 560);
 HF_STATIC_ASSERT(sizeof(struct ike_pending) == 4536);
 HF_STATIC_ASSERT(sizeof(struct ike_candidate) == 360);
 HF_STATIC_ASSERT(sizeof(struct ike_handshake) == 8852);
-HF_STATIC_ASSERT(sizeof(struct ike_sa) == 23120);
+HF_STATIC_ASSERT(sizeof(struct ike_sa) == 23248);
