@@ -84,7 +84,8 @@ Test(families, every_request_meets_every_gateway)
                 l->c = l->out.after;
                 cr_assert_eq(l->c.state, IKE_SA_ESTABLISHED);
                 cr_assert_eq(memcmp(l->c.virtual_ip, l->g.virtual_ip, sizeof l->c.virtual_ip), 0);
-                cr_assert_eq(l->c.n_dns, v4 + v6, "the servers of the families that were asked for");
+                cr_assert_eq(l->c.n_dns, v4 + v6,
+                             "the servers of the families that were asked for");
                 cr_assert_eq(l->c.children[0].n_local_ts, v4 + v6);
             }
             free(l);
