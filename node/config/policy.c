@@ -4,7 +4,7 @@
 static bool row_spoken(const struct suite_table *suites, const struct ike_proposal_row *row,
                        const char **missing)
 {
-    if (suite_find_aead(suites, row->encr_id, row->encr_bits) == NULL) {
+    if (suite_find_aead(suites, row->encr_id, row->encr_bits, row->integ_id) == NULL) {
         *missing = transform_word(1, row->encr_id, row->encr_bits);
     } else if (row->prf_id != 0 && suite_find_prf(suites, row->prf_id) == NULL) {
         *missing = transform_word(2, row->prf_id, 0);

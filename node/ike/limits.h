@@ -14,7 +14,7 @@ enum {
     IKE_NONCE_MAX_BYTES = 256, /* the peer's (RFC 7296 2.10: 16..256) */
     IKE_ENTROPY_BYTES = 192,   /* fresh random bytes that come with every event */
     IKE_MAX_EFFECTS = 16,
-    IKE_MAX_PROPOSALS = 8,
+    IKE_MAX_PROPOSALS = 250, /* acceptable combinations, of all configured proposals together */
     IKE_MAX_PEERS_PER_POLICY = 65536
 };
 

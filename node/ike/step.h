@@ -36,7 +36,7 @@ struct ike_ke_result {
     bool done, ok;
     struct secret private_key;
     uint8_t public_value[SUITE_KE_MAX_BYTES];
-    struct secret shared;
+    struct secret_long shared;
 };
 
 /* Answer to IKE_NEED_ADDRESS. done && family 0 = the pool is exhausted. */
@@ -87,6 +87,8 @@ enum ike_reason {
     IKE_REASON_COOKIE_WRONG,
     IKE_REASON_INVALID_KE,
     IKE_REASON_NO_PROPOSAL,
+    IKE_REASON_WEAK_GROUP,     /* no proposal of the peer's has a group that is strong enough */
+    IKE_REASON_WEAK_ALGORITHM, /* likewise a cipher, PRF or integrity */
     IKE_REASON_NO_UDP_ENCAPSULATION, /* a CHILD SA whose ESP would not be inside UDP */
     IKE_REASON_UNSUPPORTED_CRITICAL,
     IKE_REASON_AUTH_FAILED,
@@ -126,7 +128,7 @@ struct ike_ke_job {
     const struct suite_ke *ke;
     bool generate; /* private_key from `entropy`, then the public value */
     bool derive;   /* shared from private_key and peer_public */
-    uint8_t entropy[64];
+    uint8_t entropy[SUITE_KE_ENTROPY_MAX_BYTES];
     struct secret private_key; /* when generate is false */
     uint8_t peer_public[SUITE_KE_MAX_BYTES];
     size_t peer_public_len;

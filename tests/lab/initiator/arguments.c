@@ -76,9 +76,9 @@ static void defaults(struct initiator_arguments *in, bool esn)
                                      .linger_ms = 2000,
                                      .force_encap = true,
                                      .request_address = true};
-    in->policy.ike[0] = (struct ike_proposal_row){20, 256, 5, 31, false};
-    in->policy.esp[0] = (struct ike_proposal_row){20, 256, 0, 31, esn};
-    in->policy.esp[1] = (struct ike_proposal_row){20, 256, 0, 0, esn};
+    in->policy.ike[0] = (struct ike_proposal_row){20, 256, 5, 31, false, 0};
+    in->policy.esp[0] = (struct ike_proposal_row){20, 256, 0, 31, esn, 0};
+    in->policy.esp[1] = (struct ike_proposal_row){20, 256, 0, 0, esn, 0};
     in->policy.local_ts[0] = (struct ike_ts){0, 0, 65535, addr_v4(0), addr_v4(UINT32_MAX)};
 }
 
