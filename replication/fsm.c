@@ -167,6 +167,8 @@ static enum repl_verdict apply_assign(struct fsm *fsm, const Holdfast__Assign *b
     s->owner_node = body->owner_node;
     s->owner_boot = body->owner_boot;
     s->assignments++;
+    s->moving_to = 0;
+    s->moving_until_ms = 0;
     out->assigned = s;
     return REPL_ACCEPTED;
 }
@@ -179,6 +181,37 @@ static enum repl_verdict apply_abort(struct fsm *fsm, uint32_t shard,
     if (body->version != s->assignments + s->aborts)
         return REPL_REFUSED_VERSION;
     s->aborts++;
+    return REPL_ACCEPTED;
+}
+
+static enum repl_verdict judge_windows(const struct fsm *fsm, uint32_t shard,
+                                       const Holdfast__HandoverWindows *body)
+{
+    const struct fsm_shard *s = fsm_shard(fsm, shard);
+
+    return body->version == s->assignments + s->aborts ? REPL_ACCEPTED : REPL_REFUSED_VERSION;
+}
+
+static enum repl_verdict apply_move(struct fsm *fsm, uint32_t shard, const Holdfast__Move *body)
+{
+    struct fsm_shard *s = find_shard(fsm, shard);
+    const struct fsm_member *to = fsm_member(fsm, body->node);
+
+    if (s == NULL || (body->node != 0 && (to == NULL || to->left)))
+        return REPL_REFUSED_UNKNOWN;
+    s->home = body->node;
+    s->moving_to = body->node == s->owner_node ? 0 : body->node;
+    s->moving_until_ms = s->moving_to == 0 ? 0 : fsm->cluster_ms + FSM_MOVE_MS;
+    return REPL_ACCEPTED;
+}
+
+static enum repl_verdict apply_drain(struct fsm *fsm, const Holdfast__Drain *body)
+{
+    struct fsm_member *m = find_member(fsm, body->node);
+
+    if (m == NULL || m->left)
+        return REPL_REFUSED_UNKNOWN;
+    m->drained = body->drained;
     return REPL_ACCEPTED;
 }
 
@@ -265,6 +298,12 @@ static enum repl_verdict apply_body(struct fsm *fsm, const Holdfast__Record *r, 
         return apply_member(fsm, r);
     case HOLDFAST__RECORD__BODY_HANDOVER_ABORT:
         return apply_abort(fsm, r->shard, r->handover_abort);
+    case HOLDFAST__RECORD__BODY_HANDOVER_WINDOWS:
+        return judge_windows(fsm, r->shard, r->handover_windows);
+    case HOLDFAST__RECORD__BODY_MOVE:
+        return apply_move(fsm, r->shard, r->move);
+    case HOLDFAST__RECORD__BODY_DRAIN:
+        return apply_drain(fsm, r->drain);
     case HOLDFAST__RECORD__BODY_BARRIER:
     case HOLDFAST__RECORD__BODY_AUDIT: /* in the log is all that is wanted of them */
         return REPL_ACCEPTED;

@@ -24,7 +24,8 @@
 enum {
     FSM_MAX_MEMBERS = 64, /* ever; ids are never reused */
     FSM_MAX_ADVANCE_MS = REPL_MAX_ADVANCE_MS,
-    FSM_WINDOW = REPL_MAX_OUTSTANDING
+    FSM_WINDOW = REPL_MAX_OUTSTANDING,
+    FSM_MOVE_MS = 30000 /* how long a move waits for a node that cannot take the shard now */
 };
 
 struct fsm_claim {
@@ -63,12 +64,16 @@ struct fsm_shard {
     uint32_t owner_node;
     uint64_t owner_boot;
     uint64_t assignments, aborts;
+    uint32_t home;      /* an operator's wish: the node that should own it; 0 = as configured */
+    uint32_t moving_to; /* ... that should get it now; 0 = none. Ends with any assignment, */
+    uint64_t moving_until_ms; /* or at that cluster time */
 };
 
 struct fsm_member {
     uint32_t node;
     uint64_t boot; /* 0 = not started yet */
     bool left;
+    bool drained; /* by an operator: owns nothing */
     char address[RECORD_MAX_ADDRESS_TEXT + 1];
     uint64_t floor; /* requests of this boot below it were all judged */
     uint64_t

@@ -247,7 +247,7 @@ enum repl_verdict fsm_apply_delete(struct fsm *fsm, uint32_t shard, const Holdfa
 }
 
 /* Reservations only grow: what was reserved once may have been used (I1), and so do the packets
- * told. Ceilings move both ways; that nothing above a shrunk one was accepted is the owner's duty
+ * and bytes told. Ceilings move both ways; that nothing above a shrunk one was accepted is the owner's duty
  * (node/esp/README.md, the ESP packet). */
 static enum repl_verdict extend_one(struct fsm *fsm, uint32_t shard, uint64_t slot,
                                     const Holdfast__Extend__Item *item, struct repl_claim *after)
@@ -270,6 +270,8 @@ static enum repl_verdict extend_one(struct fsm *fsm, uint32_t shard, uint64_t sl
         now.ceiling = item->ceiling;
     now.packets_in = number_larger(now.packets_in, item->packets_in);
     now.packets_out = number_larger(now.packets_out, item->packets_out);
+    now.bytes_in = number_larger(now.bytes_in, item->bytes_in);
+    now.bytes_out = number_larger(now.bytes_out, item->bytes_out);
     now.told = now.touched;
     now.version = slot;
     c->claim = now;

@@ -53,6 +53,8 @@ static struct digest claim_digest(const struct fsm *fsm, const struct fsm_claim 
     digest_item_u64(&d, c->claim.packets_in);
     digest_item_u64(&d, c->claim.packets_out);
     digest_item_u64(&d, c->claim.told);
+    digest_item_u64(&d, c->claim.bytes_in);
+    digest_item_u64(&d, c->claim.bytes_out);
     return digest_item_final(&d);
 }
 
@@ -117,6 +119,9 @@ static struct digest shard_digest(const struct fsm *fsm, const struct fsm_shard 
     digest_item_u64(&d, s->owner_boot);
     digest_item_u64(&d, s->assignments);
     digest_item_u64(&d, s->aborts);
+    digest_item_u64(&d, s->home);
+    digest_item_u64(&d, s->moving_to);
+    digest_item_u64(&d, s->moving_until_ms);
     return digest_item_final(&d);
 }
 
@@ -128,6 +133,7 @@ static struct digest member_digest(const struct fsm *fsm, const struct fsm_membe
     digest_item_u64(&d, m->node);
     digest_item_u64(&d, m->boot);
     digest_item_u64(&d, m->left);
+    digest_item_u64(&d, m->drained);
     digest_item_span(&d, span_of(m->address, strlen(m->address)));
     return digest_item_final(&d);
 }

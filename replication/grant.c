@@ -25,6 +25,8 @@ struct repl_grant repl_claim_grant(const struct repl_claim *claim, uint64_t assi
                             .ceiling = now.ceiling,
                             .packets_in = now.packets_in,
                             .packets_out = now.packets_out,
+                            .bytes_in = now.bytes_in,
+                            .bytes_out = now.bytes_out,
                             .untold = assignments - now.told};
     if (claim->touched == assignments)
         return g;

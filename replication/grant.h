@@ -22,9 +22,10 @@ struct repl_claim {
     uint64_t ceiling;         /* highest number that may be accepted inbound */
     uint64_t touched;         /* the shard's assignment count at the last touch */
     uint64_t version; /* raised by each accepted change and, implicitly, by each assignment */
-    /* Packets that the owners so far had told of when they extended it last, and the shard's
+    /* Packets, and bytes in them, that the owners so far had told of when they extended it last, and the shard's
      * assignment count then: what an owner did after it told last is known to nobody else. */
     uint64_t packets_in, packets_out;
+    uint64_t bytes_in, bytes_out;
     uint64_t told;
 };
 
@@ -32,9 +33,10 @@ struct repl_claim {
 struct repl_grant {
     uint64_t first, end;     /* outbound numbers [first, end); empty when first == end */
     uint64_t floor, ceiling; /* inbound numbers (floor, ceiling] */
-    /* What counts already for limits by packets: told, and by how many owners some may be untold.
+    /* What counts already for limits by packets and bytes: told, and by how many owners some may be untold.
      */
     uint64_t packets_in, packets_out, untold;
+    uint64_t bytes_in, bytes_out;
 };
 
 /* The claim as of the shard's assignment count `assignments` (>= touched, asserted): applies the

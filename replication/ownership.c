@@ -73,8 +73,8 @@ void ownership_booted(struct ownership *o, uint32_t node, uint64_t boot)
         o->confirmed = true;
 }
 
-static void set_epoch(struct ownership_shard *s, struct repl_epoch epoch, uint32_t node,
-                      uint64_t boot, uint64_t now_ns)
+static void set_epoch(struct ownership *o, struct ownership_shard *s, struct repl_epoch epoch,
+                      uint32_t node, uint64_t boot, uint64_t now_ns)
 {
     s->epoch = epoch;
     s->owner_node = node;
@@ -85,6 +85,8 @@ static void set_epoch(struct ownership_shard *s, struct repl_epoch epoch, uint32
     s->given_up = false;
     s->lease_until_ns = 0;
     s->deciding = false;
+    s->given_ns = 0;
+    o->moved_ns = now_ns;
     memset(s->acked_ns, 0, sizeof s->acked_ns);
     if (repl_epoch_less(s->highest, epoch))
         s->highest = epoch;
@@ -97,7 +99,7 @@ void ownership_assigned(struct ownership *o, uint32_t shard, struct repl_epoch r
     struct ownership_shard *s = shard_or_new(o, shard);
 
     HF_ASSERT(s != NULL); /* the state machine has the same bound */
-    set_epoch(s, epoch, node, boot, now_ns);
+    set_epoch(o, s, epoch, node, boot, now_ns);
     s->mine = node == o->options.self && boot == o->options.boot;
     /* A handover releases the promise to the epoch whose owner asked for it, no older one. */
     if (handover && repl_epoch_equal(s->promised, replaced))
@@ -112,7 +114,7 @@ void ownership_restored(struct ownership *o, uint32_t shard, struct repl_epoch e
     struct ownership_shard *s = shard_or_new(o, shard);
 
     HF_ASSERT(s != NULL);
-    set_epoch(s, epoch, node, boot, now_ns);
+    set_epoch(o, s, epoch, node, boot, now_ns);
 }
 
 /* An owner that has no lease yet asks more often: the others' promises to its predecessor end, or

@@ -24,7 +24,13 @@
 
 #include "replication/record.h"
 
-enum { OWNERSHIP_GIVE_UP_LEASES = 3, OWNERSHIP_FIRST_CHOICE_LEASES = 10, OWNERSHIP_ASK_RATE = 10 };
+enum {
+    OWNERSHIP_GIVE_UP_LEASES = 3,
+    OWNERSHIP_FIRST_CHOICE_LEASES = 10,
+    OWNERSHIP_ASK_RATE = 10,
+    OWNERSHIP_APPLIED_ALIKE = 1024, /* entries: who is so near has not "applied more" */
+    OWNERSHIP_GIVE_AGAIN_LEASES = 2 /* a gift that did not come about is offered again then */
+};
 
 struct ownership_options {
     uint32_t self;
@@ -32,6 +38,9 @@ struct ownership_options {
     uint32_t nodes[REPL_MAX_NODES]; /* voters, this node among them */
     size_t n_nodes;
     uint64_t lease_ns, heartbeat_ns;
+    bool rebalance;     /* shards go home, and spread evenly, by themselves */
+    uint64_t settle_ns; /* ... to nodes that have been well for so long, and not sooner after
+                           their last move */
 };
 
 struct ownership_heartbeat {
@@ -56,6 +65,8 @@ struct ownership_shard {
     uint32_t owner_node;
     uint64_t owner_boot;
     uint64_t assigned_ns; /* when it was applied here */
+    uint32_t home;        /* an operator's wish; 0 = `prefer` */
+    uint32_t moving_to;   /* ... and now; 0 = none, or its time is over */
 
     /* as a giver of promises */
     struct repl_epoch highest; /* acknowledged or applied; nothing lower is acknowledged */
@@ -67,13 +78,15 @@ struct ownership_shard {
     bool mine; /* this node applied its own assignment, from the log, in this boot */
     bool given_up;
     bool was_held;                     /* for ownership_lease_changes() */
+    uint64_t given_ns;                 /* offered to another node last; 0 = not in this epoch */
     uint64_t acked_ns[REPL_MAX_NODES]; /* newest own `sent` that the node acknowledged */
     uint64_t lease_until_ns;
 
     /* as the leader */
     struct repl_epoch lapsed[REPL_MAX_NODES]; /* reported by that node */
     uint64_t lapsed_ns[REPL_MAX_NODES];       /* when */
-    bool deciding; /* an assignment was submitted and is neither applied nor lost */
+    bool deciding;         /* an assignment was submitted and is neither applied nor lost */
+    uint32_t deciding_for; /* ... of this node */
 };
 
 struct ownership_peer {
@@ -82,6 +95,9 @@ struct ownership_peer {
     uint64_t member_boot; /* as applied */
     uint64_t applied_index;
     bool healthy;
+    bool reluctant;            /* would rather own nothing */
+    bool drained;              /* as applied: owns nothing */
+    uint64_t healthy_since_ns; /* without a gap; 0 = is not */
 };
 
 struct ownership {
@@ -90,6 +106,7 @@ struct ownership {
     bool confirmed; /* own BOOT record applied */
     uint64_t next_beat_ns;
     uint64_t leading_since_ns; /* leader with its own term committed; 0 = not */
+    uint64_t moved_ns;         /* the newest assignment of any shard, applied here */
     struct ownership_peer peers[REPL_MAX_NODES];
     struct ownership_shard shards[REPL_MAX_SHARDS];
     size_t n_shards;
@@ -143,6 +160,8 @@ bool ownership_lapsed(const struct ownership *o, const struct ownership_shard *s
 /* A node's word on itself; `lapsed` as it reported. The own one comes in here too. */
 void ownership_report(struct ownership *o, uint32_t node, uint64_t boot, bool healthy,
                       uint64_t applied_index, uint64_t now_ns);
+/* ... it would rather own nothing (its disk fills up, it is about to stop). */
+void ownership_report_reluctant(struct ownership *o, uint32_t node, bool reluctant);
 void ownership_report_lapse(struct ownership *o, uint32_t node, uint32_t shard,
                             struct repl_epoch epoch, uint64_t now_ns);
 /* Leadership: `able` = leading and everything up to an entry of the own term is applied. */
@@ -158,6 +177,33 @@ struct ownership_decision {
  * ownership_undecided(). False: nothing to decide. */
 bool ownership_decide(struct ownership *o, uint64_t now_ns, struct ownership_decision *out);
 void ownership_undecided(struct ownership *o, uint32_t shard);
+
+/* --- handover: the owner's part of the policy, the same rules on every node (ownership_give.c) ---
+ */
+
+/* What operators wish, as applied. */
+void ownership_wished(struct ownership *o, uint32_t shard, uint32_t home, uint32_t moving_to);
+void ownership_drained(struct ownership *o, uint32_t node, bool drained);
+
+enum ownership_reason {
+    OWNERSHIP_BY_COMMAND, /* an operator moves it */
+    OWNERSHIP_DRAINED,
+    OWNERSHIP_UNFIT,   /* a link, the disk: this node cannot serve, but can still hand over */
+    OWNERSHIP_GO_HOME, /* to its home, which has been well for a while */
+    OWNERSHIP_SPREAD
+};
+struct ownership_gift {
+    uint32_t shard;
+    enum ownership_reason reason;
+    uint32_t node;
+    uint64_t boot;
+};
+/* The next shard of this node that should be handed over. Each is offered at most once in
+ * OWNERSHIP_GIVE_AGAIN_LEASES. `unfit`: this node should own nothing. False: nothing to give. */
+bool ownership_give(struct ownership *o, bool unfit, uint64_t now_ns, struct ownership_gift *out);
+/* Is there anybody who could take over from this node? */
+bool ownership_taker(const struct ownership *o, uint64_t now_ns);
+const char *ownership_reason_name(enum ownership_reason reason);
 
 /* When something here changes by time alone; UINT64_MAX = never. */
 uint64_t ownership_next_ns(const struct ownership *o, uint64_t now_ns);

@@ -18,10 +18,23 @@ void ownership_report(struct ownership *o, uint32_t node, uint64_t boot, bool he
 
     if (i == o->options.n_nodes)
         return;
+    if (!healthy)
+        o->peers[i].healthy_since_ns = 0;
+    else if (o->peers[i].healthy_since_ns == 0 || o->peers[i].boot != boot ||
+             now_ns - o->peers[i].heard_ns > ownership_promise_ns(o))
+        o->peers[i].healthy_since_ns = now_ns;
     o->peers[i].heard_ns = now_ns;
     o->peers[i].boot = boot;
     o->peers[i].healthy = healthy;
     o->peers[i].applied_index = applied_index;
+}
+
+void ownership_report_reluctant(struct ownership *o, uint32_t node, bool reluctant)
+{
+    size_t i = node_at(o, node);
+
+    if (i < o->options.n_nodes)
+        o->peers[i].reluctant = reluctant;
 }
 
 void ownership_report_lapse(struct ownership *o, uint32_t node, uint32_t shard,
@@ -73,16 +86,26 @@ static size_t owned_by(const struct ownership *o, uint32_t node)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < o->n_shards; i++)
-        n += o->shards[i].epoch.index != 0 && o->shards[i].owner_node == node;
+    for (size_t i = 0; i < o->n_shards; i++) {
+        const struct ownership_shard *s = &o->shards[i];
+
+        n += s->deciding ? s->deciding_for == node : s->epoch.index != 0 && s->owner_node == node;
+    }
     return n;
 }
 
-/* Is x the better choice? The node that just failed last of all, then the configured one first,
- * then who has applied most, then who owns fewest, then the lowest id. */
+static bool applied_alike(uint64_t a, uint64_t b)
+{
+    return (a > b ? a - b : b - a) <= OWNERSHIP_APPLIED_ALIKE;
+}
+
+/* Is x the better choice? The node that just failed last of all, then one that would rather not,
+ * then the shard's home first, then who has applied clearly more (it acts sooner), then who owns
+ * fewest, then the lowest id. */
 static bool better(const struct ownership *o, const struct ownership_shard *s, size_t x, size_t y)
 {
     const uint32_t *id = o->options.nodes;
+    uint32_t home = s->home != 0 ? s->home : s->prefer;
     bool failed_x =
         s->epoch.index != 0 && id[x] == s->owner_node && o->peers[x].boot == s->owner_boot;
     bool failed_y =
@@ -90,9 +113,11 @@ static bool better(const struct ownership *o, const struct ownership_shard *s, s
 
     if (failed_x != failed_y)
         return failed_y;
-    if ((id[x] == s->prefer) != (id[y] == s->prefer))
-        return id[x] == s->prefer;
-    if (o->peers[x].applied_index != o->peers[y].applied_index)
+    if (o->peers[x].reluctant != o->peers[y].reluctant)
+        return o->peers[y].reluctant;
+    if ((id[x] == home) != (id[y] == home))
+        return id[x] == home;
+    if (!applied_alike(o->peers[x].applied_index, o->peers[y].applied_index))
         return o->peers[x].applied_index > o->peers[y].applied_index;
     if (owned_by(o, id[x]) != owned_by(o, id[y]))
         return owned_by(o, id[x]) < owned_by(o, id[y]);
@@ -105,7 +130,7 @@ static size_t choose(const struct ownership *o, const struct ownership_shard *s,
     size_t best = o->options.n_nodes;
 
     for (size_t i = 0; i < o->options.n_nodes; i++)
-        if (ownership_candidate(o, i, now_ns) &&
+        if (ownership_candidate(o, i, now_ns) && !o->peers[i].drained &&
             (best == o->options.n_nodes || better(o, s, i, best)))
             best = i;
     return best;
@@ -136,6 +161,7 @@ bool ownership_decide(struct ownership *o, uint64_t now_ns, struct ownership_dec
         if (chosen == o->options.n_nodes || wait_for_preferred(o, s, chosen, now_ns))
             continue;
         s->deciding = true;
+        s->deciding_for = o->options.nodes[chosen];
         *out = (struct ownership_decision){.shard = s->shard,
                                            .replaces = s->epoch,
                                            .node = o->options.nodes[chosen],

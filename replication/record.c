@@ -83,14 +83,7 @@ static bool valid_assign(const Holdfast__Assign *a)
 {
     if (a->shard == 0 || a->owner_node == 0 || a->owner_boot == 0)
         return false;
-    if (!a->handover)
-        return a->n_windows == 0;
-    if (a->n_windows > RECORD_MAX_WINDOWS)
-        return false;
-    for (size_t i = 0; i < a->n_windows; i++)
-        if (a->windows[i]->bitmap.len > RECORD_MAX_BITMAP_BYTES)
-            return false;
-    return true;
+    return a->windows.len <= (a->handover ? RECORD_MAX_WINDOWS_BYTES : 0);
 }
 
 static bool valid_config(const Holdfast__ClusterConfig *c)
@@ -133,6 +126,7 @@ bool record_fenced(const Holdfast__Record *r)
     case HOLDFAST__RECORD__BODY_SA_DELETE:
     case HOLDFAST__RECORD__BODY_POOL_LEASE:
     case HOLDFAST__RECORD__BODY_HANDOVER_ABORT:
+    case HOLDFAST__RECORD__BODY_HANDOVER_WINDOWS:
         return true;
     case HOLDFAST__RECORD__BODY_ASSIGN:
         return r->assign->handover;
@@ -180,6 +174,13 @@ static bool valid_body(const Holdfast__Record *r)
         return valid_member(r->member);
     case HOLDFAST__RECORD__BODY_AUDIT:
         return valid_audit(r->audit);
+    case HOLDFAST__RECORD__BODY_HANDOVER_WINDOWS:
+        return r->handover_windows->windows.len > 0 &&
+               r->handover_windows->windows.len <= RECORD_MAX_WINDOWS_BYTES;
+    case HOLDFAST__RECORD__BODY_MOVE:
+        return r->shard != 0;
+    case HOLDFAST__RECORD__BODY_DRAIN:
+        return r->drain->node != 0;
     case HOLDFAST__RECORD__BODY__NOT_SET:
     default:
         return false;

@@ -14,10 +14,9 @@ enum {
     RECORD_MAX_ENDS = 64,     /* SAs that end with a new one */
     RECORD_MAX_CHILDREN = 16, /* CHILD SAs per IKE SA, and new or gone ones per record */
     RECORD_MAX_IDENTITY_BYTES = 512,
-    RECORD_MAX_ITEMS = 8192,    /* of one Extend */
-    RECORD_MAX_WINDOWS = 65536, /* of one handover */
-    RECORD_MAX_BITMAP_BYTES = 1024,
-    RECORD_MAX_TEXT_BYTES = 4096, /* of each audit field */
+    RECORD_MAX_ITEMS = 8192,              /* of one Extend */
+    RECORD_MAX_WINDOWS_BYTES = 768 << 10, /* of one record of a handover */
+    RECORD_MAX_TEXT_BYTES = 4096,         /* of each audit field */
     RECORD_MAX_ADDRESS_TEXT = 64,
     RECORD_MIN_SPI = 256,        /* RFC 4303 2.1: 0..255 are reserved */
     RECORD_MAX_PER_ENTRY = 4096, /* fits the position's 12 bits of a version */
@@ -29,8 +28,8 @@ enum {
  * means "none". */
 bool record_valid(const Holdfast__Record *record) HF_MUST_USE;
 
-/* Does its body carry the fence (epoch, owner, boot)? sa_*, extend, pool_lease, handover,
- * handover_abort. */
+/* Does its body carry the fence (epoch, owner, boot)? sa_*, extend, pool_lease, handover
+ * and what belongs to one. */
 bool record_fenced(const Holdfast__Record *record);
 
 /* Is it made by replication itself (request 0, compare-and-set by its own contents)? barrier,

@@ -65,6 +65,8 @@ static void fill_options(struct repl *repl, const struct repl_options *o)
                                     .n_nodes = o->n_nodes,
                                     .n_shards = o->n_shards,
                                     .timing = o->timing,
+                                    .rebalance = o->rebalance,
+                                    .settle_ms = o->settle_ms,
                                     .snapshot_entries = o->snapshot_entries,
                                     .snapshot_bytes = o->snapshot_bytes,
                                     .seal = &seal_none,

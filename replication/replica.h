@@ -72,7 +72,9 @@ enum repl_event_kind {
     REPL_EV_LEADER, /* the leader as known here changed */
     REPL_EV_LEASE,  /* this node gained or lost the right to act for `shard` (also in repl_lease) */
     REPL_EV_FRAME,  /* a frame of a channel that is not replication's (HALF_OPEN, STRAY, ADMIN) */
-    REPL_EV_CONFIG  /* the replicated configuration changed (also after RESET) */
+    REPL_EV_CONFIG, /* the replicated configuration changed (also after RESET) */
+    REPL_EV_GIVE    /* this node should hand `shard` over to owner_node (in its start owner_boot):
+                       said again while it is so */
 };
 
 struct repl_child_state {
@@ -108,6 +110,7 @@ struct repl_event {
     uint64_t assignments;   /* the shard's count after it: for repl_claim_grant() */
     uint64_t shard_version; /* ASSIGNED, RESTORED_SHARD: for a handover's compare-and-set */
     bool handover;
+    const char *reason;         /* GIVE: why; static */
     bool held;                  /* LEASE */
     uint32_t node;              /* LEADER: 0 = none known; FRAME: the sender */
     uint64_t sa_id, sa_version; /* APPLIED sa_create, sa_step: version after; RESTORED_SA.
@@ -137,6 +140,9 @@ struct repl_health {
     _Atomic uint64_t control_ns; /* the conductor's loop turned */
     _Atomic uint64_t workers_ns; /* the oldest of the workers' turns */
     _Atomic bool links_up;
+    /* It would rather own nothing: its disk fills up, or it is about to stop. It gives away what it
+     * can, but serves on what nobody takes. */
+    _Atomic bool reluctant;
 };
 
 struct repl_timing {
@@ -171,6 +177,8 @@ struct repl_options {
     struct repl_shard_option shards[REPL_MAX_SHARDS];
     size_t n_shards;
     struct repl_timing timing;
+    bool rebalance; /* shards go home, and spread, by themselves: to nodes well for settle_ms */
+    uint32_t settle_ms;
     bool insecure_lab; /* more than one node is refused without it: records are not sealed and
                           links not encrypted yet */
     uint64_t snapshot_entries; /* a snapshot after so many entries (0 = 20,000) */
@@ -224,7 +232,8 @@ enum repl_result {
  * names it from now on: it is resubmitted until the log settles it, over changes of leader and
  * connection, and executed at most once. `effects` comes back in its event. Needs no leader at the
  * time. On anything but REPL_OK nothing was kept. Bodies: sa_create, sa_step, extend, sa_delete,
- * pool_lease, audit, assign (handover only), handover_abort. Any thread. */
+ * pool_lease, audit, assign (handover only), handover_windows, handover_abort; and move, drain,
+ * which need not come from the owner. Any thread. */
 enum repl_result repl_submit(struct repl *repl, struct Holdfast__Record *record, void *effects,
                              uint64_t *request) HF_MUST_USE;
 
@@ -253,13 +262,17 @@ struct repl_node_status {
     struct endpoint address;
     bool connected; /* to us; self: true */
     bool leader;
-    bool healthy;  /* by its own report, not older than a lease */
-    uint64_t boot; /* as the replicated state has it; 0 = never seen */
+    bool healthy;   /* by its own report, not older than a lease */
+    bool drained;   /* by an operator */
+    bool reluctant; /* by its own report: would rather own nothing */
+    uint64_t boot;  /* as the replicated state has it; 0 = never seen */
     uint64_t applied_index;
 };
 
 struct repl_shard_status {
     uint32_t shard, prefer;
+    uint32_t home;      /* an operator's wish; 0 = none */
+    uint32_t moving_to; /* ... that is not fulfilled yet; 0 = none */
     struct repl_epoch epoch;
     uint32_t owner_node; /* 0 = none */
     uint64_t owner_boot;

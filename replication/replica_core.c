@@ -207,6 +207,8 @@ bool replica_start(struct replica *r, const struct repl_loaded *loaded, uint64_t
         .n_nodes = r->options.n_nodes,
         .lease_ns = r->options.timing.lease_ms * NS_PER_MS,
         .heartbeat_ns = r->options.timing.lease_heartbeat_ms * NS_PER_MS,
+        .rebalance = r->options.rebalance,
+        .settle_ns = r->options.settle_ms * NS_PER_MS,
     };
 
     for (size_t i = 0; i < r->options.n_nodes; i++)

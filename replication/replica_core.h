@@ -24,6 +24,8 @@ struct replica_options {
     struct repl_shard_option shards[REPL_MAX_SHARDS];
     size_t n_shards;
     struct repl_timing timing; /* all set, no defaults here */
+    bool rebalance;
+    uint32_t settle_ms;
     uint64_t snapshot_entries, snapshot_bytes;
     uint32_t trailing;       /* entries kept behind a snapshot; 0 = the driver's default */
     const struct seal *seal; /* outlives the replica */

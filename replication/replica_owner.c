@@ -11,16 +11,43 @@ static bool fresh(uint64_t stamp_ns, uint64_t now_ns, uint32_t stale_ms)
     return stamp_ns != 0 && (stamp_ns >= now_ns || now_ns - stamp_ns < stale_ms * 1000000ull);
 }
 
-/* Only a healthy node asks for leases, and only a healthy one is assigned anything. */
-bool replica_healthy(const struct replica *r)
+/* Could it hand over? A hung worker or control loop cannot, for it cannot stop by itself. */
+static bool alive(const struct replica *r)
 {
     const struct repl_health *h = r->health;
     uint32_t stale_ms = r->options.timing.stale_ms;
 
     return fresh(atomic_load_explicit(&h->control_ns, memory_order_relaxed), r->now_ns, stale_ms) &&
            fresh(atomic_load_explicit(&h->workers_ns, memory_order_relaxed), r->now_ns, stale_ms) &&
-           atomic_load_explicit(&h->links_up, memory_order_relaxed) &&
-           r->callbacks.disk_ok(r->callbacks.self) && !r->diverged && r->ownership.confirmed;
+           !r->diverged && r->ownership.confirmed;
+}
+
+/* Could it serve? */
+static bool fit(const struct replica *r)
+{
+    return atomic_load_explicit(&r->health->links_up, memory_order_relaxed) &&
+           r->callbacks.disk_ok(r->callbacks.self);
+}
+
+static bool reluctant(const struct replica *r)
+{
+    return atomic_load_explicit(&r->health->reluctant, memory_order_relaxed);
+}
+
+/* Only a healthy node is assigned anything. */
+bool replica_healthy(const struct replica *r)
+{
+    return alive(r) && fit(r);
+}
+
+/* Only a healthy node asks for leases. One whose link or disk fails goes on for one lease where
+ * somebody could take its shards: a handover takes some ms, a lapse a whole lease. */
+static bool asks(const struct replica *r)
+{
+    if (!alive(r))
+        return false;
+    return fit(r) || (r->now_ns - r->unfit_ns < r->ownership.options.lease_ns &&
+                      ownership_taker(&r->ownership, r->now_ns));
 }
 
 static void send_ownership(struct replica *r, uint32_t node, const Holdfast__Ownership *message)
@@ -68,7 +95,7 @@ static void put_digest(uint8_t *out, struct digest d)
 static void fill_heartbeats(struct replica *r, struct beat *b)
 {
     struct ownership_heartbeat beats[REPL_MAX_SHARDS];
-    size_t n = ownership_heartbeats(&r->ownership, replica_healthy(r), r->now_ns, beats);
+    size_t n = ownership_heartbeats(&r->ownership, asks(r), r->now_ns, beats);
 
     for (size_t i = 0; i < n; i++) {
         struct ownership_ack ack;
@@ -110,6 +137,7 @@ static void fill_report(struct replica *r, struct beat *b)
     b->report.applied_index = r->fsm.applied_index;
     b->report.healthy = replica_healthy(r);
     b->report.disk_ok = r->callbacks.disk_ok(r->callbacks.self);
+    b->report.reluctant = reluctant(r);
     b->report.n_lapsed = n;
     b->report.lapsed = b->lapse_list;
     b->report.digest = (ProtobufCBinaryData){.len = sizeof b->digest, .data = b->digest};
@@ -217,6 +245,38 @@ static uint64_t lapsed_shards(const struct replica *r)
     return set;
 }
 
+/* What operators wish, from the state: also after a snapshot. */
+static void follow_wishes(struct replica *r)
+{
+    uint64_t cluster_ms = replica_cluster_ms(r);
+
+    for (size_t i = 0; i < r->fsm.n_shards; i++) {
+        const struct fsm_shard *s = &r->fsm.shards[i];
+
+        ownership_wished(&r->ownership, s->shard, s->home,
+                         cluster_ms < s->moving_until_ms ? s->moving_to : 0);
+    }
+    for (size_t i = 0; i < r->fsm.n_members; i++)
+        ownership_drained(&r->ownership, r->fsm.members[i]->node, r->fsm.members[i]->drained);
+}
+
+static void give(struct replica *r)
+{
+    struct ownership_gift gift;
+
+    while (ownership_give(&r->ownership, !fit(r) || reluctant(r), r->now_ns, &gift)) {
+        const char *reason = ownership_reason_name(gift.reason);
+
+        replica_log(r, REPL_LOG_INFO, "shard %u: to be handed over to node %u (%s)",
+                    (unsigned)gift.shard, (unsigned)gift.node, reason);
+        replica_emit(r, (struct repl_event){.kind = REPL_EV_GIVE,
+                                            .shard = gift.shard,
+                                            .owner_node = gift.node,
+                                            .owner_boot = gift.boot,
+                                            .reason = reason});
+    }
+}
+
 /* Time has passed, or something was applied or heard. */
 void replica_own(struct replica *r)
 {
@@ -224,11 +284,18 @@ void replica_own(struct replica *r)
     bool news = (lapses & ~r->lapses) != 0; /* a lapse is told at once */
 
     r->lapses = lapses;
+    if (fit(r))
+        r->unfit_ns = 0;
+    else if (r->unfit_ns == 0)
+        r->unfit_ns = r->now_ns;
+    follow_wishes(r);
     if (ownership_beat_due(&r->ownership, r->now_ns) || news)
         beat(r);
     ownership_report(&r->ownership, r->options.node, r->options.boot, replica_healthy(r),
                      r->fsm.applied_index, r->now_ns);
+    ownership_report_reluctant(&r->ownership, r->options.node, reluctant(r));
     replica_publish_leases(r);
+    give(r);
 }
 
 /* --- what others say --- */
@@ -311,6 +378,7 @@ static void take_report(struct replica *r, uint32_t from, const Holdfast__Owners
 
     ownership_report(&r->ownership, from, in->boot, report->healthy, report->applied_index,
                      r->now_ns);
+    ownership_report_reluctant(&r->ownership, from, report->reluctant);
     for (size_t i = 0; i < r->options.n_nodes; i++)
         if (r->options.nodes[i].node == from)
             r->disk_ok_ns[i] = report->disk_ok ? r->now_ns : 0;

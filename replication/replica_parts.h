@@ -65,6 +65,7 @@ struct replica {
     uint64_t announced_ns, announced_over; /* BOOT: sent when, replacing which boot */
     uint64_t hold_until_ns;                /* a leader refused: wait so long */
     bool links[REPL_MAX_NODES];
+    uint64_t unfit_ns;                   /* since when a link or the disk fails; 0 = none does */
     uint64_t lapses;                     /* how many shards had lapsed at the last report */
     bool diverged;                       /* our state differs from the leader's (I11) */
     uint64_t disk_ok_ns[REPL_MAX_NODES]; /* newest report that says so, if none since denies it */

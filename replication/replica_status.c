@@ -87,6 +87,8 @@ static void node_status(const struct replica *r, size_t i, struct repl_node_stat
         .connected = self || r->transport.connected(r->transport.self, node),
         .leader = node == r->raft.leader,
         .healthy = ownership_candidate(&r->ownership, i, r->now_ns),
+        .drained = r->ownership.peers[i].drained,
+        .reluctant = r->ownership.peers[i].reluctant,
         .boot = m == NULL ? 0 : m->boot,
         .applied_index = self ? r->fsm.applied_index : r->ownership.peers[i].applied_index,
     };
@@ -99,6 +101,8 @@ static void shard_status(struct replica *r, size_t i, struct repl_shard_status *
 
     *out = (struct repl_shard_status){.shard = o->shard,
                                       .prefer = o->prefer,
+                                      .home = o->home,
+                                      .moving_to = o->moving_to,
                                       .epoch = o->epoch,
                                       .owner_node = o->owner_node,
                                       .owner_boot = o->owner_boot,

@@ -124,6 +124,9 @@ static void out_shard(struct out *o, const struct fsm_shard *s)
     m.owner_boot = s->owner_boot;
     m.assignments = s->assignments;
     m.aborts = s->aborts;
+    m.home = s->home;
+    m.moving_to = s->moving_to;
+    m.moving_until_ms = s->moving_until_ms;
     item.item_case = HOLDFAST__SNAPSHOT_ITEM__ITEM_SHARD;
     item.shard = &m;
     out_item(o, &item);
@@ -147,6 +150,7 @@ static void out_member(struct out *o, const struct fsm_member *member)
     m.node = member->node;
     m.boot = member->boot;
     m.left = member->left;
+    m.drained = member->drained;
     m.address = (char *)(uintptr_t)member->address;
     m.floor = member->floor;
     m.judged = data_of(judged, n);
@@ -176,6 +180,8 @@ static void out_sa(struct out *o, const struct fsm_sa *sa)
         claims[i].packets_in = c->claim.packets_in;
         claims[i].packets_out = c->claim.packets_out;
         claims[i].told = c->claim.told;
+        claims[i].bytes_in = c->claim.bytes_in;
+        claims[i].bytes_out = c->claim.bytes_out;
         list[i] = &claims[i];
     }
     m.sa_id = sa->id;
@@ -279,7 +285,10 @@ static bool in_shard(struct fsm *fsm, const Holdfast__SnapshotShard *m)
                                                       .owner_node = m->owner_node,
                                                       .owner_boot = m->owner_boot,
                                                       .assignments = m->assignments,
-                                                      .aborts = m->aborts};
+                                                      .aborts = m->aborts,
+                                                      .home = m->home,
+                                                      .moving_to = m->moving_to,
+                                                      .moving_until_ms = m->moving_until_ms};
     return true;
 }
 
@@ -295,6 +304,7 @@ static bool in_member(struct fsm *fsm, const Holdfast__SnapshotMember *m)
     member->node = m->node;
     member->boot = m->boot;
     member->left = m->left;
+    member->drained = m->drained;
     memcpy(member->address, m->address, strlen(m->address));
     member->floor = m->floor;
     for (uint64_t i = 0; i < m->judged.len * 8; i++)
@@ -346,7 +356,9 @@ static bool in_sa(struct fsm *fsm, const Holdfast__SnapshotSa *m)
                                        .version = from->version,
                                        .packets_in = from->packets_in,
                                        .packets_out = from->packets_out,
-                                       .told = from->told};
+                                       .told = from->told,
+                                       .bytes_in = from->bytes_in,
+                                       .bytes_out = from->bytes_out};
         fsm_claim_add(fsm, sa, c);
     }
     return true;

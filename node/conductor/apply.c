@@ -151,6 +151,8 @@ static void perform(struct conductor *c, struct conductor_sa *sa, const struct c
     run_effects(c, &c->before, NULL, op->effects, op->n_effects);
     if (!op->peer_step)
         steppoint_reached(&c->steppoint, op->exchange, op->begun, POINT_SENT, &facts);
+    if (op->reason == IKE_REASON_HARD_LIFETIME)
+        count(&c->counters, COUNTER_hard_expirations);
     if (op->completes && op->reason == IKE_REASON_NONE &&
         (op->exchange == IKE_EX_CHILD_REKEY || op->exchange == IKE_EX_CHILD_REKEY_PFS))
         count(&c->counters, COUNTER_rekeys_child);
@@ -186,6 +188,7 @@ static void settle(struct conductor *c, struct conductor_op *op, const struct re
     if (op == NULL)
         return;
     settle_extend(c, op, judged);
+    handover_settled(c, op, ev);
     if (op->picked)
         pool_release(c, &op->address, 0);
     sa = op->sa_id != 0 ? sa_find(c, op->sa_id) : NULL;
@@ -243,6 +246,11 @@ static void apply_record(struct conductor *c, const struct repl_event *ev)
         case HOLDFAST__RECORD__BODY_SA_DELETE:
             apply_delete(c, r->sa_delete->sa_id);
             break;
+        case HOLDFAST__RECORD__BODY_ASSIGN:
+        case HOLDFAST__RECORD__BODY_HANDOVER_WINDOWS:
+        case HOLDFAST__RECORD__BODY_HANDOVER_ABORT:
+            handover_applied(c, r);
+            break;
         default:
             break;
         }
@@ -278,11 +286,15 @@ static void apply_assigned(struct conductor *c, const struct repl_event *ev)
     s->owner_node = ev->owner_node;
     s->owner_boot = ev->owner_boot;
     s->assignments = ev->assignments;
+    s->version = ev->shard_version;
     s->mine = ev->owner_node == c->options.node && ev->owner_boot == c->options.boot;
     log_line(c->log, LOG_INFO, "owner", "shard=%u epoch=%llu.%llu owner=%u%s", s->id,
              (unsigned long long)s->epoch.incarnation, (unsigned long long)s->epoch.index,
              s->owner_node, s->mine ? " (this node)" : "");
+    if (s->mine && ev->handover)
+        handover_spread_windows(c, s);
     children_assigned(c, s);
+    handover_over(c, s);
     rearm_shard(c, s);
 }
 
@@ -342,6 +354,7 @@ static void restored_shard(struct conductor *c, const struct repl_event *ev)
     s->owner_node = ev->owner_node;
     s->owner_boot = ev->owner_boot;
     s->assignments = ev->assignments;
+    s->version = ev->shard_version;
     s->mine = false; /* after a snapshot a node holds no grant until a new assignment */
 }
 
@@ -412,6 +425,9 @@ void conductor_handle_replication(struct conductor *c, const struct repl_event *
     case REPL_EV_FRAME:
         if (ev->channel == REPL_CHANNEL_HALF_OPEN)
             take_half_open(c, span_of(ev->bytes, ev->bytes_len));
+        break;
+    case REPL_EV_GIVE:
+        (void)conductor_give(c, ev->shard, ev->owner_node, ev->owner_boot, ev->reason);
         break;
     case REPL_EV_LEADER:
         break;

@@ -55,7 +55,10 @@ void children_add_claim(struct conductor *c, struct conductor_sa *sa,
         child->sa = sa;
         if (applied && shard != NULL && shard->mine)
             child->fresh_epoch = shard->epoch.index;
+        child->hard_ms = UINT64_MAX;
         HASH_ADD(hh, c->children, spi_in, sizeof child->spi_in, child);
+        if (applied)
+            crowd_note(&c->crowd, c->ops.now_ms(c->ops.self));
     }
     child->claim = state->claim;
 }
@@ -80,6 +83,19 @@ void children_move(struct conductor *c, struct conductor_sa *from, struct conduc
         news_wake(c, to);
 }
 
+/* The data path's own end of it: as of this node's view of cluster time, so told anew where it
+ * matters. */
+static void tell_end(struct conductor *c, const struct conductor_child *child)
+{
+    uint64_t now = c->ops.now_ms(c->ops.self), in_ms = UINT64_MAX;
+
+    if (child->esp == NULL || c->ops.esp_end == NULL)
+        return;
+    if (child->hard_ms != UINT64_MAX)
+        in_ms = child->hard_ms > now ? child->hard_ms - now : 0;
+    c->ops.esp_end(c->ops.self, child->esp, in_ms);
+}
+
 /* Fresh only where the very claim was made under our own present assignment: then everything in its
  * record is ours. "Not installed here yet" is not "never used": an install that failed and succeeds
  * later gets no more than what the newest assignment gives. */
@@ -90,6 +106,7 @@ static void child_grant(struct conductor *c, const struct conductor_shard *shard
 
     if (child->esp == NULL)
         return;
+    tell_end(c, child);
     if (child->fresh_epoch != 0 && child->fresh_epoch == shard->epoch.index)
         grant = (struct repl_grant){.first = 1,
                                     .end = child->claim.reservation_end,
@@ -97,6 +114,9 @@ static void child_grant(struct conductor *c, const struct conductor_shard *shard
                                     .ceiling = child->claim.ceiling};
     else
         grant = repl_claim_grant(&child->claim, shard->assignments);
+    if (child->window.len > 0 && c->ops.esp_resume != NULL &&
+        c->ops.esp_resume(c->ops.self, child->esp, shard->epoch.index, &grant, child->window))
+        return;
     c->ops.esp_grant(c->ops.self, child->esp, shard->epoch.index, &grant);
 }
 
@@ -127,6 +147,8 @@ void children_sync(struct conductor *c, struct conductor_sa *sa, const struct ik
             continue;
         e.child = ike_child_of(decoded, child->spi_in);
         e.rekeying = e.child != NULL && rekeying(decoded, e.child);
+        if (e.child != NULL)
+            child->hard_ms = e.child->hard_ms;
         if (e.child == NULL) {
             child_remove(c, child);
         } else if (child->esp == NULL) {
@@ -151,12 +173,12 @@ void children_assigned(struct conductor *c, const struct conductor_shard *shard)
         if (child->sa->shard != shard->id)
             continue;
         child->news = 0; /* a new grant's are told anew */
-        child->recover_after_ms = 0;
         if (child->esp == NULL)
             continue;
         if (shard->mine)
             child_grant(c, shard, child);
-        else
+        child->window = (struct span){0};
+        if (!shard->mine)
             c->ops.esp_revoke(c->ops.self, child->esp);
     }
 }

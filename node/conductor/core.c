@@ -52,6 +52,7 @@ void conductor_destroy(struct conductor *c)
     {
         op_free(c, op);
     }
+    handover_deinit(c);
     heap_deinit(&c->heap);
     secret_wipe_bytes(c, sizeof *c);
     free(c);
@@ -104,7 +105,7 @@ void conductor_handle_datagram(struct conductor *c, uint32_t shard, const struct
     uint64_t spi;
 
     count(&c->counters, COUNTER_ike_in);
-    if (!c->ops.may_act(c->ops.self, shard)) {
+    if (!may_step(c, shard)) {
         count(&c->counters, COUNTER_not_owner);
         return;
     }
@@ -170,6 +171,7 @@ void conductor_handle_timer(struct conductor *c)
     uint64_t now = c->ops.now_ms(c->ops.self);
     struct heap_node *node;
 
+    conductor_handle_handovers(c);
     /* Bounded: what is left is due at once again, after the loop's other sources had their turn. */
     for (int i = 0;
          i < CONDUCTOR_TIMERS_MAX && (node = heap_first(&c->heap)) != NULL && node->at_ms <= now;
@@ -183,7 +185,7 @@ void conductor_handle_timer(struct conductor *c)
         if (sa->inflight != NULL || sa->ke_work != NULL || sa->queue != NULL)
             continue;
         /* A half-open SA ends by time on every node; anything else is the owner's. */
-        if (!sa->half_open && !c->ops.may_act(c->ops.self, sa->shard))
+        if (!sa->half_open && !may_step(c, sa->shard))
             continue;
         if (sa->ended) {
             (void)submit_delete(c, sa);
@@ -201,8 +203,9 @@ void conductor_handle_timer(struct conductor *c)
 uint64_t conductor_next_wake_ms(const struct conductor *c)
 {
     const struct heap_node *node = heap_first(&c->heap);
+    uint64_t handover_ms = handover_wake_ms(c);
 
-    return node != NULL ? node->at_ms : UINT64_MAX;
+    return node != NULL && node->at_ms < handover_ms ? node->at_ms : handover_ms;
 }
 
 void conductor_handle_esp(struct conductor *c, uint32_t spi_in, enum conductor_esp_news news,
@@ -217,7 +220,7 @@ void conductor_handle_esp(struct conductor *c, uint32_t spi_in, enum conductor_e
         (void)news_raise(c, child, news);
         return;
     }
-    if (!c->ops.may_act(c->ops.self, child->sa->shard))
+    if (!may_step(c, child->sa->shard))
         return;
     w = work_new((struct span){0});
     w->event.kind = IKE_EV_PEER_MOVED;
@@ -241,6 +244,10 @@ bool conductor_command(struct conductor *c, uint64_t sa_id, uint32_t want, uint3
         *why = "this node does not own the SA's shard now: ask its owner";
         return false;
     }
+    if (shard_moving(c, sa->shard)) {
+        *why = "the SA's shard is being handed over: ask its next owner";
+        return false;
+    }
     if (child_spi_in != 0 &&
         (child_find(c, child_spi_in) == NULL || child_find(c, child_spi_in)->sa != sa)) {
         *why = "no such CHILD SA";
@@ -252,16 +259,6 @@ bool conductor_command(struct conductor *c, uint64_t sa_id, uint32_t want, uint3
     w->event.child_spi_in = child_spi_in;
     *why = "too many events wait for this SA: try again";
     return sa_enqueue(c, sa, w);
-}
-
-bool conductor_recover(struct conductor *c, uint32_t spi_in)
-{
-    struct conductor_child *child = child_find(c, spi_in);
-
-    if (child == NULL || !news_raise(c, child, CONDUCTOR_ESP_RECOVER))
-        return false;
-    count(&c->counters, COUNTER_replay_recoveries);
-    return true;
 }
 
 void *conductor_esp_of(struct conductor *c, uint32_t spi_in)

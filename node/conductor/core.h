@@ -35,16 +35,16 @@ enum {
     CONDUCTOR_COOKIE_SOURCE_AT = 8, /* half-open SAs of one source from which on it is asked */
     CONDUCTOR_AGAIN_MS = 20,        /* an SA that cannot be stepped now is looked at again then */
     CONDUCTOR_REFUSED_MS = 50,      /* ... whose record was not taken */
-    CONDUCTOR_RECOVER_MS = 250, /* ... a replay recovery that has to wait is offered again then */
-    CONDUCTOR_TIMERS_MAX = 256, /* SAs stepped by one call of the timer */
-    CONDUCTOR_KE_MAX = 128,     /* key exchanges under way for datagrams without an SA */
-    CONDUCTOR_AUTH_RATE = 32,   /* unestablished SAs that one source may have replicated per 10 s */
+    CONDUCTOR_TIMERS_MAX = 256,     /* SAs stepped by one call of the timer */
+    CONDUCTOR_KE_MAX = 128,         /* key exchanges under way for datagrams without an SA */
+    CONDUCTOR_AUTH_RATE = 32, /* unestablished SAs that one source may have replicated per 10 s */
     CONDUCTOR_AUTH_RATE_ALL = 256, /* likewise, all sources together */
     CONDUCTOR_AVOID_MS =
         60000,                /* an address that the log refused is not picked again for so long */
     CONDUCTOR_AUTH_TRIES = 3, /* records for one authentication, when the log refuses */
     CONDUCTOR_FIRST_RESERVATION = 1024,
-    CONDUCTOR_FIRST_CEILING = 8
+    CONDUCTOR_FIRST_CEILING = 8,
+    CONDUCTOR_WINDOW_MAX = 512 /* bytes of one CHILD SA in a handover */
 };
 
 /* A CHILD SA as the data path needs it; pointers are borrowed for the call. */
@@ -56,6 +56,9 @@ struct conductor_esp_child {
     bool encap;
     bool rekeying; /* under way, wanted, or done: nobody need ask for it */
 };
+
+/* What the data path does with a shard (io/worker.h). */
+enum conductor_esp_mode { CONDUCTOR_ESP_ACT, CONDUCTOR_ESP_ASIDE, CONDUCTOR_ESP_STILL };
 
 struct conductor_ops {
     void *self;
@@ -86,6 +89,19 @@ struct conductor_ops {
     void (*esp_limits)(void *self, void *esp, uint64_t reservation_end, uint64_t ceiling);
     void (*esp_refused)(void *self, void *esp, uint64_t reservation_end, uint64_t ceiling);
     void (*esp_revoke)(void *self, void *esp);
+    /* Handover; NULL: nothing is handed over, and windows that come with one are not used. mode:
+     * what the data path does with a shard; passed: that is so everywhere (in ASIDE: and nothing
+     * waits for a ceiling any more); export: in STILL and passed, the exact state of one, at most
+     * CONDUCTOR_WINDOW_MAX bytes; resume: a grant that goes on from such a state. False: it cannot,
+     * esp_grant() follows. */
+    void (*esp_mode)(void *self, uint32_t shard, enum conductor_esp_mode mode);
+    bool (*esp_passed)(void *self, uint32_t shard);
+    size_t (*esp_export)(void *self, void *esp, uint8_t *out);
+    bool (*esp_resume)(void *self, void *esp, uint64_t epoch, const struct repl_grant *grant,
+                       struct span window);
+    /* It may neither emit nor accept once so many ms have passed (its hard limit by time), whatever
+     * becomes of its removal; UINT64_MAX = no limit. Told with each grant; may be NULL. */
+    void (*esp_end)(void *self, void *esp, uint64_t in_ms);
     /* Milliseconds since the last verified packet in, and the last packet out; UINT64_MAX = never.
      * Any authenticated traffic counts as life (RFC 7296 2.4). */
     void (*esp_idle)(void *self, void *esp, uint64_t *in_ms, uint64_t *out_ms);
@@ -104,6 +120,13 @@ struct conductor_options {
     } shards[REPL_MAX_SHARDS];
     bool drills;
     int step_fd;
+    /* What becomes of a CHILD SA whose peer stays below the floor after a takeover. */
+    enum conductor_recovery {
+        CONDUCTOR_RECOVER_REKEY,   /* rekeyed at once */
+        CONDUCTOR_RECOVER_WAIT,    /* counted; the peer's numbers cross the floor in time */
+        CONDUCTOR_RECOVER_BOUNDED, /* rekeyed, so many a second; the others wait their turn */
+    } recovery;
+    uint32_t recoveries_per_second; /* BOUNDED: at least 1 */
 };
 
 struct conductor *conductor_create(const struct conductor_options *options,
@@ -138,7 +161,8 @@ void conductor_handle_esp(struct conductor *c, uint32_t spi_in, enum conductor_e
  */
 bool conductor_command(struct conductor *c, uint64_t sa_id, uint32_t want, uint32_t child_spi_in,
                        const char **why);
-/* Replay recovery: rekeys that CHILD SA by policy, counted apart. False: no such CHILD SA of ours.
+/* Replay recovery of that CHILD SA, by options.recovery, counted apart. True: it is settled (the
+ * rekey stays due in the SA's state until it is done, or none is wanted). False: not now; ask again.
  */
 bool conductor_recover(struct conductor *c, uint32_t spi_in);
 /* The data path's handle of an installed CHILD SA, or NULL. */
@@ -154,12 +178,26 @@ struct conductor_extend {
     uint64_t reservation_end;         /* 0 = unchanged */
     uint64_t ceiling;                 /* 0 = unchanged */
     uint64_t packets_in, packets_out; /* that count by now; with nothing else: only told */
+    uint64_t bytes_in, bytes_out;     /* likewise */
     bool taken;                       /* out: in the record that was submitted */
 };
 /* The claims move when the record is applied. False: nothing was taken. At most one record per
  * claim is under way: an item whose claim has one is not taken. */
 bool conductor_extend(struct conductor *c, uint32_t shard, struct conductor_extend *items,
                       size_t n);
+
+/* Hands the shard over to a node (in its start `boot`), when it is this node's. False: it is not,
+ * or a handover is under way. */
+bool conductor_give(struct conductor *c, uint32_t shard, uint32_t node, uint64_t boot,
+                    const char *reason);
+/* Is it being handed over? Then its datagrams are to be kept: conductor_handle_datagram() would
+ * drop them. */
+bool conductor_moving(struct conductor *c, uint32_t shard);
+/* Goes on with handovers: when the data path may have passed, and with the timer. */
+void conductor_handle_handovers(struct conductor *c);
+/* An operator's wishes, for the log. False: replication takes nothing now. */
+bool conductor_wish_move(struct conductor *c, uint32_t shard, uint32_t node);
+bool conductor_wish_drain(struct conductor *c, uint32_t node, bool drained);
 
 /* Cluster time of the next timer, UINT64_MAX = none. */
 uint64_t conductor_next_wake_ms(const struct conductor *c);
@@ -197,7 +235,9 @@ struct conductor_shard {
     uint32_t owner_node;
     uint64_t owner_boot;
     uint64_t assignments;
-    bool mine; /* owner is this node in this boot */
+    uint64_t
+        version; /* assignments and aborted handovers: what a handover's compare-and-set is by */
+    bool mine;   /* owner is this node in this boot */
 };
 const struct conductor_shard *conductor_shard(const struct conductor *c, uint32_t id);
 

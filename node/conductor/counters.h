@@ -30,7 +30,15 @@
     X(rekeys_child, "rekeys_child")                                                                \
     X(rekeys_ike, "rekeys_ike")                                                                    \
     X(takeovers, "takeovers")                                                                      \
+    X(handovers_begun, "handovers_begun")                                                          \
+    X(handovers_done, "handovers_done")                                                            \
+    X(handovers_refused, "handovers_refused")                                                      \
+    X(handovers_taken_back, "handovers_taken_back")                                                \
+    X(handovers_called_off, "handovers_called_off")                                                \
     X(replay_recoveries, "replay_recoveries")                                                      \
+    X(replay_recoveries_held, "replay_recoveries_held")                                            \
+    X(replay_recoveries_waited, "replay_recoveries_waited")                                        \
+    X(hard_expirations, "hard_expirations")                                                        \
     X(extends, "extends")                                                                          \
     X(shrinks, "shrinks")                                                                          \
     X(pool_exhausted, "pool_exhausted")                                                            \

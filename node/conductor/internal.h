@@ -6,6 +6,7 @@
 #include <utlist.h>
 
 #include "conductor/core.h"
+#include "conductor/crowd.h"
 #include "proto/records.pb-c.h"
 #include "replication/record.h"
 
@@ -29,8 +30,9 @@ struct conductor_child {
     void *esp;
     struct repl_claim claim;
     struct conductor_op *extending; /* the Extend under way, or NULL */
-    uint8_t news;              /* told by the data path, not a step yet: 1 << conductor_esp_news */
-    uint64_t recover_after_ms; /* the engine said "later": a recovery is not offered before */
+    struct span window;        /* of the handover that is being applied; borrowed, else empty */
+    uint8_t news;         /* told by the data path, not a step yet: 1 << conductor_esp_news */
+    uint64_t hard_ms;     /* its hard limit, cluster time; UINT64_MAX = none */
     uint64_t fresh_epoch; /* made under this assignment of ours: nobody had its numbers; 0 = no */
     struct conductor_sa *sa;
     UT_hash_handle hh; /* by spi_in */
@@ -74,7 +76,9 @@ struct conductor_op {
     enum ike_begun begun;
     enum ike_reason reason;
     bool peer_step, completes;
-    uint8_t news; /* of CHILD SA news_spi_in that it settles */
+    enum { HANDOVER_OP_NONE, HANDOVER_OP_ASSIGN, HANDOVER_OP_ABORT } handover;
+    uint32_t shard; /* of a handover's */
+    uint8_t news;   /* of CHILD SA news_spi_in that it settles */
     uint32_t news_spi_in;
     uint32_t *extends; /* CHILD SAs whose numbers it extends; NULL = none */
     size_t n_extends;
@@ -114,6 +118,22 @@ struct conductor_address {
     UT_hash_handle hh;
 };
 
+/* One per shard: what this node gives, and the windows that it was told of. */
+struct conductor_handover {
+    enum { HANDOVER_NONE, HANDOVER_ASIDE, HANDOVER_STILL, HANDOVER_ASKED, HANDOVER_ABORTING } phase;
+    uint32_t to_node;
+    uint64_t to_boot;
+    uint64_t began_ms, since_ms; /* of the phase */
+    uint32_t *spis;              /* to be written down: owned; at: the next one */
+    size_t n_spis, at;
+    uint8_t *out; /* written and not submitted, RECORD_MAX_WINDOWS_BYTES; owned */
+    size_t out_len;
+    struct conductor_op *op; /* the request that hands it over */
+    uint8_t *in;             /* applied, of the version; owned */
+    size_t in_len;
+    uint64_t in_version;
+};
+
 struct conductor {
     struct conductor_options options;
     struct conductor_ops ops;
@@ -131,7 +151,11 @@ struct conductor {
     unsigned all_used;
     struct conductor_address *addresses;
     struct heap heap;
+    struct crowd crowd;
+    uint64_t recovery_window_ms; /* of replay recoveries, where they are bounded */
+    unsigned recoveries_used;
     struct conductor_shard shards[REPL_MAX_SHARDS];
+    struct conductor_handover handovers[REPL_MAX_SHARDS]; /* likewise */
     uint64_t applied_index;
     uint8_t cookie_secret[32], cookie_secret_previous[32];
     uint8_t cookie_secret_id;
@@ -188,10 +212,26 @@ void news_wake(struct conductor *c, struct conductor_sa *sa);
 /* Offers what waits, hard limits first, until one is taken: true, the SA is busy with it. False:
  * nothing was, so the SA's timer has to do what else is due. */
 bool news_offer(struct conductor *c, struct conductor_sa *sa);
-/* The engine put it off: it stays, and is offered at a slower pace. */
-void news_later(struct conductor *c, const struct conductor_sa *sa, uint32_t spi_in, uint8_t news);
 /* The engine had its say, or the step is applied, of this very SA. */
 void news_done(struct conductor *c, const struct conductor_sa *sa, uint32_t spi_in, uint8_t news);
+
+/* handover.c */
+bool shard_moving(struct conductor *c, uint32_t shard);
+/* ... so far that its numbers may not change any more. */
+bool handover_still(struct conductor *c, uint32_t shard);
+/* May a step begin: ours to act, and not being handed over? */
+bool may_step(struct conductor *c, uint32_t shard);
+uint64_t handover_wake_ms(const struct conductor *c);
+/* One of its requests has its verdict. */
+void handover_settled(struct conductor *c, const struct conductor_op *op,
+                      const struct repl_event *ev);
+/* Somebody's record was accepted: windows are kept, versions follow. */
+void handover_applied(struct conductor *c, const struct Holdfast__Record *record);
+void handover_spread_windows(struct conductor *c, const struct conductor_shard *s);
+void handover_forget_windows(struct conductor *c, const struct conductor_shard *s);
+/* The shard has another epoch, or a snapshot came: the data path does what ownership says. */
+void handover_over(struct conductor *c, struct conductor_shard *s);
+void handover_deinit(struct conductor *c);
 
 /* core.c */
 /* An event for a known SA: now, or behind what it is doing. False: its queue is full. Takes w. */
@@ -237,7 +277,11 @@ struct step_facts run_facts(struct conductor *c, uint64_t sa_id, uint32_t shard)
 bool submit_step(struct conductor *c, struct conductor_sa *sa, struct conductor_work *work);
 bool submit_delete(struct conductor *c, struct conductor_sa *sa);
 bool source_allowed(struct conductor *c, const struct ip_addr *ip);
+struct conductor_op *op_add(struct conductor *c, uint64_t sa_id);
 void op_free(struct conductor *c, struct conductor_op *op);
+/* A record with any other body, under the shard's epoch. False: not taken, `op` is gone. */
+bool submit_other(struct conductor *c, uint32_t shard, struct Holdfast__Record *record,
+                  struct conductor_op *op);
 
 /* apply.c: conductor_handle_replication */
 

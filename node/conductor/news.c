@@ -3,9 +3,6 @@
  *   conductor_handle_esp ─> bit ─> event in the SA's queue ─> step ─> record accepted ─> bit gone
  *                            └──── the SA's timer offers it again ──┘
  *
- * The engine may say "later" of a replay recovery, as one rekey that waits in the state is enough:
- * then it waits here, offered at a slower pace, and everything else of the SA goes on.
- *
  * Workers raise each once per grant. At that instant the lease may be away, the queue full or
  * replication busy, and the record may be refused: none of it may lose a rekey or a limit.
  */
@@ -13,11 +10,11 @@
 
 static const struct {
     enum ike_event_kind kind;
-    uint32_t want;
-} events[] = {[CONDUCTOR_ESP_SOFT] = {IKE_EV_CHILD_SOFT, 0},
-              [CONDUCTOR_ESP_HARD] = {IKE_EV_CHILD_HARD, 0},
-              [CONDUCTOR_ESP_FIRST_INBOUND] = {IKE_EV_CHILD_INBOUND, 0},
-              [CONDUCTOR_ESP_RECOVER] = {IKE_EV_COMMAND, IKE_WANT_REKEY_CHILD}};
+} events[] = {[CONDUCTOR_ESP_SOFT] = {IKE_EV_CHILD_SOFT},
+              [CONDUCTOR_ESP_HARD] = {IKE_EV_CHILD_HARD},
+              [CONDUCTOR_ESP_FIRST_INBOUND] = {IKE_EV_CHILD_INBOUND},
+              /* due in the state from then on, as at a soft limit: the engine sees it through */
+              [CONDUCTOR_ESP_RECOVER] = {IKE_EV_CHILD_SOFT}};
 
 enum { N_NEWS = sizeof events / sizeof events[0] };
 
@@ -29,38 +26,22 @@ bool news_wait(const struct conductor_sa *sa)
     return false;
 }
 
-/* When that CHILD SA's news may be offered. */
-static uint64_t offered_ms(const struct conductor_child *child)
-{
-    bool only_recover = child->news == 1u << CONDUCTOR_ESP_RECOVER;
-
-    if (child->news == 0)
-        return UINT64_MAX;
-    return only_recover ? child->recover_after_ms : 0;
-}
-
 void news_wake(struct conductor *c, struct conductor_sa *sa)
 {
-    uint64_t soon = c->ops.now_ms(c->ops.self) + CONDUCTOR_REFUSED_MS, at = UINT64_MAX;
+    uint64_t soon = c->ops.now_ms(c->ops.self) + CONDUCTOR_REFUSED_MS;
 
-    for (int i = 0; i < IKE_MAX_CHILDREN; i++)
-        if (offered_ms(&sa->children[i]) < at)
-            at = offered_ms(&sa->children[i]);
-    if (at < soon)
-        at = soon;
-    if (sa->wake.at_ms > at)
-        sa_set_wake(c, sa, at);
+    if (news_wait(sa) && sa->wake.at_ms > soon)
+        sa_set_wake(c, sa, soon);
 }
 
 static void offer(struct conductor *c, struct conductor_child *child, enum conductor_esp_news news)
 {
     struct conductor_work *w;
 
-    if (!c->ops.may_act(c->ops.self, child->sa->shard))
+    if (!may_step(c, child->sa->shard))
         return;
     w = work_new((struct span){0});
     w->event.kind = events[news].kind;
-    w->event.want = events[news].want;
     w->event.child_spi_in = child->spi_in;
     w->news = (uint8_t)(1u << news);
     (void)sa_enqueue(c, child->sa, w);
@@ -89,28 +70,18 @@ bool news_offer(struct conductor *c, struct conductor_sa *sa)
 {
     static const enum conductor_esp_news order[N_NEWS] = {
         CONDUCTOR_ESP_HARD, CONDUCTOR_ESP_SOFT, CONDUCTOR_ESP_FIRST_INBOUND, CONDUCTOR_ESP_RECOVER};
-    uint64_t now = c->ops.now_ms(c->ops.self);
 
     for (int k = 0; k < N_NEWS; k++)
         for (int i = 0; i < IKE_MAX_CHILDREN; i++) {
             struct conductor_child *child = &sa->children[i];
 
-            if ((child->news >> order[k] & 1) == 0 ||
-                (order[k] == CONDUCTOR_ESP_RECOVER && now < child->recover_after_ms))
+            if ((child->news >> order[k] & 1) == 0)
                 continue;
             offer(c, child, order[k]);
             if (busy(sa)) /* the others wait for their turn, not in a queue for the peer's events */
                 return true;
         }
     return false;
-}
-
-void news_later(struct conductor *c, const struct conductor_sa *sa, uint32_t spi_in, uint8_t news)
-{
-    struct conductor_child *child = child_find(c, spi_in);
-
-    if (child != NULL && child->sa == sa && news == 1u << CONDUCTOR_ESP_RECOVER)
-        child->recover_after_ms = c->ops.now_ms(c->ops.self) + CONDUCTOR_RECOVER_MS;
 }
 
 void news_done(struct conductor *c, const struct conductor_sa *sa, uint32_t spi_in, uint8_t news)
@@ -120,4 +91,42 @@ void news_done(struct conductor *c, const struct conductor_sa *sa, uint32_t spi_
     /* An IKE rekey may have moved it before its old SA had a word to say. */
     if (child != NULL && child->sa == sa)
         child->news &= (uint8_t)~news;
+}
+
+/* One of this second's is left. */
+static bool take_turn(struct conductor *c)
+{
+    uint64_t now = c->ops.now_ms(c->ops.self);
+
+    if (now - c->recovery_window_ms >= 1000) {
+        c->recovery_window_ms = now;
+        c->recoveries_used = 0;
+    }
+    if (c->recoveries_used >= c->options.recoveries_per_second)
+        return false;
+    c->recoveries_used++;
+    return true;
+}
+
+bool conductor_recover(struct conductor *c, uint32_t spi_in)
+{
+    struct conductor_child *child = child_find(c, spi_in);
+    const struct conductor_shard *shard = child == NULL ? NULL : shard_find(c, child->sa->shard);
+
+    if (shard == NULL || !shard->mine)
+        return false;
+    if (c->options.recovery == CONDUCTOR_RECOVER_WAIT) {
+        count(&c->counters, COUNTER_replay_recoveries_waited);
+        return true;
+    }
+    if ((child->news >> CONDUCTOR_ESP_RECOVER & 1) != 0)
+        return true;
+    if (c->options.recovery == CONDUCTOR_RECOVER_BOUNDED && !take_turn(c)) {
+        count(&c->counters, COUNTER_replay_recoveries_held);
+        return false;
+    }
+    if (!news_raise(c, child, CONDUCTOR_ESP_RECOVER))
+        return false;
+    count(&c->counters, COUNTER_replay_recoveries);
+    return true;
 }

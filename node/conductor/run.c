@@ -267,16 +267,6 @@ static void nothing_due(struct conductor *c, struct conductor_sa *sa)
         sa_again(c, sa, CONDUCTOR_AGAIN_MS);
 }
 
-/* A step settles it when it is applied; "one at a time waits" is not a last word. */
-static void judge_news(struct conductor *c, struct conductor_sa *sa, const struct conductor_work *w,
-                       enum ike_outcome outcome)
-{
-    if (outcome == IKE_IGNORED && c->transition.reason == IKE_REASON_TEMPORARY_FAILURE)
-        news_later(c, sa, w->event.child_spi_in, w->news);
-    else if (outcome == IKE_LOCAL || outcome == IKE_IGNORED)
-        news_done(c, sa, w->event.child_spi_in, w->news);
-}
-
 void run_work(struct conductor *c, struct conductor_work *w)
 {
     struct conductor_sa *sa = NULL;
@@ -287,7 +277,7 @@ void run_work(struct conductor *c, struct conductor_work *w)
         work_free(w);
         return;
     }
-    if (sa != NULL && !sa->half_open && !c->ops.may_act(c->ops.self, sa->shard)) {
+    if (sa != NULL && !sa->half_open && !may_step(c, sa->shard)) {
         count(&c->counters, COUNTER_not_owner);
         secret_wipe_bytes(&c->before, sizeof c->before);
         work_free(w);
@@ -297,6 +287,8 @@ void run_work(struct conductor *c, struct conductor_work *w)
     if (!w->entropy_set) {
         c->ops.entropy(c->ops.self, w->event.entropy, sizeof w->event.entropy);
         w->event.now_ms = c->ops.now_ms(c->ops.self);
+        w->event.crowded = crowd_now(&c->crowd, w->event.now_ms, HASH_COUNT(c->children),
+                                     c->policy->child_life.hard_ms / 3 * 2);
         w->entropy_set = true;
     }
     for (;;) {
@@ -313,8 +305,8 @@ void run_work(struct conductor *c, struct conductor_work *w)
         return;
     }
     note(c, w, c->transition.reason);
-    if (sa != NULL && w->news != 0)
-        judge_news(c, sa, w, outcome);
+    if (sa != NULL && w->news != 0 && (outcome == IKE_LOCAL || outcome == IKE_IGNORED))
+        news_done(c, sa, w->event.child_spi_in, w->news); /* a step's: when it is applied */
     if (outcome != IKE_IGNORED)
         carry_out(c, sa, w, outcome);
     else if (w->event.kind == IKE_EV_TIMER && sa != NULL)
@@ -331,7 +323,7 @@ void run_queue(struct conductor *c, struct conductor_sa *sa)
 {
     struct conductor_work *w = sa->queue;
 
-    if (w == NULL || sa->inflight != NULL || sa->ke_work != NULL)
+    if (w == NULL || sa->inflight != NULL || sa->ke_work != NULL || shard_moving(c, sa->shard))
         return;
     sa->queue = w->next;
     if (sa->queue == NULL)

@@ -217,7 +217,7 @@ static void draft_sa_create(struct conductor *c, struct draft *d, uint32_t shard
     d->record.sa_create = &d->create;
 }
 
-static struct conductor_op *op_add(struct conductor *c, uint64_t sa_id)
+struct conductor_op *op_add(struct conductor *c, uint64_t sa_id)
 {
     struct conductor_op *op = calloc(1, sizeof *op);
 
@@ -237,15 +237,30 @@ void op_free(struct conductor *c, struct conductor_op *op)
 }
 
 /* Gives the record to replication; an operation that was not taken is forgotten. */
-static bool hand_over(struct conductor *c, struct draft *d, struct conductor_op *op)
+static bool hand_over(struct conductor *c, Holdfast__Record *record, struct conductor_op *op)
 {
-    if (c->ops.submit(c->ops.self, &d->record, op)) {
+    if (c->ops.submit(c->ops.self, record, op)) {
         count(&c->counters, COUNTER_submitted);
         return true;
     }
     count(&c->counters, COUNTER_submit_refused);
     op_free(c, op);
     return false;
+}
+
+bool submit_other(struct conductor *c, uint32_t shard, Holdfast__Record *record,
+                  struct conductor_op *op)
+{
+    const struct conductor_shard *s = shard_find(c, shard);
+    Holdfast__Epoch epoch = HOLDFAST__EPOCH__INIT;
+
+    if (s != NULL) {
+        epoch.incarnation = s->epoch.incarnation;
+        epoch.index = s->epoch.index;
+    }
+    record->shard = shard;
+    record->epoch = &epoch;
+    return hand_over(c, record, op);
 }
 
 bool submit_step(struct conductor *c, struct conductor_sa *sa, struct conductor_work *w)
@@ -256,7 +271,7 @@ bool submit_step(struct conductor *c, struct conductor_sa *sa, struct conductor_
     struct draft d;
 
     HF_ASSERT(sa->inflight == NULL);
-    if (!c->ops.may_act(c->ops.self, sa->shard)) {
+    if (!may_step(c, sa->shard)) {
         count(&c->counters, COUNTER_not_owner);
         return false;
     }
@@ -298,7 +313,7 @@ bool submit_step(struct conductor *c, struct conductor_sa *sa, struct conductor_
     op->address = w->event.address.done ? w->event.address.ip : (struct ip_addr){0};
     op->picked = w->picked;
     sa->inflight = op;
-    if (!hand_over(c, &d, op)) {
+    if (!hand_over(c, &d.record, op)) {
         sa->inflight = NULL;
         return false;
     }
@@ -312,13 +327,13 @@ bool submit_delete(struct conductor *c, struct conductor_sa *sa)
     struct conductor_op *op;
     struct draft d;
 
-    if (sa->inflight != NULL || !c->ops.may_act(c->ops.self, sa->shard))
+    if (sa->inflight != NULL || !may_step(c, sa->shard))
         return false;
     draft_begin(c, &d, sa->shard);
     draft_sa_delete(c, &d, sa);
     op = op_add(c, sa->id);
     sa->inflight = op;
-    if (hand_over(c, &d, op))
+    if (hand_over(c, &d.record, op))
         return true;
     sa->inflight = NULL;
     return false;
@@ -347,6 +362,8 @@ static size_t draft_extend(struct conductor *c, const struct conductor_shard *s,
         out[taken].ceiling = items[i].ceiling;
         out[taken].packets_in = items[i].packets_in;
         out[taken].packets_out = items[i].packets_out;
+        out[taken].bytes_in = items[i].bytes_in;
+        out[taken].bytes_out = items[i].bytes_out;
         ptrs[taken] = &out[taken];
         taken++;
     }
@@ -364,7 +381,8 @@ bool conductor_extend(struct conductor *c, uint32_t shard, struct conductor_exte
 
     for (size_t i = 0; i < n; i++)
         items[i].taken = false;
-    if (s == NULL || !s->mine || !c->ops.may_act(c->ops.self, shard) || n == 0)
+    if (s == NULL || !s->mine || !c->ops.may_act(c->ops.self, shard) || n == 0 ||
+        handover_still(c, shard))
         return false;
     draft_begin(c, &d, shard);
     holdfast__extend__init(&extend);
@@ -380,7 +398,7 @@ bool conductor_extend(struct conductor *c, uint32_t shard, struct conductor_exte
         HF_ASSERT(op->extends != NULL);
         for (size_t i = 0; i < extend.n_items; i++)
             op->extends[op->n_extends++] = all[i].spi_in;
-        taken = hand_over(c, &d, op);
+        taken = hand_over(c, &d.record, op);
         for (size_t i = 0; taken && i < extend.n_items; i++)
             child_find(c, all[i].spi_in)->extending = op;
         for (size_t i = 0; !taken && i < n; i++)

@@ -198,5 +198,6 @@ void sa_reset_all(struct conductor *c)
         uint32_t id = c->shards[i].id;
 
         c->shards[i] = (struct conductor_shard){.id = id};
+        handover_over(c, &c->shards[i]);
     }
 }

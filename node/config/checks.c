@@ -206,10 +206,6 @@ static void check_shards(struct walk *walk)
                       "there is no node %u in this cluster", s->prefer);
         }
     }
-    if (c->n_shards > 1) {
-        report_at(walk, node_at(walk, "/shards"), "%zu shards: only one shard is served so far",
-                  c->n_shards);
-    }
 }
 
 static void check_networks(struct walk *walk)
@@ -235,25 +231,23 @@ static void check_networks(struct walk *walk)
     }
 }
 
-static void check_lifetime(struct walk *walk, const char *section, const struct ike_lifetime *life)
+void check_lifetime(struct walk *walk, const char *path, const struct ike_lifetime *life)
 {
-    if (life->rekey_at_percent <= life->jitter_percent ||
-        life->rekey_at_responder_percent <= life->jitter_percent) {
-        report_at(walk, node_at(walk, "/%s/lifetime/jitter", section),
-                  "a jitter of %u%% leaves no lifetime before the rekey: it must be less than "
-                  "rekey_at and rekey_at_responder",
-                  life->jitter_percent);
-    }
     if (life->rekey_at_responder_percent < life->rekey_at_percent) {
-        report_at(walk, node_at(walk, "/%s/lifetime/rekey_at_responder", section),
+        report_at(walk, node_at(walk, "%s/lifetime/rekey_at_responder", path),
                   "rekey_at_responder (%u%%) must not be below rekey_at (%u%%), or both ends begin "
                   "together",
                   life->rekey_at_responder_percent, life->rekey_at_percent);
     }
     if (life->hard_packets != 0 && life->soft_packets >= life->hard_packets) {
-        report_at(walk, node_at(walk, "/%s/lifetime/packets/soft", section),
+        report_at(walk, node_at(walk, "%s/lifetime/packets/soft", path),
                   "soft (%llu) must be below hard (%llu)", (unsigned long long)life->soft_packets,
                   (unsigned long long)life->hard_packets);
+    }
+    if (life->hard_bytes != 0 && life->soft_bytes >= life->hard_bytes) {
+        report_at(walk, node_at(walk, "%s/lifetime/bytes/soft", path),
+                  "soft (%llu bytes) must be below hard (%llu bytes)",
+                  (unsigned long long)life->soft_bytes, (unsigned long long)life->hard_bytes);
     }
 }
 
@@ -312,7 +306,6 @@ void config_check(struct walk *walk)
     check_interfaces(walk);
     check_shards(walk);
     check_networks(walk);
-    check_lifetime(walk, "ike", &walk->config->ike_life);
-    check_lifetime(walk, "child", &walk->config->child_life);
+    connections_check(walk);
     check_identities(walk);
 }

@@ -26,6 +26,7 @@ enum {
     CONFIG_MAX_INTERFACE = 16, /* IFNAMSIZ */
     CONFIG_MAX_SOCKET = 108,   /* sun_path */
     CONFIG_MAX_FILE = 4 << 20, /* bytes of the YAML file */
+    CONFIG_MAX_NAME = 32,      /* bytes of a name, the terminating zero included */
     CONFIG_MAX_REPORTED = 100  /* mistakes kept; the rest are counted */
 };
 
@@ -58,6 +59,27 @@ struct config_psk {
     char secret_file[CONFIG_MAX_PATH]; /* as used: already joined to the YAML file's folder */
 };
 
+/* A set of terms by name: lifetimes, PFS. */
+enum config_profile { CONFIG_STANDARD, CONFIG_HIGH_SECURITY, CONFIG_SITE_TO_SITE };
+
+/* Terms for some peers, and for some of their CHILD SAs. What an entry leaves out is the profile's,
+ * without one the file's own (`ike`, `child`). */
+struct config_connection {
+    char name[CONFIG_MAX_NAME];
+    struct ike_pattern match[IKE_MAX_PATTERNS];
+    size_t n_match;
+    enum config_profile profile;
+    struct ike_lifetime ike_life;
+    struct ike_child_terms child;
+    struct config_override {
+        struct ike_child_terms terms;
+        char name[CONFIG_MAX_NAME];
+        struct ip_prefix networks[IKE_MAX_TS]; /* it is for CHILD SAs inside these */
+        size_t n_networks;
+    } children[IKE_MAX_OVERRIDES];
+    size_t n_children;
+};
+
 enum config_log_level { CONFIG_LOG_ERROR, CONFIG_LOG_WARN, CONFIG_LOG_INFO, CONFIG_LOG_DEBUG };
 
 struct config {
@@ -88,16 +110,26 @@ struct config {
     size_t n_esp_proposals;
     bool force_encapsulation;
 
-    struct ike_lifetime ike_life, child_life;
-    enum ike_pfs pfs;
-    uint32_t pfs_every;
-    uint32_t retransmit_first_ms, retransmit_factor_milli, retransmit_tries;
+    enum config_profile profile; /* what the next two began as */
+    struct ike_lifetime ike_life;
+    struct ike_child_terms child;
+    enum config_recovery {
+        CONFIG_RECOVER_REKEY,
+        CONFIG_RECOVER_WAIT,
+        CONFIG_RECOVER_BOUNDED
+    } recovery;
+    uint32_t recoveries_per_second; /* BOUNDED */
+    uint32_t retransmit_first_ms, retransmit_factor_milli, retransmit_tries, retransmit_cap_ms;
     uint32_t dpd_ms, keepalive_ms, half_open_ms, linger_ms;
 
     struct config_psk *psks; /* n_psks >= 1, owned */
     struct ike_psk_entry
         *secrets; /* the same order and number: identity and key; owned, wiped by config_free() */
     size_t n_psks;
+
+    struct config_connection *connections; /* n_connections, owned; in the order of the file */
+    size_t n_connections;
+    struct ike_connection *engine_connections; /* the same for the engine; owned */
 
     char admin_socket[CONFIG_MAX_SOCKET];
     enum config_drills { CONFIG_DRILLS_DISABLED, CONFIG_DRILLS_ENABLED } drills;

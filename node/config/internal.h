@@ -29,11 +29,11 @@ struct value_type {
 };
 
 enum schema_shape {
-    SCHEMA_VALUE,  /* a scalar of `type` */
-    SCHEMA_MAP,    /* a mapping of `fields`, into the same struct */
-    SCHEMA_VALUES, /* a list of scalars of `type` */
-    SCHEMA_MAPS,   /* a list of mappings of `fields` */
-    SCHEMA_PFS     /* never | always | { every: N } */
+    SCHEMA_VALUE,         /* a scalar of `type` */
+    SCHEMA_MAP,           /* a mapping of `fields`, into the same struct */
+    SCHEMA_VALUES,        /* a list of scalars of `type` */
+    SCHEMA_MAPS,          /* a list of mappings of `fields` */
+    SCHEMA_WORD_OR_NUMBER /* one of two words, or { third: N }: never | always | { every: N } */
 };
 
 /* One key. The end of a table is a field without a key. */
@@ -43,22 +43,42 @@ struct schema_field {
     bool required;
     const struct value_type *type;
     const struct schema_field *fields;
-    size_t offset;              /* of the value, the array, or (heap) the pointer to the array */
-    size_t count_offset;        /* lists: of the size_t that counts */
-    size_t item_bytes;          /* lists */
-    size_t most;                /* lists: items */
-    size_t least;               /* lists: items */
-    bool heap;                  /* lists: the array is allocated */
+    size_t offset;       /* of the value, the array, or (heap) the pointer to the array */
+    size_t count_offset; /* lists: of the size_t that counts */
+    size_t item_bytes;   /* lists */
+    size_t most;         /* lists: items */
+    size_t least;        /* lists: items */
+    bool heap;           /* lists: the array is allocated */
+    /* SCHEMA_MAPS: fills an entry before it is read, from what stands around it (`into`); such
+     * lists are read after everything else of their section. */
+    void (*prepare)(struct walk *walk, const struct yaml_node *entry, const void *into, void *item);
     uint64_t min, max;          /* numbers and durations */
     size_t bytes;               /* numbers: size of the integer; texts: size of the array */
-    const char *const *choices; /* choices: ended by NULL; the value is the index, an int */
+    const char *const *choices; /* choices: ended by NULL; the value is the index, an int. Of
+                                   WORD_OR_NUMBER the third is the one with a number, which goes to
+                                   count_offset (4 bytes, min to max) */
 };
 
 extern const struct schema_field config_schema[];
 
 extern const struct value_type value_number, value_bool, value_duration, value_percent,
     value_factor, value_path, value_absolute, value_interface, value_choice, value_address,
-    value_endpoint, value_prefix, value_identity, value_ike_proposal, value_esp_proposal;
+    value_endpoint, value_prefix, value_identity, value_ike_proposal, value_esp_proposal,
+    value_name, value_pattern, value_bytes;
+
+extern const char *const profile_words[]; /* by enum config_profile */
+
+/* connections.c: the terms that a profile names; both are written whole. */
+void profile_apply(enum config_profile profile, struct ike_lifetime *ike_life,
+                   struct ike_child_terms *child);
+/* The file's own profile, before anything else is read; connections are prepared by theirs. */
+void profile_of_file(struct walk *walk);
+void connection_prepare(struct walk *walk, const struct yaml_node *entry, const void *into,
+                        void *item);
+void override_prepare(struct walk *walk, const struct yaml_node *entry, const void *into,
+                      void *item);
+/* Checks every section of terms, and makes config->engine_connections of good ones. */
+void connections_check(struct walk *walk);
 
 /* Adds "name:line:column: message". node NULL: the file as a whole. */
 void report_at(struct walk *walk, const struct yaml_node *node, const char *format, ...)
@@ -75,6 +95,9 @@ void schema_walk(struct walk *walk, const struct schema_field *fields, const str
 /* The node at a path like "/shards/1/pool", or the nearest one above it that exists. */
 const struct yaml_node *node_at(struct walk *walk, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Limits of one lifetime against each other; `path` leads to the map that has `lifetime`. */
+void check_lifetime(struct walk *walk, const char *path, const struct ike_lifetime *life);
 
 /* What one key alone cannot tell: duplicates, overlaps, limits that contradict each other. */
 void config_check(struct walk *walk);

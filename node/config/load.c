@@ -7,7 +7,7 @@
 
 #include "config/internal.h"
 
-enum { SECOND_MS = 1000, HOUR_MS = 3600 * SECOND_MS };
+enum { SECOND_MS = 1000 };
 
 static void set_defaults(struct config *c)
 {
@@ -23,18 +23,11 @@ static void set_defaults(struct config *c)
     c->esp_proposals[1] = (struct ike_proposal_row){.encr_id = 20, .encr_bits = 128};
     c->n_esp_proposals = 2;
     c->force_encapsulation = true;
-    c->ike_life = (struct ike_lifetime){.hard_ms = 24ull * HOUR_MS,
-                                        .rekey_at_percent = 70,
-                                        .rekey_at_responder_percent = 80,
-                                        .jitter_percent = 5};
-    c->child_life = (struct ike_lifetime){.hard_ms = 4ull * HOUR_MS,
-                                          .rekey_at_percent = 70,
-                                          .rekey_at_responder_percent = 80,
-                                          .jitter_percent = 5};
-    c->pfs = IKE_PFS_ALWAYS;
+    profile_apply(CONFIG_STANDARD, &c->ike_life, &c->child);
     c->retransmit_first_ms = SECOND_MS;
     c->retransmit_factor_milli = 1800;
     c->retransmit_tries = 5;
+    c->retransmit_cap_ms = 60 * SECOND_MS;
     c->dpd_ms = 30 * SECOND_MS;
     c->keepalive_ms = 20 * SECOND_MS;
     c->half_open_ms = 30 * SECOND_MS;
@@ -53,6 +46,8 @@ void config_free(struct config *config)
     }
     free(config->secrets);
     free(config->psks);
+    free(config->connections);
+    free(config->engine_connections);
     free(config);
 }
 
@@ -92,6 +87,7 @@ struct config *config_parse(const char *name, struct span text, bool read_secret
                   "a configuration is a map of keys: node, interfaces, shards, gateway, auth");
         goto out;
     }
+    profile_of_file(&walk);
     schema_walk(&walk, config_schema, root, config);
     if (!is_clean(&walk)) {
         goto out;

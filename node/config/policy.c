@@ -16,10 +16,10 @@ static bool row_spoken(const struct suite_table *suites, const struct ike_propos
     return false;
 }
 
-static bool has_row(const struct ike_proposal_row *rows, uint8_t n,
+static bool has_row(const struct ike_proposal_row *rows, uint16_t n,
                     const struct ike_proposal_row *row)
 {
-    for (uint8_t i = 0; i < n; i++) {
+    for (uint16_t i = 0; i < n; i++) {
         if (rows[i].encr_id == row->encr_id && rows[i].encr_bits == row->encr_bits &&
             rows[i].ke_id == row->ke_id && rows[i].esn == row->esn) {
             return true;
@@ -36,11 +36,29 @@ static void add_esp(struct ike_policy *p, struct ike_proposal_row row)
     }
 }
 
+/* Does any connection rekey with a key exchange? */
+static bool with_groups(const struct config *config)
+{
+    bool with = config->child.pfs != IKE_PFS_NEVER;
+
+    for (size_t i = 0; i < config->n_connections; i++) {
+        const struct config_connection *c = &config->connections[i];
+
+        with = with || c->child.pfs != IKE_PFS_NEVER;
+        for (size_t k = 0; k < c->n_children; k++) {
+            with = with || c->children[k].terms.pfs != IKE_PFS_NEVER;
+        }
+    }
+    return with;
+}
+
 /* Each ESP proposal gives a row with a group, for rekeys with PFS, and one without, for IKE_AUTH
  * and rekeys without it. A proposal that names no group takes the first IKE proposal's. */
 static void make_esp_rows(const struct config *config, struct ike_policy *p)
 {
-    for (size_t i = 0; i < config->n_esp_proposals && config->pfs != IKE_PFS_NEVER; i++) {
+    bool with = with_groups(config);
+
+    for (size_t i = 0; i < config->n_esp_proposals && with; i++) {
         struct ike_proposal_row row = config->esp_proposals[i];
 
         row.ke_id = row.ke_id != 0 ? row.ke_id : config->ike_proposals[0].ke_id;
@@ -77,12 +95,12 @@ bool config_policy(const struct config *config, const struct suite_table *suites
         p.ike[p.n_ike++] = config->ike_proposals[i];
     }
     make_esp_rows(config, &p);
-    for (uint8_t i = 0; i < p.n_ike; i++) {
+    for (uint16_t i = 0; i < p.n_ike; i++) {
         if (!row_spoken(suites, &p.ike[i], missing)) {
             return false;
         }
     }
-    for (uint8_t i = 0; i < p.n_esp; i++) {
+    for (uint16_t i = 0; i < p.n_esp; i++) {
         if (!row_spoken(suites, &p.esp[i], missing)) {
             return false;
         }
@@ -92,12 +110,18 @@ bool config_policy(const struct config *config, const struct suite_table *suites
     p.psks = config->secrets;
     p.n_psks = (uint32_t)config->n_psks;
     p.ike_life = config->ike_life;
-    p.child_life = config->child_life;
-    p.pfs = config->pfs;
-    p.pfs_every = config->pfs_every;
+    p.child_life = config->child.life;
+    p.pfs = config->child.pfs;
+    p.pfs_every = config->child.pfs_every;
+    p.align = config->child.align;
+    p.spread = config->child.spread;
+    p.overlap_ms = config->child.overlap_ms;
+    p.connections = config->engine_connections;
+    p.n_connections = (uint32_t)config->n_connections;
     p.retransmit_first_ms = config->retransmit_first_ms;
     p.retransmit_factor_milli = config->retransmit_factor_milli;
     p.retransmit_tries = config->retransmit_tries;
+    p.retransmit_cap_ms = config->retransmit_cap_ms;
     p.dpd_ms = config->dpd_ms;
     p.keepalive_ms = config->keepalive_ms;
     p.half_open_ms = config->half_open_ms;

@@ -11,6 +11,10 @@
     .offset = offsetof(struct config, member), .count_offset = offsetof(struct config, count),     \
     .item_bytes = sizeof(((struct config *)0)->member[0]),                                         \
     .bytes = sizeof(((struct config *)0)->member[0]), .most = (most_), .least = 1
+#define LIST_IN(type_, member, count, most_)                                                       \
+    .offset = offsetof(struct type_, member), .count_offset = offsetof(struct type_, count),       \
+    .item_bytes = sizeof(((struct type_ *)0)->member[0]),                                          \
+    .bytes = sizeof(((struct type_ *)0)->member[0]), .most = (most_), .least = 1
 #define SECTION(fields_) .shape = SCHEMA_MAP, .fields = (fields_)
 
 enum { MS = 1, SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
@@ -79,25 +83,32 @@ static const struct schema_field gateway_fields[] = {
     {0},
 };
 
-static const struct schema_field ike_lifetime_fields[] = {
-    {"hard", .type = &value_duration, AT(ike_life.hard_ms), .min = SECOND, .max = 30ull * DAY},
-    {"rekey_at", .type = &value_percent, AT(ike_life.rekey_at_percent), .min = 10, .max = 95},
-    {"rekey_at_responder", .type = &value_percent, AT(ike_life.rekey_at_responder_percent),
-     .min = 10, .max = 98},
-    {"jitter", .type = &value_percent, AT(ike_life.jitter_percent), .min = 0, .max = 50},
-    {0},
-};
+/* rekey_at as operators were promised it: not so early that it is waste, not so late that a refusal
+ * leaves no time (design/practices.md P4). */
+#define TIME_FIELDS                                                                                \
+    {"hard", .type = &value_duration, IN(ike_lifetime, hard_ms), .min = SECOND,                    \
+     .max = 30ull * DAY},                                                                          \
+        {"rekey_at", .type = &value_percent, IN(ike_lifetime, rekey_at_percent), .min = 60,        \
+         .max = 75},                                                                               \
+        {"rekey_at_responder", .type = &value_percent,                                             \
+         IN(ike_lifetime, rekey_at_responder_percent), .min = 60, .max = 90},                      \
+    {                                                                                              \
+        "jitter", .type = &value_percent, IN(ike_lifetime, jitter_percent), .min = 0, .max = 15    \
+    }
+
+static const struct schema_field ike_lifetime_fields[] = {TIME_FIELDS, {0}};
 
 static const struct schema_field retransmit_fields[] = {
     {"first", .type = &value_duration, AT(retransmit_first_ms), .min = 100 * MS,
      .max = 10 * SECOND},
     {"factor", .type = &value_factor, AT(retransmit_factor_milli), .min = 1000, .max = 5000},
     {"tries", .type = &value_number, AT(retransmit_tries), .min = 1, .max = 20},
+    {"cap", .type = &value_duration, AT(retransmit_cap_ms), .min = SECOND, .max = 10 * MINUTE},
     {0},
 };
 
 static const struct schema_field ike_fields[] = {
-    {"lifetime", SECTION(ike_lifetime_fields)},
+    {"lifetime", SECTION(ike_lifetime_fields), AT(ike_life)},
     {"retransmit", SECTION(retransmit_fields)},
     {"dpd", .type = &value_duration, AT(dpd_ms), .min = 0, .max = HOUR},
     {"keepalive", .type = &value_duration, AT(keepalive_ms), .min = 0, .max = HOUR},
@@ -106,28 +117,72 @@ static const struct schema_field ike_fields[] = {
     {0},
 };
 
-/* Without extended sequence numbers 2^32 - 2^20 packets are the end (node/ike/policy.h). */
+/* Without extended sequence numbers 2^32 - 2^20 packets are the end (node/ike/lifetime.h). */
 static const struct schema_field packet_fields[] = {
-    {"soft", .type = &value_number, AT(child_life.soft_packets), .min = 0,
+    {"soft", .type = &value_number, IN(ike_lifetime, soft_packets), .min = 0,
      .max = UINT32_MAX - (1u << 20) + 1ull},
-    {"hard", .type = &value_number, AT(child_life.hard_packets), .min = 0,
+    {"hard", .type = &value_number, IN(ike_lifetime, hard_packets), .min = 0,
      .max = UINT32_MAX - (1u << 20) + 1ull},
+    {0},
+};
+
+static const struct schema_field byte_fields[] = {
+    {"soft", .type = &value_bytes, IN(ike_lifetime, soft_bytes), .min = 1 << 10, .max = 1ull << 45},
+    {"hard", .type = &value_bytes, IN(ike_lifetime, hard_bytes), .min = 1 << 10, .max = 1ull << 45},
     {0},
 };
 
 static const struct schema_field child_lifetime_fields[] = {
-    {"hard", .type = &value_duration, AT(child_life.hard_ms), .min = SECOND, .max = 30ull * DAY},
-    {"rekey_at", .type = &value_percent, AT(child_life.rekey_at_percent), .min = 10, .max = 95},
-    {"rekey_at_responder", .type = &value_percent, AT(child_life.rekey_at_responder_percent),
-     .min = 10, .max = 98},
-    {"jitter", .type = &value_percent, AT(child_life.jitter_percent), .min = 0, .max = 50},
+    TIME_FIELDS,
     {"packets", SECTION(packet_fields)},
+    {"bytes", SECTION(byte_fields)},
     {0},
 };
 
-static const struct schema_field child_fields[] = {
-    {"lifetime", SECTION(child_lifetime_fields)},
-    {"pfs", .shape = SCHEMA_PFS},
+static const char *const pfs_words[] = {"never", "always", "every", NULL};
+
+#define TERM_FIELDS                                                                                \
+    {"lifetime", SECTION(child_lifetime_fields), IN(ike_child_terms, life)},                       \
+        {"pfs",                                                                                    \
+         .shape = SCHEMA_WORD_OR_NUMBER,                                                           \
+         .choices = pfs_words,                                                                     \
+         IN(ike_child_terms, pfs),                                                                 \
+         .count_offset = offsetof(struct ike_child_terms, pfs_every),                              \
+         .min = 1,                                                                                 \
+         .max = 1000},                                                                             \
+        {"align", .type = &value_bool, IN(ike_child_terms, align)},                                \
+        {"spread", .type = &value_bool, IN(ike_child_terms, spread)},                              \
+    {                                                                                              \
+        "overlap", .type = &value_duration, IN(ike_child_terms, overlap_ms), .min = SECOND,        \
+                   .max = 10 * MINUTE                                                              \
+    }
+
+static const struct schema_field child_fields[] = {TERM_FIELDS, {0}};
+
+static const struct schema_field connection_ike_fields[] = {
+    {"lifetime", SECTION(ike_lifetime_fields), IN(config_connection, ike_life)},
+    {0},
+};
+
+HF_STATIC_ASSERT(offsetof(struct config_override, terms) == 0); /* for TERM_FIELDS */
+
+static const struct schema_field override_fields[] = {
+    {"name", .required = true, .type = &value_name, IN(config_override, name)},
+    {"networks", .required = true, .shape = SCHEMA_VALUES, .type = &value_prefix,
+     LIST_IN(config_override, networks, n_networks, IKE_MAX_TS)},
+    TERM_FIELDS,
+    {0},
+};
+
+static const struct schema_field connection_fields[] = {
+    {"name", .required = true, .type = &value_name, IN(config_connection, name)},
+    {"match", .required = true, .shape = SCHEMA_VALUES, .type = &value_pattern,
+     LIST_IN(config_connection, match, n_match, IKE_MAX_PATTERNS)},
+    {"profile", .type = &value_choice, IN(config_connection, profile), .choices = profile_words},
+    {"ike", SECTION(connection_ike_fields)},
+    {"child", SECTION(child_fields), IN(config_connection, child)},
+    {"children", .shape = SCHEMA_MAPS, .fields = override_fields, .prepare = override_prepare,
+     LIST_IN(config_connection, children, n_children, IKE_MAX_OVERRIDES)},
     {0},
 };
 
@@ -148,6 +203,7 @@ static const struct schema_field admin_fields[] = {
     {0},
 };
 
+static const char *const recovery_words[] = {"rekey", "wait", "bounded", NULL};
 static const char *const switch_words[] = {"disabled", "enabled", NULL};
 static const char *const level_words[] = {"error", "warn", "info", "debug", NULL};
 
@@ -163,8 +219,13 @@ const struct schema_field config_schema[] = {
     {"shards", .required = true, .shape = SCHEMA_MAPS, .fields = shard_fields,
      LIST(shards, n_shards, CONFIG_MAX_SHARDS)},
     {"gateway", .required = true, SECTION(gateway_fields)},
+    {"profile", .type = &value_choice, AT(profile), .choices = profile_words},
     {"ike", SECTION(ike_fields)},
-    {"child", SECTION(child_fields)},
+    {"child", SECTION(child_fields), AT(child)},
+    {"connections", .shape = SCHEMA_MAPS, .fields = connection_fields, .heap = true,
+     .prepare = connection_prepare, LIST(connections, n_connections, IKE_MAX_CONNECTIONS)},
+    {"replay_recovery", .shape = SCHEMA_WORD_OR_NUMBER, .choices = recovery_words, AT(recovery),
+     .count_offset = offsetof(struct config, recoveries_per_second), .min = 1, .max = 100000},
     {"auth", .required = true, SECTION(auth_fields)},
     {"admin", SECTION(admin_fields)},
     {"drills", .type = &value_choice, AT(drills), .choices = switch_words},

@@ -44,16 +44,50 @@ static void print_children(const struct config *c, FILE *out)
 {
     static const char theirs[] = "a client's is served as it asks";
 
-    if (c->pfs == IKE_PFS_EVERY)
-        (void)fprintf(out, "  pfs       in one of %u rekeys, if we begin it; %s\n", c->pfs_every,
-                      theirs);
+    if (c->child.pfs == IKE_PFS_EVERY)
+        (void)fprintf(out, "  pfs       in one of %u rekeys, if we begin it; %s\n",
+                      c->child.pfs_every, theirs);
     else
         (void)fprintf(out, "  pfs       in %s rekey that we begin; %s\n",
-                      c->pfs == IKE_PFS_ALWAYS ? "every" : "no", theirs);
+                      c->child.pfs == IKE_PFS_ALWAYS ? "every" : "no", theirs);
     (void)fprintf(out, "  in UDP    %s\n",
                   c->force_encapsulation
                       ? "always"
                       : "behind a NAT; a client with none between gets no CHILD SA");
+}
+
+static void duration(uint64_t ms, char buf[32])
+{
+    static const struct {
+        const char *unit;
+        uint64_t ms;
+    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+    size_t i = 3;
+
+    while (i > 0 && ms % units[i].ms != 0) {
+        i--;
+    }
+    (void)snprintf(buf, 32, "%llu%s", (unsigned long long)(ms / units[i].ms), units[i].unit);
+}
+
+/* Who gets which lifetimes: the connections in their order, then everybody else. */
+static void print_connections(const struct config *c, FILE *out)
+{
+    char ike[32], child[32];
+
+    for (size_t i = 0; i <= c->n_connections; i++) {
+        const struct config_connection *k = i < c->n_connections ? &c->connections[i] : NULL;
+
+        duration(k != NULL ? k->ike_life.hard_ms : c->ike_life.hard_ms, ike);
+        duration(k != NULL ? k->child.life.hard_ms : c->child.life.hard_ms, child);
+        (void)fprintf(out, "  lifetime  %s: IKE SA %s, CHILD SA %s",
+                      k != NULL ? k->name : "default", ike, child);
+        for (size_t n = 0; k != NULL && n < k->n_children; n++) {
+            duration(k->children[n].terms.life.hard_ms, child);
+            (void)fprintf(out, ", %s %s", k->children[n].name, child);
+        }
+        (void)fputc('\n', out);
+    }
 }
 
 void config_print_summary(const struct config *c, FILE *out)
@@ -81,6 +115,7 @@ void config_print_summary(const struct config *c, FILE *out)
     print_proposals("ike", c->ike_proposals, c->n_ike_proposals, out);
     print_proposals("esp", c->esp_proposals, c->n_esp_proposals, out);
     print_children(c, out);
+    print_connections(c, out);
     (void)fprintf(out, "  clients   %zu with a pre-shared key\n", c->n_psks);
     (void)fprintf(out, "  admin     %s\n", c->admin_socket);
     (void)fprintf(out,

@@ -128,6 +128,8 @@ static void walk_list(struct walk *walk, const struct schema_field *field,
         } else if (c->kind != YAML_MAP) {
             report_at(walk, c, "an entry of '%s' must be a map, not %s", field->key, kind_name(c));
         } else {
+            if (field->prepare != NULL)
+                field->prepare(walk, c, into, items + n * field->item_bytes);
             schema_walk(walk, field->fields, c, items + n * field->item_bytes);
         }
     }
@@ -135,27 +137,38 @@ static void walk_list(struct walk *walk, const struct schema_field *field,
 }
 
 /* pfs: never | always | { every: N } */
-static void walk_pfs(struct walk *walk, const struct yaml_node *node)
+static void walk_word_or_number(struct walk *walk, const struct schema_field *field,
+                                const struct yaml_node *node, void *into)
 {
-    static const char *const words[] = {"never", "always", NULL};
-    const struct schema_field choice = {.key = "pfs", .type = &value_choice, .choices = words};
-    const struct schema_field every[] = {
-        {"every", .required = true, .type = &value_number,
-         .offset = offsetof(struct config, pfs_every), .bytes = 4, .min = 1, .max = 1000},
+    const char *third = field->choices[2];
+    const char *const words[] = {field->choices[0], field->choices[1], NULL};
+    const struct schema_field choice = {.key = field->key, .type = &value_choice, .choices = words};
+    const struct schema_field number[] = {
+        {.key = third,
+         .required = true,
+         .type = &value_number,
+         .offset = field->count_offset,
+         .bytes = 4,
+         .min = field->min,
+         .max = field->max},
         {0},
     };
-    int chosen = 0;
+    int chosen = 2;
 
     if (node->kind == YAML_MAP) {
-        schema_walk(walk, every, node, walk->config);
-        walk->config->pfs = IKE_PFS_EVERY;
+        schema_walk(walk, number, node, into);
     } else if (node->kind == YAML_LIST) {
-        report_at(walk, node, "'pfs' must be never, always or { every: N }, not a list");
-    } else if (strncmp(node->text, "every", 5) == 0) {
-        report_at(walk, node, "'pfs': write { every: N } with a number, such as { every: 3 }");
-    } else if (walk_value(walk, &choice, node, &chosen)) {
-        walk->config->pfs = chosen == 0 ? IKE_PFS_NEVER : IKE_PFS_ALWAYS;
+        report_at(walk, node, "'%s' must be %s, %s or { %s: N }, not a list", field->key, words[0],
+                  words[1], third);
+        return;
+    } else if (strncmp(node->text, third, strlen(third)) == 0) {
+        report_at(walk, node, "'%s': write { %s: N } with a number, such as { %s: 3 }", field->key,
+                  third, third);
+        return;
+    } else if (!walk_value(walk, &choice, node, &chosen)) {
+        return;
     }
+    memcpy((char *)into + field->offset, &chosen, sizeof chosen);
 }
 
 static void walk_field(struct walk *walk, const struct schema_field *field,
@@ -170,15 +183,15 @@ static void walk_field(struct walk *walk, const struct schema_field *field,
             report_at(walk, node, "'%s' must be a map of keys, not %s", field->key,
                       kind_name(node));
         } else {
-            schema_walk(walk, field->fields, node, into);
+            schema_walk(walk, field->fields, node, (char *)into + field->offset);
         }
         break;
     case SCHEMA_VALUES:
     case SCHEMA_MAPS:
         walk_list(walk, field, node, into);
         break;
-    case SCHEMA_PFS:
-        walk_pfs(walk, node);
+    case SCHEMA_WORD_OR_NUMBER:
+        walk_word_or_number(walk, field, node, into);
         break;
     }
 }
@@ -217,7 +230,15 @@ void schema_walk(struct walk *walk, const struct schema_field *fields, const str
 
         if (field == NULL) {
             report_unknown(walk, fields, c->key);
-        } else {
+        } else if (field->prepare == NULL) {
+            walk_field(walk, field, c, into);
+        }
+    }
+    /* What begins as its surroundings say is read when these are known, wherever it stands. */
+    for (const struct yaml_node *c = map->child; c != NULL; c = c->next) {
+        const struct schema_field *field = find_field(fields, c->key->text);
+
+        if (field != NULL && field->prepare != NULL) {
             walk_field(walk, field, c, into);
         }
     }

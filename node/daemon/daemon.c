@@ -314,7 +314,9 @@ static void start_conductor(struct daemon *d)
                                   .boot = repl_boot(d->repl),
                                   .n_shards = d->n_shards,
                                   .drills = d->config->drills == CONFIG_DRILLS_ENABLED,
-                                  .step_fd = step_fd()};
+                                  .step_fd = step_fd(),
+                                  .recovery = (enum conductor_recovery)d->config->recovery,
+                                  .recoveries_per_second = d->config->recoveries_per_second};
     struct datapath_options p = {.pool = d->pool,
                                  .suites = &suite_default,
                                  .shard_ids = d->shard_ids,

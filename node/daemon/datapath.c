@@ -7,7 +7,7 @@
 #include "esp/ceiling.h"
 #include "esp/tally.h"
 
-enum { EXTEND_BATCH = 512, RECOVERY_AFTER_MS = 100, RECOVERY_AGAIN_MS = 500 };
+enum { EXTEND_BATCH = 512, RECOVERY_AFTER_MS = 100 };
 
 /* One CHILD SA; the conductor's handle. */
 struct datapath_child {
@@ -18,16 +18,19 @@ struct datapath_child {
     bool granted;  /* under an assignment of ours */
     bool rekeying; /* by the applied state: no recovery need be asked for */
     uint64_t granted_ms, granted_packets;
-    uint64_t asked_ms; /* a recovery was last asked for under this grant; 0 = not yet */
+    bool recovered; /* the conductor has taken a recovery on, under this grant */
     uint64_t
         below_since_ms; /* first verified packet at or below the floor under this grant; 0 = none */
     struct esp_pacer pacer;
-    uint64_t slack; /* esp_tally_slack: packets that may be untold; 0 = nothing to tell */
+    /* esp_tally_slack: packets, and bytes, that may be untold; 0 = nothing to tell */
+    uint64_t slack, slack_bytes;
     uint64_t told_in, told_out; /* packets for the SA's limits, as told last */
-    uint64_t soft_packets;      /* 0 = no limit */
-    bool past_soft;             /* by what counts at the grant; not passed on yet */
-    bool telling;               /* in an Extend that asks for nothing */
-    uint64_t ticket;            /* LOWERING: workers still to pass; 0 = none */
+    uint64_t told_in_bytes, told_out_bytes;
+    uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes; /* 0 = no limit */
+    bool past_soft;  /* by what counts at the grant; not passed on yet */
+    bool near_soft;  /* passed on under this grant, ahead of the limit */
+    bool telling;    /* in an Extend that asks for nothing */
+    uint64_t ticket; /* LOWERING: workers still to pass; 0 = none */
     struct heap_node due;
     struct endpoint remote;
     bool outbound;
@@ -97,7 +100,9 @@ void *datapath_install(struct datapath *d, const struct conductor_esp_child *c)
         .remote = c->remote,
         .outbound = k->outbound,
         .soft_packets = k->soft_packets,
-        .hard_packets = k->hard_packets};
+        .hard_packets = k->hard_packets,
+        .soft_bytes = k->soft_bytes,
+        .hard_bytes = k->hard_bytes};
     struct datapath_child *child;
     struct esp_sa *sa;
 
@@ -122,7 +127,11 @@ void *datapath_install(struct datapath *d, const struct conductor_esp_child *c)
     child->due.at_ms = UINT64_MAX;
     child->pacer.last_number = k->esn ? UINT64_MAX : UINT32_MAX;
     child->soft_packets = k->soft_packets;
+    child->hard_packets = k->hard_packets;
+    child->soft_bytes = k->soft_bytes;
+    child->hard_bytes = k->hard_bytes;
     child->slack = esp_tally_slack(k->soft_packets, k->hard_packets);
+    child->slack_bytes = esp_tally_slack_bytes(k->soft_bytes, k->hard_bytes);
     return child;
 }
 
@@ -137,6 +146,8 @@ void datapath_update(struct datapath *d, void *esp, const struct conductor_esp_c
         esp_sa_set_outbound(child->sa, c->child->outbound);
     child->remote = c->remote;
     child->outbound = c->child->outbound;
+    if (child->rekeying && !c->rekeying)
+        child->recovered = false;
     if (child->rekeying && !c->rekeying && child->granted)
         heap_set(&d->heap, &child->due, now_ms(d)); /* it came to nothing: recover() looks again */
     child->rekeying = c->rekeying;
@@ -172,6 +183,11 @@ static struct esp_pace_now pace_now(const struct datapath *d, const struct esp_s
                                  .verified_in = v->verified_seq};
 }
 
+static bool past(uint64_t limit, uint64_t counted)
+{
+    return limit != 0 && counted >= limit;
+}
+
 void datapath_grant(struct datapath *d, void *esp, uint64_t epoch, const struct repl_grant *grant)
 {
     struct datapath_child *child = esp;
@@ -185,16 +201,22 @@ void datapath_grant(struct datapath *d, void *esp, uint64_t epoch, const struct 
 
     g.counted_in = esp_tally_at_grant(grant->packets_in, grant->untold, child->slack);
     g.counted_out = esp_tally_at_grant(grant->packets_out, grant->untold, child->slack);
+    g.counted_in_bytes = esp_tally_at_grant(grant->bytes_in, grant->untold, child->slack_bytes);
+    g.counted_out_bytes = esp_tally_at_grant(grant->bytes_out, grant->untold, child->slack_bytes);
     esp_sa_grant(child->sa, &g);
     child->told_in = g.counted_in;
     child->told_out = g.counted_out;
+    child->told_in_bytes = g.counted_in_bytes;
+    child->told_out_bytes = g.counted_out_bytes;
     /* Workers tell it of a packet; an idle SA has none until its hard limit, some takeovers later.
      */
-    child->past_soft = child->soft_packets != 0 && (g.counted_in >= child->soft_packets ||
-                                                    g.counted_out >= child->soft_packets);
+    child->past_soft =
+        past(child->soft_packets, number_larger(g.counted_in, g.counted_out)) ||
+        past(child->soft_bytes, number_larger(g.counted_in_bytes, g.counted_out_bytes));
+    child->near_soft = false;
     child->telling = false;
     child->granted = true;
-    child->asked_ms = 0;
+    child->recovered = false;
     child->below_since_ms = 0;
     child->granted_ms = now_ms(d);
     esp_sa_read(child->sa, &v);
@@ -259,9 +281,18 @@ void datapath_refused(struct datapath *d, void *esp, uint64_t reservation_end, u
     struct datapath_child *child = esp;
 
     child->told_in = child->told_out = 0; /* to be told again */
+    child->told_in_bytes = child->told_out_bytes = 0;
     if (child->granted && !told(d, child, ESP_PACE_REFUSED_MS) &&
         child->pacer.phase == ESP_PACE_COMMITTING)
         not_applied(d, child, reservation_end, ceiling);
+}
+
+void datapath_end(struct datapath *d, void *esp, uint64_t in_ms)
+{
+    uint64_t now = d->options.now_ns(), left = (UINT64_MAX - now) / 1000000;
+
+    esp_sa_set_end(((struct datapath_child *)esp)->sa,
+                   in_ms > left ? UINT64_MAX : now + in_ms * 1000000);
 }
 
 void datapath_idle(struct datapath *d, void *esp, uint64_t *in_ms, uint64_t *out_ms)
@@ -327,6 +358,8 @@ static void flush(struct datapath *d)
         if (d->batch[i].taken) {
             child->told_in = d->batch[i].packets_in;
             child->told_out = d->batch[i].packets_out;
+            child->told_in_bytes = d->batch[i].bytes_in;
+            child->told_out_bytes = d->batch[i].bytes_out;
             continue;
         }
         if (told(d, child, ESP_PACE_REFUSED_MS))
@@ -346,7 +379,30 @@ static void wish_extend(struct datapath *d, struct datapath_child *child,
                                                        .reservation_end = w->reservation_end,
                                                        .ceiling = w->ceiling,
                                                        .packets_in = v->counted_in,
-                                                       .packets_out = v->counted_out};
+                                                       .packets_out = v->counted_out,
+                                                       .bytes_in = v->counted_in_bytes,
+                                                       .bytes_out = v->counted_out_bytes};
+}
+
+/* Packets that may pass before bytes are to be told; 0: now. */
+static uint64_t left_of_bytes(uint64_t told, uint64_t counted, uint64_t slack)
+{
+    uint64_t left = esp_tally_left(told, counted, slack);
+
+    return left == 0 ? 0 : esp_tally_packets_of(left);
+}
+
+/* P3: at this rate the hard limit would come before a rekey that waits for the soft one is done. */
+static bool soft_near(const struct datapath_child *child, const struct esp_sa_view *v)
+{
+    uint64_t in = child->pacer.in.per_second, out = child->pacer.out.per_second;
+    uint64_t in_bytes = v->in_packets == 0 ? 0 : in * (v->in_bytes / v->in_packets);
+    uint64_t out_bytes = v->out_packets == 0 ? 0 : out * (v->out_bytes / v->out_packets);
+
+    return esp_tally_soft_near(child->hard_packets, v->counted_in, in) ||
+           esp_tally_soft_near(child->hard_packets, v->counted_out, out) ||
+           esp_tally_soft_near(child->hard_bytes, v->counted_in_bytes, in_bytes) ||
+           esp_tally_soft_near(child->hard_bytes, v->counted_out_bytes, out_bytes);
 }
 
 /* What counts for the SA's limits is told with each extension; where none is due in time, in one
@@ -354,12 +410,20 @@ static void wish_extend(struct datapath *d, struct datapath_child *child,
 static bool tell_due(const struct datapath_child *child, const struct esp_sa_view *v,
                      struct esp_pace_wish *w)
 {
-    uint64_t in, out;
+    uint64_t in = UINT64_MAX, out = UINT64_MAX;
 
-    if (child->slack == 0)
+    if (child->slack != 0) {
+        in = esp_tally_left(child->told_in, v->counted_in, child->slack);
+        out = esp_tally_left(child->told_out, v->counted_out, child->slack);
+    }
+    if (child->slack_bytes != 0) {
+        in = number_smaller(
+            in, left_of_bytes(child->told_in_bytes, v->counted_in_bytes, child->slack_bytes));
+        out = number_smaller(
+            out, left_of_bytes(child->told_out_bytes, v->counted_out_bytes, child->slack_bytes));
+    }
+    if (in == UINT64_MAX)
         return false;
-    in = esp_tally_left(child->told_in, v->counted_in, child->slack);
-    out = esp_tally_left(child->told_out, v->counted_out, child->slack);
     w->mark_in = number_smaller(w->mark_in, v->last_seq + (in > 0 ? in : 1));
     w->mark_out = number_smaller(w->mark_out, v->next_out + (out > 0 ? out - 1 : 0));
     return (in == 0 || out == 0) && w->kind == ESP_PACE_NOTHING &&
@@ -368,27 +432,23 @@ static bool tell_due(const struct datapath_child *child, const struct esp_sa_vie
 
 /* Verified packets at or below the floor, over 100 ms, and none accepted: a sender whose numbers
  * are that slow (or that was stalled) would not get through by itself. A sender that crosses the
- * floor within that time is left alone. Asked for again until the applied state shows a rekey: the
- * engine may have had something else to do. True: look again. */
-static bool recover(struct datapath *d, struct datapath_child *child, const struct esp_sa_view *v,
-                    uint64_t now)
+ * floor within that time is left alone. True: look again. */
+static bool recover(struct datapath *d, struct datapath_child *child, const struct esp_sa_view *v)
 {
     uint64_t below_ms = v->below_floor_ns / 1000000;
 
-    if (child->rekeying || v->in_packets != child->granted_packets || below_ms < child->granted_ms)
+    if (child->rekeying || child->recovered || v->in_packets != child->granted_packets ||
+        below_ms < child->granted_ms)
         return false;
     if (child->below_since_ms == 0)
         child->below_since_ms = below_ms;
     if (below_ms < child->below_since_ms + RECOVERY_AFTER_MS)
         return true;
-    if (child->asked_ms != 0 && now < child->asked_ms + RECOVERY_AGAIN_MS)
-        return true;
-    if (!conductor_recover(d->conductor, child->spi_in))
-        return true; /* what was asked for before waits still */
-    child->asked_ms = now;
-    log_line(d->options.log, LOG_WARN, "esp", "sa=%016llx spi=%08x replay recovery: rekeying",
-             (unsigned long long)child->ike_sa, child->spi_in);
-    return true;
+    child->recovered = conductor_recover(d->conductor, child->spi_in);
+    if (child->recovered)
+        log_line(d->options.log, LOG_WARN, "esp", "sa=%016llx spi=%08x replay recovery",
+                 (unsigned long long)child->ike_sa, child->spi_in);
+    return !child->recovered;
 }
 
 static void step(struct datapath *d, struct datapath_child *child)
@@ -400,10 +460,12 @@ static void step(struct datapath *d, struct datapath_child *child)
 
     esp_sa_read(child->sa, &v);
     now = pace_now(d, &v);
+    if (!child->near_soft && soft_near(child, &v))
+        child->near_soft = child->past_soft = true;
     if (child->past_soft)
         conductor_handle_esp(d->conductor, child->spi_in, CONDUCTOR_ESP_SOFT, NULL);
     child->past_soft = false;
-    look_again = recover(d, child, &v, now.now_ms);
+    look_again = recover(d, child, &v);
     if (child->telling)
         return; /* one record of it is under way; what is due waits for that */
     if (child->pacer.phase == ESP_PACE_LOWERING) {

@@ -6,8 +6,8 @@
  * conductor_extend
  *
  * Runs on the control loop. Replay recovery: if verified packets at or below the floor still arrive
- * 100 ms after a takeover and nothing is accepted, that CHILD SA is rekeyed (README.md, One ESP
- * packet): asked for until the applied state shows it.
+ * 100 ms after a takeover and nothing is accepted, the conductor is asked for it, until it has taken
+ * it on (conductor_recover).
  */
 #ifndef HF_DAEMON_DATAPATH_H
 #define HF_DAEMON_DATAPATH_H
@@ -38,6 +38,8 @@ void datapath_grant(struct datapath *d, void *esp, uint64_t epoch, const struct 
 void datapath_limits(struct datapath *d, void *esp, uint64_t reservation_end, uint64_t ceiling);
 void datapath_refused(struct datapath *d, void *esp, uint64_t reservation_end, uint64_t ceiling);
 void datapath_revoke(struct datapath *d, void *esp);
+/* No packet in either direction once so many ms have passed; UINT64_MAX = no limit. */
+void datapath_end(struct datapath *d, void *esp, uint64_t in_ms);
 void datapath_idle(struct datapath *d, void *esp, uint64_t *in_ms, uint64_t *out_ms);
 
 /* Worker events: news for the engine, and pacers that are due. */

@@ -121,6 +121,11 @@ static void op_esp_revoke(void *self, void *esp)
     datapath_revoke(((struct daemon *)self)->datapath, esp);
 }
 
+static void op_esp_end(void *self, void *esp, uint64_t in_ms)
+{
+    datapath_end(((struct daemon *)self)->datapath, esp, in_ms);
+}
+
 static void op_esp_idle(void *self, void *esp, uint64_t *in_ms, uint64_t *out_ms)
 {
     datapath_idle(((struct daemon *)self)->datapath, esp, in_ms, out_ms);
@@ -145,5 +150,6 @@ void ops_fill(struct daemon *d, struct conductor_ops *ops)
                                .esp_limits = op_esp_limits,
                                .esp_refused = op_esp_refused,
                                .esp_revoke = op_esp_revoke,
+                               .esp_end = op_esp_end,
                                .esp_idle = op_esp_idle};
 }

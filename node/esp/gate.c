@@ -32,15 +32,27 @@ void esp_gate_grant(struct esp_gate *g, uint64_t epoch, uint64_t floor, uint64_t
     (void)publish(g, epoch, floor, ceiling);
 }
 
-void esp_gate_grant_exact(struct esp_gate *g, uint64_t epoch, const struct esp_replay *window,
-                          uint64_t ceiling)
+void esp_gate_grant_exact(struct esp_gate *g, uint64_t epoch, uint64_t floor,
+                          const struct esp_replay *window, uint64_t ceiling)
 {
-    /* Workers stand still: their part may be written here. No floor, the window knows each number.
-     */
-    g->held_gen = publish(g, epoch, 0, ceiling);
+    HF_ASSERT(floor <= window->top && window->top <= ceiling);
+    /* No worker uses it now: their part may be written here. The floor stays the giver's: what lies
+     * below it may have been accepted by an owner before, and this window does not know. */
+    g->held_gen = publish(g, epoch, floor, ceiling);
     g->held_epoch = epoch;
-    g->held_floor = 0;
+    g->held_floor = floor;
     g->window = *window;
+}
+
+void esp_gate_export(const struct esp_gate *g, uint64_t *floor, struct esp_replay *window)
+{
+    if (atomic_load_explicit(&g->gen, memory_order_relaxed) == g->held_gen) {
+        *floor = g->held_floor;
+        *window = g->window;
+        return;
+    }
+    *floor = atomic_load_explicit(&g->floor, memory_order_relaxed);
+    esp_replay_init(window, *floor);
 }
 
 void esp_gate_set_ceiling(struct esp_gate *g, uint64_t ceiling)

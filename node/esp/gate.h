@@ -42,10 +42,13 @@ void esp_gate_init(struct esp_gate *g);
 /* Control loop. epoch must be newer than the last grant's, floor <= ceiling (asserted). */
 void esp_gate_grant(struct esp_gate *g, uint64_t epoch, uint64_t floor, uint64_t ceiling);
 
-/* Control loop, only while all workers are held (worker_pool_hold): a handover's exact window
- * instead of a floor. */
-void esp_gate_grant_exact(struct esp_gate *g, uint64_t epoch, const struct esp_replay *window,
-                          uint64_t ceiling);
+/* Control loop, only while no worker uses the SA (worker_pool_shard): a handover's exact window
+ * above the floor that its giver had. */
+void esp_gate_grant_exact(struct esp_gate *g, uint64_t epoch, uint64_t floor,
+                          const struct esp_replay *window, uint64_t ceiling);
+/* Likewise: what it would judge the next number by, also when no worker took the newest grant up.
+ */
+void esp_gate_export(const struct esp_gate *g, uint64_t *floor, struct esp_replay *window);
 
 /* Control loop: after an extension is applied, or to a lower value as the first act of a shrink. */
 void esp_gate_set_ceiling(struct esp_gate *g, uint64_t ceiling);

@@ -78,7 +78,7 @@ static enum esp_drop judge_inner(const struct esp_sa *sa, struct span inner, uin
     return ESP_DROP_NONE;
 }
 
-static uint32_t accepted_events(struct esp_sa *sa, uint64_t seq, uint64_t packets)
+static uint32_t accepted_events(struct esp_sa *sa, uint64_t seq, uint64_t packets, uint64_t bytes)
 {
     uint32_t events = 0;
     uint64_t mark = atomic_load_explicit(&sa->mark_in, memory_order_relaxed);
@@ -89,7 +89,7 @@ static uint32_t accepted_events(struct esp_sa *sa, uint64_t seq, uint64_t packet
         sa->told_ceiling = sa->raised_ceiling;
     }
     if ((sa->soft_packets != 0 && packets >= sa->soft_packets) ||
-        seq >= sa->last_number - soft_numbers)
+        (sa->soft_bytes != 0 && bytes >= sa->soft_bytes) || seq >= sa->last_number - soft_numbers)
         events |= ESP_EVENT_SOFT_IN;
     return events | ESP_EVENT_FIRST_INBOUND;
 }
@@ -99,17 +99,19 @@ static enum esp_drop accept(struct esp_sa *sa, const struct esp_turn *turn, uint
                             size_t len, struct esp_in_result *r)
 {
     uint64_t packets = get(&sa->in_base) + get(&sa->in.packets) + 1;
+    uint64_t bytes = get(&sa->in_base_bytes) + get(&sa->in.bytes) + len;
 
     raise_to(&sa->in.last_seq, seq);
     raise_to(&sa->in.verified_seq, seq);
     atomic_store_explicit(&sa->in.last_ns, turn->now_ns, memory_order_relaxed);
-    if (sa->hard_packets != 0 && packets > sa->hard_packets) {
+    if ((sa->hard_packets != 0 && packets > sa->hard_packets) ||
+        (sa->hard_bytes != 0 && bytes > sa->hard_bytes) || turn->now_ns >= get(&sa->ends_ns)) {
         r->events |= ESP_EVENT_HARD_IN & ~sa->raised_in;
         return drop(sa, ESP_DROP_HARD_LIMIT);
     }
     esp_count(&sa->in.packets, 1);
     esp_count(&sa->in.bytes, len);
-    r->events |= accepted_events(sa, seq, packets) & ~sa->raised_in;
+    r->events |= accepted_events(sa, seq, packets, bytes) & ~sa->raised_in;
     r->len = len;
     return ESP_DROP_NONE;
 }

@@ -40,7 +40,7 @@ static enum esp_drop refused(struct esp_sa *sa, enum esp_take take, struct esp_o
     return drop(sa, ESP_DROP_NO_LEASE);
 }
 
-static uint32_t sealed_events(struct esp_sa *sa, uint64_t seq, uint64_t packets)
+static uint32_t sealed_events(struct esp_sa *sa, uint64_t seq, uint64_t packets, uint64_t bytes)
 {
     uint32_t events = 0;
     uint64_t mark = atomic_load_explicit(&sa->mark_out, memory_order_relaxed);
@@ -51,7 +51,7 @@ static uint32_t sealed_events(struct esp_sa *sa, uint64_t seq, uint64_t packets)
         sa->told_limit = sa->raised_limit;
     }
     if ((sa->soft_packets != 0 && packets >= sa->soft_packets) ||
-        seq >= sa->last_number - soft_numbers)
+        (sa->soft_bytes != 0 && bytes >= sa->soft_bytes) || seq >= sa->last_number - soft_numbers)
         events |= ESP_EVENT_SOFT_OUT & ~sa->raised_out;
     return events;
 }
@@ -71,7 +71,7 @@ enum esp_drop esp_outbound(struct esp_sa *sa, const struct esp_turn *turn,
                            const struct esp_inner *decoded, struct span inner, uint8_t *out,
                            size_t cap, struct esp_out_result *r)
 {
-    uint64_t packets;
+    uint64_t packets, bytes;
     uint8_t next_header = decoded->src.family == ADDR_V4 ? ESP_NEXT_IPV4 : ESP_NEXT_IPV6;
     enum esp_take take;
     enum esp_drop sealed;
@@ -85,7 +85,9 @@ enum esp_drop esp_outbound(struct esp_sa *sa, const struct esp_turn *turn,
         return drop(sa, ESP_DROP_TOO_BIG);
     take_up_grant(sa);
     packets = get(&sa->out_base) + get(&sa->out.packets) + 1;
-    if (sa->hard_packets != 0 && packets > sa->hard_packets) {
+    bytes = get(&sa->out_base_bytes) + get(&sa->out.bytes) + decoded->len;
+    if ((sa->hard_packets != 0 && packets > sa->hard_packets) ||
+        (sa->hard_bytes != 0 && bytes > sa->hard_bytes) || turn->now_ns >= get(&sa->ends_ns)) {
         r->events |= ESP_EVENT_HARD_OUT & ~sa->raised_out;
         return drop(sa, ESP_DROP_HARD_LIMIT);
     }
@@ -100,6 +102,6 @@ enum esp_drop esp_outbound(struct esp_sa *sa, const struct esp_turn *turn,
     esp_count(&sa->out.packets, 1);
     esp_count(&sa->out.bytes, decoded->len);
     atomic_store_explicit(&sa->out.last_ns, turn->now_ns, memory_order_relaxed);
-    r->events = sealed_events(sa, r->seq, packets);
+    r->events = sealed_events(sa, r->seq, packets, bytes);
     return ESP_DROP_NONE;
 }

@@ -87,6 +87,8 @@ bool esp_sa_init(struct esp_sa *sa, const struct esp_sa_params *p)
     sa->last_number = p->esn ? UINT64_MAX - 1 : UINT32_MAX;
     sa->soft_packets = p->soft_packets;
     sa->hard_packets = p->hard_packets;
+    sa->soft_bytes = p->soft_bytes;
+    sa->hard_bytes = p->hard_bytes;
     sa->selectors = p->selectors;
     sa->raised_mark_in = sa->raised_ceiling = ESP_RAISED_NEVER;
     sa->raised_mark_out = sa->raised_limit = ESP_RAISED_NEVER;
@@ -95,6 +97,7 @@ bool esp_sa_init(struct esp_sa *sa, const struct esp_sa_params *p)
     esp_reservation_init(&sa->reservation);
     store_remote(&sa->remote, &p->remote);
     atomic_store_explicit(&sa->outbound, p->outbound, memory_order_relaxed);
+    atomic_store_explicit(&sa->ends_ns, UINT64_MAX, memory_order_relaxed);
     return true;
 }
 
@@ -127,6 +130,10 @@ static void set_bases(struct esp_sa *sa, const struct esp_sa_grant *g)
                           memory_order_relaxed);
     atomic_store_explicit(&sa->out_base, base(g->counted_out, get(&sa->out.packets)),
                           memory_order_relaxed);
+    atomic_store_explicit(&sa->in_base_bytes, base(g->counted_in_bytes, get(&sa->in.bytes)),
+                          memory_order_relaxed);
+    atomic_store_explicit(&sa->out_base_bytes, base(g->counted_out_bytes, get(&sa->out.bytes)),
+                          memory_order_relaxed);
 }
 
 void esp_sa_grant(struct esp_sa *sa, const struct esp_sa_grant *g)
@@ -141,17 +148,25 @@ void esp_sa_grant_exact(struct esp_sa *sa, const struct esp_sa_grant *g,
 {
     set_bases(sa, g);
     esp_reservation_grant(&sa->reservation, g->epoch, g->first, g->end);
-    esp_gate_grant_exact(&sa->gate, g->epoch, window, g->ceiling);
-    /* Workers stand still: what the inbound worker keeps beside the gate begins anew, too. */
+    esp_gate_grant_exact(&sa->gate, g->epoch, g->floor, window, g->ceiling);
+    /* No worker uses it now: what the inbound worker keeps beside the gate begins anew, too. */
     sa->raised_in = 0;
     sa->raised_mark_in = sa->raised_ceiling = ESP_RAISED_NEVER;
     atomic_store_explicit(&sa->in.last_seq, window->top, memory_order_relaxed);
     atomic_store_explicit(&sa->in.verified_seq, window->top, memory_order_relaxed);
 }
 
-const struct esp_replay *esp_sa_window(const struct esp_sa *sa)
+void esp_sa_window(struct esp_sa *sa, struct esp_window *out)
 {
-    return &sa->gate.window;
+    struct esp_sa_view v;
+
+    esp_sa_read(sa, &v);
+    out->spi_in = sa->spi_in;
+    esp_gate_export(&sa->gate, &out->floor, &out->replay);
+    out->counted_in = v.counted_in;
+    out->counted_out = v.counted_out;
+    out->counted_in_bytes = v.counted_in_bytes;
+    out->counted_out_bytes = v.counted_out_bytes;
 }
 
 void esp_sa_extend(struct esp_sa *sa, uint64_t reservation_end)
@@ -173,6 +188,11 @@ void esp_sa_set_marks(struct esp_sa *sa, uint64_t in, uint64_t out)
 void esp_sa_set_outbound(struct esp_sa *sa, bool outbound)
 {
     atomic_store_explicit(&sa->outbound, outbound, memory_order_release);
+}
+
+void esp_sa_set_end(struct esp_sa *sa, uint64_t at_ns)
+{
+    atomic_store_explicit(&sa->ends_ns, at_ns, memory_order_relaxed);
 }
 
 void esp_sa_set_remote(struct esp_sa *sa, const struct endpoint *remote)
@@ -199,6 +219,8 @@ void esp_sa_read(struct esp_sa *sa, struct esp_sa_view *v)
     v->out_bytes = get(&sa->out.bytes);
     v->counted_in = get(&sa->in_base) + v->in_packets;
     v->counted_out = get(&sa->out_base) + v->out_packets;
+    v->counted_in_bytes = get(&sa->in_base_bytes) + v->in_bytes;
+    v->counted_out_bytes = get(&sa->out_base_bytes) + v->out_bytes;
     v->next_out = number_larger(get(&sa->out.next), get(&sa->reservation.first));
     v->last_out_ns = get(&sa->out.last_ns);
     for (int i = 0; i < ESP_DROP_COUNT; i++) {

@@ -20,6 +20,7 @@
 #include "esp/packet.h"
 #include "esp/reservation.h"
 #include "esp/selectors.h"
+#include "esp/window.h"
 
 enum { ESP_CACHE_LINE = 64 };
 
@@ -38,11 +39,11 @@ enum esp_event {
         1 << 2, /* reached the inbound mark, or a verified packet lies above the ceiling */
     ESP_EVENT_BELOW_FLOOR =
         1 << 3, /* a verified packet at or below the floor: replay recovery may be due */
-    ESP_EVENT_SOFT_IN = 1 << 4, /* soft packet limit */
+    ESP_EVENT_SOFT_IN = 1 << 4, /* soft limit by packets or bytes */
     ESP_EVENT_HARD_IN = 1 << 5,
     ESP_EVENT_LOW_NUMBERS = 1 << 6, /* reached the outbound mark, or out of numbers */
     ESP_EVENT_SOFT_OUT = 1 << 7,
-    ESP_EVENT_HARD_OUT = 1 << 8 /* hard packet limit, or no number is left */
+    ESP_EVENT_HARD_OUT = 1 << 8 /* hard limit, by time too, or no number is left */
 };
 
 /* How a CHILD SA is made. Copied; the caller wipes its own. */
@@ -58,6 +59,7 @@ struct esp_sa_params {
     struct endpoint remote;
     bool outbound;                       /* may be chosen for outbound traffic from the start */
     uint64_t soft_packets, hard_packets; /* per direction; 0 = no limit but the numbers' own */
+    uint64_t soft_bytes, hard_bytes;     /* of inner packets, per direction; 0 = no limit */
 };
 
 /* A value of several words that one thread stores and others read whole. */
@@ -103,7 +105,7 @@ struct esp_sa {
     uint32_t worker_in, worker_out; /* set by the worker pool before publishing */
     bool esn;
     uint64_t last_number; /* highest usable number: 2^32 - 1, with ESN 2^64 - 1 */
-    uint64_t soft_packets, hard_packets;
+    uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes;
     struct esp_selectors selectors;
     struct esp_route routes[ESP_MAX_SELECTORS]; /* one per remote selector */
     _Atomic(struct esp_sa *) next_by_spi;       /* database chain */
@@ -114,6 +116,8 @@ struct esp_sa {
     _Atomic bool retired;               /* unpublished: workers let go of what waits for it */
     _Atomic uint64_t mark_in, mark_out; /* numbers at which ESP_EVENT_LOW_* is raised */
     _Atomic uint64_t in_base, out_base; /* packets that count beside this node's own */
+    _Atomic uint64_t in_base_bytes, out_base_bytes; /* and bytes */
+    _Atomic uint64_t ends_ns; /* the SA's hard limit by time; UINT64_MAX = none */
 
     /* the inbound worker's */
     _Alignas(ESP_CACHE_LINE) struct esp_cipher cipher_in;
@@ -162,15 +166,16 @@ struct esp_sa_grant {
     uint64_t floor, ceiling;
     /* What counts already for the limits by packets, this node's own packets included (tally.h). */
     uint64_t counted_in, counted_out;
+    uint64_t counted_in_bytes, counted_out_bytes; /* likewise */
 };
 /* Once per SA and epoch, epochs rising (asserted). */
 void esp_sa_grant(struct esp_sa *sa, const struct esp_sa_grant *grant);
-/* The same at a handover, with the exact window: only while all workers are held. grant->floor is
- * not used. */
+/* The same at a handover, with the exact window above the giver's floor (floor <= window's top <=
+ * ceiling, asserted): only while no worker uses the SA. */
 void esp_sa_grant_exact(struct esp_sa *sa, const struct esp_sa_grant *grant,
                         const struct esp_replay *window);
-/* The exact window of the giving owner: only while all workers are held. */
-const struct esp_replay *esp_sa_window(const struct esp_sa *sa);
+/* What the giving owner knows of it (window.h): likewise. */
+void esp_sa_window(struct esp_sa *sa, struct esp_window *out);
 
 /* After the extension's entry is applied. */
 void esp_sa_extend(struct esp_sa *sa, uint64_t reservation_end);
@@ -181,13 +186,16 @@ void esp_sa_set_ceiling(struct esp_sa *sa, uint64_t ceiling);
  */
 void esp_sa_set_marks(struct esp_sa *sa, uint64_t in, uint64_t out);
 void esp_sa_set_outbound(struct esp_sa *sa, bool outbound);
+/* Nothing is emitted or accepted from then on, whatever became of the SA's removal. */
+void esp_sa_set_end(struct esp_sa *sa, uint64_t at_ns);
 void esp_sa_set_remote(struct esp_sa *sa, const struct endpoint *remote);
 
 /* The SA's numbers at about one moment. */
 struct esp_sa_view {
     uint64_t in_packets, in_bytes, last_seq, verified_seq, last_in_ns, below_floor_ns;
     uint64_t out_packets, out_bytes, next_out, last_out_ns;
-    uint64_t counted_in, counted_out;      /* packets for the limits: other owners' too */
+    uint64_t counted_in, counted_out; /* packets for the limits: other owners' too */
+    uint64_t counted_in_bytes, counted_out_bytes;
     uint64_t epoch, limit, floor, ceiling; /* as granted here */
     bool outbound;
     uint64_t drops_in[ESP_DROP_COUNT], drops_out[ESP_DROP_COUNT];

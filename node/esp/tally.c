@@ -2,14 +2,40 @@
 
 #include "base/number.h"
 
+static uint64_t slack_of(uint64_t soft, uint64_t hard, uint64_t most)
+{
+    uint64_t between = soft < hard ? hard - soft : 0;
+    uint64_t wanted = number_larger(between / 4, hard / (ESP_TALLY_RECORDS_MAX / 2));
+
+    if (hard == 0)
+        return 0;
+    return number_larger(number_smaller(wanted, most), 1);
+}
+
 uint64_t esp_tally_slack(uint64_t soft_packets, uint64_t hard_packets)
 {
-    uint64_t between = soft_packets < hard_packets ? hard_packets - soft_packets : 0;
-    uint64_t slack = number_larger(between / 4, hard_packets / (ESP_TALLY_RECORDS_MAX / 2));
+    return slack_of(soft_packets, hard_packets, ESP_TALLY_SLACK_MAX);
+}
 
-    if (hard_packets == 0)
-        return 0;
-    return slack > ESP_TALLY_SLACK_MAX ? ESP_TALLY_SLACK_MAX : number_larger(slack, 1);
+uint64_t esp_tally_slack_bytes(uint64_t soft_bytes, uint64_t hard_bytes)
+{
+    return slack_of(soft_bytes, hard_bytes, number_larger(hard_bytes / 64, ESP_TALLY_SLACK_BYTES));
+}
+
+bool esp_tally_soft_near(uint64_t hard, uint64_t counted, uint64_t per_second)
+{
+    uint64_t bounded = number_smaller(per_second, UINT64_C(1) << 48);
+
+    return hard != 0 && counted >= hard / 2 && counted + bounded * ESP_TALLY_LEAD_MS / 1000 >= hard;
+}
+
+uint64_t esp_tally_packets_of(uint64_t bytes)
+{
+    const uint64_t few = 64; /* a worker's batch: nobody looks more often than that */
+
+    if (bytes >> 16 >= few)
+        return bytes >> 16;
+    return number_larger(number_smaller(bytes >> 11, few), 1);
 }
 
 uint64_t esp_tally_at_grant(uint64_t told, uint64_t untold_owners, uint64_t slack)

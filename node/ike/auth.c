@@ -8,6 +8,7 @@
 #include "ike/auth.h"
 
 #include "ike/config_payload.h"
+#include "ike/connection.h"
 #include "ike/entropy.h"
 #include "ike/init.h"
 #include "ike/keys.h"
@@ -25,6 +26,7 @@ bool ike_auth_install_child(const struct ike_policy *policy, struct ike_sa *sa,
                                       .nonce_r = span_of(hs->nonce_r, hs->nonce_r_len),
                                       .role = sa->role};
     struct ike_child *child = &sa->children[0];
+    struct ike_child_terms terms;
 
     if (!ike_child_take_suite(policy, sa, &choice->row, span_of(NULL, 0), &in, child))
         return false;
@@ -37,8 +39,12 @@ bool ike_auth_install_child(const struct ike_policy *policy, struct ike_sa *sa,
     memcpy(child->remote_ts, ts->remote, ts->n_remote * sizeof ts->remote[0]);
     child->n_local_ts = ts->n_local;
     child->n_remote_ts = ts->n_remote;
-    ike_lifetime_start_child(policy, child, event->now_ms,
-                             event->entropy + IKE_ENTROPY_JITTER_CHILD);
+    ike_connection_choose(policy, sa);
+    terms = ike_connection_terms(policy, sa, child->local_ts, child->n_local_ts);
+    ike_lifetime_start_child(&terms, child,
+                             &(struct ike_start){event->now_ms,
+                                                 event->entropy + IKE_ENTROPY_JITTER_CHILD,
+                                                 event->crowded});
     return true;
 }
 
@@ -46,8 +52,10 @@ void ike_auth_establish(const struct ike_policy *policy, struct ike_sa *sa,
                         const struct ike_event *event)
 {
     sa->state = IKE_SA_ESTABLISHED;
-    ike_lifetime_start_sa(policy, sa, sa->role == IKE_INITIATOR ? IKE_BY_US : IKE_BY_PEER,
-                          event->now_ms, event->entropy + IKE_ENTROPY_JITTER_SA);
+    ike_connection_choose(policy, sa);
+    ike_lifetime_start_sa(
+        policy, sa, sa->role == IKE_INITIATOR ? IKE_BY_US : IKE_BY_PEER,
+        &(struct ike_start){event->now_ms, event->entropy + IKE_ENTROPY_JITTER_SA, event->crowded});
     secret_wipe_bytes(&sa->handshake, sizeof sa->handshake);
     sa->local_part.last_inbound_ms = event->now_ms;
     sa->local_part.last_outbound_ms = event->now_ms;

@@ -2,6 +2,7 @@
  * 7296 1.3.1, 2.9, 2.17. */
 #include "ike/create_child.h"
 
+#include "ike/connection.h"
 #include "ike/entropy.h"
 #include "ike/exchange.h"
 #include "ike/keys.h"
@@ -110,7 +111,7 @@ enum ike_outcome ike_child_offer(struct ike_turn *t, enum ike_exchange exchange,
     return IKE_STEPPED;
 }
 
-/* Fills a new CHILD SA's slot: agreed row, SPIs, keys, limits. in.role says who began. NULL: no
+/* Fills a new CHILD SA's slot: agreed row, SPIs, keys. in.role says who began. NULL: no
  * slot, or an algorithm failed. */
 static struct ike_child *make_child(struct ike_turn *t, const struct ike_choice *choice,
                                     uint32_t spi_in, const struct ike_key_inputs *in)
@@ -127,17 +128,23 @@ static struct ike_child *make_child(struct ike_turn *t, const struct ike_choice 
     c->begun = in->role == IKE_INITIATOR ? IKE_BY_US : IKE_BY_PEER;
     c->spi_in = spi_in;
     c->spi_out = ike_spi32(choice->spi);
-    ike_lifetime_start_child(t->policy, c, t->event->now_ms,
-                             &t->event->entropy[IKE_ENTROPY_JITTER_CHILD]);
     return c;
 }
 
-static void set_selectors(struct ike_child *c, const struct ike_selectors *sel)
+/* The new CHILD SA is complete: what it may carry, and so how long it lives. */
+static void set_selectors(struct ike_turn *t, struct ike_child *c, const struct ike_selectors *sel)
 {
+    struct ike_child_terms terms;
+
     memcpy(c->local_ts, sel->local, sizeof c->local_ts);
     memcpy(c->remote_ts, sel->remote, sizeof c->remote_ts);
     c->n_local_ts = sel->n_local;
     c->n_remote_ts = sel->n_remote;
+    terms = ike_connection_terms(t->policy, t->after, c->local_ts, c->n_local_ts);
+    ike_lifetime_start_child(&terms, c,
+                             &(struct ike_start){t->event->now_ms,
+                                                 &t->event->entropy[IKE_ENTROPY_JITTER_CHILD],
+                                                 t->event->crowded});
 }
 
 /* The selectors of the answer to the request in hand: its TSi is the peer's side. */
@@ -221,7 +228,7 @@ enum ike_outcome ike_child_answer(struct ike_turn *t, enum ike_exchange exchange
     if (*made == NULL)
         return ike_turn_ignore(t, IKE_REASON_NO_PROPOSAL);
     (*made)->unconfirmed = true;
-    set_selectors(*made, &agreed);
+    set_selectors(t, *made, &agreed);
     ike_draft_begin(&d);
     ike_proposal_answer(WIRE_PROTO_ESP, &choice, span_of(bytes, sizeof bytes), &answer);
     wire_put_sa(&d.b, &answer);
@@ -262,6 +269,6 @@ enum ike_outcome ike_child_accept(struct ike_turn *t, const struct ike_selectors
     *made = make_child(t, &choice, p->new_spi_in, &in);
     if (*made == NULL)
         return ike_turn_ignore(t, IKE_REASON_TOO_MANY_CHILDREN);
-    set_selectors(*made, &agreed);
+    set_selectors(t, *made, &agreed);
     return IKE_STEPPED;
 }

@@ -190,6 +190,8 @@ static void child(struct walk *k, struct ike_child *c)
     u64(k, &c->hard_ms);
     u64(k, &c->soft_packets);
     u64(k, &c->hard_packets);
+    u64(k, &c->soft_bytes);
+    u64(k, &c->hard_bytes);
     u32(k, &c->rekey_count);
     u32(k, &c->successor_spi_in);
     flag(k, &c->soft_reached);
@@ -270,6 +272,7 @@ static void peer(struct walk *k, struct ike_sa *sa)
     for (size_t i = 0; i < sa->n_dns; i++)
         address(k, &sa->dns[i]);
     flag(k, &sa->peer_initial_contact);
+    u32(k, &sa->connection);
 }
 
 static void children(struct walk *k, struct ike_sa *sa)
@@ -349,8 +352,8 @@ bool ike_sa_decode(struct span in, struct ike_sa *sa)
 
 /* A field was added or changed? Walk it above, raise CODEC_VERSION if it was released, then correct
  * the size here. */
-HF_STATIC_ASSERT(sizeof(struct ike_child) == 680);
+HF_STATIC_ASSERT(sizeof(struct ike_child) == 696);
 HF_STATIC_ASSERT(sizeof(struct ike_pending) == 4512);
 HF_STATIC_ASSERT(sizeof(struct ike_candidate) == 504);
 HF_STATIC_ASSERT(sizeof(struct ike_handshake) == 8856);
-HF_STATIC_ASSERT(sizeof(struct ike_sa) == 24328);
+HF_STATIC_ASSERT(sizeof(struct ike_sa) == 24464);

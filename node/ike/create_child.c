@@ -1,5 +1,6 @@
 #include "ike/create_child.h"
 
+#include "ike/connection.h"
 #include "ike/entropy.h"
 #include "ike/informational.h"
 #include "ike/lifetime.h"
@@ -7,12 +8,14 @@
 enum ike_outcome ike_create_child_begin(struct ike_turn *t)
 {
     struct ike_selectors sel = ike_selectors_allowed(t->policy, t->after);
+    struct ike_child_terms terms =
+        ike_connection_terms(t->policy, t->after, sel.local, sel.n_local);
     enum ike_outcome o;
 
     if (ike_child_free_slot(t->after) == NULL)
         return ike_turn_ignore(t, IKE_REASON_TOO_MANY_CHILDREN);
     o = ike_child_offer(t, IKE_EX_CHILD_CREATE, NULL, &sel,
-                        ike_child_group(t, t->policy->pfs == IKE_PFS_ALWAYS));
+                        ike_child_group(t, terms.pfs == IKE_PFS_ALWAYS));
     return o == IKE_STEPPED ? ike_turn_stepped(t, IKE_EX_CHILD_CREATE, IKE_BY_US) : o;
 }
 

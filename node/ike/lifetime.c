@@ -1,13 +1,28 @@
 #include "ike/lifetime.h"
 
 #include "base/bytes.h"
+#include "ike/connection.h"
 
 enum { RETRY_MIN_MS = 5000, RETRY_SPREAD_MS = 10000 };
+enum { CROWD_EARLIEST = 8 }; /* in a crowd: from an eighth of the soft limit on */
+enum { ENCR_CHACHA20_POLY1305 = 28 };
 
 /* Without ESN the sequence number is the limit; with it nobody gets there, and GCM's invocation
  * count is the sequence number. */
 static const uint64_t packets_without_esn = (1ull << 32) - IKE_CHILD_PACKET_RESERVE;
 static const uint64_t packets_with_esn = 1ull << 62;
+
+/* A cipher of 128-bit blocks is told from random after q blocks with a probability of about
+ * q^2 / 2^129 (CBC, CTR and GCM alike; NIST SP 800-38D, draft-irtf-cfrg-aead-limits 5.1). 2^42
+ * blocks keep that below 2^-45. They are 2^46 bytes; the half of it, because trailer and padding
+ * at most double a small packet. */
+static const uint64_t bytes_of_block_cipher = 1ull << 45;
+
+uint64_t ike_lifetime_cipher_bytes(uint16_t encr_id)
+{
+    /* ChaCha20 is no permutation: nothing but the count of packets limits it (RFC 8439 4). */
+    return encr_id == ENCR_CHACHA20_POLY1305 ? UINT64_MAX : bytes_of_block_cipher;
+}
 
 /* value * percent / 100 without overflow; percent above 100 counts as 100. */
 static uint64_t share(uint64_t value, uint32_t percent)
@@ -24,22 +39,24 @@ static uint64_t add(uint64_t a, uint64_t b)
 
 /* Where in `whole` the soft limit lies, jitter taken off. */
 static uint64_t soft_share(const struct ike_lifetime *life, enum ike_begun begun, uint64_t whole,
-                           const uint8_t entropy[8])
+                           const struct ike_start *start)
 {
     uint32_t percent =
         begun == IKE_BY_US ? life->rekey_at_percent : life->rekey_at_responder_percent;
-    uint64_t soft = share(whole, percent), spread = share(whole, life->jitter_percent);
-    uint64_t jitter = spread == 0 ? 0 : get_be64(entropy) % (spread + 1);
+    uint64_t soft = share(whole, percent);
+    uint64_t spread =
+        start->crowded ? soft - soft / CROWD_EARLIEST : share(whole, life->jitter_percent);
+    uint64_t jitter = spread == 0 ? 0 : get_be64(start->entropy) % (spread + 1);
 
     return jitter >= soft ? 1 : soft - jitter;
 }
 
 uint64_t ike_lifetime_soft_ms(const struct ike_lifetime *life, enum ike_begun begun,
-                              uint64_t now_ms, const uint8_t entropy[8])
+                              const struct ike_start *start)
 {
     if (life->hard_ms == 0)
         return UINT64_MAX;
-    return add(now_ms, soft_share(life, begun, life->hard_ms, entropy));
+    return add(start->now_ms, soft_share(life, begun, life->hard_ms, start));
 }
 
 uint64_t ike_lifetime_hard_ms(const struct ike_lifetime *life, uint64_t now_ms)
@@ -48,28 +65,50 @@ uint64_t ike_lifetime_hard_ms(const struct ike_lifetime *life, uint64_t now_ms)
 }
 
 void ike_lifetime_start_sa(const struct ike_policy *policy, struct ike_sa *sa, enum ike_begun begun,
-                           uint64_t now_ms, const uint8_t entropy[8])
+                           const struct ike_start *start)
 {
-    sa->created_ms = now_ms;
-    sa->soft_ms = ike_lifetime_soft_ms(&policy->ike_life, begun, now_ms, entropy);
-    sa->hard_ms = ike_lifetime_hard_ms(&policy->ike_life, now_ms);
+    const struct ike_connection *c = ike_connection_of(policy, sa);
+    const struct ike_lifetime *life = ike_connection_life(policy, sa);
+    struct ike_start apart = *start;
+
+    apart.crowded = start->crowded && (c == NULL ? policy->spread : c->child.spread);
+    sa->created_ms = start->now_ms;
+    sa->soft_ms = ike_lifetime_soft_ms(life, begun, &apart);
+    sa->hard_ms = ike_lifetime_hard_ms(life, start->now_ms);
     sa->retry_ms = 0;
 }
 
-void ike_lifetime_start_child(const struct ike_policy *policy, struct ike_child *child,
-                              uint64_t now_ms, const uint8_t entropy[8])
+/* Limits by a count, of packets or of bytes: as configured, within what the algorithm bears. */
+static void limits(const struct ike_lifetime *life, enum ike_begun begun, uint64_t most,
+                   const struct ike_start *start, uint64_t *soft, uint64_t *hard)
 {
-    const struct ike_lifetime *life = &policy->child_life;
-    uint64_t most = child->esn ? packets_with_esn : packets_without_esn;
+    if (*hard == 0 || *hard > most)
+        *hard = most;
+    if (*soft == 0 || *soft >= *hard)
+        *soft = soft_share(life, begun, *hard, start);
+}
 
-    child->created_ms = now_ms;
-    child->soft_ms = ike_lifetime_soft_ms(life, child->begun, now_ms, entropy);
-    child->hard_ms = ike_lifetime_hard_ms(life, now_ms);
-    child->hard_packets =
-        life->hard_packets == 0 || life->hard_packets > most ? most : life->hard_packets;
-    child->soft_packets = life->soft_packets == 0 || life->soft_packets > child->hard_packets
-                              ? soft_share(life, child->begun, child->hard_packets, entropy)
-                              : life->soft_packets;
+void ike_lifetime_start_child(const struct ike_child_terms *terms, struct ike_child *child,
+                              const struct ike_start *start)
+{
+    const struct ike_lifetime *life = &terms->life;
+    struct ike_start alone = *start, apart = *start;
+
+    alone.crowded = false; /* a count says nothing of when */
+    apart.crowded = start->crowded && terms->spread;
+    child->created_ms = start->now_ms;
+    child->soft_ms = ike_lifetime_soft_ms(life, child->begun, &apart);
+    child->hard_ms = ike_lifetime_hard_ms(life, start->now_ms);
+    child->soft_packets = life->soft_packets;
+    child->hard_packets = life->hard_packets;
+    limits(life, child->begun, child->esn ? packets_with_esn : packets_without_esn, &alone,
+           &child->soft_packets, &child->hard_packets);
+    child->soft_bytes = life->soft_bytes;
+    child->hard_bytes = life->hard_bytes;
+    limits(life, child->begun, ike_lifetime_cipher_bytes(child->encr_id), &alone,
+           &child->soft_bytes, &child->hard_bytes);
+    if (child->hard_bytes == UINT64_MAX)
+        child->soft_bytes = child->hard_bytes = 0; /* none */
     child->retry_ms = 0;
     child->soft_reached = false;
 }

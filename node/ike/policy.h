@@ -46,16 +46,52 @@ struct ike_lifetime {
     uint32_t rekey_at_responder_percent; /* soft limit, when the peer began it */
     uint32_t jitter_percent; /* soft limit is moved earlier by up to this share of hard_ms, from the
                                 event's entropy */
-    uint64_t soft_packets, hard_packets; /* per direction; 0 = the algorithm's own limit (never
-                                            beyond 2^32 - 2^20 without ESN) */
+    /* Per direction; 0 = the algorithm's own limit (lifetime.h), which none exceeds. Bytes are those
+     * of inner packets. */
+    uint64_t soft_packets, hard_packets;
+    uint64_t soft_bytes, hard_bytes;
+};
+
+/* What is agreed for a CHILD SA beside its algorithms and selectors. */
+struct ike_child_terms {
+    struct ike_lifetime life;
+    enum ike_pfs pfs;
+    uint32_t pfs_every;
+    bool align;  /* rekeyed together with the IKE SA's others whose time is near */
+    bool spread; /* made in a crowd: rekeyed anywhere in its life, so that the crowd dissolves */
+    uint32_t overlap_ms; /* how long an SA that the peer has rekeyed waits for its Delete; 0 = as
+                            long as the peer may take to learn of ours */
+};
+
+/* Identities: one, all that end in some bytes, or all. */
+struct ike_pattern {
+    uint8_t type; /* of ike_identity; 0 = any identity at all */
+    bool suffix;  /* bytes are its end, with something before them; else all of it */
+    uint8_t len;
+    uint8_t bytes[IKE_MAX_ID_BYTES];
+};
+
+/* Terms for some peers (connection.h). The policy's own are those of the connection "default". */
+struct ike_connection {
+    uint32_t id; /* of its name; not 0 */
+    struct ike_pattern peers[IKE_MAX_PATTERNS];
+    uint8_t n_peers;
+    struct ike_lifetime ike_life;
+    struct ike_child_terms child;
+    struct ike_override { /* for CHILD SAs whose selectors on our side lie inside these */
+        struct ike_ts local_ts[IKE_MAX_TS];
+        uint8_t n_local_ts;
+        struct ike_child_terms terms;
+    } overrides[IKE_MAX_OVERRIDES];
+    uint8_t n_overrides;
 };
 
 struct ike_policy {
     const struct suite_table *suites;
     struct ike_proposal_row ike[IKE_MAX_PROPOSALS];
-    uint8_t n_ike;
+    uint16_t n_ike;
     struct ike_proposal_row esp[IKE_MAX_PROPOSALS];
-    uint8_t n_esp;
+    uint16_t n_esp;
     struct ike_identity local_id;
     const struct ike_psk_entry *psks; /* borrowed, n_psks of them, sorted by nothing */
     uint32_t n_psks;
@@ -66,14 +102,19 @@ struct ike_policy {
     struct ike_lifetime ike_life, child_life;
     enum ike_pfs pfs;
     uint32_t pfs_every; /* IKE_PFS_EVERY: each Nth rekey of a CHILD SA uses KE */
+    bool align, spread;
+    uint32_t overlap_ms;                      /* of struct ike_child_terms */
+    const struct ike_connection *connections; /* borrowed; the first that is for a peer counts */
+    uint32_t n_connections;
     uint32_t retransmit_first_ms, retransmit_factor_milli, retransmit_tries;
-    uint32_t dpd_ms;       /* idle time before a liveness check; 0 = never */
-    uint32_t keepalive_ms; /* NAT keepalive interval when we are behind NAT; 0 = never */
-    uint32_t half_open_ms; /* a half-open SA ends after this */
-    uint32_t linger_ms;    /* how long an ended SA still answers retransmissions */
-    bool force_encap;      /* claim a NAT so that ESP is always UDP-encapsulated */
-    bool request_address;  /* initiator: ask for a virtual IP */
-    bool initial_contact;  /* initiator: say that there is no other SA (RFC 7296 2.4) */
+    uint32_t retransmit_cap_ms; /* no interval is longer; 0 = no cap */
+    uint32_t dpd_ms;            /* idle time before a liveness check; 0 = never */
+    uint32_t keepalive_ms;      /* NAT keepalive interval when we are behind NAT; 0 = never */
+    uint32_t half_open_ms;      /* a half-open SA ends after this */
+    uint32_t linger_ms;         /* how long an ended SA still answers retransmissions */
+    bool force_encap;           /* claim a NAT so that ESP is always UDP-encapsulated */
+    bool request_address;       /* initiator: ask for a virtual IP */
+    bool initial_contact;       /* initiator: say that there is no other SA (RFC 7296 2.4) */
 };
 
 #endif

@@ -10,18 +10,24 @@
  */
 #include "ike/create_child.h"
 
+#include "ike/connection.h"
 #include "ike/entropy.h"
 #include "ike/informational.h"
 #include "ike/lifetime.h"
 #include "ike/timer.h"
 
-static bool pfs_by_policy(const struct ike_policy *policy, const struct ike_child *c)
+static struct ike_child_terms terms_of(const struct ike_turn *t, const struct ike_child *c)
 {
-    switch (policy->pfs) {
+    return ike_connection_terms(t->policy, t->after, c->local_ts, c->n_local_ts);
+}
+
+static bool pfs_by_policy(const struct ike_child_terms *terms, const struct ike_child *c)
+{
+    switch (terms->pfs) {
     case IKE_PFS_ALWAYS:
         return true;
     case IKE_PFS_EVERY:
-        return policy->pfs_every != 0 && (c->rekey_count + 1) % policy->pfs_every == 0;
+        return terms->pfs_every != 0 && (c->rekey_count + 1) % terms->pfs_every == 0;
     case IKE_PFS_NEVER:
     default:
         return false;
@@ -45,20 +51,25 @@ static enum ike_outcome begin_with(struct ike_turn *t, struct ike_child *c, uint
 enum ike_outcome ike_rekey_child_begin(struct ike_turn *t, uint32_t spi_in, enum ike_child_pfs pfs)
 {
     struct ike_child *c = ike_child_find(t->after, spi_in);
+    struct ike_child_terms terms;
     bool with;
 
     if (c == NULL || c->state != IKE_CHILD_INSTALLED)
         return ike_turn_ignore(t, IKE_REASON_CHILD_NOT_FOUND);
     if (ike_child_free_slot(t->after) == NULL)
         return ike_turn_ignore(t, IKE_REASON_TOO_MANY_CHILDREN);
-    with = pfs == IKE_CHILD_PFS_ON || (pfs == IKE_CHILD_PFS_POLICY && pfs_by_policy(t->policy, c));
+    terms = terms_of(t, c);
+    with = pfs == IKE_CHILD_PFS_ON || (pfs == IKE_CHILD_PFS_POLICY && pfs_by_policy(&terms, c));
     return begin_with(t, c, ike_child_group(t, with));
 }
 
 /* The new SA follows the old one, whose Delete the peer owes us. */
 static void succeed(struct ike_turn *t, struct ike_child *old, const struct ike_child *next)
 {
-    ike_child_succeed(t->after, old, next, t->event->now_ms + ike_retransmit_total_ms(t->policy));
+    struct ike_child_terms terms = terms_of(t, old);
+
+    ike_child_succeed(t->after, old, next,
+                      t->event->now_ms + ike_connection_overlap_ms(t->policy, &terms));
 }
 
 enum ike_outcome ike_rekey_child_request(struct ike_turn *t, const struct wire_notify *rekey)

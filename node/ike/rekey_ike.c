@@ -140,10 +140,13 @@ void ike_rekey_ike_birth(struct ike_turn *t)
     next->keys = c->keys;
     next->iv_next = 1;
     next->remote_id = old->remote_id;
+    next->connection = old->connection;
     next->local_part.last_inbound_ms = t->event->now_ms;
     next->local_part.last_outbound_ms = t->event->now_ms;
-    ike_lifetime_start_sa(t->policy, next, begun, t->event->now_ms,
-                          &t->event->entropy[IKE_ENTROPY_JITTER_SA]);
+    ike_lifetime_start_sa(t->policy, next, begun,
+                          &(struct ike_start){t->event->now_ms,
+                                              &t->event->entropy[IKE_ENTROPY_JITTER_SA],
+                                              t->event->crowded});
     if (!c->settled) {
         inherit(old, next);
     } else if (c->role == IKE_INITIATOR) {

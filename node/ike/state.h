@@ -65,6 +65,7 @@ struct ike_child {
     uint8_t n_local_ts, n_remote_ts;
     uint64_t created_ms, soft_ms, hard_ms; /* cluster time */
     uint64_t soft_packets, hard_packets;   /* per direction */
+    uint64_t soft_bytes, hard_bytes;       /* of inner packets, per direction */
     uint32_t rekey_count;                  /* rekeys since IKE_AUTH, for pfs every N */
     uint32_t successor_spi_in;             /* 0 = none */
     bool soft_reached;                     /* wants a rekey as soon as the window allows */
@@ -173,6 +174,7 @@ struct ike_sa {
     struct ip_addr dns[IKE_MAX_DNS]; /* initiator: what the gateway told us */
     uint8_t n_dns;
     bool peer_initial_contact;
+    uint32_t connection; /* whose terms are its own (connection.h); 0 = the default's */
 
     /* lifetime, cluster time */
     uint64_t created_ms, soft_ms, hard_ms;

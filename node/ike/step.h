@@ -21,8 +21,9 @@ enum ike_event_kind {
     IKE_EV_TIMER,         /* now_ms has reached ike_next_wake_ms() */
     IKE_EV_COMMAND,       /* want: IKE_WANT_* (child_spi_in where it applies) */
     IKE_EV_INITIATE,      /* before == NULL: begin an IKE SA as initiator to `remote` */
-    IKE_EV_CHILD_SOFT,    /* packets on child_spi_in passed soft_packets */
-    IKE_EV_CHILD_HARD,    /* ... hard_packets: the data path refuses already */
+    IKE_EV_CHILD_SOFT,    /* child_spi_in passed, or nears, a soft limit that the data path counts;
+                             or it must be rekeyed for another reason of the data path's */
+    IKE_EV_CHILD_HARD,    /* ... a hard one: the data path refuses already */
     IKE_EV_CHILD_INBOUND, /* first verified ESP packet arrived on child_spi_in: the peer has it (RFC
                              7296 2.8) */
     IKE_EV_PEER_MOVED,    /* verified ESP above the highest accepted came from `remote` (RFC
@@ -55,7 +56,8 @@ struct ike_event {
     struct span datagram; /* valid during the step */
     uint32_t want;
     uint32_t child_spi_in;
-    uint32_t shard;       /* before == NULL: the shard that the address belongs to */
+    bool crowded;   /* many SAs were made lately: those that this step makes are rekeyed apart */
+    uint32_t shard; /* before == NULL: the shard that the address belongs to */
     bool cookie_required; /* before == NULL: under load, answer IKE_SA_INIT with a COOKIE unless it
                              has a good one */
     const uint8_t *cookie_secret; /* 32 bytes, shared by the cluster; cookie_secret_id its version

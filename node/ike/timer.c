@@ -1,23 +1,25 @@
 #include "ike/timer.h"
 
 #include "ike/child.h"
+#include "ike/connection.h"
 #include "ike/create_child.h"
 #include "ike/informational.h"
 #include "ike/nat.h"
 
-enum { MAX_INTERVAL_MS = 1 << 30 };
+enum { MAX_INTERVAL_MS = 1 << 30, ALIGN_SHARE = 10 };
 
 /* ---- the schedule of retransmissions ---- */
 
 uint64_t ike_retransmit_ms(const struct ike_policy *policy, uint64_t sent_ms, uint32_t n)
 {
     uint64_t interval = policy->retransmit_first_ms, at = sent_ms;
+    uint64_t cap = policy->retransmit_cap_ms != 0 ? policy->retransmit_cap_ms : MAX_INTERVAL_MS;
 
     for (uint32_t i = 0; i < n; i++) {
         at += interval;
         interval = interval * policy->retransmit_factor_milli / 1000;
-        if (interval > MAX_INTERVAL_MS)
-            interval = MAX_INTERVAL_MS;
+        if (interval > cap)
+            interval = cap;
     }
     return at;
 }
@@ -267,20 +269,48 @@ static enum ike_outcome built(struct ike_turn *t, bool ok, enum ike_exchange exc
     return ike_turn_stepped(t, exchange, IKE_BY_US);
 }
 
+/* P9: with one CHILD SA that is rekeyed the others of its IKE SA whose time is near are due as well:
+ * one after the other (the window is 1), and an IKE rekey that falls due meanwhile after the last
+ * (consider_exchanges). Near: within a tenth of their life, which is more than the jitter spreads. */
+static void align_others(struct ike_turn *t, const struct ike_child *begun)
+{
+    for (size_t i = 0; i < IKE_MAX_CHILDREN; i++) {
+        struct ike_child *c = &t->after->children[i];
+        struct ike_child_terms terms;
+
+        if (c == begun || c->state != IKE_CHILD_INSTALLED || c->soft_ms == UINT64_MAX ||
+            c->hard_ms == UINT64_MAX)
+            continue;
+        terms = ike_connection_terms(t->policy, t->after, c->local_ts, c->n_local_ts);
+        if (terms.align &&
+            c->soft_ms - c->created_ms <=
+                (t->event->now_ms - c->created_ms) + (c->hard_ms - c->created_ms) / ALIGN_SHARE)
+            c->soft_reached = true;
+    }
+}
+
+static bool aligned(const struct ike_turn *t, const struct ike_child *c)
+{
+    return ike_connection_terms(t->policy, t->after, c->local_ts, c->n_local_ts).align;
+}
+
 static enum ike_outcome rekey_child(struct ike_turn *t, uint32_t spi_in)
 {
     struct ike_sa *sa = t->after;
     enum ike_child_pfs pfs = IKE_CHILD_PFS_POLICY;
+    bool wanted = sa->wanted_child_spi_in == spi_in;
     struct ike_child *c;
     enum ike_outcome o;
 
-    if (sa->wanted_child_spi_in == spi_in) {
+    if (wanted) {
         pfs = (sa->wanted & IKE_WANT_REKEY_CHILD_PFS) != 0     ? IKE_CHILD_PFS_ON
               : (sa->wanted & IKE_WANT_REKEY_CHILD_NOPFS) != 0 ? IKE_CHILD_PFS_OFF
                                                                : IKE_CHILD_PFS_POLICY;
         ike_child_wanted_done(sa, IKE_WANT_CHILD_REKEYS);
     }
     o = ike_rekey_child_begin(t, spi_in, pfs);
+    if (o == IKE_STEPPED && !wanted && aligned(t, ike_child_find(sa, spi_in)))
+        align_others(t, ike_child_find(sa, spi_in));
     if (o != IKE_IGNORED)
         return o;
     /* It cannot be begun (no slot, no proposal, KE failed): not before the hard limit's own time,

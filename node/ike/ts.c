@@ -122,6 +122,20 @@ bool ike_ts_accept(const struct ike_ts *offered, size_t n_offered,
     return true;
 }
 
+bool ike_ts_inside(const struct ike_ts *inner, size_t n_inner, const struct ike_ts *outer,
+                   size_t n_outer)
+{
+    for (size_t i = 0; i < n_inner; i++) {
+        bool inside = false;
+
+        for (size_t j = 0; j < n_outer; j++)
+            inside = inside || contains(&outer[j], &inner[i]);
+        if (!inside)
+            return false;
+    }
+    return n_inner > 0;
+}
+
 struct ike_ts ike_ts_any(uint8_t family)
 {
     struct ike_ts ts = blank();

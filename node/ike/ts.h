@@ -30,6 +30,10 @@ void ike_ts_allowed(const struct ike_policy *policy, const struct ike_sa *sa,
                     struct ike_ts local[IKE_MAX_TS], uint8_t *n_local,
                     struct ike_ts remote[IKE_MAX_TS], uint8_t *n_remote);
 
+/* Does each of `inner` lie inside one of `outer`? False for none at all. */
+bool ike_ts_inside(const struct ike_ts *inner, size_t n_inner, const struct ike_ts *outer,
+                   size_t n_outer);
+
 /* Selectors for everything of a family, and for one address. */
 struct ike_ts ike_ts_any(uint8_t family);
 struct ike_ts ike_ts_host(const struct ip_addr *ip);

@@ -29,6 +29,8 @@ void worker_batch_begin(struct worker *w)
 {
     w->now_ns = io_boottime_ns();
     for (unsigned s = 0; s < w->pool->n_shards; s++)
+        w->modes[s] = atomic_load_explicit(&w->pool->modes[s], memory_order_acquire);
+    for (unsigned s = 0; s < w->pool->n_shards; s++)
         w->lease_epochs[s] = lease_epoch(w->pool->shards[s].lease, w->now_ns);
 }
 
@@ -51,7 +53,9 @@ void worker_hand_over(struct worker *w, unsigned to, enum worker_direction direc
         return;
     }
     p->direction = direction;
+    p->hops = 0;
     p->shard_slot = shard_slot;
+    p->to = w->pool->shards[shard_slot].outside;
     if (from != NULL)
         p->from = *from;
     p->len = (uint32_t)packet.len;
@@ -67,7 +71,7 @@ static void take_parcels(struct worker *w)
     for (unsigned i = 0; i < w->pool->n_workers; i++) {
         const struct worker_parcel *p;
 
-        if (i == w->index || worker_ring_peek(&w->parcels[i]) == NULL)
+        if (worker_ring_peek(&w->parcels[i]) == NULL)
             continue;
         worker_batch_begin(w);
         for (int n = 0; n < WORKER_BATCH && (p = worker_ring_peek(&w->parcels[i])) != NULL; n++) {
@@ -78,6 +82,30 @@ static void take_parcels(struct worker *w)
             worker_ring_pop(&w->parcels[i]);
         }
     }
+}
+
+/* --- packets for the control loop --- */
+
+bool worker_letter(struct worker *w, const struct worker_datagram *packet)
+{
+    struct worker_letter *l = worker_ring_reserve(&w->letters);
+    bool ike = packet->kind == WORKER_IKE;
+
+    if (l == NULL || packet->bytes.len > sizeof l->bytes) {
+        worker_count(w, ike ? WORKER_IKE_DROPPED : WORKER_ASIDE_DROPPED);
+        return false;
+    }
+    l->kind = packet->kind;
+    l->hops = packet->hops;
+    l->shard_slot = packet->shard_slot;
+    l->from = packet->from;
+    l->to = packet->to;
+    l->len = (uint32_t)packet->bytes.len;
+    memcpy(l->bytes, packet->bytes.data, packet->bytes.len);
+    worker_ring_push(&w->letters);
+    worker_count(w, ike ? WORKER_IKE_DATAGRAMS : WORKER_ASIDE_PACKETS);
+    worker_signal(w->pool);
+    return true;
 }
 
 /* --- the loop --- */
@@ -147,7 +175,7 @@ void *worker_main(void *arg)
     (void)pthread_setname_np(pthread_self(), name);
     while (!atomic_load_explicit(&w->pool->stop, memory_order_acquire)) {
         turn(w);
-        if (w->failed || atomic_load_explicit(&w->pool->hold, memory_order_acquire))
+        if (w->failed)
             stand_still(w);
         else
             work(w);

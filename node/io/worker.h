@@ -34,7 +34,8 @@ enum {
     WORKER_REMIND_MS = 50,           /* what waits so long is told again */
     WORKER_IDLE_MS = 20,             /* a worker turns at least this often */
     WORKER_EVENTS = 4096,            /* queue to the control loop, per worker */
-    WORKER_DATAGRAMS = 256           /* likewise, IKE datagrams */
+    WORKER_DATAGRAMS = 1024,         /* likewise, packets that are not for the worker itself */
+    WORKER_INJECTED = 1024           /* packets from the control loop, per worker */
 };
 
 /* One shard as the workers see it. */
@@ -92,11 +93,19 @@ void worker_pool_kick(struct worker_pool *pool);
  * all which follows sees what was stored before. event_fd is signalled then. */
 uint64_t worker_pool_pass(struct worker_pool *pool);
 bool worker_pool_passed(const struct worker_pool *pool, uint64_t ticket);
-/* The same, and workers then stand still (heartbeats go on; packets stay in the kernel's queues)
- * until worker_pool_resume. While held the control loop may use esp_sa_window and
- * esp_sa_grant_exact. */
-uint64_t worker_pool_hold(struct worker_pool *pool);
-void worker_pool_resume(struct worker_pool *pool);
+/* What workers do with one shard. Anything but ACT: what comes for it goes to the control loop, by
+ * worker_pool_datagram(), to be kept, or forwarded to the node that owns it. */
+enum worker_mode {
+    WORKER_ACT,   /* under its lease; at first all are in it */
+    WORKER_ASIDE, /* inbound packets that wait already may still be taken when their ceiling rises;
+                     those that wait for a number go to the control loop */
+    WORKER_STILL  /* no SA of the shard is used: once passed, the control loop may use
+                     esp_sa_window(); in ASIDE without a lease as well, and esp_sa_grant_exact() */
+};
+/* The ticket that is passed when every worker goes by it. */
+uint64_t worker_pool_mode(struct worker_pool *pool, uint32_t shard_slot, enum worker_mode mode);
+/* How many packets wait in workers for numbers or ceilings of the shard. */
+uint32_t worker_pool_waiting(const struct worker_pool *pool, uint32_t shard_slot);
 
 /* CLOCK_BOOTTIME (ns) of the turn of the worker that turned longest ago; any thread. 0 before all
  * have turned. A worker whose descriptors failed for good does not turn any more. */
@@ -115,16 +124,26 @@ struct worker_event {
 /* Takes up to `cap` events; the number taken. */
 size_t worker_pool_events(struct worker_pool *pool, struct worker_event *events, size_t cap);
 
-/* A datagram on an ESP port that is IKE (RFC 3948 2.2): the four zero bytes are taken off. */
+/* What came for a shard and is not for the workers now. */
+enum worker_kind {
+    WORKER_IKE,  /* on an ESP port (RFC 3948 2.2): the four zero bytes are taken off */
+    WORKER_ESP,  /* the shard is not acted for: an ESP packet */
+    WORKER_INNER /* likewise: an inner packet towards a client */
+};
 struct worker_datagram {
+    enum worker_kind kind;
     uint32_t shard_slot;
-    struct endpoint from, to;
-    struct span bytes; /* valid until worker_pool_datagram_done */
+    uint8_t hops;             /* how often it was forwarded between nodes */
+    struct endpoint from, to; /* not of WORKER_INNER */
+    struct span bytes;        /* valid until worker_pool_datagram_done */
 };
 /* False: none. One at a time; call worker_pool_datagram_done after each. Reading also clears
  * event_fd when all is drained. */
 bool worker_pool_datagram(struct worker_pool *pool, struct worker_datagram *datagram) HF_MUST_USE;
 void worker_pool_datagram_done(struct worker_pool *pool);
+/* Gives a packet (ESP or INNER) to the worker whose it is, as if it had come in there now. False:
+ * too many wait for it (try again when the loop has turned), or it is too large. */
+bool worker_pool_inject(struct worker_pool *pool, const struct worker_datagram *packet);
 
 /* Clears the readiness of event_fd; call before draining. */
 void worker_pool_event_clear(struct worker_pool *pool);
@@ -144,6 +163,8 @@ enum worker_counter {
     WORKER_KEEPALIVES,      /* RFC 3948 2.3: counted and forgotten */
     WORKER_IKE_DATAGRAMS,   /* given to the control loop */
     WORKER_IKE_DROPPED,     /* its queue was full, or the datagram larger than WORKER_SLOT_BYTES */
+    WORKER_ASIDE_PACKETS,   /* given to the control loop: their shard is not acted for */
+    WORKER_ASIDE_DROPPED,   /* as IKE_DROPPED */
     WORKER_EVENTS_DEFERRED, /* the event queue was full: the event is raised again */
     WORKER_HANDED_OVER,     /* to the worker that owns the SA */
     WORKER_HAND_OVER_FULL,

@@ -43,67 +43,53 @@ static void open_packet(struct worker *w, struct esp_sa *sa, struct span packet,
     tell_in(w, sa, &r, from);
 }
 
-static void to_control_loop(struct worker *w, uint32_t shard_slot, const struct endpoint *from,
-                            const struct endpoint *to, struct span message)
-{
-    struct worker_letter *l = worker_ring_reserve(&w->letters);
-
-    if (l == NULL || message.len > sizeof l->bytes) {
-        worker_count(w, WORKER_IKE_DROPPED);
-        return;
-    }
-    l->shard_slot = shard_slot;
-    l->from = *from;
-    l->to = *to;
-    l->len = (uint32_t)message.len;
-    memcpy(l->bytes, message.data, message.len);
-    worker_ring_push(&w->letters);
-    worker_count(w, WORKER_IKE_DATAGRAMS);
-    worker_signal(w->pool);
-}
-
-static void handle_esp(struct worker *w, uint32_t shard_slot, const struct endpoint *from,
-                       struct span packet, bool may_hand_over)
+/* `to` is the service address and port that it came to. */
+static void handle_esp(struct worker *w, struct worker_datagram *d, bool may_hand_over)
 {
     uint32_t spi, low;
     struct esp_sa *sa;
 
-    if (!esp_packet_header(packet, &spi, &low)) {
+    if (!esp_packet_header(d->bytes, &spi, &low)) {
         worker_count(w, WORKER_IN_MALFORMED);
         return;
     }
-    if (w->lease_epochs[shard_slot] == 0) {
+    if (w->modes[d->shard_slot] != WORKER_ACT) {
+        d->kind = WORKER_ESP;
+        (void)worker_letter(w, d);
+        return;
+    }
+    if (w->lease_epochs[d->shard_slot] == 0) {
         worker_count(w, WORKER_IN_NO_LEASE);
         return;
     }
     sa = esp_db_find_inbound(&w->pool->db, spi);
     if (sa == NULL)
         worker_count(w, WORKER_IN_UNKNOWN_SPI);
-    else if (sa->shard_slot != shard_slot)
+    else if (sa->shard_slot != d->shard_slot)
         worker_count(w, WORKER_IN_WRONG_SHARD);
     else if (sa->worker_in == w->index)
-        open_packet(w, sa, packet, from);
+        open_packet(w, sa, d->bytes, &d->from);
     else if (may_hand_over)
-        worker_hand_over(w, sa->worker_in, WORKER_INBOUND, shard_slot, from, packet);
+        worker_hand_over(w, sa->worker_in, WORKER_INBOUND, d->shard_slot, &d->from, d->bytes);
     else
         worker_count(w, WORKER_HAND_OVER_FULL);
 }
 
-static void handle_datagram(struct worker *w, uint32_t shard_slot, const struct endpoint *from,
-                            const struct endpoint *to, struct span d)
+static void handle_datagram(struct worker *w, struct worker_datagram *d)
 {
-    struct span inner;
+    struct span whole = d->bytes;
 
     worker_count(w, WORKER_IN_PACKETS);
-    switch (esp_natt_classify(d, &inner)) {
+    switch (esp_natt_classify(whole, &d->bytes)) {
     case ESP_NATT_KEEPALIVE:
         worker_count(w, WORKER_KEEPALIVES);
         break;
     case ESP_NATT_IKE:
-        to_control_loop(w, shard_slot, from, to, inner);
+        d->kind = WORKER_IKE;
+        (void)worker_letter(w, d);
         break;
     case ESP_NATT_ESP:
-        handle_esp(w, shard_slot, from, inner, true);
+        handle_esp(w, d, true);
         break;
     case ESP_NATT_INVALID:
         worker_count(w, WORKER_IN_MALFORMED);
@@ -117,12 +103,13 @@ bool worker_in_batch(struct worker *w, uint32_t shard_slot)
 
     worker_batch_begin(w);
     for (int i = 0; i < WORKER_BATCH; i++) {
-        struct endpoint from, to;
+        struct worker_datagram d = {.shard_slot = shard_slot};
         size_t len;
 
-        switch (udp_recv(fd, w->in, sizeof w->in, &len, &from, &to)) {
+        switch (udp_recv(fd, w->in, sizeof w->in, &len, &d.from, &d.to)) {
         case UDP_OK:
-            handle_datagram(w, shard_slot, &from, &to, span_of(w->in, len));
+            d.bytes = span_of(w->in, len);
+            handle_datagram(w, &d);
             break;
         case UDP_AGAIN:
             return true;
@@ -141,5 +128,11 @@ bool worker_in_batch(struct worker *w, uint32_t shard_slot)
 
 void worker_in_parcel(struct worker *w, const struct worker_parcel *p)
 {
-    handle_esp(w, p->shard_slot, &p->from, span_of(p->bytes, p->len), false);
+    struct worker_datagram d = {.shard_slot = p->shard_slot,
+                                .hops = p->hops,
+                                .from = p->from,
+                                .to = p->to,
+                                .bytes = span_of(p->bytes, p->len)};
+
+    handle_esp(w, &d, false);
 }

@@ -12,14 +12,17 @@ enum worker_direction { WORKER_INBOUND, WORKER_OUTBOUND };
 /* A packet handed over to the worker that owns its SA direction, as it came in. */
 struct worker_parcel {
     enum worker_direction direction;
-    uint32_t shard_slot;  /* inbound */
-    struct endpoint from; /* inbound */
+    uint8_t hops;
+    uint32_t shard_slot;      /* inbound */
+    struct endpoint from, to; /* inbound; `to` only for what may go to the control loop again */
     uint32_t len;
     uint8_t bytes[WORKER_SLOT_BYTES];
 };
 
-/* An IKE datagram for the control loop. */
+/* A packet for the control loop. */
 struct worker_letter {
+    enum worker_kind kind;
+    uint8_t hops;
     uint32_t shard_slot;
     struct endpoint from, to;
     uint32_t len;
@@ -49,20 +52,21 @@ struct worker {
     /* the worker writes, the control loop reads */
     _Alignas(64) _Atomic uint64_t turn_ns;
     _Atomic uint64_t passed;
-    _Atomic uint32_t n_waiting;
+    _Atomic uint32_t n_waiting, waiting_of[WORKER_MAX_SHARDS];
     _Atomic uint64_t counters[WORKER_COUNTER_COUNT];
     struct worker_ring events;  /* struct worker_event */
     struct worker_ring letters; /* struct worker_letter */
 
     struct worker_ring
-        *parcels; /* n_workers of them; [i] is filled by worker i; [index] is not used */
+        *parcels; /* n_workers of them; [i] is filled by worker i, [index] by the control loop */
 
     /* the worker's own */
     struct worker_waiting *waiting; /* WORKER_WAITING */
     uint16_t first_waiting, last_waiting, first_free;
-    uint64_t pass;                            /* over those that wait; the first is 1 */
-    uint64_t lease_epochs[WORKER_MAX_SHARDS]; /* as of this batch */
-    uint64_t now_ns;                          /* likewise */
+    uint64_t pass;                             /* over those that wait; the first is 1 */
+    uint64_t lease_epochs[WORKER_MAX_SHARDS];  /* as of this batch */
+    enum worker_mode modes[WORKER_MAX_SHARDS]; /* likewise */
+    uint64_t now_ns;                           /* likewise */
     uint8_t in[WORKER_MAX_PACKET_BYTES];
     uint8_t out[WORKER_MAX_PACKET_BYTES];
 };
@@ -85,7 +89,8 @@ struct worker_pool {
     unsigned datagram_from; /* worker whose letter the control loop holds */
 
     _Alignas(64) _Atomic uint64_t ticket; /* the control loop's */
-    _Atomic bool hold, stop;
+    _Atomic bool stop;
+    _Atomic uint8_t modes[WORKER_MAX_SHARDS]; /* enum worker_mode; the control loop's */
     _Alignas(64) _Atomic bool signalled;
 
     struct worker_sa *all, *unpublished, *condemned; /* condemned: wait for condemned_ticket */
@@ -106,6 +111,9 @@ struct esp_turn worker_turn(const struct worker *w, uint32_t shard_slot);
 /* Copies a packet to the worker that owns it. */
 void worker_hand_over(struct worker *w, unsigned to, enum worker_direction direction,
                       uint32_t shard_slot, const struct endpoint *from, struct span packet);
+
+/* To the control loop; false: no room (counted). */
+bool worker_letter(struct worker *w, const struct worker_datagram *packet);
 
 /* worker_in.c, worker_out.c: a batch from a descriptor (false: it is gone for good), or one parcel.
  */

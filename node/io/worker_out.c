@@ -50,7 +50,15 @@ static void seal_packet(struct worker *w, struct esp_sa *sa, const struct esp_in
     tell_out(w, sa, &r);
 }
 
-static void handle_packet(struct worker *w, struct span packet, bool may_hand_over)
+static void set_aside(struct worker *w, uint32_t shard_slot, struct span packet, uint8_t hops)
+{
+    const struct worker_datagram d = {
+        .kind = WORKER_INNER, .shard_slot = shard_slot, .hops = hops, .bytes = packet};
+
+    (void)worker_letter(w, &d);
+}
+
+static void handle_packet(struct worker *w, struct span packet, bool may_hand_over, uint8_t hops)
 {
     struct esp_inner inner;
     struct esp_sa *sa;
@@ -63,6 +71,8 @@ static void handle_packet(struct worker *w, struct span packet, bool may_hand_ov
     sa = esp_db_find_outbound(&w->pool->db, &inner, &known);
     if (sa == NULL)
         worker_count(w, known ? WORKER_OUT_SELECTORS : WORKER_OUT_NO_SA);
+    else if (w->modes[sa->shard_slot] != WORKER_ACT)
+        set_aside(w, sa->shard_slot, packet, hops);
     else if (w->lease_epochs[sa->shard_slot] == 0)
         worker_count(w, WORKER_OUT_NO_LEASE);
     else if (sa->worker_out == w->index)
@@ -84,12 +94,12 @@ bool worker_out_batch(struct worker *w)
         if (n <= 0)
             return false; /* a TUN's end, or EBADFD: the interface is gone */
         worker_count(w, WORKER_OUT_PACKETS);
-        handle_packet(w, span_of(w->in, (size_t)n), true);
+        handle_packet(w, span_of(w->in, (size_t)n), true, 0);
     }
     return true;
 }
 
 void worker_out_parcel(struct worker *w, const struct worker_parcel *p)
 {
-    handle_packet(w, span_of(p->bytes, p->len), false);
+    handle_packet(w, span_of(p->bytes, p->len), false, p->hops);
 }

@@ -23,8 +23,8 @@ static bool init_parcels(struct worker *w, unsigned n_workers)
     if (w->parcels == NULL)
         return false;
     for (unsigned i = 0; i < n_workers; i++)
-        if (i != w->index &&
-            !worker_ring_init(&w->parcels[i], WORKER_BATCH, sizeof(struct worker_parcel)))
+        if (!worker_ring_init(&w->parcels[i], i == w->index ? WORKER_INJECTED : WORKER_BATCH,
+                              sizeof(struct worker_parcel)))
             return false;
     return true;
 }
@@ -229,16 +229,20 @@ bool worker_pool_passed(const struct worker_pool *pool, uint64_t ticket)
     return true;
 }
 
-uint64_t worker_pool_hold(struct worker_pool *pool)
+uint64_t worker_pool_mode(struct worker_pool *pool, uint32_t shard_slot, enum worker_mode mode)
 {
-    atomic_store(&pool->hold, true);
+    HF_ASSERT(shard_slot < pool->n_shards);
+    atomic_store(&pool->modes[shard_slot], (uint8_t)mode);
     return worker_pool_pass(pool);
 }
 
-void worker_pool_resume(struct worker_pool *pool)
+uint32_t worker_pool_waiting(const struct worker_pool *pool, uint32_t shard_slot)
 {
-    atomic_store(&pool->hold, false);
-    wake_all(pool);
+    uint32_t n = 0;
+
+    for (unsigned i = 0; i < pool->n_workers; i++)
+        n += atomic_load_explicit(&pool->workers[i].waiting_of[shard_slot], memory_order_relaxed);
+    return n;
 }
 
 void worker_pool_kick(struct worker_pool *pool)
@@ -387,6 +391,8 @@ bool worker_pool_datagram(struct worker_pool *pool, struct worker_datagram *data
         if (l == NULL)
             continue;
         pool->datagram_from = i;
+        datagram->kind = l->kind;
+        datagram->hops = l->hops;
         datagram->shard_slot = l->shard_slot;
         datagram->from = l->from;
         datagram->to = l->to;
@@ -399,6 +405,43 @@ bool worker_pool_datagram(struct worker_pool *pool, struct worker_datagram *data
 void worker_pool_datagram_done(struct worker_pool *pool)
 {
     worker_ring_pop(&pool->workers[pool->datagram_from].letters);
+}
+
+/* Whose it is; one that nobody has is judged, and counted, by the first. */
+static struct worker *worker_of(struct worker_pool *pool, const struct worker_datagram *d)
+{
+    struct esp_inner inner;
+    struct esp_sa *sa = NULL;
+    uint32_t spi, low;
+    bool known;
+
+    if (d->kind == WORKER_INNER && esp_inner_decode(d->bytes, &inner))
+        sa = esp_db_find_outbound(&pool->db, &inner, &known);
+    else if (d->kind == WORKER_ESP && esp_packet_header(d->bytes, &spi, &low))
+        sa = esp_db_find_inbound(&pool->db, spi);
+    if (sa == NULL)
+        return &pool->workers[0];
+    return &pool->workers[d->kind == WORKER_INNER ? sa->worker_out : sa->worker_in];
+}
+
+bool worker_pool_inject(struct worker_pool *pool, const struct worker_datagram *d)
+{
+    struct worker *w = worker_of(pool, d);
+    struct worker_parcel *p = worker_ring_reserve(&w->parcels[w->index]);
+
+    HF_ASSERT(d->kind != WORKER_IKE && d->shard_slot < pool->n_shards);
+    if (p == NULL || d->bytes.len > sizeof p->bytes)
+        return false;
+    p->direction = d->kind == WORKER_INNER ? WORKER_OUTBOUND : WORKER_INBOUND;
+    p->hops = d->hops;
+    p->shard_slot = d->shard_slot;
+    p->from = d->from;
+    p->to = d->to;
+    p->len = (uint32_t)d->bytes.len;
+    memcpy(p->bytes, d->bytes.data, d->bytes.len);
+    worker_ring_push(&w->parcels[w->index]);
+    wake(w);
+    return true;
 }
 
 void worker_count(struct worker *w, enum worker_counter which)
@@ -449,6 +492,8 @@ const char *worker_counter_name(enum worker_counter which)
         [WORKER_KEEPALIVES] = "keepalives",
         [WORKER_IKE_DATAGRAMS] = "ike-datagrams",
         [WORKER_IKE_DROPPED] = "ike-dropped",
+        [WORKER_ASIDE_PACKETS] = "aside-packets",
+        [WORKER_ASIDE_DROPPED] = "aside-dropped",
         [WORKER_EVENTS_DEFERRED] = "events-deferred",
         [WORKER_HANDED_OVER] = "handed-over",
         [WORKER_HAND_OVER_FULL] = "hand-over-full",

@@ -56,6 +56,7 @@ bool worker_wait_add(struct worker *w, struct esp_sa *sa, enum worker_direction 
     (*count_of(sa, direction))++;
     esp_count(&w->counters[WORKER_WAITED], 1);
     atomic_fetch_add_explicit(&w->n_waiting, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&w->waiting_of[sa->shard_slot], 1, memory_order_relaxed);
     return true;
 }
 
@@ -74,6 +75,7 @@ static uint16_t unlink_after(struct worker *w, uint16_t before)
     if (w->last_waiting == i)
         w->last_waiting = before;
     (*count_of(slot->sa, slot->direction))--;
+    atomic_fetch_sub_explicit(&w->waiting_of[slot->sa->shard_slot], 1, memory_order_relaxed);
     slot->sa = NULL;
     slot->next = w->first_free;
     w->first_free = i;
@@ -95,6 +97,16 @@ static enum esp_drop try_inbound(struct worker *w, struct worker_waiting *slot)
         esp_sa_raised_in(slot->sa, r.events, w->now_ns);
     }
     return drop;
+}
+
+/* It has no number yet: the next owner's, or this one's again, is as good. */
+static enum esp_drop set_aside(struct worker *w, const struct worker_waiting *slot)
+{
+    const struct worker_datagram d = {.kind = WORKER_INNER,
+                                      .shard_slot = slot->sa->shard_slot,
+                                      .bytes = span_of(slot->bytes, slot->len)};
+
+    return worker_letter(w, &d) ? ESP_DROP_NONE : ESP_DROP_WAIT;
 }
 
 static enum esp_drop try_outbound(struct worker *w, struct worker_waiting *slot)
@@ -146,6 +158,15 @@ static void give_up(struct worker_waiting *slot)
         esp_outbound_give_up(slot->sa, ESP_DROP_NO_NUMBERS);
 }
 
+static enum esp_drop try_one(struct worker *w, struct worker_waiting *slot)
+{
+    enum worker_mode mode = w->modes[slot->sa->shard_slot];
+
+    if (slot->direction == WORKER_OUTBOUND)
+        return mode == WORKER_ACT ? try_outbound(w, slot) : set_aside(w, slot);
+    return mode == WORKER_STILL ? ESP_DROP_WAIT : try_inbound(w, slot);
+}
+
 bool worker_wait_release(struct worker *w)
 {
     const uint64_t limit_ns = (uint64_t)WORKER_WAIT_MS * 1000 * 1000;
@@ -159,8 +180,7 @@ bool worker_wait_release(struct worker *w)
     w->pass++;
     while (i != WORKER_WAITING && handled < WORKER_BATCH) {
         struct worker_waiting *slot = &w->waiting[i];
-        enum esp_drop drop =
-            slot->direction == WORKER_INBOUND ? try_inbound(w, slot) : try_outbound(w, slot);
+        enum esp_drop drop = try_one(w, slot);
 
         if (drop == ESP_DROP_WAIT && w->now_ns - slot->since_ns < limit_ns) {
             remind(w, slot);

@@ -56,14 +56,19 @@ static enum wire_result add_payload(const struct wire_payload *p, struct wire_bo
     case WIRE_PL_CP:
         return first_time(&out->has_cp) ? wire_cp_decode(p->body, &out->cp) : WIRE_MALFORMED;
     case WIRE_PL_EAP:
-        return first_time(&out->has_eap) ? WIRE_OK : WIRE_MALFORMED;
+        return first_time(&out->has_eap) ? wire_eap_decode(p->body, &out->eap) : WIRE_MALFORMED;
     case WIRE_PL_NOTIFY:
         return add_notify(p->body, out);
     case WIRE_PL_DELETE:
         return add_delete(p->body, out);
+    case WIRE_PL_VENDOR:
+        if (out->n_vendor_ids < WIRE_MAX_VENDOR_IDS)
+            out->vendor_ids[out->n_vendor_ids++] = p->body;
+        return WIRE_OK;
     case WIRE_PL_SK:
+    case WIRE_PL_SKF:
         return WIRE_MALFORMED;
-    default: /* CERT, CERTREQ, Vendor ID: not looked at yet */
+    default: /* CERT, CERTREQ: not looked at yet */
         return WIRE_OK;
     }
 }

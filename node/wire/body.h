@@ -8,6 +8,7 @@
 #include "wire/auth.h"
 #include "wire/cp.h"
 #include "wire/delete.h"
+#include "wire/eap.h"
 #include "wire/id.h"
 #include "wire/ke.h"
 #include "wire/nonce.h"
@@ -15,6 +16,7 @@
 #include "wire/payload.h"
 #include "wire/sa.h"
 #include "wire/ts.h"
+#include "wire/vendor.h"
 
 enum { WIRE_MAX_DELETES = 8 };
 
@@ -27,15 +29,18 @@ struct wire_body {
     struct span nonce;
     struct wire_ts_list tsi, tsr;
     struct wire_cp cp;
+    struct wire_eap eap;
     struct wire_notify notifies[WIRE_MAX_PAYLOADS];
     size_t n_notifies;
     struct wire_delete deletes[WIRE_MAX_DELETES];
     size_t n_deletes;
+    struct span vendor_ids[WIRE_MAX_VENDOR_IDS];
+    size_t n_vendor_ids;
     uint8_t unsupported; /* WIRE_CRITICAL: the payload type */
 };
 
 /* Decodes the chain that begins with a payload of type `first`. A second payload of a kind that may
- * come once, and SK inside, are WIRE_MALFORMED. CERT, CERTREQ and Vendor ID are skipped. On failure
+ * come once, and SK or SKF inside, are WIRE_MALFORMED. CERT and CERTREQ are skipped. On failure
  * *out is all zero, but `unsupported` on WIRE_CRITICAL. */
 enum wire_result wire_body_decode(uint8_t first, struct span payloads,
                                   struct wire_body *out) HF_MUST_USE;

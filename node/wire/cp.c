@@ -20,6 +20,8 @@ enum wire_result wire_cp_decode(struct span body, struct wire_cp *out)
         attr.value = wire_read_span(&r, length);
         if (r.truncated)
             return WIRE_TRUNCATED;
+        if (!wire_cp_size_fits(attr.type, length))
+            return WIRE_MALFORMED;
         if (cp.n == WIRE_MAX_CP_ATTRIBUTES)
             return WIRE_TOO_MANY;
         cp.attrs[cp.n++] = attr;

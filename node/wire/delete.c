@@ -51,7 +51,13 @@ void wire_put_delete_ike(struct wire_builder *b)
     put_delete(b, WIRE_PROTO_IKE, 0, NULL, 0);
 }
 
+void wire_put_delete_spis(struct wire_builder *b, uint8_t protocol, const uint32_t *spis, size_t n)
+{
+    HF_ASSERT((protocol == WIRE_PROTO_AH || protocol == WIRE_PROTO_ESP) && n > 0);
+    put_delete(b, protocol, ESP_SPI_BYTES, spis, n);
+}
+
 void wire_put_delete_esp(struct wire_builder *b, const uint32_t *spis, size_t n)
 {
-    put_delete(b, WIRE_PROTO_ESP, ESP_SPI_BYTES, spis, n);
+    wire_put_delete_spis(b, WIRE_PROTO_ESP, spis, n);
 }

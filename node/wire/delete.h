@@ -16,6 +16,8 @@ enum wire_result wire_delete_decode(struct span body, struct wire_delete *out) H
 /* The i-th SPI (i < n_spis, asserted). */
 uint32_t wire_delete_spi(const struct wire_delete *d, size_t i);
 void wire_put_delete_ike(struct wire_builder *b);
+/* protocol: WIRE_PROTO_AH or WIRE_PROTO_ESP; n > 0 SPIs (asserted). */
+void wire_put_delete_spis(struct wire_builder *b, uint8_t protocol, const uint32_t *spis, size_t n);
 void wire_put_delete_esp(struct wire_builder *b, const uint32_t *spis, size_t n);
 
 #endif

@@ -17,8 +17,8 @@ enum wire_result wire_notify_decode(struct span body, struct wire_notify *out)
         return WIRE_TRUNCATED;
     if (spi_bytes != 0 && spi_bytes != 4 && spi_bytes != 8)
         return WIRE_MALFORMED;
-    if (n.type == WIRE_N_COOKIE && (n.data.len < 1 || n.data.len > WIRE_COOKIE_MAX_BYTES))
-        return WIRE_MALFORMED; /* RFC 7296 2.6 */
+    if (!wire_notify_size_fits(n.type, n.data.len))
+        return WIRE_MALFORMED;
     *out = n;
     return WIRE_OK;
 }

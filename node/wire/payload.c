@@ -2,10 +2,9 @@
 
 enum { CRITICAL_BIT = 0x80, HEADER_NEXT_AT = 16, HEADER_LENGTH_AT = 24 };
 
-/* The payloads of RFC 7296 itself: their critical bit is ignored (2.5). */
-static bool is_known(uint8_t type)
+bool wire_payload_is_known(uint8_t type)
 {
-    return type >= WIRE_PL_SA && type <= WIRE_PL_EAP;
+    return (type >= WIRE_PL_SA && type <= WIRE_PL_EAP) || type == WIRE_PL_SKF;
 }
 
 /* One generic payload; *next is the type of the following one. */
@@ -45,14 +44,14 @@ enum wire_result wire_chain_decode(uint8_t first, struct span bytes, struct wire
             return result;
         if (++seen > WIRE_MAX_PAYLOADS)
             return WIRE_TOO_MANY;
-        if (is_known(type)) {
+        if (wire_payload_is_known(type)) {
             chain.items[chain.n++] = p;
         } else if (p.critical) {
             *unsupported = type;
             return WIRE_CRITICAL;
         }
-        if (type == WIRE_PL_SK) /* the last one: its next payload is the first inside (3.14) */
-            break;
+        if (type == WIRE_PL_SK || type == WIRE_PL_SKF)
+            break; /* the last one: its next payload is the first inside (3.14) */
         type = p.next;
     }
     if (wire_reader_left(&r) != 0)

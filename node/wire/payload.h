@@ -30,7 +30,8 @@ enum wire_payload_type {
     WIRE_PL_TSR = 45,
     WIRE_PL_SK = 46,
     WIRE_PL_CP = 47,
-    WIRE_PL_EAP = 48
+    WIRE_PL_EAP = 48,
+    WIRE_PL_SKF = 53 /* RFC 7383 */
 };
 
 enum { WIRE_PAYLOAD_HEADER_BYTES = 4, WIRE_MAX_PAYLOADS = 64, WIRE_MAX_MESSAGE_BYTES = 65535 };
@@ -38,7 +39,7 @@ enum { WIRE_PAYLOAD_HEADER_BYTES = 4, WIRE_MAX_PAYLOADS = 64, WIRE_MAX_MESSAGE_B
 struct wire_payload {
     uint8_t type;
     bool critical;
-    uint8_t next; /* for SK: the type of the first payload inside */
+    uint8_t next; /* for SK and SKF: the type of the first payload inside */
     struct span body;
 };
 
@@ -47,11 +48,15 @@ struct wire_chain {
     size_t n;
 };
 
-/* Splits `bytes` into payloads, the first of type `first`. SK ends the chain (RFC 7296 3.14) and
- * must end the bytes as well. Unknown payloads are skipped (not in *out); an unknown one with the
+/* Splits `bytes` into payloads, the first of type `first`. SK and SKF end the chain (RFC 7296 3.14,
+ * RFC 7383 2.5) and must end the bytes as well. Unknown payloads are skipped (not in *out); an unknown one with the
  * critical bit gives WIRE_CRITICAL with its type in *unsupported. Spans live as long as `bytes`. */
 enum wire_result wire_chain_decode(uint8_t first, struct span bytes, struct wire_chain *out,
                                    uint8_t *unsupported) HF_MUST_USE;
+
+/* Is this a payload that is understood here: those of RFC 7296, and SKF? The critical bit is ignored
+ * on what is understood, and refused on what is not (RFC 7296 2.5). */
+bool wire_payload_is_known(uint8_t type);
 
 /* Builds a message: header first, then payloads; or, with no header, the inside of an SK payload.
  */

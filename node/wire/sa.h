@@ -16,7 +16,14 @@ enum wire_transform_type {
     WIRE_TR_PRF = 2,
     WIRE_TR_INTEG = 3,
     WIRE_TR_KE = 4,
-    WIRE_TR_ESN = 5
+    WIRE_TR_ESN = 5,
+    WIRE_TR_ADDKE1 = 6, /* RFC 9370 4: up to seven additional key exchanges, 6..12 */
+    WIRE_TR_ADDKE2 = 7,
+    WIRE_TR_ADDKE3 = 8,
+    WIRE_TR_ADDKE4 = 9,
+    WIRE_TR_ADDKE5 = 10,
+    WIRE_TR_ADDKE6 = 11,
+    WIRE_TR_ADDKE7 = 12
 };
 
 enum { WIRE_ATTR_KEY_LENGTH = 14 };

@@ -32,9 +32,16 @@ struct wire_sk_room wire_put_sk(struct wire_builder *b, uint8_t inner_first, siz
                                 size_t text_bytes, size_t icv_bytes)
 {
     size_t start = wire_payload_begin(b, WIRE_PL_SK);
-    struct wire_sk_room room;
 
     wire_patch_u8(&b->w, start, inner_first);
+    return wire_sk_room_end(b, start, iv_bytes, text_bytes, icv_bytes);
+}
+
+struct wire_sk_room wire_sk_room_end(struct wire_builder *b, size_t start, size_t iv_bytes,
+                                     size_t text_bytes, size_t icv_bytes)
+{
+    struct wire_sk_room room;
+
     room.aad_bytes = b->w.len;
     room.iv = wire_write_room(&b->w, iv_bytes);
     room.ciphertext = wire_write_room(&b->w, text_bytes + 1);

@@ -31,5 +31,9 @@ struct wire_sk_room {
  * payload inside. Call wire_builder_finish() before sealing: the AAD covers the length field. */
 struct wire_sk_room wire_put_sk(struct wire_builder *b, uint8_t inner_first, size_t iv_bytes,
                                 size_t text_bytes, size_t icv_bytes);
+/* The end of an SK or SKF payload that began at `start`: rooms for IV, ciphertext and ICV, then its
+ * length. */
+struct wire_sk_room wire_sk_room_end(struct wire_builder *b, size_t start, size_t iv_bytes,
+                                     size_t text_bytes, size_t icv_bytes);
 
 #endif

@@ -18,6 +18,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     inside(in, body.ke.value);
     inside(in, body.idi.body);
     inside(in, body.auth.data);
+    inside(in, body.eap.message);
+    HF_ASSERT(body.n_vendor_ids <= WIRE_MAX_VENDOR_IDS);
+    for (size_t i = 0; i < body.n_vendor_ids; i++)
+        inside(in, body.vendor_ids[i]);
     for (size_t i = 0; i < body.n_notifies; i++)
         inside(in, body.notifies[i].data);
     return 0;

@@ -1,5 +1,29 @@
 #include "fuzz.h"
 
+#include "wire/dns_name.h"
+
+/* What each reader gives lies inside the input, and only values that it may. */
+static void read_value(struct span in, const struct wire_cp_attr *attr)
+{
+    struct wire_cp_trust_anchor anchor;
+    struct wire_cp_prefix prefix;
+    struct ip_addr ip;
+    struct span name;
+
+    if (wire_cp_read_address(attr, &ip))
+        HF_ASSERT(addr_len(&ip) == attr->value.len);
+    if (wire_cp_read_prefix(attr, &prefix))
+        HF_ASSERT(prefix.bits <= 8 * addr_len(&prefix.ip));
+    if (wire_cp_read_domain(attr, &name)) {
+        inside(in, name);
+        HF_ASSERT(wire_dns_name_holds(name));
+    }
+    if (wire_cp_read_trust_anchor(attr, &anchor)) {
+        inside(in, anchor.digest);
+        HF_ASSERT(anchor.digest.len > 0);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uint8_t room[WIRE_MAX_MESSAGE_BYTES];
@@ -15,6 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     HF_ASSERT(again.type == cp.type && again.n == cp.n);
     for (size_t i = 0; i < cp.n; i++) {
         inside(in, cp.attrs[i].value);
+        HF_ASSERT(wire_cp_size_fits(cp.attrs[i].type, cp.attrs[i].value.len));
+        read_value(in, &cp.attrs[i]);
         HF_ASSERT(again.attrs[i].type == cp.attrs[i].type && cp.attrs[i].type < 0x8000 &&
                   span_equal(again.attrs[i].value, cp.attrs[i].value));
     }

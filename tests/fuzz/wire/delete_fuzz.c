@@ -15,10 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         spis[i] = wire_delete_spi(&d, i);
     if (d.protocol == WIRE_PROTO_IKE)
         wire_put_delete_ike(&b);
-    else if (d.protocol == WIRE_PROTO_ESP)
-        wire_put_delete_esp(&b, spis, d.n_spis);
     else
-        return 0;
+        wire_put_delete_spis(&b, d.protocol, spis, d.n_spis);
     HF_ASSERT(wire_delete_decode(built_body(&b), &again) == WIRE_OK);
     HF_ASSERT(again.protocol == d.protocol && again.n_spis == d.n_spis &&
               span_equal(again.spis, d.spis));

@@ -63,6 +63,10 @@ TS_ANY = ts((0, 0, 65535, b"\0" * 4, b"\xff" * 4))
 TS6 = ts((6, 80, 443, b"\xfd" + bytes(15), b"\xfd" + b"\xff" * 15), (1, 65535, 0, b"\1\1\1\1", b"\1\1\1\1"))
 CP_REQUEST = b"\x01\0\0\0" + struct.pack(">HHHH", 1, 0, 3, 0)
 CP_REPLY = b"\x02\0\0\0" + struct.pack(">HH4sHH4s", 1, 4, b"\x0a\x63\0\7", 3, 4, b"\x0a\x4d\x02\x0a")
+CP_DUAL = b"\x02\0\0\0" + b"".join(struct.pack(">HH", kind, len(value)) + value for kind, value in [
+    (8, b"\xfd" + bytes(15) + b"\x80"), (10, b"\xfd" + bytes(15)), (13, b"\x0a\x4d\2\0\xff\xff\xfe\0"), (15, b"\xfd" + bytes(15) + b"\x40"),
+    (14, b"\0\1\0\x08"), (25, b"corp.test"), (26, b"\xa8\x43\x08\2" + bytes(32))])
+EAP_IDENTITY = b"\2\1\0\x0b\1client"
 
 INIT = message(34, 0x08, 0, [(33, IKE_SA), (34, KE), (40, NONCE), (41, NATD), (41, NATD)])
 INIT_COOKIE = message(34, 0x08, 0, [(41, COOKIE), (33, IKE_SA), (34, KE), (40, NONCE)])
@@ -87,15 +91,24 @@ TARGETS = {
     "wire_auth": {"psk": AUTH, "none": AUTH[:4], "signature": b"\x0e\0\0\0\x0fabc"},
     "wire_nonce": {"usual": NONCE, "least": NONCE[:16], "short": NONCE[:15], "most": bytes(256)},
     "wire_notify": {"natd": NATD, "cookie": COOKIE, "rekey": REKEY, "ke": INVALID_KE, "contact": b"\0\0\x40\0",
-                    "private": b"\1\x08\xc3\x50" + bytes(8)},
+                    "private": b"\1\x08\xc3\x50" + bytes(8),
+                    "sync": b"\0\0\x40\x26" + bytes(12), "hashes": b"\0\0\x40\x2f\0\2\0\3", "cookie2": b"\0\0\x40\x11" + bytes(8)},
     "wire_delete": {"ike": DEL_IKE, "esp": DEL_ESP, "many": b"\3\4\xff\xff" + bytes(8), "ah": b"\2\4\0\1" + bytes(4)},
+    "wire_eap": {"identity": EAP_IDENTITY, "success": b"\3\7\0\4", "failure": b"\4\7\0\4", "expanded": b"\1\2\0\x0d\xfe" + bytes(8),
+                 "liar": b"\1\1\0\x09\1"},
+    "wire_skf": {"first": b"\x23\x08\x10\0\1\0\3" + SK_BODY, "last": b"\0\x08\x10\0\3\0\3" + SK_BODY,
+                 "beyond": b"\0\x08\x10\0\4\0\3" + SK_BODY, "zero": b"\0\0\0\0\0\0\0x"},
+    "wire_redirect": {"v4": b"\1\4\x0a\x4d\1\x65" + NONCE, "v6": b"\2\x10\xfd" + bytes(15), "name": b"\3\x08gw2.test", "long": b"\3\xffgw2"},
+    "wire_auth_methods": {"three": b"\2\2\3\x0e\1\6\x0e\2\x30\1\5", "none": b"", "liar": b"\2\2\xff\x0e"},
     "wire_ts": {"v4": TS4, "v6": TS6, "any": TS_ANY, "unknown": b"\1\0\0\0\x09\0\0\4", "inverted":
                 ts((0, 0, 65535, b"\2\2\2\2", b"\1\1\1\1"))},
-    "wire_cp": {"request": CP_REQUEST, "reply": CP_REPLY, "liar": CP_REQUEST[:-1] + b"\xff"},
+    "wire_cp": {"request": CP_REQUEST, "reply": CP_REPLY, "liar": CP_REQUEST[:-1] + b"\xff", "dual": CP_DUAL,
+                "set": b"\3\0\0\0" + CP_DUAL[4:], "ack": b"\4\0\0\0\0\7\0\3abc"},
     "wire_sk": {"gcm": b"\x08\x10" + SK_BODY, "least": b"\x08\x10" + bytes(25), "padding": b"\0\0" + b"x\2\2\2"},
     "esp_natt": {"keepalive": b"\xff", "ike": b"\0\0\0\0" + INIT[:8], "esp": b"\x01\x02\x03\x04" + bytes(16), "empty": b""},
     "wire_body": {"init": INIT, "cookie": INIT_COOKIE, "challenge": CHALLENGE, "auth": AUTH_PLAIN,
-                  "delete": message(37, 0x08, 3, [(42, DEL_ESP), (42, DEL_IKE)]), "empty": message(37, 0, 9, [])},
+                  "delete": message(37, 0x08, 3, [(42, DEL_ESP), (42, DEL_IKE)]),
+                  "eap": message(35, 0x08, 2, [(48, EAP_IDENTITY), (43, b"a vendor"), (43, b"")]), "empty": message(37, 0, 9, [])},
     # First byte: which end and stage; then the datagram or the plaintext of an SK payload with the type of its first payload.
     "ike_init": {"request": b"\0" + INIT, "cookie": b"\1" + INIT_COOKIE, "challenge": b"\2" + CHALLENGE,
                  "group": b"\2" + OTHER_GROUP, "no_ke": b"\0" + message(34, 8, 0, [(33, IKE_SA), (40, NONCE)])},

@@ -12,6 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     inside(in, n.spi);
     inside(in, n.data);
     HF_ASSERT(n.spi.len <= WIRE_MAX_SPI_BYTES);
+    HF_ASSERT(wire_notify_size_fits(n.type, n.data.len));
     HF_ASSERT(n.type != WIRE_N_COOKIE || (n.data.len > 0 && n.data.len <= WIRE_COOKIE_MAX_BYTES));
     wire_put_notify(&b, &n);
     HF_ASSERT(wire_notify_decode(built_body(&b), &again) == WIRE_OK);

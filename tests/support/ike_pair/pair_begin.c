@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "ike/connection.h"
 #include "ike/lifetime.h"
 
 static void random_secret(struct pair *p, struct secret *a, struct secret *b, size_t len)
@@ -20,6 +21,7 @@ static void mirrored_children(struct pair *p, struct ike_child *c, struct ike_ch
 {
     const struct pair_side *client = &p->side[CLIENT], *gateway = &p->side[GATEWAY];
     uint8_t entropy[8] = {0};
+    struct ike_child_terms terms;
 
     *c = (struct ike_child){.state = IKE_CHILD_INSTALLED,
                             .begun = IKE_BY_US,
@@ -41,8 +43,10 @@ static void mirrored_children(struct pair *p, struct ike_child *c, struct ike_ch
     g->remote_ts[0] = c->local_ts[0];
     random_secret(p, &c->key_in, &g->key_out, 36);
     random_secret(p, &c->key_out, &g->key_in, 36);
-    ike_lifetime_start_child(&client->policy, c, p->now_ms, entropy);
-    ike_lifetime_start_child(&gateway->policy, g, p->now_ms, entropy);
+    terms = ike_connection_terms(&client->policy, &(struct ike_sa){0}, c->local_ts, c->n_local_ts);
+    ike_lifetime_start_child(&terms, c, &(struct ike_start){p->now_ms, entropy, false});
+    terms = ike_connection_terms(&gateway->policy, &(struct ike_sa){0}, g->local_ts, g->n_local_ts);
+    ike_lifetime_start_child(&terms, g, &(struct ike_start){p->now_ms, entropy, false});
 }
 
 static void mirrored_sas(struct pair *p)
@@ -83,8 +87,10 @@ static void mirrored_sas(struct pair *p)
     random_secret(p, &c->keys.sk_e_out, &g->keys.sk_e_in, 36);
     random_secret(p, &c->keys.sk_p_in, &g->keys.sk_p_out, 32);
     random_secret(p, &c->keys.sk_p_out, &g->keys.sk_p_in, 32);
-    ike_lifetime_start_sa(&p->side[CLIENT].policy, c, IKE_BY_US, p->now_ms, entropy);
-    ike_lifetime_start_sa(&p->side[GATEWAY].policy, g, IKE_BY_PEER, p->now_ms, entropy);
+    ike_lifetime_start_sa(&p->side[CLIENT].policy, c, IKE_BY_US,
+                          &(struct ike_start){p->now_ms, entropy, false});
+    ike_lifetime_start_sa(&p->side[GATEWAY].policy, g, IKE_BY_PEER,
+                          &(struct ike_start){p->now_ms, entropy, false});
     mirrored_children(p, &c->children[0], &g->children[0]);
 }
 

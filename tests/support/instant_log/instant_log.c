@@ -50,7 +50,10 @@ void instant_log_commit(struct instant_log *log, uint64_t now_ms, Holdfast__Reco
                                       .epoch = out.assigned->epoch,
                                       .owner_node = out.assigned->owner_node,
                                       .owner_boot = out.assigned->owner_boot,
-                                      .assignments = out.assigned->assignments};
+                                      .assignments = out.assigned->assignments,
+                                      .shard_version =
+                                          out.assigned->assignments + out.assigned->aborts,
+                                      .handover = r->assign->handover};
 
         log->tell(log->self, &assigned, NULL, NULL);
     }

@@ -205,15 +205,16 @@ Test(timing, soft_limits_differ_by_role_and_are_spread)
     const struct ike_lifetime *life = &p->side[GATEWAY].policy.ike_life;
     uint64_t lowest = UINT64_MAX, highest = 0;
     uint8_t entropy[8] = {0};
+    const struct ike_start five = {5, entropy, false};
 
-    cr_assert_eq(ike_lifetime_soft_ms(life, IKE_BY_US, 5, entropy), 5 + life->hard_ms / 100 * 70);
-    cr_assert_eq(ike_lifetime_soft_ms(life, IKE_BY_PEER, 5, entropy), 5 + life->hard_ms / 100 * 80);
+    cr_assert_eq(ike_lifetime_soft_ms(life, IKE_BY_US, &five), 5 + life->hard_ms / 100 * 70);
+    cr_assert_eq(ike_lifetime_soft_ms(life, IKE_BY_PEER, &five), 5 + life->hard_ms / 100 * 80);
     for (int i = 0; i < 1000; i++) {
         uint64_t soft;
 
         for (size_t j = 0; j < 8; j++)
             entropy[j] = (uint8_t)(i * 7919 >> (j & 3) * 3);
-        soft = ike_lifetime_soft_ms(life, IKE_BY_US, 0, entropy);
+        soft = ike_lifetime_soft_ms(life, IKE_BY_US, &(struct ike_start){0, entropy, false});
         lowest = soft < lowest ? soft : lowest;
         highest = soft > highest ? soft : highest;
     }
@@ -224,20 +225,20 @@ Test(timing, soft_limits_differ_by_role_and_are_spread)
 
 Test(timing, limits_that_are_off_or_beyond_the_cipher)
 {
-    struct ike_policy policy = p->side[GATEWAY].policy;
+    struct ike_child_terms terms = {.life = p->side[GATEWAY].policy.child_life};
     struct ike_child c = {.begun = IKE_BY_US};
     uint8_t entropy[8] = {0};
 
-    policy.child_life.hard_ms = 0;
-    policy.child_life.hard_packets = 1ull << 40;
-    policy.child_life.soft_packets = 1ull << 41;
-    ike_lifetime_start_child(&policy, &c, 1, entropy);
+    terms.life.hard_ms = 0;
+    terms.life.hard_packets = 1ull << 40;
+    terms.life.soft_packets = 1ull << 41;
+    ike_lifetime_start_child(&terms, &c, &(struct ike_start){1, entropy, false});
     cr_assert_eq(c.hard_ms, UINT64_MAX);
     cr_assert_eq(c.soft_ms, UINT64_MAX);
     cr_assert_eq(c.hard_packets, (1ull << 32) - (1 << 20), "never beyond what 32 bits can count");
     cr_assert_lt(c.soft_packets, c.hard_packets);
     c.esn = true;
-    ike_lifetime_start_child(&policy, &c, 1, entropy);
+    ike_lifetime_start_child(&terms, &c, &(struct ike_start){1, entropy, false});
     cr_assert_eq(c.hard_packets, 1ull << 40);
 }
 

@@ -318,13 +318,13 @@ Test(config, the_summary_says_what_pfs_and_encapsulation_do)
     struct config *c = config_parse("n.yaml", span_of(SAMPLE, strlen(SAMPLE)), false, &report);
 
     cr_assert_not_null(c);
-    c->pfs = IKE_PFS_ALWAYS;
+    c->child.pfs = IKE_PFS_ALWAYS;
     summary_holds(c, "  pfs       in every rekey that we begin; a client's is served as it asks\n");
-    c->pfs = IKE_PFS_EVERY;
-    c->pfs_every = 3;
+    c->child.pfs = IKE_PFS_EVERY;
+    c->child.pfs_every = 3;
     summary_holds(c, "  pfs       in one of 3 rekeys, if we begin it; a client's is served as it "
                      "asks\n");
-    c->pfs = IKE_PFS_NEVER;
+    c->child.pfs = IKE_PFS_NEVER;
     summary_holds(c, "  pfs       in no rekey that we begin; a client's is served as it asks\n");
     c->force_encapsulation = true;
     summary_holds(c, "  in UDP    always\n");

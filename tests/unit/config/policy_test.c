@@ -81,7 +81,7 @@ Test(config_policy, esp_rows_with_and_without_a_group)
         cr_assert_eq(p.esp[i].ke_id, expected[i].ke_id);
         cr_assert_eq(p.esp[i].esn, expected[i].esn);
     }
-    c->pfs = IKE_PFS_NEVER;
+    c->child.pfs = IKE_PFS_NEVER;
     cr_assert(config_policy(c, &suite_default, &p, &missing));
     cr_assert_eq(p.n_esp, 2);
     cr_assert_eq(p.esp[0].ke_id, 0);

@@ -8,6 +8,7 @@ struct rig_node rig_nodes[RIG_NODES];
 struct fsm rig_fsm;
 unsigned rig_owner;
 enum rig_refusal rig_refusal;
+bool rig_hold_recoveries;
 
 static struct pair_options options;
 static struct esp_sa client;
@@ -94,7 +95,7 @@ bool conductor_recover(struct conductor *c, uint32_t spi_in)
 {
     (void)spi_in;
     node_at(c)->recoveries++;
-    return true;
+    return !rig_hold_recoveries;
 }
 
 void conductor_each_child(struct conductor *c, uint32_t shard,
@@ -139,6 +140,8 @@ bool conductor_extend(struct conductor *c, uint32_t shard, struct conductor_exte
     item = node->extend->extend->items[0];
     item->packets_in = items[0].packets_in;
     item->packets_out = items[0].packets_out;
+    item->bytes_in = items[0].bytes_in;
+    item->bytes_out = items[0].bytes_out;
     node->extends++;
     node->told += items[0].reservation_end == 0 && items[0].ceiling == 0;
     return true;
@@ -169,7 +172,9 @@ static void child_of(const struct esp_sa_params *p)
                                .n_local_ts = 1,
                                .n_remote_ts = 1,
                                .soft_packets = options.soft_packets,
-                               .hard_packets = options.hard_packets};
+                               .hard_packets = options.hard_packets,
+                               .soft_bytes = options.soft_bytes,
+                               .hard_bytes = options.hard_bytes};
     child.local_ts[0] =
         (struct ike_ts){0, 0, 65535, p->selectors.local[0].low, p->selectors.local[0].high};
     child.remote_ts[0] =
@@ -212,6 +217,7 @@ void rig_begin(const struct pair_options *o)
     options = *o;
     options.key_bits = 256;
     rig_refusal = RIG_NO_REFUSAL;
+    rig_hold_recoveries = false;
     now_ns = 1000000000;
     log_index = 1;
     fsm_init(&rig_fsm, 1);

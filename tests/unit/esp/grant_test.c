@@ -195,7 +195,7 @@ Test(gate, a_handover_goes_on_from_the_exact_window)
     esp_replay_export(&a.window, &top, bitmap);
     cr_assert(esp_replay_import(&w, top, span_of(bitmap, sizeof bitmap)));
     esp_gate_init(&b);
-    esp_gate_grant_exact(&b, 4, &w, 50);
+    esp_gate_grant_exact(&b, 4, 0, &w, 50);
     cr_assert_eq(pass(&b, 4, 40), ESP_GATE_SEEN);
     cr_assert_eq(pass(&b, 4, 38), ESP_GATE_SEEN);
     cr_assert_eq(pass(&b, 4, 39), ESP_GATE_ACCEPT, "nothing is lost");

@@ -40,6 +40,8 @@ struct esp_sa_params pair_params(const struct pair_options *o, bool gateway)
         .outbound = true,
         .soft_packets = gateway ? o->soft_packets : 0,
         .hard_packets = gateway ? o->hard_packets : 0,
+        .soft_bytes = gateway ? o->soft_bytes : 0,
+        .hard_bytes = gateway ? o->hard_bytes : 0,
     };
     size_t len = (size_t)aead->key_bytes + aead->salt_bytes;
 

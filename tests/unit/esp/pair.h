@@ -14,7 +14,7 @@ struct pair_options {
     uint32_t virtual_ip; /* host order */
     uint16_t key_bits;   /* 128 or 256 */
     bool esn;
-    uint64_t soft_packets, hard_packets;
+    uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes;
 };
 
 /* The parameters of either end: gateway networks 10.77.2.0/24. */

@@ -175,8 +175,8 @@ Test(sa, handover_loses_nothing_and_repeats_nothing)
     size_t lens[60];
     struct esp_in_result in;
     struct esp_sa_params g = pair_params(&usual, true);
-    struct esp_sa_grant next = {PAIR_EPOCH, 100, 200, 0, 60, 0, 0};
-    struct esp_replay window;
+    struct esp_sa_grant next = {PAIR_EPOCH, 100, 200, 0, 60, 0, 0, 0, 0};
+    struct esp_window window;
 
     set_up(&usual);
     for (uint32_t i = 0; i < 60; i++) {
@@ -187,10 +187,10 @@ Test(sa, handover_loses_nothing_and_repeats_nothing)
     }
     for (int i = 0; i < 40; i += 2)
         cr_assert_eq(to_gateway(span_of(copies[i], lens[i]), 1, &in), ESP_DROP_NONE);
-    window = *esp_sa_window(&gateway);
+    esp_sa_window(&gateway, &window);
     esp_sa_deinit(&gateway);
     cr_assert(esp_sa_init(&gateway, &g));
-    esp_sa_grant_exact(&gateway, &next, &window);
+    esp_sa_grant_exact(&gateway, &next, &window.replay);
     for (int i = 0; i < 60; i++)
         cr_assert_eq(to_gateway(span_of(copies[i], lens[i]), 2, &in),
                      i < 40 && i % 2 == 0 ? ESP_DROP_REPLAYED : ESP_DROP_NONE, "number %d", i + 1);

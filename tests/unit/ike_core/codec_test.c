@@ -140,6 +140,8 @@ static void any_child(struct ike_child *c)
     c->hard_ms = next();
     c->soft_packets = next();
     c->hard_packets = next();
+    c->soft_bytes = next();
+    c->hard_bytes = next();
     c->rekey_count = (uint32_t)next();
     c->successor_spi_in = (uint32_t)next();
     c->soft_reached = below(2);
@@ -252,6 +254,7 @@ static void any_sa(struct ike_sa *sa)
     for (size_t i = 0; i < sa->n_dns; i++)
         any_address(&sa->dns[i]);
     sa->peer_initial_contact = below(2);
+    sa->connection = (uint32_t)next();
     sa->created_ms = next();
     sa->soft_ms = next();
     sa->hard_ms = next();

@@ -74,6 +74,8 @@ static Holdfast__Record *random_record(struct world *w)
                         sim_between(rnd, 1, 1000));
         r->extend->items[0]->packets_in = sim_between(rnd, 0, 100);
         r->extend->items[0]->packets_out = sim_between(rnd, 0, 100);
+        r->extend->items[0]->bytes_in = sim_between(rnd, 0, 100);
+        r->extend->items[0]->bytes_out = sim_between(rnd, 0, 100);
         return r;
     case 6:
         return make_delete(&w->m, id, version_of(&w->fsm, id));
@@ -308,6 +310,14 @@ Test(repl_fsm_property, the_digest_sees_every_field)
         fsm_claim_changed(&w.fsm, c);
         cr_assert_not(digest_equal(d, fsm_digest(&w.fsm)));
         c->claim.packets_out--;
+        c->claim.bytes_in++;
+        fsm_claim_changed(&w.fsm, c);
+        cr_assert_not(digest_equal(d, fsm_digest(&w.fsm)));
+        c->claim.bytes_in--;
+        c->claim.bytes_out++;
+        fsm_claim_changed(&w.fsm, c);
+        cr_assert_not(digest_equal(d, fsm_digest(&w.fsm)));
+        c->claim.bytes_out--;
         c->claim.told ^= 1;
         fsm_claim_changed(&w.fsm, c);
         cr_assert_not(digest_equal(d, fsm_digest(&w.fsm)));

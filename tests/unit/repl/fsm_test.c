@@ -361,7 +361,7 @@ Test(repl_fsm, an_assignment_grants_and_raises_every_version)
     cr_assert_eq(judge(make_step(&n, 7, sa_before + 1, "x", 0, 0)), REPL_ACCEPTED);
 }
 
-/* For limits by packets: what owners told never goes back, and the next one learns after how many
+/* For limits by packets and bytes: what owners told never goes back, and the next one learns after how many
  * owners some may be missing. */
 Test(repl_fsm, packets_told_are_kept_and_never_go_back)
 {
@@ -376,11 +376,15 @@ Test(repl_fsm, packets_told_are_kept_and_never_go_back)
 
         r->extend->items[0]->packets_in = table[i].in;
         r->extend->items[0]->packets_out = table[i].out;
+        r->extend->items[0]->bytes_in = 1000 * table[i].in;
+        r->extend->items[0]->bytes_out = 1001 * table[i].out;
         cr_assert_eq(judge(r), REPL_ACCEPTED);
         cr_assert_eq(items[0].claim.packets_in, table[i].kept_in, "row %zu", i);
         cr_assert_eq(items[0].claim.packets_out, table[i].kept_out, "row %zu", i);
         cr_assert_eq(claim_of(300).packets_in, table[i].kept_in);
         cr_assert_eq(claim_of(300).packets_out, table[i].kept_out);
+        cr_assert_eq(claim_of(300).bytes_in, 1000 * table[i].kept_in, "row %zu", i);
+        cr_assert_eq(claim_of(300).bytes_out, 1001 * table[i].kept_out, "row %zu", i);
     }
     for (uint64_t takeovers = 1; takeovers <= 3; takeovers++) {
         cr_assert_eq(judge(make_assign(1, m.epoch_index, 1, 11)), REPL_ACCEPTED);
@@ -388,6 +392,8 @@ Test(repl_fsm, packets_told_are_kept_and_never_go_back)
         g = repl_claim_grant(&fsm_claim(&fsm, 300)->claim, fsm_shard(&fsm, 1)->assignments);
         cr_assert_eq(g.packets_in, 6);
         cr_assert_eq(g.packets_out, 9);
+        cr_assert_eq(g.bytes_in, 6000);
+        cr_assert_eq(g.bytes_out, 9009);
         cr_assert_eq(g.untold, takeovers);
     }
     cr_assert_eq(judge(make_extend(&m, 300, claim_of(300).version, 0, 0)), REPL_ACCEPTED);

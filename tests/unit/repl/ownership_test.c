@@ -346,7 +346,8 @@ static uint32_t choice(uint32_t prefer, uint32_t former, const uint64_t *applied
 Test(repl_ownership, the_choice_is_preferred_healthy_most_applied)
 {
     const uint64_t same[] = {10, 10, 10};
-    const uint64_t third[] = {10, 10, 11};
+    const uint64_t third[] = {10, 10, 11 + OWNERSHIP_APPLIED_ALIKE};
+    const uint64_t nearly[] = {10, 10, 10 + OWNERSHIP_APPLIED_ALIKE};
     const bool all[] = {true, true, true};
     const bool not2[] = {true, false, true};
     const bool none[] = {false, false, false};
@@ -356,6 +357,7 @@ Test(repl_ownership, the_choice_is_preferred_healthy_most_applied)
     cr_assert_eq(choice(2, 1, third, all), 2, "even if another has applied more");
     cr_assert_eq(choice(2, 1, third, not2), 3, "but a healthy one");
     cr_assert_eq(choice(0, 1, third, all), 3, "the one that has applied most");
+    cr_assert_eq(choice(0, 1, nearly, all), 2, "a few entries are nothing");
     cr_assert_eq(choice(0, 1, same, all), 2, "the lowest id that did not just fail");
     cr_assert_eq(choice(1, 1, same, all), 2, "not the one that just failed, preferred or not");
     cr_assert_eq(choice(0, 1, same, only1), 1, "unless there is nobody else");

@@ -201,12 +201,11 @@ Test(payload, configuration_round_trip)
     cr_assert_eq(body.cp.attrs[0].type, WIRE_CP_IP4_ADDRESS);
 }
 
-Test(payload, certificates_and_vendor_ids_are_skipped)
+Test(payload, certificates_are_skipped)
 {
     uint8_t room[128];
     struct wire_builder b = wire_builder_chain(room, sizeof room);
-    static const uint8_t types[] = {WIRE_PL_CERT, WIRE_PL_CERTREQ, WIRE_PL_VENDOR, WIRE_PL_VENDOR,
-                                    WIRE_PL_CERT};
+    static const uint8_t types[] = {WIRE_PL_CERT, WIRE_PL_CERTREQ, WIRE_PL_CERT};
     struct wire_body body, nothing = {0};
 
     for (size_t i = 0; i < sizeof types; i++) {
@@ -217,6 +216,21 @@ Test(payload, certificates_and_vendor_ids_are_skipped)
     }
     body = decode(&b, finish(&b));
     cr_assert_eq(memcmp(&body, &nothing, sizeof body), 0);
+}
+
+Test(payload, vendor_ids_are_kept_up_to_a_number_and_never_refused)
+{
+    uint8_t room[512];
+    struct wire_builder b = wire_builder_chain(room, sizeof room);
+    struct wire_body body;
+
+    wire_put_vendor(&b, span_of(NULL, 0));
+    for (size_t i = 1; i < WIRE_MAX_VENDOR_IDS + 5; i++)
+        wire_put_vendor(&b, span_of("0123456789abcdef01234", i));
+    body = decode(&b, finish(&b));
+    cr_assert_eq(body.n_vendor_ids, WIRE_MAX_VENDOR_IDS);
+    for (size_t i = 0; i < WIRE_MAX_VENDOR_IDS; i++)
+        cr_assert(span_equal(body.vendor_ids[i], span_of("0123456789abcdef01234", i)));
 }
 
 Test(payload, builder_refuses_what_is_too_long)

@@ -104,8 +104,8 @@ struct esp_sa *rig_sa(struct rig *r, const struct pair_options *o, struct esp_sa
                       uint64_t end, uint64_t ceiling)
 {
     struct esp_sa_params g = pair_params(o, true), c = pair_params(o, false);
-    struct esp_sa_grant mine = {PAIR_EPOCH, 0, end, 0, ceiling, 0, 0},
-                        theirs = {PAIR_EPOCH, 0, 1 << 30, 0, UINT32_MAX, 0, 0};
+    struct esp_sa_grant mine = {PAIR_EPOCH, 0, end, 0, ceiling, 0, 0, 0, 0},
+                        theirs = {PAIR_EPOCH, 0, 1 << 30, 0, UINT32_MAX, 0, 0, 0, 0};
     struct esp_sa *sa;
 
     g.remote = r->client_at;

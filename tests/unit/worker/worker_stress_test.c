@@ -89,7 +89,7 @@ Test(stress, epochs_that_change_under_traffic_reuse_no_number, .timeout = 120)
     cr_assert_eq(pthread_create(&thread, NULL, pump, NULL), 0);
     for (uint64_t e = 0; e < EPOCHS; e++) {
         uint64_t epoch = PAIR_EPOCH + 1 + e, first = (2 * e + 2) * BLOCK, end = first + BLOCK / 2;
-        struct esp_sa_grant g = {epoch, first, end, (e + 1) * 8, (e + 2) * 8, 0, 0};
+        struct esp_sa_grant g = {epoch, first, end, (e + 1) * 8, (e + 2) * 8, 0, 0, 0, 0};
 
         if (e % 3 == 0) {
             rig_lease(&rig, epoch,
@@ -130,7 +130,7 @@ static void *flood(void *arg)
     for (uint32_t i = 0; i < 8; i++) {
         struct pair_options o = {.spi = 0x4000 + i, .virtual_ip = 0x0a630010 + i};
         struct esp_sa_params c = pair_params(&o, false);
-        struct esp_sa_grant g = {PAIR_EPOCH, 0, 1 << 30, 0, UINT32_MAX, 0, 0};
+        struct esp_sa_grant g = {PAIR_EPOCH, 0, 1 << 30, 0, UINT32_MAX, 0, 0, 0, 0};
 
         if (!esp_sa_init(&clients[i], &c))
             abort();
@@ -205,16 +205,23 @@ Test(stress, sas_come_and_go_under_traffic, .timeout = 120)
             disturb(&sas[i], state, &in);
         }
         if (step % 50 == 0) {
-            rig_wait_passed(&rig, worker_pool_hold(rig.pool));
-            for (int k = 0; k < 8; k++)
-                if (sas[k] != NULL)
-                    in += esp_sa_window(sas[k])->top;
-            worker_pool_resume(rig.pool);
+            struct esp_window window;
+
+            rig_wait_passed(&rig, worker_pool_mode(rig.pool, 0, WORKER_STILL));
+            for (int k = 0; k < 8; k++) {
+                if (sas[k] == NULL)
+                    continue;
+                esp_sa_window(sas[k], &window);
+                in += window.replay.top;
+            }
+            (void)worker_pool_mode(rig.pool, 0, WORKER_ACT);
         }
         worker_pool_event_clear(rig.pool);
         (void)worker_pool_events(rig.pool, events, 64);
-        while (worker_pool_datagram(rig.pool, &d))
+        while (worker_pool_datagram(rig.pool, &d)) { /* what came while they stood still */
+            (void)worker_pool_inject(rig.pool, &d);
             worker_pool_datagram_done(rig.pool);
+        }
         while (rig_delivered(&rig, 0) != UINT32_MAX)
             ;
     }

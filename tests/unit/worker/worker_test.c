@@ -288,38 +288,117 @@ Test(worker, numbers_that_come_in_the_middle_of_a_pass_change_no_order, .timeout
     rig_deinit(&rig);
 }
 
-Test(worker, held_workers_touch_nothing_and_beat_on, .timeout = 60)
+/* The next packet that workers gave away; waits. The caller ends with worker_pool_datagram_done().
+ */
+static struct worker_datagram aside(void)
 {
+    struct worker_datagram d;
+    uint64_t end = rig_now_ns() + (uint64_t)RIG_DEADLINE_MS * 1000000;
+
+    while (!worker_pool_datagram(rig.pool, &d)) {
+        cr_assert_lt(rig_now_ns(), end, "nothing came aside");
+        worker_pool_event_clear(rig.pool);
+    }
+    return d;
+}
+
+struct kept {
+    struct worker_datagram d;
+    uint8_t bytes[2048];
+};
+
+static void keep(struct kept *k, enum worker_kind kind)
+{
+    struct worker_datagram d = aside();
+
+    cr_assert_eq(d.kind, kind);
+    cr_assert_leq(d.bytes.len, sizeof k->bytes);
+    k->d = d;
+    memcpy(k->bytes, d.bytes.data, d.bytes.len);
+    k->d.bytes = span_of(k->bytes, d.bytes.len);
+    worker_pool_datagram_done(rig.pool);
+}
+
+/* A shard that stands still: its SAs are not touched, workers beat on, and everything that comes
+ * for it is kept by the control loop, and goes on where it was, here under a new epoch. */
+Test(worker, a_shard_that_stands_still_loses_nothing, .timeout = 60)
+{
+    static struct kept up[4], down[4];
     struct esp_sa *sa;
-    struct esp_replay window;
-    uint8_t bitmap[ESP_REPLAY_BITMAP_BYTES];
-    uint64_t top, turn, end;
+    struct esp_window window;
+    uint64_t turn, end, seq;
 
     rig_init(&rig, 2, NULL);
     sa = rig_sa(&rig, &usual, &client, 1 << 20, 1 << 20);
     rig_lease(&rig, PAIR_EPOCH, LONG_MS);
     rig_up(&rig, &client, &usual, 1);
     cr_assert_eq(rig_delivered(&rig, SOON_MS), 1);
-    rig_wait_passed(&rig, worker_pool_hold(rig.pool));
-    for (uint32_t i = 2; i <= 5; i++)
-        rig_up(&rig, &client, &usual, i);
+    rig_wait_passed(&rig, worker_pool_mode(rig.pool, 0, WORKER_STILL));
+    for (uint32_t i = 0; i < 4; i++) {
+        rig_up(&rig, &client, &usual, i + 2);
+        keep(&up[i], WORKER_ESP);
+        cr_assert(endpoint_equal(&up[i].d.from, &rig.client_at));
+        rig_down(&rig, &usual, i + 2, 0);
+        keep(&down[i], WORKER_INNER);
+    }
     turn = worker_pool_oldest_turn_ns(rig.pool);
     end = rig_now_ns() + (uint64_t)RIG_DEADLINE_MS * 1000000;
     while (worker_pool_oldest_turn_ns(rig.pool) <=
            turn + 50 * 1000000) /* some idle turns of both */
-        cr_assert_lt(rig_now_ns(), end, "no heartbeat while held");
-    cr_assert_eq(worker_pool_counter(rig.pool, WORKER_IN_PACKETS), 1);
+        cr_assert_lt(rig_now_ns(), end, "no heartbeat while it stands still");
+    cr_assert_eq(view(sa).in_packets, 1);
+    cr_assert_eq(view(sa).out_packets, 0);
     cr_assert_eq(rig_delivered(&rig, 0), UINT32_MAX);
-    /* a handover to ourselves: the exact window out, and in again under a new epoch */
-    esp_replay_export(esp_sa_window(sa), &top, bitmap);
-    cr_assert_eq(top, 1);
-    cr_assert(esp_replay_import(&window, top, span_of(bitmap, sizeof bitmap)));
+    esp_sa_window(sa, &window);
+    cr_assert(window.spi_in == usual.spi && window.replay.top == 1 && window.counted_in == 1);
     esp_sa_grant_exact(
-        sa, &(struct esp_sa_grant){PAIR_EPOCH + 1, 1 << 20, 1 << 21, 0, 1 << 20, 0, 0}, &window);
+        sa,
+        &(struct esp_sa_grant){PAIR_EPOCH + 1, 1 << 20, 1 << 21, window.floor, 1 << 20, 0, 0, 0, 0},
+        &window.replay);
     rig_lease(&rig, PAIR_EPOCH + 1, LONG_MS);
-    worker_pool_resume(rig.pool);
-    for (uint32_t i = 2; i <= 5; i++)
+    (void)worker_pool_mode(rig.pool, 0, WORKER_ACT);
+    for (uint32_t i = 0; i < 4; i++) {
+        cr_assert(worker_pool_inject(rig.pool, &up[i].d));
+        cr_assert(worker_pool_inject(rig.pool, &down[i].d));
+    }
+    for (uint32_t i = 2; i <= 5; i++) {
         cr_assert_eq(rig_delivered(&rig, SOON_MS), i, "nothing is lost");
+        cr_assert_eq(rig_received(&rig, &client, &seq, SOON_MS), i, "nor the other way");
+    }
+    cr_assert(worker_pool_inject(rig.pool, &up[0].d));
+    settle();
+    cr_assert_eq(rig_delivered(&rig, 0), UINT32_MAX, "once only");
+    esp_sa_deinit(&client);
+    rig_deinit(&rig);
+}
+
+/* What waits for a number when its shard is set aside is given back; what waits for a ceiling may
+ * still be taken, unless it stands still. */
+Test(worker, what_waits_when_a_shard_is_set_aside, .timeout = 60)
+{
+    static struct kept down;
+    struct esp_sa *sa;
+
+    rig_init(&rig, 1, NULL);
+    sa = rig_sa(&rig, &usual, &client, 1, 1); /* no number to send with; one to accept */
+    rig_lease(&rig, PAIR_EPOCH, LONG_MS);
+    rig_up(&rig, &client, &usual, 1);
+    cr_assert_eq(rig_delivered(&rig, SOON_MS), 1);
+    rig_up(&rig, &client, &usual, 2);
+    rig_down(&rig, &usual, 7, 0);
+    rig_wait_counter(&rig, WORKER_WAITED, 2);
+    cr_assert_eq(worker_pool_waiting(rig.pool, 0), 2);
+    rig_wait_passed(&rig, worker_pool_mode(rig.pool, 0, WORKER_STILL));
+    keep(&down, WORKER_INNER);
+    cr_assert_eq(worker_pool_waiting(rig.pool, 0), 1);
+    esp_sa_set_ceiling(sa, 8);
+    worker_pool_kick(rig.pool);
+    settle();
+    cr_assert_eq(rig_delivered(&rig, 0), UINT32_MAX, "it stands still");
+    (void)worker_pool_mode(rig.pool, 0, WORKER_ASIDE);
+    cr_assert_eq(rig_delivered(&rig, SOON_MS), 2);
+    settle();
+    cr_assert_eq(worker_pool_waiting(rig.pool, 0), 0);
     esp_sa_deinit(&client);
     rig_deinit(&rig);
 }

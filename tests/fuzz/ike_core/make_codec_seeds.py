@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+"""Seeds for the fuzzer of an IKE SA's encoding (tests/fuzz/corpus/ike_codec): the format of node/ike/codec.c written a second time,
+by hand. codec_test decodes them. Usage: make_codec_seeds.py FOLDER"""
+import struct
+import sys
+
+
+def u8(v): return bytes([v])
+def u16(v): return struct.pack(">H", v)
+def u32(v): return struct.pack(">I", v)
+def u64(v): return struct.pack(">Q", v)
+def key(n): return u8(n) + bytes(n)
+def v4(a): return u8(4) + bytes(int(x) for x in a.split("."))
+
+
+def selector(low, high):
+    return u8(0) + u16(0) + u16(65535) + v4(low) + v4(high)
+
+
+def child():
+    return (u8(1) + u8(0) + u32(0x1000) + u32(0x1001)      # installed, begun by the peer, SPIs in and out
+            + u16(20) + u16(256) + u8(0) + u8(1) + u16(31)  # AES-GCM-16, 256 bits, no ESN, outbound, X25519
+            + key(36) + key(36)
+            + u8(1) + selector("10.77.2.0", "10.77.2.255") + u8(1) + selector("10.99.0.7", "10.99.0.7")
+            + u64(1000) + u64(10_000_000) + u64(14_400_000)  # created, soft, hard
+            + u64(1 << 31) + u64((1 << 32) - (1 << 20))      # packets
+            + u64(1 << 44) + u64(1 << 45)                    # bytes
+            + u32(2) + u32(0) + u8(0) + u8(0) + u64(0))      # rekeys, successor, soft reached, unconfirmed, retry
+
+
+def sa(version=1, children=None, owed=()):
+    empty = u8(0)
+    slots = [empty] * 8
+    for i, c in (children or {}).items():
+        slots[i] = c
+    return (u8(version) + u64(0) + u64(7) + u8(1) + u8(2) + u32(4)           # SPIs, responder, established, shard
+            + v4("10.0.0.1") + u16(4500) + v4("10.0.0.1") + u16(4500) + u8(0) + u8(1) + u8(1)
+            + u16(20) + u16(256) + u16(5) + u16(31)
+            + key(32) + key(36) + key(36) + key(32) + key(32) + u64(3)      # SK_*, the next IV
+            + u32(0) + u32(2) + u16(0) + u8(0) + u64(0)                      # windows, no answer, nothing pending, no candidate
+            + u8(2) + u8(2) + b"gw" + v4("10.99.0.7") + u8(1) + v4("10.0.0.10") + u8(0)
+            + u32(0x1234)                                                    # connection
+            + u64(1000) + u64(60_000_000) + u64(86_400_000) + u64(0) + u64(0) + u64(0)
+            + u32(0) + u32(0) + b"".join(slots) + u8(len(owed)) + b"".join(u32(s) for s in owed)
+            + u16(0) + u16(0) + u16(0) + u16(0) + u16(0) + u8(0) + u8(0) + u32(0) + u8(0))
+
+
+seeds = {"rest": sa(), "child": sa(children={1: child(), 3: child()}, owed=[0x2000, 0x2001]), "version": sa(version=9)}
+for name, data in seeds.items():
+    with open(f"{sys.argv[1]}/{name}", "wb") as f:
+        f.write(data)
