@@ -329,7 +329,7 @@ static void begin_acting(struct conductor *c, uint32_t shard)
         struct conductor_work *w;
 
         sa = sa_find(c, ids[i]);
-        if (sa == NULL || sa->inflight != NULL || sa->ke_work != NULL)
+        if (sa == NULL || sa->inflight != NULL || sa->job_work != NULL)
             continue;
         w = work_new((struct span){0});
         w->sa_id = ids[i];

@@ -88,7 +88,7 @@ static void cookies(struct conductor *c, struct ike_event *e)
 {
     if (!c->cookie_ready)
         return;
-    e->cookie_required = c->n_half_open + c->n_ke_free >= CONDUCTOR_COOKIE_AT ||
+    e->cookie_required = c->n_half_open + c->n_jobs_free >= CONDUCTOR_COOKIE_AT ||
                          half_open_from(c, &e->remote.ip) >= CONDUCTOR_COOKIE_SOURCE_AT;
     e->cookie_secret = c->cookie_secret;
     e->cookie_secret_previous = c->cookie_previous_ready ? c->cookie_secret_previous : NULL;
@@ -182,7 +182,7 @@ void conductor_handle_timer(struct conductor *c)
         /* Whatever happens below, this node comes again later at the earliest; a step sets its
          * real time. */
         heap_set(&c->heap, node, now + CONDUCTOR_AGAIN_MS);
-        if (sa->inflight != NULL || sa->ke_work != NULL || sa->queue != NULL)
+        if (sa->inflight != NULL || sa->job_work != NULL || sa->queue != NULL)
             continue;
         /* A half-open SA ends by time on every node; anything else is the owner's. */
         if (!sa->half_open && !may_step(c, sa->shard))

@@ -36,7 +36,7 @@ enum {
     CONDUCTOR_AGAIN_MS = 20,        /* an SA that cannot be stepped now is looked at again then */
     CONDUCTOR_REFUSED_MS = 50,      /* ... whose record was not taken */
     CONDUCTOR_TIMERS_MAX = 256,     /* SAs stepped by one call of the timer */
-    CONDUCTOR_KE_MAX = 128,         /* key exchanges under way for datagrams without an SA */
+    CONDUCTOR_JOBS_MAX = 128,       /* key exchanges under way for datagrams without an SA */
     CONDUCTOR_AUTH_RATE = 32, /* unestablished SAs that one source may have replicated per 10 s */
     CONDUCTOR_AUTH_RATE_ALL = 256, /* likewise, all sources together */
     CONDUCTOR_AVOID_MS =
@@ -64,6 +64,8 @@ struct conductor_ops {
     void *self;
     uint64_t (*now_ms)(void *self); /* cluster time */
     void (*entropy)(void *self, uint8_t *out, size_t n);
+    uint64_t (*wall_s)(
+        void *self); /* seconds since 1970, for certificates; NULL: no certificates */
     /* Packs and queues it (repl_submit), never settling it inside the call; `op` comes back as the
      * `effects` of its event. False: not now (back pressure): the step is forgotten, the peer will
      * ask again. */
@@ -72,8 +74,8 @@ struct conductor_ops {
     bool (*leader)(void *self);
     void (*send)(void *self, uint32_t shard, bool natt, const struct endpoint *from,
                  const struct endpoint *to, struct span bytes);
-    /* Runs work->job, off the loop or at once; conductor_ke_done() must follow, from the loop. */
-    void (*run_ke)(void *self, struct conductor *c, struct conductor_work *work);
+    /* Runs work->job, off the loop or at once; conductor_job_done() must follow, from the loop. */
+    void (*run_job)(void *self, struct conductor *c, struct conductor_work *work);
     void (*copy_half_open)(void *self,
                            struct span encoded); /* best effort, to the other nodes; may be NULL */
 
@@ -139,11 +141,15 @@ void conductor_handle_datagram(struct conductor *c, uint32_t shard, const struct
 void conductor_handle_timer(struct conductor *c);
 /* One event of replication, in log order; not freed here. */
 void conductor_handle_replication(struct conductor *c, const struct repl_event *event);
-/* The work itself: pure, for any thread; then conductor_ke_done() from the loop. */
-void conductor_ke_run(struct conductor_work *work);
-/* ... or conductor_ke_cancel(), when the daemon stops: the event is forgotten. */
-void conductor_ke_cancel(struct conductor *c, struct conductor_work *work);
-void conductor_ke_done(struct conductor *c, struct conductor_work *work);
+/* The work itself (key exchange, signature, a peer's proof), for any thread; then conductor_job_done() from the loop. */
+void conductor_job_run(struct conductor_work *work);
+/* ... or conductor_job_cancel(), when the daemon stops: the event is forgotten. */
+void conductor_job_cancel(struct conductor *c, struct conductor_work *work);
+void conductor_job_done(struct conductor *c, struct conductor_work *work);
+/* Another policy from now on; SAs that stand are not touched. What jobs found under the old one is
+ * forgotten and found anew. The old one and what it borrows must live until jobs that began under
+ * it have come back. */
+void conductor_set_policy(struct conductor *c, const struct ike_policy *policy);
 
 /* From the data path, by CHILD SA. All but MOVED (which comes again) may be told just once per
  * grant: they are kept until they have become a step, whatever hinders that now. */

@@ -20,7 +20,9 @@ struct conductor_work {
     uint8_t news;   /* the bits of its CHILD SA that it settles */
     bool picked;    /* event.address is held for it by SA 0; else it is to be taken over */
     size_t datagram_len;
-    struct ike_ke_job job;
+    struct ike_job *job;             /* under way; owned, wiped */
+    const struct ike_policy *policy; /* ... under this one */
+    struct ip_addr judged_for;       /* ... a proof, counted for this source; family 0 = none */
     uint8_t datagram[];
 };
 
@@ -49,9 +51,9 @@ struct conductor_sa {
     uint8_t *state; /* encoded, as applied */
     size_t state_len;
     struct ike_local local_part;
-    struct ip_addr address;         /* leased */
-    struct conductor_work *ke_work; /* a key exchange is under way for it */
-    struct conductor_op *inflight;  /* the uncommitted step, or NULL */
+    struct ip_addr address;          /* leased */
+    struct conductor_work *job_work; /* a job is under way for it */
+    struct conductor_op *inflight;   /* the uncommitted step, or NULL */
     struct conductor_work *queue, **queue_tail;
     unsigned n_queued;
     struct heap_node wake;
@@ -96,6 +98,7 @@ struct conductor_source { /* rate of unestablished, replicated SAs per source ad
     struct ip_addr ip;
     uint64_t window_ms;
     unsigned used;
+    unsigned proofs; /* being judged now */
     UT_hash_handle hh;
 };
 
@@ -141,14 +144,14 @@ struct conductor {
     const struct log *log;
     struct conductor_sa *sas;       /* by id, half-open ones included */
     struct conductor_sa *half_open; /* by key */
-    size_t n_half_open, n_sas, n_ke_free;
+    size_t n_half_open, n_sas, n_jobs_free;
     struct conductor_child *children;  /* by spi_in */
     struct conductor_op *ops_inflight; /* list of all */
     struct conductor_source *sources;
     struct conductor_half_open_source *half_open_sources;
     struct conductor_identity *identities;
     uint64_t all_window_ms; /* of failed authentications, all sources together */
-    unsigned all_used;
+    unsigned all_used, all_proofs;
     struct conductor_address *addresses;
     struct heap heap;
     struct crowd crowd;
@@ -277,6 +280,9 @@ struct step_facts run_facts(struct conductor *c, uint64_t sa_id, uint32_t shard)
 bool submit_step(struct conductor *c, struct conductor_sa *sa, struct conductor_work *work);
 bool submit_delete(struct conductor *c, struct conductor_sa *sa);
 bool source_allowed(struct conductor *c, const struct ip_addr *ip);
+/* Before a peer's proof is judged, and after. False: this source, or all, may not cost more now. */
+bool source_proof_begin(struct conductor *c, const struct ip_addr *ip);
+void source_proof_end(struct conductor *c, const struct ip_addr *ip);
 struct conductor_op *op_add(struct conductor *c, uint64_t sa_id);
 void op_free(struct conductor *c, struct conductor_op *op);
 /* A record with any other body, under the shard's epoch. False: not taken, `op` is gone. */

@@ -63,7 +63,7 @@ bool news_raise(struct conductor *c, struct conductor_child *child, enum conduct
 
 static bool busy(const struct conductor_sa *sa)
 {
-    return sa->inflight != NULL || sa->ke_work != NULL || sa->queue != NULL;
+    return sa->inflight != NULL || sa->job_work != NULL || sa->queue != NULL;
 }
 
 bool news_offer(struct conductor *c, struct conductor_sa *sa)

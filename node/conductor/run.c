@@ -15,8 +15,17 @@ struct conductor_work *work_new(struct span datagram)
     return w;
 }
 
+static void job_free(struct conductor_work *w)
+{
+    if (w->job != NULL)
+        secret_wipe_bytes(w->job, sizeof *w->job);
+    free(w->job);
+    w->job = NULL;
+}
+
 void work_free(struct conductor_work *w)
 {
+    job_free(w);
     secret_wipe_bytes(w, sizeof *w);
     free(w);
 }
@@ -92,13 +101,16 @@ void run_effects(struct conductor *c, const struct ike_sa *after, const struct i
 static void note(struct conductor *c, const struct conductor_work *w, enum ike_reason reason)
 {
     char peer[LOG_ENDPOINT_CHARS];
+    bool proof = w->event.proof.done && w->event.proof.verdict != SUITE_GOOD;
 
     if (reason == IKE_REASON_NONE || reason == IKE_REASON_NOTHING_TO_DO)
         return;
     c->counters.reason[reason]++;
     log_limited(c->log, &c->limits[reason], c->ops.now_ms(c->ops.self), LOG_INFO, "ike",
-                "sa=%016llx peer=%s %s", (unsigned long long)w->sa_id,
-                log_endpoint(&w->event.remote, peer), ike_reason_name(reason));
+                "sa=%016llx peer=%s %s%s%s", (unsigned long long)w->sa_id,
+                log_endpoint(&w->event.remote, peer), ike_reason_name(reason),
+                proof ? " certificate=" : "",
+                proof ? suite_verdict_name(w->event.proof.verdict) : "");
 }
 
 /* Held by SA 0 until the step is applied; one that is taken over stays with the SA that has it. */
@@ -132,64 +144,106 @@ static void forget_pick(struct conductor *c, struct conductor_work *w)
  * which costs more than the SA. */
 static bool too_many(struct conductor *c, const struct conductor_work *w)
 {
-    return c->n_ke_free >= CONDUCTOR_KE_MAX ||
-           c->n_half_open + c->n_ke_free >= CONDUCTOR_HALF_OPEN_MAX ||
+    return c->n_jobs_free >= CONDUCTOR_JOBS_MAX ||
+           c->n_half_open + c->n_jobs_free >= CONDUCTOR_HALF_OPEN_MAX ||
            half_open_from(c, &w->event.remote.ip) >= CONDUCTOR_HALF_OPEN_SOURCE_MAX;
 }
 
-static void start_ke(struct conductor *c, struct conductor_sa *sa, struct conductor_work *w)
+/* May this job begin? Counted with its source from here on. */
+static bool may_begin(struct conductor *c, struct conductor_sa *sa, struct conductor_work *w)
 {
-    if (sa == NULL && too_many(c, w)) {
-        count(&c->counters, COUNTER_half_open_refused);
-        work_free(w);
-        return;
-    }
-    if (sa != NULL) {
-        sa->ke_work = w;
-    } else {
-        c->n_ke_free++;
+    const struct ike_job *job = &c->transition.job;
+
+    if (sa == NULL) {
+        if (too_many(c, w)) {
+            count(&c->counters, COUNTER_half_open_refused);
+            return false;
+        }
+        c->n_jobs_free++;
         half_open_count(c, &w->event.remote.ip);
+        return true;
     }
-    w->job = c->transition.ke_job;
-    c->ops.run_ke(c->ops.self, c, w);
+    /* By where the IKE_SA_INIT came from; who we asked ourselves is not held back. */
+    if (job->kind == IKE_JOB_PROOF && sa->half_open && c->before.role == IKE_RESPONDER) {
+        if (!source_proof_begin(c, &sa->key.ip)) {
+            count(&c->counters, COUNTER_rate_limited);
+            return false;
+        }
+        w->judged_for = sa->key.ip;
+    }
+    sa->job_work = w;
+    return true;
 }
 
-void conductor_ke_run(struct conductor_work *w)
+static void start_job(struct conductor *c, struct conductor_sa *sa, struct conductor_work *w)
 {
-    ike_ke_job_run(&w->job, &w->event.ke);
+    if (!may_begin(c, sa, w)) {
+        work_free(w);
+        if (sa != NULL)
+            run_queue(c, sa);
+        return;
+    }
+    w->job = malloc(sizeof *w->job);
+    HF_ASSERT(w->job != NULL);
+    memcpy(w->job, &c->transition.job, sizeof *w->job);
+    w->policy = c->policy;
+    secret_wipe_bytes(&c->transition.job, sizeof c->transition.job);
+    c->ops.run_job(c->ops.self, c, w);
+}
+
+void conductor_job_run(struct conductor_work *w)
+{
+    ike_job_run(w->job, &w->event);
+}
+
+static void forget_answers(struct ike_event *e)
+{
+    secret_wipe_bytes(&e->ke, sizeof e->ke);
+    memset(&e->sign, 0, sizeof e->sign);
+    memset(&e->proof, 0, sizeof e->proof);
 }
 
 /* Takes the work back from the pool; false: nobody waits for it any more. */
-static bool ke_back(struct conductor *c, struct conductor_work *w)
+static bool job_back(struct conductor *c, struct conductor_work *w)
 {
     struct conductor_sa *sa;
 
-    secret_wipe_bytes(&w->job, sizeof w->job);
+    job_free(w);
+    if (w->policy != c->policy) /* what another policy trusted is not what this one does */
+        forget_answers(&w->event);
+    if (w->judged_for.family != ADDR_NONE)
+        source_proof_end(c, &w->judged_for);
+    w->judged_for = (struct ip_addr){0};
     if (w->sa_id == 0) {
-        HF_ASSERT(c->n_ke_free > 0);
-        c->n_ke_free--;
+        HF_ASSERT(c->n_jobs_free > 0);
+        c->n_jobs_free--;
         half_open_uncount(c, &w->event.remote.ip);
         return true;
     }
     sa = sa_find(c, w->sa_id);
-    if (sa == NULL || sa->ke_work != w)
+    if (sa == NULL || sa->job_work != w)
         return false;
-    sa->ke_work = NULL;
+    sa->job_work = NULL;
     return true;
 }
 
-void conductor_ke_cancel(struct conductor *c, struct conductor_work *w)
+void conductor_job_cancel(struct conductor *c, struct conductor_work *w)
 {
-    (void)ke_back(c, w);
+    (void)job_back(c, w);
     work_free(w);
 }
 
-void conductor_ke_done(struct conductor *c, struct conductor_work *w)
+void conductor_job_done(struct conductor *c, struct conductor_work *w)
 {
-    if (ke_back(c, w))
+    if (job_back(c, w))
         run_work(c, w);
     else
         work_free(w);
+}
+
+void conductor_set_policy(struct conductor *c, const struct ike_policy *policy)
+{
+    c->policy = policy;
 }
 
 /* An SA that nothing but memory knows: made by IKE_SA_INIT, changed by its retries, ended by time.
@@ -267,6 +321,13 @@ static void nothing_due(struct conductor *c, struct conductor_sa *sa)
         sa_again(c, sa, CONDUCTOR_AGAIN_MS);
 }
 
+static bool answered(const struct ike_job *job, const struct ike_event *e)
+{
+    return job->kind == IKE_JOB_KE     ? e->ke.done
+           : job->kind == IKE_JOB_SIGN ? e->sign.done
+                                       : e->proof.done;
+}
+
 void run_work(struct conductor *c, struct conductor_work *w)
 {
     struct conductor_sa *sa = NULL;
@@ -287,6 +348,7 @@ void run_work(struct conductor *c, struct conductor_work *w)
     if (!w->entropy_set) {
         c->ops.entropy(c->ops.self, w->event.entropy, sizeof w->event.entropy);
         w->event.now_ms = c->ops.now_ms(c->ops.self);
+        w->event.wall_s = c->ops.wall_s != NULL ? c->ops.wall_s(c->ops.self) : 0;
         w->event.crowded = crowd_now(&c->crowd, w->event.now_ms, HASH_COUNT(c->children),
                                      c->policy->child_life.hard_ms / 3 * 2);
         w->entropy_set = true;
@@ -298,10 +360,10 @@ void run_work(struct conductor *c, struct conductor_work *w)
         HF_ASSERT(sa != NULL && !w->event.address.done);
         pick_address(c, sa->shard, w);
     }
-    if (outcome == IKE_NEED_KE) {
-        HF_ASSERT(!w->event.ke.done);
+    if (outcome == IKE_NEED_JOB) {
+        HF_ASSERT(!answered(&c->transition.job, &w->event));
         forget_pick(c, w);
-        start_ke(c, sa, w);
+        start_job(c, sa, w);
         return;
     }
     note(c, w, c->transition.reason);
@@ -323,7 +385,7 @@ void run_queue(struct conductor *c, struct conductor_sa *sa)
 {
     struct conductor_work *w = sa->queue;
 
-    if (w == NULL || sa->inflight != NULL || sa->ke_work != NULL || shard_moving(c, sa->shard))
+    if (w == NULL || sa->inflight != NULL || sa->job_work != NULL || shard_moving(c, sa->shard))
         return;
     sa->queue = w->next;
     if (sa->queue == NULL)

@@ -24,7 +24,7 @@ static struct conductor_source *source_new(struct conductor *c, const struct ip_
     if (HASH_COUNT(c->sources) >= 1024) {
         HASH_ITER(hh, c->sources, s, next)
         {
-            if (now - s->window_ms >= AUTH_WINDOW_MS) {
+            if (now - s->window_ms >= AUTH_WINDOW_MS && s->proofs == 0) {
                 HASH_DELETE(hh, c->sources, s);
                 free(s);
             }
@@ -59,6 +59,37 @@ bool source_allowed(struct conductor *c, const struct ip_addr *ip)
     s->used++;
     c->all_used++;
     return true;
+}
+
+/* A peer's certificate and signature cost us more than they cost the peer: each that is being judged
+ * counts as a failure to come, until it has become one or not. */
+bool source_proof_begin(struct conductor *c, const struct ip_addr *ip)
+{
+    uint64_t now = c->ops.now_ms(c->ops.self);
+    struct conductor_source *s = NULL;
+
+    if (c->all_proofs >= CONDUCTOR_AUTH_RATE_ALL ||
+        !window_open(now, &c->all_window_ms, &c->all_used, CONDUCTOR_AUTH_RATE_ALL - c->all_proofs))
+        return false;
+    HASH_FIND(hh, c->sources, ip, sizeof *ip, s);
+    if (s == NULL)
+        s = source_new(c, ip, now);
+    if (s == NULL || s->proofs >= CONDUCTOR_AUTH_RATE ||
+        !window_open(now, &s->window_ms, &s->used, CONDUCTOR_AUTH_RATE - s->proofs))
+        return false;
+    s->proofs++;
+    c->all_proofs++;
+    return true;
+}
+
+void source_proof_end(struct conductor *c, const struct ip_addr *ip)
+{
+    struct conductor_source *s = NULL;
+
+    HASH_FIND(hh, c->sources, ip, sizeof *ip, s);
+    HF_ASSERT(s != NULL && s->proofs > 0 && c->all_proofs > 0);
+    s->proofs--;
+    c->all_proofs--;
 }
 
 static bool has_child(const struct ike_sa *sa, uint32_t spi_in)

@@ -27,3 +27,33 @@ const struct suite_ke *suite_find_ke(const struct suite_table *t, uint16_t trans
             return t->kes[i];
     return NULL;
 }
+
+const struct suite_signature *suite_find_signature(const struct suite_table *t, uint8_t scheme,
+                                                   uint8_t hash)
+{
+    for (size_t i = 0; t->auth != NULL && i < t->auth->n_rows; i++)
+        if (t->auth->rows[i].scheme == scheme && t->auth->rows[i].hash == hash)
+            return &t->auth->rows[i];
+    return NULL;
+}
+
+const char *suite_verdict_name(enum suite_verdict v)
+{
+    static const char *const names[SUITE_VERDICTS] = {
+        [SUITE_GOOD] = "good",
+        [SUITE_NO_CERTIFICATE] = "no-certificate",
+        [SUITE_BAD_CERTIFICATE] = "bad-certificate",
+        [SUITE_UNTRUSTED] = "untrusted",
+        [SUITE_EXPIRED] = "expired",
+        [SUITE_REVOKED] = "revoked",
+        [SUITE_NAME_CONSTRAINT] = "name-constraint",
+        [SUITE_WRONG_USAGE] = "wrong-usage",
+        [SUITE_WRONG_NAME] = "wrong-name",
+        [SUITE_NOT_ALLOWED] = "not-allowed",
+        [SUITE_WEAK_KEY] = "weak-key",
+        [SUITE_WRONG_KEY] = "wrong-key",
+        [SUITE_BAD_SIGNATURE] = "bad-signature",
+    };
+
+    return (size_t)v < SUITE_VERDICTS ? names[v] : "unknown";
+}

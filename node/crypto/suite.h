@@ -105,6 +105,67 @@ struct suite_hash {
     bool (*compute)(const struct span *parts, size_t n_parts, uint8_t *out) HF_MUST_USE;
 };
 
+/* A way of signing (RFC 7427 3): scheme and hash are numbered as wire/signature.h has them; the raw
+ * one is RFC 4754's r | s, for AUTH methods 9 to 11. */
+enum { SUITE_SCHEME_ECDSA_RAW = 5 };
+
+struct suite_signature {
+    uint8_t scheme, hash;
+    const char *name; /* "RSA_PSS_SHA2_256" */
+};
+
+/* What kind of key a certificate has; decides which rows it may sign with. */
+enum suite_key_kind {
+    SUITE_KEY_NONE,
+    SUITE_KEY_RSA,
+    SUITE_KEY_P256,
+    SUITE_KEY_P384,
+    SUITE_KEY_P521,
+    SUITE_KEY_ED25519
+};
+
+/* What a peer says of itself, judged in one call. All spans are borrowed for the call. */
+enum { SUITE_MAX_CERTS = 8 };
+struct suite_claim {
+    struct span certs[SUITE_MAX_CERTS]; /* DER; the signer's first, then what may help to build its
+                                           chain */
+    uint8_t n_certs;
+    uint8_t id_type; /* RFC 7296 3.5 */
+    struct span id;
+    bool gateway;    /* it must be a gateway (we began), else a client */
+    uint64_t wall_s; /* seconds since 1970, for validity periods only */
+    const struct suite_signature *how;
+    struct span data, signature; /* what was signed, and the value */
+};
+
+enum suite_verdict {
+    SUITE_GOOD,
+    SUITE_NO_CERTIFICATE,
+    SUITE_BAD_CERTIFICATE, /* does not parse, or a chain that breaks a rule */
+    SUITE_UNTRUSTED,       /* no chain to a configured CA */
+    SUITE_EXPIRED,         /* or not valid yet */
+    SUITE_REVOKED,         /* or the CRL is out of date */
+    SUITE_NAME_CONSTRAINT,
+    SUITE_WRONG_USAGE, /* key usage or extended key usage */
+    SUITE_WRONG_NAME,  /* the identity is not in it */
+    SUITE_NOT_ALLOWED, /* the identity is not let in */
+    SUITE_WEAK_KEY,
+    SUITE_WRONG_KEY, /* of a kind that this way of signing is not for */
+    SUITE_BAD_SIGNATURE,
+    SUITE_VERDICTS
+};
+
+/* Signatures and certificates. `key` and `trust` are crypto/cert.h's; any thread may call. */
+struct suite_auth {
+    const struct suite_signature *rows;
+    size_t n_rows;
+    /* *len: what was written to out (cap bytes). Not deterministic: the result is an input of the
+     * engine's step. */
+    bool (*sign)(const void *key, const struct suite_signature *how, struct span data, uint8_t *out,
+                 size_t cap, size_t *len) HF_MUST_USE;
+    enum suite_verdict (*verify)(const void *trust, const struct suite_claim *claim) HF_MUST_USE;
+};
+
 /* The whole table. A row that is absent is not spoken. */
 struct suite_table {
     const struct suite_aead *const *aeads;
@@ -115,6 +176,7 @@ struct suite_table {
     size_t n_kes;
     const struct suite_hash *sha1;
     const struct suite_hash *sha256;
+    const struct suite_auth *auth; /* NULL: shared keys only */
 };
 
 /* NULL when the table has no such row. key_bits 0 matches only what has no Key Length. */
@@ -122,5 +184,9 @@ const struct suite_aead *suite_find_aead(const struct suite_table *t, uint16_t t
                                          uint16_t key_bits, uint16_t integ_id);
 const struct suite_prf *suite_find_prf(const struct suite_table *t, uint16_t transform_id);
 const struct suite_ke *suite_find_ke(const struct suite_table *t, uint16_t transform_id);
+const struct suite_signature *suite_find_signature(const struct suite_table *t, uint8_t scheme,
+                                                   uint8_t hash);
+/* "wrong-name". */
+const char *suite_verdict_name(enum suite_verdict v);
 
 #endif

@@ -3,6 +3,7 @@
 #include <openssl/obj_mac.h>
 #include <pthread.h>
 
+#include "crypto/cert.h"
 #include "crypto/openssl.h"
 
 static const struct suite_aead *const aeads[] = {
@@ -31,6 +32,7 @@ const struct suite_table suite_default = {
     .n_kes = sizeof kes / sizeof kes[0],
     .sha1 = &crypto_sha1,
     .sha256 = &crypto_sha256,
+    .auth = &crypto_auth,
 };
 
 static pthread_once_t fetch_once = PTHREAD_ONCE_INIT;

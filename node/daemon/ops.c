@@ -39,42 +39,42 @@ static bool op_leader(void *self)
     return d->leader;
 }
 
-struct ke_request {
+struct job_request {
     uv_work_t work;
     struct daemon *daemon;
-    struct conductor_work *ke;
+    struct conductor_work *job;
 };
 
-static void ke_work(uv_work_t *w)
+static void job_work(uv_work_t *w)
 {
-    struct ke_request *r = w->data;
+    struct job_request *r = w->data;
 
-    conductor_ke_run(r->ke);
+    conductor_job_run(r->job);
 }
 
-static void ke_after(uv_work_t *w, int status)
+static void job_after(uv_work_t *w, int status)
 {
-    struct ke_request *r = w->data;
+    struct job_request *r = w->data;
 
     (void)status;
     if (r->daemon->stopping)
-        conductor_ke_cancel(r->daemon->conductor, r->ke);
+        conductor_job_cancel(r->daemon->conductor, r->job);
     else
-        conductor_ke_done(r->daemon->conductor, r->ke);
+        conductor_job_done(r->daemon->conductor, r->job);
     free(r);
 }
 
-static void op_run_ke(void *self, struct conductor *c, struct conductor_work *ke)
+static void op_run_job(void *self, struct conductor *c, struct conductor_work *job)
 {
     struct daemon *d = self;
-    struct ke_request *r = calloc(1, sizeof *r);
+    struct job_request *r = calloc(1, sizeof *r);
 
     (void)c;
     HF_ASSERT(r != NULL);
     r->daemon = d;
-    r->ke = ke;
+    r->job = job;
     r->work.data = r;
-    HF_ASSERT(uv_queue_work(&d->loop, &r->work, ke_work, ke_after) == 0);
+    HF_ASSERT(uv_queue_work(&d->loop, &r->work, job_work, job_after) == 0);
 }
 
 static void op_copy_half_open(void *self, struct span encoded)
@@ -141,7 +141,7 @@ void ops_fill(struct daemon *d, struct conductor_ops *ops)
                                .may_act = op_may_act,
                                .leader = op_leader,
                                .send = sockets_send,
-                               .run_ke = op_run_ke,
+                               .run_job = op_run_job,
                                .copy_half_open = d->config->n_nodes > 1 ? op_copy_half_open : NULL,
                                .esp_install = op_esp_install,
                                .esp_update = op_esp_update,

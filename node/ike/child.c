@@ -128,7 +128,7 @@ static int heir_rank(const struct ike_child *gone, const struct ike_child *c)
     return ike_child_same_selectors(c, gone) ? 1 : 0;
 }
 
-void ike_child_remove(struct ike_sa *sa, struct ike_child *child)
+void ike_child_hand_on(struct ike_sa *sa, struct ike_child *child)
 {
     struct ike_child *heir = NULL;
     int best = 0;
@@ -141,6 +141,18 @@ void ike_child_remove(struct ike_sa *sa, struct ike_child *child)
             best = rank;
             heir = c;
         }
+    }
+    if (child->outbound && heir != NULL)
+        ike_child_take_outbound(sa, heir);
+    child->outbound = false;
+}
+
+void ike_child_remove(struct ike_sa *sa, struct ike_child *child)
+{
+    ike_child_hand_on(sa, child);
+    for (size_t i = 0; i < IKE_MAX_CHILDREN; i++) {
+        struct ike_child *c = &sa->children[i];
+
         if (c != child && c->successor_spi_in == child->spi_in) {
             c->successor_spi_in = child->successor_spi_in; /* it was rekeyed itself */
             if (c->state == IKE_CHILD_REKEYED &&
@@ -148,8 +160,6 @@ void ike_child_remove(struct ike_sa *sa, struct ike_child *child)
                 c->state = IKE_CHILD_INSTALLED;
         }
     }
-    if (child->outbound && heir != NULL)
-        ike_child_take_outbound(sa, heir);
     if (sa->wanted_child_spi_in == child->spi_in)
         ike_child_wanted_done(sa, IKE_WANT_ON_CHILD);
     secret_wipe_bytes(child, sizeof *child);

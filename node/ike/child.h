@@ -49,8 +49,11 @@ void ike_child_replace(struct ike_sa *sa, struct ike_child *old, const struct ik
 void ike_child_succeed(struct ike_sa *sa, struct ike_child *old, const struct ike_child *next,
                        uint64_t until_ms);
 
-/* Wipes the slot, and what was wanted of it. If our traffic left by it, its successor, else its
- * living predecessor, else any other installed one with the same selectors goes on. */
+/* Our traffic leaves by it no more: its successor, else its living predecessor, else any other
+ * installed one with the same selectors goes on. */
+void ike_child_hand_on(struct ike_sa *sa, struct ike_child *child);
+
+/* Hands on, wipes the slot, and what was wanted of it. */
 void ike_child_remove(struct ike_sa *sa, struct ike_child *child);
 
 /* The same, and the peer is to be told when the window allows: its SPI is owed a Delete. */

@@ -87,7 +87,7 @@ enum ike_outcome ike_child_offer(struct ike_turn *t, enum ike_exchange exchange,
     if (ke != NULL && !ev->ke.done) {
         if (!ike_ke_job_make(t->out, ke, ev, true, NULL, NULL))
             return ike_turn_ignore(t, IKE_REASON_INVALID_KE);
-        return IKE_NEED_KE;
+        return IKE_NEED_JOB;
     }
     if (ke != NULL && !ev->ke.ok)
         return ike_turn_ignore(t, IKE_REASON_INVALID_KE);
@@ -217,7 +217,7 @@ enum ike_outcome ike_child_answer(struct ike_turn *t, enum ike_exchange exchange
         return ike_turn_refuse(t, exchange, wrong, none, reason);
     ke = suite_find_ke(t->policy->suites, choice.row.ke_id);
     if (ke != NULL && !ev->ke.done && ike_ke_job_make(t->out, ke, ev, true, NULL, &body->ke.value))
-        return IKE_NEED_KE;
+        return IKE_NEED_JOB;
     if (ke != NULL &&
         (!ev->ke.done || !ev->ke.ok)) /* a value of a wrong length, or off the curve */
         return ike_turn_refuse(t, exchange, WIRE_N_INVALID_SYNTAX, none, IKE_REASON_INVALID_KE);
@@ -263,7 +263,7 @@ enum ike_outcome ike_child_accept(struct ike_turn *t, const struct ike_selectors
         return ike_turn_ignore(t, IKE_REASON_TS_UNACCEPTABLE);
     if (ke != NULL && !t->event->ke.done &&
         ike_ke_job_make(t->out, ke, t->event, false, &p->ke_private, &body->ke.value))
-        return IKE_NEED_KE;
+        return IKE_NEED_JOB;
     if (ke != NULL && (!t->event->ke.done || !t->event->ke.ok))
         return ike_turn_ignore(t, IKE_REASON_INVALID_KE);
     *made = make_child(t, &choice, p->new_spi_in, &in);

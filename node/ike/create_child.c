@@ -111,7 +111,7 @@ enum ike_outcome ike_create_child_response(struct ike_turn *t)
         return IKE_STEPPED;
     }
     o = ike_child_accept(t, &sel, &made);
-    if (o == IKE_NEED_KE)
+    if (o == IKE_NEED_JOB)
         return o;
     ike_turn_answered(t);
     if (o == IKE_STEPPED)

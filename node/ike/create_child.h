@@ -8,7 +8,7 @@
  *   SK {SA Ni KEi}                          ──>
  *                                           <──  SK {SA Nr KEr}
  *
- * Every *_begin needs a free window and may answer IKE_NEED_KE; IKE_IGNORED from it means that it
+ * Every *_begin needs a free window and may answer IKE_NEED_JOB; IKE_IGNORED from it means that it
  * cannot be begun now.
  */
 #ifndef HF_IKE_CREATE_CHILD_H
@@ -58,7 +58,7 @@ struct ike_selectors ike_selectors_of(const struct ike_child *child);
 uint16_t ike_child_group(const struct ike_turn *t, bool pfs);
 
 /* Builds and sends a request for a CHILD SA with these selectors; old NULL or the CHILD SA being
- * rekeyed; ke_id 0 = no KE. IKE_STEPPED, IKE_NEED_KE, or IKE_IGNORED: it cannot be built. */
+ * rekeyed; ke_id 0 = no KE. IKE_STEPPED, IKE_NEED_JOB, or IKE_IGNORED: it cannot be built. */
 enum ike_outcome ike_child_offer(struct ike_turn *t, enum ike_exchange exchange,
                                  const struct ike_child *old, const struct ike_selectors *sel,
                                  uint16_t ke_id);
@@ -68,7 +68,7 @@ enum ike_outcome ike_child_answer(struct ike_turn *t, enum ike_exchange exchange
                                   const struct ike_child *old, const struct ike_selectors *sel,
                                   struct ike_child **made);
 /* Makes the CHILD SA from before->pending and the response in hand. IKE_STEPPED: *made, outbound
- * false. IKE_IGNORED: the answer is unacceptable, `after` is untouched. IKE_NEED_KE as ever. */
+ * false. IKE_IGNORED: the answer is unacceptable, `after` is untouched. IKE_NEED_JOB as ever. */
 enum ike_outcome ike_child_accept(struct ike_turn *t, const struct ike_selectors *sel,
                                   struct ike_child **made);
 

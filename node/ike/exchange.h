@@ -24,7 +24,7 @@
 uint32_t ike_new_esp_spi(const struct ike_sa *sa, const uint8_t entropy[4]);
 uint64_t ike_new_ike_spi(const uint8_t entropy[8]);
 
-/* Fills out->ke_job for IKE_NEED_KE. Generate: private key from the event's entropy at
+/* Fills out->job for IKE_NEED_JOB. Generate: private key from the event's entropy at
  * IKE_ENTROPY_KE. Derive: with peer_public (its length is checked against the method's: false =
  * wrong, answer as for bad syntax). private_key NULL: the one being generated. */
 bool ike_ke_job_make(struct ike_transition *out, const struct suite_ke *ke,
@@ -32,7 +32,7 @@ bool ike_ke_job_make(struct ike_transition *out, const struct suite_ke *ke,
                      const struct span *peer_public) HF_MUST_USE;
 
 /* before == NULL, an IKE_SA_INIT datagram. Answers COOKIE, INVALID_KE_PAYLOAD, NO_PROPOSAL_CHOSEN,
- * INVALID_MAJOR_VERSION or UNSUPPORTED_CRITICAL_PAYLOAD unprotected; IKE_NEED_KE; else a half-open
+ * INVALID_MAJOR_VERSION or UNSUPPORTED_CRITICAL_PAYLOAD unprotected; IKE_NEED_JOB; else a half-open
  * SA and its answer in out->plain (IKE_SEND_PLAIN). */
 enum ike_outcome ike_init_handle_request(const struct ike_policy *policy,
                                          const struct ike_event *event,
@@ -45,7 +45,7 @@ enum ike_outcome ike_init_handle_repeat(const struct ike_policy *policy,
                                         const struct ike_sa *before, const struct ike_event *event,
                                         struct ike_transition *out) HF_MUST_USE;
 
-/* IKE_EV_INITIATE: IKE_NEED_KE, then IKE_LOCAL with a half-open SA whose pending.request is to be
+/* IKE_EV_INITIATE: IKE_NEED_JOB, then IKE_LOCAL with a half-open SA whose pending.request is to be
  * sent. */
 enum ike_outcome ike_init_begin(const struct ike_policy *policy, const struct ike_event *event,
                                 struct ike_transition *out) HF_MUST_USE;

@@ -50,7 +50,7 @@ static void delete_child(struct ike_sa *sa, uint32_t spi_out, struct deletion *d
     if (c == NULL || d->n == MAX_DELETED) /* RFC 7296 2.25.1: unknown: answered without */
         return;
     if (c->state == IKE_CHILD_DELETING) { /* both: ours goes when ours is answered (1.4.1) */
-        c->outbound = false;
+        ike_child_hand_on(sa, c);
         return;
     }
     d->spis[d->n++] = c->spi_in;

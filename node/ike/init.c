@@ -256,7 +256,7 @@ static enum ike_outcome negotiate(const struct ike_policy *policy, const struct 
     if (!event->ke.done)
         return ike_ke_job_make(out, suite_find_ke(policy->suites, choice.row.ke_id), event, true,
                                NULL, &body->ke.value)
-                   ? IKE_NEED_KE
+                   ? IKE_NEED_JOB
                    : ike_init_ignore(out, IKE_REASON_MALFORMED);
     if (!event->ke.ok) /* a public value of zero, or off the curve */
         return ike_init_ignore(out, IKE_REASON_MALFORMED);

@@ -66,7 +66,7 @@ enum ike_outcome ike_init_begin(const struct ike_policy *policy, const struct ik
         return ike_init_ignore(out, IKE_REASON_AUTH_FAILED);
     if (!event->ke.done)
         return ike_ke_job_make(out, ke, event, true, NULL, NULL)
-                   ? IKE_NEED_KE
+                   ? IKE_NEED_JOB
                    : ike_init_ignore(out, IKE_REASON_NOTHING_TO_DO);
     if (!event->ke.ok)
         return ike_init_ignore(out, IKE_REASON_NOTHING_TO_DO);
@@ -145,7 +145,7 @@ static enum ike_outcome with_group(const struct ike_policy *policy, const struct
         return ike_init_ignore(out, IKE_REASON_INVALID_KE);
     if (!event->ke.done)
         return ike_ke_job_make(out, ke, event, true, NULL, NULL)
-                   ? IKE_NEED_KE
+                   ? IKE_NEED_JOB
                    : ike_init_ignore(out, IKE_REASON_INVALID_KE);
     if (!event->ke.ok)
         return ike_init_ignore(out, IKE_REASON_INVALID_KE);
@@ -247,7 +247,7 @@ enum ike_outcome ike_init_handle_response(const struct ike_policy *policy,
     if (!event->ke.done)
         return ike_ke_job_make(out, suite_find_ke(policy->suites, choice.row.ke_id), event, false,
                                &before->handshake.ke_private, &body.ke.value)
-                   ? IKE_NEED_KE
+                   ? IKE_NEED_JOB
                    : ike_init_ignore(out, IKE_REASON_MALFORMED);
     if (!event->ke.ok)
         return ike_init_ignore(out, IKE_REASON_MALFORMED);

@@ -1,10 +1,10 @@
 #include "ike/lifetime.h"
 
 #include "base/bytes.h"
+#include "base/number.h"
 #include "ike/connection.h"
 
 enum { RETRY_MIN_MS = 5000, RETRY_SPREAD_MS = 10000 };
-enum { CROWD_EARLIEST = 8 }; /* in a crowd: from an eighth of the soft limit on */
 enum { ENCR_CHACHA20_POLY1305 = 28 };
 
 /* Without ESN the sequence number is the limit; with it nobody gets there, and GCM's invocation
@@ -37,15 +37,23 @@ static uint64_t add(uint64_t a, uint64_t b)
     return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
+/* How far the soft limit may move to earlier. In a crowd: by as much as the SAs that follow live
+ * until their own rekey, so that these follow evenly, without a gap and without an overlap. */
+static uint64_t spread_of(const struct ike_lifetime *life, uint64_t whole, bool crowded)
+{
+    uint64_t jitter = share(whole, life->jitter_percent);
+    uint64_t theirs = share(whole, life->rekey_at_percent);
+
+    return crowded ? theirs - number_smaller(jitter / 2, theirs) : jitter;
+}
+
 /* Where in `whole` the soft limit lies, jitter taken off. */
 static uint64_t soft_share(const struct ike_lifetime *life, enum ike_begun begun, uint64_t whole,
                            const struct ike_start *start)
 {
     uint32_t percent =
         begun == IKE_BY_US ? life->rekey_at_percent : life->rekey_at_responder_percent;
-    uint64_t soft = share(whole, percent);
-    uint64_t spread =
-        start->crowded ? soft - soft / CROWD_EARLIEST : share(whole, life->jitter_percent);
+    uint64_t soft = share(whole, percent), spread = spread_of(life, whole, start->crowded);
     uint64_t jitter = spread == 0 ? 0 : get_be64(start->entropy) % (spread + 1);
 
     return jitter >= soft ? 1 : soft - jitter;

@@ -18,7 +18,13 @@ enum {
     IKE_MAX_CONNECTIONS = 64, /* named ones, beside the default */
     IKE_MAX_PATTERNS = 8,     /* identities that a connection is for */
     IKE_MAX_OVERRIDES = 8,    /* CHILD SAs of a connection with terms of their own */
-    IKE_MAX_PEERS_PER_POLICY = 65536
+    IKE_MAX_PEERS_PER_POLICY = 65536,
+    IKE_MAX_CHAIN = 4,  /* certificates of a chain that we send */
+    IKE_MAX_OWN = 8,    /* certificates of ours to choose from */
+    IKE_MAX_CAS = 16,   /* CAs named in a CERTREQ */
+    IKE_MAX_NAMES = 16, /* identities in a certificate of ours */
+    IKE_MAX_SIGNATURE_BYTES = 512,
+    IKE_SIGNED_MAX_BYTES = IKE_MAX_MESSAGE_BYTES + IKE_NONCE_MAX_BYTES + 64 /* RFC 7296 2.15 */
 };
 
 #endif

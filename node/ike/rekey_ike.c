@@ -19,12 +19,12 @@
 #include "ike/lifetime.h"
 #include "ike/timer.h"
 
-/* The step's KE answer: true when it is there; else *o is what to return (IKE_NEED_KE, or
+/* The step's KE answer: true when it is there; else *o is what to return (IKE_NEED_JOB, or
  * IKE_IGNORED for a bad value). */
 static bool have_ke(struct ike_turn *t, const struct suite_ke *ke, bool generate,
                     const struct secret *private_key, const struct span *peer, enum ike_outcome *o)
 {
-    *o = IKE_NEED_KE;
+    *o = IKE_NEED_JOB;
     if (t->event->ke.done && t->event->ke.ok)
         return true;
     if (t->event->ke.done || !ike_ke_job_make(t->out, ke, t->event, generate, private_key, peer))
@@ -237,7 +237,7 @@ enum ike_outcome ike_rekey_ike_request(struct ike_turn *t)
         return ike_turn_refuse(t, IKE_EX_IKE_REKEY, WIRE_N_INVALID_SYNTAX, none,
                                IKE_REASON_MALFORMED);
     if (!have_ke(t, ke, true, NULL, &body->ke.value, &o)) {
-        if (o == IKE_NEED_KE)
+        if (o == IKE_NEED_JOB)
             return o;
         return ike_turn_refuse(t, IKE_EX_IKE_REKEY, WIRE_N_INVALID_SYNTAX, none,
                                IKE_REASON_INVALID_KE);
@@ -330,7 +330,7 @@ enum ike_outcome ike_rekey_ike_response(struct ike_turn *t)
         in.spi_r = ike_spi64(choice.spi);
         if (have_ke(t, ke, false, &p->ke_private, &body->ke.value, &o))
             return settle(t, &choice, &in);
-        if (o == IKE_NEED_KE)
+        if (o == IKE_NEED_JOB)
             return o;
     }
     /* The peer has an IKE SA that we cannot make: only the end of the old one tells it so. */

@@ -14,6 +14,7 @@
 #ifndef HF_IKE_STEP_H
 #define HF_IKE_STEP_H
 
+#include "ike/job.h"
 #include "ike/state.h"
 
 enum ike_event_kind {
@@ -30,14 +31,6 @@ enum ike_event_kind {
                              7296 2.23); only without MOBIKE */
     IKE_EV_TAKEOVER /* this node owns the SA from now on: send the outstanding request again, start
                        local_part afresh */
-};
-
-/* Answer to IKE_NEED_KE. */
-struct ike_ke_result {
-    bool done, ok;
-    struct secret private_key;
-    uint8_t public_value[SUITE_KE_MAX_BYTES];
-    struct secret_long shared;
 };
 
 /* Answer to IKE_NEED_ADDRESS. done && family 0 = the pool is exhausted. */
@@ -64,11 +57,15 @@ struct ike_event {
                                      byte. NULL: no cookies */
     const uint8_t *cookie_secret_previous; /* still accepted, or NULL */
     uint8_t cookie_secret_id;
+    uint64_t wall_s; /* wall clock, seconds since 1970: for certificates' validity, never for safety
+                        (I14) */
     struct ike_ke_result ke;
+    struct ike_sign_result sign;
+    struct ike_proof_result proof;
     struct ike_address_result address;
 };
 
-enum ike_outcome { IKE_STEPPED, IKE_LOCAL, IKE_IGNORED, IKE_NEED_KE, IKE_NEED_ADDRESS };
+enum ike_outcome { IKE_STEPPED, IKE_LOCAL, IKE_IGNORED, IKE_NEED_JOB, IKE_NEED_ADDRESS };
 
 /* Why something was dropped, refused or ended: for one rate-limited log line and a counter each.
  * Names: ike_reason_name(). */
@@ -126,16 +123,6 @@ struct ike_effect {
     bool natt; /* put the non-ESP marker before it */
 };
 
-struct ike_ke_job {
-    const struct suite_ke *ke;
-    bool generate; /* private_key from `entropy`, then the public value */
-    bool derive;   /* shared from private_key and peer_public */
-    uint8_t entropy[SUITE_KE_ENTROPY_MAX_BYTES];
-    struct secret private_key; /* when generate is false */
-    uint8_t peer_public[SUITE_KE_MAX_BYTES];
-    size_t peer_public_len;
-};
-
 /* Big (about 50 KiB); the caller keeps one per loop. Written only as far as the outcome says. */
 struct ike_transition {
     enum ike_reason reason;
@@ -151,7 +138,7 @@ struct ike_transition {
     struct ike_effect effects[IKE_MAX_EFFECTS];
     uint8_t n_effects;
     struct ike_message plain;
-    struct ike_ke_job ke_job;
+    struct ike_job job;              /* IKE_NEED_JOB */
     struct ike_identity address_for; /* IKE_NEED_ADDRESS: who asks */
     struct ip_addr address_wish;     /* what it asked for, or family 0 */
     bool address_contact; /* it has no other SA any more (INITIAL_CONTACT): it may get the address
@@ -166,10 +153,6 @@ enum ike_outcome ike_step(const struct ike_policy *policy, const struct ike_sa *
 
 /* Earliest cluster time at which IKE_EV_TIMER has something to do; UINT64_MAX = never. */
 uint64_t ike_next_wake_ms(const struct ike_policy *policy, const struct ike_sa *sa);
-
-/* Runs the job (pure crypto, no state); what the conductor calls on the crypto pool and tests call
- * inline. */
-void ike_ke_job_run(const struct ike_ke_job *job, struct ike_ke_result *result);
 
 const char *ike_exchange_name(enum ike_exchange e);
 const char *ike_reason_name(enum ike_reason r);

@@ -4,7 +4,14 @@
 
 #include "wire/payload.h"
 
-enum wire_auth_method { WIRE_AUTH_RSA = 1, WIRE_AUTH_PSK = 2, WIRE_AUTH_SIGNATURE = 14 };
+enum wire_auth_method {
+    WIRE_AUTH_RSA = 1, /* PKCS #1 v1.5 with SHA-1 */
+    WIRE_AUTH_PSK = 2,
+    WIRE_AUTH_ECDSA_256 = 9, /* RFC 4754: r | s, the hash and the curve are fixed */
+    WIRE_AUTH_ECDSA_384 = 10,
+    WIRE_AUTH_ECDSA_521 = 11,
+    WIRE_AUTH_SIGNATURE = 14 /* RFC 7427: signature.h */
+};
 
 struct wire_auth {
     uint8_t method;

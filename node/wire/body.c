@@ -33,6 +33,30 @@ static enum wire_result add_delete(struct span body, struct wire_body *out)
     return result;
 }
 
+static enum wire_result add_cert(struct span body, struct wire_body *out)
+{
+    enum wire_result result;
+
+    if (out->n_certs == WIRE_MAX_CERTS)
+        return WIRE_TOO_MANY;
+    result = wire_cert_decode(body, &out->certs[out->n_certs]);
+    if (result == WIRE_OK)
+        out->n_certs++;
+    return result;
+}
+
+static enum wire_result add_certreq(struct span body, struct wire_body *out)
+{
+    enum wire_result result;
+
+    if (out->n_certreqs == WIRE_MAX_CERTREQS)
+        return WIRE_TOO_MANY;
+    result = wire_certreq_decode(body, &out->certreqs[out->n_certreqs]);
+    if (result == WIRE_OK)
+        out->n_certreqs++;
+    return result;
+}
+
 static enum wire_result add_payload(const struct wire_payload *p, struct wire_body *out)
 {
     switch (p->type) {
@@ -61,6 +85,10 @@ static enum wire_result add_payload(const struct wire_payload *p, struct wire_bo
         return add_notify(p->body, out);
     case WIRE_PL_DELETE:
         return add_delete(p->body, out);
+    case WIRE_PL_CERT:
+        return add_cert(p->body, out);
+    case WIRE_PL_CERTREQ:
+        return add_certreq(p->body, out);
     case WIRE_PL_VENDOR:
         if (out->n_vendor_ids < WIRE_MAX_VENDOR_IDS)
             out->vendor_ids[out->n_vendor_ids++] = p->body;
@@ -68,7 +96,7 @@ static enum wire_result add_payload(const struct wire_payload *p, struct wire_bo
     case WIRE_PL_SK:
     case WIRE_PL_SKF:
         return WIRE_MALFORMED;
-    default: /* CERT, CERTREQ: not looked at yet */
+    default:
         return WIRE_OK;
     }
 }

@@ -6,6 +6,7 @@
 #define HF_WIRE_BODY_H
 
 #include "wire/auth.h"
+#include "wire/cert.h"
 #include "wire/cp.h"
 #include "wire/delete.h"
 #include "wire/eap.h"
@@ -18,7 +19,7 @@
 #include "wire/ts.h"
 #include "wire/vendor.h"
 
-enum { WIRE_MAX_DELETES = 8 };
+enum { WIRE_MAX_DELETES = 8, WIRE_MAX_CERTS = 8, WIRE_MAX_CERTREQS = 8 };
 
 struct wire_body {
     bool has_sa, has_ke, has_idi, has_idr, has_auth, has_nonce, has_tsi, has_tsr, has_cp, has_eap;
@@ -34,13 +35,17 @@ struct wire_body {
     size_t n_notifies;
     struct wire_delete deletes[WIRE_MAX_DELETES];
     size_t n_deletes;
+    struct wire_cert certs[WIRE_MAX_CERTS]; /* in order: the first one is the signer's (3.6) */
+    size_t n_certs;
+    struct wire_certreq certreqs[WIRE_MAX_CERTREQS];
+    size_t n_certreqs;
     struct span vendor_ids[WIRE_MAX_VENDOR_IDS];
     size_t n_vendor_ids;
     uint8_t unsupported; /* WIRE_CRITICAL: the payload type */
 };
 
 /* Decodes the chain that begins with a payload of type `first`. A second payload of a kind that may
- * come once, and SK or SKF inside, are WIRE_MALFORMED. CERT and CERTREQ are skipped. On failure
+ * come once, and SK or SKF inside, are WIRE_MALFORMED. On failure
  * *out is all zero, but `unsupported` on WIRE_CRITICAL. */
 enum wire_result wire_body_decode(uint8_t first, struct span payloads,
                                   struct wire_body *out) HF_MUST_USE;

@@ -153,11 +153,16 @@ struct ike_event plain_event(bool at_client, struct span datagram)
     return ev;
 }
 
+static bool plain_answered(enum ike_job_kind kind, const struct ike_event *ev)
+{
+    return kind == IKE_JOB_KE ? ev->ke.done : kind == IKE_JOB_SIGN ? ev->sign.done : ev->proof.done;
+}
+
 bool plain_serve(enum ike_outcome outcome, const struct ike_transition *out, struct ike_event *ev)
 {
-    if (outcome == IKE_NEED_KE) {
-        HF_ASSERT(!ev->ke.done);
-        ike_ke_job_run(&out->ke_job, &ev->ke);
+    if (outcome == IKE_NEED_JOB) {
+        HF_ASSERT(!plain_answered(out->job.kind, ev));
+        ike_job_run(&out->job, ev);
         return true;
     }
     if (outcome == IKE_NEED_ADDRESS) {

@@ -19,7 +19,7 @@ const struct plain_ends *plain_ends(void);
 
 struct ike_event plain_event(bool at_client, struct span datagram);
 
-/* Serves IKE_NEED_KE and IKE_NEED_ADDRESS. False: the outcome was final before. */
+/* Serves IKE_NEED_JOB and IKE_NEED_ADDRESS. False: the outcome was final before. */
 bool plain_serve(enum ike_outcome outcome, const struct ike_transition *out, struct ike_event *ev);
 
 /* What must hold of any transition of a handshake, whatever came in. */

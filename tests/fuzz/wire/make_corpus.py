@@ -102,6 +102,12 @@ TARGETS = {
     "wire_auth_methods": {"three": b"\2\2\3\x0e\1\6\x0e\2\x30\1\5", "none": b"", "liar": b"\2\2\xff\x0e"},
     "wire_ts": {"v4": TS4, "v6": TS6, "any": TS_ANY, "unknown": b"\1\0\0\0\x09\0\0\4", "inverted":
                 ts((0, 0, 65535, b"\2\2\2\2", b"\1\1\1\1"))},
+    "wire_cert": {"x509": b"\4\x30\3\2\1\1", "hashes": b"\4" + bytes(40), "none": b"\4", "url": b"\x0c" + bytes(20) + b"http://x"},
+    "wire_signature": {"rsa": b"\x0f" + bytes.fromhex("300d06092a864886f70d01010b0500") + b"value",
+                       "ecdsa": b"\x0c" + bytes.fromhex("300a06082a8648ce3d040302") + b"value",
+                       "ed25519": b"\7" + bytes.fromhex("300506032b6570") + b"value", "unknown": b"\5\x30\3\6\1\1v",
+                       "pss": b"\x43" + bytes.fromhex("304106092a864886f70d01010a3034a00f300d06096086480165030402010500a11c301a06092a864886f70d0101"
+                                                      "08300d06096086480165030402010500a203020120") + b"value"},
     "wire_cp": {"request": CP_REQUEST, "reply": CP_REPLY, "liar": CP_REQUEST[:-1] + b"\xff", "dual": CP_DUAL,
                 "set": b"\3\0\0\0" + CP_DUAL[4:], "ack": b"\4\0\0\0\0\7\0\3abc"},
     "wire_sk": {"gcm": b"\x08\x10" + SK_BODY, "least": b"\x08\x10" + bytes(25), "padding": b"\0\0" + b"x\2\2\2"},

@@ -138,11 +138,11 @@ static void op_send(void *self, uint32_t shard, bool natt, const struct endpoint
         log_line(&in->log, LOG_DEBUG, "ike", "send failed"); /* as if the network lost it */
 }
 
-static void op_run_ke(void *self, struct conductor *c, struct conductor_work *work)
+static void op_run_job(void *self, struct conductor *c, struct conductor_work *work)
 {
     (void)self;
-    conductor_ke_run(work);
-    conductor_ke_done(c, work);
+    conductor_job_run(work);
+    conductor_job_done(c, work);
 }
 
 static void *op_install(void *self, const struct conductor_esp_child *child)
@@ -388,7 +388,7 @@ static void start_engine(struct initiator *in)
                                       .may_act = op_may_act,
                                       .leader = op_leader,
                                       .send = op_send,
-                                      .run_ke = op_run_ke,
+                                      .run_job = op_run_job,
                                       .esp_install = op_install,
                                       .esp_update = op_update,
                                       .esp_remove = op_remove,

@@ -174,18 +174,23 @@ static bool same_replicated(struct pair *p, const struct ike_sa *a, const struct
     return n_one == n_two && memcmp(one, two, n_one) == 0;
 }
 
+static bool answered(enum ike_job_kind kind, const struct ike_event *ev)
+{
+    return kind == IKE_JOB_KE ? ev->ke.done : kind == IKE_JOB_SIGN ? ev->sign.done : ev->proof.done;
+}
+
 /* Steps until no work is asked for; the answer stays in *event, so that the step can be made again.
  */
 static enum ike_outcome step(struct pair *p, enum pair_who who, const struct ike_sa *before,
                              struct ike_event *event, struct ike_transition *t)
 {
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 6; i++) {
         enum ike_outcome o = ike_step(&p->side[who].policy, before, event, t);
 
-        if (o == IKE_NEED_KE) {
-            if (event->ke.done)
-                pair_violation(p, "KE asked for twice in one step");
-            ike_ke_job_run(&t->ke_job, &event->ke);
+        if (o == IKE_NEED_JOB) {
+            if (answered(t->job.kind, event))
+                pair_violation(p, "a job asked for twice in one step");
+            ike_job_run(&t->job, event);
         } else if (o == IKE_NEED_ADDRESS) {
             event->address.done = true;
             event->address.ip = addr_v4(0x0a630002);

@@ -6,6 +6,9 @@
 static void commit(struct world *w, struct world_node *node, struct world_submission *s,
                    bool tell_submitter);
 
+enum conductor_recovery world_recovery = CONDUCTOR_RECOVER_REKEY;
+uint32_t world_recoveries_per_second;
+
 static uint64_t rnd(struct world *w)
 {
     w->random ^= w->random << 13;
@@ -134,7 +137,7 @@ static void op_send(void *self, uint32_t shard, bool natt, const struct endpoint
         die(w, n);
 }
 
-static void op_run_ke(void *self, struct conductor *c, struct conductor_work *work)
+static void op_run_job(void *self, struct conductor *c, struct conductor_work *work)
 {
     struct world_node *n = self;
     struct world *w = n->world;
@@ -146,15 +149,15 @@ static void op_run_ke(void *self, struct conductor *c, struct conductor_work *wo
         w->held[w->n_held++] = work;
         return;
     }
-    conductor_ke_run(work);
-    conductor_ke_done(c, work);
+    conductor_job_run(work);
+    conductor_job_done(c, work);
 }
 
 void world_release_key_exchanges(struct world *w)
 {
     for (size_t i = 0; i < w->n_held; i++) {
-        conductor_ke_run(w->held[i]);
-        conductor_ke_done(w->held_by[i], w->held[i]);
+        conductor_job_run(w->held[i]);
+        conductor_job_done(w->held_by[i], w->held[i]);
     }
     w->n_held = 0;
     w->hold_key_exchanges = false;
@@ -194,6 +197,8 @@ static void op_remove(void *self, void *esp)
 
 static void note_grant(struct world *w, const struct world_esp *e)
 {
+    if (w->many)
+        return;
     for (size_t i = 0; i < w->n_grants; i++)
         if (w->grants[i].spi_in == e->spi_in && w->grants[i].first < e->end &&
             e->first < w->grants[i].end)
@@ -215,6 +220,12 @@ static void op_grant(void *self, void *esp, uint64_t epoch, const struct repl_gr
     e->packets_out = g->packets_out;
     e->untold = g->untold;
     note_grant(((struct world_node *)self)->world, e);
+}
+
+static void op_end(void *self, void *esp, uint64_t in_ms)
+{
+    (void)self;
+    ((struct world_esp *)esp)->end_in_ms = in_ms;
 }
 
 static void op_limits(void *self, void *esp, uint64_t end, uint64_t ceiling)
@@ -377,7 +388,7 @@ static void node_create(struct world *w, unsigned i)
                                 .may_act = op_may_act,
                                 .leader = op_leader,
                                 .send = op_send,
-                                .run_ke = op_run_ke,
+                                .run_job = op_run_job,
                                 .esp_install = op_install,
                                 .esp_update = op_update,
                                 .esp_remove = op_remove,
@@ -385,6 +396,7 @@ static void node_create(struct world *w, unsigned i)
                                 .esp_limits = op_limits,
                                 .esp_refused = op_refused,
                                 .esp_revoke = op_nothing,
+                                .esp_end = op_end,
                                 .esp_idle = op_idle};
     struct conductor_options o = {.policy =
                                       i == WORLD_CLIENT ? &w->client_policy : &w->gateway_policy,
@@ -392,7 +404,9 @@ static void node_create(struct world *w, unsigned i)
                                   .node = i + 1,
                                   .boot = 1000 + i,
                                   .n_shards = 1,
-                                  .step_fd = -1};
+                                  .step_fd = -1,
+                                  .recovery = world_recovery,
+                                  .recoveries_per_second = world_recoveries_per_second};
 
     o.shards[0] = (struct conductor_shard_options){
         WORLD_SHARD, addr_v4(0x0a4d0164), addr_v4(0x0a630001), addr_v4(0x0a630000 + w->pool_size)};

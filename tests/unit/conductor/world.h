@@ -72,6 +72,7 @@ struct world_esp {
     bool outbound, installed, rekeying;
     uint64_t first, end, floor, ceiling;
     uint64_t packets_in, packets_out, untold;
+    uint64_t end_in_ms; /* as told with the grant */
 };
 
 struct world {
@@ -106,8 +107,13 @@ struct world {
     struct world_esp grants[WORLD_ESPS];
     size_t n_grants;
     unsigned grants_overlap;
+    bool many;             /* more SAs than the list of grants holds: it is not kept */
     unsigned told_refused; /* calls of esp_refused */
 };
+
+/* Of the worlds that are created from now on. */
+extern enum conductor_recovery world_recovery;
+extern uint32_t world_recoveries_per_second;
 
 struct world *world_create(void (*tune)(struct ike_policy *gateway, struct ike_policy *client));
 /* The same with a pool of n addresses. */

@@ -150,15 +150,20 @@ static enum ike_outcome dispatch(struct lab *l, const struct ike_policy *p,
     }
 }
 
+static bool answered(enum ike_job_kind kind, const struct ike_event *ev)
+{
+    return kind == IKE_JOB_KE ? ev->ke.done : kind == IKE_JOB_SIGN ? ev->sign.done : ev->proof.done;
+}
+
 enum ike_outcome lab_step(struct lab *l, const struct ike_policy *p, const struct ike_sa *before,
                           struct ike_event *ev)
 {
     for (;;) {
         enum ike_outcome outcome = dispatch(l, p, before, ev);
 
-        if (outcome == IKE_NEED_KE) {
-            cr_assert_not(ev->ke.done, "asked twice");
-            ike_ke_job_run(&l->out.ke_job, &ev->ke);
+        if (outcome == IKE_NEED_JOB) {
+            cr_assert_not(answered(l->out.job.kind, ev), "asked twice");
+            ike_job_run(&l->out.job, ev);
         } else if (outcome == IKE_NEED_ADDRESS) {
             cr_assert_not(ev->address.done, "asked twice");
             l->addresses_asked++;

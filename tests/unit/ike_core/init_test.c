@@ -72,9 +72,9 @@ Test(init, need_ke_leaves_no_trace)
     struct ike_message request = request_of(l);
     struct ike_event ev = lab_event(l, IKE_EV_DATAGRAM, false, message_span(&request));
 
-    cr_assert_eq(ike_init_handle_request(&l->gateway, &ev, &l->out), IKE_NEED_KE);
-    cr_assert(l->out.ke_job.generate && l->out.ke_job.derive &&
-              l->out.ke_job.peer_public_len == 32 && l->out.n_effects == 0);
+    cr_assert_eq(ike_init_handle_request(&l->gateway, &ev, &l->out), IKE_NEED_JOB);
+    cr_assert(l->out.job.ke.generate && l->out.job.ke.derive &&
+              l->out.job.ke.peer_public_len == 32 && l->out.n_effects == 0);
     free(l);
 }
 

@@ -201,23 +201,6 @@ Test(payload, configuration_round_trip)
     cr_assert_eq(body.cp.attrs[0].type, WIRE_CP_IP4_ADDRESS);
 }
 
-Test(payload, certificates_are_skipped)
-{
-    uint8_t room[128];
-    struct wire_builder b = wire_builder_chain(room, sizeof room);
-    static const uint8_t types[] = {WIRE_PL_CERT, WIRE_PL_CERTREQ, WIRE_PL_CERT};
-    struct wire_body body, nothing = {0};
-
-    for (size_t i = 0; i < sizeof types; i++) {
-        size_t at = wire_payload_begin(&b, types[i]);
-
-        wire_write_u32(&b.w, 0x01020304);
-        wire_payload_end(&b, at);
-    }
-    body = decode(&b, finish(&b));
-    cr_assert_eq(memcmp(&body, &nothing, sizeof body), 0);
-}
-
 Test(payload, vendor_ids_are_kept_up_to_a_number_and_never_refused)
 {
     uint8_t room[512];
