@@ -4,7 +4,8 @@
 
 #include "base/bytes.h"
 
-enum { ETH_BYTES = 14, TYPE_IPV4 = 0x0800, TYPE_ARP = 0x0806, PROTO_UDP = 17, PROTO_ESP = 50 };
+enum { ETH_BYTES = 14, TYPE_IPV4 = 0x0800, TYPE_ARP = 0x0806, TYPE_IPV6 = 0x86dd };
+enum { PROTO_UDP = 17, PROTO_ESP = 50, PROTO_ICMPV6 = 58, IPV6_HEADER = 40, ND_ADVERT = 136 };
 enum { PORT_IKE = 500, PORT_NATT = 4500, IKE_HEADER = 28, MARKER = 4 };
 
 static void *grown(void *p, size_t *cap, size_t need, size_t unit)
@@ -86,27 +87,77 @@ static void decode_ipv4(struct capture_frame *f, const uint8_t *p, size_t len)
     }
 }
 
-bool capture_add(struct capture *c, uint64_t ns, uint8_t port, bool left, struct span frame,
-                 size_t wire_len)
+/* An address of the lab stands for its last four bytes, which are those of its IPv4 twin. */
+static uint32_t twin_of(const uint8_t *address)
 {
-    struct capture_frame f = {.ns = ns, .port = port, .left = left, .wire_len = (uint32_t)wire_len};
-    unsigned type;
-    size_t keep = frame.len;
-    void *p;
+    static const uint8_t prefix[12] = {0xfd, 0x77};
 
+    return memcmp(address, prefix, sizeof prefix) == 0 ? get_be32(address + 12) : 0;
+}
+
+/* No extension headers: neither end has a reason to send one (a fragment of a large IKE message
+ * stays CAPTURE_IP_OTHER, as with IPv4). */
+static void decode_ipv6(struct capture_frame *f, const uint8_t *p, size_t len)
+{
+    size_t at = ETH_BYTES + IPV6_HEADER;
+
+    f->kind = CAPTURE_IP_OTHER;
+    f->v6 = true;
+    if (len < IPV6_HEADER)
+        return;
+    f->src = twin_of(p + 8);
+    f->dst = twin_of(p + 24);
+    if (IPV6_HEADER + (size_t)get_be16(p + 4) < len)
+        len = IPV6_HEADER + (size_t)get_be16(p + 4);
+    len -= IPV6_HEADER;
+    if (p[6] == PROTO_UDP) {
+        decode_udp(f, p + IPV6_HEADER, len, at);
+    } else if (p[6] == PROTO_ESP && len >= 8) {
+        f->kind = CAPTURE_ESP;
+        f->spi = get_be32(p + IPV6_HEADER);
+        f->seq = get_be32(p + IPV6_HEADER + 4);
+    } else if (p[6] == PROTO_ICMPV6 && len >= 24 && p[IPV6_HEADER] == ND_ADVERT) {
+        f->kind = CAPTURE_ARP;
+        f->src = twin_of(p + IPV6_HEADER + 8); /* whose neighbour it says to be (RFC 4861 4.4) */
+    }
+}
+
+bool capture_decode(struct span frame, struct capture_frame *f)
+{
+    unsigned type;
+
+    *f = (struct capture_frame){0};
     if (frame.len < ETH_BYTES)
         return false;
     type = get_be16(frame.data + 12);
-    memcpy(f.src_mac, frame.data + 6, 6);
+    memcpy(f->src_mac, frame.data + 6, 6);
     if (type == TYPE_IPV4) {
-        decode_ipv4(&f, frame.data + ETH_BYTES, frame.len - ETH_BYTES);
+        decode_ipv4(f, frame.data + ETH_BYTES, frame.len - ETH_BYTES);
+    } else if (type == TYPE_IPV6) {
+        decode_ipv6(f, frame.data + ETH_BYTES, frame.len - ETH_BYTES);
     } else if (type == TYPE_ARP && frame.len >= ETH_BYTES + 28) {
-        f.kind = CAPTURE_ARP;
-        f.src = get_be32(frame.data + ETH_BYTES + 14);
-        f.dst = get_be32(frame.data + ETH_BYTES + 24);
+        f->kind = CAPTURE_ARP;
+        f->src = get_be32(frame.data + ETH_BYTES + 14);
+        f->dst = get_be32(frame.data + ETH_BYTES + 24);
     } else {
         return false;
     }
+    return true;
+}
+
+bool capture_add(struct capture *c, uint64_t ns, uint8_t port, bool left, struct span frame,
+                 size_t wire_len)
+{
+    struct capture_frame f;
+    size_t keep = frame.len;
+    void *p;
+
+    if (!capture_decode(frame, &f))
+        return false;
+    f.ns = ns;
+    f.port = port;
+    f.left = left;
+    f.wire_len = (uint32_t)wire_len;
     if (f.kind != CAPTURE_IKE && port != CAPTURE_CLIENT_PORT && keep > CAPTURE_HEADER_BYTES)
         keep = CAPTURE_HEADER_BYTES;
     if (f.kind != CAPTURE_IKE && !left && keep > CAPTURE_HEADER_BYTES)

@@ -18,8 +18,8 @@ enum capture_kind {
     CAPTURE_ESP,       /* UDP-encapsulated or protocol 50 */
     CAPTURE_IKE,       /* port 500, or 4500 behind the non-ESP marker (RFC 3948 2.2) */
     CAPTURE_KEEPALIVE, /* one 0xFF byte (RFC 3948 2.3) */
-    CAPTURE_ARP,
-    CAPTURE_IP_OTHER /* anything else over IPv4 */
+    CAPTURE_ARP,       /* or a neighbour advertisement */
+    CAPTURE_IP_OTHER   /* anything else over IP */
 };
 
 /* RFC 7296 3.1 exchange types and flag bits. */
@@ -36,7 +36,9 @@ struct capture_frame {
     uint8_t port;
     bool left;
     enum capture_kind kind;
-    uint32_t src, dst; /* ARP: sender's and target's protocol address */
+    bool v6;
+    uint32_t src, dst; /* ARP: sender's and target's protocol address. IPv6: of the lab's addresses
+                          the last four bytes (lab.h), of others 0; advertisement: src is the target */
     uint16_t src_port, dst_port;
     uint8_t src_mac[6];
     uint32_t spi, seq;     /* ESP */
@@ -56,8 +58,12 @@ struct capture {
     bool out_of_memory; /* frames were lost: nothing may be concluded */
 };
 
-/* Decodes one Ethernet frame and appends it. False: it is neither ARP nor IPv4 (IPv6, spanning tree
- * ...) and was left out, or memory ran out. `wire_len` may be larger than frame.len. */
+/* Decodes one Ethernet frame: addresses, ports, ESP and IKE headers; the rest is 0. False: it is
+ * neither ARP nor IP (spanning tree ...). */
+bool capture_decode(struct span frame, struct capture_frame *f);
+
+/* Decodes one Ethernet frame and appends it. False: capture_decode() does not know it and it was
+ * left out, or memory ran out. `wire_len` may be larger than frame.len. */
 bool capture_add(struct capture *c, uint64_t ns, uint8_t port, bool left, struct span frame,
                  size_t wire_len);
 

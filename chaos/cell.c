@@ -23,6 +23,11 @@ bool cell_by_lifetime(const struct cell *c)
            c->spec->point == DRILL_STEPPED;
 }
 
+bool cell_has_relay(const struct cell *c)
+{
+    return c->drill->relay.n_rules || c->drill->fault == DRILL_COLLISION;
+}
+
 struct node *cell_owner(struct cell *c)
 {
     return &c->nodes[c->owner];
@@ -44,8 +49,8 @@ static void tell(struct cell *c)
         to = c->takeovers[c->n_takeovers - 1].flowing_ns;
         to = to ? to : now;
     }
-    numbers_judge(&c->traffic.numbers[TRAFFIC_IN], from, to, &in);
-    numbers_judge(&c->traffic.numbers[TRAFFIC_OUT], from, to, &out);
+    traffic_judge(&c->traffic, TRAFFIC_IN, from, to, &in);
+    traffic_judge(&c->traffic, TRAFFIC_OUT, from, to, &out);
     j = json_pack("{s:s, s:s, s:i, s:i, s:i, s:f, s:{s:I, s:I, s:I, s:I, s:f}, s:{s:I, s:I, s:I, "
                   "s:I, s:f}, s:I, s:i}",
                   "cell", c->spec->id, "phase", c->phase, "round", (int)c->spec->round, "owner",
@@ -119,16 +124,45 @@ void cell_stay(struct cell *c)
         pump_turn(&c->lab.pump, -1);
 }
 
+/* Nothing happens for a while but what the path does. From a second on after it became as bad as it
+ * is no end has a reason to ask whether the other lives. */
+static void watch_traffic(struct cell *c)
+{
+    enum { SETTLE_MS = 1000 };
+
+    if (!c->drill->for_ms)
+        return;
+    cell_phase(c, "watching");
+    (void)lab_until(&c->lab, NULL, NULL, SETTLE_MS);
+    if (c->drill->expect & DRILL_EXP_NO_DPD)
+        c->quiet_from_ns = pump_wall_ns();
+    (void)lab_until(&c->lab, NULL, NULL, c->drill->for_ms);
+    if (c->drill->expect & DRILL_EXP_NO_DPD)
+        c->quiet_to_ns = pump_wall_ns();
+}
+
 /* The steps in order; each says by itself why it went wrong. */
 static void run_script(struct cell *c)
 {
     if (!cell_bring_up(c))
         return;
-    if (c->drill->fault == DRILL_KILL) {
+    switch (c->drill->fault) {
+    case DRILL_NONE:
+        watch_traffic(c);
+        break;
+    case DRILL_KILL:
         if (!cell_inject(c))
             return;
         if (c->drill->expect & DRILL_EXP_EXCHANGE && c->spec->exchange != DRILL_AT_REST &&
             !cell_exchange_ends(c))
+            return;
+        break;
+    case DRILL_COLLISION:
+        if (!cell_collide(c))
+            return;
+        break;
+    default:
+        if (!cell_move(c))
             return;
     }
     c->finished = cell_after_checks(c);
@@ -141,6 +175,7 @@ static void tear_down(struct cell *c)
         (void)close(c->ticker.fd);
     }
     traffic_close(&c->traffic);
+    relay_stop(&c->relay);
     for (unsigned n = 1; n <= c->lab.nodes; n++)
         node_deinit(&c->nodes[n]);
     proc_deinit(&c->lab, &c->client.proc);
@@ -168,7 +203,11 @@ json_t *cell_run(const struct drill_cell *spec, const struct cell_options *optio
     (void)signal(SIGPIPE, SIG_IGN);
     (void)snprintf(c->binary, sizeof c->binary, "%s/holdfastd", options->bin_dir);
     cell_phase(c, "building the lab");
-    if (lab_build(&c->lab, options->prefix, cell_is_reference(c) ? 1 : spec->drill->nodes) &&
+    if (lab_build(&c->lab, options->prefix,
+                  &(struct lab_plan){.nodes = cell_is_reference(c) ? 1 : c->drill->nodes,
+                                     .shards = c->drill->shards,
+                                     .v6 = c->drill->outside_v6 || c->drill->inside_v6,
+                                     .relay = cell_has_relay(c)}) &&
         start_ticker(c))
         run_script(c);
     cell_phase(c, c->lab.failed ? "aborted" : c->inconclusive ? "inconclusive" : "judging");

@@ -15,6 +15,7 @@
 
 #include "drill.h"
 #include "oracle.h"
+#include "relay_net.h"
 #include "sniff.h"
 #include "spis.h"
 #include "swan.h"
@@ -22,6 +23,8 @@
 
 enum {
     CELL_TEXT = 240,
+    CELL_MAX_TAKEOVERS = 64, /* the first ones are kept */
+    CELL_MAX_TENURES = LAB_MAX_SHARDS * (CELL_MAX_TAKEOVERS + 2),
     CELL_RESUME_MS = 700 /* within it a new owner sends by itself what the log holds */
 };
 
@@ -41,14 +44,16 @@ enum cell_ike {
     CELL_IKE_ASKS_AGAIN /* held, but for copies of the interrupted exchange's request */
 };
 
-/* What one takeover was like. */
+/* What one takeover, or one handover, was like. */
 struct cell_takeover {
     uint64_t kill_ns, acting_ns, flowing_ns; /* wall; 0 = did not happen */
     uint64_t
         dead_ns; /* from here on it is silent: kill_ns, or where the runner killed it the end of that */
-    uint64_t return_ns; /* the dead node was started again */
-    unsigned from, to;
-    unsigned replayed; /* put into the new owner's port */
+    uint64_t return_ns;                /* the dead node was started again */
+    uint64_t stopped_ns, continued_ns; /* SIGSTOP and SIGCONT of `from`; 0 = none */
+    unsigned from, to;                 /* `to`: of the first shard that moved */
+    unsigned shards;                   /* bits by shard id: what was to move */
+    unsigned replayed;                 /* put into the new owner's port */
     uint64_t tried;    /* ESP packets that it looked at meanwhile, by its counters */
     uint64_t refused;  /* of them: replayed, old, below the floor, unknown SPI */
     bool replay_first; /* no live packet of the client reached the new owner before the replay */
@@ -63,17 +68,23 @@ struct cell {
     struct node nodes[LAB_MAX_NODES + 1]; /* by id, from 1 */
     struct swan client, reference;
     struct sniff sniff;
+    struct relay relay;
     struct traffic traffic;
     struct pump_watch ticker;
-    uint32_t inner; /* the client's virtual address */
 
+    uint64_t impaired_ns; /* from here on the relay's rules are in force */
     uint64_t zero_ns, up_ns, trigger_ns, follow_up_ns;
-    unsigned owner, leader; /* as of now */
+    unsigned owner, leader;              /* as of now; the owner of shard 1 */
+    unsigned owners[LAB_MAX_SHARDS + 1]; /* by shard id */
+    uint64_t assignments[LAB_MAX_SHARDS + 1],
+        moves[LAB_MAX_SHARDS + 1]; /* at first; by the drill */
+    uint64_t unasked;              /* assignments that the drill did not cause, at the end */
     uint64_t epoch;
     unsigned owner_before, leader_before;
     bool reached;
     bool finished; /* the script came to its end */
     struct node_step step;
+    bool behind_delete;  /* a collision's held answer came behind a Delete */
     bool want_pfs_child; /* PFS is tried on the CHILD SA "pfs", since "net" is without */
     unsigned asked[2];   /* CREATE_CHILD_SA requests that the script caused, by enum drill_role */
     bool begun_again;    /* nothing of the exchange survived (stepped, or the log lost it): the
@@ -87,12 +98,17 @@ struct cell {
     size_t request_frame; /* client began: its newest request of the exchange, index into the
                              capture */
     bool have_request;
-    unsigned dead;        /* expect a takeover from this node; 0 = no */
-    unsigned acting_port; /* the first other node that spoke as the VIP */
-    uint64_t acting_ns;
+    unsigned dead;        /* a move from this node is expected; 0 = no */
+    unsigned moving;      /* bits: the shards that nobody else acts for yet */
+    unsigned acting_port; /* the first other node that spoke as one of their addresses */
+    uint64_t acting_ns;   /* when the last of them was acted for */
 
-    struct cell_takeover takeovers[2];
-    unsigned n_takeovers;
+    struct cell_takeover takeovers[CELL_MAX_TAKEOVERS];
+    unsigned n_takeovers;   /* kept */
+    unsigned killed, ended; /* bits: nodes that the runner killed, or asked to end */
+    struct oracle_tenure tenures[CELL_MAX_TENURES];
+    size_t n_tenures;
+    uint64_t quiet_from_ns, quiet_to_ns; /* the gateway may begin nothing between them; 0 = never */
     struct cell_spis before, committed, after;
     bool record_survived; /* the interrupted step's, from `submitted` on: seen in `committed` */
     struct swan_log at_trigger; /* the client's counts then */
@@ -126,6 +142,7 @@ bool cell_is_reference(const struct cell *c);
  * record. */
 bool cell_by_lifetime(const struct cell *c);
 struct node *cell_owner(struct cell *c);
+bool cell_has_relay(const struct cell *c);
 
 /* cell_up.c: the lab to a tunnel with traffic. */
 bool cell_bring_up(struct cell *c);
@@ -146,13 +163,29 @@ bool cell_hold(struct cell *c, bool esp, unsigned only_to, enum cell_ike ike);
  * and nobody after it, in force before the owner dies. */
 bool cell_tie(struct cell *c, bool with_exchange);
 bool cell_read_owner(struct cell *c);
+/* From now on the first frame of another node as one of from's service addresses is a move. */
+void cell_expect_move(struct cell *c, unsigned from);
+/* Makes room for the next move and waits until all of from's shards are acted for by others. */
+struct cell_takeover *cell_begin_takeover(struct cell *c, unsigned from, uint64_t at_ns);
+bool cell_await_acting(struct cell *c, struct cell_takeover *t, const char *after);
+/* FLOW_AFTER numbers more at every client; noted as the end of t's gap. */
+bool cell_await_flow(struct cell *c, struct cell_takeover *t);
+
+/* cell_move.c: the faults but kill and collision. */
+bool cell_move(struct cell *c);
+
+/* cell_collide.c */
+bool cell_collide(struct cell *c);
 
 /* cell_exchange.c */
 bool cell_trigger(struct cell *c, unsigned at_node);
+/* Asks that node to rekey client 1's SA as the cell's exchange says. */
+bool cell_trigger_gateway(struct cell *c, struct node *n);
 bool cell_provoke_copy(struct cell *c);
 bool cell_exchange_ends(struct cell *c);
 void cell_take_spis(struct node *n, struct cell_spis *spis);
-/* Both ends hold one IKE SA and `children` CHILD SAs, nothing under way. */
+/* The owner holds one IKE SA a client, client 1's with `children` CHILD SAs, the others' with one,
+ * nothing under way. */
 bool cell_wait_quiet(struct cell *c, unsigned children);
 
 /* Then, both ends hold the same SPIs, as the gateway's admin seam and the client's vici say. */
@@ -160,6 +193,7 @@ bool cell_ends_agree(struct cell *c);
 
 /* cell_checks.c */
 bool cell_after_checks(struct cell *c);
+bool cell_came_back(struct cell *c, unsigned node, unsigned ms);
 
 /* cell_judge.c */
 void cell_judge(struct cell *c);
@@ -170,6 +204,11 @@ void cell_judge_requests(struct cell *c, uint64_t to_ns, const char *until);
  * CREATE_CHILD_SA request that it had not sent before. Where the gateway's lifetimes rekey too, the
  * end of a rekey shows nothing about who began it. False: a violation; `what` names the rekey. */
 bool cell_judge_beginner(struct cell *c, uint64_t asked_ns, bool by_client, const char *what);
+/* How long the upload stood still around a takeover: the first is watched until the interrupted
+ * exchange has ended, the others until traffic flowed again. */
+uint64_t cell_upload_stall_ns(const struct cell *c, unsigned i);
+
+/* cell_verdict.c */
 json_t *cell_verdict(struct cell *c);
 
 /* evidence.c: captures as pcap files (ESP: headers only), logs, configuration; no keys. */

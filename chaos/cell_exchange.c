@@ -5,11 +5,11 @@
 #include <string.h>
 
 /* The client may still wait for the answer to its Delete. */
-enum { AGREE_TRIES = 20, AGREE_PAUSE_MS = 100, AGREE_MS = 5000 };
+enum { AGREE_TRIES = 50, AGREE_PAUSE_MS = 100, AGREE_MS = 5000 };
 
 void cell_take_spis(struct node *n, struct cell_spis *spis)
 {
-    struct node_sas sas;
+    static struct node_sas sas;
 
     *spis = (struct cell_spis){0};
     node_look_sas(n, &sas);
@@ -32,24 +32,15 @@ void cell_take_spis(struct node *n, struct cell_spis *spis)
     }
 }
 
-static const struct node_sa *live_sa(const struct node_sas *sas)
-{
-    for (unsigned i = 0; i < sas->n_sas; i++) {
-        if (strcmp(sas->sas[i].state, "established") == 0)
-            return &sas->sas[i];
-    }
-    return NULL;
-}
-
-static bool trigger_gateway(struct cell *c, struct node *n)
+bool cell_trigger_gateway(struct cell *c, struct node *n)
 {
     bool ike = c->spec->exchange == DRILL_IKE_REKEY;
-    struct node_sas sas;
+    static struct node_sas sas;
     const struct node_sa *sa;
     int status;
 
     node_look_sas(n, &sas);
-    sa = live_sa(&sas);
+    sa = node_find_client(&sas);
     if (!sa || (!ike && sa->n_children == 0))
         return cell_inconclusive(c, "node %u shows no established SA to rekey", n->id);
     status = node_rekey(n, sa->id, ike, ike ? 0 : sa->children[0].spi_in,
@@ -65,10 +56,10 @@ bool cell_trigger(struct cell *c, unsigned at_node)
     if (cell_by_lifetime(c))
         return true;
     if (c->spec->role == DRILL_GATEWAY)
-        return trigger_gateway(c, &c->nodes[at_node]);
+        return cell_trigger_gateway(c, &c->nodes[at_node]);
     return c->spec->exchange == DRILL_IKE_REKEY
-               ? swan_ctl(&c->client, 5000, "--rekey", "--ike", "home")
-               : swan_ctl(&c->client, 5000, "--rekey", "--child", "net");
+               ? swan_ctl(&c->client, 5000, "--rekey", "--ike", "home", NULL)
+               : swan_ctl(&c->client, 5000, "--rekey", "--child", "net", NULL);
 }
 
 static bool begun(void *arg)
@@ -90,7 +81,7 @@ static bool resume_gateway(struct cell *c)
         }
         c->begun_again = true;
         cell_phase(c, "begun again at node %u", c->owner);
-        if (!trigger_gateway(c, cell_owner(c)))
+        if (!cell_trigger_gateway(c, cell_owner(c)))
             return false;
         if (!lab_until(&c->lab, begun, c, c->drill->settle_ms)) {
             oracle_violation(&c->report, "exchange: node %u never began it", c->owner);
@@ -116,8 +107,8 @@ struct quiet {
     struct node_sas last;
 };
 
-/* Alive on the gateway: one IKE SA, its CHILD SAs installed, none half way, no request unanswered.
- */
+/* Alive on the gateway: one IKE SA a client, its CHILD SAs installed, none half way, no request
+ * unanswered. */
 static bool gateway_quiet(void *arg)
 {
     struct quiet *q = arg;
@@ -142,17 +133,19 @@ static bool gateway_quiet(void *arg)
             installed++;
         }
     }
-    return live == 1 && installed == q->children;
+    return live == q->c->drill->clients && installed == q->children + live - 1;
 }
 
 bool cell_wait_quiet(struct cell *c, unsigned children)
 {
-    struct quiet q = {.c = c, .children = children};
+    static struct quiet q;
     char text[160] = "";
+
+    q = (struct quiet){.c = c, .children = children};
 
     if (lab_until(&c->lab, gateway_quiet, &q, c->drill->settle_ms))
         return true;
-    for (unsigned i = 0; i < q.last.n_sas; i++) {
+    for (unsigned i = 0; i < q.last.n_sas && i < 8; i++) {
         size_t at = strlen(text);
 
         (void)snprintf(text + at, sizeof text - at, " %s %s", q.last.sas[i].id,
@@ -165,9 +158,48 @@ bool cell_wait_quiet(struct cell *c, unsigned children)
     }
     oracle_violation(
         &c->report,
-        "state: node %u does not settle to one IKE SA with %u CHILD SAs within %u ms:%s", c->owner,
-        children, c->drill->settle_ms, q.last.answered ? text : " no answer");
+        "state: node %u does not settle to %u IKE SAs with %u CHILD SAs within %u ms:%s", c->owner,
+        c->drill->clients, children + c->drill->clients - 1, c->drill->settle_ms,
+        q.last.answered ? text : " no answer");
     return false;
+}
+
+/* What a strongSwan responder holds, in the words of a node. */
+static void of_reference(const struct swan_sas *from, struct node_sas *to)
+{
+    *to = (struct node_sas){.answered = true};
+    for (unsigned i = 0; i < from->n_sas && i < NODE_MAX_SAS; i++) {
+        const struct swan_sa *s = &from->sas[i];
+        struct node_sa *n = &to->sas[to->n_sas++];
+
+        (void)snprintf(n->id, sizeof n->id, "%016llx", (unsigned long long)s->spi_responder);
+        (void)snprintf(n->remote_spi, sizeof n->remote_spi, "%016llx",
+                       (unsigned long long)s->spi_initiator);
+        (void)snprintf(n->state, sizeof n->state, "%s",
+                       strcmp(s->state, "ESTABLISHED") == 0 ? "established" : "ended");
+        for (unsigned k = 0; k < s->n_children && k < NODE_MAX_CHILDREN; k++) {
+            struct node_child *child = &n->children[n->n_children++];
+
+            child->spi_in = s->children[k].spi_in;
+            child->spi_out = s->children[k].spi_out;
+            (void)snprintf(child->state, sizeof child->state, "%s",
+                           strcmp(s->children[k].state, "INSTALLED") == 0 ? "installed" : "old");
+        }
+    }
+}
+
+static bool look_at_gateway(struct cell *c, struct node_sas *sas)
+{
+    static struct swan_sas reference;
+
+    if (!cell_is_reference(c)) {
+        node_look_sas(cell_owner(c), sas);
+        return true;
+    }
+    if (!swan_list(&c->reference, AGREE_MS, &reference))
+        return false;
+    of_reference(&reference, sas);
+    return true;
 }
 
 bool cell_ends_agree(struct cell *c)
@@ -175,13 +207,15 @@ bool cell_ends_agree(struct cell *c)
     char why[CELL_TEXT] = "";
 
     for (unsigned tries = 0; tries < AGREE_TRIES; tries++) {
-        struct node_sas gateway;
-        struct swan_sas client;
+        static struct node_sas gateway;
+        static struct swan_sas client;
 
         if (!swan_list(&c->client, AGREE_MS, &client))
             return false;
-        node_look_sas(cell_owner(c), &gateway);
-        if (gateway.answered && spis_client_agrees(&client, &gateway, why, sizeof why))
+        if (!look_at_gateway(c, &gateway))
+            return false;
+        if (gateway.answered &&
+            spis_client_agrees(&client, &gateway, c->drill->clients, why, sizeof why))
             return true;
         (void)lab_until(&c->lab, NULL, NULL, AGREE_PAUSE_MS);
     }

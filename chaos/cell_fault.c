@@ -8,6 +8,37 @@
 enum { REPLAY_NS = 1000000000, FRAME_MAX = 2048, ETH_HEAD = 14, UDP_CHECKSUM = 6, FLOW_AFTER = 20 };
 enum { ARRIVE_MS = 500 };
 
+/* Another node speaks as the service address of a shard that is to move. */
+static void note_move(struct cell *c, const struct capture_frame *f)
+{
+    unsigned shard = lab_shard_of_vip(f->src);
+
+    if (!shard || !(c->moving >> shard & 1))
+        return;
+    c->moving &= ~(1u << shard);
+    c->moves[shard]++;
+    c->owners[shard] = f->port;
+    if (c->n_tenures < CELL_MAX_TENURES)
+        c->tenures[c->n_tenures++] =
+            (struct oracle_tenure){.shard = shard, .node = f->port, .from_ns = f->ns};
+    if (!c->acting_port)
+        c->acting_port = f->port;
+    if (f->ns > c->acting_ns)
+        c->acting_ns = f->ns;
+}
+
+void cell_expect_move(struct cell *c, unsigned from)
+{
+    c->acting_port = 0;
+    c->acting_ns = 0;
+    c->dead = from;
+    c->moving = 0;
+    for (unsigned s = 1; s <= c->drill->shards; s++) {
+        if (c->owners[s] == from)
+            c->moving |= 1u << s;
+    }
+}
+
 /* What the script needs to know at once is noted as the frames come in. */
 void cell_frame_seen(void *arg, const struct capture_frame *f)
 {
@@ -15,11 +46,8 @@ void cell_frame_seen(void *arg, const struct capture_frame *f)
 
     if (!f->left)
         return;
-    if (c->dead && !c->acting_port && f->port != CAPTURE_CLIENT_PORT && f->port != c->dead &&
-        f->src == LAB_VIP) {
-        c->acting_port = f->port;
-        c->acting_ns = f->ns;
-    }
+    if (c->moving && f->port != CAPTURE_CLIENT_PORT && f->port != c->dead)
+        note_move(c, f);
     if (f->kind != CAPTURE_IKE)
         return;
     if (c->watching && f->exchange == IKE_HDR_CREATE_CHILD && !(f->flags & IKE_HDR_FLAG_RESPONSE) &&
@@ -61,7 +89,6 @@ static int ike_rules(const struct cell *c, unsigned only_to, enum cell_ike ike, 
 
 bool cell_hold(struct cell *c, bool esp, unsigned only_to, enum cell_ike ike)
 {
-    static const char *const argv[] = {"nft", "-f", "-", NULL};
     char text[1024];
     int at =
         snprintf(text, sizeof text,
@@ -75,10 +102,7 @@ bool cell_hold(struct cell *c, bool esp, unsigned only_to, enum cell_ike ike)
                        only_to);
     at += ike_rules(c, only_to, ike, text + at, sizeof text - (size_t)at);
     (void)snprintf(text + at, sizeof text - (size_t)at, " }\n}\n");
-    return proc_run(
-        &c->lab,
-        &(struct chaos_spawn){.place = LAB_SWITCH, .argv = argv, .input = text, .step_fd = -1},
-        5000, false, NULL);
+    return lab_bridge_rules(&c->lab, text);
 }
 
 /* A captured frame once more, to another node. Its UDP checksum was left to the sender's "hardware"
@@ -154,7 +178,9 @@ static void replay_counted(struct cell *c, struct cell_takeover *t)
 
 static bool somebody_acts(void *arg)
 {
-    return ((struct cell *)arg)->acting_port != 0;
+    const struct cell *c = arg;
+
+    return c->acting_port && !c->moving;
 }
 
 static bool acts_or_complains(void *arg)
@@ -171,9 +197,9 @@ bool cell_read_owner(struct cell *c)
     if (cell_is_reference(c))
         return true;
     node_look(&c->nodes[c->acting_port], &v);
-    if (v.answered && v.owner == c->acting_port) {
+    if (v.answered && v.shards[0].owner == c->acting_port) {
         c->leader = v.leader;
-        c->epoch = v.epoch;
+        c->epoch = v.shards[0].epoch;
     }
     return v.answered;
 }
@@ -288,31 +314,66 @@ static void take_committed(struct cell *c)
                          c->owner_before, drill_point_name(c->spec->point), c->owner);
 }
 
-bool cell_await_takeover(struct cell *c, unsigned dead, bool with_exchange)
+struct cell_takeover *cell_begin_takeover(struct cell *c, unsigned from, uint64_t at_ns)
 {
-    struct cell_takeover *t = &c->takeovers[c->n_takeovers++];
-    bool esp = c->drill->expect & DRILL_EXP_REPLAY;
-    enum cell_ike ike = hold_of(c, with_exchange);
+    unsigned i = c->n_takeovers < CELL_MAX_TAKEOVERS ? c->n_takeovers++ : CELL_MAX_TAKEOVERS - 1;
+    struct cell_takeover *t = &c->takeovers[i];
 
-    t->kill_ns = c->nodes[dead].step.wall_ns;
-    t->dead_ns = c->nodes[dead].step.dead_ns ? c->nodes[dead].step.dead_ns : t->kill_ns;
-    t->from = dead;
-    c->acting_port = 0;
-    c->dead = dead;
-    cell_phase(c, "node %u is dead", dead);
-    if (with_exchange && !cell_hold(c, esp, dead, ike))
-        return false;
+    *t = (struct cell_takeover){.kill_ns = at_ns, .dead_ns = at_ns, .from = from};
+    cell_expect_move(c, from);
+    t->shards = c->moving;
+    return t;
+}
+
+bool cell_await_acting(struct cell *c, struct cell_takeover *t, const char *after)
+{
+    char text[LAB_ADDRESS_TEXT];
+
     if (!lab_until(&c->lab, cell_is_reference(c) ? acts_or_complains : somebody_acts, c,
                    c->drill->takeover_ms) ||
         !c->acting_port) {
-        oracle_violation(&c->report,
-                         "takeover: nobody acted for 10.77.1.100 in %.0f ms after node %u died",
-                         (double)(pump_wall_ns() - t->kill_ns) / 1e6, dead);
+        unsigned shard = 1;
+
+        while (shard < c->drill->shards && !(c->moving >> shard & 1))
+            shard++;
+        oracle_violation(&c->report, "takeover: nobody acted for %s in %.0f ms after node %u %s",
+                         lab_address(LAB_VIP + shard - 1, c->drill->outside_v6, text),
+                         (double)(pump_wall_ns() - t->kill_ns) / 1e6, t->from, after);
         return false;
     }
     t->acting_ns = c->acting_ns;
     t->to = c->acting_port;
-    c->owner = t->to;
+    c->owner = cell_is_reference(c) ? t->to : c->owners[1];
+    return true;
+}
+
+bool cell_await_flow(struct cell *c, struct cell_takeover *t)
+{
+    if (!cell_wait_flow(c, FLOW_AFTER, c->drill->settle_ms)) {
+        oracle_violation(&c->report,
+                         "traffic: it does not flow both ways within %u ms after node %u took over",
+                         c->drill->settle_ms, t->to);
+        return false;
+    }
+    t->flowing_ns = pump_wall_ns();
+    return true;
+}
+
+bool cell_await_takeover(struct cell *c, unsigned dead, bool with_exchange)
+{
+    const struct node_step *step = &c->nodes[dead].step;
+    struct cell_takeover *t = cell_begin_takeover(c, dead, step->wall_ns);
+    bool esp = c->drill->expect & DRILL_EXP_REPLAY;
+    enum cell_ike ike = hold_of(c, with_exchange);
+
+    if (step->dead_ns)
+        t->dead_ns = step->dead_ns;
+    c->killed |= 1u << dead;
+    cell_phase(c, "node %u is dead", dead);
+    if (with_exchange && !cell_hold(c, esp, dead, ike))
+        return false;
+    if (!cell_await_acting(c, t, "died"))
+        return false;
     if (esp) {
         replay_counted(c, t);
         if (!cell_hold(c, false, 0, ike))
@@ -386,9 +447,9 @@ static bool kill_at_rest(struct cell *c)
         return true;
     }
     node_look(cell_owner(c), &v);
-    if (!v.acting || !drill_leader_fits(c->spec->leader, v.leader == c->owner))
+    if (!v.shards[0].acting || !drill_leader_fits(c->spec->leader, v.leader == c->owner))
         return cell_inconclusive(c, "node %u is to die: it is %sacting, the leader is node %u",
-                                 c->owner, v.acting ? "" : "not ", v.leader);
+                                 c->owner, v.shards[0].acting ? "" : "not ", v.leader);
     c->leader_before = v.leader;
     c->reached = node_kill(cell_owner(c), c->spec->mode == DRILL_MACHINE);
     return c->reached;
@@ -415,12 +476,5 @@ bool cell_inject(struct cell *c)
         return false;
     if (!cell_await_takeover(c, c->owner_before, with_exchange))
         return false;
-    if (!cell_wait_flow(c, FLOW_AFTER, c->drill->settle_ms)) {
-        oracle_violation(&c->report,
-                         "traffic: it does not flow both ways within %u ms after node %u took over",
-                         c->drill->settle_ms, c->owner);
-        return false;
-    }
-    c->takeovers[0].flowing_ns = pump_wall_ns();
-    return true;
+    return cell_await_flow(c, &c->takeovers[0]);
 }

@@ -20,8 +20,9 @@ static bool start_reference(struct cell *c)
     return run_ip(c, LAB_NODE,
                   "addr add 10.77.1.100/32 dev out0\naddr add 10.77.2.100/32 dev in0\n") &&
            lab_sysctl(&c->lab, LAB_NODE, "/proc/sys/net/ipv4/ip_forward", "1") &&
-           swan_start(&c->reference, &c->lab, LAB_NODE, "gateway",
-                      &(struct swan_options){.gateway = true});
+           swan_start(
+               &c->reference, &c->lab, LAB_NODE, "gateway",
+               &(struct swan_options){.gateway = true, .patient = c->drill->relay.n_rules > 0});
 }
 
 static bool start_nodes(struct cell *c)
@@ -31,7 +32,12 @@ static bool start_nodes(struct cell *c)
                              .timing = c->drill->timing,
                              .child_soon = soon && !ike,
                              .ike_soon = soon && ike,
-                             .pfs = c->spec->exchange != DRILL_CHILD_REKEY};
+                             .pfs = c->spec->exchange != DRILL_CHILD_REKEY,
+                             .patient = c->drill->relay.n_rules > 0,
+                             .clients = c->drill->clients,
+                             .outside_v6 = c->drill->outside_v6,
+                             .inside_v4 = c->drill->inside_v4,
+                             .inside_v6 = c->drill->inside_v6};
 
     for (unsigned n = 1; n <= c->drill->nodes; n++) {
         if (!node_prepare(&c->nodes[n], &c->lab, n, &o))
@@ -46,10 +52,21 @@ static bool start_nodes(struct cell *c)
     return true;
 }
 
-/* All living nodes answer, are connected, agree on a leader, and the owner acts. */
+/* Every shard has an owner that acts, as the node itself says. */
+static void note_acting(const struct cell *c, unsigned n, const struct node_view *v,
+                        struct node_shard owners[LAB_MAX_SHARDS])
+{
+    for (unsigned s = 0; s < c->drill->shards; s++) {
+        if (v->shards[s].owner == n && v->shards[s].acting)
+            owners[s] = v->shards[s];
+    }
+}
+
+/* All living nodes answer, are connected, agree on a leader, and the owners act. */
 static bool settled(struct cell *c)
 {
-    struct node_view v, owner = {0};
+    struct node_shard owners[LAB_MAX_SHARDS] = {0};
+    struct node_view v;
     unsigned leader = 0, alive = 0;
 
     for (unsigned n = 1; n <= c->drill->nodes; n++)
@@ -58,18 +75,23 @@ static bool settled(struct cell *c)
         if (!node_alive(&c->nodes[n]))
             continue;
         node_look(&c->nodes[n], &v);
-        if (!v.answered || !v.quorum || !v.leader || !v.owner || v.connected + 1 < alive ||
+        if (!v.answered || !v.quorum || !v.leader || v.connected + 1 < alive ||
             (leader && v.leader != leader))
             return false;
         leader = v.leader;
-        if (v.owner == n)
-            owner = v;
+        note_acting(c, n, &v, owners);
     }
-    if (!owner.acting)
-        return false;
-    c->owner = owner.owner;
+    for (unsigned s = 0; s < c->drill->shards; s++) {
+        if (!owners[s].owner)
+            return false;
+    }
+    for (unsigned s = 0; s < c->drill->shards; s++) {
+        c->owners[s + 1] = owners[s].owner;
+        c->assignments[s + 1] = owners[s].assignments;
+    }
+    c->owner = owners[0].owner;
     c->leader = leader;
-    c->epoch = owner.epoch;
+    c->epoch = owners[0].epoch;
     return true;
 }
 
@@ -120,48 +142,81 @@ static bool arrange_leader(struct cell *c)
     return cell_inconclusive(c, "leadership did not move to node %u within %u ms", to, ARRANGE_MS);
 }
 
-static bool client_up(void *arg)
+static bool clients_up(void *arg)
 {
     struct cell *c = arg;
+    unsigned n = c->drill->clients;
 
-    return c->client.log.ike_up && c->client.log.child_up;
+    for (unsigned i = 0; i < n; i++) {
+        if ((c->drill->inside_v4 && !c->client.inner[i][TRAFFIC_V4]) ||
+            (c->drill->inside_v6 && !c->client.inner[i][TRAFFIC_V6]))
+            return false;
+    }
+    return c->client.log.ike_up >= n && c->client.log.child_up >= n;
 }
 
-static bool connect_client(struct cell *c)
+/* An address is one client's (I9). */
+static void judge_addresses(struct cell *c)
 {
-    cell_phase(c, "the client connects");
-    if (!swan_load(&c->client) || !swan_ctl(&c->client, CONNECT_MS, "--initiate", "--child", "net"))
+    for (unsigned i = 0; i < c->drill->clients; i++) {
+        for (unsigned k = 0; k < i; k++) {
+            for (unsigned family = 0; family < TRAFFIC_FAMILIES; family++) {
+                uint32_t a = c->client.inner[i][family];
+                char text[LAB_ADDRESS_TEXT];
+
+                if (a && a == c->client.inner[k][family])
+                    oracle_violation(&c->report, "addresses: clients %u and %u both have %s", k + 1,
+                                     i + 1, lab_address(a, family == TRAFFIC_V6, text));
+            }
+        }
+    }
+}
+
+static bool connect_clients(struct cell *c)
+{
+    const struct drill *d = c->drill;
+    struct traffic_plan plan = {.pps = d->pps,
+                                .bytes = d->bytes,
+                                .directions = {d->directions & 1, d->directions >> 1 & 1},
+                                .upload = d->inside_v4 && !d->relay.n_rules,
+                                .clients = d->clients};
+
+    cell_phase(c, d->clients > 1 ? "%u clients connect" : "the client connects", d->clients);
+    if (!swan_load(&c->client) || !swan_initiate(&c->client, 1, d->clients, CONNECT_MS))
         return false;
-    if (!lab_until(&c->lab, client_up, c, CONNECT_MS))
+    if (!lab_until(&c->lab, clients_up, c, CONNECT_MS))
         return lab_fail(&c->lab, "no tunnel after %u ms: ...%.400s", CONNECT_MS,
                         c->client.proc.log +
                             (c->client.proc.log_len > 400 ? c->client.proc.log_len - 400 : 0));
     c->up_ns = pump_wall_ns();
-    return traffic_open(&c->traffic, &c->lab, c->drill->pps, c->drill->bytes, true, &c->inner);
+    judge_addresses(c);
+    return traffic_open(&c->traffic, &c->lab, &plan,
+                        (const uint32_t(*)[TRAFFIC_FAMILIES])c->client.inner);
 }
 
 struct flow_wait {
     struct cell *c;
-    size_t in, out;
+    size_t packets;
     uint64_t upload;
 };
 
 static bool flowing(void *arg)
 {
-    struct flow_wait *w = arg;
+    const struct flow_wait *w = arg;
     const struct traffic *t = &w->c->traffic;
 
-    return (!t->directions[TRAFFIC_IN] || t->numbers[TRAFFIC_IN].n_arrivals >= w->in) &&
-           (!t->directions[TRAFFIC_OUT] || t->numbers[TRAFFIC_OUT].n_arrivals >= w->out) &&
-           t->upload_received >= w->upload;
+    for (unsigned d = 0; d < TRAFFIC_DIRECTIONS; d++) {
+        if (t->plan.directions[d] && traffic_since(t, (enum traffic_direction)d) < w->packets)
+            return false;
+    }
+    return !t->plan.upload || t->upload_received >= w->upload;
 }
 
 bool cell_wait_flow(struct cell *c, unsigned packets, unsigned ms)
 {
-    struct flow_wait w = {c, c->traffic.numbers[TRAFFIC_IN].n_arrivals + packets,
-                          c->traffic.numbers[TRAFFIC_OUT].n_arrivals + packets,
-                          c->traffic.upload_received + 1000};
+    struct flow_wait w = {c, packets, c->traffic.upload_received + 1000};
 
+    traffic_mark(&c->traffic);
     return lab_until(&c->lab, flowing, &w, ms);
 }
 
@@ -169,22 +224,21 @@ bool cell_wait_flow(struct cell *c, unsigned packets, unsigned ms)
 static bool start_traffic(struct cell *c)
 {
     cell_phase(c, "traffic begins");
-    c->traffic.directions[TRAFFIC_IN] = c->drill->directions & 1;
-    c->traffic.directions[TRAFFIC_OUT] = c->drill->directions >> 1 & 1;
     traffic_begin(&c->traffic);
     if (!cell_wait_flow(c, c->drill->pps * REPLAY_WINDOW_S, 5000) &&
         c->drill->hypothesis & DRILL_HYP_TRAFFIC)
         return cell_inconclusive(
-            c, "hypothesis traffic-flows is false before the fault: in %zu of %zu, out %zu of %zu",
-            c->traffic.numbers[TRAFFIC_IN].n_arrivals, c->traffic.numbers[TRAFFIC_IN].n_sent,
-            c->traffic.numbers[TRAFFIC_OUT].n_arrivals, c->traffic.numbers[TRAFFIC_OUT].n_sent);
+            c,
+            "hypothesis traffic-flows is false before the fault: the last client got %zu in, "
+            "%zu out",
+            traffic_since(&c->traffic, TRAFFIC_IN), traffic_since(&c->traffic, TRAFFIC_OUT));
     return true;
 }
 
 static bool hypothesis_holds(struct cell *c)
 {
     struct node_view v;
-    unsigned acting = 0, quorum = 0;
+    unsigned acting[LAB_MAX_SHARDS] = {0}, quorum = 0;
 
     if (c->drill->hypothesis & DRILL_HYP_TUNNEL && c->client.log.n_complaints)
         return cell_inconclusive(c, "hypothesis tunnel-up is false before the fault: %s",
@@ -193,12 +247,16 @@ static bool hypothesis_holds(struct cell *c)
         return true;
     for (unsigned n = 1; n <= c->drill->nodes; n++) {
         node_look(&c->nodes[n], &v);
-        acting += v.acting;
+        for (unsigned s = 0; s < c->drill->shards; s++)
+            acting[s] += v.shards[s].acting;
         quorum += v.quorum;
     }
-    if (c->drill->hypothesis & DRILL_HYP_ONE_OWNER && acting != 1)
-        return cell_inconclusive(c, "hypothesis one-owner is false before the fault: %u nodes act",
-                                 acting);
+    for (unsigned s = 0; s < c->drill->shards; s++) {
+        if (c->drill->hypothesis & DRILL_HYP_ONE_OWNER && acting[s] != 1)
+            return cell_inconclusive(
+                c, "hypothesis one-owner is false before the fault: %u nodes act for shard %u",
+                acting[s], s + 1);
+    }
     if (c->drill->hypothesis & DRILL_HYP_QUORUM && quorum != c->drill->nodes)
         return cell_inconclusive(
             c, "hypothesis quorum is false before the fault: %u of %u nodes see one", quorum,
@@ -206,31 +264,51 @@ static bool hypothesis_holds(struct cell *c)
     return true;
 }
 
+/* Each shard is its owner's from the beginning on; the path becomes as bad as the drill says. */
+static bool begin_watch(struct cell *c)
+{
+    for (unsigned s = 1; s <= c->drill->shards; s++)
+        c->tenures[c->n_tenures++] = (struct oracle_tenure){
+            .shard = s, .node = (uint8_t)(cell_is_reference(c) ? 1 : c->owners[s])};
+    c->relay.core.impairs = true;
+    c->impaired_ns = pump_wall_ns();
+    return true;
+}
+
+static bool start_gateway(struct cell *c)
+{
+    bool ok;
+
+    cell_phase(c, "the gateway starts");
+    if (cell_is_reference(c)) {
+        c->owner = c->leader = c->owners[1] = 1;
+        return swan_load(&c->reference);
+    }
+    ok = lab_until(&c->lab, settled_or_dead, c, UP_MS);
+    if (!nodes_fine(c))
+        return false;
+    return ok ? arrange_leader(c) : cell_inconclusive(c, "no settled cluster after %u ms", UP_MS);
+}
+
 bool cell_bring_up(struct cell *c)
 {
-    bool pfs = !(c->spec->exchange == DRILL_CHILD_REKEY && c->spec->role == DRILL_CLIENT);
+    const struct drill *d = c->drill;
+    struct swan_options client = {
+        .pfs = !(c->spec->exchange == DRILL_CHILD_REKEY && c->spec->role == DRILL_CLIENT),
+        .dpd_s = 1,
+        .clients = d->clients,
+        .shards = d->shards,
+        .outside_v6 = d->outside_v6,
+        .inside_v4 = d->inside_v4,
+        .inside_v6 = d->inside_v6,
+        .collides = d->fault == DRILL_COLLISION,
+        .patient = d->relay.n_rules > 0};
 
     c->sniff.seen = cell_frame_seen;
     c->sniff.arg = c;
-    if (!sniff_start(&c->sniff, &c->lab) ||
-        !(cell_is_reference(c) ? start_reference(c) : start_nodes(c)) ||
-        !swan_start(&c->client, &c->lab, LAB_CLIENT_NS, "client",
-                    &(struct swan_options){.pfs = pfs, .dpd_s = 1}))
-        return false;
-    cell_phase(c, "the gateway starts");
-    if (cell_is_reference(c)) {
-        if (!swan_load(&c->reference))
-            return false;
-        c->owner = c->leader = 1;
-    } else {
-        bool ok = lab_until(&c->lab, settled_or_dead, c, UP_MS);
-
-        if (!nodes_fine(c))
-            return false;
-        if (!ok)
-            return cell_inconclusive(c, "no settled cluster after %u ms", UP_MS);
-        if (!arrange_leader(c))
-            return false;
-    }
-    return connect_client(c) && start_traffic(c) && hypothesis_holds(c);
+    return sniff_start(&c->sniff, &c->lab) &&
+           (!cell_has_relay(c) || relay_start(&c->relay, &c->lab, &d->relay, c->spec->seed)) &&
+           (cell_is_reference(c) ? start_reference(c) : start_nodes(c)) &&
+           swan_start(&c->client, &c->lab, LAB_CLIENT_NS, "client", &client) && start_gateway(c) &&
+           connect_clients(c) && start_traffic(c) && hypothesis_holds(c) && begin_watch(c);
 }

@@ -31,23 +31,27 @@ static void name_cell(struct drill_cell *c)
 {
     char point[64] = "at-rest";
 
-    if (c->exchange != DRILL_AT_REST)
+    if (c->drill->fault == DRILL_COLLISION)
+        (void)snprintf(point, sizeof point, "%s", drill_exchange_name(c->exchange));
+    else if (c->exchange != DRILL_AT_REST)
         drill_point_text(c, point, sizeof point);
     (void)snprintf(c->id, sizeof c->id, "%s/%s/%s/leader-%s", c->drill->name, point,
-                   drill_mode_name(c->mode), drill_leader_name(c->leader));
+                   c->mode == DRILL_PLAIN ? drill_fault_name(c->drill->fault)
+                                          : drill_mode_name(c->mode),
+                   drill_leader_name(c->leader));
 }
 
 bool drill_cells(const struct drill *d, struct drill_cell **cells, size_t *n)
 {
     struct drill_cell c = {.drill = d, .seed = d->seed};
-    /* Bits of: exchange 4, role 2, point 5, mode 2, leader 3. */
-    for (unsigned i = 0; i < 4 * 2 * 5 * 2 * 3; i++) {
+    /* Bits of: exchange 4, role 2, point 5, mode DRILL_MODES, leader 3. */
+    for (unsigned i = 0; i < 4 * 2 * 5 * DRILL_MODES * 3; i++) {
         unsigned rest = i;
 
         c.leader = (enum drill_leader)(rest % 3);
         rest /= 3;
-        c.mode = (enum drill_mode)(rest % 2);
-        rest /= 2;
+        c.mode = (enum drill_mode)(rest % DRILL_MODES);
+        rest /= DRILL_MODES;
         c.point = (enum drill_point)(rest % 5);
         rest /= 5;
         c.role = (enum drill_role)(rest % 2);

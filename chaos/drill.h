@@ -7,15 +7,45 @@
 
 #include "base/assert.h"
 #include "node.h"
+#include "relay.h"
 
 enum { DRILL_NAME = 64, DRILL_ERROR = 512, DRILL_CELL_ID = 160, DRILL_MAX_POINTS = 5 };
+enum { DRILL_FOR_MS = 3000, DRILL_MAX_TIMES = 1000, DRILL_MAX_PPS = 20000 };
 
 enum drill_gateway {
     DRILL_HOLDFAST,
     DRILL_STRONGSWAN
 }; /* strongSwan: a reference responder, to test the oracle with */
-enum drill_fault { DRILL_NONE, DRILL_KILL };
-enum drill_mode { DRILL_PROCESS, DRILL_MACHINE }; /* machine: its links are cut first */
+/* Each fault but a death heals by itself after `for`, and at the latest with the cell. */
+enum drill_fault {
+    DRILL_NONE,
+    DRILL_KILL,
+    DRILL_PAUSE,         /* SIGSTOP of the owner, SIGCONT after `for` */
+    DRILL_LINK_DOWN,     /* a cable of the owner is pulled for `for` */
+    DRILL_PARTITION,     /* the owner and the other nodes do not hear each other for `for` */
+    DRILL_HANDOVER,      /* asked of the owner, `times` times, round the nodes */
+    DRILL_DRAIN,         /* the owner gives everything away, then it may serve again */
+    DRILL_RESTART,       /* the owner's daemon is ended and started again at once */
+    DRILL_LEADER_CHANGE, /* every `every`, `times` times */
+    DRILL_COLLISION      /* both ends rekey, the relay arranges who sees what when */
+};
+enum drill_mode {
+    DRILL_PROCESS,
+    DRILL_MACHINE, /* its links are cut first */
+    DRILL_OUTSIDE, /* which cable */
+    DRILL_INSIDE,
+    DRILL_RAFT,
+    DRILL_FULL,           /* which way of the owner's replication is cut */
+    DRILL_DEAF,           /* it hears nobody */
+    DRILL_MUTE,           /* nobody hears it */
+    DRILL_TERM,           /* SIGTERM; DRILL_PROCESS is SIGKILL */
+    DRILL_BOTH_AT_ONCE,   /* both requests are out before either arrives */
+    DRILL_BEHIND_DELETE,  /* so, and the gateway's answer arrives behind its Delete */
+    DRILL_UNSEEN_CLIENT,  /* the client's request is lost until the gateway's rekey has ended */
+    DRILL_UNSEEN_GATEWAY, /* the gateway's is lost until the client's rekey has ended */
+    DRILL_PLAIN,          /* there is but one */
+    DRILL_MODES
+};
 enum drill_exchange { DRILL_AT_REST, DRILL_CHILD_REKEY, DRILL_CHILD_REKEY_PFS, DRILL_IKE_REKEY };
 enum drill_role { DRILL_CLIENT, DRILL_GATEWAY }; /* who began the exchange */
 enum drill_point { DRILL_STEPPED, DRILL_SUBMITTED, DRILL_COMMITTED, DRILL_SENT, DRILL_PEER };
@@ -30,11 +60,14 @@ enum {
     DRILL_EXP_EXCHANGE = 1, /* the interrupted exchange ends, its copies are compared */
     DRILL_EXP_REPLAY =
         2, /* the last second of the client's packets, to the new owner, before any live one */
-    DRILL_EXP_UPLOAD = 4,          /* the TCP upload goes on within limits.upload */
-    DRILL_EXP_REKEY_CHILD = 8,     /* with PFS, from each side */
-    DRILL_EXP_REKEY_IKE = 16,      /* from each side */
-    DRILL_EXP_DPD = 32,            /* liveness of an idle tunnel */
-    DRILL_EXP_SECOND_TAKEOVER = 64 /* the dead node returns, the new owner dies */
+    DRILL_EXP_UPLOAD = 4,           /* the TCP upload goes on within limits.upload */
+    DRILL_EXP_REKEY_CHILD = 8,      /* with PFS, from each side */
+    DRILL_EXP_REKEY_IKE = 16,       /* from each side */
+    DRILL_EXP_DPD = 32,             /* liveness of an idle tunnel */
+    DRILL_EXP_SECOND_TAKEOVER = 64, /* the dead node returns, the new owner dies */
+    DRILL_EXP_NOTHING_LOST = 128,   /* no number but what the relay dropped */
+    DRILL_EXP_NO_DPD = 256, /* the gateway asks nobody whether he lives while traffic comes in */
+    DRILL_EXP_NOBODY_ELSE = 512 /* no shard changes its owner but by the fault */
 };
 
 struct drill {
@@ -42,15 +75,19 @@ struct drill {
     uint64_t seed;
     /* topology */
     unsigned nodes, shards, clients;
+    bool outside_v6, inside_v4, inside_v6;
     enum drill_gateway gateway;
     struct node_timing timing;
     /* traffic */
-    unsigned pps, bytes;
+    unsigned pps, bytes; /* of each client, in each direction */
     unsigned directions; /* bit 0 in, bit 1 out */
     unsigned hypothesis, expect;
     /* fault: bits by enum */
     enum drill_fault fault;
     unsigned modes, exchanges, roles, points, leaders;
+    unsigned for_ms; /* how long the fault lasts; without one, how long traffic is watched */
+    unsigned every_ms, times;
+    struct relay_settings relay; /* no rules: but for collisions there is no relay */
     /* limits */
     unsigned gap_ms, reach_ms, takeover_ms, upload_ms, settle_ms;
 };
@@ -72,6 +109,7 @@ struct drill_cell {
 bool drill_parse(struct drill *d, const char *file, char error[DRILL_ERROR]);
 bool drill_parse_text(struct drill *d, const char *file, const char *text, char error[DRILL_ERROR]);
 
+const char *drill_fault_name(enum drill_fault f);
 const char *drill_mode_name(enum drill_mode m);
 const char *drill_exchange_name(enum drill_exchange e);
 const char *drill_role_name(enum drill_role r);

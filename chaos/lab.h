@@ -1,8 +1,8 @@
 /* What a cell shares with its parts: the loop, the namespaces, the children, and the first error.
  *
- *                       ┌── n1 ──┐
- *   client ── outside ──┼── n2 ──┼── inside ── server     outside and inside: two bridges in the
- *                       └── n3 ──┘                        namespace "switch"
+ *                       ┌── n1 ──┐                        outside, inside and raft: three bridges in
+ *   client ── outside ──┼── n2 ──┼── inside ── server     the namespace "switch"; on raft the nodes
+ *      (relay)          └── n3 ──┘                        speak among themselves
  *
  * A cell is process 1 of its own pid, mount and network namespaces. When it ends, however it ends,
  * the kernel ends all its children and with them every namespace, address, rule and file. So there
@@ -17,17 +17,33 @@
 
 #include "pump.h"
 
-enum { LAB_MAX_NODES = 5, LAB_MAX_CHILDREN = 32, LAB_ERROR_BYTES = 512 };
+enum { LAB_MAX_NODES = 5, LAB_MAX_SHARDS = 8, LAB_MAX_CLIENTS = 1000 };
+enum { LAB_MAX_CHILDREN = 32, LAB_ERROR_BYTES = 512 };
 
-/* Addresses of every lab, host order. */
+/* Addresses of every lab, host order. Each has an IPv6 twin with the same last four bytes:
+ * 10.77.1.100 is fd77::a4d:164, and 10.77.1.0/24 is fd77::a4d:100/120. */
 enum {
     LAB_OUTSIDE_NET = 0x0a4d0100, /* 10.77.1.0/24; nodes .1-.5 */
     LAB_INSIDE_NET = 0x0a4d0200,  /* 10.77.2.0/24 */
-    LAB_VIP = 0x0a4d0164,         /* 10.77.1.100 */
+    LAB_RAFT_NET = 0x0a4d0300,    /* 10.77.3.0/24; nodes .1-.5 */
+    LAB_VIP = 0x0a4d0164,         /* 10.77.1.100, shard 1's; the others' follow */
+    LAB_INSIDE_VIP = 0x0a4d0264,  /* 10.77.2.100, the same */
     LAB_CLIENT = 0x0a4d0132,      /* 10.77.1.50 */
     LAB_SERVER = 0x0a4d020a,      /* 10.77.2.10 */
-    LAB_POOL = 0x0a630000         /* 10.99.0.0/24 */
+    LAB_POOL = 0x0a630000,        /* 10.99.0.0/22, shard 1's; the others' follow: /19 in all */
+    LAB_POOL_SIZE = 1024,         /* addresses of a shard */
+    LAB_POOL_MASK = (int)0xffffe000
 };
+
+/* The shard (from 1) whose service address it is; 0: it is none. */
+static inline unsigned lab_shard_of_vip(uint32_t address)
+{
+    return address >= LAB_VIP && address < LAB_VIP + LAB_MAX_SHARDS ? address - LAB_VIP + 1 : 0;
+}
+
+/* Text of an address, or of its twin. */
+enum { LAB_ADDRESS_TEXT = 24 };
+const char *lab_address(uint32_t address, bool v6, char text[LAB_ADDRESS_TEXT]);
 
 enum lab_place {
     LAB_SWITCH,
@@ -58,7 +74,8 @@ struct chaos_lab {
     char dir[64]; /* private tmpfs: run directories of this cell */
     int ns[LAB_PLACES];
     int home_ns;
-    unsigned nodes;
+    unsigned nodes, shards;
+    bool v6, relay;
     struct chaos_proc *children[LAB_MAX_CHILDREN];
     size_t n_children;
     bool failed;
@@ -113,8 +130,17 @@ void proc_deinit(struct chaos_lab *lab, struct chaos_proc *p);
 
 /* ---- network (netlab.c) ---- */
 
+struct lab_plan {
+    unsigned nodes, shards;
+    bool v6;    /* IPv6 is on, everything has its twin's address, too */
+    bool relay; /* the client's cable has two halves, "cli" and "rel" (relay_net.h) */
+};
+
 /* Makes namespaces, bridges, links and addresses. The caller is process 1 of fresh namespaces. */
-bool lab_build(struct chaos_lab *lab, const char *prefix, unsigned nodes);
+bool lab_build(struct chaos_lab *lab, const char *prefix, const struct lab_plan *plan);
+
+/* The bridge's port where the client's own frames are seen: "cli" or "outc". */
+const char *lab_client_port(const struct chaos_lab *lab);
 
 /* Runs in a namespace until lab_leave(): sockets made meanwhile belong to it. */
 bool lab_enter(struct chaos_lab *lab, enum lab_place place);
@@ -126,8 +152,18 @@ void lab_node_mac(unsigned node, uint8_t mac[6]);
 /* Writes a file of /proc/sys/net as that namespace sees it. */
 bool lab_sysctl(struct chaos_lab *lab, enum lab_place place, const char *path, const char *value);
 
-/* Both links of a node up or down. */
+/* All links of a node up or down, at its own end. */
 bool lab_links(struct chaos_lab *lab, unsigned node, bool up);
+
+/* One cable of a node pulled from the bridge, or put back: "out", "in" or "raft". The node sees its
+ * link lose the carrier. */
+bool lab_cable(struct chaos_lab *lab, unsigned node, const char *cable, bool plugged);
+
+/* Loads nft rules in the switch's namespace. */
+bool lab_bridge_rules(struct chaos_lab *lab, const char *rules);
+
+/* What the node sends to the others is dropped, what they send to it; both false: nothing. */
+bool lab_partition(struct chaos_lab *lab, unsigned node, bool mute, bool deaf);
 
 void lab_deinit(struct chaos_lab *lab);
 

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { NODE_CALL_MS = 500, NODE_CONFIG_BYTES = 8192, NODE_INSTALL_MS = 10000 };
+enum { NODE_ASK_MS = 2000, NODE_INSTALL_MS = 10000 };
 
 static bool save(struct node *n, const char *name, const char *text)
 {
@@ -26,56 +26,11 @@ static bool save(struct node *n, const char *name, const char *text)
     return ok || lab_fail(n->lab, "%s: %s", path, strerror(errno));
 }
 
-static void write_config(const struct node *n, const struct node_options *o,
-                         char text[NODE_CONFIG_BYTES])
-{
-    static const char ordinary[] = "hard: 4h, rekey_at: 70%, rekey_at_responder: 80%, jitter: 5%";
-    static const char soon[] = "hard: 60s, rekey_at: 10%, rekey_at_responder: 10%, jitter: 0%";
-    int at = snprintf(text, NODE_CONFIG_BYTES, "node: { id: %u, data: %s/data }\n", n->id, n->dir);
-
-    if (n->lab->nodes > 1) {
-        at += snprintf(text + at, NODE_CONFIG_BYTES - (size_t)at,
-                       "cluster:\n  insecure_lab: true\n  nodes:\n");
-        for (unsigned i = 1; i <= n->lab->nodes; i++)
-            at += snprintf(text + at, NODE_CONFIG_BYTES - (size_t)at,
-                           "    - { id: %u, address: 10.77.2.%u:7400 }\n", i, i);
-        at += snprintf(
-            text + at, NODE_CONFIG_BYTES - (size_t)at,
-            "  timing: { election: %ums, heartbeat: %ums, lease: %ums, lease_heartbeat: %ums }\n",
-            o->timing.election_ms, o->timing.heartbeat_ms, o->timing.lease_ms,
-            o->timing.lease_heartbeat_ms);
-    }
-    (void)snprintf(
-        text + at, NODE_CONFIG_BYTES - (size_t)at,
-        "interfaces: { outside: out0, inside: in0, tun: hf0 }\n"
-        "shards:\n"
-        "  - { id: 1, outside: 10.77.1.100, inside: 10.77.2.100, pool: 10.99.0.0/24, prefer: 1 }\n"
-        "gateway:\n"
-        "  identity: gw.holdfast.test\n"
-        "  networks: [10.77.2.0/24]\n"
-        "  dns: [10.77.2.10]\n"
-        "  proposals: { ike: [aes256gcm16-prfsha256-x25519, aes128gcm16-prfsha256-x25519], esp: "
-        "[aes256gcm16, aes128gcm16] }\n"
-        "  force_encapsulation: true\n"
-        "ike:   { lifetime: { %s }, "
-        "retransmit: { first: 500ms, factor: 1.8, tries: 5 }, dpd: 500ms, keepalive: 20s, "
-        "half_open: "
-        "30s }\n"
-        "child: { lifetime: { %s, packets: { soft: 0, hard: 0 } }, pfs: %s }\n"
-        "auth:\n"
-        "  psk:\n"
-        "    - { identity: client@holdfast.test, secret_file: client.psk }\n"
-        "admin: { socket: %s }\n"
-        "drills: enabled\n"
-        "log: { level: info }\n",
-        o->ike_soon ? soon : ordinary, o->child_soon ? soon : ordinary,
-        o->pfs ? "always" : "{ every: 1000 }", n->socket);
-}
-
 bool node_prepare(struct node *n, struct chaos_lab *lab, unsigned id,
                   const struct node_options *options)
 {
-    char text[NODE_CONFIG_BYTES];
+    FILE *f;
+    bool ok;
 
     *n = (struct node){.lab = lab, .id = id, .step_pipe.fd = -1};
     (void)snprintf(n->dir, sizeof n->dir, "%s/n%u", lab->dir, id);
@@ -83,8 +38,16 @@ bool node_prepare(struct node *n, struct chaos_lab *lab, unsigned id,
     (void)snprintf(n->config, sizeof n->config, "%s/node.yaml", n->dir);
     if (mkdir(n->dir, 0700) != 0)
         return lab_fail(lab, "%s: %s", n->dir, strerror(errno));
-    write_config(n, options, text);
-    return save(n, "node.yaml", text) && save(n, "client.psk", "lab secret, not one of yours");
+    f = fopen(n->config, "we");
+    if (!f)
+        return lab_fail(lab, "%s: %s", n->config, strerror(errno));
+    (void)fchmod(fileno(f), 0600);
+    node_write_config(f, n, options);
+    ok = !ferror(f);
+    ok = fclose(f) == 0 && ok;
+    if (!ok)
+        return lab_fail(lab, "%s: %s", n->config, strerror(errno));
+    return save(n, "client.psk", "lab secret, not one of yours");
 }
 
 bool node_install(struct node *nodes, unsigned count, const char *binary)
@@ -199,6 +162,23 @@ bool node_kill(struct node *n, bool machine)
     return true;
 }
 
+bool node_end(struct node *n, unsigned ms)
+{
+    if (node_alive(n) && kill(n->proc.pid, SIGTERM) != 0 && errno != ESRCH)
+        return lab_fail(n->lab, "kill: %s", strerror(errno));
+    n->step.wall_ns = pump_wall_ns();
+    if (!proc_wait(n->lab, &n->proc, ms))
+        return false;
+    n->step.dead_ns = pump_wall_ns();
+    return true;
+}
+
+bool node_pause(struct node *n, bool paused)
+{
+    return kill(n->proc.pid, paused ? SIGSTOP : SIGCONT) == 0 ||
+           lab_fail(n->lab, "kill: %s", strerror(errno));
+}
+
 bool node_restart(struct node *n, const char *binary)
 {
     if (!proc_wait(n->lab, &n->proc, 5000))
@@ -218,12 +198,12 @@ bool node_restart(struct node *n, const char *binary)
     return lab_links(n->lab, n->id, true) && node_start(n, binary);
 }
 
-static int post(struct node *n, const char *path, json_t *body)
+static int post(struct node *n, const char *path, json_t *body, unsigned ms)
 {
     struct http_reply reply;
     int status = 0;
 
-    if (http_call(n->lab, n->socket, "POST", path, body, NODE_CALL_MS * 4, &reply))
+    if (http_call(n->lab, n->socket, "POST", path, body, ms, &reply))
         status = reply.status;
     json_decref(reply.body);
     json_decref(body);
@@ -232,7 +212,7 @@ static int post(struct node *n, const char *path, json_t *body)
 
 int node_make_leader(struct node *n, unsigned leader)
 {
-    return post(n, "/v1/cluster/leader", json_pack("{s:i}", "node", (int)leader));
+    return post(n, "/v1/cluster/leader", json_pack("{s:i}", "node", (int)leader), NODE_ASK_MS);
 }
 
 int node_rekey(struct node *n, const char *sa_id, bool ike, uint32_t child_spi_in, bool pfs)
@@ -246,13 +226,30 @@ int node_rekey(struct node *n, const char *sa_id, bool ike, uint32_t child_spi_i
         (void)json_object_set_new(body, "child", json_string(spi));
         (void)json_object_set_new(body, "pfs", json_boolean(pfs));
     }
-    return post(n, path, body);
+    return post(n, path, body, NODE_ASK_MS);
 }
 
 int node_arm(struct node *n, const char *point, bool machine)
 {
     return post(n, "/v1/drills/arm",
-                json_pack("{s:s,s:s}", "point", point, "mode", machine ? "machine" : "process"));
+                json_pack("{s:s,s:s}", "point", point, "mode", machine ? "machine" : "process"),
+                NODE_ASK_MS);
+}
+
+int node_handover(struct node *n, unsigned shard, unsigned to, unsigned ms)
+{
+    char path[64];
+
+    (void)snprintf(path, sizeof path, "/v1/shards/%u/handover", shard);
+    return post(n, path, json_pack("{s:i}", "to", (int)to), ms);
+}
+
+int node_drain(struct node *n, unsigned node, bool back, unsigned ms)
+{
+    char path[64];
+
+    (void)snprintf(path, sizeof path, "/v1/nodes/%u/%s", node, back ? "undrain" : "drain");
+    return post(n, path, json_object(), ms);
 }
 
 void node_deinit(struct node *n)

@@ -3,10 +3,12 @@
 #ifndef HF_CHAOS_NODE_H
 #define HF_CHAOS_NODE_H
 
+#include <stdio.h>
+
 #include "http.h"
 #include "lab.h"
 
-enum { NODE_MAX_SAS = 8, NODE_MAX_CHILDREN = 8, NODE_SOON_MS = 6000 };
+enum { NODE_MAX_SAS = 2 * LAB_MAX_CLIENTS + 8, NODE_MAX_CHILDREN = 8, NODE_SOON_MS = 6000 };
 
 struct node_timing {
     unsigned election_ms, heartbeat_ms, lease_ms, lease_heartbeat_ms;
@@ -37,16 +39,21 @@ struct node {
     struct node_step step;
 };
 
+struct node_shard {
+    unsigned owner; /* 0 = none */
+    uint64_t owner_boot, epoch, assignments;
+    bool acting; /* this node acts for it */
+};
+
 /* GET /v1/cluster, as far as the drills need it. */
 struct node_view {
     bool answered, quorum;
     uint64_t boot;
     unsigned leader;
     uint64_t term, applied_index, commit_index;
-    unsigned connected; /* peers */
-    unsigned owner;     /* of shard 1; 0 = none */
-    uint64_t owner_boot, epoch;
-    bool acting;         /* this node acts for shard 1 */
+    unsigned connected;                       /* peers */
+    struct node_shard shards[LAB_MAX_SHARDS]; /* shard s at s - 1 */
+    unsigned n_shards;
     uint64_t esp_in;     /* ESP packets looked at under the right to act */
     uint64_t refused_in; /* of them: replayed, old, below the floor, unknown SPI */
 };
@@ -58,7 +65,7 @@ struct node_child {
 };
 
 struct node_sa {
-    char id[20], remote_spi[20], state[24];
+    char id[20], remote_spi[20], state[24], identity[48];
     char pending[24],
         pending_ike_spi[20]; /* its outstanding request's exchange, the SPIs allocated for it */
     uint32_t pending_spi_in;
@@ -66,6 +73,7 @@ struct node_sa {
     unsigned n_children;
 };
 
+/* Large: a static one, not on the stack. */
 struct node_sas {
     bool answered;
     struct node_sa sas[NODE_MAX_SAS];
@@ -79,7 +87,13 @@ struct node_options {
      * the owner, whoever it is then, begins its rekey by itself (CHILD: without KE unless pfs). */
     bool child_soon, ike_soon;
     bool pfs;
+    bool patient; /* retransmits often enough for a path that loses a third each way */
+    unsigned clients;
+    bool outside_v6, inside_v4, inside_v6;
 };
+
+/* node_config.c */
+void node_write_config(FILE *f, const struct node *n, const struct node_options *o);
 
 /* Writes the node's files. */
 bool node_prepare(struct node *n, struct chaos_lab *lab, unsigned id,
@@ -92,16 +106,27 @@ bool node_start(struct node *n, const char *binary);
 /* Ends it with SIGKILL, mode machine after its links were cut. Returns when it is dead. */
 bool node_kill(struct node *n, bool machine);
 
+/* SIGTERM; returns when it has ended. */
+bool node_end(struct node *n, unsigned ms);
+
+/* SIGSTOP and SIGCONT. */
+bool node_pause(struct node *n, bool paused);
+
 /* Starts it again with the data it left, links up. */
 bool node_restart(struct node *n, const char *binary);
 
 void node_look(struct node *n, struct node_view *view);
 void node_look_sas(struct node *n, struct node_sas *sas);
+/* Client 1's established SA, or NULL. */
+const struct node_sa *node_find_client(const struct node_sas *sas);
 
 /* POSTs; the status, or 0 when no answer came. */
 int node_make_leader(struct node *n, unsigned leader);
 int node_rekey(struct node *n, const char *sa_id, bool ike, uint32_t child_spi_in, bool pfs);
 int node_arm(struct node *n, const char *point, bool machine);
+int node_handover(struct node *n, unsigned shard, unsigned to, unsigned ms);
+/* `back`: it may serve again. */
+int node_drain(struct node *n, unsigned node, bool back, unsigned ms);
 
 bool node_alive(const struct node *n);
 void node_deinit(struct node *n);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "swan.h"
+
 enum { NODE_LOOK_MS = 300 };
 
 static uint64_t number_of(const json_t *j)
@@ -47,10 +49,32 @@ static void take_esp(const json_t *counters, struct node_view *view)
     view->esp_in = all > not ? all - not : 0; /* read one by one while packets come in */
 }
 
+static void take_shards(const json_t *list, struct node_view *view)
+{
+    json_t *j;
+    size_t i;
+
+    json_array_foreach(list, i, j)
+    {
+        uint64_t id = member(j, "id");
+        struct node_shard *s;
+
+        if (id < 1 || id > LAB_MAX_SHARDS)
+            continue;
+        s = &view->shards[id - 1];
+        s->owner = (unsigned)member(json_object_get(j, "owner"), "node");
+        s->owner_boot = member(json_object_get(j, "owner"), "boot");
+        s->epoch = member(json_object_get(j, "epoch"), "index");
+        s->assignments = member(j, "assignments");
+        s->acting = json_is_true(json_object_get(j, "acting"));
+        view->n_shards++;
+    }
+}
+
 void node_look(struct node *n, struct node_view *view)
 {
     struct http_reply reply;
-    json_t *j, *shard, *peer;
+    json_t *j, *peer;
     size_t i;
 
     *view = (struct node_view){0};
@@ -70,12 +94,8 @@ void node_look(struct node *n, struct node_view *view)
         if (member(peer, "id") != n->id && json_is_true(json_object_get(peer, "connected")))
             view->connected++;
     }
-    shard = json_array_get(json_object_get(j, "shards"), 0);
-    view->owner = (unsigned)member(json_object_get(shard, "owner"), "node");
-    view->owner_boot = member(json_object_get(shard, "owner"), "boot");
-    view->epoch = member(json_object_get(shard, "epoch"), "index");
+    take_shards(json_object_get(j, "shards"), view);
     take_esp(json_object_get(j, "counters"), view);
-    view->acting = json_is_true(json_object_get(shard, "acting"));
     json_decref(j);
 }
 
@@ -88,6 +108,7 @@ static void take_sa(const json_t *j, struct node_sa *sa)
     text(j, "id", sa->id, sizeof sa->id);
     text(j, "remote_spi", sa->remote_spi, sizeof sa->remote_spi);
     text(j, "state", sa->state, sizeof sa->state);
+    text(j, "identity", sa->identity, sizeof sa->identity);
     text(json_object_get(j, "pending"), "exchange", sa->pending, sizeof sa->pending);
     text(json_object_get(j, "pending"), "new_ike_spi", sa->pending_ike_spi,
          sizeof sa->pending_ike_spi);
@@ -123,4 +144,17 @@ void node_look_sas(struct node *n, struct node_sas *sas)
             take_sa(sa, &sas->sas[sas->n_sas++]);
     }
     json_decref(reply.body);
+}
+
+const struct node_sa *node_find_client(const struct node_sas *sas)
+{
+    char identity[SWAN_NAME];
+
+    (void)swan_identity(1, identity);
+    for (unsigned i = 0; i < sas->n_sas; i++) {
+        if (strcmp(sas->sas[i].state, "established") == 0 &&
+            strcmp(sas->sas[i].identity, identity) == 0)
+            return &sas->sas[i];
+    }
+    return NULL;
 }

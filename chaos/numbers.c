@@ -40,7 +40,7 @@ void numbers_arrive(struct numbers *n, uint64_t number, uint64_t ns)
     n->arrivals[n->n_arrivals++] = (struct numbers_arrival){number, ns};
 }
 
-static uint64_t longest_gap(const struct numbers *n, uint64_t from_ns, uint64_t to_ns)
+uint64_t numbers_gap(const struct numbers *n, uint64_t from_ns, uint64_t to_ns)
 {
     uint64_t last = from_ns, gap = 0;
 
@@ -70,7 +70,7 @@ void numbers_judge(const struct numbers *n, uint64_t from_ns, uint64_t to_ns,
     uint64_t highest = 0;
 
     *out = (struct numbers_summary){.sent = n->n_sent, .received = n->n_arrivals};
-    out->gap_ns = longest_gap(n, from_ns, to_ns);
+    out->gap_ns = numbers_gap(n, from_ns, to_ns);
     out->lost = n->n_sent;
     for (size_t i = 0; first && i < n->n_arrivals; i++) {
         const struct numbers_arrival *a = &n->arrivals[i];
@@ -95,6 +95,17 @@ void numbers_judge(const struct numbers *n, uint64_t from_ns, uint64_t to_ns,
     while (first && out->lost && out->first_lost < n->n_sent && first[out->first_lost])
         out->first_lost++;
     free(first);
+}
+
+void numbers_sum(struct numbers_summary *sum, const struct numbers_summary *s)
+{
+    sum->sent += s->sent;
+    sum->received += s->received;
+    sum->lost += s->lost;
+    sum->duplicated += s->duplicated;
+    sum->reordered += s->reordered;
+    if (s->gap_ns > sum->gap_ns)
+        sum->gap_ns = s->gap_ns;
 }
 
 void numbers_deinit(struct numbers *n)

@@ -36,6 +36,12 @@ void numbers_arrive(struct numbers *n, uint64_t number, uint64_t ns);
 void numbers_judge(const struct numbers *n, uint64_t from_ns, uint64_t to_ns,
                    struct numbers_summary *out);
 
+/* The gap alone. */
+uint64_t numbers_gap(const struct numbers *n, uint64_t from_ns, uint64_t to_ns);
+
+/* Adds s's counts to the sum; the gap is the longer one. The firsts stay as they are. */
+void numbers_sum(struct numbers_summary *sum, const struct numbers_summary *s);
+
 void numbers_deinit(struct numbers *n);
 
 #endif

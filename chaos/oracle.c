@@ -84,7 +84,8 @@ void oracle_no_renegotiation(const struct capture *c, uint64_t zero_ns, uint64_t
 
 static bool is_inner(uint32_t address)
 {
-    return (address & SLASH_24) == LAB_POOL || (address & SLASH_24) == LAB_INSIDE_NET;
+    return (address & (uint32_t)LAB_POOL_MASK) == LAB_POOL ||
+           (address & SLASH_24) == LAB_INSIDE_NET;
 }
 
 static bool has_magic(struct span s)
@@ -110,21 +111,108 @@ void oracle_no_plaintext(const struct capture *c, uint64_t zero_ns, struct oracl
     }
 }
 
-void oracle_dead_is_silent(const struct capture *c, uint64_t zero_ns, uint8_t port,
-                           uint64_t from_ns, uint64_t to_ns, struct oracle_report *r)
+static const char *frame_kind(const struct capture_frame *f)
 {
     static const char *const kinds[] = {"ESP", "IKE", "a keepalive", "ARP", "IP"};
 
+    return kinds[f->kind];
+}
+
+void oracle_dead_is_silent(const struct capture *c, uint64_t zero_ns, uint8_t port,
+                           uint64_t from_ns, uint64_t to_ns, struct oracle_report *r)
+{
     for (size_t i = 0; i < c->n_frames; i++) {
         const struct capture_frame *f = &c->frames[i];
 
-        if (f->left && f->port == port && f->src == LAB_VIP && f->ns > from_ns && f->ns < to_ns)
+        if (f->left && f->port == port && lab_shard_of_vip(f->src) && f->ns > from_ns &&
+            f->ns < to_ns)
             oracle_violation(r,
                              "dead-is-silent: node %u sent %s as the service address at %.3f ms, "
                              "it died before %.3f ms",
-                             port, kinds[f->kind], ms_after(f->ns, zero_ns),
+                             port, frame_kind(f), ms_after(f->ns, zero_ns),
                              ms_after(from_ns, zero_ns));
     }
+}
+
+struct speaker_search {
+    const struct oracle_tenure *now, *before;
+};
+
+/* The shard's tenure that is in force at `ns`, and the one before it. */
+static struct speaker_search tenure_at(const struct oracle_tenure *tenures, size_t n,
+                                       unsigned shard, uint64_t ns)
+{
+    struct speaker_search s = {0};
+
+    for (size_t i = 0; i < n; i++) {
+        if (tenures[i].shard != shard || tenures[i].from_ns > ns)
+            continue;
+        s.before = s.now;
+        s.now = &tenures[i];
+    }
+    return s;
+}
+
+void oracle_one_speaker(const struct capture *c, uint64_t zero_ns,
+                        const struct oracle_tenure *tenures, size_t n, uint64_t slack_ns,
+                        unsigned batch, struct oracle_report *r)
+{
+    unsigned *late = calloc(n ? n : 1, sizeof *late);
+
+    if (!late) {
+        oracle_violation(r, "one-speaker: out of memory, nothing judged");
+        return;
+    }
+    for (size_t i = 0; i < c->n_frames; i++) {
+        const struct capture_frame *f = &c->frames[i];
+        unsigned shard = lab_shard_of_vip(f->src);
+        struct speaker_search s;
+        bool in_hand;
+
+        if (!f->left || f->port == CAPTURE_CLIENT_PORT || !shard)
+            continue;
+        s = tenure_at(tenures, n, shard, f->ns);
+        if (!s.now || s.now->node == f->port)
+            continue;
+        in_hand = s.before && s.before->node == f->port;
+        if (in_hand && f->ns <= s.now->from_ns + slack_ns)
+            continue;
+        if (in_hand && f->kind == CAPTURE_ESP && ++late[s.now - tenures] <= batch)
+            continue;
+        oracle_violation(r,
+                         "one-speaker: node %u sent %s as shard %u's service address at %.3f ms, "
+                         "which is node %u's since %.3f ms",
+                         f->port, frame_kind(f), shard, ms_after(f->ns, zero_ns), s.now->node,
+                         ms_after(s.now->from_ns, zero_ns));
+    }
+    free(late);
+}
+
+void oracle_begins_nothing(const struct capture *c, uint64_t zero_ns, uint8_t exchange,
+                           uint64_t from_ns, uint64_t to_ns, struct oracle_report *r)
+{
+    for (size_t i = 0; i < c->n_frames; i++) {
+        const struct capture_frame *f = &c->frames[i];
+
+        if (f->kind == CAPTURE_IKE && f->left && f->port != CAPTURE_CLIENT_PORT &&
+            f->exchange == exchange && !(f->flags & IKE_HDR_FLAG_RESPONSE) && f->ns >= from_ns &&
+            f->ns <= to_ns)
+            oracle_violation(r,
+                             "begins-nothing: node %u sent a request of exchange type %u (message "
+                             "%u) at %.3f ms, while the client was heard",
+                             f->port, exchange, f->message_id, ms_after(f->ns, zero_ns));
+    }
+}
+
+void oracle_loss_explained(const struct numbers_summary *s, const char *direction, uint64_t dropped,
+                           struct oracle_report *r)
+{
+    if (s->lost > dropped)
+        oracle_violation(r,
+                         "loss: %s: %llu of %llu numbers are missing, the path dropped %llu "
+                         "packets",
+                         direction, (unsigned long long)s->lost, (unsigned long long)s->sent,
+                         (unsigned long long)dropped);
 }
 
 void oracle_delivered_once(const struct numbers *n, const char *direction, uint64_t zero_ns,

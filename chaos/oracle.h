@@ -7,6 +7,7 @@
  *   no plaintext      nothing outside to or from the pool or the inside network, no numbered packet
  *                     in clear (I13)
  *   no second copy    no inner number delivered twice (I2)
+ *   one speaker       as a service address only its shard's owner (I5)
  */
 #ifndef HF_CHAOS_ORACLE_H
 #define HF_CHAOS_ORACLE_H
@@ -33,6 +34,29 @@ void oracle_no_plaintext(const struct capture *c, uint64_t zero_ns, struct oracl
 /* Nothing left the port as the service address in [from_ns, to_ns]: its node was dead. */
 void oracle_dead_is_silent(const struct capture *c, uint64_t zero_ns, uint8_t port,
                            uint64_t from_ns, uint64_t to_ns, struct oracle_report *r);
+/* From from_ns on the node is the shard's owner, until the shard's next tenure. */
+struct oracle_tenure {
+    unsigned shard;
+    uint8_t node;
+    uint64_t from_ns;
+};
+
+/* Only the owner speaks as the shard's service address (I5). What its predecessor had in hand may
+ * leave within slack_ns of its successor's first frame; later, when it was stopped or held up, at
+ * most `batch` ESP packets of a tenure's predecessor, and nothing else. Tenures of one shard are in
+ * order of time. */
+void oracle_one_speaker(const struct capture *c, uint64_t zero_ns,
+                        const struct oracle_tenure *tenures, size_t n, uint64_t slack_ns,
+                        unsigned batch, struct oracle_report *r);
+
+/* The gateway began no exchange of that type in [from_ns, to_ns]. */
+void oracle_begins_nothing(const struct capture *c, uint64_t zero_ns, uint8_t exchange,
+                           uint64_t from_ns, uint64_t to_ns, struct oracle_report *r);
+
+/* No more numbers are missing than the path itself dropped packets. */
+void oracle_loss_explained(const struct numbers_summary *s, const char *direction, uint64_t dropped,
+                           struct oracle_report *r);
+
 void oracle_delivered_once(const struct numbers *n, const char *direction, uint64_t zero_ns,
                            struct oracle_report *r);
 

@@ -89,7 +89,7 @@ bool sniff_start(struct sniff *s, struct chaos_lab *lab)
     s->lab = lab;
     if (!lab_enter(lab, LAB_SWITCH))
         return false;
-    ok = open_port(s, "outc", CAPTURE_CLIENT_PORT);
+    ok = open_port(s, lab_client_port(lab), CAPTURE_CLIENT_PORT);
     for (unsigned n = 1; ok && n <= lab->nodes; n++) {
         char name[16];
 

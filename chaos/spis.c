@@ -38,8 +38,7 @@ static bool of_committed_record(const struct cell_spis *committed, const char *s
     return committed->pending_ike_spi[0] && strcmp(spi, allocated) == 0;
 }
 
-/* The rekeyed kind was replaced, the other one was left alone. */
-static void judge_replaced(const struct spis_case *c, struct oracle_report *r)
+void spis_judge_replaced(const struct spis_case *c, struct oracle_report *r)
 {
     const char *kind = c->ike ? "ike:" : "esp:";
 
@@ -63,7 +62,7 @@ void spis_judge(const struct spis_case *c, struct oracle_report *r)
                 r, "same-spis: %s lives after the exchange but is not of the committed record",
                 c->after->text[i]);
     }
-    judge_replaced(c, r);
+    spis_judge_replaced(c, r);
     if (c->newest)
         (void)snprintf(want, sizeof want, "esp:%08x/%08x", c->newest->spi_out, c->newest->spi_in);
     if (!spis_have(c->after, want))
@@ -121,36 +120,53 @@ static bool same_children(const struct swan_sa *client, const struct node_sa *ga
     return true;
 }
 
-bool spis_client_agrees(const struct swan_sas *client, const struct node_sas *gateway, char *why,
-                        size_t size)
+/* The gateway's SA that is the client's, either end having begun it. */
+static const struct node_sa *twin_of(const struct swan_sa *client, const struct node_sas *gateway)
 {
-    const struct swan_sa *c = NULL;
-    const struct node_sa *g = NULL;
-    unsigned n_client = 0, n_gateway = 0;
-    uint64_t id, remote;
-
-    for (unsigned i = 0; i < client->n_sas; i++) {
-        if (strcmp(client->sas[i].state, "ESTABLISHED") == 0 && ++n_client)
-            c = &client->sas[i];
-    }
     for (unsigned i = 0; i < gateway->n_sas; i++) {
-        if (strcmp(gateway->sas[i].state, "established") == 0 && ++n_gateway)
-            g = &gateway->sas[i];
+        const struct node_sa *g = &gateway->sas[i];
+        uint64_t id = strtoull(g->id, NULL, 16), remote = strtoull(g->remote_spi, NULL, 16);
+
+        if (strcmp(g->state, "established") == 0 &&
+            ((client->spi_responder == id && client->spi_initiator == remote) ||
+             (client->spi_initiator == id && client->spi_responder == remote)))
+            return g;
     }
-    if (n_client != 1 || n_gateway != 1) {
+    return NULL;
+}
+
+bool spis_client_agrees(const struct swan_sas *client, const struct node_sas *gateway,
+                        unsigned clients, char *why, size_t size)
+{
+    unsigned n_client = 0, n_gateway = 0;
+
+    for (unsigned i = 0; i < client->n_sas; i++)
+        n_client += strcmp(client->sas[i].state, "ESTABLISHED") == 0;
+    for (unsigned i = 0; i < gateway->n_sas; i++)
+        n_gateway += strcmp(gateway->sas[i].state, "established") == 0;
+    if (n_client != clients || n_gateway != clients) {
         (void)snprintf(why, size, "%u IKE SAs at the client, %u at the gateway", n_client,
                        n_gateway);
         return false;
     }
-    id = strtoull(g->id, NULL, 16);
-    remote = strtoull(g->remote_spi, NULL, 16);
-    if (!(c->spi_responder == id && c->spi_initiator == remote) &&
-        !(c->spi_initiator == id && c->spi_responder == remote)) {
-        (void)snprintf(why, size,
-                       "IKE SA %016llx/%016llx at the client, %016llx/%016llx at the gateway",
-                       (unsigned long long)c->spi_initiator, (unsigned long long)c->spi_responder,
-                       (unsigned long long)id, (unsigned long long)remote);
-        return false;
+    for (unsigned i = 0; i < client->n_sas; i++) {
+        const struct swan_sa *c = &client->sas[i];
+        const struct node_sa *g = twin_of(c, gateway);
+
+        if (strcmp(c->state, "ESTABLISHED") != 0)
+            continue;
+        if (!g) {
+            (void)snprintf(why, size, "the client's IKE SA %016llx/%016llx is not at the gateway",
+                           (unsigned long long)c->spi_initiator,
+                           (unsigned long long)c->spi_responder);
+            return false;
+        }
+        if (!same_children(c, g, why, size))
+            return false;
+        if (c->busy) {
+            (void)snprintf(why, size, "the client's exchanges do not end");
+            return false;
+        }
     }
-    return same_children(c, g, why, size);
+    return true;
 }

@@ -43,10 +43,12 @@ struct spis_case {
 /* What was rekeyed is gone, what was not is still there; from the committed record on, what lives
  * is exactly what it said; and what the client says it has. */
 void spis_judge(const struct spis_case *c, struct oracle_report *r);
+/* Of it only: the rekeyed kind was replaced, the other one was left alone. */
+void spis_judge_replaced(const struct spis_case *c, struct oracle_report *r);
 
-/* Do both ends hold the same: one established IKE SA, its installed CHILD SAs? False: *why says
- * what they do not agree on. */
-bool spis_client_agrees(const struct swan_sas *client, const struct node_sas *gateway, char *why,
-                        size_t size);
+/* Do both ends hold the same: of each client one established IKE SA and its installed CHILD SAs?
+ * False: *why says what they do not agree on. */
+bool spis_client_agrees(const struct swan_sas *client, const struct node_sas *gateway,
+                        unsigned clients, char *why, size_t size);
 
 #endif

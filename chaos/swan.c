@@ -1,133 +1,68 @@
 #include "swan.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-/* The plug-ins are those that Debian's own configuration loads and that this lab needs;
- * kernel-libipsec because the build machine's kernel has no ESP. The retransmission times are
- * shorter than the defaults so that a cell takes seconds. */
-static const char strongswan_conf[] =
-    "charon-systemd {\n"
-    "  load = random nonce openssl pem x509 pkcs1 pkcs8 pubkey revocation constraints kdf hmac "
-    "sha1 sha2 curve25519 gcm aes "
-    "aesni chapoly eap-identity eap-mschapv2 eap-tls md5 gmp kernel-libipsec kernel-netlink "
-    "socket-default updown vici attr\n"
-    "  retransmit_timeout = 0.5\n"
-    "  retransmit_base = 1.5\n"
-    "  retransmit_tries = 4\n"
-    "  retransmit_jitter = 0\n"
-    "  plugins {\n"
-    "    vici {\n"
-    "      socket = %s\n"
-    "    }\n"
-    "    kernel-libipsec {\n"
-    "      allow_peer_ts = yes\n"
-    "    }\n"
-    "  }\n"
-    "  filelog {\n"
-    "    stderr {\n"
-    "      default = 1\n"
-    "      time_format = %%b %%e %%T\n"
-    "      time_precision = ms\n"
-    "      ike_name = yes\n"
-    "      flush_line = yes\n"
-    "    }\n"
-    "  }\n"
-    "}\n";
+#include "base/assert.h"
+#include "base/bytes.h"
 
-static const char client_conf[] = "connections {\n"
-                                  "  home {\n"
-                                  "    version = 2\n"
-                                  "    local_addrs = 10.77.1.50\n"
-                                  "    remote_addrs = 10.77.1.100\n"
-                                  "    vips = 0.0.0.0\n"
-                                  "    encap = yes\n"
-                                  "    dpd_delay = %us\n"
-                                  "    proposals = aes256gcm16-prfsha256-x25519\n"
-                                  "    local {\n"
-                                  "      auth = psk\n"
-                                  "      id = client@holdfast.test\n"
-                                  "    }\n"
-                                  "    remote {\n"
-                                  "      auth = psk\n"
-                                  "      id = gw.holdfast.test\n"
-                                  "    }\n"
-                                  "    children {\n"
-                                  "      net {\n"
-                                  "        remote_ts = 10.77.2.0/24\n"
-                                  "        esp_proposals = %s\n"
-                                  "      }\n"
-                                  "      pfs {\n"
-                                  "        remote_ts = 10.77.2.192/28\n"
-                                  "        esp_proposals = aes256gcm16-x25519,aes256gcm16\n"
-                                  "      }\n"
-                                  "    }\n"
-                                  "  }\n"
-                                  "}\n"
-                                  "secrets {\n"
-                                  "  ike-1 {\n"
-                                  "    id = gw.holdfast.test\n"
-                                  "    secret = \"lab secret, not one of yours\"\n"
-                                  "  }\n"
-                                  "}\n";
-
-static const char gateway_conf[] = "connections {\n"
-                                   "  gw {\n"
-                                   "    version = 2\n"
-                                   "    local_addrs = 10.77.1.100\n"
-                                   "    encap = yes\n"
-                                   "    pools = p\n"
-                                   "    proposals = aes256gcm16-prfsha256-x25519\n"
-                                   "    local {\n"
-                                   "      auth = psk\n"
-                                   "      id = gw.holdfast.test\n"
-                                   "    }\n"
-                                   "    remote {\n"
-                                   "      auth = psk\n"
-                                   "    }\n"
-                                   "    children {\n"
-                                   "      net {\n"
-                                   "        local_ts = 10.77.2.0/24\n"
-                                   "        esp_proposals = aes256gcm16-x25519,aes256gcm16\n"
-                                   "      }\n"
-                                   "    }\n"
-                                   "  }\n"
-                                   "}\n"
-                                   "pools {\n"
-                                   "  p {\n"
-                                   "    addrs = 10.99.0.0/24\n"
-                                   "  }\n"
-                                   "}\n"
-                                   "secrets {\n"
-                                   "  ike-1 {\n"
-                                   "    id = client@holdfast.test\n"
-                                   "    secret = \"lab secret, not one of yours\"\n"
-                                   "  }\n"
-                                   "}\n";
-
-static bool save(struct swan *s, const char *name, const char *text)
+static FILE *begin_file(struct swan *s, const char *name)
 {
     char path[160];
     FILE *f;
-    bool ok;
 
     (void)snprintf(path, sizeof path, "%s/%s", s->dir, name);
     f = fopen(path, "we");
     if (!f)
-        return lab_fail(s->lab, "%s: %s", path, strerror(errno));
-    ok = fputs(text, f) >= 0;
+        (void)lab_fail(s->lab, "%s: %s", path, strerror(errno));
+    return f;
+}
+
+static bool end_file(struct swan *s, const char *name, FILE *f)
+{
+    bool ok = !ferror(f);
+
     ok = fclose(f) == 0 && ok;
-    return ok || lab_fail(s->lab, "%s: %s", path, strerror(errno));
+    return ok || lab_fail(s->lab, "%s/%s: %s", s->dir, name, strerror(errno));
+}
+
+static bool write_files(struct swan *s, const struct swan_options *o)
+{
+    static const char daemon[] = "strongswan.conf", connections[] = "swanctl.conf";
+    FILE *f = begin_file(s, daemon);
+
+    if (!f)
+        return false;
+    swan_write_daemon(f, s->uri, o->patient);
+    if (!end_file(s, daemon, f) || !(f = begin_file(s, connections)))
+        return false;
+    if (o->gateway)
+        swan_write_gateway(f);
+    else
+        swan_write_clients(f, o);
+    return end_file(s, connections, f);
 }
 
 static void took_line(void *arg, const char *line)
 {
     struct swan *s = arg;
+    char connection[SWAN_NAME], address[64];
+    struct in6_addr v6;
+    struct in_addr v4;
+    unsigned client;
 
     swan_log_line(&s->log, line);
+    if (!swan_log_address(line, connection, sizeof connection, address, sizeof address) ||
+        !swan_client_of(connection, &client) || client > LAB_MAX_CLIENTS)
+        return;
+    if (inet_pton(AF_INET, address, &v4) == 1)
+        s->inner[client - 1][0] = ntohl(v4.s_addr);
+    else if (inet_pton(AF_INET6, address, &v6) == 1)
+        s->inner[client - 1][1] = get_be32(v6.s6_addr + 12);
 }
 
 bool swan_start(struct swan *s, struct chaos_lab *lab, enum lab_place place, const char *name,
@@ -135,9 +70,8 @@ bool swan_start(struct swan *s, struct chaos_lab *lab, enum lab_place place, con
 {
     static const char *const argv[] = {"charon-systemd", NULL};
     const char *env[] = {s->env, NULL};
-    char text[4096];
 
-    *s = (struct swan){.lab = lab, .place = place};
+    *s = (struct swan){.lab = lab, .place = place, .log.collides = options->collides};
     (void)snprintf(s->proc.name, sizeof s->proc.name, "%s", name);
     s->proc.line = took_line;
     s->proc.arg = s;
@@ -146,15 +80,7 @@ bool swan_start(struct swan *s, struct chaos_lab *lab, enum lab_place place, con
     (void)snprintf(s->env, sizeof s->env, "STRONGSWAN_CONF=%s/strongswan.conf", s->dir);
     if (mkdir(s->dir, 0700) != 0)
         return lab_fail(lab, "%s: %s", s->dir, strerror(errno));
-    (void)snprintf(text, sizeof text, strongswan_conf, s->uri);
-    if (!save(s, "strongswan.conf", text))
-        return false;
-    if (options->gateway)
-        (void)snprintf(text, sizeof text, "%s", gateway_conf);
-    else
-        (void)snprintf(text, sizeof text, client_conf, options->dpd_s,
-                       options->pfs ? "aes256gcm16-x25519,aes256gcm16" : "aes256gcm16");
-    if (!save(s, "swanctl.conf", text))
+    if (!write_files(s, options))
         return false;
     return proc_start(
         lab, &s->proc,
@@ -176,23 +102,61 @@ bool swan_load(struct swan *s)
         return lab_fail(s->lab, "%s: charon-systemd did not start: %.300s", s->proc.name,
                         s->proc.log ? s->proc.log : "");
     (void)snprintf(file, sizeof file, "%s/swanctl.conf", s->dir);
-    return swan_ctl(s, 5000, "--load-all", "--file", file);
+    return swan_ctl(s, 20000, "--load-all", "--file", file, NULL);
 }
 
-bool swan_ctl(struct swan *s, unsigned ms, const char *a, const char *b, const char *c)
-{
-    const char *argv[8] = {"swanctl", a};
-    size_t n = 2;
+/* argv of swanctl with these words, ended by NULL; SWAN_WORDS of them at most. */
+enum { SWAN_WORDS = 6, SWAN_ARGV = SWAN_WORDS + 4 };
 
-    if (b)
-        argv[n++] = b;
-    if (b && c)
-        argv[n++] = c;
+static void make_argv(const struct swan *s, const char *argv[SWAN_ARGV], const char *first,
+                      va_list more)
+{
+    size_t n = 0;
+
+    argv[n++] = "swanctl";
+    for (const char *word = first; word; word = va_arg(more, const char *)) {
+        HF_ASSERT(n <= SWAN_WORDS);
+        argv[n++] = word;
+    }
     argv[n++] = "--uri";
     argv[n++] = s->uri;
     argv[n] = NULL;
+}
+
+bool swan_ctl(struct swan *s, unsigned ms, const char *first, ...)
+{
+    const char *argv[SWAN_ARGV];
+    va_list more;
+
+    va_start(more, first);
+    make_argv(s, argv, first, more);
+    va_end(more);
     return proc_run(s->lab, &(struct chaos_spawn){.place = s->place, .argv = argv, .step_fd = -1},
                     ms, false, NULL);
+}
+
+bool swan_initiate(struct swan *s, unsigned from, unsigned to, unsigned ms)
+{
+    while (from <= to) {
+        const char *argv[SWAN_TOGETHER][10];
+        char names[SWAN_TOGETHER][SWAN_NAME], children[SWAN_TOGETHER][SWAN_NAME];
+        struct chaos_spawn what[SWAN_TOGETHER];
+        size_t n = 0;
+
+        for (; n < SWAN_TOGETHER && from <= to; n++, from++) {
+            const char *words[] = {"swanctl", "--initiate",
+                                   "--child", swan_child_name(from, children[n]),
+                                   "--ike",   swan_connection(from, names[n]),
+                                   "--uri",   s->uri,
+                                   NULL};
+
+            memcpy(argv[n], words, sizeof words);
+            what[n] = (struct chaos_spawn){.place = s->place, .argv = argv[n], .step_fd = -1};
+        }
+        if (!proc_run_together(s->lab, what, n, ms))
+            return false;
+    }
+    return true;
 }
 
 bool swan_list(struct swan *s, unsigned ms, struct swan_sas *sas)

@@ -52,7 +52,7 @@ static void child_closing(struct swan_log *log, const char *line)
         if (log->children[i].number == n)
             log->children[i].closed = true;
     }
-    if (log->child_closed > log->child_rekeyed)
+    if (log->child_closed > log->child_rekeyed && !log->collides)
         complain(log, "a CHILD SA was deleted without a successor", line);
 }
 
@@ -60,7 +60,7 @@ static void exchange(struct swan_log *log, const char *line)
 {
     bool request = has(line, " request ");
 
-    if (has(line, "TEMP_FAIL"))
+    if (has(line, "TEMP_FAIL") && !log->collides)
         complain(log, "TEMPORARY_FAILURE", line);
     if (has(line, "CREATE_CHILD_SA request") && has(line, " KE ") && has(line, " TSi "))
         log->ke_requests++;
@@ -88,7 +88,9 @@ void swan_log_line(struct swan_log *log, const char *line)
         log->ike_rekeyed++;
     else if (has(line, "sending DPD request"))
         log->dpd_sent++;
-    if (has(line, "deleting IKE_SA ") && ++log->ike_deleted > log->ike_rekeyed)
+    if (has(line, "collision"))
+        log->n_collisions++;
+    if (has(line, "deleting IKE_SA ") && ++log->ike_deleted > log->ike_rekeyed && !log->collides)
         complain(log, "an IKE SA was deleted without a successor", line);
     if (has(line, "giving up"))
         complain(log, "gave up", line);
@@ -97,9 +99,25 @@ void swan_log_line(struct swan_log *log, const char *line)
     else if (has(line, "no CHILD_SA built") || has(line, "CHILD_SA rekeying failed") ||
              has(line, "IKE_SA rekeying failed"))
         complain(log, "an exchange failed", line);
-    else if (has(line, "detected rekeying of unknown") || has(line, "TEMPORARY_FAILURE"))
+    else if (!log->collides &&
+             (has(line, "detected rekeying of unknown") || has(line, "TEMPORARY_FAILURE")))
         complain(log, "refused", line);
     else if (has(line, "restarting CHILD_SA") || has(line, "trying to connect again") ||
              has(line, "reauthenticating IKE_SA"))
         complain(log, "began anew", line);
+}
+
+bool swan_log_address(const char *line, char *connection, size_t size, char *address,
+                      size_t address_size)
+{
+    static const char words[] = "installing new virtual IP ";
+    const char *from = strchr(line, '<'), *to = from ? strchr(from, '|') : NULL;
+    const char *at = strstr(line, words);
+
+    if (!to || !at || to > at || (size_t)(to - from) > size)
+        return false;
+    at += sizeof words - 1;
+    (void)snprintf(connection, size, "%.*s", (int)(to - from - 1), from + 1);
+    (void)snprintf(address, address_size, "%.*s", (int)strcspn(at, " \r\n"), at);
+    return connection[0] && address[0];
 }

@@ -5,9 +5,10 @@
 #define HF_CHAOS_SWAN_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-enum { SWAN_LOG_COMPLAINTS = 8, SWAN_LOG_LINE = 200, SWAN_LOG_CHILDREN = 64 };
+enum { SWAN_LOG_COMPLAINTS = 8, SWAN_LOG_LINE = 200, SWAN_LOG_CHILDREN = 4096 };
 
 struct swan_child {
     uint32_t number;          /* net{N} */
@@ -28,10 +29,18 @@ struct swan_log {
     uint32_t dpd_received;           /* the peer's empty INFORMATIONAL requests */
     struct swan_child children[SWAN_LOG_CHILDREN];
     uint32_t n_children;
+    bool collides;         /* collisions are arranged: TEMPORARY_FAILURE is a good answer, and what
+                              was redundant is deleted beside what was replaced */
+    uint32_t n_collisions; /* rekeys that it saw collide */
     uint32_t n_complaints; /* all; the first few are kept */
     char complaints[SWAN_LOG_COMPLAINTS][SWAN_LOG_LINE];
 };
 
 void swan_log_line(struct swan_log *log, const char *line);
+
+/* "... <home-3|7> installing new virtual IP 10.99.0.2": which connection, and the address text as it
+ * stands there. False: another line. */
+bool swan_log_address(const char *line, char *connection, size_t size, char *address,
+                      size_t address_size);
 
 #endif

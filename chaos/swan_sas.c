@@ -59,6 +59,9 @@ static void set(const struct reader *r, const char *value)
         sa->spi_initiator = strtoull(value, NULL, 16);
     } else if (r->depth == DEPTH_SA && strcmp(r->word, "responder-spi") == 0) {
         sa->spi_responder = strtoull(value, NULL, 16);
+    } else if (r->depth == DEPTH_SA &&
+               (strcmp(r->word, "tasks-active") == 0 || strcmp(r->word, "tasks-queued") == 0)) {
+        sa->busy = sa->busy || value[0] == '[';
     } else if (r->depth == DEPTH_CHILD) {
         unsigned last = sa->n_children - 1;
 
@@ -80,6 +83,8 @@ static void take_value(struct reader *r)
     if (*r->p == '[') {
         len = strcspn(r->p, "]");
         len += r->p[len] == ']';
+        if (len > 2) /* what is in it matters to nobody, only that something is */
+            (void)snprintf(value, sizeof value, "[");
     } else {
         len = strcspn(r->p, " \t\r\n{}");
         (void)snprintf(value, sizeof value, "%.*s", (int)len, r->p);

@@ -3,8 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -14,12 +13,13 @@
 
 #include "base/bytes.h"
 
-enum {
-    PORT_NUMBERS = 7007,
-    PORT_UPLOAD = 7008,
-    UPLOAD_BYTES_PER_S = 100000,
-    UPLOAD_CHUNK = 1000,
-    UPLOAD_BURST = 8000
+/* A packet: magic 8, direction 1, unused 1, client 2, unused 4, number 8, time 8. */
+enum { PORT_NUMBERS = 7007, AT_DIRECTION = 8, AT_CLIENT = 10, AT_NUMBER = 16, AT_TIME = 24 };
+
+union any_address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
 };
 
 static uint64_t stamp_of(struct msghdr *m)
@@ -38,6 +38,7 @@ static uint64_t stamp_of(struct msghdr *m)
 static void arrived(void *arg, uint32_t events)
 {
     struct traffic_end *end = arg;
+    struct traffic *t = end->owner;
     uint8_t packet[TRAFFIC_MAX_BYTES];
     char control[128];
     struct iovec iov = {packet, sizeof packet};
@@ -49,41 +50,70 @@ static void arrived(void *arg, uint32_t events)
                            .msg_control = control,
                            .msg_controllen = sizeof control};
         ssize_t n = recvmsg(end->watch.fd, &m, MSG_DONTWAIT);
+        unsigned client;
 
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
             return;
         if (n < TRAFFIC_MIN_BYTES || memcmp(packet, TRAFFIC_MAGIC, 8) != 0 ||
-            packet[8] != end->receives)
+            packet[AT_DIRECTION] != end->receives)
             continue; /* an ICMP error on the socket, or not ours */
-        numbers_arrive(&end->owner->numbers[end->receives], get_be64(packet + 16), stamp_of(&m));
+        client = get_be16(packet + AT_CLIENT);
+        if (client < t->plan.clients)
+            numbers_arrive(&t->clients[client].numbers[end->receives], get_be64(packet + AT_NUMBER),
+                           stamp_of(&m));
     }
 }
 
-static void send_one(struct traffic *t, enum traffic_direction d)
+/* By IPv4, or by IPv6: whatever the client has; of both in turn. */
+static unsigned family_of(const struct traffic_client *c, uint64_t number)
 {
-    uint8_t packet[TRAFFIC_MAX_BYTES] = TRAFFIC_MAGIC;
-    uint64_t now = pump_wall_ns();
-    uint64_t number = numbers_send(&t->numbers[d], now);
-    int fd = t->ends[d == TRAFFIC_IN ? 0 : 1].watch.fd;
+    if (c->inner[TRAFFIC_V4] && c->inner[TRAFFIC_V6])
+        return number & 1 ? TRAFFIC_V6 : TRAFFIC_V4;
+    return c->inner[TRAFFIC_V4] ? TRAFFIC_V4 : TRAFFIC_V6;
+}
 
-    packet[8] = (uint8_t)d;
-    put_be64(packet + 16, number);
-    put_be64(packet + 24, now);
-    if (send(fd, packet, t->bytes, MSG_DONTWAIT) != (ssize_t)t->bytes)
+static socklen_t address(unsigned family, uint32_t host_order, union any_address *to)
+{
+    memset(to, 0, sizeof *to);
+    if (family == TRAFFIC_V4) {
+        to->v4.sin_family = AF_INET;
+        to->v4.sin_port = htons(PORT_NUMBERS);
+        to->v4.sin_addr.s_addr = htonl(host_order);
+        return sizeof to->v4;
+    }
+    to->v6.sin6_family = AF_INET6;
+    to->v6.sin6_port = htons(PORT_NUMBERS);
+    to->v6.sin6_addr.s6_addr[0] = 0xfd; /* the twin of an IPv4 address: lab.h */
+    to->v6.sin6_addr.s6_addr[1] = 0x77;
+    put_be32(to->v6.sin6_addr.s6_addr + 12, host_order);
+    return sizeof to->v6;
+}
+
+static void send_one(struct traffic *t, unsigned client, enum traffic_direction d)
+{
+    struct traffic_client *c = &t->clients[client];
+    uint8_t packet[TRAFFIC_MAX_BYTES] = TRAFFIC_MAGIC;
+    uint64_t now = pump_wall_ns(), number = numbers_send(&c->numbers[d], now);
+    unsigned family = family_of(c, number);
+    union any_address to;
+    socklen_t len = address(family, d == TRAFFIC_IN ? LAB_SERVER : c->inner[family], &to);
+    int fd = d == TRAFFIC_IN ? c->ends[family].watch.fd : t->server[family].watch.fd;
+
+    packet[AT_DIRECTION] = (uint8_t)d;
+    put_be16(packet + AT_CLIENT, (uint16_t)client);
+    put_be64(packet + AT_NUMBER, number);
+    put_be64(packet + AT_TIME, now);
+    if (sendto(fd, packet, t->plan.bytes, MSG_DONTWAIT, &to.any, len) != (ssize_t)t->plan.bytes)
         t->send_failed++;
 }
 
-static void upload_some(struct traffic *t)
+static void send_slice(struct traffic *t)
 {
-    static const uint8_t chunk[UPLOAD_CHUNK] = {0};
-
-    while (t->upload_credit >= UPLOAD_CHUNK) {
-        ssize_t n = send(t->uploader.fd, chunk, sizeof chunk, MSG_DONTWAIT | MSG_NOSIGNAL);
-
-        if (n <= 0)
-            return;
-        t->uploaded += (uint64_t)n;
-        t->upload_credit -= (uint64_t)n;
+    for (unsigned i = (unsigned)(t->turn++ % t->slices); i < t->plan.clients; i += t->slices) {
+        for (unsigned d = 0; d < TRAFFIC_DIRECTIONS; d++) {
+            if (t->half ? d == t->alone : t->plan.directions[d])
+                send_one(t, i, (enum traffic_direction)d);
+        }
     }
 }
 
@@ -95,145 +125,92 @@ static void ticked(void *arg, uint32_t events)
     (void)events;
     if (read(t->tick.fd, &times, sizeof times) != (ssize_t)sizeof times || !t->sending)
         return;
-    for (uint64_t i = 0; i < times; i++) {
-        for (unsigned d = 0; d < TRAFFIC_DIRECTIONS; d++) {
-            if (t->half ? d == t->alone : t->directions[d])
-                send_one(t, d);
-        }
-    }
-    if (t->upload && !t->half) {
-        t->upload_credit += times * UPLOAD_BYTES_PER_S / t->pps;
-        if (t->upload_credit > UPLOAD_BURST)
-            t->upload_credit = UPLOAD_BURST;
-        upload_some(t);
-    }
+    for (uint64_t i = 0; i < times; i++)
+        send_slice(t);
+    if (t->plan.upload && !t->half)
+        traffic_upload_some(t, times);
 }
 
-static void upload_arrived(void *arg, uint32_t events)
+/* A socket on that address; errors of an earlier send are not told: they belong to nobody. */
+static bool open_end(struct traffic *t, struct traffic_end *end, enum lab_place place,
+                     unsigned family, uint32_t on_address)
 {
-    struct traffic *t = arg;
-    uint8_t sink[16384];
-    ssize_t n;
-    bool any = false;
-    int on = 1;
+    union any_address local;
+    socklen_t len = address(family, on_address, &local);
+    int on = 1, size = t->plan.clients > 1 && place == LAB_CLIENT_NS ? 1 << 18 : 4 << 20;
 
-    (void)events;
-    while ((n = recv(t->downloader.fd, sink, sizeof sink, MSG_DONTWAIT)) > 0) {
-        t->upload_received += (uint64_t)n;
-        any = true;
-    }
-    /* No delayed acknowledgements: the sender's retransmission time then follows the path, not this
-     * machine's load. */
-    (void)setsockopt(t->downloader.fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
-    if (any)
-        numbers_arrive(&t->upload_progress, t->upload_received, pump_wall_ns());
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)) {
-        pump_remove(&t->lab->pump, &t->downloader);
-        (void)close(t->downloader.fd);
-        t->downloader.fd = -1;
-    }
-}
-
-static void upload_accepted(void *arg, uint32_t events)
-{
-    struct traffic *t = arg;
-    int fd = accept4(t->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-    (void)events;
-    if (fd < 0)
-        return;
-    if (t->downloader.fd >= 0) {
-        (void)close(fd);
-        return;
-    }
-    t->downloader = (struct pump_watch){fd, upload_arrived, t};
-    if (!pump_add(&t->lab->pump, &t->downloader, EPOLLIN))
-        (void)lab_fail(t->lab, "epoll_ctl: %s", strerror(errno));
-}
-
-static struct sockaddr_in address(uint32_t host_order, uint16_t port)
-{
-    return (struct sockaddr_in){
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(host_order)};
-}
-
-static bool udp_end(struct traffic *t, unsigned i, enum lab_place place, uint32_t bind_to)
-{
-    struct traffic_end *end = &t->ends[i];
-    struct sockaddr_in local = address(bind_to, PORT_NUMBERS);
-    int on = 1, size = 4 << 20;
-
-    *end = (struct traffic_end){.owner = t, .receives = i == 0 ? TRAFFIC_OUT : TRAFFIC_IN};
-    end->watch = (struct pump_watch){-1, arrived, end};
     if (!lab_enter(t->lab, place))
         return false;
-    end->watch.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    end->watch.fd = socket(local.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     lab_leave(t->lab);
     if (end->watch.fd < 0 ||
         setsockopt(end->watch.fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) != 0 ||
         setsockopt(end->watch.fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0 ||
-        bind(end->watch.fd, (struct sockaddr *)&local, sizeof local) != 0)
-        return lab_fail(t->lab, "traffic socket: %s", strerror(errno));
+        bind(end->watch.fd, &local.any, len) != 0) {
+        char text[LAB_ADDRESS_TEXT];
+
+        return lab_fail(t->lab, "traffic socket on %s: %s",
+                        lab_address(on_address, family == TRAFFIC_V6, text), strerror(errno));
+    }
     return pump_add(&t->lab->pump, &end->watch, EPOLLIN) ||
            lab_fail(t->lab, "epoll_ctl: %s", strerror(errno));
 }
 
-/* The server learns the client's inner address from nobody: the runner asks the client's own
- * socket. */
-static bool connect_ends(struct traffic *t, uint32_t *inner)
+static void prepare_end(struct traffic *t, struct traffic_end *end, enum traffic_direction receives)
 {
-    struct sockaddr_in server = address(LAB_SERVER, PORT_NUMBERS), client = {0};
-    socklen_t len = sizeof client;
+    *end = (struct traffic_end){.owner = t, .receives = receives};
+    end->watch = (struct pump_watch){-1, arrived, end};
+}
 
-    if (connect(t->ends[0].watch.fd, (struct sockaddr *)&server, sizeof server) != 0 ||
-        getsockname(t->ends[0].watch.fd, (struct sockaddr *)&client, &len) != 0)
-        return lab_fail(t->lab, "traffic: client to server: %s", strerror(errno));
-    *inner = ntohl(client.sin_addr.s_addr);
-    if ((*inner & 0xffffff00) != LAB_POOL)
-        return lab_fail(t->lab,
-                        "traffic: the client's address %#x is not of the pool: no tunnel route",
-                        *inner);
-    if (connect(t->ends[1].watch.fd, (struct sockaddr *)&client, sizeof client) != 0)
-        return lab_fail(t->lab, "traffic: server to client: %s", strerror(errno));
+static bool open_client(struct traffic *t, unsigned i, const uint32_t inner[TRAFFIC_FAMILIES])
+{
+    struct traffic_client *c = &t->clients[i];
+
+    if (!inner[TRAFFIC_V4] && !inner[TRAFFIC_V6])
+        return lab_fail(t->lab, "traffic: client %u has no address inside", i + 1);
+    for (unsigned family = 0; family < TRAFFIC_FAMILIES; family++) {
+        c->inner[family] = inner[family];
+        if (!inner[family])
+            continue;
+        if ((inner[family] & (uint32_t)LAB_POOL_MASK) != LAB_POOL)
+            return lab_fail(t->lab, "traffic: client %u's address %#x is not of a pool", i + 1,
+                            inner[family]);
+        if (!open_end(t, &c->ends[family], LAB_CLIENT_NS, family, inner[family]))
+            return false;
+        if (t->server[family].watch.fd < 0 &&
+            !open_end(t, &t->server[family], LAB_SERVER_NS, family, LAB_SERVER))
+            return false;
+    }
     return true;
 }
 
-static bool open_upload(struct traffic *t)
+/* The clients take turns, so that many of them do not send in one burst. */
+static unsigned slices_for(const struct traffic_plan *plan)
 {
-    struct sockaddr_in at = address(LAB_SERVER, PORT_UPLOAD);
-    int on = 1;
+    unsigned most = 1000 / plan->pps; /* no tick is shorter than a millisecond */
 
-    if (!lab_enter(t->lab, LAB_SERVER_NS))
-        return false;
-    t->listener = (struct pump_watch){
-        socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), upload_accepted, t};
-    lab_leave(t->lab);
-    if (!lab_enter(t->lab, LAB_CLIENT_NS))
-        return false;
-    t->uploader = (struct pump_watch){
-        socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), NULL, t};
-    lab_leave(t->lab);
-    if (t->listener.fd < 0 || t->uploader.fd < 0 ||
-        setsockopt(t->listener.fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-        bind(t->listener.fd, (struct sockaddr *)&at, sizeof at) != 0 ||
-        listen(t->listener.fd, 1) != 0 || !pump_add(&t->lab->pump, &t->listener, EPOLLIN))
-        return lab_fail(t->lab, "upload: %s", strerror(errno));
-    if (connect(t->uploader.fd, (struct sockaddr *)&at, sizeof at) != 0 && errno != EINPROGRESS)
-        return lab_fail(t->lab, "upload: connect: %s", strerror(errno));
-    return true;
+    if (most > plan->clients)
+        most = plan->clients;
+    return most ? most : 1;
 }
 
-bool traffic_open(struct traffic *t, struct chaos_lab *lab, unsigned pps, unsigned bytes,
-                  bool upload, uint32_t *inner)
+bool traffic_open(struct traffic *t, struct chaos_lab *lab, const struct traffic_plan *plan,
+                  const uint32_t (*inner)[TRAFFIC_FAMILIES])
 {
-    *t = (struct traffic){
-        .lab = lab, .pps = pps, .bytes = bytes, .upload = upload, .directions = {true, true}};
-    t->ends[0].watch.fd = t->ends[1].watch.fd = t->tick.fd = -1;
-    t->listener.fd = t->uploader.fd = t->downloader.fd = -1;
-    if (!udp_end(t, 0, LAB_CLIENT_NS, INADDR_ANY) || !udp_end(t, 1, LAB_SERVER_NS, LAB_SERVER) ||
-        !connect_ends(t, inner))
-        return false;
-    if (upload && !open_upload(t))
+    *t = (struct traffic){.lab = lab, .plan = *plan, .slices = slices_for(plan)};
+    t->tick.fd = t->listener.fd = t->uploader.fd = t->downloader.fd = -1;
+    for (unsigned family = 0; family < TRAFFIC_FAMILIES; family++)
+        prepare_end(t, &t->server[family], TRAFFIC_IN);
+    t->clients = calloc(plan->clients, sizeof *t->clients);
+    if (!t->clients)
+        return lab_fail(lab, "no memory for the traffic");
+    for (unsigned i = 0; i < plan->clients * TRAFFIC_FAMILIES; i++)
+        prepare_end(t, &t->clients[i / TRAFFIC_FAMILIES].ends[i % TRAFFIC_FAMILIES], TRAFFIC_OUT);
+    for (unsigned i = 0; i < plan->clients; i++) {
+        if (!open_client(t, i, inner[i]))
+            return false;
+    }
+    if (plan->upload && !traffic_open_upload(t))
         return false;
     t->tick =
         (struct pump_watch){timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK), ticked, t};
@@ -264,7 +241,7 @@ void traffic_begin(struct traffic *t)
         t->in_mono_ns = pump_mono_ns();
     t->sending = true;
     t->half = false;
-    arm(t, 1000000000u / t->pps);
+    arm(t, 1000000000u / (t->plan.pps * t->slices));
 }
 
 void traffic_pause(struct traffic *t)
@@ -282,17 +259,56 @@ static void close_watch(struct traffic *t, struct pump_watch *w)
     w->fd = -1;
 }
 
+void traffic_mark(struct traffic *t)
+{
+    for (unsigned i = 0; i < t->plan.clients; i++) {
+        for (unsigned d = 0; d < TRAFFIC_DIRECTIONS; d++)
+            t->clients[i].mark[d] = t->clients[i].numbers[d].n_arrivals;
+    }
+}
+
+size_t traffic_since(const struct traffic *t, enum traffic_direction d)
+{
+    size_t least = SIZE_MAX;
+
+    for (unsigned i = 0; i < t->plan.clients; i++) {
+        const struct traffic_client *c = &t->clients[i];
+        size_t n = c->numbers[d].n_arrivals - c->mark[d];
+
+        if (n < least)
+            least = n;
+    }
+    return least;
+}
+
+void traffic_judge(const struct traffic *t, enum traffic_direction d, uint64_t from_ns,
+                   uint64_t to_ns, struct numbers_summary *out)
+{
+    *out = (struct numbers_summary){0};
+    for (unsigned i = 0; t->lab && i < t->plan.clients; i++) {
+        struct numbers_summary s;
+
+        numbers_judge(&t->clients[i].numbers[d], from_ns, to_ns, &s);
+        numbers_sum(out, &s);
+    }
+}
+
 void traffic_close(struct traffic *t)
 {
     if (!t->lab)
         return;
-    close_watch(t, &t->ends[0].watch);
-    close_watch(t, &t->ends[1].watch);
+    for (unsigned family = 0; family < TRAFFIC_FAMILIES; family++) {
+        close_watch(t, &t->server[family].watch);
+        for (unsigned i = 0; t->clients && i < t->plan.clients; i++)
+            close_watch(t, &t->clients[i].ends[family].watch);
+    }
     close_watch(t, &t->tick);
     close_watch(t, &t->listener);
     close_watch(t, &t->uploader);
     close_watch(t, &t->downloader);
-    for (unsigned d = 0; d < TRAFFIC_DIRECTIONS; d++)
-        numbers_deinit(&t->numbers[d]);
+    for (unsigned i = 0; t->clients && i < t->plan.clients * TRAFFIC_DIRECTIONS; i++)
+        numbers_deinit(&t->clients[i / TRAFFIC_DIRECTIONS].numbers[i % TRAFFIC_DIRECTIONS]);
     numbers_deinit(&t->upload_progress);
+    free(t->clients);
+    *t = (struct traffic){0};
 }

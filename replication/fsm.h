@@ -2,7 +2,7 @@
  * every node.
  *
  *   shard ──< SA (state bytes, version) ──< claim by spi_in (reservation end, ceiling, version)
- *     └─ epoch, owner (node, boot), assignments        SA ──  lease by address
+ *     └─ epoch, owner (node, boot), assignments        SA ──  leases by address
  *   member ── boot id, requests judged of that boot
  *
  * Order of judgement: shape, who (member and boot), duplicate request, fence (epoch and owner),
@@ -42,7 +42,8 @@ struct fsm_sa {
     uint64_t version, touched; /* as in struct repl_claim */
     uint8_t *state;
     size_t state_len;
-    struct fsm_lease *lease; /* or NULL */
+    struct fsm_lease
+        *leases[RECORD_MAX_ADDRESSES]; /* of an IPv4 address, of an IPv6 one; or NULL */
     struct fsm_claim *claims[RECORD_MAX_CHILDREN];
     size_t n_claims;
     struct digest digest;

@@ -19,12 +19,18 @@ static inline struct map_key fsm_claim_key(uint32_t spi_in)
 
 struct map_key fsm_lease_key(struct span address);
 
+/* Where an SA keeps its lease of an address of so many bytes (4, 16). */
+static inline struct fsm_lease **fsm_lease_slot(struct fsm_sa *sa, size_t address_len)
+{
+    return &sa->leases[address_len == 16];
+}
+
 /* The shard's count of assignments; 0 when it does not exist. */
 uint64_t fsm_assignments(const struct fsm *fsm, uint32_t shard);
 
 /* Add to, or take from, the state; the digest follows. _add keeps the object, _remove frees it. */
 void fsm_sa_add(struct fsm *fsm, struct fsm_sa *sa);
-void fsm_sa_remove(struct fsm *fsm, struct fsm_sa *sa); /* with its claims and its lease */
+void fsm_sa_remove(struct fsm *fsm, struct fsm_sa *sa); /* with its claims and its leases */
 void fsm_claim_add(struct fsm *fsm, struct fsm_sa *sa, struct fsm_claim *claim);
 void fsm_claim_remove(struct fsm *fsm, struct fsm_claim *claim);
 void fsm_lease_add(struct fsm *fsm, struct fsm_lease *lease);

@@ -41,16 +41,25 @@ static bool ends_with(const Holdfast__SaCreate *c, const struct fsm_sa *sa)
     return false;
 }
 
-/* May this identity have the address? It may when nobody has it, its own identity holds it idle, or
- * the SA that has it ends in this record.
- */
-static bool lease_free(const struct fsm *fsm, uint32_t shard, const Holdfast__SaCreate *c)
+/* For this very identity, by no SA. */
+static bool held_idle(const struct fsm_lease *l, uint32_t shard, const Holdfast__SaCreate *c)
 {
-    const struct fsm_lease *l = fsm_lease(fsm, record_span(c->address));
+    return l->sa == NULL && l->shard == shard &&
+           span_equal(span_of(l->identity, l->identity_len), record_span(c->identity));
+}
 
-    return l == NULL || ends_with(c, l->sa) ||
-           (l->sa == NULL && l->shard == shard &&
-            span_equal(span_of(l->identity, l->identity_len), record_span(c->identity)));
+/* May this identity have the addresses? It may when nobody has one, its own identity holds it idle,
+ * or the SA that has it ends in this record.
+ */
+static bool leases_free(const struct fsm *fsm, uint32_t shard, const Holdfast__SaCreate *c)
+{
+    for (size_t i = 0; i < c->n_addresses; i++) {
+        const struct fsm_lease *l = fsm_lease(fsm, record_span(c->addresses[i]));
+
+        if (l != NULL && !ends_with(c, l->sa) && !held_idle(l, shard, c))
+            return false;
+    }
+    return true;
 }
 
 static struct fsm_lease *lease_new(uint32_t shard, ProtobufCBinaryData address,
@@ -67,18 +76,21 @@ static struct fsm_lease *lease_new(uint32_t shard, ProtobufCBinaryData address,
     return l;
 }
 
-/* Gives the address to the SA: judged by lease_free() before. */
-static void lease_bind(struct fsm *fsm, struct fsm_sa *sa, const Holdfast__SaCreate *c)
+/* Gives the addresses to the SA: judged by leases_free() before. One that the SA has already (it
+ * moved with an IKE rekey) stays. */
+static void leases_bind(struct fsm *fsm, struct fsm_sa *sa, const Holdfast__SaCreate *c)
 {
-    struct fsm_lease *l = map_get(&fsm->leases, fsm_lease_key(record_span(c->address)));
+    for (size_t i = 0; i < c->n_addresses; i++) {
+        struct fsm_lease *l = map_get(&fsm->leases, fsm_lease_key(record_span(c->addresses[i])));
 
-    if (l == NULL) {
-        fsm_lease_add(fsm, lease_new(sa->shard, c->address, c->identity, sa));
-        return;
+        if (l == NULL) {
+            fsm_lease_add(fsm, lease_new(sa->shard, c->addresses[i], c->identity, sa));
+        } else if (l->sa != sa) {
+            l->sa = sa;
+            *fsm_lease_slot(sa, l->address_len) = l;
+            fsm_lease_changed(fsm, l);
+        }
     }
-    l->sa = sa;
-    sa->lease = l;
-    fsm_lease_changed(fsm, l);
 }
 
 static void add_claims(struct fsm *fsm, struct fsm_sa *sa, uint64_t slot,
@@ -126,7 +138,7 @@ enum repl_verdict fsm_apply_create(struct fsm *fsm, uint32_t shard, uint64_t slo
     }
     if (fsm_sa(fsm, body->sa_id) != NULL || !claims_free(fsm, body->children, body->n_children))
         return REPL_REFUSED_EXISTS;
-    if (body->address.len > 0 && !lease_free(fsm, shard, body))
+    if (!leases_free(fsm, shard, body))
         return REPL_REFUSED_EXISTS;
 
     struct fsm_sa *sa = sa_new(fsm, shard, slot, body);
@@ -135,10 +147,30 @@ enum repl_verdict fsm_apply_create(struct fsm *fsm, uint32_t shard, uint64_t slo
         fsm_sa_remove(fsm, ends[i]);
     fsm_sa_add(fsm, sa);
     add_claims(fsm, sa, slot, body->children, body->n_children);
-    if (body->address.len > 0)
-        lease_bind(fsm, sa, body);
+    leases_bind(fsm, sa, body);
     out->sa = sa;
     out->sa_version = slot;
+    return REPL_ACCEPTED;
+}
+
+/* The addresses of an IKE rekey's successor. Those of the old SA move by themselves; naming one is
+ * allowed, naming another one of its family is not; a family that the old SA has none of may come new.
+ */
+static enum repl_verdict judge_inherited(const struct fsm *fsm, uint32_t shard,
+                                         const struct fsm_sa *sa, const Holdfast__SaCreate *next)
+{
+    for (size_t i = 0; i < next->n_addresses; i++) {
+        struct span address = record_span(next->addresses[i]);
+        const struct fsm_lease *had = sa->leases[address.len == 16];
+        const struct fsm_lease *l = fsm_lease(fsm, address);
+
+        if (had != NULL) {
+            if (!span_equal(address, span_of(had->address, had->address_len)))
+                return REPL_REFUSED_MALFORMED;
+        } else if (l != NULL && !held_idle(l, shard, next)) {
+            return REPL_REFUSED_EXISTS;
+        }
+    }
     return REPL_ACCEPTED;
 }
 
@@ -165,18 +197,10 @@ static enum repl_verdict judge_step(struct fsm *fsm, uint32_t shard, const struc
         return REPL_ACCEPTED;
     if (fsm_sa(fsm, next->sa_id) != NULL)
         return REPL_REFUSED_EXISTS;
-    if (next->address.len == 0)
-        return REPL_ACCEPTED;
-    /* The address moves by itself; naming it is allowed, naming another one is not. */
-    if (sa->lease != NULL)
-        return span_equal(record_span(next->address),
-                          span_of(sa->lease->address, sa->lease->address_len))
-                   ? REPL_ACCEPTED
-                   : REPL_REFUSED_MALFORMED;
-    return lease_free(fsm, shard, next) ? REPL_ACCEPTED : REPL_REFUSED_EXISTS;
+    return judge_inherited(fsm, shard, sa, next);
 }
 
-/* An IKE rekey: the new SA takes the old one's children and its address, in this one record (I7).
+/* An IKE rekey: the new SA takes the old one's children and its addresses, in this one record (I7).
  */
 static struct fsm_sa *succeed(struct fsm *fsm, struct fsm_sa *old, uint64_t slot,
                               const Holdfast__SaCreate *body)
@@ -191,14 +215,15 @@ static struct fsm_sa *succeed(struct fsm *fsm, struct fsm_sa *old, uint64_t slot
     }
     sa->n_claims = old->n_claims;
     old->n_claims = 0;
-    if (old->lease != NULL) {
-        sa->lease = old->lease;
-        sa->lease->sa = sa;
-        old->lease = NULL;
-        fsm_lease_changed(fsm, sa->lease);
-    } else if (body->address.len > 0) {
-        lease_bind(fsm, sa, body);
+    for (size_t i = 0; i < RECORD_MAX_ADDRESSES; i++) {
+        if (old->leases[i] == NULL)
+            continue;
+        sa->leases[i] = old->leases[i];
+        sa->leases[i]->sa = sa;
+        old->leases[i] = NULL;
+        fsm_lease_changed(fsm, sa->leases[i]);
     }
+    leases_bind(fsm, sa, body);
     return sa;
 }
 
@@ -223,10 +248,11 @@ enum repl_verdict fsm_apply_step(struct fsm *fsm, uint32_t shard, uint64_t slot,
     for (size_t i = 0; i < body->n_gone_children; i++)
         fsm_claim_remove(fsm, gone[i]);
     add_claims(fsm, sa, slot, body->new_children, body->n_new_children);
-    /* An ended SA lingers to answer its peer; its address is free for the next one at once, here as
-     * in every mirror that is made from the SAs' states. */
-    if (body->address_back && sa->lease != NULL)
-        fsm_lease_remove(fsm, sa->lease);
+    /* An ended SA lingers to answer its peer; its addresses are free for the next one at once, here
+     * as in every mirror that is made from the SAs' states. */
+    for (size_t i = 0; body->address_back && i < RECORD_MAX_ADDRESSES; i++)
+        if (sa->leases[i] != NULL)
+            fsm_lease_remove(fsm, sa->leases[i]);
     out->sa = sa;
     out->sa_version = slot;
     if (body->successor != NULL) {

@@ -189,7 +189,7 @@ void fsm_lease_add(struct fsm *fsm, struct fsm_lease *lease)
 {
     map_put(&fsm->leases, fsm_lease_key(span_of(lease->address, lease->address_len)), lease);
     if (lease->sa != NULL)
-        lease->sa->lease = lease;
+        *fsm_lease_slot(lease->sa, lease->address_len) = lease;
     lease->digest = (struct digest){0, 0};
     fsm_lease_changed(fsm, lease);
 }
@@ -198,7 +198,7 @@ void fsm_lease_remove(struct fsm *fsm, struct fsm_lease *lease)
 {
     (void)map_take(&fsm->leases, fsm_lease_key(span_of(lease->address, lease->address_len)));
     if (lease->sa != NULL)
-        lease->sa->lease = NULL;
+        *fsm_lease_slot(lease->sa, lease->address_len) = NULL;
     digest_sub(&fsm->sum, lease->digest);
     free(lease->identity);
     free(lease);
@@ -240,8 +240,9 @@ void fsm_sa_remove(struct fsm *fsm, struct fsm_sa *sa)
 {
     while (sa->n_claims > 0)
         fsm_claim_remove(fsm, sa->claims[sa->n_claims - 1]);
-    if (sa->lease != NULL)
-        fsm_lease_remove(fsm, sa->lease);
+    for (size_t i = 0; i < RECORD_MAX_ADDRESSES; i++)
+        if (sa->leases[i] != NULL)
+            fsm_lease_remove(fsm, sa->leases[i]);
     (void)map_take(&fsm->sas, fsm_sa_key(sa->id));
     digest_sub(&fsm->sum, sa->digest);
     secret_wipe_bytes(sa->state, sa->state_len);

@@ -34,13 +34,25 @@ static bool valid_ends(const Holdfast__SaCreate *c)
     return true;
 }
 
+/* One of each family at most. */
+static bool valid_addresses(const Holdfast__SaCreate *c)
+{
+    if (c->n_addresses > RECORD_MAX_ADDRESSES)
+        return false;
+    for (size_t i = 0; i < c->n_addresses; i++)
+        if (!valid_address(c->addresses[i]) ||
+            (i > 0 && c->addresses[i].len == c->addresses[0].len))
+            return false;
+    return true;
+}
+
 static bool valid_create(const Holdfast__SaCreate *c, bool successor)
 {
     if (c->sa_id == 0 || c->state.len == 0 || c->state.len > RECORD_MAX_STATE_BYTES)
         return false;
     if (c->n_children > RECORD_MAX_CHILDREN || c->identity.len > RECORD_MAX_IDENTITY_BYTES)
         return false;
-    if (c->address.len != 0 && !valid_address(c->address))
+    if (!valid_addresses(c))
         return false;
     /* A successor takes the children of the SA that it replaces, and ends none. */
     if (successor ? c->n_children != 0 || c->n_ends != 0 : !valid_ends(c))

@@ -13,6 +13,7 @@ enum {
     RECORD_MAX_STATE_BYTES = 64 << 10,
     RECORD_MAX_ENDS = 64,     /* SAs that end with a new one */
     RECORD_MAX_CHILDREN = 16, /* CHILD SAs per IKE SA, and new or gone ones per record */
+    RECORD_MAX_ADDRESSES = 2, /* per IKE SA: one IPv4, one IPv6 */
     RECORD_MAX_IDENTITY_BYTES = 512,
     RECORD_MAX_ITEMS = 8192,              /* of one Extend */
     RECORD_MAX_WINDOWS_BYTES = 768 << 10, /* of one record of a handover */

@@ -372,7 +372,8 @@ static bool in_lease(struct fsm *fsm, const Holdfast__SnapshotLease *m)
         m->identity.len > RECORD_MAX_IDENTITY_BYTES ||
         map_get(&fsm->leases, fsm_lease_key(record_span(m->address))) != NULL)
         return false;
-    if (m->sa_id != 0 && (sa == NULL || sa->lease != NULL || sa->shard != m->shard))
+    if (m->sa_id != 0 &&
+        (sa == NULL || sa->shard != m->shard || *fsm_lease_slot(sa, m->address.len) != NULL))
         return false;
 
     struct fsm_lease *l = repl_alloc_zero(1, sizeof *l);

@@ -41,6 +41,19 @@ json_t *cli_ask(struct cli *cli, const char *method, const char *path, json_t *r
     return NULL;
 }
 
+const char *cli_families(const json_t *object, const char *v4, const char *v6, char buf[128])
+{
+    const char *a = json_string_value(json_object_get(object, v4));
+    const char *b = json_string_value(json_object_get(object, v6));
+
+    (void)snprintf(buf, 128, "%s%s%s",
+                   a != NULL   ? a
+                   : b != NULL ? ""
+                               : "-",
+                   a != NULL && b != NULL ? " " : "", b != NULL ? b : "");
+    return buf;
+}
+
 const char *cli_text(const json_t *object, const char *name)
 {
     const char *text = json_string_value(json_object_get(object, name));

@@ -68,6 +68,8 @@ int cli_print_json(struct cli *cli, json_t *body);
  * text lives as long as the answer, or in `buf`. */
 const char *cli_text(const json_t *object, const char *name);
 int64_t cli_number(const json_t *object, const char *name);
+/* The members of both families, as far as they are there: "10.99.0.5 fd00:99::5". Returns buf. */
+const char *cli_families(const json_t *object, const char *v4, const char *v6, char buf[128]);
 bool cli_true(const json_t *object, const char *name);
 
 /* table.c: rows are kept, printed with columns as wide as their widest cell. Control characters

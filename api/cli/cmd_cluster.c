@@ -72,7 +72,7 @@ static void print_shards(struct cli *cli, json_t *c)
     {
         json_t *owner = json_object_get(item, "owner"), *epoch = json_object_get(item, "epoch");
         json_t *lease = json_object_get(item, "lease");
-        char id[32], node[64], number[64], here[64];
+        char id[32], node[64], number[64], here[64], out[128], in[128];
 
         (void)snprintf(node, sizeof node, json_is_object(owner) ? "node %" PRId64 : "nobody",
                        cli_number(owner, "node"));
@@ -81,8 +81,9 @@ static void print_shards(struct cli *cli, json_t *c)
         (void)snprintf(here, sizeof here,
                        cli_true(item, "acting") ? "acting, lease %" PRId64 "ms" : "standing by",
                        cli_number(lease, "remaining_ms"));
-        cli_table_row(&t, 6, print_to(id, cli_number(item, "id")), cli_text(item, "outside"),
-                      cli_text(item, "inside"), node, number, here);
+        cli_table_row(&t, 6, print_to(id, cli_number(item, "id")),
+                      cli_families(item, "outside", "outside6", out),
+                      cli_families(item, "inside", "inside6", in), node, number, here);
     }
     cli_table_print(&t, cli->out);
 }

@@ -23,7 +23,7 @@ static void add_child(struct cli_table *t, json_t *child)
 
 static void add_sa(struct cli_table *t, json_t *sa, int64_t now)
 {
-    char age[32], soft[32], life[96];
+    char age[32], soft[32], life[96], addresses[128];
     json_t *child;
     size_t i;
 
@@ -31,7 +31,8 @@ static void add_sa(struct cli_table *t, json_t *sa, int64_t now)
                    cli_span(now - cli_number(sa, "established_ms"), age),
                    cli_span(cli_number(sa, "soft_ms") - now, soft));
     cli_table_row(t, 7, cli_text(sa, "id"), cli_text(sa, "identity"), cli_text(sa, "peer"),
-                  cli_text(sa, "virtual_ip"), cli_text(sa, "state"), cli_text(sa, "role"), life);
+                  cli_families(sa, "virtual_ip", "virtual_ip6", addresses), cli_text(sa, "state"),
+                  cli_text(sa, "role"), life);
     json_array_foreach(json_object_get(sa, "children"), i, child)
     {
         add_child(t, child);

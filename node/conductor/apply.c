@@ -164,15 +164,17 @@ static void perform(struct conductor *c, struct conductor_sa *sa, const struct c
 static void authenticate_again(struct conductor *c, struct conductor_sa *sa,
                                struct conductor_op *op, enum repl_verdict verdict)
 {
-    char peer[LOG_ENDPOINT_CHARS], address[LOG_ENDPOINT_CHARS];
+    char peer[LOG_ENDPOINT_CHARS], address[LOG_ENDPOINT_CHARS], address6[LOG_ENDPOINT_CHARS];
 
     count(&c->counters, COUNTER_auth_refused);
     log_limited(c->log, &c->limit_refused, c->ops.now_ms(c->ops.self), LOG_WARN, "ike",
-                "sa=%016llx peer=%s address=%s the log refused the authentication: %s",
+                "sa=%016llx peer=%s address=%s address6=%s the log refused the authentication: %s",
                 (unsigned long long)sa->id, log_endpoint(&op->again->event.remote, peer),
-                log_address(&op->address, address), repl_verdict_name(verdict));
-    if (verdict == REPL_REFUSED_EXISTS && op->address.family != ADDR_NONE)
-        pool_avoid(c, &op->address);
+                log_address(&op->address[SLOT_V4], address),
+                log_address(&op->address[SLOT_V6], address6), repl_verdict_name(verdict));
+    for (unsigned slot = 0; slot < ADDR_SLOTS && verdict == REPL_REFUSED_EXISTS; slot++)
+        if (addr_is_set(&op->address[slot]))
+            pool_avoid(c, &op->address[slot]);
     if (op->again->tries >= CONDUCTOR_AUTH_TRIES)
         return; /* the peer asks again, and has that many tries anew */
     work_first(sa, op->again);
@@ -189,8 +191,9 @@ static void settle(struct conductor *c, struct conductor_op *op, const struct re
         return;
     settle_extend(c, op, judged);
     handover_settled(c, op, ev);
-    if (op->picked)
-        pool_release(c, &op->address, 0);
+    for (unsigned slot = 0; slot < ADDR_SLOTS; slot++)
+        if (op->picked[slot])
+            pool_release(c, &op->address[slot], 0);
     sa = op->sa_id != 0 ? sa_find(c, op->sa_id) : NULL;
     if (sa != NULL && sa->inflight == op) {
         sa->inflight = NULL;

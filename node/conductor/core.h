@@ -117,8 +117,8 @@ struct conductor_options {
     uint32_t n_shards;
     struct conductor_shard_options {
         uint32_t id;
-        struct ip_addr outside;
-        struct ip_addr pool_first, pool_last; /* assignable addresses, inclusive */
+        /* assignable addresses of each family, inclusive; family ADDR_NONE: no pool */
+        struct ip_addr pool_first[ADDR_SLOTS], pool_last[ADDR_SLOTS];
     } shards[REPL_MAX_SHARDS];
     bool drills;
     int step_fd;

@@ -74,13 +74,14 @@ size_t identity_ends(struct conductor *c, uint32_t shard, const struct ike_ident
     return n;
 }
 
-struct ip_addr identity_address(struct conductor *c, uint32_t shard, const struct ike_identity *id)
+struct ip_addr identity_address(struct conductor *c, uint32_t shard, const struct ike_identity *id,
+                                unsigned slot)
 {
     struct conductor_sa *ends[RECORD_MAX_ENDS];
     size_t n = identity_ends(c, shard, id, ends);
 
     for (size_t i = 0; i < n; i++)
-        if (pool_holds(c, &ends[i]->address, ends[i]->id))
-            return ends[i]->address;
+        if (pool_holds(c, &ends[i]->address[slot], ends[i]->id))
+            return ends[i]->address[slot];
     return (struct ip_addr){0};
 }

@@ -16,9 +16,9 @@ struct conductor_work {
     uint64_t sa_id; /* 0 = no SA yet */
     struct ike_event event;
     bool entropy_set;
-    unsigned tries; /* records of it that the log refused */
-    uint8_t news;   /* the bits of its CHILD SA that it settles */
-    bool picked;    /* event.address is held for it by SA 0; else it is to be taken over */
+    unsigned tries;          /* records of it that the log refused */
+    uint8_t news;            /* the bits of its CHILD SA that it settles */
+    bool picked[ADDR_SLOTS]; /* event.address is held for it by SA 0; else it is to be taken over */
     size_t datagram_len;
     struct ike_job *job;             /* under way; owned, wiped */
     const struct ike_policy *policy; /* ... under this one */
@@ -51,9 +51,9 @@ struct conductor_sa {
     uint8_t *state; /* encoded, as applied */
     size_t state_len;
     struct ike_local local_part;
-    struct ip_addr address;          /* leased */
-    struct conductor_work *job_work; /* a job is under way for it */
-    struct conductor_op *inflight;   /* the uncommitted step, or NULL */
+    struct ip_addr address[ADDR_SLOTS]; /* leased */
+    struct conductor_work *job_work;    /* a job is under way for it */
+    struct conductor_op *inflight;      /* the uncommitted step, or NULL */
     struct conductor_work *queue, **queue_tail;
     unsigned n_queued;
     struct heap_node wake;
@@ -87,8 +87,8 @@ struct conductor_op {
     struct ike_effect effects[IKE_MAX_EFFECTS];
     uint8_t n_effects;
     struct ike_local local_part;
-    struct ip_addr address;       /* of this step, family 0 = none */
-    bool picked;                  /* ... held for it by SA 0, to be given back */
+    struct ip_addr address[ADDR_SLOTS]; /* of this step, family 0 = none */
+    bool picked[ADDR_SLOTS];            /* ... held for it by SA 0, to be given back */
     struct conductor_work *again; /* an authentication, to be stepped anew when the log refuses it;
                                      owned; NULL = anything else */
     struct conductor_op *prev, *next;
@@ -241,7 +241,13 @@ void handover_deinit(struct conductor *c);
 bool sa_enqueue(struct conductor *c, struct conductor_sa *sa, struct conductor_work *w);
 
 /* pool.c */
-struct ip_addr pool_pick(struct conductor *c, uint32_t shard, const struct ip_addr *wish);
+/* An address of that family for this identity, held by nobody: what it wishes, else where its own
+ * place in the pool is (so it gets the same one each time, where it is free), else the next. Family 0:
+ * there is none. */
+struct ip_addr pool_pick(struct conductor *c, uint32_t shard, unsigned slot,
+                         const struct ip_addr *wish, const struct ike_identity *identity);
+/* Does the shard give out addresses of that family at all? */
+bool pool_exists(const struct conductor *c, uint32_t shard, unsigned slot);
 void pool_hold(struct conductor *c, const struct ip_addr *ip, uint64_t holder);
 void pool_release(struct conductor *c, const struct ip_addr *ip, uint64_t holder);
 /* The log refused it, so this node's view misses a holder: not picked for CONDUCTOR_AVOID_MS. */
@@ -255,10 +261,12 @@ void identity_forget(struct conductor *c, struct conductor_sa *sa);
 /* Those that a new SA of that identity ends in its record, oldest first; how many. */
 size_t identity_ends(struct conductor *c, uint32_t shard, const struct ike_identity *id,
                      struct conductor_sa *ends[static RECORD_MAX_ENDS]);
-/* An address that one of these holds; family 0 = none. */
-struct ip_addr identity_address(struct conductor *c, uint32_t shard, const struct ike_identity *id);
+/* An address of that family that one of these holds; family 0 = none. */
+struct ip_addr identity_address(struct conductor *c, uint32_t shard, const struct ike_identity *id,
+                                unsigned slot);
 
-/* sources.c: half-open SAs, and key exchanges for new ones, by source */
+/* sources.c: whom an address stands for; half-open SAs, and key exchanges for new ones, by source */
+struct ip_addr source_of(const struct ip_addr *ip);
 unsigned half_open_from(struct conductor *c, const struct ip_addr *ip);
 void half_open_count(struct conductor *c, const struct ip_addr *ip);
 void half_open_uncount(struct conductor *c, const struct ip_addr *ip);

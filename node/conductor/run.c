@@ -113,30 +113,38 @@ static void note(struct conductor *c, const struct conductor_work *w, enum ike_r
                 proof ? suite_verdict_name(w->event.proof.verdict) : "");
 }
 
-/* Held by SA 0 until the step is applied; one that is taken over stays with the SA that has it. */
+/* One of each family that is asked for. Held by SA 0 until the step is applied; one that is taken over stays with the SA that has it. */
 static void pick_address(struct conductor *c, uint32_t shard, struct conductor_work *w)
 {
     const struct ike_transition *t = &c->transition;
-    struct ip_addr *ip = &w->event.address.ip;
+    struct ike_address_result *result = &w->event.address;
 
-    w->event.address.done = true;
-    if (t->address_contact)
-        *ip = identity_address(c, shard, &t->address_for);
-    if (ip->family != ADDR_NONE)
-        return;
-    *ip = pool_pick(c, shard, &t->address_wish);
-    w->picked = ip->family != ADDR_NONE;
-    if (w->picked)
-        pool_hold(c, ip, 0);
-    else
-        count(&c->counters, COUNTER_pool_exhausted);
+    result->done = true;
+    for (unsigned slot = 0; slot < ADDR_SLOTS; slot++) {
+        struct ip_addr *ip = &result->ip[slot];
+
+        if (!t->address_wanted[slot])
+            continue;
+        if (t->address_contact)
+            *ip = identity_address(c, shard, &t->address_for, slot);
+        if (addr_is_set(ip))
+            continue;
+        *ip = pool_pick(c, shard, slot, &t->address_wish[slot], &t->address_for);
+        w->picked[slot] = addr_is_set(ip);
+        if (w->picked[slot])
+            pool_hold(c, ip, 0);
+        else
+            count(&c->counters, COUNTER_pool_exhausted);
+    }
 }
 
 static void forget_pick(struct conductor *c, struct conductor_work *w)
 {
-    if (w->picked)
-        pool_release(c, &w->event.address.ip, 0);
-    w->picked = false;
+    for (unsigned slot = 0; slot < ADDR_SLOTS; slot++) {
+        if (w->picked[slot])
+            pool_release(c, &w->event.address.ip[slot], 0);
+        w->picked[slot] = false;
+    }
     w->event.address = (struct ike_address_result){0};
 }
 
@@ -304,7 +312,7 @@ static void carry_out(struct conductor *c, struct conductor_sa *sa, struct condu
             count(&c->counters, COUNTER_retransmissions_out);
         run_effects(c, &t->after, &t->plain, t->effects, t->n_effects);
     } else if (submit_step(c, sa, w)) {
-        w->picked = false; /* the operation holds the pick now */
+        memset(w->picked, 0, sizeof w->picked); /* the operation holds the picks now */
     } else {
         /* Not taken: as if the event never came. A timer must come again by itself. */
         sa_again(c, sa, CONDUCTOR_REFUSED_MS);
@@ -345,6 +353,8 @@ void run_work(struct conductor *c, struct conductor_work *w)
         run_queue(c, sa);
         return;
     }
+    for (unsigned slot = 0; slot < ADDR_SLOTS && sa != NULL; slot++)
+        w->event.has_pool[slot] = pool_exists(c, sa->shard, slot);
     if (!w->entropy_set) {
         c->ops.entropy(c->ops.self, w->event.entropy, sizeof w->event.entropy);
         w->event.now_ms = c->ops.now_ms(c->ops.self);

@@ -46,14 +46,15 @@ static struct conductor_source *source_new(struct conductor *c, const struct ip_
  * nor held back. Judged in all before the source is kept: then nobody fills the table up. */
 bool source_allowed(struct conductor *c, const struct ip_addr *ip)
 {
+    const struct ip_addr source = source_of(ip);
     uint64_t now = c->ops.now_ms(c->ops.self);
     struct conductor_source *s = NULL;
 
     if (!window_open(now, &c->all_window_ms, &c->all_used, CONDUCTOR_AUTH_RATE_ALL))
         return false;
-    HASH_FIND(hh, c->sources, ip, sizeof *ip, s);
+    HASH_FIND(hh, c->sources, &source, sizeof source, s);
     if (s == NULL)
-        s = source_new(c, ip, now);
+        s = source_new(c, &source, now);
     if (s == NULL || !window_open(now, &s->window_ms, &s->used, CONDUCTOR_AUTH_RATE))
         return false;
     s->used++;
@@ -113,6 +114,7 @@ struct draft {
     uint32_t gone[IKE_MAX_CHILDREN];
     size_t n_gone;
     uint8_t identity[1 + IKE_MAX_ID_BYTES];
+    ProtobufCBinaryData addresses[ADDR_SLOTS];
     Holdfast__SaDelete ends[RECORD_MAX_ENDS];
     Holdfast__SaDelete *end_ptrs[RECORD_MAX_ENDS];
 };
@@ -158,8 +160,12 @@ static void draft_create(struct draft *d, const struct ike_sa *sa, struct span s
     d->create.sa_id = sa->local_spi;
     d->create.state =
         (ProtobufCBinaryData){.len = state.len, .data = (uint8_t *)(uintptr_t)state.data};
-    d->create.address.len = addr_len(&sa->virtual_ip);
-    d->create.address.data = (uint8_t *)(uintptr_t)sa->virtual_ip.bytes;
+    for (unsigned slot = 0; slot < ADDR_SLOTS; slot++)
+        if (addr_is_set(&sa->virtual_ip[slot]))
+            d->addresses[d->create.n_addresses++] =
+                (ProtobufCBinaryData){.len = addr_len(&sa->virtual_ip[slot]),
+                                      .data = (uint8_t *)(uintptr_t)sa->virtual_ip[slot].bytes};
+    d->create.addresses = d->addresses;
     d->identity[0] = sa->remote_id.type;
     memcpy(d->identity + 1, sa->remote_id.bytes, sa->remote_id.len);
     d->create.identity = (ProtobufCBinaryData){.len = 1u + sa->remote_id.len, .data = d->identity};
@@ -172,6 +178,11 @@ static struct span encode(struct conductor *c, int which, const struct ike_sa *s
 
     HF_ASSERT(ike_sa_encode(sa, c->encoded[which], sizeof c->encoded[which], &len));
     return span_of(c->encoded[which], len);
+}
+
+static bool has_address(const struct ike_sa *sa)
+{
+    return addr_is_set(&sa->virtual_ip[SLOT_V4]) || addr_is_set(&sa->virtual_ip[SLOT_V6]);
 }
 
 static void draft_sa_step(struct conductor *c, struct draft *d, const struct conductor_sa *sa)
@@ -197,8 +208,8 @@ static void draft_sa_step(struct conductor *c, struct draft *d, const struct con
             !(t->has_successor && has_child(&t->successor, child->spi_in)))
             d->gone[d->n_gone++] = child->spi_in;
     }
-    d->step.address_back = !t->has_successor && c->before.virtual_ip.family != ADDR_NONE &&
-                           t->after.virtual_ip.family == ADDR_NONE;
+    /* Addresses come and go together: the end of an SA gives all of them back. */
+    d->step.address_back = !t->has_successor && has_address(&c->before) && !has_address(&t->after);
     d->step.new_children = d->claim_ptrs;
     d->step.n_new_children = d->n_claims;
     d->step.gone_children = d->gone;
@@ -341,8 +352,8 @@ bool submit_step(struct conductor *c, struct conductor_sa *sa, struct conductor_
     op->local_part = t->after.local_part;
     if (sa->half_open && w->event.kind == IKE_EV_DATAGRAM)
         op->again = work_repeat(w);
-    op->address = w->event.address.done ? w->event.address.ip : (struct ip_addr){0};
-    op->picked = w->picked;
+    memcpy(op->address, w->event.address.ip, sizeof op->address);
+    memcpy(op->picked, w->picked, sizeof op->picked);
     sa->inflight = op;
     if (!hand_over(c, &d.record, op)) {
         sa->inflight = NULL;

@@ -88,8 +88,9 @@ static void wipe_free(uint8_t *bytes, size_t len)
 void sa_remove(struct conductor *c, struct conductor_sa *sa)
 {
     children_remove_all(c, sa);
-    if (sa->address.family != ADDR_NONE)
-        pool_release(c, &sa->address, sa->id);
+    for (unsigned slot = 0; slot < ADDR_SLOTS; slot++)
+        if (addr_is_set(&sa->address[slot]))
+            pool_release(c, &sa->address[slot], sa->id);
     sa_make_replicated(c, sa);
     identity_forget(c, sa);
     drop_queue(sa);
@@ -160,6 +161,22 @@ void sa_again(struct conductor *c, struct conductor_sa *sa, uint64_t in_ms)
     sa_set_wake(c, sa, c->ops.now_ms(c->ops.self) + in_ms);
 }
 
+static void take_address(struct conductor *c, struct conductor_sa *sa, unsigned slot,
+                         const struct ip_addr *ip)
+{
+    struct ip_addr *mine = &sa->address[slot];
+
+    if (!addr_equal(mine, ip)) {
+        /* An IKE rekey hands the address to the successor, which holds it under its own id already.
+         */
+        if (addr_is_set(mine))
+            pool_release(c, mine, sa->id);
+        *mine = *ip;
+    }
+    if (addr_is_set(mine) && !sa->half_open)
+        pool_hold(c, mine, sa->id);
+}
+
 void sa_set_state(struct conductor *c, struct conductor_sa *sa, struct span encoded,
                   const struct ike_sa *decoded)
 {
@@ -172,15 +189,8 @@ void sa_set_state(struct conductor *c, struct conductor_sa *sa, struct span enco
     sa->state_len = encoded.len;
     sa->pending = decoded->pending.exchange != IKE_EX_NONE;
     sa->ended = decoded->state == IKE_SA_ENDED;
-    if (!addr_equal(&sa->address, &decoded->virtual_ip)) {
-        /* An IKE rekey hands the address to the successor, which holds it under its own id already.
-         */
-        if (sa->address.family != ADDR_NONE)
-            pool_release(c, &sa->address, sa->id);
-        sa->address = decoded->virtual_ip;
-    }
-    if (sa->address.family != ADDR_NONE && !sa->half_open)
-        pool_hold(c, &sa->address, sa->id);
+    for (unsigned slot = 0; slot < ADDR_SLOTS; slot++)
+        take_address(c, sa, slot, &decoded->virtual_ip[slot]);
     identity_note(c, sa, decoded);
     sa_rearm(c, sa, decoded);
 }

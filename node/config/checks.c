@@ -36,6 +36,21 @@ const struct yaml_node *node_at(struct walk *walk, const char *format, ...)
     return node;
 }
 
+const struct yaml_node *family_at(struct walk *walk, size_t i, const char *key, uint8_t family)
+{
+    const struct yaml_node *node = node_at(walk, "/shards/%zu/%s", i, key);
+
+    if (node->kind != YAML_LIST) {
+        return node;
+    }
+    for (const struct yaml_node *c = node->child; c != NULL; c = c->next) {
+        if (c->kind == YAML_SCALAR && (strchr(c->text, ':') != NULL) == (family == ADDR_V6)) {
+            return c;
+        }
+    }
+    return node;
+}
+
 static unsigned line_of(struct walk *walk, const char *list, size_t i, const char *key)
 {
     return node_at(walk, "/%s/%zu/%s", list, i, key)->line;
@@ -119,66 +134,96 @@ static void check_interfaces(struct walk *walk)
 static void check_service_address(struct walk *walk, size_t i, const char *key,
                                   const struct ip_addr *ip)
 {
+    const struct yaml_node *at = family_at(walk, i, key, ip->family);
     struct config *c = walk->config;
+    unsigned slot = addr_slot(ip->family);
     char text[64], net[72];
 
+    if (!addr_is_set(ip)) {
+        return;
+    }
     for (size_t n = 0; n < c->n_nodes; n++) {
         if (addr_equal(&c->nodes[n].address.ip, ip)) {
-            report_at(walk, node_at(walk, "/shards/%zu/%s", i, key),
-                      "%s is the address of node %u: a service address is free to move",
+            report_at(walk, at, "%s is the address of node %u: a service address is free to move",
                       addr_text(ip, text), c->nodes[n].id);
         }
     }
     for (size_t k = 0; k < c->n_shards; k++) {
         const struct config_shard *other = &c->shards[k];
-        bool same_inside = addr_equal(&other->inside, ip),
-             same_outside = addr_equal(&other->outside, ip);
+        bool same_inside = addr_equal(&other->inside[slot], ip),
+             same_outside = addr_equal(&other->outside[slot], ip);
 
         if ((k < i && (same_inside || same_outside)) ||
             (k == i && strcmp(key, "inside") == 0 && same_outside)) {
-            report_at(walk, node_at(walk, "/shards/%zu/%s", i, key),
-                      "%s is used by shard %u already (line %u)", addr_text(ip, text), other->id,
-                      line_of(walk, "shards", k, same_outside ? "outside" : "inside"));
+            report_at(walk, at, "%s is used by shard %u already (line %u)", addr_text(ip, text),
+                      other->id, line_of(walk, "shards", k, same_outside ? "outside" : "inside"));
         }
-        if (prefix_contains(&other->pool, ip)) {
-            report_at(walk, node_at(walk, "/shards/%zu/%s", i, key),
-                      "%s lies in the pool %s of shard %u", addr_text(ip, text),
-                      prefix_text(&other->pool, net), other->id);
+        if (prefix_contains(&other->pool[slot], ip)) {
+            report_at(walk, at, "%s lies in the pool %s of shard %u", addr_text(ip, text),
+                      prefix_text(&other->pool[slot], net), other->id);
         }
     }
 }
 
-static void check_pool(struct walk *walk, size_t i)
+/* What clients with an address of the pool need besides: a way in for the answers, and somewhere to
+ * go. */
+static void check_family(struct walk *walk, size_t i, unsigned slot)
 {
+    const struct config *c = walk->config;
+    const struct ip_prefix *pool = &c->shards[i].pool[slot];
+    const char *name = slot == SLOT_V6 ? "IPv6" : "IPv4";
+    bool reach = false;
+    char a[72];
+
+    for (size_t n = 0; n < c->n_networks; n++) {
+        reach = reach || c->networks[n].ip.family == pool->ip.family;
+    }
+    if (!addr_is_set(&c->shards[i].inside[slot])) {
+        report_at(walk, family_at(walk, i, "pool", pool->ip.family),
+                  "the pool %s needs an %s address under 'inside', to which routers send it",
+                  prefix_text(pool, a), name);
+    }
+    if (!reach) {
+        report_at(walk, family_at(walk, i, "pool", pool->ip.family),
+                  "the pool %s leads nowhere: there is no %s network under 'gateway.networks'",
+                  prefix_text(pool, a), name);
+    }
+}
+
+static void check_pool(struct walk *walk, size_t i, unsigned slot)
+{
+    static const uint8_t least[ADDR_SLOTS] = {8, 48}, most[ADDR_SLOTS] = {30, 126};
     struct config *c = walk->config;
-    const struct ip_prefix *pool = &c->shards[i].pool;
+    const struct ip_prefix *pool = &c->shards[i].pool[slot];
+    const struct yaml_node *at = family_at(walk, i, "pool", pool->ip.family);
     char a[72], b[72];
 
-    if (pool->bits < 8 || pool->bits > 30) {
-        report_at(walk, node_at(walk, "/shards/%zu/pool", i),
-                  "the pool %s must be between /8 and /30", prefix_text(pool, a));
+    if (!addr_is_set(&pool->ip)) {
+        return;
+    }
+    check_family(walk, i, slot);
+    if (pool->bits < least[slot] || pool->bits > most[slot]) {
+        report_at(walk, at, "the pool %s must be between /%u and /%u", prefix_text(pool, a),
+                  least[slot], most[slot]);
     }
     for (size_t k = 0; k < i; k++) {
-        if (prefix_overlaps(pool, &c->shards[k].pool)) {
-            report_at(walk, node_at(walk, "/shards/%zu/pool", i),
-                      "the pool %s overlaps %s of shard %u (line %u)", prefix_text(pool, a),
-                      prefix_text(&c->shards[k].pool, b), c->shards[k].id,
-                      line_of(walk, "shards", k, "pool"));
+        if (prefix_overlaps(pool, &c->shards[k].pool[slot])) {
+            report_at(walk, at, "the pool %s overlaps %s of shard %u (line %u)",
+                      prefix_text(pool, a), prefix_text(&c->shards[k].pool[slot], b),
+                      c->shards[k].id, line_of(walk, "shards", k, "pool"));
         }
     }
     for (size_t n = 0; n < c->n_networks; n++) {
         /* A network of everything is a default route, which every pool is part of. */
         if (c->networks[n].bits > 0 && prefix_overlaps(pool, &c->networks[n])) {
-            report_at(walk, node_at(walk, "/shards/%zu/pool", i),
-                      "the pool %s overlaps the network %s behind the gateway (line %u)",
+            report_at(walk, at, "the pool %s overlaps the network %s behind the gateway (line %u)",
                       prefix_text(pool, a), prefix_text(&c->networks[n], b),
                       node_at(walk, "/gateway/networks/%zu", n)->line);
         }
     }
     for (size_t n = 0; n < c->n_nodes; n++) {
         if (prefix_contains(pool, &c->nodes[n].address.ip)) {
-            report_at(walk, node_at(walk, "/shards/%zu/pool", i),
-                      "the pool %s holds the address of node %u", prefix_text(pool, a),
+            report_at(walk, at, "the pool %s holds the address of node %u", prefix_text(pool, a),
                       c->nodes[n].id);
         }
     }
@@ -198,9 +243,11 @@ static void check_shards(struct walk *walk)
                           line_of(walk, "shards", k, "id"));
             }
         }
-        check_service_address(walk, i, "outside", &s->outside);
-        check_service_address(walk, i, "inside", &s->inside);
-        check_pool(walk, i);
+        for (unsigned slot = 0; slot < ADDR_SLOTS; slot++) {
+            check_service_address(walk, i, "outside", &s->outside[slot]);
+            check_service_address(walk, i, "inside", &s->inside[slot]);
+            check_pool(walk, i, slot);
+        }
         if (s->prefer != 0 && config_find_node(c, s->prefer) == NULL) {
             report_at(walk, node_at(walk, "/shards/%zu/prefer", i),
                       "there is no node %u in this cluster", s->prefer);
@@ -214,6 +261,8 @@ static void check_networks(struct walk *walk)
     char a[72], b[72];
 
     for (size_t i = 0; i < c->n_networks; i++) {
+        unsigned slot = addr_slot(c->networks[i].ip.family);
+
         for (size_t k = 0; k < i; k++) {
             if (prefix_overlaps(&c->networks[i], &c->networks[k])) {
                 report_at(walk, node_at(walk, "/gateway/networks/%zu", i), "%s overlaps %s",
@@ -221,7 +270,7 @@ static void check_networks(struct walk *walk)
             }
         }
         for (size_t k = 0; k < c->n_shards; k++) {
-            if (prefix_contains(&c->networks[i], &c->shards[k].outside)) {
+            if (prefix_contains(&c->networks[i], &c->shards[k].outside[slot])) {
                 report_at(walk, node_at(walk, "/gateway/networks/%zu", i),
                           "the network %s holds the outside address of shard %u: a tunnel cannot "
                           "lead to its own end",

@@ -49,8 +49,10 @@ struct config_timing {
 
 struct config_shard {
     uint32_t id;
-    struct ip_addr outside, inside; /* service address (VIP), and the one inside */
-    struct ip_prefix pool;
+    /* By family (base/addr.h); of each there is at least one, family ADDR_NONE where there is not. */
+    struct ip_addr outside[ADDR_SLOTS]; /* service addresses (VIP) */
+    struct ip_addr inside[ADDR_SLOTS];  /* the ones inside */
+    struct ip_prefix pool[ADDR_SLOTS];
     uint32_t prefer; /* node id that should own it; 0 = any */
 };
 
@@ -179,6 +181,10 @@ void config_print_summary(const struct config *config, FILE *out);
 const struct config_node *config_self(const struct config *config);
 /* NULL when there is no such node. */
 const struct config_node *config_find_node(const struct config *config, uint32_t id);
+
+/* The lowest and highest address of a pool that clients are given: not the network's own (IPv6: the
+ * routers' anycast, RFC 4291 2.6.1), nor the broadcast one of IPv4. Family ADDR_NONE: no pool. */
+void pool_range(const struct ip_prefix *pool, struct ip_addr *first, struct ip_addr *last);
 
 /* True when `ip` is of the prefix's family and inside it. */
 bool prefix_contains(const struct ip_prefix *prefix, const struct ip_addr *ip);

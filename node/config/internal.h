@@ -29,10 +29,12 @@ struct value_type {
 };
 
 enum schema_shape {
-    SCHEMA_VALUE,         /* a scalar of `type` */
-    SCHEMA_MAP,           /* a mapping of `fields`, into the same struct */
-    SCHEMA_VALUES,        /* a list of scalars of `type` */
-    SCHEMA_MAPS,          /* a list of mappings of `fields` */
+    SCHEMA_VALUE,    /* a scalar of `type` */
+    SCHEMA_MAP,      /* a mapping of `fields`, into the same struct */
+    SCHEMA_VALUES,   /* a list of scalars of `type` */
+    SCHEMA_MAPS,     /* a list of mappings of `fields` */
+    SCHEMA_FAMILIES, /* a scalar of `type`, or a list of one IPv4 and one IPv6, into [ADDR_SLOTS];
+                        each item begins with its struct ip_addr */
     SCHEMA_WORD_OR_NUMBER /* one of two words, or { third: N }: never | always | { every: N } */
 };
 
@@ -91,6 +93,9 @@ void report_sort(struct config_report *report);
  */
 void schema_walk(struct walk *walk, const struct schema_field *fields, const struct yaml_node *map,
                  void *into);
+
+/* The value of that family at /shards/`i`/`key`: the scalar, or the entry of the list. */
+const struct yaml_node *family_at(struct walk *walk, size_t i, const char *key, uint8_t family);
 
 /* The node at a path like "/shards/1/pool", or the nearest one above it that exists. */
 const struct yaml_node *node_at(struct walk *walk, const char *format, ...)

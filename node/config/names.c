@@ -40,11 +40,17 @@ static bool parse_ip(const char *text, struct ip_addr *ip)
 
 static bool is_usable(const struct ip_addr *ip)
 {
-    static const uint8_t zero[16];
+    static const uint8_t zero[16], mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
-    return memcmp(ip->bytes, zero, addr_len(ip)) != 0 &&
-           !(ip->family == ADDR_V4 && ip->bytes[0] >= 224) &&
-           !(ip->family == ADDR_V6 && ip->bytes[0] == 0xff);
+    if (memcmp(ip->bytes, zero, addr_len(ip)) == 0) {
+        return false;
+    }
+    if (ip->family == ADDR_V4) {
+        return ip->bytes[0] < 224;
+    }
+    /* Multicast, link-local (which needs an interface beside it), and a second name of IPv4. */
+    return ip->bytes[0] != 0xff && !(ip->bytes[0] == 0xfe && (ip->bytes[1] & 0xc0) == 0x80) &&
+           memcmp(ip->bytes, mapped, sizeof mapped) != 0;
 }
 
 static bool take_ip(const char *text, struct ip_addr *ip, char why[WHY_BYTES])
@@ -53,10 +59,6 @@ static bool take_ip(const char *text, struct ip_addr *ip, char why[WHY_BYTES])
         (void)snprintf(why, WHY_BYTES, "'%.60s' is not an IP address%s", text,
                        strchr(text, '/') != NULL ? ": leave the /length out"
                                                  : ", such as 192.0.2.1");
-        return false;
-    }
-    if (ip->family == ADDR_V6) {
-        (void)snprintf(why, WHY_BYTES, "%.60s is IPv6; only IPv4 is served so far", text);
         return false;
     }
     if (!is_usable(ip)) {
@@ -79,6 +81,18 @@ static bool parse_address(const struct schema_field *field, const char *text, vo
     return true;
 }
 
+/* RFC 3986 3.2.2: IPv6 stands in brackets where a port follows. In place. */
+static const char *unbracketed(char *text)
+{
+    size_t n = strlen(text);
+
+    if (n < 2 || text[0] != '[' || text[n - 1] != ']') {
+        return text;
+    }
+    text[n - 1] = '\0';
+    return text + 1;
+}
+
 static bool parse_endpoint(const struct schema_field *field, const char *text, void *at,
                            char why[WHY_BYTES])
 {
@@ -99,7 +113,14 @@ static bool parse_endpoint(const struct schema_field *field, const char *text, v
     }
     memcpy(ip, text, (size_t)(colon - text));
     ip[colon - text] = '\0';
-    if (!take_ip(ip, &e.ip, why)) {
+    if (!take_ip(unbracketed(ip), &e.ip, why)) {
+        return false;
+    }
+    if ((e.ip.family == ADDR_V6) != (text[0] == '[')) {
+        (void)snprintf(why, WHY_BYTES,
+                       "'%.60s': only an IPv6 address stands in brackets, such as "
+                       "[2001:db8::1]:7400, and it must",
+                       text);
         return false;
     }
     e.port = (uint16_t)port;
@@ -128,10 +149,6 @@ static bool parse_prefix(const struct schema_field *field, const char *text, voi
     bits = strtoul(slash + 1, NULL, 10);
     if (!parse_ip(ip, &p.ip)) {
         (void)snprintf(why, WHY_BYTES, "'%.60s' is not an IP address", ip);
-        return false;
-    }
-    if (p.ip.family == ADDR_V6) {
-        (void)snprintf(why, WHY_BYTES, "%.60s is IPv6; only IPv4 is served so far", text);
         return false;
     }
     if (bits > 8 * addr_len(&p.ip)) {

@@ -31,6 +31,19 @@ struct ip_addr prefix_last(const struct ip_prefix *prefix)
     return a;
 }
 
+void pool_range(const struct ip_prefix *pool, struct ip_addr *first, struct ip_addr *last)
+{
+    *first = prefix_first(pool);
+    *last = prefix_last(pool);
+    if (pool->ip.family == ADDR_NONE || pool->bits + 2u > 8 * addr_len(&pool->ip)) {
+        return; /* none, or too small a network to have such addresses */
+    }
+    first->bytes[addr_len(first) - 1]++; /* its lowest bits are 0, those of `last` 1 */
+    if (pool->ip.family == ADDR_V4) {
+        last->bytes[addr_len(last) - 1]--;
+    }
+}
+
 bool prefix_contains(const struct ip_prefix *prefix, const struct ip_addr *ip)
 {
     if (ip->family == ADDR_NONE || ip->family != prefix->ip.family) {

@@ -11,6 +11,9 @@
     .offset = offsetof(struct config, member), .count_offset = offsetof(struct config, count),     \
     .item_bytes = sizeof(((struct config *)0)->member[0]),                                         \
     .bytes = sizeof(((struct config *)0)->member[0]), .most = (most_), .least = 1
+#define FAMILIES(type_, member)                                                                    \
+    .required = true, .shape = SCHEMA_FAMILIES, .type = &(type_), IN(config_shard, member),        \
+    .item_bytes = sizeof(((struct config_shard *)0)->member[0])
 #define LIST_IN(type_, member, count, most_)                                                       \
     .offset = offsetof(struct type_, member), .count_offset = offsetof(struct type_, count),       \
     .item_bytes = sizeof(((struct type_ *)0)->member[0]),                                          \
@@ -58,9 +61,9 @@ static const struct schema_field interface_fields[] = {
 
 static const struct schema_field shard_fields[] = {
     {"id", .required = true, .type = &value_number, IN(config_shard, id), .min = 1, .max = 65535},
-    {"outside", .required = true, .type = &value_address, IN(config_shard, outside)},
-    {"inside", .required = true, .type = &value_address, IN(config_shard, inside)},
-    {"pool", .required = true, .type = &value_prefix, IN(config_shard, pool)},
+    {"outside", FAMILIES(value_address, outside)},
+    {"inside", FAMILIES(value_address, inside)},
+    {"pool", FAMILIES(value_prefix, pool)},
     {"prefer", .type = &value_number, IN(config_shard, prefer), .min = 1, .max = 65535},
     {0},
 };

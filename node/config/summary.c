@@ -39,7 +39,7 @@ static void print_proposals(const char *what, const struct ike_proposal_row *row
 }
 
 /* What two settings do that are easily taken for more: the peer's own rekeys are not ours to judge,
- * and there is no ESP but in UDP. */
+ * and a client behind a NAT gets its ESP in UDP whatever is said here. */
 static void print_children(const struct config *c, FILE *out)
 {
     static const char theirs[] = "a client's is served as it asks";
@@ -53,7 +53,18 @@ static void print_children(const struct config *c, FILE *out)
     (void)fprintf(out, "  in UDP    %s\n",
                   c->force_encapsulation
                       ? "always"
-                      : "behind a NAT; a client with none between gets no CHILD SA");
+                      : "behind a NAT; with none between, ESP goes as it is (protocol 50)");
+}
+
+static void print_addresses(const struct ip_addr ips[ADDR_SLOTS], FILE *out)
+{
+    char text[64];
+
+    for (unsigned slot = 0; slot < ADDR_SLOTS; slot++) {
+        if (addr_is_set(&ips[slot])) {
+            (void)fprintf(out, " %s", addr_text(&ips[slot], text));
+        }
+    }
 }
 
 static void duration(uint64_t ms, char buf[32])
@@ -92,7 +103,7 @@ static void print_connections(const struct config *c, FILE *out)
 
 void config_print_summary(const struct config *c, FILE *out)
 {
-    char text[IKE_MAX_ID_BYTES + 1], a[64], b[64], net[72];
+    char text[IKE_MAX_ID_BYTES + 1], net[72];
 
     (void)fprintf(out, "%s: good\n", c->path);
     (void)fprintf(out, "  node      %u, data in %s\n", c->node_id, c->data_dir);
@@ -102,9 +113,16 @@ void config_print_summary(const struct config *c, FILE *out)
     for (size_t i = 0; i < c->n_shards; i++) {
         const struct config_shard *s = &c->shards[i];
 
-        (void)fprintf(out, "  shard %-3u outside %s, inside %s, pool %s", s->id,
-                      addr_text(&s->outside, a), addr_text(&s->inside, b),
-                      prefix_text(&s->pool, net));
+        (void)fprintf(out, "  shard %-3u outside", s->id);
+        print_addresses(s->outside, out);
+        (void)fprintf(out, ", inside");
+        print_addresses(s->inside, out);
+        (void)fprintf(out, ", pool");
+        for (unsigned slot = 0; slot < ADDR_SLOTS; slot++) {
+            if (addr_is_set(&s->pool[slot].ip)) {
+                (void)fprintf(out, " %s", prefix_text(&s->pool[slot], net));
+            }
+        }
         (void)fprintf(out, s->prefer != 0 ? ", node %u preferred\n" : "\n", s->prefer);
     }
     (void)fprintf(out, "  gateway   %s, networks", identity_text(&c->identity, text));

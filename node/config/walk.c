@@ -136,6 +136,35 @@ static void walk_list(struct walk *walk, const struct schema_field *field,
     memcpy((char *)into + field->count_offset, &count, sizeof count);
 }
 
+/* `10.99.0.0/24`, or `[10.99.0.0/24, fd00:99::/112]`: at most one of each family. */
+static void walk_families(struct walk *walk, const struct schema_field *field,
+                          const struct yaml_node *node, void *into)
+{
+    union {
+        struct ip_addr ip; /* what every item begins with */
+        uint8_t bytes[64];
+    } item;
+    const struct yaml_node *first = node->kind == YAML_LIST ? node->child : node;
+    char *items = (char *)into + field->offset;
+
+    HF_ASSERT(field->item_bytes <= sizeof item);
+    memset(items, 0, ADDR_SLOTS * field->item_bytes);
+    if (first == NULL)
+        report_at(walk, node, "'%s' has no entry: %s is expected", field->key, field->type->what);
+    for (const struct yaml_node *c = first; c != NULL; c = node == c ? NULL : c->next) {
+        char *at;
+
+        if (!walk_value(walk, field, c, &item))
+            continue;
+        at = items + addr_slot(item.ip.family) * field->item_bytes;
+        if (((struct ip_addr *)(void *)at)->family != ADDR_NONE)
+            report_at(walk, c, "'%s' has two of %s: one IPv4 and one IPv6 are allowed", field->key,
+                      item.ip.family == ADDR_V6 ? "IPv6" : "IPv4");
+        else
+            memcpy(at, &item, field->item_bytes);
+    }
+}
+
 /* pfs: never | always | { every: N } */
 static void walk_word_or_number(struct walk *walk, const struct schema_field *field,
                                 const struct yaml_node *node, void *into)
@@ -189,6 +218,9 @@ static void walk_field(struct walk *walk, const struct schema_field *field,
     case SCHEMA_VALUES:
     case SCHEMA_MAPS:
         walk_list(walk, field, node, into);
+        break;
+    case SCHEMA_FAMILIES:
+        walk_families(walk, field, node, into);
         break;
     case SCHEMA_WORD_OR_NUMBER:
         walk_word_or_number(walk, field, node, into);

@@ -116,10 +116,13 @@ static json_t *shards(struct daemon *d, const struct repl_status *st)
         lease = json_pack("{s:b,s:o}", "held", held, "remaining_ms",
                           number(held ? (s->lease_until_ns - now) / 1000000 : 0));
         json_array_append_new(
-            out, json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b}", "id", number(s->shard), "outside",
-                           address(&config->outside), "inside", address(&config->inside), "epoch",
-                           epoch, "owner", owner, "assignments", number(s->assignments), "lease",
-                           lease, "acting", daemon_may_act(d, s->shard)));
+            out, json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b}", "id", number(s->shard),
+                           "outside", address(&config->outside[SLOT_V4]), "outside6",
+                           address(&config->outside[SLOT_V6]), "inside",
+                           address(&config->inside[SLOT_V4]), "inside6",
+                           address(&config->inside[SLOT_V6]), "epoch", epoch, "owner", owner,
+                           "assignments", number(s->assignments), "lease", lease, "acting",
+                           daemon_may_act(d, s->shard)));
     }
     return out;
 }
@@ -183,11 +186,12 @@ static void sa_json(void *self, const struct conductor_sa_view *view)
         if (sa->children[i].state != IKE_CHILD_NONE)
             json_array_append_new(children, child_json(&sa->children[i], &view->children[i]));
     out = json_pack(
-        "{s:o,s:o,s:o,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "id", hex64(sa->local_spi),
-        "remote_spi", hex64(sa->remote_spi), "peer", endpoint(&sa->remote), "identity",
-        log_text(span_of(sa->remote_id.bytes, sa->remote_id.len), identity), "state",
+        "{s:o,s:o,s:o,s:s,s:s,s:s,s:o,s:o,s:o,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "id",
+        hex64(sa->local_spi), "remote_spi", hex64(sa->remote_spi), "peer", endpoint(&sa->remote),
+        "identity", log_text(span_of(sa->remote_id.bytes, sa->remote_id.len), identity), "state",
         ike_sa_state_name(sa->state), "role", sa->role == IKE_INITIATOR ? "initiator" : "responder",
-        "version", number(view->version), "virtual_ip", address(&sa->virtual_ip), "shard",
+        "version", number(view->version), "virtual_ip", address(&sa->virtual_ip[SLOT_V4]),
+        "virtual_ip6", address(&sa->virtual_ip[SLOT_V6]), "encap", sa->encap, "shard",
         number(sa->shard), "established_ms", number(sa->created_ms), "soft_ms", number(sa->soft_ms),
         "hard_ms", number(sa->hard_ms), "iv_next", number(sa->iv_next), "pending",
         pending_json(&sa->pending), "children", children);

@@ -153,7 +153,8 @@ static void close_sources(struct daemon *d)
     close_one((uv_handle_t *)&d->poll_repl);
     close_one((uv_handle_t *)&d->poll_workers);
     for (uint32_t i = 0; i < d->n_shards; i++)
-        close_one((uv_handle_t *)&d->shards[i].poll_500);
+        for (unsigned slot = 0; slot < ADDR_SLOTS; slot++)
+            close_one((uv_handle_t *)&d->shards[i].paths[slot].poll_500);
 }
 
 static void on_signal(uv_signal_t *handle, int signum)
@@ -194,10 +195,17 @@ static void guard_of(const struct config *config, struct guard_config *g, struct
         if (config->nodes[i].address.ip.family != ADDR_NONE)
             room->nodes[g->n_nodes++] = config->nodes[i].address.ip;
     for (size_t i = 0; i < config->n_shards; i++) {
-        addresses[g->n_addresses++] = config->shards[i].outside;
-        addresses[g->n_addresses++] = config->shards[i].inside;
-        pools[g->n_pools++] = (struct netlink_prefix){.ip = config->shards[i].pool.ip,
-                                                      .length = config->shards[i].pool.bits};
+        for (unsigned slot = 0; slot < ADDR_SLOTS; slot++) {
+            const struct config_shard *s = &config->shards[i];
+
+            if (addr_is_set(&s->outside[slot]))
+                addresses[g->n_addresses++] = s->outside[slot];
+            if (addr_is_set(&s->inside[slot]))
+                addresses[g->n_addresses++] = s->inside[slot];
+            if (addr_is_set(&s->pool[slot].ip))
+                pools[g->n_pools++] =
+                    (struct netlink_prefix){.ip = s->pool[slot].ip, .length = s->pool[slot].bits};
+        }
     }
 }
 
@@ -287,12 +295,14 @@ static bool start_workers(struct daemon *d)
                                .n_shards = d->n_shards,
                                .sa_capacity = 4096};
 
-    for (uint32_t i = 0; i < d->n_shards; i++)
-        shards[i] =
-            (struct worker_shard){.shard = d->shard_ids[i],
-                                  .lease = d->shards[i].lease,
-                                  .outside = {.ip = d->shards[i].config->outside, .port = 4500},
-                                  .udp_fds = d->shards[i].udp_4500};
+    for (uint32_t i = 0; i < d->n_shards; i++) {
+        shards[i] = (struct worker_shard){.shard = d->shard_ids[i], .lease = d->shards[i].lease};
+        for (unsigned slot = 0; slot < ADDR_SLOTS; slot++) {
+            shards[i].outside[slot] = d->shards[i].config->outside[slot];
+            shards[i].udp_fds[slot] = d->shards[i].paths[slot].udp_4500;
+            shards[i].esp_fds[slot] = d->shards[i].paths[slot].esp;
+        }
+    }
     d->pool = worker_pool_create(&o);
     if (d->pool == NULL || !worker_pool_start(d->pool))
         return daemon_fail(d, "cannot start the ESP workers: %m");
@@ -327,14 +337,10 @@ static void start_conductor(struct daemon *d)
 
     for (uint32_t i = 0; i < d->n_shards; i++) {
         const struct config_shard *s = d->shards[i].config;
-        struct ip_addr first = prefix_first(&s->pool), last = prefix_last(&s->pool);
 
-        /* The network's own and its broadcast address are not given out. */
-        if (first.family == ADDR_V4 && s->pool.bits <= 30) {
-            first = addr_v4(get_be32(first.bytes) + 1);
-            last = addr_v4(get_be32(last.bytes) - 1);
-        }
-        o.shards[i] = (struct conductor_shard_options){s->id, s->outside, first, last};
+        o.shards[i].id = s->id;
+        for (unsigned slot = 0; slot < ADDR_SLOTS; slot++)
+            pool_range(&s->pool[slot], &o.shards[i].pool_first[slot], &o.shards[i].pool_last[slot]);
     }
     d->datapath = datapath_create(&p);
     ops_fill(d, &ops);
@@ -346,7 +352,7 @@ static void start_conductor(struct daemon *d)
 
 static bool start_addresses(struct daemon *d)
 {
-    struct arp_address arp[2 * REPL_MAX_SHARDS];
+    struct arp_address arp[2 * ADDR_SLOTS * REPL_MAX_SHARDS];
     const char *links[2] = {d->config->outside_interface, d->config->inside_interface};
     struct io_error io;
     size_t n = 0;
@@ -354,8 +360,14 @@ static bool start_addresses(struct daemon *d)
     for (uint32_t i = 0; i < d->n_shards; i++) {
         const struct config_shard *s = d->shards[i].config;
 
-        arp[n++] = (struct arp_address){s->outside, d->config->outside_interface, s->id};
-        arp[n++] = (struct arp_address){s->inside, d->config->inside_interface, s->id};
+        for (unsigned slot = 0; slot < ADDR_SLOTS; slot++) {
+            if (addr_is_set(&s->outside[slot]))
+                arp[n++] =
+                    (struct arp_address){s->outside[slot], d->config->outside_interface, s->id};
+            if (addr_is_set(&s->inside[slot]))
+                arp[n++] =
+                    (struct arp_address){s->inside[slot], d->config->inside_interface, s->id};
+        }
     }
     d->arp = arp_open(&d->loop, arp, n, arp_may_answer, d, &io);
     if (d->arp == NULL)
@@ -403,6 +415,11 @@ static bool start(struct daemon *d)
     if (!config_policy(d->config, &suite_default, &d->policy, &missing))
         return daemon_fail(d, "%s: proposal '%s' is not spoken by this build", d->config->path,
                            missing);
+    for (uint32_t i = 0; i < d->n_shards; i++)
+        if (addr_is_set(&d->shards[i].config->outside[SLOT_V6]) ||
+            addr_is_set(&d->shards[i].config->inside[SLOT_V6]))
+            return daemon_fail(d, "shard %u: IPv6 addresses are not answered for yet",
+                               d->shard_ids[i]);
     if (!verify_guard(d))
         return false;
     d->netlink = netlink_open(&io);
@@ -457,9 +474,14 @@ bool daemon_run(const struct config *config, const struct log *log, struct daemo
     for (uint32_t i = 0; i < d->n_shards; i++) {
         d->shards[i].config = &config->shards[i];
         d->shard_ids[i] = config->shards[i].id;
-        d->shards[i].udp_500 = -1;
-        for (unsigned w = 0; w < WORKER_MAX; w++)
-            d->shards[i].udp_4500[w] = -1;
+        for (unsigned slot = 0; slot < ADDR_SLOTS; slot++) {
+            struct daemon_path *p = &d->shards[i].paths[slot];
+
+            p->shard = &d->shards[i];
+            p->udp_500 = -1;
+            for (unsigned w = 0; w < WORKER_MAX; w++)
+                p->udp_4500[w] = p->esp[w] = -1;
+        }
     }
     HF_ASSERT(uv_loop_init(&d->loop) == 0);
     d->loop.data = d;

@@ -98,6 +98,7 @@ void *datapath_install(struct datapath *d, const struct conductor_esp_child *c)
         .integ_out = k->integ_out,
         .esn = k->esn,
         .remote = c->remote,
+        .raw = !c->encap,
         .outbound = k->outbound,
         .soft_packets = k->soft_packets,
         .hard_packets = k->hard_packets,

@@ -26,9 +26,13 @@ struct notices {
 struct daemon_shard {
     const struct config_shard *config;
     const struct repl_lease *lease;
-    int udp_500;
-    int udp_4500[WORKER_MAX];
-    uv_poll_t poll_500;
+    /* By family (base/addr.h); -1 where the shard has no such service address. */
+    struct daemon_path {
+        struct daemon_shard *shard;
+        int udp_500;
+        int udp_4500[WORKER_MAX], esp[WORKER_MAX];
+        uv_poll_t poll_500;
+    } paths[ADDR_SLOTS];
 };
 
 struct daemon {

@@ -14,7 +14,8 @@ static const enum counter_id told_conductor[] = {
 static const enum worker_counter told_worker[] = {
     WORKER_IN_NO_LEASE,  WORKER_OUT_NO_LEASE,  WORKER_IN_UNKNOWN_SPI, WORKER_IN_WRONG_SHARD,
     WORKER_IN_MALFORMED, WORKER_OUT_MALFORMED, WORKER_OUT_NO_SA,      WORKER_OUT_SELECTORS,
-    WORKER_IKE_DROPPED,  WORKER_TUN_ERRORS,    WORKER_UDP_ERRORS,     WORKER_HAND_OVER_FULL};
+    WORKER_IKE_DROPPED,  WORKER_TUN_ERRORS,    WORKER_UDP_ERRORS,     WORKER_HAND_OVER_FULL,
+    WORKER_RAW_ERRORS};
 
 static void tell(struct daemon *d, uint64_t *told, uint64_t now, const char *kind, const char *name)
 {

@@ -1,24 +1,28 @@
 #include <unistd.h>
 
 #include "daemon/internal.h"
+#include "io/esp_socket.h"
 #include "io/udp.h"
 
-static bool open_shard(struct daemon *d, struct daemon_shard *s)
+static bool open_path(struct daemon *d, struct daemon_path *p, const struct ip_addr *outside)
 {
-    struct endpoint local = {.ip = s->config->outside, .port = UDP_IKE_PORT};
+    struct endpoint local = {.ip = *outside, .port = UDP_IKE_PORT};
     struct io_error error;
 
     if (!udp_port_free(&local, &error))
         return daemon_fail(d, "%s", error.text);
-    s->udp_500 = udp_open(&local, &error);
-    if (s->udp_500 < 0)
+    p->udp_500 = udp_open(&local, &error);
+    if (p->udp_500 < 0)
         return daemon_fail(d, "%s", error.text);
     local.port = UDP_NAT_PORT;
     if (!udp_port_free(&local, &error))
         return daemon_fail(d, "%s", error.text);
     for (unsigned i = 0; i < DAEMON_WORKERS; i++) {
-        s->udp_4500[i] = udp_open(&local, &error);
-        if (s->udp_4500[i] < 0)
+        p->udp_4500[i] = udp_open(&local, &error);
+        if (p->udp_4500[i] < 0)
+            return daemon_fail(d, "%s", error.text);
+        p->esp[i] = esp_socket_open(outside, DAEMON_WORKERS, i, &error);
+        if (p->esp[i] < 0)
             return daemon_fail(d, "%s", error.text);
     }
     return true;
@@ -27,8 +31,12 @@ static bool open_shard(struct daemon *d, struct daemon_shard *s)
 bool sockets_open(struct daemon *d)
 {
     for (uint32_t i = 0; i < d->n_shards; i++)
-        if (!open_shard(d, &d->shards[i]))
-            return false;
+        for (unsigned slot = 0; slot < ADDR_SLOTS; slot++) {
+            const struct ip_addr *outside = &d->shards[i].config->outside[slot];
+
+            if (addr_is_set(outside) && !open_path(d, &d->shards[i].paths[slot], outside))
+                return false;
+        }
     return true;
 }
 
@@ -49,16 +57,13 @@ static bool is_free(struct daemon *d, const struct ip_addr *ip)
                        netlink_prefix_text(&p, text), name);
 }
 
-/* Nothing of the shard stands on this machine yet: what does would carry packets elsewhere, and
- * nobody would notice. */
-static bool nothing_in_the_way(struct daemon *d, const struct config_shard *s)
+/* A route to a pool, or to a part of it, would carry packets elsewhere, and nobody would notice. */
+static bool no_route_to(struct daemon *d, const struct ip_prefix *p)
 {
-    struct netlink_prefix pool = {.ip = s->pool.ip, .length = s->pool.bits}, found;
+    struct netlink_prefix pool = {.ip = p->ip, .length = p->bits}, found;
     char name[16], a[64], b[64];
     struct io_error error;
 
-    if (!is_free(d, &s->outside) || !is_free(d, &s->inside))
-        return false;
     if (!netlink_route_find(d->netlink, &pool, &found, name, &error))
         return daemon_fail(d, "%s", error.text);
     return found.ip.family == ADDR_NONE ||
@@ -66,6 +71,40 @@ static bool nothing_in_the_way(struct daemon *d, const struct config_shard *s)
                        "a route leads %s through interface %s, past the tunnels of the pool %s: "
                        "remove it",
                        netlink_prefix_text(&found, a), name, netlink_prefix_text(&pool, b));
+}
+
+/* Nothing of the shard stands on this machine yet. */
+static bool nothing_in_the_way(struct daemon *d, const struct config_shard *s)
+{
+    for (unsigned slot = 0; slot < ADDR_SLOTS; slot++)
+        if ((addr_is_set(&s->outside[slot]) && !is_free(d, &s->outside[slot])) ||
+            (addr_is_set(&s->inside[slot]) && !is_free(d, &s->inside[slot])) ||
+            (addr_is_set(&s->pool[slot].ip) && !no_route_to(d, &s->pool[slot])))
+            return false;
+    return true;
+}
+
+static bool put_address(struct daemon *d, const struct ip_addr *ip, struct io_error *error)
+{
+    struct netlink_prefix host = {.ip = *ip, .length = (uint8_t)(addr_len(ip) * 8)};
+
+    return !addr_is_set(ip) || netlink_addr_add(d->netlink, d->tun.name, &host, error);
+}
+
+/* Service addresses and pool routes of one shard, on the TUN. */
+static bool put_shard(struct daemon *d, const struct config_shard *s)
+{
+    struct io_error error;
+
+    for (unsigned slot = 0; slot < ADDR_SLOTS; slot++) {
+        struct netlink_prefix pool = {.ip = s->pool[slot].ip, .length = s->pool[slot].bits};
+
+        if (!put_address(d, &s->outside[slot], &error) ||
+            !put_address(d, &s->inside[slot], &error) ||
+            (addr_is_set(&pool.ip) && !netlink_route_add(d->netlink, &pool, d->tun.name, &error)))
+            return daemon_fail(d, "%s", error.text);
+    }
+    return true;
 }
 
 /* The TUN comes behind the sockets: it carries the service addresses and pool routes, and vanishes
@@ -88,32 +127,31 @@ bool addresses_open(struct daemon *d)
     if (!netlink_link_set_mtu(d->netlink, d->tun.name, TUN_MTU, &error) ||
         !netlink_link_set_up(d->netlink, d->tun.name, true, &error))
         return daemon_fail(d, "%s", error.text);
-    for (uint32_t i = 0; i < d->n_shards; i++) {
-        const struct config_shard *s = d->shards[i].config;
-        struct netlink_prefix outside = {.ip = s->outside,
-                                         .length = (uint8_t)(addr_len(&s->outside) * 8)};
-        struct netlink_prefix inside = {.ip = s->inside,
-                                        .length = (uint8_t)(addr_len(&s->inside) * 8)};
-        struct netlink_prefix pool = {.ip = s->pool.ip, .length = s->pool.bits};
-
-        if (!netlink_addr_add(d->netlink, d->tun.name, &outside, &error) ||
-            !netlink_addr_add(d->netlink, d->tun.name, &inside, &error) ||
-            !netlink_route_add(d->netlink, &pool, d->tun.name, &error))
-            return daemon_fail(d, "%s", error.text);
-    }
+    for (uint32_t i = 0; i < d->n_shards; i++)
+        if (!put_shard(d, d->shards[i].config))
+            return false;
     return true;
+}
+
+static void close_one(int fd)
+{
+    if (fd >= 0)
+        (void)close(fd);
 }
 
 void sockets_close(struct daemon *d)
 {
     tun_close(&d->tun);
-    for (uint32_t i = 0; i < d->n_shards; i++) {
-        if (d->shards[i].udp_500 >= 0)
-            (void)close(d->shards[i].udp_500);
-        for (unsigned w = 0; w < DAEMON_WORKERS; w++)
-            if (d->shards[i].udp_4500[w] >= 0)
-                (void)close(d->shards[i].udp_4500[w]);
-    }
+    for (uint32_t i = 0; i < d->n_shards; i++)
+        for (unsigned slot = 0; slot < ADDR_SLOTS; slot++) {
+            const struct daemon_path *p = &d->shards[i].paths[slot];
+
+            close_one(p->udp_500);
+            for (unsigned w = 0; w < DAEMON_WORKERS; w++) {
+                close_one(p->udp_4500[w]);
+                close_one(p->esp[w]);
+            }
+        }
 }
 
 void sockets_send(void *self, uint32_t shard, bool natt, const struct endpoint *from,
@@ -124,11 +162,11 @@ void sockets_send(void *self, uint32_t shard, bool natt, const struct endpoint *
     struct span parts[2] = {{marker, sizeof marker}, bytes};
 
     for (uint32_t i = 0; i < d->n_shards; i++) {
-        const struct daemon_shard *s = &d->shards[i];
-        int fd = from->port == UDP_NAT_PORT ? s->udp_4500[0] : s->udp_500;
+        const struct daemon_path *p = &d->shards[i].paths[addr_slot(from->ip.family)];
+        int fd = from->port == UDP_NAT_PORT ? p->udp_4500[0] : p->udp_500;
         enum udp_result r;
 
-        if (s->config->id != shard)
+        if (d->shard_ids[i] != shard || fd < 0)
             continue;
         r = natt ? udp_send(fd, &from->ip, to, parts, 2)
                  : udp_send(fd, &from->ip, to, &parts[1], 1);
@@ -142,7 +180,7 @@ void sockets_send(void *self, uint32_t shard, bool natt, const struct endpoint *
 
 static void readable_500(uv_poll_t *handle, int status, int events)
 {
-    struct daemon_shard *s = handle->data;
+    struct daemon_path *p = handle->data;
     struct daemon *d = handle->loop->data;
     struct endpoint local, remote;
     size_t len;
@@ -151,25 +189,26 @@ static void readable_500(uv_poll_t *handle, int status, int events)
     (void)events;
     for (int i = 0; i < 64; i++) { /* bounded: others on the loop get their turn */
         enum udp_result r =
-            udp_recv(s->udp_500, d->buffer, sizeof d->buffer, &len, &remote, &local);
+            udp_recv(p->udp_500, d->buffer, sizeof d->buffer, &len, &remote, &local);
 
         if (r == UDP_AGAIN || r == UDP_FAILED)
             return;
         if (r == UDP_OK)
-            conductor_handle_datagram(d->conductor, s->config->id, &local, &remote, false,
+            conductor_handle_datagram(d->conductor, p->shard->config->id, &local, &remote, false,
                                       span_of(d->buffer, len));
     }
 }
 
 bool sockets_watch(struct daemon *d)
 {
-    for (uint32_t i = 0; i < d->n_shards; i++) {
-        struct daemon_shard *s = &d->shards[i];
+    for (uint32_t i = 0; i < d->n_shards; i++)
+        for (unsigned slot = 0; slot < ADDR_SLOTS; slot++) {
+            struct daemon_path *p = &d->shards[i].paths[slot];
 
-        s->poll_500.data = s;
-        if (uv_poll_init(&d->loop, &s->poll_500, s->udp_500) != 0 ||
-            uv_poll_start(&s->poll_500, UV_READABLE, readable_500) != 0)
-            return daemon_fail(d, "cannot watch the IKE socket");
-    }
+            p->poll_500.data = p;
+            if (p->udp_500 >= 0 && (uv_poll_init(&d->loop, &p->poll_500, p->udp_500) != 0 ||
+                                    uv_poll_start(&p->poll_500, UV_READABLE, readable_500) != 0))
+                return daemon_fail(d, "cannot watch the IKE socket");
+        }
     return true;
 }

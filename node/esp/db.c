@@ -137,22 +137,31 @@ struct esp_sa *esp_db_find_inbound(const struct esp_db *db, uint32_t spi)
     return sa;
 }
 
-/* The first SA of exactly this prefix that takes the packet. */
+/* The SA of exactly this prefix that takes the packet by the narrowest selectors. The chain of one
+ * virtual address is as long as its peer has CHILD SAs. */
 static struct esp_sa *find_prefix(const struct esp_db *db, const struct ip_addr *prefix,
                                   uint8_t bits, const struct esp_inner *inner, bool *known)
 {
     struct esp_route *r = atomic_load_explicit(&db->by_destination[route_bucket(db, prefix, bits)],
                                                memory_order_acquire);
+    struct esp_sa *best = NULL;
+    uint32_t best_rank = 0;
 
     for (; r != NULL; r = atomic_load_explicit(&r->next, memory_order_acquire)) {
+        uint32_t rank;
+
         if (r->bits != bits || !addr_equal(&r->prefix, prefix))
             continue;
         *known = true;
-        if (atomic_load_explicit(&r->sa->outbound, memory_order_acquire) &&
-            esp_selectors_outbound(&r->sa->selectors, inner))
-            return r->sa;
+        if (!atomic_load_explicit(&r->sa->outbound, memory_order_acquire))
+            continue;
+        rank = esp_selectors_rank(&r->sa->selectors, inner);
+        if (rank > best_rank) {
+            best = r->sa;
+            best_rank = rank;
+        }
     }
-    return NULL;
+    return best;
 }
 
 /* Longest first. `prefix` is shortened as the lengths go down. */

@@ -6,8 +6,9 @@
  * quiescent point after the removal (worker_pool_passed). Memory is the caller's.
  *
  * Destinations are found by longest prefix: only prefix lengths in use are tried, so a gateway with
- * virtual addresses only (/32) does one look-up, whatever the number of SAs. Among SAs of one
- * prefix the newest that is `outbound` and whose selectors hold the packet is taken.
+ * virtual addresses only (/32, /128) does one look-up, whatever the number of SAs. Among SAs of one
+ * prefix that are `outbound` and whose selectors hold the packet the one with the narrowest selectors
+ * is taken (selectors.h), among equals the newest.
  */
 #ifndef HF_ESP_DB_H
 #define HF_ESP_DB_H

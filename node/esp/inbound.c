@@ -147,12 +147,15 @@ static enum esp_drop conclude(struct esp_sa *sa, const struct esp_turn *turn, en
 }
 
 /* RFC 7296 2.23: the peer's address may follow a verified packet; here only one above the highest
- * accepted so far. */
+ * accepted so far. A mapping that changes is a NAT's, and there ESP is in UDP: what came as ESP itself
+ * (port 0) moves nothing. */
 static bool peer_moved(struct esp_sa *sa, const struct esp_turn *turn, uint64_t seq,
                        const struct endpoint *from)
 {
     struct endpoint known;
 
+    if (sa->raw || from->port == 0)
+        return false;
     if (seq <= sa->gate.window.top || !esp_sa_remote(sa, &known) || endpoint_equal(from, &known))
         return false;
     return sa->moved_ns == 0 || turn->now_ns - sa->moved_ns >= MOVED_EVERY_NS;

@@ -15,7 +15,7 @@ struct esp_in_result {
     uint32_t events; /* enum esp_event bits to tell the control loop */
 };
 
-/* Judges `packet` (whole ESP packet, from `from`), writing the inner packet to out (cap bytes, no
+/* Judges `packet` (whole ESP packet, from `from`; port 0: it was not in UDP), writing the inner packet to out (cap bytes, no
  * overlap). ESP_DROP_NONE: deliver out[0..len). ESP_DROP_WAIT: verified but above the ceiling: keep
  * a copy, or count it with esp_inbound_give_up. Anything else was counted in the SA. */
 enum esp_drop esp_inbound(struct esp_sa *sa, const struct esp_turn *turn, struct span packet,

@@ -84,6 +84,7 @@ bool esp_sa_init(struct esp_sa *sa, const struct esp_sa_params *p)
     sa->ike_sa = p->ike_sa;
     sa->shard_slot = p->shard_slot;
     sa->esn = p->esn;
+    sa->raw = p->raw;
     sa->last_number = p->esn ? UINT64_MAX - 1 : UINT32_MAX;
     sa->soft_packets = p->soft_packets;
     sa->hard_packets = p->hard_packets;

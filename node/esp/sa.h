@@ -33,8 +33,8 @@ enum esp_event {
     ESP_EVENT_FIRST_INBOUND =
         1 << 0, /* first verified packet under this grant: the peer has the SA (RFC 7296 2.8) */
     ESP_EVENT_PEER_MOVED =
-        1
-        << 1, /* verified, above the highest accepted, from another address; at most each 100 ms */
+        1 << 1, /* in UDP, verified, above the highest accepted, from another address; at most each
+                 100 ms */
     ESP_EVENT_LOW_CEILING =
         1 << 2, /* reached the inbound mark, or a verified packet lies above the ceiling */
     ESP_EVENT_BELOW_FLOOR =
@@ -57,6 +57,8 @@ struct esp_sa_params {
     bool esn;
     struct esp_selectors selectors;
     struct endpoint remote;
+    bool
+        raw; /* sent as ESP itself (protocol 50), not in UDP; either form is taken (RFC 7296 2.23) */
     bool outbound;                       /* may be chosen for outbound traffic from the start */
     uint64_t soft_packets, hard_packets; /* per direction; 0 = no limit but the numbers' own */
     uint64_t soft_bytes, hard_bytes;     /* of inner packets, per direction; 0 = no limit */
@@ -104,6 +106,7 @@ struct esp_sa {
     uint32_t shard_slot;
     uint32_t worker_in, worker_out; /* set by the worker pool before publishing */
     bool esn;
+    bool raw;
     uint64_t last_number; /* highest usable number: 2^32 - 1, with ESN 2^64 - 1 */
     uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes;
     struct esp_selectors selectors;

@@ -179,6 +179,37 @@ bool esp_selectors_outbound(const struct esp_selectors *s, const struct esp_inne
            any_matches(s->remote, s->n_remote, inner, &inner->dst, inner->dst_port);
 }
 
+/* Of one selector: prefix, then ports, then protocol. Never 0. */
+static uint32_t rank_of(const struct esp_selector *s)
+{
+    uint32_t ports = s->port_low > s->port_high ? 0xffff : 0xffffu - (s->port_high - s->port_low);
+
+    return (uint32_t)esp_selector_prefix(s) << 18 | ports << 1 | (s->protocol != ESP_PROTOCOL_ANY) |
+           UINT32_C(1) << 26;
+}
+
+/* The narrowest of a list that holds the packet; 0: none does. */
+static uint32_t best_rank(const struct esp_selector *s, uint8_t n, const struct esp_inner *inner,
+                          const struct ip_addr *address, uint16_t port)
+{
+    uint32_t best = 0;
+
+    for (uint8_t i = 0; i < n; i++) {
+        uint32_t rank = matches(&s[i], inner, address, port) ? rank_of(&s[i]) : 0;
+
+        best = rank > best ? rank : best;
+    }
+    return best;
+}
+
+uint32_t esp_selectors_rank(const struct esp_selectors *s, const struct esp_inner *inner)
+{
+    uint32_t remote = best_rank(s->remote, s->n_remote, inner, &inner->dst, inner->dst_port);
+    uint32_t local = best_rank(s->local, s->n_local, inner, &inner->src, inner->src_port);
+
+    return remote == 0 || local == 0 ? 0 : remote + local;
+}
+
 uint8_t esp_selector_prefix(const struct esp_selector *s)
 {
     uint8_t bits = 0;

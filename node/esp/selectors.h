@@ -47,6 +47,12 @@ bool esp_selectors_inbound(const struct esp_selectors *s,
 bool esp_selectors_outbound(const struct esp_selectors *s,
                             const struct esp_inner *inner) HF_MUST_USE;
 
+/* How narrow the selectors are that hold this packet, to be sent to the peer; 0: none do. What names
+ * fewer addresses outranks what names fewer ports, and that what names a protocol: the order in which
+ * a policy would be written, were there one (RFC 4301 4.4.1 orders its entries by hand). */
+uint32_t esp_selectors_rank(const struct esp_selectors *s,
+                            const struct esp_inner *inner) HF_MUST_USE;
+
 /* The longest prefix that holds the whole range, in bits (32 or 128 for one address): the SA
  * database's key. */
 uint8_t esp_selector_prefix(const struct esp_selector *s);

@@ -2,8 +2,8 @@
  *
  *   IDi, AUTH, [CP], SA, TSi, TSr
  *     ├─ AUTH does not hold ──> N(AUTHENTICATION_FAILED), SA ended (the answer is kept)
- *     ├─ CHILD SA refused ────> IDr, AUTH, N(why); IKE SA established
- *     └─ [address] ───────────> IDr, AUTH, [CP], SA, TSi, TSr; both established
+ *     ├─ CHILD SA refused ────> IDr, AUTH, N(why), [N(IP4_ALLOWED)], [N(IP6_ALLOWED)]; IKE SA established
+ *     └─ [addresses] ─────────> IDr, AUTH, [CP, N(IPx_ALLOWED)...], SA, TSi, TSr; both established
  */
 #include "ike/auth.h"
 
@@ -70,7 +70,7 @@ void ike_auth_end(const struct ike_policy *policy, struct ike_sa *sa, const stru
     secret_wipe_bytes(&sa->handshake, sizeof sa->handshake);
     secret_wipe_bytes(sa->children, sizeof sa->children);
     ike_pending_clear(sa);
-    sa->virtual_ip = (struct ip_addr){0};
+    memset(sa->virtual_ip, 0, sizeof sa->virtual_ip);
 }
 
 /* The step is done: the answer goes to where the request came from. */
@@ -109,7 +109,8 @@ struct refusal {
 struct first_child {
     struct ike_choice choice;
     struct ike_auth_selectors ts;
-    bool with_address;
+    bool with_address;      /* it asked for one at least */
+    bool wants[ADDR_SLOTS]; /* ... of these families, that there are */
     struct ike_cp_request request;
 };
 
@@ -118,55 +119,108 @@ static struct refusal refused(uint16_t type, enum ike_reason reason)
     return (struct refusal){.type = type, .reason = reason};
 }
 
-/* The virtual address, if one is asked for. *wait: it must be found first. Sets sa->virtual_ip. */
-static struct refusal take_address(const struct ike_event *event, struct ike_sa *sa,
-                                   const struct wire_body *body, struct first_child *child,
-                                   bool *wait)
+/* What the client asks for: addresses of a family that this gateway has none of are no reason to look
+ * at anything else (RFC 8983 5). */
+static struct refusal judge_wishes(const struct ike_event *event, const struct wire_body *body,
+                                   struct first_child *child)
 {
+    bool any = false;
+
     if (!body->has_cp)
         return (struct refusal){0};
     if (!ike_cp_read_request(&body->cp, &child->request))
         return refused(WIRE_N_FAILED_CP_REQUIRED, IKE_REASON_MALFORMED);
-    child->with_address = child->request.wants_v4;
-    if (!child->with_address)
-        return (struct refusal){0};
-    if (!event->address.done)
-        *wait = true;
-    else if (event->address.ip.family != ADDR_V4)
+    for (unsigned slot = 0; slot < ADDR_SLOTS; slot++) {
+        child->with_address = child->with_address || child->request.wants[slot];
+        child->wants[slot] = child->request.wants[slot] && event->has_pool[slot];
+        any = any || child->wants[slot];
+    }
+    if (child->with_address && !any)
         return refused(WIRE_N_INTERNAL_ADDRESS_FAILURE, IKE_REASON_POOL_EXHAUSTED);
-    else
-        sa->virtual_ip = event->address.ip;
     return (struct refusal){0};
 }
 
+/* Could the selectors be those of any address that the client may get? */
+static bool may_fit(const struct ike_policy *policy, const struct wire_body *body,
+                    const struct ike_sa *sa, const struct first_child *child)
+{
+    struct ike_ts local[IKE_MAX_TS], remote[IKE_MAX_TS], any[ADDR_SLOTS];
+    struct ike_auth_selectors ts;
+    uint8_t n_local, n_remote;
+    size_t n_any = 0;
+
+    for (unsigned slot = 0; slot < ADDR_SLOTS; slot++)
+        if (child->wants[slot])
+            any[n_any++] = ike_ts_any(addr_family_of(slot));
+    ike_ts_allowed(policy, sa, local, &n_local, remote, &n_remote);
+    return ike_ts_narrow(local, n_local, &body->tsr, ts.local, &ts.n_local) &&
+           ike_ts_narrow(any, n_any, &body->tsi, ts.remote, &ts.n_remote) &&
+           ike_ts_match_families(ts.local, &ts.n_local, ts.remote, &ts.n_remote);
+}
+
+/* The virtual addresses. One family of two is enough (RFC 7296 3.15.4: the failure is for no address
+ * at all). */
+static struct refusal take_addresses(const struct ike_event *event, struct ike_sa *sa,
+                                     const struct first_child *child)
+{
+    bool any = false;
+
+    for (unsigned slot = 0; slot < ADDR_SLOTS; slot++) {
+        if (child->wants[slot])
+            sa->virtual_ip[slot] = event->address.ip[slot];
+        any = any || addr_is_set(&sa->virtual_ip[slot]);
+    }
+    return any ? (struct refusal){0}
+               : refused(WIRE_N_INTERNAL_ADDRESS_FAILURE, IKE_REASON_POOL_EXHAUSTED);
+}
+
 /* Everything that can be refused is judged before an address is asked for, so that none is taken in
- * vain. */
+ * vain. *wait: they must be found first. Sets sa->virtual_ip. */
 static struct refusal judge_child(const struct ike_policy *policy, const struct ike_event *event,
                                   const struct wire_body *body, struct ike_sa *sa,
                                   struct first_child *child, bool *wait)
 {
-    const struct ike_ts any = ike_ts_any(ADDR_V4);
     struct ike_ts local[IKE_MAX_TS], remote[IKE_MAX_TS];
     uint8_t n_local, n_remote;
     struct refusal r;
 
-    if (!sa->encap) /* raw ESP is not carried */
+    if (!ike_nat_carries_esp(policy, sa))
         return refused(WIRE_N_NO_PROPOSAL_CHOSEN, IKE_REASON_NO_UDP_ENCAPSULATION);
     if (!ike_proposal_choose_esp(policy, &body->sa, IKE_CHILD_KE_NONE, 0, &child->choice))
         return refused(WIRE_N_NO_PROPOSAL_CHOSEN,
                        ike_proposal_refusal(policy, WIRE_PROTO_ESP, &body->sa));
-    ike_ts_allowed(policy, sa, local, &n_local, remote, &n_remote);
-    if (!ike_ts_narrow(local, n_local, &body->tsr, child->ts.local, &child->ts.n_local) ||
-        (body->has_cp &&
-         !ike_ts_narrow(&any, 1, &body->tsi, child->ts.remote, &child->ts.n_remote)))
+    r = judge_wishes(event, body, child);
+    if (r.type != 0)
+        return r;
+    if (child->with_address && !may_fit(policy, body, sa, child))
         return refused(WIRE_N_TS_UNACCEPTABLE, IKE_REASON_TS_UNACCEPTABLE);
-    r = take_address(event, sa, body, child, wait);
-    if (r.type != 0 || *wait)
+    *wait = child->with_address && !event->address.done;
+    if (*wait)
+        return r;
+    if (child->with_address)
+        r = take_addresses(event, sa, child);
+    if (r.type != 0)
         return r;
     ike_ts_allowed(policy, sa, local, &n_local, remote, &n_remote);
-    if (!ike_ts_narrow(remote, n_remote, &body->tsi, child->ts.remote, &child->ts.n_remote))
+    if (!ike_ts_narrow(local, n_local, &body->tsr, child->ts.local, &child->ts.n_local) ||
+        !ike_ts_narrow(remote, n_remote, &body->tsi, child->ts.remote, &child->ts.n_remote) ||
+        !ike_ts_match_families(child->ts.local, &child->ts.n_local, child->ts.remote,
+                               &child->ts.n_remote))
         return refused(WIRE_N_TS_UNACCEPTABLE, IKE_REASON_TS_UNACCEPTABLE);
-    return (struct refusal){0};
+    return r;
+}
+
+/* RFC 8983 5: an initiator that asked for addresses hears which families this gateway gives out, also
+ * when it got none. */
+static void put_families(const struct first_child *child, const struct ike_event *event,
+                         struct wire_builder *b)
+{
+    if (!child->with_address)
+        return;
+    if (event->has_pool[SLOT_V4])
+        wire_put_notify_plain(b, WIRE_N_IP4_ALLOWED, span_of(NULL, 0));
+    if (event->has_pool[SLOT_V6])
+        wire_put_notify_plain(b, WIRE_N_IP6_ALLOWED, span_of(NULL, 0));
 }
 
 static void put_child(const struct ike_policy *policy, const struct ike_sa *sa,
@@ -177,7 +231,7 @@ static void put_child(const struct ike_policy *policy, const struct ike_sa *sa,
     struct wire_ts_list list;
 
     if (child->with_address)
-        ike_cp_put_reply(b, policy, &child->request, &sa->virtual_ip);
+        ike_cp_put_reply(b, policy, &child->request, sa->virtual_ip);
     put_be32(spi, sa->children[0].spi_in);
     ike_proposal_answer(WIRE_PROTO_ESP, &child->choice, span_of(spi, sizeof spi), &answer);
     wire_put_sa(b, &answer);
@@ -205,14 +259,15 @@ static enum ike_outcome establish(const struct ike_policy *policy, const struct 
     sa->peer_initial_contact = wire_body_notify(&rx->body, WIRE_N_INITIAL_CONTACT) != NULL;
     if (wait) {
         out->address_for = sa->remote_id;
-        out->address_wish = child.request.wish;
+        memcpy(out->address_wanted, child.wants, sizeof out->address_wanted);
+        memcpy(out->address_wish, child.request.wish, sizeof out->address_wish);
         out->address_contact = sa->peer_initial_contact;
         return IKE_NEED_ADDRESS;
     }
     if (!ike_psk_sign(policy, sa, &peer->psk, auth, &auth_len))
         return ike_init_ignore(out, IKE_REASON_OVERSIZED);
     if (r.type != 0)
-        sa->virtual_ip = (struct ip_addr){0};
+        memset(sa->virtual_ip, 0, sizeof sa->virtual_ip);
     else if (!ike_auth_install_child(policy, sa, event, &child.choice, &child.ts,
                                      ike_new_esp_spi(sa, event->entropy + IKE_ENTROPY_ESP_SPI)))
         return ike_init_ignore(out, IKE_REASON_OVERSIZED);
@@ -222,7 +277,8 @@ static enum ike_outcome establish(const struct ike_policy *policy, const struct 
     wire_put_auth(&d.b, WIRE_AUTH_PSK, span_of(auth, auth_len));
     if (r.type != 0)
         wire_put_notify_plain(&d.b, r.type, span_of(NULL, 0));
-    else
+    put_families(&child, event, &d.b);
+    if (r.type == 0)
         put_child(policy, sa, &child, &d.b);
     if (!ike_seal_response(policy, sa, event->datagram, &rx->header, &d))
         return ike_init_ignore(out, IKE_REASON_OVERSIZED);

@@ -41,8 +41,8 @@ bool ike_auth_write_request(const struct ike_policy *policy, struct ike_sa *sa,
     wire_put_auth(&d.b, WIRE_AUTH_PSK, span_of(auth, auth_len));
     if (policy->initial_contact)
         wire_put_notify_plain(&d.b, WIRE_N_INITIAL_CONTACT, span_of(NULL, 0));
-    if (policy->request_address)
-        ike_cp_put_request(&d.b);
+    if (policy->request_address || policy->request_address6)
+        ike_cp_put_request(&d.b, policy);
     wire_put_sa(&d.b, &offer);
     ike_ts_to_wire(ts.local, ts.n_local, &list);
     wire_put_ts(&d.b, WIRE_PL_TSI, &list);
@@ -74,7 +74,7 @@ static enum ike_outcome give_up(const struct ike_policy *policy, const struct ik
         wire_put_delete_ike(&d.b);
     secret_wipe_bytes(&sa->handshake, sizeof sa->handshake);
     secret_wipe_bytes(sa->children, sizeof sa->children);
-    sa->virtual_ip = (struct ip_addr){0};
+    memset(sa->virtual_ip, 0, sizeof sa->virtual_ip);
     if (!ike_seal_request(policy, sa, IKE_EX_IKE_DELETE, event->now_ms, &d)) {
         ike_auth_end(policy, sa, event);
         return finish(reason, out);
@@ -104,6 +104,24 @@ static enum ike_outcome failed(const struct ike_policy *policy, const struct ike
     return finish(reason, out);
 }
 
+/* Whatever wider selectors it answered, we send from the addresses that it gave us. False: it gave
+ * none that we asked for, or one that its selectors do not hold. */
+static bool take_hosts(const struct ike_policy *policy, struct ike_cp_reply *reply,
+                       const struct wire_body *body, struct ike_auth_selectors *agreed)
+{
+    const bool asked[ADDR_SLOTS] = {policy->request_address, policy->request_address6};
+    struct ike_ts hosts[ADDR_SLOTS];
+    size_t n = 0;
+
+    for (unsigned slot = 0; slot < ADDR_SLOTS; slot++) {
+        if (!asked[slot])
+            reply->ip[slot] = (struct ip_addr){0};
+        if (addr_is_set(&reply->ip[slot]))
+            hosts[n++] = ike_ts_host(&reply->ip[slot]);
+    }
+    return n > 0 && ike_ts_narrow(hosts, n, &body->tsi, agreed->local, &agreed->n_local);
+}
+
 /* Takes over address, selectors and keys of the first CHILD SA. False: not what we asked for. */
 static bool take_child(const struct ike_policy *policy, const struct ike_event *event,
                        const struct wire_body *body, struct ike_sa *sa)
@@ -120,18 +138,13 @@ static bool take_child(const struct ike_policy *policy, const struct ike_event *
         !ike_ts_accept(offered.remote, offered.n_remote, &body->tsr, agreed.remote,
                        &agreed.n_remote))
         return false;
-    if (policy->request_address) {
-        struct ike_ts host;
-
-        if (!body->has_cp || !ike_cp_read_reply(&body->cp, &reply) || reply.ip.family == ADDR_NONE)
-            return false;
-        host = ike_ts_host(&reply.ip); /* whatever wider selectors it answered, we send from this */
-        if (!ike_ts_narrow(&host, 1, &body->tsi, agreed.local, &agreed.n_local))
-            return false;
-    }
+    if ((policy->request_address || policy->request_address6) &&
+        (!body->has_cp || !ike_cp_read_reply(&body->cp, &reply) ||
+         !take_hosts(policy, &reply, body, &agreed)))
+        return false;
     if (!ike_auth_install_child(policy, sa, event, &choice, &agreed, sa->handshake.child_spi_in))
         return false;
-    sa->virtual_ip = reply.ip;
+    memcpy(sa->virtual_ip, reply.ip, sizeof sa->virtual_ip);
     memcpy(sa->dns, reply.dns, sizeof sa->dns);
     sa->n_dns = reply.n_dns;
     return true;
@@ -175,7 +188,7 @@ enum ike_outcome ike_auth_handle_response(const struct ike_policy *policy,
         ike_auth_establish(policy, sa, event);
         return finish(reason_of_child_error(error->type), out);
     }
-    if (!sa->encap) /* raw ESP is not carried */
+    if (!ike_nat_carries_esp(policy, sa))
         return give_up(policy, event, IKE_REASON_NO_UDP_ENCAPSULATION, out);
     if (!take_child(policy, event, body, sa))
         return give_up(policy, event, IKE_REASON_TS_UNACCEPTABLE, out);

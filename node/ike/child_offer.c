@@ -7,6 +7,7 @@
 #include "ike/exchange.h"
 #include "ike/keys.h"
 #include "ike/lifetime.h"
+#include "ike/nat.h"
 #include "ike/ts.h"
 
 struct ike_selectors ike_selectors_allowed(const struct ike_policy *policy, const struct ike_sa *sa)
@@ -78,7 +79,7 @@ enum ike_outcome ike_child_offer(struct ike_turn *t, enum ike_exchange exchange,
     struct wire_sa offer;
     struct ike_draft d;
 
-    if (!t->after->encap)
+    if (!ike_nat_carries_esp(t->policy, t->after))
         return ike_turn_ignore(t, IKE_REASON_NO_UDP_ENCAPSULATION);
     put_be32(spi_bytes, spi);
     ike_proposal_offer_esp(t->policy, span_of(spi_bytes, sizeof spi_bytes), ke_id, &offer);
@@ -156,7 +157,8 @@ static bool agree_selectors(const struct wire_body *body, const struct ike_selec
 
     memset(out, 0, sizeof *out);
     return agree(allowed->remote, allowed->n_remote, &body->tsi, out->remote, &out->n_remote) &&
-           agree(allowed->local, allowed->n_local, &body->tsr, out->local, &out->n_local);
+           agree(allowed->local, allowed->n_local, &body->tsr, out->local, &out->n_local) &&
+           ike_ts_match_families(out->local, &out->n_local, out->remote, &out->n_remote);
 }
 
 /* What the responder finds wrong with a request, 0 when nothing: the notify to answer with. */
@@ -169,8 +171,8 @@ static uint16_t judge_offer(struct ike_turn *t, const struct ike_child *old,
     *reason = IKE_REASON_MALFORMED;
     if (!body->has_sa || !body->has_nonce || !body->has_tsi || !body->has_tsr)
         return WIRE_N_INVALID_SYNTAX;
-    *reason = IKE_REASON_NO_UDP_ENCAPSULATION; /* raw ESP is not carried */
-    if (!t->after->encap)
+    *reason = IKE_REASON_NO_UDP_ENCAPSULATION;
+    if (!ike_nat_carries_esp(t->policy, t->after))
         return WIRE_N_NO_PROPOSAL_CHOSEN;
     if (!ike_proposal_choose_esp(t->policy, &body->sa, IKE_CHILD_KE_OPTIONAL, t->after->ke_id,
                                  choice)) {

@@ -262,12 +262,21 @@ static void windows(struct walk *k, struct ike_sa *sa)
     candidate(k, &sa->candidate);
 }
 
+/* None, or one of its slot's family. */
+static void virtual_address(struct walk *k, struct ip_addr *a, uint8_t family)
+{
+    address(k, a);
+    if (a->family != ADDR_NONE && a->family != family)
+        k->bad = true;
+}
+
 static void peer(struct walk *k, struct ike_sa *sa)
 {
     u8(k, &sa->remote_id.type);
     count(k, &sa->remote_id.len, sizeof sa->remote_id.bytes);
     bytes(k, sa->remote_id.bytes, sa->remote_id.len);
-    address(k, &sa->virtual_ip);
+    virtual_address(k, &sa->virtual_ip[SLOT_V4], ADDR_V4);
+    virtual_address(k, &sa->virtual_ip[SLOT_V6], ADDR_V6);
     count(k, &sa->n_dns, IKE_MAX_DNS);
     for (size_t i = 0; i < sa->n_dns; i++)
         address(k, &sa->dns[i]);
@@ -356,4 +365,4 @@ HF_STATIC_ASSERT(sizeof(struct ike_child) == 696);
 HF_STATIC_ASSERT(sizeof(struct ike_pending) == 4512);
 HF_STATIC_ASSERT(sizeof(struct ike_candidate) == 504);
 HF_STATIC_ASSERT(sizeof(struct ike_handshake) == 8856);
-HF_STATIC_ASSERT(sizeof(struct ike_sa) == 24464);
+HF_STATIC_ASSERT(sizeof(struct ike_sa) == 24480);

@@ -1,24 +1,59 @@
 #include "ike/config_payload.h"
 
-enum { V4_BYTES = 4 };
+enum { V4_BYTES = 4, V6_BYTES = 16, V6_WITH_PREFIX_BYTES = 17, HOST_PREFIX = 128 };
 
-static struct ip_addr v4_of(struct span value)
+/* RFC 7296 3.15.1: the attributes that we read, by family. */
+static const uint16_t address_of[ADDR_SLOTS] = {WIRE_CP_IP4_ADDRESS, WIRE_CP_IP6_ADDRESS};
+static const uint16_t dns_of[ADDR_SLOTS] = {WIRE_CP_IP4_DNS, WIRE_CP_IP6_DNS};
+
+/* Whose address or DNS server it is; ADDR_SLOTS: neither. */
+static unsigned slot_of(const uint16_t types[ADDR_SLOTS], const struct wire_cp_attr *a)
 {
-    return value.len == V4_BYTES && get_be32(value.data) != 0 ? addr_v4(get_be32(value.data))
-                                                              : (struct ip_addr){0};
+    unsigned slot = 0;
+
+    while (slot < ADDR_SLOTS && types[slot] != a->type)
+        slot++;
+    return slot;
 }
 
-/* Attributes that we read are empty or an IPv4 address (RFC 7296 3.15.1). */
+/* Empty, or an address; INTERNAL_IP6_ADDRESS has a prefix length behind it, which some clients leave
+ * out. */
+static bool length_holds(const struct wire_cp_attr *a)
+{
+    size_t n = a->value.len;
+
+    switch (a->type) {
+    case WIRE_CP_IP4_ADDRESS:
+    case WIRE_CP_IP4_DNS:
+        return n == 0 || n == V4_BYTES;
+    case WIRE_CP_IP6_ADDRESS:
+        return n == 0 || n == V6_BYTES ||
+               (n == V6_WITH_PREFIX_BYTES && a->value.data[V6_BYTES] <= HOST_PREFIX);
+    case WIRE_CP_IP6_DNS:
+        return n == 0 || n == V6_BYTES;
+    default:
+        return true;
+    }
+}
+
 static bool lengths_hold(const struct wire_cp *cp)
 {
-    for (size_t i = 0; i < cp->n; i++) {
-        const struct wire_cp_attr *a = &cp->attrs[i];
-        bool ours = a->type == WIRE_CP_IP4_ADDRESS || a->type == WIRE_CP_IP4_DNS;
-
-        if (ours && a->value.len != 0 && a->value.len != V4_BYTES)
+    for (size_t i = 0; i < cp->n; i++)
+        if (!length_holds(&cp->attrs[i]))
             return false;
-    }
     return true;
+}
+
+/* Family 0: empty, or all zero, which says no more. */
+static struct ip_addr address_in(unsigned slot, struct span value)
+{
+    struct ip_addr ip = {.family = addr_family_of(slot)};
+    static const uint8_t zero[V6_BYTES];
+
+    if (value.len == 0 || memcmp(value.data, zero, addr_len(&ip)) == 0)
+        return (struct ip_addr){0};
+    memcpy(ip.bytes, value.data, addr_len(&ip));
+    return ip;
 }
 
 bool ike_cp_read_request(const struct wire_cp *cp, struct ike_cp_request *out)
@@ -29,12 +64,13 @@ bool ike_cp_read_request(const struct wire_cp *cp, struct ike_cp_request *out)
         return false;
     for (size_t i = 0; i < cp->n; i++) {
         const struct wire_cp_attr *a = &cp->attrs[i];
+        unsigned address = slot_of(address_of, a), dns = slot_of(dns_of, a);
 
-        if (a->type == WIRE_CP_IP4_ADDRESS && !request.wants_v4) {
-            request.wants_v4 = true;
-            request.wish = v4_of(a->value);
-        } else if (a->type == WIRE_CP_IP4_DNS) {
-            request.wants_dns4 = true;
+        if (address < ADDR_SLOTS && !request.wants[address]) {
+            request.wants[address] = true;
+            request.wish[address] = address_in(address, a->value);
+        } else if (dns < ADDR_SLOTS) {
+            request.wants_dns[dns] = true;
         }
     }
     *out = request;
@@ -49,39 +85,56 @@ bool ike_cp_read_reply(const struct wire_cp *cp, struct ike_cp_reply *out)
         return false;
     for (size_t i = 0; i < cp->n; i++) {
         const struct wire_cp_attr *a = &cp->attrs[i];
-        struct ip_addr ip = v4_of(a->value);
+        unsigned address = slot_of(address_of, a), dns = slot_of(dns_of, a);
 
-        if (ip.family == ADDR_NONE)
-            continue;
-        if (a->type == WIRE_CP_IP4_ADDRESS && reply.ip.family == ADDR_NONE)
-            reply.ip = ip;
-        else if (a->type == WIRE_CP_IP4_DNS && reply.n_dns < IKE_MAX_DNS)
-            reply.dns[reply.n_dns++] = ip;
+        if (address < ADDR_SLOTS && !addr_is_set(&reply.ip[address]))
+            reply.ip[address] = address_in(address, a->value);
+        if (dns < ADDR_SLOTS && reply.n_dns < IKE_MAX_DNS) {
+            reply.dns[reply.n_dns] = address_in(dns, a->value);
+            reply.n_dns += addr_is_set(&reply.dns[reply.n_dns]);
+        }
     }
     *out = reply;
     return true;
 }
 
-void ike_cp_put_request(struct wire_builder *b)
+void ike_cp_put_request(struct wire_builder *b, const struct ike_policy *policy)
 {
-    const struct wire_cp cp = {.type = WIRE_CFG_REQUEST,
-                               .attrs = {{.type = WIRE_CP_IP4_ADDRESS}, {.type = WIRE_CP_IP4_DNS}},
-                               .n = 2};
+    const bool wants[ADDR_SLOTS] = {policy->request_address, policy->request_address6};
+    struct wire_cp cp = {.type = WIRE_CFG_REQUEST};
 
+    for (unsigned slot = 0; slot < ADDR_SLOTS; slot++) {
+        if (!wants[slot])
+            continue;
+        cp.attrs[cp.n++].type = address_of[slot];
+        cp.attrs[cp.n++].type = dns_of[slot];
+    }
     wire_put_cp(b, &cp);
 }
 
 void ike_cp_put_reply(struct wire_builder *b, const struct ike_policy *policy,
-                      const struct ike_cp_request *request, const struct ip_addr *ip)
+                      const struct ike_cp_request *request, const struct ip_addr ip[ADDR_SLOTS])
 {
     struct wire_cp cp = {.type = WIRE_CFG_REPLY};
+    uint8_t v6[V6_WITH_PREFIX_BYTES];
 
-    HF_ASSERT(ip->family == ADDR_V4);
-    cp.attrs[cp.n++] =
-        (struct wire_cp_attr){.type = WIRE_CP_IP4_ADDRESS, .value = span_of(ip->bytes, V4_BYTES)};
-    for (size_t i = 0; request->wants_dns4 && i < policy->n_dns; i++)
-        if (policy->dns[i].family == ADDR_V4)
-            cp.attrs[cp.n++] = (struct wire_cp_attr){
-                .type = WIRE_CP_IP4_DNS, .value = span_of(policy->dns[i].bytes, V4_BYTES)};
+    if (addr_is_set(&ip[SLOT_V4]))
+        cp.attrs[cp.n++] = (struct wire_cp_attr){.type = WIRE_CP_IP4_ADDRESS,
+                                                 .value = span_of(ip[SLOT_V4].bytes, V4_BYTES)};
+    if (addr_is_set(&ip[SLOT_V6])) {
+        memcpy(v6, ip[SLOT_V6].bytes, V6_BYTES);
+        v6[V6_BYTES] = HOST_PREFIX;
+        cp.attrs[cp.n++] =
+            (struct wire_cp_attr){.type = WIRE_CP_IP6_ADDRESS, .value = span_of(v6, sizeof v6)};
+    }
+    HF_ASSERT(cp.n > 0);
+    for (size_t i = 0; i < policy->n_dns; i++) {
+        const struct ip_addr *dns = &policy->dns[i];
+        unsigned slot = addr_slot(dns->family);
+
+        if (request->wants_dns[slot])
+            cp.attrs[cp.n++] = (struct wire_cp_attr){.type = dns_of[slot],
+                                                     .value = span_of(dns->bytes, addr_len(dns))};
+    }
     wire_put_cp(b, &cp);
 }

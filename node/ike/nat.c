@@ -5,6 +5,11 @@ bool ike_nat_marked(const struct endpoint *local)
     return local->port == IKE_NATT_PORT;
 }
 
+bool ike_nat_carries_esp(const struct ike_policy *policy, const struct ike_sa *sa)
+{
+    return sa->encap || !(sa->nat_local || sa->nat_remote || policy->force_encap);
+}
+
 void ike_nat_float(struct ike_sa *sa)
 {
     sa->encap = true;

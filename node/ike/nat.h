@@ -10,6 +10,10 @@ enum { IKE_PORT = 500, IKE_NATT_PORT = 4500 };
 /* Do messages between these ports carry the non-ESP marker? */
 bool ike_nat_marked(const struct endpoint *local);
 
+/* May a CHILD SA of this SA carry ESP? In UDP always; as it is (protocol 50) only where no NAT was
+ * found, which would lose it, and the policy does not want UDP (RFC 7296 2.23). */
+bool ike_nat_carries_esp(const struct ike_policy *policy, const struct ike_sa *sa);
+
 /* Initiator: a NAT was found (or is claimed): both ports become 4500 and ESP goes into UDP (RFC
  * 7296 2.23). */
 void ike_nat_float(struct ike_sa *sa);

@@ -113,7 +113,8 @@ struct ike_policy {
     uint32_t half_open_ms;      /* a half-open SA ends after this */
     uint32_t linger_ms;         /* how long an ended SA still answers retransmissions */
     bool force_encap;           /* claim a NAT so that ESP is always UDP-encapsulated */
-    bool request_address;       /* initiator: ask for a virtual IP */
+    bool request_address;       /* initiator: ask for a virtual IPv4 address */
+    bool request_address6;      /* initiator: ask for a virtual IPv6 address */
     bool initial_contact;       /* initiator: say that there is no other SA (RFC 7296 2.4) */
 };
 

@@ -104,8 +104,8 @@ static void inherit(struct ike_sa *old, struct ike_sa *next)
     memcpy(next->owed_deletes, old->owed_deletes, sizeof next->owed_deletes);
     next->n_owed_deletes = old->n_owed_deletes;
     ike_child_remove_all(old);
-    next->virtual_ip = old->virtual_ip;
-    memset(&old->virtual_ip, 0, sizeof old->virtual_ip);
+    memcpy(next->virtual_ip, old->virtual_ip, sizeof next->virtual_ip);
+    memset(old->virtual_ip, 0, sizeof old->virtual_ip);
     memcpy(next->dns, old->dns, sizeof next->dns);
     next->n_dns = old->n_dns;
     next->wanted = old->wanted & ~(uint32_t)IKE_WANT_REKEY_IKE;

@@ -170,8 +170,8 @@ struct ike_sa {
 
     /* peer */
     struct ike_identity remote_id;
-    struct ip_addr virtual_ip; /* leased to the peer (or to us as initiator); family 0 = none */
-    struct ip_addr dns[IKE_MAX_DNS]; /* initiator: what the gateway told us */
+    struct ip_addr virtual_ip[ADDR_SLOTS]; /* leased to the peer (or to us as initiator) */
+    struct ip_addr dns[IKE_MAX_DNS];       /* initiator: what the gateway told us */
     uint8_t n_dns;
     bool peer_initial_contact;
     uint32_t connection; /* whose terms are its own (connection.h); 0 = the default's */

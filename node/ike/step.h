@@ -33,10 +33,11 @@ enum ike_event_kind {
                        local_part afresh */
 };
 
-/* Answer to IKE_NEED_ADDRESS. done && family 0 = the pool is exhausted. */
+/* Answer to IKE_NEED_ADDRESS, by family (base/addr.h). done && family 0 = no such pool, or it is
+ * exhausted, or none was asked for. */
 struct ike_address_result {
     bool done;
-    struct ip_addr ip;
+    struct ip_addr ip[ADDR_SLOTS];
 };
 
 struct ike_event {
@@ -62,6 +63,7 @@ struct ike_event {
     struct ike_ke_result ke;
     struct ike_sign_result sign;
     struct ike_proof_result proof;
+    bool has_pool[ADDR_SLOTS]; /* families of virtual addresses that the shard gives out */
     struct ike_address_result address;
 };
 
@@ -88,7 +90,8 @@ enum ike_reason {
     IKE_REASON_NO_PROPOSAL,
     IKE_REASON_WEAK_GROUP,     /* no proposal of the peer's has a group that is strong enough */
     IKE_REASON_WEAK_ALGORITHM, /* likewise a cipher, PRF or integrity */
-    IKE_REASON_NO_UDP_ENCAPSULATION, /* a CHILD SA whose ESP would not be inside UDP */
+    IKE_REASON_NO_UDP_ENCAPSULATION, /* a CHILD SA whose ESP would not be inside UDP, though there is
+                                        a NAT or the policy wants it */
     IKE_REASON_UNSUPPORTED_CRITICAL,
     IKE_REASON_AUTH_FAILED,
     IKE_REASON_TS_UNACCEPTABLE,
@@ -138,10 +141,11 @@ struct ike_transition {
     struct ike_effect effects[IKE_MAX_EFFECTS];
     uint8_t n_effects;
     struct ike_message plain;
-    struct ike_job job;              /* IKE_NEED_JOB */
-    struct ike_identity address_for; /* IKE_NEED_ADDRESS: who asks */
-    struct ip_addr address_wish;     /* what it asked for, or family 0 */
-    bool address_contact; /* it has no other SA any more (INITIAL_CONTACT): it may get the address
+    struct ike_job job;                      /* IKE_NEED_JOB */
+    struct ike_identity address_for;         /* IKE_NEED_ADDRESS: who asks */
+    bool address_wanted[ADDR_SLOTS];         /* ... for which families */
+    struct ip_addr address_wish[ADDR_SLOTS]; /* what it would like to have, or family 0 */
+    bool address_contact; /* it has no other SA any more (INITIAL_CONTACT): it may get the addresses
                              of one, which ends with the record of this one */
 };
 

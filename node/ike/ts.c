@@ -157,23 +157,74 @@ struct ike_ts ike_ts_host(const struct ip_addr *ip)
     return ts;
 }
 
+/* The virtual addresses that there are; how many. */
+static uint8_t hosts_of(const struct ike_sa *sa, struct ike_ts out[IKE_MAX_TS])
+{
+    uint8_t n = 0;
+
+    for (unsigned slot = 0; slot < ADDR_SLOTS; slot++)
+        if (addr_is_set(&sa->virtual_ip[slot]))
+            out[n++] = ike_ts_host(&sa->virtual_ip[slot]);
+    return n;
+}
+
+/* Of the families that a client has, or asks for as long as it has none. */
+static void everything(const struct ike_policy *policy, const struct ike_sa *sa,
+                       struct ike_ts out[IKE_MAX_TS], uint8_t *n_out)
+{
+    const bool asks[ADDR_SLOTS] = {policy->request_address, policy->request_address6};
+    bool has = addr_is_set(&sa->virtual_ip[SLOT_V4]) || addr_is_set(&sa->virtual_ip[SLOT_V6]);
+
+    *n_out = 0;
+    for (unsigned slot = 0; slot < ADDR_SLOTS; slot++)
+        if (has ? addr_is_set(&sa->virtual_ip[slot]) : asks[slot])
+            out[(*n_out)++] = ike_ts_any(addr_family_of(slot));
+}
+
 void ike_ts_allowed(const struct ike_policy *policy, const struct ike_sa *sa,
                     struct ike_ts local[IKE_MAX_TS], uint8_t *n_local,
                     struct ike_ts remote[IKE_MAX_TS], uint8_t *n_remote)
 {
-    bool has_virtual = sa->virtual_ip.family != ADDR_NONE;
+    uint8_t n_virtual = hosts_of(sa, remote);
 
-    *n_local = 1;
-    *n_remote = 1;
-    if (policy->request_address) {
-        local[0] = has_virtual ? ike_ts_host(&sa->virtual_ip) : ike_ts_any(ADDR_V4);
-        remote[0] = ike_ts_any(ADDR_V4);
+    if (policy->request_address || policy->request_address6) {
+        everything(policy, sa, remote, n_remote);
+        *n_local = hosts_of(sa, local);
+        if (*n_local == 0)
+            everything(policy, sa, local, n_local);
         return;
     }
     HF_ASSERT(policy->n_local_ts <= IKE_MAX_TS);
     memcpy(local, policy->local_ts, policy->n_local_ts * sizeof local[0]);
     *n_local = policy->n_local_ts;
-    remote[0] = ike_ts_host(has_virtual ? &sa->virtual_ip : &sa->remote.ip);
+    *n_remote = n_virtual;
+    if (n_virtual == 0)
+        remote[(*n_remote)++] = ike_ts_host(&sa->remote.ip);
+}
+
+static uint8_t keep_families(struct ike_ts *ts, uint8_t n, const bool keep[ADDR_SLOTS])
+{
+    uint8_t kept = 0;
+
+    for (uint8_t i = 0; i < n; i++)
+        if (keep[addr_slot(ts[i].low.family)])
+            ts[kept++] = ts[i];
+    memset(&ts[kept], 0, (size_t)(n - kept) * sizeof ts[0]);
+    return kept;
+}
+
+bool ike_ts_match_families(struct ike_ts local[IKE_MAX_TS], uint8_t *n_local,
+                           struct ike_ts remote[IKE_MAX_TS], uint8_t *n_remote)
+{
+    bool at_local[ADDR_SLOTS] = {false}, at_remote[ADDR_SLOTS] = {false};
+
+    for (uint8_t i = 0; i < *n_local; i++)
+        at_local[addr_slot(local[i].low.family)] = true;
+    for (uint8_t i = 0; i < *n_remote; i++)
+        at_remote[addr_slot(remote[i].low.family)] = true;
+    *n_local = keep_families(local, *n_local, at_remote);
+    *n_remote = keep_families(remote, *n_remote, at_local);
+    return *n_local > 0 && *n_remote > 0;
 }
 
 void ike_ts_to_wire(const struct ike_ts *ts, size_t n, struct wire_ts_list *out)

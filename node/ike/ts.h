@@ -23,9 +23,9 @@ bool ike_ts_accept(const struct ike_ts *offered, size_t n_offered,
                    uint8_t *n_out) HF_MUST_USE;
 
 /* What a CHILD SA of this SA may carry: what we offer, and what we narrow the peer's offer to.
- * Behind a gateway: the policy's networks against the peer's virtual address (without one, its
- * outer address). A client that asks for an address: that address (any, as long as there is none)
- * against everything. Independent of sa->role, which an IKE rekey may turn. */
+ * Behind a gateway: the policy's networks against the peer's virtual addresses (without one, its
+ * outer address). A client that asks for addresses: those (any of the families it asks for, as long
+ * as there is none) against everything. Independent of sa->role, which an IKE rekey may turn. */
 void ike_ts_allowed(const struct ike_policy *policy, const struct ike_sa *sa,
                     struct ike_ts local[IKE_MAX_TS], uint8_t *n_local,
                     struct ike_ts remote[IKE_MAX_TS], uint8_t *n_remote);
@@ -37,6 +37,11 @@ bool ike_ts_inside(const struct ike_ts *inner, size_t n_inner, const struct ike_
 /* Selectors for everything of a family, and for one address. */
 struct ike_ts ike_ts_any(uint8_t family);
 struct ike_ts ike_ts_host(const struct ip_addr *ip);
+
+/* A packet has one family: what stands on one side only is left out of both. False: then nothing is
+ * left. */
+bool ike_ts_match_families(struct ike_ts local[IKE_MAX_TS], uint8_t *n_local,
+                           struct ike_ts remote[IKE_MAX_TS], uint8_t *n_remote) HF_MUST_USE;
 
 void ike_ts_to_wire(const struct ike_ts *ts, size_t n, struct wire_ts_list *out);
 

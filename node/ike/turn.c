@@ -102,7 +102,7 @@ void ike_turn_end_sa(struct ike_turn *t, enum ike_reason reason)
     sa->linger_until_ms = t->event->now_ms + t->policy->linger_ms;
     sa->wanted = 0;
     sa->wanted_child_spi_in = 0;
-    memset(&sa->virtual_ip, 0, sizeof sa->virtual_ip);
+    memset(sa->virtual_ip, 0, sizeof sa->virtual_ip);
     ike_child_remove_all(sa);
     ike_pending_clear(sa);
     secret_wipe_bytes(&sa->keys, sizeof sa->keys);

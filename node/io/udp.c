@@ -75,11 +75,12 @@ static bool set_freebind(int fd, int family)
 /* Receive address by packet (the service address), many sockets per port. */
 static bool set_options(int fd, int family)
 {
-    int one = 1, size = UDP_BUFFER_BYTES;
+    int one = 1, zero = 0, size = UDP_BUFFER_BYTES;
     bool ok = setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) == 0;
 
     if (family == ADDR_V6)
-        ok = ok && setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &one, sizeof one) == 0;
+        ok = ok && setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &one, sizeof one) == 0 &&
+             setsockopt(fd, IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, &zero, sizeof zero) == 0;
     else
         ok = ok && setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &one, sizeof one) == 0;
     /* Larger buffers are welcome, not needed: FORCE takes privilege. */

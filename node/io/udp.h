@@ -1,6 +1,6 @@
 /* UDP sockets on a service address. They are bound before the TUN that carries the address exists
- * (IP_FREEBIND), one per worker and port (SO_REUSEPORT). IPv4 now; an IPv6 endpoint is accepted
- * alike.
+ * (IP_FREEBIND), one per worker and port (SO_REUSEPORT). IPv4 and IPv6 alike, one family a socket; an
+ * IPv6 datagram bears no flow label (a label that changes with the owner would be news to the path).
  */
 #ifndef HF_IO_UDP_H
 #define HF_IO_UDP_H

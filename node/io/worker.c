@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "io/clock.h"
+#include "io/udp.h"
 
 enum { READY = 16 };
 
@@ -55,9 +56,11 @@ void worker_hand_over(struct worker *w, unsigned to, enum worker_direction direc
     p->direction = direction;
     p->hops = 0;
     p->shard_slot = shard_slot;
-    p->to = w->pool->shards[shard_slot].outside;
-    if (from != NULL)
+    if (from != NULL) {
         p->from = *from;
+        p->to.ip = w->pool->shards[shard_slot].outside[addr_slot(from->ip.family)];
+        p->to.port = from->port == 0 ? 0 : UDP_NAT_PORT;
+    }
     p->len = (uint32_t)packet.len;
     memcpy(p->bytes, packet.data, packet.len);
     worker_ring_push(&other->parcels[w->index]);
@@ -146,11 +149,11 @@ static void stand_still(struct worker *w)
 /* False: a descriptor is gone for good. */
 static bool serve(struct worker *w, uint64_t tag)
 {
-    if (tag == WORKER_MAX_SHARDS + 1) {
+    if (tag == WORKER_TAG_WAKE) {
         drain_wakes(w);
         return true;
     }
-    return tag == WORKER_MAX_SHARDS ? worker_out_batch(w) : worker_in_batch(w, (uint32_t)tag);
+    return tag == WORKER_TAG_TUN ? worker_out_batch(w) : worker_in_batch(w, (unsigned)tag);
 }
 
 static void work(struct worker *w)

@@ -1,10 +1,11 @@
-/* The ESP worker threads: TUN <-> ESP in UDP, run to completion, one thread per core.
+/* The ESP worker threads: TUN <-> ESP, in UDP or not, run to completion, one thread per core.
  *
- *   TUN queue ──> destination ─> SA ─> number ─> seal ──> UDP 4500 of the SA's shard
- *   TUN queue <── selectors <─ window, ceiling <─ open <── UDP 4500, by SPI
+ *   TUN queue ──> destination ─> SA ─> number ─> seal ──> UDP 4500 of the SA's shard, or ESP itself
+ *   TUN queue <── selectors <─ window, ceiling <─ open <── UDP 4500 or ESP itself, by SPI
  *                                                  └──> non-ESP marker: to the control loop
  *
- * Each worker has one TUN queue and one UDP socket per shard.
+ * Each worker has one TUN queue and, per shard and family, one UDP socket and one ESP socket. Which one
+ * an SA sends by is its own `raw` (esp/sa.h) and its peer's family; it takes what comes by either.
  *
  * Workers take no lock, allocate nothing per packet and know nothing of Raft. Before each batch (at
  * most WORKER_BATCH packets) the shard's lease is read; without one packets are dropped and
@@ -42,9 +43,12 @@ enum {
 struct worker_shard {
     uint32_t shard;                 /* its id */
     const struct repl_lease *lease; /* lives as long as the pool */
-    struct endpoint outside;        /* service address and port of ESP in UDP */
-    const int
-        *udp_fds; /* n_workers sockets bound to `outside` (SO_REUSEPORT), non-blocking; borrowed */
+    /* By family; family ADDR_NONE: the shard has no such service address. */
+    struct ip_addr outside[ADDR_SLOTS];
+    /* n_workers sockets each, non-blocking, borrowed: UDP bound to `outside` (SO_REUSEPORT), and raw
+     * ESP (io/esp_socket.h, each with its worker's share). NULL: none. */
+    const int *udp_fds[ADDR_SLOTS];
+    const int *esp_fds[ADDR_SLOTS];
 };
 
 struct worker_options {
@@ -172,6 +176,9 @@ enum worker_counter {
     WORKER_UDP_ERRORS, /* send failed: likewise, and its number stays used */
     WORKER_WAITED,     /* packets that waited for a reservation or a ceiling */
     WORKER_TURNS,
+    WORKER_RAW_PACKETS,     /* of WORKER_IN_PACKETS: ESP itself, not in UDP */
+    WORKER_RAW_UNKNOWN_SPI, /* of WORKER_IN_UNKNOWN_SPI: likewise */
+    WORKER_RAW_ERRORS,      /* as WORKER_UDP_ERRORS, of ESP itself */
     WORKER_COUNTER_COUNT
 };
 uint64_t worker_pool_counter(const struct worker_pool *pool, enum worker_counter which);

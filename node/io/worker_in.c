@@ -1,11 +1,11 @@
-/* UDP 4500 -> window -> TUN. */
+/* UDP 4500, or ESP itself -> window -> TUN. */
 #include "io/worker_internal.h"
 
 #include <errno.h>
 #include <unistd.h>
 
 #include "esp/natt.h"
-#include "io/udp.h"
+#include "io/esp_socket.h"
 
 void worker_deliver(struct worker *w, struct span inner)
 {
@@ -43,7 +43,15 @@ static void open_packet(struct worker *w, struct esp_sa *sa, struct span packet,
     tell_in(w, sa, &r, from);
 }
 
-/* `to` is the service address and port that it came to. */
+/* Never answered: who sends it is nobody we know (RFC 7296 1.5 allows silence). */
+static void unknown_spi(struct worker *w, const struct endpoint *from)
+{
+    worker_count(w, WORKER_IN_UNKNOWN_SPI);
+    if (from->port == 0)
+        worker_count(w, WORKER_RAW_UNKNOWN_SPI);
+}
+
+/* `to` is the service address and port that it came to; both ports are 0 when it was not in UDP. */
 static void handle_esp(struct worker *w, struct worker_datagram *d, bool may_hand_over)
 {
     uint32_t spi, low;
@@ -64,7 +72,7 @@ static void handle_esp(struct worker *w, struct worker_datagram *d, bool may_han
     }
     sa = esp_db_find_inbound(&w->pool->db, spi);
     if (sa == NULL)
-        worker_count(w, WORKER_IN_UNKNOWN_SPI);
+        unknown_spi(w, &d->from);
     else if (sa->shard_slot != d->shard_slot)
         worker_count(w, WORKER_IN_WRONG_SHARD);
     else if (sa->worker_in == w->index)
@@ -97,19 +105,39 @@ static void handle_datagram(struct worker *w, struct worker_datagram *d)
     }
 }
 
-bool worker_in_batch(struct worker *w, uint32_t shard_slot)
+/* One datagram or ESP packet of a socket, handled. */
+static enum udp_result take_one(struct worker *w, int fd, unsigned socket)
 {
-    int fd = w->pool->udp_fds[shard_slot * w->pool->n_workers + w->index];
+    struct worker_datagram d = {.shard_slot = socket / WORKER_SOCKETS_PER_SHARD};
+    enum udp_result r;
+    size_t len = 0;
+
+    if (!worker_socket_is_raw(socket)) {
+        r = udp_recv(fd, w->in, sizeof w->in, &len, &d.from, &d.to);
+        d.bytes = span_of(w->in, len);
+        if (r == UDP_OK)
+            handle_datagram(w, &d);
+        return r;
+    }
+    r = esp_socket_recv(fd, w->in, sizeof w->in, &d.bytes, &d.from);
+    d.to.ip = w->pool->shards[d.shard_slot].outside[addr_slot(d.from.ip.family)];
+    if (r == UDP_OK) {
+        worker_count(w, WORKER_IN_PACKETS);
+        worker_count(w, WORKER_RAW_PACKETS);
+        handle_esp(w, &d, true);
+    }
+    return r;
+}
+
+bool worker_in_batch(struct worker *w, unsigned socket)
+{
+    int fd = *worker_fd(w->pool, socket, w->index);
+    bool raw = worker_socket_is_raw(socket);
 
     worker_batch_begin(w);
     for (int i = 0; i < WORKER_BATCH; i++) {
-        struct worker_datagram d = {.shard_slot = shard_slot};
-        size_t len;
-
-        switch (udp_recv(fd, w->in, sizeof w->in, &len, &d.from, &d.to)) {
+        switch (take_one(w, fd, socket)) {
         case UDP_OK:
-            d.bytes = span_of(w->in, len);
-            handle_datagram(w, &d);
             break;
         case UDP_AGAIN:
             return true;
@@ -119,7 +147,7 @@ bool worker_in_batch(struct worker *w, uint32_t shard_slot)
         case UDP_FAILED:
             if (errno == EBADF || errno == ENOTSOCK)
                 return false;
-            worker_count(w, WORKER_UDP_ERRORS);
+            worker_count(w, raw ? WORKER_RAW_ERRORS : WORKER_UDP_ERRORS);
             break;
         }
     }

@@ -81,7 +81,7 @@ struct worker_pool {
     unsigned n_workers, n_shards;
     struct worker *workers;
     struct worker_shard shards[WORKER_MAX_SHARDS];
-    int *udp_fds; /* [shard * n_workers + worker] */
+    int *fds; /* worker_fd(); -1 where there is none */
     struct esp_db db;
     void *buckets;
     int event_fd;
@@ -96,6 +96,28 @@ struct worker_pool {
     struct worker_sa *all, *unpublished, *condemned; /* condemned: wait for condemned_ticket */
     uint64_t condemned_ticket;
 };
+
+/* The sockets of a shard: a number for each, which epoll events bear as well. */
+enum { WORKER_SOCKETS_PER_SHARD = 2 * ADDR_SLOTS };
+enum {
+    WORKER_TAG_TUN = WORKER_MAX_SHARDS * WORKER_SOCKETS_PER_SHARD, /* behind the last socket's */
+    WORKER_TAG_WAKE
+};
+
+static inline unsigned worker_socket(uint32_t shard_slot, unsigned slot, bool raw)
+{
+    return shard_slot * WORKER_SOCKETS_PER_SHARD + 2 * slot + raw;
+}
+
+static inline bool worker_socket_is_raw(unsigned socket)
+{
+    return socket % 2 != 0;
+}
+
+static inline int *worker_fd(const struct worker_pool *pool, unsigned socket, unsigned worker)
+{
+    return &pool->fds[socket * pool->n_workers + worker];
+}
 
 /* worker_pool.c */
 void worker_count(struct worker *w, enum worker_counter which);
@@ -117,7 +139,7 @@ bool worker_letter(struct worker *w, const struct worker_datagram *packet);
 
 /* worker_in.c, worker_out.c: a batch from a descriptor (false: it is gone for good), or one parcel.
  */
-bool worker_in_batch(struct worker *w, uint32_t shard_slot) HF_MUST_USE;
+bool worker_in_batch(struct worker *w, unsigned socket) HF_MUST_USE;
 void worker_in_parcel(struct worker *w, const struct worker_parcel *p);
 void worker_deliver(struct worker *w, struct span inner);
 bool worker_out_batch(struct worker *w) HF_MUST_USE;

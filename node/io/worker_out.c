@@ -1,20 +1,29 @@
-/* TUN -> number -> UDP 4500. */
+/* TUN -> number -> UDP 4500, or ESP itself. */
 #include "io/worker_internal.h"
 
 #include <errno.h>
 #include <unistd.h>
 
-#include "io/udp.h"
+#include "io/esp_socket.h"
 
 void worker_emit(struct worker *w, struct esp_sa *sa, struct span packet)
 {
     const struct worker_shard *shard = &w->pool->shards[sa->shard_slot];
-    int fd = w->pool->udp_fds[sa->shard_slot * w->pool->n_workers + w->index];
+    enum worker_counter error = sa->raw ? WORKER_RAW_ERRORS : WORKER_UDP_ERRORS;
     struct endpoint to;
+    unsigned slot;
+    int fd;
 
     HF_ASSERT(w->lease_epochs[sa->shard_slot] != 0); /* I5, I13 */
-    if (!esp_sa_remote(sa, &to) || udp_send(fd, &shard->outside.ip, &to, &packet, 1) != UDP_OK)
-        worker_count(w, WORKER_UDP_ERRORS);
+    if (!esp_sa_remote(sa, &to)) {
+        worker_count(w, error);
+        return;
+    }
+    slot = addr_slot(to.ip.family);
+    fd = *worker_fd(w->pool, worker_socket(sa->shard_slot, slot, sa->raw), w->index);
+    if (fd < 0 || (sa->raw ? esp_socket_send(fd, &to.ip, packet)
+                           : udp_send(fd, &shard->outside[slot], &to, &packet, 1)) != UDP_OK)
+        worker_count(w, error);
 }
 
 static void tell_out(struct worker *w, struct esp_sa *sa, const struct esp_out_result *r)

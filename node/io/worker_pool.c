@@ -44,11 +44,14 @@ static bool init_worker(struct worker_pool *pool, struct worker *w, unsigned ind
         !worker_ring_init(&w->letters, WORKER_DATAGRAMS, sizeof(struct worker_letter)) ||
         !init_parcels(w, pool->n_workers))
         return false;
-    if (!watch(w, w->wake_fd, WORKER_MAX_SHARDS + 1) || !watch(w, tun_fd, WORKER_MAX_SHARDS))
+    if (!watch(w, w->wake_fd, WORKER_TAG_WAKE) || !watch(w, tun_fd, WORKER_TAG_TUN))
         return false;
-    for (unsigned s = 0; s < pool->n_shards; s++)
-        if (!watch(w, pool->udp_fds[s * pool->n_workers + index], s))
+    for (unsigned s = 0; s < pool->n_shards * WORKER_SOCKETS_PER_SHARD; s++) {
+        int fd = *worker_fd(pool, s, index);
+
+        if (fd >= 0 && !watch(w, fd, s))
             return false;
+    }
     return true;
 }
 
@@ -91,20 +94,29 @@ static void *zeroed(size_t n)
     return p;
 }
 
+static void take_fds(struct worker_pool *pool, unsigned socket, const int *fds)
+{
+    for (unsigned i = 0; i < pool->n_workers; i++)
+        *worker_fd(pool, socket, i) = fds != NULL ? fds[i] : -1;
+}
+
 static bool init_pool(struct worker_pool *pool, const struct worker_options *o)
 {
     pool->n_workers = o->n_workers;
     pool->n_shards = o->n_shards;
     memcpy(pool->shards, o->shards, o->n_shards * sizeof *o->shards);
     pool->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    pool->udp_fds = calloc((size_t)o->n_workers * o->n_shards, sizeof *pool->udp_fds);
+    pool->fds =
+        calloc((size_t)o->n_workers * o->n_shards * WORKER_SOCKETS_PER_SHARD, sizeof *pool->fds);
     pool->workers = zeroed(o->n_workers * sizeof *pool->workers);
-    if (pool->event_fd < 0 || pool->udp_fds == NULL || pool->workers == NULL ||
+    if (pool->event_fd < 0 || pool->fds == NULL || pool->workers == NULL ||
         !init_tables(pool, o->sa_capacity))
         return false;
     for (unsigned s = 0; s < o->n_shards; s++)
-        memcpy(&pool->udp_fds[s * o->n_workers], o->shards[s].udp_fds,
-               o->n_workers * sizeof *pool->udp_fds);
+        for (unsigned slot = 0; slot < ADDR_SLOTS; slot++) {
+            take_fds(pool, worker_socket(s, slot, false), o->shards[s].udp_fds[slot]);
+            take_fds(pool, worker_socket(s, slot, true), o->shards[s].esp_fds[slot]);
+        }
     for (unsigned i = 0; i < o->n_workers; i++)
         if (!init_worker(pool, &pool->workers[i], i, o->tun_fds[i]))
             return false;
@@ -205,7 +217,7 @@ void worker_pool_destroy(struct worker_pool *pool)
                           pool->n_workers * sizeof *pool->workers); /* packet buffers */
     free(pool->workers);
     free(pool->buckets);
-    free(pool->udp_fds);
+    free(pool->fds);
     if (pool->event_fd >= 0)
         (void)close(pool->event_fd);
     free(pool);
@@ -501,6 +513,9 @@ const char *worker_counter_name(enum worker_counter which)
         [WORKER_UDP_ERRORS] = "udp-errors",
         [WORKER_WAITED] = "waited",
         [WORKER_TURNS] = "turns",
+        [WORKER_RAW_PACKETS] = "raw-packets",
+        [WORKER_RAW_UNKNOWN_SPI] = "raw-unknown-spi",
+        [WORKER_RAW_ERRORS] = "raw-errors",
     };
 
     return (unsigned)which < WORKER_COUNTER_COUNT ? names[which] : "unknown";

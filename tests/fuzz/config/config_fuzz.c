@@ -22,10 +22,22 @@ static void check_config(const struct config *c)
     HF_ASSERT(config_self(c)->id == c->node_id && c->node_id != 0);
     HF_ASSERT(c->data_dir[0] == '/' && c->admin_socket[0] == '/');
     for (size_t i = 0; i < c->n_shards; i++) {
-        struct ip_addr first = prefix_first(&c->shards[i].pool);
+        bool outside = false, inside = false, pool = false;
 
-        HF_ASSERT(addr_equal(&first, &c->shards[i].pool.ip));
-        HF_ASSERT(!prefix_contains(&c->shards[i].pool, &c->shards[i].outside));
+        for (unsigned slot = 0; slot < ADDR_SLOTS; slot++) {
+            const struct config_shard *s = &c->shards[i];
+            struct ip_addr first = prefix_first(&s->pool[slot]), last;
+
+            outside = outside || addr_is_set(&s->outside[slot]);
+            inside = inside || addr_is_set(&s->inside[slot]);
+            pool = pool || addr_is_set(&s->pool[slot].ip);
+            HF_ASSERT(addr_equal(&first, &s->pool[slot].ip));
+            HF_ASSERT(!prefix_contains(&s->pool[slot], &s->outside[slot]));
+            HF_ASSERT(first.family == ADDR_NONE || addr_slot(first.family) == slot);
+            pool_range(&s->pool[slot], &first, &last);
+            HF_ASSERT(memcmp(first.bytes, last.bytes, sizeof first.bytes) <= 0);
+        }
+        HF_ASSERT(outside && inside && pool);
     }
 }
 

@@ -149,6 +149,7 @@ struct ike_event plain_event(bool at_client, struct span datagram)
                            .cookie_secret = SECRET,
                            .cookie_secret_id = 1};
 
+    ev.has_pool[SLOT_V4] = ev.has_pool[SLOT_V6] = true;
     memset(ev.entropy, at_client ? 0x41 : 0x67, sizeof ev.entropy);
     return ev;
 }
@@ -167,7 +168,9 @@ bool plain_serve(enum ike_outcome outcome, const struct ike_transition *out, str
     }
     if (outcome == IKE_NEED_ADDRESS) {
         HF_ASSERT(!ev->address.done && out->address_for.len > 0);
-        ev->address = (struct ike_address_result){.done = true, .ip = addr_v4(0x0a630007)};
+        ev->address = (struct ike_address_result){
+            .done = true,
+            .ip = {addr_v4(0x0a630007), addr_v6((const uint8_t[16]){0xfd, [15] = 7})}};
         return true;
     }
     return false;
@@ -192,8 +195,7 @@ void plain_check(enum ike_outcome outcome, const struct ike_transition *out)
     HF_ASSERT(len == len2 && memcmp(bytes, again, len) == 0);
     if (sa->state == IKE_SA_ENDED)
         HF_ASSERT(sa->keys.sk_d.len == 0 && sa->children[0].state == IKE_CHILD_NONE &&
-                  sa->virtual_ip.family == ADDR_NONE);
-    HF_ASSERT(sa->encap || sa->children[0].state == IKE_CHILD_NONE);
+                  !addr_is_set(&sa->virtual_ip[SLOT_V4]) && !addr_is_set(&sa->virtual_ip[SLOT_V6]));
     if (sa->state == IKE_SA_ESTABLISHED)
         HF_ASSERT(sa->remote_id.len > 0 && sa->handshake.init_request.len == 0);
 }

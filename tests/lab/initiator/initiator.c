@@ -212,10 +212,10 @@ static void look(void *self, const struct conductor_sa_view *view)
 
 static void take_address(struct initiator *in)
 {
-    struct netlink_prefix own = {.ip = in->sa.virtual_ip, .length = 32};
+    struct netlink_prefix own = {.ip = in->sa.virtual_ip[SLOT_V4], .length = 32};
     struct io_error error;
 
-    if (in->sa.virtual_ip.family == ADDR_V4 &&
+    if (in->sa.virtual_ip[SLOT_V4].family == ADDR_V4 &&
         !netlink_addr_add(in->netlink, in->tun.name, &own, &error))
         initiator_fail(error.text);
     if (!netlink_route_add(in->netlink, &in->arguments.network, in->tun.name, &error))
@@ -235,7 +235,7 @@ static void watch(struct initiator *in)
     if (in->up)
         take_address(in);
     (void)printf("{\"event\":\"%s\",\"virtual_ip\":\"%s\"}\n", in->up ? "established" : "down",
-                 log_address(&in->sa.virtual_ip, ip));
+                 log_address(&in->sa.virtual_ip[SLOT_V4], ip));
     (void)fflush(stdout);
 }
 
@@ -397,11 +397,10 @@ static void start_engine(struct initiator *in)
                                       .esp_refused = op_refused,
                                       .esp_revoke = op_revoke,
                                       .esp_idle = op_idle};
-    const struct worker_shard shard = {
-        .shard = SHARD,
-        .lease = &in->lease,
-        .outside = {.ip = in->arguments.local.ip, .port = UDP_NAT_PORT},
-        .udp_fds = &in->udp_4500};
+    const struct worker_shard shard = {.shard = SHARD,
+                                       .lease = &in->lease,
+                                       .outside = {in->arguments.local.ip},
+                                       .udp_fds = {&in->udp_4500}};
     const struct worker_options workers = {
         .n_workers = 1, .tun_fds = &in->tun.fd, .shards = &shard, .n_shards = 1, .sa_capacity = 64};
     struct conductor_options o = {.policy = &in->arguments.policy,

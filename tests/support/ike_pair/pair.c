@@ -193,7 +193,7 @@ static enum ike_outcome step(struct pair *p, enum pair_who who, const struct ike
             ike_job_run(&t->job, event);
         } else if (o == IKE_NEED_ADDRESS) {
             event->address.done = true;
-            event->address.ip = addr_v4(0x0a630002);
+            event->address.ip[SLOT_V4] = addr_v4(0x0a630002);
         } else {
             return o;
         }
@@ -279,6 +279,7 @@ static enum ike_outcome one_event(struct pair *p, enum pair_who who, struct ike_
     }
     event->now_ms = p->now_ms;
     fill_entropy(p, who, event->entropy);
+    event->has_pool[SLOT_V4] = true;
     o = step(p, who, sa, event, &t);
     note_said(p, who, event, o, sa, &t);
     check_step(p, who, sa, &copy, event, o, &t);

@@ -69,7 +69,7 @@ static void mirrored_sas(struct pair *p)
     c->ke_id = 31;
     c->iv_next = 3;
     c->next_request_id = 2;
-    c->virtual_ip = addr_v4(0x0a630002);
+    c->virtual_ip[SLOT_V4] = addr_v4(0x0a630002);
     c->local_part.last_inbound_ms = p->now_ms;
     c->local_part.last_outbound_ms = p->now_ms;
     *g = *c;

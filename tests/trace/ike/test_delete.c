@@ -51,7 +51,7 @@ Test(ending, of_the_ike_sa_by_either_side)
     pair_run(p);
     sa = pair_sa(p, GATEWAY, IKE_SA_ENDED);
     cr_assert_not_null(sa);
-    cr_assert(sa->virtual_ip.family == ADDR_NONE && sa->keys.sk_d.len == 0);
+    cr_assert(sa->virtual_ip[SLOT_V4].family == ADDR_NONE && sa->keys.sk_d.len == 0);
     pair_pass(p, 60001);
     nothing_left();
 }

@@ -30,7 +30,7 @@ static void begun_by(enum pair_who who)
     enum pair_who other = who == CLIENT ? GATEWAY : CLIENT;
     struct ike_sa *old = pair_sa(p, who, IKE_SA_ESTABLISHED);
     uint64_t old_spi = old->local_spi, peer_spi = old->remote_spi;
-    struct ip_addr address = old->virtual_ip;
+    struct ip_addr address = old->virtual_ip[SLOT_V4];
     uint32_t child = pair_sender(p, other)->spi_in;
     const struct pair_said *said;
     struct ike_sa *sa;
@@ -46,13 +46,13 @@ static void begun_by(enum pair_who who)
     sa = pair_sa(p, other, IKE_SA_REKEYED);
     cr_assert_not_null(sa);
     cr_assert_eq(sa->local_spi, peer_spi);
-    cr_assert_eq(sa->virtual_ip.family, ADDR_NONE, "the address has moved");
+    cr_assert_eq(sa->virtual_ip[SLOT_V4].family, ADDR_NONE, "the address has moved");
     cr_assert_eq(sa->children[0].state, IKE_CHILD_NONE, "the children have moved");
     sa = pair_sa(p, other, IKE_SA_ESTABLISHED);
     cr_assert_eq(sa->role, IKE_RESPONDER);
     cr_assert_eq(sa->expected_request_id, 0);
     cr_assert_eq(sa->children[0].spi_in, child);
-    cr_assert(addr_equal(&sa->virtual_ip, &address));
+    cr_assert(addr_equal(&sa->virtual_ip[SLOT_V4], &address));
 
     cr_assert(pair_deliver(p, other));
     said = &p->said[p->n_said - 1];

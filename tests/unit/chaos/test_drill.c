@@ -121,3 +121,118 @@ Test(drill, mistakes_are_refused_with_their_place)
     refuse("auth: psk", "gateway: strongswan",
            "f.yaml:10:7: the reference gateway has no step points");
 }
+
+/* The good drill with another fault, and what stands behind it. */
+static void read_fault_text(const char *fault, struct drill *d)
+{
+    char text[2048], error[DRILL_ERROR] = "";
+    const char *at = strstr(good, "fault:"), *end = strstr(good, "expect:");
+
+    (void)snprintf(text, sizeof text, "%.*s%s\n%s", (int)(at - good), good, fault, end);
+    cr_assert(drill_parse_text(d, "f", text, error), "%s", error);
+}
+
+Test(drill, every_fault_has_its_modes_and_its_time)
+{
+    static const struct {
+        const char *text;
+        enum drill_fault fault;
+        unsigned modes, for_ms, times;
+    } cases[] = {{"fault: { type: none }", DRILL_NONE, 1u << DRILL_MACHINE, 0, 1},
+                 {"fault: { type: pause }", DRILL_PAUSE, 1u << DRILL_PLAIN, DRILL_FOR_MS, 1},
+                 {"fault: { type: pause, for: 500ms }", DRILL_PAUSE, 1u << DRILL_PLAIN, 500, 1},
+                 {"fault: { type: link-down, mode: [outside, raft] }", DRILL_LINK_DOWN,
+                  1u << DRILL_OUTSIDE | 1u << DRILL_RAFT, DRILL_FOR_MS, 1},
+                 {"fault: { type: partition, mode: deaf, for: 4s }", DRILL_PARTITION,
+                  1u << DRILL_DEAF, 4000, 1},
+                 {"fault: { type: handover, times: 50 }", DRILL_HANDOVER, 1u << DRILL_PLAIN, 0, 50},
+                 {"fault: { type: drain }", DRILL_DRAIN, 1u << DRILL_PLAIN, 0, 1},
+                 {"fault: { type: restart, mode: [term, process] }", DRILL_RESTART,
+                  1u << DRILL_TERM | 1u << DRILL_PROCESS, 0, 1},
+                 {"fault: { type: leader-change, every: 1s, times: 9 }", DRILL_LEADER_CHANGE,
+                  1u << DRILL_PLAIN, 0, 9},
+                 {"fault: { type: collision, mode: [both-at-once, unseen-client], at: { exchange: "
+                  "ike-rekey } }",
+                  DRILL_COLLISION, 1u << DRILL_BOTH_AT_ONCE | 1u << DRILL_UNSEEN_CLIENT, 0, 1}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct drill_cell *cells = NULL;
+        struct drill d;
+        size_t n = 0;
+
+        read_fault_text(cases[i].text, &d);
+        cr_assert_eq(d.fault, cases[i].fault);
+        cr_assert_eq(d.modes, cases[i].modes, "%s: %#x", cases[i].text, d.modes);
+        cr_assert_eq(d.for_ms, cases[i].for_ms, "%s: %u ms", cases[i].text, d.for_ms);
+        cr_assert_eq(d.times, cases[i].times);
+        cr_assert(drill_cells(&d, &cells, &n));
+        cr_assert_eq(n, (size_t)__builtin_popcount(d.modes));
+        free(cells);
+    }
+}
+
+Test(drill, a_cell_is_named_after_its_fault)
+{
+    struct drill_cell *cells = NULL;
+    struct drill d;
+    size_t n = 0;
+
+    read_fault_text("fault: { type: pause, leader: owner }", &d);
+    cr_assert(drill_cells(&d, &cells, &n));
+    cr_assert_str_eq(cells[0].id, "x/at-rest/pause/leader-owner");
+    read_fault_text("fault: { type: collision, mode: unseen-client, at: { exchange: ike-rekey } }",
+                    &d);
+    cr_assert(drill_cells(&d, &cells, &n));
+    cr_assert_str_eq(cells[1].id, "x/ike-rekey/unseen-client/leader-any");
+    free(cells);
+}
+
+Test(drill, a_fault_that_cannot_be_is_refused)
+{
+    const char *kill_at = "type: kill\n  mode: machine\n";
+
+    refuse(kill_at, "type: pause\n", "f.yaml:9:7: this fault has no step points");
+    refuse(kill_at, "type: link-down\n  mode: full\n",
+           "f.yaml:9:9: this fault has no such mode: link-down");
+    refuse(kill_at, "type: partition\n", "f.yaml:8:3: this key is missing: mode");
+    refuse("mode: machine", "mode: deaf", "f.yaml:9:9: this fault has no such mode: kill");
+    refuse("  leader: [owner, other]", "  times: 0", "f.yaml:11:10: a number from 1 to 1000");
+    refuse("clients: 1", "clients: 1001", "f.yaml:4:43: a number from 1 to 1000");
+    refuse("shards: 1", "shards: 2", "f.yaml:4:11: each shard needs a client of its own");
+    refuse("shards: 1", "shards: 9", "f.yaml:4:31: a number from 1 to 8");
+    refuse("pps: 200, bytes: 64", "pps: 2000, bytes: 16", "f.yaml:5:30: a number from 32");
+    refuse("clients: 1", "clients: 200", "f.yaml:5:10: pps is for each client");
+    refuse("auth: psk", "families: { outside: v5 }", "f.yaml:4:67: unknown word 'v5'");
+}
+
+Test(drill, families_and_the_relay_are_read)
+{
+    char text[2048], error[DRILL_ERROR] = "";
+    const char *at = strstr(good, "hypothesis:");
+    const struct relay_rule *r;
+    struct drill d;
+
+    (void)snprintf(text, sizeof text,
+                   "kind: Drill\nname: x\n"
+                   "topology: { nodes: 3, families: { outside: v6, inside: dual } }\n"
+                   "traffic: { pps: 200 }\n"
+                   "relay:\n"
+                   "  - { class: [esp, create-child], way: in, loss: 30%%, delay: 5ms }\n"
+                   "  - { duplicate: 1%%, reorder: 2%%, jitter: 7ms }\n%s",
+                   at);
+    cr_assert(drill_parse_text(&d, "f", text, error), "%s", error);
+    cr_assert(d.outside_v6 && d.inside_v4 && d.inside_v6);
+    cr_assert_eq(d.relay.n_rules, 2);
+    r = &d.relay.rules[0];
+    cr_assert_eq(r->ways, 1u << RELAY_IN);
+    cr_assert_eq(r->classes, 1u << RELAY_ESP | 1u << RELAY_CREATE_CHILD);
+    cr_assert(r->loss == 30 && r->delay_ms == 5 && r->duplicate == 0);
+    r = &d.relay.rules[1];
+    cr_assert(r->ways == RELAY_ALL_WAYS && r->classes == RELAY_ALL_CLASSES);
+    cr_assert(r->duplicate == 1 && r->reorder == 2 && r->jitter_ms == 7);
+    refuse("expect: [dpd]", "relay: { loss: 91% }", "f.yaml:12:16: a share from 0% to 90%");
+    refuse("expect: [dpd]", "relay: { loss: 30 }", "f.yaml:12:16: a share from 0% to 90%");
+    refuse("expect: [dpd]", "relay: { class: arp }", "f.yaml:12:17: unknown word 'arp'");
+    refuse("expect: [dpd]", "relay: { delay: 2s }", "f.yaml:12:8: a second is the longest");
+    refuse("expect: [dpd]", "relay: []", "f.yaml:12:8: a rule or a list of rules");
+}

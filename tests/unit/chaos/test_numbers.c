@@ -43,3 +43,18 @@ Test(numbers, gap_begins_at_the_last_arrival_before_the_window_and_ends_with_it)
     cr_assert_eq(s.gap_ns, 15);
     numbers_deinit(&n);
 }
+
+Test(numbers, sums_take_the_longest_gap)
+{
+    struct numbers_summary sum = {0}, a = {.sent = 5, .lost = 1, .gap_ns = 9},
+                           b = {.sent = 7,
+                                .duplicated = 2,
+                                .reordered = 3,
+                                .received = 6,
+                                .gap_ns = 4};
+
+    numbers_sum(&sum, &a);
+    numbers_sum(&sum, &b);
+    cr_assert(sum.sent == 12 && sum.lost == 1 && sum.duplicated == 2 && sum.reordered == 3 &&
+              sum.received == 6 && sum.gap_ns == 9);
+}

@@ -94,3 +94,41 @@ Test(swan_log, each_bad_line_is_a_complaint)
     complains("[IKE] <home|1> received TS_UNACCEPTABLE notify, no CHILD_SA built",
               "an exchange failed");
 }
+
+Test(swan_log, each_client_is_told_its_address)
+{
+    char connection[40], address[64];
+
+    cr_assert(swan_log_address("Nov 23 18:13:33 04[IKE] <home-3|7> installing new virtual IP "
+                               "10.99.0.2",
+                               connection, sizeof connection, address, sizeof address));
+    cr_assert_str_eq(connection, "home-3");
+    cr_assert_str_eq(address, "10.99.0.2");
+    cr_assert(swan_log_address("04[IKE] <home|1> installing new virtual IP fd77::a63:1", connection,
+                               sizeof connection, address, sizeof address));
+    cr_assert_str_eq(connection, "home");
+    cr_assert_str_eq(address, "fd77::a63:1");
+    cr_assert_not(swan_log_address("04[IKE] <home|1> removing virtual IP 10.99.0.2", connection,
+                                   sizeof connection, address, sizeof address));
+    cr_assert_not(swan_log_address("04[IKE] installing new virtual IP 10.99.0.2", connection,
+                                   sizeof connection, address, sizeof address));
+    cr_assert_not(swan_log_address("04[IKE] <home|1> installing new virtual IP ", connection,
+                                   sizeof connection, address, sizeof address));
+}
+
+Test(swan_log, where_collisions_are_arranged_their_marks_are_no_complaints)
+{
+    connect_client();
+    log_.collides = true;
+    say("[IKE] <home|1> detected IKE_REKEY collision with IKE_REKEY");
+    say("[ENC] <home|1> parsed CREATE_CHILD_SA response 2 [ N(TEMP_FAIL) ]");
+    say("[IKE] <home|3> deleting IKE_SA home[3] between 10.77.1.50[%any]...10.77.1.100[%any]");
+    cr_assert_eq(log_.n_complaints, 0, "%s", log_.complaints[0]);
+    cr_assert_eq(log_.n_collisions, 1);
+    say("[IKE] <home|1> giving up after 5 retransmits");
+    cr_assert_eq(log_.n_complaints, 1);
+    connect_client();
+    say("[ENC] <home|1> parsed CREATE_CHILD_SA response 2 [ N(TEMP_FAIL) ]");
+    say("[IKE] <home|3> deleting IKE_SA home[3] between 10.77.1.50[%any]...10.77.1.100[%any]");
+    cr_assert_eq(log_.n_complaints, 2);
+}

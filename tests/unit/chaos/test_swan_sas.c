@@ -42,7 +42,7 @@ static void expect_why(const char *part)
 {
     char why[160] = "";
 
-    cr_assert_not(spis_client_agrees(&client, &gateway, why, sizeof why));
+    cr_assert_not(spis_client_agrees(&client, &gateway, 1, why, sizeof why));
     cr_assert(strstr(why, part), "'%s' lacks '%s'", why, part);
 }
 
@@ -58,6 +58,7 @@ Test(swan_sas, what_swanctl_writes_is_read)
     cr_assert_eq(client.sas[0].children[1].spi_in, 0xd67e5561);
     cr_assert_eq(client.sas[0].children[1].spi_out, 0x85b4246e);
     cr_assert_str_eq(client.sas[1].state, "DELETING");
+    cr_assert_not(client.sas[0].busy);
     cr_assert_eq(client.sas[1].n_children, 0);
     cr_assert(swan_sas_parse("list-sas reply {}\n", &client) && client.n_sas == 0);
 }
@@ -85,18 +86,17 @@ Test(swan_sas, the_two_ends_agree_whoever_began)
     char why[160] = "";
 
     setup();
-    cr_assert(spis_client_agrees(&client, &gateway, why, sizeof why), "%s", why);
+    cr_assert(spis_client_agrees(&client, &gateway, 1, why, sizeof why), "%s", why);
     (void)snprintf(gateway.sas[0].id, sizeof gateway.sas[0].id, "f9713638dc9a16e3");
     (void)snprintf(gateway.sas[0].remote_spi, sizeof gateway.sas[0].id, "eee7a58d5de18e21");
-    cr_assert(spis_client_agrees(&client, &gateway, why, sizeof why), "%s", why);
+    cr_assert(spis_client_agrees(&client, &gateway, 1, why, sizeof why), "%s", why);
 }
 
 Test(swan_sas, each_disagreement_is_named)
 {
     setup();
     client.sas[0].spi_initiator++;
-    expect_why("IKE SA f9713638dc9a16e4/eee7a58d5de18e21 at the client, "
-               "eee7a58d5de18e21/f9713638dc9a16e3 at the gateway");
+    expect_why("the client's IKE SA f9713638dc9a16e4/eee7a58d5de18e21 is not at the gateway");
     setup();
     client.sas[0].children[1].spi_out++;
     expect_why("the client's CHILD SA 85b4246f/d67e5561 is not at the gateway");
@@ -113,4 +113,38 @@ Test(swan_sas, each_disagreement_is_named)
     setup();
     gateway.n_sas = 0;
     expect_why("1 IKE SAs at the client, 0 at the gateway");
+    setup();
+    cr_assert_not(client.sas[0].busy);
+    client.sas[0].busy = true;
+    expect_why("the client's exchanges do not end");
+}
+
+Test(swan_sas, a_task_under_way_is_seen)
+{
+    cr_assert(swan_sas_parse("list-sa event {home {state=ESTABLISHED tasks-queued=[CHILD_REKEY] "
+                             "tasks-passive=[] child-sas {}}}\nlist-sas reply {}\n",
+                             &client));
+    cr_assert(client.sas[0].busy);
+    cr_assert(swan_sas_parse("list-sa event {home {state=ESTABLISHED tasks-active=[] child-sas "
+                             "{}}}\nlist-sas reply {}\n",
+                             &client));
+    cr_assert_not(client.sas[0].busy);
+}
+
+Test(swan_sas, several_clients_agree_each_with_its_own)
+{
+    char why[160] = "";
+
+    setup();
+    gateway.sas[1] = gateway.sas[0];
+    (void)snprintf(gateway.sas[0].id, sizeof gateway.sas[0].id, "0a");
+    (void)snprintf(gateway.sas[0].remote_spi, sizeof gateway.sas[0].remote_spi, "0b");
+    client.sas[1] = client.sas[0];
+    client.sas[1].spi_initiator = 0xb;
+    client.sas[1].spi_responder = 0xa;
+    cr_assert(spis_client_agrees(&client, &gateway, 2, why, sizeof why), "%s", why);
+    expect_why("2 IKE SAs at the client, 2 at the gateway");
+    client.sas[1].spi_responder = 0xc;
+    cr_assert_not(spis_client_agrees(&client, &gateway, 2, why, sizeof why));
+    cr_assert(strstr(why, "IKE SA 000000000000000b/000000000000000c is not at the gateway"));
 }

@@ -47,7 +47,7 @@ static bool has_address(struct world *w, const struct ip_addr *ip)
 {
     struct ike_sa sa = world_sa(w, w->owner);
 
-    return addr_equal(&sa.virtual_ip, ip);
+    return addr_equal(&sa.virtual_ip[SLOT_V4], ip);
 }
 
 /* From here on the client is somebody else. */
@@ -62,14 +62,15 @@ enum between { NOTHING, TAKEOVER, RESTORED, BETWEENS };
 static void again(bool other, enum between between)
 {
     static const char *const names[] = {"nothing", "takeover", "restored"};
-    struct world *w = world_create(long_linger);
+    /* Who is somebody else finds it the only one. */
+    struct world *w = world_create_pool(long_linger, other ? 1 : 254);
     struct ip_addr first;
     char cell[64];
 
     (void)snprintf(cell, sizeof cell, "%s client, %s between", other ? "another" : "the same",
                    names[between]);
     cr_assert(world_connect(w), "%s", cell);
-    first = world_sa(w, 0).virtual_ip;
+    first = world_sa(w, 0).virtual_ip[SLOT_V4];
     log_off(w);
     if (other)
         another_identity(w);
@@ -100,16 +101,17 @@ Test(address, who_logs_off_leaves_its_address_to_the_next)
     cr_assert_eq(cells, 6);
 }
 
-/* The log holds the pool's first address for somebody; no mirror knows. */
-static void hold_first(struct world *w, bool release)
+/* The log holds an address for somebody; no mirror knows. */
+static void hold(struct world *w, const struct ip_addr *ip, bool release)
 {
     const struct fsm_shard *shard = fsm_shard(&w->gateway_log.fsm, WORLD_SHARD);
     Holdfast__Record r = HOLDFAST__RECORD__INIT;
     Holdfast__Epoch epoch = HOLDFAST__EPOCH__INIT;
     Holdfast__PoolLease lease = HOLDFAST__POOL_LEASE__INIT;
-    uint8_t address[] = {10, 99, 0, 1}, identity[] = "somebody";
+    uint8_t identity[] = "somebody";
 
-    lease.address = (ProtobufCBinaryData){.len = sizeof address, .data = address};
+    lease.address =
+        (ProtobufCBinaryData){.len = addr_len(ip), .data = (uint8_t *)(uintptr_t)ip->bytes};
     lease.identity = (ProtobufCBinaryData){.len = sizeof identity, .data = identity};
     lease.release = release;
     epoch.incarnation = shard->epoch.incarnation;
@@ -122,16 +124,30 @@ static void hold_first(struct world *w, bool release)
     r.body_case = HOLDFAST__RECORD__BODY_POOL_LEASE;
     r.pool_lease = &lease;
     instant_log_commit(&w->gateway_log, w->now, &r, NULL, NULL);
-    cr_assert_eq(fsm_lease(&w->gateway_log.fsm, span_of(address, sizeof address)) == NULL, release);
+    cr_assert_eq(fsm_lease(&w->gateway_log.fsm, span_of(ip->bytes, addr_len(ip))) == NULL, release);
+}
+
+/* What the client is given of a pool of which nothing is taken. */
+static struct ip_addr first_pick(uint32_t pool)
+{
+    struct world *w = world_create_pool(NULL, pool);
+    struct ip_addr ip;
+
+    cr_assert(world_connect(w));
+    ip = world_sa(w, w->owner).virtual_ip[SLOT_V4];
+    world_destroy(w);
+    return ip;
 }
 
 /* The client asked once, and is answered before it would ask again. */
 Test(address, a_refused_pick_is_replaced_at_once_and_left_alone_for_a_while)
 {
-    struct world *w = world_create(NULL);
-    struct ip_addr second = addr_v4(0x0a630002), first = addr_v4(0x0a630001);
+    struct ip_addr first = first_pick(3), second = addr_v4(get_be32(first.bytes) + 1);
+    struct world *w = world_create_pool(NULL, 3);
 
-    hold_first(w, false);
+    if (second.bytes[3] > 3)
+        second.bytes[3] = 1;
+    hold(w, &first, false);
     initiate(w);
     world_run(w, 200);
     cr_assert_eq(world_established(w, w->owner), 1, "not answered");
@@ -143,7 +159,7 @@ Test(address, a_refused_pick_is_replaced_at_once_and_left_alone_for_a_while)
     cr_assert_eq(world_established(w, w->owner), 2);
     cr_assert_eq(w->auths, 2);
     cr_assert_eq(counted(w, COUNTER_auth_refused), 1, "the same address was picked again");
-    hold_first(w, true);
+    hold(w, &first, true);
     world_run(w, CONDUCTOR_AVOID_MS);
     initiate(w);
     world_run(w, 200);
@@ -157,8 +173,9 @@ Test(address, a_refused_pick_is_replaced_at_once_and_left_alone_for_a_while)
 Test(address, a_refused_pick_without_another_is_answered_with_a_failure)
 {
     struct world *w = world_create_pool(NULL, 1);
+    struct ip_addr only = addr_v4(0x0a630001);
 
-    hold_first(w, false);
+    hold(w, &only, false);
     initiate(w);
     world_run(w, 200);
     cr_assert_eq(conductor_counters(owner(w))->reason[IKE_REASON_POOL_EXHAUSTED], 1);

@@ -358,11 +358,11 @@ static void collect(void *self, const struct conductor_sa_view *v)
 {
     struct addresses *a = self;
 
-    if (v->sa->virtual_ip.family == ADDR_NONE || a->n == 8)
+    if (v->sa->virtual_ip[SLOT_V4].family == ADDR_NONE || a->n == 8)
         return;
     for (size_t i = 0; i < a->n; i++)
-        cr_assert_not(addr_equal(&a->seen[i], &v->sa->virtual_ip), "given out twice");
-    a->seen[a->n++] = v->sa->virtual_ip;
+        cr_assert_not(addr_equal(&a->seen[i], &v->sa->virtual_ip[SLOT_V4]), "given out twice");
+    a->seen[a->n++] = v->sa->virtual_ip[SLOT_V4];
 }
 
 static size_t with_address(struct world *w, unsigned node)

@@ -43,7 +43,7 @@ static void count_contact(void *self, const struct conductor_sa_view *v)
 {
     struct contact *k = self;
 
-    k->n += v->sa->state == IKE_SA_ESTABLISHED && v->sa->virtual_ip.family == ADDR_V4 &&
+    k->n += v->sa->state == IKE_SA_ESTABLISHED && v->sa->virtual_ip[SLOT_V4].family == ADDR_V4 &&
             v->sa->remote_id.len == strlen(k->id) &&
             memcmp(v->sa->remote_id.bytes, k->id, strlen(k->id)) == 0;
 }

@@ -118,7 +118,7 @@ Test(failover, connects_and_gets_an_address)
 
     cr_assert(world_connect(w));
     check_ends(w, "connect");
-    cr_assert_eq(world_sa(w, 0).virtual_ip.family, ADDR_V4);
+    cr_assert_eq(world_sa(w, 0).virtual_ip[SLOT_V4].family, ADDR_V4);
     cr_assert_eq(conductor_count_half_open(w->nodes[0].conductor), 0);
     world_destroy(w);
 }

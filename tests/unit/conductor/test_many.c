@@ -30,7 +30,7 @@ static void put(struct world *w, const struct ike_sa *like, unsigned i)
     sa = *like;
     sa.local_spi = 0x10000000000 + i;
     sa.remote_spi = 0x20000000000 + i;
-    sa.virtual_ip = (struct ip_addr){0};
+    memset(sa.virtual_ip, 0, sizeof sa.virtual_ip);
     sa.children[0].spi_in = claim.spi_in = spi_of(i);
     sa.children[0].spi_out = claim.spi_out = 0x200000 + i;
     sa.children[0].soft_ms = w->now + HOUR_MS + i; /* none is due while the test looks */

@@ -409,7 +409,7 @@ static void node_create(struct world *w, unsigned i)
                                   .recoveries_per_second = world_recoveries_per_second};
 
     o.shards[0] = (struct conductor_shard_options){
-        WORLD_SHARD, addr_v4(0x0a4d0164), addr_v4(0x0a630001), addr_v4(0x0a630000 + w->pool_size)};
+        WORLD_SHARD, {addr_v4(0x0a630001)}, {addr_v4(0x0a630000 + w->pool_size)}};
     n->world = w;
     n->id = i + 1;
     n->boot = 1000 + i;

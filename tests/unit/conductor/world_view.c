@@ -17,7 +17,7 @@ static void look(void *self, const struct conductor_sa_view *v)
         return;
     s->established++;
     s->sa = *v->sa;
-    if (v->sa->virtual_ip.family != ADDR_NONE)
+    if (v->sa->virtual_ip[SLOT_V4].family != ADDR_NONE)
         s->with_address = v->sa->local_spi;
 }
 

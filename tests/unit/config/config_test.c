@@ -1,4 +1,5 @@
 /* Good files, the examples that we ship, files and keys on the disk. */
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -329,7 +330,47 @@ Test(config, the_summary_says_what_pfs_and_encapsulation_do)
     c->force_encapsulation = true;
     summary_holds(c, "  in UDP    always\n");
     c->force_encapsulation = false;
-    summary_holds(c, "  in UDP    behind a NAT; a client with none between gets no CHILD SA\n");
+    summary_holds(c,
+                  "  in UDP    behind a NAT; with none between, ESP goes as it is (protocol 50)\n");
+    config_free(c);
+    config_report_deinit(&report);
+}
+
+static const char *ip_text(const struct ip_addr *ip, char buf[64])
+{
+    return inet_ntop(ip->family == ADDR_V6 ? AF_INET6 : AF_INET, ip->bytes, buf, 64);
+}
+
+/* One address or one of each family, in any order. */
+Test(config, a_shard_of_both_families)
+{
+    static const char text[] =
+        "node: { id: 1, data: /var/lib/holdfast }\n"
+        "interfaces: { outside: out0, inside: in0 }\n"
+        "shards:\n"
+        "  - { id: 1, outside: ['2001:db8::10', 192.0.2.10], inside: [10.20.0.10, fd00:20::10],\n"
+        "      pool: [10.99.0.0/24, fd00:99::/112] }\n"
+        "gateway: { identity: gw.example.org, networks: [10.20.0.0/16, fd00:20::/64],\n"
+        "           dns: [10.20.0.53, fd00:20::53] }\n"
+        "auth: { psk: [{ identity: client@example.org, secret_file: client.psk }] }\n";
+    struct config_report report;
+    struct config *c = config_parse("n.yaml", span_of(text, sizeof text - 1), false, &report);
+    struct ip_addr first, last;
+    char a[64];
+
+    cr_assert_not_null(c, "%s", report.n_mistakes > 0 ? report.mistakes[0].text : "");
+    cr_assert_str_eq(ip_text(&c->shards[0].outside[SLOT_V4], a), "192.0.2.10");
+    cr_assert_str_eq(ip_text(&c->shards[0].outside[SLOT_V6], a), "2001:db8::10");
+    cr_assert_str_eq(ip_text(&c->shards[0].inside[SLOT_V6], a), "fd00:20::10");
+    pool_range(&c->shards[0].pool[SLOT_V4], &first, &last);
+    cr_assert_str_eq(ip_text(&first, a), "10.99.0.1");
+    cr_assert_str_eq(ip_text(&last, a), "10.99.0.254");
+    pool_range(&c->shards[0].pool[SLOT_V6], &first, &last);
+    cr_assert_str_eq(ip_text(&first, a), "fd00:99::1", "not the routers' anycast address");
+    cr_assert_str_eq(ip_text(&last, a), "fd00:99::ffff");
+    cr_assert(c->n_networks == 2 && c->n_dns == 2 && c->dns[1].family == ADDR_V6);
+    summary_holds(c, "outside 192.0.2.10 2001:db8::10, inside 10.20.0.10 fd00:20::10, pool "
+                     "10.99.0.0/24 fd00:99::/112\n");
     config_free(c);
     config_report_deinit(&report);
 }

@@ -117,8 +117,21 @@ static const struct row rows[] = {
      "11:23: 'outside': '10.77.1.300' is not an IP address, such as 192.0.2.1"},
     {"outside: 10.77.1.100", "outside: 10.77.1.100/24",
      "11:23: 'outside': '10.77.1.100/24' is not an IP address: leave the /length out"},
-    {"outside: 10.77.1.100", "outside: '2001:db8::1'",
-     "11:23: 'outside': 2001:db8::1 is IPv6; only IPv4 is served so far"},
+    {"outside: 10.77.1.100", "outside: 'fe80::1'",
+     "11:23: 'outside': fe80::1 cannot be the address of one machine"},
+    {"outside: 10.77.1.100", "outside: '::ffff:10.77.1.100'",
+     "11:23: 'outside': ::ffff:10.77.1.100 cannot be the address of one machine"},
+    {"outside: 10.77.1.100", "outside: [10.77.1.100, 10.77.1.101]",
+     "11:37: 'outside' has two of IPv4: one IPv4 and one IPv6 are allowed"},
+    {"outside: 10.77.1.100", "outside: [2001:db8::1, 10.77.1.100, 2001:db8::2]",
+     "11:50: 'outside' has two of IPv6: one IPv4 and one IPv6 are allowed"},
+    {"outside: 10.77.1.100", "outside: []",
+     "11:23: 'outside' has no entry: an IP address is expected"},
+    {"outside: 10.77.1.100", "outside: { v6: 2001:db8::1 }",
+     "11:23: 'outside' must be an IP address, not a map"},
+    {"10.77.2.2:7400", "2001:db8::2:7400",
+     "6:25: 'address': '2001:db8::2:7400': only an IPv6 address stands in brackets, such as "
+     "[2001:db8::1]:7400, and it must"},
     {"outside: 10.77.1.100", "outside: 224.0.0.5",
      "11:23: 'outside': 224.0.0.5 cannot be the address of one machine"},
     {"10.77.2.2:7400", "10.77.2.2",
@@ -179,6 +192,23 @@ static const struct row rows[] = {
      "11:44: 10.77.1.100 is used by shard 1 already (line 11)"},
     {"inside: 10.77.2.100", "inside: 10.99.0.9",
      "11:44: 10.99.0.9 lies in the pool 10.99.0.0/24 of shard 1"},
+    {"networks: [10.77.2.0/24]", "networks: [fd00:2::/64]",
+     "11:63: the pool 10.99.0.0/24 leads nowhere: there is no IPv4 network under "
+     "'gateway.networks'"},
+    {"inside: 10.77.2.100", "inside: fd00:2::100",
+     "11:63: the pool 10.99.0.0/24 needs an IPv4 address under 'inside', to which routers send it"},
+    {"inside: 10.77.2.100, pool: 10.99.0.0/24, prefer: 2 }\ngateway:\n  identity: "
+     "gw.holdfast.test\n"
+     "  networks: [10.77.2.0/24]",
+     "inside: [10.77.2.100, 2001:db8::2], pool: [10.99.0.0/24, 2001:db8::/111] }\ngateway:\n"
+     "  identity: gw.holdfast.test\n  networks: [10.77.2.0/24, 2001:db9::/64]",
+     "11:58: 2001:db8::2 lies in the pool 2001:db8::/111 of shard 1"},
+    {"inside: 10.77.2.100, pool: 10.99.0.0/24, prefer: 2 }\ngateway:\n  identity: "
+     "gw.holdfast.test\n"
+     "  networks: [10.77.2.0/24]",
+     "inside: 2001:dba::2, pool: 2001:db8::/40 }\ngateway:\n"
+     "  identity: gw.holdfast.test\n  networks: [2001:db9::/64]",
+     "11:63: the pool 2001:db8::/40 must be between /48 and /126"},
     {"pool: 10.99.0.0/24", "pool: 10.99.0.0/31",
      "11:63: the pool 10.99.0.0/31 must be between /8 and /30"},
     {"[10.77.2.0/24]", "[10.99.0.0/16]",

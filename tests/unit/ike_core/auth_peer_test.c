@@ -40,7 +40,8 @@ static void put(struct lab *l, struct wire_builder *b, const struct ike_policy *
     uint8_t auth[SUITE_PRF_MAX_BYTES], id_type = s->spoil_id != 0 ? s->spoil_id : p->local_id.type;
     struct span id = s->id.len > 0 ? s->id : span_of(p->local_id.bytes, p->local_id.len);
     bool request = sa->role == IKE_INITIATOR;
-    struct ike_cp_request wants = {.wants_v4 = true};
+    struct ike_cp_request wants = {.wants = {true}};
+    const struct ip_addr pool[ADDR_SLOTS] = {l->pool};
     struct wire_sa offer;
     struct wire_ts_list list;
     size_t len;
@@ -57,9 +58,9 @@ static void put(struct lab *l, struct wire_builder *b, const struct ike_policy *
     if (s->initial_contact)
         wire_put_notify_plain(b, WIRE_N_INITIAL_CONTACT, span_of(NULL, 0));
     if (!s->no_cp && request)
-        ike_cp_put_request(b);
+        ike_cp_put_request(b, p);
     else if (!s->no_cp)
-        ike_cp_put_reply(b, p, &wants, &l->pool);
+        ike_cp_put_reply(b, p, &wants, pool);
     ike_proposal_offer_esp(p, span_of("\x01\x02\x03\x04", 4), 0, &offer);
     if (!request)
         put_answer(p, s->two_proposals ? 2 : 1, &offer);
@@ -177,9 +178,9 @@ Test(auth_request, fatal_ones)
             holds_notify(l, &l->client, &l->c, message_span(&l->g.last_response), table[i].notify),
             "row %zu", i);
         /* No lookup that failed left anything alive. */
-        cr_assert(l->g.children[0].state == IKE_CHILD_NONE && l->g.virtual_ip.family == 0 &&
-                      l->g.keys.sk_d.len == 0 && !l->g.peer_initial_contact &&
-                      l->addresses_asked == 0,
+        cr_assert(l->g.children[0].state == IKE_CHILD_NONE &&
+                      l->g.virtual_ip[SLOT_V4].family == 0 && l->g.keys.sk_d.len == 0 &&
+                      !l->g.peer_initial_contact && l->addresses_asked == 0,
                   "row %zu", i);
         free(l);
     }
@@ -209,7 +210,7 @@ Test(auth_request, refused_child)
         cr_assert(holds_notify(l, &l->client, &l->c, message_span(&l->g.last_response),
                                WIRE_N_TS_UNACCEPTABLE));
         cr_assert_eq(l->addresses_asked, table[i].asked, "row %zu", i);
-        cr_assert(l->g.virtual_ip.family == 0 && l->g.children[0].state == IKE_CHILD_NONE);
+        cr_assert(l->g.virtual_ip[SLOT_V4].family == 0 && l->g.children[0].state == IKE_CHILD_NONE);
         free(l);
     }
 }
@@ -280,7 +281,8 @@ Test(auth_answer, not_as_asked)
         cr_assert_eq(answer(l, &s), IKE_STEPPED, "row %zu", i);
         cr_assert_eq(l->c.state, IKE_SA_DELETING, "row %zu", i);
         cr_assert(l->c.pending.exchange == IKE_EX_IKE_DELETE && l->out.n_effects == 1 &&
-                      l->c.children[0].state == IKE_CHILD_NONE && l->c.virtual_ip.family == 0,
+                      l->c.children[0].state == IKE_CHILD_NONE &&
+                      l->c.virtual_ip[SLOT_V4].family == 0,
                   "row %zu", i);
         free(l);
     }
@@ -310,7 +312,7 @@ Test(auth_answer, not_authenticated)
         s.tsr = l->gateway.local_ts[0];
         cr_assert_eq(answer(l, &s), IKE_STEPPED, "row %zu", i);
         cr_assert_eq(l->c.state, table[i].state, "row %zu", i);
-        cr_assert(l->c.children[0].state == IKE_CHILD_NONE && l->c.virtual_ip.family == 0);
+        cr_assert(l->c.children[0].state == IKE_CHILD_NONE && l->c.virtual_ip[SLOT_V4].family == 0);
         cr_assert_neq(l->out.reason, IKE_REASON_NONE);
         free(l);
     }

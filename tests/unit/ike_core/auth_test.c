@@ -43,7 +43,8 @@ Test(auth, established)
 
     lab_established(l);
     cr_assert(l->c.encap && l->g.encap && l->g.remote.port == 4500);
-    cr_assert(addr_equal(&l->c.virtual_ip, &l->pool) && addr_equal(&l->g.virtual_ip, &l->pool));
+    cr_assert(addr_equal(&l->c.virtual_ip[SLOT_V4], &l->pool) &&
+              addr_equal(&l->g.virtual_ip[SLOT_V4], &l->pool));
     cr_assert(l->c.n_dns == 1 && addr_equal(&l->c.dns[0], &l->gateway.dns[0]));
     cr_assert_eq(l->addresses_asked, 1);
     cr_assert(c->state == IKE_CHILD_INSTALLED && g->state == IKE_CHILD_INSTALLED);
@@ -123,7 +124,7 @@ Test(auth, wrong_key_ends_the_sa_and_keeps_the_answer)
     cr_assert_eq(l->g.linger_until_ms, l->now_ms + l->gateway.linger_ms);
     cr_assert(wiped(&l->g.keys, sizeof l->g.keys) &&
               wiped(&l->g.handshake, sizeof l->g.handshake) &&
-              wiped(l->g.children, sizeof l->g.children) && l->g.virtual_ip.family == 0);
+              wiped(l->g.children, sizeof l->g.children) && l->g.virtual_ip[SLOT_V4].family == 0);
     cr_assert_eq(ike_message_receive(&l->gateway, &l->g, message_span(&request), &rx, &reason),
                  IKE_RX_RETRANSMIT);
     cr_assert(holds_notify(l, &l->client, &l->c, message_span(&l->g.last_response),
@@ -193,7 +194,7 @@ Test(auth, pool_exhausted_leaves_the_ike_sa)
     lab_auth_sent(l);
     cr_assert_eq(send_auth(l), IKE_STEPPED);
     cr_assert(l->out.reason == IKE_REASON_POOL_EXHAUSTED && l->g.state == IKE_SA_ESTABLISHED);
-    cr_assert(wiped(l->g.children, sizeof l->g.children) && l->g.virtual_ip.family == 0);
+    cr_assert(wiped(l->g.children, sizeof l->g.children) && l->g.virtual_ip[SLOT_V4].family == 0);
     cr_assert(holds_notify(l, &l->client, &l->c, message_span(&l->g.last_response),
                            WIRE_N_INTERNAL_ADDRESS_FAILURE));
     cr_assert_eq(send_answer(l), IKE_STEPPED);
@@ -213,22 +214,24 @@ Test(auth, no_common_esp_proposal_leaves_the_ike_sa)
     cr_assert_eq(send_auth(l), IKE_STEPPED);
     cr_assert(l->out.reason == IKE_REASON_NO_PROPOSAL && l->g.state == IKE_SA_ESTABLISHED);
     cr_assert_eq(l->addresses_asked, 0, "none taken in vain");
-    cr_assert(wiped(l->g.children, sizeof l->g.children) && l->g.virtual_ip.family == 0);
+    cr_assert(wiped(l->g.children, sizeof l->g.children) && l->g.virtual_ip[SLOT_V4].family == 0);
     cr_assert_eq(send_answer(l), IKE_STEPPED);
     cr_assert(l->out.reason == IKE_REASON_NO_PROPOSAL && l->c.state == IKE_SA_ESTABLISHED);
     free(l);
 }
 
-/* There is no raw ESP here: a CHILD SA that is not inside UDP would be a silent hole. */
-Test(auth, without_udp_encapsulation_there_is_no_child)
+/* ESP itself where nothing stands between and nobody forces; a NAT would lose it, so there it is UDP or
+ * no CHILD SA, which would be a silent hole. */
+Test(auth, esp_is_in_udp_or_there_is_no_nat)
 {
     static const struct {
         uint16_t port; /* of IKE_AUTH, at both ends */
-        bool nat, gateway_forces, child;
+        bool nat, gateway_forces, child, encap;
     } table[] = {
-        {500, false, false, false}, {500, false, true, false},   {500, true, false, false},
-        {500, true, true, false},   {4500, false, false, false}, {4500, false, true, true},
-        {4500, true, false, true},
+        {500, false, false, true, false},  {500, false, true, false, false},
+        {500, true, false, false, false},  {500, true, true, false, false},
+        {4500, false, false, true, false}, {4500, false, true, true, true},
+        {4500, true, false, true, true},
     };
 
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
@@ -241,11 +244,13 @@ Test(auth, without_udp_encapsulation_there_is_no_child)
         cr_assert_eq(send_auth(l), IKE_STEPPED);
         cr_assert_eq(l->g.state, IKE_SA_ESTABLISHED, "row %zu: the peer is who it says", i);
         cr_assert_eq(l->g.children[0].state != IKE_CHILD_NONE, table[i].child, "row %zu", i);
+        cr_assert_eq(l->g.encap, table[i].encap, "row %zu", i);
         cr_assert_eq(l->out.reason,
                      table[i].child ? IKE_REASON_NONE : IKE_REASON_NO_UDP_ENCAPSULATION);
         if (!table[i].child) {
             cr_assert_eq(l->addresses_asked, 0, "none taken in vain");
-            cr_assert(wiped(l->g.children, sizeof l->g.children) && l->g.virtual_ip.family == 0);
+            cr_assert(wiped(l->g.children, sizeof l->g.children) &&
+                      l->g.virtual_ip[SLOT_V4].family == 0);
             cr_assert(holds_notify(l, &l->client, &l->c, message_span(&l->g.last_response),
                                    WIRE_N_NO_PROPOSAL_CHOSEN));
             cr_assert_eq(send_answer(l), IKE_STEPPED);
@@ -255,20 +260,23 @@ Test(auth, without_udp_encapsulation_there_is_no_child)
     }
 }
 
-/* A gateway that would send raw ESP is told that we do not take it. */
-Test(auth, the_initiator_takes_no_child_without_udp_encapsulation)
+/* A gateway that would send raw ESP is told where we do not take it. */
+Test(auth, the_initiator_takes_raw_esp_only_where_there_is_no_nat)
 {
-    struct lab *l = lab_new();
+    for (int nat = 0; nat < 2; nat++) {
+        struct lab *l = lab_new();
 
-    lab_auth_sent(l);
-    cr_assert_eq(send_auth(l), IKE_STEPPED);
-    cr_assert_eq(l->g.children[0].state, IKE_CHILD_INSTALLED);
-    l->c.encap = false; /* no NAT was found at this end, nor claimed */
-    cr_assert_eq(send_answer(l), IKE_STEPPED);
-    cr_assert_eq(l->out.reason, IKE_REASON_NO_UDP_ENCAPSULATION);
-    cr_assert_eq(l->c.state, IKE_SA_DELETING);
-    cr_assert(wiped(l->c.children, sizeof l->c.children));
-    free(l);
+        lab_auth_sent(l);
+        cr_assert_eq(send_auth(l), IKE_STEPPED);
+        cr_assert_eq(l->g.children[0].state, IKE_CHILD_INSTALLED);
+        l->c.encap = false;
+        l->c.nat_remote = nat != 0;
+        cr_assert_eq(send_answer(l), IKE_STEPPED);
+        cr_assert_eq(l->out.reason, nat != 0 ? IKE_REASON_NO_UDP_ENCAPSULATION : IKE_REASON_NONE);
+        cr_assert_eq(l->c.state, nat != 0 ? IKE_SA_DELETING : IKE_SA_ESTABLISHED);
+        cr_assert(nat == 0 || wiped(l->c.children, sizeof l->c.children));
+        free(l);
+    }
 }
 
 Test(auth, selectors_out_of_policy_leave_the_ike_sa)
@@ -300,7 +308,7 @@ Test(auth, without_an_address_the_outer_one_is_allowed)
     /* The client, no road warrior here, may speak to the gateway's outer address alone. */
     l->gateway.local_ts[0] = subnet(0x0a4d0164, 32);
     lab_established(l);
-    cr_assert(l->addresses_asked == 0 && l->g.virtual_ip.family == 0);
+    cr_assert(l->addresses_asked == 0 && l->g.virtual_ip[SLOT_V4].family == 0);
     cr_assert_eq(l->g.children[0].remote_ts[0].low.bytes[3], 0x32);
     free(l);
 }

@@ -249,7 +249,8 @@ static void any_sa(struct ike_sa *sa)
     sa->remote_id.type = (uint8_t)next();
     sa->remote_id.len = (uint8_t)below(IKE_MAX_ID_BYTES + 1);
     fill(sa->remote_id.bytes, sa->remote_id.len);
-    any_address(&sa->virtual_ip);
+    sa->virtual_ip[SLOT_V4] = addr_v4(0x0a630005);
+    sa->virtual_ip[SLOT_V6] = addr_v6((const uint8_t[16]){0xfd, 0, 0, 0x99, [15] = 5});
     sa->n_dns = (uint8_t)below(IKE_MAX_DNS + 1);
     for (size_t i = 0; i < sa->n_dns; i++)
         any_address(&sa->dns[i]);

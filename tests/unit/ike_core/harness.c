@@ -125,6 +125,8 @@ struct ike_event lab_event(struct lab *l, enum ike_event_kind kind, bool at_clie
     for (size_t i = 0; i < sizeof ev.entropy; i++)
         ev.entropy[i] = (uint8_t)(l->seed * 29u + i * 7u + 1u);
     ev.natt = l->gateway_at.port == 4500;
+    ev.has_pool[SLOT_V4] = !l->no_pool4;
+    ev.has_pool[SLOT_V6] = addr_is_set(&l->pool6);
     return ev;
 }
 
@@ -167,7 +169,7 @@ enum ike_outcome lab_step(struct lab *l, const struct ike_policy *p, const struc
         } else if (outcome == IKE_NEED_ADDRESS) {
             cr_assert_not(ev->address.done, "asked twice");
             l->addresses_asked++;
-            ev->address = (struct ike_address_result){.done = true, .ip = l->pool};
+            ev->address = (struct ike_address_result){.done = true, .ip = {l->pool, l->pool6}};
         } else {
             return outcome;
         }

@@ -14,7 +14,9 @@ struct lab {
     struct ike_policy client, gateway;
     struct ike_psk_entry client_psks[2], gateway_psks[3];
     struct endpoint client_at, gateway_at;
-    struct ip_addr pool; /* family 0 = exhausted */
+    struct ip_addr pool;  /* family 0 = exhausted */
+    struct ip_addr pool6; /* family 0 = there is none */
+    bool no_pool4;
     uint64_t now_ms;
     uint8_t seed; /* of the next event's entropy */
     unsigned addresses_asked;

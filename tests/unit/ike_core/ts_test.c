@@ -145,7 +145,7 @@ Test(ts, what_each_end_allows)
     ike_ts_allowed(&l->gateway, &sa, local, &n_local, remote, &n_remote);
     host = ike_ts_host(&l->client_at.ip);
     cr_assert(same(&local[0], &l->gateway.local_ts[0]) && same(&remote[0], &host));
-    sa.virtual_ip = l->pool;
+    sa.virtual_ip[SLOT_V4] = l->pool;
     host = ike_ts_host(&l->pool);
     ike_ts_allowed(&l->gateway, &sa, local, &n_local, remote, &n_remote);
     cr_assert(same(&remote[0], &host));
@@ -173,23 +173,25 @@ Test(cp, request_and_reply)
     struct wire_builder b = wire_builder_chain(room, sizeof room);
     struct ike_cp_request request;
     struct ike_cp_reply reply;
+    const struct ip_addr pool[ADDR_SLOTS] = {l->pool};
     struct wire_cp cp;
 
-    ike_cp_put_request(&b);
+    ike_cp_put_request(&b, &l->client);
     cp = read_back(&b);
     cr_assert(ike_cp_read_request(&cp, &request));
-    cr_assert(request.wants_v4 && request.wants_dns4 && request.wish.family == ADDR_NONE);
+    cr_assert(request.wants[SLOT_V4] && request.wants_dns[SLOT_V4] &&
+              request.wish[SLOT_V4].family == ADDR_NONE);
     cr_assert_not(ike_cp_read_reply(&cp, &reply), "a request is no reply");
     b = wire_builder_chain(room2, sizeof room2);
-    ike_cp_put_reply(&b, &l->gateway, &request, &l->pool);
+    ike_cp_put_reply(&b, &l->gateway, &request, pool);
     cp = read_back(&b);
     cr_assert(ike_cp_read_reply(&cp, &reply));
-    cr_assert(addr_equal(&reply.ip, &l->pool) && reply.n_dns == 1 &&
+    cr_assert(addr_equal(&reply.ip[SLOT_V4], &l->pool) && reply.n_dns == 1 &&
               addr_equal(&reply.dns[0], &l->gateway.dns[0]));
     cr_assert_not(ike_cp_read_request(&cp, &request));
-    request.wants_dns4 = false;
+    request.wants_dns[SLOT_V4] = false;
     b = wire_builder_chain(room2, sizeof room2);
-    ike_cp_put_reply(&b, &l->gateway, &request, &l->pool);
+    ike_cp_put_reply(&b, &l->gateway, &request, pool);
     cp = read_back(&b);
     cr_assert_eq(cp.n, 1, "what was not asked for is not told");
     free(l);
@@ -208,13 +210,17 @@ Test(cp, lengths_and_others)
                      len);
         cp.attrs[0].type = WIRE_CP_IP4_DNS;
         cr_assert_eq(ike_cp_read_request(&cp, &request), len == 0 || len == 4, "DNS of %zu", len);
-        cp.attrs[0].type = WIRE_CP_IP6_ADDRESS; /* not ours to judge */
+        cp.attrs[0].type = WIRE_CP_IP6_ADDRESS; /* RFC 7296 3.15.1: 17, some leave the prefix out */
+        cr_assert_eq(ike_cp_read_request(&cp, &request), len == 0 || len >= 16, "IPv6 of %zu", len);
+        cp.attrs[0].type = WIRE_CP_IP6_DNS;
+        cr_assert_eq(ike_cp_read_request(&cp, &request), len == 0 || len == 16, "DNS6 of %zu", len);
+        cp.attrs[0].type = WIRE_CP_IP4_NETMASK; /* not ours to judge */
         cr_assert(ike_cp_read_request(&cp, &request));
-        cr_assert_not(request.wants_v4);
+        cr_assert_not(request.wants[SLOT_V4] || request.wants[SLOT_V6]);
     }
     cp.attrs[0] = (struct wire_cp_attr){WIRE_CP_IP4_ADDRESS, span_of(bytes, 4)};
     cr_assert(ike_cp_read_request(&cp, &request));
-    cr_assert_eq(request.wish.bytes[0], 10);
+    cr_assert_eq(request.wish[SLOT_V4].bytes[0], 10);
     cp.type = WIRE_CFG_REPLY;
     cp.n = 4;
     for (size_t i = 1; i < 4; i++)

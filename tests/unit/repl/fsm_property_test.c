@@ -53,6 +53,8 @@ static Holdfast__Record *random_record(struct world *w)
     case 0:
     case 1:
         r = make_create(&w->m, id, state, spi, address == 0x0a000000 ? 0 : address, "peer");
+        if (sim_chance(rnd, 300))
+            make_address6(r->sa_create, (uint8_t)sim_between(rnd, 1, 4));
         for (uint64_t k = sim_between(rnd, 0, 4); k >= 3; k--) {
             uint64_t other = sim_between(rnd, 1, SAS);
 

@@ -277,7 +277,7 @@ Test(repl_fsm, a_successor_takes_children_and_address_in_the_same_record)
     cr_assert_eq(out.sa->n_claims, 2);
     cr_assert_eq(out.successor_version, version_of(8));
     cr_assert_eq(fsm_sa(&fsm, 7)->n_claims, 0);
-    cr_assert_null(fsm_sa(&fsm, 7)->lease);
+    cr_assert_null(fsm_sa(&fsm, 7)->leases[0]);
     cr_assert_eq(fsm_claim(&fsm, 300)->sa->id, 8);
     cr_assert_eq(fsm_lease(&fsm, span_of("\x0a\x00\x00\x01", 4))->sa->id, 8);
     /* The old one's Delete takes nothing of it away. */
@@ -445,7 +445,7 @@ Test(repl_fsm, a_step_gives_the_address_back)
     step->sa_step->address_back = true;
     cr_assert_eq(judge(step), REPL_ACCEPTED);
     cr_assert_null(fsm_lease(&fsm, span_of("\x0a\x00\x00\x01", 4)));
-    cr_assert_null(fsm_sa(&fsm, 7)->lease);
+    cr_assert_null(fsm_sa(&fsm, 7)->leases[0]);
     cr_assert_not(digest_equal(before, fsm_content_digest(&fsm)));
     cr_assert_eq(judge(make_create(&m, 8, "s", 301, 0x0a000001, "bob")), REPL_ACCEPTED);
     step = make_step(&m, 7, version_of(7), "again", 0, 0);
@@ -457,6 +457,69 @@ Test(repl_fsm, a_step_gives_the_address_back)
     make_successor(step, 9, "new", 0x0a000001);
     step->sa_step->address_back = true;
     cr_assert_eq(judge(step), REPL_REFUSED_MALFORMED, "moved or given back, not both");
+}
+
+static const struct fsm_sa *holder6(uint8_t last)
+{
+    uint8_t b[16] = {0xfd, 0, 0, 0x99, [15] = last};
+    const struct fsm_lease *l = fsm_lease(&fsm, span_of(b, sizeof b));
+
+    return l != NULL ? l->sa : NULL;
+}
+
+static Holdfast__Record *create_both(uint64_t sa_id, uint32_t spi, uint32_t v4, uint8_t v6,
+                                     const char *who)
+{
+    Holdfast__Record *r = make_create(&m, sa_id, "s", spi, v4, who);
+
+    make_address6(r->sa_create, v6);
+    return r;
+}
+
+/* One lease of each family: claimed together or not at all, moved by an IKE rekey, given back
+ * together. */
+Test(repl_fsm, an_sa_has_an_address_of_each_family)
+{
+    struct digest before;
+    Holdfast__Record *r;
+
+    cr_assert_eq(judge(create_both(7, 300, 0x0a000001, 1, "alice")), REPL_ACCEPTED);
+    cr_assert_eq(holder6(1), fsm_sa(&fsm, 7));
+    cr_assert_not_null(fsm_sa(&fsm, 7)->leases[0]);
+    before = fsm_content_digest(&fsm);
+    cr_assert_eq(judge(create_both(8, 301, 0x0a000002, 1, "bob")), REPL_REFUSED_EXISTS);
+    cr_assert_null(fsm_lease(&fsm, span_of("\x0a\x00\x00\x02", 4)), "not one without the other");
+    cr_assert_eq(judge(create_both(8, 301, 0x0a000001, 2, "bob")), REPL_REFUSED_EXISTS);
+    cr_assert(digest_equal(before, fsm_content_digest(&fsm)));
+    cr_assert_eq(judge(create_both(8, 301, 0x0a000002, 2, "bob")), REPL_ACCEPTED);
+
+    r = make_step(&m, 7, version_of(7), "old", 0, 0);
+    make_successor(r, 9, "new", 0x0a000001);
+    make_address6(r->sa_step->successor, 2);
+    cr_assert_eq(judge(r), REPL_REFUSED_MALFORMED, "another one than the old SA's");
+    r = make_step(&m, 7, version_of(7), "old", 0, 0);
+    make_successor(r, 9, "new", 0);
+    cr_assert_eq(judge(r), REPL_ACCEPTED);
+    cr_assert_eq(holder6(1), fsm_sa(&fsm, 9), "both move by themselves");
+    cr_assert_eq(fsm_lease(&fsm, span_of("\x0a\x00\x00\x01", 4))->sa, fsm_sa(&fsm, 9));
+
+    r = make_step(&m, 9, version_of(9), "ended", 0, 300);
+    r->sa_step->address_back = true;
+    cr_assert_eq(judge(r), REPL_ACCEPTED);
+    cr_assert_null(holder6(1));
+    cr_assert_null(fsm_lease(&fsm, span_of("\x0a\x00\x00\x01", 4)));
+
+    r = make_create(&m, 10, "s", 302, 0x0a000002, "bob"); /* INITIAL_CONTACT takes both over */
+    make_address6(r->sa_create, 2);
+    make_end(r, 8, version_of(8));
+    cr_assert_eq(judge(r), REPL_ACCEPTED);
+    cr_assert_eq(holder6(2), fsm_sa(&fsm, 10));
+    cr_assert_eq(judge(make_delete(&m, 10, version_of(10))), REPL_ACCEPTED);
+    cr_assert_null(holder6(2));
+
+    r = create_both(11, 303, 0, 3, "carol");
+    make_address6(r->sa_create, 4);
+    cr_assert_eq(judge(r), REPL_REFUSED_MALFORMED, "two of one family");
 }
 
 /* A failed authentication costs two records and leaves nothing: replicas still differ by what they
@@ -569,7 +632,7 @@ static void reserved_spi(Holdfast__Record *r)
 
 static void odd_address(Holdfast__Record *r)
 {
-    r->sa_create->address.len = 3;
+    r->sa_create->addresses[0].len = 3;
 }
 
 static void no_body(Holdfast__Record *r)

@@ -144,6 +144,15 @@ static Holdfast__ChildClaim **one_claim(uint32_t spi_in)
     return list;
 }
 
+/* None for 0, as one IPv4 address. */
+static ProtobufCBinaryData *addresses_of(uint32_t a, size_t *n)
+{
+    ProtobufCBinaryData one = ipv4(a);
+
+    *n = one.len > 0 ? 1 : 0;
+    return *n > 0 ? repl_copy(&one, sizeof one) : NULL;
+}
+
 Holdfast__Record *make_create(struct maker *m, uint64_t sa_id, const char *state, uint32_t spi_in,
                               uint32_t address, const char *identity)
 {
@@ -156,9 +165,19 @@ Holdfast__Record *make_create(struct maker *m, uint64_t sa_id, const char *state
         body->n_children = 1;
         body->children = one_claim(spi_in);
     }
-    body->address = ipv4(address);
+    body->addresses = addresses_of(address, &body->n_addresses);
     body->identity = text(identity);
     return r;
+}
+
+void make_address6(Holdfast__SaCreate *create, uint8_t last)
+{
+    uint8_t b[16] = {0xfd, 0, 0, 0x99, [15] = last};
+
+    create->addresses =
+        realloc(create->addresses, (create->n_addresses + 1) * sizeof *create->addresses);
+    HF_ASSERT(create->addresses != NULL);
+    create->addresses[create->n_addresses++] = data(b, sizeof b);
 }
 
 Holdfast__Record *make_step(struct maker *m, uint64_t sa_id, uint64_t version, const char *state,
@@ -188,7 +207,7 @@ void make_successor(Holdfast__Record *step, uint64_t sa_id, const char *state, u
     holdfast__sa_create__init(next);
     next->sa_id = sa_id;
     next->state = text(state);
-    next->address = ipv4(address);
+    next->addresses = addresses_of(address, &next->n_addresses);
     step->sa_step->successor = next;
 }
 

@@ -25,6 +25,8 @@ Holdfast__Record *make_create(struct maker *m, uint64_t sa_id, const char *state
 Holdfast__Record *make_step(struct maker *m, uint64_t sa_id, uint64_t version, const char *state,
                             uint32_t new_spi, uint32_t gone_spi);
 /* Adds a successor to a step. */
+/* A second address, of IPv6: fd00:99::`last`. */
+void make_address6(Holdfast__SaCreate *create, uint8_t last);
 void make_successor(Holdfast__Record *step, uint64_t sa_id, const char *state, uint32_t address);
 /* One more SA that ends with the created one. */
 void make_end(Holdfast__Record *create, uint64_t sa_id, uint64_t version);

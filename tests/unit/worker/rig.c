@@ -62,7 +62,7 @@ void rig_init(struct rig *r, unsigned n_workers, const int *tun_fds)
     r->client = udp_socket(&port);
     r->client_at = (struct endpoint){addr_v4(LOOPBACK), port};
     shard = (struct worker_shard){
-        .shard = 1, .lease = &r->lease, .outside = r->gateway_at, .udp_fds = r->udp};
+        .shard = 1, .lease = &r->lease, .outside = {r->gateway_at.ip}, .udp_fds = {r->udp}};
     options = (struct worker_options){.n_workers = n_workers,
                                       .tun_fds = r->tun_worker,
                                       .shards = &shard,

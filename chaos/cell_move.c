@@ -1,0 +1,247 @@
+/* Faults that move the owner, or might: each begins, is watched until others act and traffic flows,
+ * and heals by itself when its time is over. */
+#include "cell.h"
+
+#include <stdio.h>
+
+enum { RETURN_MS = 10000, ASK_MS = 10000, AGAIN = 50, LEADER_TRIES = 5 };
+
+/* The rest of the fault's time. */
+static void last(struct cell *c, uint64_t since_mono_ns)
+{
+    uint64_t gone_ms = (pump_mono_ns() - since_mono_ns) / 1000000;
+
+    if (gone_ms < c->drill->for_ms)
+        (void)lab_until(&c->lab, NULL, NULL, c->drill->for_ms - (unsigned)gone_ms);
+}
+
+/* The fault is there: whether others act, whether traffic flows. Then it lasts until its end. */
+static bool watch(struct cell *c, struct cell_takeover *t, uint64_t since_mono_ns,
+                  const char *after)
+{
+    bool ok;
+
+    c->reached = true;
+    cell_phase(c, "node %u %s", t->from, after);
+    ok = cell_await_acting(c, t, after) && cell_await_flow(c, t);
+    if (ok) {
+        cell_phase(c, "node %u took over", t->to);
+        (void)cell_read_owner(c);
+    }
+    last(c, since_mono_ns);
+    return ok;
+}
+
+/* It is whole again: it knows that it owns nothing, and traffic goes on beside it. */
+static bool healed(struct cell *c, unsigned node)
+{
+    cell_phase(c, "node %u is whole again", node);
+    if (!cell_came_back(c, node, RETURN_MS))
+        return false;
+    if (cell_wait_flow(c, AGAIN, c->drill->settle_ms))
+        return true;
+    oracle_violation(&c->report, "traffic: it stopped when node %u was whole again", node);
+    return false;
+}
+
+static bool pause_owner(struct cell *c)
+{
+    unsigned victim = c->owner;
+    uint64_t since = pump_mono_ns();
+    struct cell_takeover *t = cell_begin_takeover(c, victim, pump_wall_ns());
+    bool ok;
+
+    if (!node_pause(&c->nodes[victim], true))
+        return false;
+    t->stopped_ns = pump_wall_ns();
+    ok = watch(c, t, since, "was stopped");
+    t->continued_ns = pump_wall_ns();
+    return node_pause(&c->nodes[victim], false) && ok && healed(c, victim);
+}
+
+static bool pull_cable(struct cell *c)
+{
+    static const char *const cables[] = {
+        [DRILL_OUTSIDE] = "out", [DRILL_INSIDE] = "in", [DRILL_RAFT] = "raft"};
+    const char *cable = cables[c->spec->mode];
+    unsigned victim = c->owner;
+    uint64_t since = pump_mono_ns();
+    struct cell_takeover *t = cell_begin_takeover(c, victim, pump_wall_ns());
+    bool ok;
+
+    if (!lab_cable(&c->lab, victim, cable, false))
+        return false;
+    ok = watch(c, t, since, "lost a link");
+    return lab_cable(&c->lab, victim, cable, true) && ok && healed(c, victim);
+}
+
+static bool cut_off(struct cell *c)
+{
+    enum drill_mode mode = c->spec->mode;
+    unsigned victim = c->owner;
+    uint64_t since = pump_mono_ns();
+    struct cell_takeover *t = cell_begin_takeover(c, victim, pump_wall_ns());
+    bool ok;
+
+    if (!lab_partition(&c->lab, victim, mode != DRILL_DEAF, mode != DRILL_MUTE))
+        return false;
+    ok = watch(c, t, since, "was cut off");
+    return lab_partition(&c->lab, victim, false, false) && ok && healed(c, victim);
+}
+
+/* Shard 1 goes to the next node. */
+static bool hand_over_once(struct cell *c)
+{
+    unsigned from = c->owner, to = from % c->drill->nodes + 1;
+    struct cell_takeover *t = cell_begin_takeover(c, from, pump_wall_ns());
+    int status;
+
+    c->moving = t->shards = 1u << 1;
+    status = node_handover(&c->nodes[from], 1, to, ASK_MS);
+    if (status < 200 || status > 299) {
+        oracle_violation(&c->report,
+                         "handover: node %u does not give shard 1 to node %u: status %d", from, to,
+                         status);
+        return false;
+    }
+    c->reached = true;
+    if (!cell_await_acting(c, t, "handed over"))
+        return false;
+    if (t->to != to) {
+        oracle_violation(&c->report, "handover: shard 1 went to node %u, asked for was node %u",
+                         t->to, to);
+        return false;
+    }
+    (void)cell_read_owner(c);
+    return cell_await_flow(c, t);
+}
+
+static bool hand_over(struct cell *c)
+{
+    for (unsigned i = 1; i <= c->drill->times; i++) {
+        cell_phase(c, "handover %u of %u", i, c->drill->times);
+        if (!hand_over_once(c))
+            return false;
+    }
+    return true;
+}
+
+static bool drain(struct cell *c)
+{
+    unsigned victim = c->owner;
+    struct cell_takeover *t = cell_begin_takeover(c, victim, pump_wall_ns());
+    int status;
+
+    cell_phase(c, "node %u is drained", victim);
+    status = node_drain(&c->nodes[victim], victim, false, ASK_MS);
+    if (status < 200 || status > 299) {
+        oracle_violation(&c->report, "drain: node %u does not take it: status %d", victim, status);
+        return false;
+    }
+    c->reached = true;
+    if (!cell_await_acting(c, t, "was drained") || !cell_await_flow(c, t))
+        return false;
+    (void)cell_read_owner(c);
+    status = node_drain(&c->nodes[victim], victim, true, ASK_MS);
+    if (status < 200 || status > 299) {
+        oracle_violation(&c->report, "undrain: node %u does not take it: status %d", victim,
+                         status);
+        return false;
+    }
+    return healed(c, victim);
+}
+
+/* Asked to end it has the time limit of a takeover for it; killed it has none. */
+static bool end_daemon(struct cell *c, unsigned victim, struct cell_takeover *t)
+{
+    if (c->spec->mode == DRILL_PROCESS) {
+        c->killed |= 1u << victim;
+        if (!node_kill(&c->nodes[victim], false))
+            return false;
+        t->dead_ns = c->nodes[victim].step.dead_ns;
+        return true;
+    }
+    c->ended |= 1u << victim;
+    if (node_end(&c->nodes[victim], c->drill->takeover_ms))
+        return true;
+    oracle_violation(&c->report, "restart: node %u did not end within %u ms after SIGTERM", victim,
+                     c->drill->takeover_ms);
+    return false;
+}
+
+static bool restart(struct cell *c)
+{
+    unsigned victim = c->owner;
+    struct cell_takeover *t = cell_begin_takeover(c, victim, pump_wall_ns());
+    uint64_t since = pump_mono_ns();
+
+    if (!end_daemon(c, victim, t))
+        return false;
+    t->return_ns = pump_wall_ns();
+    return node_restart(&c->nodes[victim], c->binary) && watch(c, t, since, "was restarted") &&
+           healed(c, victim);
+}
+
+struct leader_wait {
+    struct cell *c;
+    unsigned wanted;
+};
+
+static bool leads(void *arg)
+{
+    const struct leader_wait *w = arg;
+    struct node_view v;
+
+    node_look(&w->c->nodes[w->wanted], &v);
+    return v.answered && v.leader == w->wanted;
+}
+
+/* The owner stays what it is; only who decides changes. */
+static bool change_leader(struct cell *c)
+{
+    for (unsigned i = 1; i <= c->drill->times; i++) {
+        struct leader_wait w = {c, c->leader % c->drill->nodes + 1};
+        uint64_t since = pump_mono_ns();
+        bool moved = false;
+
+        cell_phase(c, "leader change %u of %u", i, c->drill->times);
+        for (unsigned tries = 0; tries < LEADER_TRIES && !moved; tries++) {
+            (void)node_make_leader(&c->nodes[c->leader], w.wanted);
+            moved = lab_until(&c->lab, leads, &w, ASK_MS / LEADER_TRIES);
+        }
+        if (!moved)
+            return cell_inconclusive(c, "leadership did not move to node %u", w.wanted);
+        c->reached = true;
+        c->leader = w.wanted;
+        if (!cell_wait_flow(c, AGAIN, c->drill->settle_ms)) {
+            oracle_violation(&c->report, "traffic: it stopped when node %u became leader",
+                             c->leader);
+            return false;
+        }
+        if ((pump_mono_ns() - since) / 1000000 < c->drill->every_ms)
+            (void)lab_until(&c->lab, NULL, NULL,
+                            c->drill->every_ms - (unsigned)((pump_mono_ns() - since) / 1000000));
+    }
+    return true;
+}
+
+bool cell_move(struct cell *c)
+{
+    static bool (*const by_fault[])(struct cell *) = {[DRILL_PAUSE] = pause_owner,
+                                                      [DRILL_LINK_DOWN] = pull_cable,
+                                                      [DRILL_PARTITION] = cut_off,
+                                                      [DRILL_HANDOVER] = hand_over,
+                                                      [DRILL_DRAIN] = drain,
+                                                      [DRILL_RESTART] = restart,
+                                                      [DRILL_LEADER_CHANGE] = change_leader};
+
+    c->owner_before = c->owner;
+    c->leader_before = c->leader;
+    cell_take_spis(cell_owner(c), &c->before);
+    if (!by_fault[c->drill->fault](c))
+        return false;
+    if (!cell_wait_quiet(c, 1) || !cell_ends_agree(c))
+        return false;
+    cell_take_spis(cell_owner(c), &c->after);
+    return true;
+}
