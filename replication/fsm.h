@@ -40,13 +40,15 @@ struct fsm_sa {
     uint64_t id;
     uint32_t shard;
     uint64_t version, touched; /* as in struct repl_claim */
-    uint8_t *state;
+    uint8_t *state;            /* never changed in place, and counted: an image may hold it, too */
     size_t state_len;
     struct fsm_lease
         *leases[RECORD_MAX_ADDRESSES]; /* of an IPv4 address, of an IPv6 one; or NULL */
     struct fsm_claim *claims[RECORD_MAX_CHILDREN];
     size_t n_claims;
     struct digest digest;
+    uint64_t image;             /* newest image that needs nothing of it any more (image.h) */
+    struct fsm_sa *prev, *next; /* of all, oldest first */
 };
 
 struct fsm_lease {
@@ -57,6 +59,8 @@ struct fsm_lease {
     uint8_t *identity;
     size_t identity_len;
     struct digest digest;
+    uint64_t image;
+    struct fsm_lease *prev, *next;
 };
 
 struct fsm_shard {
@@ -99,7 +103,11 @@ struct fsm {
     struct fsm_member *members[FSM_MAX_MEMBERS];
     size_t n_members;
     struct map sas, claims, leases;
-    struct digest sum; /* of SAs, claims and leases */
+    struct fsm_sa *all_sas, *last_sa; /* lists of the same, in an order that no map disturbs */
+    struct fsm_lease *all_leases, *last_lease;
+    struct digest sum;   /* of SAs, claims and leases */
+    struct image *image; /* being taken (image.h), or NULL */
+    uint64_t images;     /* begun so far */
 };
 
 /* What a judgement came to, beyond the verdict. Pointers into the state, valid until the next

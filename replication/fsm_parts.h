@@ -3,6 +3,7 @@
 #define HF_REPL_FSM_PARTS_H
 
 #include "replication/fsm.h"
+#include "replication/image.h"
 
 /* What kind of item a hash is of. */
 enum { FSM_ITEM_SA = 1, FSM_ITEM_CLAIM, FSM_ITEM_LEASE, FSM_ITEM_STATIC };
@@ -36,7 +37,26 @@ void fsm_claim_remove(struct fsm *fsm, struct fsm_claim *claim);
 void fsm_lease_add(struct fsm *fsm, struct fsm_lease *lease);
 void fsm_lease_remove(struct fsm *fsm, struct fsm_lease *lease);
 
-/* To be called around a change of the object in place. */
+/* A state's bytes, counted: made with one reference; wiped and freed with the last. */
+uint8_t *fsm_state_new(const void *bytes, size_t n);
+uint8_t *fsm_state_share(uint8_t *state);
+void fsm_state_drop(uint8_t *state, size_t n);
+
+/* Before any change of the object, of a claim of the SA, and before it goes: an image that is being
+ * taken keeps it as it was. */
+static inline void fsm_keep_sa(struct fsm *fsm, struct fsm_sa *sa)
+{
+    if (fsm->image != NULL && sa->image != fsm->images)
+        image_keep_sa(fsm->image, sa);
+}
+
+static inline void fsm_keep_lease(struct fsm *fsm, struct fsm_lease *lease)
+{
+    if (fsm->image != NULL && lease->image != fsm->images)
+        image_keep_lease(fsm->image, lease);
+}
+
+/* After a change of the object in place. */
 void fsm_sa_changed(struct fsm *fsm, struct fsm_sa *sa);
 void fsm_claim_changed(struct fsm *fsm, struct fsm_claim *claim);
 void fsm_lease_changed(struct fsm *fsm, struct fsm_lease *lease);

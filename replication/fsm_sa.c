@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "base/number.h"
-#include "base/secret.h"
 #include "replication/fsm_parts.h"
 
 /* The SA, when it is of that shard and has that version now. */
@@ -86,6 +85,7 @@ static void leases_bind(struct fsm *fsm, struct fsm_sa *sa, const Holdfast__SaCr
         if (l == NULL) {
             fsm_lease_add(fsm, lease_new(sa->shard, c->addresses[i], c->identity, sa));
         } else if (l->sa != sa) {
+            fsm_keep_lease(fsm, l);
             l->sa = sa;
             *fsm_lease_slot(sa, l->address_len) = l;
             fsm_lease_changed(fsm, l);
@@ -120,7 +120,7 @@ static struct fsm_sa *sa_new(const struct fsm *fsm, uint32_t shard, uint64_t slo
     sa->shard = shard;
     sa->version = slot;
     sa->touched = fsm_assignments(fsm, shard);
-    sa->state = repl_copy(body->state.data, body->state.len);
+    sa->state = fsm_state_new(body->state.data, body->state.len);
     sa->state_len = body->state.len;
     return sa;
 }
@@ -208,6 +208,7 @@ static struct fsm_sa *succeed(struct fsm *fsm, struct fsm_sa *old, uint64_t slot
     struct fsm_sa *sa = sa_new(fsm, old->shard, slot, body);
 
     fsm_sa_add(fsm, sa);
+    fsm_keep_sa(fsm, old);
     for (size_t i = 0; i < old->n_claims; i++) {
         sa->claims[i] = old->claims[i];
         sa->claims[i]->sa = sa;
@@ -218,6 +219,7 @@ static struct fsm_sa *succeed(struct fsm *fsm, struct fsm_sa *old, uint64_t slot
     for (size_t i = 0; i < RECORD_MAX_ADDRESSES; i++) {
         if (old->leases[i] == NULL)
             continue;
+        fsm_keep_lease(fsm, old->leases[i]);
         sa->leases[i] = old->leases[i];
         sa->leases[i]->sa = sa;
         old->leases[i] = NULL;
@@ -238,9 +240,9 @@ enum repl_verdict fsm_apply_step(struct fsm *fsm, uint32_t shard, uint64_t slot,
         v = judge_step(fsm, shard, sa, body, gone);
     if (v != REPL_ACCEPTED)
         return v;
-    secret_wipe_bytes(sa->state, sa->state_len);
-    free(sa->state);
-    sa->state = repl_copy(body->state.data, body->state.len);
+    fsm_keep_sa(fsm, sa);
+    fsm_state_drop(sa->state, sa->state_len);
+    sa->state = fsm_state_new(body->state.data, body->state.len);
     sa->state_len = body->state.len;
     sa->version = slot;
     sa->touched = fsm_assignments(fsm, shard);
@@ -300,6 +302,7 @@ static enum repl_verdict extend_one(struct fsm *fsm, uint32_t shard, uint64_t sl
     now.bytes_out = number_larger(now.bytes_out, item->bytes_out);
     now.told = now.touched;
     now.version = slot;
+    fsm_keep_sa(fsm, c->sa);
     c->claim = now;
     fsm_claim_changed(fsm, c);
     *after = now;

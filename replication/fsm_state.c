@@ -183,6 +183,59 @@ struct digest fsm_digest(const struct fsm *fsm)
     return sum;
 }
 
+/* --- the states' bytes --- */
+
+struct counted {
+    _Atomic size_t references; /* an image's batch and a state that is freed drop them anywhere */
+    uint8_t bytes[];
+};
+
+static struct counted *counted_of(uint8_t *state)
+{
+    return (struct counted *)(void *)(state - offsetof(struct counted, bytes));
+}
+
+uint8_t *fsm_state_new(const void *bytes, size_t n)
+{
+    struct counted *c = malloc(sizeof *c + n);
+
+    HF_ASSERT(c != NULL && n > 0);
+    atomic_init(&c->references, 1);
+    memcpy(c->bytes, bytes, n);
+    return c->bytes;
+}
+
+uint8_t *fsm_state_share(uint8_t *state)
+{
+    (void)atomic_fetch_add_explicit(&counted_of(state)->references, 1, memory_order_relaxed);
+    return state;
+}
+
+void fsm_state_drop(uint8_t *state, size_t n)
+{
+    struct counted *c = counted_of(state);
+
+    if (atomic_fetch_sub_explicit(&c->references, 1, memory_order_acq_rel) > 1)
+        return;
+    secret_wipe_bytes(c->bytes, n);
+    free(c);
+}
+
+/* --- lists of all --- */
+
+#define LINK(first, last, item)                                                                    \
+    do {                                                                                           \
+        (item)->prev = (last);                                                                     \
+        (item)->next = NULL;                                                                       \
+        *((last) != NULL ? &(last)->next : &(first)) = (item);                                     \
+        (last) = (item);                                                                           \
+    } while (0)
+#define UNLINK(first, last, item)                                                                  \
+    do {                                                                                           \
+        *((item)->prev != NULL ? &(item)->prev->next : &(first)) = (item)->next;                   \
+        *((item)->next != NULL ? &(item)->next->prev : &(last)) = (item)->prev;                    \
+    } while (0)
+
 /* --- objects --- */
 
 void fsm_lease_add(struct fsm *fsm, struct fsm_lease *lease)
@@ -190,12 +243,17 @@ void fsm_lease_add(struct fsm *fsm, struct fsm_lease *lease)
     map_put(&fsm->leases, fsm_lease_key(span_of(lease->address, lease->address_len)), lease);
     if (lease->sa != NULL)
         *fsm_lease_slot(lease->sa, lease->address_len) = lease;
+    lease->image = fsm->images; /* it came after the image's instant */
+    LINK(fsm->all_leases, fsm->last_lease, lease);
     lease->digest = (struct digest){0, 0};
     fsm_lease_changed(fsm, lease);
 }
 
 void fsm_lease_remove(struct fsm *fsm, struct fsm_lease *lease)
 {
+    fsm_keep_lease(fsm, lease);
+    image_pass_lease(fsm->image, lease);
+    UNLINK(fsm->all_leases, fsm->last_lease, lease);
     (void)map_take(&fsm->leases, fsm_lease_key(span_of(lease->address, lease->address_len)));
     if (lease->sa != NULL)
         *fsm_lease_slot(lease->sa, lease->address_len) = NULL;
@@ -207,6 +265,7 @@ void fsm_lease_remove(struct fsm *fsm, struct fsm_lease *lease)
 void fsm_claim_add(struct fsm *fsm, struct fsm_sa *sa, struct fsm_claim *claim)
 {
     HF_ASSERT(sa->n_claims < RECORD_MAX_CHILDREN);
+    fsm_keep_sa(fsm, sa);
     claim->sa = sa;
     sa->claims[sa->n_claims++] = claim;
     map_put(&fsm->claims, fsm_claim_key(claim->spi_in), claim);
@@ -219,6 +278,7 @@ void fsm_claim_remove(struct fsm *fsm, struct fsm_claim *claim)
     struct fsm_sa *sa = claim->sa;
     size_t i = 0;
 
+    fsm_keep_sa(fsm, sa);
     while (sa->claims[i] != claim)
         i++;
     for (; i + 1 < sa->n_claims; i++)
@@ -232,12 +292,17 @@ void fsm_claim_remove(struct fsm *fsm, struct fsm_claim *claim)
 void fsm_sa_add(struct fsm *fsm, struct fsm_sa *sa)
 {
     map_put(&fsm->sas, fsm_sa_key(sa->id), sa);
+    sa->image = fsm->images;
+    LINK(fsm->all_sas, fsm->last_sa, sa);
     sa->digest = (struct digest){0, 0};
     fsm_sa_changed(fsm, sa);
 }
 
 void fsm_sa_remove(struct fsm *fsm, struct fsm_sa *sa)
 {
+    fsm_keep_sa(fsm, sa);
+    image_pass_sa(fsm->image, sa);
+    UNLINK(fsm->all_sas, fsm->last_sa, sa);
     while (sa->n_claims > 0)
         fsm_claim_remove(fsm, sa->claims[sa->n_claims - 1]);
     for (size_t i = 0; i < RECORD_MAX_ADDRESSES; i++)
@@ -245,8 +310,7 @@ void fsm_sa_remove(struct fsm *fsm, struct fsm_sa *sa)
             fsm_lease_remove(fsm, sa->leases[i]);
     (void)map_take(&fsm->sas, fsm_sa_key(sa->id));
     digest_sub(&fsm->sum, sa->digest);
-    secret_wipe_bytes(sa->state, sa->state_len);
-    free(sa->state);
+    fsm_state_drop(sa->state, sa->state_len);
     free(sa);
 }
 
@@ -305,11 +369,11 @@ void fsm_deinit(struct fsm *fsm)
     void *p;
     size_t at;
 
+    HF_ASSERT(fsm->image == NULL);
     for (at = 0; (p = map_next(&fsm->sas, &at)) != NULL;) {
         struct fsm_sa *sa = p;
 
-        secret_wipe_bytes(sa->state, sa->state_len);
-        free(sa->state);
+        fsm_state_drop(sa->state, sa->state_len);
         free(sa);
     }
     for (at = 0; (p = map_next(&fsm->claims, &at)) != NULL;)

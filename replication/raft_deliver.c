@@ -42,7 +42,7 @@ struct raft_driver_status raft_driver_status(const struct raft_driver *d)
     s.snapshot_index = d->snapshot.index;
     s.log_entries = d->log.count;
     s.log_bytes = d->log.bytes;
-    s.installing = d->installing || d->restoring;
+    s.installing = d->installing || d->restoring || d->paused;
     s.snapshotting = d->taking.index != 0;
     s.transferring_to = d->transfer.node;
     s.changing = d->change.phase != RAFT_CHANGE_NONE;
@@ -80,7 +80,8 @@ static bool restore(struct raft_driver *d)
     d->install_data = NULL;
     HF_ASSERT(meta.index > d->applied || d->applied == 0);
     d->applied = meta.index;
-    d->callbacks.restore(d->callbacks.self, &meta, span_of(data, d->install_len));
+    d->callbacks.restore(d->callbacks.self, &meta,
+                         span_of(data, data == NULL ? 0 : d->install_len));
     free(data);
     tell_configuration(d, &meta.configuration);
     return true;
@@ -88,11 +89,16 @@ static bool restore(struct raft_driver *d)
 
 static bool apply_one(struct raft_driver *d)
 {
-    if (d->installing || d->restoring || d->applied >= d->commit)
+    if (d->installing || d->restoring || d->paused || d->applied >= d->commit)
+        return false;
+    d->more = d->apply_entries >= RAFT_APPLY_ENTRIES || d->apply_bytes >= RAFT_APPLY_BYTES;
+    if (d->more) /* a backlog must not keep the loop from its heartbeats */
         return false;
     uint64_t index = d->applied + 1;
     const struct raft_log_entry *entry = raft_log_get(&d->log, index);
     HF_ASSERT(entry != NULL);
+    d->apply_entries++;
+    d->apply_bytes += entry->len;
     struct repl_entry given = {.term = entry->term, .kind = entry->kind};
     struct span data = span_of(entry->data, entry->len);
     d->applied = index;
@@ -145,6 +151,8 @@ void raft_deliver(struct raft_driver *d)
     if (d->delivering || !d->started)
         return; /* called from within a callback: the outer loop goes on */
     d->delivering = true;
+    d->more = false;
+    d->apply_entries = d->apply_bytes = 0;
     for (bool more = true; more;) {
         if (d->failed) {
             bool tell = !d->failed_told && d->callbacks.failed != NULL;
@@ -161,4 +169,12 @@ void raft_deliver(struct raft_driver *d)
         }
     }
     d->delivering = false;
+}
+
+void raft_driver_hold(struct raft_driver *d, uint64_t now_ms, bool hold)
+{
+    HF_ASSERT(d->started && !d->stepping);
+    d->now_ms = now_ms > d->now_ms ? now_ms : d->now_ms;
+    d->paused = hold;
+    raft_settle(d);
 }

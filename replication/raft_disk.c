@@ -98,39 +98,32 @@ bool raft_store_entries(struct raft_driver *d, const struct raft_update *update,
  * nothing is applied until it is stored and restored. */
 bool raft_store_install(struct raft_driver *d, struct raft_update *update)
 {
-    const struct raft_frame *frame = d->incoming;
-    HF_ASSERT(frame != NULL && !d->installing && !d->restoring && d->install_data == NULL);
-    HF_ASSERT(update->snapshot.metadata.index == frame->index &&
-              update->snapshot.metadata.term == frame->index_term);
+    const struct repl_snapshot_meta *meta = &d->incoming.meta;
+    HF_ASSERT(d->incoming.active && !d->installing && !d->restoring && !d->paused);
+    HF_ASSERT(update->snapshot.metadata.index == meta->index &&
+              update->snapshot.metadata.term == meta->term);
     raft_free(update->snapshot.chunk.base);
     raft_configuration_close(&update->snapshot.metadata.configuration);
-    uint8_t *data = malloc(frame->data.len == 0 ? 1 : frame->data.len);
-    if (data == NULL)
-        return false;
-    memcpy(data, frame->data.data, frame->data.len);
-    d->install = (struct repl_snapshot_meta){
-        .index = frame->index, .term = frame->index_term, .configuration = frame->configuration};
-    d->install_data = data;
-    d->install_len = frame->data.len;
+    raft_drop_draft(d);
+    d->install = *meta;
     d->installing = true;
     d->counters.installs_received++;
-    raft_log_reset(&d->log, frame->index + 1);
+    raft_log_reset(&d->log, meta->index + 1);
     clip_pending(d, 1);
-    if (!push(d, (struct raft_pending){.op = REPL_STORAGE_INSTALL, .index = frame->index}))
+    if (!push(d, (struct raft_pending){.op = REPL_STORAGE_INSTALL, .index = meta->index}))
         return false;
-    d->storage.install(d->storage.self, &d->install, span_of(data, d->install_len));
+    d->storage.install(d->storage.self, &d->install);
     return true;
 }
 
-void raft_queue_discard(struct raft_driver *d, const struct repl_snapshot_meta *meta,
-                        struct span data)
+void raft_queue_discard(struct raft_driver *d, const struct repl_snapshot_meta *meta)
 {
     if (!push(d, (struct raft_pending){
                      .op = REPL_STORAGE_INSTALL, .index = meta->index, .discard = true})) {
         raft_fail(d, "out of memory");
         return;
     }
-    d->storage.install(d->storage.self, meta, data);
+    d->storage.install(d->storage.self, meta);
 }
 
 static void entries_durable(struct raft_driver *d, uint64_t last)
@@ -162,6 +155,39 @@ static void install_durable(struct raft_driver *d)
     d->restoring = true; /* first of all that is delivered next */
     if (raft_core_step(d, &event, NULL) != 0)
         raft_fail(d, "the core refused a stored snapshot");
+}
+
+/* Bytes of a draft are on the disk; ours becomes the snapshot once all of it is. */
+static void drafted(struct raft_driver *d, const struct repl_storage_done *done)
+{
+    if (done->draft == REPL_DRAFT_RECEIVED) {
+        raft_install_drafted(d, done);
+        return;
+    }
+    HF_ASSERT(d->drafting && done->index == d->taking.index);
+    d->draft_stored = done->offset;
+    if (!done->closed)
+        return;
+    d->drafting = false;
+    if (!push(d, (struct raft_pending){.op = REPL_STORAGE_SNAPSHOT, .index = d->taking.index})) {
+        raft_fail(d, "out of memory");
+        return;
+    }
+    d->storage.snapshot(d->storage.self, &d->taking);
+}
+
+/* Beside the log: these complete in an order of their own. */
+static bool beside_the_log(struct raft_driver *d, const struct repl_storage_done *done)
+{
+    if (done->op != REPL_STORAGE_DRAFT && done->op != REPL_STORAGE_READ)
+        return false;
+    if (done->status == REPL_STORAGE_FAILED)
+        raft_fail(d, done->op == REPL_STORAGE_READ ? "a read failed" : "a write failed");
+    else if (!d->failed && done->op == REPL_STORAGE_READ)
+        raft_install_read(d, done);
+    else if (!d->failed)
+        drafted(d, done);
+    return true;
 }
 
 static void snapshot_durable(struct raft_driver *d)
@@ -197,12 +223,17 @@ static void snapshot_durable(struct raft_driver *d)
 void raft_driver_storage_done(struct raft_driver *d, uint64_t now_ms,
                               const struct repl_storage_done *done)
 {
-    HF_ASSERT(d->started && !d->stepping && !d->delivering && d->pending_count > 0);
+    HF_ASSERT(d->started && !d->stepping && !d->delivering);
+    d->now_ms = now_ms > d->now_ms ? now_ms : d->now_ms;
+    if (beside_the_log(d, done)) {
+        raft_settle(d);
+        return;
+    }
+    HF_ASSERT(d->pending_count > 0);
     struct raft_pending op = *pending_at(d, 0);
     d->pending_head = (d->pending_head + 1) & (d->pending_capacity - 1);
     d->pending_count--;
     HF_ASSERT(done->op == op.op && done->index == op.index);
-    d->now_ms = now_ms > d->now_ms ? now_ms : d->now_ms;
     if (done->status != REPL_STORAGE_OK)
         raft_fail(d, "a write failed");
     if (!d->failed) {
@@ -223,6 +254,9 @@ void raft_driver_storage_done(struct raft_driver *d, uint64_t now_ms,
         case REPL_STORAGE_INSTALL:
             if (!op.discard)
                 install_durable(d);
+            break;
+        case REPL_STORAGE_DRAFT:
+        case REPL_STORAGE_READ:
             break;
         }
     }
@@ -247,28 +281,76 @@ struct repl_configuration raft_configuration_at(const struct raft_driver *d, uin
     return d->snapshot.configuration; /* empty when there is no snapshot either */
 }
 
-enum raft_driver_result raft_driver_snapshot_take(struct raft_driver *d, uint64_t now_ms,
-                                                  uint64_t index, struct span data)
+enum raft_driver_result raft_driver_snapshot_begin(struct raft_driver *d, uint64_t now_ms,
+                                                   uint64_t index)
 {
     HF_ASSERT(d->started && !d->stepping);
     d->now_ms = now_ms > d->now_ms ? now_ms : d->now_ms;
     if (d->failed)
         return RAFT_DRIVER_FAILED;
-    if (d->installing || d->restoring || d->taking.index != 0 || d->taken_index != 0)
+    if (d->installing || d->restoring || d->paused || d->taking.index != 0 || d->taken_index != 0)
         return RAFT_DRIVER_BUSY;
     const struct raft_log_entry *entry = raft_log_get(&d->log, index);
-    if (index > d->applied || index <= d->snapshot.index || entry == NULL ||
-        data.len > REPL_MAX_SNAPSHOT_BYTES)
+    if (index > d->applied || index <= d->snapshot.index || entry == NULL)
         return RAFT_DRIVER_INVALID;
-    struct raft_pending op = {.op = REPL_STORAGE_SNAPSHOT, .index = index};
-    if (!push(d, op)) {
-        raft_fail(d, "out of memory");
-        raft_settle(d);
-        return RAFT_DRIVER_FAILED;
-    }
     d->taking = (struct repl_snapshot_meta){
         .index = index, .term = entry->term, .configuration = raft_configuration_at(d, index)};
     HF_ASSERT(d->taking.configuration.n_servers > 0); /* entry 1 is one */
-    d->storage.snapshot(d->storage.self, &d->taking, data);
+    d->drafting = true;
+    d->draft_written = d->draft_stored = 0;
+    d->storage.draft_begin(d->storage.self, REPL_DRAFT_OWN, &d->taking);
     return RAFT_DRIVER_OK;
+}
+
+bool raft_driver_snapshot_write(struct raft_driver *d, uint64_t index, struct span data)
+{
+    if (!d->drafting || d->taking.index != index || d->failed)
+        return false;
+    HF_ASSERT(data.len <= REPL_MAX_SNAPSHOT_BYTES - d->draft_written);
+    d->draft_written += data.len;
+    d->storage.draft_write(d->storage.self, REPL_DRAFT_OWN, data);
+    return true;
+}
+
+size_t raft_driver_snapshot_unwritten(const struct raft_driver *d)
+{
+    return d->drafting ? (size_t)(d->draft_written - d->draft_stored) : 0;
+}
+
+void raft_driver_snapshot_end(struct raft_driver *d, uint64_t index)
+{
+    if (d->drafting && d->taking.index == index && !d->failed)
+        d->storage.draft_close(d->storage.self, REPL_DRAFT_OWN);
+}
+
+/* Its maker hears of it by snapshot_taken(LOST). */
+void raft_drop_draft(struct raft_driver *d)
+{
+    if (!d->drafting)
+        return;
+    d->storage.draft_drop(d->storage.self, REPL_DRAFT_OWN);
+    d->taken_index = d->taking.index;
+    d->taken_result = RAFT_DRIVER_LOST;
+    d->taking = (struct repl_snapshot_meta){0};
+    d->drafting = false;
+}
+
+void raft_driver_snapshot_drop(struct raft_driver *d, uint64_t index)
+{
+    if (d->drafting && d->taking.index == index && !d->failed)
+        raft_drop_draft(d);
+    raft_settle(d);
+}
+
+enum raft_driver_result raft_driver_snapshot_take(struct raft_driver *d, uint64_t now_ms,
+                                                  uint64_t index, struct span data)
+{
+    enum raft_driver_result result = data.len > REPL_MAX_SNAPSHOT_BYTES
+                                         ? RAFT_DRIVER_INVALID
+                                         : raft_driver_snapshot_begin(d, now_ms, index);
+    if (result == RAFT_DRIVER_OK) {
+        (void)raft_driver_snapshot_write(d, index, data);
+        raft_driver_snapshot_end(d, index);
+    }
+    return result;
 }

@@ -15,6 +15,8 @@ HF_STATIC_ASSERT((int)RAFT_SPARE == (int)RAFT_DRIVER_SPARE);
 HF_STATIC_ASSERT(RAFT_VERSION_MAJOR == 0 && RAFT_VERSION_MINOR == 22);
 
 enum { INSTALL_TIMEOUT_MS = 10000, TRAILING = 256 };
+HF_STATIC_ASSERT((int)REPL_MAX_SERVERS < (int)RAFT_DRIVER_READER &&
+                 (int)RAFT_DRIVER_READER < (int)REPL_READERS);
 
 struct raft_driver *raft_driver_create(const struct raft_driver_options *options,
                                        const struct repl_storage *storage,
@@ -32,6 +34,9 @@ struct raft_driver *raft_driver_create(const struct raft_driver_options *options
         d->options.install_timeout_ms = INSTALL_TIMEOUT_MS;
     if (d->options.trailing == 0)
         d->options.trailing = TRAILING;
+    if (d->options.install_piece_bytes == 0)
+        d->options.install_piece_bytes = REPL_READ_UNIT;
+    HF_ASSERT(d->options.install_piece_bytes <= RAFT_FRAME_MAX_PIECE);
     d->storage = *storage;
     d->transport = *transport;
     d->callbacks = *callbacks;
@@ -190,7 +195,7 @@ enum raft_driver_result raft_driver_start(struct raft_driver *d, const struct re
     for (size_t i = 0; i < n && ok; i++)
         ok = raft_log_append(&d->log, &l->entries[i]);
     if (ok && discard)
-        raft_queue_discard(d, &l->snapshot, l->snapshot_data);
+        raft_queue_discard(d, &l->snapshot);
     if (!ok || !start_core(d, l, first, n))
         raft_fail(d, "out of memory");
     raft_settle(d);
@@ -201,6 +206,8 @@ uint64_t raft_driver_next_timeout(const struct raft_driver *d)
 {
     if (d->failed || !d->started)
         return UINT64_MAX;
+    if (d->more)
+        return d->now_ms + 1;
     uint64_t at = raft_timeout(&d->raft);
     raft_clamp_timeout(d, &at);
     if (d->transfer.node != 0 && d->transfer.deadline_ms < at)
@@ -248,6 +255,10 @@ enum raft_driver_result raft_driver_receive(struct raft_driver *d, uint64_t now_
         break;
     case RAFT_FRAME_INSTALL:
         result = raft_receive_install(d, from, &frame);
+        break;
+    case RAFT_FRAME_INSTALL_ACK:
+        raft_install_acked(d, from, &frame);
+        result = RAFT_DRIVER_OK;
         break;
     default:
         result = raft_receive_small(d, from, &frame);

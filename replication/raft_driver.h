@@ -17,7 +17,8 @@
  *
  * Memory: it keeps every entry from (last snapshot - trailing) on, since outgoing AppendEntries
  * carry only indexes. The owner bounds it: take a snapshot when log_bytes or log_entries of
- * raft_driver_status() pass its limit. A received snapshot is held once until it is restored.
+ * raft_driver_status() pass its limit. Snapshots go from disk to disk in pieces; of one that is
+ * received at most RAFT_INSTALL_PIECES are in memory.
  *
  * From callbacks one may call submit, barrier, confirm, transfer, add, assign, remove,
  * snapshot_take and the readers; not tick, receive, storage_done, destroy. They take effect at
@@ -35,8 +36,9 @@
 #include "replication/transport.h"
 
 enum {
-    RAFT_DRIVER_MAX_UNCOMMITTED = 512, /* libraft has no backpressure of its own */
-    RAFT_DRIVER_MAX_BATCH = 512        /* entries per submit */
+    RAFT_DRIVER_MAX_UNCOMMITTED = 512,        /* libraft has no backpressure of its own */
+    RAFT_DRIVER_MAX_BATCH = 512,              /* entries per submit */
+    RAFT_DRIVER_READER = REPL_MAX_SERVERS + 1 /* of the storage, that is its owner's */
 };
 
 /* What a call came to. Anything but OK and UNKNOWN: certainly nothing was done. */
@@ -72,6 +74,8 @@ struct raft_driver_options {
     uint32_t
         install_timeout_ms; /* an InstallSnapshot unanswered this long is sent again; 0 = 10,000 */
     uint32_t trailing;      /* entries kept behind a snapshot for slow followers; 0 = 256 */
+    uint32_t install_piece_bytes; /* of a snapshot in one frame; 0 = REPL_READ_UNIT (the storage's
+                                     unit, or a multiple) */
 #ifdef HOLDFAST_RAFT_UNWRAP
     uint32_t unwrapped; /* test library only: bit n - 1 leaves defect n unwrapped */
 #endif
@@ -106,8 +110,10 @@ struct raft_driver_callbacks {
      * 1). COMMAND: data as submitted; BARRIER and CHANGE: data empty, only so that the applied
      * index is known. */
     void (*apply)(void *self, uint64_t index, const struct repl_entry *entry);
-    /* The state machine is to become exactly this snapshot: at start, when the disk has one, and
-     * after an install. */
+    /* The state machine is to become exactly this snapshot: at start, when the disk has one, with
+     * its data; after an install, without (data.data NULL): it is read from the storage, by reader
+     * RAFT_DRIVER_READER, whose completions are not given to the driver. What that takes longer
+     * than the call, raft_driver_hold() covers. */
     void (*restore)(void *self, const struct repl_snapshot_meta *meta, struct span data);
     /* Leader, own state, own role, term or own_term_committed changed. */
     void (*state)(void *self, const struct raft_driver_status *status);
@@ -200,10 +206,22 @@ enum raft_driver_result raft_driver_remove(struct raft_driver *driver, uint64_t 
                                            uint32_t node);
 
 /* The state machine's image as of `index` (applied, above the last snapshot, entry still in
- * memory): stored, then the log is trimmed to `trailing` entries behind it. `data` is borrowed for
- * the call. BUSY: another or an install is under way. Ends with snapshot_taken(). */
+ * memory), given in pieces (copied) while the log goes on; when all of it is stored, the log is
+ * trimmed to `trailing` entries behind it. begin BUSY: another or an install is under way. Ends
+ * with snapshot_taken(): LOST also when an install or drop() overtook it, from when on write() is
+ * false. The bytes not yet on the disk are the caller's to bound (unwritten()). */
+enum raft_driver_result raft_driver_snapshot_begin(struct raft_driver *driver, uint64_t now_ms,
+                                                   uint64_t index);
+bool raft_driver_snapshot_write(struct raft_driver *driver, uint64_t index, struct span data);
+size_t raft_driver_snapshot_unwritten(const struct raft_driver *driver);
+void raft_driver_snapshot_end(struct raft_driver *driver, uint64_t index);
+void raft_driver_snapshot_drop(struct raft_driver *driver, uint64_t index);
+/* All at once; `data` is borrowed for the call. */
 enum raft_driver_result raft_driver_snapshot_take(struct raft_driver *driver, uint64_t now_ms,
                                                   uint64_t index, struct span data);
+
+/* While held, nothing is applied and no snapshot taken; everything else goes on. */
+void raft_driver_hold(struct raft_driver *driver, uint64_t now_ms, bool hold);
 
 struct raft_driver_status raft_driver_status(const struct raft_driver *driver);
 const struct raft_driver_counters *raft_driver_counters(const struct raft_driver *driver);

@@ -179,9 +179,21 @@ static bool decode_install(struct reader *r, struct raft_frame *f)
         f->index_term > f->term || !raft_configuration_take(&r->rest, &f->configuration) ||
         f->configuration.index == 0 || f->configuration.index > f->index)
         return false;
+    f->transfer = get_be32(take(r, 4));
+    f->total = get_be64(take(r, 8));
+    f->offset = get_be64(take(r, 8));
     uint32_t len = get_be32(take(r, 4));
     f->data = take_span(r, len);
-    return r->ok && len <= REPL_MAX_SNAPSHOT_BYTES;
+    return r->ok && len <= RAFT_FRAME_MAX_PIECE && f->total <= REPL_MAX_SNAPSHOT_BYTES &&
+           f->offset <= f->total && len <= f->total - f->offset && (len > 0 || f->total == 0);
+}
+
+static bool decode_install_ack(struct reader *r, struct raft_frame *f)
+{
+    f->index = get_be64(take(r, 8));
+    f->transfer = get_be32(take(r, 4));
+    f->offset = get_be64(take(r, 8));
+    return f->index > 0 && f->offset <= REPL_MAX_SNAPSHOT_BYTES;
 }
 
 static bool decode_body(struct reader *r, struct raft_frame *f, uint8_t flags)
@@ -208,6 +220,9 @@ static bool decode_body(struct reader *r, struct raft_frame *f, uint8_t flags)
         return flags <= 3;
     case RAFT_FRAME_INSTALL:
         return flags == 0 && decode_install(r, f);
+    case RAFT_FRAME_INSTALL_ACK:
+        f->again = (flags & 1) != 0;
+        return flags <= 1 && decode_install_ack(r, f);
     }
     return false;
 }
@@ -252,7 +267,8 @@ size_t raft_frame_encode(const struct raft_frame *frame, uint8_t *out)
     bool result = frame->type == RAFT_FRAME_REQUEST_VOTE_RESULT;
     out[0] = RAFT_FRAME_VERSION;
     out[1] = (uint8_t)frame->type;
-    out[2] = (uint8_t)((vote && frame->disrupt) || (result && frame->granted) ? 1 : 0);
+    bool again = frame->type == RAFT_FRAME_INSTALL_ACK && frame->again;
+    out[2] = (uint8_t)((vote && frame->disrupt) || (result && frame->granted) || again ? 1 : 0);
     out[2] |= (vote || result) && frame->pre_vote ? 2 : 0;
     out[3] = 0;
     uint8_t *p = put_u64(out + 4, frame->boot);
@@ -281,8 +297,16 @@ size_t raft_frame_encode(const struct raft_frame *frame, uint8_t *out)
         p = put_u64(p, frame->index);
         p = put_u64(p, frame->index_term);
         p += raft_configuration_put(&frame->configuration, p);
+        put_be32(p, frame->transfer);
+        p = put_u64(p + 4, frame->total);
+        p = put_u64(p, frame->offset);
         put_be32(p, (uint32_t)frame->data.len);
         p += 4;
+        break;
+    case RAFT_FRAME_INSTALL_ACK:
+        p = put_u64(p, frame->index);
+        put_be32(p, frame->transfer);
+        p = put_u64(p + 4, frame->offset);
         break;
     }
     return (size_t)(p - out);

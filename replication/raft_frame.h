@@ -1,13 +1,17 @@
 /* Frames between raft drivers, on REPL_CHANNEL_RAFT: our own encoding of Raft's messages.
  *
- *   version u8 = 1 | type u8 | flags u8 | 0 u8 | boot u64 | sequence u64 | term u64 | body
+ *   version u8 = 2 | type u8 | flags u8 | 0 u8 | boot u64 | sequence u64 | term u64 | body
  *
- *   REQUEST_VOTE         last_index u64, last_term u64           flags: 1 disrupt leader, 2
- * pre-vote REQUEST_VOTE_RESULT  -                                       flags: 1 granted, 2
- * pre-vote APPEND               prev_index u64, prev_term u64, commit u64, n u32, n times: term
- * u64, kind u8, len u32, data APPEND_RESULT        rejected u64, last_index u64 INSTALL index u64,
- * term u64, configuration, len u32, data TIMEOUT_NOW          last_index u64, last_term u64
- *   configuration        index u64, n u8, n times: node u32, role u8           (all big-endian)
+ *   REQUEST_VOTE         last_index u64, last_term u64     flags: 1 disrupt leader, 2 pre-vote
+ *   REQUEST_VOTE_RESULT  -                                 flags: 1 granted, 2 pre-vote
+ *   APPEND               prev_index u64, prev_term u64, commit u64, n u32, n times: term u64,
+ *                        kind u8, len u32, data
+ *   APPEND_RESULT        rejected u64, last_index u64
+ *   INSTALL              index u64, term u64, configuration, transfer u32, total u64, offset u64,
+ *                        len u32, data                     (a piece of a snapshot)
+ *   INSTALL_ACK          index u64, transfer u32, offset u64    flags: 1 send from there again
+ *   TIMEOUT_NOW          last_index u64, last_term u64
+ *   configuration        index u64, n u8, n times: node u32, role u8     (all big-endian)
  *
  * Integrity, order and the sender's identity are the transport's (transport.h): frames carry no
  * checksum and no sender. boot names the sender's start, sequence counts what it sent: the driver
@@ -21,14 +25,15 @@
 #include "replication/storage.h"
 
 enum {
-    RAFT_FRAME_VERSION = 1,
+    RAFT_FRAME_VERSION = 2,
     RAFT_FRAME_HEADER_BYTES = 28,
     RAFT_FRAME_MAX_ENTRIES = 1024,
     RAFT_FRAME_ENTRY_BYTES = 13,                               /* before each entry's data */
     RAFT_FRAME_APPEND_BYTES = RAFT_FRAME_HEADER_BYTES + 28,    /* before the first entry */
     RAFT_FRAME_CONFIGURATION_BYTES = 9 + 5 * REPL_MAX_SERVERS, /* at most */
     RAFT_FRAME_SMALL_BYTES = RAFT_FRAME_HEADER_BYTES + 16 + RAFT_FRAME_CONFIGURATION_BYTES +
-                             4 /* all but APPEND, without the data */
+                             24,   /* all but APPEND, without the data */
+    RAFT_FRAME_MAX_PIECE = 1 << 20 /* of a snapshot */
 };
 
 enum raft_frame_type {
@@ -37,13 +42,14 @@ enum raft_frame_type {
     RAFT_FRAME_REQUEST_VOTE,
     RAFT_FRAME_REQUEST_VOTE_RESULT,
     RAFT_FRAME_INSTALL,
-    RAFT_FRAME_TIMEOUT_NOW
+    RAFT_FRAME_TIMEOUT_NOW,
+    RAFT_FRAME_INSTALL_ACK
 };
 
 struct raft_frame {
     enum raft_frame_type type;
     uint64_t boot, sequence, term;
-    bool disrupt, pre_vote, granted;
+    bool disrupt, pre_vote, granted, again;
     uint64_t index;      /* last_index of votes, results, TIMEOUT_NOW; prev_index of APPEND; the
                             snapshot's of INSTALL */
     uint64_t index_term; /* the term at `index` */
@@ -53,6 +59,9 @@ struct raft_frame {
     struct span entries; /* APPEND: their encoding, checked; walk it with raft_frame_next_entry */
     struct repl_configuration configuration; /* INSTALL */
     struct span data;                        /* INSTALL */
+    uint32_t transfer;                       /* INSTALL, INSTALL_ACK: which sending of it */
+    uint64_t offset;                         /* INSTALL: of data; INSTALL_ACK: stored so far */
+    uint64_t total;                          /* INSTALL: bytes of the snapshot */
 };
 
 /* False: malformed. *frame borrows `bytes`. */

@@ -5,6 +5,7 @@
  *   raft_step.c     one step of the core and what it asks for; the commit index
  *   raft_disk.c     storage operations and their completions; snapshots
  *   raft_send.c     frames out, held until the vote is durable
+ *   raft_install.c  a snapshot in pieces, out and in
  *   raft_change.c   submit, confirm, membership, transfer
  *   raft_deliver.c  callbacks, in order
  *   raft_frame.c, raft_log.c   encoding; log cache (they know no libraft)
@@ -30,7 +31,11 @@ enum {
     RAFT_MAX_HELD = 256,                   /* frames that wait for a vote to be durable */
     RAFT_MAX_HELD_BYTES = 4 << 20,
     RAFT_APPEND_FRAME_BYTES = 1 << 20, /* an AppendEntries above it is cut into several */
-    RAFT_INFLIGHT_ENTRIES = 1024       /* the default of 32 halves the rate */
+    RAFT_INFLIGHT_ENTRIES = 1024,      /* the default of 32 halves the rate */
+    RAFT_INSTALL_PIECES = 4,           /* of a snapshot on their way to a node, not stored there */
+    RAFT_INSTALL_STALLS = 10, /* pauses after which a sending is given up: the core asks again */
+    RAFT_APPLY_ENTRIES = 64,  /* applied before the loop has its turn */
+    RAFT_APPLY_BYTES = 256 << 10
 };
 
 /* A storage operation that was queued and has not completed; in order. */
@@ -74,6 +79,27 @@ struct raft_transfer_state {
     enum raft_driver_result result;
 };
 
+/* A snapshot on its way to a node. */
+struct raft_outgoing {
+    uint32_t node; /* 0 = free */
+    struct repl_snapshot_meta meta;
+    uint64_t total;       /* 0 = not known yet */
+    uint64_t sent, acked; /* bytes */
+    uint64_t moved_ms;    /* when something of it came or went last */
+    uint32_t transfer;
+    unsigned stalls;
+    bool reading;
+};
+
+/* ... and one that comes. */
+struct raft_incoming {
+    bool active;
+    uint32_t from, transfer;
+    uint64_t boot, term; /* the sender's */
+    struct repl_snapshot_meta meta;
+    uint64_t total, received, stored;
+};
+
 struct raft_driver {
     struct raft raft;
     struct raft_driver_options options;
@@ -105,14 +131,21 @@ struct raft_driver {
     size_t next_peer;
 
     struct repl_snapshot_meta snapshot; /* the core's newest */
-    struct repl_snapshot_meta taking;   /* being stored; index 0 = none */
-    uint64_t taken_index;               /* snapshot_taken() is due; 0 = not */
+    struct repl_snapshot_meta taking;   /* being made or stored; index 0 = none */
+    bool drafting;                      /* ... its draft is not closed yet */
+    uint64_t draft_written, draft_stored;
+    uint64_t taken_index; /* snapshot_taken() is due; 0 = not */
     enum raft_driver_result taken_result;
     struct repl_snapshot_meta install; /* received, being stored or about to be restored */
-    uint8_t *install_data;
+    uint8_t *install_data;             /* at the start only */
     size_t install_len;
     bool installing, restoring;        /* on its way to the disk; restore() is due */
-    const struct raft_frame *incoming; /* the InstallSnapshot in hand */
+    bool paused;                       /* nothing is applied */
+    bool more;                         /* there is more to apply than one turn takes */
+    size_t apply_entries, apply_bytes; /* of this turn */
+    struct raft_outgoing outgoing[REPL_MAX_SERVERS];
+    uint32_t transfers; /* begun so far */
+    struct raft_incoming incoming;
 
     struct repl_configuration configuration; /* newest committed and delivered */
     struct raft_driver_status told;
@@ -153,6 +186,8 @@ enum raft_driver_result raft_receive_append(struct raft_driver *d, uint32_t from
                                             const struct raft_frame *frame);
 enum raft_driver_result raft_receive_install(struct raft_driver *d, uint32_t from,
                                              const struct raft_frame *frame);
+/* All of d->incoming is stored: the core may have it. */
+void raft_offer_install(struct raft_driver *d);
 enum raft_driver_result raft_receive_small(struct raft_driver *d, uint32_t from,
                                            const struct raft_frame *frame);
 void raft_commit_own_term(struct raft_driver *d);
@@ -165,6 +200,17 @@ bool raft_snapshot_overtaken(struct raft_driver *d);
 void raft_send_messages(struct raft_driver *d, const struct raft_message *messages, unsigned n);
 void raft_release_held(struct raft_driver *d);
 void raft_drop_held(struct raft_driver *d);
+struct raft_frame raft_frame_begin(struct raft_driver *d, enum raft_frame_type type, uint64_t term);
+bool raft_send_small(struct raft_driver *d, uint32_t node, const struct raft_frame *frame);
+
+/* raft_install.c */
+void raft_install_send(struct raft_driver *d, uint32_t node,
+                       const struct raft_install_snapshot *args);
+void raft_install_acked(struct raft_driver *d, uint32_t from, const struct raft_frame *frame);
+void raft_install_piece(struct raft_driver *d, uint32_t from, const struct raft_frame *frame);
+void raft_install_poll(struct raft_driver *d); /* time passed, or leadership went */
+void raft_install_drafted(struct raft_driver *d, const struct repl_storage_done *done);
+void raft_install_read(struct raft_driver *d, const struct repl_storage_done *done);
 
 /* raft_disk.c */
 bool raft_store_vote(struct raft_driver *d, uint64_t term, uint32_t vote);
@@ -172,8 +218,8 @@ struct repl_configuration raft_configuration_at(const struct raft_driver *d, uin
 bool raft_store_entries(struct raft_driver *d, const struct raft_update *update,
                         const struct raft_payload *payload);
 bool raft_store_install(struct raft_driver *d, struct raft_update *update);
-void raft_queue_discard(struct raft_driver *d, const struct repl_snapshot_meta *meta,
-                        struct span data);
+void raft_queue_discard(struct raft_driver *d, const struct repl_snapshot_meta *meta);
+void raft_drop_draft(struct raft_driver *d);
 
 /* raft_change.c */
 void raft_change_poll(struct raft_driver *d);

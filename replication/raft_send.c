@@ -43,8 +43,7 @@ void raft_release_held(struct raft_driver *d)
 }
 
 /* Term and vote are persisted before anything that follows from them is sent: while such a write is
- * under way, frames wait (bounded; an InstallSnapshot's data is not copied for that: the core sends
- * it again). */
+ * under way, frames wait (bounded; what does not fit is sent again by whoever wants it there). */
 static bool send_or_hold(struct raft_driver *d, uint32_t node, const struct span *parts, size_t n)
 {
     size_t len = 0;
@@ -72,13 +71,13 @@ static bool send_or_hold(struct raft_driver *d, uint32_t node, const struct span
     return true;
 }
 
-static struct raft_frame begin(struct raft_driver *d, enum raft_frame_type type, uint64_t term)
+struct raft_frame raft_frame_begin(struct raft_driver *d, enum raft_frame_type type, uint64_t term)
 {
     return (struct raft_frame){
         .type = type, .boot = d->options.boot, .sequence = ++d->sequence, .term = term};
 }
 
-static bool send_small(struct raft_driver *d, uint32_t node, const struct raft_frame *frame)
+bool raft_send_small(struct raft_driver *d, uint32_t node, const struct raft_frame *frame)
 {
     uint8_t bytes[RAFT_FRAME_SMALL_BYTES];
     struct span parts[2] = {span_of(bytes, raft_frame_encode(frame, bytes)), frame->data};
@@ -89,7 +88,7 @@ static bool send_small(struct raft_driver *d, uint32_t node, const struct raft_f
 static unsigned send_some(struct raft_driver *d, uint32_t node,
                           const struct raft_append_entries *args, uint64_t next, unsigned n)
 {
-    struct raft_frame frame = begin(d, RAFT_FRAME_APPEND, args->term);
+    struct raft_frame frame = raft_frame_begin(d, RAFT_FRAME_APPEND, args->term);
     size_t size = RAFT_FRAME_APPEND_BYTES;
     unsigned fit = 0;
     for (; fit < n; fit++) {
@@ -141,35 +140,17 @@ static void send_append(struct raft_driver *d, uint32_t node,
     }
 }
 
-static void send_install(struct raft_driver *d, uint32_t node,
-                         const struct raft_install_snapshot *args)
-{
-    struct repl_snapshot_meta meta;
-    struct raft_frame frame = begin(d, RAFT_FRAME_INSTALL, args->term);
-    if (d->votes_done != d->votes_queued ||
-        !d->storage.read_snapshot(d->storage.self, &meta, &frame.data)) {
-        d->counters.frames_unsent++;
-        return; /* the core comes again */
-    }
-    HF_ASSERT(meta.index >=
-              args->last_index); /* the disk may be one ahead of the core, never behind */
-    frame.index = meta.index;
-    frame.index_term = meta.term;
-    frame.configuration = meta.configuration;
-    d->counters.installs_sent += send_small(d, node, &frame);
-}
-
 static void send_result(struct raft_driver *d, uint32_t node,
                         const struct raft_append_entries_result *args)
 {
-    struct raft_frame frame = begin(d, RAFT_FRAME_APPEND_RESULT, args->term);
+    struct raft_frame frame = raft_frame_begin(d, RAFT_FRAME_APPEND_RESULT, args->term);
     frame.rejected = args->rejected;
     /* The core leaves last_log_index unset when it refuses an older term; nobody reads it then, but
      * stack bytes must not leave. */
     frame.index = d->stale ? 0 : args->last_log_index;
     if (frame.rejected > 0 && frame.index >= frame.rejected)
         frame.index = frame.rejected - 1;
-    send_small(d, node, &frame);
+    raft_send_small(d, node, &frame);
 }
 
 static void send_one(struct raft_driver *d, const struct raft_message *m)
@@ -184,23 +165,23 @@ static void send_one(struct raft_driver *d, const struct raft_message *m)
         send_result(d, node, &m->append_entries_result);
         return;
     case RAFT_INSTALL_SNAPSHOT:
-        send_install(d, node, &m->install_snapshot);
+        raft_install_send(d, node, &m->install_snapshot);
         return;
     case RAFT_REQUEST_VOTE:
-        frame = begin(d, RAFT_FRAME_REQUEST_VOTE, m->request_vote.term);
+        frame = raft_frame_begin(d, RAFT_FRAME_REQUEST_VOTE, m->request_vote.term);
         frame.index = m->request_vote.last_log_index;
         frame.index_term = m->request_vote.last_log_term;
         frame.disrupt = m->request_vote.disrupt_leader;
         frame.pre_vote = m->request_vote.pre_vote;
         break;
     case RAFT_REQUEST_VOTE_RESULT:
-        frame = begin(d, RAFT_FRAME_REQUEST_VOTE_RESULT, m->request_vote_result.term);
+        frame = raft_frame_begin(d, RAFT_FRAME_REQUEST_VOTE_RESULT, m->request_vote_result.term);
         frame.granted = m->request_vote_result.vote_granted;
         frame.pre_vote = m->request_vote_result.pre_vote;
         frame.term = raft_answer_term(d, frame.term, frame.pre_vote, frame.granted);
         break;
     case RAFT_TIMEOUT_NOW:
-        frame = begin(d, RAFT_FRAME_TIMEOUT_NOW, m->timeout_now.term);
+        frame = raft_frame_begin(d, RAFT_FRAME_TIMEOUT_NOW, m->timeout_now.term);
         frame.index = m->timeout_now.last_log_index;
         frame.index_term = m->timeout_now.last_log_term;
         break;
@@ -208,7 +189,7 @@ static void send_one(struct raft_driver *d, const struct raft_message *m)
         HF_ASSERT(m->type == RAFT_TIMEOUT_NOW); /* 0.22 has no other */
         return;
     }
-    send_small(d, node, &frame);
+    raft_send_small(d, node, &frame);
 }
 
 void raft_send_messages(struct raft_driver *d, const struct raft_message *messages, unsigned n)

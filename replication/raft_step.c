@@ -199,6 +199,7 @@ void raft_settle(struct raft_driver *d)
     if (!d->failed) {
         raft_change_poll(d);
         raft_transfer_poll(d);
+        raft_install_poll(d);
     }
     raft_deliver(d);
 }

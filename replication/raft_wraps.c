@@ -168,10 +168,11 @@ enum raft_driver_result raft_receive_append(struct raft_driver *d, uint32_t from
 enum raft_driver_result raft_receive_install(struct raft_driver *d, uint32_t from,
                                              const struct raft_frame *frame)
 {
-    struct raft_message message = {.type = RAFT_INSTALL_SNAPSHOT};
-    struct raft_install_snapshot *args = &message.install_snapshot;
     if (second_leader(d, frame))
         return RAFT_DRIVER_MALFORMED;
+    /* One is being restored: the log begins behind it, and its leader will see that. */
+    if (d->stale || d->restoring || d->paused)
+        return RAFT_DRIVER_OK;
     /* Defect 6: a further InstallSnapshot while one is being installed leaks: it goes no further.
      */
     if (RAFT_WRAPPED(d, 6) && d->raft.snapshot.installing) {
@@ -179,28 +180,48 @@ enum raft_driver_result raft_receive_install(struct raft_driver *d, uint32_t fro
         return RAFT_DRIVER_OK;
     }
     uint64_t term = raft_driver_term_of(d, frame->index);
-    if (!d->stale && frame->index <= d->commit && term != 0 && term != frame->index_term) {
+    if (frame->index <= d->commit && term != 0 && term != frame->index_term) {
         raft_fail(d, "a peer's snapshot contradicts committed entries");
         return RAFT_DRIVER_OK;
     }
-    args->term = frame->term;
-    args->last_index = frame->index;
-    args->last_term = frame->index_term;
-    args->conf_index = frame->configuration.index;
+    raft_install_piece(d, from, frame);
+    return RAFT_DRIVER_OK;
+}
+
+static bool offer(struct raft_driver *d, const struct raft_incoming *in)
+{
+    struct raft_message message = {.type = RAFT_INSTALL_SNAPSHOT};
+    struct raft_install_snapshot *args = &message.install_snapshot;
+    args->term = in->term;
+    args->last_index = in->meta.index;
+    args->last_term = in->meta.term;
+    args->conf_index = in->meta.configuration.index;
     args->data.base =
-        raft_calloc(1, 8); /* the core only hands it back; the bytes stay in the frame */
+        raft_calloc(1, 8); /* the core only hands it back; the bytes are on the disk */
     args->data.len = 8;
-    if (args->data.base == NULL || !raft_core_configuration(&frame->configuration, &args->conf)) {
+    if (args->data.base == NULL || !raft_core_configuration(&in->meta.configuration, &args->conf)) {
         raft_free(args->data.base);
         raft_fail(d, "out of memory");
-        return RAFT_DRIVER_OK;
+        return false;
     }
+    d->stale = in->term < d->raft.current_term;
     if (!d->stale)
-        heard_leader(d, frame->term);
-    d->incoming = frame;
-    receive(d, from, &message, NULL);
-    d->incoming = NULL;
-    return RAFT_DRIVER_OK;
+        heard_leader(d, in->term);
+    receive(d, in->from, &message, NULL);
+    d->stale = false;
+    return d->installing;
+}
+
+/* Time has passed since its first piece: what the core must not hear is looked at anew. */
+void raft_offer_install(struct raft_driver *d)
+{
+    struct raft_incoming in = d->incoming;
+    bool leads = d->raft.state == RAFT_LEADER && in.term == d->raft.current_term;
+    bool busy = d->restoring || d->paused || (RAFT_WRAPPED(d, 6) && d->raft.snapshot.installing);
+    d->counters.wrapped[6] += busy && d->raft.snapshot.installing;
+    if (leads || busy || !offer(d, &in)) /* it has what the snapshot holds, or a newer term */
+        d->storage.draft_drop(d->storage.self, REPL_DRAFT_RECEIVED);
+    d->incoming = (struct raft_incoming){0};
 }
 
 /* Defect 10: the core reads a candidate's state of whatever state it is in when a vote's result
@@ -357,6 +378,7 @@ enum raft_driver_result raft_receive_small(struct raft_driver *d, uint32_t from,
         break;
     case RAFT_FRAME_APPEND:
     case RAFT_FRAME_INSTALL:
+    case RAFT_FRAME_INSTALL_ACK:
         return RAFT_DRIVER_MALFORMED;
     }
     struct lent lent;

@@ -403,6 +403,11 @@ uint64_t repl_cluster_ms(struct repl *repl)
     return ms > given ? ms : given;
 }
 
+struct loop_turns repl_loop_turns(struct repl *repl)
+{
+    return loop_watch_take(&repl->watch);
+}
+
 void repl_status(struct repl *repl, struct repl_status *out)
 {
     uv_mutex_lock(&repl->lock);

@@ -120,6 +120,65 @@ static void on_stored(void *self, const struct repl_storage_done *done)
     rearm(repl);
 }
 
+/* --- work off the loop --- */
+
+struct pool_job {
+    uv_work_t work;
+    struct repl *repl;
+    struct replica_job *job;
+};
+
+static void on_closed_part(struct repl *repl)
+{
+    if (--repl->to_close == 0)
+        uv_stop(&repl->loop);
+}
+
+static void job_work(uv_work_t *work)
+{
+    replica_job_run(((struct pool_job *)work->data)->job);
+}
+
+static void job_after(uv_work_t *work, int status)
+{
+    struct pool_job *p = work->data;
+    struct repl *repl = p->repl;
+
+    (void)status;
+    repl->jobs--;
+    if (repl->closing) {
+        replica_job_drop(p->job);
+        on_closed_part(repl);
+    } else {
+        replica_job_done(repl->core, repl_boottime_ns(), p->job);
+        rearm(repl);
+    }
+    free(p);
+}
+
+static void start_job(void *self, struct replica_job *job)
+{
+    struct repl *repl = self;
+    struct pool_job *p = repl_alloc_zero(1, sizeof *p);
+
+    p->repl = repl;
+    p->job = job;
+    p->work.data = p;
+    repl->jobs++;
+    HF_ASSERT(uv_queue_work(&repl->loop, &p->work, job_work, job_after) == 0);
+}
+
+static size_t events_waiting(void *self)
+{
+    struct repl *repl = self;
+    size_t n;
+
+    uv_mutex_lock(&repl->event_lock);
+    n = repl->n_events;
+    uv_mutex_unlock(&repl->event_lock);
+    return n;
+}
+
 /* --- the inbox --- */
 
 static void run_command(struct repl *repl, struct command *c)
@@ -149,25 +208,27 @@ static void run_command(struct repl *repl, struct command *c)
 
 static void on_closed(uv_handle_t *handle)
 {
-    struct repl *repl = handle->data;
+    on_closed_part(handle->data);
+}
 
-    if (--repl->to_close == 0)
-        uv_stop(&repl->loop);
+static void on_watch_closed(uv_handle_t *handle)
+{
+    on_closed_part(
+        ((struct repl *)(void *)((char *)handle - offsetof(struct repl, watch.prepare))));
 }
 
 static void on_part_closed(void *arg)
 {
-    struct repl *repl = arg;
-
-    if (--repl->to_close == 0)
-        uv_stop(&repl->loop);
+    on_closed_part(arg);
 }
 
 static void begin_close(struct repl *repl)
 {
     if (uv_is_closing((uv_handle_t *)&repl->timer))
         return;
-    repl->to_close = repl->tcp != NULL ? 4 : 3;
+    repl->closing = true;
+    repl->to_close = (repl->tcp != NULL ? 5 : 4) + (int)repl->jobs;
+    loop_watch_close(&repl->watch, on_watch_closed);
     uv_close((uv_handle_t *)&repl->timer, on_closed);
     uv_close((uv_handle_t *)&repl->async, on_closed);
     if (repl->tcp != NULL)
@@ -301,6 +362,8 @@ static bool start_core(struct repl *repl, struct repl_error *error)
 {
     static const struct repl_transport alone = {.send = no_send, .connected = no_link};
     struct replica_callbacks callbacks = {.self = repl,
+                                          .job = start_job,
+                                          .events_waiting = events_waiting,
                                           .event = repl_push_event,
                                           .entropy = draw_entropy,
                                           .disk_ok = disk_ok,
@@ -325,9 +388,11 @@ static bool start_core(struct repl *repl, struct repl_error *error)
 /* What was opened before a refusal is closed on this thread: the loop has not run yet. */
 static void undo(struct repl *repl)
 {
-    int parts = 2 + (repl->tcp != NULL) + (repl->wal != NULL);
+    int parts = 3 + (repl->tcp != NULL) + (repl->wal != NULL) + (int)repl->jobs;
 
+    repl->closing = true;
     repl->to_close = parts;
+    loop_watch_close(&repl->watch, on_watch_closed);
     uv_close((uv_handle_t *)&repl->timer, on_closed);
     uv_close((uv_handle_t *)&repl->async, on_closed);
     if (repl->tcp != NULL)
@@ -346,6 +411,7 @@ bool repl_thread_start(struct repl *repl, const struct repl_options *options,
     HF_ASSERT(uv_timer_init(&repl->loop, &repl->timer) == 0);
     HF_ASSERT(uv_async_init(&repl->loop, &repl->async, on_async) == 0);
     repl->timer.data = repl->async.data = repl;
+    loop_watch_start(&repl->watch, &repl->loop);
     if (!start_storage(repl, options, error) || !start_transport(repl, options, error) ||
         !start_core(repl, error)) {
         undo(repl);

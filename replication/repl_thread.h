@@ -8,6 +8,7 @@
 
 #include <uv.h>
 
+#include "replication/loop_watch.h"
 #include "replication/replica_core.h"
 #include "replication/tcp_transport.h"
 #include "replication/wal.h"
@@ -49,6 +50,7 @@ struct repl {
     uv_thread_t thread;
     uv_async_t async;
     uv_timer_t timer;
+    struct loop_watch watch;
     bool thread_running;
     char refusal[256]; /* what ended the replica before the thread ran */
     int to_close;      /* handles and parts that are not closed yet, at the end */
@@ -56,6 +58,8 @@ struct repl {
     struct wal *wal;
     struct tcp_transport *tcp; /* NULL: a single node */
     struct replica *core;
+    unsigned jobs; /* with libuv's pool */
+    bool closing;
 
     /* inbox */
     uv_mutex_t lock;

@@ -29,6 +29,7 @@
 #include "base/addr.h"
 #include "base/assert.h"
 #include "replication/grant.h"
+#include "replication/loop_turns.h"
 #include "replication/storage.h"
 #include "replication/transport.h"
 
@@ -325,6 +326,8 @@ struct repl_status {
 };
 
 void repl_status(struct repl *repl, struct repl_status *out);
+/* The replication loop's longest turns, since this was last asked. Any thread. */
+struct loop_turns repl_loop_turns(struct repl *repl);
 const char *repl_counter_name(enum repl_counter counter);
 const char *repl_verdict_name(enum repl_verdict verdict);
 

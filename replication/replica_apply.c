@@ -3,9 +3,8 @@
 
 #include "base/secret.h"
 #include "replication/replica_parts.h"
-#include "replication/snapshot.h"
 
-static struct repl_child_state *children_of(const struct fsm *fsm, const struct fsm_sa *sa)
+struct repl_child_state *replica_children_of(const struct fsm *fsm, const struct fsm_sa *sa)
 {
     struct repl_child_state *out = NULL;
 
@@ -63,7 +62,7 @@ static void emit_applied(struct replica *r, Holdfast__Record *record, size_t sea
         free(item.bytes);
     }
     if (outcome->sa != NULL) {
-        event.children = children_of(&r->fsm, outcome->sa);
+        event.children = replica_children_of(&r->fsm, outcome->sa);
         event.n_children = outcome->sa->n_claims;
     }
     if (items != NULL && record->body_case == HOLDFAST__RECORD__BODY_EXTEND) {
@@ -102,7 +101,7 @@ static void emit_config(struct replica *r)
                                         .record = record});
 }
 
-static void take_config(struct replica *r)
+void replica_take_config(struct replica *r)
 {
     r->config_ns = r->now_ns;
     ownership_timing(&r->ownership, r->fsm.config.lease_ms * 1000000ull,
@@ -136,7 +135,7 @@ static void take_assignment(struct replica *r, bool handover, const struct fsm_o
                                         .handover = handover});
 }
 
-static void take_boot(struct replica *r, uint32_t node, uint64_t boot)
+void replica_take_boot(struct replica *r, uint32_t node, uint64_t boot)
 {
     ownership_booted(&r->ownership, node, boot);
     if (node == r->options.node && boot != r->options.boot && r->ownership.confirmed) {
@@ -181,9 +180,9 @@ static void follow(struct replica *r, struct follow_up f, const struct fsm_outco
     if (f.body == HOLDFAST__RECORD__BODY_CONFIG)
         r->configuring = false;
     if (outcome->configured)
-        take_config(r);
+        replica_take_config(r);
     if (f.booted != 0 && outcome->verdict == REPL_ACCEPTED)
-        take_boot(r, f.booted, f.boot);
+        replica_take_boot(r, f.booted, f.boot);
 }
 
 static void apply_record(struct replica *r, struct span sealed, size_t position)
@@ -247,130 +246,4 @@ void replica_on_apply(void *self, uint64_t index, const struct repl_entry *entry
     for (size_t i = 0; i < e->n_records && !r->failed; i++)
         apply_record(r, record_span(e->records[i]), i);
     entry_free(e);
-}
-
-/* --- snapshots --- */
-
-static void emit_sas(struct replica *r)
-{
-    const void *p;
-    size_t at;
-
-    for (at = 0; (p = map_next(&r->fsm.sas, &at)) != NULL;) {
-        const struct fsm_sa *sa = p;
-
-        replica_emit(r, (struct repl_event){.kind = REPL_EV_RESTORED_SA,
-                                            .shard = sa->shard,
-                                            .sa_id = sa->id,
-                                            .sa_version = fsm_sa_version(&r->fsm, sa),
-                                            .bytes = repl_copy(sa->state, sa->state_len),
-                                            .bytes_len = sa->state_len,
-                                            .children = children_of(&r->fsm, sa),
-                                            .n_children = sa->n_claims});
-    }
-    for (at = 0; (p = map_next(&r->fsm.leases, &at)) != NULL;) {
-        const struct fsm_lease *l = p;
-
-        replica_emit(r, (struct repl_event){.kind = REPL_EV_RESTORED_LEASE,
-                                            .shard = l->shard,
-                                            .sa_id = l->sa == NULL ? 0 : l->sa->id,
-                                            .bytes = repl_copy(l->address, l->address_len),
-                                            .bytes_len = l->address_len});
-    }
-}
-
-static void emit_restored(struct replica *r)
-{
-    replica_emit(r, (struct repl_event){.kind = REPL_EV_RESET,
-                                        .index = r->fsm.applied_index,
-                                        .cluster_ms = r->fsm.cluster_ms});
-    if (r->fsm.config.version > 0)
-        take_config(r);
-    for (size_t i = 0; i < r->fsm.n_shards; i++) {
-        const struct fsm_shard *s = &r->fsm.shards[i];
-
-        replica_emit(r, (struct repl_event){.kind = REPL_EV_RESTORED_SHARD,
-                                            .shard = s->shard,
-                                            .epoch = s->epoch,
-                                            .owner_node = s->owner_node,
-                                            .owner_boot = s->owner_boot,
-                                            .assignments = s->assignments,
-                                            .shard_version = s->assignments + s->aborts});
-    }
-    emit_sas(r);
-    replica_emit(r, (struct repl_event){.kind = REPL_EV_RESTORE_END,
-                                        .index = r->fsm.applied_index,
-                                        .cluster_ms = r->fsm.cluster_ms});
-}
-
-/* Requests of ours that the snapshot has judged: how, nobody can tell any more. */
-static void settle_judged(struct replica *r)
-{
-    struct outbox_item *item;
-    struct outbox_item gone;
-
-    for (uint64_t at = 0; (item = outbox_each(r->outbox, &at)) != NULL;)
-        if (fsm_judged(&r->fsm, r->options.node, r->options.boot, item->request) &&
-            outbox_settle(r->outbox, item->request, &gone)) {
-            free(gone.bytes);
-            replica_emit(r, (struct repl_event){.kind = REPL_EV_UNSETTLED,
-                                                .request = gone.request,
-                                                .effects = gone.effects,
-                                                .mine = true});
-        }
-}
-
-void replica_on_restore(void *self, const struct repl_snapshot_meta *meta, struct span data)
-{
-    struct replica *r = self;
-    struct fsm fsm;
-
-    if (!snapshot_restore(data, r->options.seal, r->options.incarnation, &fsm) ||
-        fsm.applied_index != meta->index) {
-        replica_fail(r, "the snapshot cannot be restored");
-        return;
-    }
-    fsm_deinit(&r->fsm);
-    r->fsm = fsm;
-    replica_count(r, REPL_COUNT_RESTORES, 1);
-    for (size_t i = 0; i < r->fsm.n_shards; i++) {
-        const struct fsm_shard *s = &r->fsm.shards[i];
-
-        ownership_restored(&r->ownership, s->shard, s->epoch, s->owner_node, s->owner_boot,
-                           r->now_ns);
-    }
-    /* The right to act ends before anybody learns that a verdict is unknown: whoever forgets a
-     * request then cannot act on what it believed before (a shrunk ceiling must not rise). */
-    replica_publish_leases(r);
-    settle_judged(r);
-    for (size_t i = 0; i < r->fsm.n_members; i++)
-        take_boot(r, r->fsm.members[i]->node, r->fsm.members[i]->boot);
-    replica_clock_applied(r, r->fsm.cluster_ms);
-    r->diverged = false;
-    emit_restored(r);
-}
-
-void replica_maybe_snapshot(struct replica *r)
-{
-    struct raft_driver_status s = raft_driver_status(r->driver);
-    uint8_t *bytes;
-    size_t n = 0;
-
-    if (s.installing || s.snapshotting || s.applied_index <= s.snapshot_index)
-        return;
-    if (s.applied_index - s.snapshot_index < r->options.snapshot_entries &&
-        s.log_bytes < r->options.snapshot_bytes)
-        return;
-    /* Bytes alone must not mean a snapshot per entry: what trails stays in memory by design. */
-    if (s.applied_index - s.snapshot_index < 64 && s.log_bytes < 2 * r->options.snapshot_bytes)
-        return;
-    bytes = snapshot_encode(&r->fsm, r->options.seal, &n);
-    if (bytes == NULL) {
-        replica_log(r, REPL_LOG_ERROR, "the state is too large for a snapshot");
-        return;
-    }
-    (void)raft_driver_snapshot_take(r->driver, r->now_ns / 1000000, r->fsm.applied_index,
-                                    span_of(bytes, n));
-    secret_wipe_bytes(bytes, n);
-    free(bytes);
 }

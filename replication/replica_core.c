@@ -93,18 +93,8 @@ static void on_transferred(void *self, uint32_t node, enum raft_driver_result re
                 result == RAFT_DRIVER_OK ? "done" : "not done");
 }
 
-static void on_snapshot_taken(void *self, uint64_t index, enum raft_driver_result result)
-{
-    struct replica *r = self;
-
-    if (result == RAFT_DRIVER_OK)
-        replica_count(r, REPL_COUNT_SNAPSHOTS, 1);
-    replica_log(r, REPL_LOG_DEBUG, "snapshot at index %llu: %s", (unsigned long long)index,
-                result == RAFT_DRIVER_OK ? "stored" : "overtaken");
-}
-
 /* Everything that follows from a change, in the order in which one thing causes the next. */
-static void pump(struct replica *r)
+void replica_pump(struct replica *r)
 {
     if (!r->started || r->failed)
         return;
@@ -114,6 +104,7 @@ static void pump(struct replica *r)
     replica_send_outbox(r);
     replica_flush(r);
     replica_own(r); /* a lone node may just have applied its own assignment */
+    replica_tell(r);
     replica_maybe_snapshot(r);
 }
 
@@ -137,7 +128,7 @@ static void create_driver(struct replica *r)
                                               .state = on_state,
                                               .configuration = on_configuration,
                                               .transferred = on_transferred,
-                                              .snapshot_taken = on_snapshot_taken,
+                                              .snapshot_taken = replica_on_snapshot_taken,
                                               .failed = on_driver_failed};
 
     r->driver = raft_driver_create(&options, &r->storage, &r->transport, &callbacks);
@@ -175,6 +166,8 @@ void replica_destroy(struct replica *r)
     if (r == NULL)
         return;
     raft_driver_destroy(r->driver);
+    replica_drop_snapshot(r);
+    replica_restore_deinit(r);
     for (uint64_t at = 0; (item = outbox_each(r->outbox, &at)) != NULL;)
         free(item->bytes);
     replica_batch_clear(r);
@@ -221,7 +214,7 @@ bool replica_start(struct replica *r, const struct repl_loaded *loaded, uint64_t
     if (raft_driver_start(r->driver, loaded, r->now_ns / NS_PER_MS) != RAFT_DRIVER_OK || r->failed)
         return false;
     r->started = true;
-    pump(r);
+    replica_pump(r);
     return !r->failed;
 }
 
@@ -280,7 +273,7 @@ void replica_tick(struct replica *r, uint64_t now_ns)
         raft_driver_tick(r->driver, r->now_ns / NS_PER_MS);
     if (r->now_ns > RESUBMIT_MS * NS_PER_MS)
         (void)outbox_unsend_older(r->outbox, r->now_ns - RESUBMIT_MS * NS_PER_MS);
-    pump(r);
+    replica_pump(r);
 }
 
 uint64_t replica_next_ns(const struct replica *r)
@@ -302,6 +295,8 @@ uint64_t replica_next_ns(const struct replica *r)
     }
     if (r->hold_until_ns > r->now_ns && r->hold_until_ns < next)
         next = r->hold_until_ns;
+    if (r->telling && r->now_ns + NS_PER_MS < next)
+        next = r->now_ns + NS_PER_MS;
     return next;
 }
 
@@ -336,7 +331,7 @@ void replica_frame(struct replica *r, uint64_t now_ns, uint32_t from, enum repl_
         replica_count(r, REPL_COUNT_FRAMES_MALFORMED, 1);
         return;
     }
-    pump(r);
+    replica_pump(r);
 }
 
 void replica_link(struct replica *r, uint64_t now_ns, uint32_t node, bool up)
@@ -350,7 +345,7 @@ void replica_link(struct replica *r, uint64_t now_ns, uint32_t node, bool up)
         outbox_unsend_all(r->outbox);
         r->announced_ns = 0;
     }
-    pump(r);
+    replica_pump(r);
 }
 
 void replica_stored(struct replica *r, uint64_t now_ns, const struct repl_storage_done *done)
@@ -358,8 +353,11 @@ void replica_stored(struct replica *r, uint64_t now_ns, const struct repl_storag
     set_now(r, now_ns);
     if (r->failed)
         return;
-    raft_driver_storage_done(r->driver, r->now_ns / NS_PER_MS, done);
-    pump(r);
+    if (done->op == REPL_STORAGE_READ && done->reader == RAFT_DRIVER_READER)
+        replica_restore_read(r, done);
+    else
+        raft_driver_storage_done(r->driver, r->now_ns / NS_PER_MS, done);
+    replica_pump(r);
 }
 
 uint64_t replica_next_request(const struct replica *r)
@@ -384,7 +382,7 @@ enum repl_result replica_submit(struct replica *r, uint64_t now_ns, uint64_t req
     if (!outbox_room(r->outbox, n))
         return REPL_BUSY;
     outbox_put(r->outbox, request, sealed, n, effects);
-    pump(r);
+    replica_pump(r);
     return REPL_OK;
 }
 
@@ -396,7 +394,7 @@ enum repl_result replica_transfer(struct replica *r, uint64_t now_ns, uint32_t n
 
     enum raft_driver_result result = raft_driver_transfer(r->driver, r->now_ns / NS_PER_MS, node);
 
-    pump(r);
+    replica_pump(r);
     switch (result) {
     case RAFT_DRIVER_OK:
         return REPL_OK;

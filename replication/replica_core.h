@@ -32,8 +32,16 @@ struct replica_options {
     bool insecure;           /* for the status only */
 };
 
+struct replica_job;
+
 struct replica_callbacks {
     void *self;
+    /* Work that is too long for the loop: replica_job_run() on any thread, one job after the other
+     * or several at once, then replica_job_done() on the loop, not from inside this call. NULL: it
+     * is done at once. */
+    void (*job)(void *self, struct replica_job *job);
+    /* Events that were not taken yet: a restored state waits for them. NULL: they never wait. */
+    size_t (*events_waiting)(void *self);
     void (*event)(void *self, struct repl_event *event); /* takes it over */
     void (*entropy)(void *self, uint8_t *bytes, size_t n);
     bool (*disk_ok)(void *self); /* no write has been waiting for too long */
@@ -82,6 +90,11 @@ void replica_frame(struct replica *r, uint64_t now_ns, uint32_t from, enum repl_
                    struct span bytes);
 void replica_link(struct replica *r, uint64_t now_ns, uint32_t node, bool up);
 void replica_stored(struct replica *r, uint64_t now_ns, const struct repl_storage_done *done);
+
+void replica_job_run(struct replica_job *job);
+void replica_job_done(struct replica *r, uint64_t now_ns, struct replica_job *job);
+/* Instead of done, when `r` is about to go. */
+void replica_job_drop(struct replica_job *job);
 
 /* Packs and seals a record of this node: fills node, boot and `request` in *record (and leaves them
  * there). malloc'd; NULL: invalid or too large. No replica is needed: any thread. */

@@ -7,6 +7,7 @@
 #include "replication/ownership.h"
 #include "replication/raft_driver.h"
 #include "replication/replica_core.h"
+#include "replication/snapshot.h"
 
 enum {
     BATCH_MAX_RECORDS = 1024, /* of one entry */
@@ -18,7 +19,13 @@ enum {
     ANNOUNCE_MS = 100,          /* between two tries of the BOOT record */
     REFUSED_WAIT_MS = 10,       /* after a leader refused a forward */
     COOKIE_SECRET_MS = 3600000, /* a new one so often (RFC 7296 2.6: change it frequently) */
-    TELL_WAIT_MS = 10           /* for a node that has not stored yet what it waits for */
+    TELL_WAIT_MS = 10,          /* for a node that has not stored yet what it waits for */
+    TAKE_ITEMS = 256,           /* of an image, kept in one turn of the loop */
+    TAKE_BYTES = 256 << 10,     /* ... and of their states */
+    TAKE_UNWRITTEN_BYTES = 2 << 20,
+    RESTORE_BYTES = 4 * REPL_READ_UNIT, /* read and decoded at a time */
+    TELL_SAS = 256,                     /* restored ones told in one turn of the loop */
+    TELL_WAITING = 4096                 /* events that the conductor has not taken yet */
 };
 
 struct batch_record {
@@ -71,7 +78,12 @@ struct replica {
     uint64_t disk_ok_ns[REPL_MAX_NODES]; /* newest report that says so, if none since denies it */
     uint64_t others_well_ns; /* since when a majority without this node can commit; 0 = cannot */
     bool hang_told;          /* the disk hangs, and the log says that this node waits */
-    uint64_t snapshot_log_entries;
+    struct replica_taking *taking;       /* a snapshot that is being made, or NULL */
+    struct replica_restoring *restoring; /* an installed one that is being decoded, or NULL */
+    uint64_t not_before_index;           /* no snapshot before, since one failed */
+    bool telling;                        /* of a restored state; nothing is applied meanwhile */
+    const struct fsm_sa *tell_sa;        /* next */
+    const struct fsm_lease *tell_lease;
     uint64_t counters[REPL_COUNTERS];
 #ifdef HOLDFAST_PLANT_unapplied_assignment
     uint64_t planted_epoch[REPL_MAX_SHARDS];
@@ -87,11 +99,61 @@ void replica_log(struct replica *r, enum repl_log_level level, const char *forma
     __attribute__((format(printf, 3, 4)));
 void replica_fail(struct replica *r, const char *why);
 void replica_emit(struct replica *r, struct repl_event event); /* copies to the heap */
+void replica_pump(struct replica *r); /* everything that follows from a change */
 
 /* replica_apply.c */
 void replica_on_apply(void *self, uint64_t index, const struct repl_entry *entry);
+void replica_take_config(struct replica *r);
+void replica_take_boot(struct replica *r, uint32_t node, uint64_t boot);
+/* calloc'd, sa->n_claims long; NULL for none. */
+struct repl_child_state *replica_children_of(const struct fsm *fsm, const struct fsm_sa *sa);
+
+/* replica_snapshot.c */
+void replica_maybe_snapshot(struct replica *r); /* begins one, or goes on with it */
+void replica_on_snapshot_taken(void *self, uint64_t index, enum raft_driver_result result);
+void replica_drop_snapshot(struct replica *r); /* the one that is being made */
+
+/* replica_restore.c */
 void replica_on_restore(void *self, const struct repl_snapshot_meta *meta, struct span data);
-void replica_maybe_snapshot(struct replica *r);
+void replica_restore_read(struct replica *r, const struct repl_storage_done *done);
+void replica_restore_deinit(struct replica *r);
+void replica_tell(struct replica *r); /* goes on with it */
+
+/* replica_job.c: work off the loop (replica_core.h) */
+enum replica_job_kind { REPLICA_JOB_ENCODE, REPLICA_JOB_DECODE, REPLICA_JOB_FREE };
+
+struct replica_job {
+    enum replica_job_kind kind;
+    struct replica_taking *taking;
+    struct image_batch *batch;
+    struct snapshot_piece piece;
+    struct replica_restoring *restoring;
+    uint8_t *bytes;
+    size_t len;
+    struct fsm *garbage;
+    bool ok;
+};
+
+struct replica_taking {
+    uint64_t index;
+    struct image *image; /* NULL: all of it is kept, or it is lost */
+    struct snapshot_encoder encoder;
+    bool busy; /* with a job */
+    bool walked, ended, lost;
+};
+
+struct replica_restoring {
+    struct repl_snapshot_meta meta;
+    struct fsm *fsm;
+    struct snapshot_decoder decoder;
+    uint64_t at, total;
+};
+
+struct replica_job *replica_job_new(enum replica_job_kind kind);
+void replica_job_start(struct replica *r, struct replica_job *job); /* takes it */
+void replica_taken_batch(struct replica *r, struct replica_job *job);
+bool replica_taking_back(struct replica_taking *t);
+void replica_restored_piece(struct replica *r, struct replica_job *job);
 
 /* replica_batch.c */
 void replica_batch_clear(struct replica *r);

@@ -1,8 +1,7 @@
 /* What the raft driver needs of a disk. Two implementations: wal.c (production) and the tests'
  * in-memory one.
  *
- * Every operation is queued and takes effect in the order of the calls; completions come in that
- * order, on the driver's loop, never from inside the call. "Done" means durable (fdatasync). A
+ * Every operation is queued; completions come on the driver's loop, never from inside the call. "Done" means durable (fdatasync). A
  * failed operation ends the process in production (a node whose write failed must not go on); the
  * in-memory one reports REPL_STORAGE_FAILED.
  */
@@ -59,33 +58,67 @@ enum repl_storage_op {
     REPL_STORAGE_VOTE, /* term and voted_for */
     REPL_STORAGE_APPEND,
     REPL_STORAGE_TRUNCATE, /* entries >= index are gone */
-    REPL_STORAGE_SNAPSHOT, /* a local snapshot is stored (rename done); entries stay */
-    REPL_STORAGE_INSTALL /* a received snapshot is stored and the whole log discarded, in one atomic
-                            change */
+    REPL_STORAGE_SNAPSHOT, /* our own draft is the snapshot now; entries stay */
+    REPL_STORAGE_INSTALL,  /* the received draft is the snapshot now and the whole log discarded, in
+                              one atomic change */
+    REPL_STORAGE_DRAFT,    /* beside the log: bytes of a draft were written, or all of it closed */
+    REPL_STORAGE_READ      /* beside the log: bytes of a snapshot were read */
 };
 
-enum repl_storage_status { REPL_STORAGE_OK, REPL_STORAGE_FAILED };
+enum repl_storage_status {
+    REPL_STORAGE_OK,
+    REPL_STORAGE_FAILED,
+    REPL_STORAGE_GONE /* READ: there is no such snapshot (any more) */
+};
+
+/* A snapshot under construction. One of each at a time. */
+enum repl_draft { REPL_DRAFT_OWN, REPL_DRAFT_RECEIVED, REPL_DRAFTS };
 
 struct repl_storage_done {
     enum repl_storage_op op;
     uint64_t index; /* APPEND: last index; TRUNCATE: index; SNAPSHOT, INSTALL: snapshot index; VOTE:
-                       term */
+                       term; DRAFT, READ: the snapshot's index */
     enum repl_storage_status status;
+    enum repl_draft draft; /* DRAFT */
+    bool closed;           /* DRAFT: all of it is durable */
+    uint64_t offset;       /* DRAFT: bytes written so far; READ: where `data` begins */
+    uint32_t reader;       /* READ: as given */
+    struct span data;      /* READ: valid during the call */
+    uint64_t total;        /* READ: bytes of the whole snapshot */
 };
 
+/* Operations on the log complete in the order of the calls. Drafts and reads run beside them, so
+ * that no write of the log waits for a snapshot: each draft's and each reader's complete in their
+ * own order. */
 struct repl_storage {
     void *self;
     void (*vote)(void *self, uint64_t term, uint32_t voted_for);
     void (*append)(void *self, uint64_t first_index, const struct repl_entry *entries, size_t n);
     void (*truncate)(void *self, uint64_t index);
-    void (*snapshot)(void *self, const struct repl_snapshot_meta *meta, struct span data);
-    void (*install)(void *self, const struct repl_snapshot_meta *meta, struct span data);
+
+    /* A draft is begun, written in pieces (copied), and closed; a completion follows for each write
+     * and for the close. draft_drop() gives up whatever there is of it, and completions that are on
+     * their way are dropped, too. */
+    void (*draft_begin)(void *self, enum repl_draft draft, const struct repl_snapshot_meta *meta);
+    void (*draft_write)(void *self, enum repl_draft draft, struct span bytes);
+    void (*draft_close)(void *self, enum repl_draft draft);
+    void (*draft_drop)(void *self, enum repl_draft draft);
+    /* The closed draft (its completion came) becomes the snapshot. `install` of the very snapshot
+     * that there is needs no draft: only the log goes. */
+    void (*snapshot)(void *self, const struct repl_snapshot_meta *meta);
+    void (*install)(void *self, const struct repl_snapshot_meta *meta);
     /* Entries below `index` may be removed (whole closed segments); not durable by itself, no
      * completion. */
     void (*trim)(void *self, uint64_t index);
-    /* The stored snapshot, for an InstallSnapshot to a follower: *data stays valid until the next
-     * call of any function. */
-    bool (*read_snapshot)(void *self, struct repl_snapshot_meta *meta, struct span *data);
+
+    /* The stored snapshot (index, term), at most n bytes from `offset` on: both multiples of
+     * REPL_READ_UNIT. A reader (1 .. REPL_READERS - 1) may keep it readable from its first read on
+     * until read_end(), whatever replaces it meanwhile. */
+    void (*read)(void *self, uint32_t reader, uint64_t index, uint64_t term, uint64_t offset,
+                 size_t n);
+    void (*read_end)(void *self, uint32_t reader);
 };
+
+enum { REPL_READ_UNIT = 64 << 10, REPL_READERS = REPL_MAX_SERVERS + 2 };
 
 #endif

@@ -50,10 +50,7 @@ static void on_written(uv_write_t *req, int status)
     struct write *w = (struct write *)req->data;
     struct tcp_conn *c = w->conn;
 
-    if (w->n > TCP_SMALL_FRAME_BYTES)
-        c->large = false;
-    else
-        c->queued_small -= w->n;
+    c->queued -= w->n;
     free(w);
     if (status < 0)
         broken(c, TCP_BROKEN_SOCKET, uv_strerror(status));
@@ -77,20 +74,14 @@ static void submit(struct tcp_conn *c, struct write *w)
     uv_buf_t buf = uv_buf_init((char *)w->bytes, (unsigned)w->n);
     int r;
 
-    if (w->n > TCP_SMALL_FRAME_BYTES)
-        c->large = true;
-    else
-        c->queued_small += w->n;
+    c->queued += w->n;
     c->counters->bytes_out += w->n;
     c->last_out_ms = uv_now(c->tcp.loop);
     r = uv_write(&w->req, (uv_stream_t *)&c->tcp, &buf, 1, on_written);
     if (r < 0) {
         /* libuv refuses only what cannot be sent at all; the read side reports the broken socket.
          */
-        if (w->n > TCP_SMALL_FRAME_BYTES)
-            c->large = false;
-        else
-            c->queued_small -= w->n;
+        c->queued -= w->n;
         free(w);
     }
 }
@@ -141,7 +132,7 @@ bool tcp_conn_send(struct tcp_conn *c, uint8_t channel, const struct span *parts
 
     if (c->closing || !c->connected || !tcp_frame_header(channel, parts, n_parts, header, &total))
         return false;
-    if (total > TCP_SMALL_FRAME_BYTES ? c->large : c->queued_small + total > TCP_QUEUE_BYTES)
+    if (c->queued + total > TCP_QUEUE_BYTES)
         return false;
     w = make_write(c, total);
     memcpy(w->bytes, header, sizeof header);

@@ -35,8 +35,7 @@ struct tcp_conn {
     struct tcp_hello hello; /* ours */
     struct tcp_counters *counters;
     bool dialled, connected, hello_due, closing;
-    size_t queued_small;
-    bool large; /* one large frame is under way */
+    size_t queued;
     uint64_t began_ms, last_in_ms, last_out_ms;
     /* the transport's */
     uint32_t node; /* 0 until greeted, for an accepted one */

@@ -34,14 +34,6 @@ enum tcp_decoded tcp_hello_decode(const uint8_t in[TCP_HELLO_BYTES], struct tcp_
     return TCP_DONE;
 }
 
-/* What is not Raft's is unpacked whole before its counts are judged: a few times its size in
- * memory. */
-static size_t limit_of(uint8_t channel)
-{
-    return channel == REPL_CHANNEL_RAFT ? (size_t)REPL_MAX_FRAME_BYTES
-                                        : (size_t)TCP_SMALL_FRAME_BYTES;
-}
-
 bool tcp_frame_header(uint8_t channel, const struct span *parts, size_t n_parts,
                       uint8_t out[TCP_FRAME_HEADER + 1], size_t *total)
 {
@@ -49,7 +41,7 @@ bool tcp_frame_header(uint8_t channel, const struct span *parts, size_t n_parts,
     size_t len = 1;
 
     for (size_t i = 0; i < n_parts; i++) {
-        if (parts[i].len > limit_of(channel) - len)
+        if (parts[i].len > REPL_MAX_FRAME_BYTES - len)
             return false;
         len += parts[i].len;
         crc = crc32c(crc, parts[i].data, parts[i].len);
@@ -116,10 +108,6 @@ static enum tcp_decoded next_frame(struct tcp_reader *r, struct span *in, uint8_
         return TCP_MORE;
     len = get_be32(r->buf);
     if (len == 0 || len > REPL_MAX_FRAME_BYTES)
-        return TCP_BAD_LENGTH;
-    if (r->len == TCP_FRAME_HEADER && !gather(r, in, TCP_FRAME_HEADER + 1))
-        return TCP_MORE;
-    if (len > limit_of(r->buf[TCP_FRAME_HEADER]))
         return TCP_BAD_LENGTH;
     if (!gather(r, in, TCP_FRAME_HEADER + len))
         return TCP_MORE;

@@ -5,8 +5,8 @@
  *   frame  length of channel + payload (4), CRC32C of channel + payload (4), channel (1), payload
  *
  * Before the hello is complete nothing longer than it is buffered. A frame's buffer grows with the
- * bytes that came, not with the length that was claimed; a length that its channel does not allow
- * is refused as soon as the channel is there.
+ * bytes that came, not with the length that was claimed; one above REPL_MAX_FRAME_BYTES is refused
+ * at once.
  */
 #ifndef HF_REPL_TCP_FRAME_H
 #define HF_REPL_TCP_FRAME_H
@@ -15,9 +15,6 @@
 #include "replication/transport.h"
 
 enum { TCP_HELLO_BYTES = 40, TCP_FRAME_HEADER = 8, TCP_VERSION = 1, TCP_CHANNEL_PING = 0 };
-
-/* Channel and payload. Only Raft's frames (a snapshot) may be larger; those go one at a time. */
-enum { TCP_SMALL_FRAME_BYTES = 8 << 20 };
 
 struct tcp_hello {
     uint32_t version, from, to;
@@ -28,7 +25,7 @@ enum tcp_decoded {
     TCP_MORE, /* needs more bytes */
     TCP_DONE,
     TCP_BAD_HELLO,  /* not a hello, damaged, or of another version */
-    TCP_BAD_LENGTH, /* 0 or above the channel's limit */
+    TCP_BAD_LENGTH, /* 0 or above REPL_MAX_FRAME_BYTES */
     TCP_BAD_CHECKSUM
 };
 
@@ -36,8 +33,7 @@ void tcp_hello_encode(const struct tcp_hello *h, uint8_t out[TCP_HELLO_BYTES]);
 HF_MUST_USE enum tcp_decoded tcp_hello_decode(const uint8_t in[TCP_HELLO_BYTES],
                                               struct tcp_hello *h);
 
-/* Fills the header of a frame whose body (channel, payload) is given in parts. False: longer than
- * the channel may be. */
+/* Fills the header of a frame whose body (channel, payload) is given in parts. False: too long. */
 HF_MUST_USE bool tcp_frame_header(uint8_t channel, const struct span *parts, size_t n_parts,
                                   uint8_t out[TCP_FRAME_HEADER + 1], size_t *total);
 

@@ -31,7 +31,7 @@
 
 enum {
     TCP_MAX_PEERS = 8,
-    TCP_QUEUE_BYTES = 16 << 20 /* small frames waiting per peer; beyond: send() is false */
+    TCP_QUEUE_BYTES = 16 << 20 /* waiting per peer; beyond: send() is false */
 };
 
 struct tcp_peer {

@@ -18,12 +18,13 @@ enum repl_channel {
     REPL_CHANNEL_ADMIN = 6      /* admin requests forwarded to another node */
 };
 
-enum { REPL_MAX_FRAME_BYTES = (1 << 30) + (1 << 20) };
+/* Nothing large travels in one frame, or what is behind it (a heartbeat) would wait: snapshots go in
+ * pieces (raft_install.c), long appends in several frames (raft_send.c). */
+enum { REPL_MAX_FRAME_BYTES = 8 << 20 };
 
 struct repl_transport {
     void *self;
-    /* Queues one frame to `node`. False: not connected, or its queue is full (16 MiB of small
-     * frames); the frame is dropped. */
+    /* Queues one frame to `node`. False: not connected, or its queue is full (16 MiB); the frame is dropped. */
     bool (*send)(void *self, uint32_t node, enum repl_channel channel, const struct span *parts,
                  size_t n_parts);
     bool (*connected)(void *self, uint32_t node);

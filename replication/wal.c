@@ -6,16 +6,20 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "replication/wal_aside.h"
 #include "replication/wal_thread.h"
 
 struct wal {
     struct wal_core core;
     struct wal_thread thread;
+    struct wal_aside aside;
     struct repl_storage storage;
     uv_async_t async;
     wal_done done;
     void *done_self;
-    uint8_t *snapshot; /* handed out by read_snapshot until the next call */
+    uint64_t generation[REPL_DRAFTS]; /* raised by begin and drop: older completions are dropped */
+    uint64_t index[REPL_DRAFTS];      /* of the snapshot */
+    uint64_t written[REPL_DRAFTS];
     wal_fatal fatal;
     void *fatal_self;
     void (*closed)(void *arg);
@@ -50,15 +54,8 @@ static struct wal_op *make_op(uint8_t kind, size_t room)
     return op;
 }
 
-static void drop_snapshot(struct wal *w)
-{
-    free(w->snapshot);
-    w->snapshot = NULL;
-}
-
 static void submit(struct wal *w, struct wal_op *op)
 {
-    drop_snapshot(w);
     wal_thread_submit(&w->thread, op);
 }
 
@@ -104,27 +101,98 @@ static void storage_truncate(void *self, uint64_t index)
     submit(self, op);
 }
 
-static void submit_snapshot(struct wal *w, enum repl_storage_op kind,
-                            const struct repl_snapshot_meta *meta, struct span data)
+static void submit_image(struct wal *w, enum repl_storage_op kind,
+                         const struct repl_snapshot_meta *meta)
 {
-    struct wal_op *op = make_op((uint8_t)kind, data.len);
+    struct wal_op *op = make_op((uint8_t)kind, 0);
 
     op->index = meta->index;
     op->meta = *meta;
-    if (data.len > 0)
-        memcpy(op + 1, data.data, data.len);
-    op->data = span_of(op + 1, data.len);
     submit(w, op);
 }
 
-static void storage_snapshot(void *self, const struct repl_snapshot_meta *meta, struct span data)
+static void storage_snapshot(void *self, const struct repl_snapshot_meta *meta)
 {
-    submit_snapshot(self, REPL_STORAGE_SNAPSHOT, meta, data);
+    submit_image(self, REPL_STORAGE_SNAPSHOT, meta);
 }
 
-static void storage_install(void *self, const struct repl_snapshot_meta *meta, struct span data)
+static void storage_install(void *self, const struct repl_snapshot_meta *meta)
 {
-    submit_snapshot(self, REPL_STORAGE_INSTALL, meta, data);
+    submit_image(self, REPL_STORAGE_INSTALL, meta);
+}
+
+static struct wal_aside_op *draft_op(struct wal *w, enum wal_aside_kind kind, enum repl_draft draft,
+                                     size_t room)
+{
+    struct wal_aside_op *op = wal_aside_op(kind, room);
+
+    op->draft = draft;
+    op->generation = w->generation[draft];
+    op->offset = w->written[draft];
+    return op;
+}
+
+static void storage_draft_begin(void *self, enum repl_draft draft,
+                                const struct repl_snapshot_meta *meta)
+{
+    struct wal *w = self;
+    struct wal_aside_op *op;
+
+    w->generation[draft]++;
+    w->index[draft] = meta->index;
+    w->written[draft] = 0;
+    op = draft_op(w, WAL_ASIDE_BEGIN, draft, 0);
+    op->meta = *meta;
+    wal_aside_submit(&w->aside, op);
+}
+
+static void storage_draft_write(void *self, enum repl_draft draft, struct span bytes)
+{
+    struct wal *w = self;
+    struct wal_aside_op *op;
+
+    w->written[draft] += bytes.len;
+    op = draft_op(w, WAL_ASIDE_WRITE, draft, bytes.len);
+    if (bytes.len > 0)
+        memcpy(op->bytes, bytes.data, bytes.len);
+    wal_aside_submit(&w->aside, op);
+}
+
+static void storage_draft_close(void *self, enum repl_draft draft)
+{
+    struct wal *w = self;
+
+    wal_aside_submit(&w->aside, draft_op(w, WAL_ASIDE_CLOSE, draft, 0));
+}
+
+static void storage_draft_drop(void *self, enum repl_draft draft)
+{
+    struct wal *w = self;
+
+    w->generation[draft]++;
+    wal_aside_submit(&w->aside, draft_op(w, WAL_ASIDE_DROP, draft, 0));
+}
+
+static void storage_read(void *self, uint32_t reader, uint64_t index, uint64_t term,
+                         uint64_t offset, size_t n)
+{
+    struct wal *w = self;
+    struct wal_aside_op *op = wal_aside_op(WAL_ASIDE_READ, n);
+
+    HF_ASSERT(reader < REPL_READERS && n % REPL_READ_UNIT == 0 && offset % REPL_READ_UNIT == 0);
+    op->reader = reader;
+    op->meta = (struct repl_snapshot_meta){.index = index, .term = term};
+    op->offset = offset;
+    wal_aside_submit(&w->aside, op);
+}
+
+static void storage_read_end(void *self, uint32_t reader)
+{
+    struct wal *w = self;
+    struct wal_aside_op *op = wal_aside_op(WAL_ASIDE_READ_END, 0);
+
+    op->reader = reader;
+    wal_aside_submit(&w->aside, op);
 }
 
 static void storage_trim(void *self, uint64_t index)
@@ -133,23 +201,6 @@ static void storage_trim(void *self, uint64_t index)
 
     op->index = index;
     submit(self, op);
-}
-
-static bool storage_read_snapshot(void *self, struct repl_snapshot_meta *meta, struct span *data)
-{
-    struct wal *w = self;
-    struct wal_error error;
-    bool found = false;
-    size_t n = 0;
-
-    drop_snapshot(w);
-    if (!wal_core_read_snapshot(&w->core, &found, meta, &w->snapshot, &n, &error)) {
-        w->fatal(w->fatal_self, error.text);
-        return false;
-    }
-    if (found)
-        *data = span_of(w->snapshot, n);
-    return found;
 }
 
 static struct repl_storage_done completion(const struct wal_op *op)
@@ -165,10 +216,31 @@ static struct repl_storage_done completion(const struct wal_op *op)
     return d;
 }
 
+static struct repl_storage_done aside_completion(const struct wal_aside_op *op)
+{
+    return (struct repl_storage_done){.op = op->kind == WAL_ASIDE_READ ? REPL_STORAGE_READ
+                                                                       : REPL_STORAGE_DRAFT,
+                                      .index = op->meta.index,
+                                      .status = op->status,
+                                      .draft = op->draft,
+                                      .closed = op->kind == WAL_ASIDE_CLOSE,
+                                      .offset = op->offset,
+                                      .reader = op->reader,
+                                      .data = span_of(op->bytes, op->n),
+                                      .total = op->total};
+}
+
+static void tell(struct wal *w, const struct repl_storage_done *done)
+{
+    if (w->done != NULL)
+        w->done(w->done_self, done);
+}
+
 static void on_async(uv_async_t *async)
 {
     struct wal *w = async->data;
     struct wal_op *op = wal_thread_take_done(&w->thread);
+    struct wal_aside_op *aside = wal_aside_take_done(&w->aside);
 
     while (op != NULL) {
         struct wal_op *next = op->next;
@@ -176,9 +248,22 @@ static void on_async(uv_async_t *async)
         bool told = op->kind != WAL_OP_TRIM;
 
         free(op);
-        if (told && w->done != NULL)
-            w->done(w->done_self, &d);
+        if (told)
+            tell(w, &d);
         op = next;
+    }
+    while (aside != NULL) {
+        struct wal_aside_op *next = aside->next;
+        struct repl_storage_done d = aside_completion(aside);
+        bool stale =
+            aside->kind != WAL_ASIDE_READ && aside->generation != w->generation[aside->draft];
+
+        if (d.op == REPL_STORAGE_DRAFT)
+            d.index = w->index[aside->draft];
+        if (!stale)
+            tell(w, &d);
+        wal_aside_free(aside);
+        aside = next;
     }
 }
 
@@ -207,11 +292,17 @@ struct wal *wal_open(uv_loop_t *loop, const struct wal_options *options, struct 
                                        .snapshot = storage_snapshot,
                                        .install = storage_install,
                                        .trim = storage_trim,
-                                       .read_snapshot = storage_read_snapshot};
+                                       .draft_begin = storage_draft_begin,
+                                       .draft_write = storage_draft_write,
+                                       .draft_close = storage_draft_close,
+                                       .draft_drop = storage_draft_drop,
+                                       .read = storage_read,
+                                       .read_end = storage_read_end};
     HF_ASSERT(uv_async_init(loop, &w->async, on_async) == 0);
     w->async.data = w;
     w->looked_ns = now_ns();
     wal_thread_start(&w->thread, &w->core, w->fatal, w->fatal_self, wake, w);
+    wal_aside_start(&w->aside, &w->core.dir, w->fatal, w->fatal_self, wake, w);
     return w;
 }
 
@@ -291,9 +382,9 @@ static void on_closed(uv_handle_t *handle)
 
 void wal_close(struct wal *wal, void (*closed)(void *arg), void *arg)
 {
+    wal_aside_stop(&wal->aside);
     wal_thread_stop(&wal->thread);
     wal_core_close(&wal->core);
-    drop_snapshot(wal);
     wal->closed = closed;
     wal->closed_arg = arg;
     uv_close((uv_handle_t *)&wal->async, on_closed);

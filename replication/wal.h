@@ -10,6 +10,9 @@
  *                                                               log-…       entries, append-only
  *                                                               snapshot-…
  *
+ *                         aside thread: writes          ────> snapshot-….tmp
+ *                           and reads snapshots
+ *
  * Manifest and snapshots are replaced whole: temp, fsync, rename, fsync of the directory.
  * A failed write or fsync ends the process (wal_fatal). A corrupt file is refused at load with
  * its name and offset; only the unsynced, never acknowledged tail of the last segment is cut off,

@@ -39,31 +39,24 @@ static bool sweep(struct wal_core *core, struct wal_error *error)
     return s.ok;
 }
 
-bool wal_core_read_snapshot(struct wal_core *core, bool *found, struct repl_snapshot_meta *meta,
-                            uint8_t **bytes, size_t *n, struct wal_error *error)
+static bool load_snapshot(struct wal_core *core, size_t *n, struct wal_error *error)
 {
+    const struct wal_manifest *m = &core->manifest;
+    struct repl_snapshot_meta *meta = &core->loaded.snapshot;
     char name[WAL_NAME_BYTES];
-    struct wal_manifest m;
-    int fd = -1;
     bool ok;
+    int fd;
 
-    (void)pthread_mutex_lock(&core->snapshot_lock);
-    m = core->manifest;
-    wal_snapshot_name(m.snapshot_index, m.snapshot_term, name);
-    if (m.snapshot_index > 0)
-        fd = wal_file_open(&core->dir, name, O_RDONLY, error);
-    (void)pthread_mutex_unlock(&core->snapshot_lock);
-    *found = m.snapshot_index > 0;
-    if (!*found)
+    if (m->snapshot_index == 0)
         return true;
+    wal_snapshot_name(m->snapshot_index, m->snapshot_term, name);
+    fd = wal_file_open(&core->dir, name, O_RDONLY, error);
     if (fd < 0)
         return false;
-    ok = wal_snapshot_read(&core->dir, name, fd, meta, bytes, n, error);
+    ok = wal_snapshot_read(&core->dir, name, fd, meta, &core->loaded_snapshot, n, error);
     wal_file_close(&core->dir, fd);
-    if (ok && (meta->index != m.snapshot_index || meta->term != m.snapshot_term)) {
-        free(*bytes);
+    if (ok && (meta->index != m->snapshot_index || meta->term != m->snapshot_term))
         ok = wal_corrupt(&core->dir, name, 8, "the header is of another snapshot", error);
-    }
     return ok;
 }
 
@@ -95,13 +88,11 @@ static bool load(struct wal_core *core, uint64_t segment_bytes, struct wal_error
     struct repl_loaded *l = &core->loaded;
     struct wal_manifest *m = &core->manifest;
     size_t data_len = 0;
-    bool found = false;
 
     if (!wal_directory_open_vote(&core->dir, &core->vote, &l->term, &l->voted_for, error) ||
         !wal_directory_load_manifest(&core->dir, m, error) ||
         !wal_high_water_open(&core->dir, &core->high_water, error) || !sweep(core, error) ||
-        !wal_core_read_snapshot(core, &found, &l->snapshot, &core->loaded_snapshot, &data_len,
-                                error))
+        !load_snapshot(core, &data_len, error))
         return false;
     wal_log_init(&core->log, &core->dir, segment_bytes, m->first_seq, m->start_index,
                  &core->counters);
@@ -130,7 +121,6 @@ bool wal_core_open(struct wal_core *core, const struct wal_options *options,
                               .log.fd = -1,
                               .log.offered_fd = -1};
     core->log.dir = &core->dir;
-    (void)pthread_mutex_init(&core->snapshot_lock, NULL);
     if (wal_directory_open(&core->dir, options, &core->lock_fd, error) &&
         load(core, segment_bytes, error)) {
         core->dir.progress = &core->progress;
@@ -157,7 +147,6 @@ void wal_core_close(struct wal_core *core)
         wal_file_close(&core->dir, core->vote.fd);
         wal_file_close(&core->dir, core->lock_fd);
     }
-    (void)pthread_mutex_destroy(&core->snapshot_lock);
 }
 
 bool wal_core_vote(struct wal_core *core, uint64_t term, uint32_t voted_for,
@@ -225,9 +214,7 @@ static bool switch_manifest(struct wal_core *core, const struct wal_manifest *to
 
     if (!wal_directory_store_manifest(&core->dir, to, error))
         return false;
-    (void)pthread_mutex_lock(&core->snapshot_lock);
     core->manifest = *to;
-    (void)pthread_mutex_unlock(&core->snapshot_lock);
     if (old.snapshot_index == 0 ||
         (old.snapshot_index == to->snapshot_index && old.snapshot_term == to->snapshot_term))
         return true;
@@ -235,8 +222,25 @@ static bool switch_manifest(struct wal_core *core, const struct wal_manifest *to
     return wal_file_unlink(&core->dir, name, error);
 }
 
+/* The draft gets the name that the manifest is about to say: durable before that says it. */
+static bool name_draft(struct wal_core *core, enum repl_draft draft,
+                       const struct repl_snapshot_meta *meta, struct wal_error *error)
+{
+    const struct wal_dir *d = &core->dir;
+    char temp[WAL_NAME_BYTES], name[WAL_NAME_BYTES];
+    char from[WAL_PATH_BYTES], to[WAL_PATH_BYTES];
+    int r;
+
+    wal_draft_name(draft, meta, temp);
+    wal_snapshot_name(meta->index, meta->term, name);
+    r = d->fs->rename(d->fs->self, wal_path(d, temp, from), wal_path(d, name, to));
+    if (r < 0)
+        return wal_fail_sys(d, name, "cannot rename into place", r, error);
+    return wal_dir_sync(d, error);
+}
+
 bool wal_core_snapshot(struct wal_core *core, const struct repl_snapshot_meta *meta,
-                       struct span data, struct wal_error *error)
+                       struct wal_error *error)
 {
     struct wal_manifest to = core->manifest;
 
@@ -247,17 +251,20 @@ bool wal_core_snapshot(struct wal_core *core, const struct repl_snapshot_meta *m
     core->counters.snapshots++;
     return wal_core_flush(core, error) &&
            wal_high_water_sync(&core->dir, &core->high_water, error) &&
-           wal_snapshot_write(&core->dir, meta, data, error) && switch_manifest(core, &to, error);
+           name_draft(core, REPL_DRAFT_OWN, meta, error) && switch_manifest(core, &to, error);
 }
 
 bool wal_core_install(struct wal_core *core, const struct repl_snapshot_meta *meta,
-                      struct span data, struct wal_error *error)
+                      struct wal_error *error)
 {
     struct wal_manifest to = {
         .snapshot_index = meta->index, .snapshot_term = meta->term, .start_index = meta->index + 1};
+    bool there =
+        core->manifest.snapshot_index == meta->index && core->manifest.snapshot_term == meta->term;
 
     HF_ASSERT(meta->index > 0);
-    if (!wal_core_flush(core, error) || !wal_snapshot_write(&core->dir, meta, data, error))
+    if (!wal_core_flush(core, error) ||
+        (!there && !name_draft(core, REPL_DRAFT_RECEIVED, meta, error)))
         return false;
     to.first_seq = wal_log_next_seq(&core->log);
     if (!lower_mark(core, meta->index, error))

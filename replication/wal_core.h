@@ -6,7 +6,8 @@
  *   append, truncate   one checksummed batch in the log (a truncation first lowers the high-water
  *                      mark, durably)
  *   vote               one of two sectors of its file, in turn (wal_slots.h)
- *   snapshot           its file, then the manifest by rename, then the old one is removed
+ *   snapshot           its draft (wal_draft.h, made beside and durable) is renamed, then the manifest by
+ *                      rename, then the old one is removed
  *   install            the same, and the same rename of the manifest moves the log's beginning
  *                      behind all segments there are
  *   trim               manifest by rename, then segments are removed
@@ -14,8 +15,7 @@
 #ifndef HF_REPL_WAL_CORE_H
 #define HF_REPL_WAL_CORE_H
 
-#include <pthread.h>
-
+#include "replication/wal_draft.h"
 #include "replication/wal_load.h"
 
 struct wal_manifest {
@@ -31,8 +31,6 @@ struct wal_core {
     struct wal_high_water high_water;
     struct wal_log log;
     struct wal_counters counters;
-    pthread_mutex_t
-        snapshot_lock; /* over the manifest's snapshot and its file, for wal_core_read_snapshot */
     /* as found at the start */
     struct repl_loaded loaded;
     struct wal_loaded_log loaded_log;
@@ -55,16 +53,12 @@ void wal_core_append(struct wal_core *core, uint64_t index, const struct repl_en
 bool wal_core_full(const struct wal_core *core);
 HF_MUST_USE bool wal_core_truncate(struct wal_core *core, uint64_t index, struct wal_error *error);
 HF_MUST_USE bool wal_core_flush(struct wal_core *core, struct wal_error *error);
-/* These flush first. */
+/* These flush first. The draft of `meta` is finished; an install of the snapshot that there is needs
+ * none. */
 HF_MUST_USE bool wal_core_snapshot(struct wal_core *core, const struct repl_snapshot_meta *meta,
-                                   struct span data, struct wal_error *error);
+                                   struct wal_error *error);
 HF_MUST_USE bool wal_core_install(struct wal_core *core, const struct repl_snapshot_meta *meta,
-                                  struct span data, struct wal_error *error);
+                                  struct wal_error *error);
 HF_MUST_USE bool wal_core_trim(struct wal_core *core, uint64_t index, struct wal_error *error);
-
-/* Any thread. *found false: there is none. *bytes is the caller's to free(). */
-HF_MUST_USE bool wal_core_read_snapshot(struct wal_core *core, bool *found,
-                                        struct repl_snapshot_meta *meta, uint8_t **bytes, size_t *n,
-                                        struct wal_error *error);
 
 #endif

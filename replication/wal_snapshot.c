@@ -1,6 +1,5 @@
 #include "replication/wal_snapshot.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,16 +7,11 @@
 #include "base/bytes.h"
 #include "replication/crc32c.h"
 
-static const uint8_t magic[8] = {'H', 'F', 'S', 'N', 'A', 'P', '0', '1'};
+static const uint8_t magic[8] = {'H', 'F', 'S', 'N', 'A', 'P', '0', '2'};
 
-enum {
-    SERVERS_AT = 48,
-    SERVER_BYTES = 8,
-    BLOCKS_A_WRITE = 16,
-    BLOCKS_A_SYNC = 8 * BLOCKS_A_WRITE, /* one fsync of it all could look like a hung disk */
-    CRC_BYTES = 4
-};
-HF_STATIC_ASSERT(SERVERS_AT + REPL_MAX_SERVERS * SERVER_BYTES + CRC_BYTES <= WAL_SNAPSHOT_HEADER);
+enum { SERVERS_AT = 48, SERVER_BYTES = 8 };
+HF_STATIC_ASSERT(SERVERS_AT + REPL_MAX_SERVERS * SERVER_BYTES + WAL_SNAPSHOT_CRC <=
+                 WAL_SNAPSHOT_HEADER);
 
 void wal_snapshot_name(uint64_t index, uint64_t term, char name[WAL_NAME_BYTES])
 {
@@ -42,8 +36,8 @@ bool wal_snapshot_parse_name(const char *name, uint64_t *index, uint64_t *term)
 
 /* magic 8, index 8, term 8, bytes of data 8, configuration: index 8, servers 1, zero 7, then 8 a
  * server; CRC in the last 4. */
-static uint32_t encode_header(const struct wal_dir *d, const struct repl_snapshot_meta *m,
-                              uint64_t data_len, uint8_t h[WAL_SNAPSHOT_HEADER])
+void wal_snapshot_header_encode(const struct wal_dir *d, const struct repl_snapshot_meta *m,
+                                uint64_t data_len, uint8_t h[WAL_SNAPSHOT_HEADER])
 {
     uint32_t crc;
 
@@ -59,13 +53,20 @@ static uint32_t encode_header(const struct wal_dir *d, const struct repl_snapsho
         put_be32(h + SERVERS_AT + i * SERVER_BYTES, m->configuration.servers[i].node);
         h[SERVERS_AT + i * SERVER_BYTES + 4] = m->configuration.servers[i].role;
     }
-    crc = crc32c(crc32c(0, d->id, sizeof d->id), h, WAL_SNAPSHOT_HEADER - CRC_BYTES);
-    put_be32(h + WAL_SNAPSHOT_HEADER - CRC_BYTES, crc);
-    return crc;
+    crc = crc32c(crc32c(0, d->id, sizeof d->id), h, WAL_SNAPSHOT_HEADER - WAL_SNAPSHOT_CRC);
+    put_be32(h + WAL_SNAPSHOT_HEADER - WAL_SNAPSHOT_CRC, crc);
+}
+
+uint32_t wal_snapshot_seed(const struct wal_dir *d, const struct repl_snapshot_meta *m)
+{
+    uint8_t header[WAL_SNAPSHOT_HEADER];
+
+    wal_snapshot_header_encode(d, m, 0, header);
+    return get_be32(header + WAL_SNAPSHOT_HEADER - WAL_SNAPSHOT_CRC);
 }
 
 static bool decode_header(const struct wal_dir *d, const uint8_t h[WAL_SNAPSHOT_HEADER],
-                          struct repl_snapshot_meta *m, uint64_t *data_len, uint32_t *seed)
+                          struct repl_snapshot_meta *m, uint64_t *data_len)
 {
     uint8_t again[WAL_SNAPSHOT_HEADER];
 
@@ -79,11 +80,10 @@ static bool decode_header(const struct wal_dir *d, const uint8_t h[WAL_SNAPSHOT_
         m->configuration.servers[i] =
             (struct repl_server){.node = get_be32(h + SERVERS_AT + i * SERVER_BYTES),
                                  .role = h[SERVERS_AT + i * SERVER_BYTES + 4]};
-    *seed = encode_header(d, m, *data_len, again);
+    wal_snapshot_header_encode(d, m, *data_len, again);
     return memcmp(again, h, WAL_SNAPSHOT_HEADER) == 0;
 }
 
-/* The block's number is in its checksum: blocks cannot change places. */
 static uint32_t block_crc(uint32_t seed, uint64_t number, const uint8_t *bytes, size_t n)
 {
     uint8_t at[8];
@@ -92,86 +92,63 @@ static uint32_t block_crc(uint32_t seed, uint64_t number, const uint8_t *bytes, 
     return crc32c(crc32c(seed, at, sizeof at), bytes, n);
 }
 
-static size_t block_len(size_t data_len, uint64_t number)
+void wal_snapshot_seal_block(uint32_t seed, uint64_t number, uint8_t *bytes, size_t n)
 {
-    size_t from = (size_t)number * WAL_SNAPSHOT_BLOCK;
-
-    return data_len - from < WAL_SNAPSHOT_BLOCK ? data_len - from : WAL_SNAPSHOT_BLOCK;
+    put_be32(bytes + n, block_crc(seed, number, bytes, n));
 }
 
-static uint64_t block_count(size_t data_len)
+static size_t block_len(uint64_t data_len, uint64_t number)
+{
+    uint64_t left = data_len - number * WAL_SNAPSHOT_BLOCK;
+
+    return left < WAL_SNAPSHOT_BLOCK ? (size_t)left : WAL_SNAPSHOT_BLOCK;
+}
+
+static uint64_t block_count(uint64_t data_len)
 {
     return (data_len + WAL_SNAPSHOT_BLOCK - 1) / WAL_SNAPSHOT_BLOCK;
 }
 
-static bool write_blocks(const struct wal_dir *d, const char *name, int fd, uint32_t seed,
-                         struct span data, struct wal_error *error)
-{
-    uint8_t *buf = malloc(BLOCKS_A_WRITE * (WAL_SNAPSHOT_BLOCK + CRC_BYTES));
-    uint64_t offset = WAL_SNAPSHOT_HEADER;
-    uint64_t blocks = block_count(data.len);
-    bool ok = true;
-
-    HF_ASSERT(buf != NULL);
-    for (uint64_t i = 0; ok && i < blocks;) {
-        size_t used = 0;
-
-        for (int k = 0; k < BLOCKS_A_WRITE && i < blocks; k++, i++) {
-            size_t n = block_len(data.len, i);
-
-            memcpy(buf + used, data.data + i * WAL_SNAPSHOT_BLOCK, n);
-            put_be32(buf + used + n, block_crc(seed, i, buf + used, n));
-            used += n + CRC_BYTES;
-        }
-        ok = wal_file_write(d, name, fd, buf, used, offset, error);
-        if (ok && i % BLOCKS_A_SYNC == 0)
-            ok = wal_file_fdatasync(d, name, fd, error);
-        offset += used;
-    }
-    free(buf);
-    return ok;
-}
-
-bool wal_snapshot_write(const struct wal_dir *d, const struct repl_snapshot_meta *meta,
-                        struct span data, struct wal_error *error)
+bool wal_snapshot_open(const struct wal_dir *d, const char *name, int fd,
+                       struct wal_snapshot_file *file, struct wal_error *error)
 {
     uint8_t header[WAL_SNAPSHOT_HEADER];
-    char name[WAL_NAME_BYTES];
-    char temp[WAL_NAME_BYTES + 4];
-    uint32_t seed = encode_header(d, meta, data.len, header);
-    int fd;
+    uint64_t size = 0, whole;
+    int r = d->fs->size(d->fs->self, fd, &size);
 
-    HF_ASSERT(data.len <= REPL_MAX_SNAPSHOT_BYTES);
-    wal_snapshot_name(meta->index, meta->term, name);
-    (void)snprintf(temp, sizeof temp, "%s.tmp", name);
-    fd = wal_file_open(d, temp, O_RDWR | O_CREAT | O_TRUNC, error);
-    if (fd < 0)
+    if (r < 0)
+        return wal_fail_sys(d, name, "cannot stat", r, error);
+    if (!wal_file_read(d, name, fd, header, sizeof header, 0, error))
         return false;
-    if (!wal_file_write(d, temp, fd, header, sizeof header, 0, error) ||
-        !write_blocks(d, temp, fd, seed, data, error)) {
-        wal_file_close(d, fd);
-        return false;
-    }
-    return wal_file_commit(d, name, fd, error);
+    if (!decode_header(d, header, &file->meta, &file->data_len))
+        return wal_corrupt(d, name, 0, "the checksum of the snapshot's header fails", error);
+    whole = WAL_SNAPSHOT_HEADER + file->data_len + block_count(file->data_len) * WAL_SNAPSHOT_CRC;
+    if (size != whole)
+        return wal_corrupt(d, name, size < whole ? size : whole, "wrong length", error);
+    file->seed = wal_snapshot_seed(d, &file->meta);
+    return true;
 }
 
-static bool read_blocks(const struct wal_dir *d, const char *name, int fd, uint32_t seed,
-                        uint8_t *out, size_t data_len, struct wal_error *error)
+bool wal_snapshot_read_part(const struct wal_dir *d, const char *name, int fd,
+                            const struct wal_snapshot_file *file, uint64_t offset, uint8_t *out,
+                            size_t n, size_t *got, struct wal_error *error)
 {
-    uint64_t offset = WAL_SNAPSHOT_HEADER;
+    uint64_t number = offset / WAL_SNAPSHOT_BLOCK;
+    uint64_t at = WAL_SNAPSHOT_HEADER + number * (WAL_SNAPSHOT_BLOCK + WAL_SNAPSHOT_CRC);
 
-    for (uint64_t i = 0; i < block_count(data_len); i++) {
-        uint8_t *at = out + i * WAL_SNAPSHOT_BLOCK;
-        size_t n = block_len(data_len, i);
-        uint8_t crc[CRC_BYTES];
+    HF_ASSERT(offset % WAL_SNAPSHOT_BLOCK == 0 && n % WAL_SNAPSHOT_BLOCK == 0);
+    for (*got = 0; *got < n && number < block_count(file->data_len); number++) {
+        size_t len = block_len(file->data_len, number);
+        uint8_t crc[WAL_SNAPSHOT_CRC];
 
-        if (!wal_file_read(d, name, fd, at, n, offset, error) ||
-            !wal_file_read(d, name, fd, crc, sizeof crc, offset + n, error))
+        if (!wal_file_read(d, name, fd, out + *got, len, at, error) ||
+            !wal_file_read(d, name, fd, crc, sizeof crc, at + len, error))
             return false;
-        if (get_be32(crc) != block_crc(seed, i, at, n))
-            return wal_corrupt(d, name, offset, "the checksum of the block that begins here fails",
+        if (get_be32(crc) != block_crc(file->seed, number, out + *got, len))
+            return wal_corrupt(d, name, at, "the checksum of the block that begins here fails",
                                error);
-        offset += n + CRC_BYTES;
+        *got += len;
+        at += len + WAL_SNAPSHOT_CRC;
     }
     return true;
 }
@@ -180,28 +157,20 @@ bool wal_snapshot_read(const struct wal_dir *d, const char *name, int fd,
                        struct repl_snapshot_meta *meta, uint8_t **bytes, size_t *n,
                        struct wal_error *error)
 {
-    uint8_t header[WAL_SNAPSHOT_HEADER];
-    uint64_t size = 0, data_len, whole;
-    uint32_t seed;
+    struct wal_snapshot_file file;
     uint8_t *data;
-    int r = d->fs->size(d->fs->self, fd, &size);
+    size_t room;
 
-    if (r < 0)
-        return wal_fail_sys(d, name, "cannot stat", r, error);
-    if (!wal_file_read(d, name, fd, header, sizeof header, 0, error))
+    if (!wal_snapshot_open(d, name, fd, &file, error))
         return false;
-    if (!decode_header(d, header, meta, &data_len, &seed))
-        return wal_corrupt(d, name, 0, "the checksum of the snapshot's header fails", error);
-    whole = WAL_SNAPSHOT_HEADER + data_len + block_count((size_t)data_len) * CRC_BYTES;
-    if (size != whole)
-        return wal_corrupt(d, name, size < whole ? size : whole, "wrong length", error);
-    data = malloc((size_t)data_len + 1);
+    room = (size_t)block_count(file.data_len) * WAL_SNAPSHOT_BLOCK;
+    data = malloc(room + 1);
     HF_ASSERT(data != NULL);
-    if (!read_blocks(d, name, fd, seed, data, (size_t)data_len, error)) {
+    if (!wal_snapshot_read_part(d, name, fd, &file, 0, data, room, n, error)) {
         free(data);
         return false;
     }
+    *meta = file.meta;
     *bytes = data;
-    *n = (size_t)data_len;
     return true;
 }

@@ -99,9 +99,9 @@ static bool execute(struct wal_thread *t, const struct wal_op *op, struct wal_er
     case REPL_STORAGE_VOTE:
         return wal_core_vote(t->core, op->term, op->voted_for, error);
     case REPL_STORAGE_SNAPSHOT:
-        return wal_core_snapshot(t->core, &op->meta, op->data, error);
+        return wal_core_snapshot(t->core, &op->meta, error);
     case REPL_STORAGE_INSTALL:
-        return wal_core_install(t->core, &op->meta, op->data, error);
+        return wal_core_install(t->core, &op->meta, error);
     default:
         HF_ASSERT(op->kind == WAL_OP_TRIM);
         return wal_core_trim(t->core, op->index, error);

@@ -16,7 +16,6 @@ struct wal_op {
     uint64_t term;
     uint32_t voted_for;
     struct repl_snapshot_meta meta;
-    struct span data;           /* SNAPSHOT, INSTALL */
     struct repl_entry *entries; /* APPEND */
     size_t n;
 };

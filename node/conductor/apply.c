@@ -392,6 +392,14 @@ static void take_half_open(struct conductor *c, struct span encoded)
     sa_set_state(c, sa, encoded, &c->before);
 }
 
+bool conductor_replication_some(struct conductor *c, const struct repl_event *ev)
+{
+    if (ev->kind == REPL_EV_RESET)
+        return sa_reset_some(c, CONDUCTOR_FORGET_MAX);
+    conductor_handle_replication(c, ev);
+    return true;
+}
+
 void conductor_handle_replication(struct conductor *c, const struct repl_event *ev)
 {
     switch (ev->kind) {
@@ -407,7 +415,8 @@ void conductor_handle_replication(struct conductor *c, const struct repl_event *
     case REPL_EV_RESTORED_LEASE:
         break; /* an SA's address comes with its state */
     case REPL_EV_RESET:
-        sa_reset_all(c);
+        while (!sa_reset_some(c, SIZE_MAX))
+            ;
         break;
     case REPL_EV_RESTORED_SA:
         restored_sa(c, ev);

@@ -192,7 +192,8 @@ void sa_rearm(struct conductor *c, struct conductor_sa *sa, const struct ike_sa 
 void sa_again(struct conductor *c, struct conductor_sa *sa, uint64_t in_ms);
 uint64_t sa_version(struct conductor *c, const struct conductor_sa *sa);
 void sa_set_version(struct conductor *c, struct conductor_sa *sa, uint64_t version);
-void sa_reset_all(struct conductor *c);
+/* Forgets the shards, and so many SAs; true: all are gone. */
+bool sa_reset_some(struct conductor *c, size_t n);
 struct conductor_shard *shard_find(struct conductor *c, uint32_t id);
 
 /* children.c: the ESP database as a function of applied states */

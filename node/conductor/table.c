@@ -195,19 +195,22 @@ void sa_set_state(struct conductor *c, struct conductor_sa *sa, struct span enco
     sa_rearm(c, sa, decoded);
 }
 
-void sa_reset_all(struct conductor *c)
+bool sa_reset_some(struct conductor *c, size_t n)
 {
     struct conductor_sa *sa, *next_sa;
 
-    HASH_ITER(hh, c->sas, sa, next_sa)
-    {
-        if (!sa->half_open)
-            sa_remove(c, sa);
-    }
     for (uint32_t i = 0; i < c->options.n_shards; i++) {
         uint32_t id = c->shards[i].id;
 
         c->shards[i] = (struct conductor_shard){.id = id};
-        handover_over(c, &c->shards[i]);
     }
+    HASH_ITER(hh, c->sas, sa, next_sa)
+    {
+        if (sa->half_open)
+            continue;
+        if (n-- == 0)
+            return false;
+        sa_remove(c, sa);
+    }
+    return true;
 }

@@ -93,6 +93,7 @@ struct config {
     struct config_node nodes[CONFIG_MAX_NODES]; /* at least one: this node is among them */
     size_t n_nodes;
     struct config_timing timing;
+    uint64_t snapshot_entries, snapshot_bytes; /* of log, then a snapshot */
 
     char outside_interface[CONFIG_MAX_INTERFACE];
     char inside_interface[CONFIG_MAX_INTERFACE];

@@ -13,6 +13,8 @@ static void set_defaults(struct config *c)
 {
     c->timing = (struct config_timing){
         .election_ms = 150, .heartbeat_ms = 30, .lease_ms = 150, .lease_heartbeat_ms = 30};
+    c->snapshot_entries = 20000;
+    c->snapshot_bytes = 64 << 20;
     memcpy(c->tun_interface, "hf0", 4);
     c->ike_proposals[0] =
         (struct ike_proposal_row){.encr_id = 20, .encr_bits = 256, .prf_id = 5, .ke_id = 31};

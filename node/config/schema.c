@@ -22,9 +22,17 @@
 
 enum { MS = 1, SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
 
+/* A snapshot replaces the log behind it: after so many entries, or so many bytes of them. */
+static const struct schema_field snapshot_fields[] = {
+    {"entries", .type = &value_number, AT(snapshot_entries), .min = 256, .max = 10000000},
+    {"bytes", .type = &value_bytes, AT(snapshot_bytes), .min = 1 << 20, .max = 1ull << 30},
+    {0},
+};
+
 static const struct schema_field node_fields[] = {
     {"id", .required = true, .type = &value_number, AT(node_id), .min = 1, .max = 65535},
     {"data", .required = true, .type = &value_absolute, AT(data_dir)},
+    {"snapshot", SECTION(snapshot_fields)},
     {0},
 };
 

@@ -127,6 +127,23 @@ static json_t *shards(struct daemon *d, const struct repl_status *st)
     return out;
 }
 
+static double ms_of(uint64_t ns)
+{
+    return (double)ns / 1e6;
+}
+
+/* The longest turn of each loop since this was last read: one as long as a lease loses it. */
+static json_t *loops(struct daemon *d)
+{
+    struct loop_turns control = loop_watch_take(&d->turns), repl = repl_loop_turns(d->repl);
+
+    return json_pack("{s:{s:f,s:f,s:f},s:{s:f,s:f,s:f}}", "control", "longest_ms",
+                     ms_of(control.longest_ns), "longest_cpu_ms", ms_of(control.longest_cpu_ns),
+                     "ever_ms", ms_of(control.ever_ns), "replication", "longest_ms",
+                     ms_of(repl.longest_ns), "longest_cpu_ms", ms_of(repl.longest_cpu_ns),
+                     "ever_ms", ms_of(repl.ever_ns));
+}
+
 static json_t *get_cluster(void *self, struct api_problem *problem)
 {
     struct daemon *d = self;
@@ -138,7 +155,8 @@ static json_t *get_cluster(void *self, struct api_problem *problem)
     for (size_t i = 0; i < REPL_DIGEST_BYTES; i++)
         (void)snprintf(digest + 2 * i, 3, "%02x", st.digest[i]);
     return json_pack(
-        "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:b,s:{s:o,s:o,s:o,s:o},s:s,s:o,s:o,s:o,s:o,s:o}",
+        "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:b,s:{s:o,s:o,s:o,s:o},s:s,s:o,s:o,s:o,s:o,s:o,s:o,"
+        "s:o}",
         "node", number(st.node), "boot", hex64(st.boot), "leader",
         st.leader == 0 ? json_null() : number(st.leader), "term", number(st.term), "applied_index",
         number(st.applied_index), "commit_index", number(st.commit_index), "last_index",
@@ -147,7 +165,8 @@ static json_t *get_cluster(void *self, struct api_problem *problem)
         number(st.timing.heartbeat_ms), "lease_ms", number(st.timing.lease_ms),
         "lease_heartbeat_ms", number(st.timing.lease_heartbeat_ms), "digest", digest, "nodes",
         nodes(&st), "shards", shards(d, &st), "sas", number(conductor_count_sas(d->conductor)),
-        "half_open", number(conductor_count_half_open(d->conductor)), "counters", counters(d, &st));
+        "half_open", number(conductor_count_half_open(d->conductor)), "counters", counters(d, &st),
+        "snapshot_index", number(st.snapshot_index), "loops", loops(d));
 }
 
 static json_t *child_json(const struct ike_child *child, const struct conductor_child_view *v)

@@ -46,26 +46,40 @@ static bool arp_may_answer(void *self, uint32_t shard)
 
 /* --- the loop's sources --- */
 
+static void note_event(struct daemon *d, const struct repl_event *ev)
+{
+    if (ev->kind == REPL_EV_LEADER) {
+        d->leader = ev->node == d->config->node_id;
+        admin_leader_changed(d, ev->node);
+    }
+    if (ev->kind == REPL_EV_LEASE && ev->held && d->arp != NULL)
+        arp_announce(d->arp, ev->shard);
+    if (ev->kind == REPL_EV_LEASE)
+        log_line(d->log, LOG_INFO, "owner", "shard=%u lease %s", ev->shard,
+                 ev->held ? "held" : "lost");
+}
+
+/* Many events (a restored state, a backlog) take several turns, so that this loop's other sources
+ * and its signs of life go on. */
 static void on_replication(uv_poll_t *handle, int status, int events)
 {
     struct daemon *d = handle->data;
-    struct repl_event *ev;
+    uint64_t until = io_boottime_ns() + DAEMON_TURN_NS;
 
     (void)status;
     (void)events;
-    while ((ev = repl_next_event(d->repl)) != NULL) {
-        if (ev->kind == REPL_EV_LEADER) {
-            d->leader = ev->node == d->config->node_id;
-            admin_leader_changed(d, ev->node);
+    do {
+        if (d->event == NULL) {
+            d->event = repl_next_event(d->repl);
+            if (d->event == NULL)
+                return;
+            note_event(d, d->event);
         }
-        if (ev->kind == REPL_EV_LEASE && ev->held && d->arp != NULL)
-            arp_announce(d->arp, ev->shard);
-        if (ev->kind == REPL_EV_LEASE)
-            log_line(d->log, LOG_INFO, "owner", "shard=%u lease %s", ev->shard,
-                     ev->held ? "held" : "lost");
-        conductor_handle_replication(d->conductor, ev);
-        repl_event_free(ev);
-    }
+        if (!conductor_replication_some(d->conductor, d->event))
+            continue;
+        repl_event_free(d->event);
+        d->event = NULL;
+    } while (io_boottime_ns() < until);
 }
 
 static void on_workers(uv_poll_t *handle, int status, int events)
@@ -145,6 +159,7 @@ static void close_one(uv_handle_t *handle)
 /* The daemon's own sources; ARP, the link watch and the admin server close theirs. */
 static void close_sources(struct daemon *d)
 {
+    loop_watch_close(&d->turns, NULL);
     close_one((uv_handle_t *)&d->prepare);
     close_one((uv_handle_t *)&d->timer);
     close_one((uv_handle_t *)&d->tick);
@@ -251,6 +266,8 @@ static void repl_options_of(const struct config *config, const struct log *log,
                                           .lease_ms = config->timing.lease_ms,
                                           .lease_heartbeat_ms = config->timing.lease_heartbeat_ms},
                                .insecure_lab = config->insecure_lab,
+                               .snapshot_entries = config->snapshot_entries,
+                               .snapshot_bytes = config->snapshot_bytes,
                                .log = repl_log,
                                .log_self = (void *)(uintptr_t)log};
     for (size_t i = 0; i < config->n_nodes; i++)
@@ -293,7 +310,7 @@ static bool start_workers(struct daemon *d)
                                .tun_fds = d->tun_fds,
                                .shards = shards,
                                .n_shards = d->n_shards,
-                               .sa_capacity = 4096};
+                               .sa_capacity = DAEMON_SA_CAPACITY};
 
     for (uint32_t i = 0; i < d->n_shards; i++) {
         shards[i] = (struct worker_shard){.shard = d->shard_ids[i], .lease = d->shards[i].lease};
@@ -446,6 +463,7 @@ static void stop(struct daemon *d)
     if (d->watch != NULL)
         netlink_watch_close(d->watch);
     (void)uv_run(&d->loop, UV_RUN_DEFAULT); /* closes, and waits for key exchanges under way */
+    repl_event_free(d->event);
     if (d->repl != NULL)
         repl_stop(d->repl);
     sockets_close(d);
@@ -484,6 +502,7 @@ bool daemon_run(const struct config *config, const struct log *log, struct daemo
         }
     }
     HF_ASSERT(uv_loop_init(&d->loop) == 0);
+    loop_watch_start(&d->turns, &d->loop);
     d->loop.data = d;
     ok = start(d);
     if (ok) {

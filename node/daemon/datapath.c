@@ -7,7 +7,7 @@
 #include "esp/ceiling.h"
 #include "esp/tally.h"
 
-enum { EXTEND_BATCH = 512, RECOVERY_AFTER_MS = 100 };
+enum { PACE_MAX = 2048, EXTEND_BATCH = 512, RECOVERY_AFTER_MS = 100 };
 
 /* One CHILD SA; the conductor's handle. */
 struct datapath_child {
@@ -32,6 +32,7 @@ struct datapath_child {
     bool telling;    /* in an Extend that asks for nothing */
     uint64_t ticket; /* LOWERING: workers still to pass; 0 = none */
     struct heap_node due;
+    struct drops_node drops;
     struct endpoint remote;
     bool outbound;
 };
@@ -44,7 +45,7 @@ struct datapath {
     struct datapath_child *batch_children[EXTEND_BATCH];
     size_t n_batch;
     uint32_t batch_shard;
-    struct datapath_drops gone; /* of CHILD SAs that were removed */
+    struct drops_account drops;
 };
 
 struct datapath *datapath_create(const struct datapath_options *options)
@@ -119,6 +120,7 @@ void *datapath_install(struct datapath *d, const struct conductor_esp_child *c)
     child = calloc(1, sizeof *child);
     HF_ASSERT(child != NULL);
     child->sa = sa;
+    drops_add(&d->drops, &child->drops, sa);
     child->ike_sa = c->sa_id;
     child->spi_in = k->spi_in;
     child->shard = c->shard;
@@ -154,23 +156,12 @@ void datapath_update(struct datapath *d, void *esp, const struct conductor_esp_c
     child->rekeying = c->rekeying;
 }
 
-static void add_drops(struct datapath_drops *sum, struct esp_sa *sa)
-{
-    struct esp_sa_view v;
-
-    esp_sa_read(sa, &v);
-    for (int i = 0; i < ESP_DROP_COUNT; i++) {
-        sum->in[i] += v.drops_in[i];
-        sum->out[i] += v.drops_out[i];
-    }
-}
-
 void datapath_remove(struct datapath *d, void *esp)
 {
     struct datapath_child *child = esp;
 
     heap_remove(&d->heap, &child->due);
-    add_drops(&d->gone, child->sa);
+    drops_remove(&d->drops, &child->drops);
     worker_sa_remove(d->options.pool, child->sa);
     free(child);
 }
@@ -498,7 +489,9 @@ void datapath_pace(struct datapath *d)
     uint64_t now = now_ms(d);
     struct heap_node *node;
 
-    while ((node = heap_first(&d->heap)) != NULL && node->at_ms <= now) {
+    /* After a takeover all are due at once: what is left comes in the loop's next turn. */
+    for (int i = 0; i < PACE_MAX && (node = heap_first(&d->heap)) != NULL && node->at_ms <= now;
+         i++) {
         struct datapath_child *child =
             (struct datapath_child *)(void *)((char *)node - offsetof(struct datapath_child, due));
 
@@ -523,21 +516,12 @@ void datapath_view(void *esp, struct esp_sa_view *view)
     esp_sa_read(child->sa, view);
 }
 
-static void sum_child(void *self, uint32_t spi_in, void *esp, const struct repl_claim *claim,
-                      bool extending)
+void datapath_count_drops(struct datapath *d)
 {
-    struct datapath_child *child = esp;
-
-    (void)spi_in;
-    (void)claim;
-    (void)extending;
-    if (child != NULL)
-        add_drops(self, child->sa);
+    drops_walk(&d->drops);
 }
 
 void datapath_drops(struct datapath *d, struct datapath_drops *drops)
 {
-    *drops = d->gone;
-    for (uint32_t i = 0; i < d->options.n_shards; i++)
-        conductor_each_child(d->conductor, d->options.shard_ids[i], sum_child, drops);
+    drops_read(&d->drops, drops);
 }

@@ -13,6 +13,7 @@
 #define HF_DAEMON_DATAPATH_H
 
 #include "conductor/core.h"
+#include "daemon/drops.h"
 #include "io/worker.h"
 
 struct datapath;
@@ -52,10 +53,9 @@ uint64_t datapath_next_ms(const struct datapath *d);
 /* For the admin interface. */
 void datapath_view(void *esp, struct esp_sa_view *view);
 
-/* Packets dropped by reason since the start, over all CHILD SAs that there are and were. */
-struct datapath_drops {
-    uint64_t in[ESP_DROP_COUNT], out[ESP_DROP_COUNT];
-};
+/* Goes on with the account of dropped packets (drops.h): to be called at each tick. */
+void datapath_count_drops(struct datapath *d);
+/* Since the start, over all CHILD SAs that there are and were; at most a few seconds old. */
 void datapath_drops(struct datapath *d, struct datapath_drops *drops);
 
 #endif

@@ -12,8 +12,14 @@
 #include "io/guard.h"
 #include "io/netlink.h"
 #include "io/tun.h"
+#include "replication/loop_watch.h"
 
-enum { DAEMON_WORKERS = 1, DAEMON_TICK_MS = 10 };
+enum {
+    DAEMON_WORKERS = 1,
+    DAEMON_TICK_MS = 10,
+    DAEMON_TURN_NS = 4000000,    /* events of replication taken in one turn of the loop */
+    DAEMON_SA_CAPACITY = 1 << 16 /* sizes look-up tables, is no limit */
+};
 
 /* What the last line about each drop reason had counted, and whether the majority was there. */
 struct notices {
@@ -46,6 +52,8 @@ struct daemon {
     uv_signal_t sigterm, sigint;
     uv_poll_t poll_repl, poll_workers;
     struct repl *repl;
+    struct repl_event *event; /* in hand: it goes on in the next turn */
+    struct loop_watch turns;
     struct worker_pool *pool;
     struct datapath *datapath;
     struct conductor *conductor;

@@ -73,6 +73,7 @@ void notices_tick(struct daemon *d)
 {
     uint64_t now = io_boottime_ns() / 1000000;
 
+    datapath_count_drops(d->datapath);
     if (now < d->notices.next_ms)
         return;
     d->notices.next_ms = now + NOTICES_EVERY_MS;

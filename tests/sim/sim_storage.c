@@ -14,6 +14,19 @@ struct operation {
     struct repl_snapshot_meta meta;
     uint8_t *data;
     size_t len;
+    enum repl_draft draft;
+    bool closed;
+    uint64_t generation, offset; /* DRAFT; READ */
+    uint32_t reader;
+};
+
+/* A draft holds what was written to it; nothing of it survives a crash. */
+struct draft {
+    struct repl_snapshot_meta meta;
+    uint8_t *data;
+    size_t len;
+    uint64_t generation;
+    bool open, closed; /* closed: and its completion was told */
 };
 
 struct sim_storage {
@@ -24,6 +37,7 @@ struct sim_storage {
     struct sim_storage_counters counters;
     struct operation *queue; /* [0, queued) in order */
     size_t queued, capacity;
+    struct draft drafts[REPL_DRAFTS];
     uint64_t last_due_ms;
     uint64_t moved_ms; /* newest completion, or when the queue became non-empty */
     /* durable */
@@ -79,6 +93,8 @@ void sim_storage_destroy(struct sim_storage *s)
     free(s->queue);
     free(s->log);
     free(s->snapshot_data);
+    for (size_t i = 0; i < REPL_DRAFTS; i++)
+        free(s->drafts[i].data);
     free(s);
 }
 
@@ -135,23 +151,103 @@ static void op_truncate(void *self, uint64_t index)
     enqueue(self, REPL_STORAGE_TRUNCATE, index);
 }
 
-static void op_image(struct sim_storage *s, enum repl_storage_op kind,
-                     const struct repl_snapshot_meta *meta, struct span data)
+static void forget_draft(struct sim_storage *s, enum repl_draft d)
 {
-    struct operation *op = enqueue(s, kind, meta->index);
+    free(s->drafts[d].data);
+    s->drafts[d] = (struct draft){.generation = s->drafts[d].generation + 1};
+}
+
+static void op_draft_begin(void *self, enum repl_draft d, const struct repl_snapshot_meta *meta)
+{
+    struct sim_storage *s = self;
+    HF_ASSERT(!s->drafts[d].open);
+    forget_draft(s, d);
+    s->drafts[d].meta = *meta;
+    s->drafts[d].open = true;
+}
+
+static void draft_operation(struct sim_storage *s, enum repl_draft d, bool closed)
+{
+    struct operation *op = enqueue(s, REPL_STORAGE_DRAFT, s->drafts[d].meta.index);
+    op->draft = d;
+    op->closed = closed;
+    op->generation = s->drafts[d].generation;
+    op->offset = s->drafts[d].len;
+}
+
+static void op_draft_write(void *self, enum repl_draft d, struct span bytes)
+{
+    struct sim_storage *s = self;
+    struct draft *draft = &s->drafts[d];
+    HF_ASSERT(draft->open);
+    draft->data = realloc(draft->data, draft->len + bytes.len + 1);
+    HF_ASSERT(draft->data != NULL);
+    if (bytes.len > 0)
+        memcpy(draft->data + draft->len, bytes.data, bytes.len);
+    draft->len += bytes.len;
+    draft_operation(s, d, false);
+}
+
+static void op_draft_close(void *self, enum repl_draft d)
+{
+    struct sim_storage *s = self;
+    HF_ASSERT(s->drafts[d].open);
+    s->drafts[d].open = false;
+    draft_operation(s, d, true);
+}
+
+static void op_draft_drop(void *self, enum repl_draft d)
+{
+    forget_draft(self, d);
+}
+
+static void take_draft(struct sim_storage *s, struct operation *op, enum repl_draft d)
+{
+    struct draft *draft = &s->drafts[d];
+    HF_ASSERT(draft->closed && draft->meta.index == op->meta.index &&
+              draft->meta.term == op->meta.term);
+    op->data = draft->data;
+    op->len = draft->len;
+    draft->data = NULL;
+    forget_draft(s, d);
+}
+
+static void op_snapshot(void *self, const struct repl_snapshot_meta *meta)
+{
+    struct sim_storage *s = self;
+    struct operation *op = enqueue(s, REPL_STORAGE_SNAPSHOT, meta->index);
     op->meta = *meta;
-    op->data = copy(data.data, data.len);
-    op->len = data.len;
+    take_draft(s, op, REPL_DRAFT_OWN);
 }
 
-static void op_snapshot(void *self, const struct repl_snapshot_meta *meta, struct span data)
+static void op_install(void *self, const struct repl_snapshot_meta *meta)
 {
-    op_image(self, REPL_STORAGE_SNAPSHOT, meta, data);
+    struct sim_storage *s = self;
+    struct operation *op = enqueue(s, REPL_STORAGE_INSTALL, meta->index);
+    op->meta = *meta;
+    if (meta->index == s->snapshot.index && meta->term == s->snapshot.term) {
+        op->data = copy(s->snapshot_data, s->snapshot_len);
+        op->len = s->snapshot_len;
+        return;
+    }
+    take_draft(s, op, REPL_DRAFT_RECEIVED);
 }
 
-static void op_install(void *self, const struct repl_snapshot_meta *meta, struct span data)
+static void op_read(void *self, uint32_t reader, uint64_t index, uint64_t term, uint64_t offset,
+                    size_t n)
 {
-    op_image(self, REPL_STORAGE_INSTALL, meta, data);
+    struct operation *op = enqueue(self, REPL_STORAGE_READ, index);
+    HF_ASSERT(reader < REPL_READERS);
+    op->reader = reader;
+    op->term = term;
+    op->offset = offset;
+    op->len = n;
+}
+
+static void op_read_end(void *self, uint32_t reader)
+{
+    (void)self;
+    (void)reader;
 }
 
 static void remove_front(struct sim_storage *s, size_t n)
@@ -171,16 +267,6 @@ static void op_trim(void *self, uint64_t index)
         remove_front(s, (size_t)(keep - s->first));
 }
 
-static bool op_read_snapshot(void *self, struct repl_snapshot_meta *meta, struct span *data)
-{
-    struct sim_storage *s = self;
-    if (s->snapshot.index == 0)
-        return false;
-    *meta = s->snapshot;
-    *data = span_of(s->snapshot_data, s->snapshot_len);
-    return true;
-}
-
 struct repl_storage sim_storage_interface(struct sim_storage *s)
 {
     return (struct repl_storage){.self = s,
@@ -190,7 +276,12 @@ struct repl_storage sim_storage_interface(struct sim_storage *s)
                                  .snapshot = op_snapshot,
                                  .install = op_install,
                                  .trim = op_trim,
-                                 .read_snapshot = op_read_snapshot};
+                                 .draft_begin = op_draft_begin,
+                                 .draft_write = op_draft_write,
+                                 .draft_close = op_draft_close,
+                                 .draft_drop = op_draft_drop,
+                                 .read = op_read,
+                                 .read_end = op_read_end};
 }
 
 static uint64_t last_index(const struct sim_storage *s)
@@ -254,6 +345,12 @@ static void durable(struct sim_storage *s, struct operation *op)
     case REPL_STORAGE_INSTALL:
         image_durable(s, op);
         break;
+    case REPL_STORAGE_DRAFT:
+        if (op->closed && op->generation == s->drafts[op->draft].generation)
+            s->drafts[op->draft].closed = true;
+        break;
+    case REPL_STORAGE_READ:
+        break;
     }
 }
 
@@ -286,11 +383,40 @@ static void remove_operation(struct sim_storage *s)
     memmove(s->queue, s->queue + 1, s->queued * sizeof *s->queue);
 }
 
+/* What a reader gets: the snapshot that there is now, or the news that it is another one. */
+static void answer_read(struct sim_storage *s, const struct operation *op,
+                        struct repl_storage_done *done)
+{
+    if (op->index != s->snapshot.index || op->term != s->snapshot.term) {
+        done->status = REPL_STORAGE_GONE;
+        return;
+    }
+    done->total = s->snapshot_len;
+    if (op->offset < s->snapshot_len) {
+        size_t left = s->snapshot_len - (size_t)op->offset;
+        done->data = span_of(s->snapshot_data + op->offset, left < op->len ? left : op->len);
+    }
+}
+
+static bool dropped(const struct sim_storage *s, const struct operation *op)
+{
+    return op->op == REPL_STORAGE_DRAFT && op->generation != s->drafts[op->draft].generation;
+}
+
 bool sim_storage_pop(struct sim_storage *s, struct repl_storage_done *done)
 {
+    while (s->queued > 0 && dropped(s, &s->queue[0]))
+        remove_operation(s);
     if (s->queued == 0 || s->queue[0].due_ms > *s->now_ms)
         return false;
-    *done = (struct repl_storage_done){.op = s->queue[0].op, .index = s->queue[0].index};
+    *done = (struct repl_storage_done){.op = s->queue[0].op,
+                                       .index = s->queue[0].index,
+                                       .draft = s->queue[0].draft,
+                                       .closed = s->queue[0].closed,
+                                       .offset = s->queue[0].offset,
+                                       .reader = s->queue[0].reader};
+    if (done->op == REPL_STORAGE_READ && !s->failing)
+        answer_read(s, &s->queue[0], done);
     if (s->failing)
         done->status = REPL_STORAGE_FAILED;
     else
@@ -327,6 +453,8 @@ void sim_storage_crash(struct sim_storage *s)
     s->counters.lost += s->queued;
     while (s->queued > 0)
         remove_operation(s);
+    for (size_t i = 0; i < REPL_DRAFTS; i++)
+        forget_draft(s, (enum repl_draft)i);
     s->last_due_ms = 0;
 }
 
@@ -341,6 +469,11 @@ void sim_storage_load(struct sim_storage *s, struct repl_loaded *loaded)
                                    .entries = s->log,
                                    .n_entries = s->n_log,
                                    .high_water = s->high_water};
+}
+
+struct span sim_storage_snapshot(const struct sim_storage *s)
+{
+    return span_of(s->snapshot_data, s->snapshot_len);
 }
 
 bool sim_storage_has(const struct sim_storage *s, uint64_t index, uint64_t term)

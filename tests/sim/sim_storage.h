@@ -51,6 +51,8 @@ void sim_storage_crash(struct sim_storage *storage);
 
 /* What is durable. Valid until the next call of any function. */
 void sim_storage_load(struct sim_storage *storage, struct repl_loaded *loaded);
+/* The data of the durable snapshot; empty when there is none. */
+struct span sim_storage_snapshot(const struct sim_storage *storage);
 /* Is (index, term) durable here, in the log or behind the snapshot? */
 bool sim_storage_has(const struct sim_storage *storage, uint64_t index, uint64_t term);
 

@@ -66,6 +66,7 @@ static size_t install(uint8_t *out, uint64_t term, uint64_t index)
                                           .index = index,
                                           .index_term = term,
                                           .configuration = three,
+                                          .total = 5,
                                           .data = span_of("image", 5)});
 }
 
@@ -85,9 +86,9 @@ static void say(struct talk *t, uint8_t control, const uint8_t *frame, size_t le
 static void frames(const char *folder)
 {
     static const char *names[] = {
-        "",        "append",     "append_result", "request_vote", "request_vote_result",
-        "install", "timeout_now"};
-    for (int type = RAFT_FRAME_APPEND; type <= RAFT_FRAME_TIMEOUT_NOW; type++) {
+        "",        "append",      "append_result", "request_vote", "request_vote_result",
+        "install", "timeout_now", "install_ack"};
+    for (int type = RAFT_FRAME_APPEND; type <= RAFT_FRAME_INSTALL_ACK; type++) {
         uint8_t bytes[1024];
         struct raft_frame f = {.type = (enum raft_frame_type)type,
                                .boot = 1,

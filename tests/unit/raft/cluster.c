@@ -131,6 +131,8 @@ static void on_restore(void *self, const struct repl_snapshot_meta *meta, struct
     struct cluster_node *n = self;
     struct cluster *c = n->cluster;
     uint64_t index;
+    if (data.data == NULL) /* an installed one is read from the disk */
+        data = sim_storage_snapshot(n->storage);
     if (data.len < 16 || meta->index > c->n_committed)
         cluster_breach(c, "node %u restores a snapshot of %zu bytes at %llu", n->id, data.len,
                        (unsigned long long)meta->index);
@@ -258,7 +260,8 @@ void cluster_start(struct cluster *c, uint32_t id)
                                           .election_ms = c->election_ms,
                                           .heartbeat_ms = c->heartbeat_ms,
                                           .install_timeout_ms = c->install_timeout_ms,
-                                          .trailing = c->trailing};
+                                          .trailing = c->trailing,
+                                          .install_piece_bytes = 48}; /* several a snapshot */
 #ifdef HOLDFAST_RAFT_UNWRAP
     options.unwrapped = c->unwrapped;
 #endif

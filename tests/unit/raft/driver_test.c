@@ -387,6 +387,11 @@ Test(raft_driver, discards_a_log_that_lacks_the_snapshot)
     memcpy(entries, loaded.entries, loaded.n_entries * sizeof *entries);
     loaded.entries = entries;
     storage.vote(storage.self, 4, 0);
+    storage.draft_begin(storage.self, REPL_DRAFT_OWN, &loaded.snapshot);
+    storage.draft_write(storage.self, REPL_DRAFT_OWN, loaded.snapshot_data);
+    storage.draft_close(storage.self, REPL_DRAFT_OWN);
+    sim_storage_flush(r.storage);
+    storage.snapshot(storage.self, &loaded.snapshot);
     sim_storage_flush(r.storage);
     struct raft_driver_options options = {
         .node = 2, .boot = 1, .seed = 1, .election_ms = 150, .heartbeat_ms = 30};

@@ -29,6 +29,9 @@ static size_t sample(enum raft_frame_type type, uint8_t *out)
     case RAFT_FRAME_INSTALL:
         f.configuration = three;
         f.data = span_of("image", 5);
+        f.transfer = 6;
+        f.offset = 20;
+        f.total = 30;
         used = raft_frame_encode(&f, out);
         memcpy(out + used, f.data.data, f.data.len);
         return used + f.data.len;
@@ -47,6 +50,11 @@ static size_t sample(enum raft_frame_type type, uint8_t *out)
             used += raft_frame_encode_entry(&entries[i], out + used);
         return used;
     }
+    case RAFT_FRAME_INSTALL_ACK:
+        f.again = true;
+        f.transfer = 6;
+        f.offset = 20;
+        break;
     case RAFT_FRAME_TIMEOUT_NOW:
         break;
     }
@@ -73,6 +81,10 @@ Test(raft_frame, what_is_encoded_is_decoded)
               memcmp(f.data.data, "image", 5) == 0);
     cr_assert(f.configuration.n_servers == 3 && f.configuration.servers[2].role == 2 &&
               f.configuration.index == 1);
+    cr_assert(f.transfer == 6 && f.offset == 20 && f.total == 30);
+    n = sample(RAFT_FRAME_INSTALL_ACK, bytes);
+    cr_assert(raft_frame_decode(span_of(bytes, n), &f) && f.again && f.index == 4 &&
+              f.transfer == 6 && f.offset == 20);
     n = sample(RAFT_FRAME_APPEND, bytes);
     cr_assert(raft_frame_decode(span_of(bytes, n), &f) && f.n_entries == 3 && f.commit == 2);
     struct repl_entry e = raft_frame_next_entry(&f.entries);
@@ -90,7 +102,7 @@ Test(raft_frame, what_is_encoded_is_decoded)
 Test(raft_frame, hostile_bytes_are_a_result)
 {
     unsigned refused = 0, taken = 0;
-    for (int type = RAFT_FRAME_APPEND; type <= RAFT_FRAME_TIMEOUT_NOW; type++) {
+    for (int type = RAFT_FRAME_APPEND; type <= RAFT_FRAME_INSTALL_ACK; type++) {
         uint8_t bytes[512];
         struct raft_frame f;
         size_t n = sample((enum raft_frame_type)type, bytes);
@@ -132,9 +144,9 @@ Test(raft_frame, contradictions_are_refused)
         size_t at;
         uint8_t value;
     } bad[] = {
-        {0, 2},           /* version */
+        {0, 1},           /* version */
         {1, 0},           /* type */
-        {1, 7},           /* type */
+        {1, 8},           /* type */
         {2, 1},           /* flags */
         {3, 1},           /* reserved */
         {27, 8},          /* an entry newer than the leader */

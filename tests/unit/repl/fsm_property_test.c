@@ -243,6 +243,93 @@ Test(repl_fsm_property, a_restored_state_goes_on_like_the_original)
     }
 }
 
+/* Pieces of odd sizes into the decoder. */
+static bool restore_in_pieces(struct sim_random *random, struct span bytes, struct fsm *fsm)
+{
+    struct snapshot_decoder d;
+    bool ok = true;
+
+    snapshot_decoder_init(&d, &seal_none, 1, fsm);
+    while (ok && bytes.len > 0) {
+        size_t n = (size_t)sim_between(random, 1, 40);
+
+        n = n < bytes.len ? n : bytes.len;
+        ok = snapshot_decode(&d, span_of(bytes.data, n));
+        bytes = span_of(bytes.data + n, bytes.len - n);
+    }
+    return snapshot_decoder_end(&d) && ok;
+}
+
+/* An image is the state of the instant at which it began, whatever is changed while it is walked,
+ * and in whatever pieces it is taken, encoded and restored. */
+Test(repl_fsm_property, an_image_is_the_state_of_its_instant)
+{
+    uint64_t changes = 0, batches = 0;
+
+    for (uint64_t seed = 1; seed <= 400; seed++) {
+        struct snapshot_piece piece = {0};
+        struct snapshot_encoder e;
+        struct image *image;
+        struct digest then;
+        struct world w;
+        struct fsm copy;
+
+        begin(&w, seed);
+        for (uint64_t i = sim_between(&w.random, 0, 200); i > 0; i--)
+            step(&w);
+        image = image_begin(&w.fsm);
+        then = fsm_digest(&w.fsm);
+        cr_assert(snapshot_encode_head(&e, &w.fsm, &seal_none, &piece));
+        for (bool all = false; !all;) {
+            struct image_batch *batch;
+
+            for (uint64_t i = sim_between(&w.random, 0, 6); i > 0; i--, changes++)
+                step(&w);
+            all = image_walk(image, (size_t)sim_between(&w.random, 0, 3), 100);
+            if (!all && sim_chance(&w.random, 300))
+                continue; /* taken later */
+            batch = image_take(image);
+            for (uint64_t i = sim_between(&w.random, 0, 3); i > 0; i--, changes++)
+                step(&w); /* the batch is nobody's but the encoder's */
+            batches += batch != NULL;
+            cr_assert(batch == NULL || snapshot_encode_batch(&e, batch, &piece));
+            image_batch_free(batch);
+        }
+        cr_assert_null(image_take(image), "kept after all was kept");
+        image_end(image);
+        cr_assert(snapshot_encode_end(&e, &piece));
+        snapshot_encoder_deinit(&e);
+        cr_assert(restore_in_pieces(&w.random, span_of(piece.bytes, piece.len), &copy),
+                  "seed %lu: what came of it is not one state", (unsigned long)seed);
+        cr_assert(digest_equal(then, fsm_digest(&copy)), "seed %lu", (unsigned long)seed);
+        fsm_deinit(&copy);
+        fsm_deinit(&w.fsm);
+        free(piece.bytes);
+    }
+    printf("compared 400 images, %lu batches, %lu records judged meanwhile\n",
+           (unsigned long)batches, (unsigned long)changes);
+    cr_assert(changes > 5000 && batches > 1000);
+}
+
+/* Given up half way, nothing of it is left, and the next one is whole. */
+Test(repl_fsm_property, an_image_that_was_given_up_leaves_no_trace)
+{
+    struct world w;
+
+    begin(&w, 3);
+    for (int i = 0; i < 100; i++)
+        step(&w);
+    for (int i = 0; i < 50; i++) {
+        struct image *image = image_begin(&w.fsm);
+
+        (void)image_walk(image, 2, SIZE_MAX);
+        step(&w);
+        image_end(image);
+        cr_assert(digest_equal(fsm_digest(&w.fsm), recomputed(&w.fsm)));
+    }
+    fsm_deinit(&w.fsm);
+}
+
 Test(repl_fsm_property, a_spoilt_snapshot_is_refused)
 {
     struct world w;

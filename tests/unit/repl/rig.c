@@ -255,10 +255,49 @@ struct rig *rig_create(size_t n, size_t n_shards, uint64_t seed)
     return rig;
 }
 
+static void on_job(void *self, struct replica_job *job)
+{
+    struct rig_node *n = self;
+    struct rig_job *j = repl_alloc_zero(1, sizeof *j);
+    struct rig_job **at = &n->jobs;
+
+    *j =
+        (struct rig_job){.job = job, .due_ms = n->rig->now_ms + sim_between(&n->rig->random, 0, 4)};
+    while (*at != NULL)
+        at = &(*at)->next;
+    *at = j;
+}
+
+/* Those that are due: run, then told. */
+static void run_jobs(struct rig_node *n)
+{
+    while (n->up && !n->paused && n->jobs != NULL && n->jobs->due_ms <= n->rig->now_ms) {
+        struct rig_job *j = n->jobs;
+
+        n->jobs = j->next;
+        replica_job_run(j->job);
+        replica_job_done(n->replica, now_ns(n->rig), j->job);
+        n->jobs_done++;
+        free(j);
+    }
+}
+
+static void drop_jobs(struct rig_node *n)
+{
+    while (n->jobs != NULL) {
+        struct rig_job *j = n->jobs;
+
+        n->jobs = j->next;
+        replica_job_drop(j->job);
+        free(j);
+    }
+}
+
 void rig_destroy(struct rig *rig)
 {
     for (size_t i = 0; i < rig->n; i++) {
         mirror_clear(&rig->nodes[i]);
+        drop_jobs(&rig->nodes[i]);
         replica_destroy(rig->nodes[i].replica);
         sim_storage_destroy(rig->nodes[i].storage);
     }
@@ -315,6 +354,7 @@ void rig_start(struct rig *rig, uint32_t id)
     struct repl_storage storage = sim_storage_interface(n->storage);
     struct repl_transport transport = sim_network_transport(rig->network, id);
     struct replica_callbacks callbacks = {.self = n,
+                                          .job = on_job,
                                           .event = on_event,
                                           .entropy = on_entropy,
                                           .disk_ok = on_disk_ok,
@@ -348,6 +388,7 @@ void rig_kill(struct rig *rig, uint32_t id)
 
     HF_ASSERT(n->up);
     sim_network_detach(rig->network, id);
+    drop_jobs(n);
     replica_destroy(n->replica);
     n->replica = NULL;
     mirror_clear(n);
@@ -445,6 +486,8 @@ static uint64_t node_next_ms(const struct rig *rig, const struct rig_node *n)
         return UINT64_MAX;
     next = replica_next_ns(n->replica);
     next = next == UINT64_MAX ? UINT64_MAX : (next + NS - 1) / NS;
+    if (n->jobs != NULL && n->jobs->due_ms < next)
+        next = n->jobs->due_ms;
     if (next < rig->now_ms)
         next = rig->now_ms;
     return sim_storage_next(n->storage) < next ? sim_storage_next(n->storage) : next;
@@ -456,6 +499,7 @@ static void run_node(struct rig *rig, struct rig_node *n)
 
     while (n->up && !n->paused && sim_storage_pop(n->storage, &done))
         replica_stored(n->replica, now_ns(rig), &done);
+    run_jobs(n);
     if (n->up && !n->paused && replica_next_ns(n->replica) <= now_ns(rig))
         replica_tick(n->replica, now_ns(rig));
 }

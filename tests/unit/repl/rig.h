@@ -14,7 +14,16 @@
 enum { RIG_MAX_NODES = 5, RIG_SHARDS = 2, RIG_MAX_REQUESTS = 20000 };
 enum { RIG_STALL_MS = 1000, RIG_HANG_MS = 5000, RIG_NEVER_MS = 1000000000 };
 
+/* Work off the loop: run when it is due, then told. */
+struct rig_job {
+    struct rig_job *next;
+    struct replica_job *job;
+    uint64_t due_ms;
+};
+
 struct rig_node {
+    struct rig_job *jobs; /* in the order of their start */
+    uint64_t jobs_done;
     uint32_t id;
     bool up, paused, sick; /* sick: its conductor does not stamp its health */
     bool hung;             /* no write of its disk comes back */

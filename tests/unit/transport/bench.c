@@ -19,7 +19,7 @@ static void on_frame(void *self, uint32_t from, enum repl_channel channel, struc
     (void)from;
     s->frames++;
     s->bytes += bytes.len;
-    if (bytes.len > TCP_SMALL_FRAME_BYTES) {
+    if (bytes.len > REPL_MAX_FRAME_BYTES / 2) {
         s->digest_of_large = crc32c(0, bytes.data, bytes.len);
     } else if (channel == REPL_CHANNEL_RAFT && bytes.len >= 8) {
         s->out_of_order = s->out_of_order || get_be64(bytes.data) != s->next;

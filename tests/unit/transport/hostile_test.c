@@ -69,7 +69,7 @@ Test(transport_hostile, frames_that_drop_the_connection)
     size_t total;
 
     one(&b);
-    for (int kind = 0; kind < 6; kind++) {
+    for (int kind = 0; kind < 5; kind++) {
         int fd = raw_connect(&b, 1);
 
         raw_hello(fd, 2, 1, BENCH_CLUSTER, 1);
@@ -81,9 +81,7 @@ Test(transport_hostile, frames_that_drop_the_connection)
             put_be32(header, (uint32_t)REPL_MAX_FRAME_BYTES + 1);
         if (kind == 2)
             header[5] ^= 4;
-        if (kind == 5) /* only a snapshot of Raft's is that large */
-            put_be32(header, TCP_SMALL_FRAME_BYTES + 1);
-        if (kind <= 2 || kind == 5)
+        if (kind <= 2)
             raw_send(fd, header, sizeof header);
         if (kind == 3)
             frame(fd, 77, "x", 1);
@@ -93,11 +91,11 @@ Test(transport_hostile, frames_that_drop_the_connection)
         (void)close(fd);
         cr_assert(bench_counters(&b, 1).bad_frame == (uint64_t)kind + 1);
     }
-    cr_assert(b.side[1].frames == 6, "%d", (int)b.side[1].frames);
+    cr_assert(b.side[1].frames == 5, "%d", (int)b.side[1].frames);
     bench_deinit(&b);
 }
 
-/* A claimed length of a gigabyte takes no memory before the bytes come: the reader holds what came,
+/* A claimed length takes no memory before the bytes come: the reader holds what came,
  * at most doubled. */
 Test(transport_hostile, a_claimed_length_costs_nothing)
 {
@@ -114,10 +112,10 @@ Test(transport_hostile, a_claimed_length_costs_nothing)
     tcp_reader_deinit(&r);
 }
 
-/* What is unpacked whole before it is judged must not be large: only Raft's snapshots are. */
-Test(transport_hostile, no_channel_but_rafts_makes_the_reader_hold_much)
+/* What is unpacked whole before it is judged must not be large. */
+Test(transport_hostile, no_channel_makes_the_reader_hold_much)
 {
-    enum { PIECE = 1 << 20, BODY = TCP_SMALL_FRAME_BYTES };
+    enum { PIECE = 1 << 20, BODY = REPL_MAX_FRAME_BYTES };
     uint8_t *frame = calloc(1, TCP_FRAME_HEADER + BODY + 1);
     size_t refused = 0;
 
@@ -133,7 +131,7 @@ Test(transport_hostile, no_channel_but_rafts_makes_the_reader_hold_much)
                 continue;
             frame[TCP_FRAME_HEADER] = (uint8_t)channel;
             put_be32(frame, (uint32_t)len);
-            if (len == BODY || channel == REPL_CHANNEL_RAFT)
+            if (len == BODY)
                 put_be32(frame + 4, crc32c(0, frame + TCP_FRAME_HEADER, len));
             for (size_t at = 0; at < TCP_FRAME_HEADER + len && d == TCP_MORE; at += PIECE) {
                 size_t left = TCP_FRAME_HEADER + len - at;
@@ -142,7 +140,7 @@ Test(transport_hostile, no_channel_but_rafts_makes_the_reader_hold_much)
                 d = tcp_reader_next(&r, &in, &hello, &told, &payload);
                 cr_assert(r.cap <= TCP_FRAME_HEADER + len, "it holds %zu bytes", r.cap);
             }
-            if (len > BODY && channel != REPL_CHANNEL_RAFT) {
+            if (len > BODY) {
                 cr_assert(d == TCP_BAD_LENGTH && r.cap <= 4096, "channel %u: %d", channel, d);
                 refused++;
             } else {
@@ -151,7 +149,7 @@ Test(transport_hostile, no_channel_but_rafts_makes_the_reader_hold_much)
             tcp_reader_deinit(&r);
         }
     printf("compared %zu channels\n", refused);
-    cr_assert(refused == 255);
+    cr_assert(refused == 256);
     free(frame);
 }
 
@@ -159,7 +157,7 @@ Test(transport_hostile, no_channel_but_rafts_makes_the_reader_hold_much)
 Test(transport_hostile, a_frame_that_the_peer_would_refuse_is_not_made)
 {
     uint8_t header[TCP_FRAME_HEADER + 1];
-    struct span part = span_of("", TCP_SMALL_FRAME_BYTES); /* its bytes are not looked at */
+    struct span part = span_of("", REPL_MAX_FRAME_BYTES); /* its bytes are not looked at */
     size_t total;
 
     cr_assert(!tcp_frame_header(REPL_CHANNEL_FORWARD, &part, 1, header, &total));

@@ -94,6 +94,29 @@ static struct repl_snapshot_meta meta_of(const struct model *m)
     return meta;
 }
 
+/* As the aside thread writes it: begun anew or dropped half way now and then, in odd pieces. */
+static bool draft(struct script *s, struct wal_core *core, enum repl_draft which,
+                  const struct repl_snapshot_meta *meta, struct span data, struct wal_error *error)
+{
+    struct wal_draft w = {.fd = -1};
+    uint64_t tries = 1 + draw(s, 2);
+    bool ok = true;
+
+    for (uint64_t i = 0; ok && i < tries; i++) {
+        size_t half = data.len / 3;
+
+        ok = wal_draft_drop(&w, &core->dir, error) &&
+             wal_draft_begin(&w, &core->dir, which, meta, error) &&
+             wal_draft_write(&w, &core->dir, span_of(data.data, half), error);
+        if (ok && i + 1 == tries)
+            ok = wal_draft_write(&w, &core->dir, span_of(data.data + half, data.len - half),
+                                 error) &&
+                 wal_draft_finish(&w, &core->dir, error);
+    }
+    wal_draft_abandon(&w, &core->dir);
+    return ok;
+}
+
 static bool snapshot(struct script *s, struct wal_core *core, bool install, struct wal_error *error)
 {
     const struct model *m = &s->candidates[0];
@@ -116,8 +139,10 @@ static bool snapshot(struct script *s, struct wal_core *core, bool install, stru
     }
     meta = meta_of(after);
     fill(data, after->snapshot_len, after->snapshot_seed);
-    return install ? wal_core_install(core, &meta, span_of(data, after->snapshot_len), error)
-                   : wal_core_snapshot(core, &meta, span_of(data, after->snapshot_len), error);
+    if (!draft(s, core, install ? REPL_DRAFT_RECEIVED : REPL_DRAFT_OWN, &meta,
+               span_of(data, after->snapshot_len), error))
+        return false;
+    return install ? wal_core_install(core, &meta, error) : wal_core_snapshot(core, &meta, error);
 }
 
 static bool vote(struct script *s, struct wal_core *core, struct wal_error *error)

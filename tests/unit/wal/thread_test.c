@@ -22,6 +22,7 @@ struct bench {
     uint64_t stop_at; /* stops the loop when this many completions came */
     int fatal;
     char fatal_text[512];
+    uint8_t read[64]; /* the newest READ's data */
 };
 
 static void on_done(void *self, const struct repl_storage_done *d)
@@ -30,6 +31,8 @@ static void on_done(void *self, const struct repl_storage_done *d)
 
     cr_assert(b->n < sizeof b->done / sizeof b->done[0]);
     b->done[b->n++] = *d;
+    if (d->op == REPL_STORAGE_READ && d->data.len > 0 && d->data.len <= sizeof b->read)
+        memcpy(b->read, d->data.data, d->data.len);
     if (b->n == b->want)
         uv_stop(&b->loop);
 }
@@ -110,23 +113,33 @@ Test(wal_thread, completions_come_in_order_and_what_they_say_is_there, .timeout 
 {
     struct bench *b = setup();
     struct repl_snapshot_meta meta = {.index = 3, .term = 1, .configuration = {.index = 1}};
-    struct repl_snapshot_meta got;
     struct repl_entry two[2] = {entry(1, "first", 5), entry(1, "second", 6)};
     const struct repl_storage *s;
     const struct repl_loaded *l;
-    struct span data;
 
     must_open(b, NULL, 0);
     s = wal_storage(b->wal);
     cr_assert(wal_loaded(b->wal)->n_entries == 0 && wal_loaded(b->wal)->first_index == 1);
     wal_load_done(b->wal);
-    cr_assert(!s->read_snapshot(s->self, &got, &data));
+    s->read(s->self, 1, 3, 1, 0, REPL_READ_UNIT);
+    wait_for(b, 1);
+    cr_assert(b->done[0].op == REPL_STORAGE_READ && b->done[0].status == REPL_STORAGE_GONE);
+    b->n = 0;
+    s->draft_begin(s->self, REPL_DRAFT_OWN, &meta);
+    s->draft_write(s->self, REPL_DRAFT_OWN, span_of("st", 2));
+    s->draft_write(s->self, REPL_DRAFT_OWN, span_of("ate", 3));
+    s->draft_close(s->self, REPL_DRAFT_OWN);
+    wait_for(b, 3);
+    cr_assert(b->done[0].op == REPL_STORAGE_DRAFT && b->done[0].offset == 2 && !b->done[0].closed);
+    cr_assert(b->done[2].op == REPL_STORAGE_DRAFT && b->done[2].offset == 5 && b->done[2].closed &&
+              b->done[2].index == 3);
+    b->n = 0;
     s->vote(s->self, 7, 2);
     s->append(s->self, 1, two, 2);
     s->append(s->self, 3, two, 2);
     s->truncate(s->self, 4);
     s->append(s->self, 4, two, 1);
-    s->snapshot(s->self, &meta, span_of("state", 5));
+    s->snapshot(s->self, &meta);
     s->trim(s->self, 2);
     s->append(s->self, 5, two, 2);
     cr_assert(b->n == 0, "a completion came from inside a call");
@@ -139,8 +152,10 @@ Test(wal_thread, completions_come_in_order_and_what_they_say_is_there, .timeout 
     cr_assert(b->done[5].op == REPL_STORAGE_SNAPSHOT && b->done[5].index == 3);
     cr_assert(b->done[6].op == REPL_STORAGE_APPEND && b->done[6].index == 6);
     cr_assert(wal_pending_ns(b->wal) == 0);
-    cr_assert(s->read_snapshot(s->self, &got, &data) && got.index == 3 &&
-              span_equal(data, span_of("state", 5)));
+    s->read(s->self, 1, 3, 1, 0, REPL_READ_UNIT);
+    wait_for(b, 8);
+    cr_assert(b->done[7].op == REPL_STORAGE_READ && b->done[7].total == 5 &&
+              b->done[7].reader == 1 && memcmp(b->read, "state", 5) == 0);
     close_wal(b);
 
     must_open(b, NULL, 0);
@@ -151,10 +166,26 @@ Test(wal_thread, completions_come_in_order_and_what_they_say_is_there, .timeout 
     cr_assert(span_equal(l->entries[5].data, span_of("second", 6)));
     s = wal_storage(b->wal);
     meta.index = 20;
-    s->install(s->self, &meta, span_of("other", 5));
+    b->n = 0;
+    s->read(s->self, 1, 3, 1, 0, REPL_READ_UNIT); /* keeps the old one open */
+    s->draft_begin(s->self, REPL_DRAFT_RECEIVED, &meta);
+    s->draft_write(s->self, REPL_DRAFT_RECEIVED, span_of("given up", 8));
+    s->draft_drop(s->self, REPL_DRAFT_RECEIVED);
+    s->draft_begin(s->self, REPL_DRAFT_RECEIVED, &meta);
+    s->draft_write(s->self, REPL_DRAFT_RECEIVED, span_of("other", 5));
+    s->draft_close(s->self, REPL_DRAFT_RECEIVED);
+    wait_for(b, 3); /* what was dropped tells nothing */
+    cr_assert(b->done[0].op == REPL_STORAGE_READ && b->done[1].offset == 5 && b->done[2].closed);
+    s->install(s->self, &meta);
     s->append(s->self, 21, two, 1);
-    wait_for(b, 9);
-    cr_assert(b->done[7].op == REPL_STORAGE_INSTALL && b->done[7].index == 20);
+    wait_for(b, 5);
+    cr_assert(b->done[3].op == REPL_STORAGE_INSTALL && b->done[3].index == 20);
+    s->read(s->self, 1, 3, 1, 0, REPL_READ_UNIT);
+    s->read(s->self, 2, 3, 1, 0, REPL_READ_UNIT);
+    wait_for(b, 7);
+    cr_assert(b->done[5].status == REPL_STORAGE_OK && b->done[5].total == 5,
+              "a reader lost its snapshot to a newer one");
+    cr_assert(b->done[6].status == REPL_STORAGE_GONE);
     close_wal(b);
 
     must_open(b, NULL, 0);

@@ -1,0 +1,212 @@
+/* A snapshot goes to a node that lags in pieces, so that heartbeats pass between them and nobody
+ * holds all of it in memory:
+ *
+ *   leader   read a piece ─> INSTALL ─> ... at most RAFT_INSTALL_PIECES that are not stored there
+ *   node     draft on the disk ─> INSTALL_ACK ... ─> all of it: the core's InstallSnapshot
+ *
+ * libraft knows one message only; it is given to it when everything is on the node's disk. Whatever
+ * is lost with a connection or a start is asked for again: by the node, when a piece does not follow
+ * what it has; by the leader, when nothing moved for a while.
+ */
+#include "replication/raft_internal.h"
+
+static uint32_t reader_of(const struct raft_driver *d, const struct raft_outgoing *o)
+{
+    return (uint32_t)(o - d->outgoing) + 1;
+}
+
+static struct raft_outgoing *outgoing(struct raft_driver *d, uint32_t node)
+{
+    for (size_t i = 0; i < REPL_MAX_SERVERS; i++)
+        if (d->outgoing[i].node == node)
+            return &d->outgoing[i];
+    return NULL;
+}
+
+static void give_up(struct raft_driver *d, struct raft_outgoing *o)
+{
+    d->storage.read_end(d->storage.self, reader_of(d, o));
+    /* A read on its way comes back to a slot that is free, or another's: `transfer` tells. */
+    *o = (struct raft_outgoing){.reading = o->reading};
+}
+
+static void read_next(struct raft_driver *d, struct raft_outgoing *o)
+{
+    size_t piece = d->options.install_piece_bytes;
+
+    if (o->reading || (o->total > 0 && o->sent >= o->total) ||
+        o->sent >= o->acked + RAFT_INSTALL_PIECES * piece)
+        return;
+    o->reading = true;
+    d->storage.read(d->storage.self, reader_of(d, o), o->meta.index, o->meta.term, o->sent, piece);
+}
+
+/* From `offset` on, by a new number: what was sent before is of no interest any more. */
+static void send_from(struct raft_driver *d, struct raft_outgoing *o, uint64_t offset)
+{
+    o->sent = o->acked = offset;
+    o->transfer = ++d->transfers;
+    o->moved_ms = d->now_ms;
+    read_next(d, o);
+}
+
+void raft_install_send(struct raft_driver *d, uint32_t node,
+                       const struct raft_install_snapshot *args)
+{
+    struct raft_outgoing *o = outgoing(d, node);
+
+    if (o != NULL)
+        return; /* it is on its way, or made to move by raft_install_poll() */
+    o = outgoing(d, 0);
+    HF_ASSERT(o != NULL && d->snapshot.index >= args->last_index);
+    o->node = node;
+    o->meta = d->snapshot;
+    o->total = 0;
+    o->stalls = 0;
+    d->counters.installs_sent++;
+    send_from(d, o, 0);
+}
+
+/* The piece that was read leaves, when it is still the one that is wanted. */
+void raft_install_read(struct raft_driver *d, const struct repl_storage_done *done)
+{
+    struct raft_outgoing *o = &d->outgoing[done->reader - 1];
+    struct raft_frame frame;
+
+    HF_ASSERT(done->reader >= 1 && done->reader <= REPL_MAX_SERVERS && o->reading);
+    o->reading = false;
+    if (o->node == 0)
+        return;
+    if (done->index != o->meta.index || done->offset != o->sent) {
+        read_next(d, o); /* it began anew meanwhile */
+        return;
+    }
+    if (done->status ==
+        REPL_STORAGE_GONE) { /* a newer one: at the latest when we have heard of it */
+        o->total = 0;
+        if (o->meta.index != d->snapshot.index) {
+            o->meta = d->snapshot;
+            send_from(d, o, 0);
+        }
+        return;
+    }
+    o->total = done->total;
+    frame = raft_frame_begin(d, RAFT_FRAME_INSTALL, d->raft.current_term);
+    frame.index = o->meta.index;
+    frame.index_term = o->meta.term;
+    frame.configuration = o->meta.configuration;
+    frame.transfer = o->transfer;
+    frame.total = o->total;
+    frame.offset = o->sent;
+    frame.data = done->data;
+    if (!raft_send_small(d, o->node, &frame))
+        return; /* not connected: raft_install_poll() tries again */
+    o->sent += done->data.len;
+    o->moved_ms = d->now_ms;
+    if (o->total > 0)
+        read_next(d, o);
+}
+
+void raft_install_acked(struct raft_driver *d, uint32_t from, const struct raft_frame *f)
+{
+    struct raft_outgoing *o = outgoing(d, from);
+
+    if (o == NULL || f->index != o->meta.index || f->transfer != o->transfer ||
+        f->offset > o->total || (!f->again && f->offset > o->sent))
+        return;
+    o->moved_ms = d->now_ms;
+    o->stalls = 0;
+    if (f->again && f->offset < o->total) {
+        send_from(d, o, f->offset);
+        return;
+    }
+    o->acked = f->offset > o->acked ? f->offset : o->acked;
+    if (o->acked == o->total)
+        give_up(d, o); /* the core is told by an AppendEntriesResult */
+    else
+        read_next(d, o);
+}
+
+void raft_install_poll(struct raft_driver *d)
+{
+    uint64_t pause = d->options.install_timeout_ms / 10;
+
+    for (size_t i = 0; i < REPL_MAX_SERVERS; i++) {
+        struct raft_outgoing *o = &d->outgoing[i];
+
+        if (o->node == 0)
+            continue;
+        if (d->raft.state != RAFT_LEADER || o->stalls > RAFT_INSTALL_STALLS) {
+            give_up(d, o);
+        } else if (d->now_ms - o->moved_ms > pause) {
+            o->stalls++;
+            send_from(d, o, o->acked);
+        }
+    }
+}
+
+static void acknowledge(struct raft_driver *d, uint32_t to, const struct raft_frame *f,
+                        uint64_t offset, bool again)
+{
+    struct raft_frame ack = raft_frame_begin(d, RAFT_FRAME_INSTALL_ACK, d->raft.current_term);
+
+    ack.index = f->index;
+    ack.transfer = f->transfer;
+    ack.offset = offset;
+    ack.again = again;
+    (void)raft_send_small(d, to, &ack);
+}
+
+static void begin_receiving(struct raft_driver *d, uint32_t from, const struct raft_frame *f)
+{
+    struct raft_incoming *in = &d->incoming;
+
+    d->storage.draft_drop(d->storage.self, REPL_DRAFT_RECEIVED);
+    *in = (struct raft_incoming){
+        .active = true,
+        .from = from,
+        .boot = f->boot,
+        .meta = {.index = f->index, .term = f->index_term, .configuration = f->configuration},
+        .total = f->total};
+    d->storage.draft_begin(d->storage.self, REPL_DRAFT_RECEIVED, &in->meta);
+}
+
+void raft_install_piece(struct raft_driver *d, uint32_t from, const struct raft_frame *f)
+{
+    struct raft_incoming *in = &d->incoming;
+    bool same = in->active && in->from == from && in->boot == f->boot &&
+                in->meta.index == f->index && in->meta.term == f->index_term &&
+                in->total == f->total;
+
+    if (f->offset == 0 && (!same || in->received > 0 || f->total == 0)) {
+        begin_receiving(d, from, f);
+        same = true;
+    }
+    if (!same || f->offset != in->received) { /* a piece is missing, or came already */
+        acknowledge(d, from, f, same ? in->received : 0, true);
+        return;
+    }
+    in->transfer = f->transfer;
+    in->term = f->term;
+    in->received += f->data.len;
+    d->storage.draft_write(d->storage.self, REPL_DRAFT_RECEIVED, f->data);
+    if (in->received == in->total)
+        d->storage.draft_close(d->storage.self, REPL_DRAFT_RECEIVED);
+}
+
+/* So much of it is on our disk; all of it is the core's business. */
+void raft_install_drafted(struct raft_driver *d, const struct repl_storage_done *done)
+{
+    struct raft_incoming *in = &d->incoming;
+    struct raft_frame f = {.index = in->meta.index, .transfer = in->transfer};
+
+    if (!in->active || done->index != in->meta.index)
+        return;
+    in->stored = done->offset;
+    if (!done->closed && in->stored < in->total)
+        acknowledge(d, in->from, &f, in->stored, false);
+    if (!done->closed)
+        return;
+    acknowledge(d, in->from, &f, in->total, false);
+    raft_offer_install(d);
+}

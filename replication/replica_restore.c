@@ -1,0 +1,230 @@
+/* What a snapshot says becomes the state: at the start from memory, after an install from the disk,
+ * piece by piece, decoded off the loop; then the conductor is told, so many SAs a turn. Until it has
+ * been told of all of them nothing is applied, so that its mirror is one state of the log.
+ *
+ *   read ─> job: decode ─> ... ─> swap, leases, requests ─> RESET, RESTORED… ─> RESTORE_END
+ *   ^────────┘              old state: job: free            as the conductor takes them
+ */
+#include <stdlib.h>
+
+#include "replication/replica_parts.h"
+
+/* --- telling --- */
+
+static void tell_sa(struct replica *r, const struct fsm_sa *sa)
+{
+    replica_emit(r, (struct repl_event){.kind = REPL_EV_RESTORED_SA,
+                                        .shard = sa->shard,
+                                        .sa_id = sa->id,
+                                        .sa_version = fsm_sa_version(&r->fsm, sa),
+                                        .bytes = repl_copy(sa->state, sa->state_len),
+                                        .bytes_len = sa->state_len,
+                                        .children = replica_children_of(&r->fsm, sa),
+                                        .n_children = sa->n_claims});
+}
+
+static void tell_lease(struct replica *r, const struct fsm_lease *l)
+{
+    replica_emit(r, (struct repl_event){.kind = REPL_EV_RESTORED_LEASE,
+                                        .shard = l->shard,
+                                        .sa_id = l->sa == NULL ? 0 : l->sa->id,
+                                        .bytes = repl_copy(l->address, l->address_len),
+                                        .bytes_len = l->address_len});
+}
+
+/* The first that does not wait for a conductor that is slower. */
+static bool room(const struct replica *r)
+{
+    return r->callbacks.events_waiting == NULL ||
+           r->callbacks.events_waiting(r->callbacks.self) < TELL_WAITING;
+}
+
+void replica_tell(struct replica *r)
+{
+    size_t left = TELL_SAS;
+
+    if (!r->telling || !room(r))
+        return;
+    for (; left > 0 && r->tell_sa != NULL; left--) {
+        tell_sa(r, r->tell_sa);
+        r->tell_sa = r->tell_sa->next;
+    }
+    for (; left > 0 && r->tell_lease != NULL; left--) {
+        tell_lease(r, r->tell_lease);
+        r->tell_lease = r->tell_lease->next;
+    }
+    if (r->tell_sa != NULL || r->tell_lease != NULL)
+        return;
+    r->telling = false;
+    replica_emit(r, (struct repl_event){.kind = REPL_EV_RESTORE_END,
+                                        .index = r->fsm.applied_index,
+                                        .cluster_ms = r->fsm.cluster_ms});
+    raft_driver_hold(r->driver, r->now_ns / 1000000, false);
+}
+
+static void begin_telling(struct replica *r)
+{
+    replica_emit(r, (struct repl_event){.kind = REPL_EV_RESET,
+                                        .index = r->fsm.applied_index,
+                                        .cluster_ms = r->fsm.cluster_ms});
+    if (r->fsm.config.version > 0)
+        replica_take_config(r);
+    for (size_t i = 0; i < r->fsm.n_shards; i++) {
+        const struct fsm_shard *s = &r->fsm.shards[i];
+
+        replica_emit(r, (struct repl_event){.kind = REPL_EV_RESTORED_SHARD,
+                                            .shard = s->shard,
+                                            .epoch = s->epoch,
+                                            .owner_node = s->owner_node,
+                                            .owner_boot = s->owner_boot,
+                                            .assignments = s->assignments,
+                                            .shard_version = s->assignments + s->aborts});
+    }
+    r->telling = true;
+    r->tell_sa = r->fsm.all_sas;
+    r->tell_lease = r->fsm.all_leases;
+    raft_driver_hold(r->driver, r->now_ns / 1000000, true);
+    replica_tell(r);
+}
+
+/* --- the new state --- */
+
+/* Requests of ours that the snapshot has judged: how, nobody can tell any more. */
+static void settle_judged(struct replica *r)
+{
+    struct outbox_item *item;
+    struct outbox_item gone;
+
+    for (uint64_t at = 0; (item = outbox_each(r->outbox, &at)) != NULL;)
+        if (fsm_judged(&r->fsm, r->options.node, r->options.boot, item->request) &&
+            outbox_settle(r->outbox, item->request, &gone)) {
+            free(gone.bytes);
+            replica_emit(r, (struct repl_event){.kind = REPL_EV_UNSETTLED,
+                                                .request = gone.request,
+                                                .effects = gone.effects,
+                                                .mine = true});
+        }
+}
+
+/* Freeing all of a large state takes longer than a turn of the loop may. */
+static void free_state(struct replica *r)
+{
+    struct replica_job *job;
+
+    if (r->fsm.all_sas == NULL && r->fsm.all_leases == NULL) {
+        fsm_deinit(&r->fsm);
+        return;
+    }
+    job = replica_job_new(REPLICA_JOB_FREE);
+    job->garbage = repl_alloc_zero(1, sizeof *job->garbage);
+    *job->garbage = r->fsm;
+    replica_job_start(r, job);
+}
+
+static void take_over(struct replica *r, struct fsm *fsm)
+{
+    free_state(r);
+    r->fsm = *fsm;
+    replica_count(r, REPL_COUNT_RESTORES, 1);
+    for (size_t i = 0; i < r->fsm.n_shards; i++) {
+        const struct fsm_shard *s = &r->fsm.shards[i];
+
+        ownership_restored(&r->ownership, s->shard, s->epoch, s->owner_node, s->owner_boot,
+                           r->now_ns);
+    }
+    /* The right to act ends before anybody learns that a verdict is unknown: whoever forgets a
+     * request then cannot act on what it believed before (a shrunk ceiling must not rise). */
+    replica_publish_leases(r);
+    settle_judged(r);
+    for (size_t i = 0; i < r->fsm.n_members; i++)
+        replica_take_boot(r, r->fsm.members[i]->node, r->fsm.members[i]->boot);
+    replica_clock_applied(r, r->fsm.cluster_ms);
+    r->diverged = false;
+    begin_telling(r);
+}
+
+static void read_on(struct replica *r)
+{
+    const struct replica_restoring *s = r->restoring;
+
+    r->storage.read(r->storage.self, RAFT_DRIVER_READER, s->meta.index, s->meta.term, s->at,
+                    RESTORE_BYTES);
+}
+
+void replica_restore_read(struct replica *r, const struct repl_storage_done *done)
+{
+    struct replica_restoring *s = r->restoring;
+    struct replica_job *job;
+
+    HF_ASSERT(s != NULL && done->offset == s->at);
+    if (done->status != REPL_STORAGE_OK) {
+        replica_fail(r, "the installed snapshot cannot be read");
+        return;
+    }
+    s->total = done->total;
+    job = replica_job_new(REPLICA_JOB_DECODE);
+    job->restoring = s;
+    job->bytes = repl_copy(done->data.data, done->data.len);
+    job->len = done->data.len;
+    replica_job_start(r, job);
+}
+
+void replica_restored_piece(struct replica *r, struct replica_job *job)
+{
+    struct replica_restoring *s = job->restoring;
+    uint64_t index = s->meta.index;
+    struct fsm *fsm = s->fsm;
+
+    s->at += job->len;
+    if (job->ok && s->at < s->total) {
+        read_on(r);
+        return;
+    }
+    r->storage.read_end(r->storage.self, RAFT_DRIVER_READER);
+    r->restoring = NULL;
+    if (!snapshot_decoder_end(&s->decoder)) {
+        replica_fail(r, "the snapshot cannot be restored");
+    } else if (fsm->applied_index != index) {
+        fsm_deinit(fsm);
+        replica_fail(r, "the installed snapshot is of another index");
+    } else {
+        take_over(r, fsm);
+    }
+    free(s);
+    free(fsm);
+}
+
+void replica_restore_deinit(struct replica *r)
+{
+    if (r->restoring == NULL)
+        return;
+    if (snapshot_decoder_end(&r->restoring->decoder))
+        fsm_deinit(r->restoring->fsm);
+    free(r->restoring->fsm);
+    free(r->restoring);
+    r->restoring = NULL;
+}
+
+void replica_on_restore(void *self, const struct repl_snapshot_meta *meta, struct span data)
+{
+    struct replica *r = self;
+    struct replica_restoring *s;
+    struct fsm fsm;
+
+    replica_drop_snapshot(r);
+    if (data.data != NULL) { /* the start: nobody waits for this loop yet */
+        if (snapshot_restore(data, r->options.seal, r->options.incarnation, &fsm) &&
+            fsm.applied_index == meta->index)
+            take_over(r, &fsm);
+        else
+            replica_fail(r, "the snapshot cannot be restored");
+        return;
+    }
+    HF_ASSERT(r->restoring == NULL && !r->telling);
+    r->restoring = s = repl_alloc_zero(1, sizeof *s);
+    s->meta = *meta;
+    s->fsm = repl_alloc_zero(1, sizeof *s->fsm);
+    snapshot_decoder_init(&s->decoder, r->options.seal, r->options.incarnation, s->fsm);
+    raft_driver_hold(r->driver, r->now_ns / 1000000, true);
+    read_on(r);
+}

@@ -1,0 +1,289 @@
+/* A snapshot's bytes to state: every item is judged as if it came from a stranger. */
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "base/secret.h"
+#include "proto/snapshot.pb-c.h"
+#include "replication/fsm_parts.h"
+#include "replication/snapshot.h"
+#include "replication/snapshot_parts.h"
+
+void snapshot_scratch_drop(struct snapshot_scratch *s)
+{
+    if (s->bytes != NULL)
+        secret_wipe_bytes(s->bytes, s->cap);
+    free(s->bytes);
+    *s = (struct snapshot_scratch){0};
+}
+
+uint8_t *snapshot_scratch_of(struct snapshot_scratch *s, size_t n)
+{
+    if (n > s->cap) {
+        snapshot_scratch_drop(s);
+        s->cap = n < 4096 ? 4096 : n * 2;
+        s->bytes = repl_alloc_zero(1, s->cap);
+    }
+    return s->bytes;
+}
+
+static bool in_config(struct fsm *fsm, const Holdfast__ClusterConfig *c)
+{
+    Holdfast__Record r = HOLDFAST__RECORD__INIT;
+    uint64_t version = c->version;
+
+    r.node = 1;
+    r.body_case = HOLDFAST__RECORD__BODY_CONFIG;
+    r.config = (Holdfast__ClusterConfig *)(uintptr_t)c;
+    if (fsm->config.version != 0 || !record_valid(&r))
+        return false;
+    fsm->config.version = version;
+    fsm->config.election_ms = c->election_ms;
+    fsm->config.heartbeat_ms = c->heartbeat_ms;
+    fsm->config.lease_ms = c->lease_ms;
+    fsm->config.lease_heartbeat_ms = c->lease_heartbeat_ms;
+    memcpy(fsm->config.cookie_secret, c->cookie_secret.data, 32);
+    fsm->config.has_previous = c->cookie_secret_previous.len == 32;
+    if (fsm->config.has_previous)
+        memcpy(fsm->config.cookie_secret_previous, c->cookie_secret_previous.data, 32);
+    fsm->config.cookie_secret_id = c->cookie_secret_id;
+    return true;
+}
+
+static bool in_shard(struct fsm *fsm, const Holdfast__SnapshotShard *m)
+{
+    if (m->shard == 0 || fsm->n_shards == REPL_MAX_SHARDS || fsm_shard(fsm, m->shard) != NULL)
+        return false;
+    fsm->shards[fsm->n_shards++] = (struct fsm_shard){.shard = m->shard,
+                                                      .epoch = record_epoch(m->epoch),
+                                                      .owner_node = m->owner_node,
+                                                      .owner_boot = m->owner_boot,
+                                                      .assignments = m->assignments,
+                                                      .aborts = m->aborts,
+                                                      .home = m->home,
+                                                      .moving_to = m->moving_to,
+                                                      .moving_until_ms = m->moving_until_ms};
+    return true;
+}
+
+static bool in_member(struct fsm *fsm, const Holdfast__SnapshotMember *m)
+{
+    if (m->node == 0 || m->floor == 0 || fsm->n_members == FSM_MAX_MEMBERS ||
+        fsm_member(fsm, m->node) != NULL || m->judged.len > FSM_WINDOW / 8 ||
+        strlen(m->address) > RECORD_MAX_ADDRESS_TEXT)
+        return false;
+
+    struct fsm_member *member = repl_alloc_zero(1, sizeof *member);
+
+    member->node = m->node;
+    member->boot = m->boot;
+    member->left = m->left;
+    member->drained = m->drained;
+    memcpy(member->address, m->address, strlen(m->address));
+    member->floor = m->floor;
+    for (uint64_t i = 0; i < m->judged.len * 8; i++)
+        if ((m->judged.data[i / 8] >> (i % 8) & 1) != 0) {
+            uint64_t bit = (m->floor + i) % FSM_WINDOW;
+
+            member->judged[bit / 64] |= 1ull << (bit % 64);
+        }
+    fsm->members[fsm->n_members++] = member;
+    return true;
+}
+
+static bool in_sa(struct fsm *fsm, const Holdfast__SnapshotSa *m)
+{
+    uint64_t assignments = fsm_assignments(fsm, m->shard);
+
+    if (m->sa_id == 0 || fsm_sa(fsm, m->sa_id) != NULL || m->state.len == 0 ||
+        m->state.len > RECORD_MAX_STATE_BYTES || m->n_claims > RECORD_MAX_CHILDREN ||
+        fsm_shard(fsm, m->shard) == NULL || m->touched > assignments)
+        return false;
+    for (size_t i = 0; i < m->n_claims; i++)
+        if (m->claims[i]->spi_in < RECORD_MIN_SPI || m->claims[i]->touched > assignments ||
+            m->claims[i]->told > assignments)
+            return false;
+
+    struct fsm_sa *sa = repl_alloc_zero(1, sizeof *sa);
+
+    sa->id = m->sa_id;
+    sa->shard = m->shard;
+    sa->version = m->version;
+    sa->touched = m->touched;
+    sa->state = fsm_state_new(m->state.data, m->state.len);
+    sa->state_len = m->state.len;
+    fsm_sa_add(fsm, sa);
+    for (size_t i = 0; i < m->n_claims; i++) {
+        const Holdfast__SnapshotClaim *from = m->claims[i];
+
+        if (fsm_claim(fsm, from->spi_in) != NULL)
+            return false;
+
+        struct fsm_claim *c = repl_alloc_zero(1, sizeof *c);
+
+        c->spi_in = from->spi_in;
+        c->spi_out = from->spi_out;
+        c->esn = from->esn;
+        c->claim = (struct repl_claim){.reservation_end = from->reservation_end,
+                                       .ceiling = from->ceiling,
+                                       .touched = from->touched,
+                                       .version = from->version,
+                                       .packets_in = from->packets_in,
+                                       .packets_out = from->packets_out,
+                                       .told = from->told,
+                                       .bytes_in = from->bytes_in,
+                                       .bytes_out = from->bytes_out};
+        fsm_claim_add(fsm, sa, c);
+    }
+    return true;
+}
+
+static bool in_lease(struct fsm *fsm, const Holdfast__SnapshotLease *m)
+{
+    struct fsm_sa *sa = m->sa_id == 0 ? NULL : map_get(&fsm->sas, fsm_sa_key(m->sa_id));
+
+    if ((m->address.len != 4 && m->address.len != 16) ||
+        m->identity.len > RECORD_MAX_IDENTITY_BYTES ||
+        map_get(&fsm->leases, fsm_lease_key(record_span(m->address))) != NULL)
+        return false;
+    if (m->sa_id != 0 &&
+        (sa == NULL || sa->shard != m->shard || *fsm_lease_slot(sa, m->address.len) != NULL))
+        return false;
+
+    struct fsm_lease *l = repl_alloc_zero(1, sizeof *l);
+
+    memcpy(l->address, m->address.data, m->address.len);
+    l->address_len = (uint8_t)m->address.len;
+    l->shard = m->shard;
+    l->identity = repl_copy(m->identity.data, m->identity.len);
+    l->identity_len = m->identity.len;
+    l->sa = sa;
+    fsm_lease_add(fsm, l);
+    return true;
+}
+
+static bool in_footer(const struct fsm *fsm, const Holdfast__SnapshotFooter *m, uint64_t items)
+{
+    struct digest d = fsm_digest(fsm);
+
+    return m->items == items && m->digest.len == REPL_DIGEST_BYTES &&
+           get_be64(m->digest.data) == d.a && get_be64(m->digest.data + 8) == d.b;
+}
+
+static bool in_item(struct fsm *fsm, const Holdfast__SnapshotItem *item, uint64_t items, bool *done)
+{
+    switch (item->item_case) {
+    case HOLDFAST__SNAPSHOT_ITEM__ITEM_HEADER:
+        if (items != 0 || item->header->format != SNAPSHOT_FORMAT ||
+            item->header->incarnation != fsm->incarnation)
+            return false;
+        fsm->applied_index = item->header->applied_index;
+        fsm->cluster_ms = item->header->cluster_ms;
+        return true;
+    case HOLDFAST__SNAPSHOT_ITEM__ITEM_CONFIG:
+        return in_config(fsm, item->config);
+    case HOLDFAST__SNAPSHOT_ITEM__ITEM_SHARD:
+        return in_shard(fsm, item->shard);
+    case HOLDFAST__SNAPSHOT_ITEM__ITEM_MEMBER:
+        return in_member(fsm, item->member);
+    case HOLDFAST__SNAPSHOT_ITEM__ITEM_SA:
+        return in_sa(fsm, item->sa);
+    case HOLDFAST__SNAPSHOT_ITEM__ITEM_LEASE:
+        return in_lease(fsm, item->lease);
+    case HOLDFAST__SNAPSHOT_ITEM__ITEM_FOOTER:
+        *done = true;
+        return in_footer(fsm, item->footer, items);
+    case HOLDFAST__SNAPSHOT_ITEM__ITEM__NOT_SET:
+    default:
+        return false;
+    }
+}
+
+/* One whole item, sealed. */
+static bool read_item(struct snapshot_decoder *d, struct span sealed)
+{
+    uint8_t *plain = snapshot_scratch_of(&d->plain, sealed.len + 1);
+    size_t n = 0;
+
+    if (d->complete || !d->seal->open(d->seal->self, SEAL_SNAPSHOT, sealed, plain, &n))
+        return false;
+
+    Holdfast__SnapshotItem *item = holdfast__snapshot_item__unpack(NULL, n, plain);
+    bool ok = item != NULL &&
+              (d->items > 0 || item->item_case == HOLDFAST__SNAPSHOT_ITEM__ITEM_HEADER) &&
+              in_item(d->fsm, item, d->items, &d->complete);
+
+    if (item != NULL)
+        holdfast__snapshot_item__free_unpacked(item, NULL);
+    d->items++;
+    return ok;
+}
+
+/* Takes from *in until partial[] holds `want`. */
+static bool gather(struct snapshot_decoder *d, struct span *in, size_t want)
+{
+    size_t n = want - d->partial_len;
+
+    n = n < in->len ? n : in->len;
+    if (d->partial_len + n > d->partial_cap) {
+        d->partial_cap = 2 * (d->partial_len + n);
+        d->partial = realloc(d->partial, d->partial_cap);
+        HF_ASSERT(d->partial != NULL);
+    }
+    if (n > 0)
+        memcpy(d->partial + d->partial_len, in->data, n);
+    d->partial_len += n;
+    *in = span_of(in->data + n, in->len - n);
+    return d->partial_len == want;
+}
+
+void snapshot_decoder_init(struct snapshot_decoder *d, const struct seal *seal,
+                           uint64_t incarnation, struct fsm *fsm)
+{
+    *d = (struct snapshot_decoder){.seal = seal, .fsm = fsm};
+    fsm_init(fsm, incarnation);
+}
+
+bool snapshot_decode(struct snapshot_decoder *d, struct span bytes)
+{
+    while (!d->failed && bytes.len > 0) {
+        size_t sealed;
+
+        if (d->partial_len < SNAPSHOT_LENGTH_BYTES && !gather(d, &bytes, SNAPSHOT_LENGTH_BYTES))
+            break;
+        sealed = get_be32(d->partial);
+        if (sealed > SNAPSHOT_ITEM_MAX_BYTES + d->seal->overhead) {
+            d->failed = true;
+            break;
+        }
+        if (!gather(d, &bytes, SNAPSHOT_LENGTH_BYTES + sealed))
+            break;
+        d->failed = !read_item(d, span_of(d->partial + SNAPSHOT_LENGTH_BYTES, sealed));
+        d->partial_len = 0;
+    }
+    return !d->failed;
+}
+
+bool snapshot_decoder_end(struct snapshot_decoder *d)
+{
+    bool ok = d->complete && !d->failed && d->partial_len == 0;
+
+    snapshot_scratch_drop(&d->plain);
+    if (d->partial != NULL)
+        secret_wipe_bytes(d->partial, d->partial_cap);
+    free(d->partial);
+    if (!ok)
+        fsm_deinit(d->fsm);
+    *d = (struct snapshot_decoder){0};
+    return ok;
+}
+
+bool snapshot_restore(struct span bytes, const struct seal *seal, uint64_t incarnation,
+                      struct fsm *fsm)
+{
+    struct snapshot_decoder d;
+    bool ok;
+
+    snapshot_decoder_init(&d, seal, incarnation, fsm);
+    ok = snapshot_decode(&d, bytes);
+    return snapshot_decoder_end(&d) && ok;
+}
