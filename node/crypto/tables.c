@@ -115,8 +115,7 @@ EVP_CIPHER_CTX *crypto_keyed(const EVP_CIPHER *cipher, const uint8_t *key)
 {
     EVP_CIPHER_CTX *evp = cipher != NULL ? EVP_CIPHER_CTX_new() : NULL;
 
-    if (evp != NULL && (EVP_EncryptInit_ex2(evp, cipher, key, NULL, NULL) != 1 ||
-                        EVP_CIPHER_CTX_set_padding(evp, 0) != 1)) {
+    if (evp != NULL && EVP_EncryptInit_ex2(evp, cipher, key, NULL, NULL) != 1) {
         EVP_CIPHER_CTX_free(evp);
         evp = NULL;
     }

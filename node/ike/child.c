@@ -134,12 +134,11 @@ void ike_child_hand_on(struct ike_sa *sa, struct ike_child *child)
     int best = 0;
 
     for (size_t i = 0; i < IKE_MAX_CHILDREN; i++) {
-        struct ike_child *c = &sa->children[i];
-        int rank = heir_rank(child, c);
+        int rank = heir_rank(child, &sa->children[i]);
 
         if (rank > best) {
             best = rank;
-            heir = c;
+            heir = &sa->children[i];
         }
     }
     if (child->outbound && heir != NULL)
@@ -176,6 +175,27 @@ void ike_child_owed_done(struct ike_sa *sa)
 {
     memset(sa->owed_deletes, 0, sizeof sa->owed_deletes);
     sa->n_owed_deletes = 0;
+}
+
+void ike_child_note_early_delete(struct ike_pending *p, uint32_t spi_out)
+{
+    if (p->exchange != IKE_EX_CHILD_CREATE && p->exchange != IKE_EX_CHILD_REKEY &&
+        p->exchange != IKE_EX_CHILD_REKEY_PFS)
+        return;
+    if (p->n_early_deletes == IKE_MAX_EARLY_DELETES) {
+        memmove(&p->early_deletes[0], &p->early_deletes[1],
+                sizeof p->early_deletes - sizeof p->early_deletes[0]);
+        p->n_early_deletes--;
+    }
+    p->early_deletes[p->n_early_deletes++] = spi_out;
+}
+
+bool ike_child_deleted_early(const struct ike_pending *p, uint32_t spi_out)
+{
+    for (size_t i = 0; i < p->n_early_deletes; i++)
+        if (p->early_deletes[i] == spi_out)
+            return true;
+    return false;
 }
 
 void ike_child_remove_all(struct ike_sa *sa)

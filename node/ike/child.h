@@ -61,6 +61,11 @@ void ike_child_owe_delete(struct ike_sa *sa, struct ike_child *child);
 /* No Delete is owed any more. */
 void ike_child_owed_done(struct ike_sa *sa);
 
+/* The peer gave up an SPI of its own that is not known here (its Delete, or our answer that it is not
+ * found). Remembered while our CREATE_CHILD_SA is out: its answer may be what made it. */
+void ike_child_note_early_delete(struct ike_pending *pending, uint32_t spi_out);
+bool ike_child_deleted_early(const struct ike_pending *pending, uint32_t spi_out);
+
 /* Removes all (their keys are wiped), and what is owed. */
 void ike_child_remove_all(struct ike_sa *sa);
 

@@ -242,6 +242,14 @@ enum ike_outcome ike_child_answer(struct ike_turn *t, enum ike_exchange exchange
     return ike_turn_respond(t, exchange, &d);
 }
 
+bool ike_child_answer_is_gone(const struct ike_turn *t)
+{
+    const struct wire_sa *sa = &t->rx->body.sa;
+
+    return t->rx->body_result == WIRE_OK && sa->n_proposals == 1 && sa->proposals[0].spi.len == 4 &&
+           ike_child_deleted_early(&t->before->pending, get_be32(sa->proposals[0].spi.data));
+}
+
 enum ike_outcome ike_child_accept(struct ike_turn *t, const struct ike_selectors *sel,
                                   struct ike_child **made)
 {

@@ -219,6 +219,9 @@ static void pending(struct walk *k, struct ike_pending *p)
     bytes(k, p->peer_lowest_nonce, p->peer_lowest_nonce_len);
     u32(k, &p->peer_new_spi_in);
     u64(k, &p->peer_new_ike_spi);
+    count(k, &p->n_early_deletes, IKE_MAX_EARLY_DELETES);
+    for (size_t i = 0; i < p->n_early_deletes; i++)
+        u32(k, &p->early_deletes[i]);
 }
 
 static void candidate(struct walk *k, struct ike_candidate *c)
@@ -362,7 +365,7 @@ bool ike_sa_decode(struct span in, struct ike_sa *sa)
 /* A field was added or changed? Walk it above, raise CODEC_VERSION if it was released, then correct
  * the size here. */
 HF_STATIC_ASSERT(sizeof(struct ike_child) == 696);
-HF_STATIC_ASSERT(sizeof(struct ike_pending) == 4512);
+HF_STATIC_ASSERT(sizeof(struct ike_pending) == 4536);
 HF_STATIC_ASSERT(sizeof(struct ike_candidate) == 504);
 HF_STATIC_ASSERT(sizeof(struct ike_handshake) == 8856);
-HF_STATIC_ASSERT(sizeof(struct ike_sa) == 24480);
+HF_STATIC_ASSERT(sizeof(struct ike_sa) == 24504);

@@ -110,6 +110,11 @@ enum ike_outcome ike_create_child_response(struct ike_turn *t)
         }
         return IKE_STEPPED;
     }
+    if (ike_child_answer_is_gone(t)) { /* the peer made it and gave it up already */
+        ike_turn_answered(t);
+        t->out->reason = IKE_REASON_CHILD_NOT_FOUND;
+        return IKE_STEPPED;
+    }
     o = ike_child_accept(t, &sel, &made);
     if (o == IKE_NEED_JOB)
         return o;

@@ -72,6 +72,10 @@ enum ike_outcome ike_child_answer(struct ike_turn *t, enum ike_exchange exchange
 enum ike_outcome ike_child_accept(struct ike_turn *t, const struct ike_selectors *sel,
                                   struct ike_child **made);
 
+/* Does the answer in hand make a CHILD SA that the peer has given up since (ike_child_deleted_early)?
+ * RFC 7296 2.25.1: it would stand at our end only. */
+bool ike_child_answer_is_gone(const struct ike_turn *t);
+
 /* Octet by octet; the one that ends first is the lower (RFC 7296 2.8.1). */
 bool ike_nonce_lower(struct span a, struct span b);
 /* The peer's simultaneous exchange: remembers the lower of its two nonces in pending. */

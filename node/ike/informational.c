@@ -47,12 +47,16 @@ static void delete_child(struct ike_sa *sa, uint32_t spi_out, struct deletion *d
 {
     struct ike_child *c = ike_child_find_out(sa, spi_out);
 
-    if (c == NULL || d->n == MAX_DELETED) /* RFC 7296 2.25.1: unknown: answered without */
+    if (c == NULL) { /* RFC 7296 2.25.1: unknown: answered without; perhaps not yet known */
+        ike_child_note_early_delete(&sa->pending, spi_out);
         return;
+    }
     if (c->state == IKE_CHILD_DELETING) { /* both: ours goes when ours is answered (1.4.1) */
         ike_child_hand_on(sa, c);
         return;
     }
+    if (d->n == MAX_DELETED)
+        return;
     d->spis[d->n++] = c->spi_in;
     name_deletion(sa, c, d);
     ike_child_remove(sa, c);

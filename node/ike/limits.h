@@ -7,7 +7,8 @@ enum {
     IKE_MAX_CHILDREN = 8,         /* CHILD SA slots per IKE SA; a rekey needs one to spare */
     IKE_MAX_MESSAGE_BYTES = 4096, /* a message sent or kept; larger ones are refused */
     IKE_MAX_ID_BYTES = 128,
-    IKE_MAX_TS = 4, /* traffic selectors per side of a CHILD SA */
+    IKE_MAX_EARLY_DELETES = 4, /* SPIs that the peer gave up before we knew them */
+    IKE_MAX_TS = 4,            /* traffic selectors per side of a CHILD SA */
     IKE_MAX_DNS = 2,
     IKE_MAX_COOKIE_BYTES = 64,
     IKE_NONCE_BYTES = 32,      /* ours */

@@ -92,6 +92,8 @@ enum ike_outcome ike_rekey_child_request(struct ike_turn *t, const struct wire_n
                                                     .spi = rekey->spi,
                                                     .type = WIRE_N_CHILD_SA_NOT_FOUND});
         t->out->reason = IKE_REASON_CHILD_NOT_FOUND;
+        if (rekey->protocol == WIRE_PROTO_ESP) /* the peer drops it now, if it had it */
+            ike_child_note_early_delete(p, get_be32(rekey->spi.data));
         return ike_turn_respond(t, exchange, &d);
     }
     if (old->state != IKE_CHILD_INSTALLED && old->state != IKE_CHILD_REKEYING)
@@ -207,6 +209,12 @@ enum ike_outcome ike_rekey_child_response(struct ike_turn *t)
 
     if (t->rx->body_result == WIRE_OK && error != NULL)
         return refused(t, error);
+    if (ike_child_answer_is_gone(t)) { /* the peer made it and gave it up already */
+        ike_turn_answered(t);
+        t->out->reason = IKE_REASON_CHILD_NOT_FOUND;
+        keep_old(t, p);
+        return IKE_STEPPED;
+    }
     if (t->rx->body_result == WIRE_OK && t->rx->body.has_nonce && ours_is_redundant(t, p)) {
         ike_turn_answered(t);
         keep_old(t, p);

@@ -104,6 +104,10 @@ struct ike_pending {
     uint8_t peer_lowest_nonce[255];
     uint32_t peer_new_spi_in;  /* the SA that the peer's exchange made (CHILD), or 0 */
     uint64_t peer_new_ike_spi; /* likewise (IKE) */
+    /* SPIs of the peer's that it gave up while its answer may be on the way: one of them may be the
+     * CHILD SA that the answer makes. The newest ones. */
+    uint32_t early_deletes[IKE_MAX_EARLY_DELETES];
+    uint8_t n_early_deletes;
 };
 
 /* A simultaneous IKE rekey makes two new IKE SAs (RFC 7296 2.8.2), a transition carries one

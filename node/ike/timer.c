@@ -233,13 +233,13 @@ static enum ike_outcome give_up(struct ike_turn *t)
 
 /* The SA's time is over. The peer is told once, if nothing of ours is outstanding; nobody waits for
  * its answer. */
-static enum ike_outcome sa_hard(struct ike_turn *t)
+static enum ike_outcome end_with_a_word(struct ike_turn *t, enum ike_reason reason)
 {
     struct ike_pending last = {.exchange = IKE_EX_NONE};
 
     if (ike_window_free(t->after) && ike_delete_ike_begin(t))
         last = t->after->pending;
-    ike_turn_end_sa(t, IKE_REASON_HARD_LIFETIME);
+    ike_turn_end_sa(t, reason);
     /* IKE_SEND_REQUEST finds its bytes in the committed state; an ended SA repeats nothing. */
     t->after->pending = last;
     return ike_turn_stepped(t, IKE_EX_IKE_DELETE, IKE_BY_US);
@@ -353,6 +353,10 @@ static enum ike_outcome begin(struct ike_turn *t, const struct ike_due *due)
 {
     switch (due->kind) {
     case IKE_DUE_DELETE_IKE:
+        /* The peer's redundant SA of a collision, whose Delete did not come: a peer that was told of
+         * the other one's Delete first never made this one, and cannot answer (RFC 7296 2.8.2). */
+        if (t->after->state == IKE_SA_REKEYED && t->after->successor_spi == 0)
+            return end_with_a_word(t, IKE_REASON_DELETED_BY_US);
         ike_child_wanted_done(t->after, IKE_WANT_DELETE_IKE);
         return built(t, ike_delete_ike_begin(t), IKE_EX_IKE_DELETE);
     case IKE_DUE_DELETE_OWED:
@@ -398,7 +402,7 @@ enum ike_outcome ike_timer_step(struct ike_turn *t)
         t->after->state = IKE_SA_NONE;
         return IKE_STEPPED;
     case IKE_DUE_SA_HARD:
-        return sa_hard(t);
+        return end_with_a_word(t, IKE_REASON_HARD_LIFETIME);
     case IKE_DUE_CHILD_HARD:
         return ike_timer_child_hard(t, due.spi_in);
     case IKE_DUE_BIRTH:

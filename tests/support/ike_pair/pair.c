@@ -21,15 +21,28 @@ static bool chance(struct pair *p, uint32_t percent)
     return percent > 0 && pair_roll(p) % 100 < percent;
 }
 
-static void fill_entropy(struct pair *p, enum pair_who who, uint8_t out[IKE_ENTROPY_BYTES])
+static bool is_request(const struct ike_event *event)
 {
+    struct wire_header h;
+
+    return event->kind == IKE_EV_DATAGRAM && wire_header_decode(event->datagram, &h) == WIRE_OK &&
+           !wire_is_response(&h);
+}
+
+static void fill_entropy(struct pair *p, enum pair_who who, struct ike_event *event)
+{
+    const struct pair_side *s = &p->side[who];
+    uint8_t *out = event->entropy;
+
     for (size_t i = 0; i < IKE_ENTROPY_BYTES; i += 8) {
         uint64_t v = pair_roll(p) * 0x2545f4914f6cdd1dull;
 
         memcpy(out + i, &v, 8);
     }
-    if (p->side[who].force_nonce)
-        out[IKE_ENTROPY_NONCE] = p->side[who].nonce_first;
+    if (s->force_nonce)
+        out[IKE_ENTROPY_NONCE] = s->nonce_first;
+    if (s->choose_nonces)
+        out[IKE_ENTROPY_NONCE] = is_request(event) ? s->answer_first : s->ask_first;
 }
 
 /* ---- the SAs of a side ---- */
@@ -266,19 +279,35 @@ static void trace(const struct pair *p, enum pair_who who, const struct ike_sa *
     fputc('\n', stderr);
 }
 
+/* Does the node die at the step in hand? Counts the steps. */
+static bool dies(struct pair *p, const struct ike_event *event, enum ike_outcome o)
+{
+    struct pair_kill *kill = &p->kill;
+
+    if (o != IKE_STEPPED || event->kind == IKE_EV_TAKEOVER)
+        return false;
+    if (p->n_steps++ != kill->at || !kill->planned || kill->done)
+        return false;
+    kill->done = true;
+    return true;
+}
+
 static enum ike_outcome one_event(struct pair *p, enum pair_who who, struct ike_sa *sa,
                                   struct ike_event *event)
 {
     static struct ike_transition t;
     static struct ike_sa copy;
     enum ike_outcome o;
+    bool last;
 
     if (sa != NULL) {
         through_codec(p, sa);
         memcpy(&copy, sa, sizeof copy);
     }
+    if (event->kind != IKE_EV_TAKEOVER)
+        p->kill.now = false;
     event->now_ms = p->now_ms;
-    fill_entropy(p, who, event->entropy);
+    fill_entropy(p, who, event);
     event->has_pool[SLOT_V4] = true;
     o = step(p, who, sa, event, &t);
     note_said(p, who, event, o, sa, &t);
@@ -286,16 +315,25 @@ static enum ike_outcome one_event(struct pair *p, enum pair_who who, struct ike_
     trace(p, who, o == IKE_IGNORED ? sa : &t.after);
     if (o == IKE_IGNORED)
         return o;
+    last = dies(p, event, o);
+    if (last && p->kill.point == PAIR_STEPPED) {
+        p->kill.now = true;
+        pair_takeover(p, who);
+        return IKE_IGNORED;
+    }
     through_codec(p, &t.after); /* what is sent comes out of the committed state */
     if (t.has_successor)
         through_codec(p, &t.successor);
-    send_all(p, who, &t);
+    if (!last || p->kill.point == PAIR_SENT)
+        send_all(p, who, &t);
     if (t.has_successor)
         *pair_free_sa(p, who) = t.successor;
     if (sa == NULL && t.after.state != IKE_SA_NONE)
         sa = pair_free_sa(p, who);
     if (sa != NULL)
         *sa = t.after;
+    if (last)
+        pair_takeover(p, who);
     return o;
 }
 
@@ -306,6 +344,12 @@ enum ike_outcome pair_event(struct pair *p, enum pair_who who, struct ike_sa *sa
 
     if (p->takeover_always && o == IKE_STEPPED)
         pair_takeover(p, who);
+    if (p->always != NULL) {
+        const char *wrong = p->always(p);
+
+        if (wrong != NULL)
+            pair_violation(p, wrong);
+    }
     return o;
 }
 
@@ -421,6 +465,26 @@ bool pair_lose(struct pair *p, enum pair_who from)
     return true;
 }
 
+void pair_deliver_index(struct pair *p, size_t index)
+{
+    struct pair_flying f = take(p, index);
+
+    (void)arrive(p, &f);
+}
+
+void pair_lose_index(struct pair *p, size_t index)
+{
+    (void)take(p, index);
+}
+
+void pair_fly_answer(struct pair *p, enum pair_who who, const struct ike_sa *sa)
+{
+    const struct ike_effect e = {
+        .kind = IKE_SEND_RESPONSE, .from = sa->local, .to = sa->remote, .natt = true};
+
+    fly(p, who, &e, &sa->last_response);
+}
+
 void pair_duplicate(struct pair *p, enum pair_who from)
 {
     size_t i = oldest(p, from);
@@ -515,7 +579,7 @@ static void loop(struct pair *p, uint64_t until, bool only_flying)
         } else {
             struct ike_event ev = {.kind = IKE_EV_TIMER};
 
-            if (pair_event(p, who, sa, &ev) == IKE_IGNORED)
+            if (pair_event(p, who, sa, &ev) == IKE_IGNORED && !p->kill.now)
                 pair_violation(p, "ike_next_wake_ms named a time at which nothing is due");
         }
     }

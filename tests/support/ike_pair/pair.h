@@ -57,6 +57,20 @@ struct pair_side {
     struct ike_sa sas[PAIR_MAX_SAS]; /* state IKE_SA_NONE = free */
     bool force_nonce; /* the next nonces begin with nonce_first: to choose who loses a collision */
     uint8_t nonce_first;
+    bool choose_nonces; /* the same by what a nonce is for: our requests, our answers */
+    uint8_t ask_first, answer_first;
+};
+
+/* How far a step had come when its node died: its record was not committed (the step never was), it was
+ * but nothing left, all left. */
+enum pair_point { PAIR_STEPPED, PAIR_COMMITTED, PAIR_SENT };
+
+/* The node that makes the replicated step number `at` dies at it, another takes over at once. */
+struct pair_kill {
+    bool planned, done;
+    bool now; /* set with a lost step: whoever made the event may make it again, and clear this */
+    size_t at;
+    enum pair_point point;
 };
 
 /* A NAT before the client: outside, its port 500 is first_port and 4500 the one above. Another
@@ -73,7 +87,11 @@ struct pair {
     uint32_t latency_ms, loss_percent, duplicate_percent, jitter_ms;
     bool held[2];         /* what this side sends stays in flight until pair_deliver() */
     bool takeover_always; /* after each step local_part is lost and TAKEOVER comes */
-    bool check_codec;     /* states pass through encode and decode (on by default) */
+    struct pair_kill kill;
+    const char *(*always)(
+        struct pair *p); /* holds after each event; what it says else is a violation */
+    size_t n_steps;      /* replicated ones of both sides, takeovers apart */
+    bool check_codec;    /* states pass through encode and decode (on by default) */
     struct pair_nat nat;
     struct pair_flying flying[PAIR_MAX_FLYING];
     size_t n_flying;
@@ -84,7 +102,7 @@ struct pair {
     uint64_t keepalives, no_sa;
 };
 
-/* Heap; free with pair_free(). An established IKE SA each (client = initiator) with one CHILD SA,
+/* Free with pair_free(). An established IKE SA each (client = initiator) with one CHILD SA,
  * without any exchange. */
 struct pair *pair_new(uint64_t seed);
 /* No SA yet: pair_connect() makes one by IKE_SA_INIT and IKE_AUTH. */
@@ -108,6 +126,11 @@ void pair_takeover(struct pair *p, enum pair_who who);
 bool pair_deliver(struct pair *p, enum pair_who from);
 /* The same, losing it. */
 bool pair_lose(struct pair *p, enum pair_who from);
+/* The same with the datagram at this index of flying[]. */
+void pair_deliver_index(struct pair *p, size_t index);
+void pair_lose_index(struct pair *p, size_t index);
+/* sa's last_response leaves, as if a step had sent it: for answers that a test made by hand. */
+void pair_fly_answer(struct pair *p, enum pair_who who, const struct ike_sa *sa);
 /* A copy of the oldest is put behind it. */
 void pair_duplicate(struct pair *p, enum pair_who from);
 size_t pair_flying_from(const struct pair *p, enum pair_who from);
@@ -146,7 +169,7 @@ _Noreturn void pair_violation(const struct pair *p, const char *what);
 /* Between the files of this folder. */
 uint64_t pair_roll(struct pair *p);
 struct ike_sa *pair_free_sa(struct pair *p, enum pair_who who);
-/* pair_policy.c */
+/* pair_policy.c; *s is all zero */
 void pair_policy_init(struct pair_side *s, enum pair_who who);
 /* pair_nat.c: what the NAT, if there is one, makes of a datagram; false: nothing. */
 bool pair_nat_translate(struct pair *p, enum pair_who from, struct endpoint *src,

@@ -19,7 +19,6 @@ void pair_policy_init(struct pair_side *s, enum pair_who who)
     struct ike_policy *p = &s->policy;
     struct ike_identity client = fqdn("client@holdfast.test"), gateway = fqdn("gw.holdfast.test");
 
-    memset(s, 0, sizeof *s);
     s->at.ip = addr_v4(who == CLIENT ? 0x0a4d0132 : 0x0a4d0164); /* 10.77.1.50, 10.77.1.100 */
     s->at.port = 4500;
     s->psk.remote = who == CLIENT ? gateway : client;

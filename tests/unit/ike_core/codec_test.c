@@ -169,6 +169,9 @@ static void any_pending(struct ike_pending *p)
     fill(p->peer_lowest_nonce, p->peer_lowest_nonce_len);
     p->peer_new_spi_in = (uint32_t)next();
     p->peer_new_ike_spi = next();
+    p->n_early_deletes = (uint8_t)below(IKE_MAX_EARLY_DELETES + 1);
+    for (size_t i = 0; i < p->n_early_deletes; i++)
+        p->early_deletes[i] = (uint32_t)next();
 }
 
 static void any_candidate(struct ike_candidate *c)
