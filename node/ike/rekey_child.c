@@ -138,6 +138,19 @@ static void keep_old(struct ike_turn *t, const struct ike_pending *p)
     old->retry_ms = t->event->now_ms + ike_lifetime_retry_ms(&t->event->entropy[IKE_ENTROPY_RETRY]);
 }
 
+/* Does another CHILD SA stand for the same traffic? */
+static bool stands_without(const struct ike_sa *sa, const struct ike_child *gone)
+{
+    for (size_t i = 0; i < IKE_MAX_CHILDREN; i++) {
+        const struct ike_child *c = &sa->children[i];
+
+        if (c != gone && c->state != IKE_CHILD_NONE && c->state != IKE_CHILD_DELETING &&
+            ike_child_same_selectors(c, gone))
+            return true;
+    }
+    return false;
+}
+
 static enum ike_outcome refused(struct ike_turn *t, const struct wire_notify *error)
 {
     const struct ike_pending *p = &t->before->pending;
@@ -164,8 +177,9 @@ static enum ike_outcome refused(struct ike_turn *t, const struct wire_notify *er
     /* RFC 7296 2.25: the SA is removed in silence, a new one made from scratch unless there is one.
      */
     if (error->type == WIRE_N_CHILD_SA_NOT_FOUND && old != NULL && !p->collided) {
+        if (!stands_without(t->after, old))
+            t->after->wanted |= IKE_WANT_CHILD;
         ike_child_remove(t->after, old);
-        t->after->wanted |= IKE_WANT_CHILD;
         return IKE_STEPPED;
     }
     keep_old(t, p);

@@ -203,6 +203,27 @@ void saw(struct trace *t, enum pair_who who, enum ike_reason reason)
     cr_assert_fail("nothing came yet");
 }
 
+/* The numbers that a trace's messages are named by. */
+static void count_from_here(struct trace *t)
+{
+    for (int w = CLIENT; w <= GATEWAY; w++) {
+        const struct ike_sa *sa = pair_sa(t->p, (enum pair_who)w, IKE_SA_ESTABLISHED);
+
+        t->first_id[w] = sa->next_request_id;
+        t->spi_i = ike_spi_i(sa);
+        t->spi_r = ike_spi_r(sa);
+    }
+}
+
+void settles(struct trace *t)
+{
+    t->p->held[CLIENT] = t->p->held[GATEWAY] = false;
+    pair_run(t->p);
+    t->p->held[CLIENT] = t->p->held[GATEWAY] = true;
+    t->p->n_sent = t->p->n_said = t->p->n_steps = 0;
+    count_from_here(t);
+}
+
 void confirm(struct trace *t, enum pair_who who)
 {
     struct ike_sa *sa = pair_sa(t->p, who, IKE_SA_ESTABLISHED);
@@ -435,7 +456,6 @@ static uint8_t lower(uint8_t a, uint8_t b)
 static void start(struct run *r, const struct collision *c, size_t order)
 {
     struct trace *t = &r->t;
-    const struct ike_sa *sa;
 
     *r = (struct run){.c = c, .t = {.p = pair_new(1000 + order), .order = order_of(order)}};
     t->winner = lower(t->order.c_ask, t->order.g_answer) < lower(t->order.g_ask, t->order.c_answer)
@@ -450,11 +470,8 @@ static void start(struct run *r, const struct collision *c, size_t order)
         s->answer_first = w == CLIENT ? t->order.c_answer : t->order.g_answer;
         t->p->held[w] = true;
         t->child_in[w] = pair_sender(t->p, (enum pair_who)w)->spi_in;
-        sa = pair_sa(t->p, (enum pair_who)w, IKE_SA_ESTABLISHED);
-        t->first_id[w] = sa->next_request_id;
-        t->spi_i = ike_spi_i(sa);
-        t->spi_r = ike_spi_r(sa);
     }
+    count_from_here(t);
     if (c->prepare != NULL)
         c->prepare(t);
 }

@@ -81,6 +81,8 @@ void is_lost(struct trace *t, enum pair_who from, enum what what, uint32_t n);
 /* `who` has the other side's request n and answers INVALID_KE_PAYLOAD with this group: a peer that
  * likes another one (our own offer of a CHILD SA names only one group, so ours never would). */
 void wants_group(struct trace *t, enum pair_who who, uint32_t n, uint16_t group);
+/* In a `prepare`: everything arrives, then the trace begins with what there is (its CHILD SA stays). */
+void settles(struct trace *t);
 /* As if the side knew that the other has its answers: a peer that does not wait for that. */
 void confirm(struct trace *t, enum pair_who who);
 /* The side has lost the CHILD SA, without a word. */

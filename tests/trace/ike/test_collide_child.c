@@ -98,6 +98,21 @@ COLLISION(the_new_one_is_deleted_early, .may_lose = true, .children = 0, .child 
     arrives(t, GATEWAY, ANSWER, 1);
 }
 
+/* The client deletes the SA that it just made, while its Delete of the old one is out. */
+COLLISION(the_new_one_is_deleted_early_by_its_maker, .may_lose = true, .children = 0,
+          .child = NOBODY, .ike = OLD, .messages = 6)
+{
+    begins(t, CLIENT, REKEY);
+    arrives(t, CLIENT, REQUEST, 0);
+    arrives(t, GATEWAY, ANSWER, 0);
+    begins_with(t, CLIENT, DELETE, newest_child(t, CLIENT)); /* waits for the window */
+    arrives(t, CLIENT, REQUEST, 1);
+    arrives(t, GATEWAY, ANSWER, 1);
+    waits(t, 0);
+    arrives(t, CLIENT, REQUEST, 2);
+    arrives(t, GATEWAY, ANSWER, 2);
+}
+
 /* RFC 7296 2.25: CHILD_SA_NOT_FOUND: removed in silence, made from scratch. */
 COLLISION(the_peer_lost_it, .may_lose = true, .children = 1, .child = GATEWAYS, .ike = OLD,
           .messages = 4)
@@ -259,6 +274,23 @@ COLLISION(a_retry_delayed_past_the_delete, .by_nonces = true, .children = 1, .ch
     saw(t, CLIENT, IKE_REASON_TEMPORARY_FAILURE);
 }
 
+COLLISION(a_retry_delayed_past_the_answer_to_the_delete, .by_nonces = true, .children = 1,
+          .child = CLIENTS, .ike = OLD, .messages = 10)
+{
+    begins(t, CLIENT, REKEY);
+    begins(t, GATEWAY, REKEY);
+    wants_group(t, GATEWAY, 0, GROUP_B);
+    wants_group(t, CLIENT, 0, GROUP_B);
+    arrives(t, GATEWAY, ANSWER, 0);
+    arrives(t, CLIENT, ANSWER, 0);
+    arrives(t, CLIENT, REQUEST, 1);
+    arrives(t, GATEWAY, ANSWER, 1);
+    arrives(t, CLIENT, REQUEST, 2); /* Delete of the old one */
+    arrives(t, GATEWAY, ANSWER, 2);
+    arrives(t, GATEWAY, REQUEST, 1); /* the gateway's second try */
+    saw(t, CLIENT, IKE_REASON_CHILD_NOT_FOUND);
+}
+
 /* Who lost deletes not only its own new SA but the old one as well, which is not its to delete. */
 COLLISION(the_loser_sends_a_stray_delete, .by_nonces = true, .children = 1, .child = WINNERS,
           .ike = OLD, .messages = 10)
@@ -338,6 +370,55 @@ COLLISION(a_delete_for_a_created_one_not_yet_known, .may_lose = true, .children 
     arrives(t, GATEWAY, REQUEST, 0);
     arrives(t, GATEWAY, ANSWER, 0);
     arrives(t, CLIENT, ANSWER, 0);
+}
+
+/* The gateway rekeys what its answer, still on the way, made: it is not found, the gateway drops it, and
+ * the client must not install it when the answer comes. */
+COLLISION(a_rekey_of_one_not_yet_known, .may_lose = true, .children = 1, .child = CLIENTS,
+          .ike = OLD, .messages = 8)
+{
+    begins(t, CLIENT, REKEY);
+    arrives(t, CLIENT, REQUEST, 0);
+    confirm(t, GATEWAY);
+    begins_with(t, GATEWAY, REKEY, newest_child(t, GATEWAY));
+    arrives(t, GATEWAY, REQUEST, 0);
+    saw(t, CLIENT, IKE_REASON_CHILD_NOT_FOUND);
+    arrives(t, CLIENT, ANSWER, 0);
+    arrives(t, GATEWAY, ANSWER, 0);
+}
+
+/* No collision at all: two CHILD SAs, each end rekeys another. */
+static void two_children(struct trace *t)
+{
+    (void)pair_command(t->p, CLIENT, CREATE);
+    settles(t);
+    confirm(t, GATEWAY);
+}
+
+COLLISION(each_rekeys_another, .children = 2, .child = GATEWAYS, .ike = OLD, .messages = 8,
+          .prepare = two_children)
+{
+    begins(t, CLIENT, REKEY);
+    begins_with(t, GATEWAY, REKEY, newest_child(t, GATEWAY));
+    arrives(t, CLIENT, REQUEST, 0);
+    arrives(t, GATEWAY, REQUEST, 0);
+    arrives(t, GATEWAY, ANSWER, 0);
+    arrives(t, CLIENT, ANSWER, 0);
+    arrives(t, CLIENT, REQUEST, 1);
+    arrives(t, GATEWAY, REQUEST, 1);
+}
+
+/* Each end deletes another while the first is rekeyed. */
+COLLISION(one_is_rekeyed_while_another_is_deleted, .children = 1, .child = CLIENTS, .ike = OLD,
+          .messages = 6, .prepare = two_children)
+{
+    begins(t, CLIENT, REKEY);
+    begins_with(t, GATEWAY, DELETE, newest_child(t, GATEWAY));
+    arrives(t, GATEWAY, REQUEST, 0);
+    arrives(t, CLIENT, REQUEST, 0);
+    arrives(t, GATEWAY, ANSWER, 0);
+    arrives(t, CLIENT, ANSWER, 0);
+    arrives(t, CLIENT, REQUEST, 1);
 }
 
 COLLISION(delete_against_delete, .may_lose = true, .children = 0, .child = NOBODY, .ike = OLD,

@@ -134,6 +134,19 @@ COLLISION(a_request_delayed_past_the_delete, .by_nonces = true, .children = 1, .
     arrives(t, CLIENT, REQUEST, 1);
 }
 
+/* Later still: the client has closed the old IKE SA, and is not there to refuse. */
+COLLISION(a_request_delayed_past_the_answer_to_the_delete, .by_nonces = true, .children = 1,
+          .child = OLD, .ike = CLIENTS, .messages = 5)
+{
+    begins(t, CLIENT, REKEY_IKE);
+    begins(t, GATEWAY, REKEY_IKE);
+    arrives(t, CLIENT, REQUEST, 0);
+    arrives(t, GATEWAY, ANSWER, 0);
+    arrives(t, CLIENT, REQUEST, 1);
+    arrives(t, GATEWAY, ANSWER, 1);
+    arrives(t, GATEWAY, REQUEST, 0);
+}
+
 /* ---- Delete of the IKE SA ---- */
 
 COLLISION(delete_against_rekey, .may_lose = true, .children = 0, .child = NOBODY, .ike = NOBODY,

@@ -76,6 +76,21 @@ static bool many_equal(const struct wire_body *a, const struct wire_body *b)
     return true;
 }
 
+static bool certs_equal(const struct wire_body *a, const struct wire_body *b)
+{
+    if (a->n_certs != b->n_certs || a->n_certreqs != b->n_certreqs)
+        return false;
+    for (size_t i = 0; i < a->n_certs; i++)
+        if (a->certs[i].encoding != b->certs[i].encoding ||
+            !span_equal(a->certs[i].data, b->certs[i].data))
+            return false;
+    for (size_t i = 0; i < a->n_certreqs; i++)
+        if (a->certreqs[i].encoding != b->certreqs[i].encoding ||
+            !span_equal(a->certreqs[i].hashes, b->certreqs[i].hashes))
+            return false;
+    return true;
+}
+
 static bool eap_equal(const struct wire_eap *a, const struct wire_eap *b)
 {
     return a->code == b->code && a->identifier == b->identifier && a->type == b->type &&
@@ -92,5 +107,5 @@ bool model_equal(const struct wire_body *a, const struct wire_body *b)
            id_equal(&a->idr, &b->idr) && a->auth.method == b->auth.method &&
            span_equal(a->auth.data, b->auth.data) && span_equal(a->nonce, b->nonce) &&
            ts_equal(&a->tsi, &b->tsi) && ts_equal(&a->tsr, &b->tsr) && cp_equal(&a->cp, &b->cp) &&
-           eap_equal(&a->eap, &b->eap) && many_equal(a, b);
+           eap_equal(&a->eap, &b->eap) && many_equal(a, b) && certs_equal(a, b);
 }

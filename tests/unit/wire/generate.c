@@ -154,6 +154,25 @@ static void make_eap(struct model *m, struct sim_random *r)
     }
 }
 
+static uint8_t encoding(struct sim_random *r)
+{
+    return sim_chance(r, 700) ? WIRE_CERT_X509 : (uint8_t)sim_between(r, 5, 15);
+}
+
+static void make_cert(struct model *m, struct sim_random *r)
+{
+    m->body.certs[m->body.n_certs++] =
+        (struct wire_cert){.encoding = encoding(r), .data = model_bytes(m, r, 1, 1200)};
+}
+
+static void make_certreq(struct model *m, struct sim_random *r)
+{
+    size_t bytes = WIRE_CA_HASH_BYTES * (size_t)sim_between(r, 0, 6);
+
+    m->body.certreqs[m->body.n_certreqs++] =
+        (struct wire_certreq){.encoding = encoding(r), .hashes = model_bytes(m, r, bytes, bytes)};
+}
+
 static void make_payload(struct model *m, struct sim_random *r, uint8_t type)
 {
     struct wire_body *b = &m->body;
@@ -168,6 +187,10 @@ static void make_payload(struct model *m, struct sim_random *r, uint8_t type)
         return make_id(m, r, &b->idi);
     case WIRE_PL_IDR:
         return make_id(m, r, &b->idr);
+    case WIRE_PL_CERT:
+        return make_cert(m, r);
+    case WIRE_PL_CERTREQ:
+        return make_certreq(m, r);
     case WIRE_PL_AUTH:
         b->auth =
             (struct wire_auth){.method = (uint8_t)sim_next(r), .data = model_bytes(m, r, 1, 520)};
@@ -222,13 +245,20 @@ static bool *flag_of(struct wire_body *b, uint8_t type)
     }
 }
 
+/* Are there as many of this type as a message may have? */
+static bool is_full(const struct wire_body *b, uint8_t type)
+{
+    return (type == WIRE_PL_DELETE && b->n_deletes == WIRE_MAX_DELETES) ||
+           (type == WIRE_PL_CERT && b->n_certs == WIRE_MAX_CERTS) ||
+           (type == WIRE_PL_CERTREQ && b->n_certreqs == WIRE_MAX_CERTREQS) ||
+           (type == WIRE_PL_VENDOR && b->n_vendor_ids == WIRE_MAX_VENDOR_IDS);
+}
+
 static void add(struct model *m, struct sim_random *r, uint8_t type)
 {
     bool *has = flag_of(&m->body, type);
 
-    if ((has != NULL && *has) ||
-        (type == WIRE_PL_DELETE && m->body.n_deletes == WIRE_MAX_DELETES) ||
-        (type == WIRE_PL_VENDOR && m->body.n_vendor_ids == WIRE_MAX_VENDOR_IDS))
+    if ((has != NULL && *has) || is_full(&m->body, type))
         return;
     if (has != NULL)
         *has = true;
@@ -238,10 +268,11 @@ static void add(struct model *m, struct sim_random *r, uint8_t type)
 
 void model_make(struct model *m, struct sim_random *r, size_t max_payloads)
 {
-    static const uint8_t types[] = {WIRE_PL_SA,     WIRE_PL_KE,     WIRE_PL_IDI,    WIRE_PL_IDR,
-                                    WIRE_PL_AUTH,   WIRE_PL_NONCE,  WIRE_PL_NOTIFY, WIRE_PL_DELETE,
-                                    WIRE_PL_VENDOR, WIRE_PL_TSI,    WIRE_PL_TSR,    WIRE_PL_CP,
-                                    WIRE_PL_EAP,    WIRE_PL_NOTIFY, WIRE_PL_NOTIFY};
+    static const uint8_t types[] = {WIRE_PL_SA,     WIRE_PL_KE,    WIRE_PL_IDI,     WIRE_PL_IDR,
+                                    WIRE_PL_AUTH,   WIRE_PL_NONCE, WIRE_PL_NOTIFY,  WIRE_PL_DELETE,
+                                    WIRE_PL_VENDOR, WIRE_PL_TSI,   WIRE_PL_TSR,     WIRE_PL_CP,
+                                    WIRE_PL_EAP,    WIRE_PL_CERT,  WIRE_PL_CERTREQ, WIRE_PL_NOTIFY,
+                                    WIRE_PL_NOTIFY};
     size_t tries = (size_t)sim_between(r, 0, max_payloads);
 
     memset(m, 0, sizeof *m);
@@ -273,7 +304,7 @@ struct span model_encode(const struct wire_body *body, const uint8_t *order, siz
                          uint8_t *room, uint8_t *first)
 {
     struct wire_builder b = wire_builder_chain(room, MODEL_MESSAGE_BYTES);
-    size_t notifies = 0, deletes = 0, vendors = 0;
+    size_t notifies = 0, deletes = 0, vendors = 0, certs = 0, certreqs = 0;
     struct span out = {0};
     bool fits;
 
@@ -302,6 +333,15 @@ struct span model_encode(const struct wire_body *body, const uint8_t *order, siz
             break;
         case WIRE_PL_DELETE:
             put_delete(&b, &body->deletes[deletes++]);
+            break;
+        case WIRE_PL_CERT:
+            wire_put_cert(&b, body->certs[certs].encoding, body->certs[certs].data);
+            certs++;
+            break;
+        case WIRE_PL_CERTREQ:
+            wire_put_certreq(&b, body->certreqs[certreqs].encoding,
+                             body->certreqs[certreqs].hashes);
+            certreqs++;
             break;
         case WIRE_PL_VENDOR:
             wire_put_vendor(&b, body->vendor_ids[vendors++]);

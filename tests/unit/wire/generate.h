@@ -8,7 +8,7 @@
 #include "sim/sim_random.h"
 #include "wire/body.h"
 
-enum { MODEL_POOL_BYTES = 48 * 1024, MODEL_MESSAGE_BYTES = WIRE_MAX_MESSAGE_BYTES };
+enum { MODEL_POOL_BYTES = 64 * 1024, MODEL_MESSAGE_BYTES = WIRE_MAX_MESSAGE_BYTES };
 
 /* A chain of payloads as it is meant: the fields in `body`, their bytes in `pool`, and in which order
  * the payloads come (a Notify, Delete or Vendor ID takes the next one of its kind). */

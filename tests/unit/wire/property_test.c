@@ -11,7 +11,7 @@ enum { MESSAGES = 4000, CUT_MESSAGES = 60, BENT_MESSAGES = 60, SMALL_PAYLOADS = 
 static const uint8_t all_types[] = {WIRE_PL_SA,     WIRE_PL_KE,    WIRE_PL_IDI,    WIRE_PL_IDR,
                                     WIRE_PL_AUTH,   WIRE_PL_NONCE, WIRE_PL_NOTIFY, WIRE_PL_DELETE,
                                     WIRE_PL_VENDOR, WIRE_PL_TSI,   WIRE_PL_TSR,    WIRE_PL_CP,
-                                    WIRE_PL_EAP};
+                                    WIRE_PL_EAP,    WIRE_PL_CERT,  WIRE_PL_CERTREQ};
 
 static struct model model;
 static struct wire_body decoded, again;
@@ -80,8 +80,7 @@ static bool order_of(uint8_t first, struct span bytes, uint8_t *order, size_t *n
     for (size_t i = 0; i < chain.n; i++) {
         uint8_t type = chain.items[i].type;
 
-        if (type == WIRE_PL_CERT || type == WIRE_PL_CERTREQ ||
-            (type == WIRE_PL_VENDOR && vendors++ >= WIRE_MAX_VENDOR_IDS))
+        if (type == WIRE_PL_VENDOR && vendors++ >= WIRE_MAX_VENDOR_IDS)
             continue;
         order[(*n)++] = type;
     }
