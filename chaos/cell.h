@@ -78,6 +78,7 @@ struct cell {
     unsigned owners[LAB_MAX_SHARDS + 1]; /* by shard id */
     uint64_t assignments[LAB_MAX_SHARDS + 1],
         moves[LAB_MAX_SHARDS + 1]; /* at first; by the drill */
+    uint64_t recoveries_gone;      /* replay recoveries of nodes that were killed since */
     uint64_t unasked;              /* assignments that the drill did not cause, at the end */
     uint64_t epoch;
     unsigned owner_before, leader_before;
@@ -167,9 +168,9 @@ bool cell_read_owner(struct cell *c);
 void cell_expect_move(struct cell *c, unsigned from);
 /* Makes room for the next move and waits until all of from's shards are acted for by others. */
 struct cell_takeover *cell_begin_takeover(struct cell *c, unsigned from, uint64_t at_ns);
-bool cell_await_acting(struct cell *c, struct cell_takeover *t, const char *after);
+bool cell_await_acting(struct cell *c, struct cell_takeover *t, unsigned ms, const char *after);
 /* FLOW_AFTER numbers more at every client; noted as the end of t's gap. */
-bool cell_await_flow(struct cell *c, struct cell_takeover *t);
+bool cell_await_flow(struct cell *c, struct cell_takeover *t, unsigned ms);
 
 /* cell_move.c: the faults but kill and collision. */
 bool cell_move(struct cell *c);
@@ -197,8 +198,12 @@ bool cell_came_back(struct cell *c, unsigned node, unsigned ms);
 
 /* cell_judge.c */
 void cell_judge(struct cell *c);
-/* Each side's CREATE_CHILD_SA requests from when the tunnel was up to to_ns are those of c->asked.
- */
+/* Replay recoveries of all living nodes, and of those that were killed: each is a rekey that the
+ * gateway begins by itself (design/architecture: a stalled sender never crosses the floor). */
+uint64_t cell_recoveries(struct cell *c);
+
+/* Each side's CREATE_CHILD_SA requests from when the tunnel was up to to_ns are those of c->asked;
+ * the gateway's may be as many more as there were replay recoveries. */
 void cell_judge_requests(struct cell *c, uint64_t to_ns, const char *until);
 /* An after-check's rekey was begun by the side that was asked for it: from asked_ns on it sent a
  * CREATE_CHILD_SA request that it had not sent before. Where the gateway's lifetimes rekey too, the

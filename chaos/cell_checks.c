@@ -225,6 +225,7 @@ static bool flowed_a_second(struct cell *c)
 static bool second_takeover(struct cell *c)
 {
     unsigned back = c->takeovers[0].from, victim = c->owner;
+    struct node_view v;
 
     cell_phase(c, "node %u returns", back);
     c->takeovers[0].return_ns = pump_wall_ns();
@@ -232,10 +233,12 @@ static bool second_takeover(struct cell *c)
         return false;
     if (!cell_came_back(c, back, RETURN_MS) || !flowed_a_second(c))
         return false;
+    node_look(&c->nodes[victim], &v);
+    c->recoveries_gone += v.recoveries;
     if (!cell_tie(c, false) || !node_kill(&c->nodes[victim], c->spec->mode == DRILL_MACHINE) ||
         !cell_await_takeover(c, victim, false))
         return false;
-    return cell_await_flow(c, &c->takeovers[c->n_takeovers - 1]) &&
+    return cell_await_flow(c, &c->takeovers[c->n_takeovers - 1], c->drill->settle_ms) &&
            cell_wait_quiet(c, children(c)) && cell_ends_agree(c);
 }
 

@@ -325,12 +325,11 @@ struct cell_takeover *cell_begin_takeover(struct cell *c, unsigned from, uint64_
     return t;
 }
 
-bool cell_await_acting(struct cell *c, struct cell_takeover *t, const char *after)
+bool cell_await_acting(struct cell *c, struct cell_takeover *t, unsigned ms, const char *after)
 {
     char text[LAB_ADDRESS_TEXT];
 
-    if (!lab_until(&c->lab, cell_is_reference(c) ? acts_or_complains : somebody_acts, c,
-                   c->drill->takeover_ms) ||
+    if (!lab_until(&c->lab, cell_is_reference(c) ? acts_or_complains : somebody_acts, c, ms) ||
         !c->acting_port) {
         unsigned shard = 1;
 
@@ -347,12 +346,12 @@ bool cell_await_acting(struct cell *c, struct cell_takeover *t, const char *afte
     return true;
 }
 
-bool cell_await_flow(struct cell *c, struct cell_takeover *t)
+bool cell_await_flow(struct cell *c, struct cell_takeover *t, unsigned ms)
 {
-    if (!cell_wait_flow(c, FLOW_AFTER, c->drill->settle_ms)) {
+    if (!cell_wait_flow(c, FLOW_AFTER, ms)) {
         oracle_violation(&c->report,
                          "traffic: it does not flow both ways within %u ms after node %u took over",
-                         c->drill->settle_ms, t->to);
+                         ms, t->to);
         return false;
     }
     t->flowing_ns = pump_wall_ns();
@@ -372,7 +371,7 @@ bool cell_await_takeover(struct cell *c, unsigned dead, bool with_exchange)
     cell_phase(c, "node %u is dead", dead);
     if (with_exchange && !cell_hold(c, esp, dead, ike))
         return false;
-    if (!cell_await_acting(c, t, "died"))
+    if (!cell_await_acting(c, t, c->drill->takeover_ms, "died"))
         return false;
     if (esp) {
         replay_counted(c, t);
@@ -476,5 +475,5 @@ bool cell_inject(struct cell *c)
         return false;
     if (!cell_await_takeover(c, c->owner_before, with_exchange))
         return false;
-    return cell_await_flow(c, &c->takeovers[0]);
+    return cell_await_flow(c, &c->takeovers[0], c->drill->settle_ms);
 }

@@ -2,33 +2,36 @@
  * and heals by itself when its time is over. */
 #include "cell.h"
 
-#include <stdio.h>
+#include <limits.h>
 
 enum { RETURN_MS = 10000, ASK_MS = 10000, AGAIN = 50, LEADER_TRIES = 5 };
 
-/* The rest of the fault's time. */
-static void last(struct cell *c, uint64_t since_mono_ns)
+/* What is left of the fault's time, at most `most`. */
+static unsigned left_ms(const struct cell *c, uint64_t since_mono_ns, unsigned most)
 {
     uint64_t gone_ms = (pump_mono_ns() - since_mono_ns) / 1000000;
+    unsigned left = gone_ms < c->drill->for_ms ? c->drill->for_ms - (unsigned)gone_ms : 0;
 
-    if (gone_ms < c->drill->for_ms)
-        (void)lab_until(&c->lab, NULL, NULL, c->drill->for_ms - (unsigned)gone_ms);
+    return left < most ? left : most;
 }
 
-/* The fault is there: whether others act, whether traffic flows. Then it lasts until its end. */
+/* The fault is there: others act, and traffic flows, within its own time; then it lasts until its
+ * end. */
 static bool watch(struct cell *c, struct cell_takeover *t, uint64_t since_mono_ns,
                   const char *after)
 {
+    const struct drill *d = c->drill;
     bool ok;
 
     c->reached = true;
     cell_phase(c, "node %u %s", t->from, after);
-    ok = cell_await_acting(c, t, after) && cell_await_flow(c, t);
+    ok = cell_await_acting(c, t, left_ms(c, since_mono_ns, d->takeover_ms), after) &&
+         cell_await_flow(c, t, left_ms(c, since_mono_ns, d->settle_ms));
     if (ok) {
         cell_phase(c, "node %u took over", t->to);
         (void)cell_read_owner(c);
     }
-    last(c, since_mono_ns);
+    (void)lab_until(&c->lab, NULL, NULL, left_ms(c, since_mono_ns, UINT_MAX));
     return ok;
 }
 
@@ -105,7 +108,7 @@ static bool hand_over_once(struct cell *c)
         return false;
     }
     c->reached = true;
-    if (!cell_await_acting(c, t, "handed over"))
+    if (!cell_await_acting(c, t, c->drill->takeover_ms, "handed over"))
         return false;
     if (t->to != to) {
         oracle_violation(&c->report, "handover: shard 1 went to node %u, asked for was node %u",
@@ -113,7 +116,7 @@ static bool hand_over_once(struct cell *c)
         return false;
     }
     (void)cell_read_owner(c);
-    return cell_await_flow(c, t);
+    return cell_await_flow(c, t, c->drill->settle_ms);
 }
 
 static bool hand_over(struct cell *c)
@@ -139,7 +142,8 @@ static bool drain(struct cell *c)
         return false;
     }
     c->reached = true;
-    if (!cell_await_acting(c, t, "was drained") || !cell_await_flow(c, t))
+    if (!cell_await_acting(c, t, c->drill->takeover_ms, "was drained") ||
+        !cell_await_flow(c, t, c->drill->settle_ms))
         return false;
     (void)cell_read_owner(c);
     status = node_drain(&c->nodes[victim], victim, true, ASK_MS);
@@ -173,13 +177,18 @@ static bool restart(struct cell *c)
 {
     unsigned victim = c->owner;
     struct cell_takeover *t = cell_begin_takeover(c, victim, pump_wall_ns());
-    uint64_t since = pump_mono_ns();
 
+    cell_phase(c, "node %u is restarted", victim);
     if (!end_daemon(c, victim, t))
         return false;
+    c->reached = true;
     t->return_ns = pump_wall_ns();
-    return node_restart(&c->nodes[victim], c->binary) && watch(c, t, since, "was restarted") &&
-           healed(c, victim);
+    if (!node_restart(&c->nodes[victim], c->binary) ||
+        !cell_await_acting(c, t, c->drill->takeover_ms, "was restarted") ||
+        !cell_await_flow(c, t, c->drill->settle_ms))
+        return false;
+    (void)cell_read_owner(c);
+    return healed(c, victim);
 }
 
 struct leader_wait {

@@ -178,7 +178,7 @@ static bool connect_clients(struct cell *c)
     struct traffic_plan plan = {.pps = d->pps,
                                 .bytes = d->bytes,
                                 .directions = {d->directions & 1, d->directions >> 1 & 1},
-                                .upload = d->inside_v4 && !d->relay.n_rules,
+                                .upload = d->inside_v4 && d->directions & 1 && !d->relay.n_rules,
                                 .clients = d->clients};
 
     cell_phase(c, d->clients > 1 ? "%u clients connect" : "the client connects", d->clients);
@@ -295,7 +295,7 @@ bool cell_bring_up(struct cell *c)
     const struct drill *d = c->drill;
     struct swan_options client = {
         .pfs = !(c->spec->exchange == DRILL_CHILD_REKEY && c->spec->role == DRILL_CLIENT),
-        .dpd_s = 1,
+        .dpd_s = d->clients > NODE_FEW_CLIENTS ? 30 : 1,
         .clients = d->clients,
         .shards = d->shards,
         .outside_v6 = d->outside_v6,

@@ -203,11 +203,14 @@ json_t *cell_verdict(struct cell *c)
                                          c->n_takeovers ? cell_upload_stall_ns(c, 0) : 0));
     (void)json_object_set_new(j, "takeovers", takeovers_json(c));
     (void)json_object_set_new(j, "moves_ms", moves_json(c));
+    (void)json_object_set_new(j, "replay_recoveries", json_integer((json_int_t)cell_recoveries(c)));
     (void)json_object_set_new(j, "unasked_moves", json_integer((json_int_t)c->unasked));
     (void)json_object_set_new(j, "relay", relay_json(c));
     (void)json_object_set_new(j, "clients", clients_json(c));
     if (c->spec->mode == DRILL_BEHIND_DELETE)
         (void)json_object_set_new(j, "behind_delete", json_boolean(c->behind_delete));
+    (void)json_object_set_new(j, "client_won", json_integer((json_int_t)c->client.log.n_won));
+    (void)json_object_set_new(j, "client_lost", json_integer((json_int_t)c->client.log.n_lost));
     (void)json_object_set_new(j, "client_collisions",
                               json_integer((json_int_t)c->client.log.n_collisions));
     (void)json_object_set_new(j, "frames", json_integer((json_int_t)c->sniff.capture.n_frames));

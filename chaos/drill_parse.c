@@ -150,6 +150,9 @@ static void read_drill(struct reader *r, const struct yaml_node *root, struct dr
         read_relay(r, v, d);
     if ((v = read_value(r, root, "expect", false)))
         (void)read_words(r, v, expect_words, &d->expect);
+    if (!r->failed && d->expect & DRILL_EXP_DPD && d->clients > NODE_FEW_CLIENTS)
+        (void)read_refuse(r, yaml_get(root, "expect"), "dpd is tried with 20 clients at most",
+                          NULL);
     if ((v = read_value(r, root, "limits", false)))
         read_limits(r, v, d);
 }

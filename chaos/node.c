@@ -248,8 +248,8 @@ int node_drain(struct node *n, unsigned node, bool back, unsigned ms)
 {
     char path[64];
 
-    (void)snprintf(path, sizeof path, "/v1/nodes/%u/%s", node, back ? "undrain" : "drain");
-    return post(n, path, json_object(), ms);
+    (void)snprintf(path, sizeof path, "/v1/nodes/%u/drain", node);
+    return post(n, path, json_pack("{s:b}", "drained", !back), ms);
 }
 
 void node_deinit(struct node *n)

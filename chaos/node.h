@@ -9,6 +9,8 @@
 #include "lab.h"
 
 enum { NODE_MAX_SAS = 2 * LAB_MAX_CLIENTS + 8, NODE_MAX_CHILDREN = 8, NODE_SOON_MS = 6000 };
+/* More clients are asked for life only every 30 s: hundreds of idle ones would fill the machine. */
+enum { NODE_FEW_CLIENTS = 20 };
 
 struct node_timing {
     unsigned election_ms, heartbeat_ms, lease_ms, lease_heartbeat_ms;
@@ -54,6 +56,7 @@ struct node_view {
     unsigned connected;                       /* peers */
     struct node_shard shards[LAB_MAX_SHARDS]; /* shard s at s - 1 */
     unsigned n_shards;
+    uint64_t recoveries; /* CHILD SAs that it rekeyed because of the floor after a takeover */
     uint64_t esp_in;     /* ESP packets looked at under the right to act */
     uint64_t refused_in; /* of them: replayed, old, below the floor, unknown SPI */
 };

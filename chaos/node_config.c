@@ -72,10 +72,11 @@ static void write_lifetimes(FILE *f, const struct node_options *o)
 
     (void)fprintf(f,
                   "ike:   { lifetime: { %s }, retransmit: { first: 500ms, factor: %s, tries: %u }, "
-                  "dpd: 500ms, keepalive: 20s, half_open: 30s }\n"
+                  "dpd: %s, keepalive: 20s, half_open: 30s }\n"
                   "child: { lifetime: { %s, packets: { soft: 0, hard: 0 } }, pfs: %s }\n",
                   o->ike_soon ? soon : ordinary, o->patient ? "1.2" : "1.8", o->patient ? 12u : 5u,
-                  o->child_soon ? soon : ordinary, o->pfs ? "always" : "{ every: 1000 }");
+                  o->clients > NODE_FEW_CLIENTS ? "30s" : "500ms", o->child_soon ? soon : ordinary,
+                  o->pfs ? "always" : "{ every: 1000 }");
 }
 
 void node_write_config(FILE *f, const struct node *n, const struct node_options *o)

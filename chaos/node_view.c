@@ -46,6 +46,7 @@ static void take_esp(const json_t *counters, struct node_view *view)
     uint64_t all = member(counters, "esp_in-packets"), not = sum_of(counters, others, 5);
 
     view->refused_in = sum_of(counters, refused, 4);
+    view->recoveries = member(counters, "replay_recoveries");
     view->esp_in = all > not ? all - not : 0; /* read one by one while packets come in */
 }
 

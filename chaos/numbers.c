@@ -94,6 +94,13 @@ void numbers_judge(const struct numbers *n, uint64_t from_ns, uint64_t to_ns,
     }
     while (first && out->lost && out->first_lost < n->n_sent && first[out->first_lost])
         out->first_lost++;
+    for (size_t i = out->first_lost; first && out->lost && i < n->n_sent; i++) {
+        if (first[i])
+            continue;
+        if (!out->lost_from_ns)
+            out->lost_from_ns = n->sent_ns[i];
+        out->lost_to_ns = n->sent_ns[i];
+    }
     free(first);
 }
 
@@ -106,6 +113,10 @@ void numbers_sum(struct numbers_summary *sum, const struct numbers_summary *s)
     sum->reordered += s->reordered;
     if (s->gap_ns > sum->gap_ns)
         sum->gap_ns = s->gap_ns;
+    if (s->lost && (!sum->lost_from_ns || s->lost_from_ns < sum->lost_from_ns))
+        sum->lost_from_ns = s->lost_from_ns;
+    if (s->lost_to_ns > sum->lost_to_ns)
+        sum->lost_to_ns = s->lost_to_ns;
 }
 
 void numbers_deinit(struct numbers *n)

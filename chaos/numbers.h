@@ -22,7 +22,8 @@ struct numbers {
 struct numbers_summary {
     uint64_t sent, received, lost, duplicated, reordered;
     uint64_t first_lost;
-    uint64_t gap_ns; /* longest time without an arrival inside the window */
+    uint64_t lost_from_ns, lost_to_ns; /* when the first and the last of the lost were sent */
+    uint64_t gap_ns;                   /* longest time without an arrival inside the window */
     uint64_t duplicate, duplicate_first_ns,
         duplicate_second_ns; /* the first number that came twice */
 };

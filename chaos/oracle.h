@@ -54,8 +54,8 @@ void oracle_begins_nothing(const struct capture *c, uint64_t zero_ns, uint8_t ex
                            uint64_t from_ns, uint64_t to_ns, struct oracle_report *r);
 
 /* No more numbers are missing than the path itself dropped packets. */
-void oracle_loss_explained(const struct numbers_summary *s, const char *direction, uint64_t dropped,
-                           struct oracle_report *r);
+void oracle_loss_explained(const struct numbers_summary *s, uint64_t zero_ns, const char *direction,
+                           uint64_t dropped, struct oracle_report *r);
 
 void oracle_delivered_once(const struct numbers *n, const char *direction, uint64_t zero_ns,
                            struct oracle_report *r);

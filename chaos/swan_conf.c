@@ -7,13 +7,15 @@
 
 /* The plug-ins are those that Debian's own configuration loads and that this lab needs;
  * kernel-libipsec because the build machine's kernel has no ESP. The retransmission times are
- * shorter than the defaults so that a cell takes seconds. */
+ * shorter than the defaults so that a cell takes seconds; threads: each swanctl --initiate that waits
+ * holds one. */
 static const char strongswan_conf[] =
     "charon-systemd {\n"
     "  load = random nonce openssl pem x509 pkcs1 pkcs8 pubkey revocation constraints kdf hmac "
     "sha1 sha2 curve25519 gcm aes "
     "aesni chapoly eap-identity eap-mschapv2 eap-tls md5 gmp kernel-libipsec kernel-netlink "
     "socket-default updown vici attr\n"
+    "  threads = 48\n"
     "  retransmit_timeout = 0.5\n"
     "  retransmit_base = %s\n"
     "  retransmit_tries = %u\n"

@@ -88,8 +88,10 @@ void swan_log_line(struct swan_log *log, const char *line)
         log->ike_rekeyed++;
     else if (has(line, "sending DPD request"))
         log->dpd_sent++;
-    if (has(line, "collision"))
+    if (has(line, "detected ") && has(line, " collision with "))
         log->n_collisions++;
+    log->n_won += has(line, "rekey collision won");
+    log->n_lost += has(line, "rekey collision lost");
     if (has(line, "deleting IKE_SA ") && ++log->ike_deleted > log->ike_rekeyed && !log->collides)
         complain(log, "an IKE SA was deleted without a successor", line);
     if (has(line, "giving up"))

@@ -29,10 +29,11 @@ struct swan_log {
     uint32_t dpd_received;           /* the peer's empty INFORMATIONAL requests */
     struct swan_child children[SWAN_LOG_CHILDREN];
     uint32_t n_children;
-    bool collides;         /* collisions are arranged: TEMPORARY_FAILURE is a good answer, and what
+    bool collides;          /* collisions are arranged: TEMPORARY_FAILURE is a good answer, and what
                               was redundant is deleted beside what was replaced */
-    uint32_t n_collisions; /* rekeys that it saw collide */
-    uint32_t n_complaints; /* all; the first few are kept */
+    uint32_t n_collisions;  /* rekeys that it saw collide */
+    uint32_t n_won, n_lost; /* of them: whose successor stayed was settled by the nonces */
+    uint32_t n_complaints;  /* all; the first few are kept */
     char complaints[SWAN_LOG_COMPLAINTS][SWAN_LOG_LINE];
 };
 

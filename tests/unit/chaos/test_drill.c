@@ -201,6 +201,7 @@ Test(drill, a_fault_that_cannot_be_is_refused)
     refuse("shards: 1", "shards: 2", "f.yaml:4:11: each shard needs a client of its own");
     refuse("shards: 1", "shards: 9", "f.yaml:4:31: a number from 1 to 8");
     refuse("pps: 200, bytes: 64", "pps: 2000, bytes: 16", "f.yaml:5:30: a number from 32");
+    refuse("clients: 1", "clients: 21", "f.yaml:12:9: dpd is tried with 20 clients at most");
     refuse("clients: 1", "clients: 200", "f.yaml:5:10: pps is for each client");
     refuse("auth: psk", "families: { outside: v5 }", "f.yaml:4:67: unknown word 'v5'");
 }

@@ -20,6 +20,7 @@ Test(numbers, counts)
     cr_assert_eq(s.sent, 6);
     cr_assert_eq(s.lost, 2);
     cr_assert_eq(s.first_lost, 3);
+    cr_assert(s.lost_from_ns == 3 && s.lost_to_ns == 5);
     cr_assert_eq(s.reordered, 1);
     cr_assert_eq(s.duplicated, 1);
     cr_assert_eq(s.duplicate, 4);

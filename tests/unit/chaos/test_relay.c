@@ -69,6 +69,11 @@ Test(relay, the_same_seed_gives_the_same_fates_whatever_the_others_do)
     for (unsigned i = 0; i < 200; i++)
         differ += fate_of(esp(RELAY_IN)).copies != first[i].copies;
     cr_assert_gt(differ, 20);
+    differ = 0;
+    begin(bad, 7); /* the other way's losses are others */
+    for (unsigned i = 0; i < 200; i++)
+        differ += fate_of(esp(RELAY_OUT)).copies != first[i].copies;
+    cr_assert_gt(differ, 20);
 }
 
 Test(relay, shares_come_true_and_are_counted)

@@ -124,7 +124,12 @@ Test(swan_log, where_collisions_are_arranged_their_marks_are_no_complaints)
     say("[ENC] <home|1> parsed CREATE_CHILD_SA response 2 [ N(TEMP_FAIL) ]");
     say("[IKE] <home|3> deleting IKE_SA home[3] between 10.77.1.50[%any]...10.77.1.100[%any]");
     cr_assert_eq(log_.n_complaints, 0, "%s", log_.complaints[0]);
+    say("[IKE] <home|1> IKE_SA rekey collision won, waiting for delete for redundant IKE_SA "
+        "home[3]");
+    say("[IKE] <home|1> CHILD_SA rekey collision lost, deleting redundant child net{2}");
+    say("[IKE] <home|1> CHILD_SA rekey collision lost, deleting redundant child net{5}");
     cr_assert_eq(log_.n_collisions, 1);
+    cr_assert(log_.n_won == 1 && log_.n_lost == 2);
     say("[IKE] <home|1> giving up after 5 retransmits");
     cr_assert_eq(log_.n_complaints, 1);
     connect_client();
