@@ -356,5 +356,6 @@ void config_check(struct walk *walk)
     check_shards(walk);
     check_networks(walk);
     connections_check(walk);
+    proposal_check(walk);
     check_identities(walk);
 }

@@ -88,6 +88,29 @@ static void defaults(struct initiator_arguments *in, bool esn)
     in->policy.local_ts[0] = (struct ike_ts){0, 0, 65535, addr_v4(0), addr_v4(UINT32_MAX)};
 }
 
+/* An ESP cipher in the configuration's words. */
+static void parse_esp(struct ike_policy *policy, const char *text)
+{
+    static const struct {
+        const char *word;
+        uint16_t encr, bits, integ;
+    } ciphers[] = {{"aes256gcm16", 20, 256, 0},    {"aes128gcm16", 20, 128, 0},
+                   {"chacha20poly1305", 28, 0, 0}, {"aes256-sha256", 12, 256, 12},
+                   {"aes128-sha256", 12, 128, 12}, {"aes256-sha384", 12, 256, 13},
+                   {"aes128-sha384", 12, 128, 13}, {"aes256-sha512", 12, 256, 14},
+                   {"aes128-sha512", 12, 128, 14}};
+
+    for (size_t i = 0; i < sizeof ciphers / sizeof ciphers[0]; i++)
+        for (size_t r = 0; strcmp(ciphers[i].word, text) == 0 && r < policy->n_esp; r++) {
+            policy->esp[r].encr_id = ciphers[i].encr;
+            policy->esp[r].encr_bits = ciphers[i].bits;
+            policy->esp[r].integ_id = ciphers[i].integ;
+            if (r + 1 == policy->n_esp)
+                return;
+        }
+    initiator_fail("--esp: no such cipher");
+}
+
 static uint16_t key_bits(const char *text)
 {
     return strcmp(text, "128") == 0 ? 128 : 256;
@@ -105,6 +128,7 @@ void initiator_arguments(int argc, char **argv, struct initiator_arguments *in)
                                             {"esn", no_argument, NULL, 'e'},
                                             {"ike-bits", required_argument, NULL, 'b'},
                                             {"esp-bits", required_argument, NULL, 's'},
+                                            {"esp", required_argument, NULL, 'c'},
                                             {"no-force", no_argument, NULL, 'f'},
                                             {"keepalive-ms", required_argument, NULL, 'k'},
                                             {NULL, 0, NULL, 0}};
@@ -146,6 +170,9 @@ void initiator_arguments(int argc, char **argv, struct initiator_arguments *in)
             break;
         case 's':
             in->policy.esp[0].encr_bits = in->policy.esp[1].encr_bits = key_bits(optarg);
+            break;
+        case 'c':
+            parse_esp(&in->policy, optarg);
             break;
         case 'k':
             in->policy.keepalive_ms = (uint32_t)strtoul(optarg, NULL, 10);
