@@ -37,6 +37,15 @@ struct api_rekey {
     enum api_pfs pfs;
 };
 
+struct api_move {
+    uint32_t shard, to;
+};
+
+struct api_drain {
+    uint32_t node;
+    bool drained; /* false: it takes shards again */
+};
+
 enum api_arm_mode { API_ARM_PROCESS, API_ARM_MACHINE };
 
 struct api_arm {
@@ -63,6 +72,9 @@ struct api_backend {
     /* Writes: `args` are valid during the call only. */
     void (*transfer_leader)(void *self, struct api_request *request, uint32_t node);
     void (*rekey)(void *self, struct api_request *request, const struct api_rekey *args);
+    /* Answered when the owner has followed it. */
+    void (*move_shard)(void *self, struct api_request *request, const struct api_move *args);
+    void (*drain_node)(void *self, struct api_request *request, const struct api_drain *args);
     void (*arm)(void *self, struct api_request *request, const struct api_arm *args);
 };
 

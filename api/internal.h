@@ -96,6 +96,8 @@ void api_get_cluster(struct api_call *call, const struct api_backend *backend);
 void api_post_leader(struct api_call *call, const struct api_backend *backend);
 void api_get_sas(struct api_call *call, const struct api_backend *backend);
 void api_post_rekey(struct api_call *call, const struct api_backend *backend);
+void api_post_handover(struct api_call *call, const struct api_backend *backend);
+void api_post_drain(struct api_call *call, const struct api_backend *backend);
 void api_post_arm(struct api_call *call, const struct api_backend *backend);
 
 #endif

@@ -203,6 +203,7 @@ bool sa_reset_some(struct conductor *c, size_t n)
         uint32_t id = c->shards[i].id;
 
         c->shards[i] = (struct conductor_shard){.id = id};
+        handover_over(c, &c->shards[i]);
     }
     HASH_ITER(hh, c->sas, sa, next_sa)
     {

@@ -63,6 +63,8 @@ struct config_node {
                                 single node without `cluster` */
 };
 
+enum config_rebalance { CONFIG_REBALANCE_AUTO, CONFIG_REBALANCE_MANUAL };
+
 struct config_timing {
     uint32_t election_ms, heartbeat_ms;    /* Raft */
     uint32_t lease_ms, lease_heartbeat_ms; /* ownership */
@@ -114,6 +116,9 @@ struct config {
     struct config_node nodes[CONFIG_MAX_NODES]; /* at least one: this node is among them */
     size_t n_nodes;
     struct config_timing timing;
+    enum config_rebalance rebalance; /* do shards go home, and spread, by themselves? */
+    uint32_t rebalance_delay_ms;     /* ... to nodes that have been well for so long */
+    uint32_t disk_handover_percent;  /* of the data folder's disk: then shards are given away */
     uint64_t snapshot_entries, snapshot_bytes; /* of log, then a snapshot */
 
     char outside_interface[CONFIG_MAX_INTERFACE];

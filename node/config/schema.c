@@ -52,11 +52,20 @@ static const struct schema_field timing_fields[] = {
     {0},
 };
 
+static const char *const rebalance_words[] = {"auto", "manual", NULL};
+
 static const struct schema_field cluster_fields[] = {
     {"insecure_lab", .type = &value_bool, AT(insecure_lab)},
     {"nodes", .required = true, .shape = SCHEMA_MAPS, .fields = cluster_node_fields,
      LIST(nodes, n_nodes, CONFIG_MAX_NODES)},
     {"timing", SECTION(timing_fields)},
+    {"rebalance", .type = &value_choice, AT(rebalance), .choices = rebalance_words},
+    {"rebalance_delay", .type = &value_duration, AT(rebalance_delay_ms), .min = SECOND, .max = DAY},
+    {0},
+};
+
+static const struct schema_field disk_fields[] = {
+    {"handover_at", .type = &value_percent, AT(disk_handover_percent), .min = 50, .max = 99},
     {0},
 };
 
@@ -228,6 +237,7 @@ static const struct schema_field log_fields[] = {
 const struct schema_field config_schema[] = {
     {"node", .required = true, SECTION(node_fields)},
     {"cluster", SECTION(cluster_fields)},
+    {"disk", SECTION(disk_fields)},
     {"interfaces", .required = true, SECTION(interface_fields)},
     {"shards", .required = true, .shape = SCHEMA_MAPS, .fields = shard_fields,
      LIST(shards, n_shards, CONFIG_MAX_SHARDS)},

@@ -19,6 +19,11 @@ static void print_nodes(const struct config *c, FILE *out)
                   "\n  timing    election %ums, heartbeat %ums, lease %ums, lease heartbeat %ums\n",
                   c->timing.election_ms, c->timing.heartbeat_ms, c->timing.lease_ms,
                   c->timing.lease_heartbeat_ms);
+    if (c->rebalance == CONFIG_REBALANCE_AUTO)
+        (void)fprintf(out, "  rebalance auto: to nodes that have been well for %us, by handover\n",
+                      c->rebalance_delay_ms / 1000);
+    else
+        (void)fprintf(out, "  rebalance manual: shards stay until they are moved\n");
 }
 
 static void print_proposals(const char *what, const struct config_proposal *list, size_t n,

@@ -69,6 +69,10 @@ static json_t *counters(struct daemon *d, const struct repl_status *st)
         json_object_set_new(out, name,
                             number(worker_pool_counter(d->pool, (enum worker_counter)i)));
     }
+    for (int i = 0; i < STRAY_COUNTERS; i++) {
+        (void)snprintf(name, sizeof name, "stray_%s", stray_counter_name((enum stray_counter)i));
+        json_object_set_new(out, name, number(strays_counter(d->strays, (enum stray_counter)i)));
+    }
     for (int i = 0; i < REPL_COUNTERS; i++) {
         (void)snprintf(name, sizeof name, "repl_%s", repl_counter_name((enum repl_counter)i));
         json_object_set_new(out, name, number(st->counters[i]));
@@ -83,11 +87,12 @@ static json_t *nodes(const struct repl_status *st)
     for (size_t i = 0; i < st->n_nodes; i++) {
         const struct repl_node_status *n = &st->nodes[i];
 
-        json_array_append_new(out,
-                              json_pack("{s:o,s:o,s:b,s:b,s:b,s:o,s:o}", "id", number(n->node),
-                                        "address", endpoint(&n->address), "connected", n->connected,
-                                        "leader", n->leader, "healthy", n->healthy, "boot",
-                                        hex64(n->boot), "applied_index", number(n->applied_index)));
+        json_array_append_new(out, json_pack("{s:o,s:o,s:b,s:b,s:b,s:b,s:b,s:o,s:o}", "id",
+                                             number(n->node), "address", endpoint(&n->address),
+                                             "connected", n->connected, "leader", n->leader,
+                                             "healthy", n->healthy, "drained", n->drained,
+                                             "reluctant", n->reluctant, "boot", hex64(n->boot),
+                                             "applied_index", number(n->applied_index)));
     }
     return out;
 }
@@ -116,13 +121,14 @@ static json_t *shards(struct daemon *d, const struct repl_status *st)
         lease = json_pack("{s:b,s:o}", "held", held, "remaining_ms",
                           number(held ? (s->lease_until_ns - now) / 1000000 : 0));
         json_array_append_new(
-            out, json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b}", "id", number(s->shard),
+            out, json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:o,s:o}", "id", number(s->shard),
                            "outside", address(&config->outside[SLOT_V4]), "outside6",
                            address(&config->outside[SLOT_V6]), "inside",
                            address(&config->inside[SLOT_V4]), "inside6",
                            address(&config->inside[SLOT_V6]), "epoch", epoch, "owner", owner,
                            "assignments", number(s->assignments), "lease", lease, "acting",
-                           daemon_may_act(d, s->shard)));
+                           daemon_may_act(d, s->shard), "prefer", number(s->prefer), "home",
+                           number(s->home), "moving_to", number(s->moving_to)));
     }
     return out;
 }
@@ -338,4 +344,5 @@ void admin_fill(struct daemon *d)
                                       .transfer_leader = transfer_leader,
                                       .rekey = rekey,
                                       .arm = arm};
+    admin_moves_fill(&d->backend);
 }

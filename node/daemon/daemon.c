@@ -50,6 +50,7 @@ static void note_event(struct daemon *d, const struct repl_event *ev)
 {
     if (ev->kind == REPL_EV_LEADER) {
         d->leader = ev->node == d->config->node_id;
+        d->leader_known = ev->node != 0;
         admin_leader_changed(d, ev->node);
     }
     if (ev->kind == REPL_EV_LEASE && ev->held && d->arp != NULL)
@@ -75,7 +76,9 @@ static void on_replication(uv_poll_t *handle, int status, int events)
                 return;
             note_event(d, d->event);
         }
-        if (!conductor_replication_some(d->conductor, d->event))
+        if (d->event->kind == REPL_EV_FRAME && d->event->channel == REPL_CHANNEL_STRAY)
+            strays_receive(d->strays, span_of(d->event->bytes, d->event->bytes_len));
+        else if (!conductor_replication_some(d->conductor, d->event))
             continue;
         repl_event_free(d->event);
         d->event = NULL;
@@ -91,9 +94,9 @@ static void on_workers(uv_poll_t *handle, int status, int events)
     (void)events;
     worker_pool_event_clear(d->pool);
     datapath_drain_events(d->datapath);
-    for (int i = 0; i < 256 && worker_pool_datagram(d->pool, &in); i++) {
-        conductor_handle_datagram(d->conductor, d->shard_ids[in.shard_slot], &in.to, &in.from, true,
-                                  in.bytes);
+    conductor_handle_handovers(d->conductor); /* the workers may have passed */
+    for (int i = 0; i < WORKER_DATAGRAMS && worker_pool_datagram(d->pool, &in); i++) {
+        moves_packet(d, &in);
         worker_pool_datagram_done(d->pool);
     }
 }
@@ -116,6 +119,8 @@ static void on_tick(uv_timer_t *handle)
     atomic_store(&health->workers_ns, worker_pool_oldest_turn_ns(d->pool));
     atomic_store(&health->links_up, d->outside_up && d->inside_up);
     admin_tick(d);
+    admin_moves_tick(d);
+    moves_tick(d);
     notices_tick(d);
 }
 
@@ -125,9 +130,9 @@ static void on_prepare(uv_prepare_t *handle)
     struct daemon *d = handle->data;
     uint64_t cluster = repl_cluster_ms(d->repl), boot = io_boottime_ns() / 1000000;
     uint64_t wake = conductor_next_wake_ms(d->conductor), pace = datapath_next_ms(d->datapath);
-    uint64_t in = UINT64_MAX;
+    uint64_t in = strays_run(d->strays) ? 1 : UINT64_MAX;
 
-    if (wake != UINT64_MAX)
+    if (wake != UINT64_MAX && (wake > cluster ? wake - cluster : 0) < in)
         in = wake > cluster ? wake - cluster : 0;
     if (pace != UINT64_MAX && (pace > boot ? pace - boot : 0) < in)
         in = pace > boot ? pace - boot : 0;
@@ -148,6 +153,8 @@ static void on_link(void *self, const struct netlink_link *link)
         log_line(d->log, up ? LOG_INFO : LOG_WARN, "link", "%s is %s", link->name,
                  up ? "up" : "down");
     *which = up;
+    /* At once: a handover may begin before the next tick. */
+    atomic_store(&repl_health(d->repl)->links_up, d->outside_up && d->inside_up);
 }
 
 static void close_one(uv_handle_t *handle)
@@ -176,6 +183,10 @@ static void on_signal(uv_signal_t *handle, int signum)
 {
     struct daemon *d = handle->data;
 
+    if (moves_leave(d)) {
+        log_line(d->log, LOG_INFO, "node", "signal %d: handing over, then stopping", signum);
+        return;
+    }
     log_line(d->log, LOG_INFO, "node", "signal %d: stopping", signum);
     uv_stop(&d->loop);
 }
@@ -265,6 +276,8 @@ static void repl_options_of(const struct config *config, const struct log *log,
                                           .heartbeat_ms = config->timing.heartbeat_ms,
                                           .lease_ms = config->timing.lease_ms,
                                           .lease_heartbeat_ms = config->timing.lease_heartbeat_ms},
+                               .rebalance = config->rebalance == CONFIG_REBALANCE_AUTO,
+                               .settle_ms = config->rebalance_delay_ms,
                                .insecure_lab = config->insecure_lab,
                                .snapshot_entries = config->snapshot_entries,
                                .snapshot_bytes = config->snapshot_bytes,
@@ -432,11 +445,6 @@ static bool start(struct daemon *d)
     if (!config_policy(d->config, &suite_default, &d->policy, &missing))
         return daemon_fail(d, "%s: proposal '%s' is not spoken by this build", d->config->path,
                            missing);
-    for (uint32_t i = 0; i < d->n_shards; i++)
-        if (addr_is_set(&d->shards[i].config->outside[SLOT_V6]) ||
-            addr_is_set(&d->shards[i].config->inside[SLOT_V6]))
-            return daemon_fail(d, "shard %u: IPv6 addresses are not answered for yet",
-                               d->shard_ids[i]);
     if (!verify_guard(d))
         return false;
     d->netlink = netlink_open(&io);
@@ -445,6 +453,7 @@ static bool start(struct daemon *d)
     if (!sockets_open(d) || !addresses_open(d) || !start_repl(d) || !start_workers(d))
         return false;
     start_conductor(d);
+    moves_start(d);
     return watch(d) && sockets_watch(d) && start_addresses(d) && start_admin(d);
 }
 
@@ -456,6 +465,7 @@ static void stop(struct daemon *d)
         worker_pool_stop(d->pool);
     close_sources(d);
     admin_stop(d);
+    admin_moves_stop(d);
     if (d->api != NULL)
         api_server_close(d->api, NULL, NULL);
     if (d->arp != NULL)
@@ -469,6 +479,8 @@ static void stop(struct daemon *d)
     sockets_close(d);
     if (d->conductor != NULL)
         conductor_destroy(d->conductor);
+    if (d->strays != NULL)
+        strays_destroy(d->strays);
     if (d->datapath != NULL)
         datapath_destroy(d->datapath);
     if (d->pool != NULL)

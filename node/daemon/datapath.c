@@ -180,31 +180,22 @@ static bool past(uint64_t limit, uint64_t counted)
     return limit != 0 && counted >= limit;
 }
 
-void datapath_grant(struct datapath *d, void *esp, uint64_t epoch, const struct repl_grant *grant)
+/* The SA has the grant: what its control loop keeps begins anew. */
+static void begin_grant(struct datapath *d, struct datapath_child *child,
+                        const struct esp_sa_grant *g)
 {
-    struct datapath_child *child = esp;
-    struct esp_sa_grant g = {.epoch = epoch,
-                             .first = grant->first,
-                             .end = grant->end,
-                             .floor = grant->floor,
-                             .ceiling = grant->ceiling};
     struct esp_pace_now now;
     struct esp_sa_view v;
 
-    g.counted_in = esp_tally_at_grant(grant->packets_in, grant->untold, child->slack);
-    g.counted_out = esp_tally_at_grant(grant->packets_out, grant->untold, child->slack);
-    g.counted_in_bytes = esp_tally_at_grant(grant->bytes_in, grant->untold, child->slack_bytes);
-    g.counted_out_bytes = esp_tally_at_grant(grant->bytes_out, grant->untold, child->slack_bytes);
-    esp_sa_grant(child->sa, &g);
-    child->told_in = g.counted_in;
-    child->told_out = g.counted_out;
-    child->told_in_bytes = g.counted_in_bytes;
-    child->told_out_bytes = g.counted_out_bytes;
+    child->told_in = g->counted_in;
+    child->told_out = g->counted_out;
+    child->told_in_bytes = g->counted_in_bytes;
+    child->told_out_bytes = g->counted_out_bytes;
     /* Workers tell it of a packet; an idle SA has none until its hard limit, some takeovers later.
      */
     child->past_soft =
-        past(child->soft_packets, number_larger(g.counted_in, g.counted_out)) ||
-        past(child->soft_bytes, number_larger(g.counted_in_bytes, g.counted_out_bytes));
+        past(child->soft_packets, number_larger(g->counted_in, g->counted_out)) ||
+        past(child->soft_bytes, number_larger(g->counted_in_bytes, g->counted_out_bytes));
     child->near_soft = false;
     child->telling = false;
     child->granted = true;
@@ -216,12 +207,67 @@ void datapath_grant(struct datapath *d, void *esp, uint64_t epoch, const struct 
     child->ticket = 0;
     now = pace_now(d, &v);
     /* Workers have not taken the grant up yet: what it gives is what counts from now on. */
-    if (now.next_out < grant->first)
-        now.next_out = grant->first;
-    if (now.last_in < grant->floor)
-        now.last_in = grant->floor;
-    esp_pace_init(&child->pacer, &now, grant->end, grant->ceiling, child->pacer.last_number);
+    now.next_out = number_larger(now.next_out, g->first);
+    now.last_in = number_larger(now.last_in, g->floor);
+    esp_pace_init(&child->pacer, &now, g->end, g->ceiling, child->pacer.last_number);
     heap_set(&d->heap, &child->due, now.now_ms);
+}
+
+static struct esp_sa_grant grant_of(uint64_t epoch, const struct repl_grant *grant)
+{
+    return (struct esp_sa_grant){.epoch = epoch,
+                                 .first = grant->first,
+                                 .end = grant->end,
+                                 .floor = grant->floor,
+                                 .ceiling = grant->ceiling};
+}
+
+void datapath_grant(struct datapath *d, void *esp, uint64_t epoch, const struct repl_grant *grant)
+{
+    struct datapath_child *child = esp;
+    struct esp_sa_grant g = grant_of(epoch, grant);
+
+    g.counted_in = esp_tally_at_grant(grant->packets_in, grant->untold, child->slack);
+    g.counted_out = esp_tally_at_grant(grant->packets_out, grant->untold, child->slack);
+    g.counted_in_bytes = esp_tally_at_grant(grant->bytes_in, grant->untold, child->slack_bytes);
+    g.counted_out_bytes = esp_tally_at_grant(grant->bytes_out, grant->untold, child->slack_bytes);
+    esp_sa_grant(child->sa, &g);
+    begin_grant(d, child, &g);
+}
+
+size_t datapath_export(void *esp, uint8_t *out)
+{
+    struct datapath_child *child = esp;
+    struct esp_window w;
+
+    esp_sa_window(child->sa, &w);
+    return esp_window_encode(&w, out);
+}
+
+bool datapath_resume(struct datapath *d, void *esp, uint64_t epoch, const struct repl_grant *grant,
+                     struct span window)
+{
+    struct datapath_child *child = esp;
+    struct esp_sa_grant g = grant_of(epoch, grant);
+    struct esp_window w;
+    size_t used;
+
+    if (!esp_window_decode(window, &w, &used) || used != window.len || w.spi_in != child->spi_in ||
+        w.replay.top > grant->ceiling)
+        return false;
+    g.floor = w.floor;
+    g.counted_in = w.counted_in;
+    g.counted_out = w.counted_out;
+    g.counted_in_bytes = w.counted_in_bytes;
+    g.counted_out_bytes = w.counted_out_bytes;
+    esp_sa_grant_exact(child->sa, &g, &w.replay);
+    begin_grant(d, child, &g);
+    return true;
+}
+
+uint32_t datapath_shard(const void *esp)
+{
+    return ((const struct datapath_child *)esp)->shard;
 }
 
 void datapath_revoke(struct datapath *d, void *esp)

@@ -36,6 +36,12 @@ void *datapath_install(struct datapath *d, const struct conductor_esp_child *chi
 void datapath_update(struct datapath *d, void *esp, const struct conductor_esp_child *child);
 void datapath_remove(struct datapath *d, void *esp);
 void datapath_grant(struct datapath *d, void *esp, uint64_t epoch, const struct repl_grant *grant);
+/* The exact state of one, no worker using it (esp/window.h); `out`: ESP_WINDOW_MAX_BYTES. */
+size_t datapath_export(void *esp, uint8_t *out);
+/* A grant that goes on from such a state. False: it is not one of this SA's; nothing was done. */
+bool datapath_resume(struct datapath *d, void *esp, uint64_t epoch, const struct repl_grant *grant,
+                     struct span window);
+uint32_t datapath_shard(const void *esp);
 void datapath_limits(struct datapath *d, void *esp, uint64_t reservation_end, uint64_t ceiling);
 void datapath_refused(struct datapath *d, void *esp, uint64_t reservation_end, uint64_t ceiling);
 void datapath_revoke(struct datapath *d, void *esp);

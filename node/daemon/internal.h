@@ -8,6 +8,7 @@
 #include "conductor/core.h"
 #include "daemon/daemon.h"
 #include "daemon/datapath.h"
+#include "daemon/stray.h"
 #include "io/arp.h"
 #include "io/guard.h"
 #include "io/netlink.h"
@@ -17,6 +18,7 @@
 enum {
     DAEMON_WORKERS = 1,
     DAEMON_TICK_MS = 10,
+    ADMIN_WAITS = 8,
     DAEMON_TURN_NS = 4000000,    /* events of replication taken in one turn of the loop */
     DAEMON_SA_CAPACITY = 1 << 16 /* sizes look-up tables, is no limit */
 };
@@ -32,6 +34,8 @@ struct notices {
 struct daemon_shard {
     const struct config_shard *config;
     const struct repl_lease *lease;
+    enum worker_mode mode;
+    uint64_t ticket; /* of the mode */
     /* By family (base/addr.h); -1 where the shard has no such service address. */
     struct daemon_path {
         struct daemon_shard *shard;
@@ -71,8 +75,20 @@ struct daemon {
     struct api_request *transfer; /* a leader transfer that waits for its outcome */
     uint32_t transfer_to;
     uint64_t transfer_until_ms;
-    bool leader;
+    struct admin_wait {
+        struct api_request *request; /* NULL = free */
+        uint32_t shard, node;        /* shard 0: a drain, of the node */
+        bool drained;
+        uint64_t until_ms;
+    } waits[ADMIN_WAITS];
+    bool leader, leader_known;
     bool stopping;
+    struct strays *strays;
+    bool leaving; /* a stop gives everything away first */
+    uint64_t leave_by_ms, left_ms;
+    uv_fs_t disk_request;
+    bool disk_asked, disk_full; /* full: above the watermark */
+    uint64_t disk_next_ms;
     struct notices notices;
     uint8_t buffer[65536];
 };
@@ -89,6 +105,23 @@ bool sockets_watch(struct daemon *d);
 
 /* ops.c: conductor_ops over all of this */
 void ops_fill(struct daemon *d, struct conductor_ops *ops);
+
+/* moves.c: handovers, packets for other nodes, a stop */
+void moves_fill(struct conductor_ops *ops);
+void moves_start(struct daemon *d); /* after the conductor */
+/* A packet that is not for the workers now; an IKE datagram of port 500. */
+void moves_packet(struct daemon *d, const struct worker_datagram *in);
+void moves_ike(struct daemon *d, uint32_t shard, const struct endpoint *local,
+               const struct endpoint *remote, struct span bytes);
+void moves_tick(struct daemon *d);
+/* Begins to give everything away; moves_tick() ends the loop. False: there is nothing to give, or
+ * it began already. */
+bool moves_leave(struct daemon *d);
+
+/* admin_moves.c */
+void admin_moves_fill(struct api_backend *b);
+void admin_moves_tick(struct daemon *d);
+void admin_moves_stop(struct daemon *d);
 
 /* admin.c */
 void admin_fill(struct daemon *d);

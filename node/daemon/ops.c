@@ -152,4 +152,5 @@ void ops_fill(struct daemon *d, struct conductor_ops *ops)
                                .esp_revoke = op_esp_revoke,
                                .esp_end = op_esp_end,
                                .esp_idle = op_esp_idle};
+    moves_fill(ops);
 }

@@ -194,8 +194,7 @@ static void readable_500(uv_poll_t *handle, int status, int events)
         if (r == UDP_AGAIN || r == UDP_FAILED)
             return;
         if (r == UDP_OK)
-            conductor_handle_datagram(d->conductor, p->shard->config->id, &local, &remote, false,
-                                      span_of(d->buffer, len));
+            moves_ike(d, p->shard->config->id, &local, &remote, span_of(d->buffer, len));
     }
 }
 

@@ -5,6 +5,7 @@
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,21 +15,28 @@
 #include <unistd.h>
 
 #include "io/arp_frame.h"
+#include "io/nd_frame.h"
 
-enum { MAX_INTERFACES = 4, SERIES = 5, BATCH = 64 };
+HF_STATIC_ASSERT((int)ND_FILTER_MAX >= (int)ARP_FILTER_MAX);
+
+enum { MAX_PORTS = 4 * ADDR_SLOTS, SERIES = 5, BATCH = 64 };
 
 static const uint64_t series_ms[SERIES] = {0, 100, 500, 1000, 2000};
 
+/* An interface and a family. */
 struct port {
     struct arp *arp;
     char name[IFNAMSIZ];
+    uint8_t family;
     int fd, ifindex;
+    int groups; /* IPv6: a socket that only holds memberships; else -1 */
     uint8_t mac[6];
     uv_poll_t poll;
 };
 
 struct address {
-    uint32_t ip, shard;
+    struct ip_addr ip;
+    uint32_t shard;
     struct port *port;
     unsigned step; /* of the series; SERIES = none is running */
     uint64_t began_ms;
@@ -36,7 +44,7 @@ struct address {
 
 struct arp {
     uv_loop_t *loop;
-    struct port ports[MAX_INTERFACES];
+    struct port ports[MAX_PORTS];
     size_t n_ports;
     struct address addresses[ARP_MAX_ADDRESSES];
     size_t n_addresses;
@@ -61,16 +69,20 @@ static bool read_mac(struct port *p)
     return true;
 }
 
-static void transmit(struct arp *a, const struct port *p, const uint8_t frame[ARP_FRAME_BYTES])
+static uint16_t ethertype(const struct port *p)
+{
+    return htons(p->family == ADDR_V6 ? ETH_P_IPV6 : ETH_P_ARP);
+}
+
+static void transmit(struct arp *a, const struct port *p, const uint8_t *frame, size_t len)
 {
     struct sockaddr_ll to = {.sll_family = AF_PACKET,
-                             .sll_protocol = htons(ETH_P_ARP),
+                             .sll_protocol = ethertype(p),
                              .sll_ifindex = p->ifindex,
                              .sll_halen = 6};
 
     memcpy(to.sll_addr, frame, 6);
-    if (sendto(p->fd, frame, ARP_FRAME_BYTES, MSG_DONTWAIT, (const struct sockaddr *)&to,
-               sizeof to) < 0)
+    if (sendto(p->fd, frame, len, MSG_DONTWAIT, (const struct sockaddr *)&to, sizeof to) < 0)
         a->counters.send_failed++;
 }
 
@@ -93,35 +105,69 @@ static bool is_aged(struct msghdr *msg)
     return true;
 }
 
+/* Who asks for one of our addresses, or says that it has it. */
+struct question {
+    struct ip_addr target;
+    bool foreign; /* an announcement of another node */
+    struct arp_request arp;
+    struct nd_message nd;
+};
+
+static bool read_question(const struct port *p, struct span frame, struct question *q)
+{
+    if (p->family == ADDR_V6) {
+        if (!nd_decode(frame, &q->nd))
+            return false;
+        q->target = q->nd.target;
+        q->foreign = q->nd.advertisement;
+        return true;
+    }
+    if (!arp_request_decode(frame, &q->arp))
+        return false;
+    q->target = addr_v4(q->arp.target_ip);
+    q->foreign = q->arp.sender_ip == q->arp.target_ip;
+    return true;
+}
+
+static void reply(struct arp *a, const struct port *p, const struct question *q)
+{
+    uint8_t v4[ARP_FRAME_BYTES], v6[ND_FRAME_BYTES];
+
+    if (p->family == ADDR_V6) {
+        nd_advertisement_encode(&q->target, p->mac, &q->nd, v6);
+        transmit(a, p, v6, sizeof v6);
+    } else {
+        arp_reply_encode(&q->arp, p->mac, v4);
+        transmit(a, p, v4, sizeof v4);
+    }
+    a->counters.answered++;
+}
+
 static void handle_frame(struct port *p, struct span frame, bool aged)
 {
     struct arp *a = p->arp;
-    uint8_t reply[ARP_FRAME_BYTES];
-    struct arp_request r;
+    struct question q;
 
-    if (!arp_request_decode(frame, &r)) {
+    if (!read_question(p, frame, &q)) {
         a->counters.malformed++;
         return;
     }
     for (size_t i = 0; i < a->n_addresses; i++) {
         const struct address *mine = &a->addresses[i];
 
-        if (mine->port != p || mine->ip != r.target_ip)
+        if (mine->port != p || !addr_equal(&mine->ip, &q.target))
             continue;
-        if (r.sender_ip == r.target_ip) {
+        if (q.foreign) {
             a->counters.foreign++;
             return;
         }
         a->counters.requests++;
-        if (aged) {
+        if (aged)
             a->counters.aged++;
-        } else if (!a->may_answer(a->self, mine->shard)) {
+        else if (!a->may_answer(a->self, mine->shard))
             a->counters.silent++;
-        } else {
-            arp_reply_encode(&r, p->mac, reply);
-            transmit(a, p, reply);
-            a->counters.answered++;
-        }
+        else
+            reply(a, p, &q);
         return;
     }
 }
@@ -135,7 +181,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     for (int i = 0; i < BATCH; i++) {
         _Alignas(struct cmsghdr) char control[64];
         struct sockaddr_ll from;
-        uint8_t buf[256];
+        uint8_t buf[512];
         struct iovec iov = {buf, sizeof buf};
         struct msghdr msg = {.msg_name = &from,
                              .msg_namelen = sizeof from,
@@ -154,11 +200,17 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 static void announce_one(struct arp *a, struct address *address)
 {
-    uint8_t frame[ARP_FRAME_BYTES];
+    uint8_t v4[ARP_FRAME_BYTES], v6[ND_FRAME_BYTES];
+    struct port *p = address->port;
 
-    (void)read_mac(address->port);
-    arp_announcement_encode(address->ip, address->port->mac, frame);
-    transmit(a, address->port, frame);
+    (void)read_mac(p);
+    if (p->family == ADDR_V6) {
+        nd_advertisement_encode(&address->ip, p->mac, NULL, v6);
+        transmit(a, p, v6, sizeof v6);
+    } else {
+        arp_announcement_encode(get_be32(address->ip.bytes), p->mac, v4);
+        transmit(a, p, v4, sizeof v4);
+    }
     a->counters.announced++;
 }
 
@@ -212,10 +264,10 @@ static bool open_socket(struct port *p, struct io_error *error)
     p->fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (p->fd < 0) {
         code = errno;
-        return io_fail(
-            error, code,
-            "cannot open a packet socket on %s for ARP: %s (run as root, or grant CAP_NET_RAW)",
-            p->name, strerror(code));
+        return io_fail(error, code,
+                       "cannot open a packet socket on %s to answer for addresses: %s (run as "
+                       "root, or grant CAP_NET_RAW)",
+                       p->name, strerror(code));
     }
     p->ifindex = (int)if_nametoindex(p->name);
     if (p->ifindex == 0 || !read_mac(p))
@@ -227,45 +279,87 @@ static bool open_socket(struct port *p, struct io_error *error)
     return true;
 }
 
-static bool start_socket(struct port *p, struct io_error *error)
+/* The port's addresses, as its filter takes them. */
+static size_t filter_of(const struct port *p, struct sock_filter code[ND_FILTER_MAX])
 {
-    struct sock_filter code[ARP_FILTER_MAX];
-    uint32_t ips[ARP_MAX_ADDRESSES];
-    struct sock_fprog program = {.filter = code};
-    struct sockaddr_ll at = {
-        .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ARP), .sll_ifindex = p->ifindex};
+    struct ip_addr ips[ARP_MAX_ADDRESSES];
+    uint32_t v4[ARP_MAX_ADDRESSES];
     size_t n = 0;
 
-    for (size_t i = 0; i < p->arp->n_addresses; i++)
-        if (p->arp->addresses[i].port == p)
-            ips[n++] = p->arp->addresses[i].ip;
-    program.len = (unsigned short)arp_filter(ips, n, code);
-    if (setsockopt(p->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0 ||
-        bind(p->fd, (const struct sockaddr *)&at, sizeof at) < 0)
-        return io_fail(error, errno, "cannot listen for ARP on %s: %s", p->name, strerror(errno));
-    return true;
+    for (size_t i = 0; i < p->arp->n_addresses; i++) {
+        const struct address *a = &p->arp->addresses[i];
+
+        if (a->port != p)
+            continue;
+        ips[n] = a->ip;
+        v4[n++] = get_be32(a->ip.bytes);
+    }
+    return p->family == ADDR_V6 ? nd_filter(ips, n, code) : arp_filter(v4, n, code);
 }
 
-static struct port *port_of(struct arp *a, const char *name, struct io_error *error)
+/* RFC 4861 7.2.1: who has an address listens to its solicited-node group; the kernel tells switches
+ * and routers by MLD. Addresses may share a group. */
+static bool join_groups(struct port *p, struct io_error *error)
+{
+    p->groups = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    for (size_t i = 0; p->groups >= 0 && i < p->arp->n_addresses; i++) {
+        const struct address *a = &p->arp->addresses[i];
+        struct ipv6_mreq m = {.ipv6mr_interface = (unsigned)p->ifindex};
+        struct ip_addr group = nd_group(&a->ip);
+
+        memcpy(&m.ipv6mr_multiaddr, group.bytes, 16);
+        if (a->port == p &&
+            setsockopt(p->groups, IPPROTO_IPV6, IPV6_JOIN_GROUP, &m, sizeof m) < 0 &&
+            errno != EADDRINUSE)
+            return io_fail(
+                error, errno,
+                "cannot listen for IPv6 neighbours on %s: %s (is IPv6 disabled there? see "
+                "net.ipv6.conf.%s.disable_ipv6)",
+                p->name, strerror(errno), p->name);
+    }
+    return p->groups >= 0 ||
+           io_fail(error, errno, "cannot open an IPv6 socket: %s", strerror(errno));
+}
+
+static bool start_socket(struct port *p, struct io_error *error)
+{
+    struct sock_filter code[ND_FILTER_MAX];
+    struct sock_fprog program = {.filter = code};
+    struct sockaddr_ll at = {
+        .sll_family = AF_PACKET, .sll_protocol = ethertype(p), .sll_ifindex = p->ifindex};
+
+    program.len = (unsigned short)filter_of(p, code);
+    if (setsockopt(p->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0 ||
+        bind(p->fd, (const struct sockaddr *)&at, sizeof at) < 0)
+        return io_fail(error, errno, "cannot listen for %s on %s: %s",
+                       p->family == ADDR_V6 ? "IPv6 neighbours" : "ARP", p->name, strerror(errno));
+    return p->family != ADDR_V6 || join_groups(p, error);
+}
+
+static struct port *port_of(struct arp *a, const char *name, uint8_t family, struct io_error *error)
 {
     struct port *p;
 
     for (size_t i = 0; i < a->n_ports; i++)
-        if (strcmp(a->ports[i].name, name) == 0)
+        if (strcmp(a->ports[i].name, name) == 0 && a->ports[i].family == family)
             return &a->ports[i];
-    HF_ASSERT(a->n_ports < MAX_INTERFACES);
+    HF_ASSERT(a->n_ports < MAX_PORTS);
     p = &a->ports[a->n_ports++];
     p->arp = a;
-    p->fd = -1;
+    p->family = family;
+    p->fd = p->groups = -1;
     (void)snprintf(p->name, sizeof p->name, "%s", name);
     return open_socket(p, error) ? p : NULL;
 }
 
 static void release(struct arp *a)
 {
-    for (size_t i = 0; i < a->n_ports; i++)
+    for (size_t i = 0; i < a->n_ports; i++) {
         if (a->ports[i].fd >= 0)
             (void)close(a->ports[i].fd);
+        if (a->ports[i].groups >= 0)
+            (void)close(a->ports[i].groups);
+    }
     free(a);
 }
 
@@ -283,11 +377,12 @@ struct arp *arp_open(uv_loop_t *loop, const struct arp_address *addresses, size_
     for (size_t i = 0; ok && i < n; i++) {
         struct address *to = &a->addresses[a->n_addresses];
 
-        HF_ASSERT(addresses[i].ip.family == ADDR_V4);
-        *to = (struct address){.ip = get_be32(addresses[i].ip.bytes),
-                               .shard = addresses[i].shard,
-                               .port = port_of(a, addresses[i].interface, error),
-                               .step = SERIES};
+        HF_ASSERT(addr_is_set(&addresses[i].ip));
+        *to = (struct address){
+            .ip = addresses[i].ip,
+            .shard = addresses[i].shard,
+            .port = port_of(a, addresses[i].interface, addresses[i].ip.family, error),
+            .step = SERIES};
         ok = to->port != NULL;
         a->n_addresses++;
     }

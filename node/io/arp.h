@@ -1,13 +1,15 @@
-/* ARP for the service addresses, answered by the owner's daemon and by nobody else (the guard keeps
- * the kernel silent).
+/* ARP, and for IPv6 neighbour discovery, for the service addresses: answered by the owner's daemon and
+ * by nobody else (the guard keeps the kernel silent).
  *
- *   AF_PACKET socket per interface, BPF filter: requests for our addresses only
+ *   AF_PACKET socket per interface and family, BPF filter: requests for our addresses only
  *     -> older than ARP_MAX_AGE_MS: dropped
  *     -> may_answer(shard) at this instant?  -> reply from the interface's own MAC
  *
- * After a move arp_announce() sends gratuitous requests at 0, 0.1, 0.5, 1 and 2 s, each only if
- * may_answer() still holds. IPv6 (NS/NA) takes the same seam later: struct arp_address has a
- * family.
+ * Probes for a duplicate address (sender 0, source ::) are answered as well. After a move
+ * arp_announce() sends gratuitous requests, or unsolicited advertisements, at 0, 0.1, 0.5, 1 and 2 s,
+ * each only if may_answer() still holds. Every node listens to the solicited-node groups of its
+ * addresses, owner or not (a switch that snoops MLD must know where they may be); only the owner
+ * answers. The kernel's own neighbour discovery, for the interface's other addresses, goes on beside.
  */
 #ifndef HF_IO_ARP_H
 #define HF_IO_ARP_H
@@ -17,10 +19,10 @@
 #include "base/addr.h"
 #include "io/error.h"
 
-enum { ARP_MAX_ADDRESSES = 128, ARP_MAX_AGE_MS = 100 };
+enum { ARP_MAX_ADDRESSES = 256, ARP_MAX_AGE_MS = 100 };
 
 struct arp_address {
-    struct ip_addr ip;     /* IPv4 */
+    struct ip_addr ip;
     const char *interface; /* where it is answered: outside or inside */
     uint32_t shard;
 };

@@ -103,6 +103,10 @@ static void say_family(struct guard_text *prerouting, struct guard_text *input,
         v6 ? "    %s daddr @vip%c icmpv6 type { destination-unreachable, packet-too-big } accept\n"
            : "    %s daddr @vip%c icmp type destination-unreachable accept\n",
         ip, n);
+    /* IPv6 is put together behind this hook, IPv4 before it: what is no first fragment shows no port,
+     * and without its first one nothing comes of it. */
+    if (v6)
+        guard_say(input, "    %s daddr @vip%c frag frag-off != 0 accept\n", ip, n);
     guard_say(input, "    %s daddr @vip%c drop\n", ip, n);
     guard_say(output, "    %s saddr @vip%c meta l4proto %s drop\n", ip, n, v6 ? "58" : "1");
     guard_say(forward, "    %s daddr @vip%c drop\n", ip, n);

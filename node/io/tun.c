@@ -71,6 +71,21 @@ static bool allow_forwarding(const char *name, struct io_error *error)
                    path, strerror(code));
 }
 
+/* No link-local address is made up for it, so the kernel has nothing to announce or to ask into the
+ * tunnels (RFC 4862 5.3, RFC 4861 6.3.7). Where there is no IPv6 there is no such setting. */
+static void silence_ipv6(const char *name)
+{
+    char path[96];
+    int fd;
+
+    (void)snprintf(path, sizeof path, "/proc/sys/net/ipv6/conf/%s/addr_gen_mode", name);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    (void)!write(fd, "1", 1);
+    (void)close(fd);
+}
+
 bool tun_open(struct tun *tun, const char *name, bool multi_queue, struct io_error *error)
 {
     short flags = (short)(IFF_TUN | IFF_NO_PI | IFF_TUN_EXCL | (multi_queue ? IFF_MULTI_QUEUE : 0));
@@ -84,6 +99,7 @@ bool tun_open(struct tun *tun, const char *name, bool multi_queue, struct io_err
         return false;
     memcpy(tun->name, name, strlen(name) + 1);
     tun->ifindex = index_of(name);
+    silence_ipv6(name);
     if (allow_forwarding(name, error))
         return true;
     tun_close(tun);

@@ -72,6 +72,9 @@ static void records(void)
     add("successor", r);
     add("lease", make_lease(&m, 0x0a000002, "bob", false));
     add("audit", make_audit(&m, "looked"));
+    add("windows", make_windows(&m, 1, "windows"));
+    add("move", make_move(&m, 2));
+    add("drain", make_drain(&m, 2, true));
     add("abort", make_abort(&m, 1));
     add("handover", make_handover(&m, 2, 22, 2));
     m = (struct maker){

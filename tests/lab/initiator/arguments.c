@@ -16,10 +16,10 @@ void initiator_fail(const char *text)
 
 static struct ip_addr parse_ip(const char *text)
 {
-    struct ip_addr a = {.family = ADDR_V4};
+    struct ip_addr a = {.family = strchr(text, ':') != NULL ? ADDR_V6 : ADDR_V4};
 
-    if (inet_pton(AF_INET, text, a.bytes) != 1)
-        initiator_fail("an address is not IPv4");
+    if (inet_pton(a.family == ADDR_V6 ? AF_INET6 : AF_INET, text, a.bytes) != 1)
+        initiator_fail("not an IP address");
     return a;
 }
 
@@ -52,9 +52,11 @@ static void parse_network(struct initiator_arguments *in, char *text)
 
     if (slash == NULL)
         initiator_fail("--network is ADDRESS/BITS");
+    if (in->n_networks == sizeof in->networks / sizeof in->networks[0])
+        initiator_fail("too many networks");
     *slash = '\0';
-    in->network.ip = parse_ip(text);
-    in->network.length = (uint8_t)strtoul(slash + 1, NULL, 10);
+    in->networks[in->n_networks++] = (struct netlink_prefix){
+        .ip = parse_ip(text), .length = (uint8_t)strtoul(slash + 1, NULL, 10)};
 }
 
 static void defaults(struct initiator_arguments *in, bool esn)
@@ -128,9 +130,10 @@ void initiator_arguments(int argc, char **argv, struct initiator_arguments *in)
                                             {"esn", no_argument, NULL, 'e'},
                                             {"ike-bits", required_argument, NULL, 'b'},
                                             {"esp-bits", required_argument, NULL, 's'},
-                                            {"esp", required_argument, NULL, 'c'},
                                             {"no-force", no_argument, NULL, 'f'},
                                             {"keepalive-ms", required_argument, NULL, 'k'},
+                                            {"address", required_argument, NULL, 'a'},
+                                            {"esp", required_argument, NULL, 'c'},
                                             {NULL, 0, NULL, 0}};
     bool esn = false;
     int c;
@@ -177,6 +180,10 @@ void initiator_arguments(int argc, char **argv, struct initiator_arguments *in)
         case 'k':
             in->policy.keepalive_ms = (uint32_t)strtoul(optarg, NULL, 10);
             break;
+        case 'a': /* 4, 6 or both */
+            in->policy.request_address = strcmp(optarg, "6") != 0;
+            in->policy.request_address6 = strcmp(optarg, "4") != 0;
+            break;
         case 'f':
             in->policy.force_encap = false;
             break;
@@ -186,6 +193,6 @@ void initiator_arguments(int argc, char **argv, struct initiator_arguments *in)
     }
     if (in->local.ip.family == ADDR_NONE || in->remote.ip.family == ADDR_NONE ||
         in->psk.psk.len == 0 || in->policy.local_id.len == 0 || in->psk.remote.len == 0 ||
-        in->network.ip.family == ADDR_NONE)
+        in->n_networks == 0)
         initiator_fail("--local, --remote, --id, --gateway-id, --psk and --network are needed");
 }

@@ -6,10 +6,11 @@
 #include "io/netlink.h"
 
 struct initiator_arguments {
-    struct endpoint local, remote; /* port 500 */
-    struct ike_psk_entry psk;      /* `remote` is the gateway's identity */
-    struct ike_policy policy;      /* borrows `psk` */
-    struct netlink_prefix network; /* routed into the tunnel */
+    struct endpoint local, remote;     /* port 500 */
+    struct ike_psk_entry psk;          /* `remote` is the gateway's identity */
+    struct ike_policy policy;          /* borrows `psk` */
+    struct netlink_prefix networks[4]; /* routed into the tunnel */
+    size_t n_networks;
     const char *tun;
 };
 

@@ -2,12 +2,13 @@
  * engine, conductor and ESP workers over a log that commits at once.
  *
  *   holdfast-initiator --local IP --remote IP --id ID --gateway-id ID --psk FILE --tun NAME
- * --network PREFIX [--esn] [--ike-bits 128|256] [--esp-bits 128|256] [--no-force]
- * [--keepalive-ms N]
+ * --network PREFIX... [--address 4|6|both] [--esn] [--ike-bits 128|256] [--esp-bits 128|256]
+ * [--no-force] [--keepalive-ms N]
  *
- * --no-force: claims no NAT, so what stands between the two is found by the hashes alone.
+ * --no-force: claims no NAT, so what stands between the two is found by the hashes alone, and where
+ * nothing does ESP goes as it is (protocol 50).
  *
- * Commands on stdin, one a line: status, rekey-child, rekey-child-pfs, rekey-ike, dpd, delete,
+ * Commands on stdin, one a line: status, keys (for tshark), rekey-child, rekey-child-pfs, rekey-ike, dpd, delete,
  * quit. Answers on stdout, one JSON object a line; also {"event":"established"} and
  * {"event":"down"}. Ends when stdin closes.
  */
@@ -26,6 +27,7 @@
 #include "instant_log/instant_log.h"
 #include "io/clock.h"
 #include "io/entropy.h"
+#include "io/esp_socket.h"
 #include "io/netlink.h"
 #include "io/tun.h"
 #include "io/udp.h"
@@ -45,7 +47,7 @@ struct initiator {
     uv_poll_t poll_500, poll_workers, poll_stdin;
     uv_prepare_t prepare;
     uv_timer_t timer;
-    int udp_500, udp_4500;
+    int udp_500, udp_4500, esp;
     struct tun tun;
     struct netlink *netlink;
     struct initiator_arguments arguments;
@@ -212,19 +214,27 @@ static void look(void *self, const struct conductor_sa_view *view)
 
 static void take_address(struct initiator *in)
 {
-    struct netlink_prefix own = {.ip = in->sa.virtual_ip[SLOT_V4], .length = 32};
     struct io_error error;
 
-    if (in->sa.virtual_ip[SLOT_V4].family == ADDR_V4 &&
-        !netlink_addr_add(in->netlink, in->tun.name, &own, &error))
-        initiator_fail(error.text);
-    if (!netlink_route_add(in->netlink, &in->arguments.network, in->tun.name, &error))
-        initiator_fail(error.text);
+    for (unsigned slot = 0; slot < ADDR_SLOTS; slot++) {
+        const struct ip_addr *ip = &in->sa.virtual_ip[slot];
+        struct netlink_prefix own = {.ip = *ip, .length = (uint8_t)(addr_len(ip) * 8)};
+
+        if (addr_is_set(ip) && !netlink_addr_add(in->netlink, in->tun.name, &own, &error))
+            initiator_fail(error.text);
+    }
+    for (size_t i = 0; i < in->arguments.n_networks; i++) {
+        const struct netlink_prefix *network = &in->arguments.networks[i];
+
+        if (addr_is_set(&in->sa.virtual_ip[addr_slot(network->ip.family)]) &&
+            !netlink_route_add(in->netlink, network, in->tun.name, &error))
+            initiator_fail(error.text);
+    }
 }
 
 static void watch(struct initiator *in)
 {
-    char ip[LOG_ENDPOINT_CHARS];
+    char ip[LOG_ENDPOINT_CHARS], ip6[LOG_ENDPOINT_CHARS];
 
     commit_all(in);
     in->n_established = 0;
@@ -234,8 +244,9 @@ static void watch(struct initiator *in)
     in->up = !in->up;
     if (in->up)
         take_address(in);
-    (void)printf("{\"event\":\"%s\",\"virtual_ip\":\"%s\"}\n", in->up ? "established" : "down",
-                 log_address(&in->sa.virtual_ip[SLOT_V4], ip));
+    (void)printf("{\"event\":\"%s\",\"virtual_ip\":\"%s\",\"virtual_ip6\":\"%s\",\"encap\":%s}\n",
+                 in->up ? "established" : "down", log_address(&in->sa.virtual_ip[SLOT_V4], ip),
+                 log_address(&in->sa.virtual_ip[SLOT_V6], ip6), in->sa.encap ? "true" : "false");
     (void)fflush(stdout);
 }
 
@@ -266,6 +277,38 @@ static void status(struct initiator *in)
     (void)fflush(stdout);
 }
 
+static void print_key(const char *name, const struct secret *key)
+{
+    (void)printf(",\"%s\":\"0x", name);
+    for (size_t i = 0; i < key->len; i++)
+        (void)printf("%02x", key->bytes[i]);
+    (void)printf("\"");
+}
+
+/* What an independent reader of the wire needs: the keys of this test, with their salts. */
+static void keys(struct initiator *in)
+{
+    bool first = true;
+
+    in->n_established = 0;
+    conductor_each_sa(in->conductor, look, in);
+    (void)printf("[");
+    for (int i = 0; in->n_established > 0 && i < IKE_MAX_CHILDREN; i++) {
+        const struct ike_child *child = &in->sa.children[i];
+
+        if (child->state == IKE_CHILD_NONE)
+            continue;
+        (void)printf("%s{\"spi_in\":\"0x%08x\",\"spi_out\":\"0x%08x\"", first ? "" : ",",
+                     child->spi_in, child->spi_out);
+        print_key("key_in", &child->key_in);
+        print_key("key_out", &child->key_out);
+        (void)printf("}");
+        first = false;
+    }
+    (void)printf("]\n");
+    (void)fflush(stdout);
+}
+
 static void obey(struct initiator *in, const char *line)
 {
     static const struct {
@@ -283,6 +326,8 @@ static void obey(struct initiator *in, const char *line)
         uv_stop(&in->loop);
     if (strcmp(line, "status") == 0)
         status(in);
+    if (strcmp(line, "keys") == 0)
+        keys(in);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         bool ok = false;
 
@@ -397,10 +442,7 @@ static void start_engine(struct initiator *in)
                                       .esp_refused = op_refused,
                                       .esp_revoke = op_revoke,
                                       .esp_idle = op_idle};
-    const struct worker_shard shard = {.shard = SHARD,
-                                       .lease = &in->lease,
-                                       .outside = {in->arguments.local.ip},
-                                       .udp_fds = {&in->udp_4500}};
+    struct worker_shard shard = {.shard = SHARD, .lease = &in->lease};
     const struct worker_options workers = {
         .n_workers = 1, .tun_fds = &in->tun.fd, .shards = &shard, .n_shards = 1, .sa_capacity = 64};
     struct conductor_options o = {.policy = &in->arguments.policy,
@@ -412,6 +454,9 @@ static void start_engine(struct initiator *in)
     static const uint32_t ids[] = {SHARD};
 
     o.shards[0].id = SHARD;
+    shard.outside[addr_slot(in->arguments.local.ip.family)] = in->arguments.local.ip;
+    shard.udp_fds[addr_slot(in->arguments.local.ip.family)] = &in->udp_4500;
+    shard.esp_fds[addr_slot(in->arguments.local.ip.family)] = &in->esp;
     atomic_store(&in->lease.until_ns, UINT64_MAX);
     in->pool = worker_pool_create(&workers);
     if (in->pool == NULL || !worker_pool_start(in->pool))
@@ -438,7 +483,8 @@ static void open_all(struct initiator *in)
     in->udp_500 = udp_open(&local, &error);
     local.port = UDP_NAT_PORT;
     in->udp_4500 = in->udp_500 < 0 ? -1 : udp_open(&local, &error);
-    if (in->udp_4500 < 0 || !tun_open(&in->tun, in->arguments.tun, false, &error))
+    in->esp = in->udp_4500 < 0 ? -1 : esp_socket_open(&local.ip, 1, 0, &error);
+    if (in->esp < 0 || !tun_open(&in->tun, in->arguments.tun, false, &error))
         initiator_fail(error.text);
     in->netlink = netlink_open(&error);
     if (in->netlink == NULL || !netlink_link_set_mtu(in->netlink, in->tun.name, TUN_MTU, &error) ||

@@ -83,6 +83,12 @@ static void write_things(struct rig *r)
     cr_assert_eq(r->rekey.kind, API_REKEY_CHILD);
     cr_assert_eq(r->rekey.child_spi_in, 0xc0ffee01u);
     cr_assert_eq(r->rekey.pfs, API_PFS_NO);
+    expect("POST", "/v1/shards/7/handover", "{\"to\":3}", 200, "{}");
+    cr_assert(r->moves == 1 && r->move.shard == 7 && r->move.to == 3);
+    expect("POST", "/v1/nodes/2/drain", "{\"drained\":true}", 200, "{}");
+    cr_assert(r->drains == 1 && r->drain.node == 2 && r->drain.drained);
+    expect("POST", "/v1/nodes/65535/drain", "{\"drained\":false}", 200, "{}");
+    cr_assert(r->drains == 2 && r->drain.node == 65535 && !r->drain.drained);
     expect("POST", "/v1/sas/0123456789abcdef/rekey", "{\"kind\":\"ike\"}", 200, "{}");
     cr_assert_eq(r->rekey.kind, API_REKEY_IKE);
     cr_assert_eq(r->rekey.pfs, API_PFS_POLICY);
@@ -119,6 +125,10 @@ static const struct bad bads[] = {
     {"/v1/cluster/leader", "{\"node\":99999999999999999999}", "malformed-json"},
     {"/v1/cluster/leader", "{\"node\":\"2\"}", "'node' must be a whole number"},
     {"/v1/cluster/leader", "{\"node\":2,\"nod\":1}", "the member 'nod' is not known here"},
+    {"/v1/shards/1/handover", "{}", "the member 'to' is missing"},
+    {"/v1/shards/1/handover", "{\"to\":0}", "'to'"},
+    {"/v1/nodes/1/drain", "{}", "'drained' must be true or false"},
+    {"/v1/nodes/1/drain", "{\"drained\":1}", "'drained'"},
     {"/v1/sas/0123456789abcdef/rekey", "{}", "the member 'kind' is missing"},
     {"/v1/sas/0123456789abcdef/rekey", "{\"kind\":1}", "'kind' must be a string"},
     {"/v1/sas/0123456789abcdef/rekey", "{\"kind\":\"esp\"}",
@@ -148,7 +158,10 @@ static void write_badly(struct rig *r)
     expect("POST", "/v1/sas/xyz/rekey", "{\"kind\":\"ike\"}", 404,
            "'xyz' is no SA: an id is 16 hexadecimal digits");
     expect("POST", "/v1/sas//rekey", "{\"kind\":\"ike\"}", 404, "no-such-path");
-    cr_assert_eq(r->transfers + r->rekeys + r->arms, 0);
+    expect("POST", "/v1/shards/0/handover", "{\"to\":1}", 404, "'0' is no shard");
+    expect("POST", "/v1/shards/65536/handover", "{\"to\":1}", 404, "'65536' is no shard");
+    expect("POST", "/v1/nodes/1x/drain", "{\"drained\":true}", 404, "'1x' is no node");
+    cr_assert_eq(r->transfers + r->rekeys + r->arms + r->moves + r->drains, 0);
 }
 
 Test(api, what_is_malformed_never_reaches_the_backend)

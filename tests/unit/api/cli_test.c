@@ -111,6 +111,9 @@ static void look(struct rig *r)
            "  c0ffee01        deadbeef                   in 12            out 34     installed     "
            "          next 35 of 99, last 12 of 20\n"
            "1 SAs\n");
+    expect("shard list", 0,
+           "SHARD  OUTSIDE      INSIDE       OWNER  HOME  MOVING TO\n"
+           "1      10.77.1.100  10.77.2.100  1      -     -\n");
     expect_part("cluster status -o json", 0, "\"commit_index\": 42");
     expect_part("-o json sa list", 0, "\"identity\": \"client\\u001B[31m@holdfast.test\"");
 }
@@ -135,6 +138,17 @@ static void change(struct rig *r)
     expect("cluster transfer 3 -o json", 0, "{}\n");
     cr_expect_eq(r->node, 3);
     cr_expect_eq(r->rekeys + r->arms + r->transfers, 4);
+    expect_part("shard move 7 --to 3", 0, "shard ");
+    cr_expect(r->move.shard == 7 && r->move.to == 3);
+    expect("node drain 2", 0, "node 2 is drained: it owns nothing and is given nothing\n");
+    cr_expect(r->drain.node == 2 && r->drain.drained);
+    expect("node undrain 2", 0, "node 2 takes shards again\n");
+    cr_expect(r->drain.node == 2 && !r->drain.drained);
+    expect_part("shard move 7", 2, "which node?");
+    expect_part("shard move x --to 3", 2, "'x' is no shard");
+    expect_part("shard move 7 --to 0", 2, "'0' is no node");
+    expect_part("node drain 70000", 2, "'70000' is no node");
+    cr_expect_eq(r->moves + r->drains, 3);
 }
 
 Test(cli, changes_what_it_is_told_to)

@@ -77,6 +77,24 @@ static void fake_rekey(void *self, struct api_request *request, const struct api
     decide(rig, request);
 }
 
+static void fake_move(void *self, struct api_request *request, const struct api_move *args)
+{
+    struct rig *rig = self;
+
+    rig->moves++;
+    rig->move = *args;
+    decide(rig, request);
+}
+
+static void fake_drain(void *self, struct api_request *request, const struct api_drain *args)
+{
+    struct rig *rig = self;
+
+    rig->drains++;
+    rig->drain = *args;
+    decide(rig, request);
+}
+
 static void fake_arm(void *self, struct api_request *request, const struct api_arm *args)
 {
     struct rig *rig = self;
@@ -98,6 +116,8 @@ void rig_init(struct rig *rig)
                                         .sas = fake_sas,
                                         .transfer_leader = fake_transfer,
                                         .rekey = fake_rekey,
+                                        .move_shard = fake_move,
+                                        .drain_node = fake_drain,
                                         .arm = fake_arm};
 }
 

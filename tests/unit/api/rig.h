@@ -29,7 +29,9 @@ struct rig {
     size_t n_held;
 
     /* what it was asked */
-    _Atomic unsigned transfers, rekeys, arms;
+    _Atomic unsigned transfers, rekeys, arms, moves, drains;
+    struct api_move move;
+    struct api_drain drain;
     uint32_t node;
     struct api_rekey rekey;
     struct api_arm arm;

@@ -124,7 +124,7 @@ Test(guard, each_missing_rule_is_named, .timeout = 120)
     }
     green(&c);
     printf("guard: %d rules deleted one by one, each named\n", deleted);
-    cr_assert(deleted == 26, "%d", deleted);
+    cr_assert(deleted == 27, "%d", deleted);
 }
 
 Test(guard, what_else_can_be_missing_is_named)

@@ -49,7 +49,7 @@ static Holdfast__Record *random_record(struct world *w)
     Holdfast__Record *r;
 
     (void)snprintf(state, sizeof state, "state %llu", (unsigned long long)sim_next(rnd) % 100);
-    switch (sim_between(rnd, 0, 9)) {
+    switch (sim_between(rnd, 0, 12)) {
     case 0:
     case 1:
         r = make_create(&w->m, id, state, spi, address == 0x0a000000 ? 0 : address, "peer");
@@ -85,6 +85,12 @@ static Holdfast__Record *random_record(struct world *w)
         return make_lease(&w->m, address + 16, "peer", sim_chance(rnd, 500));
     case 8:
         return make_assign(1, w->m.epoch_index, 1, 11);
+    case 9:
+        return make_move(&w->m, (uint32_t)sim_between(rnd, 0, 2));
+    case 10:
+        return make_drain(&w->m, 1 + (uint32_t)sim_between(rnd, 0, 1), sim_chance(rnd, 500));
+    case 11:
+        return make_windows(&w->m, fsm_shard(&w->fsm, 1)->assignments, "windows");
     default:
         return make_audit(&w->m, "something");
     }

@@ -115,6 +115,35 @@ Holdfast__Record *make_abort(struct maker *m, uint64_t version)
     return r;
 }
 
+Holdfast__Record *make_windows(struct maker *m, uint64_t version, const char *windows)
+{
+    Holdfast__Record *r = new_record(m, HOLDFAST__RECORD__BODY_HANDOVER_WINDOWS);
+    BODY(Holdfast__HandoverWindows, holdfast__handover_windows__init, r, handover_windows);
+
+    body->version = version;
+    body->windows = text(windows);
+    return r;
+}
+
+Holdfast__Record *make_move(struct maker *m, uint32_t node)
+{
+    Holdfast__Record *r = new_record(m, HOLDFAST__RECORD__BODY_MOVE);
+    BODY(Holdfast__Move, holdfast__move__init, r, move);
+
+    body->node = node;
+    return r;
+}
+
+Holdfast__Record *make_drain(struct maker *m, uint32_t node, bool drained)
+{
+    Holdfast__Record *r = new_record(m, HOLDFAST__RECORD__BODY_DRAIN);
+    BODY(Holdfast__Drain, holdfast__drain__init, r, drain);
+
+    body->node = node;
+    body->drained = drained;
+    return r;
+}
+
 Holdfast__Record *make_config(uint64_t version, uint32_t lease_ms)
 {
     static const uint8_t secret[32] = {1, 2, 3};

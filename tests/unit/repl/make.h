@@ -19,6 +19,9 @@ Holdfast__Record *make_assign(uint32_t shard, uint64_t replaces_index, uint32_t 
                               uint64_t boot);
 Holdfast__Record *make_handover(struct maker *m, uint32_t node, uint64_t boot, uint64_t version);
 Holdfast__Record *make_abort(struct maker *m, uint64_t version);
+Holdfast__Record *make_windows(struct maker *m, uint64_t version, const char *windows);
+Holdfast__Record *make_move(struct maker *m, uint32_t node); /* of m's shard */
+Holdfast__Record *make_drain(struct maker *m, uint32_t node, bool drained);
 Holdfast__Record *make_config(uint64_t version, uint32_t lease_ms);
 Holdfast__Record *make_create(struct maker *m, uint64_t sa_id, const char *state, uint32_t spi_in,
                               uint32_t address, const char *identity);

@@ -1,6 +1,6 @@
 # Mutants: replication/ownership.c with one rule taken away, linked to the very same tests. Each must turn them red:
 # repl_mutants_test runs them and fails for one that stays green. The product's sources know nothing of this.
-add_library(repl_ownership_tests OBJECT EXCLUDE_FROM_ALL ownership_test.c ownership_world.c)
+add_library(repl_ownership_tests OBJECT EXCLUDE_FROM_ALL ownership_test.c ownership_give_test.c ownership_world.c)
 target_link_libraries(repl_ownership_tests PUBLIC hf_repl_pure hf_sim_doubles criterion)
 target_include_directories(repl_ownership_tests PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/node ${PROJECT_SOURCE_DIR}/tests)
 
@@ -51,6 +51,17 @@ repl_mutant(the_sick_are_chosen ownership_decide.c "<= ownership_promise_ns(o) &
 repl_mutant(the_absent_are_chosen ownership_decide.c "now_ns - p->heard_ns <= ownership_promise_ns(o) && p->healthy" "p->healthy")
 repl_mutant(decides_twice ownership_decide.c "s->deciding = true;" "")
 repl_mutant(not_leading ownership_decide.c "if (o->leading_since_ns == 0)" "if (now_ns == 0)")
+repl_mutant(the_drained_are_chosen ownership_decide.c " && !o->peers[i].drained" "")
+repl_mutant(gives_to_the_drained ownership_give.c "ownership_candidate(o, i, now_ns) && !o->peers[i].drained" "ownership_candidate(o, i, now_ns)")
+repl_mutant(gives_to_the_reluctant ownership_give.c " && !o->peers[i].reluctant" "")
+repl_mutant(gives_without_lease ownership_give.c "!ownership_held(s, now_ns)" "!s->mine")
+repl_mutant(gives_at_once_to_who_returned ownership_give.c "now_ns - o->peers[i].healthy_since_ns >= o->options.settle_ns" "true")
+repl_mutant(silence_is_health ownership_decide.c "             now_ns - o->peers[i].heard_ns > ownership_promise_ns(o))" "             false)")
+repl_mutant(everybody_spreads ownership_give.c "!fullest(o, self)" "false")
+repl_mutant(spreads_for_nothing ownership_give.c "owned_by(o, self) < owned_by(o, to) + 2" "owned_by(o, self) < owned_by(o, to) + 1")
+repl_mutant(spreads_all_at_once ownership_give.c "now_ns - o->moved_ns < o->options.settle_ns || " "")
+repl_mutant(manual_is_auto ownership_give.c "!o->options.rebalance || " "")
+repl_mutant(the_loads_are_not_counted ownership_give.c "given[to]++;" "")
 
 list(JOIN hf_mutants "," hf_mutant_names)
 hf_unit_test(repl_mutants_test SOURCES mutants_test.c LIBS hf_base)

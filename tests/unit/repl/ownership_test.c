@@ -364,6 +364,50 @@ Test(repl_ownership, the_choice_is_preferred_healthy_most_applied)
     cr_assert_eq(choice(0, 1, same, none), 0, "nobody");
 }
 
+Test(repl_ownership, a_takeover_goes_neither_to_the_drained_nor_first_to_the_reluctant)
+{
+    for (int way = 0; way < 4; way++) {
+        struct ownership o;
+        uint32_t to = 0;
+
+        node(&o, 2);
+        ownership_configure(&o, 1, 2);
+        ownership_drained(&o, 2, way == 1 || way == 3);
+        ownership_drained(&o, 3, way == 3);
+        ownership_report_reluctant(&o, 2, way == 2);
+        ownership_leading(&o, true, 500 * MS);
+        assign(&o, 0, 5, 1, false, 1000);
+        for (uint32_t i = 2; i <= 3; i++) {
+            ownership_report(&o, i, BOOT + i, true, 10, 1200 * MS);
+            ownership_report_lapse(&o, i, 1, epoch(5), 1200 * MS);
+        }
+        cr_assert_eq(decide(&o, 1200, &to), way != 3);
+        cr_assert_eq(to, way == 0 ? 2 : way == 3 ? 0 : 3, "way %d: node %u", way, to);
+    }
+}
+
+/* Several shards of a dead node do not all go to one. */
+Test(repl_ownership, a_takeover_of_several_shards_is_spread)
+{
+    struct ownership o;
+    uint32_t to = 0, first;
+
+    node(&o, 2);
+    ownership_configure(&o, 2, 0);
+    ownership_leading(&o, true, 500 * MS);
+    assign(&o, 0, 5, 1, false, 1000);
+    ownership_assigned(&o, 2, epoch(0), epoch(6), 1, BOOT + 1, false, 1000 * MS);
+    for (uint32_t i = 2; i <= 3; i++) {
+        ownership_report(&o, i, BOOT + i, true, 10, 1200 * MS);
+        for (uint32_t s = 1; s <= 2; s++)
+            ownership_report_lapse(&o, i, s, epoch(4 + s), 1200 * MS);
+    }
+    cr_assert(decide(&o, 1200, &to));
+    first = to;
+    cr_assert(decide(&o, 1200, &to));
+    cr_assert_neq(first, to);
+}
+
 Test(repl_ownership, a_first_assignment_waits_a_little_for_the_preferred_node)
 {
     struct ownership o;

@@ -158,6 +158,10 @@ static void on_event(void *self, struct repl_event *e)
     case REPL_EV_LEADER:
         n->leader_seen = e->node;
         break;
+    case REPL_EV_GIVE:
+        n->gifts++;
+        n->gift_to = e->owner_node;
+        break;
     case REPL_EV_LEASE:
     case REPL_EV_FRAME:
     case REPL_EV_CONFIG:
@@ -342,7 +346,7 @@ static void stamp_health(struct rig *rig)
             continue;
         atomic_store(&n->health.control_ns, now_ns(rig));
         atomic_store(&n->health.workers_ns, now_ns(rig));
-        atomic_store(&n->health.links_up, true);
+        atomic_store(&n->health.links_up, !n->cut);
     }
 }
 

@@ -38,6 +38,9 @@ struct rig_node {
     /* what its events said, in this boot */
     uint64_t settled_accepted, settled_refused, unsettled, resets, assigned_mine;
     uint64_t mine_epoch[RIG_SHARDS];
+    bool cut;          /* a link of its is down */
+    uint64_t gifts;    /* events that it should hand over */
+    uint32_t gift_to;  /* the newest one's */
     uint64_t quiesced; /* epoch index for which it stopped by itself, to hand over */
     uint64_t last_cluster_ms, applied_events, disk_told;
     uint32_t leader_seen;
