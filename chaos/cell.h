@@ -164,10 +164,10 @@ bool cell_hold(struct cell *c, bool esp, unsigned only_to, enum cell_ike ike);
  * and nobody after it, in force before the owner dies. */
 bool cell_tie(struct cell *c, bool with_exchange);
 bool cell_read_owner(struct cell *c);
-/* From now on the first frame of another node as one of from's service addresses is a move. */
-void cell_expect_move(struct cell *c, unsigned from);
-/* Makes room for the next move and waits until all of from's shards are acted for by others. */
+/* From at_ns on the first frame of another node as one of from's service addresses is a move; makes
+ * room for it. */
 struct cell_takeover *cell_begin_takeover(struct cell *c, unsigned from, uint64_t at_ns);
+/* Waits until all of from's shards are acted for by others. */
 bool cell_await_acting(struct cell *c, struct cell_takeover *t, unsigned ms, const char *after);
 /* FLOW_AFTER numbers more at every client; noted as the end of t's gap. */
 bool cell_await_flow(struct cell *c, struct cell_takeover *t, unsigned ms);

@@ -9,11 +9,11 @@ enum { REPLAY_NS = 1000000000, FRAME_MAX = 2048, ETH_HEAD = 14, UDP_CHECKSUM = 6
 enum { ARRIVE_MS = 500 };
 
 /* Another node speaks as the service address of a shard that is to move. */
-static void note_move(struct cell *c, const struct capture_frame *f)
+static void note_if_moved(struct cell *c, const struct capture_frame *f)
 {
     unsigned shard = lab_shard_of_vip(f->src);
 
-    if (!shard || !(c->moving >> shard & 1))
+    if (f->port == CAPTURE_CLIENT_PORT || f->port == c->dead || !shard || !(c->moving >> shard & 1))
         return;
     c->moving &= ~(1u << shard);
     c->moves[shard]++;
@@ -27,7 +27,7 @@ static void note_move(struct cell *c, const struct capture_frame *f)
         c->acting_ns = f->ns;
 }
 
-void cell_expect_move(struct cell *c, unsigned from)
+static void expect_move(struct cell *c, unsigned from)
 {
     c->acting_port = 0;
     c->acting_ns = 0;
@@ -46,8 +46,7 @@ void cell_frame_seen(void *arg, const struct capture_frame *f)
 
     if (!f->left)
         return;
-    if (c->moving && f->port != CAPTURE_CLIENT_PORT && f->port != c->dead)
-        note_move(c, f);
+    note_if_moved(c, f);
     if (f->kind != CAPTURE_IKE)
         return;
     if (c->watching && f->exchange == IKE_HDR_CREATE_CHILD && !(f->flags & IKE_HDR_FLAG_RESPONSE) &&
@@ -320,8 +319,14 @@ struct cell_takeover *cell_begin_takeover(struct cell *c, unsigned from, uint64_
     struct cell_takeover *t = &c->takeovers[i];
 
     *t = (struct cell_takeover){.kill_ns = at_ns, .dead_ns = at_ns, .from = from};
-    cell_expect_move(c, from);
+    expect_move(c, from);
     t->shards = c->moving;
+    for (size_t k = 0; k < c->sniff.capture.n_frames; k++) { /* what came before it was expected */
+        const struct capture_frame *f = &c->sniff.capture.frames[k];
+
+        if (f->left && f->ns >= at_ns)
+            note_if_moved(c, f);
+    }
     return t;
 }
 

@@ -234,6 +234,19 @@ static void judge_gaps(struct cell *c)
     }
 }
 
+static uint64_t counted_drops(struct cell *c)
+{
+    uint64_t sum = 0;
+
+    for (unsigned n = 1; n <= c->drill->nodes; n++) {
+        struct node_view v;
+
+        node_look(&c->nodes[n], &v);
+        sum += v.esp_dropped;
+    }
+    return sum;
+}
+
 /* Without a fault, where the drill says so and where rekeys collide nothing may be lost but what the
  * relay dropped. */
 static void judge_loss(struct cell *c)
@@ -248,7 +261,8 @@ static void judge_loss(struct cell *c)
         traffic_judge(&c->traffic, (enum traffic_direction)i, 0, 0, &s);
         if (c->traffic.lab)
             oracle_loss_explained(&s, c->zero_ns, direction_names[i],
-                                  relay_dropped_esp(&c->relay, (enum relay_way)i), &c->report);
+                                  relay_dropped_esp(&c->relay, (enum relay_way)i), counted_drops(c),
+                                  &c->report);
     }
     if (c->quiet_to_ns)
         oracle_begins_nothing(&c->sniff.capture, c->zero_ns, IKE_HDR_INFORMATIONAL,

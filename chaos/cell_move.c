@@ -92,6 +92,19 @@ static bool cut_off(struct cell *c)
     return lab_partition(&c->lab, victim, false, false) && ok && healed(c, victim);
 }
 
+static bool fill_disk(struct cell *c)
+{
+    unsigned victim = c->owner;
+    uint64_t since = pump_mono_ns();
+    struct cell_takeover *t = cell_begin_takeover(c, victim, pump_wall_ns());
+    bool ok;
+
+    if (!node_fill_disk(&c->nodes[victim], true))
+        return false;
+    ok = watch(c, t, since, "has a full disk");
+    return node_fill_disk(&c->nodes[victim], false) && ok && healed(c, victim);
+}
+
 /* Shard 1 goes to the next node. */
 static bool hand_over_once(struct cell *c)
 {
@@ -236,13 +249,11 @@ static bool change_leader(struct cell *c)
 
 bool cell_move(struct cell *c)
 {
-    static bool (*const by_fault[])(struct cell *) = {[DRILL_PAUSE] = pause_owner,
-                                                      [DRILL_LINK_DOWN] = pull_cable,
-                                                      [DRILL_PARTITION] = cut_off,
-                                                      [DRILL_HANDOVER] = hand_over,
-                                                      [DRILL_DRAIN] = drain,
-                                                      [DRILL_RESTART] = restart,
-                                                      [DRILL_LEADER_CHANGE] = change_leader};
+    static bool (*const by_fault[])(struct cell *) = {
+        [DRILL_PAUSE] = pause_owner, [DRILL_LINK_DOWN] = pull_cable,
+        [DRILL_PARTITION] = cut_off, [DRILL_HANDOVER] = hand_over,
+        [DRILL_DRAIN] = drain,       [DRILL_DISK_FULL] = fill_disk,
+        [DRILL_RESTART] = restart,   [DRILL_LEADER_CHANGE] = change_leader};
 
     c->owner_before = c->owner;
     c->leader_before = c->leader;

@@ -268,8 +268,10 @@ static bool hypothesis_holds(struct cell *c)
 static bool begin_watch(struct cell *c)
 {
     for (unsigned s = 1; s <= c->drill->shards; s++)
-        c->tenures[c->n_tenures++] = (struct oracle_tenure){
-            .shard = s, .node = (uint8_t)(cell_is_reference(c) ? 1 : c->owners[s])};
+        c->tenures[c->n_tenures++] =
+            (struct oracle_tenure){.shard = s,
+                                   .node = (uint8_t)(cell_is_reference(c) ? 1 : c->owners[s]),
+                                   .from_ns = c->zero_ns};
     c->relay.core.impairs = true;
     c->impaired_ns = pump_wall_ns();
     return true;

@@ -25,6 +25,7 @@ enum drill_fault {
     DRILL_PARTITION,     /* the owner and the other nodes do not hear each other for `for` */
     DRILL_HANDOVER,      /* asked of the owner, `times` times, round the nodes */
     DRILL_DRAIN,         /* the owner gives everything away, then it may serve again */
+    DRILL_DISK_FULL,     /* nearly nothing is left where the owner keeps its data, for `for` */
     DRILL_RESTART,       /* the owner's daemon is ended and started again at once */
     DRILL_LEADER_CHANGE, /* every `every`, `times` times */
     DRILL_COLLISION      /* both ends rekey, the relay arranges who sees what when */

@@ -3,17 +3,13 @@
 
 #include "drill_read.h"
 
-static const char *const fault_words[] = {[DRILL_NONE] = "none",
-                                          [DRILL_KILL] = "kill",
-                                          [DRILL_PAUSE] = "pause",
-                                          [DRILL_LINK_DOWN] = "link-down",
-                                          [DRILL_PARTITION] = "partition",
-                                          [DRILL_HANDOVER] = "handover",
-                                          [DRILL_DRAIN] = "drain",
-                                          [DRILL_RESTART] = "restart",
-                                          [DRILL_LEADER_CHANGE] = "leader-change",
-                                          [DRILL_COLLISION] = "collision",
-                                          NULL};
+static const char *const fault_words[] = {
+    [DRILL_NONE] = "none",           [DRILL_KILL] = "kill",
+    [DRILL_PAUSE] = "pause",         [DRILL_LINK_DOWN] = "link-down",
+    [DRILL_PARTITION] = "partition", [DRILL_HANDOVER] = "handover",
+    [DRILL_DRAIN] = "drain",         [DRILL_DISK_FULL] = "disk-full",
+    [DRILL_RESTART] = "restart",     [DRILL_LEADER_CHANGE] = "leader-change",
+    [DRILL_COLLISION] = "collision", NULL};
 static const char *const mode_words[] = {[DRILL_PROCESS] = "process",
                                          [DRILL_MACHINE] = "machine",
                                          [DRILL_OUTSIDE] = "outside",
@@ -45,6 +41,7 @@ static const unsigned fault_modes[] = {
     [DRILL_PARTITION] = 1u << DRILL_FULL | 1u << DRILL_DEAF | 1u << DRILL_MUTE,
     [DRILL_HANDOVER] = 1u << DRILL_PLAIN,
     [DRILL_DRAIN] = 1u << DRILL_PLAIN,
+    [DRILL_DISK_FULL] = 1u << DRILL_PLAIN,
     [DRILL_RESTART] = 1u << DRILL_TERM | 1u << DRILL_PROCESS,
     [DRILL_LEADER_CHANGE] = 1u << DRILL_PLAIN,
     [DRILL_COLLISION] = 1u << DRILL_BOTH_AT_ONCE | 1u << DRILL_BEHIND_DELETE |
@@ -156,7 +153,8 @@ void read_fault(struct reader *r, const struct yaml_node *map, struct drill *d)
         (void)read_refuse(r, v, "an empty list makes no cell", NULL);
     if ((v = read_value(r, map, "at", false)))
         read_at(r, v, d);
-    if (d->fault == DRILL_PAUSE || d->fault == DRILL_LINK_DOWN || d->fault == DRILL_PARTITION)
+    if (d->fault == DRILL_PAUSE || d->fault == DRILL_LINK_DOWN || d->fault == DRILL_PARTITION ||
+        d->fault == DRILL_DISK_FULL)
         d->for_ms = DRILL_FOR_MS;
     if ((v = read_value(r, map, "for", false)))
         (void)read_ms(r, v, &d->for_ms);

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum { NODE_ASK_MS = 2000, NODE_INSTALL_MS = 10000 };
@@ -26,6 +28,37 @@ static bool save(struct node *n, const char *name, const char *text)
     return ok || lab_fail(n->lab, "%s: %s", path, strerror(errno));
 }
 
+static bool make_disk(const struct node *n)
+{
+    char path[128], options[48];
+
+    (void)snprintf(path, sizeof path, "%s/disk", n->dir);
+    (void)snprintf(options, sizeof options, "mode=0700,size=%d", NODE_DISK_BYTES);
+    return mkdir(path, 0700) == 0 &&
+           mount("hfd-disk", path, "tmpfs", MS_NOSUID | MS_NODEV, options) == 0;
+}
+
+bool node_fill_disk(struct node *n, bool full)
+{
+    char path[128];
+    struct statvfs disk;
+    uint64_t left;
+    bool ok;
+    int fd;
+
+    (void)snprintf(path, sizeof path, "%s/disk/ballast", n->dir);
+    if (!full)
+        return unlink(path) == 0 || lab_fail(n->lab, "%s: %s", path, strerror(errno));
+    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    ok = fd >= 0 && fstatvfs(fd, &disk) == 0;
+    left = ok ? (uint64_t)disk.f_bavail * disk.f_frsize : 0;
+    if (ok && left > NODE_DISK_LEFT)
+        ok = posix_fallocate(fd, 0, (off_t)(left - NODE_DISK_LEFT)) == 0;
+    if (fd >= 0)
+        (void)close(fd);
+    return ok || lab_fail(n->lab, "%s: %s", path, strerror(errno));
+}
+
 bool node_prepare(struct node *n, struct chaos_lab *lab, unsigned id,
                   const struct node_options *options)
 {
@@ -36,7 +69,7 @@ bool node_prepare(struct node *n, struct chaos_lab *lab, unsigned id,
     (void)snprintf(n->dir, sizeof n->dir, "%s/n%u", lab->dir, id);
     (void)snprintf(n->socket, sizeof n->socket, "%s/admin.sock", n->dir);
     (void)snprintf(n->config, sizeof n->config, "%s/node.yaml", n->dir);
-    if (mkdir(n->dir, 0700) != 0)
+    if (mkdir(n->dir, 0700) != 0 || !make_disk(n))
         return lab_fail(lab, "%s: %s", n->dir, strerror(errno));
     f = fopen(n->config, "we");
     if (!f)

@@ -56,9 +56,10 @@ struct node_view {
     unsigned connected;                       /* peers */
     struct node_shard shards[LAB_MAX_SHARDS]; /* shard s at s - 1 */
     unsigned n_shards;
-    uint64_t recoveries; /* CHILD SAs that it rekeyed because of the floor after a takeover */
-    uint64_t esp_in;     /* ESP packets looked at under the right to act */
-    uint64_t refused_in; /* of them: replayed, old, below the floor, unknown SPI */
+    uint64_t esp_dropped; /* ESP packets that it counts as dropped, whatever for */
+    uint64_t recoveries;  /* CHILD SAs that it rekeyed because of the floor after a takeover */
+    uint64_t esp_in;      /* ESP packets looked at under the right to act */
+    uint64_t refused_in;  /* of them: replayed, old, below the floor, unknown SPI */
 };
 
 struct node_child {
@@ -111,6 +112,11 @@ bool node_kill(struct node *n, bool machine);
 
 /* SIGTERM; returns when it has ended. */
 bool node_end(struct node *n, unsigned ms);
+
+/* A file beside its data takes all but NODE_DISK_LEFT bytes of the disk, or is gone. Each node has a
+ * disk of its own. */
+enum { NODE_DISK_BYTES = 96 << 20, NODE_DISK_LEFT = 2 << 20 };
+bool node_fill_disk(struct node *n, bool full);
 
 /* SIGSTOP and SIGCONT. */
 bool node_pause(struct node *n, bool paused);

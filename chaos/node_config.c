@@ -24,7 +24,7 @@ static void write_cluster(FILE *f, const struct node *n, const struct node_timin
 static void write_both(FILE *f, const char *key, uint32_t address, bool v4, bool v6,
                        unsigned prefix_bits)
 {
-    char text[LAB_ADDRESS_TEXT], bits[2][8] = {"", ""};
+    char text[LAB_ADDRESS_TEXT], bits[2][16] = {"", ""};
 
     if (prefix_bits) {
         (void)snprintf(bits[0], sizeof bits[0], "/%u", prefix_bits);
@@ -83,7 +83,7 @@ void node_write_config(FILE *f, const struct node *n, const struct node_options 
 {
     char identity[SWAN_NAME];
 
-    (void)fprintf(f, "node: { id: %u, data: %s/data }\n", n->id, n->dir);
+    (void)fprintf(f, "node: { id: %u, data: %s/disk/data }\n", n->id, n->dir);
     write_cluster(f, n, &o->timing);
     (void)fprintf(f, "interfaces: { outside: out0, inside: in0, tun: hf0 }\n");
     write_shards(f, n, o);

@@ -37,6 +37,20 @@ static uint64_t sum_of(const json_t *counters, const char *const *names, size_t 
     return sum;
 }
 
+static uint64_t sum_like(const json_t *counters, const char *prefix)
+{
+    const char *name;
+    json_t *value;
+    uint64_t sum = 0;
+
+    json_object_foreach((json_t *)(uintptr_t)counters, name, value)
+    {
+        if (strncmp(name, prefix, strlen(prefix)) == 0)
+            sum += number_of(value);
+    }
+    return sum;
+}
+
 static void take_esp(const json_t *counters, struct node_view *view)
 {
     static const char *const refused[] = {"esp_drop_in_replayed", "esp_drop_in_old",
@@ -45,6 +59,7 @@ static void take_esp(const json_t *counters, struct node_view *view)
                                          "esp_in-no-lease", "esp_in-malformed"};
     uint64_t all = member(counters, "esp_in-packets"), not = sum_of(counters, others, 5);
 
+    view->esp_dropped = sum_like(counters, "esp_drop_");
     view->refused_in = sum_of(counters, refused, 4);
     view->recoveries = member(counters, "replay_recoveries");
     view->esp_in = all > not ? all - not : 0; /* read one by one while packets come in */

@@ -53,9 +53,10 @@ void oracle_one_speaker(const struct capture *c, uint64_t zero_ns,
 void oracle_begins_nothing(const struct capture *c, uint64_t zero_ns, uint8_t exchange,
                            uint64_t from_ns, uint64_t to_ns, struct oracle_report *r);
 
-/* No more numbers are missing than the path itself dropped packets. */
+/* No more numbers are missing than the path itself dropped packets. `counted`: how many the gateway
+ * says that it dropped; they excuse nothing, the text tells of them. */
 void oracle_loss_explained(const struct numbers_summary *s, uint64_t zero_ns, const char *direction,
-                           uint64_t dropped, struct oracle_report *r);
+                           uint64_t dropped, uint64_t counted, struct oracle_report *r);
 
 void oracle_delivered_once(const struct numbers *n, const char *direction, uint64_t zero_ns,
                            struct oracle_report *r);

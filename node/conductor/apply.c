@@ -4,8 +4,6 @@
 
 #include <stdlib.h>
 
-enum { TAKEOVER_SPREAD_MS = 1000 };
-
 /* The state bytes of a record become the SA's state; `out` is the decoded value. */
 static bool take_state(struct conductor *c, struct conductor_sa *sa, struct span state,
                        struct ike_sa *out)
@@ -264,84 +262,6 @@ static void apply_record(struct conductor *c, const struct repl_event *ev)
     }
 }
 
-/* Timers of the shard's SAs run only where it is owned. */
-static void rearm_shard(struct conductor *c, const struct conductor_shard *shard)
-{
-    struct conductor_sa *sa, *next;
-
-    HASH_ITER(hh, c->sas, sa, next)
-    {
-        if (sa->shard == shard->id && !sa->half_open)
-            sa_set_wake(c, sa, sa->wake.at_ms);
-    }
-}
-
-static void apply_assigned(struct conductor *c, const struct repl_event *ev)
-{
-    struct conductor_shard *s = shard_find(c, ev->shard);
-
-    if (s == NULL) {
-        log_line(c->log, LOG_WARN, "owner", "shard %u is assigned but not configured here",
-                 ev->shard);
-        return;
-    }
-    s->epoch = ev->epoch;
-    s->owner_node = ev->owner_node;
-    s->owner_boot = ev->owner_boot;
-    s->assignments = ev->assignments;
-    s->version = ev->shard_version;
-    s->mine = ev->owner_node == c->options.node && ev->owner_boot == c->options.boot;
-    log_line(c->log, LOG_INFO, "owner", "shard=%u epoch=%llu.%llu owner=%u%s", s->id,
-             (unsigned long long)s->epoch.incarnation, (unsigned long long)s->epoch.index,
-             s->owner_node, s->mine ? " (this node)" : "");
-    if (s->mine && ev->handover)
-        handover_spread_windows(c, s);
-    children_assigned(c, s);
-    handover_over(c, s);
-    rearm_shard(c, s);
-}
-
-/* The right to act began: whatever the owner before us had outstanding is sent again, byte for
- * byte. */
-static void begin_acting(struct conductor *c, uint32_t shard)
-{
-    struct conductor_sa *sa, *next;
-    uint64_t now = c->ops.now_ms(c->ops.self);
-    size_t n = 0, cap = 0;
-    uint64_t *ids = NULL;
-
-    HASH_ITER(hh, c->sas, sa, next)
-    {
-        if (sa->shard != shard || sa->half_open || sa->ended)
-            continue;
-        sa->local_part = (struct ike_local){.last_inbound_ms = now, .last_outbound_ms = now};
-        if (!sa->pending) { /* what fell due on no node's watch is spread over a second */
-            if (sa->wake.at_ms <= now)
-                heap_set(&c->heap, &sa->wake, now + sa->id % TAKEOVER_SPREAD_MS);
-            continue;
-        }
-        if (n == cap) {
-            cap = cap == 0 ? 64 : cap * 2;
-            ids = realloc(ids, cap * sizeof *ids);
-            HF_ASSERT(ids != NULL);
-        }
-        ids[n++] = sa->id;
-    }
-    count(&c->counters, COUNTER_takeovers);
-    for (size_t i = 0; i < n; i++) {
-        struct conductor_work *w;
-
-        sa = sa_find(c, ids[i]);
-        if (sa == NULL || sa->inflight != NULL || sa->job_work != NULL)
-            continue;
-        w = work_new((struct span){0});
-        w->sa_id = ids[i];
-        w->event.kind = IKE_EV_TAKEOVER;
-        run_work(c, w);
-    }
-    free(ids);
-}
-
 static void restored_sa(struct conductor *c, const struct repl_event *ev)
 {
     apply_create(c, ev, ev->sa_id, ev->shard, span_of(ev->bytes, ev->bytes_len));
@@ -396,6 +316,10 @@ bool conductor_replication_some(struct conductor *c, const struct repl_event *ev
 {
     if (ev->kind == REPL_EV_RESET)
         return sa_reset_some(c, CONDUCTOR_FORGET_MAX);
+    if (ev->kind == REPL_EV_ASSIGNED)
+        return assigned_some(c, ev, CONDUCTOR_ASSIGNED_MAX);
+    if (ev->kind == REPL_EV_LEASE && ev->held)
+        return assigned_act_some(c, ev->shard, CONDUCTOR_ASSIGNED_MAX);
     conductor_handle_replication(c, ev);
     return true;
 }
@@ -407,7 +331,8 @@ void conductor_handle_replication(struct conductor *c, const struct repl_event *
         apply_record(c, ev);
         break;
     case REPL_EV_ASSIGNED:
-        apply_assigned(c, ev);
+        while (!assigned_some(c, ev, SIZE_MAX))
+            ;
         break;
     case REPL_EV_UNSETTLED:
         settle(c, ev->effects, ev);
@@ -428,8 +353,8 @@ void conductor_handle_replication(struct conductor *c, const struct repl_event *
         c->applied_index = ev->index;
         break;
     case REPL_EV_LEASE:
-        if (ev->held)
-            begin_acting(c, ev->shard);
+        while (ev->held && !assigned_act_some(c, ev->shard, SIZE_MAX))
+            ;
         break;
     case REPL_EV_CONFIG:
         apply_config(c, ev);

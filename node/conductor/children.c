@@ -28,6 +28,7 @@ static struct conductor_child *free_slot(struct conductor_sa *sa)
 
 static void child_remove(struct conductor *c, struct conductor_child *child)
 {
+    assigned_child_gone(c, child);
     if (child->esp != NULL)
         c->ops.esp_remove(c->ops.self, child->esp);
     HASH_DELETE(hh, c->children, child);
@@ -164,21 +165,15 @@ void children_sync(struct conductor *c, struct conductor_sa *sa, const struct ik
     }
 }
 
-void children_assigned(struct conductor *c, const struct conductor_shard *shard)
+void child_assigned(struct conductor *c, const struct conductor_shard *shard,
+                    struct conductor_child *child)
 {
-    struct conductor_child *child, *next;
-
-    HASH_ITER(hh, c->children, child, next)
-    {
-        if (child->sa->shard != shard->id)
-            continue;
-        child->news = 0; /* a new grant's are told anew */
-        if (child->esp == NULL)
-            continue;
-        if (shard->mine)
-            child_grant(c, shard, child);
-        child->window = (struct span){0};
-        if (!shard->mine)
-            c->ops.esp_revoke(c->ops.self, child->esp);
-    }
+    child->news = 0; /* a new grant's are told anew */
+    if (child->esp == NULL)
+        return;
+    if (shard->mine)
+        child_grant(c, shard, child);
+    else
+        c->ops.esp_revoke(c->ops.self, child->esp);
+    child->window = (struct span){0};
 }

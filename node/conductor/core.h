@@ -36,6 +36,7 @@ enum {
     CONDUCTOR_AGAIN_MS = 20,        /* an SA that cannot be stepped now is looked at again then */
     CONDUCTOR_REFUSED_MS = 50,      /* ... whose record was not taken */
     CONDUCTOR_TIMERS_MAX = 256,     /* SAs stepped by one call of the timer */
+    CONDUCTOR_ASSIGNED_MAX = 1024,  /* CHILD SAs granted, or SAs taken over, by one call */
     CONDUCTOR_FORGET_MAX = 512,     /* SAs forgotten by one call, after a snapshot */
     CONDUCTOR_JOBS_MAX = 128,       /* key exchanges under way for datagrams without an SA */
     CONDUCTOR_AUTH_RATE = 32, /* unestablished SAs that one source may have replicated per 10 s */
@@ -143,7 +144,7 @@ void conductor_handle_timer(struct conductor *c);
 /* One event of replication, in log order; not freed here. */
 void conductor_handle_replication(struct conductor *c, const struct repl_event *event);
 /* As much of it as one turn of the loop may take. False: call it again with the same event, which
- * goes on; the node owns nothing meanwhile (RESET of many SAs). */
+ * goes on (RESET, ASSIGNED and LEASE of many SAs). Nothing else of replication may come between. */
 bool conductor_replication_some(struct conductor *c, const struct repl_event *event);
 /* The work itself (key exchange, signature, a peer's proof), for any thread; then conductor_job_done() from the loop. */
 void conductor_job_run(struct conductor_work *work);

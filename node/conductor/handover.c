@@ -38,12 +38,13 @@ bool handover_still(struct conductor *c, uint32_t shard)
 {
     const struct conductor_shard *s = shard_find(c, shard);
 
-    return s != NULL && handover_of(c, s)->phase > HANDOVER_ASIDE;
+    return s != NULL && (handover_of(c, s)->phase > HANDOVER_ASIDE || assigned_granting(c, shard));
 }
 
 bool may_step(struct conductor *c, uint32_t shard)
 {
-    return c->ops.may_act(c->ops.self, shard) && !shard_moving(c, shard);
+    return c->ops.may_act(c->ops.self, shard) && !shard_moving(c, shard) &&
+           !assigned_granting(c, shard);
 }
 
 bool conductor_moving(struct conductor *c, uint32_t shard)
@@ -376,8 +377,6 @@ void handover_applied(struct conductor *c, const struct Holdfast__Record *r)
         keep_windows(c, s, r->handover_windows->version, record_span(r->handover_windows->windows));
     } else if (r->body_case == HOLDFAST__RECORD__BODY_ASSIGN && r->assign->handover) {
         keep_windows(c, s, r->assign->version, record_span(r->assign->windows));
-    } else if (r->body_case == HOLDFAST__RECORD__BODY_ASSIGN) {
-        handover_forget_windows(c, s); /* a takeover in the middle of it: of no use to anybody */
     }
 }
 

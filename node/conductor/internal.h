@@ -137,6 +137,14 @@ struct conductor_handover {
     uint64_t in_version;
 };
 
+/* Where an assignment, or the right to act, has come to in the tables. */
+struct conductor_pass {
+    enum { PASS_NONE, PASS_CHILDREN, PASS_TIMERS, PASS_ACTING } what;
+    uint32_t shard;
+    struct conductor_child *child; /* the next */
+    struct conductor_sa *sa;
+};
+
 struct conductor {
     struct conductor_options options;
     struct conductor_ops ops;
@@ -159,6 +167,7 @@ struct conductor {
     unsigned recoveries_used;
     struct conductor_shard shards[REPL_MAX_SHARDS];
     struct conductor_handover handovers[REPL_MAX_SHARDS]; /* likewise */
+    struct conductor_pass pass;
     uint64_t applied_index;
     uint8_t cookie_secret[32], cookie_secret_previous[32];
     uint8_t cookie_secret_id;
@@ -205,7 +214,18 @@ void children_move(struct conductor *c, struct conductor_sa *from, struct conduc
                    const struct ike_sa *to_decoded);
 struct conductor_child *child_find(struct conductor *c, uint32_t spi_in);
 void children_remove_all(struct conductor *c, struct conductor_sa *sa);
-void children_assigned(struct conductor *c, const struct conductor_shard *shard);
+/* The shard has a new epoch: granted, or revoked. */
+void child_assigned(struct conductor *c, const struct conductor_shard *shard,
+                    struct conductor_child *child);
+
+/* assigned.c: an assignment reaches every SA, `n` per call at most. True: it is done. */
+bool assigned_some(struct conductor *c, const struct repl_event *ev, size_t n);
+bool assigned_act_some(struct conductor *c, uint32_t shard, size_t n);
+/* Are the shard's SAs being granted? */
+bool assigned_granting(struct conductor *c, uint32_t shard);
+/* About to leave their tables. */
+void assigned_child_gone(struct conductor *c, const struct conductor_child *child);
+void assigned_sa_gone(struct conductor *c, const struct conductor_sa *sa);
 
 /* news.c: what the data path tells once */
 /* False: not ours, or known already. */

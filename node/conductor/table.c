@@ -87,6 +87,7 @@ static void wipe_free(uint8_t *bytes, size_t len)
 
 void sa_remove(struct conductor *c, struct conductor_sa *sa)
 {
+    assigned_sa_gone(c, sa);
     children_remove_all(c, sa);
     for (unsigned slot = 0; slot < ADDR_SLOTS; slot++)
         if (addr_is_set(&sa->address[slot]))

@@ -16,11 +16,6 @@ uint64_t pair_roll(struct pair *p)
     return p->rng;
 }
 
-static bool chance(struct pair *p, uint32_t percent)
-{
-    return percent > 0 && pair_roll(p) % 100 < percent;
-}
-
 static bool is_request(const struct ike_event *event)
 {
     struct wire_header h;
@@ -106,33 +101,7 @@ size_t pair_count_children(struct pair *p, enum pair_who who)
     return n;
 }
 
-/* ---- the link ---- */
-
-static void fly(struct pair *p, enum pair_who from, const struct ike_effect *e,
-                const struct ike_message *m)
-{
-    struct pair_flying *f;
-    struct endpoint src = e->from, dst = e->to;
-    uint32_t copies = chance(p, p->duplicate_percent) ? 2 : 1;
-
-    pair_note_sent(p, from, m);
-    if (chance(p, p->loss_percent) || !pair_nat_translate(p, from, &src, &dst))
-        return;
-    for (uint32_t i = 0; i < copies; i++) {
-        if (p->n_flying == PAIR_MAX_FLYING)
-            pair_violation(p, "more in flight than this harness holds");
-        f = &p->flying[p->n_flying++];
-        f->from = from;
-        f->src = src;
-        f->dst = dst;
-        f->natt = e->natt;
-        f->len = m->len;
-        memcpy(f->bytes, m->bytes, m->len);
-        f->arrives_ms = p->now_ms + p->latency_ms;
-        if (p->jitter_ms > 0)
-            f->arrives_ms += pair_roll(p) % p->jitter_ms;
-    }
-}
+/* ---- one step, as a cluster makes it ---- */
 
 static void send_all(struct pair *p, enum pair_who who, const struct ike_transition *t)
 {
@@ -141,13 +110,13 @@ static void send_all(struct pair *p, enum pair_who who, const struct ike_transit
 
         switch (e->kind) {
         case IKE_SEND_RESPONSE:
-            fly(p, who, e, &t->after.last_response);
+            pair_fly(p, who, e, &t->after.last_response);
             break;
         case IKE_SEND_REQUEST:
-            fly(p, who, e, &t->after.pending.request);
+            pair_fly(p, who, e, &t->after.pending.request);
             break;
         case IKE_SEND_PLAIN:
-            fly(p, who, e, &t->plain);
+            pair_fly(p, who, e, &t->plain);
             break;
         case IKE_SEND_KEEPALIVE:
             p->keepalives++;
@@ -155,8 +124,6 @@ static void send_all(struct pair *p, enum pair_who who, const struct ike_transit
         }
     }
 }
-
-/* ---- one step, as a cluster makes it ---- */
 
 static void through_codec(struct pair *p, struct ike_sa *sa)
 {
@@ -387,151 +354,7 @@ enum ike_outcome pair_esp(struct pair *p, enum pair_who who, enum ike_event_kind
     return pair_event(p, who, pair_sa(p, who, IKE_SA_ESTABLISHED), &ev);
 }
 
-/* ---- delivery ---- */
-
-/* The SA that a datagram belongs to, as the node looks it up. */
-static struct ike_sa *lookup(struct pair *p, enum pair_who who, const struct wire_header *h)
-{
-    for (size_t i = 0; i < PAIR_MAX_SAS; i++) {
-        struct ike_sa *sa = &p->side[who].sas[i];
-        uint64_t ours = (h->flags & WIRE_FLAG_INITIATOR) != 0 ? h->spi_r : h->spi_i;
-
-        if (sa->state == IKE_SA_NONE)
-            continue;
-        if (sa->local_spi == ours || (h->spi_r == 0 && sa->state == IKE_SA_HALF_OPEN &&
-                                      sa->role == IKE_RESPONDER && sa->remote_spi == h->spi_i))
-            return sa;
-    }
-    return NULL;
-}
-
-static enum ike_outcome arrive(struct pair *p, const struct pair_flying *f)
-{
-    enum pair_who to = f->from == CLIENT ? GATEWAY : CLIENT;
-    struct ike_event ev = {.kind = IKE_EV_DATAGRAM,
-                           .local = f->dst,
-                           .remote = f->src,
-                           .natt = f->natt,
-                           .datagram = span_of(f->bytes, f->len)};
-    struct wire_header h;
-    struct ike_sa *sa = NULL;
-
-    if (wire_header_decode(ev.datagram, &h) == WIRE_OK) {
-        sa = lookup(p, to, &h);
-        if (sa == NULL && (h.exchange != WIRE_EX_IKE_SA_INIT || wire_is_response(&h))) {
-            p->no_sa++;
-            return IKE_IGNORED;
-        }
-    }
-    return pair_event(p, to, sa, &ev);
-}
-
-static size_t oldest(const struct pair *p, enum pair_who from)
-{
-    for (size_t i = 0; i < p->n_flying; i++)
-        if (p->flying[i].from == from)
-            return i;
-    return p->n_flying;
-}
-
-static struct pair_flying take(struct pair *p, size_t i)
-{
-    struct pair_flying f = p->flying[i];
-
-    memmove(&p->flying[i], &p->flying[i + 1], (p->n_flying - i - 1) * sizeof f);
-    p->n_flying--;
-    return f;
-}
-
-bool pair_deliver(struct pair *p, enum pair_who from)
-{
-    size_t i = oldest(p, from);
-    struct pair_flying f;
-
-    if (i == p->n_flying)
-        return false;
-    f = take(p, i);
-    (void)arrive(p, &f);
-    return true;
-}
-
-bool pair_lose(struct pair *p, enum pair_who from)
-{
-    size_t i = oldest(p, from);
-
-    if (i == p->n_flying)
-        return false;
-    (void)take(p, i);
-    return true;
-}
-
-void pair_deliver_index(struct pair *p, size_t index)
-{
-    struct pair_flying f = take(p, index);
-
-    (void)arrive(p, &f);
-}
-
-void pair_lose_index(struct pair *p, size_t index)
-{
-    (void)take(p, index);
-}
-
-void pair_fly_answer(struct pair *p, enum pair_who who, const struct ike_sa *sa)
-{
-    const struct ike_effect e = {
-        .kind = IKE_SEND_RESPONSE, .from = sa->local, .to = sa->remote, .natt = true};
-
-    fly(p, who, &e, &sa->last_response);
-}
-
-void pair_duplicate(struct pair *p, enum pair_who from)
-{
-    size_t i = oldest(p, from);
-
-    if (i == p->n_flying || p->n_flying == PAIR_MAX_FLYING)
-        pair_violation(p, "nothing to duplicate");
-    p->flying[p->n_flying] = p->flying[i];
-    p->n_flying++;
-}
-
-size_t pair_flying_from(const struct pair *p, enum pair_who from)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < p->n_flying; i++)
-        n += p->flying[i].from == from;
-    return n;
-}
-
-enum ike_outcome pair_inject(struct pair *p, enum pair_who to, struct span bytes)
-{
-    struct pair_flying f = {.from = to == CLIENT ? GATEWAY : CLIENT,
-                            .natt = true,
-                            .src = p->side[to == CLIENT ? GATEWAY : CLIENT].at,
-                            .dst = p->side[to].at,
-                            .len = bytes.len};
-
-    if (bytes.len > sizeof f.bytes)
-        pair_violation(p, "more bytes than the harness injects");
-    memcpy(f.bytes, bytes.data, bytes.len);
-    return arrive(p, &f);
-}
-
 /* ---- the loop ---- */
-
-/* The next arrival of what is not held; UINT64_MAX when there is none. */
-static uint64_t next_arrival(const struct pair *p, size_t *index)
-{
-    uint64_t at = UINT64_MAX;
-
-    for (size_t i = 0; i < p->n_flying; i++)
-        if (!p->held[p->flying[i].from] && p->flying[i].arrives_ms < at) {
-            at = p->flying[i].arrives_ms;
-            *index = i;
-        }
-    return at;
-}
 
 static uint64_t next_wake(struct pair *p, enum pair_who *who, struct ike_sa **sa)
 {
@@ -561,7 +384,7 @@ static void loop(struct pair *p, uint64_t until, bool only_flying)
     struct ike_sa *sa = NULL;
 
     for (;;) {
-        uint64_t arrival = next_arrival(p, &index), wake = next_wake(p, &who, &sa);
+        uint64_t arrival = pair_next_arrival(p, &index), wake = next_wake(p, &who, &sa);
         uint64_t at = arrival < wake ? arrival : wake;
 
         if (at > until || (only_flying && arrival == UINT64_MAX && wake > p->now_ms))
@@ -573,9 +396,7 @@ static void loop(struct pair *p, uint64_t until, bool only_flying)
             pair_violation(p, "the loop spins: a wake that does nothing");
         }
         if (arrival <= wake) {
-            struct pair_flying f = take(p, index);
-
-            (void)arrive(p, &f);
+            pair_deliver_index(p, index);
         } else {
             struct ike_event ev = {.kind = IKE_EV_TIMER};
 

@@ -169,6 +169,11 @@ _Noreturn void pair_violation(const struct pair *p, const char *what);
 /* Between the files of this folder. */
 uint64_t pair_roll(struct pair *p);
 struct ike_sa *pair_free_sa(struct pair *p, enum pair_who who);
+/* pair_link.c: a message leaves; when the next of what is not held arrives (UINT64_MAX: none flies),
+ * and where it stands in flying[]. */
+void pair_fly(struct pair *p, enum pair_who from, const struct ike_effect *e,
+              const struct ike_message *m);
+uint64_t pair_next_arrival(const struct pair *p, size_t *index);
 /* pair_policy.c; *s is all zero */
 void pair_policy_init(struct pair_side *s, enum pair_who who);
 /* pair_nat.c: what the NAT, if there is one, makes of a datagram; false: nothing. */

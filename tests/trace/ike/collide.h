@@ -94,4 +94,12 @@ void waits(struct trace *t, uint64_t ms);
 /* The new CHILD SA that this side's outstanding rekey is to make, or that it made last; 0: none. */
 uint32_t newest_child(struct trace *t, enum pair_who who);
 
+/* Between the files of collide. */
+static inline enum pair_who collide_other(enum pair_who who)
+{
+    return who == CLIENT ? GATEWAY : CLIENT;
+}
+/* Messages are numbered from here on. */
+void collide_count_from_here(struct trace *t);
+
 #endif

@@ -138,22 +138,24 @@ Test(drill, every_fault_has_its_modes_and_its_time)
         const char *text;
         enum drill_fault fault;
         unsigned modes, for_ms, times;
-    } cases[] = {{"fault: { type: none }", DRILL_NONE, 1u << DRILL_MACHINE, 0, 1},
-                 {"fault: { type: pause }", DRILL_PAUSE, 1u << DRILL_PLAIN, DRILL_FOR_MS, 1},
-                 {"fault: { type: pause, for: 500ms }", DRILL_PAUSE, 1u << DRILL_PLAIN, 500, 1},
-                 {"fault: { type: link-down, mode: [outside, raft] }", DRILL_LINK_DOWN,
-                  1u << DRILL_OUTSIDE | 1u << DRILL_RAFT, DRILL_FOR_MS, 1},
-                 {"fault: { type: partition, mode: deaf, for: 4s }", DRILL_PARTITION,
-                  1u << DRILL_DEAF, 4000, 1},
-                 {"fault: { type: handover, times: 50 }", DRILL_HANDOVER, 1u << DRILL_PLAIN, 0, 50},
-                 {"fault: { type: drain }", DRILL_DRAIN, 1u << DRILL_PLAIN, 0, 1},
-                 {"fault: { type: restart, mode: [term, process] }", DRILL_RESTART,
-                  1u << DRILL_TERM | 1u << DRILL_PROCESS, 0, 1},
-                 {"fault: { type: leader-change, every: 1s, times: 9 }", DRILL_LEADER_CHANGE,
-                  1u << DRILL_PLAIN, 0, 9},
-                 {"fault: { type: collision, mode: [both-at-once, unseen-client], at: { exchange: "
-                  "ike-rekey } }",
-                  DRILL_COLLISION, 1u << DRILL_BOTH_AT_ONCE | 1u << DRILL_UNSEEN_CLIENT, 0, 1}};
+    } cases[] = {
+        {"fault: { type: none }", DRILL_NONE, 1u << DRILL_MACHINE, 0, 1},
+        {"fault: { type: pause }", DRILL_PAUSE, 1u << DRILL_PLAIN, DRILL_FOR_MS, 1},
+        {"fault: { type: pause, for: 500ms }", DRILL_PAUSE, 1u << DRILL_PLAIN, 500, 1},
+        {"fault: { type: link-down, mode: [outside, raft] }", DRILL_LINK_DOWN,
+         1u << DRILL_OUTSIDE | 1u << DRILL_RAFT, DRILL_FOR_MS, 1},
+        {"fault: { type: partition, mode: deaf, for: 4s }", DRILL_PARTITION, 1u << DRILL_DEAF, 4000,
+         1},
+        {"fault: { type: handover, times: 50 }", DRILL_HANDOVER, 1u << DRILL_PLAIN, 0, 50},
+        {"fault: { type: disk-full }", DRILL_DISK_FULL, 1u << DRILL_PLAIN, DRILL_FOR_MS, 1},
+        {"fault: { type: drain }", DRILL_DRAIN, 1u << DRILL_PLAIN, 0, 1},
+        {"fault: { type: restart, mode: [term, process] }", DRILL_RESTART,
+         1u << DRILL_TERM | 1u << DRILL_PROCESS, 0, 1},
+        {"fault: { type: leader-change, every: 1s, times: 9 }", DRILL_LEADER_CHANGE,
+         1u << DRILL_PLAIN, 0, 9},
+        {"fault: { type: collision, mode: [both-at-once, unseen-client], at: { exchange: "
+         "ike-rekey } }",
+         DRILL_COLLISION, 1u << DRILL_BOTH_AT_ONCE | 1u << DRILL_UNSEEN_CLIENT, 0, 1}};
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct drill_cell *cells = NULL;

@@ -331,3 +331,24 @@ Test(leader, is_as_wanted_or_not)
     cr_assert_not(drill_leader_fits(DRILL_LEADER_OWNER, false));
     cr_assert_not(drill_leader_fits(DRILL_LEADER_OTHER, true));
 }
+
+/* A takeover that was faster than the runner was told of the death. */
+Test(judge, a_frame_from_before_the_takeover_was_expected_is_the_takeover_too)
+{
+    struct cell_takeover *t;
+
+    made(DRILL_SENT);
+    drill.shards = 1;
+    cell.n_takeovers = 0;
+    cell.owners[1] = 1;
+    frame_esp(&cell.sniff.capture, 9, 2, 7, 1); /* before the death: it explains nothing */
+    frame_esp(&cell.sniff.capture, 14, 1, 7, 2);
+    frame_esp(&cell.sniff.capture, 15, 3, 7, 3);
+    t = cell_begin_takeover(&cell, 1, FRAME_ZERO + 10 * FRAME_MS);
+    cr_assert_eq(t->shards, 1u << 1);
+    cr_assert_eq(cell.moving, 0);
+    cr_assert_eq(cell.acting_port, 3);
+    cr_assert_eq(cell.acting_ns, (uint64_t)FRAME_ZERO + 15 * FRAME_MS);
+    cr_assert_eq(cell.n_tenures, 1);
+    cr_assert(cell.tenures[0].node == 3 && cell.owners[1] == 3 && cell.moves[1] == 1);
+}

@@ -132,12 +132,12 @@ Test(speakers, a_loss_that_the_path_does_not_explain_is_named)
     struct numbers_summary s = {
         .sent = 100, .lost = 7, .lost_from_ns = ZERO + 3 * MS, .lost_to_ns = ZERO + 5 * MS};
 
-    oracle_loss_explained(&s, ZERO, "client to server", 7, &report);
+    oracle_loss_explained(&s, ZERO, "client to server", 7, 0, &report);
     cr_assert_eq(report.n, 0);
-    oracle_loss_explained(&s, ZERO, "client to server", 6, &report);
+    oracle_loss_explained(&s, ZERO, "client to server", 6, 9, &report);
     expect_named(
         "loss: client to server: 7 of 100 numbers are missing, sent from 3.000 to 5.000 ms; "
-        "the path dropped 6 packets");
+        "the path dropped 6 packets, the gateway counts 9");
 }
 
 /* The twins of the lab's addresses, and nobody else's. */

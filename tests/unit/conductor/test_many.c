@@ -139,6 +139,102 @@ Test(many, a_takeover_causes_no_rekey_but_the_recoveries)
     world_destroy(w);
 }
 
+/* The log has one entry for a takeover, whatever the number of SAs: nothing is extended, renewed or
+ * told by it. */
+Test(many, a_takeover_is_one_entry)
+{
+    struct world *w = with_many();
+    uint64_t before = w->gateway_log.index;
+
+    world_assign(w, 1);
+    world_run(w, 60 * 1000);
+    cr_assert_eq(w->gateway_log.index, before + 1, "%lu entries",
+                 (unsigned long)(w->gateway_log.index - before));
+    world_destroy(w);
+    printf("compared %u SAs in one entry\n", SAS);
+}
+
+/* It reaches them some per turn of the loop. Meanwhile nothing begins, and no claim moves; what goes
+ * away between two turns is not tripped over. */
+Test(many, an_assignment_takes_turns)
+{
+    struct world *w = with_many();
+    struct world_node *n = &w->nodes[1];
+    struct conductor *c = n->conductor;
+    struct conductor_extend item = {.spi_in = spi_of(SAS - 1), .ceiling = 100};
+    const struct fsm_shard *s;
+    struct repl_event ev = {.kind = REPL_EV_ASSIGNED, .shard = WORLD_SHARD};
+    struct repl_event gone = {.kind = REPL_EV_LEASE, .shard = WORLD_SHARD, .held = true};
+    unsigned calls = 1;
+    const char *why;
+
+    n->deaf = true;
+    n->leased = true;
+    instant_log_assign(&w->gateway_log, w->now, WORLD_SHARD, 2, n->boot);
+    s = fsm_shard(&w->gateway_log.fsm, WORLD_SHARD);
+    ev.epoch = s->epoch;
+    ev.owner_node = s->owner_node;
+    ev.owner_boot = s->owner_boot;
+    ev.assignments = ev.shard_version = s->assignments;
+    for (; !conductor_replication_some(c, &ev); calls++) {
+        cr_assert_not(conductor_extend(c, WORLD_SHARD, &item, 1), "turn %u", calls);
+        cr_assert(!conductor_command(c, 0x10000000000 + calls, IKE_WANT_DPD, 0, &why) ||
+                      n->pending == NULL,
+                  "turn %u", calls);
+        conductor_handle_timer(c);
+        cr_assert_null(n->pending);
+    }
+    cr_assert_geq(calls, SAS / CONDUCTOR_ASSIGNED_MAX);
+    for (unsigned i = 0; i < SAS; i++) {
+        const struct world_esp *e = conductor_esp_of(c, spi_of(i));
+
+        cr_assert(e->first == 1025 && e->floor == 8 && e->ceiling == 16, "SA %u", i);
+    }
+    cr_assert(conductor_extend(c, WORLD_SHARD, &item, 1), "now");
+    for (calls = 1; !conductor_replication_some(c, &gone); calls++)
+        ;
+    cr_assert_geq(calls, SAS / CONDUCTOR_ASSIGNED_MAX);
+    world_destroy(w);
+    printf("compared %u SAs, at most %d a turn\n", SAS, CONDUCTOR_ASSIGNED_MAX);
+}
+
+/* A handover as well, where the windows are as small as those of traffic in order; large ones go
+ * ahead of it, a part at a time, and the assignment stays one entry. */
+static void hand_over(size_t window_bytes, uint64_t most_entries)
+{
+    struct world *w = with_many();
+    struct conductor *c = w->nodes[0].conductor;
+    uint64_t before = w->gateway_log.index;
+    struct world_esp *e;
+
+    w->window_bytes = window_bytes;
+    for (unsigned i = 0; i < SAS; i++) {
+        e = conductor_esp_of(c, spi_of(i));
+        e->window = 1000 + i;
+    }
+    cr_assert(conductor_give(c, WORLD_SHARD, 2, w->nodes[1].boot, "test"));
+    for (int turn = 0; turn < 10; turn++)
+        conductor_handle_handovers(c);
+    while (world_commit(w))
+        ;
+    cr_assert(conductor_shard(w->nodes[1].conductor, WORLD_SHARD)->mine);
+    cr_assert_leq(w->gateway_log.index - before, most_entries);
+    cr_assert_eq(w->nodes[1].resumed, SAS + 1);
+    for (unsigned i = 0; i < SAS; i++) {
+        e = conductor_esp_of(w->nodes[1].conductor, spi_of(i));
+        cr_assert_eq(e->window, 1000 + i);
+    }
+    printf("compared %u windows of %zu bytes, %lu entries\n", SAS, window_bytes,
+           (unsigned long)(w->gateway_log.index - before));
+    world_destroy(w);
+}
+
+Test(many, a_handover_is_one_entry_and_large_windows_go_ahead)
+{
+    hand_over(45, 1);
+    hand_over(CONDUCTOR_WINDOW_MAX, 8);
+}
+
 Test(many, bounded_recoveries_take_their_turn)
 {
     bool settled[STUCK] = {false};

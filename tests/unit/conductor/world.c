@@ -81,8 +81,7 @@ static bool op_may_act(void *self, uint32_t shard)
 {
     struct world_node *n = self;
 
-    (void)shard;
-    return n->alive && n->leased;
+    return n->alive && (shard == WORLD_OTHER ? n->leased_other : n->leased);
 }
 
 static bool op_leader(void *self)
@@ -254,6 +253,43 @@ static void op_idle(void *self, void *esp, uint64_t *in, uint64_t *out)
     *out = UINT64_MAX;
 }
 
+/* --- handover --- */
+
+static void op_mode(void *self, uint32_t shard, enum conductor_esp_mode mode)
+{
+    ((struct world_node *)self)->mode[shard - 1] = mode;
+}
+
+static bool op_passed(void *self, uint32_t shard)
+{
+    (void)shard;
+    return !((struct world_node *)self)->stuck;
+}
+
+static size_t op_export(void *self, void *esp, uint8_t *out)
+{
+    struct world_node *n = self;
+    size_t len = n->world->window_bytes == 0 ? 8 : n->world->window_bytes;
+
+    n->exported++;
+    memset(out, 0, len);
+    put_be64(out, ((struct world_esp *)esp)->window);
+    return len;
+}
+
+static bool op_resume(void *self, void *esp, uint64_t epoch, const struct repl_grant *g,
+                      struct span window)
+{
+    struct world_node *n = self;
+    struct world_esp *e = esp;
+
+    op_grant(self, esp, epoch, g);
+    e->window = get_be64(window.data);
+    e->floor = 0;
+    n->resumed++;
+    return true;
+}
+
 /* --- the log --- */
 
 static void deliver(struct world_node *n, const struct repl_event *ev)
@@ -396,6 +432,10 @@ static void node_create(struct world *w, unsigned i)
                                 .esp_limits = op_limits,
                                 .esp_refused = op_refused,
                                 .esp_revoke = op_nothing,
+                                .esp_mode = op_mode,
+                                .esp_passed = op_passed,
+                                .esp_export = op_export,
+                                .esp_resume = op_resume,
                                 .esp_end = op_end,
                                 .esp_idle = op_idle};
     struct conductor_options o = {.policy =
@@ -403,13 +443,15 @@ static void node_create(struct world *w, unsigned i)
                                   .log = &w->log,
                                   .node = i + 1,
                                   .boot = 1000 + i,
-                                  .n_shards = 1,
+                                  .n_shards = WORLD_SHARDS,
                                   .step_fd = -1,
                                   .recovery = world_recovery,
                                   .recoveries_per_second = world_recoveries_per_second};
 
     o.shards[0] = (struct conductor_shard_options){
         WORLD_SHARD, {addr_v4(0x0a630001)}, {addr_v4(0x0a630000 + w->pool_size)}};
+    o.shards[1] =
+        (struct conductor_shard_options){WORLD_OTHER, {addr_v4(0x0a640001)}, {addr_v4(0x0a6400fe)}};
     n->world = w;
     n->id = i + 1;
     n->boot = 1000 + i;

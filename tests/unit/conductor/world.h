@@ -20,7 +20,9 @@ enum {
     WORLD_PACKETS = 1024,
     WORLD_ESPS = 256,
     WORLD_HELD = 256,
-    WORLD_SHARD = 1
+    WORLD_SHARD = 1,
+    WORLD_OTHER = 2, /* a second shard, of nobody until a test assigns it */
+    WORLD_SHARDS = 2
 };
 
 /* Where the owner dies: at its next submission that is no extension, or at the next packet it gets.
@@ -55,6 +57,11 @@ struct world_node {
     unsigned fail_installs; /* so many installs in the data path fail */
     uint64_t idle_in_ms;    /* what esp_idle says; UINT64_MAX = never */
     uint64_t steps;         /* submissions that were no extension */
+    bool leased_other;      /* of WORLD_OTHER */
+    /* what its data path was told to do with each shard, and whether its workers do not pass */
+    enum conductor_esp_mode mode[WORLD_SHARDS];
+    bool stuck;
+    unsigned exported, resumed;
 };
 
 struct world_packet {
@@ -73,6 +80,7 @@ struct world_esp {
     uint64_t first, end, floor, ceiling;
     uint64_t packets_in, packets_out, untold;
     uint64_t end_in_ms; /* as told with the grant */
+    uint64_t window;    /* stands for the exact window: what a handover must bring along */
 };
 
 struct world {
@@ -107,6 +115,7 @@ struct world {
     struct world_esp grants[WORLD_ESPS];
     size_t n_grants;
     unsigned grants_overlap;
+    size_t window_bytes;   /* of one CHILD SA in a handover; 0 = 8 */
     bool many;             /* more SAs than the list of grants holds: it is not kept */
     unsigned told_refused; /* calls of esp_refused */
 };

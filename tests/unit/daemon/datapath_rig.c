@@ -266,11 +266,11 @@ void rig_end(void)
     fsm_deinit(&rig_fsm);
 }
 
-void rig_assign(unsigned node)
+/* The assignment is applied: what it gives. */
+static struct repl_grant assigned(unsigned node)
 {
-    struct rig_node *old = &rig_nodes[rig_owner], *n = &rig_nodes[node];
+    struct rig_node *old = &rig_nodes[rig_owner];
     struct fsm_outcome out;
-    struct repl_grant g;
 
     record_free(old->extend); /* lost with it */
     old->extend = NULL;
@@ -283,10 +283,33 @@ void rig_assign(unsigned node)
                            .request = fsm_member(&rig_fsm, node + 1)->floor,
                            .shard = 1,
                            .epoch_index = log_index};
-    g = repl_claim_grant(&fsm_claim(&rig_fsm, options.spi)->claim,
-                         fsm_shard(&rig_fsm, 1)->assignments);
+    return repl_claim_grant(&fsm_claim(&rig_fsm, options.spi)->claim,
+                            fsm_shard(&rig_fsm, 1)->assignments);
+}
+
+void rig_assign(unsigned node)
+{
+    struct rig_node *n = &rig_nodes[node];
+    struct repl_grant g = assigned(node);
+
     datapath_grant(n->datapath, n->child, log_index, &g);
     rig_settle();
+}
+
+bool rig_hand_over(unsigned node, bool spoil)
+{
+    struct rig_node *n = &rig_nodes[node];
+    uint8_t window[ESP_WINDOW_MAX_BYTES];
+    size_t len = datapath_export(rig_nodes[rig_owner].child, window);
+    struct repl_grant g = assigned(node);
+    bool resumed;
+
+    window[0] ^= spoil;
+    resumed = datapath_resume(n->datapath, n->child, log_index, &g, span_of(window, len));
+    if (!resumed)
+        datapath_grant(n->datapath, n->child, log_index, &g);
+    rig_settle();
+    return resumed;
 }
 
 void rig_settle(void)

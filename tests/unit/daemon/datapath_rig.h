@@ -40,6 +40,9 @@ void rig_begin(const struct pair_options *o);
 void rig_end(void);
 /* The owner before is dead. */
 void rig_assign(unsigned node);
+/* The owner hands over, all that it began settled: false, the windows were refused (a bit of them
+ * is turned over where `spoil`) and there is a floor. */
+bool rig_hand_over(unsigned node, bool spoil);
 /* The record under way is applied, until there is none; due pacers run. */
 void rig_settle(void);
 /* A millisecond passes, one packet leaves or arrives, what follows from it is settled. */

@@ -59,6 +59,46 @@ Test(datapath, an_inbound_hard_limit_holds_over_a_takeover)
     rig_end();
 }
 
+/* A handover: the next owner takes the very next number of the client, none twice, and counts
+ * exactly what was counted: no slack, no floor. Three nodes in turn. */
+Test(datapath, a_handover_goes_on_exactly)
+{
+    struct esp_sa_view v;
+    unsigned n = 0;
+
+    rig_begin(&small);
+    for (unsigned round = 0; round < 4; round++) {
+        for (unsigned i = 0; i < 10; i++, n++)
+            cr_assert_eq(rig_receive(), ESP_DROP_NONE, "round %u, packet %u", round, i);
+        cr_assert_eq(rig_send(), ESP_DROP_NONE);
+        cr_assert(rig_hand_over((rig_owner + 1) % RIG_NODES, false));
+        esp_sa_read(&rig_nodes[rig_owner].sa, &v);
+        cr_assert(v.counted_in == n && v.counted_out == round + 1, "%lu in, %lu out",
+                  (unsigned long)v.counted_in, (unsigned long)v.counted_out);
+        rig_client_from(n); /* the newest once more */
+        cr_assert_eq(rig_receive(), ESP_DROP_REPLAYED);
+    }
+    n += until_hard(rig_receive, 100);
+    cr_assert_eq(n, 50, "the hard limit is exact");
+    cr_assert_eq(rig_nodes[0].recoveries + rig_nodes[1].recoveries + rig_nodes[2].recoveries, 0);
+    printf("compared %u packets over 4 handovers\n", n);
+    rig_end();
+}
+
+Test(datapath, a_window_that_is_not_this_sas_leaves_a_floor)
+{
+    struct esp_sa_view v;
+
+    rig_begin(&small);
+    for (unsigned i = 0; i < 5; i++)
+        cr_assert_eq(rig_receive(), ESP_DROP_NONE);
+    cr_assert_not(rig_hand_over(1, true));
+    esp_sa_read(&rig_nodes[1].sa, &v);
+    cr_assert_geq(v.floor, 5);
+    cr_assert_eq(rig_receive(), ESP_DROP_BELOW_FLOOR);
+    rig_end();
+}
+
 /* Also when the first owner comes back: what it counted itself is not forgotten, nor counted twice,
  * and the limit is told again. */
 Test(datapath, a_hard_limit_holds_over_two_takeovers)
