@@ -46,6 +46,15 @@ struct ike_child *ike_child_free_slot(struct ike_sa *sa)
     return free;
 }
 
+bool ike_child_has_room(const struct ike_sa *sa)
+{
+    size_t used = sa->n_owed_deletes;
+
+    for (size_t i = 0; i < IKE_MAX_CHILDREN; i++)
+        used += sa->children[i].state != IKE_CHILD_NONE;
+    return used + 2 <= IKE_MAX_CHILDREN;
+}
+
 static bool same_list(const struct ike_ts *a, uint8_t n_a, const struct ike_ts *b, uint8_t n_b)
 {
     if (n_a != n_b)

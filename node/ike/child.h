@@ -21,6 +21,9 @@ struct ike_child *ike_child_find_out(struct ike_sa *sa, uint32_t spi_out);
 /* An unused slot, all zero, or NULL. A Delete that is owed counts as a slot in use. */
 struct ike_child *ike_child_free_slot(struct ike_sa *sa);
 
+/* May one more be made that replaces none? A slot stays to spare, or none of them could be rekeyed. */
+bool ike_child_has_room(const struct ike_sa *sa);
+
 bool ike_child_same_selectors(const struct ike_child *a, const struct ike_child *b);
 
 /* Our traffic for this child's selectors leaves by it from now on: takes `outbound` from any other

@@ -186,8 +186,8 @@ static uint16_t judge_offer(struct ike_turn *t, const struct ike_child *old,
     if (!agree_selectors(body, allowed, old != NULL, agreed))
         return WIRE_N_TS_UNACCEPTABLE;
     *reason = IKE_REASON_TOO_MANY_CHILDREN;
-    if (ike_child_free_slot(t->after) == NULL)
-        return WIRE_N_NO_ADDITIONAL_SAS;
+    if (old != NULL ? ike_child_free_slot(t->after) == NULL : !ike_child_has_room(t->after))
+        return WIRE_N_NO_ADDITIONAL_SAS; /* RFC 7296 1.3 */
     *reason = IKE_REASON_NONE;
     return 0;
 }

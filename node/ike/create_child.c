@@ -12,7 +12,7 @@ enum ike_outcome ike_create_child_begin(struct ike_turn *t)
         ike_connection_terms(t->policy, t->after, sel.local, sel.n_local);
     enum ike_outcome o;
 
-    if (ike_child_free_slot(t->after) == NULL)
+    if (!ike_child_has_room(t->after))
         return ike_turn_ignore(t, IKE_REASON_TOO_MANY_CHILDREN);
     o = ike_child_offer(t, IKE_EX_CHILD_CREATE, NULL, &sel,
                         ike_child_group(t, terms.pfs == IKE_PFS_ALWAYS));

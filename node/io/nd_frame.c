@@ -93,7 +93,9 @@ bool nd_decode(struct span frame, struct nd_message *out)
     m.advertisement = p[ICMP] == ADVERTISEMENT;
     m.source = addr_v6(p + 22);
     m.target = addr_v6(p + TARGET);
-    if ((!m.advertisement && p[ICMP] != SOLICITATION) || m.target.bytes[0] == 0xff)
+    /* RFC 4291 2.7: no group is a source; an answer to it would go to many. */
+    if ((!m.advertisement && p[ICMP] != SOLICITATION) || m.target.bytes[0] == 0xff ||
+        m.source.bytes[0] == 0xff)
         return false;
     memcpy(m.mac, p + 6, 6);
     if (!read_options(p + OPTIONS, n - ICMP_BYTES, m.advertisement ? OPTION_TARGET : OPTION_SOURCE,

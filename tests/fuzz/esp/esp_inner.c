@@ -49,6 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(&s.local[0], &in, &in.dst);
         check(&s.remote[0], &in, &in.src);
     }
+    HF_ASSERT((esp_selectors_rank(&s, &in) != 0) == esp_selectors_outbound(&s, &in));
     if (esp_selectors_outbound(&s, &in)) {
         check(&s.local[0], &in, &in.src);
         check(&s.remote[0], &in, &in.dst);

@@ -342,12 +342,13 @@ Test(bad_input, children_are_bounded)
         (void)pair_command(p, CLIENT, IKE_WANT_CHILD);
         pair_run(p);
     }
-    cr_assert_eq(pair_count_children(p, GATEWAY), IKE_MAX_CHILDREN);
+    cr_assert_eq(pair_count_children(p, GATEWAY), IKE_MAX_CHILDREN - 1, "one slot is to spare");
+    cr_assert_geq(pair_count_reason(p, CLIENT, IKE_REASON_TOO_MANY_CHILDREN), 1);
     cr_assert_null(pair_disagreement(p));
-    p->side[CLIENT].policy.child_life.hard_ms = 0;
-    (void)pair_command(p, GATEWAY, IKE_WANT_REKEY_CHILD);
+    cr_assert_eq(pair_command(p, GATEWAY, IKE_WANT_REKEY_CHILD), IKE_STEPPED);
     pair_run(p);
-    cr_assert_eq(pair_count_children(p, GATEWAY), IKE_MAX_CHILDREN, "no slot to rekey into");
+    cr_assert_eq(pair_count_children(p, GATEWAY), IKE_MAX_CHILDREN - 1, "rekeyed");
+    cr_assert_null(pair_disagreement(p));
 }
 
 /* Before IKE_AUTH nothing else is heard, however well it is sealed. */

@@ -38,6 +38,38 @@ Test(connect, tunnel_then_rekeys_of_all_kinds_by_both)
     pair_free(p);
 }
 
+/* CHILD SAs until there is no room; then each can be rekeyed still, by either side. */
+Test(connect, as_many_children_as_can_be_rekeyed)
+{
+    struct pair *p = pair_new_unconnected(6);
+    size_t n;
+
+    pair_connect(p);
+    for (n = 1; n < IKE_MAX_CHILDREN - 1; n++) {
+        cr_assert_eq(pair_command(p, CLIENT, IKE_WANT_CHILD), IKE_STEPPED);
+        pair_run(p);
+        cr_assert_eq(pair_count_children(p, GATEWAY), n + 1);
+    }
+    cr_assert_eq(pair_command(p, GATEWAY, IKE_WANT_CHILD), IKE_STEPPED, "the wish is spent");
+    pair_run(p);
+    cr_assert_eq(pair_count_children(p, GATEWAY), n);
+    for (size_t i = 0; i < IKE_MAX_CHILDREN; i++)
+        for (int who = CLIENT; who <= GATEWAY; who++) {
+            const struct ike_child *c =
+                &pair_sa(p, (enum pair_who)who, IKE_SA_ESTABLISHED)->children[i];
+
+            if (c->state != IKE_CHILD_INSTALLED)
+                continue;
+            cr_assert_eq(
+                pair_command_child(p, (enum pair_who)who, IKE_WANT_REKEY_CHILD_PFS, c->spi_in),
+                IKE_STEPPED);
+            pair_run(p);
+            cr_assert_eq(pair_count_children(p, GATEWAY), n);
+            agree(p);
+        }
+    pair_free(p);
+}
+
 Test(connect, over_a_bad_link)
 {
     struct pair *p = pair_new_unconnected(4);

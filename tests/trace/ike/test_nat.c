@@ -83,6 +83,31 @@ Test(nat, from_port_500_to_a_new_mapping)
     cr_assert(goes_to(50001), "the new IKE SA goes there as well");
 }
 
+/* Nobody forces and nothing is between: port 500 stays, ESP goes as it is, no keepalives, no path
+ * that moves. */
+Test(nat, where_nothing_is_between_esp_goes_as_it_is)
+{
+    const struct ike_sa *sa[2];
+
+    p = pair_new_unconnected(34);
+    p->side[CLIENT].policy.force_encap = p->side[GATEWAY].policy.force_encap = false;
+    pair_connect(p);
+    agree();
+    for (int who = CLIENT; who <= GATEWAY; who++) {
+        sa[who] = pair_sa(p, (enum pair_who)who, IKE_SA_ESTABLISHED);
+        cr_assert(!sa[who]->encap && sa[who]->local.port == 500 && sa[who]->remote.port == 500);
+        cr_assert_eq(pair_count_children(p, (enum pair_who)who), 1);
+    }
+    cr_assert_eq(pair_command(p, CLIENT, IKE_WANT_CHILD), IKE_STEPPED);
+    pair_run(p);
+    rekeys_of_all_kinds_by_both();
+    cr_assert_eq(pair_count_children(p, GATEWAY), 2);
+    pair_pass(p, 60000);
+    agree();
+    cr_assert_eq(p->keepalives, 0);
+    cr_assert_not(pair_sa(p, GATEWAY, IKE_SA_ESTABLISHED)->encap, "an IKE rekey keeps it");
+}
+
 /* ---- no UDP encapsulation: no CHILD SA, at whichever end it is seen ---- */
 
 static void no_more_than_one_child(enum pair_who refuses)

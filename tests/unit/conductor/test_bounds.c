@@ -91,6 +91,38 @@ Test(bounds, half_open_sas_are_bounded_per_source_and_expire)
     world_destroy(w);
 }
 
+/* A host has 2^64 addresses of IPv6: its /64 is one source. */
+Test(bounds, sources_of_ipv6_are_counted_by_64)
+{
+    struct world *w = world_create(NULL);
+    struct world_packet p = first_request(w);
+    struct endpoint local = {addr_v6((const uint8_t[16]){0xfd, 1}), 500};
+
+    for (unsigned i = 0; i < 50; i++) {
+        struct endpoint remote = {addr_v6((const uint8_t[16]){0xfd, 2, [15] = (uint8_t)i}), 500};
+
+        put_be64(p.bytes, 0x1122334400000000u + i);
+        conductor_handle_datagram(owner(w), WORLD_SHARD, &local, &remote, false,
+                                  span_of(p.bytes, p.len));
+        w->n_packets = 0;
+    }
+    cr_assert_eq(conductor_count_half_open(owner(w)), CONDUCTOR_HALF_OPEN_SOURCE_MAX);
+    for (unsigned i = 0; i < 3; i++) {
+        struct endpoint remote = {
+            addr_v6((const uint8_t[16]){0xfd, 2, [7] = (uint8_t)(i + 1), [15] = 1}), 500};
+
+        put_be64(p.bytes, 0x1122334500000000u + i);
+        conductor_handle_datagram(owner(w), WORLD_SHARD, &local, &remote, false,
+                                  span_of(p.bytes, p.len));
+        w->n_packets = 0;
+    }
+    cr_assert_eq(conductor_count_half_open(owner(w)), CONDUCTOR_HALF_OPEN_SOURCE_MAX + 3,
+                 "other networks are not held back");
+    world_run(w, 40000);
+    cr_assert_eq(conductor_count_half_open(owner(w)), 0);
+    world_destroy(w);
+}
+
 Test(bounds, half_open_sas_are_bounded_in_all)
 {
     struct world *w = world_create(NULL); /* without a secret there are no cookies */

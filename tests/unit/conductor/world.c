@@ -414,6 +414,12 @@ static void policies(struct world *w)
     w->client_policy.psks = &w->client_psk;
 }
 
+/* fd00:99::`last`; nobody has one but who asks for it. */
+static struct ip_addr pool6(uint8_t last)
+{
+    return addr_v6((const uint8_t[16]){0xfd, 0, 0, 0x99, [15] = last});
+}
+
 static void node_create(struct world *w, unsigned i)
 {
     struct world_node *n = &w->nodes[i];
@@ -449,7 +455,9 @@ static void node_create(struct world *w, unsigned i)
                                   .recoveries_per_second = world_recoveries_per_second};
 
     o.shards[0] = (struct conductor_shard_options){
-        WORLD_SHARD, {addr_v4(0x0a630001)}, {addr_v4(0x0a630000 + w->pool_size)}};
+        WORLD_SHARD,
+        {addr_v4(0x0a630001), pool6(1)},
+        {addr_v4(0x0a630000 + w->pool_size), pool6((uint8_t)w->pool_size)}};
     o.shards[1] =
         (struct conductor_shard_options){WORLD_OTHER, {addr_v4(0x0a640001)}, {addr_v4(0x0a6400fe)}};
     n->world = w;

@@ -2,6 +2,7 @@
  * SAs, and readers on other threads. */
 #include <criterion/criterion.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "pair.h"
@@ -145,6 +146,48 @@ Test(db, the_longest_prefix_whose_selectors_hold)
     cr_assert_not(known);
     for (int i = 0; i < 4; i++)
         esp_sa_deinit(&sas[i]);
+}
+
+/* Several CHILD SAs lead to one virtual address: the narrowest that takes the packet, whatever came
+ * first; among equals the newest. */
+Test(db, the_narrowest_selectors_win)
+{
+    static const struct {
+        uint32_t low, high; /* behind the gateway */
+        uint8_t protocol;
+        uint16_t port_low, port_high;
+    } rows[] = {{0, UINT32_MAX, 0, 0, 65535},           {0x0a4d0200, 0x0a4d02ff, 0, 0, 65535},
+                {0x0a4d0200, 0x0a4d02ff, 17, 0, 65535}, {0x0a4d0200, 0x0a4d02ff, 17, 1000, 1000},
+                {0x0a4d020a, 0x0a4d020a, 0, 0, 65535},  {0x0a4d020a, 0x0a4d020a, 6, 0, 65535}};
+    enum { N = 6, BEST = 4 }; /* the last takes TCP only */
+    unsigned compared = 0;
+    bool known;
+
+    for (unsigned first = 0; first < N; first++) {
+        esp_db_init(&db, by_spi, by_destination, BUCKETS);
+        for (unsigned k = 0; k < N; k++) {
+            unsigned i = (first + k) % N;
+            struct esp_sa_params p = pair_params(
+                &(struct pair_options){.spi = 0x1000 + i, .virtual_ip = 0x0a630005}, true);
+            struct esp_selector *l = &p.selectors.local[0];
+
+            l->low = addr_v4(rows[i].low);
+            l->high = addr_v4(rows[i].high);
+            l->protocol = rows[i].protocol;
+            l->port_low = rows[i].port_low;
+            l->port_high = rows[i].port_high;
+            cr_assert(esp_sa_init(&sas[i], &p) && esp_db_insert(&db, &sas[i]));
+        }
+        for (int i = BEST; i >= 0; i--, compared++) {
+            cr_assert_eq(find(0x0a630005, &known), &sas[i], "%d is not taken, first %u", i, first);
+            esp_sa_set_outbound(&sas[i], false); /* then the next narrow one */
+        }
+        cr_assert_null(find(0x0a630005, &known));
+        cr_assert(known);
+        for (unsigned i = 0; i < N; i++)
+            esp_sa_deinit(&sas[i]);
+    }
+    printf("compared %u choices\n", compared);
 }
 
 Test(db, v6_destinations)

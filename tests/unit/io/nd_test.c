@@ -99,12 +99,19 @@ Test(nd_frame, what_must_be_discarded_is)
         size_t at;
         uint8_t value;
         const char *what;
-    } rows[] = {{13, 0, "another protocol"},    {14, 0x40, "another version"},
-                {20, 17, "not ICMPv6"},         {21, 254, "came over a router"},
-                {54, 134, "another message"},   {55, 1, "a code"},
-                {62, 0xff, "multicast target"}, {79, 0, "an option of no length"},
-                {79, 2, "an option too long"},  {80, 3, "a group as the sender"},
-                {19, 40, "longer than it is"},  {19, 16, "shorter than its target"}};
+    } rows[] = {{13, 0, "another protocol"},
+                {14, 0x40, "another version"},
+                {20, 17, "not ICMPv6"},
+                {21, 254, "came over a router"},
+                {54, 134, "another message"},
+                {55, 1, "a code"},
+                {62, 0xff, "multicast target"},
+                {22, 0xff, "multicast source"},
+                {79, 0, "an option of no length"},
+                {79, 2, "an option too long"},
+                {80, 3, "a group as the sender"},
+                {19, 40, "longer than it is"},
+                {19, 16, "shorter than its target"}};
     uint8_t good[ND_FRAME_BYTES], f[ND_FRAME_BYTES];
     size_t n = solicit(good, asker, vip), cells = 0;
     struct nd_message m;

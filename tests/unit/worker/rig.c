@@ -1,5 +1,7 @@
 #include "rig.h"
 
+#include "io/esp_socket.h"
+
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <netinet/in.h>
@@ -35,7 +37,17 @@ static int udp_socket(uint16_t *port)
     return fd;
 }
 
-void rig_init(struct rig *r, unsigned n_workers, const int *tun_fds)
+static int raw_socket(unsigned n_workers, unsigned index)
+{
+    const struct ip_addr at = addr_v4(LOOPBACK);
+    struct io_error error;
+    int fd = esp_socket_open(&at, n_workers, index, &error);
+
+    cr_assert_geq(fd, 0, "%s", error.text);
+    return fd;
+}
+
+static void init(struct rig *r, unsigned n_workers, const int *tun_fds, bool raw)
 {
     struct worker_shard shard;
     struct worker_options options;
@@ -56,6 +68,7 @@ void rig_init(struct rig *r, unsigned n_workers, const int *tun_fds)
         r->tun[i] = pair[0];
         r->tun_worker[i] = tun_fds == NULL ? pair[1] : tun_fds[i];
         r->udp[i] = udp_socket(&port);
+        r->esp[i] = raw ? raw_socket(n_workers, i) : -1;
     }
     r->gateway_at = (struct endpoint){addr_v4(LOOPBACK), port};
     port = 0;
@@ -63,6 +76,9 @@ void rig_init(struct rig *r, unsigned n_workers, const int *tun_fds)
     r->client_at = (struct endpoint){addr_v4(LOOPBACK), port};
     shard = (struct worker_shard){
         .shard = 1, .lease = &r->lease, .outside = {r->gateway_at.ip}, .udp_fds = {r->udp}};
+    if (raw)
+        shard.esp_fds[SLOT_V4] = r->esp;
+    r->raw = raw;
     options = (struct worker_options){.n_workers = n_workers,
                                       .tun_fds = r->tun_worker,
                                       .shards = &shard,
@@ -73,12 +89,24 @@ void rig_init(struct rig *r, unsigned n_workers, const int *tun_fds)
     cr_assert(worker_pool_start(r->pool));
 }
 
+void rig_init(struct rig *r, unsigned n_workers, const int *tun_fds)
+{
+    init(r, n_workers, tun_fds, false);
+}
+
+void rig_init_raw(struct rig *r, unsigned n_workers)
+{
+    init(r, n_workers, NULL, true);
+}
+
 void rig_deinit(struct rig *r)
 {
     worker_pool_stop(r->pool);
     worker_pool_destroy(r->pool);
     for (unsigned i = 0; i < r->n_workers; i++) {
         (void)close(r->udp[i]);
+        if (r->raw)
+            (void)close(r->esp[i]);
         (void)close(r->tun_worker[i]);
         if (r->tun[i] >= 0)
             (void)close(r->tun[i]);
@@ -100,15 +128,14 @@ void rig_no_lease(struct rig *r)
     atomic_store(&r->lease.until_ns, 0);
 }
 
-struct esp_sa *rig_sa(struct rig *r, const struct pair_options *o, struct esp_sa *client,
-                      uint64_t end, uint64_t ceiling)
+static struct esp_sa *make(struct rig *r, struct esp_sa_params g, const struct pair_options *o,
+                           struct esp_sa *client, uint64_t end, uint64_t ceiling)
 {
-    struct esp_sa_params g = pair_params(o, true), c = pair_params(o, false);
+    struct esp_sa_params c = pair_params(o, false);
     struct esp_sa_grant mine = {PAIR_EPOCH, 0, end, 0, ceiling, 0, 0, 0, 0},
                         theirs = {PAIR_EPOCH, 0, 1 << 30, 0, UINT32_MAX, 0, 0, 0, 0};
     struct esp_sa *sa;
 
-    g.remote = r->client_at;
     sa = worker_sa_install(r->pool, &g);
     cr_assert_not_null(sa);
     esp_sa_set_marks(sa, UINT64_MAX - 1, UINT64_MAX - 1);
@@ -118,7 +145,26 @@ struct esp_sa *rig_sa(struct rig *r, const struct pair_options *o, struct esp_sa
     return sa;
 }
 
-static void send_client(struct rig *r, struct span bytes)
+struct esp_sa *rig_sa(struct rig *r, const struct pair_options *o, struct esp_sa *client,
+                      uint64_t end, uint64_t ceiling)
+{
+    struct esp_sa_params g = pair_params(o, true);
+
+    g.remote = r->client_at;
+    return make(r, g, o, client, end, ceiling);
+}
+
+struct esp_sa *rig_sa_raw(struct rig *r, const struct pair_options *o, struct esp_sa *client,
+                          const struct ip_addr *client_at, uint64_t end, uint64_t ceiling)
+{
+    struct esp_sa_params g = pair_params(o, true);
+
+    g.raw = true;
+    g.remote = (struct endpoint){.ip = *client_at, .port = 500};
+    return make(r, g, o, client, end, ceiling);
+}
+
+void rig_send(struct rig *r, struct span bytes)
 {
     struct sockaddr_in a = {.sin_family = AF_INET,
                             .sin_port = htons(r->gateway_at.port),
@@ -139,7 +185,7 @@ void rig_up(struct rig *r, struct esp_sa *client, const struct pair_options *o, 
     cr_assert(esp_inner_decode(p, &inner));
     cr_assert_eq(esp_outbound(client, &t, &inner, p, sealed, sizeof sealed, &result),
                  ESP_DROP_NONE);
-    send_client(r, span_of(sealed, result.len));
+    rig_send(r, span_of(sealed, result.len));
 }
 
 void rig_down(struct rig *r, const struct pair_options *o, uint32_t number, unsigned queue)

@@ -16,12 +16,16 @@ struct rig {
     int tun[RIG_WORKERS_MAX];        /* the test's end of each queue; -1 with a real TUN */
     int tun_worker[RIG_WORKERS_MAX]; /* the worker's */
     int udp[RIG_WORKERS_MAX];        /* the gateway's sockets */
-    int client;                      /* the client's socket */
+    int esp[RIG_WORKERS_MAX];        /* raw ones, with rig_init_raw() */
+    bool raw;
+    int client; /* the client's socket */
     struct endpoint gateway_at, client_at;
 };
 
 /* tun_fds NULL: socket pairs. The pool runs; there is no lease yet. */
 void rig_init(struct rig *r, unsigned n_workers, const int *tun_fds);
+/* The same, with raw ESP sockets of 127.0.0.1 as well: in a network namespace of the test's own. */
+void rig_init_raw(struct rig *r, unsigned n_workers);
 void rig_deinit(struct rig *r);
 
 /* As replication publishes a lease: of this epoch, for so long. */
@@ -33,6 +37,12 @@ void rig_no_lease(struct rig *r);
 struct esp_sa *rig_sa(struct rig *r, const struct pair_options *o, struct esp_sa *client,
                       uint64_t end, uint64_t ceiling);
 
+/* The same, the gateway's end raw and its peer at `client_at`. */
+struct esp_sa *rig_sa_raw(struct rig *r, const struct pair_options *o, struct esp_sa *client,
+                          const struct ip_addr *client_at, uint64_t end, uint64_t ceiling);
+
+/* From the client's socket, in UDP. */
+void rig_send(struct rig *r, struct span bytes);
 /* The client seals packet `number` and sends it from its socket. */
 void rig_up(struct rig *r, struct esp_sa *client, const struct pair_options *o, uint32_t number);
 /* A packet for the client, into TUN queue `queue`. */
