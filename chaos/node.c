@@ -12,7 +12,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-enum { NODE_ASK_MS = 2000, NODE_INSTALL_MS = 10000 };
+enum { NODE_ASK_MS = 10000, NODE_INSTALL_MS = 10000 };
 
 static bool save(struct node *n, const char *name, const char *text)
 {

@@ -124,24 +124,6 @@ TARGETS = {
 }
 
 
-def encoded_sa(children, response):
-    """ike/codec.c version 1: an SA with or without a CHILD SA and a kept answer."""
-    key = b"\x24" + bytes(36)
-    selector = b"\x00" + struct.pack(">HH", 0, 65535) + b"\x04\x0a\x4d\x02\0" + b"\x04\x0a\x4d\x02\xff"
-    child = b"\1\0" + struct.pack(">IIHH", 0x1000, 0x2000, 20, 256) + b"\0\1\0\0" + key + key + \
-        b"\1" + selector + b"\1" + selector + bytes(5 * 8) + bytes(4 + 4 + 1 + 1 + 8)
-    end = b"\x04\x0a\0\0\1" + struct.pack(">H", 4500)
-    out = b"\1" + bytes(15) + b"\7" + b"\1\2" + bytes(4) + end + end + b"\0\1\1" + struct.pack(">4H", 20, 256, 5, 31)
-    out += b"\x20" + bytes(32) + key + key + b"\0\0" + bytes(8)
-    out += struct.pack(">IIH", 2, 3, len(response)) + response + (bytes(32) if response else b"") + b"\0" + bytes(8)
-    out += b"\2\2gw" + b"\x04\x0a\x63\0\7" + b"\1\x04\x0a\0\0\x0a" + b"\0" + bytes(6 * 8 + 8)
-    out += child * children + bytes(8 - children)
-    out += b"\1\0\0\x20\0" if children else b"\0"  # an SPI that is owed a Delete
-    return out + bytes(17)
-
-
-TARGETS["ike_codec"] = {"rest": encoded_sa(0, b""), "child": encoded_sa(2, INIT), "version": b"\2" + encoded_sa(0, b"")[1:]}
-
 for target, files in TARGETS.items():
     folder = os.path.join(CORPUS, target)
     shutil.rmtree(folder, ignore_errors=True)

@@ -400,10 +400,10 @@ Test(codec, a_length_beyond_its_array)
 /* The fuzzer's seeds are written by hand from the format: a second reading of it. */
 Test(codec, seeds_of_the_fuzzer_decode)
 {
-    static const char *const names[] = {"rest", "child"};
+    static const char *const names[] = {"rest", "child", "pending"};
     static struct ike_sa sa;
 
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         char path[512];
         FILE *f;
         size_t len;
@@ -418,6 +418,8 @@ Test(codec, seeds_of_the_fuzzer_decode)
         cr_assert_eq(round_trip(&sa), len);
         cr_assert(sa.state == IKE_SA_ESTABLISHED && sa.children[1].spi_in == (i == 0 ? 0 : 0x1000));
         cr_assert_eq(sa.owed_deletes[0], i == 0 ? 0 : 0x2000);
+        cr_assert_eq(sa.pending.n_early_deletes, i == 2 ? 2 : 0);
+        cr_assert_eq(sa.pending.early_deletes[1], i == 2 ? 0x4001 : 0);
     }
 }
 
