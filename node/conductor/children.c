@@ -132,6 +132,18 @@ static bool rekeying(const struct ike_sa *sa, const struct ike_child *child)
            ((sa->wanted & rekeys) != 0 && sa->wanted_child_spi_in == child->spi_in);
 }
 
+/* The data path's handle of the CHILD SA that this one replaces. */
+static void *predecessor(struct conductor *c, const struct ike_sa *sa, uint32_t spi_in)
+{
+    for (int i = 0; i < IKE_MAX_CHILDREN; i++)
+        if (sa->children[i].state != IKE_CHILD_NONE && sa->children[i].successor_spi_in == spi_in) {
+            const struct conductor_child *old = child_find(c, sa->children[i].spi_in);
+
+            return old == NULL ? NULL : old->esp;
+        }
+    return NULL;
+}
+
 void children_sync(struct conductor *c, struct conductor_sa *sa, const struct ike_sa *decoded)
 {
     const struct conductor_shard *shard = shard_find(c, sa->shard);
@@ -153,6 +165,7 @@ void children_sync(struct conductor *c, struct conductor_sa *sa, const struct ik
         if (e.child == NULL) {
             child_remove(c, child);
         } else if (child->esp == NULL) {
+            e.follows = predecessor(c, decoded, child->spi_in);
             child->esp = c->ops.esp_install(c->ops.self, &e);
             if (child->esp == NULL)
                 log_line(c->log, LOG_ERROR, "esp", "sa=%016llx spi=%08x cannot be installed",

@@ -57,6 +57,7 @@ struct conductor_esp_child {
     struct endpoint local, remote;
     bool encap;
     bool rekeying; /* under way, wanted, or done: nobody need ask for it */
+    void *follows; /* install: the handle of the one that it replaces; NULL = none here */
 };
 
 /* What the data path does with a shard (io/worker.h). */
@@ -87,6 +88,9 @@ struct conductor_ops {
     void (*esp_update)(void *self, void *esp,
                        const struct conductor_esp_child *child); /* outbound flag, path */
     void (*esp_remove)(void *self, void *esp);
+    /* What a CHILD SA that replaces this one should have in its first record, so that its traffic
+     * need not wait for the second: numbers, and a ceiling. May be NULL. */
+    void (*esp_first)(void *self, void *esp, uint64_t *numbers, uint64_t *ceiling);
     /* Numbers: a grant of `epoch` replaces what was there (takeover, or a new SA of ours); limits
      * only move end and ceiling; refused: an Extend of it was refused, the state says this. */
     void (*esp_grant)(void *self, void *esp, uint64_t epoch, const struct repl_grant *grant);

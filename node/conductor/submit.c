@@ -1,4 +1,5 @@
 /* From a transition to a record: what changed, what is claimed, what is given back. */
+#include "base/number.h"
 #include "conductor/internal.h"
 
 #include <stdlib.h>
@@ -135,7 +136,28 @@ static void draft_begin(struct conductor *c, struct draft *d, uint32_t shard)
     d->n_claims = d->n_gone = 0;
 }
 
-static void draft_claims(struct draft *d, const struct ike_sa *before, const struct ike_sa *after)
+/* The first numbers of a CHILD SA: by the traffic of the one that it replaces. */
+static void first_numbers(struct conductor *c, const struct ike_sa *after, uint32_t spi_in,
+                          Holdfast__ChildClaim *claim)
+{
+    uint64_t numbers = 0, ceiling = 0;
+
+    for (int i = 0; i < IKE_MAX_CHILDREN && c->ops.esp_first != NULL; i++) {
+        const struct ike_child *old = &after->children[i];
+        const struct conductor_child *known;
+
+        if (old->state == IKE_CHILD_NONE || old->successor_spi_in != spi_in)
+            continue;
+        known = child_find(c, old->spi_in);
+        if (known != NULL && known->esp != NULL)
+            c->ops.esp_first(c->ops.self, known->esp, &numbers, &ceiling);
+    }
+    claim->reservation_end = 1 + number_larger(numbers, CONDUCTOR_FIRST_RESERVATION);
+    claim->ceiling = number_larger(ceiling, CONDUCTOR_FIRST_CEILING);
+}
+
+static void draft_claims(struct conductor *c, struct draft *d, const struct ike_sa *before,
+                         const struct ike_sa *after)
 {
     for (int i = 0; i < IKE_MAX_CHILDREN; i++) {
         const struct ike_child *child = &after->children[i];
@@ -147,8 +169,7 @@ static void draft_claims(struct draft *d, const struct ike_sa *before, const str
         holdfast__child_claim__init(claim);
         claim->spi_in = child->spi_in;
         claim->spi_out = child->spi_out;
-        claim->reservation_end = 1 + CONDUCTOR_FIRST_RESERVATION;
-        claim->ceiling = CONDUCTOR_FIRST_CEILING;
+        first_numbers(c, after, child->spi_in, claim);
         claim->esn = child->esn;
         d->claim_ptrs[d->n_claims++] = claim;
     }
@@ -195,10 +216,10 @@ static void draft_sa_step(struct conductor *c, struct draft *d, const struct con
     d->step.version = sa_version(c, sa);
     d->step.state =
         (ProtobufCBinaryData){.len = after.len, .data = (uint8_t *)(uintptr_t)after.data};
-    draft_claims(d, &c->before, &t->after);
+    draft_claims(c, d, &c->before, &t->after);
     if (t->has_successor) {
         draft_create(d, &t->successor, encode(c, 1, &t->successor));
-        draft_claims(d, &c->before, &t->successor);
+        draft_claims(c, d, &c->before, &t->successor);
         d->step.successor = &d->create;
     }
     for (int i = 0; i < IKE_MAX_CHILDREN; i++) {
@@ -251,7 +272,7 @@ static void draft_ends(struct conductor *c, struct draft *d, uint32_t shard)
 static void draft_sa_create(struct conductor *c, struct draft *d, uint32_t shard)
 {
     draft_create(d, &c->transition.after, encode(c, 0, &c->transition.after));
-    draft_claims(d, NULL, &c->transition.after);
+    draft_claims(c, d, NULL, &c->transition.after);
     d->create.children = d->claim_ptrs;
     d->create.n_children = d->n_claims;
     draft_ends(c, d, shard);

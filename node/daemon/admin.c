@@ -178,18 +178,30 @@ static json_t *get_cluster(void *self, struct api_problem *problem)
 static json_t *child_json(const struct ike_child *child, const struct conductor_child_view *v)
 {
     struct esp_sa_view esp = {0};
+    json_t *out;
 
     if (v->esp != NULL)
         datapath_view(v->esp, &esp);
-    return json_pack("{s:o,s:o,s:s,s:b,s:o,s:o,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "spi_in",
-                     hex32(child->spi_in), "spi_out", hex32(child->spi_out), "state",
-                     ike_child_state_name(child->state), "outbound", child->outbound, "encr",
-                     number(child->encr_id), "encr_bits", number(child->encr_bits), "esn",
-                     child->esn, "ke", number(child->ke_id), "packets_in", number(esp.in_packets),
-                     "packets_out", number(esp.out_packets), "reservation_end",
-                     number(v->claim.reservation_end), "next_out", number(esp.next_out), "ceiling",
-                     number(v->claim.ceiling), "floor", number(esp.floor), "last_in",
-                     number(esp.last_seq), "soft_ms", number(child->soft_ms));
+    out = json_pack("{s:o,s:o,s:s,s:b,s:o,s:o,s:b,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "spi_in",
+                    hex32(child->spi_in), "spi_out", hex32(child->spi_out), "state",
+                    ike_child_state_name(child->state), "outbound", child->outbound, "encr",
+                    number(child->encr_id), "encr_bits", number(child->encr_bits), "esn",
+                    child->esn, "ke", number(child->ke_id), "packets_in", number(esp.in_packets),
+                    "packets_out", number(esp.out_packets), "reservation_end",
+                    number(v->claim.reservation_end), "next_out", number(esp.next_out), "ceiling",
+                    number(v->claim.ceiling), "floor", number(esp.floor), "last_in",
+                    number(esp.last_seq), "soft_ms", number(child->soft_ms));
+    if (out != NULL)
+        json_object_update_missing_new(
+            out,
+            json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "created_ms",
+                      number(child->created_ms), "hard_ms", number(child->hard_ms), "bytes_in",
+                      number(esp.in_bytes), "bytes_out", number(esp.out_bytes), "counted_in_bytes",
+                      number(esp.counted_in_bytes), "counted_out_bytes",
+                      number(esp.counted_out_bytes), "soft_bytes", number(child->soft_bytes),
+                      "hard_bytes", number(child->hard_bytes), "soft_packets",
+                      number(child->soft_packets), "hard_packets", number(child->hard_packets)));
+    return out;
 }
 
 static json_t *pending_json(const struct ike_pending *p)

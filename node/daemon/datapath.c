@@ -22,6 +22,7 @@ struct datapath_child {
     uint64_t
         below_since_ms; /* first verified packet at or below the floor under this grant; 0 = none */
     struct esp_pacer pacer;
+    bool follows; /* pacer has the rates of the SA that it replaces, for its first grant */
     /* esp_tally_slack: packets, and bytes, that may be untold; 0 = nothing to tell */
     uint64_t slack, slack_bytes;
     uint64_t told_in, told_out; /* packets for the SA's limits, as told last */
@@ -129,6 +130,10 @@ void *datapath_install(struct datapath *d, const struct conductor_esp_child *c)
     child->rekeying = c->rekeying;
     child->due.at_ms = UINT64_MAX;
     child->pacer.last_number = k->esn ? UINT64_MAX : UINT32_MAX;
+    if (c->follows != NULL) {
+        esp_pace_follow(&child->pacer, &((struct datapath_child *)c->follows)->pacer);
+        child->follows = true;
+    }
     child->soft_packets = k->soft_packets;
     child->hard_packets = k->hard_packets;
     child->soft_bytes = k->soft_bytes;
@@ -175,6 +180,15 @@ static struct esp_pace_now pace_now(const struct datapath *d, const struct esp_s
                                  .verified_in = v->verified_seq};
 }
 
+void datapath_first(struct datapath *d, void *esp, uint64_t *numbers, uint64_t *ceiling)
+{
+    const struct esp_pacer *p = &((struct datapath_child *)esp)->pacer;
+
+    (void)d;
+    *numbers = 2 * esp_pace_numbers(p->out.per_second);
+    *ceiling = esp_pace_headroom(p->in.per_second);
+}
+
 static bool past(uint64_t limit, uint64_t counted)
 {
     return limit != 0 && counted >= limit;
@@ -185,6 +199,7 @@ static void begin_grant(struct datapath *d, struct datapath_child *child,
                         const struct esp_sa_grant *g)
 {
     struct esp_pace_now now;
+    struct esp_pacer old;
     struct esp_sa_view v;
 
     child->told_in = g->counted_in;
@@ -209,7 +224,11 @@ static void begin_grant(struct datapath *d, struct datapath_child *child,
     /* Workers have not taken the grant up yet: what it gives is what counts from now on. */
     now.next_out = number_larger(now.next_out, g->first);
     now.last_in = number_larger(now.last_in, g->floor);
+    old = child->pacer;
     esp_pace_init(&child->pacer, &now, g->end, g->ceiling, child->pacer.last_number);
+    if (child->follows)
+        esp_pace_follow(&child->pacer, &old);
+    child->follows = false;
     heap_set(&d->heap, &child->due, now.now_ms);
 }
 

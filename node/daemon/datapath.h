@@ -35,6 +35,8 @@ void datapath_bind(struct datapath *d, struct conductor *c);
 void *datapath_install(struct datapath *d, const struct conductor_esp_child *child);
 void datapath_update(struct datapath *d, void *esp, const struct conductor_esp_child *child);
 void datapath_remove(struct datapath *d, void *esp);
+/* For what replaces it, by its rates: numbers out, and a ceiling (conductor_ops.esp_first). */
+void datapath_first(struct datapath *d, void *esp, uint64_t *numbers, uint64_t *ceiling);
 void datapath_grant(struct datapath *d, void *esp, uint64_t epoch, const struct repl_grant *grant);
 /* The exact state of one, no worker using it (esp/window.h); `out`: ESP_WINDOW_MAX_BYTES. */
 size_t datapath_export(void *esp, uint8_t *out);

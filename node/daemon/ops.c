@@ -121,6 +121,11 @@ static void op_esp_revoke(void *self, void *esp)
     datapath_revoke(((struct daemon *)self)->datapath, esp);
 }
 
+static void op_esp_first(void *self, void *esp, uint64_t *numbers, uint64_t *ceiling)
+{
+    datapath_first(((struct daemon *)self)->datapath, esp, numbers, ceiling);
+}
+
 static void op_esp_end(void *self, void *esp, uint64_t in_ms)
 {
     datapath_end(((struct daemon *)self)->datapath, esp, in_ms);
@@ -150,6 +155,7 @@ void ops_fill(struct daemon *d, struct conductor_ops *ops)
                                .esp_limits = op_esp_limits,
                                .esp_refused = op_esp_refused,
                                .esp_revoke = op_esp_revoke,
+                               .esp_first = op_esp_first,
                                .esp_end = op_esp_end,
                                .esp_idle = op_esp_idle};
     moves_fill(ops);

@@ -65,6 +65,12 @@ void esp_pace_init(struct esp_pacer *p, const struct esp_pace_now *now, uint64_t
     p->last_number = last_number;
 }
 
+void esp_pace_follow(struct esp_pacer *p, const struct esp_pacer *old)
+{
+    p->in.per_second = old->in.per_second;
+    p->out.per_second = old->out.per_second;
+}
+
 /* The largest end that keeps I1c: numbers [.., end) with end - 1 <= last number. */
 static uint64_t largest_end(const struct esp_pacer *p)
 {

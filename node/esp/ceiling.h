@@ -73,6 +73,10 @@ struct esp_pace_wish {
 void esp_pace_init(struct esp_pacer *p, const struct esp_pace_now *now, uint64_t reservation_end,
                    uint64_t ceiling, uint64_t last_number);
 
+/* The SA follows another one, whose traffic it takes over: its rates are taken for its own until it
+ * has some. After esp_pace_init(). */
+void esp_pace_follow(struct esp_pacer *p, const struct esp_pacer *old);
+
 /* What is due. While a commit or a lowering is under way: NOTHING. */
 struct esp_pace_wish esp_pace_step(struct esp_pacer *p, const struct esp_pace_now *now);
 

@@ -29,14 +29,14 @@ enum {
     WORKER_MAX_SHARDS = REPL_MAX_SHARDS,
     WORKER_MAX_PACKET_BYTES = 65536, /* one datagram or inner packet */
     WORKER_SLOT_BYTES = 4096,        /* what may wait, be handed over, or go to the control loop */
-    WORKER_WAITING = 512,            /* packets that wait, per worker */
-    WORKER_WAITING_PER_SA = 64,      /* per direction */
-    WORKER_WAIT_MS = 1000,           /* then they are dropped */
-    WORKER_REMIND_MS = 50,           /* what waits so long is told again */
-    WORKER_IDLE_MS = 20,             /* a worker turns at least this often */
-    WORKER_EVENTS = 4096,            /* queue to the control loop, per worker */
-    WORKER_DATAGRAMS = 1024,         /* likewise, packets that are not for the worker itself */
-    WORKER_INJECTED = 1024           /* packets from the control loop, per worker */
+    WORKER_WAITING = 1024,           /* packets that wait, per worker */
+    WORKER_WAITING_PER_SA = 192, /* per direction: a burst onto a fresh SA, whose ceiling is low */
+    WORKER_WAIT_MS = 1000,       /* then they are dropped */
+    WORKER_REMIND_MS = 50,       /* what waits so long is told again */
+    WORKER_IDLE_MS = 20,         /* a worker turns at least this often */
+    WORKER_EVENTS = 4096,        /* queue to the control loop, per worker */
+    WORKER_DATAGRAMS = 1024,     /* likewise, packets that are not for the worker itself */
+    WORKER_INJECTED = 1024       /* packets from the control loop, per worker */
 };
 
 /* One shard as the workers see it. */
@@ -172,9 +172,10 @@ enum worker_counter {
     WORKER_EVENTS_DEFERRED, /* the event queue was full: the event is raised again */
     WORKER_HANDED_OVER,     /* to the worker that owns the SA */
     WORKER_HAND_OVER_FULL,
-    WORKER_TUN_ERRORS, /* write to the TUN failed: the packet is lost */
-    WORKER_UDP_ERRORS, /* send failed: likewise, and its number stays used */
-    WORKER_WAITED,     /* packets that waited for a reservation or a ceiling */
+    WORKER_TUN_ERRORS,     /* write to the TUN failed: the packet is lost */
+    WORKER_UDP_ERRORS,     /* send failed: likewise, and its number stays used */
+    WORKER_WAITED,         /* packets that waited for a reservation or a ceiling */
+    WORKER_WAITED_IN_VAIN, /* ... whose SA was removed meanwhile: lost with it */
     WORKER_TURNS,
     WORKER_RAW_PACKETS,     /* of WORKER_IN_PACKETS: ESP itself, not in UDP */
     WORKER_RAW_UNKNOWN_SPI, /* of WORKER_IN_UNKNOWN_SPI: likewise */

@@ -512,6 +512,7 @@ const char *worker_counter_name(enum worker_counter which)
         [WORKER_TUN_ERRORS] = "tun-errors",
         [WORKER_UDP_ERRORS] = "udp-errors",
         [WORKER_WAITED] = "waited",
+        [WORKER_WAITED_IN_VAIN] = "waited-in-vain",
         [WORKER_TURNS] = "turns",
         [WORKER_RAW_PACKETS] = "raw-packets",
         [WORKER_RAW_UNKNOWN_SPI] = "raw-unknown-spi",

@@ -208,6 +208,7 @@ void worker_wait_sweep(struct worker *w)
             continue;
         }
         give_up(&w->waiting[i]);
+        esp_count(&w->counters[WORKER_WAITED_IN_VAIN], 1);
         i = unlink_after(w, before);
     }
 }

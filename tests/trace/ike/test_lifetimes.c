@@ -459,7 +459,8 @@ Test(lifetimes, bytes_are_bounded_by_the_cipher)
         terms.life.hard_bytes = table[rows].configured_hard;
         ike_lifetime_start_child(&terms, &c, &(struct ike_start){1, entropy, true});
         cr_assert_eq(c.hard_bytes, table[rows].hard, "row %u", rows);
-        cr_assert(c.soft_bytes >= table[rows].soft_least && c.soft_bytes <= c.hard_bytes / 100 * 70 + 70,
+        cr_assert(c.soft_bytes >= table[rows].soft_least &&
+                      c.soft_bytes <= c.hard_bytes / 100 * 70 + 70,
                   "row %u: soft %lu", rows, (unsigned long)c.soft_bytes);
     }
     printf("compared %u ciphers and limits\n", rows);

@@ -181,15 +181,18 @@ static void check_counted(struct world *w, unsigned node, uint64_t in, uint64_t 
     cr_assert_not_null(last);
     cr_assert_eq(last->packets_in, in);
     cr_assert_eq(last->packets_out, out);
+    cr_assert_eq(last->bytes_in, 1000 * in);
+    cr_assert_eq(last->bytes_out, 1001 * out);
     cr_assert_eq(last->untold, untold);
 }
 
-/* What counts for limits by packets goes with the SA: over takeovers, an IKE rekey and, by the
+/* What counts for limits by packets and bytes goes with the SA: over takeovers, an IKE rekey and, by the
  * claims that a snapshot holds, to a node that was away. A new CHILD SA begins at zero. */
 Test(failover, packets_told_by_one_owner_are_known_to_the_next)
 {
     struct world *w = world_create(NULL);
-    struct conductor_extend item = {.packets_in = 41, .packets_out = 45};
+    struct conductor_extend item = {
+        .packets_in = 41, .packets_out = 45, .bytes_in = 41000, .bytes_out = 45045};
     struct ike_sa sa;
 
     cr_assert(world_connect(w));
@@ -205,6 +208,7 @@ Test(failover, packets_told_by_one_owner_are_known_to_the_next)
     next_owner(w);
     check_counted(w, 2, 41, 45, 2);
     item.packets_in = 50;
+    item.bytes_in = 50000;
     cr_assert(conductor_extend(w->nodes[2].conductor, WORLD_SHARD, &item, 1));
     world_run(w, 100);
     next_owner(w);
@@ -222,6 +226,43 @@ static bool rekeying(struct world *w, unsigned node, uint32_t spi_in)
 
     cr_assert_not_null(e);
     return e->rekeying;
+}
+
+/* The successor of a rekey has numbers and a ceiling by the traffic of the one that it replaces, in
+ * the very record that makes it; whichever side began. A first CHILD SA has the least. */
+Test(failover, a_rekeyed_sa_begins_with_the_numbers_of_its_traffic)
+{
+    struct world *w = world_create(NULL);
+
+    cr_assert(world_connect(w));
+    for (unsigned by = 0; by < 2; by++) {
+        struct ike_sa sa = world_sa(w, 0);
+        const struct world_esp *old, *made = NULL;
+        uint32_t spi = 0;
+
+        for (int i = 0; i < IKE_MAX_CHILDREN; i++)
+            if (sa.children[i].state != IKE_CHILD_NONE)
+                spi = sa.children[i].spi_in;
+        old = conductor_esp_of(w->nodes[0].conductor, spi);
+        cr_assert_not_null(old);
+        if (by == 0)
+            cr_assert(old->end == 1 + CONDUCTOR_FIRST_RESERVATION &&
+                      old->ceiling == CONDUCTOR_FIRST_CEILING && old->follows == 0);
+        w->first_numbers = 50000 + by;
+        w->first_ceiling = 300 + by;
+        cr_assert(world_want(w, by == 0 ? 0 : WORLD_CLIENT, IKE_WANT_REKEY_CHILD_PFS));
+        world_run(w, 5000);
+        sa = world_sa(w, 0);
+        for (int i = 0; i < IKE_MAX_CHILDREN; i++)
+            if (sa.children[i].state != IKE_CHILD_NONE)
+                made = conductor_esp_of(w->nodes[0].conductor, sa.children[i].spi_in);
+        cr_assert(made != NULL && made->spi_in != spi);
+        cr_assert_eq(made->follows, spi, "by %u", by);
+        cr_assert(made->end == 50001 + by && made->ceiling == 300 + by, "by %u: %lu, %lu", by,
+                  (unsigned long)made->end, (unsigned long)made->ceiling);
+    }
+    cr_assert_eq(w->grants_overlap, 0);
+    world_destroy(w);
 }
 
 /* What replay recovery goes by: from the record that wants or begins it, on every node, until the

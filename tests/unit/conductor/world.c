@@ -177,6 +177,7 @@ static void *op_install(void *self, const struct conductor_esp_child *child)
     e->spi_out = child->child->spi_out;
     e->outbound = child->child->outbound;
     e->rekeying = child->rekeying;
+    e->follows = child->follows == NULL ? 0 : ((struct world_esp *)child->follows)->spi_in;
     e->node = n->id;
     return e;
 }
@@ -217,8 +218,17 @@ static void op_grant(void *self, void *esp, uint64_t epoch, const struct repl_gr
     e->ceiling = g->ceiling;
     e->packets_in = g->packets_in;
     e->packets_out = g->packets_out;
+    e->bytes_in = g->bytes_in;
+    e->bytes_out = g->bytes_out;
     e->untold = g->untold;
     note_grant(((struct world_node *)self)->world, e);
+}
+
+static void op_first(void *self, void *esp, uint64_t *numbers, uint64_t *ceiling)
+{
+    (void)esp;
+    *numbers = ((struct world_node *)self)->world->first_numbers;
+    *ceiling = ((struct world_node *)self)->world->first_ceiling;
 }
 
 static void op_end(void *self, void *esp, uint64_t in_ms)
@@ -438,6 +448,7 @@ static void node_create(struct world *w, unsigned i)
                                 .esp_limits = op_limits,
                                 .esp_refused = op_refused,
                                 .esp_revoke = op_nothing,
+                                .esp_first = op_first,
                                 .esp_mode = op_mode,
                                 .esp_passed = op_passed,
                                 .esp_export = op_export,

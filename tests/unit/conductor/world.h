@@ -78,8 +78,9 @@ struct world_esp {
     unsigned node;
     bool outbound, installed, rekeying;
     uint64_t first, end, floor, ceiling;
-    uint64_t packets_in, packets_out, untold;
+    uint64_t packets_in, packets_out, untold, bytes_in, bytes_out;
     uint64_t end_in_ms; /* as told with the grant */
+    uint32_t follows;   /* SPI of the one that it replaced, as told at its installation; 0 = none */
     uint64_t window;    /* stands for the exact window: what a handover must bring along */
 };
 
@@ -115,7 +116,8 @@ struct world {
     struct world_esp grants[WORLD_ESPS];
     size_t n_grants;
     unsigned grants_overlap;
-    size_t window_bytes;   /* of one CHILD SA in a handover; 0 = 8 */
+    uint64_t first_numbers, first_ceiling; /* what esp_first says */
+    size_t window_bytes;                   /* of one CHILD SA in a handover; 0 = 8 */
     bool many;             /* more SAs than the list of grants holds: it is not kept */
     unsigned told_refused; /* calls of esp_refused */
 };

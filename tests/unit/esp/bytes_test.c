@@ -44,7 +44,10 @@ Test(esp_bytes, what_was_counted_before_counts)
     static const struct {
         uint64_t in, out;
         unsigned left_in, left_out;
-    } table[] = {{0, 0, 6, 2}, {200, 400, 6, 2}, {500, 450, 3, 2}, {751, 651, 0, 0},
+    } table[] = {{0, 0, 6, 2},
+                 {200, 400, 6, 2},
+                 {500, 450, 3, 2},
+                 {751, 651, 0, 0},
                  {UINT64_MAX, UINT64_MAX, 0, 0}};
     unsigned rows = 0;
 
@@ -113,9 +116,14 @@ Test(esp_bytes, slack_and_the_rate_that_asks_for_a_rekey_early)
     static const struct {
         uint64_t hard, counted, per_second;
         bool near;
-    } table[] = {{0, 100, 1000, false},      {1000, 499, 1000000, false}, {1000, 500, 1000000, true},
-                 {9000, 5999, 1000, false},  {9000, 6000, 1000, true},    {9000, 6000, 999, false},
-                 {9000, 9000, 0, true},      {1ull << 45, 1ull << 44, 0, false},
+    } table[] = {{0, 100, 1000, false},
+                 {1000, 499, 1000000, false},
+                 {1000, 500, 1000000, true},
+                 {9000, 5999, 1000, false},
+                 {9000, 6000, 1000, true},
+                 {9000, 6000, 999, false},
+                 {9000, 9000, 0, true},
+                 {1ull << 45, 1ull << 44, 0, false},
                  {1ull << 45, 1ull << 44, UINT64_MAX, true}};
     unsigned rows = 0;
 

@@ -449,3 +449,25 @@ Test(pace, bursts_of_any_shape_keep_every_bound_when_commits_are_refused)
 {
     bursts(true);
 }
+
+/* After a rekey: the rates of the SA that it replaces hold until it has some of its own, so it is
+ * neither held at the least ceiling nor shrunk to it. */
+Test(pace, a_successor_begins_with_the_rates_of_its_predecessor)
+{
+    struct esp_pacer old = begun(100000, 1000), p;
+    struct esp_pace_now now = at(1100, 5001, 5000);
+    struct esp_pace_wish w;
+
+    (void)esp_pace_step(&old, &now); /* 5,000 in 100 ms */
+    cr_assert_eq(old.in.per_second, 50000);
+    now = at(1100, 1, 0);
+    esp_pace_init(&p, &now, 1 + 2 * esp_pace_numbers(50000), esp_pace_headroom(50000), UINT32_MAX);
+    esp_pace_follow(&p, &old);
+    w = esp_pace_step(&p, &now);
+    cr_assert_eq(w.kind, ESP_PACE_NOTHING, "what it has is enough");
+    cr_assert_eq(w.mark_in, esp_pace_headroom(50000) / 2);
+    now = at(1101, 51, w.mark_in); /* its own first packets, in less than a sample takes */
+    w = esp_pace_step(&p, &now);
+    cr_assert_eq(w.kind, ESP_PACE_EXTEND);
+    cr_assert_eq(w.ceiling, now.last_in + esp_pace_headroom(50000));
+}
