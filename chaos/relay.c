@@ -157,19 +157,14 @@ void relay_decide(struct relay_core *core, const struct relay_packet *p, struct 
 int relay_catch_set(struct relay_core *core, enum relay_deed deed, enum relay_way way,
                     enum relay_class class, bool response, unsigned nth)
 {
-    for (int i = 0; i < RELAY_MAX_CATCHES; i++) {
-        if (core->catches[i].active)
-            continue;
-        core->catches[i] = (struct relay_catch){.active = true,
-                                                .deed = deed,
-                                                .way = way,
-                                                .class = class,
-                                                .response = response,
-                                                .nth = nth};
-        return i;
-    }
-    HF_ASSERT(!"a free catch");
-    return RELAY_NO_CATCH;
+    int i = 0;
+
+    while (i < RELAY_MAX_CATCHES && core->catches[i].active)
+        i++;
+    HF_ASSERT(i < RELAY_MAX_CATCHES);
+    core->catches[i] = (struct relay_catch){
+        .active = true, .deed = deed, .way = way, .class = class, .response = response, .nth = nth};
+    return i;
 }
 
 void relay_catch_clear(struct relay_core *core, int index)

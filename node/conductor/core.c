@@ -182,8 +182,12 @@ void conductor_handle_timer(struct conductor *c)
         /* Whatever happens below, this node comes again later at the earliest; a step sets its
          * real time. */
         heap_set(&c->heap, node, now + CONDUCTOR_AGAIN_MS);
-        if (sa->inflight != NULL || sa->job_work != NULL || sa->queue != NULL)
+        if (sa->inflight != NULL || sa->job_work != NULL)
             continue;
+        if (sa->queue != NULL) { /* put off */
+            run_queue(c, sa);
+            continue;
+        }
         /* A half-open SA ends by time on every node; anything else is the owner's. */
         if (!sa->half_open && !may_step(c, sa->shard))
             continue;

@@ -33,12 +33,13 @@ enum {
     CONDUCTOR_HALF_OPEN_SOURCE_MAX = 32,
     CONDUCTOR_COOKIE_AT = 256,      /* half-open SAs from which on cookies are asked for */
     CONDUCTOR_COOKIE_SOURCE_AT = 8, /* half-open SAs of one source from which on it is asked */
-    CONDUCTOR_AGAIN_MS = 20,        /* an SA that cannot be stepped now is looked at again then */
-    CONDUCTOR_REFUSED_MS = 50,      /* ... whose record was not taken */
-    CONDUCTOR_TIMERS_MAX = 256,     /* SAs stepped by one call of the timer */
-    CONDUCTOR_ASSIGNED_MAX = 1024,  /* CHILD SAs granted, or SAs taken over, by one call */
-    CONDUCTOR_FORGET_MAX = 512,     /* SAs forgotten by one call, after a snapshot */
-    CONDUCTOR_JOBS_MAX = 128,       /* key exchanges under way for datagrams without an SA */
+    CONDUCTOR_WAITS_MAX = 10, /* so often a Delete waits CONDUCTOR_AGAIN_MS for packets before it */
+    CONDUCTOR_AGAIN_MS = 20,  /* an SA that cannot be stepped now is looked at again then */
+    CONDUCTOR_REFUSED_MS = 50,     /* ... whose record was not taken */
+    CONDUCTOR_TIMERS_MAX = 256,    /* SAs stepped by one call of the timer */
+    CONDUCTOR_ASSIGNED_MAX = 1024, /* CHILD SAs granted, or SAs taken over, by one call */
+    CONDUCTOR_FORGET_MAX = 512,    /* SAs forgotten by one call, after a snapshot */
+    CONDUCTOR_JOBS_MAX = 128,      /* key exchanges under way for datagrams without an SA */
     CONDUCTOR_AUTH_RATE = 32, /* unestablished SAs that one source may have replicated per 10 s */
     CONDUCTOR_AUTH_RATE_ALL = 256, /* likewise, all sources together */
     CONDUCTOR_AVOID_MS =
@@ -110,6 +111,8 @@ struct conductor_ops {
     /* It may neither emit nor accept once so many ms have passed (its hard limit by time), whatever
      * becomes of its removal; UINT64_MAX = no limit. Told with each grant; may be NULL. */
     void (*esp_end)(void *self, void *esp, uint64_t in_ms);
+    /* Do verified packets wait for its ceiling? They would be lost with it. May be NULL. */
+    bool (*esp_waiting)(void *self, void *esp);
     /* Milliseconds since the last verified packet in, and the last packet out; UINT64_MAX = never.
      * Any authenticated traffic counts as life (RFC 7296 2.4). */
     void (*esp_idle)(void *self, void *esp, uint64_t *in_ms, uint64_t *out_ms);

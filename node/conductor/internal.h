@@ -17,6 +17,7 @@ struct conductor_work {
     struct ike_event event;
     bool entropy_set;
     unsigned tries;          /* records of it that the log refused */
+    unsigned waits;          /* times that it was put off for packets that came before it */
     uint8_t news;            /* the bits of its CHILD SA that it settles */
     bool picked[ADDR_SLOTS]; /* event.address is held for it by SA 0; else it is to be taken over */
     size_t datagram_len;

@@ -287,6 +287,48 @@ static void keep_half_open(struct conductor *c, struct conductor_sa *sa, struct 
         c->ops.copy_half_open(c->ops.self, span_of(c->encoded[0], len));
 }
 
+static bool has_child(const struct ike_sa *sa, uint32_t spi_in)
+{
+    for (int i = 0; i < IKE_MAX_CHILDREN; i++)
+        if (sa->children[i].state != IKE_CHILD_NONE && sa->children[i].spi_in == spi_in)
+            return true;
+    return false;
+}
+
+/* The step ends a CHILD SA for which verified packets wait that came before this message: their
+ * ceiling is under way in a record of its own, so the message waits for it. Not for long: the peer
+ * wants its answer. */
+static bool packets_first(struct conductor *c, const struct conductor_sa *sa,
+                          const struct conductor_work *w)
+{
+    const struct ike_transition *t = &c->transition;
+
+    if (sa->half_open || w->event.kind != IKE_EV_DATAGRAM || c->ops.esp_waiting == NULL ||
+        w->waits == CONDUCTOR_WAITS_MAX)
+        return false;
+    for (int i = 0; i < IKE_MAX_CHILDREN; i++) {
+        const struct ike_child *gone = &c->before.children[i];
+        const struct conductor_child *child;
+
+        if (gone->state == IKE_CHILD_NONE || has_child(&t->after, gone->spi_in) ||
+            (t->has_successor && has_child(&t->successor, gone->spi_in)))
+            continue;
+        child = child_find(c, gone->spi_in);
+        if (child != NULL && child->esp != NULL && c->ops.esp_waiting(c->ops.self, child->esp))
+            return true;
+    }
+    return false;
+}
+
+/* First in its SA's queue again; the SA's timer takes it up. */
+static void put_off(struct conductor *c, struct conductor_sa *sa, struct conductor_work *w)
+{
+    w->waits++;
+    forget_pick(c, w);
+    work_first(sa, w);
+    sa_again(c, sa, CONDUCTOR_AGAIN_MS);
+}
+
 static void carry_out(struct conductor *c, struct conductor_sa *sa, struct conductor_work *w,
                       enum ike_outcome outcome)
 {
@@ -374,6 +416,11 @@ void run_work(struct conductor *c, struct conductor_work *w)
         HF_ASSERT(!answered(&c->transition.job, &w->event));
         forget_pick(c, w);
         start_job(c, sa, w);
+        return;
+    }
+    if (outcome == IKE_STEPPED && sa != NULL && packets_first(c, sa, w)) {
+        secret_wipe_bytes(&c->before, sizeof c->before);
+        put_off(c, sa, w);
         return;
     }
     note(c, w, c->transition.reason);

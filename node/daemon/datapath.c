@@ -352,6 +352,15 @@ void datapath_end(struct datapath *d, void *esp, uint64_t in_ms)
                    in_ms > left ? UINT64_MAX : now + in_ms * 1000000);
 }
 
+bool datapath_waiting(void *esp)
+{
+    struct datapath_child *child = esp;
+    struct esp_sa_view v;
+
+    esp_sa_read(child->sa, &v);
+    return child->granted && v.verified_seq > v.last_seq;
+}
+
 void datapath_idle(struct datapath *d, void *esp, uint64_t *in_ms, uint64_t *out_ms)
 {
     struct datapath_child *child = esp;

@@ -49,6 +49,8 @@ void datapath_refused(struct datapath *d, void *esp, uint64_t reservation_end, u
 void datapath_revoke(struct datapath *d, void *esp);
 /* No packet in either direction once so many ms have passed; UINT64_MAX = no limit. */
 void datapath_end(struct datapath *d, void *esp, uint64_t in_ms);
+/* Are there packets above its ceiling? (conductor_ops.esp_waiting) */
+bool datapath_waiting(void *esp);
 void datapath_idle(struct datapath *d, void *esp, uint64_t *in_ms, uint64_t *out_ms);
 
 /* Worker events: news for the engine, and pacers that are due. */

@@ -131,6 +131,12 @@ static void op_esp_end(void *self, void *esp, uint64_t in_ms)
     datapath_end(((struct daemon *)self)->datapath, esp, in_ms);
 }
 
+static bool op_esp_waiting(void *self, void *esp)
+{
+    (void)self;
+    return datapath_waiting(esp);
+}
+
 static void op_esp_idle(void *self, void *esp, uint64_t *in_ms, uint64_t *out_ms)
 {
     datapath_idle(((struct daemon *)self)->datapath, esp, in_ms, out_ms);
@@ -157,6 +163,7 @@ void ops_fill(struct daemon *d, struct conductor_ops *ops)
                                .esp_revoke = op_esp_revoke,
                                .esp_first = op_esp_first,
                                .esp_end = op_esp_end,
+                               .esp_waiting = op_esp_waiting,
                                .esp_idle = op_esp_idle};
     moves_fill(ops);
 }

@@ -265,6 +265,41 @@ Test(failover, a_rekeyed_sa_begins_with_the_numbers_of_its_traffic)
     world_destroy(w);
 }
 
+/* Verified packets wait for the ceiling of a CHILD SA when its Delete comes, the peer's or the answer
+ * to ours: they first; but the peer does not wait for its answer for ever. */
+Test(failover, a_delete_waits_for_the_packets_before_it)
+{
+    static const struct {
+        unsigned waiting, ms;
+    } table[] = {{3, 60}, {1000, 20 * CONDUCTOR_WAITS_MAX}};
+    unsigned rows = 0;
+
+    for (; rows < 4; rows++) {
+        struct world *w = world_create(NULL);
+        struct ike_sa sa;
+        uint32_t old = 0;
+
+        cr_assert(world_connect(w));
+        sa = world_sa(w, 0);
+        for (int i = 0; i < IKE_MAX_CHILDREN; i++)
+            if (sa.children[i].state != IKE_CHILD_NONE)
+                old = sa.children[i].spi_in;
+        w->waiting = table[rows / 2].waiting;
+        cr_assert(world_want(w, rows % 2 == 0 ? 0 : WORLD_CLIENT, IKE_WANT_REKEY_CHILD_PFS));
+        world_run(w, table[rows / 2].ms - 20);
+        cr_assert_not_null(conductor_esp_of(w->nodes[0].conductor, old), "row %u: gone", rows);
+        cr_assert_eq(world_children(w, 0), 2, "row %u: the new one is there", rows);
+        world_run(w, 40);
+        cr_assert_null(conductor_esp_of(w->nodes[0].conductor, old), "row %u", rows);
+        w->waiting = 0;
+        world_run(w, 5000);
+        check_ends(w, "delete");
+        cr_assert_eq(w->copies_differ, 0);
+        world_destroy(w);
+    }
+    printf("compared %u Deletes\n", rows);
+}
+
 /* What replay recovery goes by: from the record that wants or begins it, on every node, until the
  * SA is itself again. */
 Test(failover, the_data_path_knows_a_rekey_from_the_applied_state)

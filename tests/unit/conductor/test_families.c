@@ -106,6 +106,44 @@ Test(families, initial_contact_takes_both_over)
     }
 }
 
+static void become(struct world *w, const char *id)
+{
+    struct ike_identity who = {.type = 2, .len = (uint8_t)strlen(id)};
+
+    memcpy(who.bytes, id, who.len);
+    w->client_policy.local_id = w->gateway_psk.remote = who;
+}
+
+/* Each identity has its own place in the pools: whoever came and went meanwhile, on whichever node it
+ * logs on, with nothing in the log of it. */
+Test(families, who_comes_again_has_the_same)
+{
+    static const char *const order[] = {"client", "other", "other", "client", "third", "client"};
+    struct world *w = world_create(both);
+    struct ip_addr first[3][ADDR_SLOTS] = {{{0}}};
+    unsigned compared = 0;
+
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++, compared++) {
+        size_t who = order[i][0] == 'c' ? 0 : order[i][0] == 'o' ? 1 : 2;
+        struct ike_sa sa;
+
+        become(w, order[i]);
+        cr_assert(world_connect(w), "%s", order[i]);
+        sa = world_sa(w, w->owner);
+        if (!addr_is_set(&first[who][0]))
+            memcpy(first[who], sa.virtual_ip, sizeof first[who]);
+        check_leases(w, first[who], order[i]);
+        log_off(w);
+        world_assign(w, (w->owner + 1) % 3);
+    }
+    for (unsigned slot = 0; slot < ADDR_SLOTS; slot++)
+        cr_assert(!addr_equal(&first[0][slot], &first[1][slot]) &&
+                      !addr_equal(&first[1][slot], &first[2][slot]),
+                  "one place for all would be kept by nobody");
+    printf("compared %u returns\n", compared);
+    world_destroy(w);
+}
+
 struct seen {
     struct ip_addr ip[64];
     size_t n;

@@ -231,6 +231,17 @@ static void op_first(void *self, void *esp, uint64_t *numbers, uint64_t *ceiling
     *ceiling = ((struct world_node *)self)->world->first_ceiling;
 }
 
+static bool op_waiting(void *self, void *esp)
+{
+    struct world *w = ((struct world_node *)self)->world;
+
+    (void)esp;
+    if (w->waiting == 0 || self == &w->nodes[WORLD_CLIENT])
+        return false;
+    w->waiting--;
+    return true;
+}
+
 static void op_end(void *self, void *esp, uint64_t in_ms)
 {
     (void)self;
@@ -454,6 +465,7 @@ static void node_create(struct world *w, unsigned i)
                                 .esp_export = op_export,
                                 .esp_resume = op_resume,
                                 .esp_end = op_end,
+                                .esp_waiting = op_waiting,
                                 .esp_idle = op_idle};
     struct conductor_options o = {.policy =
                                       i == WORLD_CLIENT ? &w->client_policy : &w->gateway_policy,
