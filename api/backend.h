@@ -76,6 +76,9 @@ struct api_backend {
     void (*move_shard)(void *self, struct api_request *request, const struct api_move *args);
     void (*drain_node)(void *self, struct api_request *request, const struct api_drain *args);
     void (*arm)(void *self, struct api_request *request, const struct api_arm *args);
+    /* Shared keys, certificates, CAs anew from the node's own file; answered when they are in force
+     * or refused. */
+    void (*reload)(void *self, struct api_request *request);
 };
 
 #endif

@@ -99,5 +99,6 @@ void api_post_rekey(struct api_call *call, const struct api_backend *backend);
 void api_post_handover(struct api_call *call, const struct api_backend *backend);
 void api_post_drain(struct api_call *call, const struct api_backend *backend);
 void api_post_arm(struct api_call *call, const struct api_backend *backend);
+void api_post_reload(struct api_call *call, const struct api_backend *backend);
 
 #endif

@@ -12,6 +12,7 @@ static const struct api_route routes[] = {
     {"POST", "/v1/shards/{id}/handover", api_post_handover},
     {"POST", "/v1/nodes/{id}/drain", api_post_drain},
     {"POST", "/v1/drills/arm", api_post_arm},
+    {"POST", "/v1/reload", api_post_reload},
 };
 
 /* Compares part by part; {id} takes any part that is not empty and not too long. */

@@ -16,7 +16,7 @@
 #define CLI_SOCKET "/run/holdfast/admin.sock"
 
 enum { CLI_DONE = 0, CLI_REFUSED = 1, CLI_USAGE = 2, CLI_NO_NODE = 3 };
-enum { CLI_MOST_OPTIONS = 4, CLI_MOST_ARGUMENTS = 4 };
+enum { CLI_MOST_OPTIONS = 7, CLI_MOST_ARGUMENTS = 4 };
 
 struct cli_option {
     const char *name;  /* "--kind" */
@@ -27,7 +27,7 @@ struct cli_option {
 struct cli;
 
 struct cli_command {
-    const char *group, *verb; /* "cluster", "status" */
+    const char *group, *verb; /* "cluster", "status"; "reload", "" */
     const char *arguments;    /* "NODE", for the help; as many words as arguments */
     const char *help;
     struct cli_option options[CLI_MOST_OPTIONS];
@@ -93,6 +93,12 @@ int cli_node_undrain(struct cli *cli);
 int cli_sa_list(struct cli *cli);
 int cli_sa_rekey(struct cli *cli);
 int cli_drill_arm(struct cli *cli);
+int cli_reload(struct cli *cli);
+/* These need no node. */
+int cli_pki_ca(struct cli *cli);
+int cli_pki_server(struct cli *cli);
+int cli_pki_client(struct cli *cli);
+int cli_pki_revoke(struct cli *cli);
 /* Becomes holdfast-drill, beside this program. Returns only on failure. */
 int cli_drill_exec(int argc, char **argv, bool json);
 

@@ -3,6 +3,18 @@
 
 #include "api/cli/cli.h"
 
+#define PKI_OPTIONS(ca_help)                                                                       \
+    {                                                                                              \
+        {"--dir", "DIR", "where the files are written (.)"}, {"--ca", "DIR", ca_help},             \
+            {"--key", "KIND", "p256 (usual), p384, p521, ed25519, rsa2048, rsa3072, rsa4096"},     \
+            {"--days", "N", "how long it is good"},                                                \
+            {"--subject", "DN", "such as \"C=DE, O=Example, CN=name\""},                           \
+            {"--names", "A,B", "further names and addresses"},                                     \
+        {                                                                                          \
+            "--force", NULL, "replaces what is there"                                              \
+        }                                                                                          \
+    }
+
 const struct cli_command cli_commands[] = {
     {.group = "cluster",
      .verb = "status",
@@ -61,12 +73,44 @@ const struct cli_command cli_commands[] = {
      .help = "lets this node die when it reaches the step POINT (needs `drills: enabled`)",
      .options = {{"--mode", "process|machine", "how it dies (process)"}},
      .run = cli_drill_arm},
+    {.group = "reload",
+     .verb = "",
+     .arguments = "",
+     .help = "reads shared keys, certificates, CAs and revocation lists anew; tunnels stay",
+     .run = cli_reload},
+    {.group = "pki",
+     .verb = "ca",
+     .arguments = "",
+     .help = "a private CA: ca.pem and ca.key",
+     .options = PKI_OPTIONS("below the CA in DIR, as an intermediate one"),
+     .run = cli_pki_ca},
+    {.group = "pki",
+     .verb = "server",
+     .arguments = "NAME",
+     .n_arguments = 1,
+     .help = "a gateway's certificate and key: NAME.pem, NAME.key",
+     .options = PKI_OPTIONS("where ca.pem and ca.key are (as --dir)"),
+     .run = cli_pki_server},
+    {.group = "pki",
+     .verb = "client",
+     .arguments = "NAME",
+     .n_arguments = 1,
+     .help = "a client's certificate and key, and NAME.p12 for a device",
+     .options = PKI_OPTIONS("where ca.pem and ca.key are (as --dir)"),
+     .run = cli_pki_client},
+    {.group = "pki",
+     .verb = "revoke",
+     .arguments = "FILE",
+     .n_arguments = 1,
+     .help = "takes the certificate in FILE back: ca.crl, for auth.clients.crl",
+     .options = PKI_OPTIONS("(not used)"),
+     .run = cli_pki_revoke},
     {0},
 };
 
 static void print_command(FILE *out, const struct cli_command *c)
 {
-    (void)fprintf(out, "  holdfast %s %s%s%s", c->group, c->verb,
+    (void)fprintf(out, "  holdfast %s%s%s%s%s", c->group, c->verb[0] != '\0' ? " " : "", c->verb,
                   c->arguments[0] != '\0' ? " " : "", c->arguments);
     for (size_t i = 0; i < CLI_MOST_OPTIONS && c->options[i].name != NULL; i++) {
         (void)fprintf(out, " [%s%s%s]", c->options[i].name, c->options[i].value != NULL ? " " : "",
@@ -243,6 +287,10 @@ bool cli_parse(struct cli *cli, int argc, char **argv, int *status)
         return false;
     }
     group = argv[i];
+    cli->command = find_command(group, "");
+    if (cli->command != NULL) {
+        return parse_rest(cli, argc, argv, i + 1, status);
+    }
     verb = i + 1 < argc ? argv[i + 1] : "";
     if (strcmp(group, "drill") == 0 && strcmp(verb, "arm") != 0) {
         *status = cli_drill_exec(argc - i - 1, argv + i + 1, cli->json);

@@ -55,6 +55,7 @@ struct counters {
     uint64_t value[COUNTER_COUNT];
     uint64_t
         reason[IKE_REASON_COUNT]; /* datagrams dropped or exchanges ended, by ike_reason_name() */
+    uint64_t verdict[SUITE_VERDICTS]; /* peers' certificates judged, by suite_verdict_name() */
 };
 
 const char *counter_name(enum counter_id id);

@@ -243,7 +243,12 @@ void conductor_job_cancel(struct conductor *c, struct conductor_work *w)
 
 void conductor_job_done(struct conductor *c, struct conductor_work *w)
 {
-    if (job_back(c, w))
+    bool proof = w->job->kind == IKE_JOB_PROOF;
+    bool back = job_back(c, w);
+
+    if (proof && w->event.proof.done)
+        c->counters.verdict[w->event.proof.verdict]++;
+    if (back)
         run_work(c, w);
     else
         work_free(w);

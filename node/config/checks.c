@@ -321,7 +321,7 @@ static bool same_identity(const struct ike_identity *a, const struct ike_identit
 static void check_identities(struct walk *walk)
 {
     struct config *c = walk->config;
-    const struct config_psk **sorted = calloc(c->n_psks, sizeof(struct config_psk *));
+    const struct config_psk **sorted = calloc(c->n_psks + 1, sizeof(struct config_psk *));
     char text[IKE_MAX_ID_BYTES + 1];
 
     HF_ASSERT(sorted != NULL);
@@ -346,6 +346,29 @@ static void check_identities(struct walk *walk)
     free(sorted);
 }
 
+/* Somebody must be able to come in, and what the sections need of each other must be there. */
+static void check_auth(struct walk *walk)
+{
+    const struct config *c = walk->config;
+
+    if (c->n_psks == 0 && c->n_client_cas == 0) {
+        report_at(
+            walk, node_at(walk, "/auth"),
+            "nobody can come in: give 'psk', a list of shared keys, or 'clients', with the CA "
+            "of their certificates");
+    }
+    if (c->n_client_cas > 0 && c->n_certificates == 0) {
+        report_at(
+            walk, node_at(walk, "/auth/clients"),
+            "clients with certificates want one of the gateway: give 'certificates: [{ chain: "
+            "gw.pem, key: gw.key }]' (`holdfast pki server` makes them)");
+    }
+    if (c->psk_clients_get == CONFIG_PSK_GETS_CERTIFICATE && c->n_certificates == 0) {
+        report_at(walk, node_at(walk, "/auth/psk_clients_get"),
+                  "there is no certificate to show: give 'certificates' under 'auth'");
+    }
+}
+
 void config_check(struct walk *walk)
 {
     if (yaml_get(walk->root, "cluster") != NULL) {
@@ -358,4 +381,5 @@ void config_check(struct walk *walk)
     connections_check(walk);
     proposal_check(walk);
     check_identities(walk);
+    check_auth(walk);
 }

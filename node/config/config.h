@@ -17,6 +17,7 @@
 
 #include "base/addr.h"
 #include "base/assert.h"
+#include "config/credentials.h"
 #include "ike/policy.h"
 
 enum {
@@ -27,6 +28,8 @@ enum {
     CONFIG_MAX_SOCKET = 108,   /* sun_path */
     CONFIG_MAX_FILE = 4 << 20, /* bytes of the YAML file */
     CONFIG_MAX_NAME = 32,      /* bytes of a name, the terminating zero included */
+    CONFIG_MAX_PATTERN = 256,  /* bytes of a pattern of auth.clients.allow */
+    CONFIG_MAX_NOTES = 16,
     CONFIG_MAX_PROPOSALS = 8,
     CONFIG_MAX_OF_KIND = 8, /* transforms of one kind in a proposal */
     CONFIG_MAX_LEGACY = 2,
@@ -105,6 +108,13 @@ struct config_connection {
     size_t n_children;
 };
 
+/* A certificate of ours. Paths as used: already joined to the YAML file's folder. */
+struct config_certificate {
+    char chain[CONFIG_MAX_PATH], key[CONFIG_MAX_PATH];
+    struct ike_identity identity; /* type 0: the gateway's */
+    enum config_rsa { CONFIG_RSA_PKCS1, CONFIG_RSA_PSS } rsa;
+};
+
 enum config_log_level { CONFIG_LOG_ERROR, CONFIG_LOG_WARN, CONFIG_LOG_INFO, CONFIG_LOG_DEBUG };
 
 struct config {
@@ -157,6 +167,22 @@ struct config {
     struct ike_psk_entry
         *secrets; /* the same order and number: identity and key; owned, wiped by config_free() */
     size_t n_psks;
+
+    struct config_certificate *certificates; /* owned, as the lists below */
+    size_t n_certificates;
+    char (*client_cas)[CONFIG_MAX_PATH];
+    size_t n_client_cas;
+    char (*crls)[CONFIG_MAX_PATH];
+    size_t n_crls;
+    char (*allow)[CONFIG_MAX_PATTERN];
+    size_t n_allow;
+    enum config_psk_gets { CONFIG_PSK_GETS_PSK, CONFIG_PSK_GETS_CERTIFICATE } psk_clients_get;
+    bool legacy_rsa_sha1;
+    struct credentials *credentials; /* what those files hold; NULL: no certificates; owned */
+    /* Nothing wrong with the file, but with the time: "file:line:column: ...", each owned. */
+    char *notes[CONFIG_MAX_NOTES];
+    size_t n_notes;
+    bool out_of_date; /* a certificate, CA or list is, so peers are or will be refused */
 
     struct config_connection *connections; /* n_connections, owned; in the order of the file */
     size_t n_connections;

@@ -3,6 +3,8 @@
 #ifndef HF_CONFIG_INTERNAL_H
 #define HF_CONFIG_INTERNAL_H
 
+#include <sys/stat.h>
+
 #include "config/config.h"
 #include "config/yaml.h"
 
@@ -65,8 +67,8 @@ extern const struct schema_field config_schema[];
 
 extern const struct value_type value_number, value_bool, value_duration, value_percent,
     value_factor, value_path, value_absolute, value_interface, value_choice, value_address,
-    value_endpoint, value_prefix, value_identity, value_ike_proposal, value_esp_proposal,
-    value_name, value_pattern, value_bytes;
+    value_text, value_endpoint, value_prefix, value_identity, value_ike_proposal,
+    value_esp_proposal, value_name, value_pattern, value_bytes;
 
 extern const char *const profile_words[]; /* by enum config_profile */
 
@@ -109,6 +111,14 @@ void config_check(struct walk *walk);
 
 /* Reads the files that auth.psk names. */
 void config_read_secrets(struct walk *walk);
+/* Reads the files of auth.certificates and auth.clients, and holds them against each other. */
+void config_read_certificates(struct walk *walk);
+
+/* A relative name is relative to the folder of the YAML file. False: too long, reported. */
+bool config_join_path(struct walk *walk, const struct yaml_node *node, const char *key,
+                      char path[CONFIG_MAX_PATH]);
+/* NULL, or who else could change the file (or, of a secret one, read it). */
+const char *config_check_access(const struct stat *st, bool secret, char why[WHY_BYTES]);
 
 /* The nearest word of `words` (ended by NULL), or NULL when none is near. */
 const char *nearest_word(const char *word, const char *const *words);

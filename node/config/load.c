@@ -59,6 +59,14 @@ void config_free(struct config *config)
     }
     free(config->secrets);
     free(config->psks);
+    free(config->certificates);
+    free(config->client_cas);
+    free(config->crls);
+    free(config->allow);
+    credentials_free(config->credentials);
+    for (size_t i = 0; i < config->n_notes; i++) {
+        free(config->notes[i]);
+    }
     free(config->connections);
     free(config->engine_connections);
     free(config);
@@ -111,6 +119,7 @@ struct config *config_parse(const char *name, struct span text, bool read_secret
     }
     config_check(&walk);
     config_read_secrets(&walk);
+    config_read_certificates(&walk);
 out:
     yaml_free(root);
     report_sort(report);

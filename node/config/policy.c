@@ -159,6 +159,13 @@ bool config_policy(const struct config *config, const struct suite_table *suites
     p.local_id = config->identity;
     p.psks = config->secrets;
     p.n_psks = (uint32_t)config->n_psks;
+    if (config->credentials != NULL) {
+        struct ike_credentials *c = credentials_view(config->credentials);
+
+        c->for_psk = config->psk_clients_get == CONFIG_PSK_GETS_CERTIFICATE;
+        c->legacy_rsa_sha1 = config->legacy_rsa_sha1;
+        p.credentials = c;
+    }
     p.ike_life = config->ike_life;
     p.child_life = config->child.life;
     p.pfs = config->child.pfs;

@@ -214,9 +214,34 @@ static const struct schema_field psk_fields[] = {
     {0},
 };
 
+static const char *const rsa_words[] = {"pkcs1", "pss", NULL};
+
+static const struct schema_field certificate_fields[] = {
+    {"chain", .required = true, .type = &value_path, IN(config_certificate, chain)},
+    {"key", .required = true, .type = &value_path, IN(config_certificate, key)},
+    {"identity", .type = &value_identity, IN(config_certificate, identity)},
+    {"rsa", .type = &value_choice, IN(config_certificate, rsa), .choices = rsa_words},
+    {0},
+};
+
+static const struct schema_field clients_fields[] = {
+    {"ca", .required = true, .shape = SCHEMA_VALUES, .type = &value_path, .heap = true,
+     LIST(client_cas, n_client_cas, IKE_MAX_CAS)},
+    {"crl", .shape = SCHEMA_VALUES, .type = &value_path, .heap = true, LIST(crls, n_crls, 64)},
+    {"allow", .shape = SCHEMA_VALUES, .type = &value_text, .heap = true, LIST(allow, n_allow, 256)},
+    {0},
+};
+
+static const char *const proof_words[] = {"psk", "certificate", NULL};
+
 static const struct schema_field auth_fields[] = {
-    {"psk", .required = true, .shape = SCHEMA_MAPS, .fields = psk_fields, .heap = true,
+    {"psk", .shape = SCHEMA_MAPS, .fields = psk_fields, .heap = true,
      LIST(psks, n_psks, IKE_MAX_PEERS_PER_POLICY)},
+    {"certificates", .shape = SCHEMA_MAPS, .fields = certificate_fields, .heap = true,
+     LIST(certificates, n_certificates, IKE_MAX_OWN)},
+    {"clients", SECTION(clients_fields)},
+    {"psk_clients_get", .type = &value_choice, AT(psk_clients_get), .choices = proof_words},
+    {"legacy_rsa_sha1", .type = &value_bool, AT(legacy_rsa_sha1)},
     {0},
 };
 

@@ -11,8 +11,8 @@
 enum { PSK_MAX_BYTES = 64 };
 HF_STATIC_ASSERT((int)PSK_MAX_BYTES <= (int)SECRET_MAX_BYTES);
 
-/* A relative name is relative to the folder of the YAML file. False: too long. */
-static bool join_path(const struct walk *walk, char path[CONFIG_MAX_PATH])
+bool config_join_path(struct walk *walk, const struct yaml_node *node, const char *key,
+                      char path[CONFIG_MAX_PATH])
 {
     const char *slash = strrchr(walk->name, '/');
     char joined[2 * CONFIG_MAX_PATH];
@@ -22,6 +22,7 @@ static bool join_path(const struct walk *walk, char path[CONFIG_MAX_PATH])
     }
     if (snprintf(joined, sizeof joined, "%.*s/%s", (int)(slash - walk->name), walk->name, path) >=
         CONFIG_MAX_PATH) {
+        report_at(walk, node, "'%s': the path is longer than %d bytes", key, CONFIG_MAX_PATH - 1);
         return false;
     }
     memcpy(path, joined, strlen(joined) + 1);
@@ -30,17 +31,17 @@ static bool join_path(const struct walk *walk, char path[CONFIG_MAX_PATH])
 
 /* NULL, or who else could read or change the key. A group may read it (root:holdfast, 0640) when
  * the owner, who may give it to any, is root or the daemon's own user. */
-static const char *check_access(const struct stat *st, char why[WHY_BYTES])
+const char *config_check_access(const struct stat *st, bool secret, char why[WHY_BYTES])
 {
-    const char *what = (st->st_mode & S_IROTH) != 0   ? "read by everyone"
-                       : (st->st_mode & S_IWOTH) != 0 ? "written by everyone"
-                       : (st->st_mode & S_IXOTH) != 0 ? "opened by everyone"
-                       : (st->st_mode & S_IWGRP) != 0 ? "written by its group"
-                                                      : NULL;
+    const char *what = secret && (st->st_mode & S_IROTH) != 0   ? "read by everyone"
+                       : (st->st_mode & S_IWOTH) != 0           ? "written by everyone"
+                       : secret && (st->st_mode & S_IXOTH) != 0 ? "opened by everyone"
+                       : (st->st_mode & S_IWGRP) != 0           ? "written by its group"
+                                                                : NULL;
 
     if (what != NULL) {
-        (void)snprintf(why, WHY_BYTES, "may be %s (mode %04o): chmod 600 it", what,
-                       (unsigned)st->st_mode & 07777u);
+        (void)snprintf(why, WHY_BYTES, "may be %s (mode %04o): chmod %s it", what,
+                       (unsigned)st->st_mode & 07777u, secret ? "600" : "644");
         return why;
     }
     if (st->st_uid != 0 && st->st_uid != geteuid()) {
@@ -93,7 +94,7 @@ static void read_open(struct walk *walk, size_t i, const struct yaml_node *node,
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         why = "is not a regular file";
     } else {
-        why = check_access(&st, text);
+        why = config_check_access(&st, true, text);
     }
     if (why != NULL) {
         report_at(walk, node, "'secret_file': %s %s", path, why);
@@ -112,12 +113,7 @@ static void read_one(struct walk *walk, size_t i, const struct yaml_node *node)
     char what[WHY_BYTES];
     int fd;
 
-    if (!join_path(walk, p->secret_file)) {
-        report_at(walk, node, "'secret_file': the path is longer than %d bytes",
-                  CONFIG_MAX_PATH - 1);
-        return;
-    }
-    if (!walk->read_secrets) {
+    if (!config_join_path(walk, node, "secret_file", p->secret_file) || !walk->read_secrets) {
         return;
     }
     /* O_NONBLOCK: a FIFO must not hold the start. */
@@ -140,6 +136,9 @@ void config_read_secrets(struct walk *walk)
     struct config *c = walk->config;
     const struct yaml_node *item = node_at(walk, "/auth/psk/0");
 
+    if (c->n_psks == 0) {
+        return;
+    }
     c->secrets = calloc(c->n_psks, sizeof *c->secrets);
     HF_ASSERT(c->secrets != NULL);
     for (size_t i = 0; i < c->n_psks; i++, item = item->next) {

@@ -1,4 +1,6 @@
 /* What `holdfastd --check` says about a good file. */
+#include <time.h>
+
 #include "config/internal.h"
 
 static void print_nodes(const struct config *c, FILE *out)
@@ -112,6 +114,41 @@ static void print_connections(const struct config *c, FILE *out)
     }
 }
 
+static void print_auth(const struct config *c, FILE *out)
+{
+    char name[CERT_MAX_NAME + 1];
+
+    if (c->n_psks > 0)
+        (void)fprintf(out, "  clients   %zu with a pre-shared key\n", c->n_psks);
+    for (size_t i = 0; i < c->n_certificates; i++) {
+        const struct crypto_own *own =
+            c->credentials != NULL ? credentials_own(c->credentials, i) : NULL;
+        const struct ike_identity *id =
+            c->certificates[i].identity.type != 0 ? &c->certificates[i].identity : &c->identity;
+        time_t until = own != NULL ? (time_t)crypto_own_expires(own) : 0;
+        char date[32] = "";
+        struct tm tm;
+
+        if (gmtime_r(&until, &tm) != NULL)
+            (void)strftime(date, sizeof date, "%Y-%m-%d", &tm);
+        (void)fprintf(out, "  we show   %s of %s, good until %s\n", c->certificates[i].chain,
+                      cert_name_text(id->type, span_of(id->bytes, id->len), name, sizeof name),
+                      date);
+    }
+    if (c->n_client_cas > 0 && c->credentials != NULL) {
+        (void)fprintf(out, "  clients   %s of %zu CA%s%s\n",
+                      c->n_allow > 0 ? "those that 'allow' names," : "any certificate",
+                      crypto_trust_count(credentials_trust(c->credentials)),
+                      crypto_trust_count(credentials_trust(c->credentials)) == 1 ? "" : "s",
+                      c->n_crls > 0 ? ", but for what is revoked" : ", revoked or not: no 'crl'");
+    }
+    if (c->legacy_rsa_sha1)
+        (void)fprintf(out,
+                      "  UNSAFE    legacy_rsa_sha1: signatures over SHA-1 are made and taken\n");
+    for (size_t i = 0; i < c->n_notes; i++)
+        (void)fprintf(out, "  NOTE      %s\n", c->notes[i]);
+}
+
 void config_print_summary(const struct config *c, FILE *out)
 {
     char text[IKE_MAX_ID_BYTES + 1], net[72];
@@ -145,7 +182,7 @@ void config_print_summary(const struct config *c, FILE *out)
     print_proposals("esp", c->esp_proposals, c->n_esp_proposals, out);
     print_children(c, out);
     print_connections(c, out);
-    (void)fprintf(out, "  clients   %zu with a pre-shared key\n", c->n_psks);
+    print_auth(c, out);
     (void)fprintf(out, "  admin     %s\n", c->admin_socket);
     print_legacy(c, out);
     (void)fprintf(out,

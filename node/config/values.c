@@ -207,6 +207,18 @@ static bool parse_path(const struct schema_field *field, const char *text, void 
     return true;
 }
 
+static bool parse_text(const struct schema_field *field, const char *text, void *at,
+                       char why[WHY_BYTES])
+{
+    if (text[0] == '\0' || strlen(text) >= field->bytes) {
+        (void)snprintf(why, WHY_BYTES, "must have 1 to %zu bytes", field->bytes - 1);
+        return false;
+    }
+    memset(at, 0, field->bytes);
+    memcpy(at, text, strlen(text));
+    return true;
+}
+
 static bool parse_absolute(const struct schema_field *field, const char *text, void *at,
                            char why[WHY_BYTES])
 {
@@ -269,6 +281,7 @@ const struct value_type value_duration = {"a duration such as 30s", false, NULL,
 const struct value_type value_percent = {"a share such as 70%", false, NULL, parse_percent};
 const struct value_type value_factor = {"a factor such as 1.8", false, NULL, parse_factor};
 const struct value_type value_path = {"a path", false, "client.psk", parse_path};
+const struct value_type value_text = {"a pattern", false, "\"*@example.org\"", parse_text};
 const struct value_type value_absolute = {"an absolute path", false, "/var/lib/holdfast",
                                           parse_absolute};
 const struct value_type value_interface = {"an interface's name", false, "eth0", parse_interface};

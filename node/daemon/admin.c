@@ -64,6 +64,11 @@ static json_t *counters(struct daemon *d, const struct repl_status *st)
         (void)snprintf(name, sizeof name, "ike_reason_%s", ike_reason_name((enum ike_reason)i));
         json_object_set_new(out, name, number(c->reason[i]));
     }
+    for (int i = 0; i < SUITE_VERDICTS; i++) {
+        (void)snprintf(name, sizeof name, "certificate_%s",
+                       suite_verdict_name((enum suite_verdict)i));
+        json_object_set_new(out, name, number(c->verdict[i]));
+    }
     for (int i = 0; i < WORKER_COUNTER_COUNT; i++) {
         (void)snprintf(name, sizeof name, "esp_%s", worker_counter_name((enum worker_counter)i));
         json_object_set_new(out, name,
@@ -348,6 +353,11 @@ static void arm(void *self, struct api_request *request, const struct api_arm *a
     api_request_answer(request, json_pack("{s:s}", "armed", args->point));
 }
 
+static void reload(void *self, struct api_request *request)
+{
+    reload_begin(self, request);
+}
+
 void admin_fill(struct daemon *d)
 {
     d->backend = (struct api_backend){.self = d,
@@ -355,6 +365,7 @@ void admin_fill(struct daemon *d)
                                       .sas = get_sas,
                                       .transfer_leader = transfer_leader,
                                       .rekey = rekey,
-                                      .arm = arm};
+                                      .arm = arm,
+                                      .reload = reload};
     admin_moves_fill(&d->backend);
 }

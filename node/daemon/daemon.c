@@ -172,6 +172,7 @@ static void close_sources(struct daemon *d)
     close_one((uv_handle_t *)&d->tick);
     close_one((uv_handle_t *)&d->sigterm);
     close_one((uv_handle_t *)&d->sigint);
+    close_one((uv_handle_t *)&d->sighup);
     close_one((uv_handle_t *)&d->poll_repl);
     close_one((uv_handle_t *)&d->poll_workers);
     for (uint32_t i = 0; i < d->n_shards; i++)
@@ -189,6 +190,12 @@ static void on_signal(uv_signal_t *handle, int signum)
     }
     log_line(d->log, LOG_INFO, "node", "signal %d: stopping", signum);
     uv_stop(&d->loop);
+}
+
+static void on_hangup(uv_signal_t *handle, int signum)
+{
+    (void)signum;
+    reload_begin(handle->data, NULL);
 }
 
 static void cut_links(void *self)
@@ -348,7 +355,7 @@ static int step_fd(void)
 
 static void start_conductor(struct daemon *d)
 {
-    struct conductor_options o = {.policy = &d->policy,
+    struct conductor_options o = {.policy = &d->policy->policy,
                                   .log = d->log,
                                   .node = d->config->node_id,
                                   .boot = repl_boot(d->repl),
@@ -411,18 +418,21 @@ static bool watch(struct daemon *d)
     int failed = 0;
 
     d->prepare.data = d->timer.data = d->tick.data = d;
-    d->sigterm.data = d->sigint.data = d->poll_repl.data = d->poll_workers.data = d;
+    d->sighup.data = d->sigterm.data = d->sigint.data = d->poll_repl.data = d->poll_workers.data =
+        d;
     failed |= uv_prepare_init(&d->loop, &d->prepare);
     failed |= uv_timer_init(&d->loop, &d->timer);
     failed |= uv_timer_init(&d->loop, &d->tick);
     failed |= uv_signal_init(&d->loop, &d->sigterm);
     failed |= uv_signal_init(&d->loop, &d->sigint);
+    failed |= uv_signal_init(&d->loop, &d->sighup);
     failed |= uv_poll_init(&d->loop, &d->poll_repl, repl_event_fd(d->repl));
     failed |= uv_poll_init(&d->loop, &d->poll_workers, worker_pool_event_fd(d->pool));
     failed |= uv_prepare_start(&d->prepare, on_prepare);
     failed |= uv_timer_start(&d->tick, on_tick, 0, DAEMON_TICK_MS);
     failed |= uv_signal_start(&d->sigterm, on_signal, SIGTERM);
     failed |= uv_signal_start(&d->sigint, on_signal, SIGINT);
+    failed |= uv_signal_start(&d->sighup, on_hangup, SIGHUP);
     failed |= uv_poll_start(&d->poll_repl, UV_READABLE, on_replication);
     failed |= uv_poll_start(&d->poll_workers, UV_READABLE, on_workers);
     return failed == 0 || daemon_fail(d, "cannot set the control loop up");
@@ -440,11 +450,9 @@ static bool start_admin(struct daemon *d)
 static bool start(struct daemon *d)
 {
     struct io_error io;
-    const char *missing;
 
-    if (!config_policy(d->config, &suite_default, &d->policy, &missing))
-        return daemon_fail(d, "%s: proposal '%s' is not spoken by this build", d->config->path,
-                           missing);
+    if (!policy_first(d))
+        return false;
     if (!verify_guard(d))
         return false;
     d->netlink = netlink_open(&io);
@@ -487,6 +495,10 @@ static void stop(struct daemon *d)
         worker_pool_destroy(d->pool);
     if (d->netlink != NULL)
         netlink_close(d->netlink);
+    if (d->policy != NULL) {
+        d->policy->retired = true;
+        policy_release(d->policy);
+    }
     HF_ASSERT(uv_loop_close(&d->loop) == 0);
 }
 

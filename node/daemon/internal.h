@@ -45,15 +45,24 @@ struct daemon_shard {
     } paths[ADDR_SLOTS];
 };
 
+/* A policy that is in force, or that jobs still borrow from. */
+struct daemon_policy {
+    struct ike_policy policy;
+    struct config *config; /* of a reload, owned; NULL: main's, which outlives everything */
+    unsigned jobs;         /* under way with it */
+    bool retired;
+};
+
 struct daemon {
     const struct config *config;
     const struct log *log;
     struct daemon_error *error;
-    struct ike_policy policy;
+    struct daemon_policy *policy; /* in force; owned */
+    bool reloading;
     uv_loop_t loop;
     uv_prepare_t prepare;
     uv_timer_t timer, tick;
-    uv_signal_t sigterm, sigint;
+    uv_signal_t sigterm, sigint, sighup;
     uv_poll_t poll_repl, poll_workers;
     struct repl *repl;
     struct repl_event *event; /* in hand: it goes on in the next turn */
@@ -132,6 +141,12 @@ void admin_stop(struct daemon *d); /* refuses what still waits */
 /* notices.c: once a second, one line for each reason for which packets were dropped, and for a
  * majority lost or back */
 void notices_tick(struct daemon *d);
+
+/* reload.c: shared keys, certificates, CAs and lists anew, from the configuration's file */
+bool policy_first(struct daemon *d);          /* of d->config; false: d->error */
+void policy_release(struct daemon_policy *p); /* a job came back, or it is no longer in force */
+/* request NULL: nobody waits for the answer, the log has it. */
+void reload_begin(struct daemon *d, struct api_request *request);
 
 bool daemon_fail(struct daemon *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

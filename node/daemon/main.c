@@ -68,7 +68,7 @@ static int act(enum action action, const struct config *config)
 
     if (action == ACTION_CHECK) {
         config_print_summary(config, stdout);
-        return 0;
+        return config->out_of_date ? 1 : 0;
     }
 #ifdef HOLDFAST_PLANTED
     log_line(&log, LOG_WARN, "node", "%s: a planted fault", plant);

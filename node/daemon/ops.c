@@ -1,5 +1,6 @@
 /* The conductor's operations over the daemon's sockets, workers and replication. */
 #include <stdlib.h>
+#include <time.h>
 
 #include "daemon/internal.h"
 #include "io/clock.h"
@@ -17,6 +18,12 @@ static void op_entropy(void *self, uint8_t *out, size_t n)
 {
     (void)self;
     io_entropy(out, n);
+}
+
+static uint64_t op_wall(void *self)
+{
+    (void)self;
+    return (uint64_t)time(NULL);
 }
 
 static bool op_submit(void *self, struct Holdfast__Record *record, void *op)
@@ -42,6 +49,7 @@ static bool op_leader(void *self)
 struct job_request {
     uv_work_t work;
     struct daemon *daemon;
+    struct daemon_policy *policy; /* whose keys and CAs it uses */
     struct conductor_work *job;
 };
 
@@ -61,6 +69,8 @@ static void job_after(uv_work_t *w, int status)
         conductor_job_cancel(r->daemon->conductor, r->job);
     else
         conductor_job_done(r->daemon->conductor, r->job);
+    r->policy->jobs--;
+    policy_release(r->policy);
     free(r);
 }
 
@@ -72,6 +82,8 @@ static void op_run_job(void *self, struct conductor *c, struct conductor_work *j
     (void)c;
     HF_ASSERT(r != NULL);
     r->daemon = d;
+    r->policy = d->policy;
+    r->policy->jobs++;
     r->job = job;
     r->work.data = r;
     HF_ASSERT(uv_queue_work(&d->loop, &r->work, job_work, job_after) == 0);
@@ -148,6 +160,7 @@ void ops_fill(struct daemon *d, struct conductor_ops *ops)
         (struct conductor_ops){.self = d,
                                .now_ms = op_now,
                                .entropy = op_entropy,
+                               .wall_s = op_wall,
                                .submit = op_submit,
                                .may_act = op_may_act,
                                .leader = op_leader,

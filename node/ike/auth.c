@@ -1,12 +1,13 @@
-/* IKE_AUTH as responder, with a shared key, and what both roles share (auth.h).
+/* IKE_AUTH as responder, with a shared key or a certificate, and what both roles share (auth.h).
  *
- *   IDi, AUTH, [CP], SA, TSi, TSr
+ *   IDi, [CERT], [CERTREQ], [IDr], AUTH, [CP], SA, TSi, TSr
  *     ├─ AUTH does not hold ──> N(AUTHENTICATION_FAILED), SA ended (the answer is kept)
  *     ├─ CHILD SA refused ────> IDr, AUTH, N(why), [N(IP4_ALLOWED)], [N(IP6_ALLOWED)]; IKE SA established
  *     └─ [addresses] ─────────> IDr, AUTH, [CP, N(IPx_ALLOWED)...], SA, TSi, TSr; both established
  */
 #include "ike/auth.h"
 
+#include "ike/cert_auth.h"
 #include "ike/config_payload.h"
 #include "ike/connection.h"
 #include "ike/entropy.h"
@@ -241,17 +242,59 @@ static void put_child(const struct ike_policy *policy, const struct ike_sa *sa,
     wire_put_ts(b, WIRE_PL_TSR, &list);
 }
 
+/* What proves us to this peer: by certificate who came by one; who came by a shared key gets its
+ * like, unless the policy has us show a certificate to everyone. */
+struct own_proof {
+    const struct ike_psk_entry *peer; /* by its shared key; NULL: by `signing` */
+    struct ike_signing signing;
+    const struct ike_identity *id;
+    uint8_t value[SUITE_PRF_MAX_BYTES];
+    size_t len;
+};
+
+/* IKE_STEPPED: ready. IKE_NEED_JOB: our signature comes first. IKE_IGNORED: nothing that we have is
+ * anything that this peer could verify. */
+static enum ike_outcome prove(const struct ike_policy *policy, const struct ike_event *event,
+                              const struct wire_body *body, const struct ike_psk_entry *peer,
+                              struct own_proof *p, struct ike_transition *out)
+{
+    const struct wire_id *asked = body->has_idr ? &body->idr : NULL;
+    const struct ike_sa *sa = &out->after;
+
+    p->peer =
+        peer != NULL && ike_certs_spoken(policy) && policy->credentials->for_psk ? NULL : peer;
+    p->id = &policy->local_id;
+    if (p->peer != NULL)
+        return ike_psk_sign(policy, sa, &peer->psk, p->value, &p->len) ? IKE_STEPPED : IKE_IGNORED;
+    if (!ike_cert_choose(policy, sa, asked, body, &p->signing))
+        return IKE_IGNORED;
+    p->id = ike_cert_identity(&p->signing, asked);
+    if (event->sign.done)
+        return event->sign.ok ? IKE_STEPPED : IKE_IGNORED;
+    return ike_cert_sign(policy, sa, &p->signing, p->id, out) ? IKE_NEED_JOB : IKE_IGNORED;
+}
+
+static void put_proof(const struct ike_event *event, const struct own_proof *p,
+                      struct wire_builder *b)
+{
+    wire_put_id(b, WIRE_PL_IDR, p->id->type, span_of(p->id->bytes, p->id->len));
+    if (p->peer != NULL) {
+        wire_put_auth(b, WIRE_AUTH_PSK, span_of(p->value, p->len));
+        return;
+    }
+    ike_cert_put_chain(b, p->signing.own);
+    ike_cert_put_auth(b, &p->signing, &event->sign);
+}
+
 /* The peer is who it says: answer with our own AUTH, and the first CHILD SA or why there is none.
  */
 static enum ike_outcome establish(const struct ike_policy *policy, const struct ike_event *event,
-                                  const struct ike_received *rx, const struct ike_psk_entry *peer,
+                                  const struct ike_received *rx, const struct own_proof *proof,
                                   struct ike_transition *out)
 {
     struct ike_sa *sa = &out->after;
     struct first_child child = {0};
     struct ike_draft d;
-    uint8_t auth[SUITE_PRF_MAX_BYTES];
-    size_t auth_len;
     bool wait = false;
     struct refusal r = judge_child(policy, event, &rx->body, sa, &child, &wait);
 
@@ -264,17 +307,13 @@ static enum ike_outcome establish(const struct ike_policy *policy, const struct 
         out->address_contact = sa->peer_initial_contact;
         return IKE_NEED_ADDRESS;
     }
-    if (!ike_psk_sign(policy, sa, &peer->psk, auth, &auth_len))
-        return ike_init_ignore(out, IKE_REASON_OVERSIZED);
     if (r.type != 0)
         memset(sa->virtual_ip, 0, sizeof sa->virtual_ip);
     else if (!ike_auth_install_child(policy, sa, event, &child.choice, &child.ts,
                                      ike_new_esp_spi(sa, event->entropy + IKE_ENTROPY_ESP_SPI)))
         return ike_init_ignore(out, IKE_REASON_OVERSIZED);
     ike_draft_begin(&d);
-    wire_put_id(&d.b, WIRE_PL_IDR, policy->local_id.type,
-                span_of(policy->local_id.bytes, policy->local_id.len));
-    wire_put_auth(&d.b, WIRE_AUTH_PSK, span_of(auth, auth_len));
+    put_proof(event, proof, &d.b);
     if (r.type != 0)
         wire_put_notify_plain(&d.b, r.type, span_of(NULL, 0));
     put_families(&child, event, &d.b);
@@ -296,13 +335,34 @@ static void remember_identity(struct ike_sa *sa, const struct wire_id *id)
     memcpy(sa->remote_id.bytes, id->data.data, id->data.len);
 }
 
+/* Is the peer who it says? *peer: by whose shared key, NULL: by certificate. False with *wait: its
+ * certificate is to be judged first. */
+static bool peer_holds(const struct ike_policy *policy, const struct ike_event *event,
+                       const struct wire_body *body, const struct ike_psk_entry **peer,
+                       struct ike_transition *out, bool *wait)
+{
+    *wait = false;
+    *peer = NULL;
+    if (body->auth.method == WIRE_AUTH_PSK) {
+        *peer = ike_psk_find(policy, body->idi.type, body->idi.data);
+        return ike_psk_verify(policy, &out->after, *peer, &body->idi, &body->auth);
+    }
+    if (event->proof.done)
+        return event->proof.verdict == SUITE_GOOD;
+    *wait = ike_cert_proof(policy, &out->after, event, body, &body->idi, out);
+    return false;
+}
+
 enum ike_outcome ike_auth_handle_request(const struct ike_policy *policy,
                                          const struct ike_sa *before, const struct ike_event *event,
                                          const struct ike_received *rx, struct ike_transition *out)
 {
     const struct wire_body *body = &rx->body;
     const struct ike_psk_entry *peer;
+    struct own_proof proof = {0};
     struct ike_sa *sa = &out->after;
+    enum ike_outcome ready;
+    bool wait;
 
     ike_init_transition(out, IKE_EX_AUTH, IKE_BY_PEER);
     if (rx->header.exchange != WIRE_EX_IKE_AUTH || before->role != IKE_RESPONDER)
@@ -318,10 +378,16 @@ enum ike_outcome ike_auth_handle_request(const struct ike_policy *policy,
     remember_identity(sa, &body->idi);
     if (!body->has_auth) /* EAP (RFC 7296 2.16) is not spoken here */
         return refuse(policy, event, rx, WIRE_N_AUTHENTICATION_FAILED, IKE_REASON_AUTH_FAILED, out);
-    peer = ike_psk_find(policy, body->idi.type, body->idi.data);
-    if (!ike_psk_verify(policy, sa, peer, &body->idi, &body->auth))
-        return refuse(policy, event, rx, WIRE_N_AUTHENTICATION_FAILED, IKE_REASON_AUTH_FAILED, out);
+    if (!peer_holds(policy, event, body, &peer, out, &wait))
+        return wait ? IKE_NEED_JOB
+                    : refuse(policy, event, rx, WIRE_N_AUTHENTICATION_FAILED,
+                             IKE_REASON_AUTH_FAILED, out);
     if (!body->has_sa || !body->has_tsi || !body->has_tsr)
         return refuse(policy, event, rx, WIRE_N_INVALID_SYNTAX, IKE_REASON_MALFORMED, out);
-    return establish(policy, event, rx, peer, out);
+    /* The signature before the address, which would have to be given back for so long. */
+    ready = prove(policy, event, body, peer, &proof, out);
+    if (ready == IKE_IGNORED)
+        return refuse(policy, event, rx, WIRE_N_AUTHENTICATION_FAILED,
+                      IKE_REASON_NO_COMMON_SIGNATURE, out);
+    return ready == IKE_NEED_JOB ? ready : establish(policy, event, rx, &proof, out);
 }

@@ -26,8 +26,10 @@ void ike_auth_establish(const struct ike_policy *policy, struct ike_sa *sa,
 void ike_auth_end(const struct ike_policy *policy, struct ike_sa *sa,
                   const struct ike_event *event);
 
-/* Initiator, keys in place: fills sa->pending with the IKE_AUTH request. */
-bool ike_auth_write_request(const struct ike_policy *policy, struct ike_sa *sa,
-                            const struct ike_event *event) HF_MUST_USE;
+/* Initiator, keys in place: fills sa->pending with the IKE_AUTH request. IKE_STEPPED: done;
+ * IKE_NEED_JOB: our signature comes first; IKE_IGNORED: it cannot be built. */
+enum ike_outcome ike_auth_write_request(const struct ike_policy *policy, struct ike_sa *sa,
+                                        const struct ike_event *event,
+                                        struct ike_transition *out) HF_MUST_USE;
 
 #endif

@@ -1,6 +1,6 @@
-/* IKE_AUTH as initiator, with a shared key.
+/* IKE_AUTH as initiator, with a shared key or a certificate.
  *
- *   IDi, IDr, AUTH, [CP], SA, TSi, TSr
+ *   IDi, [CERT], [CERTREQ], IDr, AUTH, [CP], SA, TSi, TSr
  *     ├─ error without AUTH ───────────> SA ended
  *     ├─ AUTH or IDr does not hold ────> INFORMATIONAL N(AUTHENTICATION_FAILED), deleting
  *     ├─ CHILD SA refused ─────────────> established without a CHILD SA
@@ -9,36 +9,92 @@
  */
 #include "ike/auth.h"
 
+#include "ike/cert_auth.h"
 #include "ike/config_payload.h"
 #include "ike/init.h"
 #include "ike/nat.h"
 #include "ike/psk.h"
 #include "ike/ts.h"
 
-bool ike_auth_write_request(const struct ike_policy *policy, struct ike_sa *sa,
-                            const struct ike_event *event)
+/* What proves us: a shared key with that peer, else a certificate. */
+struct proof {
+    const struct ike_psk_entry *peer;
+    struct ike_signing signing;
+    const struct ike_identity *id;
+    uint8_t value[SUITE_PRF_MAX_BYTES];
+    size_t len;
+};
+
+/* The gateway's CERTREQs stand in its IKE_SA_INIT answer. */
+static bool choose_by_certreq(const struct ike_policy *policy, const struct ike_sa *sa,
+                              struct ike_signing *signing)
 {
-    const struct ike_psk_entry *peer =
+    const struct ike_message *m = &sa->handshake.init_response;
+    struct wire_header h;
+    struct wire_body body;
+
+    return wire_header_decode(span_of(m->bytes, m->len), &h) == WIRE_OK &&
+           wire_body_decode(h.next_payload,
+                            span_of(m->bytes + WIRE_HEADER_BYTES, m->len - WIRE_HEADER_BYTES),
+                            &body) == WIRE_OK &&
+           ike_cert_choose(policy, sa, NULL, &body, signing);
+}
+
+static enum ike_outcome prove(const struct ike_policy *policy, const struct ike_sa *sa,
+                              const struct ike_event *event, struct proof *p,
+                              struct ike_transition *out)
+{
+    p->peer =
         ike_psk_find(policy, sa->remote_id.type, span_of(sa->remote_id.bytes, sa->remote_id.len));
+    p->id = &policy->local_id;
+    if (p->peer != NULL)
+        return ike_psk_sign(policy, sa, &p->peer->psk, p->value, &p->len) ? IKE_STEPPED
+                                                                          : IKE_IGNORED;
+    if (!ike_certs_spoken(policy) || !choose_by_certreq(policy, sa, &p->signing))
+        return IKE_IGNORED;
+    p->id = &p->signing.own->identity;
+    if (event->sign.done)
+        return event->sign.ok ? IKE_STEPPED : IKE_IGNORED;
+    return ike_cert_sign(policy, sa, &p->signing, p->id, out) ? IKE_NEED_JOB : IKE_IGNORED;
+}
+
+/* IDi, [CERT], [CERTREQ], IDr, AUTH: RFC 7296 1.2. */
+static void put_proof(const struct ike_policy *policy, const struct ike_sa *sa,
+                      const struct ike_event *event, const struct proof *p, struct wire_builder *b)
+{
+    wire_put_id(b, WIRE_PL_IDI, p->id->type, span_of(p->id->bytes, p->id->len));
+    if (p->peer == NULL)
+        ike_cert_put_chain(b, p->signing.own);
+    ike_cert_put_request(policy, b);
+    wire_put_id(b, WIRE_PL_IDR, sa->remote_id.type,
+                span_of(sa->remote_id.bytes, sa->remote_id.len));
+    if (p->peer == NULL)
+        ike_cert_put_auth(b, &p->signing, &event->sign);
+    else
+        wire_put_auth(b, WIRE_AUTH_PSK, span_of(p->value, p->len));
+}
+
+enum ike_outcome ike_auth_write_request(const struct ike_policy *policy, struct ike_sa *sa,
+                                        const struct ike_event *event, struct ike_transition *out)
+{
+    struct proof proof = {0};
+    enum ike_outcome ready;
     struct ike_auth_selectors ts;
     struct wire_ts_list list;
     struct wire_sa offer;
     struct ike_draft d;
-    uint8_t auth[SUITE_PRF_MAX_BYTES], spi[4];
-    size_t auth_len;
+    uint8_t spi[4];
 
     ike_ts_allowed(policy, sa, ts.local, &ts.n_local, ts.remote, &ts.n_remote);
     put_be32(spi, sa->handshake.child_spi_in);
     ike_proposal_offer_esp(policy, span_of(spi, sizeof spi), 0, &offer);
-    if (peer == NULL || ts.n_local == 0 || offer.n_proposals == 0 ||
-        !ike_psk_sign(policy, sa, &peer->psk, auth, &auth_len))
-        return false;
+    if (ts.n_local == 0 || offer.n_proposals == 0)
+        return IKE_IGNORED;
+    ready = prove(policy, sa, event, &proof, out);
+    if (ready != IKE_STEPPED)
+        return ready;
     ike_draft_begin(&d);
-    wire_put_id(&d.b, WIRE_PL_IDI, policy->local_id.type,
-                span_of(policy->local_id.bytes, policy->local_id.len));
-    wire_put_id(&d.b, WIRE_PL_IDR, sa->remote_id.type,
-                span_of(sa->remote_id.bytes, sa->remote_id.len));
-    wire_put_auth(&d.b, WIRE_AUTH_PSK, span_of(auth, auth_len));
+    put_proof(policy, sa, event, &proof, &d.b);
     if (policy->initial_contact)
         wire_put_notify_plain(&d.b, WIRE_N_INITIAL_CONTACT, span_of(NULL, 0));
     if (policy->request_address || policy->request_address6)
@@ -48,7 +104,7 @@ bool ike_auth_write_request(const struct ike_policy *policy, struct ike_sa *sa,
     wire_put_ts(&d.b, WIRE_PL_TSI, &list);
     ike_ts_to_wire(ts.remote, ts.n_remote, &list);
     wire_put_ts(&d.b, WIRE_PL_TSR, &list);
-    return ike_seal_request(policy, sa, IKE_EX_AUTH, event->now_ms, &d);
+    return ike_seal_request(policy, sa, IKE_EX_AUTH, event->now_ms, &d) ? IKE_STEPPED : IKE_IGNORED;
 }
 
 static enum ike_outcome finish(enum ike_reason reason, struct ike_transition *out)
@@ -162,6 +218,27 @@ static enum ike_reason reason_of_child_error(uint16_t type)
     }
 }
 
+/* Is the answer from whom we asked for? A shared key proves its entry, a certificate the name that
+ * we named. False with *wait: the certificate is to be judged first. */
+static bool gateway_holds(const struct ike_policy *policy, const struct ike_event *event,
+                          const struct wire_body *body, struct ike_transition *out, bool *wait)
+{
+    const struct ike_sa *sa = &out->after;
+    const struct ike_psk_entry *peer;
+
+    *wait = false;
+    if (!ike_same_identity(&sa->remote_id, body->idr.type, body->idr.data))
+        return false;
+    if (body->auth.method == WIRE_AUTH_PSK) {
+        peer = ike_psk_find(policy, body->idr.type, body->idr.data);
+        return ike_psk_verify(policy, sa, peer, &body->idr, &body->auth);
+    }
+    if (event->proof.done)
+        return event->proof.verdict == SUITE_GOOD;
+    *wait = ike_cert_proof(policy, sa, event, body, &body->idr, out);
+    return false;
+}
+
 enum ike_outcome ike_auth_handle_response(const struct ike_policy *policy,
                                           const struct ike_sa *before,
                                           const struct ike_event *event,
@@ -169,8 +246,8 @@ enum ike_outcome ike_auth_handle_response(const struct ike_policy *policy,
 {
     const struct wire_body *body = &rx->body;
     const struct wire_notify *error = wire_body_error(body);
-    const struct ike_psk_entry *peer, *expected;
     struct ike_sa *sa = &out->after;
+    bool wait;
 
     ike_init_transition(out, IKE_EX_AUTH, IKE_BY_US);
     if (before->pending.exchange != IKE_EX_AUTH || before->role != IKE_INITIATOR)
@@ -179,11 +256,8 @@ enum ike_outcome ike_auth_handle_response(const struct ike_policy *policy,
     ike_pending_clear(sa);
     if (rx->body_result != WIRE_OK || !body->has_idr || !body->has_auth)
         return failed(policy, event, rx, out);
-    expected =
-        ike_psk_find(policy, sa->remote_id.type, span_of(sa->remote_id.bytes, sa->remote_id.len));
-    peer = ike_psk_find(policy, body->idr.type, body->idr.data);
-    if (!ike_psk_verify(policy, sa, peer, &body->idr, &body->auth) || peer != expected)
-        return give_up(policy, event, IKE_REASON_AUTH_FAILED, out);
+    if (!gateway_holds(policy, event, body, out, &wait))
+        return wait ? IKE_NEED_JOB : give_up(policy, event, IKE_REASON_AUTH_FAILED, out);
     if (error != NULL) {
         ike_auth_establish(policy, sa, event);
         return finish(reason_of_child_error(error->type), out);

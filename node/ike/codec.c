@@ -368,4 +368,4 @@ HF_STATIC_ASSERT(sizeof(struct ike_child) == 696);
 HF_STATIC_ASSERT(sizeof(struct ike_pending) == 4536);
 HF_STATIC_ASSERT(sizeof(struct ike_candidate) == 504);
 HF_STATIC_ASSERT(sizeof(struct ike_handshake) == 8856);
-HF_STATIC_ASSERT(sizeof(struct ike_sa) == 24504);
+HF_STATIC_ASSERT(sizeof(struct ike_sa) == 24632);

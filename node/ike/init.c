@@ -6,6 +6,7 @@
  */
 #include "ike/init.h"
 
+#include "ike/cert_auth.h"
 #include "ike/cookie.h"
 #include "ike/entropy.h"
 #include "ike/keys.h"
@@ -64,6 +65,10 @@ bool ike_init_write(const struct ike_policy *policy, const struct ike_sa *sa,
     wire_put_nonce(&b, m->nonce);
     if (m->nat_detection && !put_nat_detection(policy, &b, sa, m->local, m->remote))
         return false;
+    if (m->hashes)
+        ike_cert_put_hashes(policy, &b);
+    if (m->certreq)
+        ike_cert_put_request(policy, &b);
     return wire_builder_finish(&b, &whole) && ike_message_keep(out, whole);
 }
 
@@ -208,6 +213,9 @@ static bool make_half_open(const struct ike_policy *policy, const struct ike_eve
     hs->nonce_r_len = IKE_NONCE_BYTES;
     hs->ke_id = choice->row.ke_id;
     m.nat_detection = ike_init_find_nat(policy, sa, h, body, event);
+    /* RFC 7427 4: to who sent its own. RFC 7296 1.2: our CAs go with the answer. */
+    m.hashes = wire_body_notify(body, WIRE_N_SIGNATURE_HASH_ALGORITHMS) != NULL;
+    m.certreq = true;
     ike_proposal_answer(WIRE_PROTO_IKE, choice, span_of(NULL, 0), &answer);
     return ike_init_keys(policy, sa, secret_long_span(&event->ke.shared)) &&
            ike_message_keep(&hs->init_request, event->datagram) &&

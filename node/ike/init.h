@@ -13,6 +13,7 @@ struct ike_init_message {
     uint16_t ke_id;
     struct span ke_public, nonce, cookie; /* cookie empty: none */
     bool nat_detection;
+    bool hashes, certreq; /* SIGNATURE_HASH_ALGORITHMS, CERTREQ */
     const struct endpoint *local, *remote;
 };
 

@@ -26,6 +26,7 @@ static bool write_request(const struct ike_policy *policy, const struct ike_even
                                        .nonce = span_of(hs->nonce_i, hs->nonce_i_len),
                                        .cookie = span_of(hs->cookie, hs->cookie_len),
                                        .nat_detection = true,
+                                       .hashes = true,
                                        .local = &sa->local,
                                        .remote = &sa->remote};
     struct ike_message request;
@@ -62,7 +63,7 @@ enum ike_outcome ike_init_begin(const struct ike_policy *policy, const struct ik
     ike_init_transition(out, IKE_EX_INIT, IKE_BY_US);
     if (ke == NULL)
         return ike_init_ignore(out, IKE_REASON_NO_PROPOSAL);
-    if (peer == NULL)
+    if (peer == NULL && policy->expect.type == 0)
         return ike_init_ignore(out, IKE_REASON_AUTH_FAILED);
     if (!event->ke.done)
         return ike_ke_job_make(out, ke, event, true, NULL, NULL)
@@ -78,7 +79,7 @@ enum ike_outcome ike_init_begin(const struct ike_policy *policy, const struct ik
     sa->local = event->local;
     sa->remote = event->remote;
     sa->next_request_id = 1; /* 0 is IKE_SA_INIT, however often it is asked */
-    sa->remote_id = peer->remote;
+    sa->remote_id = policy->expect.type != 0 ? policy->expect : peer->remote;
     sa->created_ms = event->now_ms;
     sa->local_part.last_inbound_ms = event->now_ms;
     sa->handshake.ke_id = ke->transform_id;
@@ -165,6 +166,7 @@ static enum ike_outcome accept(const struct ike_policy *policy, const struct ike
 {
     struct ike_sa *sa = &out->after;
     struct ike_handshake *hs = &sa->handshake;
+    enum ike_outcome asked;
     bool natt;
 
     *sa = *before;
@@ -186,8 +188,9 @@ static enum ike_outcome accept(const struct ike_policy *policy, const struct ike
     sa->local_part.last_inbound_ms = event->now_ms;
     sa->local_part.last_outbound_ms = event->now_ms;
     sa->local_part.retransmitted = 0;
-    if (!ike_auth_write_request(policy, sa, event))
-        return ike_init_ignore(out, IKE_REASON_OVERSIZED);
+    asked = ike_auth_write_request(policy, sa, event, out);
+    if (asked != IKE_STEPPED)
+        return asked == IKE_NEED_JOB ? asked : ike_init_ignore(out, IKE_REASON_OVERSIZED);
     ike_effect_add(out, IKE_SEND_REQUEST, &sa->local, &sa->remote, ike_nat_marked(&sa->local));
     out->exchange = IKE_EX_AUTH;
     return IKE_STEPPED;

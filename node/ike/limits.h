@@ -6,7 +6,7 @@
 enum {
     IKE_MAX_CHILDREN = 8,         /* CHILD SA slots per IKE SA; a rekey needs one to spare */
     IKE_MAX_MESSAGE_BYTES = 4096, /* a message sent or kept; larger ones are refused */
-    IKE_MAX_ID_BYTES = 128,
+    IKE_MAX_ID_BYTES = 255,
     IKE_MAX_EARLY_DELETES = 4, /* SPIs that the peer gave up before we knew them */
     IKE_MAX_TS = 4,            /* traffic selectors per side of a CHILD SA */
     IKE_MAX_DNS = 2,
@@ -20,10 +20,11 @@ enum {
     IKE_MAX_PATTERNS = 8,     /* identities that a connection is for */
     IKE_MAX_OVERRIDES = 8,    /* CHILD SAs of a connection with terms of their own */
     IKE_MAX_PEERS_PER_POLICY = 65536,
-    IKE_MAX_CHAIN = 4,  /* certificates of a chain that we send */
-    IKE_MAX_OWN = 8,    /* certificates of ours to choose from */
-    IKE_MAX_CAS = 16,   /* CAs named in a CERTREQ */
-    IKE_MAX_NAMES = 16, /* identities in a certificate of ours */
+    IKE_MAX_CHAIN = 4,      /* certificates of a chain that we send */
+    IKE_MAX_OWN = 8,        /* certificates of ours to choose from */
+    IKE_MAX_CAS = 16,       /* CAs named in a CERTREQ */
+    IKE_CA_HASH_BYTES = 20, /* SHA-1 of a SubjectPublicKeyInfo (RFC 7296 3.7) */
+    IKE_MAX_NAMES = 16,     /* identities in a certificate of ours */
     IKE_MAX_SIGNATURE_BYTES = 512,
     IKE_SIGNED_MAX_BYTES = IKE_MAX_MESSAGE_BYTES + IKE_NONCE_MAX_BYTES + 64 /* RFC 7296 2.15 */
 };

@@ -86,6 +86,33 @@ struct ike_connection {
     uint8_t n_overrides;
 };
 
+/* A certificate of ours; what it points at is borrowed from who made it (config/credentials.h). */
+struct ike_own_certificate {
+    struct span chain[IKE_MAX_CHAIN]; /* DER: ours, then its issuers, without a root */
+    uint8_t n_chain;
+    struct ike_identity names[IKE_MAX_NAMES]; /* what it proves */
+    uint8_t n_names;
+    struct ike_identity
+        identity; /* what our ID payload says, unless another of the names is asked */
+    uint8_t cas[IKE_MAX_CHAIN + 1]
+               [IKE_CA_HASH_BYTES]; /* CAs it leads to, as a CERTREQ names them */
+    uint8_t n_cas;
+    enum suite_key_kind kind;
+    bool pss; /* RSA: RSASSA-PSS instead of PKCS #1 v1.5, for peers with RFC 7427 */
+    const void *key;
+};
+
+/* Authentication by certificate. */
+struct ike_credentials {
+    struct ike_own_certificate own[IKE_MAX_OWN]; /* the first of equals is taken */
+    uint8_t n_own;
+    const void *trust;                           /* NULL: no peer is taken by certificate */
+    uint8_t cas[IKE_MAX_CAS][IKE_CA_HASH_BYTES]; /* CERTREQ */
+    uint8_t n_cas;
+    bool for_psk; /* responder: we prove ourselves by certificate to shared-key peers, too */
+    bool legacy_rsa_sha1; /* AUTH method 1, both ways */
+};
+
 struct ike_policy {
     const struct suite_table *suites;
     struct ike_proposal_row ike[IKE_MAX_PROPOSALS];
@@ -95,6 +122,9 @@ struct ike_policy {
     struct ike_identity local_id;
     const struct ike_psk_entry *psks; /* borrowed, n_psks of them, sorted by nothing */
     uint32_t n_psks;
+    const struct ike_credentials *credentials; /* borrowed; NULL: shared keys only */
+    struct ike_identity
+        expect; /* initiator: who the gateway must be; type 0: the shared key's peer */
     struct ike_ts local_ts[IKE_MAX_TS]; /* networks behind us, offered or narrowed to */
     uint8_t n_local_ts;
     struct ip_addr dns[IKE_MAX_DNS];

@@ -94,6 +94,7 @@ enum ike_reason {
                                         a NAT or the policy wants it */
     IKE_REASON_UNSUPPORTED_CRITICAL,
     IKE_REASON_AUTH_FAILED,
+    IKE_REASON_NO_COMMON_SIGNATURE, /* no certificate of ours that the peer could verify */
     IKE_REASON_TS_UNACCEPTABLE,
     IKE_REASON_POOL_EXHAUSTED,
     IKE_REASON_TOO_MANY_CHILDREN,

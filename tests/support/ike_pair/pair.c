@@ -274,6 +274,7 @@ static enum ike_outcome one_event(struct pair *p, enum pair_who who, struct ike_
     if (event->kind != IKE_EV_TAKEOVER)
         p->kill.now = false;
     event->now_ms = p->now_ms;
+    event->wall_s = p->wall_s;
     fill_entropy(p, who, event);
     event->has_pool[SLOT_V4] = true;
     o = step(p, who, sa, event, &t);

@@ -99,6 +99,8 @@ static void write_things(struct rig *r)
     cr_assert_eq(r->arm.mode, API_ARM_MACHINE);
     cr_assert_eq(r->rekeys, 2);
     cr_assert_eq(r->arms, 1);
+    expect("POST", "/v1/reload", "{}", 200, "{}");
+    cr_assert_eq(r->reloads, 1);
 }
 
 Test(api, writes_answered_at_once)

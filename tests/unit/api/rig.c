@@ -104,6 +104,14 @@ static void fake_arm(void *self, struct api_request *request, const struct api_a
     decide(rig, request);
 }
 
+static void fake_reload(void *self, struct api_request *request)
+{
+    struct rig *rig = self;
+
+    rig->reloads++;
+    decide(rig, request);
+}
+
 void rig_init(struct rig *rig)
 {
     memset(rig, 0, sizeof *rig);
@@ -118,7 +126,8 @@ void rig_init(struct rig *rig)
                                         .rekey = fake_rekey,
                                         .move_shard = fake_move,
                                         .drain_node = fake_drain,
-                                        .arm = fake_arm};
+                                        .arm = fake_arm,
+                                        .reload = fake_reload};
 }
 
 void rig_deinit(struct rig *rig)

@@ -29,7 +29,7 @@ struct rig {
     size_t n_held;
 
     /* what it was asked */
-    _Atomic unsigned transfers, rekeys, arms, moves, drains;
+    _Atomic unsigned transfers, rekeys, arms, moves, drains, reloads;
     struct api_move move;
     struct api_drain drain;
     uint32_t node;

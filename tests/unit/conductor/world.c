@@ -1,5 +1,7 @@
 #include "world.h"
 
+#include "conductor/internal.h"
+
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -136,13 +138,20 @@ static void op_send(void *self, uint32_t shard, bool natt, const struct endpoint
         die(w, n);
 }
 
+static uint64_t op_wall(void *self)
+{
+    (void)self;
+    return WORLD_WALL_S;
+}
+
 static void op_run_job(void *self, struct conductor *c, struct conductor_work *work)
 {
     struct world_node *n = self;
     struct world *w = n->world;
 
     w->key_exchanges += n->id != WORLD_CLIENT + 1;
-    if (w->hold_key_exchanges) {
+    if (w->hold_key_exchanges ||
+        (w->hold_proofs && n->id != WORLD_CLIENT + 1 && work->job->kind == IKE_JOB_PROOF)) {
         HF_ASSERT(w->n_held < WORLD_HELD);
         w->held_by[w->n_held] = c;
         w->held[w->n_held++] = work;
@@ -447,6 +456,7 @@ static void node_create(struct world *w, unsigned i)
     struct conductor_ops ops = {.self = n,
                                 .now_ms = op_now,
                                 .entropy = op_entropy,
+                                .wall_s = op_wall,
                                 .submit = op_submit,
                                 .may_act = op_may_act,
                                 .leader = op_leader,

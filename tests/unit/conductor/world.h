@@ -22,7 +22,8 @@ enum {
     WORLD_HELD = 256,
     WORLD_SHARD = 1,
     WORLD_OTHER = 2, /* a second shard, of nobody until a test assigns it */
-    WORLD_SHARDS = 2
+    WORLD_SHARDS = 2,
+    WORLD_WALL_S = 1764000000 /* CERTS_NOW */
 };
 
 /* Where the owner dies: at its next submission that is no extension, or at the next packet it gets.
@@ -103,6 +104,7 @@ struct world {
     bool busy;        /* replication takes nothing from the gateway */
     unsigned drop_to_client; /* packets still to be dropped */
     unsigned key_exchanges;  /* the gateway was asked for */
+    bool hold_proofs;        /* what the gateway judges, likewise */
     bool hold_key_exchanges; /* they wait for world_release_key_exchanges() */
     struct conductor_work *held[WORLD_HELD];
     struct conductor *held_by[WORLD_HELD];

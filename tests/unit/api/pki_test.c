@@ -1,0 +1,217 @@
+/* holdfast pki, without a daemon: what it writes, what it refuses, and that openssl agrees. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char folder[64], output[1 << 16];
+
+static void start(void)
+{
+    strcpy(folder, "/tmp/hf-pki-XXXXXX");
+    cr_assert_not_null(mkdtemp(folder));
+    cr_assert_eq(chdir(folder), 0);
+}
+
+static void end(void)
+{
+    char command[128];
+
+    (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    cr_assert_eq(system(command), 0);
+}
+
+TestSuite(pki, .init = start, .fini = end);
+
+static int shell(const char *command)
+{
+    FILE *p = popen(command, "r");
+    size_t n;
+
+    cr_assert_not_null(p);
+    n = fread(output, 1, sizeof output - 1, p);
+    output[n] = '\0';
+    return WEXITSTATUS(pclose(p));
+}
+
+static int pki(const char *words)
+{
+    char command[1024];
+
+    (void)snprintf(command, sizeof command, "%s pki %s 2>&1", CLI_PROGRAM, words);
+    return shell(command);
+}
+
+static void good(const char *words)
+{
+    cr_assert_eq(pki(words), 0, "%s: %s", words, output);
+}
+
+static void refused(const char *words, int status, const char *part)
+{
+    int got = pki(words);
+
+    cr_expect_eq(got, status, "%s ended with %d: %s", words, got, output);
+    cr_expect_not_null(strstr(output, part), "%s said: %s", words, output);
+}
+
+static mode_t mode_of(const char *path)
+{
+    struct stat st;
+
+    cr_assert_eq(stat(path, &st), 0, "%s", path);
+    return st.st_mode & 07777;
+}
+
+Test(pki, a_ca_a_server_and_a_client)
+{
+    static const char *const kinds[] = {"p256", "p384", "p521", "ed25519", "rsa2048", "rsa3072"};
+    char words[256];
+    size_t n = 0;
+
+    (void)umask(0);
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        (void)snprintf(words, sizeof words, "ca --dir %s --key %s", kinds[i], kinds[i]);
+        good(words);
+        (void)snprintf(words, sizeof words, "server gw.example.org --dir %s --key %s", kinds[i],
+                       kinds[i]);
+        good(words);
+        (void)snprintf(words, sizeof words,
+                       "client alice@example.org --dir %s --key %s --names host7.example.org,"
+                       "192.0.2.7,2001:db8::7",
+                       kinds[i], kinds[i]);
+        good(words);
+        cr_assert_not_null(strstr(output, "the bundle's password"), "%s", output);
+        (void)snprintf(words, sizeof words,
+                       "cd %s && openssl verify -CAfile ca.pem -purpose sslserver "
+                       "gw.example.org.pem && openssl verify -CAfile ca.pem -purpose sslclient "
+                       "alice@example.org.pem 2>&1",
+                       kinds[i]);
+        cr_assert_eq(shell(words), 0, "%s", output);
+        n += 2;
+    }
+    cr_assert_eq(mode_of("p256"), 0700);
+    cr_assert_eq(mode_of("p256/ca.key"), 0600);
+    cr_assert_eq(mode_of("p256/gw.example.org.key"), 0600);
+    cr_assert_eq(mode_of("p256/alice@example.org.p12"), 0600);
+    cr_assert_eq(mode_of("p256/gw.example.org.pem"), 0644);
+    cr_assert_eq(shell("openssl x509 -in p256/alice@example.org.pem -noout -text"), 0);
+    cr_assert(strstr(output, "email:alice@example.org, DNS:host7.example.org, IP "
+                             "Address:192.0.2.7, IP Address:2001:DB8:0:0:0:0:0:7") != NULL,
+              "%s", output);
+    cr_assert_not_null(strstr(output, "TLS Web Client Authentication"));
+    cr_assert_eq(shell("openssl verify -CAfile p256/ca.pem -purpose sslclient "
+                       "p256/gw.example.org.pem 2>&1"),
+                 2, "a gateway's certificate is no client's");
+    printf("compared %zu\n", n + 7);
+}
+
+Test(pki, the_bundle_opens_with_its_password)
+{
+    char command[256], password[64] = "";
+    const char *at;
+
+    good("ca");
+    good("client alice@example.org");
+    at = strstr(output, "shown this once: ");
+    cr_assert_not_null(at);
+    cr_assert_eq(sscanf(at, "shown this once: %63s", password), 1);
+    cr_assert_eq(strlen(password), 24);
+    (void)snprintf(command, sizeof command,
+                   "openssl pkcs12 -in alice@example.org.p12 -passin pass:%s -nodes 2>&1",
+                   password);
+    cr_assert_eq(shell(command), 0, "%s", output);
+    cr_assert_not_null(strstr(output, "BEGIN PRIVATE KEY"));
+    cr_assert_not_null(strstr(output, "CN = holdfast CA"), "%s", output);
+    (void)snprintf(command, sizeof command,
+                   "openssl pkcs12 -in alice@example.org.p12 -passin pass:x%s -nodes 2>&1",
+                   password);
+    cr_assert_neq(shell(command), 0, "another password opens it");
+}
+
+Test(pki, an_intermediate_goes_along)
+{
+    good("ca --dir root");
+    good("ca --dir middle --ca root");
+    good("server gw.example.org --dir middle");
+    cr_assert_eq(shell("grep -c BEGIN middle/gw.example.org.pem"), 0);
+    cr_assert_str_eq(output, "2\n", "the certificate and the intermediate one");
+    cr_assert_eq(shell("openssl verify -CAfile root/ca.pem -untrusted middle/gw.example.org.pem "
+                       "middle/gw.example.org.pem 2>&1"),
+                 0, "%s", output);
+    good("ca --dir low --ca middle --subject 'CN=low'");
+    good("server gw.example.org --dir low");
+    cr_assert_neq(shell("openssl verify -CAfile root/ca.pem -untrusted low/gw.example.org.pem "
+                        "low/gw.example.org.pem 2>&1"),
+                  0, "path length");
+}
+
+Test(pki, revocation)
+{
+    good("ca");
+    good("client alice@example.org");
+    good("client bob@example.org");
+    good("revoke alice@example.org.pem");
+    good("revoke bob@example.org.pem");
+    cr_assert_not_null(strstr(output, "2 revoked"), "%s", output);
+    good("revoke bob@example.org.pem");
+    cr_assert_not_null(strstr(output, "2 revoked"), "twice is once: %s", output);
+    cr_assert_neq(shell("openssl verify -CAfile ca.pem -CRLfile ca.crl -crl_check "
+                        "alice@example.org.pem 2>&1"),
+                  0);
+    cr_assert_not_null(strstr(output, "certificate revoked"), "%s", output);
+    good("ca --dir other");
+    refused("revoke alice@example.org.pem --dir other", 1, "was not issued by this CA");
+    refused("revoke nothing.pem", 1, "holds no certificate");
+}
+
+Test(pki, nothing_is_overwritten)
+{
+    good("ca");
+    cr_assert_eq(shell("sha256sum ca.key ca.pem > before"), 0);
+    refused("ca", 1, "exists already; --force replaces it");
+    cr_assert_eq(shell("sha256sum -c --quiet before 2>&1"), 0, "%s", output);
+    good("server gw.example.org");
+    cr_assert_eq(shell("rm gw.example.org.pem; sha256sum gw.example.org.key > before"), 0);
+    refused("server gw.example.org", 1, "gw.example.org.key: exists already");
+    cr_assert_neq(access("gw.example.org.pem", F_OK), 0, "half of it was written");
+    cr_assert_eq(shell("sha256sum -c --quiet before 2>&1"), 0);
+    good("server gw.example.org --force");
+    cr_assert_neq(shell("sha256sum -c --quiet before 2>&1"), 0, "--force did nothing");
+    cr_assert_eq(mode_of("gw.example.org.key"), 0600);
+}
+
+Test(pki, bad_input)
+{
+    static const struct {
+        const char *words;
+        int status;
+        const char *part;
+    } cases[] = {
+        {"ca --key rsa1024", 2, "is no kind of key; there are: p256 p384"},
+        {"ca --days 0", 2, "--days is a number"},
+        {"ca --days 12x", 2, "--days is a number"},
+        {"ca --subject 'CN'", 0, "ca.pem"}, /* a common name */
+        {"server gw.example.org", 0, "gw.example.org.pem"},
+        {"server", 2, "this command needs 'NAME'"},
+        {"server gw.example.org --dir none", 1, "no CA's certificate"},
+        {"client 'a b'", 1, "has a character that no such name has"},
+        {"client 'a,DNS:evil.test'", 1, "has a character that no such name has"},
+        {"client ''", 1, "has an attribute without a value"},
+        {"client ../up@example.org", 1, "is neither a domain name"},
+        {"client a@b@c", 1, "is neither a domain name"},
+        {"client .example.org", 1, "is neither a domain name"},
+        {"client x@example.org --subject 'NOSUCH=1, CN=x'", 1, "is no subject"},
+        {"client x@example.org --subject 'CN='", 1, "has an attribute without a value"},
+        {"client x@example.org --names a,,b", 1, "is neither a domain name"},
+        {"clean", 2, "unknown command"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        refused(cases[i].words, cases[i].status, cases[i].part);
+    cr_assert_eq(shell("cp ca.pem kept.pem; cp gw.example.org.pem ca.pem"), 0);
+    refused("client x@example.org", 1, "is not the key of the CA");
+    printf("compared %zu\n", sizeof cases / sizeof cases[0] + 1);
+}
