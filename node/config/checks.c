@@ -379,6 +379,7 @@ void config_check(struct walk *walk)
     check_shards(walk);
     check_networks(walk);
     connections_check(walk);
+    proposal_check(walk);
     check_identities(walk);
     check_auth(walk);
 }

@@ -30,7 +30,28 @@ enum {
     CONFIG_MAX_NAME = 32,      /* bytes of a name, the terminating zero included */
     CONFIG_MAX_PATTERN = 256,  /* bytes of a pattern of auth.clients.allow */
     CONFIG_MAX_NOTES = 16,
+    CONFIG_MAX_PROPOSALS = 8,
+    CONFIG_MAX_OF_KIND = 8, /* transforms of one kind in a proposal */
+    CONFIG_MAX_LEGACY = 2,
     CONFIG_MAX_REPORTED = 100 /* mistakes kept; the rest are counted */
+};
+
+/* One transform of a kind, RFC 7296 3.3.2. */
+struct config_transform {
+    uint16_t id, key_bits;
+};
+
+struct config_transforms {
+    struct config_transform items[CONFIG_MAX_OF_KIND];
+    uint8_t n;
+};
+
+/* A proposal as configured: every combination of what it names, the first of each kind preferred. No
+ * PRF for ESP; integ empty with combined modes; ke empty only for ESP: the IKE SA's own group, or any
+ * that the IKE proposals name. */
+struct config_proposal {
+    struct config_transforms encr, prf, integ, ke;
+    bool esn;
 };
 
 /* A network: the host bits of `ip` are zero. */
@@ -122,10 +143,12 @@ struct config {
     size_t n_networks;
     struct ip_addr dns[IKE_MAX_DNS];
     size_t n_dns;
-    struct ike_proposal_row ike_proposals[IKE_MAX_PROPOSALS]; /* at least one */
+    struct config_proposal ike_proposals[CONFIG_MAX_PROPOSALS]; /* at least one */
     size_t n_ike_proposals;
-    struct ike_proposal_row esp_proposals[IKE_MAX_PROPOSALS]; /* at least one */
+    struct config_proposal esp_proposals[CONFIG_MAX_PROPOSALS]; /* at least one */
     size_t n_esp_proposals;
+    int legacy[CONFIG_MAX_LEGACY]; /* indices of config_legacy_words */
+    size_t n_legacy;
     bool force_encapsulation;
 
     enum config_profile profile; /* what the next two began as */

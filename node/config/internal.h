@@ -8,7 +8,7 @@
 #include "config/config.h"
 #include "config/yaml.h"
 
-enum { WHY_BYTES = 320 };
+enum { WHY_BYTES = 400 };
 
 struct walk {
     const char *name; /* the file, for messages */
@@ -126,12 +126,26 @@ const char *nearest_word(const char *word, const char *const *words);
 /* Names of transforms as the configuration spells them. */
 struct transform_name {
     const char *word;
-    uint8_t type; /* RFC 7296 3.3.2: 1 ENCR, 2 PRF, 4 KE */
+    uint8_t type; /* RFC 7296 3.3.2: 1 ENCR, 2 PRF, 3 INTEG, 4 KE */
     uint16_t id, key_bits;
+    const char *legacy; /* the word that allows it (gateway/proposals/legacy), or NULL: allowed */
 };
 extern const struct transform_name transform_names[]; /* ended by word == NULL */
 
+extern const char *const config_legacy_words[]; /* ended by NULL */
+
+/* NULL, or "unknown", when it has none. */
+const struct transform_name *transform_of(uint8_t type, uint16_t id, uint16_t key_bits);
 const char *transform_word(uint8_t type, uint16_t id, uint16_t key_bits);
+
+/* A proposal of our own writing. */
+void proposal_default(struct config_proposal *p, bool esp, const char *text);
+/* Rows that it gives: at least 1. */
+size_t proposal_combinations(const struct config_proposal *p);
+/* " aes256gcm16-prfsha384-x25519" */
+void proposal_print(const struct config_proposal *p, FILE *out);
+/* Legacy algorithms only where they are allowed, and not too many combinations. */
+void proposal_check(struct walk *walk);
 
 /* Text of an address or identity, for messages. Returns `buf`. */
 const char *addr_text(const struct ip_addr *ip, char buf[64]);

@@ -9,6 +9,22 @@
 
 enum { SECOND_MS = 1000 };
 
+/* RFC 8247 and RFC 8221 without what they warn of: what stock clients offer at their best, combined
+ * modes first. ESP without a group: the IKE SA's own is preferred, any of IKE's is taken. */
+static void set_default_proposals(struct config *c)
+{
+    proposal_default(&c->ike_proposals[0], false,
+                     "aes256gcm16-chacha20poly1305-aes128gcm16-prfsha384-prfsha256-prfsha512-"
+                     "x25519-ecp256-ecp384-ecp521-modp3072-modp2048-modp4096");
+    proposal_default(&c->ike_proposals[1], false,
+                     "aes256-aes128-aes256ctr-aes128ctr-sha256-sha384-sha512-"
+                     "x25519-ecp256-ecp384-ecp521-modp3072-modp2048-modp4096");
+    c->n_ike_proposals = 2;
+    proposal_default(&c->esp_proposals[0], true, "aes256gcm16-chacha20poly1305-aes128gcm16");
+    proposal_default(&c->esp_proposals[1], true, "aes256-aes128-sha256-sha384-sha512");
+    c->n_esp_proposals = 2;
+}
+
 static void set_defaults(struct config *c)
 {
     c->timing = (struct config_timing){
@@ -18,14 +34,7 @@ static void set_defaults(struct config *c)
     c->snapshot_entries = 20000;
     c->snapshot_bytes = 64 << 20;
     memcpy(c->tun_interface, "hf0", 4);
-    c->ike_proposals[0] =
-        (struct ike_proposal_row){.encr_id = 20, .encr_bits = 256, .prf_id = 5, .ke_id = 31};
-    c->ike_proposals[1] =
-        (struct ike_proposal_row){.encr_id = 20, .encr_bits = 128, .prf_id = 5, .ke_id = 31};
-    c->n_ike_proposals = 2;
-    c->esp_proposals[0] = (struct ike_proposal_row){.encr_id = 20, .encr_bits = 256};
-    c->esp_proposals[1] = (struct ike_proposal_row){.encr_id = 20, .encr_bits = 128};
-    c->n_esp_proposals = 2;
+    set_default_proposals(c);
     c->force_encapsulation = true;
     profile_apply(CONFIG_STANDARD, &c->ike_life, &c->child);
     c->retransmit_first_ms = SECOND_MS;

@@ -1,27 +1,9 @@
-/* Values that have names of their own: addresses, endpoints, networks, identities (RFC 7296 3.5),
- * proposals (RFC 7296 3.3.2). */
+/* Values that have names of their own: addresses, endpoints, networks, identities (RFC 7296 3.5).
+ */
 #include <arpa/inet.h>
 #include <stdlib.h>
 
 #include "config/internal.h"
-
-const struct transform_name transform_names[] = {
-    {"aes256gcm16", 1, 20, 256}, /* RFC 4106, RFC 5282 */
-    {"aes128gcm16", 1, 20, 128},
-    {"prfsha256", 2, 5, 0}, /* RFC 4868 */
-    {"x25519", 4, 31, 0},   /* RFC 8031 */
-    {0},
-};
-
-const char *transform_word(uint8_t type, uint16_t id, uint16_t key_bits)
-{
-    for (const struct transform_name *t = transform_names; t->word != NULL; t++) {
-        if (t->type == type && t->id == id && t->key_bits == key_bits) {
-            return t->word;
-        }
-    }
-    return "unknown";
-}
 
 static bool parse_ip(const char *text, struct ip_addr *ip)
 {
@@ -223,125 +205,8 @@ const char *identity_text(const struct ike_identity *identity, char buf[IKE_MAX_
     return buf;
 }
 
-static const struct transform_name *find_transform(const char *word)
-{
-    for (const struct transform_name *t = transform_names; t->word != NULL; t++) {
-        if (strcmp(t->word, word) == 0) {
-            return t;
-        }
-    }
-    return NULL;
-}
-
-static void unknown_transform(const char *word, char why[WHY_BYTES])
-{
-    const char *words[sizeof transform_names / sizeof transform_names[0] + 1];
-    size_t n = 0, used;
-    const char *meant;
-
-    for (const struct transform_name *t = transform_names; t->word != NULL; t++) {
-        words[n++] = t->word;
-    }
-    words[n++] = "esn";
-    words[n] = NULL;
-    meant = nearest_word(word, words);
-    used = (size_t)snprintf(why, WHY_BYTES, "'%.40s' is not known here%s%s%s; known:", word,
-                            meant != NULL ? " (did you mean " : "", meant != NULL ? meant : "",
-                            meant != NULL ? "?)" : "");
-    for (size_t i = 0; i < n; i++) {
-        used += (size_t)snprintf(why + used, WHY_BYTES - used, " %s", words[i]);
-    }
-}
-
-/* Splits "aes256gcm16-prfsha256-x25519" into the row's transforms, each kind once. */
-static bool take_proposal(const char *text, bool esp, struct ike_proposal_row *row,
-                          char why[WHY_BYTES])
-{
-    char copy[96], *rest = copy, *word;
-
-    memset(row, 0, sizeof *row);
-    if (strlen(text) >= sizeof copy) {
-        (void)snprintf(why, WHY_BYTES, "the proposal is too long");
-        return false;
-    }
-    memcpy(copy, text, strlen(text) + 1);
-    while ((word = strsep(&rest, "-")) != NULL) {
-        const struct transform_name *t = find_transform(word);
-        bool twice = false;
-
-        if (t == NULL && esp && strcmp(word, "esn") == 0) {
-            twice = row->esn;
-            row->esn = true;
-        } else if (t == NULL) {
-            unknown_transform(word, why);
-            return false;
-        } else if (t->type == 1) {
-            twice = row->encr_id != 0;
-            row->encr_id = t->id;
-            row->encr_bits = t->key_bits;
-        } else if (t->type == 2) {
-            twice = row->prf_id != 0;
-            row->prf_id = t->id;
-        } else {
-            twice = row->ke_id != 0;
-            row->ke_id = t->id;
-        }
-        if (twice) {
-            (void)snprintf(
-                why, WHY_BYTES,
-                "'%.60s' names two transforms of one kind at '%.40s': write two proposals", text,
-                word);
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool parse_ike_proposal(const struct schema_field *field, const char *text, void *at,
-                               char why[WHY_BYTES])
-{
-    struct ike_proposal_row row;
-
-    (void)field;
-    if (!take_proposal(text, false, &row, why)) {
-        return false;
-    }
-    if (row.encr_id == 0 || row.prf_id == 0 || row.ke_id == 0) {
-        (void)snprintf(
-            why, WHY_BYTES,
-            "'%.60s' needs a cipher, a PRF and a group, such as aes256gcm16-prfsha256-x25519",
-            text);
-        return false;
-    }
-    memcpy(at, &row, sizeof row);
-    return true;
-}
-
-static bool parse_esp_proposal(const struct schema_field *field, const char *text, void *at,
-                               char why[WHY_BYTES])
-{
-    struct ike_proposal_row row;
-
-    (void)field;
-    if (!take_proposal(text, true, &row, why)) {
-        return false;
-    }
-    if (row.encr_id == 0 || row.prf_id != 0) {
-        (void)snprintf(
-            why, WHY_BYTES,
-            "'%.60s' needs a cipher and no PRF, such as aes256gcm16 or aes256gcm16-x25519", text);
-        return false;
-    }
-    memcpy(at, &row, sizeof row);
-    return true;
-}
-
 const struct value_type value_address = {"an IP address", false, "192.0.2.10", parse_address};
 const struct value_type value_endpoint = {"an address and a port", false, "192.0.2.1:7400",
                                           parse_endpoint};
 const struct value_type value_prefix = {"a network", false, "10.99.0.0/24", parse_prefix};
 const struct value_type value_identity = {"an identity", false, "gw.example.org", parse_identity};
-const struct value_type value_ike_proposal = {"an IKE proposal", false,
-                                              "aes256gcm16-prfsha256-x25519", parse_ike_proposal};
-const struct value_type value_esp_proposal = {"an ESP proposal", false, "aes256gcm16",
-                                              parse_esp_proposal};

@@ -4,7 +4,7 @@
 static bool row_spoken(const struct suite_table *suites, const struct ike_proposal_row *row,
                        const char **missing)
 {
-    if (suite_find_aead(suites, row->encr_id, row->encr_bits) == NULL) {
+    if (suite_find_aead(suites, row->encr_id, row->encr_bits, row->integ_id) == NULL) {
         *missing = transform_word(1, row->encr_id, row->encr_bits);
     } else if (row->prf_id != 0 && suite_find_prf(suites, row->prf_id) == NULL) {
         *missing = transform_word(2, row->prf_id, 0);
@@ -16,60 +16,121 @@ static bool row_spoken(const struct suite_table *suites, const struct ike_propos
     return false;
 }
 
-static bool has_row(const struct ike_proposal_row *rows, uint8_t n,
-                    const struct ike_proposal_row *row)
+struct rows {
+    struct ike_proposal_row *row;
+    uint16_t n;
+};
+
+static void add_row(struct rows *rows, const struct ike_proposal_row *row)
 {
-    for (uint8_t i = 0; i < n; i++) {
-        if (rows[i].encr_id == row->encr_id && rows[i].encr_bits == row->encr_bits &&
-            rows[i].ke_id == row->ke_id && rows[i].esn == row->esn) {
-            return true;
+    HF_ASSERT(rows->n < IKE_MAX_PROPOSALS); /* proposal_check() saw to it */
+    rows->row[rows->n++] = *row;
+}
+
+/* One row for each group; none named: one with group 0. */
+static void add_groups(struct rows *rows, struct ike_proposal_row row,
+                       const struct config_transforms *ke)
+{
+    for (size_t i = 0; i < ke->n; i++) {
+        row.ke_id = ke->items[i].id;
+        add_row(rows, &row);
+    }
+}
+
+/* Calls for each cipher with its integrity and PRF, the first ones first. */
+static void add_proposal(struct rows *rows, const struct config_proposal *p,
+                         void (*add)(struct rows *, struct ike_proposal_row,
+                                     const struct config_transforms *),
+                         const struct config_transforms *ke)
+{
+    static const struct config_transforms none = {.n = 1}; /* transform 0 */
+    const struct config_transforms *integ = p->integ.n > 0 ? &p->integ : &none,
+                                   *prf = p->prf.n > 0 ? &p->prf : &none;
+
+    for (size_t e = 0; e < p->encr.n; e++) {
+        for (size_t i = 0; i < integ->n; i++) {
+            for (size_t f = 0; f < prf->n; f++) {
+                add(rows,
+                    (struct ike_proposal_row){.encr_id = p->encr.items[e].id,
+                                              .encr_bits = p->encr.items[e].key_bits,
+                                              .integ_id = integ->items[i].id,
+                                              .prf_id = prf->items[f].id,
+                                              .esn = p->esn},
+                    ke);
+            }
         }
     }
-    return false;
 }
 
-static void add_esp(struct ike_policy *p, struct ike_proposal_row row)
+/* Named groups first, then a row with none: for IKE_AUTH and rekeys without KE; with KE it means the
+ * IKE SA's own group. */
+static void add_groups_then_none(struct rows *rows, struct ike_proposal_row row,
+                                 const struct config_transforms *ke)
 {
-    if (!has_row(p->esp, p->n_esp, &row)) {
-        HF_ASSERT(p->n_esp < IKE_MAX_PROPOSALS);
-        p->esp[p->n_esp++] = row;
-    }
+    add_groups(rows, row, ke);
+    add_row(rows, &row);
 }
 
-/* Does any connection rekey with a key exchange? */
-static bool with_groups(const struct config *config)
+/* No group was named: the IKE SA's own first, then any that IKE may have. */
+static void add_none_then_groups(struct rows *rows, struct ike_proposal_row row,
+                                 const struct config_transforms *ke)
 {
-    bool with = config->child.pfs != IKE_PFS_NEVER;
+    add_row(rows, &row);
+    add_groups(rows, row, ke);
+}
 
-    for (size_t i = 0; i < config->n_connections; i++) {
-        const struct config_connection *c = &config->connections[i];
+/* All groups that the IKE proposals name. */
+static struct config_transforms ike_groups(const struct config *config)
+{
+    struct config_transforms all = {0};
 
-        with = with || c->child.pfs != IKE_PFS_NEVER;
-        for (size_t k = 0; k < c->n_children; k++) {
-            with = with || c->children[k].terms.pfs != IKE_PFS_NEVER;
+    for (size_t i = 0; i < config->n_ike_proposals; i++) {
+        const struct config_transforms *ke = &config->ike_proposals[i].ke;
+
+        for (size_t k = 0; k < ke->n; k++) {
+            bool there = false;
+
+            for (size_t m = 0; m < all.n; m++) {
+                there = there || all.items[m].id == ke->items[k].id;
+            }
+            if (!there && all.n < CONFIG_MAX_OF_KIND) {
+                all.items[all.n++] = ke->items[k];
+            }
         }
     }
-    return with;
+    return all;
 }
 
-/* Each ESP proposal gives a row with a group, for rekeys with PFS, and one without, for IKE_AUTH
- * and rekeys without it. A proposal that names no group takes the first IKE proposal's. */
-static void make_esp_rows(const struct config *config, struct ike_policy *p)
+static bool make_rows(const struct config *config, struct ike_policy *p, const char **missing)
 {
-    bool with = with_groups(config);
+    struct config_transforms groups = ike_groups(config);
+    struct rows ike = {.row = p->ike}, esp = {.row = p->esp};
 
-    for (size_t i = 0; i < config->n_esp_proposals && with; i++) {
-        struct ike_proposal_row row = config->esp_proposals[i];
-
-        row.ke_id = row.ke_id != 0 ? row.ke_id : config->ike_proposals[0].ke_id;
-        add_esp(p, row);
+    for (size_t i = 0; i < config->n_ike_proposals; i++) {
+        add_proposal(&ike, &config->ike_proposals[i], add_groups, &config->ike_proposals[i].ke);
     }
     for (size_t i = 0; i < config->n_esp_proposals; i++) {
-        struct ike_proposal_row row = config->esp_proposals[i];
+        const struct config_proposal *e = &config->esp_proposals[i];
 
-        row.ke_id = 0;
-        add_esp(p, row);
+        if (e->ke.n > 0) {
+            add_proposal(&esp, e, add_groups_then_none, &e->ke);
+        } else {
+            add_proposal(&esp, e, add_none_then_groups, &groups);
+        }
     }
+    p->n_ike = ike.n;
+    p->n_esp = esp.n;
+    for (uint16_t i = 0; i < ike.n; i++) {
+        if (!row_spoken(p->suites, &ike.row[i], missing)) {
+            return false;
+        }
+    }
+    for (uint16_t i = 0; i < esp.n; i++) {
+        if (!row_spoken(p->suites, &esp.row[i], missing)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static void make_selectors(const struct config *config, struct ike_policy *p)
@@ -91,19 +152,8 @@ bool config_policy(const struct config *config, const struct suite_table *suites
 {
     struct ike_policy p = {.suites = suites};
 
-    for (size_t i = 0; i < config->n_ike_proposals; i++) {
-        p.ike[p.n_ike++] = config->ike_proposals[i];
-    }
-    make_esp_rows(config, &p);
-    for (uint8_t i = 0; i < p.n_ike; i++) {
-        if (!row_spoken(suites, &p.ike[i], missing)) {
-            return false;
-        }
-    }
-    for (uint8_t i = 0; i < p.n_esp; i++) {
-        if (!row_spoken(suites, &p.esp[i], missing)) {
-            return false;
-        }
+    if (!make_rows(config, &p, missing)) {
+        return false;
     }
     make_selectors(config, &p);
     p.local_id = config->identity;

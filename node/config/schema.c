@@ -87,9 +87,11 @@ static const struct schema_field shard_fields[] = {
 
 static const struct schema_field proposal_fields[] = {
     {"ike", .shape = SCHEMA_VALUES, .type = &value_ike_proposal,
-     LIST(ike_proposals, n_ike_proposals, IKE_MAX_PROPOSALS)},
+     LIST(ike_proposals, n_ike_proposals, CONFIG_MAX_PROPOSALS)},
     {"esp", .shape = SCHEMA_VALUES, .type = &value_esp_proposal,
-     LIST(esp_proposals, n_esp_proposals, IKE_MAX_PROPOSALS / 2)},
+     LIST(esp_proposals, n_esp_proposals, CONFIG_MAX_PROPOSALS)},
+    {"legacy", .shape = SCHEMA_VALUES, .type = &value_choice, .choices = config_legacy_words,
+     LIST(legacy, n_legacy, CONFIG_MAX_LEGACY)},
     {0},
 };
 

@@ -8,6 +8,9 @@
 
 #include "config/internal.h"
 
+enum { PSK_MAX_BYTES = 64 };
+HF_STATIC_ASSERT((int)PSK_MAX_BYTES <= (int)SECRET_MAX_BYTES);
+
 bool config_join_path(struct walk *walk, const struct yaml_node *node, const char *key,
                       char path[CONFIG_MAX_PATH])
 {
@@ -52,7 +55,7 @@ const char *config_check_access(const struct stat *st, bool secret, char why[WHY
 /* NULL, or what is wrong with the content. */
 static const char *read_key(int fd, struct secret *key)
 {
-    uint8_t bytes[SECRET_MAX_BYTES + 2];
+    uint8_t bytes[PSK_MAX_BYTES + 2];
     const char *why = NULL;
     ssize_t n = read(fd, bytes, sizeof bytes);
 
@@ -63,7 +66,7 @@ static const char *read_key(int fd, struct secret *key)
         why = "cannot be read";
     } else if (n == 0) {
         why = "is empty";
-    } else if (n > SECRET_MAX_BYTES) {
+    } else if (n > PSK_MAX_BYTES) {
         why = "holds more than 64 bytes";
     } else if (memchr(bytes, '\n', (size_t)n) != NULL) {
         why = "has more than one line";

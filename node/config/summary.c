@@ -28,21 +28,27 @@ static void print_nodes(const struct config *c, FILE *out)
         (void)fprintf(out, "  rebalance manual: shards stay until they are moved\n");
 }
 
-static void print_proposals(const char *what, const struct ike_proposal_row *rows, size_t n,
+static void print_proposals(const char *what, const struct config_proposal *list, size_t n,
                             FILE *out)
 {
-    (void)fprintf(out, "  %-9s", what);
     for (size_t i = 0; i < n; i++) {
-        (void)fprintf(out, " %s", transform_word(1, rows[i].encr_id, rows[i].encr_bits));
-        if (rows[i].prf_id != 0) {
-            (void)fprintf(out, "-%s", transform_word(2, rows[i].prf_id, 0));
-        }
-        if (rows[i].ke_id != 0) {
-            (void)fprintf(out, "-%s", transform_word(4, rows[i].ke_id, 0));
-        }
-        (void)fprintf(out, "%s", rows[i].esn ? "-esn" : "");
+        (void)fprintf(out, "  %-9s", i == 0 ? what : "");
+        proposal_print(&list[i], out);
+        (void)fputc('\n', out);
     }
-    (void)fputc('\n', out);
+}
+
+static void print_legacy(const struct config *c, FILE *out)
+{
+    if (c->n_legacy == 0) {
+        return;
+    }
+    (void)fprintf(out, "  UNSAFE    legacy:");
+    for (size_t i = 0; i < c->n_legacy; i++) {
+        (void)fprintf(out, "%s %s", i > 0 ? "," : "", config_legacy_words[c->legacy[i]]);
+    }
+    (void)fprintf(out, ": not to be used any more (RFC 8247, RFC 8221); whoever records such a "
+                       "tunnel may read it one day\n");
 }
 
 /* What two settings do that are easily taken for more: the peer's own rekeys are not ours to judge,
@@ -178,6 +184,7 @@ void config_print_summary(const struct config *c, FILE *out)
     print_connections(c, out);
     print_auth(c, out);
     (void)fprintf(out, "  admin     %s\n", c->admin_socket);
+    print_legacy(c, out);
     (void)fprintf(out,
                   "  UNSAFE    session keys lie unprotected in the log under %s: whoever reads "
                   "it can decrypt recorded traffic\n",

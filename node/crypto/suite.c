@@ -1,11 +1,14 @@
 #include "crypto/suite.h"
 
 const struct suite_aead *suite_find_aead(const struct suite_table *t, uint16_t transform_id,
-                                         uint16_t key_bits)
+                                         uint16_t key_bits, uint16_t integ_id)
 {
-    for (size_t i = 0; i < t->n_aeads; i++)
-        if (t->aeads[i]->transform_id == transform_id && t->aeads[i]->key_bits == key_bits)
-            return t->aeads[i];
+    for (size_t i = 0; i < t->n_aeads; i++) {
+        const struct suite_aead *a = t->aeads[i];
+
+        if (a->transform_id == transform_id && a->key_bits == key_bits && a->integ_id == integ_id)
+            return a;
+    }
     return NULL;
 }
 

@@ -1,11 +1,17 @@
 /* Algorithms as const structs of functions. A suite more is a row more in crypto/tables.c.
  *
  * Pure callers (ike/, esp/) see only this header: they get `const struct suite_*` pointers and
- * never name a library. Implementations (OpenSSL behind them) live in crypto/. Nonces here are 12
- * bytes: 4 bytes of salt from the key material, then the 8-byte explicit IV (RFC 5282 for IKE, RFC
- * 4106 for ESP).
+ * never name a library. Implementations (OpenSSL behind them) live in crypto/.
  *
- * All functions return true on success. Failure of open = the tag did not hold, and the output is
+ * A cipher row is a cipher with its integrity, in one of two forms behind the same functions:
+ *
+ *   combined mode    AES-GCM (RFC 4106, 5282), ChaCha20-Poly1305 (RFC 7634): integ_id 0
+ *   encrypt-then-MAC AES-CBC (RFC 3602), AES-CTR (RFC 3686, 5930) with HMAC (RFC 4868): the ICV is
+ *                    the MAC of before | IV | ciphertext | behind
+ *
+ * so that esp/ and ike/ have one path, and IV, ICV and block lengths come from the row.
+ *
+ * All functions return true on success. Failure of open = the ICV did not hold, and the output is
  * unspecified (release nothing).
  */
 #ifndef HF_CRYPTO_SUITE_H
@@ -16,10 +22,13 @@
 #include "base/span.h"
 
 enum {
-    SUITE_NONCE_BYTES = 12,
-    SUITE_KE_MAX_BYTES = 64,      /* largest public value of any group in the table */
-    SUITE_PRF_MAX_BYTES = 32,     /* largest output of any PRF in the table */
-    SUITE_AEAD_CONTEXT_BYTES = 64 /* opaque room for a keyed context handle */
+    SUITE_IV_MAX_BYTES = 16,
+    SUITE_ICV_MAX_BYTES = 32,
+    SUITE_BLOCK_MAX_BYTES = 16,
+    SUITE_KE_MAX_BYTES = 512,        /* largest public value of any group in the table */
+    SUITE_KE_ENTROPY_MAX_BYTES = 80, /* most that generate needs */
+    SUITE_PRF_MAX_BYTES = 64,        /* largest output of any PRF in the table */
+    SUITE_AEAD_CONTEXT_BYTES = 64    /* opaque room for a keyed context handle */
 };
 
 /* A keyed cipher context: made off the hot path, one user at a time (a worker or the engine's
@@ -28,27 +37,38 @@ struct suite_aead_context {
     _Alignas(16) uint8_t opaque[SUITE_AEAD_CONTEXT_BYTES];
 };
 
-/* An AEAD transform (IKEv2 transform type 1). key_bytes excludes the salt. */
+/* What the ICV covers beside IV and text. `behind` is for encrypt-then-MAC only (the high half of
+ * an extended sequence number, RFC 4303 2.2.1); in combined mode it must be empty (asserted). */
+struct suite_covered {
+    struct span before, behind;
+};
+
+/* A cipher with integrity: transform type 1, with integ_id of type 3 where it is no combined mode.
+ */
 struct suite_aead {
     uint16_t transform_id; /* e.g. 20 = ENCR_AES_GCM_16 (RFC 4106, RFC 5282) */
-    uint16_t key_bits;     /* value of the Key Length attribute */
-    uint8_t key_bytes;
-    uint8_t salt_bytes; /* 4 */
-    uint8_t iv_bytes;   /* explicit IV on the wire: 8 */
-    uint8_t icv_bytes;  /* 16 */
-    const char *name;   /* "AES_GCM_16_256" */
-    /* One-shot with a raw key: for IKE messages. In place allowed (in == out). tag is icv_bytes. */
-    bool (*seal)(const uint8_t *key, const uint8_t nonce[SUITE_NONCE_BYTES], struct span aad,
-                 struct span in, uint8_t *out, uint8_t *tag) HF_MUST_USE;
-    bool (*open)(const uint8_t *key, const uint8_t nonce[SUITE_NONCE_BYTES], struct span aad,
-                 struct span in, const uint8_t *tag, uint8_t *out) HF_MUST_USE;
-    /* Keyed context, only the nonce set per packet: for ESP. */
-    bool (*context_init)(struct suite_aead_context *c, const uint8_t *key) HF_MUST_USE;
+    uint16_t key_bits;     /* value of the Key Length attribute; 0 = it has none (RFC 7634 3) */
+    uint16_t integ_id;     /* e.g. 12 = AUTH_HMAC_SHA2_256_128; 0 = combined mode */
+    uint8_t key_bytes;     /* of the cipher alone */
+    uint8_t salt_bytes;    /* behind the cipher key in the key material: 4, CBC 0 */
+    uint8_t integ_bytes;   /* of the integrity key; 0 in combined mode */
+    uint8_t iv_bytes;      /* explicit IV on the wire */
+    uint8_t icv_bytes;
+    uint8_t block_bytes; /* the text's length must be a multiple: 1, CBC 16 */
+    const char *name;    /* "AES_GCM_16_256" */
+    /* Keyed context for both directions. key: key_bytes + salt_bytes, as the KDF gives them;
+     * integ_key: integ_bytes. Allocates; seal and open do not. */
+    bool (*context_init)(struct suite_aead_context *c, const struct suite_aead *row,
+                         const uint8_t *key, const uint8_t *integ_key) HF_MUST_USE;
     void (*context_deinit)(struct suite_aead_context *c);
-    bool (*context_seal)(struct suite_aead_context *c, const uint8_t nonce[SUITE_NONCE_BYTES],
-                         struct span aad, struct span in, uint8_t *out, uint8_t *tag) HF_MUST_USE;
-    bool (*context_open)(struct suite_aead_context *c, const uint8_t nonce[SUITE_NONCE_BYTES],
-                         struct span aad, struct span in, const uint8_t *tag,
+    /* Seals under `number`, which the caller never uses twice with a key (I1, I1b): the IV follows
+     * from it, is unique as it is, and where the mode asks for it nobody else can foretell it.
+     * Writes iv_bytes at iv, in.len at out (in place allowed) and icv_bytes at icv. */
+    bool (*context_seal)(struct suite_aead_context *c, uint64_t number,
+                         const struct suite_covered *covered, struct span in, uint8_t *iv,
+                         uint8_t *out, uint8_t *icv) HF_MUST_USE;
+    bool (*context_open)(struct suite_aead_context *c, const uint8_t *iv,
+                         const struct suite_covered *covered, struct span in, const uint8_t *icv,
                          uint8_t *out) HF_MUST_USE;
 };
 
@@ -67,16 +87,16 @@ struct suite_prf {
  * replays. */
 struct suite_ke {
     uint16_t transform_id; /* 31 = CURVE25519 (RFC 8031) */
-    uint8_t public_bytes;
+    uint16_t public_bytes;
     uint8_t secret_bytes;  /* private value as kept in the SA's record */
     uint8_t entropy_bytes; /* what generate needs */
-    uint8_t shared_bytes;
+    uint16_t shared_bytes;
     const char *name;
-    bool (*generate)(const uint8_t *entropy, struct secret *private_key,
+    bool (*generate)(const struct suite_ke *row, const uint8_t *entropy, struct secret *private_key,
                      uint8_t *public_value) HF_MUST_USE;
-    /* Refuses a peer value of the wrong length, zero, or (where it applies) off the curve. */
-    bool (*derive)(const struct secret *private_key, struct span peer_public,
-                   struct secret *shared) HF_MUST_USE;
+    /* Refuses a peer value of the wrong length, zero, one, p - 1, off the curve, of small order. */
+    bool (*derive)(const struct suite_ke *row, const struct secret *private_key,
+                   struct span peer_public, struct secret_long *shared) HF_MUST_USE;
 };
 
 /* A hash for NAT detection (SHA-1, RFC 7296 2.23) and cookies. */
@@ -159,9 +179,9 @@ struct suite_table {
     const struct suite_auth *auth; /* NULL: shared keys only */
 };
 
-/* NULL when the table has no such row. key_bits 0 matches nothing for AES. */
+/* NULL when the table has no such row. key_bits 0 matches only what has no Key Length. */
 const struct suite_aead *suite_find_aead(const struct suite_table *t, uint16_t transform_id,
-                                         uint16_t key_bits);
+                                         uint16_t key_bits, uint16_t integ_id);
 const struct suite_prf *suite_find_prf(const struct suite_table *t, uint16_t transform_id);
 const struct suite_ke *suite_find_ke(const struct suite_table *t, uint16_t transform_id);
 const struct suite_signature *suite_find_signature(const struct suite_table *t, uint8_t scheme,

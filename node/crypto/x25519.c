@@ -10,7 +10,8 @@ static EVP_PKEY *private_of(const uint8_t *bytes)
 
 /* The private value is the entropy as it is: the library clamps it where it is used (RFC 7748 5).
  */
-static bool generate(const uint8_t *entropy, struct secret *private_key, uint8_t *public_value)
+static bool generate(const struct suite_ke *row, const uint8_t *entropy, struct secret *private_key,
+                     uint8_t *public_value)
 {
     EVP_PKEY *key = private_of(entropy);
     uint8_t public_bytes[X25519_BYTES];
@@ -18,6 +19,7 @@ static bool generate(const uint8_t *entropy, struct secret *private_key, uint8_t
     bool ok =
         key != NULL && EVP_PKEY_get_raw_public_key(key, public_bytes, &n) == 1 && n == X25519_BYTES;
 
+    (void)row;
     if (ok) {
         secret_set(private_key, entropy, X25519_BYTES);
         memcpy(public_value, public_bytes, X25519_BYTES);
@@ -37,7 +39,8 @@ static bool all_zero(const uint8_t *bytes, size_t n)
     return any == 0;
 }
 
-static bool derive(const struct secret *private_key, struct span peer_public, struct secret *shared)
+static bool derive(const struct suite_ke *row, const struct secret *private_key,
+                   struct span peer_public, struct secret_long *shared)
 {
     EVP_PKEY *own = NULL, *peer = NULL;
     EVP_PKEY_CTX *ctx = NULL;
@@ -45,6 +48,7 @@ static bool derive(const struct secret *private_key, struct span peer_public, st
     size_t n = sizeof out;
     bool ok = false;
 
+    (void)row;
     if (private_key->len != X25519_BYTES || peer_public.len != X25519_BYTES)
         return false;
     own = private_of(private_key->bytes);
@@ -56,7 +60,7 @@ static bool derive(const struct secret *private_key, struct span peer_public, st
         goto done;
     if (EVP_PKEY_derive(ctx, out, &n) != 1 || n != X25519_BYTES || all_zero(out, n))
         goto done;
-    secret_set(shared, out, n);
+    secret_long_set(shared, out, n);
     ok = true;
 done:
     EVP_PKEY_CTX_free(ctx);

@@ -89,20 +89,23 @@ static void selectors_of(const struct ike_ts *from, uint8_t n, struct esp_select
 void *datapath_install(struct datapath *d, const struct conductor_esp_child *c)
 {
     const struct ike_child *k = c->child;
-    struct esp_sa_params p = {.spi_in = k->spi_in,
-                              .spi_out = k->spi_out,
-                              .ike_sa = c->sa_id,
-                              .aead = suite_find_aead(d->options.suites, k->encr_id, k->encr_bits),
-                              .key_in = k->key_in,
-                              .key_out = k->key_out,
-                              .esn = k->esn,
-                              .remote = c->remote,
-                              .raw = !c->encap,
-                              .outbound = k->outbound,
-                              .soft_packets = k->soft_packets,
-                              .hard_packets = k->hard_packets,
-                              .soft_bytes = k->soft_bytes,
-                              .hard_bytes = k->hard_bytes};
+    struct esp_sa_params p = {
+        .spi_in = k->spi_in,
+        .spi_out = k->spi_out,
+        .ike_sa = c->sa_id,
+        .aead = suite_find_aead(d->options.suites, k->encr_id, k->encr_bits, k->integ_id),
+        .key_in = k->key_in,
+        .key_out = k->key_out,
+        .integ_in = k->integ_in,
+        .integ_out = k->integ_out,
+        .esn = k->esn,
+        .remote = c->remote,
+        .raw = !c->encap,
+        .outbound = k->outbound,
+        .soft_packets = k->soft_packets,
+        .hard_packets = k->hard_packets,
+        .soft_bytes = k->soft_bytes,
+        .hard_bytes = k->hard_bytes};
     struct datapath_child *child;
     struct esp_sa *sa;
 

@@ -1,12 +1,14 @@
-/* ESP packets as bytes (RFC 4303) with AES-GCM (RFC 4106). Pure: no window, no reservation, no
- * policy.
+/* ESP packets as bytes (RFC 4303), under any row of crypto/suite.h. Pure: no window, no reservation,
+ * no policy.
  *
- *    0      4      8            16                                       -16        end
- *    | SPI  | seq  | IV (64 bit) | inner packet | 1 2 3.. | pad len | next | ICV     |
- *    |<-- AAD --->|              |<------------ enciphered --------------->|
+ *    0      4      8        8 + IV                                       -ICV       end
+ *    | SPI  | seq  | IV     | inner packet | 1 2 3.. | pad len | next     | ICV     |
+ *    |<- covered ->|        |<------------ enciphered ------------------>|
  *
- * AAD is SPI | seq, with ESN SPI | high | low (RFC 4106 5). The IV is the 64-bit sequence number,
- * so a number that is never used twice (I1) is a nonce that is never used twice. Nonce = salt | IV.
+ * Covered too are the IV and the enciphered bytes, and with ESN the high half of the number: in a
+ * combined mode as SPI | high | low in front (RFC 4106 5, RFC 7634 2.1), else behind the enciphered
+ * bytes (RFC 4303 2.2.1). The IV follows from the 64-bit sequence number, so a number that is never
+ * used twice (I1) is an IV that is never used twice.
  */
 #ifndef HF_ESP_PACKET_H
 #define HF_ESP_PACKET_H
@@ -16,10 +18,13 @@
 
 enum {
     ESP_HEADER_BYTES = 8,
-    ESP_IV_BYTES = 8,
-    ESP_ICV_BYTES = 16,
-    ESP_MIN_BYTES = ESP_HEADER_BYTES + ESP_IV_BYTES + 2 + ESP_ICV_BYTES,
-    ESP_OVERHEAD_BYTES = ESP_HEADER_BYTES + ESP_IV_BYTES + 3 + 2 + ESP_ICV_BYTES, /* at most */
+    ESP_ALIGNMENT_BYTES = 4, /* RFC 4303 2.4 */
+    ESP_TRAILER_BYTES = 2,
+    /* of any row: AES-CTR with HMAC-SHA-1-96 is the shortest */
+    ESP_MIN_BYTES = ESP_HEADER_BYTES + 8 + ESP_TRAILER_BYTES + 12,
+    /* at most, of any row */
+    ESP_OVERHEAD_BYTES = ESP_HEADER_BYTES + SUITE_IV_MAX_BYTES + SUITE_BLOCK_MAX_BYTES - 1 +
+                         ESP_TRAILER_BYTES + SUITE_ICV_MAX_BYTES,
     ESP_NEXT_IPV4 = 4,
     ESP_NEXT_IPV6 = 41,
     ESP_NEXT_NONE = 59
@@ -29,15 +34,14 @@ enum {
 struct esp_cipher {
     struct suite_aead_context context;
     const struct suite_aead *aead;
-    struct secret salt;
     uint32_t spi;
     bool esn;
 };
 
-/* key = cipher key then salt (RFC 4106 8.1), as the KDF gives it. False: wrong length, or the
- * cipher failed; nothing is held. */
+/* key = cipher key then salt (RFC 4106 8.1), integ = integrity key (empty with a combined mode), as
+ * the KDF gives them. False: wrong length, or the cipher failed; nothing is held. */
 bool esp_cipher_init(struct esp_cipher *c, const struct suite_aead *aead, const struct secret *key,
-                     uint32_t spi, bool esn) HF_MUST_USE;
+                     const struct secret *integ, uint32_t spi, bool esn) HF_MUST_USE;
 void esp_cipher_deinit(struct esp_cipher *c);
 
 /* Seals `inner` under number `seq` into out (cap bytes; inner.len + ESP_OVERHEAD_BYTES are always

@@ -72,9 +72,10 @@ bool esp_sa_init(struct esp_sa *sa, const struct esp_sa_params *p)
     memset(sa, 0, sizeof *sa);
     if (!params_ok(p))
         return false;
-    if (!esp_cipher_init(&sa->cipher_in, p->aead, &p->key_in, p->spi_in, p->esn))
+    if (!esp_cipher_init(&sa->cipher_in, p->aead, &p->key_in, &p->integ_in, p->spi_in, p->esn))
         return false;
-    if (!esp_cipher_init(&sa->cipher_out, p->aead, &p->key_out, p->spi_out, p->esn)) {
+    if (!esp_cipher_init(&sa->cipher_out, p->aead, &p->key_out, &p->integ_out, p->spi_out,
+                         p->esn)) {
         esp_cipher_deinit(&sa->cipher_in);
         return false;
     }

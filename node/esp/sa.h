@@ -52,7 +52,8 @@ struct esp_sa_params {
     uint64_t ike_sa;          /* the IKE SA's id, for the control loop's own use */
     uint32_t shard_slot;      /* index into the worker pool's shards */
     const struct suite_aead *aead;
-    struct secret key_in, key_out; /* cipher key then salt */
+    struct secret key_in, key_out;     /* cipher key then salt */
+    struct secret integ_in, integ_out; /* integrity keys; empty with a combined mode */
     bool esn;
     struct esp_selectors selectors;
     struct endpoint remote;

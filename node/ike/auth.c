@@ -23,26 +23,18 @@ bool ike_auth_install_child(const struct ike_policy *policy, struct ike_sa *sa,
                             const struct ike_auth_selectors *ts, uint32_t spi_in)
 {
     const struct ike_handshake *hs = &sa->handshake;
-    const struct suite_prf *prf = suite_find_prf(policy->suites, sa->prf_id);
-    const struct suite_aead *aead =
-        suite_find_aead(policy->suites, choice->row.encr_id, choice->row.encr_bits);
     const struct ike_key_inputs in = {.nonce_i = span_of(hs->nonce_i, hs->nonce_i_len),
                                       .nonce_r = span_of(hs->nonce_r, hs->nonce_r_len),
                                       .role = sa->role};
     struct ike_child *child = &sa->children[0];
     struct ike_child_terms terms;
 
-    if (prf == NULL || aead == NULL ||
-        !ike_child_keys_derive(prf, &sa->keys.sk_d, aead, NULL, &in, &child->key_in,
-                               &child->key_out))
+    if (!ike_child_take_suite(policy, sa, &choice->row, span_of(NULL, 0), &in, child))
         return false;
     child->state = IKE_CHILD_INSTALLED;
     child->begun = sa->role == IKE_INITIATOR ? IKE_BY_US : IKE_BY_PEER;
     child->spi_in = spi_in;
     child->spi_out = ike_spi32(choice->spi);
-    child->encr_id = choice->row.encr_id;
-    child->encr_bits = choice->row.encr_bits;
-    child->esn = choice->row.esn;
     child->outbound = true;
     memcpy(child->local_ts, ts->local, ts->n_local * sizeof ts->local[0]);
     memcpy(child->remote_ts, ts->remote, ts->n_remote * sizeof ts->remote[0]);
@@ -196,7 +188,8 @@ static struct refusal judge_child(const struct ike_policy *policy, const struct 
     if (!ike_nat_carries_esp(policy, sa))
         return refused(WIRE_N_NO_PROPOSAL_CHOSEN, IKE_REASON_NO_UDP_ENCAPSULATION);
     if (!ike_proposal_choose_esp(policy, &body->sa, IKE_CHILD_KE_NONE, 0, &child->choice))
-        return refused(WIRE_N_NO_PROPOSAL_CHOSEN, IKE_REASON_NO_PROPOSAL);
+        return refused(WIRE_N_NO_PROPOSAL_CHOSEN,
+                       ike_proposal_refusal(policy, WIRE_PROTO_ESP, &body->sa));
     r = judge_wishes(event, body, child);
     if (r.type != 0)
         return r;

@@ -119,22 +119,16 @@ static struct ike_child *make_child(struct ike_turn *t, const struct ike_choice 
 {
     struct ike_sa *sa = t->after;
     struct ike_child *c = ike_child_free_slot(sa);
-    const struct suite_prf *prf = suite_find_prf(t->policy->suites, sa->prf_id);
-    const struct suite_aead *aead =
-        suite_find_aead(t->policy->suites, choice->row.encr_id, choice->row.encr_bits);
-    const struct secret *shared = choice->row.ke_id == 0 ? NULL : &t->event->ke.shared;
+    struct span shared = {0};
 
-    if (c == NULL || prf == NULL || aead == NULL ||
-        !ike_child_keys_derive(prf, &sa->keys.sk_d, aead, shared, in, &c->key_in, &c->key_out))
+    if (choice->row.ke_id != 0)
+        shared = secret_long_span(&t->event->ke.shared);
+    if (c == NULL || !ike_child_take_suite(t->policy, sa, &choice->row, shared, in, c))
         return NULL;
     c->state = IKE_CHILD_INSTALLED;
     c->begun = in->role == IKE_INITIATOR ? IKE_BY_US : IKE_BY_PEER;
     c->spi_in = spi_in;
     c->spi_out = ike_spi32(choice->spi);
-    c->encr_id = choice->row.encr_id;
-    c->encr_bits = choice->row.encr_bits;
-    c->esn = choice->row.esn;
-    c->ke_id = choice->row.ke_id;
     return c;
 }
 
@@ -180,10 +174,11 @@ static uint16_t judge_offer(struct ike_turn *t, const struct ike_child *old,
     *reason = IKE_REASON_NO_UDP_ENCAPSULATION;
     if (!ike_nat_carries_esp(t->policy, t->after))
         return WIRE_N_NO_PROPOSAL_CHOSEN;
-    *reason = IKE_REASON_NO_PROPOSAL;
     if (!ike_proposal_choose_esp(t->policy, &body->sa, IKE_CHILD_KE_OPTIONAL, t->after->ke_id,
-                                 choice))
+                                 choice)) {
+        *reason = ike_proposal_refusal(t->policy, WIRE_PROTO_ESP, &body->sa);
         return WIRE_N_NO_PROPOSAL_CHOSEN;
+    }
     *reason = IKE_REASON_INVALID_KE;
     if (choice->row.ke_id != 0 && (!body->has_ke || body->ke.group != choice->row.ke_id))
         return WIRE_N_INVALID_KE_PAYLOAD;

@@ -145,6 +145,8 @@ static void endpoint(struct walk *k, struct endpoint *e)
 static void keys(struct walk *k, struct ike_keys *s)
 {
     key(k, &s->sk_d);
+    key(k, &s->sk_a_in);
+    key(k, &s->sk_a_out);
     key(k, &s->sk_e_in);
     key(k, &s->sk_e_out);
     key(k, &s->sk_p_in);
@@ -173,11 +175,14 @@ static void child(struct walk *k, struct ike_child *c)
     u32(k, &c->spi_out);
     u16(k, &c->encr_id);
     u16(k, &c->encr_bits);
+    u16(k, &c->integ_id);
     flag(k, &c->esn);
     flag(k, &c->outbound);
     u16(k, &c->ke_id);
     key(k, &c->key_in);
     key(k, &c->key_out);
+    key(k, &c->integ_in);
+    key(k, &c->integ_out);
     selectors(k, c->local_ts, &c->n_local_ts);
     selectors(k, c->remote_ts, &c->n_remote_ts);
     u64(k, &c->created_ms);
@@ -229,6 +234,7 @@ static void candidate(struct walk *k, struct ike_candidate *c)
     flag(k, &c->settled);
     u16(k, &c->encr_id);
     u16(k, &c->encr_bits);
+    u16(k, &c->integ_id);
     u16(k, &c->prf_id);
     u16(k, &c->ke_id);
     keys(k, &c->keys);
@@ -308,6 +314,7 @@ static void sa_fields(struct walk *k, struct ike_sa *sa)
     flag(k, &sa->encap);
     u16(k, &sa->encr_id);
     u16(k, &sa->encr_bits);
+    u16(k, &sa->integ_id);
     u16(k, &sa->prf_id);
     u16(k, &sa->ke_id);
     keys(k, &sa->keys);
@@ -357,8 +364,8 @@ bool ike_sa_decode(struct span in, struct ike_sa *sa)
 
 /* A field was added or changed? Walk it above, raise CODEC_VERSION if it was released, then correct
  * the size here. */
-HF_STATIC_ASSERT(sizeof(struct ike_child) == 560);
+HF_STATIC_ASSERT(sizeof(struct ike_child) == 696);
 HF_STATIC_ASSERT(sizeof(struct ike_pending) == 4536);
-HF_STATIC_ASSERT(sizeof(struct ike_candidate) == 360);
-HF_STATIC_ASSERT(sizeof(struct ike_handshake) == 8852);
-HF_STATIC_ASSERT(sizeof(struct ike_sa) == 23248);
+HF_STATIC_ASSERT(sizeof(struct ike_candidate) == 504);
+HF_STATIC_ASSERT(sizeof(struct ike_handshake) == 8856);
+HF_STATIC_ASSERT(sizeof(struct ike_sa) == 24632);

@@ -111,9 +111,10 @@ bool ike_init_find_nat(const struct ike_policy *policy, struct ike_sa *sa,
     return true;
 }
 
-bool ike_init_keys(const struct ike_policy *policy, struct ike_sa *sa, const struct secret *shared)
+bool ike_init_keys(const struct ike_policy *policy, struct ike_sa *sa, struct span shared)
 {
-    const struct suite_aead *aead = suite_find_aead(policy->suites, sa->encr_id, sa->encr_bits);
+    const struct suite_aead *aead =
+        suite_find_aead(policy->suites, sa->encr_id, sa->encr_bits, sa->integ_id);
     const struct suite_prf *prf = suite_find_prf(policy->suites, sa->prf_id);
     struct ike_handshake *hs = &sa->handshake;
     const struct ike_key_inputs in = {.nonce_i = span_of(hs->nonce_i, hs->nonce_i_len),
@@ -199,6 +200,7 @@ static bool make_half_open(const struct ike_policy *policy, const struct ike_eve
     sa->remote = event->remote;
     sa->encr_id = choice->row.encr_id;
     sa->encr_bits = choice->row.encr_bits;
+    sa->integ_id = choice->row.integ_id;
     sa->prf_id = choice->row.prf_id;
     sa->ke_id = choice->row.ke_id;
     sa->expected_request_id = 1; /* IKE_AUTH; 0 is answered by init_response */
@@ -215,7 +217,7 @@ static bool make_half_open(const struct ike_policy *policy, const struct ike_eve
     m.hashes = wire_body_notify(body, WIRE_N_SIGNATURE_HASH_ALGORITHMS) != NULL;
     m.certreq = true;
     ike_proposal_answer(WIRE_PROTO_IKE, choice, span_of(NULL, 0), &answer);
-    return ike_init_keys(policy, sa, &event->ke.shared) &&
+    return ike_init_keys(policy, sa, secret_long_span(&event->ke.shared)) &&
            ike_message_keep(&hs->init_request, event->datagram) &&
            ike_init_write(policy, sa, &m, &hs->init_response);
 }
@@ -251,7 +253,7 @@ static enum ike_outcome negotiate(const struct ike_policy *policy, const struct 
 
     if (!ike_proposal_choose_ike(policy, &body->sa, 0, &choice))
         return answer_plain(event, h, WIRE_N_NO_PROPOSAL_CHOSEN, span_of(NULL, 0),
-                            IKE_REASON_NO_PROPOSAL, out);
+                            ike_proposal_refusal(policy, WIRE_PROTO_IKE, &body->sa), out);
     if (body->ke.group != choice.row.ke_id) { /* RFC 7296 1.2 */
         uint8_t group[2];
 

@@ -31,7 +31,7 @@ bool ike_init_find_nat(const struct ike_policy *policy, struct ike_sa *sa,
 /* Keys of sa from its handshake's nonces, its SPIs and the shared value; then the private value is
  * wiped. */
 bool ike_init_keys(const struct ike_policy *policy, struct ike_sa *sa,
-                   const struct secret *shared) HF_MUST_USE;
+                   struct span shared) HF_MUST_USE;
 
 /* A fresh transition of this exchange, begun by us or by the peer; out->after is the caller's to
  * write. */

@@ -173,12 +173,13 @@ static enum ike_outcome accept(const struct ike_policy *policy, const struct ike
     sa->remote_spi = h->spi_r;
     sa->encr_id = choice->row.encr_id;
     sa->encr_bits = choice->row.encr_bits;
+    sa->integ_id = choice->row.integ_id;
     sa->prf_id = choice->row.prf_id;
     sa->ke_id = choice->row.ke_id;
     memcpy(hs->nonce_r, body->nonce.data, body->nonce.len);
     hs->nonce_r_len = (uint16_t)body->nonce.len;
     natt = ike_init_find_nat(policy, sa, h, body, event);
-    if (!ike_init_keys(policy, sa, &event->ke.shared) ||
+    if (!ike_init_keys(policy, sa, secret_long_span(&event->ke.shared)) ||
         !ike_message_keep(&hs->init_response, event->datagram))
         return ike_init_ignore(out, IKE_REASON_OVERSIZED);
     ike_pending_clear(sa);

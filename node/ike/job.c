@@ -38,15 +38,17 @@ static void run_ke(const struct ike_ke_job *job, struct ike_ke_result *result)
     result->done = true;
     result->ok = true;
     if (job->generate)
-        result->ok = job->ke->generate(job->entropy, &result->private_key, result->public_value);
+        result->ok = job->ke->generate(job->ke, job->entropy, &result->private_key,
+                                       result->public_value);
     else
         result->private_key = job->private_key;
     if (result->ok && job->derive)
-        result->ok = job->ke->derive(
-            &result->private_key, span_of(job->peer_public, job->peer_public_len), &result->shared);
+        result->ok =
+            job->ke->derive(job->ke, &result->private_key,
+                            span_of(job->peer_public, job->peer_public_len), &result->shared);
     if (!result->ok) {
         secret_wipe(&result->private_key);
-        secret_wipe(&result->shared);
+        secret_wipe_bytes(&result->shared, sizeof result->shared);
     }
 }
 

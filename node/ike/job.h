@@ -23,7 +23,7 @@ struct ike_ke_job {
     const struct suite_ke *ke;
     bool generate; /* private_key from `entropy`, then the public value */
     bool derive;   /* shared from private_key and peer_public */
-    uint8_t entropy[64];
+    uint8_t entropy[SUITE_KE_ENTROPY_MAX_BYTES];
     struct secret private_key; /* when generate is false */
     uint8_t peer_public[SUITE_KE_MAX_BYTES];
     size_t peer_public_len;
@@ -65,7 +65,7 @@ struct ike_ke_result {
     bool done, ok;
     struct secret private_key;
     uint8_t public_value[SUITE_KE_MAX_BYTES];
-    struct secret shared;
+    struct secret_long shared;
 };
 
 struct ike_sign_result {

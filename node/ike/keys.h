@@ -1,8 +1,9 @@
-/* Key derivation, RFC 7296 2.13-2.15, 2.17, 2.18 with AEAD ciphers (RFC 5282: no SK_a).
- * Intermediates are wiped.
+/* Key derivation, RFC 7296 2.13-2.15, 2.17, 2.18. Lengths follow from the rows; with a combined mode
+ * the integrity keys are empty (RFC 5282 7.1). Intermediates are wiped.
  *
  *   SKEYSEED = prf(Ni | Nr, g^ir), after a rekey prf(SK_d old, g^ir | Ni | Nr)
- *   SK_d | SK_ei | SK_er | SK_pi | SK_pr = prf+(SKEYSEED, Ni | Nr | SPIi | SPIr)
+ *   SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr =
+ *                                                   prf+(SKEYSEED, Ni | Nr | SPIi | SPIr)
  *   KEYMAT = prf+(SK_d, [g^ir |] Ni | Nr)
  *
  * All return false when an algorithm fails; the outputs are then unwritten.
@@ -23,22 +24,30 @@ bool ike_prf_plus(const struct suite_prf *prf, struct span key, const struct spa
                   size_t n_seed, uint8_t *out, size_t len) HF_MUST_USE;
 
 /* Keys of a new IKE SA from IKE_SA_INIT. */
-bool ike_keys_derive(const struct suite_prf *prf, const struct suite_aead *aead,
-                     const struct secret *shared, const struct ike_key_inputs *in,
-                     struct ike_keys *out) HF_MUST_USE;
+bool ike_keys_derive(const struct suite_prf *prf, const struct suite_aead *aead, struct span shared,
+                     const struct ike_key_inputs *in, struct ike_keys *out) HF_MUST_USE;
 
 /* Keys of an IKE SA that succeeds another: SKEYSEED by the old SA's PRF and SK_d, the rest by the
  * new one's (RFC 7296 2.18). */
 bool ike_keys_rekey(const struct suite_prf *old_prf, const struct secret *old_sk_d,
-                    const struct suite_prf *prf, const struct suite_aead *aead,
-                    const struct secret *shared, const struct ike_key_inputs *in,
-                    struct ike_keys *out) HF_MUST_USE;
+                    const struct suite_prf *prf, const struct suite_aead *aead, struct span shared,
+                    const struct ike_key_inputs *in, struct ike_keys *out) HF_MUST_USE;
 
-/* Keys of a CHILD SA: cipher key then salt each way. shared NULL = no PFS. */
+/* Keys of a CHILD SA each way: cipher key then salt, integrity key. */
+struct ike_child_keys {
+    struct secret key_in, key_out, integ_in, integ_out;
+};
+
+/* shared empty = no PFS. */
 bool ike_child_keys_derive(const struct suite_prf *prf, const struct secret *sk_d,
-                           const struct suite_aead *aead, const struct secret *shared,
-                           const struct ike_key_inputs *in, struct secret *key_in,
-                           struct secret *key_out) HF_MUST_USE;
+                           const struct suite_aead *aead, struct span shared,
+                           const struct ike_key_inputs *in, struct ike_child_keys *out) HF_MUST_USE;
+
+/* A new CHILD SA's slot gets what was agreed (row, esn and group) and its keys from the SA's SK_d.
+ * False: the table has no such row, or an algorithm failed; the slot is untouched. */
+bool ike_child_take_suite(const struct ike_policy *policy, const struct ike_sa *sa,
+                          const struct ike_proposal_row *row, struct span shared,
+                          const struct ike_key_inputs *in, struct ike_child *child) HF_MUST_USE;
 
 /* The AUTH value for a shared key (RFC 7296 2.15): prf(prf(psk, "Key Pad for IKEv2"), message |
  * nonce | prf(sk_p, id_body)). message: the signer's IKE_SA_INIT message as sent; nonce: the other

@@ -21,17 +21,15 @@ uint8_t ike_exchange_wire(enum ike_exchange e)
 
 static const struct suite_aead *aead_of(const struct ike_policy *policy, const struct ike_sa *sa)
 {
-    return suite_find_aead(policy->suites, sa->encr_id, sa->encr_bits);
+    return suite_find_aead(policy->suites, sa->encr_id, sa->encr_bits, sa->integ_id);
 }
 
-/* The 12-byte nonce of RFC 5282 4: salt behind the key, then the explicit IV. */
-static void make_nonce(const struct suite_aead *aead, const struct secret *key, const uint8_t *iv,
-                       uint8_t nonce[SUITE_NONCE_BYTES])
+/* A context for one message. False: the cipher failed; nothing is held. */
+static bool key_context(struct suite_aead_context *c, const struct suite_aead *aead,
+                        const struct secret *key, const struct secret *integ)
 {
-    HF_ASSERT(key->len == aead->key_bytes + aead->salt_bytes);
-    HF_ASSERT(aead->salt_bytes + aead->iv_bytes == SUITE_NONCE_BYTES);
-    memcpy(nonce, key->bytes + aead->key_bytes, aead->salt_bytes);
-    memcpy(nonce + aead->salt_bytes, iv, aead->iv_bytes);
+    HF_ASSERT(key->len == aead->key_bytes + aead->salt_bytes && integ->len == aead->integ_bytes);
+    return aead->context_init(c, aead, key->bytes, integ->bytes);
 }
 
 enum ike_reason ike_reason_of_wire(enum wire_result result)
@@ -108,9 +106,11 @@ static enum ike_reason open_message(const struct ike_policy *policy, const struc
     struct span outer =
         span_of(datagram.data + WIRE_HEADER_BYTES, datagram.len - WIRE_HEADER_BYTES);
     struct span text, inner;
-    uint8_t nonce[SUITE_NONCE_BYTES], unsupported;
-    size_t aad_bytes;
+    struct suite_covered covered = {0};
+    struct suite_aead_context context;
+    uint8_t unsupported;
     enum wire_result result;
+    bool opened;
 
     if (aead == NULL || sa->keys.sk_e_in.len == 0)
         return IKE_REASON_UNEXPECTED_EXCHANGE;
@@ -124,10 +124,14 @@ static enum ike_reason open_message(const struct ike_policy *policy, const struc
         return ike_reason_of_wire(result);
     /* SK comes last (RFC 7296 3.14), so what lies before its IV is the associated data (RFC
      * 5282 5.1). */
-    aad_bytes = datagram.len - sk.iv.len - sk.ciphertext.len - sk.icv.len;
-    make_nonce(aead, &sa->keys.sk_e_in, sk.iv.data, nonce);
-    if (!aead->open(sa->keys.sk_e_in.bytes, nonce, span_of(datagram.data, aad_bytes), sk.ciphertext,
-                    sk.icv.data, rx->plain))
+    covered.before =
+        span_of(datagram.data, datagram.len - sk.iv.len - sk.ciphertext.len - sk.icv.len);
+    if (!key_context(&context, aead, &sa->keys.sk_e_in, &sa->keys.sk_a_in))
+        return IKE_REASON_BAD_ICV;
+    opened =
+        aead->context_open(&context, sk.iv.data, &covered, sk.ciphertext, sk.icv.data, rx->plain);
+    aead->context_deinit(&context);
+    if (!opened)
         return IKE_REASON_BAD_ICV;
     text = span_of(rx->plain, sk.ciphertext.len);
     rx->body_result = wire_sk_unpad(text, &inner);
@@ -168,6 +172,30 @@ void ike_draft_begin(struct ike_draft *d)
     d->b = wire_builder_chain(d->room, sizeof d->room);
 }
 
+/* Encrypts what stands in the SK payload's room, under the SA's next number. */
+static bool encipher(const struct suite_aead *aead, const struct ike_sa *sa, const uint8_t *message,
+                     const struct wire_sk_room *room, size_t text_bytes)
+{
+    const struct suite_covered covered = {.before = span_of(message, room->aad_bytes)};
+    struct suite_aead_context context;
+    bool ok;
+
+    if (!key_context(&context, aead, &sa->keys.sk_e_out, &sa->keys.sk_a_out))
+        return false;
+    ok = aead->context_seal(&context, sa->iv_next, &covered, span_of(room->ciphertext, text_bytes),
+                            room->iv, room->ciphertext, room->icv);
+    aead->context_deinit(&context);
+    return ok;
+}
+
+/* Padding bytes before the pad length byte: none but what the block asks for (RFC 7296 3.14). */
+static size_t padding(const struct suite_aead *aead, size_t text_bytes)
+{
+    size_t over = (text_bytes + 1) % aead->block_bytes;
+
+    return over == 0 ? 0 : aead->block_bytes - over;
+}
+
 static bool seal(const struct ike_policy *policy, const struct ike_sa *sa, uint8_t exchange,
                  bool response, uint32_t message_id, const struct ike_draft *d,
                  struct ike_message *out)
@@ -182,24 +210,25 @@ static bool seal(const struct ike_policy *policy, const struct ike_sa *sa, uint8
         .flags = (uint8_t)((sa->role == IKE_INITIATOR ? WIRE_FLAG_INITIATOR : 0) |
                            (response ? WIRE_FLAG_RESPONSE : 0)),
         .message_id = message_id};
-    uint8_t bytes[IKE_MAX_MESSAGE_BYTES], nonce[SUITE_NONCE_BYTES];
+    uint8_t bytes[IKE_MAX_MESSAGE_BYTES];
     struct wire_builder b;
     struct wire_sk_room room;
     struct span text, whole;
+    size_t pad;
 
     /* A 64-bit counter does not run out; if a damaged state says so, no IV is used twice. */
     if (aead == NULL || sa->iv_next == UINT64_MAX || !wire_builder_finish(&inner, &text))
         return false;
+    pad = padding(aead, text.len);
     b = wire_builder_message(bytes, sizeof bytes, &h);
-    room = wire_put_sk(&b, inner.first, aead->iv_bytes, text.len, aead->icv_bytes);
+    room = wire_put_sk(&b, inner.first, aead->iv_bytes, text.len + pad, aead->icv_bytes);
     if (!wire_builder_finish(&b, &whole))
         return false;
-    put_be64(room.iv, sa->iv_next);
     if (text.len > 0)
-        memcpy(room.ciphertext, text.data, text.len); /* the pad length byte behind it is 0 */
-    make_nonce(aead, &sa->keys.sk_e_out, room.iv, nonce);
-    if (!aead->seal(sa->keys.sk_e_out.bytes, nonce, span_of(bytes, room.aad_bytes),
-                    span_of(room.ciphertext, text.len + 1), room.ciphertext, room.icv))
+        memcpy(room.ciphertext, text.data, text.len);
+    memset(room.ciphertext + text.len, 0, pad);
+    room.ciphertext[text.len + pad] = (uint8_t)pad;
+    if (!encipher(aead, sa, bytes, &room, text.len + pad + 1))
         return false;
     memcpy(out->bytes, whole.data, whole.len);
     memset(out->bytes + whole.len, 0,

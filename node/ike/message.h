@@ -7,7 +7,7 @@
  *   payloads ─> ike_draft ─┬─ ike_seal_response ─> after->last_response
  *                          └─ ike_seal_request ──> after->pending.request
  *
- * Every sealed message takes iv_next and advances it: no IV of a key is used twice (I1b). Nothing
+ * Every sealed message takes the number iv_next and advances it: no IV of a key is used twice (I1b). Nothing
  * here decides what a message means, and nothing here writes to the SA but the two seal functions
  * and ike_pending_clear().
  */

@@ -8,14 +8,15 @@
 #include "crypto/suite.h"
 #include "ike/limits.h"
 
-/* One acceptable combination; earlier rows are preferred. For ESP prf is 0 and ke is 0 (no PFS) or
- * a group. */
+/* One acceptable combination; earlier rows are preferred. For ESP prf is 0 and ke is 0 (without KE,
+ * or with the IKE SA's group) or a group. */
 struct ike_proposal_row {
     uint16_t encr_id, encr_bits;
     uint16_t prf_id;
     uint16_t ke_id;
     bool esn; /* ESP only: extended sequence numbers are offered (initiator) or accepted (responder)
                */
+    uint16_t integ_id; /* 0 = the cipher is a combined mode (RFC 5282 8) */
 };
 
 /* RFC 7296 3.5 identification: type and data as on the wire. */
@@ -115,9 +116,9 @@ struct ike_credentials {
 struct ike_policy {
     const struct suite_table *suites;
     struct ike_proposal_row ike[IKE_MAX_PROPOSALS];
-    uint8_t n_ike;
+    uint16_t n_ike;
     struct ike_proposal_row esp[IKE_MAX_PROPOSALS];
-    uint8_t n_esp;
+    uint16_t n_esp;
     struct ike_identity local_id;
     const struct ike_psk_entry *psks; /* borrowed, n_psks of them, sorted by nothing */
     uint32_t n_psks;

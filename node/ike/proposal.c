@@ -2,16 +2,16 @@
 
 enum { INTEG_NONE = 0, KE_NONE = 0, ESN_NO = 0, ESN_YES = 1, FIRST_ESP_SPI = 256 };
 
-static bool ike_row_usable(const struct ike_policy *policy, const struct ike_proposal_row *row)
+bool ike_proposal_esp_usable(const struct ike_policy *policy, const struct ike_proposal_row *row)
 {
-    return suite_find_aead(policy->suites, row->encr_id, row->encr_bits) != NULL &&
-           suite_find_prf(policy->suites, row->prf_id) != NULL &&
-           suite_find_ke(policy->suites, row->ke_id) != NULL;
+    return suite_find_aead(policy->suites, row->encr_id, row->encr_bits, row->integ_id) != NULL;
 }
 
-static bool esp_row_usable(const struct ike_policy *policy, const struct ike_proposal_row *row)
+bool ike_proposal_ike_usable(const struct ike_policy *policy, const struct ike_proposal_row *row)
 {
-    return suite_find_aead(policy->suites, row->encr_id, row->encr_bits) != NULL;
+    return ike_proposal_esp_usable(policy, row) &&
+           suite_find_prf(policy->suites, row->prf_id) != NULL &&
+           suite_find_ke(policy->suites, row->ke_id) != NULL;
 }
 
 static bool has_type(const struct wire_sa *sa, const struct wire_proposal *p, uint8_t type)
@@ -36,8 +36,7 @@ static bool has(const struct wire_sa *sa, const struct wire_proposal *p, uint8_t
 }
 
 /* What makes a proposal of this kind acceptable whatever the row: protocol, SPI, only types that
- * the protocol knows (3.3.6), integrity absent or NONE, since all our ciphers are AEADs (RFC 5282
- * 8). */
+ * the protocol knows (3.3.6). */
 static bool well_formed(const struct wire_sa *sa, const struct wire_proposal *p, uint8_t protocol,
                         size_t spi_bytes)
 {
@@ -50,14 +49,25 @@ static bool well_formed(const struct wire_sa *sa, const struct wire_proposal *p,
         if (type < WIRE_TR_ENCR || type > WIRE_TR_ESN || !right)
             return false;
     }
-    return !has_type(sa, p, WIRE_TR_INTEG) || has(sa, p, WIRE_TR_INTEG, INTEG_NONE, 0);
+    return true;
+}
+
+/* A combined mode comes without integrity, or with NONE (RFC 7296 3.3.3, RFC 5282 8); any other
+ * cipher with the row's. */
+static bool cipher_matches(const struct wire_sa *sa, const struct wire_proposal *p,
+                           const struct ike_proposal_row *row)
+{
+    if (!has(sa, p, WIRE_TR_ENCR, row->encr_id, row->encr_bits))
+        return false;
+    return has(sa, p, WIRE_TR_INTEG, row->integ_id, 0) ||
+           (row->integ_id == INTEG_NONE && !has_type(sa, p, WIRE_TR_INTEG));
 }
 
 static bool ike_matches(const struct wire_sa *sa, const struct wire_proposal *p,
                         const struct ike_proposal_row *row)
 {
-    return has(sa, p, WIRE_TR_ENCR, row->encr_id, row->encr_bits) &&
-           has(sa, p, WIRE_TR_PRF, row->prf_id, 0) && has(sa, p, WIRE_TR_KE, row->ke_id, 0);
+    return cipher_matches(sa, p, row) && has(sa, p, WIRE_TR_PRF, row->prf_id, 0) &&
+           has(sa, p, WIRE_TR_KE, row->ke_id, 0);
 }
 
 static struct ike_choice choice_of(const struct wire_sa *sa, const struct wire_proposal *p,
@@ -66,14 +76,15 @@ static struct ike_choice choice_of(const struct wire_sa *sa, const struct wire_p
     return (struct ike_choice){.number = p->number,
                                .spi = p->spi,
                                .row = *row,
-                               .integ_none = has_type(sa, p, WIRE_TR_INTEG)};
+                               .integ_none =
+                                   row->integ_id == INTEG_NONE && has_type(sa, p, WIRE_TR_INTEG)};
 }
 
 bool ike_proposal_choose_ike(const struct ike_policy *policy, const struct wire_sa *offer,
                              size_t spi_bytes, struct ike_choice *out)
 {
     for (size_t r = 0; r < policy->n_ike; r++) {
-        if (!ike_row_usable(policy, &policy->ike[r]))
+        if (!ike_proposal_ike_usable(policy, &policy->ike[r]))
             continue;
         for (size_t i = 0; i < offer->n_proposals; i++) {
             const struct wire_proposal *p = &offer->proposals[i];
@@ -96,7 +107,7 @@ static bool esp_matches(const struct wire_sa *sa, const struct wire_proposal *p,
 
     if (!well_formed(sa, p, WIRE_PROTO_ESP, 4) || get_be32(p->spi.data) < FIRST_ESP_SPI)
         return false;
-    if (!has(sa, p, WIRE_TR_ENCR, row->encr_id, row->encr_bits))
+    if (!cipher_matches(sa, p, row))
         return false;
     if (group != 0 ? !has(sa, p, WIRE_TR_KE, group, 0) : !no_ke)
         return false;
@@ -111,7 +122,7 @@ static bool choose_esp(const struct ike_policy *policy, const struct wire_sa *of
         struct ike_proposal_row row = policy->esp[r];
 
         row.ke_id = !with_ke ? 0 : row.ke_id != 0 ? row.ke_id : default_ke;
-        if (!esp_row_usable(policy, &row) ||
+        if (!ike_proposal_esp_usable(policy, &row) ||
             (with_ke && suite_find_ke(policy->suites, row.ke_id) == NULL))
             continue;
         for (size_t i = 0; i < offer->n_proposals; i++) {
@@ -137,78 +148,30 @@ bool ike_proposal_choose_esp(const struct ike_policy *policy, const struct wire_
     return ke != IKE_CHILD_KE_REQUIRED && choose_esp(policy, offer, false, default_ke, out);
 }
 
-void ike_proposal_offer_ike(const struct ike_policy *policy, struct span spi_local,
-                            struct wire_sa *out)
-{
-    uint8_t number = 0;
-
-    memset(out, 0, sizeof *out);
-    for (size_t r = 0; r < policy->n_ike; r++) {
-        const struct ike_proposal_row *row = &policy->ike[r];
-
-        if (!ike_row_usable(policy, row))
-            continue;
-        wire_sa_add_proposal(out, ++number, WIRE_PROTO_IKE, spi_local);
-        wire_sa_add_transform(out, WIRE_TR_ENCR, row->encr_id, row->encr_bits);
-        wire_sa_add_transform(out, WIRE_TR_PRF, row->prf_id, 0);
-        wire_sa_add_transform(out, WIRE_TR_KE, row->ke_id, 0);
-    }
-}
-
-/* Rows that differ only in their group make one proposal. */
-static bool offered_before(const struct ike_policy *policy, size_t r)
-{
-    const struct ike_proposal_row *row = &policy->esp[r];
-
-    for (size_t i = 0; i < r; i++)
-        if (policy->esp[i].encr_id == row->encr_id && policy->esp[i].encr_bits == row->encr_bits &&
-            policy->esp[i].esn == row->esn)
-            return true;
-    return false;
-}
-
-void ike_proposal_offer_esp(const struct ike_policy *policy, struct span spi_local, uint16_t ke_id,
-                            struct wire_sa *out)
-{
-    uint8_t number = 0;
-
-    memset(out, 0, sizeof *out);
-    for (size_t r = 0; r < policy->n_esp; r++) {
-        const struct ike_proposal_row *row = &policy->esp[r];
-
-        if (!esp_row_usable(policy, row) || offered_before(policy, r))
-            continue;
-        wire_sa_add_proposal(out, ++number, WIRE_PROTO_ESP, spi_local);
-        wire_sa_add_transform(out, WIRE_TR_ENCR, row->encr_id, row->encr_bits);
-        if (ke_id != 0)
-            wire_sa_add_transform(out, WIRE_TR_KE, ke_id, 0);
-        if (row->esn) /* both, the preferred one first (3.3.2) */
-            wire_sa_add_transform(out, WIRE_TR_ESN, ESN_YES, 0);
-        wire_sa_add_transform(out, WIRE_TR_ESN, ESN_NO, 0);
-    }
-}
-
 uint16_t ike_proposal_first_ke(const struct ike_policy *policy)
 {
     for (size_t r = 0; r < policy->n_ike; r++)
-        if (ike_row_usable(policy, &policy->ike[r]))
+        if (ike_proposal_ike_usable(policy, &policy->ike[r]))
             return policy->ike[r].ke_id;
     return 0;
 }
 
 uint16_t ike_proposal_child_ke(const struct ike_policy *policy, uint16_t default_ke)
 {
-    for (size_t r = 0; r < policy->n_esp; r++)
-        if (policy->esp[r].ke_id != 0 && esp_row_usable(policy, &policy->esp[r]) &&
-            suite_find_ke(policy->suites, policy->esp[r].ke_id) != NULL)
-            return policy->esp[r].ke_id;
-    return suite_find_ke(policy->suites, default_ke) != NULL ? default_ke : 0;
+    for (size_t r = 0; r < policy->n_esp; r++) {
+        const struct ike_proposal_row *row = &policy->esp[r];
+        uint16_t group = row->ke_id != 0 ? row->ke_id : default_ke;
+
+        if (ike_proposal_esp_usable(policy, row) && suite_find_ke(policy->suites, group) != NULL)
+            return group;
+    }
+    return 0;
 }
 
 bool ike_proposal_ike_ke_allowed(const struct ike_policy *policy, uint16_t ke_id)
 {
     for (size_t r = 0; r < policy->n_ike; r++)
-        if (policy->ike[r].ke_id == ke_id && ike_row_usable(policy, &policy->ike[r]))
+        if (policy->ike[r].ke_id == ke_id && ike_proposal_ike_usable(policy, &policy->ike[r]))
             return true;
     return false;
 }
@@ -221,7 +184,7 @@ bool ike_proposal_child_ke_allowed(const struct ike_policy *policy, uint16_t def
     for (size_t r = 0; r < policy->n_esp; r++) {
         uint16_t group = policy->esp[r].ke_id != 0 ? policy->esp[r].ke_id : default_ke;
 
-        if (group == ke_id && esp_row_usable(policy, &policy->esp[r]))
+        if (group == ke_id && ike_proposal_esp_usable(policy, &policy->esp[r]))
             return true;
     }
     return false;
@@ -276,8 +239,8 @@ void ike_proposal_answer(uint8_t protocol, const struct ike_choice *choice, stru
     wire_sa_add_transform(out, WIRE_TR_ENCR, row->encr_id, row->encr_bits);
     if (protocol == WIRE_PROTO_IKE)
         wire_sa_add_transform(out, WIRE_TR_PRF, row->prf_id, 0);
-    if (choice->integ_none)
-        wire_sa_add_transform(out, WIRE_TR_INTEG, INTEG_NONE, 0);
+    if (row->integ_id != INTEG_NONE || choice->integ_none)
+        wire_sa_add_transform(out, WIRE_TR_INTEG, row->integ_id, 0);
     if (row->ke_id != 0 || choice->ke_none)
         wire_sa_add_transform(out, WIRE_TR_KE, row->ke_id, 0);
     if (protocol == WIRE_PROTO_ESP)

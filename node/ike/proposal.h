@@ -2,13 +2,15 @@
  * RFC 5282 8.
  *
  * The policy's rows decide, earlier ones first; a row counts only when the suite table has its
- * algorithms. The number of the peer's proposal is echoed, whatever it is (macOS 14 rekeys with a
+ * algorithms. Combined modes come without integrity or with NONE, other ciphers with one (RFC 7296
+ * 3.3.3, RFC 5282 8). The number of the peer's proposal is echoed, whatever it is (macOS 14 rekeys with a
  * number other than 1).
  */
 #ifndef HF_IKE_PROPOSAL_H
 #define HF_IKE_PROPOSAL_H
 
 #include "ike/policy.h"
+#include "ike/step.h"
 #include "wire/sa.h"
 
 struct ike_choice {
@@ -37,8 +39,14 @@ bool ike_proposal_choose_esp(const struct ike_policy *policy, const struct wire_
                              enum ike_child_ke ke, uint16_t default_ke,
                              struct ike_choice *out) HF_MUST_USE;
 
-/* Initiator: every usable row as one proposal, numbered from 1. spi_local empty in IKE_SA_INIT, 8
- * bytes in a rekey, borrowed. */
+/* Why the offer has nothing for us, once choosing has failed: IKE_REASON_WEAK_GROUP or
+ * _WEAK_ALGORITHM when it would do but for that, else IKE_REASON_NO_PROPOSAL. */
+enum ike_reason ike_proposal_refusal(const struct ike_policy *policy, uint8_t protocol,
+                                     const struct wire_sa *offer);
+
+/* Initiator: the usable rows, numbered from 1, as few proposals as say the same: one names several
+ * transforms of a kind where all their combinations are rows (proposal_offer.c). spi_local empty in
+ * IKE_SA_INIT, 8 bytes in a rekey, borrowed. */
 void ike_proposal_offer_ike(const struct ike_policy *policy, struct span spi_local,
                             struct wire_sa *out);
 
@@ -48,8 +56,8 @@ void ike_proposal_offer_ike(const struct ike_policy *policy, struct span spi_loc
 void ike_proposal_offer_esp(const struct ike_policy *policy, struct span spi_local, uint16_t ke_id,
                             struct wire_sa *out);
 
-/* The group that our KE payload should use: the first usable row's (IKE), or for a CHILD SA that of
- * the first usable row that names one, else default_ke. 0 = none. */
+/* The group that our KE payload should use: the first usable row's; of a CHILD SA's row that names
+ * none it is default_ke (the IKE SA's). 0 = none. */
 uint16_t ike_proposal_first_ke(const struct ike_policy *policy);
 uint16_t ike_proposal_child_ke(const struct ike_policy *policy, uint16_t default_ke);
 /* Is this group in a row for IKE (so that an INVALID_KE_PAYLOAD that names it may be followed)? */
@@ -68,6 +76,10 @@ bool ike_proposal_accept_esp(const struct ike_policy *policy, const struct wire_
  * borrowed. */
 void ike_proposal_answer(uint8_t protocol, const struct ike_choice *choice, struct span spi_local,
                          struct wire_sa *out);
+
+/* Does the table have the row's algorithms? */
+bool ike_proposal_ike_usable(const struct ike_policy *policy, const struct ike_proposal_row *row);
+bool ike_proposal_esp_usable(const struct ike_policy *policy, const struct ike_proposal_row *row);
 
 /* SPI of 4 or 8 bytes as a number (asserts the length). */
 uint32_t ike_spi32(struct span spi);

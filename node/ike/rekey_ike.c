@@ -81,7 +81,7 @@ static bool fill_candidate(struct ike_turn *t, const struct ike_choice *choice,
     const struct suite_prf *old_prf = suite_find_prf(suites, t->before->prf_id);
     const struct suite_prf *prf = suite_find_prf(suites, choice->row.prf_id);
     const struct suite_aead *aead =
-        suite_find_aead(suites, choice->row.encr_id, choice->row.encr_bits);
+        suite_find_aead(suites, choice->row.encr_id, choice->row.encr_bits, choice->row.integ_id);
 
     memset(c, 0, sizeof *c);
     c->role = in->role;
@@ -89,11 +89,12 @@ static bool fill_candidate(struct ike_turn *t, const struct ike_choice *choice,
     c->remote_spi = in->role == IKE_INITIATOR ? in->spi_r : in->spi_i;
     c->encr_id = choice->row.encr_id;
     c->encr_bits = choice->row.encr_bits;
+    c->integ_id = choice->row.integ_id;
     c->prf_id = choice->row.prf_id;
     c->ke_id = choice->row.ke_id;
     return old_prf != NULL && prf != NULL && aead != NULL &&
-           ike_keys_rekey(old_prf, &t->before->keys.sk_d, prf, aead, &t->event->ke.shared, in,
-                          &c->keys);
+           ike_keys_rekey(old_prf, &t->before->keys.sk_d, prf, aead,
+                          secret_long_span(&t->event->ke.shared), in, &c->keys);
 }
 
 /* The winner gets what the old SA stands for. */
@@ -133,6 +134,7 @@ void ike_rekey_ike_birth(struct ike_turn *t)
     next->encap = old->encap;
     next->encr_id = c->encr_id;
     next->encr_bits = c->encr_bits;
+    next->integ_id = c->integ_id;
     next->prf_id = c->prf_id;
     next->ke_id = c->ke_id;
     next->keys = c->keys;
@@ -224,7 +226,7 @@ enum ike_outcome ike_rekey_ike_request(struct ike_turn *t)
                                IKE_REASON_MALFORMED);
     if (!ike_proposal_choose_ike(t->policy, &body->sa, 8, &choice))
         return ike_turn_refuse(t, IKE_EX_IKE_REKEY, WIRE_N_NO_PROPOSAL_CHOSEN, none,
-                               IKE_REASON_NO_PROPOSAL);
+                               ike_proposal_refusal(t->policy, WIRE_PROTO_IKE, &body->sa));
     if (body->ke.group != choice.row.ke_id) {
         put_be16(group, choice.row.ke_id);
         return ike_turn_refuse(t, IKE_EX_IKE_REKEY, WIRE_N_INVALID_KE_PAYLOAD,

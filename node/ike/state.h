@@ -55,11 +55,12 @@ struct ike_child {
     enum ike_child_state state;
     enum ike_begun begun;
     uint32_t spi_in, spi_out; /* spi_in: ours, unique in the cluster; spi_out: the peer's */
-    uint16_t encr_id, encr_bits;
+    uint16_t encr_id, encr_bits, integ_id;
     bool esn;
     bool outbound;  /* our traffic leaves by this one; at most one per pair of selectors */
     uint16_t ke_id; /* group of the KE that made it, 0 = none */
-    struct secret key_in, key_out; /* cipher key then salt, RFC 4106 8.1 */
+    struct secret key_in, key_out;     /* cipher key then salt, RFC 4106 8.1 */
+    struct secret integ_in, integ_out; /* empty with a combined mode */
     struct ike_ts local_ts[IKE_MAX_TS], remote_ts[IKE_MAX_TS];
     uint8_t n_local_ts, n_remote_ts;
     uint64_t created_ms, soft_ms, hard_ms; /* cluster time */
@@ -72,9 +73,10 @@ struct ike_child {
     uint64_t retry_ms; /* after TEMPORARY_FAILURE: no rekey before this */
 };
 
-/* Keys of RFC 7296 2.14. Cipher keys carry their salt behind them. */
+/* Keys of RFC 7296 2.14. Cipher keys carry their salt behind them; sk_a_* are empty with a combined
+ * mode (RFC 5282 7.1). */
 struct ike_keys {
-    struct secret sk_d, sk_e_in, sk_e_out, sk_p_in, sk_p_out;
+    struct secret sk_d, sk_a_in, sk_a_out, sk_e_in, sk_e_out, sk_p_in, sk_p_out;
 };
 
 /* A message kept byte for byte, as sent (IKE header first, no non-ESP marker). */
@@ -116,7 +118,7 @@ struct ike_candidate {
     uint64_t local_spi, remote_spi; /* 0 = none */
     enum ike_role role; /* IKE_INITIATOR = our exchange made it, so the Delete is ours to send */
     bool settled;
-    uint16_t encr_id, encr_bits, prf_id, ke_id;
+    uint16_t encr_id, encr_bits, integ_id, prf_id, ke_id;
     struct ike_keys keys;
 };
 
@@ -156,10 +158,10 @@ struct ike_sa {
     bool encap;                 /* UDP encapsulation of ESP; both ports have floated to 4500 */
 
     /* suite and keys */
-    uint16_t encr_id, encr_bits, prf_id, ke_id;
+    uint16_t encr_id, encr_bits, integ_id, prf_id, ke_id;
     struct ike_keys keys;
-    uint64_t iv_next; /* next explicit IV of sk_e_out; advanced per sealed message, committed with
-                         the step */
+    uint64_t iv_next; /* number of the next message under sk_e_out, from which its IV follows;
+                         advanced per sealed message, committed with the step */
 
     /* windows (RFC 7296 2.2, 2.3) */
     uint32_t next_request_id;        /* ours, the next to use */

@@ -88,6 +88,8 @@ enum ike_reason {
     IKE_REASON_COOKIE_WRONG,
     IKE_REASON_INVALID_KE,
     IKE_REASON_NO_PROPOSAL,
+    IKE_REASON_WEAK_GROUP,     /* no proposal of the peer's has a group that is strong enough */
+    IKE_REASON_WEAK_ALGORITHM, /* likewise a cipher, PRF or integrity */
     IKE_REASON_NO_UDP_ENCAPSULATION, /* a CHILD SA whose ESP would not be inside UDP, though there is
                                         a NAT or the policy wants it */
     IKE_REASON_UNSUPPORTED_CRITICAL,

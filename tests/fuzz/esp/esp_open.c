@@ -31,7 +31,8 @@ static void set_up(uint8_t options)
 {
     struct esp_sa_params p = {.spi_in = 0x1000,
                               .spi_out = 0x2000,
-                              .aead = suite_find_aead(&suite_default, 20, options & 1 ? 128 : 256)};
+                              .aead =
+                                  suite_find_aead(&suite_default, 20, options & 1 ? 128 : 256, 0)};
     struct esp_sa_grant g = {1, 0, 100, 0, options & 4 ? 60000 : 8, 0, 0};
 
     esn = (options & 2) != 0;
@@ -42,7 +43,7 @@ static void set_up(uint8_t options)
         0, 0, UINT16_MAX, addr_v4(0), addr_v4(options & 8 ? 0x7fffffff : UINT32_MAX)};
     p.remote = (struct endpoint){addr_v4(1), 4500};
     HF_ASSERT(esp_sa_init(&sa, &p));
-    HF_ASSERT(esp_cipher_init(&peer, p.aead, &p.key_in, 0x1000, esn));
+    HF_ASSERT(esp_cipher_init(&peer, p.aead, &p.key_in, &p.integ_in, 0x1000, esn));
     esp_sa_grant(&sa, &g);
     epoch = 1;
     floor_now = highest = 0;

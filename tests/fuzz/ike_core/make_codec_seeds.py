@@ -17,10 +17,15 @@ def selector(low, high):
     return u8(0) + u16(0) + u16(65535) + v4(low) + v4(high)
 
 
-def child():
+GCM = u16(20) + u16(256) + u16(0), key(36) * 2 + key(0) * 2   # AES-GCM-16, 256 bits, no integrity; keys with salt, none for integrity
+CBC = u16(12) + u16(128) + u16(14), key(16) * 2 + key(64) * 2  # AES-CBC, 128 bits, HMAC-SHA-512-256
+
+
+def child(cipher=GCM):
+    suite, keys = cipher
     return (u8(1) + u8(0) + u32(0x1000) + u32(0x1001)      # installed, begun by the peer, SPIs in and out
-            + u16(20) + u16(256) + u8(0) + u8(1) + u16(31)  # AES-GCM-16, 256 bits, no ESN, outbound, X25519
-            + key(36) + key(36)
+            + suite + u8(0) + u8(1) + u16(31)               # cipher, no ESN, outbound, X25519
+            + keys
             + u8(1) + selector("10.77.2.0", "10.77.2.255") + u8(1) + selector("10.99.0.7", "10.99.0.7")
             + u64(1000) + u64(10_000_000) + u64(14_400_000)  # created, soft, hard
             + u64(1 << 31) + u64((1 << 32) - (1 << 20))      # packets
@@ -43,8 +48,8 @@ def sa(version=1, children=None, owed=(), waits=b"\0", v6=b"\0"):
         slots[i] = c
     return (u8(version) + u64(0) + u64(7) + u8(1) + u8(2) + u32(4)           # SPIs, responder, established, shard
             + v4("10.0.0.1") + u16(4500) + v4("10.0.0.1") + u16(4500) + u8(0) + u8(1) + u8(1)
-            + u16(20) + u16(256) + u16(5) + u16(31)
-            + key(32) + key(36) + key(36) + key(32) + key(32) + u64(3)      # SK_*, the next IV
+            + u16(20) + u16(256) + u16(0) + u16(5) + u16(31)
+            + key(32) + key(0) + key(0) + key(36) + key(36) + key(32) + key(32) + u64(3)      # SK_*, the next IV
             + u32(0) + u32(2) + u16(0) + waits + u64(0)                      # windows, no answer, nothing pending, no candidate
             + u8(2) + u8(2) + b"gw" + v4("10.99.0.7") + v6 + u8(1) + v4("10.0.0.10") + u8(0)
             + u32(0x1234)                                                    # connection
@@ -53,7 +58,7 @@ def sa(version=1, children=None, owed=(), waits=b"\0", v6=b"\0"):
             + u16(0) + u16(0) + u16(0) + u16(0) + u16(0) + u8(0) + u8(0) + u32(0) + u8(0))
 
 
-seeds = {"rest": sa(), "child": sa(children={1: child(), 3: child()}, owed=[0x2000, 0x2001], v6=u8(6) + b"\xfd" + bytes(14) + u8(7)), "version": sa(version=9),
+seeds = {"rest": sa(), "child": sa(children={1: child(), 3: child(CBC)}, owed=[0x2000, 0x2001], v6=u8(6) + b"\xfd" + bytes(14) + u8(7)), "version": sa(version=9),
          "pending": sa(children={1: child()}, owed=[0x2000], waits=pending([0x4000, 0x4001]))}
 for name, data in seeds.items():
     with open(f"{sys.argv[1]}/{name}", "wb") as f:

@@ -2,27 +2,42 @@
 
 #include "ike/psk.h"
 
-static bool plain_seal(const uint8_t *key, const uint8_t nonce[SUITE_NONCE_BYTES], struct span aad,
-                       struct span in, uint8_t *out, uint8_t *tag)
+static bool plain_init(struct suite_aead_context *c, const struct suite_aead *row,
+                       const uint8_t *key, const uint8_t *integ_key)
 {
     (void)key;
-    (void)nonce;
-    (void)aad;
-    memmove(out, in.data, in.len);
-    memset(tag, 0, 16);
+    (void)integ_key;
+    memset(c, 0, sizeof *c);
+    c->opaque[0] = row->icv_bytes;
     return true;
 }
 
-static bool plain_open(const uint8_t *key, const uint8_t nonce[SUITE_NONCE_BYTES], struct span aad,
-                       struct span in, const uint8_t *tag, uint8_t *out)
+static void plain_deinit(struct suite_aead_context *c)
 {
-    static const uint8_t zeros[16];
+    (void)c;
+}
 
-    (void)key;
-    (void)nonce;
-    (void)aad;
+static bool plain_seal(struct suite_aead_context *c, uint64_t number,
+                       const struct suite_covered *covered, struct span in, uint8_t *iv,
+                       uint8_t *out, uint8_t *icv)
+{
+    (void)covered;
+    put_be64(iv, number);
     memmove(out, in.data, in.len);
-    return memcmp(tag, zeros, 16) == 0;
+    memset(icv, 0, c->opaque[0]);
+    return true;
+}
+
+static bool plain_open(struct suite_aead_context *c, const uint8_t *iv,
+                       const struct suite_covered *covered, struct span in, const uint8_t *icv,
+                       uint8_t *out)
+{
+    static const uint8_t zeros[SUITE_ICV_MAX_BYTES];
+
+    (void)iv;
+    (void)covered;
+    memmove(out, in.data, in.len);
+    return memcmp(icv, zeros, c->opaque[0]) == 0;
 }
 
 static bool zeros32(struct span key, const struct span *parts, size_t n, uint8_t *out)
@@ -56,39 +71,36 @@ static bool sum32(const struct span *parts, size_t n, uint8_t *out)
     return sum(parts, n, out, 32);
 }
 
-static bool ke_generate(const uint8_t *entropy, struct secret *private_key, uint8_t *public_value)
+static bool ke_generate(const struct suite_ke *row, const uint8_t *entropy,
+                        struct secret *private_key, uint8_t *public_value)
 {
+    (void)row;
     secret_set(private_key, entropy, 32);
     memcpy(public_value, entropy, 32);
     return true;
 }
 
-static bool ke_derive(const struct secret *private_key, struct span peer, struct secret *shared)
+static bool ke_derive(const struct suite_ke *row, const struct secret *private_key,
+                      struct span peer, struct secret_long *shared)
 {
+    (void)row;
     if (peer.len != 32 || private_key->len != 32 || peer.data[0] == 0)
         return false;
-    secret_set(shared, peer.data, 32);
+    secret_long_set(shared, peer.data, 32);
     return true;
 }
 
-static const struct suite_aead AEADS[] = {{.transform_id = 20,
-                                           .key_bits = 256,
-                                           .key_bytes = 32,
-                                           .salt_bytes = 4,
-                                           .iv_bytes = 8,
-                                           .icv_bytes = 16,
-                                           .name = "plain256",
-                                           .seal = plain_seal,
-                                           .open = plain_open},
-                                          {.transform_id = 20,
-                                           .key_bits = 128,
-                                           .key_bytes = 16,
-                                           .salt_bytes = 4,
-                                           .iv_bytes = 8,
-                                           .icv_bytes = 16,
-                                           .name = "plain128",
-                                           .seal = plain_seal,
-                                           .open = plain_open}};
+/* With a combined mode's layout, and with that of CBC: 16-byte blocks, an integrity key. */
+#define PLAIN(id, bits, integ, integ_key, salt, iv, block, text)                                   \
+    {                                                                                              \
+        .transform_id = (id), .key_bits = (bits), .integ_id = (integ), .key_bytes = (bits) / 8,    \
+        .salt_bytes = (salt), .integ_bytes = (integ_key), .iv_bytes = (iv), .icv_bytes = 16,       \
+        .block_bytes = (block), .name = (text), .context_init = plain_init,                        \
+        .context_deinit = plain_deinit, .context_seal = plain_seal, .context_open = plain_open     \
+    }
+static const struct suite_aead AEADS[] = {PLAIN(20, 256, 0, 0, 4, 8, 1, "plain256"),
+                                          PLAIN(20, 128, 0, 0, 4, 8, 1, "plain128"),
+                                          PLAIN(12, 256, 12, 32, 0, 16, 16, "plain-cbc")};
 static const struct suite_prf PRF = {
     .transform_id = 5, .out_bytes = 32, .key_bytes = 32, .name = "zeros", .compute = zeros32};
 static const struct suite_ke KES[] = {{.transform_id = 31,
@@ -109,12 +121,12 @@ static const struct suite_ke KES[] = {{.transform_id = 31,
                                        .derive = ke_derive}};
 static const struct suite_hash SHA1 = {.out_bytes = 20, .compute = sum20};
 static const struct suite_hash SHA256 = {.out_bytes = 32, .compute = sum32};
-static const struct suite_aead *const aeads[] = {&AEADS[0], &AEADS[1]};
+static const struct suite_aead *const aeads[] = {&AEADS[0], &AEADS[1], &AEADS[2]};
 static const struct suite_prf *const prfs[] = {&PRF};
 static const struct suite_ke *const kes[] = {&KES[0], &KES[1]};
 
 const struct suite_table plain_suite = {.aeads = aeads,
-                                        .n_aeads = 2,
+                                        .n_aeads = 3,
                                         .prfs = prfs,
                                         .n_prfs = 1,
                                         .kes = kes,

@@ -115,7 +115,13 @@ static size_t init_good(struct hostile_job *j, uint8_t *out)
 
 static size_t init_no_proposal(struct hostile_job *j, uint8_t *out)
 {
-    return put_init(j, out, &(struct init){3, 2, GROUP_X25519, false, false}); /* 3DES, modp1024 */
+    return put_init(j, out,
+                    &(struct init){23, GROUP_14, GROUP_X25519, false, false}); /* Camellia */
+}
+
+static size_t init_weak_group(struct hostile_job *j, uint8_t *out)
+{
+    return put_init(j, out, &(struct init){20, 2, GROUP_X25519, false, false}); /* modp1024 */
 }
 
 static size_t init_other_group(struct hostile_job *j, uint8_t *out)
@@ -381,6 +387,7 @@ const struct hostile_class hostile_classes[] = {
     {"unknown-spi", false, false, false, unknown_spi},
     {"auth-without-sa", false, false, false, auth_without_sa},
     {"no-proposal", false, false, false, init_no_proposal},
+    {"weak-group", false, false, false, init_weak_group},
     {"other-group", false, false, false, init_other_group},
     {"zero-ke", false, false, false, init_zero_ke},
     {"critical", false, false, false, init_critical},

@@ -84,10 +84,33 @@ static void defaults(struct initiator_arguments *in, bool esn)
                                      .linger_ms = 2000,
                                      .force_encap = true,
                                      .request_address = true};
-    in->policy.ike[0] = (struct ike_proposal_row){20, 256, 5, 31, false};
-    in->policy.esp[0] = (struct ike_proposal_row){20, 256, 0, 31, esn};
-    in->policy.esp[1] = (struct ike_proposal_row){20, 256, 0, 0, esn};
+    in->policy.ike[0] = (struct ike_proposal_row){20, 256, 5, 31, false, 0};
+    in->policy.esp[0] = (struct ike_proposal_row){20, 256, 0, 31, esn, 0};
+    in->policy.esp[1] = (struct ike_proposal_row){20, 256, 0, 0, esn, 0};
     in->policy.local_ts[0] = (struct ike_ts){0, 0, 65535, addr_v4(0), addr_v4(UINT32_MAX)};
+}
+
+/* An ESP cipher in the configuration's words. */
+static void parse_esp(struct ike_policy *policy, const char *text)
+{
+    static const struct {
+        const char *word;
+        uint16_t encr, bits, integ;
+    } ciphers[] = {{"aes256gcm16", 20, 256, 0},    {"aes128gcm16", 20, 128, 0},
+                   {"chacha20poly1305", 28, 0, 0}, {"aes256-sha256", 12, 256, 12},
+                   {"aes128-sha256", 12, 128, 12}, {"aes256-sha384", 12, 256, 13},
+                   {"aes128-sha384", 12, 128, 13}, {"aes256-sha512", 12, 256, 14},
+                   {"aes128-sha512", 12, 128, 14}};
+
+    for (size_t i = 0; i < sizeof ciphers / sizeof ciphers[0]; i++)
+        for (size_t r = 0; strcmp(ciphers[i].word, text) == 0 && r < policy->n_esp; r++) {
+            policy->esp[r].encr_id = ciphers[i].encr;
+            policy->esp[r].encr_bits = ciphers[i].bits;
+            policy->esp[r].integ_id = ciphers[i].integ;
+            if (r + 1 == policy->n_esp)
+                return;
+        }
+    initiator_fail("--esp: no such cipher");
 }
 
 static uint16_t key_bits(const char *text)
@@ -97,14 +120,21 @@ static uint16_t key_bits(const char *text)
 
 void initiator_arguments(int argc, char **argv, struct initiator_arguments *in)
 {
-    static const struct option options[] = {
-        {"local", required_argument, NULL, 'l'},    {"remote", required_argument, NULL, 'r'},
-        {"id", required_argument, NULL, 'i'},       {"gateway-id", required_argument, NULL, 'g'},
-        {"psk", required_argument, NULL, 'p'},      {"tun", required_argument, NULL, 't'},
-        {"network", required_argument, NULL, 'n'},  {"esn", no_argument, NULL, 'e'},
-        {"ike-bits", required_argument, NULL, 'b'}, {"esp-bits", required_argument, NULL, 's'},
-        {"no-force", no_argument, NULL, 'f'},       {"keepalive-ms", required_argument, NULL, 'k'},
-        {"address", required_argument, NULL, 'a'},  {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"local", required_argument, NULL, 'l'},
+                                            {"remote", required_argument, NULL, 'r'},
+                                            {"id", required_argument, NULL, 'i'},
+                                            {"gateway-id", required_argument, NULL, 'g'},
+                                            {"psk", required_argument, NULL, 'p'},
+                                            {"tun", required_argument, NULL, 't'},
+                                            {"network", required_argument, NULL, 'n'},
+                                            {"esn", no_argument, NULL, 'e'},
+                                            {"ike-bits", required_argument, NULL, 'b'},
+                                            {"esp-bits", required_argument, NULL, 's'},
+                                            {"no-force", no_argument, NULL, 'f'},
+                                            {"keepalive-ms", required_argument, NULL, 'k'},
+                                            {"address", required_argument, NULL, 'a'},
+                                            {"esp", required_argument, NULL, 'c'},
+                                            {NULL, 0, NULL, 0}};
     bool esn = false;
     int c;
 
@@ -143,6 +173,9 @@ void initiator_arguments(int argc, char **argv, struct initiator_arguments *in)
             break;
         case 's':
             in->policy.esp[0].encr_bits = in->policy.esp[1].encr_bits = key_bits(optarg);
+            break;
+        case 'c':
+            parse_esp(&in->policy, optarg);
             break;
         case 'k':
             in->policy.keepalive_ms = (uint32_t)strtoul(optarg, NULL, 10);

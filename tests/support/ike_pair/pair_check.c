@@ -68,6 +68,12 @@ static bool same_secret(const struct secret *a, const struct secret *b)
     return a->len == b->len && a->len > 0 && memcmp(a->bytes, b->bytes, a->len) == 0;
 }
 
+/* Integrity keys: none on either end with a combined mode. */
+static bool same_integrity(const struct secret *a, const struct secret *b, uint16_t integ_id)
+{
+    return integ_id == 0 ? a->len == 0 && b->len == 0 : same_secret(a, b);
+}
+
 static bool same_selectors(const struct ike_ts *a, uint8_t n_a, const struct ike_ts *b, uint8_t n_b)
 {
     if (n_a != n_b)
@@ -89,13 +95,15 @@ static const char *child_disagreement(const struct ike_child *c, struct ike_sa *
             continue;
         if (o->spi_out != c->spi_in)
             return "a CHILD SA's SPIs do not mirror";
-        if (!same_secret(&c->key_in, &o->key_out) || !same_secret(&c->key_out, &o->key_in))
+        if (!same_secret(&c->key_in, &o->key_out) || !same_secret(&c->key_out, &o->key_in) ||
+            !same_integrity(&c->integ_in, &o->integ_out, c->integ_id) ||
+            !same_integrity(&c->integ_out, &o->integ_in, c->integ_id))
             return "a CHILD SA's keys do not mirror";
         if (!same_selectors(c->local_ts, c->n_local_ts, o->remote_ts, o->n_remote_ts) ||
             !same_selectors(c->remote_ts, c->n_remote_ts, o->local_ts, o->n_local_ts))
             return "a CHILD SA's selectors do not mirror";
         if (c->ke_id != o->ke_id || c->esn != o->esn || c->encr_id != o->encr_id ||
-            c->encr_bits != o->encr_bits)
+            c->encr_bits != o->encr_bits || c->integ_id != o->integ_id)
             return "a CHILD SA's algorithms differ";
         return NULL;
     }
@@ -110,6 +118,8 @@ static const char *sa_disagreement(struct ike_sa *a, struct ike_sa *b)
         return "the IKE SAs are not each other's";
     if (!same_secret(&a->keys.sk_e_in, &b->keys.sk_e_out) ||
         !same_secret(&a->keys.sk_e_out, &b->keys.sk_e_in) ||
+        !same_integrity(&a->keys.sk_a_in, &b->keys.sk_a_out, a->integ_id) ||
+        !same_integrity(&a->keys.sk_a_out, &b->keys.sk_a_in, a->integ_id) ||
         !same_secret(&a->keys.sk_d, &b->keys.sk_d))
         return "the IKE SAs' keys do not mirror";
     if (a->next_request_id != b->expected_request_id && a->pending.exchange == IKE_EX_NONE)

@@ -24,11 +24,11 @@ void pair_policy_init(struct pair_side *s, enum pair_who who)
     s->psk.remote = who == CLIENT ? gateway : client;
     secret_set(&s->psk.psk, secret, sizeof secret - 1);
     p->suites = &suite_default;
-    p->ike[0] = (struct ike_proposal_row){AES_GCM_16, 256, PRF_SHA256, X25519, false};
-    p->ike[1] = (struct ike_proposal_row){AES_GCM_16, 128, PRF_SHA256, X25519, false};
+    p->ike[0] = (struct ike_proposal_row){AES_GCM_16, 256, PRF_SHA256, X25519, false, 0};
+    p->ike[1] = (struct ike_proposal_row){AES_GCM_16, 128, PRF_SHA256, X25519, false, 0};
     p->n_ike = 2;
-    p->esp[0] = (struct ike_proposal_row){AES_GCM_16, 256, 0, 0, false};
-    p->esp[1] = (struct ike_proposal_row){AES_GCM_16, 128, 0, 0, false};
+    p->esp[0] = (struct ike_proposal_row){AES_GCM_16, 256, 0, 0, false, 0};
+    p->esp[1] = (struct ike_proposal_row){AES_GCM_16, 128, 0, 0, false, 0};
     p->n_esp = 2;
     p->local_id = who == CLIENT ? client : gateway;
     p->psks = &s->psk;

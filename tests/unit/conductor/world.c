@@ -366,9 +366,9 @@ void world_assign(struct world *w, unsigned n)
 
 static void policies(struct world *w)
 {
-    static const struct ike_proposal_row ike = {20, 256, 5, 31, false},
-                                         esp = {20, 256, 0, 31, false},
-                                         esp_plain = {20, 256, 0, 0, false};
+    static const struct ike_proposal_row ike = {20, 256, 5, 31, false, 0},
+                                         esp = {20, 256, 0, 31, false, 0},
+                                         esp_plain = {20, 256, 0, 0, false, 0};
     struct ike_policy *g = &w->gateway_policy;
 
     *g = (struct ike_policy){.suites = &suite_default,

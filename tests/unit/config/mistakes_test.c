@@ -153,16 +153,33 @@ static const struct row rows[] = {
      "name@domain, a domain name or an IP address"},
     {"aes256gcm16-prfsha256-x25519", "aes256gmc16-prfsha256-x25519",
      "16:22: 'ike': 'aes256gmc16' is not known here (did you mean aes256gcm16?); known: "
-     "aes256gcm16 aes128gcm16 prfsha256 x25519 esn"},
+     "aes256gcm16 aes128gcm16 chacha20poly1305 aes256 aes128 aes256ctr aes128ctr sha256 sha384 "
+     "sha512 prfsha256 "
+     "prfsha384 prfsha512 x25519 ecp256 ecp384 ecp521 modp2048 modp3072 modp4096 esn"},
     {"aes256gcm16-prfsha256-x25519", "aes256gcm16-prfsha256",
      "16:22: 'ike': 'aes256gcm16-prfsha256' needs a cipher, a PRF and a group, such as "
-     "aes256gcm16-prfsha256-x25519"},
+     "aes256gcm16-prfsha256-x25519 or aes256-sha256-modp2048"},
     {"[aes128gcm16,", "[aes128gcm16-prfsha256,",
-     "16:59: 'esp': 'aes128gcm16-prfsha256' needs a cipher and no PRF, such as aes256gcm16 or "
-     "aes256gcm16-x25519"},
-    {"[aes128gcm16,", "[aes128gcm16-aes256gcm16,",
-     "16:59: 'esp': 'aes128gcm16-aes256gcm16' names two transforms of one kind at 'aes256gcm16': "
-     "write two proposals"},
+     "16:59: 'esp': 'aes128gcm16-prfsha256' needs a cipher and no PRF, such as aes256gcm16, "
+     "aes256-sha256 or aes256gcm16-x25519"},
+    {"[aes128gcm16,", "[aes128gcm16-aes128gcm16,",
+     "16:59: 'esp': 'aes128gcm16-aes128gcm16' names aes128gcm16 twice"},
+    {"[aes128gcm16,", "[aes128gcm16-aes256-sha256,",
+     "16:59: 'esp': 'aes128gcm16-aes256-sha256' mixes ciphers that need an integrity algorithm "
+     "with "
+     "some that have their own (gcm16, poly1305): write two proposals"},
+    {"[aes128gcm16,", "[aes128gcm16-sha256,",
+     "16:59: 'esp': aes128gcm16 needs no integrity algorithm: leave sha256 out (the PRF is "
+     "prfsha256)"},
+    {"[aes128gcm16,", "[aes128,",
+     "16:59: 'esp': aes128 needs an integrity algorithm, such as sha256"},
+    {"aes256gcm16-prfsha256-x25519", "aes256-sha256-modp1024",
+     "16:22: modp1024 is not to be used any more (RFC 8247, RFC 8221): name modp2048 instead, or "
+     "allow it under gateway: proposals: legacy: [modp1024]"},
+    {"proposals: { ike:", "proposals: { legacy: [sha1], ike:",
+     "16:25: sha1 is allowed here, but no proposal names it: add it to one, or leave it out"},
+    {"proposals: { ike:", "proposals: { legacy: [md5], ike:",
+     "16:25: 'legacy': 'md5' is not one of modp1024, sha1"},
     {"hard: 2000 }", "hard: 4294967295 }",
      "26:54: 'hard': 4294967295 is out of range: 0 to 4293918720"},
     /* what one key alone cannot tell */

@@ -7,6 +7,7 @@
 #include "vectors/vectors.h"
 
 static struct vector_case cases[32];
+static const struct secret no_integ;
 
 static uint64_t number(struct span s)
 {
@@ -17,11 +18,11 @@ static void vector_cipher(const struct vector_case *v, struct esp_cipher *c)
 {
     struct span key = vector_get(v, "key"), salt = vector_get(v, "salt");
     struct secret whole = {.len = (uint8_t)(key.len + salt.len)};
-    const struct suite_aead *aead = suite_find_aead(&suite_default, 20, (uint16_t)(key.len * 8));
+    const struct suite_aead *aead = suite_find_aead(&suite_default, 20, (uint16_t)(key.len * 8), 0);
 
     memcpy(whole.bytes, key.data, key.len);
     memcpy(whole.bytes + key.len, salt.data, salt.len);
-    cr_assert(esp_cipher_init(c, aead, &whole, get_be32(vector_get(v, "spi").data),
+    cr_assert(esp_cipher_init(c, aead, &whole, &no_integ, get_be32(vector_get(v, "spi").data),
                               vector_get(v, "seq").len == 8));
 }
 
@@ -70,15 +71,17 @@ Test(packet, what_is_sealed_is_the_layout_of_the_rfc)
 
     for (int esn = 0; esn < 2; esn++)
         for (size_t i = 0; i < sizeof seeds; i++) {
-            const struct suite_aead *aead = suite_find_aead(&suite_default, 20, esn ? 128 : 256);
+            const struct suite_aead *aead = suite_find_aead(&suite_default, 20, esn ? 128 : 256, 0);
             struct secret key = {.len = (uint8_t)(aead->key_bytes + 4), .bytes = {seeds[i], 9}};
             uint64_t seq = esn ? UINT64_C(0x500000007) : 7;
-            uint8_t inner[256], out[512], aad[12], nonce[12], clear[512];
+            uint8_t inner[256], out[512], aad[12], clear[512];
+            struct suite_covered covered = {.before = span_of(aad, esn ? 12 : 8)};
+            struct suite_aead_context direct;
             size_t n = seeds[i], len, total;
             struct esp_cipher c;
 
             memset(inner, 0x45, sizeof inner);
-            cr_assert(esp_cipher_init(&c, aead, &key, 0xabcdef01, esn));
+            cr_assert(esp_cipher_init(&c, aead, &key, &no_integ, 0xabcdef01, esn));
             cr_assert_eq(
                 esp_packet_seal(&c, seq, ESP_NEXT_IPV4, span_of(inner, n), out, sizeof out, &len),
                 ESP_DROP_NONE);
@@ -92,10 +95,10 @@ Test(packet, what_is_sealed_is_the_layout_of_the_rfc)
             put_be64(aad + 4, seq);
             if (!esn)
                 put_be32(aad + 4, 7);
-            memcpy(nonce, key.bytes + aead->key_bytes, 4);
-            memcpy(nonce + 4, out + 8, 8);
-            cr_assert(aead->open(key.bytes, nonce, span_of(aad, esn ? 12 : 8),
-                                 span_of(out + 16, total), out + 16 + total, clear));
+            cr_assert(aead->context_init(&direct, aead, key.bytes, NULL));
+            cr_assert(aead->context_open(&direct, out + 8, &covered, span_of(out + 16, total),
+                                         out + 16 + total, clear));
+            aead->context_deinit(&direct);
             cr_assert(span_equal(span_of(clear, n), span_of(inner, n)));
             for (size_t p = 0; p < total - 2 - n; p++)
                 cr_assert_eq(clear[n + p], p + 1);
@@ -109,7 +112,8 @@ static void make(struct esp_cipher *c, bool esn)
 {
     struct secret key = {.len = 36, .bytes = {5}};
 
-    cr_assert(esp_cipher_init(c, suite_find_aead(&suite_default, 20, 256), &key, 0x1000, esn));
+    cr_assert(esp_cipher_init(c, suite_find_aead(&suite_default, 20, 256, 0), &key, &no_integ,
+                              0x1000, esn));
 }
 
 Test(packet, every_flipped_bit_is_refused)
@@ -141,15 +145,12 @@ Test(packet, every_flipped_bit_is_refused)
 /* Seals a clear text of our own making, trailer included, as a faulty peer would. */
 static enum esp_drop open_clear(struct esp_cipher *c, const uint8_t *clear, size_t n, size_t *len)
 {
-    uint8_t packet[512], aad[8], nonce[12], out[512], next;
+    uint8_t packet[512], out[512], next;
+    const struct suite_covered covered = {.before = span_of(packet, 8)};
 
     put_be32(packet, c->spi);
     put_be32(packet + 4, 5);
-    put_be64(packet + 8, 5);
-    memcpy(aad, packet, 8);
-    memcpy(nonce, c->salt.bytes, 4);
-    memcpy(nonce + 4, packet + 8, 8);
-    cr_assert(c->aead->context_seal(&c->context, nonce, span_of(aad, 8), span_of(clear, n),
+    cr_assert(c->aead->context_seal(&c->context, 5, &covered, span_of(clear, n), packet + 8,
                                     packet + 16, packet + 16 + n));
     return esp_packet_open(c, 5, span_of(packet, 32 + n), out, sizeof out, len, &next);
 }
@@ -202,9 +203,9 @@ Test(packet, a_key_of_the_wrong_length_is_refused)
     struct secret key = {.len = 32};
     struct esp_cipher c;
 
-    cr_assert_not(
-        esp_cipher_init(&c, suite_find_aead(&suite_default, 20, 256), &key, 0x1000, false));
-    cr_assert_not(
-        esp_cipher_init(&c, suite_find_aead(&suite_default, 20, 128), &key, 0x1000, false));
+    cr_assert_not(esp_cipher_init(&c, suite_find_aead(&suite_default, 20, 256, 0), &key, &no_integ,
+                                  0x1000, false));
+    cr_assert_not(esp_cipher_init(&c, suite_find_aead(&suite_default, 20, 128, 0), &key, &no_integ,
+                                  0x1000, false));
     esp_cipher_deinit(&c); /* nothing is held: harmless */
 }

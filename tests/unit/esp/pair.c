@@ -26,7 +26,7 @@ static struct esp_selector range(uint32_t low, uint32_t high)
 struct esp_sa_params pair_params(const struct pair_options *o, bool gateway)
 {
     const struct suite_aead *aead =
-        suite_find_aead(&suite_default, 20, o->key_bits == 0 ? 256 : o->key_bits);
+        suite_find_aead(&suite_default, 20, o->key_bits == 0 ? 256 : o->key_bits, 0);
     struct esp_selector behind = range(0x0a4d0200, 0x0a4d02ff),
                         client = range(o->virtual_ip, o->virtual_ip);
     uint32_t other = o->spi + 0x10000000;

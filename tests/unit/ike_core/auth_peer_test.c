@@ -22,6 +22,18 @@ struct says {
     uint16_t notify;
 };
 
+/* What an answer agrees on: one proposal, if it is right. */
+static void put_answer(const struct ike_policy *p, size_t n, struct wire_sa *out)
+{
+    memset(out, 0, sizeof *out);
+    for (size_t i = 0; i < n; i++) {
+        wire_sa_add_proposal(out, (uint8_t)(i + 1), WIRE_PROTO_ESP,
+                             span_of("\x01\x02\x03\x04", 4));
+        wire_sa_add_transform(out, WIRE_TR_ENCR, p->esp[i].encr_id, p->esp[i].encr_bits);
+        wire_sa_add_transform(out, WIRE_TR_ESN, 0, 0);
+    }
+}
+
 static void put(struct lab *l, struct wire_builder *b, const struct ike_policy *p,
                 struct ike_sa *sa, const struct secret *psk, const struct says *s)
 {
@@ -50,8 +62,8 @@ static void put(struct lab *l, struct wire_builder *b, const struct ike_policy *
     else if (!s->no_cp)
         ike_cp_put_reply(b, p, &wants, pool);
     ike_proposal_offer_esp(p, span_of("\x01\x02\x03\x04", 4), 0, &offer);
-    if (!request && !s->two_proposals)
-        offer.n_proposals = 1;
+    if (!request)
+        put_answer(p, s->two_proposals ? 2 : 1, &offer);
     if (!s->no_sa)
         wire_put_sa(b, &offer);
     ike_ts_to_wire(&s->tsi, 1, &list);

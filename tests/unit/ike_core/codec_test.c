@@ -95,6 +95,8 @@ static void any_address(struct ip_addr *a)
 static void any_keys(struct ike_keys *k)
 {
     any_secret(&k->sk_d);
+    any_secret(&k->sk_a_in);
+    any_secret(&k->sk_a_out);
     any_secret(&k->sk_e_in);
     any_secret(&k->sk_e_out);
     any_secret(&k->sk_p_in);
@@ -123,11 +125,14 @@ static void any_child(struct ike_child *c)
     c->spi_out = (uint32_t)next();
     c->encr_id = (uint16_t)next();
     c->encr_bits = (uint16_t)next();
+    c->integ_id = (uint16_t)next();
     c->esn = below(2);
     c->outbound = below(2);
     c->ke_id = (uint16_t)next();
     any_secret(&c->key_in);
     any_secret(&c->key_out);
+    any_secret(&c->integ_in);
+    any_secret(&c->integ_out);
     any_selectors(c->local_ts, &c->n_local_ts);
     any_selectors(c->remote_ts, &c->n_remote_ts);
     c->created_ms = next();
@@ -179,6 +184,7 @@ static void any_candidate(struct ike_candidate *c)
     c->settled = below(2);
     c->encr_id = (uint16_t)next();
     c->encr_bits = (uint16_t)next();
+    c->integ_id = (uint16_t)next();
     c->prf_id = (uint16_t)next();
     c->ke_id = (uint16_t)next();
     any_keys(&c->keys);
@@ -231,6 +237,7 @@ static void any_sa(struct ike_sa *sa)
     sa->encap = below(2);
     sa->encr_id = (uint16_t)next();
     sa->encr_bits = (uint16_t)next();
+    sa->integ_id = (uint16_t)next();
     sa->prf_id = (uint16_t)next();
     sa->ke_id = (uint16_t)next();
     any_keys(&sa->keys);

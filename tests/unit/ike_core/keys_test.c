@@ -17,7 +17,7 @@ static const struct suite_prf *prf(void)
 
 static const struct suite_aead *gcm(uint16_t bits)
 {
-    return suite_find_aead(&suite_default, 20, bits);
+    return suite_find_aead(&suite_default, 20, bits, 0);
 }
 
 static struct secret secret_of(const uint8_t *bytes, size_t len)
@@ -43,19 +43,19 @@ Test(keys, of_a_new_ike_sa)
     struct ike_key_inputs in = inputs(IKE_INITIATOR);
     struct ike_keys k;
 
-    cr_assert(ike_keys_derive(prf(), gcm(256), &shared, &in, &k));
+    cr_assert(ike_keys_derive(prf(), gcm(256), secret_span(&shared), &in, &k));
     SAME(k.sk_d, SK_D_256);
     SAME(k.sk_e_out, SK_EI_256);
     SAME(k.sk_e_in, SK_ER_256);
     SAME(k.sk_p_out, SK_PI_256);
     SAME(k.sk_p_in, SK_PR_256);
     in.role = IKE_RESPONDER;
-    cr_assert(ike_keys_derive(prf(), gcm(256), &shared, &in, &k));
+    cr_assert(ike_keys_derive(prf(), gcm(256), secret_span(&shared), &in, &k));
     SAME(k.sk_e_in, SK_EI_256);
     SAME(k.sk_e_out, SK_ER_256);
     SAME(k.sk_p_in, SK_PI_256);
     SAME(k.sk_p_out, SK_PR_256);
-    cr_assert(ike_keys_derive(prf(), gcm(128), &shared, &in, &k));
+    cr_assert(ike_keys_derive(prf(), gcm(128), secret_span(&shared), &in, &k));
     SAME(k.sk_d, SK_D_128);
     SAME(k.sk_e_in, SK_EI_128);
     SAME(k.sk_e_out, SK_ER_128);
@@ -72,7 +72,7 @@ Test(keys, of_a_rekeyed_ike_sa)
 
     in.spi_i = get_be64(SPI_R); /* as in the script: other SPIs than before */
     in.spi_r = get_be64(SPI_I);
-    cr_assert(ike_keys_rekey(prf(), &sk_d, prf(), gcm(256), &shared, &in, &k));
+    cr_assert(ike_keys_rekey(prf(), &sk_d, prf(), gcm(256), secret_span(&shared), &in, &k));
     SAME(k.sk_d, REKEYED_D);
     SAME(k.sk_e_out, REKEYED_EI);
     SAME(k.sk_e_in, REKEYED_ER);
@@ -83,19 +83,20 @@ Test(keys, of_a_rekeyed_ike_sa)
 Test(keys, of_child_sas)
 {
     struct secret shared = secret_of(SHARED_NEW, sizeof SHARED_NEW);
-    struct secret sk_d = secret_of(SK_D_256, sizeof SK_D_256), in_key, out_key;
+    struct secret sk_d = secret_of(SK_D_256, sizeof SK_D_256);
+    struct ike_child_keys k;
     struct ike_key_inputs in = inputs(IKE_INITIATOR);
 
-    cr_assert(ike_child_keys_derive(prf(), &sk_d, gcm(256), NULL, &in, &in_key, &out_key));
-    SAME(out_key, CHILD_I2R);
-    SAME(in_key, CHILD_R2I);
-    cr_assert(ike_child_keys_derive(prf(), &sk_d, gcm(256), &shared, &in, &in_key, &out_key));
-    SAME(out_key, CHILD_PFS_I2R);
-    SAME(in_key, CHILD_PFS_R2I);
+    cr_assert(ike_child_keys_derive(prf(), &sk_d, gcm(256), span_of(NULL, 0), &in, &k));
+    SAME(k.key_out, CHILD_I2R);
+    SAME(k.key_in, CHILD_R2I);
+    cr_assert(ike_child_keys_derive(prf(), &sk_d, gcm(256), secret_span(&shared), &in, &k));
+    SAME(k.key_out, CHILD_PFS_I2R);
+    SAME(k.key_in, CHILD_PFS_R2I);
     in.role = IKE_RESPONDER;
-    cr_assert(ike_child_keys_derive(prf(), &sk_d, gcm(128), NULL, &in, &in_key, &out_key));
-    SAME(in_key, CHILD_128_I2R);
-    SAME(out_key, CHILD_128_R2I);
+    cr_assert(ike_child_keys_derive(prf(), &sk_d, gcm(128), span_of(NULL, 0), &in, &k));
+    SAME(k.key_in, CHILD_128_I2R);
+    SAME(k.key_out, CHILD_128_R2I);
 }
 
 Test(keys, auth_value_of_a_shared_key)

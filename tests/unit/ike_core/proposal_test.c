@@ -265,8 +265,12 @@ Test(proposal, offers_are_accepted_by_their_maker_only_one_at_a_time)
     struct ike_choice choice;
 
     ike_proposal_offer_ike(&l->client, span_of(SPI8, 8), &offer);
-    cr_assert(offer.n_proposals == 2 && offer.proposals[1].number == 2);
-    cr_assert_not(ike_proposal_accept_ike(&l->client, &offer, 8, 31, &choice), "two proposals");
+    cr_assert(offer.n_proposals == 1 && offer.n_transforms == 4, "two ciphers in one proposal");
+    cr_assert_not(ike_proposal_accept_ike(&l->client, &offer, 8, 31, &choice), "two ciphers");
+    add(&answer, 1, WIRE_PROTO_IKE, 8, T(GCM256, PRF256, X25519));
+    add(&answer, 2, WIRE_PROTO_IKE, 8, T(GCM128, PRF256, X25519));
+    cr_assert_not(ike_proposal_accept_ike(&l->client, &answer, 8, 31, &choice), "two proposals");
+    answer = (struct wire_sa){0};
     add(&answer, 2, WIRE_PROTO_IKE, 8, T(GCM128, PRF256, X25519));
     cr_assert(ike_proposal_accept_ike(&l->client, &answer, 8, 31, &choice));
     cr_assert_not(ike_proposal_accept_ike(&l->client, &answer, 8, OTHER_GROUP, &choice),
@@ -286,5 +290,137 @@ Test(proposal, offers_are_accepted_by_their_maker_only_one_at_a_time)
     answer = (struct wire_sa){0};
     add(&answer, 1, WIRE_PROTO_ESP, 4, T(GCM128, ESN));
     cr_assert_not(ike_proposal_accept_esp(&l->client, &answer, 0, &choice), "ESN not offered");
+    free(l);
+}
+
+Test(proposal, a_cipher_comes_with_its_integrity)
+{
+    struct lab *l = lab_new();
+    const struct {
+        const uint16_t (*t)[3];
+        uint16_t encr; /* 0 = none chosen */
+    } table[] = {
+        {T(CBC256, PRF256, X25519, INTEG_SHA), 12},
+        {T(CBC256, PRF256, X25519), 0},
+        {T(CBC256, PRF256, X25519, INTEG_NONE), 0},
+        {T(CBC256, PRF256, X25519, {WIRE_TR_INTEG, 13, 0}), 0},
+        {T(CBC256, PRF256, X25519, {WIRE_TR_INTEG, 13, 0}, INTEG_SHA), 12},
+        {T(GCM256, CBC256, PRF256, X25519, INTEG_SHA), 12}, /* a combined mode takes none */
+        {T(CBC256, GCM256, PRF256, X25519, INTEG_SHA, INTEG_NONE), 20},
+        {T({WIRE_TR_ENCR, 12, 128}, PRF256, X25519, INTEG_SHA), 0},
+    };
+
+    l->gateway.ike[1] = (struct ike_proposal_row){
+        .encr_id = 12, .encr_bits = 256, .integ_id = 12, .prf_id = 5, .ke_id = 31};
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct wire_sa sa = {0}, answer;
+        struct ike_choice choice = {0}, agreed;
+
+        add(&sa, 3, WIRE_PROTO_IKE, 0, table[i].t);
+        cr_assert_eq(ike_proposal_choose_ike(&l->gateway, &sa, 0, &choice), table[i].encr != 0,
+                     "row %zu", i);
+        cr_assert_eq(choice.row.encr_id, table[i].encr, "row %zu", i);
+        if (table[i].encr == 0)
+            continue;
+        cr_assert_eq(choice.row.integ_id, table[i].encr == 12 ? 12 : 0, "row %zu", i);
+        ike_proposal_answer(WIRE_PROTO_IKE, &choice, span_of(NULL, 0), &answer);
+        cr_assert(ike_proposal_accept_ike(&l->gateway, &answer, 0, 31, &agreed), "row %zu", i);
+        cr_assert(agreed.row.encr_id == table[i].encr &&
+                  agreed.row.integ_id == choice.row.integ_id);
+    }
+    free(l);
+}
+
+/* Every combination of an offer is a row, and every row is in the offer. */
+static void offer_is_the_rows(const struct ike_policy *policy, size_t proposals)
+{
+    struct wire_sa offer;
+    size_t combinations = 0;
+
+    ike_proposal_offer_ike(policy, span_of(NULL, 0), &offer);
+    cr_assert_eq(offer.n_proposals, proposals, "%zu proposals", offer.n_proposals);
+    for (size_t i = 0; i < offer.n_proposals; i++) {
+        const struct wire_proposal *p = &offer.proposals[i];
+        size_t n[5] = {0}, product = 1;
+
+        for (size_t k = 0; k < p->n; k++)
+            n[offer.transforms[p->first + k].type]++;
+        for (size_t type = 1; type <= 4; type++)
+            product *= n[type] == 0 ? 1 : n[type];
+        combinations += product;
+        cr_assert_eq(p->number, i + 1);
+    }
+    cr_assert_eq(combinations, policy->n_ike);
+    for (size_t r = 0; r < policy->n_ike; r++) {
+        struct ike_policy one = *policy;
+        struct ike_choice choice;
+
+        one.ike[0] = policy->ike[r];
+        one.n_ike = 1;
+        cr_assert(ike_proposal_choose_ike(&one, &offer, 0, &choice), "row %zu", r);
+    }
+}
+
+Test(proposal, offers_say_the_rows_and_nothing_else)
+{
+    static const uint16_t bits[] = {256, 128}, groups[] = {31, OTHER_GROUP};
+    struct lab *l = lab_new();
+    struct ike_policy *p = &l->gateway;
+
+    p->n_ike = 0;
+    for (size_t e = 0; e < 2; e++)
+        for (size_t k = 0; k < 2; k++)
+            p->ike[p->n_ike++] = (struct ike_proposal_row){
+                .encr_id = 20, .encr_bits = bits[e], .prf_id = 5, .ke_id = groups[k]};
+    offer_is_the_rows(p, 1);
+    for (size_t e = 0; e < 2; e++)
+        for (uint16_t integ = 12; integ <= 14; integ++)
+            p->ike[p->n_ike++] = (struct ike_proposal_row){
+                .encr_id = 12, .encr_bits = bits[e], .integ_id = integ, .prf_id = 5, .ke_id = 31};
+    offer_is_the_rows(p, 2);
+    /* 256 with one group, 128 with the other: the combinations between are nobody's */
+    p->ike[0] =
+        (struct ike_proposal_row){.encr_id = 20, .encr_bits = 256, .prf_id = 5, .ke_id = 31};
+    p->ike[1] = (struct ike_proposal_row){
+        .encr_id = 20, .encr_bits = 128, .prf_id = 5, .ke_id = OTHER_GROUP};
+    p->n_ike = 2;
+    offer_is_the_rows(p, 2);
+    free(l);
+}
+
+Test(proposal, a_refusal_tells_of_weak_groups_and_algorithms)
+{
+    struct lab *l = lab_new();
+    const struct {
+        uint8_t protocol;
+        const uint16_t (*t)[3];
+        enum ike_reason reason;
+    } table[] = {
+        {WIRE_PROTO_IKE, T(GCM256, PRF256, {WIRE_TR_KE, 2, 0}), IKE_REASON_WEAK_GROUP},
+        {WIRE_PROTO_IKE, T(GCM256, PRF256, {WIRE_TR_KE, 30, 0}), IKE_REASON_NO_PROPOSAL},
+        {WIRE_PROTO_IKE, T(GCM256, {WIRE_TR_PRF, 2, 0}, X25519), IKE_REASON_WEAK_ALGORITHM},
+        {WIRE_PROTO_IKE,
+         T({WIRE_TR_ENCR, 3, 0}, {WIRE_TR_PRF, 2, 0}, {WIRE_TR_INTEG, 2, 0}, {WIRE_TR_KE, 2, 0}),
+         IKE_REASON_WEAK_ALGORITHM},
+        {WIRE_PROTO_IKE, T({WIRE_TR_ENCR, 23, 256}, PRF256, {WIRE_TR_INTEG, 2, 0}, X25519),
+         IKE_REASON_NO_PROPOSAL},
+        {WIRE_PROTO_ESP, T({WIRE_TR_ENCR, 3, 0}, {WIRE_TR_INTEG, 2, 0}, NO_ESN),
+         IKE_REASON_WEAK_ALGORITHM},
+        {WIRE_PROTO_ESP, T({WIRE_TR_ENCR, 23, 256}, INTEG_SHA, NO_ESN), IKE_REASON_NO_PROPOSAL},
+    };
+
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct wire_sa sa = {0};
+
+        add(&sa, 1, table[i].protocol, table[i].protocol == WIRE_PROTO_ESP ? 4 : 0, table[i].t);
+        cr_assert_eq(ike_proposal_refusal(&l->gateway, table[i].protocol, &sa), table[i].reason,
+                     "row %zu", i);
+        /* the group alone counts for more than the worst of the proposals */
+        if (table[i].protocol == WIRE_PROTO_IKE) {
+            add(&sa, 2, WIRE_PROTO_IKE, 0, T(GCM256, PRF256, {WIRE_TR_KE, 2, 0}));
+            cr_assert_eq(ike_proposal_refusal(&l->gateway, WIRE_PROTO_IKE, &sa),
+                         IKE_REASON_WEAK_GROUP, "row %zu", i);
+        }
+    }
     free(l);
 }

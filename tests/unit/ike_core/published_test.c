@@ -87,7 +87,7 @@ static void setup(void)
     ni = hex(NI);
     nr = hex(NR);
     dkm = hex(DKM);
-    gcm = suite_find_aead(&suite_default, 20, 256);
+    gcm = suite_find_aead(&suite_default, 20, 256, 0);
     in = (struct ike_key_inputs){.nonce_i = span_of(ni.data, ni.len),
                                  .nonce_r = span_of(nr.data, nr.len),
                                  .spi_i = get_be64(i.data),
@@ -111,7 +111,7 @@ Test(published, skeyseed_and_keys, .init = setup)
     cr_assert_eq(dkm.len, sizeof out);
     cr_assert(ike_prf_plus(&SHA1_PRF, span_of(skeyseed.data, skeyseed.len), parts, 3, out, 132));
     cr_assert_eq(memcmp(out, dkm.data, 132), 0);
-    cr_assert(ike_keys_derive(&SHA1_PRF, gcm, &shared, &in, &k));
+    cr_assert(ike_keys_derive(&SHA1_PRF, gcm, secret_span(&shared), &in, &k));
     same(&k.sk_d, dkm.data, 20);
     same(&k.sk_e_out, dkm.data + 20, 36);
     same(&k.sk_e_in, dkm.data + 56, 36);
@@ -121,16 +121,17 @@ Test(published, skeyseed_and_keys, .init = setup)
 
 Test(published, child_sa, .init = setup)
 {
-    struct secret shared = secret_hex(G_IR_NEW), sk_d, key_in, key_out;
+    struct secret shared = secret_hex(G_IR_NEW), sk_d;
+    struct ike_child_keys k;
     struct bytes plain = hex(DKM_CHILD), pfs = hex(DKM_CHILD_DH);
 
     secret_set(&sk_d, dkm.data, 20);
-    cr_assert(ike_child_keys_derive(&SHA1_PRF, &sk_d, gcm, NULL, &in, &key_in, &key_out));
-    same(&key_out, plain.data, 36);
-    same(&key_in, plain.data + 36, 36);
-    cr_assert(ike_child_keys_derive(&SHA1_PRF, &sk_d, gcm, &shared, &in, &key_in, &key_out));
-    same(&key_out, pfs.data, 36);
-    same(&key_in, pfs.data + 36, 36);
+    cr_assert(ike_child_keys_derive(&SHA1_PRF, &sk_d, gcm, span_of(NULL, 0), &in, &k));
+    same(&k.key_out, plain.data, 36);
+    same(&k.key_in, plain.data + 36, 36);
+    cr_assert(ike_child_keys_derive(&SHA1_PRF, &sk_d, gcm, secret_span(&shared), &in, &k));
+    same(&k.key_out, pfs.data, 36);
+    same(&k.key_in, pfs.data + 36, 36);
 }
 
 Test(published, rekeyed_ike_sa, .init = setup)
@@ -142,7 +143,7 @@ Test(published, rekeyed_ike_sa, .init = setup)
     uint8_t out[132];
 
     secret_set(&sk_d, dkm.data, 20);
-    cr_assert(ike_keys_rekey(&SHA1_PRF, &sk_d, &SHA1_PRF, gcm, &shared, &in, &k));
+    cr_assert(ike_keys_rekey(&SHA1_PRF, &sk_d, &SHA1_PRF, gcm, secret_span(&shared), &in, &k));
     cr_assert(ike_prf_plus(&SHA1_PRF, span_of(skeyseed.data, skeyseed.len), parts, 3, out, 132));
     same(&k.sk_d, out, 20);
     same(&k.sk_e_out, out + 20, 36);
