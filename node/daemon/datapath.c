@@ -3,51 +3,9 @@
 #include <stdlib.h>
 
 #include "base/number.h"
-#include "conductor/heap.h"
-#include "esp/ceiling.h"
-#include "esp/tally.h"
+#include "daemon/datapath_internal.h"
 
-enum { PACE_MAX = 2048, EXTEND_BATCH = 512, RECOVERY_AFTER_MS = 100 };
-
-/* One CHILD SA; the conductor's handle. */
-struct datapath_child {
-    struct esp_sa *sa;
-    uint64_t ike_sa;
-    uint32_t spi_in;
-    uint32_t shard;
-    bool granted;  /* under an assignment of ours */
-    bool rekeying; /* by the applied state: no recovery need be asked for */
-    uint64_t granted_ms, granted_packets;
-    bool recovered; /* the conductor has taken a recovery on, under this grant */
-    uint64_t
-        below_since_ms; /* first verified packet at or below the floor under this grant; 0 = none */
-    struct esp_pacer pacer;
-    bool follows; /* pacer has the rates of the SA that it replaces, for its first grant */
-    /* esp_tally_slack: packets, and bytes, that may be untold; 0 = nothing to tell */
-    uint64_t slack, slack_bytes;
-    uint64_t told_in, told_out; /* packets for the SA's limits, as told last */
-    uint64_t told_in_bytes, told_out_bytes;
-    uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes; /* 0 = no limit */
-    bool past_soft;  /* by what counts at the grant; not passed on yet */
-    bool near_soft;  /* passed on under this grant, ahead of the limit */
-    bool telling;    /* in an Extend that asks for nothing */
-    uint64_t ticket; /* LOWERING: workers still to pass; 0 = none */
-    struct heap_node due;
-    struct drops_node drops;
-    struct endpoint remote;
-    bool outbound;
-};
-
-struct datapath {
-    struct datapath_options options;
-    struct conductor *conductor;
-    struct heap heap;
-    struct conductor_extend batch[EXTEND_BATCH];
-    struct datapath_child *batch_children[EXTEND_BATCH];
-    size_t n_batch;
-    uint32_t batch_shard;
-    struct drops_account drops;
-};
+enum { PACE_MAX = 2048, RECOVERY_AFTER_MS = 100 };
 
 struct datapath *datapath_create(const struct datapath_options *options)
 {
@@ -67,11 +25,6 @@ void datapath_destroy(struct datapath *d)
 {
     heap_deinit(&d->heap);
     free(d);
-}
-
-static uint64_t now_ms(const struct datapath *d)
-{
-    return d->options.now_ns() / 1000000;
 }
 
 static void selectors_of(const struct ike_ts *from, uint8_t n, struct esp_selector *to,
@@ -157,7 +110,8 @@ void datapath_update(struct datapath *d, void *esp, const struct conductor_esp_c
     if (child->rekeying && !c->rekeying)
         child->recovered = false;
     if (child->rekeying && !c->rekeying && child->granted)
-        heap_set(&d->heap, &child->due, now_ms(d)); /* it came to nothing: recover() looks again */
+        heap_set(&d->heap, &child->due,
+                 datapath_now_ms(d)); /* it came to nothing: recover() looks again */
     child->rekeying = c->rekeying;
 }
 
@@ -171,131 +125,9 @@ void datapath_remove(struct datapath *d, void *esp)
     free(child);
 }
 
-static struct esp_pace_now pace_now(const struct datapath *d, const struct esp_sa_view *v)
-{
-    return (struct esp_pace_now){.now_ms = now_ms(d),
-                                 .next_out = v->next_out,
-                                 .packets_in = v->in_packets,
-                                 .last_in = v->last_seq,
-                                 .verified_in = v->verified_seq};
-}
-
-void datapath_first(struct datapath *d, void *esp, uint64_t *numbers, uint64_t *ceiling)
-{
-    const struct esp_pacer *p = &((struct datapath_child *)esp)->pacer;
-
-    (void)d;
-    *numbers = 2 * esp_pace_numbers(p->out.per_second);
-    *ceiling = esp_pace_headroom(p->in.per_second);
-}
-
-static bool past(uint64_t limit, uint64_t counted)
-{
-    return limit != 0 && counted >= limit;
-}
-
-/* The SA has the grant: what its control loop keeps begins anew. */
-static void begin_grant(struct datapath *d, struct datapath_child *child,
-                        const struct esp_sa_grant *g)
-{
-    struct esp_pace_now now;
-    struct esp_pacer old;
-    struct esp_sa_view v;
-
-    child->told_in = g->counted_in;
-    child->told_out = g->counted_out;
-    child->told_in_bytes = g->counted_in_bytes;
-    child->told_out_bytes = g->counted_out_bytes;
-    /* Workers tell it of a packet; an idle SA has none until its hard limit, some takeovers later.
-     */
-    child->past_soft =
-        past(child->soft_packets, number_larger(g->counted_in, g->counted_out)) ||
-        past(child->soft_bytes, number_larger(g->counted_in_bytes, g->counted_out_bytes));
-    child->near_soft = false;
-    child->telling = false;
-    child->granted = true;
-    child->recovered = false;
-    child->below_since_ms = 0;
-    child->granted_ms = now_ms(d);
-    esp_sa_read(child->sa, &v);
-    child->granted_packets = v.in_packets;
-    child->ticket = 0;
-    now = pace_now(d, &v);
-    /* Workers have not taken the grant up yet: what it gives is what counts from now on. */
-    now.next_out = number_larger(now.next_out, g->first);
-    now.last_in = number_larger(now.last_in, g->floor);
-    old = child->pacer;
-    esp_pace_init(&child->pacer, &now, g->end, g->ceiling, child->pacer.last_number);
-    if (child->follows)
-        esp_pace_follow(&child->pacer, &old);
-    child->follows = false;
-    heap_set(&d->heap, &child->due, now.now_ms);
-}
-
-static struct esp_sa_grant grant_of(uint64_t epoch, const struct repl_grant *grant)
-{
-    return (struct esp_sa_grant){.epoch = epoch,
-                                 .first = grant->first,
-                                 .end = grant->end,
-                                 .floor = grant->floor,
-                                 .ceiling = grant->ceiling};
-}
-
-void datapath_grant(struct datapath *d, void *esp, uint64_t epoch, const struct repl_grant *grant)
-{
-    struct datapath_child *child = esp;
-    struct esp_sa_grant g = grant_of(epoch, grant);
-
-    g.counted_in = esp_tally_at_grant(grant->packets_in, grant->untold, child->slack);
-    g.counted_out = esp_tally_at_grant(grant->packets_out, grant->untold, child->slack);
-    g.counted_in_bytes = esp_tally_at_grant(grant->bytes_in, grant->untold, child->slack_bytes);
-    g.counted_out_bytes = esp_tally_at_grant(grant->bytes_out, grant->untold, child->slack_bytes);
-    esp_sa_grant(child->sa, &g);
-    begin_grant(d, child, &g);
-}
-
-size_t datapath_export(void *esp, uint8_t *out)
-{
-    struct datapath_child *child = esp;
-    struct esp_window w;
-
-    esp_sa_window(child->sa, &w);
-    return esp_window_encode(&w, out);
-}
-
-bool datapath_resume(struct datapath *d, void *esp, uint64_t epoch, const struct repl_grant *grant,
-                     struct span window)
-{
-    struct datapath_child *child = esp;
-    struct esp_sa_grant g = grant_of(epoch, grant);
-    struct esp_window w;
-    size_t used;
-
-    if (!esp_window_decode(window, &w, &used) || used != window.len || w.spi_in != child->spi_in ||
-        w.replay.top > grant->ceiling)
-        return false;
-    g.floor = w.floor;
-    g.counted_in = w.counted_in;
-    g.counted_out = w.counted_out;
-    g.counted_in_bytes = w.counted_in_bytes;
-    g.counted_out_bytes = w.counted_out_bytes;
-    esp_sa_grant_exact(child->sa, &g, &w.replay);
-    begin_grant(d, child, &g);
-    return true;
-}
-
 uint32_t datapath_shard(const void *esp)
 {
     return ((const struct datapath_child *)esp)->shard;
-}
-
-void datapath_revoke(struct datapath *d, void *esp)
-{
-    struct datapath_child *child = esp;
-
-    /* The lease of the old epoch is gone, so workers emit and accept nothing under its grant. */
-    child->granted = false;
-    heap_remove(&d->heap, &child->due);
 }
 
 /* Was it only told? Then nothing of its limits moved; what fell due meanwhile is looked at in so
@@ -306,7 +138,7 @@ static bool told(struct datapath *d, struct datapath_child *child, uint64_t in_m
 
     child->telling = false;
     if (only)
-        heap_set(&d->heap, &child->due, now_ms(d) + in_ms);
+        heap_set(&d->heap, &child->due, datapath_now_ms(d) + in_ms);
     return only;
 }
 
@@ -318,8 +150,8 @@ void datapath_limits(struct datapath *d, void *esp, uint64_t reservation_end, ui
         return;
     esp_sa_extend(child->sa, reservation_end);
     esp_sa_set_ceiling(child->sa, ceiling);
-    esp_pace_done(&child->pacer, true, now_ms(d), reservation_end, ceiling);
-    heap_set(&d->heap, &child->due, now_ms(d));
+    esp_pace_done(&child->pacer, true, datapath_now_ms(d), reservation_end, ceiling);
+    heap_set(&d->heap, &child->due, datapath_now_ms(d));
     worker_pool_kick(d->options.pool);
 }
 
@@ -329,8 +161,8 @@ void datapath_limits(struct datapath *d, void *esp, uint64_t reservation_end, ui
 static void not_applied(struct datapath *d, struct datapath_child *child, uint64_t reservation_end,
                         uint64_t ceiling)
 {
-    esp_pace_done(&child->pacer, false, now_ms(d), reservation_end, ceiling);
-    heap_set(&d->heap, &child->due, now_ms(d) + ESP_PACE_REFUSED_MS);
+    esp_pace_done(&child->pacer, false, datapath_now_ms(d), reservation_end, ceiling);
+    heap_set(&d->heap, &child->due, datapath_now_ms(d) + ESP_PACE_REFUSED_MS);
 }
 
 void datapath_refused(struct datapath *d, void *esp, uint64_t reservation_end, uint64_t ceiling)
@@ -402,7 +234,7 @@ void datapath_drain_events(struct datapath *d)
             struct datapath_child *child = conductor_esp_of(d->conductor, events[i].spi_in);
 
             if (child != NULL && child->granted)
-                heap_set(&d->heap, &child->due, now_ms(d));
+                heap_set(&d->heap, &child->due, datapath_now_ms(d));
             pass_on(d, &events[i]);
         }
     }
@@ -525,7 +357,7 @@ static void step(struct datapath *d, struct datapath_child *child)
     bool look_again;
 
     esp_sa_read(child->sa, &v);
-    now = pace_now(d, &v);
+    now = datapath_pace_now(d, &v);
     if (!child->near_soft && soft_near(child, &v))
         child->near_soft = child->past_soft = true;
     if (child->past_soft)
@@ -560,7 +392,7 @@ static void step(struct datapath *d, struct datapath_child *child)
 
 void datapath_pace(struct datapath *d)
 {
-    uint64_t now = now_ms(d);
+    uint64_t now = datapath_now_ms(d);
     struct heap_node *node;
 
     /* After a takeover all are due at once: what is left comes in the loop's next turn. */

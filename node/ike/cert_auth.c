@@ -50,8 +50,8 @@ bool ike_same_identity(const struct ike_identity *a, uint8_t type, struct span d
 /* The hashes that the peer announced: they stand in its IKE_SA_INIT message, which is kept. */
 static uint16_t announced(const struct ike_sa *sa)
 {
-    const struct ike_message *m = sa->role == IKE_INITIATOR ? &sa->handshake.init_response
-                                                            : &sa->handshake.init_request;
+    const struct ike_message *m =
+        sa->role == IKE_INITIATOR ? &sa->handshake.init_response : &sa->handshake.init_request;
     const struct wire_notify *n;
     struct wire_header h;
     struct wire_body body;
@@ -241,9 +241,8 @@ void ike_cert_put_chain(struct wire_builder *b, const struct ike_own_certificate
 void ike_cert_put_auth(struct wire_builder *b, const struct ike_signing *s,
                        const struct ike_sign_result *value)
 {
-    const struct wire_signature sig = {.scheme = s->how->scheme,
-                                       .hash = s->how->hash,
-                                       .value = span_of(value->value, value->len)};
+    const struct wire_signature sig = {
+        .scheme = s->how->scheme, .hash = s->how->hash, .value = span_of(value->value, value->len)};
 
     if (s->method == WIRE_AUTH_SIGNATURE)
         wire_put_auth_signature(b, &sig);
@@ -321,7 +320,7 @@ bool ike_cert_proof(const struct ike_policy *policy, const struct ike_sa *sa,
             return false;
         job->n_certs++;
     }
-    return job->n_certs > 0 && signed_octets(policy, sa, sa->role == IKE_RESPONDER,
-                                             &sa->keys.sk_p_in, id->body, job->data,
-                                             &job->data_len);
+    return job->n_certs > 0 &&
+           signed_octets(policy, sa, sa->role == IKE_RESPONDER, &sa->keys.sk_p_in, id->body,
+                         job->data, &job->data_len);
 }

@@ -1,5 +1,7 @@
 /* Work leaves the step as a job and comes back in the event (job.h). Key exchange here; signing and
  * the peer's proof are made in cert_auth.c. */
+#include "ike/job.h"
+
 #include "ike/entropy.h"
 #include "ike/exchange.h"
 
@@ -38,8 +40,8 @@ static void run_ke(const struct ike_ke_job *job, struct ike_ke_result *result)
     result->done = true;
     result->ok = true;
     if (job->generate)
-        result->ok = job->ke->generate(job->ke, job->entropy, &result->private_key,
-                                       result->public_value);
+        result->ok =
+            job->ke->generate(job->ke, job->entropy, &result->private_key, result->public_value);
     else
         result->private_key = job->private_key;
     if (result->ok && job->derive)

@@ -162,6 +162,9 @@ uint64_t world_some_sa(struct world *w, unsigned node);
 /* Asks a node (the client or the owner) for IKE_WANT_*. */
 bool world_want(struct world *w, unsigned node, uint32_t want);
 
+/* world_policy.c */
+void world_policies(struct world *w);
+
 /* world_handover.c: adds to the operations of a node. */
 void world_handover_ops(struct conductor_ops *ops);
 

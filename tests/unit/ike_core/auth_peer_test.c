@@ -27,8 +27,7 @@ static void put_answer(const struct ike_policy *p, size_t n, struct wire_sa *out
 {
     memset(out, 0, sizeof *out);
     for (size_t i = 0; i < n; i++) {
-        wire_sa_add_proposal(out, (uint8_t)(i + 1), WIRE_PROTO_ESP,
-                             span_of("\x01\x02\x03\x04", 4));
+        wire_sa_add_proposal(out, (uint8_t)(i + 1), WIRE_PROTO_ESP, span_of("\x01\x02\x03\x04", 4));
         wire_sa_add_transform(out, WIRE_TR_ENCR, p->esp[i].encr_id, p->esp[i].encr_bits);
         wire_sa_add_transform(out, WIRE_TR_ESN, 0, 0);
     }
