@@ -240,8 +240,9 @@ static size_t interface(const struct chaos_lab *lab, char *text, size_t at, cons
 static bool build_ends(struct chaos_lab *lab)
 {
     char text[BATCH_BYTES], pool[LAB_ADDRESS_TEXT], via[LAB_ADDRESS_TEXT];
-    size_t at = interface(lab, text, put(text, 0, "link set lo up\n"), "eth0", LAB_CLIENT);
+    size_t at;
 
+    (void)interface(lab, text, put(text, 0, "link set lo up\n"), "eth0", LAB_CLIENT);
     if (!ip_batch(lab, LAB_CLIENT_NS, text))
         return false;
     at = interface(lab, text, put(text, 0, "link set lo up\n"), "eth0", LAB_SERVER);

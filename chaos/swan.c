@@ -37,7 +37,7 @@ static bool write_files(struct swan *s, const struct swan_options *o)
 
     if (!f)
         return false;
-    swan_write_daemon(f, s->uri, o->patient);
+    swan_write_daemon(f, s->uri, o->patient, o->clients > 8);
     if (!end_file(s, daemon, f) || !(f = begin_file(s, connections)))
         return false;
     if (o->gateway)

@@ -60,7 +60,7 @@ const char *swan_child_name(unsigned client, char text[SWAN_NAME]);
 /* The client whose connection it is. False: nobody's. */
 bool swan_client_of(const char *connection, unsigned *client);
 const char *swan_identity(unsigned client, char text[SWAN_NAME]);
-void swan_write_daemon(FILE *f, const char *uri, bool patient);
+void swan_write_daemon(FILE *f, const char *uri, bool patient, bool many);
 void swan_write_gateway(FILE *f);
 void swan_write_clients(FILE *f, const struct swan_options *o);
 

@@ -144,18 +144,15 @@ static bool add_names(X509 *cert, X509V3_CTX *ctx, const struct pki_request *r,
 
 static bool add_use(X509 *cert, X509V3_CTX *ctx, const struct pki_request *r)
 {
-    char constraints[64] = "critical,CA:FALSE", use[96] = "";
+    char constraints[64] = "critical,CA:FALSE", use[96];
 
     if (r->ca)
         (void)snprintf(constraints, sizeof constraints,
                        r->path_length >= 0 ? "critical,CA:TRUE,pathlen:%d" : "critical,CA:TRUE",
                        r->path_length);
-    if ((r->use & PKI_USE_SERVER) != 0)
-        strcat(use, ",serverAuth");
-    if ((r->use & PKI_USE_CLIENT) != 0)
-        strcat(use, ",clientAuth");
-    if ((r->use & PKI_USE_OTHER) != 0)
-        strcat(use, ",codeSigning");
+    (void)snprintf(use, sizeof use, "%s%s%s", (r->use & PKI_USE_SERVER) != 0 ? ",serverAuth" : "",
+                   (r->use & PKI_USE_CLIENT) != 0 ? ",clientAuth" : "",
+                   (r->use & PKI_USE_OTHER) != 0 ? ",codeSigning" : "");
     return add_extension(cert, ctx, NID_basic_constraints, constraints) &&
            add_extension(cert, ctx, NID_key_usage,
                          r->ca           ? "critical,keyCertSign,cRLSign"

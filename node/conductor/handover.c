@@ -250,6 +250,7 @@ static void write_down(struct conductor *c, struct conductor_shard *s, uint64_t 
     }
     if (h->spis == NULL)
         list_children(c, s);
+    HF_ASSERT(h->spis != NULL);
     for (int i = 0; i < EXPORT_TURN && h->at < h->n_spis; i++)
         if (!write_window(c, s, h->spis[h->at++])) {
             call_off(c, s, "replication takes nothing now");

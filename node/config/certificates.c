@@ -19,7 +19,7 @@ static char *read_pem(struct walk *walk, const struct yaml_node *node, const cha
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     const char *why = NULL;
     char text[WHY_BYTES], *bytes = NULL;
-    struct stat st;
+    struct stat st = {0};
     ssize_t n = 0;
 
     *len = 0;

@@ -27,6 +27,7 @@ enum {
 struct notices {
     uint64_t next_ms; /* CLOCK_BOOTTIME */
     uint64_t conductor[COUNTER_COUNT], worker[WORKER_COUNTER_COUNT];
+    uint64_t stray[STRAY_COUNTERS];
     struct datapath_drops esp;
     bool quorum;
 };

@@ -41,6 +41,9 @@ static void tell_drops(struct daemon *d)
 
         tell(d, &n->worker[id], worker_pool_counter(d->pool, id), "esp_", worker_counter_name(id));
     }
+    for (int i = STRAY_COUNT_NO_ROOM; i < STRAY_COUNTERS; i++)
+        tell(d, &n->stray[i], strays_counter(d->strays, (enum stray_counter)i), "stray_",
+             stray_counter_name((enum stray_counter)i));
     datapath_drops(d->datapath, &drops);
     for (int i = ESP_DROP_NONE + 1; i < ESP_DROP_COUNT; i++) {
         tell(d, &n->esp.in[i], drops.in[i], "esp_drop_in_", esp_drop_name((enum esp_drop)i));

@@ -33,7 +33,7 @@ static void set_up(uint8_t options)
                               .spi_out = 0x2000,
                               .aead =
                                   suite_find_aead(&suite_default, 20, options & 1 ? 128 : 256, 0)};
-    struct esp_sa_grant g = {1, 0, 100, 0, options & 4 ? 60000 : 8, 0, 0};
+    struct esp_sa_grant g = {.epoch = 1, .end = 100, .ceiling = options & 4 ? 60000 : 8};
 
     esn = (options & 2) != 0;
     p.esn = esn;
@@ -82,19 +82,17 @@ static void send_packet(const uint8_t *packet, size_t len)
 /* The peer has the keys: any clear text, trailer and padding of its choice. */
 static void seal(uint64_t seq, const uint8_t *clear, size_t n)
 {
-    uint8_t aad[12], nonce[12] = {0};
+    uint8_t aad[12];
+    struct suite_covered covered = {.before = span_of(aad, esn ? 12 : 8)};
 
     put_be32(last, 0x1000);
     put_be32(last + 4, (uint32_t)seq);
-    put_be64(last + 8, seq);
     put_be32(aad, 0x1000);
     put_be64(aad + 4, seq);
     if (!esn)
         put_be32(aad + 4, (uint32_t)seq);
-    memcpy(nonce, peer.salt.bytes, 4);
-    memcpy(nonce + 4, last + 8, 8);
-    HF_ASSERT(peer.aead->context_seal(&peer.context, nonce, span_of(aad, esn ? 12 : 8),
-                                      span_of(clear, n), last + 16, last + 16 + n));
+    HF_ASSERT(peer.aead->context_seal(&peer.context, seq, &covered, span_of(clear, n), last + 8,
+                                      last + 16, last + 16 + n));
     last_len = 32 + n;
 }
 
@@ -119,8 +117,11 @@ static void take_over(void)
     epoch++;
     /* A lowered ceiling is committed as no less than what was accepted. */
     ceiling_now = highest > ceiling_now ? highest : ceiling_now;
-    g = (struct esp_sa_grant){
-        epoch, epoch * 1000, epoch * 1000 + 10, ceiling_now, ceiling_now + 8, 0, 0};
+    g = (struct esp_sa_grant){.epoch = epoch,
+                              .first = epoch * 1000,
+                              .end = epoch * 1000 + 10,
+                              .floor = ceiling_now,
+                              .ceiling = ceiling_now + 8};
     floor_now = g.floor;
     ceiling_now = g.ceiling;
     esp_sa_grant(&sa, &g);

@@ -70,7 +70,8 @@ static enum wire_result decode(const uint8_t *algorithm, size_t n, struct wire_s
 {
     uint8_t data[128] = {(uint8_t)n};
 
-    memcpy(data + 1, algorithm, n);
+    if (n > 0)
+        memcpy(data + 1, algorithm, n);
     memcpy(data + 1 + n, "value", 5);
     return wire_signature_decode(span_of(data, n + 6), out);
 }
