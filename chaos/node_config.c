@@ -68,7 +68,7 @@ static void write_gateway(FILE *f, const struct node_options *o)
 static void write_lifetimes(FILE *f, const struct node_options *o)
 {
     static const char ordinary[] = "hard: 4h, rekey_at: 70%, rekey_at_responder: 80%, jitter: 5%";
-    static const char soon[] = "hard: 60s, rekey_at: 10%, rekey_at_responder: 10%, jitter: 0%";
+    static const char soon[] = "hard: 10s, rekey_at: 60%, rekey_at_responder: 60%, jitter: 0%";
 
     (void)fprintf(f,
                   "ike:   { lifetime: { %s }, retransmit: { first: 500ms, factor: %s, tries: %u }, "
