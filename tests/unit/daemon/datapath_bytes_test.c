@@ -9,35 +9,17 @@ enum { PACKET = 100 }; /* bytes of the rig's inner packets; one a millisecond */
 static const struct pair_options small = {
     .spi = 0x2001, .virtual_ip = 0x0a630005, .soft_bytes = 4000, .hard_bytes = 5050};
 
-static unsigned until_hard(enum esp_drop (*packet)(void), unsigned most)
-{
-    enum esp_drop d = ESP_DROP_NONE;
-    unsigned n = 0;
-
-    while (n < most && (d = packet()) == ESP_DROP_NONE)
-        n++;
-    cr_assert(n == most || d == ESP_DROP_HARD_LIMIT, "dropped for reason %d", d);
-    return n;
-}
-
-static enum esp_drop receive_ahead(void)
-{
-    enum esp_drop d = rig_receive();
-
-    return d == ESP_DROP_WAIT ? ESP_DROP_NONE : d; /* it is accepted when the ceiling has risen */
-}
-
 /* 5,050 bytes are 50 packets, whoever owns the SA. */
 Test(datapath_bytes, an_outbound_hard_limit_holds_over_takeovers)
 {
     unsigned n;
 
     rig_begin(&small);
-    n = until_hard(rig_send, 25);
+    n = rig_until_hard(rig_send, 25);
     rig_assign(1);
-    n += until_hard(rig_send, 20);
+    n += rig_until_hard(rig_send, 20);
     rig_assign(2);
-    n += until_hard(rig_send, 100);
+    n += rig_until_hard(rig_send, 100);
     cr_assert(n >= 44 && n <= 50, "%u packets of 50", n);
     cr_assert_geq(rig_nodes[2].soft, 1);
     cr_assert_eq(rig_nodes[2].hard, 1);
@@ -56,7 +38,7 @@ Test(datapath_bytes, an_inbound_hard_limit_holds_over_a_takeover)
     rig_assign(1);
     esp_sa_read(&rig_nodes[1].sa, &v);
     rig_client_from(v.floor + 1);
-    n = 45 + until_hard(receive_ahead, 100);
+    n = 45 + rig_until_hard(rig_receive_ahead, 100);
     cr_assert(n >= 46 && n <= 50, "%u packets of 50", n);
     cr_assert_eq(rig_nodes[1].hard, 1);
     printf("compared %u packets with a limit of 50\n", n);
@@ -87,7 +69,7 @@ Test(datapath_bytes, a_rekey_is_asked_for_ahead_of_need)
         }
         cr_assert(n >= table[rows].least && n <= table[rows].most, "row %u: after %u packets", rows,
                   n);
-        cr_assert_eq(until_hard(rig_send, 100), 100);
+        cr_assert_eq(rig_until_hard(rig_send, 100), 100);
         cr_assert_eq(rig_nodes[0].soft, 1, "asked for more than once");
         rig_end();
     }
@@ -99,7 +81,7 @@ Test(datapath_bytes, the_end_by_time_is_told_to_the_data_path)
 {
     rig_begin(&small);
     datapath_end(rig_nodes[0].datapath, rig_nodes[0].child, 10);
-    cr_assert_eq(until_hard(rig_send, 30), 10);
+    cr_assert_eq(rig_until_hard(rig_send, 30), 10);
     cr_assert_eq(rig_nodes[0].hard, 1);
     datapath_end(rig_nodes[0].datapath, rig_nodes[0].child, UINT64_MAX);
     cr_assert_eq(rig_send(), ESP_DROP_NONE);

@@ -409,3 +409,21 @@ void rig_update(bool rekeying)
 
     datapath_update(rig_nodes[rig_owner].datapath, rig_nodes[rig_owner].child, &c);
 }
+
+enum esp_drop rig_receive_ahead(void)
+{
+    enum esp_drop d = rig_receive();
+
+    return d == ESP_DROP_WAIT ? ESP_DROP_NONE : d;
+}
+
+unsigned rig_until_hard(enum esp_drop (*packet)(void), unsigned most)
+{
+    enum esp_drop d = ESP_DROP_NONE;
+    unsigned n = 0;
+
+    while (n < most && (d = packet()) == ESP_DROP_NONE)
+        n++;
+    cr_assert(n == most || d == ESP_DROP_HARD_LIMIT, "dropped for reason %d", d);
+    return n;
+}

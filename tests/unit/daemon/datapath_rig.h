@@ -48,6 +48,11 @@ void rig_settle(void);
 /* A millisecond passes, one packet leaves or arrives, what follows from it is settled. */
 enum esp_drop rig_send(void);
 enum esp_drop rig_receive(void);
+/* As rig_receive(); what waits for the ceiling counts as taken: it is when the ceiling has risen. */
+enum esp_drop rig_receive_ahead(void);
+/* How many of these go through until the hard limit says no, at most `most`; asserts that nothing
+ * else refuses one. */
+unsigned rig_until_hard(enum esp_drop (*packet)(void), unsigned most);
 void rig_pass_ms(uint64_t ms);
 /* The applied state of the CHILD SA as datapath_update() gets it. */
 void rig_update(bool rekeying);

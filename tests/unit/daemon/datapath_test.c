@@ -7,33 +7,14 @@
 static const struct pair_options small = {
     .spi = 0x2001, .virtual_ip = 0x0a630005, .soft_packets = 40, .hard_packets = 50};
 
-/* How many go through until the hard limit says no, at most `most`. */
-static unsigned until_hard(enum esp_drop (*packet)(void), unsigned most)
-{
-    enum esp_drop d = ESP_DROP_NONE;
-    unsigned n = 0;
-
-    while (n < most && (d = packet()) == ESP_DROP_NONE)
-        n++;
-    cr_assert(n == most || d == ESP_DROP_HARD_LIMIT, "dropped for reason %d", d);
-    return n;
-}
-
-static enum esp_drop receive_ahead(void)
-{
-    enum esp_drop d = rig_receive();
-
-    return d == ESP_DROP_WAIT ? ESP_DROP_NONE : d; /* it is accepted when the ceiling has risen */
-}
-
 Test(datapath, an_outbound_hard_limit_holds_over_a_takeover)
 {
     unsigned n;
 
     rig_begin(&small);
-    cr_assert_eq(until_hard(rig_send, 45), 45);
+    cr_assert_eq(rig_until_hard(rig_send, 45), 45);
     rig_assign(1);
-    n = 45 + until_hard(rig_send, 100);
+    n = 45 + rig_until_hard(rig_send, 100);
     cr_assert(n >= 46 && n <= 50, "%u packets of 50", n);
     cr_assert_geq(rig_nodes[1].soft, 1, "the new owner was past the soft limit");
     cr_assert_eq(rig_nodes[1].hard, 1);
@@ -52,7 +33,7 @@ Test(datapath, an_inbound_hard_limit_holds_over_a_takeover)
     rig_assign(1);
     esp_sa_read(&rig_nodes[1].sa, &v);
     rig_client_from(v.floor + 1);
-    n = 45 + until_hard(receive_ahead, 100);
+    n = 45 + rig_until_hard(rig_receive_ahead, 100);
     cr_assert(n >= 46 && n <= 50, "%u packets of 50", n);
     cr_assert_eq(rig_nodes[1].hard, 1);
     printf("compared %u packets with a limit of 50\n", n);
@@ -78,7 +59,7 @@ Test(datapath, a_handover_goes_on_exactly)
         rig_client_from(n); /* the newest once more */
         cr_assert_eq(rig_receive(), ESP_DROP_REPLAYED);
     }
-    n += until_hard(rig_receive, 100);
+    n += rig_until_hard(rig_receive, 100);
     cr_assert_eq(n, 50, "the hard limit is exact");
     cr_assert_eq(rig_nodes[0].recoveries + rig_nodes[1].recoveries + rig_nodes[2].recoveries, 0);
     printf("compared %u packets over 4 handovers\n", n);
@@ -109,11 +90,11 @@ Test(datapath, a_hard_limit_holds_over_two_takeovers)
         unsigned n;
 
         rig_begin(&small);
-        n = until_hard(rig_send, 20);
+        n = rig_until_hard(rig_send, 20);
         rig_assign(next[i][0]);
-        n += until_hard(rig_send, 20);
+        n += rig_until_hard(rig_send, 20);
         rig_assign(next[i][1]);
-        n += until_hard(rig_send, 100);
+        n += rig_until_hard(rig_send, 100);
         cr_assert(n >= 44 && n <= 50, "%u packets of 50", n);
         cr_assert_eq(rig_nodes[next[i][1]].hard, 1);
         rig_assign((next[i][1] + 1) % 3);
@@ -134,7 +115,7 @@ Test(datapath, takeovers_alone_do_not_use_a_small_limit_up)
     for (unsigned i = 1; i <= 4; i++)
         rig_assign(i % 3);
     cr_assert_eq(rig_nodes[rig_owner].soft, 0);
-    n = until_hard(rig_send, 100);
+    n = rig_until_hard(rig_send, 100);
     cr_assert(n >= 40 && n <= 50, "%u packets of 50", n);
     rig_end();
 }
@@ -148,10 +129,10 @@ Test(datapath, far_limits_cost_no_record_of_their_own)
 
     rig_begin(&far);
     rig_assign(1);
-    cr_assert_eq(until_hard(rig_send, 5000), 5000);
+    cr_assert_eq(rig_until_hard(rig_send, 5000), 5000);
     cr_assert_eq(rig_nodes[1].told, 0);
     rig_assign(2);
-    cr_assert_eq(until_hard(rig_send, 100), 100);
+    cr_assert_eq(rig_until_hard(rig_send, 100), 100);
     rig_end();
 }
 
@@ -262,7 +243,7 @@ Test(datapath, takeovers_of_an_idle_sa_ask_for_its_rekey_before_its_hard_limit)
     unsigned grants = 0;
 
     rig_begin(&near_soft);
-    cr_assert_eq(until_hard(rig_send, 89000), 89000);
+    cr_assert_eq(rig_until_hard(rig_send, 89000), 89000);
     cr_assert_eq(rig_nodes[0].soft, 0);
     for (; grants < 6; grants++) {
         struct rig_node *n = &rig_nodes[(grants + 1) % 3];

@@ -13,6 +13,7 @@
 #include "io/arp.h"
 #include "io/arp_frame.h"
 #include "io/clock.h"
+#include "link.h"
 #include "ns.h"
 
 enum { VIP = 0x0a4d0164, SECOND = 0x0a4d0165, ASKER = 0x0a4d0132 };
@@ -20,55 +21,12 @@ enum { VIP = 0x0a4d0164, SECOND = 0x0a4d0165, ASKER = 0x0a4d0132 };
 static const uint8_t own_mac[6] = {2, 0, 0, 0, 1, 1};
 static const uint8_t asker_mac[6] = {2, 0, 0, 0, 12, 1};
 
-struct link {
-    uv_loop_t loop;
-    struct arp *arp;
-    int asker; /* a packet socket on the other end */
-    bool may;
-};
-
-static bool may_answer(void *self, uint32_t shard)
-{
-    const struct link *l = self;
-
-    return l->may && shard == 7;
-}
-
 static void open_link(struct link *l)
 {
-    struct arp_address addresses[2] = {{addr_v4(VIP), "out0", 7}, {addr_v4(SECOND), "out0", 8}};
-    struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ARP)};
-    struct io_error error;
+    const struct arp_address addresses[2] = {{addr_v4(VIP), "out0", 7},
+                                             {addr_v4(SECOND), "out0", 8}};
 
-    ns_own();
-    ns_run(0, "ip link add name out0 address 02:00:00:00:01:01 type veth peer name far0 address "
-              "02:00:00:00:0c:01");
-    ns_run(0, "ip link set out0 up");
-    ns_run(0, "ip link set far0 up");
-    memset(l, 0, sizeof *l);
-    cr_assert(uv_loop_init(&l->loop) == 0);
-    l->may = true;
-    l->arp = arp_open(&l->loop, addresses, 2, may_answer, l, &error);
-    cr_assert(l->arp != NULL, "%s", error.text);
-    l->asker = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(ETH_P_ARP));
-    at.sll_ifindex = (int)if_nametoindex("far0");
-    cr_assert(bind(l->asker, (const struct sockaddr *)&at, sizeof at) == 0);
-}
-
-static void close_link(struct link *l)
-{
-    arp_close(l->arp, NULL, NULL);
-    (void)uv_run(&l->loop, UV_RUN_DEFAULT);
-    cr_assert(uv_loop_close(&l->loop) == 0);
-    (void)close(l->asker);
-}
-
-static struct arp_counters counters(const struct link *l)
-{
-    struct arp_counters c;
-
-    arp_get_counters(l->arp, &c);
-    return c;
+    link_open(l, addresses, 2, ETH_P_ARP);
 }
 
 static void ask(const struct link *l, uint32_t sender, uint32_t target)
@@ -77,7 +35,7 @@ static void ask(const struct link *l, uint32_t sender, uint32_t target)
 
     arp_announcement_encode(target, asker_mac, f);
     put_be32(f + 28, sender);
-    cr_assert(send(l->asker, f, sizeof f, 0) == (ssize_t)sizeof f);
+    cr_assert(send(l->far, f, sizeof f, 0) == (ssize_t)sizeof f);
 }
 
 /* The next frame that came to the asker from the node (its own apart); false: none is there. */
@@ -86,7 +44,7 @@ static bool answer(const struct link *l, uint8_t f[ARP_FRAME_BYTES])
     struct sockaddr_ll from = {0};
     socklen_t len = sizeof from;
 
-    while (recvfrom(l->asker, f, ARP_FRAME_BYTES, 0, (struct sockaddr *)&from, &len) > 0) {
+    while (recvfrom(l->far, f, ARP_FRAME_BYTES, 0, (struct sockaddr *)&from, &len) > 0) {
         if (from.sll_pkttype != PACKET_OUTGOING)
             return true;
         len = sizeof from;
@@ -101,11 +59,11 @@ static void ask_in_time(const struct link *l, uint32_t sender, uint32_t target)
     struct arp_counters before, now;
 
     do {
-        before = counters(l);
+        before = link_counters(l);
         ask(l, sender, target);
         do {
             (void)uv_run((uv_loop_t *)&l->loop, UV_RUN_ONCE);
-            now = counters(l);
+            now = link_counters(l);
         } while (now.requests == before.requests);
     } while (now.aged > before.aged);
 }
@@ -127,11 +85,11 @@ Test(arp, requests_and_probes_are_answered_while_it_may, .timeout = 30)
     l.may = true;
     ask_in_time(&l, ASKER, SECOND); /* of a shard that may not */
     ask(&l, VIP, VIP);              /* another node announces our address: no answer to that */
-    while (counters(&l).foreign < 1)
+    while (link_counters(&l).foreign < 1)
         (void)uv_run(&l.loop, UV_RUN_ONCE);
     cr_assert(!answer(&l, f), "an answer that may not be");
-    cr_assert(counters(&l).answered == 2 && counters(&l).silent == 2);
-    close_link(&l);
+    cr_assert(link_counters(&l).answered == 2 && link_counters(&l).silent == 2);
+    link_close(&l);
 }
 
 /* Frames that gathered while the process could not run: they are dropped though it may answer
@@ -148,10 +106,10 @@ Test(arp, aged_frames_are_dropped, .timeout = 30)
     until = io_monotonic_ns() + (ARP_MAX_AGE_MS + 20) * 1000000ull;
     while (io_monotonic_ns() < until)
         (void)poll(NULL, 0, 5);
-    while (counters(&l).requests < 10)
+    while (link_counters(&l).requests < 10)
         (void)uv_run(&l.loop, UV_RUN_ONCE);
-    cr_assert(counters(&l).aged == 10 && counters(&l).answered == 0 && !answer(&l, f));
-    close_link(&l);
+    cr_assert(link_counters(&l).aged == 10 && link_counters(&l).answered == 0 && !answer(&l, f));
+    link_close(&l);
 }
 
 /* At 0, 0.1, 0.5, 1 and 2 s; nothing at an instant at which it may not. */
@@ -166,24 +124,24 @@ Test(arp, a_move_is_announced_five_times, .timeout = 60)
     began = io_monotonic_ns();
     arp_announce(l.arp, 7);
     for (uint64_t i = 0; i < 5; i++) {
-        while (counters(&l).announced < i + 1)
+        while (link_counters(&l).announced < i + 1)
             (void)uv_run(&l.loop, UV_RUN_ONCE);
         cr_assert((io_monotonic_ns() - began) / 1000000 + 3 >= due_ms[i], "number %d came early",
                   (int)i);
         cr_assert(answer(&l, f) && get_be16(f + 20) == 1 && get_be32(f + 28) == VIP &&
                   get_be32(f + 38) == VIP && f[0] == 0xff);
     }
-    cr_assert(!answer(&l, f) && counters(&l).announced == 5);
+    cr_assert(!answer(&l, f) && link_counters(&l).announced == 5);
     /* A new move begins the series anew; whoever lost the right on the way announces no more. */
     arp_announce(l.arp, 7);
-    cr_assert(counters(&l).announced == 6);
+    cr_assert(link_counters(&l).announced == 6);
     l.may = false;
     (void)uv_run(&l.loop, UV_RUN_ONCE);
     (void)uv_run(&l.loop, UV_RUN_ONCE);
-    cr_assert(counters(&l).announced == 6);
+    cr_assert(link_counters(&l).announced == 6);
     arp_announce(l.arp, 9); /* no such shard */
-    cr_assert(counters(&l).announced == 6 && counters(&l).send_failed == 0);
-    close_link(&l);
+    cr_assert(link_counters(&l).announced == 6 && link_counters(&l).send_failed == 0);
+    link_close(&l);
 }
 
 Test(arp, a_missing_interface_is_named)
@@ -194,7 +152,7 @@ Test(arp, a_missing_interface_is_named)
 
     ns_own();
     cr_assert(uv_loop_init(&loop) == 0);
-    cr_assert(arp_open(&loop, &address, 1, may_answer, NULL, &error) == NULL);
+    cr_assert(arp_open(&loop, &address, 1, link_may_answer, NULL, &error) == NULL);
     cr_assert(strstr(error.text, "nowhere0") != NULL, "%s", error.text);
     cr_assert(uv_loop_close(&loop) == 0);
 }

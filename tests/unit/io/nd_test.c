@@ -12,6 +12,7 @@
 #include "io/arp.h"
 #include "io/entropy.h"
 #include "io/nd_frame.h"
+#include "link.h"
 #include "ns.h"
 
 static const uint8_t vip[16] = {0x20, 0x01, 0x0d, 0xb8, [13] = 0xab, [14] = 0xcd, [15] = 0x10};
@@ -161,56 +162,12 @@ Test(nd_frame, noise)
     cr_assert_gt(whole, 0);
 }
 
-struct link {
-    uv_loop_t loop;
-    struct arp *arp;
-    int far; /* a packet socket on the other end */
-    bool may;
-};
-
-static bool may_answer(void *self, uint32_t shard)
-{
-    const struct link *l = self;
-
-    return l->may && shard == 7;
-}
-
 static void open_link(struct link *l)
 {
-    struct arp_address addresses[3] = {
+    const struct arp_address addresses[3] = {
         {addr_v6(vip), "out0", 7}, {addr_v6(second), "out0", 8}, {addr_v4(0x0a4d0164), "out0", 7}};
-    struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IPV6)};
-    struct io_error error;
 
-    ns_own();
-    ns_run(0, "ip link add name out0 address 02:00:00:00:01:01 type veth peer name far0 address "
-              "02:00:00:00:0c:01");
-    ns_run(0, "ip link set out0 up");
-    ns_run(0, "ip link set far0 up");
-    memset(l, 0, sizeof *l);
-    cr_assert(uv_loop_init(&l->loop) == 0);
-    l->may = true;
-    l->arp = arp_open(&l->loop, addresses, 3, may_answer, l, &error);
-    cr_assert(l->arp != NULL, "%s", error.text);
-    l->far = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(ETH_P_IPV6));
-    at.sll_ifindex = (int)if_nametoindex("far0");
-    cr_assert(bind(l->far, (const struct sockaddr *)&at, sizeof at) == 0);
-}
-
-static void close_link(struct link *l)
-{
-    arp_close(l->arp, NULL, NULL);
-    (void)uv_run(&l->loop, UV_RUN_DEFAULT);
-    cr_assert(uv_loop_close(&l->loop) == 0);
-    (void)close(l->far);
-}
-
-static struct arp_counters counters(const struct link *l)
-{
-    struct arp_counters c;
-
-    arp_get_counters(l->arp, &c);
-    return c;
+    link_open(l, addresses, 3, ETH_P_IPV6);
 }
 
 /* The next advertisement of our addresses that came out of the node. */
@@ -237,11 +194,11 @@ static void ask(struct link *l, const uint8_t *source, const uint8_t target[16])
     size_t n = solicit(f, source, target);
 
     do { /* until it was not dropped for its age: this process may be the late one */
-        before = counters(l);
+        before = link_counters(l);
         cr_assert(send(l->far, f, n, 0) == (ssize_t)n);
         do {
             (void)uv_run(&l->loop, UV_RUN_ONCE);
-            now = counters(l);
+            now = link_counters(l);
         } while (now.requests == before.requests);
     } while (now.aged > before.aged);
 }
@@ -265,11 +222,11 @@ Test(nd, solicitations_and_probes_are_answered_while_it_may, .timeout = 30)
         &(struct ip_addr){ADDR_V6, {0x20, 0x01, 0x0d, 0xb8, [13] = 0xab, [14] = 0xcd, [15] = 0x10}},
         asker_mac, NULL, f);
     cr_assert(send(l.far, f, sizeof f, 0) == (ssize_t)sizeof f);
-    while (counters(&l).foreign < 1)
+    while (link_counters(&l).foreign < 1)
         (void)uv_run(&l.loop, UV_RUN_ONCE);
     cr_assert(!answer(&l, &m), "an answer that may not be");
-    cr_assert(counters(&l).answered == 2 && counters(&l).silent == 2);
-    close_link(&l);
+    cr_assert(link_counters(&l).answered == 2 && link_counters(&l).silent == 2);
+    link_close(&l);
 }
 
 /* Both families of one shard are announced together. */
@@ -280,12 +237,12 @@ Test(nd, a_move_is_announced_five_times, .timeout = 60)
 
     open_link(&l);
     arp_announce(l.arp, 7);
-    while (counters(&l).announced < 10)
+    while (link_counters(&l).announced < 10)
         (void)uv_run(&l.loop, UV_RUN_ONCE);
     for (int i = 0; i < 5; i++)
         cr_assert(answer(&l, &m) && memcmp(m.target.bytes, vip, 16) == 0, "number %d", i);
-    cr_assert(!answer(&l, &m) && counters(&l).send_failed == 0);
-    close_link(&l);
+    cr_assert(!answer(&l, &m) && link_counters(&l).send_failed == 0);
+    link_close(&l);
 }
 
 /* The group's memberships stand, so a switch that snoops MLD sends solicitations here. */
@@ -297,5 +254,5 @@ Test(nd, it_listens_to_the_groups_of_its_addresses)
     open_link(&l);
     cr_assert(ns_output(0, text, sizeof text, "ip -6 maddr show dev out0"));
     cr_assert_not_null(strstr(text, "ff02::1:ffab:cd10"), "%s", text);
-    close_link(&l);
+    link_close(&l);
 }

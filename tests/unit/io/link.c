@@ -1,0 +1,54 @@
+#include "link.h"
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ns.h"
+
+bool link_may_answer(void *self, uint32_t shard)
+{
+    const struct link *l = self;
+
+    return l->may && shard == 7;
+}
+
+void link_open(struct link *l, const struct arp_address *addresses, size_t n, uint16_t protocol)
+{
+    struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_protocol = htons(protocol)};
+    struct io_error error;
+
+    ns_own();
+    ns_run(0, "ip link add name out0 address 02:00:00:00:01:01 type veth peer name far0 address "
+              "02:00:00:00:0c:01");
+    ns_run(0, "ip link set out0 up");
+    ns_run(0, "ip link set far0 up");
+    memset(l, 0, sizeof *l);
+    cr_assert(uv_loop_init(&l->loop) == 0);
+    l->may = true;
+    l->arp = arp_open(&l->loop, addresses, n, link_may_answer, l, &error);
+    cr_assert(l->arp != NULL, "%s", error.text);
+    l->far = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(protocol));
+    at.sll_ifindex = (int)if_nametoindex("far0");
+    cr_assert(bind(l->far, (const struct sockaddr *)&at, sizeof at) == 0);
+}
+
+void link_close(struct link *l)
+{
+    arp_close(l->arp, NULL, NULL);
+    (void)uv_run(&l->loop, UV_RUN_DEFAULT);
+    cr_assert(uv_loop_close(&l->loop) == 0);
+    (void)close(l->far);
+}
+
+struct arp_counters link_counters(const struct link *l)
+{
+    struct arp_counters c;
+
+    arp_get_counters(l->arp, &c);
+    return c;
+}

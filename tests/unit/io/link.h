@@ -1,0 +1,21 @@
+/* A link of a test's own: out0 is the node's, with arp.c on it; far0, a packet socket, whoever asks. */
+#ifndef HF_TESTS_IO_LINK_H
+#define HF_TESTS_IO_LINK_H
+
+#include "io/arp.h"
+
+struct link {
+    uv_loop_t loop;
+    struct arp *arp;
+    int far;  /* takes and sends frames of one protocol at the other end */
+    bool may; /* shard 7 may be answered for; no other ever */
+};
+
+/* In a network namespace of its own. protocol: ETH_P_ARP or ETH_P_IPV6. */
+void link_open(struct link *l, const struct arp_address *addresses, size_t n, uint16_t protocol);
+/* arp_open()'s question, of a struct link. */
+bool link_may_answer(void *self, uint32_t shard);
+void link_close(struct link *l);
+struct arp_counters link_counters(const struct link *l);
+
+#endif
