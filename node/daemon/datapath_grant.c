@@ -40,8 +40,8 @@ static void begin_grant(struct datapath *d, struct datapath_child *child,
     /* Workers tell it of a packet; an idle SA has none until its hard limit, some takeovers later.
      */
     child->past_soft =
-        past(child->soft_packets, number_larger(g->counted_in, g->counted_out)) ||
-        past(child->soft_bytes, number_larger(g->counted_in_bytes, g->counted_out_bytes));
+        past(g->soft_packets, number_larger(g->counted_in, g->counted_out)) ||
+        past(g->soft_bytes, number_larger(g->counted_in_bytes, g->counted_out_bytes));
     child->near_soft = false;
     child->telling = false;
     child->granted = true;
@@ -63,20 +63,29 @@ static void begin_grant(struct datapath *d, struct datapath_child *child,
     heap_set(&d->heap, &child->due, now.now_ms);
 }
 
-static struct esp_sa_grant grant_of(uint64_t epoch, const struct repl_grant *grant)
+static struct esp_sa_grant grant_of(const struct datapath_child *child, uint64_t epoch,
+                                    const struct repl_grant *grant)
 {
     return (struct esp_sa_grant){.epoch = epoch,
                                  .first = grant->first,
                                  .end = grant->end,
                                  .floor = grant->floor,
-                                 .ceiling = grant->ceiling};
+                                 .ceiling = grant->ceiling,
+                                 .soft_packets = child->soft_packets,
+                                 .soft_bytes = child->soft_bytes};
 }
 
 void datapath_grant(struct datapath *d, void *esp, uint64_t epoch, const struct repl_grant *grant)
 {
     struct datapath_child *child = esp;
-    struct esp_sa_grant g = grant_of(epoch, grant);
+    struct esp_sa_grant g = grant_of(child, epoch, grant);
 
+    g.soft_packets = esp_tally_soft_at_grant(child->soft_packets, child->hard_packets,
+                                             esp_tally_at_grant(0, grant->untold, child->slack),
+                                             child->slack);
+    g.soft_bytes = esp_tally_soft_at_grant(child->soft_bytes, child->hard_bytes,
+                                           esp_tally_at_grant(0, grant->untold, child->slack_bytes),
+                                           child->slack_bytes);
     g.counted_in = esp_tally_at_grant(grant->packets_in, grant->untold, child->slack);
     g.counted_out = esp_tally_at_grant(grant->packets_out, grant->untold, child->slack);
     g.counted_in_bytes = esp_tally_at_grant(grant->bytes_in, grant->untold, child->slack_bytes);
@@ -98,7 +107,7 @@ bool datapath_resume(struct datapath *d, void *esp, uint64_t epoch, const struct
                      struct span window)
 {
     struct datapath_child *child = esp;
-    struct esp_sa_grant g = grant_of(epoch, grant);
+    struct esp_sa_grant g = grant_of(child, epoch, grant);
     struct esp_window w;
     size_t used;
 

@@ -82,14 +82,15 @@ static uint32_t accepted_events(struct esp_sa *sa, uint64_t seq, uint64_t packet
 {
     uint32_t events = 0;
     uint64_t mark = atomic_load_explicit(&sa->mark_in, memory_order_relaxed);
+    uint64_t soft_packets = get(&sa->soft_packets), soft_bytes = get(&sa->soft_bytes);
 
     if (seq >= mark && sa->raised_mark_in != mark) {
         events |= ESP_EVENT_LOW_CEILING;
         sa->told_mark_in = mark;
         sa->told_ceiling = sa->raised_ceiling;
     }
-    if ((sa->soft_packets != 0 && packets >= sa->soft_packets) ||
-        (sa->soft_bytes != 0 && bytes >= sa->soft_bytes) || seq >= sa->last_number - soft_numbers)
+    if ((soft_packets != 0 && packets >= soft_packets) ||
+        (soft_bytes != 0 && bytes >= soft_bytes) || seq >= sa->last_number - soft_numbers)
         events |= ESP_EVENT_SOFT_IN;
     return events | ESP_EVENT_FIRST_INBOUND;
 }

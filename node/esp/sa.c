@@ -86,9 +86,9 @@ bool esp_sa_init(struct esp_sa *sa, const struct esp_sa_params *p)
     sa->esn = p->esn;
     sa->raw = p->raw;
     sa->last_number = p->esn ? UINT64_MAX - 1 : UINT32_MAX;
-    sa->soft_packets = p->soft_packets;
+    atomic_store_explicit(&sa->soft_packets, p->soft_packets, memory_order_relaxed);
+    atomic_store_explicit(&sa->soft_bytes, p->soft_bytes, memory_order_relaxed);
     sa->hard_packets = p->hard_packets;
-    sa->soft_bytes = p->soft_bytes;
     sa->hard_bytes = p->hard_bytes;
     sa->selectors = p->selectors;
     sa->raised_mark_in = sa->raised_ceiling = ESP_RAISED_NEVER;
@@ -135,6 +135,10 @@ static void set_bases(struct esp_sa *sa, const struct esp_sa_grant *g)
                           memory_order_relaxed);
     atomic_store_explicit(&sa->out_base_bytes, base(g->counted_out_bytes, get(&sa->out.bytes)),
                           memory_order_relaxed);
+    if (g->soft_packets != 0)
+        atomic_store_explicit(&sa->soft_packets, g->soft_packets, memory_order_relaxed);
+    if (g->soft_bytes != 0)
+        atomic_store_explicit(&sa->soft_bytes, g->soft_bytes, memory_order_relaxed);
 }
 
 void esp_sa_grant(struct esp_sa *sa, const struct esp_sa_grant *g)

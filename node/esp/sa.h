@@ -108,7 +108,7 @@ struct esp_sa {
     bool esn;
     bool raw;
     uint64_t last_number; /* highest usable number: 2^32 - 1, with ESN 2^64 - 1 */
-    uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes;
+    uint64_t hard_packets, hard_bytes;
     struct esp_selectors selectors;
     struct esp_route routes[ESP_MAX_SELECTORS]; /* one per remote selector */
     _Atomic(struct esp_sa *) next_by_spi;       /* database chain */
@@ -120,6 +120,7 @@ struct esp_sa {
     _Atomic uint64_t mark_in, mark_out; /* numbers at which ESP_EVENT_LOW_* is raised */
     _Atomic uint64_t in_base, out_base; /* packets that count beside this node's own */
     _Atomic uint64_t in_base_bytes, out_base_bytes; /* and bytes */
+    _Atomic uint64_t soft_packets, soft_bytes;      /* 0 = none; moved by a grant (tally.h) */
     _Atomic uint64_t ends_ns; /* the SA's hard limit by time; UINT64_MAX = none */
 
     /* the inbound worker's */
@@ -170,6 +171,7 @@ struct esp_sa_grant {
     /* What counts already for the limits by packets, this node's own packets included (tally.h). */
     uint64_t counted_in, counted_out;
     uint64_t counted_in_bytes, counted_out_bytes; /* likewise */
+    uint64_t soft_packets, soft_bytes; /* under this grant (tally.h); 0 = as they were */
 };
 /* Once per SA and epoch, epochs rising (asserted). */
 void esp_sa_grant(struct esp_sa *sa, const struct esp_sa_grant *grant);

@@ -45,6 +45,16 @@ uint64_t esp_tally_at_grant(uint64_t told, uint64_t untold_owners, uint64_t slac
     return told + untold_owners * slack;
 }
 
+uint64_t esp_tally_soft_at_grant(uint64_t soft, uint64_t hard, uint64_t unsure, uint64_t slack)
+{
+    uint64_t latest = hard / 2 > slack ? hard - 2 * slack : 0;
+    uint64_t moved = unsure > UINT64_MAX - soft ? UINT64_MAX : soft + unsure;
+
+    if (soft == 0 || slack == 0)
+        return soft;
+    return number_larger(soft, number_smaller(moved, latest));
+}
+
 uint64_t esp_tally_left(uint64_t told, uint64_t counted, uint64_t slack)
 {
     uint64_t at = told > UINT64_MAX - number_larger(slack / 2, 1)

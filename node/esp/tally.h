@@ -42,6 +42,14 @@ uint64_t esp_tally_packets_of(uint64_t bytes) HF_MUST_USE;
 /* What counts already, at a grant: saturating. */
 uint64_t esp_tally_at_grant(uint64_t told, uint64_t untold_owners, uint64_t slack) HF_MUST_USE;
 
+/* The soft limit under that grant, to be compared with what counts then. What is only feared to have
+ * been sent is a reason to stop sooner, not to rekey: else each takeover would be followed by the
+ * rekeys of all SAs that are within a slack of their soft limit (P24). But no later than two slacks
+ * before the hard limit, which further takeovers come closer to. unsure: what esp_tally_at_grant()
+ * added. 0: no soft limit. */
+uint64_t esp_tally_soft_at_grant(uint64_t soft, uint64_t hard, uint64_t unsure,
+                                 uint64_t slack) HF_MUST_USE;
+
 /* How many packets may pass before it is to be told that `counted` are; 0: now. slack > 0. */
 uint64_t esp_tally_left(uint64_t told, uint64_t counted, uint64_t slack) HF_MUST_USE;
 

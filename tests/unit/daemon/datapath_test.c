@@ -233,9 +233,9 @@ Test(datapath, replay_recovery_ends_with_the_first_accepted_packet)
     rig_end();
 }
 
-/* Each takeover counts a whole slack, so they carry an idle SA over its soft limit without a
- * packet: its owner asks for the rekey all the same, or the next packets meet the hard limit and
- * the SA is deleted instead. */
+/* Each takeover counts a whole slack, so they carry an idle SA to its hard limit without a packet:
+ * its owner asks for the rekey two slacks ahead of it, or the next packets would meet the hard limit
+ * and the SA be deleted instead. */
 Test(datapath, takeovers_of_an_idle_sa_ask_for_its_rekey_before_its_hard_limit)
 {
     static const struct pair_options near_soft = {
@@ -252,7 +252,7 @@ Test(datapath, takeovers_of_an_idle_sa_ask_for_its_rekey_before_its_hard_limit)
         rig_assign((grants + 1) % 3);
         rig_pass_ms(500);
         cr_assert_leq(n->soft, before + 1, "asked for more than once");
-        cr_assert(grants == 0 || n->soft == before + 1, "grant %u: no rekey is asked for", grants);
+        cr_assert(grants < 2 || n->soft == before + 1, "grant %u: no rekey is asked for", grants);
         cr_assert_eq(n->hard, 0);
     }
     printf("compared %u grants without a packet\n", grants);
