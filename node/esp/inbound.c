@@ -95,6 +95,14 @@ static uint32_t accepted_events(struct esp_sa *sa, uint64_t seq, uint64_t packet
     return events | ESP_EVENT_FIRST_INBOUND;
 }
 
+/* A number is used up under a good ICV: the peer lives (RFC 7296 2.4), whatever is inside. */
+static void note_fresh(struct esp_sa *sa, const struct esp_turn *turn, uint64_t seq)
+{
+    raise_to(&sa->in.last_seq, seq);
+    raise_to(&sa->in.verified_seq, seq);
+    atomic_store_explicit(&sa->in.last_ns, turn->now_ns, memory_order_relaxed);
+}
+
 /* The number is marked: counts, or refuses at the hard limit. */
 static enum esp_drop accept(struct esp_sa *sa, const struct esp_turn *turn, uint64_t seq,
                             size_t len, struct esp_in_result *r)
@@ -102,9 +110,7 @@ static enum esp_drop accept(struct esp_sa *sa, const struct esp_turn *turn, uint
     uint64_t packets = get(&sa->in_base) + get(&sa->in.packets) + 1;
     uint64_t bytes = get(&sa->in_base_bytes) + get(&sa->in.bytes) + len;
 
-    raise_to(&sa->in.last_seq, seq);
-    raise_to(&sa->in.verified_seq, seq);
-    atomic_store_explicit(&sa->in.last_ns, turn->now_ns, memory_order_relaxed);
+    note_fresh(sa, turn, seq);
     if ((sa->hard_packets != 0 && packets > sa->hard_packets) ||
         (sa->hard_bytes != 0 && bytes > sa->hard_bytes) || turn->now_ns >= get(&sa->ends_ns)) {
         r->events |= ESP_EVENT_HARD_IN & ~sa->raised_in;
@@ -140,8 +146,8 @@ static enum esp_drop conclude(struct esp_sa *sa, const struct esp_turn *turn, en
     if (verdict != ESP_DROP_NONE)
         return drop(sa, verdict);
     if (content != ESP_DROP_NONE) {
-        raise_to(&sa->in.last_seq, r->seq);
-        raise_to(&sa->in.verified_seq, r->seq);
+        note_fresh(sa, turn, r->seq);
+        r->events |= ESP_EVENT_FIRST_INBOUND & ~sa->raised_in;
         return drop(sa, content);
     }
     return accept(sa, turn, r->seq, len, r);

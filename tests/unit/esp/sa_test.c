@@ -1,5 +1,6 @@
 /* Two ends of a CHILD SA back to back: sealing, opening, selectors, takeover, handover. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 #include "sa_rig.h"
 
@@ -253,6 +254,37 @@ Test(sa, contents_that_are_no_packet)
     cr_assert_eq(to_gateway(odd(ESP_NEXT_NONE, b, 20, 1), 1, &r), ESP_DROP_REPLAYED,
                  "its number is used up, too");
     tear_down();
+}
+
+/* P15: a peer that sends nothing but dummies (RFC 4303 2.6), or what its selectors do not have, lives
+ * (RFC 7296 2.4) and has the SA (2.8); one whose packets are replayed need not. */
+Test(sa, whatever_is_fresh_and_verified_is_life)
+{
+    static const struct {
+        uint8_t next_header;
+        size_t len;
+        uint64_t seq, at_ms, life_ms;
+    } table[] = {{ESP_NEXT_NONE, 20, 1, 5, 5},
+                 {ESP_NEXT_NONE, 20, 1, 6, 5}, /* replayed */
+                 {6, 100, 2, 7, 7},
+                 {ESP_NEXT_IPV4, 99, 3, 9, 9}};
+    struct esp_in_result r;
+    struct esp_sa_view v;
+    uint8_t b[100];
+    unsigned rows = 0;
+
+    (void)pair_up(b, sizeof b, &usual, 5);
+    set_up(&usual);
+    for (; rows < sizeof table / sizeof table[0]; rows++) {
+        struct span p = odd(table[rows].next_header, b, table[rows].len, table[rows].seq);
+
+        cr_assert_neq(to_gateway(p, table[rows].at_ms, &r), ESP_DROP_NONE);
+        cr_assert_eq((r.events & ESP_EVENT_FIRST_INBOUND) != 0, rows == 0, "row %u", rows);
+        esp_sa_read(&gateway, &v);
+        cr_assert_eq(v.last_in_ns, table[rows].life_ms * 1000000, "row %u", rows);
+    }
+    tear_down();
+    printf("compared %u packets\n", rows);
 }
 
 Test(sa, bad_parameters_are_refused)
