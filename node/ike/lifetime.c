@@ -86,6 +86,24 @@ void ike_lifetime_start_sa(const struct ike_policy *policy, struct ike_sa *sa, e
     sa->retry_ms = 0;
 }
 
+/* A configured soft limit by a count: where we began the SA it begins there, where the peer did later
+ * by the same factor as by time (P6: a count runs at both ends alike, so two ends with one
+ * configuration would begin at the same packet), but not past the middle between the limits. */
+static uint64_t counted_soft(const struct ike_lifetime *life, enum ike_begun begun, uint64_t soft,
+                             uint64_t hard, const struct ike_start *start)
+{
+    uint64_t later = life->rekey_at_percent == 0
+                         ? 0
+                         : soft / life->rekey_at_percent * life->rekey_at_responder_percent +
+                               soft % life->rekey_at_percent * life->rekey_at_responder_percent /
+                                   life->rekey_at_percent;
+    uint64_t spread = share(soft, life->jitter_percent);
+
+    if (begun == IKE_BY_PEER && later > soft)
+        soft = number_smaller(later, soft + (hard - soft) / 2);
+    return soft - (spread == 0 ? 0 : get_be64(start->entropy) % (spread + 1));
+}
+
 /* Limits by a count, of packets or of bytes: as configured, within what the algorithm bears. */
 static void limits(const struct ike_lifetime *life, enum ike_begun begun, uint64_t most,
                    const struct ike_start *start, uint64_t *soft, uint64_t *hard)
@@ -94,6 +112,8 @@ static void limits(const struct ike_lifetime *life, enum ike_begun begun, uint64
         *hard = most;
     if (*soft == 0 || *soft >= *hard)
         *soft = soft_share(life, begun, *hard, start);
+    else
+        *soft = counted_soft(life, begun, *soft, *hard, start);
 }
 
 void ike_lifetime_start_child(const struct ike_child_terms *terms, struct ike_child *child,

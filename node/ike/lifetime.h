@@ -5,7 +5,8 @@
  *                     a rekey begins somewhere here          the SA is gone, whatever else failed
  *
  * The soft limit depends on who began the SA, so that both ends do not rekey at once, and moves
- * earlier by a random share, so that SAs made together do not rekey together. RFC 7296 2.8. SAs made
+ * earlier by a random share, so that SAs made together do not rekey together. RFC 7296 2.8. So do
+ * configured soft limits by packets and bytes: they run at both ends alike. SAs made
  * in a crowd (a cluster's clients come back together) are rekeyed anywhere in their life, once: that
  * dissolves the crowd.
  */

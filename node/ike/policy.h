@@ -47,7 +47,7 @@ struct ike_lifetime {
     uint32_t jitter_percent; /* soft limit is moved earlier by up to this share of hard_ms, from the
                                 event's entropy */
     /* Per direction; 0 = the algorithm's own limit (lifetime.h), which none exceeds. Bytes are those
-     * of inner packets. */
+     * of inner packets. Soft ones are where we began the SA; later where the peer did (lifetime.h). */
     uint64_t soft_packets, hard_packets;
     uint64_t soft_bytes, hard_bytes;
 };

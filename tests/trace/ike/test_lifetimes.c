@@ -433,6 +433,46 @@ Test(lifetimes, others_have_each_its_own_time)
     aligned(false);
 }
 
+/* P6 for limits by a count, which run at both ends alike: who did not begin the SA waits longer, and
+ * not all wait for the same packet. */
+Test(lifetimes, counted_limits_differ_between_the_ends_and_are_spread)
+{
+    static const struct {
+        uint64_t soft, hard, us, peer; /* the latest of either */
+    } table[] = {{700000, 1000000, 700000, 800000},
+                 {40, 400, 40, 45},
+                 {900000, 1000000, 900000, 950000},
+                 {1ull << 44, 1ull << 45, 1ull << 44, (1ull << 44) / 7 * 8}};
+    unsigned looked = 0;
+
+    for (size_t row = 0; row < sizeof table / sizeof table[0]; row++) {
+        struct ike_child_terms terms = {.life = p->side[GATEWAY].policy.child_life};
+        uint64_t least[2] = {UINT64_MAX, UINT64_MAX}, most[2] = {0, 0};
+
+        terms.life.soft_bytes = terms.life.soft_packets = table[row].soft;
+        terms.life.hard_bytes = terms.life.hard_packets = table[row].hard;
+        for (unsigned i = 0; i < 2000; i++, looked++) {
+            uint8_t entropy[8] = {0, 0, (uint8_t)(i >> 8), (uint8_t)i, (uint8_t)(i * 37)};
+            struct ike_child c = {.begun = i % 2 == 0 ? IKE_BY_US : IKE_BY_PEER,
+                                  .encr_id = 20,
+                                  .esn = true};
+
+            ike_lifetime_start_child(&terms, &c, &(struct ike_start){1, entropy, i % 3 == 0});
+            cr_assert_eq(c.soft_bytes, c.soft_packets);
+            least[i % 2] = c.soft_bytes < least[i % 2] ? c.soft_bytes : least[i % 2];
+            most[i % 2] = c.soft_bytes > most[i % 2] ? c.soft_bytes : most[i % 2];
+        }
+        cr_assert_leq(most[0], table[row].us, "row %zu", row);
+        cr_assert(most[1] <= table[row].peer + 1 && most[1] > most[0], "row %zu: %lu", row,
+                  (unsigned long)most[1]);
+        for (int who = 0; who < 2; who++)
+            cr_assert(most[who] - least[who] >= table[row].soft / 25 &&
+                          most[who] - least[who] <= table[row].soft / 20,
+                      "row %zu: spread over %lu", row, (unsigned long)(most[who] - least[who]));
+    }
+    printf("compared %u limits\n", looked);
+}
+
 /* P3: bytes by the cipher; the configuration can only ask for less. */
 Test(lifetimes, bytes_are_bounded_by_the_cipher)
 {
