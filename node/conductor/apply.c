@@ -33,6 +33,8 @@ static void apply_create(struct conductor *c, const struct repl_event *ev, uint6
     if (!take_state(c, sa, state, &c->before))
         return;
     children_sync(c, sa, &c->before);
+    if (ev->kind == REPL_EV_APPLIED)
+        crowd_note(&c->crowd_sas, c->ops.now_ms(c->ops.self));
     count(&c->counters, COUNTER_sas_created);
 }
 
@@ -58,6 +60,8 @@ static void apply_successor(struct conductor *c, const struct repl_event *ev,
     for (size_t i = 0; i < ev->n_children; i++)
         children_add_claim(c, sa, &ev->children[i], ev->kind == REPL_EV_APPLIED);
     children_sync(c, sa, &c->before);
+    if (ev->kind == REPL_EV_APPLIED)
+        crowd_note(&c->crowd_sas, c->ops.now_ms(c->ops.self));
     count(&c->counters, COUNTER_rekeys_ike);
 }
 

@@ -1,5 +1,5 @@
-/* Do CHILD SAs start faster than they would if their rekeys were spread evenly? Then the engine is
- * told (ike_event.crowded), and those that start now are rekeyed apart (ike/lifetime.h).
+/* Do SAs (CHILD and IKE, counted apart) start faster than they would if their rekeys were spread evenly? Then the engine is
+ * told (ike_event.crowded, .crowded_sas), and those that start now are rekeyed apart (ike/lifetime.h).
  *
  * Counted from applied records, so every node of the cluster counts alike and a new owner knows. In
  * cluster time; forgets after a minute; what is lost with a restart costs nothing but spread.

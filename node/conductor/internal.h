@@ -163,8 +163,8 @@ struct conductor {
     unsigned all_used, all_proofs;
     struct conductor_address *addresses;
     struct heap heap;
-    struct crowd crowd;
-    uint64_t recovery_window_ms; /* of replay recoveries, where they are bounded */
+    struct crowd crowd, crowd_sas; /* of CHILD SAs, of IKE SAs */
+    uint64_t recovery_window_ms;   /* of replay recoveries, where they are bounded */
     unsigned recoveries_used;
     struct conductor_shard shards[REPL_MAX_SHARDS];
     struct conductor_handover handovers[REPL_MAX_SHARDS]; /* likewise */

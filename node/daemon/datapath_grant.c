@@ -80,9 +80,9 @@ void datapath_grant(struct datapath *d, void *esp, uint64_t epoch, const struct 
     struct datapath_child *child = esp;
     struct esp_sa_grant g = grant_of(child, epoch, grant);
 
-    g.soft_packets = esp_tally_soft_at_grant(child->soft_packets, child->hard_packets,
-                                             esp_tally_at_grant(0, grant->untold, child->slack),
-                                             child->slack);
+    g.soft_packets =
+        esp_tally_soft_at_grant(child->soft_packets, child->hard_packets,
+                                esp_tally_at_grant(0, grant->untold, child->slack), child->slack);
     g.soft_bytes = esp_tally_soft_at_grant(child->soft_bytes, child->hard_bytes,
                                            esp_tally_at_grant(0, grant->untold, child->slack_bytes),
                                            child->slack_bytes);

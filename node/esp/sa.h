@@ -171,7 +171,7 @@ struct esp_sa_grant {
     /* What counts already for the limits by packets, this node's own packets included (tally.h). */
     uint64_t counted_in, counted_out;
     uint64_t counted_in_bytes, counted_out_bytes; /* likewise */
-    uint64_t soft_packets, soft_bytes; /* under this grant (tally.h); 0 = as they were */
+    uint64_t soft_packets, soft_bytes;            /* under this grant (tally.h); 0 = as they were */
 };
 /* Once per SA and epoch, epochs rising (asserted). */
 void esp_sa_grant(struct esp_sa *sa, const struct esp_sa_grant *grant);

@@ -54,9 +54,9 @@ void ike_auth_establish(const struct ike_policy *policy, struct ike_sa *sa,
 {
     sa->state = IKE_SA_ESTABLISHED;
     ike_connection_choose(policy, sa);
-    ike_lifetime_start_sa(
-        policy, sa, sa->role == IKE_INITIATOR ? IKE_BY_US : IKE_BY_PEER,
-        &(struct ike_start){event->now_ms, event->entropy + IKE_ENTROPY_JITTER_SA, event->crowded});
+    ike_lifetime_start_sa(policy, sa, sa->role == IKE_INITIATOR ? IKE_BY_US : IKE_BY_PEER,
+                          &(struct ike_start){event->now_ms, event->entropy + IKE_ENTROPY_JITTER_SA,
+                                              event->crowded_sas});
     secret_wipe_bytes(&sa->handshake, sizeof sa->handshake);
     sa->local_part.last_inbound_ms = event->now_ms;
     sa->local_part.last_outbound_ms = event->now_ms;

@@ -146,7 +146,7 @@ void ike_rekey_ike_birth(struct ike_turn *t)
     ike_lifetime_start_sa(t->policy, next, begun,
                           &(struct ike_start){t->event->now_ms,
                                               &t->event->entropy[IKE_ENTROPY_JITTER_SA],
-                                              t->event->crowded});
+                                              t->event->crowded_sas});
     if (!c->settled) {
         inherit(old, next);
     } else if (c->role == IKE_INITIATOR) {

@@ -453,9 +453,8 @@ Test(lifetimes, counted_limits_differ_between_the_ends_and_are_spread)
         terms.life.hard_bytes = terms.life.hard_packets = table[row].hard;
         for (unsigned i = 0; i < 2000; i++, looked++) {
             uint8_t entropy[8] = {0, 0, (uint8_t)(i >> 8), (uint8_t)i, (uint8_t)(i * 37)};
-            struct ike_child c = {.begun = i % 2 == 0 ? IKE_BY_US : IKE_BY_PEER,
-                                  .encr_id = 20,
-                                  .esn = true};
+            struct ike_child c = {
+                .begun = i % 2 == 0 ? IKE_BY_US : IKE_BY_PEER, .encr_id = 20, .esn = true};
 
             ike_lifetime_start_child(&terms, &c, &(struct ike_start){1, entropy, i % 3 == 0});
             cr_assert_eq(c.soft_bytes, c.soft_packets);

@@ -35,6 +35,20 @@ static uint64_t next_rekey(const struct ike_child_terms *terms, enum ike_begun b
     return c.soft_ms;
 }
 
+/* The same for IKE SAs; `judged` is the life by which a crowd is one. */
+static uint64_t next_ike_rekey(const struct ike_policy *policy, enum ike_begun begun,
+                               struct crowd *crowd, uint64_t judged, uint64_t now, size_t n)
+{
+    static struct ike_sa sa;
+    uint8_t entropy[8];
+    struct ike_start start = {now, entropy, crowd_now(crowd, now, n, judged / 3 * 2)};
+
+    put_be64(entropy, roll());
+    ike_lifetime_start_sa(policy, &sa, begun, &start);
+    crowd_note(crowd, now);
+    return sa.soft_ms;
+}
+
 /* All made within half a minute, then a day of rekeys: none of its minutes has more than twice the
  * mean. With `spread` off the same numbers show what that is good for. */
 static void day_of(bool spread, enum ike_begun begun, uint64_t *most, uint64_t *mean)
@@ -85,6 +99,59 @@ Test(spread, no_minute_has_more_than_twice_the_mean)
     day_of(false, IKE_BY_US, &crowd, &crowd_mean);
     printf("without spread: most %lu, mean %lu\n", (unsigned long)crowd, (unsigned long)crowd_mean);
     cr_assert_gt(crowd, 5 * crowd_mean, "the jitter alone would do");
+}
+
+/* IKE SAs of a morning: 10,000 clients come within 100 minutes, which is no crowd for CHILD SAs of
+ * four hours and one for IKE SAs of a day. */
+static void days_of_ike(uint64_t judged, uint64_t *most, uint64_t *mean)
+{
+    enum { STEP_MS = 10 * SECOND_MS, COME_MS = 600, DAYS = 4, WINDOWS = DAYS * DAY_WINDOWS };
+    const struct ike_policy policy = {.ike_life = {.hard_ms = 24ull * HOUR_MS,
+                                                   .rekey_at_percent = 70,
+                                                   .rekey_at_responder_percent = 80,
+                                                   .jitter_percent = 5},
+                                      .spread = true};
+    static uint64_t due[SAS];
+    static unsigned windows[WINDOWS];
+    struct crowd crowd = {0};
+    uint64_t made = 1000 * (uint64_t)HOUR_MS, total = 0;
+    size_t first = WINDOWS;
+
+    memset(windows, 0, sizeof windows);
+    for (size_t i = 0; i < SAS; i++)
+        due[i] = next_ike_rekey(&policy, IKE_BY_PEER, &crowd, judged, made + i * COME_MS, i);
+    made += (uint64_t)SAS * COME_MS;
+    for (uint64_t now = made; now < made + (uint64_t)WINDOWS * WINDOW_MS; now += STEP_MS)
+        for (size_t i = 0; i < SAS; i++)
+            if (due[i] < now + STEP_MS) {
+                windows[(now - made) / WINDOW_MS]++;
+                due[i] = next_ike_rekey(&policy, IKE_BY_US, &crowd, judged,
+                                        due[i] > now ? due[i] : now, SAS);
+            }
+    *most = 0;
+    for (size_t i = 0; i < WINDOWS; i++) {
+        if (windows[i] > 0 && first == WINDOWS)
+            first = i;
+        *most = windows[i] > *most ? windows[i] : *most;
+        total += windows[i];
+    }
+    *mean = total / (WINDOWS - first);
+}
+
+/* Ten a minute in the mean: chance alone gives twice that now and then, so three times is the bound. */
+Test(spread, ike_sas_of_a_morning)
+{
+    uint64_t most, mean;
+
+    days_of_ike(24ull * HOUR_MS, &most, &mean);
+    cr_assert_leq(most, 3 * mean, "%lu rekeys in one minute, %lu in the mean", (unsigned long)most,
+                  (unsigned long)mean);
+    printf("compared %d days of %d IKE SAs: most %lu, mean %lu\n", 4, SAS, (unsigned long)most,
+           (unsigned long)mean);
+    days_of_ike(4ull * HOUR_MS, &most, &mean);
+    printf("judged by the life of CHILD SAs: most %lu, mean %lu\n", (unsigned long)most,
+           (unsigned long)mean);
+    cr_assert_gt(most, 4 * mean, "it would do to count CHILD SAs");
 }
 
 /* Within the jitter the density is even as well: a crowd of any size has no peak of its own. */
@@ -148,7 +215,7 @@ static void spreading(struct ike_policy *gateway, struct ike_policy *client)
 }
 
 struct ages {
-    unsigned early, usual;
+    unsigned early, usual, early_sas;
 };
 
 static void look(void *self, const struct conductor_sa_view *v)
@@ -158,6 +225,8 @@ static void look(void *self, const struct conductor_sa_view *v)
 
     if (v->sa->state != IKE_SA_ESTABLISHED || c->state != IKE_CHILD_INSTALLED)
         return;
+    a->early_sas +=
+        v->sa->soft_ms - v->sa->created_ms < (v->sa->hard_ms - v->sa->created_ms) / 100 * 74;
     if (c->soft_ms - c->created_ms < (c->hard_ms - c->created_ms) / 100 * 74)
         a->early++;
     else
@@ -183,6 +252,7 @@ Test(spread, clients_that_come_together)
     cr_assert_eq(a.early + a.usual, 60);
     cr_assert(a.usual >= CROWD_FEW && a.usual <= CROWD_FEW + 8, "%u as usual", a.usual);
     cr_assert_geq(a.early, 20);
+    cr_assert(a.early_sas >= 20 && a.early_sas <= 60 - CROWD_FEW, "%u IKE SAs", a.early_sas);
     printf("compared %u clients, %u of them early\n", a.early + a.usual, a.early);
     world_destroy(w);
 }

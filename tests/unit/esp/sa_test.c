@@ -176,8 +176,7 @@ Test(sa, handover_loses_nothing_and_repeats_nothing)
     size_t lens[60];
     struct esp_in_result in;
     struct esp_sa_params g = pair_params(&usual, true);
-    struct esp_sa_grant next = {
-        .epoch = PAIR_EPOCH, .first = 100, .end = 200, .ceiling = 60};
+    struct esp_sa_grant next = {.epoch = PAIR_EPOCH, .first = 100, .end = 200, .ceiling = 60};
     struct esp_window window;
 
     set_up(&usual);

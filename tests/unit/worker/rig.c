@@ -132,8 +132,8 @@ static struct esp_sa *make(struct rig *r, struct esp_sa_params g, const struct p
                            struct esp_sa *client, uint64_t end, uint64_t ceiling)
 {
     struct esp_sa_params c = pair_params(o, false);
-    struct esp_sa_grant mine = {PAIR_EPOCH, 0, end, 0, ceiling, 0, 0, 0, 0},
-                        theirs = {PAIR_EPOCH, 0, 1 << 30, 0, UINT32_MAX, 0, 0, 0, 0};
+    struct esp_sa_grant mine = {.epoch = PAIR_EPOCH, .end = end, .ceiling = ceiling},
+                        theirs = {.epoch = PAIR_EPOCH, .end = 1 << 30, .ceiling = UINT32_MAX};
     struct esp_sa *sa;
 
     sa = worker_sa_install(r->pool, &g);

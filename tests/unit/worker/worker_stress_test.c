@@ -89,7 +89,11 @@ Test(stress, epochs_that_change_under_traffic_reuse_no_number, .timeout = 120)
     cr_assert_eq(pthread_create(&thread, NULL, pump, NULL), 0);
     for (uint64_t e = 0; e < EPOCHS; e++) {
         uint64_t epoch = PAIR_EPOCH + 1 + e, first = (2 * e + 2) * BLOCK, end = first + BLOCK / 2;
-        struct esp_sa_grant g = {epoch, first, end, (e + 1) * 8, (e + 2) * 8, 0, 0, 0, 0};
+        struct esp_sa_grant g = {.epoch = epoch,
+                                 .first = first,
+                                 .end = end,
+                                 .floor = (e + 1) * 8,
+                                 .ceiling = (e + 2) * 8};
 
         if (e % 3 == 0) {
             rig_lease(&rig, epoch,
@@ -130,7 +134,7 @@ static void *flood(void *arg)
     for (uint32_t i = 0; i < 8; i++) {
         struct pair_options o = {.spi = 0x4000 + i, .virtual_ip = 0x0a630010 + i};
         struct esp_sa_params c = pair_params(&o, false);
-        struct esp_sa_grant g = {PAIR_EPOCH, 0, 1 << 30, 0, UINT32_MAX, 0, 0, 0, 0};
+        struct esp_sa_grant g = {.epoch = PAIR_EPOCH, .end = 1 << 30, .ceiling = UINT32_MAX};
 
         if (!esp_sa_init(&clients[i], &c))
             abort();

@@ -357,10 +357,13 @@ Test(worker, a_shard_that_stands_still_loses_nothing, .timeout = 60)
     cr_assert_eq(rig_delivered(&rig, 0), UINT32_MAX);
     esp_sa_window(sa, &window);
     cr_assert(window.spi_in == usual.spi && window.replay.top == 1 && window.counted_in == 1);
-    esp_sa_grant_exact(
-        sa,
-        &(struct esp_sa_grant){PAIR_EPOCH + 1, 1 << 20, 1 << 21, window.floor, 1 << 20, 0, 0, 0, 0},
-        &window.replay);
+    esp_sa_grant_exact(sa,
+                       &(struct esp_sa_grant){.epoch = PAIR_EPOCH + 1,
+                                              .first = 1 << 20,
+                                              .end = 1 << 21,
+                                              .floor = window.floor,
+                                              .ceiling = 1 << 20},
+                       &window.replay);
     rig_lease(&rig, PAIR_EPOCH + 1, LONG_MS);
     (void)worker_pool_mode(rig.pool, 0, WORKER_ACT);
     for (uint32_t i = 0; i < 4; i++) {
