@@ -148,6 +148,36 @@ Test(timing, a_replayed_request_from_elsewhere_postpones_no_keepalive)
     cr_assert_leq(p->keepalives, 6);
 }
 
+/* RFC 7296 2.4: only a fresh message is life. Whoever recorded a request and sends it again and again
+ * does not keep a dead peer's SA. */
+Test(timing, a_replayed_request_is_no_life)
+{
+    struct pair_flying request;
+    uint64_t asked = 0;
+
+    p->side[CLIENT].policy.dpd_ms = 0;
+    (void)pair_command(p, CLIENT, IKE_WANT_DPD);
+    request = p->flying[0];
+    pair_run(p);
+    p->n_said = 0;
+    p->held[GATEWAY] = true; /* the client is dead */
+    for (int i = 0; i < 6; i++) {
+        pair_pass(p, 10000);
+        p->flying[p->n_flying] = request;
+        p->flying[p->n_flying++].arrives_ms = p->now_ms;
+        cr_assert(pair_deliver(p, CLIENT));
+        cr_assert_eq(p->said[p->n_said - 1].outcome, IKE_LOCAL, "answered again");
+    }
+    for (size_t i = 0; i < p->n_said && asked == 0; i++)
+        if (p->said[i].exchange == IKE_EX_DPD && p->said[i].begun == IKE_BY_US)
+            asked = p->said[i].now_ms;
+    cr_assert_neq(asked, 0, "never asked for life");
+    while (pair_flying_from(p, GATEWAY) > 0)
+        cr_assert(pair_lose(p, GATEWAY));
+    pair_pass(p, 42000);
+    cr_assert_eq(pair_count_reason(p, GATEWAY, IKE_REASON_PEER_DEAD), 1);
+}
+
 /* RFC 7296 2.23: a new address only after a packet that verified, and only of a peer behind a NAT.
  */
 Test(timing, peer_moves_behind_its_nat)

@@ -248,3 +248,30 @@ Test(config_connections, the_summary_names_each)
     cr_assert_not_null(strstr(printed, "  lifetime  default: IKE SA 24h, CHILD SA 2h\n"));
     config_free(c);
 }
+
+/* Who matches no connection gets what the file says, all of it. */
+Test(config_connections, the_default_gets_the_files_terms)
+{
+    struct config *c = good("child: { align: true, spread: false, overlap: 70s, pfs: { every: 5 } }\n"
+                            "ike: { retransmit: { cap: 9s } }\n");
+    struct ike_sa nobody = {.connection = 0};
+    struct ike_ts any = {.port_high = 65535};
+    struct ike_child_terms terms;
+    struct ike_policy p;
+    const char *missing;
+
+    any.low = any.high = addr_v4(0x0a140805);
+    cr_assert(config_policy(c, &suite_default, &p, &missing));
+    terms = ike_connection_terms(&p, &nobody, &any, 1);
+    cr_assert(terms.align && !terms.spread);
+    cr_assert_eq(terms.overlap_ms, 70 * 1000);
+    cr_assert(terms.pfs == IKE_PFS_EVERY && terms.pfs_every == 5);
+    cr_assert_eq(p.retransmit_cap_ms, 9 * 1000);
+    config_free(c);
+    c = good("");
+    cr_assert(config_policy(c, &suite_default, &p, &missing));
+    terms = ike_connection_terms(&p, &nobody, &any, 1);
+    cr_assert(!terms.align && terms.spread && terms.overlap_ms == 0);
+    cr_assert_eq(p.retransmit_cap_ms, 60 * 1000);
+    config_free(c);
+}
