@@ -113,6 +113,16 @@ static void parse_esp(struct ike_policy *policy, const char *text)
     initiator_fail("--esp: no such cipher");
 }
 
+/* SOFT:HARD, of CHILD SAs. */
+static void parse_bytes(struct ike_lifetime *life, const char *text)
+{
+    char *rest;
+
+    life->soft_bytes = strtoull(text, &rest, 10);
+    if (*rest != ':' || (life->hard_bytes = strtoull(rest + 1, NULL, 10)) <= life->soft_bytes)
+        initiator_fail("--bytes is SOFT:HARD");
+}
+
 static uint16_t key_bits(const char *text)
 {
     return strcmp(text, "128") == 0 ? 128 : 256;
@@ -120,21 +130,15 @@ static uint16_t key_bits(const char *text)
 
 void initiator_arguments(int argc, char **argv, struct initiator_arguments *in)
 {
-    static const struct option options[] = {{"local", required_argument, NULL, 'l'},
-                                            {"remote", required_argument, NULL, 'r'},
-                                            {"id", required_argument, NULL, 'i'},
-                                            {"gateway-id", required_argument, NULL, 'g'},
-                                            {"psk", required_argument, NULL, 'p'},
-                                            {"tun", required_argument, NULL, 't'},
-                                            {"network", required_argument, NULL, 'n'},
-                                            {"esn", no_argument, NULL, 'e'},
-                                            {"ike-bits", required_argument, NULL, 'b'},
-                                            {"esp-bits", required_argument, NULL, 's'},
-                                            {"no-force", no_argument, NULL, 'f'},
-                                            {"keepalive-ms", required_argument, NULL, 'k'},
-                                            {"address", required_argument, NULL, 'a'},
-                                            {"esp", required_argument, NULL, 'c'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"local", required_argument, NULL, 'l'},    {"remote", required_argument, NULL, 'r'},
+        {"id", required_argument, NULL, 'i'},       {"gateway-id", required_argument, NULL, 'g'},
+        {"psk", required_argument, NULL, 'p'},      {"tun", required_argument, NULL, 't'},
+        {"network", required_argument, NULL, 'n'},  {"esn", no_argument, NULL, 'e'},
+        {"ike-bits", required_argument, NULL, 'b'}, {"esp-bits", required_argument, NULL, 's'},
+        {"no-force", no_argument, NULL, 'f'},       {"keepalive-ms", required_argument, NULL, 'k'},
+        {"address", required_argument, NULL, 'a'},  {"esp", required_argument, NULL, 'c'},
+        {"bytes", required_argument, NULL, 'y'},    {NULL, 0, NULL, 0}};
     bool esn = false;
     int c;
 
@@ -183,6 +187,9 @@ void initiator_arguments(int argc, char **argv, struct initiator_arguments *in)
         case 'a': /* 4, 6 or both */
             in->policy.request_address = strcmp(optarg, "6") != 0;
             in->policy.request_address6 = strcmp(optarg, "4") != 0;
+            break;
+        case 'y':
+            parse_bytes(&in->policy.child_life, optarg);
             break;
         case 'f':
             in->policy.force_encap = false;

@@ -3,7 +3,7 @@
  *
  *   holdfast-initiator --local IP --remote IP --id ID --gateway-id ID --psk FILE --tun NAME
  * --network PREFIX... [--address 4|6|both] [--esn] [--ike-bits 128|256] [--esp-bits 128|256]
- * [--no-force] [--keepalive-ms N]
+ * [--no-force] [--keepalive-ms N] [--bytes SOFT:HARD]
  *
  * --no-force: claims no NAT, so what stands between the two is found by the hashes alone, and where
  * nothing does ESP goes as it is (protocol 50).
@@ -187,6 +187,17 @@ static void op_idle(void *self, void *esp, uint64_t *in_ms, uint64_t *out_ms)
     datapath_idle(((struct initiator *)self)->datapath, esp, in_ms, out_ms);
 }
 
+static void op_first(void *self, void *esp, uint64_t *numbers, uint64_t *ceiling)
+{
+    datapath_first(((struct initiator *)self)->datapath, esp, numbers, ceiling);
+}
+
+static bool op_waiting(void *self, void *esp)
+{
+    (void)self;
+    return datapath_waiting(esp);
+}
+
 static void tell(void *self, const struct repl_event *event, void *submitter, void *op)
 {
     struct initiator *in = self;
@@ -250,13 +261,31 @@ static void watch(struct initiator *in)
     (void)fflush(stdout);
 }
 
+static void totals(struct initiator *in)
+{
+    const struct counters *c = conductor_counters(in->conductor);
+    struct datapath_drops drops;
+    uint64_t dropped = 0;
+
+    datapath_count_drops(in->datapath);
+    datapath_drops(in->datapath, &drops);
+    for (int i = 0; i < ESP_DROP_COUNT; i++)
+        dropped += drops.in[i] + drops.out[i];
+    (void)printf("\"rekeys_child\":%" PRIu64 ",\"hard_expirations\":%" PRIu64
+                 ",\"hard_limit\":%" PRIu64 ",\"dropped\":%" PRIu64 ",",
+                 c->value[COUNTER_rekeys_child], c->value[COUNTER_hard_expirations],
+                 drops.in[ESP_DROP_HARD_LIMIT] + drops.out[ESP_DROP_HARD_LIMIT], dropped);
+}
+
 static void status(struct initiator *in)
 {
     bool first = true;
 
     in->n_established = 0;
     conductor_each_sa(in->conductor, look, in);
-    (void)printf("{\"established\":%zu,\"ike_spi\":\"%016" PRIx64 "\",\"children\":[",
+    (void)printf("{");
+    totals(in);
+    (void)printf("\"established\":%zu,\"ike_spi\":\"%016" PRIx64 "\",\"children\":[",
                  in->n_established, in->sa.local_spi);
     for (int i = 0; in->n_established > 0 && i < IKE_MAX_CHILDREN; i++) {
         const struct ike_child *child = &in->sa.children[i];
@@ -441,6 +470,8 @@ static void start_engine(struct initiator *in)
                                       .esp_limits = op_limits,
                                       .esp_refused = op_refused,
                                       .esp_revoke = op_revoke,
+                                      .esp_first = op_first,
+                                      .esp_waiting = op_waiting,
                                       .esp_idle = op_idle};
     struct worker_shard shard = {.shard = SHARD, .lease = &in->lease};
     const struct worker_options workers = {

@@ -3,7 +3,7 @@
  *
  *   holdfast-numbered LOCAL-IP PEER-IP PORT PPS BYTES
  *
- * Commands on stdin, one a line: go, stop, report. Answer to each: one JSON object,
+ * PPS 0: as fast as it can, in bursts of BURST. Commands on stdin, one a line: go, stop, report. Answer to each: one JSON object,
  * {"sent":N,"received":N,"duplicated":N,"failed":N}; received counts each number once. Ends when
  * stdin closes.
  */
@@ -23,7 +23,7 @@
 #include "base/bytes.h"
 #include "base/span.h"
 
-enum { TICK_MS = 2, MAX_BYTES = 1400, MAX_NUMBERS = 1 << 26, LINE = 64 };
+enum { TICK_MS = 2, BURST = 32, MAX_BYTES = 1400, MAX_NUMBERS = 1 << 26, LINE = 64 };
 
 static const char magic[8] = "hfnumber";
 
@@ -53,7 +53,7 @@ static void send_due(struct end *e, uint64_t ticks)
         return;
     if (ticks > 50) /* after a stall of this machine: no burst of more than that */
         ticks = 50;
-    e->credit += ticks * TICK_MS * e->pps;
+    e->credit += e->pps == 0 ? BURST * 1000 : ticks * TICK_MS * e->pps;
     memcpy(packet, magic, sizeof magic);
     for (; e->credit >= 1000; e->credit -= 1000) {
         put_be64(packet + sizeof magic, e->sent + 1);
@@ -125,8 +125,7 @@ static void open_end(struct end *e, char **argv)
     e->bytes = (size_t)atoi(argv[5]);
     errno = EINVAL;
     if (inet_pton(AF_INET, argv[1], &local.sin_addr) != 1 ||
-        inet_pton(AF_INET, argv[2], &peer.sin_addr) != 1 || e->pps == 0 || e->bytes < 16 ||
-        e->bytes > MAX_BYTES)
+        inet_pton(AF_INET, argv[2], &peer.sin_addr) != 1 || e->bytes < 16 || e->bytes > MAX_BYTES)
         fail("bad arguments");
     e->udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (e->udp < 0 || setsockopt(e->udp, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) != 0 ||
@@ -158,12 +157,15 @@ int main(int argc, char **argv)
     fds[1] = (struct pollfd){.fd = e.udp, .events = POLLIN};
     fds[2] = (struct pollfd){.fd = e.timer, .events = POLLIN};
     for (;;) {
-        if (poll(fds, 3, -1) < 0 && errno != EINTR)
+        if (poll(fds, 3, e.sending && e.pps == 0 ? 0 : -1) < 0 && errno != EINTR)
             fail("poll");
         if ((fds[1].revents & (POLLIN | POLLERR)) != 0)
             receive_all(&e);
-        if ((fds[2].revents & POLLIN) != 0 && read(e.timer, &ticks, sizeof ticks) == sizeof ticks)
+        if ((fds[2].revents & POLLIN) != 0 && read(e.timer, &ticks, sizeof ticks) == sizeof ticks &&
+            e.pps != 0)
             send_due(&e, ticks);
+        if (e.pps == 0)
+            send_due(&e, 1);
         if ((fds[0].revents & (POLLIN | POLLHUP)) != 0 && !read_commands(&e))
             break;
     }

@@ -77,11 +77,23 @@ static void connect_with_connections(void)
     pair_connect(p);
 }
 
+/* The gateway's CHILD SA for 10.77.2.0 to 10.77.2.`last`. */
+static struct ike_child *installed(uint8_t last)
+{
+    struct ike_sa *g = gateway();
+
+    for (int i = 0; i < IKE_MAX_CHILDREN; i++)
+        if (g->children[i].state == IKE_CHILD_INSTALLED &&
+            g->children[i].local_ts[0].high.bytes[3] == last)
+            return &g->children[i];
+    cr_assert_fail("no CHILD SA for that");
+    return NULL;
+}
+
 /* A second CHILD SA, for the half of the network. */
 static uint32_t narrow_child(void)
 {
     struct ike_ts whole = p->side[GATEWAY].policy.local_ts[0];
-    struct ike_sa *g;
 
     p->side[GATEWAY].policy.local_ts[0].high = addr_v4(0x0a4d027f);
     (void)pair_command(p, CLIENT, IKE_WANT_CHILD);
@@ -89,13 +101,7 @@ static uint32_t narrow_child(void)
     p->side[GATEWAY].policy.local_ts[0] = whole;
     (void)pair_command(p, CLIENT, IKE_WANT_DPD); /* so it has it */
     pair_run(p);
-    g = gateway();
-    for (int i = 0; i < IKE_MAX_CHILDREN; i++)
-        if (g->children[i].state == IKE_CHILD_INSTALLED &&
-            g->children[i].local_ts[0].high.bytes[3] == 0x7f)
-            return g->children[i].spi_in;
-    cr_assert_fail("no CHILD SA for the half");
-    return 0;
+    return installed(0x7f)->spi_in;
 }
 
 Test(lifetimes, terms_are_the_connections_and_its_childs_own)
@@ -431,6 +437,71 @@ Test(lifetimes, aligned_children_are_rekeyed_together)
 Test(lifetimes, others_have_each_its_own_time)
 {
     aligned(false);
+}
+
+/* P9: alignment is each CHILD SA's own, by its connection and by its selectors: it takes the one whose
+ * rekey begins and the one that is drawn in, whatever the default says. */
+Test(lifetimes, alignment_is_the_childs_own)
+{
+    unsigned looked = 0;
+
+    connect_with_connections();
+    for (unsigned row = 0; row < 8; row++, looked++) {
+        struct ike_child *c[2];
+        uint64_t due = p->now_ms + 10 * MINUTE, first = 0, last = 0;
+        bool both = (row & 3) == 3;
+
+        connections[1].child.align = (row & 1) != 0;
+        connections[1].overrides[0].terms.align = (row & 2) != 0;
+        p->side[GATEWAY].policy.align = (row & 4) == 0;
+        (void)narrow_child();
+        c[0] = installed(0xff);
+        c[1] = installed(0x7f);
+        for (unsigned k = 0; k < 2; k++) {
+            c[k]->created_ms = p->now_ms;
+            c[k]->soft_ms = due + k * 30 * SECOND;
+            c[k]->hard_ms = due + 10 * MINUTE;
+        }
+        p->n_said = 0;
+        pair_pass(p, 11 * MINUTE);
+        cr_assert_eq(starts(IKE_EX_CHILD_REKEY_PFS, &first, &last), 1, "row %u", row);
+        cr_assert_eq(first, due, "row %u", row);
+        cr_assert_eq(starts(IKE_EX_CHILD_REKEY, &first, &last), 1, "row %u", row);
+        cr_assert(both ? first < due + SECOND : first == due + 30 * SECOND, "row %u: %lu ms later",
+                  row, (unsigned long)(first - due));
+        /* The next row makes its own. */
+        (void)pair_command_child(p, GATEWAY, IKE_WANT_DELETE_CHILD, installed(0x7f)->spi_in);
+        pair_run(p);
+    }
+    printf("compared %u rows\n", looked);
+}
+
+/* The peer has rekeyed a CHILD SA and its Delete is on the way: our IKE rekey that falls due waits for
+ * it, or the peer would refuse it with TEMPORARY_FAILURE (RFC 7296 2.25.2). */
+Test(lifetimes, an_ike_rekey_waits_for_the_delete_of_a_child)
+{
+    struct ike_sa *g;
+    uint32_t old;
+
+    client_waits();
+    pair_connect(p);
+    old = pair_sender(p, GATEWAY)->spi_in;
+    (void)pair_command(p, CLIENT, IKE_WANT_REKEY_CHILD);
+    p->held[CLIENT] = true;
+    pair_run(p);
+    cr_assert(pair_deliver(p, CLIENT));
+    pair_run(p);
+    cr_assert_eq(pair_flying_from(p, CLIENT), 1, "its Delete");
+    cr_assert_eq(pair_child(p, GATEWAY, old)->state, IKE_CHILD_REKEYED);
+    g = gateway();
+    g->soft_ms = p->now_ms;
+    pair_pass(p, 500);
+    cr_assert_null(pair_find_said(p, GATEWAY, IKE_EX_IKE_REKEY, IKE_BY_US, false));
+    p->held[CLIENT] = false;
+    pair_run(p);
+    pair_pass(p, 500);
+    cr_assert_not_null(pair_find_said(p, GATEWAY, IKE_EX_IKE_REKEY, IKE_BY_US, true));
+    cr_assert_null(pair_disagreement(p));
 }
 
 /* P6 for limits by a count, which run at both ends alike: who did not begin the SA waits longer, and
