@@ -137,7 +137,7 @@ static uint64_t message_of(const struct ike_sa *after, const struct conductor_op
 }
 
 /* The record of our own step is applied: swap is done, now the sends that waited for it. */
-static void perform(struct conductor *c, struct conductor_sa *sa, const struct conductor_op *op)
+void perform(struct conductor *c, struct conductor_sa *sa, const struct conductor_op *op)
 {
     struct step_facts facts = run_facts(c, sa->id, sa->shard);
 
@@ -201,6 +201,10 @@ static void settle(struct conductor *c, struct conductor_op *op, const struct re
         sa->inflight = NULL;
         if (judged && ev->verdict == REPL_ACCEPTED) {
             news_done(c, sa, op->news_spi_in, op->news);
+            if (late_wait(c, sa, op)) {
+                sa->inflight = op;
+                return;
+            }
             perform(c, sa, op);
         } else if (judged && op->again != NULL) {
             authenticate_again(c, sa, op, ev->verdict);

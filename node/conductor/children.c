@@ -161,6 +161,9 @@ void children_sync(struct conductor *c, struct conductor_sa *sa, const struct ik
             continue;
         e.child = ike_child_of(decoded, child->spi_in);
         e.rekeying = e.child != NULL && rekeying(decoded, e.child);
+        if (child->outbound && (e.child == NULL || !e.child->outbound))
+            sa->sender_moved = true;
+        child->outbound = e.child != NULL && e.child->outbound;
         if (e.child != NULL)
             child->hard_ms = e.child->hard_ms;
         if (e.child == NULL) {

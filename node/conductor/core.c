@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/number.h"
 #include "conductor/internal.h"
 #include "wire/header.h"
 
@@ -172,6 +173,7 @@ void conductor_handle_timer(struct conductor *c)
     struct heap_node *node;
 
     conductor_handle_handovers(c);
+    late_run(c);
     /* Bounded: what is left is due at once again, after the loop's other sources had their turn. */
     for (int i = 0;
          i < CONDUCTOR_TIMERS_MAX && (node = heap_first(&c->heap)) != NULL && node->at_ms <= now;
@@ -207,9 +209,9 @@ void conductor_handle_timer(struct conductor *c)
 uint64_t conductor_next_wake_ms(const struct conductor *c)
 {
     const struct heap_node *node = heap_first(&c->heap);
-    uint64_t handover_ms = handover_wake_ms(c);
+    uint64_t at_ms = number_smaller(handover_wake_ms(c), late_wake_ms(c));
 
-    return node != NULL && node->at_ms < handover_ms ? node->at_ms : handover_ms;
+    return node != NULL && node->at_ms < at_ms ? node->at_ms : at_ms;
 }
 
 void conductor_handle_esp(struct conductor *c, uint32_t spi_in, enum conductor_esp_news news,

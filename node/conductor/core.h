@@ -111,6 +111,10 @@ struct conductor_ops {
     /* It may neither emit nor accept once so many ms have passed (its hard limit by time), whatever
      * becomes of its removal; UINT64_MAX = no limit. Told with each grant; may be NULL. */
     void (*esp_end)(void *self, void *esp, uint64_t in_ms);
+    /* A ticket, and whether by now every worker was without a packet in hand since it was drawn: what
+     * an SA that sends no more had in hand has left. May be NULL. */
+    uint64_t (*esp_pass)(void *self);
+    bool (*esp_pass_done)(void *self, uint64_t ticket);
     /* Do verified packets wait for its ceiling? They would be lost with it. May be NULL. */
     bool (*esp_waiting)(void *self, void *esp);
     /* Milliseconds since the last verified packet in, and the last packet out; UINT64_MAX = never.

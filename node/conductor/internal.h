@@ -34,6 +34,7 @@ struct conductor_child {
     struct repl_claim claim;
     struct conductor_op *extending; /* the Extend under way, or NULL */
     struct span window;   /* of the handover that is being applied; borrowed, else empty */
+    bool outbound;        /* traffic leaves by it, as applied last */
     uint8_t news;         /* told by the data path, not a step yet: 1 << conductor_esp_news */
     uint64_t hard_ms;     /* its hard limit, cluster time; UINT64_MAX = none */
     uint64_t fresh_epoch; /* made under this assignment of ours: nobody had its numbers; 0 = no */
@@ -49,7 +50,8 @@ struct conductor_sa {
     bool half_open; /* in memory only, never replicated */
     bool pending;   /* a request of ours is outstanding (for takeover) */
     bool ended;
-    uint8_t *state; /* encoded, as applied */
+    bool sender_moved; /* by the state applied last one of its CHILD SAs sends no more */
+    uint8_t *state;    /* encoded, as applied */
     size_t state_len;
     struct ike_local local_part;
     struct ip_addr address[ADDR_SLOTS]; /* leased */
@@ -83,6 +85,8 @@ struct conductor_op {
     uint32_t shard; /* of a handover's */
     uint8_t news;   /* of CHILD SA news_spi_in that it settles */
     uint32_t news_spi_in;
+    uint64_t late_ticket, late_until_ms; /* in the list `late` (late.c) */
+    struct conductor_op *late_next;
     uint32_t *extends; /* CHILD SAs whose numbers it extends; NULL = none */
     size_t n_extends;
     struct ike_effect effects[IKE_MAX_EFFECTS];
@@ -156,6 +160,7 @@ struct conductor {
     size_t n_half_open, n_sas, n_jobs_free;
     struct conductor_child *children;  /* by spi_in */
     struct conductor_op *ops_inflight; /* list of all */
+    struct conductor_op *late;         /* applied; what they send waits for workers */
     struct conductor_source *sources;
     struct conductor_half_open_source *half_open_sources;
     struct conductor_identity *identities;
@@ -315,6 +320,15 @@ bool source_proof_begin(struct conductor *c, const struct ip_addr *ip);
 void source_proof_end(struct conductor *c, const struct ip_addr *ip);
 struct conductor_op *op_add(struct conductor *c, uint64_t sa_id);
 void op_free(struct conductor *c, struct conductor_op *op);
+
+/* --- apply.c, late.c --- */
+
+void perform(struct conductor *c, struct conductor_sa *sa, const struct conductor_op *op);
+/* True: what the applied step sends waits for workers; late_run() performs and frees it. */
+bool late_wait(struct conductor *c, struct conductor_sa *sa, struct conductor_op *op);
+void late_run(struct conductor *c);
+/* UINT64_MAX: nothing waits. */
+uint64_t late_wake_ms(const struct conductor *c);
 /* A record with any other body, under the shard's epoch. False: not taken, `op` is gone. */
 bool submit_other(struct conductor *c, uint32_t shard, struct Holdfast__Record *record,
                   struct conductor_op *op);

@@ -149,6 +149,16 @@ static bool op_esp_waiting(void *self, void *esp)
     return datapath_waiting(esp);
 }
 
+static uint64_t op_esp_pass(void *self)
+{
+    return worker_pool_pass(((struct daemon *)self)->pool);
+}
+
+static bool op_esp_pass_done(void *self, uint64_t ticket)
+{
+    return worker_pool_passed(((struct daemon *)self)->pool, ticket);
+}
+
 static void op_esp_idle(void *self, void *esp, uint64_t *in_ms, uint64_t *out_ms)
 {
     datapath_idle(((struct daemon *)self)->datapath, esp, in_ms, out_ms);
@@ -176,6 +186,8 @@ void ops_fill(struct daemon *d, struct conductor_ops *ops)
                                .esp_revoke = op_esp_revoke,
                                .esp_first = op_esp_first,
                                .esp_end = op_esp_end,
+                               .esp_pass = op_esp_pass,
+                               .esp_pass_done = op_esp_pass_done,
                                .esp_waiting = op_esp_waiting,
                                .esp_idle = op_esp_idle};
     moves_fill(ops);

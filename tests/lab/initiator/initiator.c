@@ -198,6 +198,16 @@ static bool op_waiting(void *self, void *esp)
     return datapath_waiting(esp);
 }
 
+static uint64_t op_pass(void *self)
+{
+    return worker_pool_pass(((struct initiator *)self)->pool);
+}
+
+static bool op_pass_done(void *self, uint64_t ticket)
+{
+    return worker_pool_passed(((struct initiator *)self)->pool, ticket);
+}
+
 static void tell(void *self, const struct repl_event *event, void *submitter, void *op)
 {
     struct initiator *in = self;
@@ -472,6 +482,8 @@ static void start_engine(struct initiator *in)
                                       .esp_revoke = op_revoke,
                                       .esp_first = op_first,
                                       .esp_waiting = op_waiting,
+                                      .esp_pass = op_pass,
+                                      .esp_pass_done = op_pass_done,
                                       .esp_idle = op_idle};
     struct worker_shard shard = {.shard = SHARD, .lease = &in->lease};
     const struct worker_options workers = {

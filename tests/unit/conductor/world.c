@@ -251,6 +251,23 @@ static bool op_waiting(void *self, void *esp)
     return true;
 }
 
+static uint64_t op_pass(void *self)
+{
+    (void)self;
+    return 1;
+}
+
+static bool op_pass_done(void *self, uint64_t ticket)
+{
+    struct world *w = ((struct world_node *)self)->world;
+
+    (void)ticket;
+    if (w->in_hand == 0 || self != &w->nodes[0])
+        return true;
+    w->in_hand--;
+    return false;
+}
+
 static void op_end(void *self, void *esp, uint64_t in_ms)
 {
     (void)self;
@@ -392,6 +409,8 @@ static void node_create(struct world *w, unsigned i)
                                 .esp_first = op_first,
                                 .esp_end = op_end,
                                 .esp_waiting = op_waiting,
+                                .esp_pass = op_pass,
+                                .esp_pass_done = op_pass_done,
                                 .esp_idle = op_idle};
     struct conductor_options o = {.policy =
                                       i == WORLD_CLIENT ? &w->client_policy : &w->gateway_policy,

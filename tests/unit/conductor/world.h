@@ -120,6 +120,7 @@ struct world {
     size_t n_grants;
     unsigned grants_overlap;
     uint64_t first_numbers, first_ceiling; /* what esp_first says */
+    unsigned in_hand;                      /* so many times esp_pass_done says no, at node 0 */
     unsigned waiting;                      /* so many times esp_waiting says yes */
     size_t window_bytes;                   /* of one CHILD SA in a handover; 0 = 8 */
     bool many;             /* more SAs than the list of grants holds: it is not kept */
