@@ -159,9 +159,12 @@ static bool serve(struct worker *w, uint64_t tag)
 static void work(struct worker *w)
 {
     struct epoll_event ready[READY];
-    bool more = worker_wait_release(w);
+    bool more = true;
     int n;
 
+    /* What waited goes before what comes now, or it falls behind the window (a lease's look each batch). */
+    for (int i = 0; more && i <= WORKER_WAITING_PER_SA / WORKER_BATCH; i++)
+        more = worker_wait_release(w);
     take_parcels(w);
     n = epoll_wait(w->epoll_fd, ready, READY, more ? 0 : WORKER_IDLE_MS);
     for (int i = 0; i < n && !w->failed; i++)

@@ -29,14 +29,15 @@ enum {
     WORKER_MAX_SHARDS = REPL_MAX_SHARDS,
     WORKER_MAX_PACKET_BYTES = 65536, /* one datagram or inner packet */
     WORKER_SLOT_BYTES = 4096,        /* what may wait, be handed over, or go to the control loop */
-    WORKER_WAITING = 1024,           /* packets that wait, per worker */
-    WORKER_WAITING_PER_SA = 192, /* per direction: a burst onto a fresh SA, whose ceiling is low */
-    WORKER_WAIT_MS = 1000,       /* then they are dropped */
-    WORKER_REMIND_MS = 50,       /* what waits so long is told again */
-    WORKER_IDLE_MS = 20,         /* a worker turns at least this often */
-    WORKER_EVENTS = 4096,        /* queue to the control loop, per worker */
-    WORKER_DATAGRAMS = 1024,     /* likewise, packets that are not for the worker itself */
-    WORKER_INJECTED = 1024       /* packets from the control loop, per worker */
+    WORKER_WAITING = 2048,           /* packets that wait, per worker */
+    WORKER_WAITING_PER_SA =
+        1024,                /* per direction: what comes at full rate while a record is stored */
+    WORKER_WAIT_MS = 1000,   /* then they are dropped */
+    WORKER_REMIND_MS = 50,   /* what waits so long is told again */
+    WORKER_IDLE_MS = 20,     /* a worker turns at least this often */
+    WORKER_EVENTS = 4096,    /* queue to the control loop, per worker */
+    WORKER_DATAGRAMS = 1024, /* likewise, packets that are not for the worker itself */
+    WORKER_INJECTED = 1024   /* packets from the control loop, per worker */
 };
 
 /* One shard as the workers see it. */

@@ -31,12 +31,15 @@ struct worker_letter {
 
 /* A packet that waits for a number (outbound: the inner packet) or for a ceiling (inbound:
  * verified, opened, not marked). */
+enum { WORKER_WAITING_BUCKETS = WORKER_WAITING };
+
 struct worker_waiting {
     struct esp_sa *sa;
     enum worker_direction direction;
     uint64_t seq; /* inbound */
     uint64_t since_ns, told_ns;
     uint16_t next; /* index, WORKER_WAITING = end */
+    uint16_t same; /* inbound: the next one in its bucket, likewise */
     uint16_t len;
     uint8_t bytes[WORKER_SLOT_BYTES];
 };
@@ -63,6 +66,7 @@ struct worker {
     /* the worker's own */
     struct worker_waiting *waiting; /* WORKER_WAITING */
     uint16_t first_waiting, last_waiting, first_free;
+    uint16_t buckets[WORKER_WAITING_BUCKETS];  /* inbound ones by SA and number */
     uint64_t pass;                             /* over those that wait; the first is 1 */
     uint64_t lease_epochs[WORKER_MAX_SHARDS];  /* as of this batch */
     enum worker_mode modes[WORKER_MAX_SHARDS]; /* likewise */

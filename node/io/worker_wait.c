@@ -10,6 +10,8 @@ void worker_wait_init(struct worker *w)
     w->first_waiting = w->last_waiting = WORKER_WAITING;
     for (unsigned i = 0; i < WORKER_WAITING; i++)
         w->waiting[i].next = (uint16_t)(i + 1);
+    for (unsigned i = 0; i < WORKER_WAITING_BUCKETS; i++)
+        w->buckets[i] = WORKER_WAITING;
     w->first_free = 0;
 }
 
@@ -18,14 +20,28 @@ static uint32_t *count_of(struct esp_sa *sa, enum worker_direction direction)
     return direction == WORKER_INBOUND ? &sa->waiting_in : &sa->waiting_out;
 }
 
-/* A copy of a packet that waits already (a replay above the ceiling) takes no second place. */
-static bool waits_already(const struct worker *w, const struct esp_sa *sa, uint64_t seq)
+/* An SA's numbers that wait follow each other closely: each has a bucket of its own. */
+static uint16_t *bucket_of(struct worker *w, const struct esp_sa *sa, uint64_t seq)
 {
-    for (uint16_t i = w->first_waiting; i != WORKER_WAITING; i = w->waiting[i].next)
-        if (w->waiting[i].sa == sa && w->waiting[i].direction == WORKER_INBOUND &&
-            w->waiting[i].seq == seq)
+    return &w->buckets[(seq + sa->spi_in) % WORKER_WAITING_BUCKETS];
+}
+
+/* A copy of a packet that waits already (a replay above the ceiling) takes no second place. */
+static bool waits_already(struct worker *w, const struct esp_sa *sa, uint64_t seq)
+{
+    for (uint16_t i = *bucket_of(w, sa, seq); i != WORKER_WAITING; i = w->waiting[i].same)
+        if (w->waiting[i].sa == sa && w->waiting[i].seq == seq)
             return true;
     return false;
+}
+
+static void leave_bucket(struct worker *w, const struct worker_waiting *slot)
+{
+    uint16_t *at = bucket_of(w, slot->sa, slot->seq);
+
+    while (&w->waiting[*at] != slot)
+        at = &w->waiting[*at].same;
+    *at = slot->same;
 }
 
 bool worker_wait_add(struct worker *w, struct esp_sa *sa, enum worker_direction direction,
@@ -47,6 +63,10 @@ bool worker_wait_add(struct worker *w, struct esp_sa *sa, enum worker_direction 
     slot->since_ns = slot->told_ns = w->now_ns;
     slot->len = (uint16_t)packet.len;
     slot->next = WORKER_WAITING;
+    if (direction == WORKER_INBOUND) {
+        slot->same = *bucket_of(w, sa, seq);
+        *bucket_of(w, sa, seq) = i;
+    }
     memcpy(slot->bytes, packet.data, packet.len);
     if (w->last_waiting == WORKER_WAITING)
         w->first_waiting = i;
@@ -75,6 +95,8 @@ static uint16_t unlink_after(struct worker *w, uint16_t before)
     if (w->last_waiting == i)
         w->last_waiting = before;
     (*count_of(slot->sa, slot->direction))--;
+    if (slot->direction == WORKER_INBOUND)
+        leave_bucket(w, slot);
     /* Released: who reads 0 sees all that was done to their SAs. */
     atomic_fetch_sub_explicit(&w->waiting_of[slot->sa->shard_slot], 1, memory_order_release);
     slot->sa = NULL;
@@ -110,6 +132,21 @@ static enum esp_drop set_aside(struct worker *w, const struct worker_waiting *sl
     return worker_letter(w, &d) ? ESP_DROP_NONE : ESP_DROP_WAIT;
 }
 
+/* Its SA sends no more (a rekey): it goes by the one that does, or it would be lost when the old one
+ * is removed. */
+static void go_by_the_new_one(struct worker *w, struct worker_waiting *slot,
+                              const struct esp_inner *inner)
+{
+    bool known;
+    struct esp_sa *sa = esp_db_find_outbound(&w->pool->db, inner, &known);
+
+    if (sa == NULL || sa->worker_out != w->index || sa->shard_slot != slot->sa->shard_slot)
+        return;
+    slot->sa->waiting_out--;
+    slot->sa = sa;
+    sa->waiting_out++;
+}
+
 static enum esp_drop try_outbound(struct worker *w, struct worker_waiting *slot)
 {
     struct esp_turn turn = worker_turn(w, slot->sa->shard_slot);
@@ -118,6 +155,9 @@ static enum esp_drop try_outbound(struct worker *w, struct worker_waiting *slot)
     struct esp_out_result r;
     enum esp_drop drop;
 
+    if (!atomic_load_explicit(&slot->sa->outbound, memory_order_acquire) &&
+        esp_inner_decode(packet, &inner))
+        go_by_the_new_one(w, slot, &inner);
     /* A number that came in the middle of this pass is not for one behind. */
     if (slot->sa->pass_out == w->pass)
         return ESP_DROP_WAIT;

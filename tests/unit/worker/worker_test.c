@@ -267,6 +267,40 @@ Test(worker, out_of_numbers_waits_in_order, .timeout = 60)
     rig_deinit(&rig);
 }
 
+/* A rekey while packets wait for numbers of the old CHILD SA: they go by the new one, in order and
+ * before what comes later; they were lost when the old one was removed. */
+Test(worker, what_waits_for_numbers_moves_with_the_traffic, .timeout = 60)
+{
+    static const struct pair_options next = {.spi = 0x2002, .virtual_ip = 0x0a630005};
+    static struct esp_sa after;
+    struct esp_sa *old, *sa;
+    uint64_t seq;
+
+    rig_init(&rig, 1, NULL);
+    old = rig_sa(&rig, &usual, &client, 4, 1 << 20);
+    rig_lease(&rig, PAIR_EPOCH, LONG_MS);
+    for (uint32_t i = 1; i <= 10; i++)
+        rig_down(&rig, &usual, i, 0);
+    for (uint32_t i = 1; i <= 3; i++)
+        cr_assert_eq(rig_received(&rig, &client, &seq, SOON_MS), i);
+    rig_wait_counter(&rig, WORKER_WAITED, 7);
+    esp_sa_set_outbound(old, false);
+    sa = rig_sa(&rig, &next, &after, 1 << 20, 1 << 20);
+    worker_pool_kick(rig.pool);
+    for (uint32_t i = 4; i <= 10; i++) {
+        cr_assert_eq(rig_received(&rig, &after, &seq, SOON_MS), i);
+        cr_assert_eq(seq, i - 3);
+    }
+    worker_sa_remove(rig.pool, old);
+    rig_down(&rig, &next, 11, 0);
+    cr_assert_eq(rig_received(&rig, &after, &seq, SOON_MS), 11);
+    cr_assert_eq(worker_pool_counter(rig.pool, WORKER_WAITED_IN_VAIN), 0);
+    cr_assert_eq(view(sa).out_packets, 8);
+    esp_sa_deinit(&client);
+    esp_sa_deinit(&after);
+    rig_deinit(&rig);
+}
+
 Test(worker, numbers_that_come_in_the_middle_of_a_pass_change_no_order, .timeout = 60)
 {
     enum { ROUNDS = 400, EACH = 32 };
