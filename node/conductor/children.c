@@ -145,41 +145,50 @@ static void *predecessor(struct conductor *c, const struct ike_sa *sa, uint32_t 
     return NULL;
 }
 
-void children_sync(struct conductor *c, struct conductor_sa *sa, const struct ike_sa *decoded)
+static void child_sync(struct conductor *c, struct conductor_sa *sa, struct conductor_child *child,
+                       struct conductor_esp_child *e, const struct ike_sa *decoded)
 {
     const struct conductor_shard *shard = shard_find(c, sa->shard);
 
-    for (int i = 0; i < IKE_MAX_CHILDREN; i++) {
-        struct conductor_child *child = &sa->children[i];
-        struct conductor_esp_child e = {.sa_id = sa->id,
-                                        .shard = sa->shard,
-                                        .local = decoded->local,
-                                        .remote = decoded->remote,
-                                        .encap = decoded->encap};
-
-        if (child->spi_in == 0)
-            continue;
-        e.child = ike_child_of(decoded, child->spi_in);
-        e.rekeying = e.child != NULL && rekeying(decoded, e.child);
-        if (child->outbound && (e.child == NULL || !e.child->outbound))
-            sa->sender_moved = true;
-        child->outbound = e.child != NULL && e.child->outbound;
-        if (e.child != NULL)
-            child->hard_ms = e.child->hard_ms;
-        if (e.child == NULL) {
-            child_remove(c, child);
-        } else if (child->esp == NULL) {
-            e.follows = predecessor(c, decoded, child->spi_in);
-            child->esp = c->ops.esp_install(c->ops.self, &e);
-            if (child->esp == NULL)
-                log_line(c->log, LOG_ERROR, "esp", "sa=%016llx spi=%08x cannot be installed",
-                         (unsigned long long)sa->id, child->spi_in);
-            else if (shard != NULL && shard->mine)
-                child_grant(c, shard, child);
-        } else {
-            c->ops.esp_update(c->ops.self, child->esp, &e);
-        }
+    if (child->outbound && (e->child == NULL || !e->child->outbound))
+        sa->sender_moved = true;
+    child->outbound = e->child != NULL && e->child->outbound;
+    if (e->child != NULL)
+        child->hard_ms = e->child->hard_ms;
+    if (e->child == NULL) {
+        child_remove(c, child);
+    } else if (child->esp == NULL) {
+        e->follows = predecessor(c, decoded, child->spi_in);
+        child->esp = c->ops.esp_install(c->ops.self, e);
+        if (child->esp == NULL)
+            log_line(c->log, LOG_ERROR, "esp", "sa=%016llx spi=%08x cannot be installed",
+                     (unsigned long long)sa->id, child->spi_in);
+        else if (shard != NULL && shard->mine)
+            child_grant(c, shard, child);
+    } else {
+        c->ops.esp_update(c->ops.self, child->esp, e);
     }
+}
+
+/* Those that send come first: workers look at any time, and at no instant does no SA send. */
+void children_sync(struct conductor *c, struct conductor_sa *sa, const struct ike_sa *decoded)
+{
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = 0; i < IKE_MAX_CHILDREN; i++) {
+            struct conductor_child *child = &sa->children[i];
+            const struct ike_child *now = ike_child_of(decoded, child->spi_in);
+            struct conductor_esp_child e = {.sa_id = sa->id,
+                                            .shard = sa->shard,
+                                            .local = decoded->local,
+                                            .remote = decoded->remote,
+                                            .encap = decoded->encap,
+                                            .child = now};
+
+            if (child->spi_in == 0 || (now != NULL && now->outbound) != (pass == 0))
+                continue;
+            e.rekeying = now != NULL && rekeying(decoded, now);
+            child_sync(c, sa, child, &e, decoded);
+        }
 }
 
 void child_assigned(struct conductor *c, const struct conductor_shard *shard,

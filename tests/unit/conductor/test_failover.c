@@ -332,6 +332,9 @@ Test(failover, a_delete_leaves_behind_the_packets_in_hand)
         world_run(w, 5000);
         check_ends(w, "delete");
         cr_assert_eq(w->copies_differ, 0);
+        for (unsigned i = 0; i < WORLD_NODES; i++)
+            cr_assert_eq(w->nodes[i].gaps, 0, "row %u: node %u had no CHILD SA that sends", rows,
+                         i);
         world_destroy(w);
     }
     printf("compared %u Deletes\n", rows);

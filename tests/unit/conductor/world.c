@@ -188,20 +188,32 @@ static void *op_install(void *self, const struct conductor_esp_child *child)
     e->rekeying = child->rekeying;
     e->follows = child->follows == NULL ? 0 : ((struct world_esp *)child->follows)->spi_in;
     e->node = n->id;
+    n->installed++;
+    n->senders += e->outbound;
     return e;
 }
 
 static void op_update(void *self, void *esp, const struct conductor_esp_child *child)
 {
-    (void)self;
-    ((struct world_esp *)esp)->outbound = child->child->outbound;
-    ((struct world_esp *)esp)->rekeying = child->rekeying;
+    struct world_node *n = self;
+    struct world_esp *e = esp;
+    bool before = e->outbound;
+
+    e->outbound = child->child->outbound;
+    e->rekeying = child->rekeying;
+    n->senders += (unsigned)e->outbound - (unsigned)before;
+    n->gaps += before && n->senders == 0;
 }
 
 static void op_remove(void *self, void *esp)
 {
-    (void)self;
-    free(esp);
+    struct world_node *n = self;
+    struct world_esp *e = esp;
+
+    n->installed--;
+    n->senders -= e->outbound;
+    n->gaps += e->outbound && n->senders == 0 && n->installed > 0;
+    free(e);
 }
 
 static void note_grant(struct world *w, const struct world_esp *e)

@@ -62,6 +62,8 @@ struct world_node {
     /* what its data path was told to do with each shard, and whether its workers do not pass */
     enum conductor_esp_mode mode[WORLD_SHARDS];
     bool stuck;
+    unsigned installed, senders; /* CHILD SAs; of them outbound */
+    unsigned gaps;               /* times that one stopped sending and none sent */
     unsigned exported, resumed;
     void (*grant)(void *self, void *esp, uint64_t epoch, const struct repl_grant *grant);
 };
