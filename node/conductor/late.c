@@ -9,7 +9,7 @@
  */
 #include "conductor/internal.h"
 
-enum { LATE_MOST_MS = 20, LATE_LOOK_MS = 1 };
+enum { LATE_MOST_MS = 200, LATE_LOOK_MS = 1 };
 
 bool late_wait(struct conductor *c, struct conductor_sa *sa, struct conductor_op *op)
 {

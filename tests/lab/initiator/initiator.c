@@ -281,10 +281,17 @@ static void totals(struct initiator *in)
     datapath_drops(in->datapath, &drops);
     for (int i = 0; i < ESP_DROP_COUNT; i++)
         dropped += drops.in[i] + drops.out[i];
+    /* between_sas: what a rekey may lose at this end */
     (void)printf("\"rekeys_child\":%" PRIu64 ",\"hard_expirations\":%" PRIu64
-                 ",\"hard_limit\":%" PRIu64 ",\"dropped\":%" PRIu64 ",",
+                 ",\"hard_limit\":%" PRIu64 ",\"dropped\":%" PRIu64 ",\"between_sas\":%" PRIu64
+                 ",\"send_errors\":%" PRIu64 ",",
                  c->value[COUNTER_rekeys_child], c->value[COUNTER_hard_expirations],
-                 drops.in[ESP_DROP_HARD_LIMIT] + drops.out[ESP_DROP_HARD_LIMIT], dropped);
+                 drops.in[ESP_DROP_HARD_LIMIT] + drops.out[ESP_DROP_HARD_LIMIT], dropped,
+                 worker_pool_counter(in->pool, WORKER_WAITED_IN_VAIN) +
+                     worker_pool_counter(in->pool, WORKER_OUT_NO_SA) +
+                     worker_pool_counter(in->pool, WORKER_OUT_SELECTORS) +
+                     worker_pool_counter(in->pool, WORKER_IN_UNKNOWN_SPI),
+                 worker_pool_counter(in->pool, WORKER_UDP_ERRORS));
 }
 
 static void status(struct initiator *in)
