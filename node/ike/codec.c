@@ -325,6 +325,8 @@ static void sa_fields(struct walk *k, struct ike_sa *sa)
     u64(k, &sa->soft_ms);
     u64(k, &sa->hard_ms);
     u64(k, &sa->retry_ms);
+    u64(k, &sa->refused_since_ms);
+    u64(k, &sa->refused_last_ms);
     u64(k, &sa->linger_until_ms);
     u64(k, &sa->successor_spi);
     u32(k, &sa->wanted);
@@ -368,4 +370,4 @@ HF_STATIC_ASSERT(sizeof(struct ike_child) == 696);
 HF_STATIC_ASSERT(sizeof(struct ike_pending) == 4536);
 HF_STATIC_ASSERT(sizeof(struct ike_candidate) == 504);
 HF_STATIC_ASSERT(sizeof(struct ike_handshake) == 8856);
-HF_STATIC_ASSERT(sizeof(struct ike_sa) == 24632);
+HF_STATIC_ASSERT(sizeof(struct ike_sa) == 24648);

@@ -253,6 +253,7 @@ static enum ike_outcome refused(struct ike_turn *t, const struct wire_notify *er
     uint16_t group = error->data.len == 2 ? get_be16(error->data.data) : 0;
 
     ike_turn_answered(t);
+    ike_create_child_answered(t, error->type);
     t->out->reason = error->type == WIRE_N_TEMPORARY_FAILURE    ? IKE_REASON_TEMPORARY_FAILURE
                      : error->type == WIRE_N_INVALID_KE_PAYLOAD ? IKE_REASON_INVALID_KE
                                                                 : IKE_REASON_NO_PROPOSAL;

@@ -263,6 +263,8 @@ static void any_sa(struct ike_sa *sa)
     sa->soft_ms = next();
     sa->hard_ms = next();
     sa->retry_ms = next();
+    sa->refused_since_ms = next();
+    sa->refused_last_ms = next();
     sa->linger_until_ms = next();
     sa->successor_spi = next();
     sa->wanted = (uint32_t)next();
