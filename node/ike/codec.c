@@ -261,6 +261,8 @@ static void windows(struct walk *k, struct ike_sa *sa)
     message(k, &sa->last_response);
     if (sa->last_response.len > 0)
         bytes(k, sa->last_request_digest, sizeof sa->last_request_digest);
+    flag(k, &sa->sync_agreed);
+    u32(k, &sa->sync_floor);
     pending(k, &sa->pending);
     candidate(k, &sa->candidate);
 }

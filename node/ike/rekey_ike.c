@@ -141,6 +141,7 @@ void ike_rekey_ike_birth(struct ike_turn *t)
     next->iv_next = 1;
     next->remote_id = old->remote_id;
     next->connection = old->connection;
+    next->sync_agreed = old->sync_agreed;
     next->local_part.last_inbound_ms = t->event->now_ms;
     next->local_part.last_outbound_ms = t->event->now_ms;
     ike_lifetime_start_sa(t->policy, next, begun,

@@ -169,6 +169,8 @@ struct ike_sa {
     uint8_t last_request_digest[32]; /* SHA-256 of the request that last_response answers: a
                                         retransmission is identical */
     struct ike_message last_response;
+    bool sync_agreed;    /* both ends speak RFC 6311's IKEV2_MESSAGE_ID_SYNC */
+    uint32_t sync_floor; /* the peer's next one must name an ID of at least this */
     struct ike_pending pending;
     struct ike_candidate candidate;
 

@@ -259,6 +259,8 @@ static void any_sa(struct ike_sa *sa)
         any_address(&sa->dns[i]);
     sa->peer_initial_contact = below(2);
     sa->connection = (uint32_t)next();
+    sa->sync_agreed = below(2);
+    sa->sync_floor = (uint32_t)next();
     sa->created_ms = next();
     sa->soft_ms = next();
     sa->hard_ms = next();
