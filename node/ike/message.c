@@ -251,8 +251,10 @@ static bool seal(const struct ike_policy *policy, const struct ike_sa *sa, uint8
     struct span text, whole;
     size_t pad;
 
-    /* A 64-bit counter does not run out; if a damaged state says so, no IV is used twice. */
-    if (aead == NULL || sa->iv_next == UINT64_MAX || !wire_builder_finish(&inner, &text))
+    /* A 64-bit counter does not run out; if a damaged state says so, no IV is used twice. Message IDs
+     * never wrap (RFC 7296 2.2, I6): with the last one the SA falls silent and ends as dead. */
+    if (aead == NULL || sa->iv_next == UINT64_MAX || message_id == UINT32_MAX ||
+        !wire_builder_finish(&inner, &text))
         return false;
     pad = padding(aead, text.len);
     b = wire_builder_message(bytes, sizeof bytes, &h);
