@@ -252,8 +252,9 @@ Test(config_connections, the_summary_names_each)
 /* Who matches no connection gets what the file says, all of it. */
 Test(config_connections, the_default_gets_the_files_terms)
 {
-    struct config *c = good("child: { align: true, spread: false, overlap: 70s, pfs: { every: 5 } }\n"
-                            "ike: { retransmit: { cap: 9s } }\n");
+    struct config *c =
+        good("child: { align: true, spread: false, overlap: 70s, pfs: { every: 5 } }\n"
+             "ike: { retransmit: { cap: 9s } }\n");
     struct ike_sa nobody = {.connection = 0};
     struct ike_ts any = {.port_high = 65535};
     struct ike_child_terms terms;
