@@ -273,6 +273,9 @@ static void watch(struct initiator *in)
 
 static void totals(struct initiator *in)
 {
+    /* what a rekey may lose at this end */
+    static const enum worker_counter between[] = {WORKER_WAITED_IN_VAIN, WORKER_OUT_NO_SA,
+                                                  WORKER_OUT_SELECTORS, WORKER_IN_UNKNOWN_SPI};
     const struct counters *c = conductor_counters(in->conductor);
     struct datapath_drops drops;
     uint64_t dropped = 0;
@@ -281,16 +284,14 @@ static void totals(struct initiator *in)
     datapath_drops(in->datapath, &drops);
     for (int i = 0; i < ESP_DROP_COUNT; i++)
         dropped += drops.in[i] + drops.out[i];
-    /* between_sas: what a rekey may lose at this end */
     (void)printf("\"rekeys_child\":%" PRIu64 ",\"hard_expirations\":%" PRIu64
-                 ",\"hard_limit\":%" PRIu64 ",\"dropped\":%" PRIu64 ",\"between_sas\":%" PRIu64
-                 ",\"send_errors\":%" PRIu64 ",",
+                 ",\"hard_limit\":%" PRIu64 ",\"dropped\":%" PRIu64 ",\"between_sas\":{",
                  c->value[COUNTER_rekeys_child], c->value[COUNTER_hard_expirations],
-                 drops.in[ESP_DROP_HARD_LIMIT] + drops.out[ESP_DROP_HARD_LIMIT], dropped,
-                 worker_pool_counter(in->pool, WORKER_WAITED_IN_VAIN) +
-                     worker_pool_counter(in->pool, WORKER_OUT_NO_SA) +
-                     worker_pool_counter(in->pool, WORKER_OUT_SELECTORS) +
-                     worker_pool_counter(in->pool, WORKER_IN_UNKNOWN_SPI),
+                 drops.in[ESP_DROP_HARD_LIMIT] + drops.out[ESP_DROP_HARD_LIMIT], dropped);
+    for (size_t i = 0; i < sizeof between / sizeof between[0]; i++)
+        (void)printf("%s\"%s\":%" PRIu64, i > 0 ? "," : "", worker_counter_name(between[i]),
+                     worker_pool_counter(in->pool, between[i]));
+    (void)printf("},\"send_errors\":%" PRIu64 ",",
                  worker_pool_counter(in->pool, WORKER_UDP_ERRORS));
 }
 
