@@ -1,5 +1,6 @@
 /* The ESP database as a function of applied states: installed, moved and removed the same way on
  * every node; only the owner of the newest assignment is given numbers. */
+#include "base/number.h"
 #include "conductor/internal.h"
 #include "conductor/many.h"
 
@@ -202,4 +203,21 @@ void child_assigned(struct conductor *c, const struct conductor_shard *shard,
     else
         c->ops.esp_revoke(c->ops.self, child->esp);
     child->window = (struct span){0};
+}
+
+/* Who lives longest under this policy decides: the others are spread a little more than they need
+ * be. About two thirds of its life lie between two rekeys. */
+void children_crowds(const struct conductor *c, struct ike_event *event)
+{
+    uint64_t child_ms = c->policy->child_life.hard_ms, sa_ms = c->policy->ike_life.hard_ms;
+
+    for (uint32_t i = 0; i < c->policy->n_connections; i++) {
+        const struct ike_connection *k = &c->policy->connections[i];
+
+        child_ms = number_larger(child_ms, k->child.life.hard_ms);
+        sa_ms = number_larger(sa_ms, k->ike_life.hard_ms);
+    }
+    event->crowded = crowd_now(&c->crowd, event->now_ms, HASH_COUNT(c->children), child_ms / 3 * 2);
+    event->crowded_sas =
+        crowd_now(&c->crowd_sas, event->now_ms, c->n_sas - c->n_half_open, sa_ms / 3 * 2);
 }

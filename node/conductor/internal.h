@@ -213,6 +213,8 @@ struct conductor_shard *shard_find(struct conductor *c, uint32_t id);
 
 /* children.c: the ESP database as a function of applied states */
 void children_sync(struct conductor *c, struct conductor_sa *sa, const struct ike_sa *decoded);
+/* Whether SAs that this step makes start in a crowd (crowd.h). */
+void children_crowds(const struct conductor *c, struct ike_event *event);
 /* applied: by a record that was applied just now, not by a snapshot. */
 void children_add_claim(struct conductor *c, struct conductor_sa *sa,
                         const struct repl_child_state *state, bool applied);

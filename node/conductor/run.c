@@ -3,8 +3,6 @@
 
 #include <stdlib.h>
 
-#include "base/number.h"
-
 struct conductor_work *work_new(struct span datagram)
 {
     struct conductor_work *w = calloc(1, sizeof *w + datagram.len);
@@ -385,23 +383,6 @@ static bool answered(const struct ike_job *job, const struct ike_event *e)
                                        : e->proof.done;
 }
 
-/* Who lives longest under this policy decides: the others are spread a little more than they need
- * be. About two thirds of its life lie between two rekeys. */
-static void note_crowds(const struct conductor *c, struct ike_event *event)
-{
-    uint64_t child_ms = c->policy->child_life.hard_ms, sa_ms = c->policy->ike_life.hard_ms;
-
-    for (uint32_t i = 0; i < c->policy->n_connections; i++) {
-        const struct ike_connection *k = &c->policy->connections[i];
-
-        child_ms = number_larger(child_ms, k->child.life.hard_ms);
-        sa_ms = number_larger(sa_ms, k->ike_life.hard_ms);
-    }
-    event->crowded = crowd_now(&c->crowd, event->now_ms, HASH_COUNT(c->children), child_ms / 3 * 2);
-    event->crowded_sas =
-        crowd_now(&c->crowd_sas, event->now_ms, c->n_sas - c->n_half_open, sa_ms / 3 * 2);
-}
-
 void run_work(struct conductor *c, struct conductor_work *w)
 {
     struct conductor_sa *sa = NULL;
@@ -425,7 +406,7 @@ void run_work(struct conductor *c, struct conductor_work *w)
         c->ops.entropy(c->ops.self, w->event.entropy, sizeof w->event.entropy);
         w->event.now_ms = c->ops.now_ms(c->ops.self);
         w->event.wall_s = c->ops.wall_s != NULL ? c->ops.wall_s(c->ops.self) : 0;
-        note_crowds(c, &w->event);
+        children_crowds(c, &w->event);
         w->entropy_set = true;
     }
     for (;;) {
