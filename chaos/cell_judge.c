@@ -269,19 +269,40 @@ static void judge_loss(struct cell *c)
                               c->quiet_from_ns, c->quiet_to_ns, &c->report);
 }
 
-/* How often a shard changed hands without the drill having anything to do with it. */
+void cell_judge_addresses(struct cell *c)
+{
+    for (unsigned i = 0; i < c->drill->clients; i++) {
+        for (unsigned k = 0; k < i; k++) {
+            for (unsigned family = 0; family < TRAFFIC_FAMILIES; family++) {
+                uint32_t a = c->client.inner[i][family];
+                char text[LAB_ADDRESS_TEXT];
+
+                if (a && a == c->client.inner[k][family])
+                    oracle_violation(&c->report, "addresses: clients %u and %u both have %s", k + 1,
+                                     i + 1, lab_address(a, family == TRAFFIC_V6, text));
+            }
+        }
+    }
+}
+
+void cell_count_unasked(struct cell *c, const struct node_view *v)
+{
+    for (unsigned s = 1; v->answered && s <= c->drill->shards; s++) {
+        uint64_t made = v->shards[s - 1].assignments - c->assignments[s];
+
+        if (made > c->moves[s])
+            c->unasked += made - c->moves[s];
+    }
+}
+
+/* As any living node tells it. */
 static void count_unasked(struct cell *c)
 {
     struct node_view v = {0};
 
     for (unsigned n = 1; n <= c->drill->nodes && !v.answered && c->n_tenures; n++)
         node_look(&c->nodes[n], &v);
-    for (unsigned s = 1; v.answered && s <= c->drill->shards; s++) {
-        uint64_t made = v.shards[s - 1].assignments - c->assignments[s];
-
-        if (made > c->moves[s])
-            c->unasked += made - c->moves[s];
-    }
+    cell_count_unasked(c, &v);
 }
 
 /* What was to be tried but was not tried proves nothing. */
