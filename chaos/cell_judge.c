@@ -285,24 +285,27 @@ void cell_judge_addresses(struct cell *c)
     }
 }
 
-void cell_count_unasked(struct cell *c, const struct node_view *v)
+void cell_count_unasked(struct cell *c, const struct node_view *views, size_t n)
 {
-    for (unsigned s = 1; v->answered && s <= c->drill->shards; s++) {
-        uint64_t made = v->shards[s - 1].assignments - c->assignments[s];
+    for (unsigned s = 1; s <= c->drill->shards; s++) {
+        uint64_t made = c->assignments[s];
 
+        for (size_t i = 0; i < n; i++)
+            if (views[i].answered && views[i].shards[s - 1].assignments > made)
+                made = views[i].shards[s - 1].assignments;
+        made -= c->assignments[s];
         if (made > c->moves[s])
             c->unasked += made - c->moves[s];
     }
 }
 
-/* As any living node tells it. */
 static void count_unasked(struct cell *c)
 {
-    struct node_view v = {0};
+    struct node_view views[LAB_MAX_NODES] = {0};
 
-    for (unsigned n = 1; n <= c->drill->nodes && !v.answered && c->n_tenures; n++)
-        node_look(&c->nodes[n], &v);
-    cell_count_unasked(c, &v);
+    for (unsigned n = 1; n <= c->drill->nodes && c->n_tenures; n++)
+        node_look(&c->nodes[n], &views[n - 1]);
+    cell_count_unasked(c, views, c->drill->nodes);
 }
 
 /* What was to be tried but was not tried proves nothing. */

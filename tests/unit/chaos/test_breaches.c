@@ -117,22 +117,37 @@ Test(breach, an_assignment_that_the_fault_does_not_explain)
 
 Test(breach, assignments_beyond_the_drills_are_counted_by_shard)
 {
-    struct node_view v = {.answered = true};
+    struct node_view v[2] = {{.answered = true}, {0}}; /* the second does not answer */
 
     drill.shards = 2;
     cell.assignments[1] = cell.assignments[2] = 3;
     cell.moves[1] = 2;
-    v.shards[0].assignments = 5; /* both the drill's */
-    v.shards[1].assignments = 3;
-    cell_count_unasked(&cell, &v);
+    v[0].shards[0].assignments = 5; /* both the drill's */
+    v[0].shards[1].assignments = 3;
+    cell_count_unasked(&cell, v, 2);
     cr_assert_eq(cell.unasked, 0);
-    v.shards[0].assignments = 4; /* asked for, not made: other checks tell */
-    v.shards[1].assignments = 4; /* that shard nobody asked for */
-    cell_count_unasked(&cell, &v);
+    v[0].shards[0].assignments = 4; /* asked for, not made: other checks tell */
+    v[0].shards[1].assignments = 4; /* that shard nobody asked for */
+    cell_count_unasked(&cell, v, 2);
     cr_assert_eq(cell.unasked, 1);
-    v.shards[0].assignments = 8;
-    v.answered = false;
-    cell_count_unasked(&cell, &v);
+    v[0].shards[0].assignments = 8;
+    v[0].answered = false;
+    cell_count_unasked(&cell, v, 2);
+    cr_assert_eq(cell.unasked, 1);
+}
+
+/* A node that has just come back, or is cut off, has not applied what the others did meanwhile: its
+ * word alone let one-speaker be judged by a tenure that was over. */
+Test(breach, the_node_that_applied_most_knows_who_was_assigned)
+{
+    struct node_view v[3] = {{.answered = true}, {.answered = true}, {.answered = true}};
+
+    cell.assignments[1] = 1;
+    cell.moves[1] = 1;
+    v[0].shards[0].assignments = 1;
+    v[1].shards[0].assignments = 3;
+    v[2].shards[0].assignments = 2;
+    cell_count_unasked(&cell, v, 3);
     cr_assert_eq(cell.unasked, 1);
 }
 
