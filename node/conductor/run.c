@@ -319,7 +319,7 @@ static bool packets_first(struct conductor *c, const struct conductor_sa *sa,
             (t->has_successor && has_child(&t->successor, gone->spi_in)))
             continue;
         child = child_find(c, gone->spi_in);
-        if (child != NULL && child->esp != NULL && c->ops.esp_waiting(c->ops.self, child->esp))
+        if (child != NULL && child->esp != NULL && c->ops.esp_waiting(c->ops.esp_self, child->esp))
             return true;
     }
     return false;
