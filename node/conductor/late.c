@@ -18,7 +18,7 @@ bool late_wait(struct conductor *c, struct conductor_sa *sa, struct conductor_op
     sa->sender_moved = false;
     if (!moved || op->n_effects == 0 || c->ops.esp_pass == NULL || c->steppoint.armed)
         return false;
-    op->late_ticket = c->ops.esp_pass(c->ops.self);
+    op->late_ticket = c->ops.esp_pass(c->ops.esp_self);
     op->late_until_ms = c->ops.now_ms(c->ops.self) + LATE_MOST_MS;
     op->late_next = c->late;
     c->late = op;
@@ -33,7 +33,7 @@ void late_run(struct conductor *c)
     while ((op = *at) != NULL) {
         struct conductor_sa *sa = sa_find(c, op->sa_id);
 
-        if (!c->ops.esp_pass_done(c->ops.self, op->late_ticket) && now < op->late_until_ms) {
+        if (!c->ops.esp_pass_done(c->ops.esp_self, op->late_ticket) && now < op->late_until_ms) {
             at = &op->late_next;
             continue;
         }

@@ -274,10 +274,7 @@ static bool op_pass_done(void *self, uint64_t ticket)
     struct world *w = ((struct world_node *)self)->world;
 
     (void)ticket;
-    if (w->in_hand == 0 || self != &w->nodes[0])
-        return true;
-    w->in_hand--;
-    return false;
+    return self != &w->nodes[0] || w->in_hand == 0 || w->in_hand-- == 0;
 }
 
 static void op_end(void *self, void *esp, uint64_t in_ms)
@@ -411,6 +408,7 @@ static void node_create(struct world *w, unsigned i)
                                 .leader = op_leader,
                                 .send = op_send,
                                 .run_job = op_run_job,
+                                .esp_self = n,
                                 .esp_install = op_install,
                                 .esp_update = op_update,
                                 .esp_remove = op_remove,
