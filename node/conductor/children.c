@@ -160,6 +160,7 @@ static void child_sync(struct conductor *c, struct conductor_sa *sa, struct cond
         child_remove(c, child);
     } else if (child->esp == NULL) {
         e->follows = predecessor(c, decoded, child->spi_in);
+        e->mine = shard != NULL && shard->mine;
         child->esp = c->ops.esp_install(c->ops.esp_self, e);
         if (child->esp == NULL)
             log_line(c->log, LOG_ERROR, "esp", "sa=%016llx spi=%08x cannot be installed",

@@ -58,6 +58,7 @@ struct conductor_esp_child {
     struct endpoint local, remote;
     bool encap;
     bool rekeying; /* under way, wanted, or done: nobody need ask for it */
+    bool mine;     /* install: its numbers follow at once; it sends with them, not before */
     void *follows; /* install: the handle of the one that it replaces; NULL = none here */
 };
 

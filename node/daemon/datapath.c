@@ -58,7 +58,7 @@ static void *install(void *self, const struct conductor_esp_child *c)
         .esn = k->esn,
         .remote = c->remote,
         .raw = !c->encap,
-        .outbound = k->outbound,
+        .outbound = k->outbound && !c->mine,
         .soft_packets = k->soft_packets,
         .hard_packets = k->hard_packets,
         .soft_bytes = k->soft_bytes,

@@ -45,6 +45,8 @@ static void begin_grant(struct datapath *d, struct datapath_child *child,
     child->near_soft = false;
     child->telling = false;
     child->granted = true;
+    /* A new one of ours not before: a worker that chose it without a grant would drop the packet. */
+    esp_sa_set_outbound(child->sa, child->outbound);
     child->recovered = false;
     child->below_since_ms = 0;
     child->granted_ms = datapath_now_ms(d);

@@ -76,6 +76,30 @@ Test(datapath_bytes, a_rekey_is_asked_for_ahead_of_need)
     printf("compared %u rates\n", rows);
 }
 
+/* P20: a new CHILD SA of ours sends when it has its numbers, not before: a worker looks at any time.
+ * Those of other owners are found from the start, so that strays are brought to their owner. */
+Test(datapath_bytes, nothing_is_sent_by_an_sa_without_a_grant)
+{
+    struct esp_sa_view v;
+
+    rig_mine = true;
+    rig_begin(&small);
+    rig_mine = false;
+    for (unsigned i = 0; i < RIG_NODES; i++) {
+        esp_sa_read(&rig_nodes[i].sa, &v);
+        cr_assert_eq(v.outbound, i == 0, "node %u", i);
+    }
+    rig_assign(1);
+    esp_sa_read(&rig_nodes[1].sa, &v);
+    cr_assert(v.outbound);
+    cr_assert_eq(rig_send(), ESP_DROP_NONE);
+    rig_end();
+    rig_begin(&small);
+    esp_sa_read(&rig_nodes[2].sa, &v);
+    cr_assert(v.outbound, "a stray finds no SA");
+    rig_end();
+}
+
 /* The end by time is told in the node's own clock. */
 Test(datapath_bytes, the_end_by_time_is_told_to_the_data_path)
 {

@@ -8,6 +8,7 @@ struct rig_node rig_nodes[RIG_NODES];
 struct fsm rig_fsm;
 unsigned rig_owner;
 enum rig_refusal rig_refusal;
+bool rig_mine;
 bool rig_hold_recoveries;
 
 static struct pair_options options;
@@ -201,6 +202,7 @@ static struct conductor_esp_child applied(bool rekeying)
                                         .local = pair_gateway,
                                         .remote = pair_client,
                                         .encap = true,
+                                        .mine = rig_mine,
                                         .rekeying = rekeying};
 }
 

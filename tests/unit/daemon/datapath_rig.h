@@ -37,6 +37,7 @@ extern struct rig_node rig_nodes[RIG_NODES];
 extern struct fsm rig_fsm;
 extern unsigned rig_owner;
 extern enum rig_refusal rig_refusal; /* once; then none again */
+extern bool rig_mine;                /* rig_begin(): installed as SAs of ours, on every node */
 extern bool rig_hold_recoveries;     /* conductor_recover() says: not now */
 
 /* Nobody owns it yet; limits as in `o`. */
