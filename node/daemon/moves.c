@@ -83,8 +83,15 @@ static bool esp_resume(void *self, void *esp, uint64_t epoch, const struct repl_
            datapath_resume(d->datapath, esp, epoch, grant, window);
 }
 
+static void ike_aside(void *self, uint32_t shard, const struct endpoint *local,
+                      const struct endpoint *remote, struct span bytes)
+{
+    moves_ike(self, shard, local, remote, bytes);
+}
+
 void moves_fill(struct conductor_ops *ops)
 {
+    ops->ike_aside = ike_aside;
     ops->esp_mode = esp_mode;
     ops->esp_passed = esp_passed;
     ops->esp_export = esp_export;
