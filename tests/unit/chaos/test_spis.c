@@ -8,6 +8,7 @@
 
 static struct cell_spis before, committed, after;
 static struct oracle_report report;
+static uint64_t recoveries;
 static const struct swan_child newest = {.number = 2, .spi_in = 0xc2, .spi_out = 0xa2};
 
 static void hold(struct cell_spis *spis, const char *text)
@@ -20,6 +21,7 @@ static void hold(struct cell_spis *spis, const char *text)
 static void setup(void)
 {
     report = (struct oracle_report){0};
+    recoveries = 0;
     before = committed = after = (struct cell_spis){0};
     hold(&before, "ike:0000000000000001");
     hold(&before, "esp:000000a1/000000c1");
@@ -39,7 +41,8 @@ static void judge(bool ike, bool decided, const struct swan_child *child)
                           .ike = ike,
                           .decided = decided,
                           .newest = child,
-                          .node = 3};
+                          .node = 3,
+                          .recoveries = recoveries};
 
     spis_judge(&c, &report);
 }
@@ -120,6 +123,51 @@ Test(spis, another_spi_than_the_allocated_one_is_named)
     committed.pending_spi_in = 0xa7;
     judge(false, true, &newest);
     expect_named("esp:000000a2/000000c2 lives after the exchange but is not of the committed");
+}
+
+/* The new owner rekeyed the record's CHILD SA once more, because the client's numbers stood below its
+ * floor: one SPI for each recovery, and never another IKE SA. */
+Test(spis, a_replay_recovery_explains_one_child_each)
+{
+    static const struct swan_child third = {.spi_in = 0xc3, .spi_out = 0xa3};
+
+    after.n = 0;
+    hold(&after, "ike:0000000000000001");
+    hold(&after, "esp:000000a3/000000c3");
+    judge(false, true, &third);
+    expect_named("esp:000000a3/000000c3 lives after the exchange but is not of the committed");
+    report.n = 0;
+    recoveries = 1;
+    judge(false, true, &third);
+    cr_assert_eq(report.n, 0, "%s", report.text[0]);
+    hold(&after, "esp:000000a4/000000c4");
+    judge(false, true, &third);
+    expect_named("esp:000000a4/000000c4 lives after the exchange but is not of the committed");
+    report.n = 0;
+    after.n--;
+    hold(&after, "ike:0000000000000007");
+    judge(false, true, &third);
+    expect_named("ike:0000000000000007 lives after the exchange but is not of the committed");
+}
+
+Test(spis, a_replay_recovery_explains_the_child_that_an_ike_rekey_left_alone)
+{
+    static const struct swan_child third = {.spi_in = 0xc3, .spi_out = 0xa3};
+
+    before.n = committed.n = after.n = 0;
+    hold(&before, "ike:0000000000000001");
+    hold(&before, "esp:000000a2/000000c2");
+    committed = before;
+    hold(&committed, "ike:0000000000000002");
+    hold(&after, "ike:0000000000000002");
+    hold(&after, "esp:000000a3/000000c3");
+    recoveries = 1;
+    judge(true, true, &third);
+    cr_assert_eq(report.n, 0, "%s", report.text[0]);
+    recoveries = 0;
+    judge(true, true, &third);
+    cr_assert_eq(report.n, 2, "%u violations", report.n);
+    cr_assert(strstr(report.text[1], "esp:000000a2/000000c2 was not rekeyed and is gone"));
 }
 
 Test(spis, a_child_of_the_client_that_the_node_lacks_is_named)
