@@ -382,6 +382,7 @@ static void node_create(struct world *w, unsigned i)
                                 .leader = op_leader,
                                 .send = op_send,
                                 .run_job = op_run_job,
+                                .esp_self = n,
                                 .esp_install = op_install,
                                 .esp_update = op_update,
                                 .esp_remove = op_remove,
