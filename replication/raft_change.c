@@ -322,7 +322,8 @@ static void transfer_ends(struct raft_driver *d, enum raft_driver_result result)
 
 /* The core sends TimeoutNow also when the follower lacks the newest entries, and then it is
  * ignored: so submits stop first, and the core hears of it only when the follower has stored all.
- * An attempt ends after an election timeout; then again. */
+ * An attempt ends after an election timeout; then again. Meanwhile nothing is submitted, no
+ * takeover either: so none waits for a node that has gone, nor for long for one that is slow. */
 void raft_transfer_poll(struct raft_driver *d)
 {
     struct raft_transfer_state *t = &d->transfer;
@@ -331,7 +332,7 @@ void raft_transfer_poll(struct raft_driver *d)
     struct raft_driver_status s = raft_driver_status(d);
     if (s.term > t->term && s.leader != 0)
         transfer_ends(d, s.leader == t->node ? RAFT_DRIVER_OK : RAFT_DRIVER_LOST);
-    else if (d->now_ms >= t->deadline_ms)
+    else if (d->now_ms >= t->deadline_ms || !d->transport.connected(d->transport.self, t->node))
         transfer_ends(d, RAFT_DRIVER_TIMED_OUT);
     else if (s.state == RAFT_DRIVER_LEADER && raft_transferee(&d->raft) == 0 &&
              raft_driver_match(d, t->node) == raft_log_last(&d->log)) {
@@ -357,7 +358,7 @@ enum raft_driver_result raft_driver_transfer(struct raft_driver *d, uint64_t now
     d->transfer =
         (struct raft_transfer_state){.node = node,
                                      .term = d->raft.current_term,
-                                     .deadline_ms = d->now_ms + 10ULL * d->options.election_ms};
+                                     .deadline_ms = d->now_ms + 2ULL * d->options.election_ms};
     raft_settle(d);
     return RAFT_DRIVER_OK;
 }

@@ -157,9 +157,30 @@ static void install_durable(struct raft_driver *d)
         raft_fail(d, "the core refused a stored snapshot");
 }
 
+/* A snapshot, ours or a peer's, finds no room. The node goes on with the log that it has. */
+static void drafted_in_vain(struct raft_driver *d, enum repl_draft draft)
+{
+    d->no_room = true;
+    if (draft == REPL_DRAFT_RECEIVED) { /* its sender tries again, not at once */
+        d->deaf_until_ms = d->now_ms + d->options.install_timeout_ms / 10;
+        d->storage.draft_drop(d->storage.self, draft);
+        d->incoming = (struct raft_incoming){0};
+        return;
+    }
+    HF_ASSERT(d->drafting);
+    raft_drop_draft(d);
+    d->taken_result = RAFT_DRIVER_FULL;
+}
+
 /* Bytes of a draft are on the disk; ours becomes the snapshot once all of it is. */
 static void drafted(struct raft_driver *d, const struct repl_storage_done *done)
 {
+    if (done->status == REPL_STORAGE_FULL) {
+        drafted_in_vain(d, done->draft);
+        return;
+    }
+    if (done->closed)
+        d->no_room = false;
     if (done->draft == REPL_DRAFT_RECEIVED) {
         raft_install_drafted(d, done);
         return;
@@ -327,6 +348,11 @@ bool raft_driver_snapshot_write(struct raft_driver *d, uint64_t index, struct sp
     d->draft_written += data.len;
     d->storage.draft_write(d->storage.self, REPL_DRAFT_OWN, data);
     return true;
+}
+
+bool raft_driver_no_room(const struct raft_driver *d)
+{
+    return d->no_room;
 }
 
 size_t raft_driver_snapshot_unwritten(const struct raft_driver *d)

@@ -53,6 +53,7 @@ enum raft_driver_result {
     RAFT_DRIVER_INVALID,   /* no such node, wrong role for it, index not available */
     RAFT_DRIVER_LOST, /* leadership was lost before it ended; a change may still be committed */
     RAFT_DRIVER_TIMED_OUT,
+    RAFT_DRIVER_FULL,  /* a snapshot found no room on the disk; nothing of it is left there */
     RAFT_DRIVER_FAILED /* the storage reported a failure or memory ran out: the node must exit */
 };
 
@@ -194,7 +195,7 @@ enum raft_driver_result raft_driver_confirmed(const struct raft_driver *driver,
                                               uint64_t *commit_index);
 
 /* Leadership to the voter `node`: refuses submits, waits until node has everything, hands over,
- * tries again, gives up after 10 election timeouts. One at a time. Ends with transferred(). */
+ * tries again, gives up after 2 election timeouts or when its link is down. One at a time. Ends with transferred(). */
 enum raft_driver_result raft_driver_transfer(struct raft_driver *driver, uint64_t now_ms,
                                              uint32_t node);
 
@@ -210,12 +211,14 @@ enum raft_driver_result raft_driver_remove(struct raft_driver *driver, uint64_t 
 /* The state machine's image as of `index` (applied, above the last snapshot, entry still in
  * memory), given in pieces (copied) while the log goes on; when all of it is stored, the log is
  * trimmed to `trailing` entries behind it. begin BUSY: another or an install is under way. Ends
- * with snapshot_taken(): LOST also when an install or drop() overtook it, from when on write() is
+ * with snapshot_taken(): FULL when there is no room on the disk, LOST also when an install or drop() overtook it, from when on write() is
  * false. The bytes not yet on the disk are the caller's to bound (unwritten()). */
 enum raft_driver_result raft_driver_snapshot_begin(struct raft_driver *driver, uint64_t now_ms,
                                                    uint64_t index);
 bool raft_driver_snapshot_write(struct raft_driver *driver, uint64_t index, struct span data);
 size_t raft_driver_snapshot_unwritten(const struct raft_driver *driver);
+/* The last snapshot, made here or received, found no room on the disk. */
+bool raft_driver_no_room(const struct raft_driver *driver);
 void raft_driver_snapshot_end(struct raft_driver *driver, uint64_t index);
 void raft_driver_snapshot_drop(struct raft_driver *driver, uint64_t index);
 /* All at once; `data` is borrowed for the call. */

@@ -197,6 +197,8 @@ void raft_install_piece(struct raft_driver *d, uint32_t from, const struct raft_
         acknowledge(d, from, f, f->total, true);
         return;
     }
+    if (d->now_ms < d->deaf_until_ms)
+        return;
     if (f->offset == 0 && (!same || in->received > 0 || f->total == 0)) {
         begin_receiving(d, from, f);
         same = true;

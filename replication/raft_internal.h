@@ -110,6 +110,7 @@ struct raft_driver {
     struct raft_driver_counters counters;
     struct raft_log log;
     uint64_t now_ms, timeout_step_ms; /* latest time told; time of the latest RAFT_TIMEOUT */
+    unsigned elections_failed; /* real ones of ours that ended by time, since a leader was heard */
     uint64_t commit, applied;
     uint64_t leader_term;      /* term in which the core's leader made itself known */
     uint64_t leader_heard_ms;  /* when a leader of the present term spoke last */
@@ -134,6 +135,8 @@ struct raft_driver {
     struct repl_snapshot_meta snapshot; /* the core's newest */
     struct repl_snapshot_meta taking;   /* being made or stored; index 0 = none */
     bool drafting;                      /* ... its draft is not closed yet */
+    bool no_room;                       /* the last draft found none */
+    uint64_t deaf_until_ms;             /* ... and no piece of a snapshot is taken before */
     uint64_t draft_written, draft_stored;
     uint64_t taken_index; /* snapshot_taken() is due; 0 = not */
     enum raft_driver_result taken_result;
@@ -169,6 +172,9 @@ int raft_core_step(struct raft_driver *d, struct raft_event *event,
                    const struct raft_payload *payload);
 /* After each call from outside: what follows by itself (changes, transfers), then the callbacks. */
 void raft_settle(struct raft_driver *d);
+/* The election timer is about to end; a leader is there again. */
+void raft_stretch_elections(struct raft_driver *d);
+void raft_calm_elections(struct raft_driver *d);
 void raft_fail(struct raft_driver *d, const char *why);
 bool raft_core_configuration(const struct repl_configuration *from, struct raft_configuration *to);
 struct repl_configuration raft_from_core(const struct raft_configuration *from, uint64_t index);

@@ -153,11 +153,37 @@ static void advance_commit(struct raft_driver *d)
     }
 }
 
+/* A vote is on the disk before it is sent, the candidate's own as the voter's: an election takes two
+ * writes and two ways. On disks or processors slower than the timeout none ever succeeded: each
+ * candidate began anew before the answers came, and nobody led for as long as that lasted. So when
+ * an election ends by time, the next asks first who would vote (the core does that once only, and
+ * then raises the term each time), and from the second on has twice as long each time. A pre-vote
+ * that ends so counts for nothing: who is cut off, or behind, is as quick as ever once it is not. */
+void raft_stretch_elections(struct raft_driver *d)
+{
+    enum { QUICK = 1, DOUBLINGS = 3 };
+    unsigned doublings;
+    if (d->raft.state != RAFT_CANDIDATE || d->raft.candidate_state.in_pre_vote)
+        return;
+    d->raft.candidate_state.in_pre_vote = !d->raft.candidate_state.disrupt_leader;
+    d->elections_failed++;
+    doublings = d->elections_failed > QUICK ? d->elections_failed - QUICK : 0;
+    d->raft.election_timeout = d->options.election_ms
+                               << (doublings < DOUBLINGS ? doublings : DOUBLINGS);
+}
+
+void raft_calm_elections(struct raft_driver *d)
+{
+    d->elections_failed = 0;
+    d->raft.election_timeout = d->options.election_ms;
+}
+
 static void note_state(struct raft_driver *d, unsigned flags)
 {
     if ((flags & (RAFT_UPDATE_STATE)) == 0 || d->raft.state != RAFT_LEADER)
         return;
     d->counters.elections_won++;
+    raft_calm_elections(d); /* a leader also counts by it whether it is still heard */
     raft_commit_own_term(d);
 }
 

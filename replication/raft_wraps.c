@@ -127,6 +127,7 @@ static void heard_leader(struct raft_driver *d, uint64_t term)
 {
     d->leader_term = term;
     d->leader_heard_ms = d->now_ms;
+    raft_calm_elections(d);
 }
 
 enum raft_driver_result raft_receive_append(struct raft_driver *d, uint32_t from,

@@ -409,6 +409,7 @@ enum repl_result replica_transfer(struct replica *r, uint64_t now_ns, uint32_t n
     case RAFT_DRIVER_MALFORMED:
     case RAFT_DRIVER_INVALID:
     case RAFT_DRIVER_TIMED_OUT:
+    case RAFT_DRIVER_FULL:
     case RAFT_DRIVER_FAILED:
     default:
         return REPL_INVALID;

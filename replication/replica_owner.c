@@ -29,9 +29,26 @@ static bool fit(const struct replica *r)
            r->callbacks.disk_ok(r->callbacks.self);
 }
 
+/* Where a snapshot finds no room the log grows until it finds none either, and then the process
+ * ends: what it owns is given away before. */
 static bool reluctant(const struct replica *r)
 {
-    return atomic_load_explicit(&r->health->reluctant, memory_order_relaxed);
+    return atomic_load_explicit(&r->health->reluctant, memory_order_relaxed) ||
+           raft_driver_no_room(r->driver);
+}
+
+static void tell_room(struct replica *r)
+{
+    bool full = raft_driver_no_room(r->driver);
+
+    if (full && !r->full_told)
+        replica_log(
+            r, REPL_LOG_ERROR,
+            "a snapshot does not fit on the disk: this node gives its shards away, and ends "
+            "when the log fits no more; make room");
+    if (!full && r->full_told)
+        replica_log(r, REPL_LOG_INFO, "snapshots fit on the disk again");
+    r->full_told = full;
 }
 
 /* Only a healthy node is assigned anything. */
@@ -288,6 +305,7 @@ void replica_own(struct replica *r)
         r->unfit_ns = 0;
     else if (r->unfit_ns == 0)
         r->unfit_ns = r->now_ns;
+    tell_room(r);
     follow_wishes(r);
     if (ownership_beat_due(&r->ownership, r->now_ns) || news)
         beat(r);

@@ -127,8 +127,12 @@ void replica_on_snapshot_taken(void *self, uint64_t index, enum raft_driver_resu
         replica_drop_snapshot(r);
     if (result == RAFT_DRIVER_OK)
         replica_count(r, REPL_COUNT_SNAPSHOTS, 1);
+    if (result == RAFT_DRIVER_FULL)
+        r->not_before_ns = r->now_ns + TAKE_AGAIN_MS * 1000000ull;
     replica_log(r, REPL_LOG_DEBUG, "snapshot at index %llu: %s", (unsigned long long)index,
-                result == RAFT_DRIVER_OK ? "stored" : "overtaken");
+                result == RAFT_DRIVER_OK     ? "stored"
+                : result == RAFT_DRIVER_FULL ? "no room on the disk"
+                                             : "overtaken");
 }
 
 static bool is_due(const struct replica *r)
@@ -136,7 +140,7 @@ static bool is_due(const struct replica *r)
     struct raft_driver_status s = raft_driver_status(r->driver);
 
     if (s.installing || s.snapshotting || s.applied_index <= s.snapshot_index ||
-        r->fsm.applied_index < r->not_before_index)
+        r->fsm.applied_index < r->not_before_index || r->now_ns < r->not_before_ns)
         return false;
     if (s.applied_index - s.snapshot_index < r->options.snapshot_entries &&
         s.log_bytes < r->options.snapshot_bytes)

@@ -3,7 +3,8 @@
  *
  * Every operation is queued; completions come on the driver's loop, never from inside the call. "Done" means durable (fdatasync). A
  * failed operation ends the process in production (a node whose write failed must not go on); the
- * in-memory one reports REPL_STORAGE_FAILED.
+ * in-memory one reports REPL_STORAGE_FAILED. A draft that finds no room is no failure: nothing of
+ * the log depends on it.
  */
 #ifndef HF_REPL_STORAGE_H
 #define HF_REPL_STORAGE_H
@@ -68,7 +69,9 @@ enum repl_storage_op {
 enum repl_storage_status {
     REPL_STORAGE_OK,
     REPL_STORAGE_FAILED,
-    REPL_STORAGE_GONE /* READ: there is no such snapshot (any more) */
+    REPL_STORAGE_GONE, /* READ: there is no such snapshot (any more) */
+    REPL_STORAGE_FULL  /* DRAFT: no room on the disk; what there was of it is removed. To be dropped
+                        */
 };
 
 /* A snapshot under construction. One of each at a time. */

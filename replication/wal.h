@@ -32,6 +32,7 @@ enum { WAL_EXIT_DISK = 74, WAL_SEGMENT_BYTES = 8 << 20, WAL_LOOK_MAX_MS = 500 };
 /* What went wrong, for people: which file, where, why, and what to do. */
 struct wal_error {
     char text[512];
+    int code; /* errno of the call that failed; 0: it was none */
 };
 
 /* Called on the disk thread (or the caller's) when a write or fsync failed. The default (NULL)

@@ -1,5 +1,6 @@
 #include "replication/wal_aside.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +69,7 @@ static bool run(struct wal_aside *a, struct wal_aside_op *op, struct wal_error *
 
     switch (op->kind) {
     case WAL_ASIDE_BEGIN:
+        a->full[op->draft] = false;
         return wal_draft_drop(draft, a->dir, error) &&
                wal_draft_begin(draft, a->dir, op->draft, &op->meta, error);
     case WAL_ASIDE_WRITE:
@@ -83,6 +85,29 @@ static bool run(struct wal_aside *a, struct wal_aside_op *op, struct wal_error *
         return true;
     }
     return false;
+}
+
+static bool of_a_draft(const struct wal_aside_op *op)
+{
+    return op->kind == WAL_ASIDE_BEGIN || op->kind == WAL_ASIDE_WRITE ||
+           op->kind == WAL_ASIDE_CLOSE;
+}
+
+/* A draft for which there is no room is removed, and its user told; the log, whose last bytes it
+ * must not take, goes on. */
+static bool run_draft(struct wal_aside *a, struct wal_aside_op *op, struct wal_error *error)
+{
+    if (!a->full[op->draft] || op->kind == WAL_ASIDE_BEGIN) {
+        if (run(a, op, error))
+            return true;
+        if (error->code != ENOSPC && error->code != EDQUOT)
+            return false;
+        a->full[op->draft] = true;
+        if (!wal_draft_drop(&a->drafts[op->draft], a->dir, error))
+            return false;
+    }
+    op->status = REPL_STORAGE_FULL;
+    return true;
 }
 
 static bool answered(const struct wal_aside_op *op)
@@ -126,7 +151,7 @@ static void *aside_main(void *arg)
         (void)pthread_mutex_unlock(&a->lock);
         if (op == NULL)
             return NULL;
-        if (!a->failed && !run(a, op, &error)) {
+        if (!a->failed && !(of_a_draft(op) ? run_draft(a, op, &error) : run(a, op, &error))) {
             a->fatal(a->fatal_self, error.text);
             a->failed = true;
         }

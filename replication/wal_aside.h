@@ -54,6 +54,7 @@ struct wal_aside {
     bool stop;
     /* the thread's own */
     struct wal_draft drafts[REPL_DRAFTS];
+    bool full[REPL_DRAFTS]; /* it found no room: nothing of it is left, until the next is begun */
     struct wal_aside_reader readers[REPL_READERS];
     bool failed;
 };

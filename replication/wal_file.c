@@ -21,12 +21,14 @@ void wal_error_set(struct wal_error *error, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(error->text, sizeof error->text, format, args);
     va_end(args);
+    error->code = 0;
 }
 
 void wal_error_system(const struct wal_dir *d, const char *name, const char *what, int code,
                       struct wal_error *error)
 {
     wal_error_set(error, "%s/%s: %s: %s", d->path, name, what, strerror(code < 0 ? -code : code));
+    error->code = code < 0 ? -code : code;
 }
 
 void wal_error_corrupt(const struct wal_dir *d, const char *name, uint64_t offset, const char *why,

@@ -52,8 +52,11 @@ static bool timers_some(struct conductor *c, const struct conductor_shard *s, si
         if (n == 0)
             return false;
         c->pass.sa = sa->hh.next;
-        if (sa->shard == s->id && !sa->half_open)
-            sa_set_wake(c, sa, sa->wake.at_ms);
+        if (sa->shard != s->id || sa->half_open)
+            continue;
+        sa_set_wake(c, sa, sa->wake.at_ms);
+        if (!s->mine)
+            run_drop_queue(c, sa);
     }
     return true;
 }

@@ -79,6 +79,10 @@ struct conductor_ops {
     bool (*leader)(void *self);
     void (*send)(void *self, uint32_t shard, bool natt, const struct endpoint *from,
                  const struct endpoint *to, struct span bytes);
+    /* An IKE message that this node took and cannot step any more, for its shard moves or its lease
+     * has ended: as if it came now. May be NULL: the peer will ask again. */
+    void (*ike_aside)(void *self, uint32_t shard, const struct endpoint *local,
+                      const struct endpoint *remote, struct span bytes);
     /* Runs work->job, off the loop or at once; conductor_job_done() must follow, from the loop. */
     void (*run_job)(void *self, struct conductor *c, struct conductor_work *work);
     void (*copy_half_open)(void *self,
@@ -215,8 +219,8 @@ bool conductor_extend(struct conductor *c, uint32_t shard, struct conductor_exte
  * or a handover is under way. */
 bool conductor_give(struct conductor *c, uint32_t shard, uint32_t node, uint64_t boot,
                     const char *reason);
-/* Is it being handed over? Then its datagrams are to be kept: conductor_handle_datagram() would
- * drop them. */
+/* Is it being handed over, or taken over and not granted to the last SA yet? Then its datagrams are
+ * to be kept: conductor_handle_datagram() would drop them. */
 bool conductor_moving(struct conductor *c, uint32_t shard);
 /* Goes on with handovers: when the data path may have passed, and with the timer. */
 void conductor_handle_handovers(struct conductor *c);

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 enum {
+    RETRY_MS = 20,   /* an abort that replication did not take */
     ASIDE_MS = 50,   /* how long what was begun may take */
     STILL_MS = 200,  /* how long workers may take to stop: then they hang, and it is called off */
     ANSWER_MS = 500, /* how long the log may take, before it is taken back */
@@ -49,7 +50,7 @@ bool may_step(struct conductor *c, uint32_t shard)
 
 bool conductor_moving(struct conductor *c, uint32_t shard)
 {
-    return shard_moving(c, shard);
+    return shard_moving(c, shard) || assigned_granting(c, shard);
 }
 
 static void forget(struct conductor_handover *h)
@@ -59,6 +60,7 @@ static void forget(struct conductor_handover *h)
     h->spis = NULL;
     h->out = NULL;
     h->n_spis = h->at = h->out_len = 0;
+    h->went_ahead = false;
     h->phase = HANDOVER_NONE;
     h->op = NULL;
 }
@@ -182,7 +184,10 @@ static bool submit_windows(struct conductor *c, struct conductor_shard *s)
     record.body_case = HOLDFAST__RECORD__BODY_HANDOVER_WINDOWS;
     record.handover_windows = &body;
     h->out_len = 0;
-    return submit_other(c, s->id, &record, op_add(c, 0));
+    if (!submit_other(c, s->id, &record, op_add(c, 0)))
+        return false;
+    h->went_ahead = true;
+    return true;
 }
 
 static bool write_window(struct conductor *c, struct conductor_shard *s, uint32_t spi_in)
@@ -231,12 +236,22 @@ static bool ask(struct conductor *c, struct conductor_shard *s)
     return submit_other(c, s->id, &record, h->op);
 }
 
-/* Nothing was submitted that could still hand it over: windows alone change nothing. */
+/* Nothing was submitted that could still hand it over. But windows that went ahead are of this
+ * version, and the log may take them at any time, also behind those of the next try, which they
+ * would then roll back (I2). So their version has to go before anything is accepted here again. */
 static void call_off(struct conductor *c, struct conductor_shard *s, const char *why)
 {
+    struct conductor_handover *h = handover_of(c, s);
+
     log_line(c->log, LOG_WARN, "owner", "shard=%u handover called off: %s", s->id, why);
     count(&c->counters, COUNTER_handovers_called_off);
-    resume(c, s);
+    if (!h->went_ahead) {
+        resume(c, s);
+        return;
+    }
+    h->phase = HANDOVER_ASKED; /* ... nothing; for the time being */
+    h->op = NULL;
+    h->since_ms = c->ops.now_ms(c->ops.self) - ANSWER_MS;
 }
 
 static void write_down(struct conductor *c, struct conductor_shard *s, uint64_t now)
@@ -273,7 +288,7 @@ static void take_back(struct conductor *c, struct conductor_shard *s, uint64_t n
     Holdfast__Record record = HOLDFAST__RECORD__INIT;
     struct conductor_op *op;
 
-    if (now - h->since_ms < ANSWER_MS)
+    if (now < h->since_ms + ANSWER_MS)
         return;
     body.version = s->version;
     record.body_case = HOLDFAST__RECORD__BODY_HANDOVER_ABORT;
@@ -281,11 +296,12 @@ static void take_back(struct conductor *c, struct conductor_shard *s, uint64_t n
     op = op_add(c, 0);
     op->handover = HANDOVER_OP_ABORT;
     op->shard = s->id;
-    h->since_ms = now; /* again then, when it was not taken */
+    h->since_ms = now - ANSWER_MS + RETRY_MS;
     if (!submit_other(c, s->id, &record, op))
         return;
-    log_line(c->log, LOG_WARN, "owner", "shard=%u handover: no answer in %d ms, taken back", s->id,
-             ANSWER_MS);
+    if (h->op != NULL)
+        log_line(c->log, LOG_WARN, "owner", "shard=%u handover: no answer in %d ms, taken back",
+                 s->id, ANSWER_MS);
     h->phase = HANDOVER_ABORTING;
 }
 

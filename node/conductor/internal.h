@@ -136,7 +136,8 @@ struct conductor_handover {
     size_t n_spis, at;
     uint8_t *out; /* written and not submitted, RECORD_MAX_WINDOWS_BYTES; owned */
     size_t out_len;
-    struct conductor_op *op; /* the request that hands it over */
+    bool went_ahead;         /* windows of this version were submitted */
+    struct conductor_op *op; /* the request that hands it over; NULL: none, only windows */
     uint8_t *in;             /* applied, of the version; owned */
     size_t in_len;
     uint64_t in_version;
@@ -303,6 +304,8 @@ void half_open_uncount(struct conductor *c, const struct ip_addr *ip);
 /* run.c: one step */
 void run_work(struct conductor *c, struct conductor_work *work);
 void run_queue(struct conductor *c, struct conductor_sa *sa);
+/* The SA's shard is another node's: what waits goes there, or nowhere. */
+void run_drop_queue(struct conductor *c, struct conductor_sa *sa);
 void run_effects(struct conductor *c, const struct ike_sa *after, const struct ike_message *plain,
                  const struct ike_effect *effects, uint8_t n);
 struct conductor_work *work_new(struct span datagram);

@@ -387,6 +387,31 @@ static bool answered(const struct ike_job *job, const struct ike_event *e)
                                        : e->proof.done;
 }
 
+/* Not this node's turn. The peer's message goes where its next one would, in the order in which it
+ * came; timers, news and commands are the next owner's own. */
+static void not_ours(struct conductor *c, struct conductor_sa *sa, struct conductor_work *w)
+{
+    count(&c->counters, COUNTER_not_owner);
+    if (w->event.kind == IKE_EV_DATAGRAM && c->ops.ike_aside != NULL)
+        c->ops.ike_aside(c->ops.self, sa->shard, &w->event.local, &w->event.remote,
+                         w->event.datagram);
+    work_free(w);
+}
+
+void run_drop_queue(struct conductor *c, struct conductor_sa *sa)
+{
+    struct conductor_work *w;
+
+    while ((w = sa->queue) != NULL) {
+        sa->queue = w->next;
+        if (sa->queue == NULL)
+            sa->queue_tail = &sa->queue;
+        sa->n_queued--;
+        w->next = NULL;
+        not_ours(c, sa, w);
+    }
+}
+
 void run_work(struct conductor *c, struct conductor_work *w)
 {
     struct conductor_sa *sa = NULL;
@@ -398,10 +423,10 @@ void run_work(struct conductor *c, struct conductor_work *w)
         return;
     }
     if (sa != NULL && !sa->half_open && !may_step(c, sa->shard)) {
-        count(&c->counters, COUNTER_not_owner);
         secret_wipe_bytes(&c->before, sizeof c->before);
-        work_free(w);
-        run_queue(c, sa);
+        not_ours(c, sa, w);
+        if ((sa = sa_find(c, sa_id)) != NULL)
+            run_queue(c, sa);
         return;
     }
     for (unsigned slot = 0; slot < ADDR_SLOTS && sa != NULL; slot++)

@@ -98,6 +98,12 @@ static void op_copy_half_open(void *self, struct span encoded)
             (void)repl_send_frame(d->repl, d->config->nodes[i].id, REPL_CHANNEL_HALF_OPEN, encoded);
 }
 
+static void op_ike_aside(void *self, uint32_t shard, const struct endpoint *local,
+                         const struct endpoint *remote, struct span bytes)
+{
+    moves_ike(self, shard, local, remote, bytes);
+}
+
 void ops_fill(struct daemon *d, struct conductor_ops *ops)
 {
     *ops =
@@ -109,6 +115,7 @@ void ops_fill(struct daemon *d, struct conductor_ops *ops)
                                .may_act = op_may_act,
                                .leader = op_leader,
                                .send = sockets_send,
+                               .ike_aside = op_ike_aside,
                                .run_job = op_run_job,
                                .copy_half_open = d->config->n_nodes > 1 ? op_copy_half_open : NULL};
     datapath_fill(d->datapath, ops);

@@ -33,7 +33,7 @@ struct sim_storage {
     struct sim_random random;
     const uint64_t *now_ms;
     uint32_t min_ms, max_ms;
-    bool failing;
+    bool failing, full;
     struct sim_storage_counters counters;
     struct operation *queue; /* [0, queued) in order */
     size_t queued, capacity;
@@ -107,6 +107,11 @@ void sim_storage_set_delay(struct sim_storage *s, uint32_t min_ms, uint32_t max_
 void sim_storage_fail(struct sim_storage *s)
 {
     s->failing = true;
+}
+
+void sim_storage_full(struct sim_storage *s, bool full)
+{
+    s->full = full;
 }
 
 static struct operation *enqueue(struct sim_storage *s, enum repl_storage_op op, uint64_t index)
@@ -419,6 +424,8 @@ bool sim_storage_pop(struct sim_storage *s, struct repl_storage_done *done)
         answer_read(s, &s->queue[0], done);
     if (s->failing)
         done->status = REPL_STORAGE_FAILED;
+    else if (s->full && done->op == REPL_STORAGE_DRAFT)
+        done->status = REPL_STORAGE_FULL;
     else
         durable(s, &s->queue[0]);
     if (done->op == REPL_STORAGE_APPEND && done->status == REPL_STORAGE_OK &&

@@ -52,6 +52,24 @@ static void lease_to(struct world *w, unsigned node)
     conductor_handle_replication(w->nodes[node].conductor, &lease);
 }
 
+/* The oldest submission of that very node. */
+static void first_committed(struct world *w, unsigned node)
+{
+    struct world_submission *others[WORLD_NODES] = {NULL};
+
+    for (unsigned i = 0; i < WORLD_NODES; i++)
+        if (i != node) {
+            others[i] = w->nodes[i].pending;
+            w->nodes[i].pending = NULL;
+        }
+    cr_assert(world_commit(w));
+    for (unsigned i = 0; i < WORLD_NODES; i++)
+        if (others[i] != NULL) {
+            cr_assert_null(w->nodes[i].pending);
+            w->nodes[i].pending = others[i];
+        }
+}
+
 /* Rekeys by each side, and a liveness check: the SA is whole. */
 static void check_works(struct world *w, unsigned inits)
 {
@@ -126,6 +144,40 @@ Test(handover, a_message_that_comes_meanwhile_begins_nothing)
     cr_assert_null(w->nodes[GIVER].pending->next, "nothing but the handover");
     cr_assert(world_commit(w));
     lease_to(w, TAKER);
+    check_works(w, w->inits);
+    world_destroy(w);
+}
+
+/* One that waits behind a step of the giver goes with the shard: the peer need not ask again. */
+Test(handover, a_message_that_waits_is_the_next_owners)
+{
+    struct world *w = connected();
+    uint64_t answered;
+    struct world_packet *p;
+
+    cr_assert(world_want(w, GIVER, IKE_WANT_REKEY_CHILD_NOPFS));
+    cr_assert_not_null(w->nodes[GIVER].pending, "its step is submitted");
+    cr_assert(world_want(w, WORLD_CLIENT, IKE_WANT_DPD));
+    cr_assert_not_null(w->nodes[WORLD_CLIENT].pending);
+    first_committed(w, WORLD_CLIENT);
+    cr_assert_eq(w->n_packets, 1);
+    p = &w->packets[w->head];
+    w->head++;
+    w->n_packets--;
+    conductor_handle_datagram(w->nodes[GIVER].conductor, WORLD_SHARD, &p->to, &p->from, p->natt,
+                              span_of(p->bytes, p->len));
+    cr_assert_eq(w->asides, 0, "it waits");
+    cr_assert(give(w));
+    while (!owns(w, TAKER)) {
+        conductor_handle_handovers(w->nodes[GIVER].conductor);
+        first_committed(w, GIVER);
+    }
+    cr_assert_eq(w->asides, 1);
+    lease_to(w, TAKER);
+    answered = w->nodes[TAKER].steps;
+    world_run(w, 0); /* no time passes: nobody asks again */
+    cr_assert_gt(w->nodes[TAKER].steps, answered, "the taker answers it");
+    cr_assert_eq(world_sa(w, WORLD_CLIENT).pending.exchange, IKE_EX_NONE, "it has its answer");
     check_works(w, w->inits);
     world_destroy(w);
 }

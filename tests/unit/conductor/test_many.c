@@ -235,6 +235,80 @@ Test(many, a_handover_is_one_entry_and_large_windows_go_ahead)
     hand_over(CONDUCTOR_WINDOW_MAX, 8);
 }
 
+static void turns(struct conductor *c, int n)
+{
+    while (n-- > 0)
+        conductor_handle_handovers(c);
+}
+
+/* Takes the first submission out of a node's list: the log may judge it later than the others. */
+static struct world_submission *first_out(struct world_node *n)
+{
+    struct world_submission *s = n->pending;
+
+    n->pending = s->next;
+    if (n->pending == NULL)
+        n->pending_tail = &n->pending;
+    s->next = NULL;
+    return s;
+}
+
+/* Before the last one. */
+static void put_before_last(struct world_node *n, struct world_submission *late)
+{
+    struct world_submission **at = &n->pending;
+
+    while ((*at)->next != NULL)
+        at = &(*at)->next;
+    late->next = *at;
+    *at = late;
+}
+
+/* A handover is called off after some of its windows went ahead, the owner goes on, and the log
+ * takes those windows after all, behind newer ones: they roll nothing back (I2). */
+Test(many, windows_of_a_handover_that_was_called_off_are_worth_nothing)
+{
+    struct world *w = with_many();
+    struct world_node *giver = &w->nodes[0];
+    struct conductor *c = giver->conductor;
+    struct world_submission *late;
+
+    w->window_bytes = CONDUCTOR_WINDOW_MAX;
+    for (unsigned i = 0; i < SAS; i++)
+        ((struct world_esp *)conductor_esp_of(c, spi_of(i)))->window = 1000 + i;
+    cr_assert(conductor_give(c, WORLD_SHARD, 2, w->nodes[1].boot, "test"));
+    turns(c, 1);
+    cr_assert_not_null(giver->pending, "windows went ahead");
+    w->busy = true;
+    turns(c, 10);
+    cr_assert(conductor_moving(c, WORLD_SHARD), "not before their version is gone");
+    cr_assert_eq(giver->mode[0], CONDUCTOR_ESP_STILL);
+    w->busy = false;
+    w->now += 30;
+    turns(c, 1);
+    late = first_out(giver);
+    while (world_commit(w))
+        ;
+    cr_assert_not(conductor_moving(c, WORLD_SHARD));
+    cr_assert_eq(giver->mode[0], CONDUCTOR_ESP_ACT);
+    for (unsigned i = 0; i < SAS; i++)
+        ((struct world_esp *)conductor_esp_of(c, spi_of(i)))->window = 500000 + i;
+    cr_assert(conductor_give(c, WORLD_SHARD, 2, w->nodes[1].boot, "test"));
+    turns(c, 10);
+    put_before_last(giver, late);
+    while (world_commit(w))
+        ;
+    cr_assert(conductor_shard(w->nodes[1].conductor, WORLD_SHARD)->mine);
+    for (unsigned i = 0; i < SAS; i++) {
+        const struct world_esp *e = conductor_esp_of(w->nodes[1].conductor, spi_of(i));
+
+        cr_assert_eq(e->window, 500000 + i, "SA %u: rolled back to %lu", i,
+                     (unsigned long)e->window);
+    }
+    world_destroy(w);
+    printf("compared %u windows\n", SAS);
+}
+
 Test(many, bounded_recoveries_take_their_turn)
 {
     bool settled[STUCK] = {false};

@@ -127,6 +127,7 @@ struct world {
     size_t window_bytes;                   /* of one CHILD SA in a handover; 0 = 8 */
     bool many;             /* more SAs than the list of grants holds: it is not kept */
     unsigned told_refused; /* calls of esp_refused */
+    unsigned asides;       /* IKE messages that a node passed on to the next owner */
 };
 
 /* Of the worlds that are created from now on. */

@@ -37,11 +37,31 @@ static bool op_resume(void *self, void *esp, uint64_t epoch, const struct repl_g
     return true;
 }
 
+/* Strays: it comes again, to whoever owns the shard by then. */
+static void op_aside(void *self, uint32_t shard, const struct endpoint *local,
+                     const struct endpoint *remote, struct span bytes)
+{
+    struct world *w = ((struct world_node *)self)->world;
+    struct world_packet *p = &w->packets[(w->head + w->n_packets) % WORLD_PACKETS];
+
+    (void)shard;
+    HF_ASSERT(w->n_packets < WORLD_PACKETS && bytes.len <= sizeof p->bytes);
+    memset(p, 0, sizeof *p);
+    p->from = *remote;
+    p->to = *local;
+    p->natt = local->port == 4500;
+    p->len = bytes.len;
+    memcpy(p->bytes, bytes.data, bytes.len);
+    w->n_packets++;
+    w->asides++;
+}
+
 void world_handover_ops(struct conductor_ops *ops)
 {
     struct world_node *n = ops->self;
 
     n->grant = ops->esp_grant;
+    ops->ike_aside = op_aside;
     ops->esp_mode = op_mode;
     ops->esp_passed = op_passed;
     ops->esp_export = op_export;
