@@ -67,15 +67,16 @@ bool source_allowed(struct conductor *c, const struct ip_addr *ip)
  * counts as a failure to come, until it has become one or not. */
 bool source_proof_begin(struct conductor *c, const struct ip_addr *ip)
 {
+    const struct ip_addr source = source_of(ip);
     uint64_t now = c->ops.now_ms(c->ops.self);
     struct conductor_source *s = NULL;
 
     if (c->all_proofs >= CONDUCTOR_AUTH_RATE_ALL ||
         !window_open(now, &c->all_window_ms, &c->all_used, CONDUCTOR_AUTH_RATE_ALL - c->all_proofs))
         return false;
-    HASH_FIND(hh, c->sources, ip, sizeof *ip, s);
+    HASH_FIND(hh, c->sources, &source, sizeof source, s);
     if (s == NULL)
-        s = source_new(c, ip, now);
+        s = source_new(c, &source, now);
     if (s == NULL || s->proofs >= CONDUCTOR_AUTH_RATE ||
         !window_open(now, &s->window_ms, &s->used, CONDUCTOR_AUTH_RATE - s->proofs))
         return false;
@@ -86,9 +87,10 @@ bool source_proof_begin(struct conductor *c, const struct ip_addr *ip)
 
 void source_proof_end(struct conductor *c, const struct ip_addr *ip)
 {
+    const struct ip_addr source = source_of(ip);
     struct conductor_source *s = NULL;
 
-    HASH_FIND(hh, c->sources, ip, sizeof *ip, s);
+    HASH_FIND(hh, c->sources, &source, sizeof source, s);
     HF_ASSERT(s != NULL && s->proofs > 0 && c->all_proofs > 0);
     s->proofs--;
     c->all_proofs--;
