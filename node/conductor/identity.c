@@ -1,6 +1,7 @@
 /* The replicated SAs of each authenticated identity, for INITIAL_CONTACT (RFC 7296 2.4): who proves
  * its identity and says that it has no other SA ends those that are known here, in the record that
- * makes its new one. An SA that never was established proves nothing and is not found here. */
+ * makes its new one. Who says no such thing, and asks for an address that one of them has, is
+ * authenticating anew before it deletes that one (2.8.3). An SA that never was established proves nothing and is not found here. */
 #include "conductor/internal.h"
 #include "conductor/many.h"
 
@@ -85,4 +86,18 @@ struct ip_addr identity_address(struct conductor *c, uint32_t shard, const struc
         if (pool_holds(c, &ends[i]->address[slot], ends[i]->id))
             return ends[i]->address[slot];
     return (struct ip_addr){0};
+}
+
+struct conductor_sa *identity_holder(struct conductor *c, uint32_t shard,
+                                     const struct ike_identity *id, const struct ip_addr *peer,
+                                     const struct ip_addr *address, struct ike_sa *out)
+{
+    struct ike_identity key = key_of(id);
+    const struct conductor_identity *i = find(c, &key);
+
+    for (struct conductor_sa *sa = i != NULL ? i->sas : NULL; sa != NULL; sa = sa->identity_next)
+        if (sa->shard == shard && !sa->ended && pool_holds(c, address, sa->id) &&
+            sa_decode(c, sa, out) && addr_equal(&out->remote.ip, peer))
+            return sa;
+    return NULL;
 }

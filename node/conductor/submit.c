@@ -120,6 +120,7 @@ struct draft {
     ProtobufCBinaryData addresses[ADDR_SLOTS];
     Holdfast__SaDelete ends[RECORD_MAX_ENDS];
     Holdfast__SaDelete *end_ptrs[RECORD_MAX_ENDS];
+    Holdfast__SaGive gives;
 };
 
 /* node, boot and request are filled in by the replica. */
@@ -271,13 +272,36 @@ static void draft_ends(struct conductor *c, struct draft *d, uint32_t shard)
     d->create.ends = d->end_ptrs;
 }
 
-static void draft_sa_create(struct conductor *c, struct draft *d, uint32_t shard)
+/* The SA that gives its address to this one goes on without it. Its version is as of now, like above. */
+static void draft_gives(struct conductor *c, struct draft *d, uint64_t giver)
+{
+    struct conductor_sa *sa = giver != 0 ? sa_find(c, giver) : NULL;
+    const struct ike_sa *after = &c->transition.after;
+    struct span state;
+
+    if (sa == NULL || d->create.n_addresses == 0 || !sa_decode(c, sa, &c->giver))
+        return;
+    for (unsigned slot = 0; slot < ADDR_SLOTS; slot++)
+        if (addr_equal(&c->giver.virtual_ip[slot], &after->virtual_ip[slot]))
+            c->giver.virtual_ip[slot] = (struct ip_addr){0};
+    state = encode(c, 1, &c->giver);
+    secret_wipe_bytes(&c->giver, sizeof c->giver);
+    holdfast__sa_give__init(&d->gives);
+    d->gives.sa_id = sa->id;
+    d->gives.version = sa_version(c, sa);
+    d->gives.state =
+        (ProtobufCBinaryData){.len = state.len, .data = (uint8_t *)(uintptr_t)state.data};
+    d->create.gives = &d->gives;
+}
+
+static void draft_sa_create(struct conductor *c, struct draft *d, uint32_t shard, uint64_t giver)
 {
     draft_create(d, &c->transition.after, encode(c, 0, &c->transition.after));
     draft_claims(c, d, NULL, &c->transition.after);
     d->create.children = d->claim_ptrs;
     d->create.n_children = d->n_claims;
     draft_ends(c, d, shard);
+    draft_gives(c, d, giver);
     d->record.body_case = HOLDFAST__RECORD__BODY_SA_CREATE;
     d->record.sa_create = &d->create;
 }
@@ -357,7 +381,7 @@ bool submit_step(struct conductor *c, struct conductor_sa *sa, struct conductor_
                       t->peer_step ? POINT_PEER : POINT_STEPPED, &facts);
     draft_begin(c, &d, sa->shard);
     if (sa->half_open)
-        draft_sa_create(c, &d, sa->shard);
+        draft_sa_create(c, &d, sa->shard, w->giver);
     else if (t->after.state == IKE_SA_NONE)
         draft_sa_delete(c, &d, sa);
     else
