@@ -16,6 +16,7 @@
 #include "ike/lifetime.h"
 #include "ike/nat.h"
 #include "ike/psk.h"
+#include "ike/sync.h"
 #include "ike/ts.h"
 
 bool ike_auth_install_child(const struct ike_policy *policy, struct ike_sa *sa,
@@ -299,6 +300,7 @@ static enum ike_outcome establish(const struct ike_policy *policy, const struct 
     struct refusal r = judge_child(policy, event, &rx->body, sa, &child, &wait);
 
     /* Only now, authenticated, may it speak of other SAs of its identity (RFC 7296 2.4). */
+    ike_sync_agree(sa, &rx->body);
     sa->peer_initial_contact = wire_body_notify(&rx->body, WIRE_N_INITIAL_CONTACT) != NULL;
     if (wait) {
         out->address_for = sa->remote_id;
@@ -316,6 +318,8 @@ static enum ike_outcome establish(const struct ike_policy *policy, const struct 
     put_proof(event, proof, &d.b);
     if (r.type != 0)
         wire_put_notify_plain(&d.b, r.type, span_of(NULL, 0));
+    if (sa->sync_agreed)
+        ike_sync_put_supported(&d.b);
     put_families(&child, event, &d.b);
     if (r.type == 0)
         put_child(policy, sa, &child, &d.b);

@@ -14,6 +14,7 @@
 #include "ike/init.h"
 #include "ike/nat.h"
 #include "ike/psk.h"
+#include "ike/sync.h"
 #include "ike/ts.h"
 
 /* What proves us: a shared key with that peer, else a certificate. */
@@ -97,6 +98,7 @@ enum ike_outcome ike_auth_write_request(const struct ike_policy *policy, struct 
     put_proof(policy, sa, event, &proof, &d.b);
     if (policy->initial_contact)
         wire_put_notify_plain(&d.b, WIRE_N_INITIAL_CONTACT, span_of(NULL, 0));
+    ike_sync_put_supported(&d.b);
     if (policy->request_address || policy->request_address6)
         ike_cp_put_request(&d.b, policy);
     wire_put_sa(&d.b, &offer);
@@ -258,6 +260,7 @@ enum ike_outcome ike_auth_handle_response(const struct ike_policy *policy,
         return failed(policy, event, rx, out);
     if (!gateway_holds(policy, event, body, out, &wait))
         return wait ? IKE_NEED_JOB : give_up(policy, event, IKE_REASON_AUTH_FAILED, out);
+    ike_sync_agree(sa, body);
     if (error != NULL) {
         ike_auth_establish(policy, sa, event);
         return finish(reason_of_child_error(error->type), out);

@@ -242,6 +242,11 @@ enum ike_outcome ike_child_answer(struct ike_turn *t, enum ike_exchange exchange
     return ike_turn_respond(t, exchange, &d);
 }
 
+bool ike_child_broken_ke(const struct ike_turn *t, enum ike_outcome o)
+{
+    return o == IKE_IGNORED && t->out->reason == IKE_REASON_INVALID_KE;
+}
+
 bool ike_child_answer_is_gone(const struct ike_turn *t)
 {
     const struct wire_sa *sa = &t->rx->body.sa;

@@ -261,6 +261,8 @@ static void windows(struct walk *k, struct ike_sa *sa)
     message(k, &sa->last_response);
     if (sa->last_response.len > 0)
         bytes(k, sa->last_request_digest, sizeof sa->last_request_digest);
+    flag(k, &sa->sync_agreed);
+    u32(k, &sa->sync_floor);
     pending(k, &sa->pending);
     candidate(k, &sa->candidate);
 }
@@ -325,6 +327,8 @@ static void sa_fields(struct walk *k, struct ike_sa *sa)
     u64(k, &sa->soft_ms);
     u64(k, &sa->hard_ms);
     u64(k, &sa->retry_ms);
+    u64(k, &sa->refused_since_ms);
+    u64(k, &sa->refused_last_ms);
     u64(k, &sa->linger_until_ms);
     u64(k, &sa->successor_spi);
     u32(k, &sa->wanted);
@@ -368,4 +372,4 @@ HF_STATIC_ASSERT(sizeof(struct ike_child) == 696);
 HF_STATIC_ASSERT(sizeof(struct ike_pending) == 4536);
 HF_STATIC_ASSERT(sizeof(struct ike_candidate) == 504);
 HF_STATIC_ASSERT(sizeof(struct ike_handshake) == 8856);
-HF_STATIC_ASSERT(sizeof(struct ike_sa) == 24632);
+HF_STATIC_ASSERT(sizeof(struct ike_sa) == 24648);

@@ -91,6 +91,22 @@ enum ike_outcome ike_create_child_request(struct ike_turn *t)
     return answer_new_child(t);
 }
 
+void ike_create_child_answered(struct ike_turn *t, uint16_t error)
+{
+    struct ike_sa *sa = t->after;
+    uint64_t now_ms = t->event->now_ms;
+
+    if (error != WIRE_N_TEMPORARY_FAILURE) {
+        sa->refused_since_ms = sa->refused_last_ms = 0;
+        return;
+    }
+    if (sa->refused_last_ms == 0 || now_ms - sa->refused_last_ms > IKE_REFUSED_GAP_MS)
+        sa->refused_since_ms = now_ms;
+    sa->refused_last_ms = now_ms;
+    if (now_ms - sa->refused_since_ms >= IKE_REFUSED_MS)
+        sa->wanted |= IKE_WANT_DELETE_IKE;
+}
+
 enum ike_outcome ike_create_child_response(struct ike_turn *t)
 {
     const struct wire_notify *error = wire_body_error(&t->rx->body);
@@ -101,6 +117,7 @@ enum ike_outcome ike_create_child_response(struct ike_turn *t)
 
     if (t->rx->body_result == WIRE_OK && error != NULL) {
         ike_turn_answered(t);
+        ike_create_child_answered(t, error->type);
         t->out->reason = error->type == WIRE_N_TEMPORARY_FAILURE ? IKE_REASON_TEMPORARY_FAILURE
                                                                  : IKE_REASON_NO_PROPOSAL;
         if (error->type == WIRE_N_TEMPORARY_FAILURE) {
@@ -119,6 +136,9 @@ enum ike_outcome ike_create_child_response(struct ike_turn *t)
     if (o == IKE_NEED_JOB)
         return o;
     ike_turn_answered(t);
+    ike_create_child_answered(t, 0);
+    if (ike_child_broken_ke(t, o))
+        return ike_delete_ike_begin(t) ? IKE_STEPPED : IKE_IGNORED;
     if (o == IKE_STEPPED)
         ike_child_take_outbound(t->after, made);
     else if (!ike_delete_child_begin(t, spi)) /* the peer has it, we do not want it */

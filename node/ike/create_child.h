@@ -27,6 +27,11 @@ enum ike_outcome ike_create_child_begin(struct ike_turn *t);
 enum ike_outcome ike_create_child_request(struct ike_turn *t);
 enum ike_outcome ike_create_child_response(struct ike_turn *t);
 
+/* The peer answered our CREATE_CHILD_SA: with this error, or 0. Who answers TEMPORARY_FAILURE to
+ * everything for several minutes is out of step with us: the IKE SA is to be closed (RFC 7296 2.25:
+ * SHOULD). */
+void ike_create_child_answered(struct ike_turn *t, uint16_t error);
+
 /* rekey_child.c */
 enum ike_outcome ike_rekey_child_begin(struct ike_turn *t, uint32_t spi_in, enum ike_child_pfs pfs);
 /* rekey: the REKEY_SA notify of the request in hand. */
@@ -71,6 +76,10 @@ enum ike_outcome ike_child_answer(struct ike_turn *t, enum ike_exchange exchange
  * false. IKE_IGNORED: the answer is unacceptable, `after` is untouched. IKE_NEED_JOB as ever. */
 enum ike_outcome ike_child_accept(struct ike_turn *t, const struct ike_selectors *sel,
                                   struct ike_child **made);
+
+/* Did ike_child_accept() end so (`o`) because the peer's public value is none? RFC 6989 2.5: the IKE
+ * SA is dropped; at the other end of the exchange INVALID_SYNTAX does it (RFC 7296 2.21.3). */
+bool ike_child_broken_ke(const struct ike_turn *t, enum ike_outcome o);
 
 /* Does the answer in hand make a CHILD SA that the peer has given up since (ike_child_deleted_early)?
  * RFC 7296 2.25.1: it would stand at our end only. */

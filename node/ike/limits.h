@@ -15,10 +15,12 @@ enum {
     IKE_NONCE_MAX_BYTES = 256, /* the peer's (RFC 7296 2.10: 16..256) */
     IKE_ENTROPY_BYTES = 192,   /* fresh random bytes that come with every event */
     IKE_MAX_EFFECTS = 16,
-    IKE_MAX_PROPOSALS = 512,  /* acceptable combinations, of all configured proposals together */
-    IKE_MAX_CONNECTIONS = 64, /* named ones, beside the default */
-    IKE_MAX_PATTERNS = 8,     /* identities that a connection is for */
-    IKE_MAX_OVERRIDES = 8,    /* CHILD SAs of a connection with terms of their own */
+    IKE_REFUSED_MS = 300000,     /* "several minutes" of TEMPORARY_FAILURE (RFC 7296 2.25) */
+    IKE_REFUSED_GAP_MS = 120000, /* refusals further apart have nothing to do with one another */
+    IKE_MAX_PROPOSALS = 512,     /* acceptable combinations, of all configured proposals together */
+    IKE_MAX_CONNECTIONS = 64,    /* named ones, beside the default */
+    IKE_MAX_PATTERNS = 8,        /* identities that a connection is for */
+    IKE_MAX_OVERRIDES = 8,       /* CHILD SAs of a connection with terms of their own */
     IKE_MAX_PEERS_PER_POLICY = 65536,
     IKE_MAX_CHAIN = 4,      /* certificates of a chain that we send */
     IKE_MAX_OWN = 8,        /* certificates of ours to choose from */

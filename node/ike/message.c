@@ -80,6 +80,8 @@ static enum ike_rx check_window(const struct ike_policy *policy, const struct ik
     }
     if (h->message_id == sa->expected_request_id)
         return IKE_RX_REQUEST;
+    if (h->message_id == 0 && sa->sync_agreed && h->exchange == WIRE_EX_INFORMATIONAL)
+        return IKE_RX_SYNC;
     if (h->message_id > sa->expected_request_id) {
         *reason = IKE_REASON_FUTURE_MESSAGE_ID;
         return IKE_RX_DROP;
@@ -96,25 +98,22 @@ static enum ike_rx check_window(const struct ike_policy *policy, const struct ik
     return IKE_RX_RETRANSMIT;
 }
 
-/* Authenticates and decrypts the SK payload into rx->plain, then decodes what was inside. */
-static enum ike_reason open_message(const struct ike_policy *policy, const struct ike_sa *sa,
-                                    struct span datagram, struct ike_received *rx)
+/* Authenticates the SK payload with these keys and decrypts it into `plain`. *text: payloads and
+ * padding; *inner: the type of the first payload. */
+static enum ike_reason open_sk(const struct suite_aead *aead, const struct secret *key,
+                               const struct secret *integ, uint8_t first, struct span datagram,
+                               uint8_t *plain, struct span *text, uint8_t *inner)
 {
-    const struct suite_aead *aead = aead_of(policy, sa);
     struct wire_chain chain;
     struct wire_sk sk;
     struct span outer =
         span_of(datagram.data + WIRE_HEADER_BYTES, datagram.len - WIRE_HEADER_BYTES);
-    struct span text, inner;
     struct suite_covered covered = {0};
     struct suite_aead_context context;
     uint8_t unsupported;
-    enum wire_result result;
+    enum wire_result result = wire_chain_decode(first, outer, &chain, &unsupported);
     bool opened;
 
-    if (aead == NULL || sa->keys.sk_e_in.len == 0)
-        return IKE_REASON_UNEXPECTED_EXCHANGE;
-    result = wire_chain_decode(rx->header.next_payload, outer, &chain, &unsupported);
     if (result != WIRE_OK)
         return ike_reason_of_wire(result);
     if (chain.n != 1 || chain.items[0].type != WIRE_PL_SK)
@@ -126,20 +125,54 @@ static enum ike_reason open_message(const struct ike_policy *policy, const struc
      * 5282 5.1). */
     covered.before =
         span_of(datagram.data, datagram.len - sk.iv.len - sk.ciphertext.len - sk.icv.len);
-    if (!key_context(&context, aead, &sa->keys.sk_e_in, &sa->keys.sk_a_in))
+    if (!key_context(&context, aead, key, integ))
         return IKE_REASON_BAD_ICV;
-    opened =
-        aead->context_open(&context, sk.iv.data, &covered, sk.ciphertext, sk.icv.data, rx->plain);
+    opened = aead->context_open(&context, sk.iv.data, &covered, sk.ciphertext, sk.icv.data, plain);
     aead->context_deinit(&context);
     if (!opened)
         return IKE_REASON_BAD_ICV;
-    text = span_of(rx->plain, sk.ciphertext.len);
-    rx->body_result = wire_sk_unpad(text, &inner);
+    *text = span_of(plain, sk.ciphertext.len);
+    *inner = chain.items[0].next;
+    return IKE_REASON_NONE;
+}
+
+/* Opens the peer's message, then decodes what was inside. */
+static enum ike_reason open_message(const struct ike_policy *policy, const struct ike_sa *sa,
+                                    struct span datagram, struct ike_received *rx)
+{
+    const struct suite_aead *aead = aead_of(policy, sa);
+    struct span text, payloads;
+    enum ike_reason reason;
+    uint8_t first;
+
+    if (aead == NULL || sa->keys.sk_e_in.len == 0)
+        return IKE_REASON_UNEXPECTED_EXCHANGE;
+    reason = open_sk(aead, &sa->keys.sk_e_in, &sa->keys.sk_a_in, rx->header.next_payload, datagram,
+                     rx->plain, &text, &first);
+    if (reason != IKE_REASON_NONE)
+        return reason;
+    rx->body_result = wire_sk_unpad(text, &payloads);
     if (rx->body_result == WIRE_OK)
-        rx->body_result = wire_body_decode(chain.items[0].next, inner, &rx->body);
+        rx->body_result = wire_body_decode(first, payloads, &rx->body);
     else
         memset(&rx->body, 0, sizeof rx->body);
     return IKE_REASON_NONE;
+}
+
+/* Message ID 0 may be a request in the window or a synchronization: what is inside tells (RFC
+ * 6311 5.1). */
+static enum ike_rx kind_of_request(const struct ike_sa *sa, enum ike_rx kind,
+                                   const struct ike_received *rx, enum ike_reason *reason)
+{
+    bool asks = rx->body_result == WIRE_OK &&
+                wire_body_notify(&rx->body, WIRE_N_IKEV2_MESSAGE_ID_SYNC) != NULL;
+
+    if (kind == IKE_RX_SYNC && !asks)
+        *reason = IKE_REASON_OLD_MESSAGE_ID;
+    if (sa->sync_agreed && asks && rx->header.message_id == 0 &&
+        rx->header.exchange == WIRE_EX_INFORMATIONAL)
+        return IKE_RX_SYNC;
+    return kind;
 }
 
 enum ike_rx ike_message_receive(const struct ike_policy *policy, const struct ike_sa *sa,
@@ -157,10 +190,12 @@ enum ike_rx ike_message_receive(const struct ike_policy *policy, const struct ik
     if (*reason != IKE_REASON_NONE)
         return IKE_RX_DROP;
     kind = check_window(policy, sa, &h, datagram, reason);
-    if (kind != IKE_RX_REQUEST && kind != IKE_RX_RESPONSE)
+    if (kind == IKE_RX_RETRANSMIT || kind == IKE_RX_DROP)
         return kind;
     rx->header = h;
     *reason = open_message(policy, sa, datagram, rx);
+    if (*reason == IKE_REASON_NONE && kind != IKE_RX_RESPONSE)
+        kind = kind_of_request(sa, kind, rx, reason);
     if (*reason == IKE_REASON_NONE)
         return kind;
     memset(rx, 0, sizeof *rx); /* nothing of what did not verify is left */
@@ -216,8 +251,10 @@ static bool seal(const struct ike_policy *policy, const struct ike_sa *sa, uint8
     struct span text, whole;
     size_t pad;
 
-    /* A 64-bit counter does not run out; if a damaged state says so, no IV is used twice. */
-    if (aead == NULL || sa->iv_next == UINT64_MAX || !wire_builder_finish(&inner, &text))
+    /* A 64-bit counter does not run out; if a damaged state says so, no IV is used twice. Message IDs
+     * never wrap (RFC 7296 2.2, I6): with the last one the SA falls silent and ends as dead. */
+    if (aead == NULL || sa->iv_next == UINT64_MAX || message_id == UINT32_MAX ||
+        !wire_builder_finish(&inner, &text))
         return false;
     pad = padding(aead, text.len);
     b = wire_builder_message(bytes, sizeof bytes, &h);
@@ -261,6 +298,44 @@ bool ike_seal_request(const struct ike_policy *policy, struct ike_sa *sa,
               &sa->pending.request))
         return false;
     sa->pending.exchange = exchange;
+    sa->pending.message_id = sa->next_request_id++;
+    sa->pending.sent_ms = now_ms;
+    sa->iv_next++;
+    return true;
+}
+
+bool ike_seal_sync(const struct ike_policy *policy, struct ike_sa *sa, const struct ike_draft *d)
+{
+    if (!seal(policy, sa, WIRE_EX_INFORMATIONAL, true, 0, d, &sa->last_response))
+        return false;
+    memset(sa->last_request_digest, 0, sizeof sa->last_request_digest);
+    sa->iv_next++;
+    return true;
+}
+
+bool ike_reseal_request(const struct ike_policy *policy, struct ike_sa *sa, uint64_t now_ms)
+{
+    const struct suite_aead *aead = aead_of(policy, sa);
+    const struct span sent = span_of(sa->pending.request.bytes, sa->pending.request.len);
+    struct ike_draft d;
+    struct wire_header h;
+    struct span text, payloads;
+    uint8_t plain[IKE_MAX_MESSAGE_BYTES], first;
+    bool ok;
+
+    ike_draft_begin(&d);
+    ok = aead != NULL && wire_header_decode(sent, &h) == WIRE_OK &&
+         open_sk(aead, &sa->keys.sk_e_out, &sa->keys.sk_a_out, h.next_payload, sent, plain, &text,
+                 &first) == IKE_REASON_NONE &&
+         wire_sk_unpad(text, &payloads) == WIRE_OK;
+    if (ok) {
+        d.b.first = first;
+        wire_write_span(&d.b.w, payloads);
+        ok = seal(policy, sa, h.exchange, false, sa->next_request_id, &d, &sa->pending.request);
+    }
+    secret_wipe_bytes(plain, sizeof plain);
+    if (!ok)
+        return false;
     sa->pending.message_id = sa->next_request_id++;
     sa->pending.sent_ms = now_ms;
     sa->iv_next++;

@@ -17,7 +17,7 @@
 #include "ike/step.h"
 #include "wire/body.h"
 
-enum ike_rx { IKE_RX_REQUEST, IKE_RX_RESPONSE, IKE_RX_RETRANSMIT, IKE_RX_DROP };
+enum ike_rx { IKE_RX_REQUEST, IKE_RX_RESPONSE, IKE_RX_RETRANSMIT, IKE_RX_SYNC, IKE_RX_DROP };
 
 /* A message that was authenticated and opened. Its spans point into `plain`: do not copy by value.
  */
@@ -34,7 +34,9 @@ struct ike_received {
 /* Judges one datagram against an SA whose keys exist. Requests: the peer's flag, SPIs of this SA,
  * message ID equal to expected_request_id (then opened), or one below with the very same bytes
  * (RETRANSMIT; SHA-256 of the whole datagram), anything else is dropped with its reason. Responses:
- * our pending request's ID and exchange type. *rx holds a message only for REQUEST and RESPONSE;
+ * our pending request's ID and exchange type. SYNC: an INFORMATIONAL request with message ID 0 and
+ * IKEV2_MESSAGE_ID_SYNC, where both ends speak that (RFC 6311 5.1): beside the window.
+ * *rx holds a message only for REQUEST, RESPONSE and SYNC;
  * *reason always. Unprotected messages are dropped (IKE_SA_INIT has its own way: init.c). */
 enum ike_rx ike_message_receive(const struct ike_policy *policy, const struct ike_sa *sa,
                                 struct span datagram, struct ike_received *rx,
@@ -63,6 +65,16 @@ bool ike_seal_response(const struct ike_policy *policy, struct ike_sa *sa, struc
 bool ike_seal_request(const struct ike_policy *policy, struct ike_sa *sa,
                       enum ike_exchange exchange, uint64_t now_ms,
                       const struct ike_draft *d) HF_MUST_USE;
+
+/* Seals the answer to a SYNC as ike_seal_response() does, but beside the window: message ID 0, which
+ * no request can repeat; expected_request_id is the caller's. */
+bool ike_seal_sync(const struct ike_policy *policy, struct ike_sa *sa,
+                   const struct ike_draft *d) HF_MUST_USE;
+
+/* Seals what our outstanding request says once more, as our next request: another message ID, so
+ * other bytes (I4), iv_next + 1. False: sa is unchanged. */
+bool ike_reseal_request(const struct ike_policy *policy, struct ike_sa *sa,
+                        uint64_t now_ms) HF_MUST_USE;
 
 /* The outstanding request is answered (or given up): wipes sa->pending. */
 void ike_pending_clear(struct ike_sa *sa);

@@ -158,6 +158,7 @@ static enum ike_outcome refused(struct ike_turn *t, const struct wire_notify *er
     uint16_t group = error->data.len == 2 ? get_be16(error->data.data) : 0;
 
     ike_turn_answered(t);
+    ike_create_child_answered(t, error->type);
     t->out->reason = error->type == WIRE_N_TEMPORARY_FAILURE    ? IKE_REASON_TEMPORARY_FAILURE
                      : error->type == WIRE_N_CHILD_SA_NOT_FOUND ? IKE_REASON_CHILD_NOT_FOUND
                      : error->type == WIRE_N_INVALID_KE_PAYLOAD ? IKE_REASON_INVALID_KE
@@ -239,8 +240,11 @@ enum ike_outcome ike_rekey_child_response(struct ike_turn *t)
     if (o == IKE_NEED_JOB)
         return o;
     ike_turn_answered(t);
+    ike_create_child_answered(t, 0);
     if (o == IKE_STEPPED) {
         built = take_over(t, p, made);
+    } else if (ike_child_broken_ke(t, o)) {
+        built = ike_delete_ike_begin(t);
     } else { /* the peer has an SA that we cannot use */
         keep_old(t, p);
         built = ike_delete_child_begin(t, p->new_spi_in);

@@ -141,6 +141,7 @@ void ike_rekey_ike_birth(struct ike_turn *t)
     next->iv_next = 1;
     next->remote_id = old->remote_id;
     next->connection = old->connection;
+    next->sync_agreed = old->sync_agreed;
     next->local_part.last_inbound_ms = t->event->now_ms;
     next->local_part.last_outbound_ms = t->event->now_ms;
     ike_lifetime_start_sa(t->policy, next, begun,
@@ -253,6 +254,7 @@ static enum ike_outcome refused(struct ike_turn *t, const struct wire_notify *er
     uint16_t group = error->data.len == 2 ? get_be16(error->data.data) : 0;
 
     ike_turn_answered(t);
+    ike_create_child_answered(t, error->type);
     t->out->reason = error->type == WIRE_N_TEMPORARY_FAILURE    ? IKE_REASON_TEMPORARY_FAILURE
                      : error->type == WIRE_N_INVALID_KE_PAYLOAD ? IKE_REASON_INVALID_KE
                                                                 : IKE_REASON_NO_PROPOSAL;

@@ -169,6 +169,8 @@ struct ike_sa {
     uint8_t last_request_digest[32]; /* SHA-256 of the request that last_response answers: a
                                         retransmission is identical */
     struct ike_message last_response;
+    bool sync_agreed;    /* both ends speak RFC 6311's IKEV2_MESSAGE_ID_SYNC */
+    uint32_t sync_floor; /* the peer's next one must name an ID of at least this */
     struct ike_pending pending;
     struct ike_candidate candidate;
 
@@ -183,6 +185,9 @@ struct ike_sa {
     /* lifetime, cluster time */
     uint64_t created_ms, soft_ms, hard_ms;
     uint64_t retry_ms; /* after TEMPORARY_FAILURE */
+    uint64_t refused_since_ms,
+        refused_last_ms; /* the peer answers TEMPORARY_FAILURE and nothing else
+                                                   since then; both 0: it does not */
     uint64_t linger_until_ms;
     uint64_t successor_spi; /* local SPI of the IKE SA that replaced this one; 0 = none */
     uint32_t wanted;        /* IKE_WANT_* commands not yet begun because the window is taken */

@@ -13,6 +13,7 @@
 #include "ike/exchange.h"
 #include "ike/informational.h"
 #include "ike/nat.h"
+#include "ike/sync.h"
 #include "ike/timer.h"
 
 static ike_handler ignore, on_new, on_initiate, on_handshake, on_message, on_repeat, on_timer,
@@ -109,6 +110,7 @@ static enum ike_outcome on_handshake(struct ike_turn *t)
         return ike_turn_ignore(t, IKE_REASON_UNEXPECTED_EXCHANGE);
     case IKE_RX_RESPONSE:
         return ike_auth_handle_response(t->policy, sa, t->event, &rx, t->out);
+    case IKE_RX_SYNC: /* not agreed on before IKE_AUTH is through */
     case IKE_RX_DROP:
     default:
         return ike_turn_ignore(t, reason);
@@ -182,6 +184,8 @@ static enum ike_outcome on_message(struct ike_turn *t)
     t->rx = &rx;
     t->after->local_part.last_inbound_ms = t->event->now_ms;
     (void)ike_nat_follow(t->after, t->event);
+    if (kind == IKE_RX_SYNC)
+        return ike_sync_request(t);
     return kind == IKE_RX_REQUEST ? on_request(t) : on_response(t);
 }
 

@@ -3,7 +3,7 @@
  *   [type: REQUEST, REPLY, SET, ACK][3 reserved] then attributes: [R | type][length][value]
  *
  * Attributes whose value has a fixed form are judged by length when they are decoded (an empty one is
- * a question and always right), so no reader meets an IPv6 address of 16 bytes where 17 are due. What
+ * a question and always right), so no reader meets an IPv6 subnet of 16 bytes where 17 are due. What
  * a value says is read by wire_cp_read_*().
  */
 #ifndef HF_WIRE_CP_H
@@ -21,7 +21,9 @@ enum wire_cp_attribute {
     WIRE_CP_IP4_NBNS = 4,
     WIRE_CP_IP4_DHCP = 6,
     WIRE_CP_APPLICATION_VERSION = 7,
-    WIRE_CP_IP6_ADDRESS = 8, /* address and prefix length: 17 bytes */
+    WIRE_CP_IP6_ADDRESS =
+        8, /* address and prefix length: 17 bytes; without it, as some clients send
+                                it, 16 are taken as a /128 */
     WIRE_CP_IP6_DNS = 10,
     WIRE_CP_IP6_DHCP = 12,
     WIRE_CP_IP4_SUBNET = 13, /* address and mask: 8 bytes */

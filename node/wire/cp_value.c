@@ -20,7 +20,8 @@ static const struct attribute_row table[] = {
     {WIRE_CP_IP4_NBNS, "INTERNAL_IP4_NBNS", V4_BYTES, V4_BYTES, 1},
     {WIRE_CP_IP4_DHCP, "INTERNAL_IP4_DHCP", V4_BYTES, V4_BYTES, 1},
     {WIRE_CP_APPLICATION_VERSION, "APPLICATION_VERSION", 0, UNBOUNDED, 1},
-    {WIRE_CP_IP6_ADDRESS, "INTERNAL_IP6_ADDRESS", WIRE_CP_PREFIX_BYTES, WIRE_CP_PREFIX_BYTES, 1},
+    {WIRE_CP_IP6_ADDRESS, "INTERNAL_IP6_ADDRESS", V6_BYTES, WIRE_CP_PREFIX_BYTES,
+     1}, /* see wire/cp.h */
     {WIRE_CP_IP6_DNS, "INTERNAL_IP6_DNS", V6_BYTES, V6_BYTES, 1},
     {WIRE_CP_IP6_DHCP, "INTERNAL_IP6_DHCP", V6_BYTES, V6_BYTES, 1},
     {WIRE_CP_IP4_SUBNET, "INTERNAL_IP4_SUBNET", V4_SUBNET_BYTES, V4_SUBNET_BYTES, 1},
@@ -126,6 +127,9 @@ bool wire_cp_read_prefix(const struct wire_cp_attr *attr, struct wire_cp_prefix 
             !mask_bits(get_be32(attr->value.data + V4_BYTES), &p.bits))
             return false;
         p.ip = address_of(ADDR_V4, attr->value.data);
+    } else if (attr->type == WIRE_CP_IP6_ADDRESS && attr->value.len == V6_BYTES) {
+        p.ip = address_of(ADDR_V6, attr->value.data);
+        p.bits = V6_BITS;
     } else if (attr->type == WIRE_CP_IP6_ADDRESS || attr->type == WIRE_CP_IP6_SUBNET) {
         if (attr->value.len != WIRE_CP_PREFIX_BYTES || attr->value.data[V6_BYTES] > V6_BITS)
             return false;

@@ -1,5 +1,5 @@
 /* The registry of Notify types (IANA, "IKEv2 Notify Message Error Types" and "Status Types", through
- * RFC 9867) with the lengths that the RFC of each fixes. In order of type: wire_notify_find()
+ * RFC 9867 and one of a draft) with the lengths that the RFC of each fixes. In order of type: wire_notify_find()
  * halves it.
  */
 #include "wire/notify.h"
@@ -37,7 +37,7 @@ static const struct wire_notify_info table[] = {
     ROW(INVALID_SELECTORS, ANY),
     ROW(UNACCEPTABLE_ADDRESSES, ANY),
     ROW(UNEXPECTED_NAT_DETECTED, ANY),
-    ROW(USE_ASSIGNED_HOA, ANY),
+    {WIRE_N_USE_ASSIGNED_HOA, "USE_ASSIGNED_HoA", ANY}, /* as registered */
     ROW(TEMPORARY_FAILURE, ANY),
     ROW(CHILD_SA_NOT_FOUND, ANY),
     ROW(INVALID_GROUP_ID, ANY),
@@ -108,6 +108,7 @@ static const struct wire_notify_info table[] = {
     ROW(SA_RESOURCE_INFO, ANY),
     ROW(USE_PPK_INT, ANY),
     ROW(PPK_IDENTITY_KEY, FROM(9)), /* RFC 9867 */
+    ROW(IKE_SA_INIT_FULL_TRANSCRIPT_AUTH, ANY),
 };
 /* clang-format on */
 

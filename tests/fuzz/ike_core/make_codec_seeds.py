@@ -50,10 +50,10 @@ def sa(version=1, children=None, owed=(), waits=b"\0", v6=b"\0"):
             + v4("10.0.0.1") + u16(4500) + v4("10.0.0.1") + u16(4500) + u8(0) + u8(1) + u8(1)
             + u16(20) + u16(256) + u16(0) + u16(5) + u16(31)
             + key(32) + key(0) + key(0) + key(36) + key(36) + key(32) + key(32) + u64(3)      # SK_*, the next IV
-            + u32(0) + u32(2) + u16(0) + waits + u64(0)                      # windows, no answer, nothing pending, no candidate
+            + u32(0) + u32(2) + u16(0) + u8(1) + u32(9) + waits + u64(0)                      # windows, no answer, synchronized once, nothing pending, no candidate
             + u8(2) + u8(2) + b"gw" + v4("10.99.0.7") + v6 + u8(1) + v4("10.0.0.10") + u8(0)
             + u32(0x1234)                                                    # connection
-            + u64(1000) + u64(60_000_000) + u64(86_400_000) + u64(0) + u64(0) + u64(0)
+            + u64(1000) + u64(60_000_000) + u64(86_400_000) + u64(0) + u64(0) + u64(0) + u64(0) + u64(0)  # limits, retry, refused, linger, successor
             + u32(0) + u32(0) + b"".join(slots) + u8(len(owed)) + b"".join(u32(s) for s in owed)
             + u16(0) + u16(0) + u16(0) + u16(0) + u16(0) + u8(0) + u8(0) + u32(0) + u8(0))
 

@@ -28,7 +28,7 @@ void pair_note_sent(struct pair *p, enum pair_who from, const struct ike_message
 {
     struct pair_sent now = {.times = 1};
     struct span bytes = span_of(m->bytes, m->len);
-    bool init;
+    bool init, sync; /* RFC 6311's ID 0 is no one message's */
 
     if (m->len < WIRE_HEADER_BYTES)
         pair_violation(p, "a message shorter than its header");
@@ -44,11 +44,13 @@ void pair_note_sent(struct pair *p, enum pair_who from, const struct ike_message
         memcpy(now.iv, m->bytes + WIRE_HEADER_BYTES + 4, sizeof now.iv);
     if (init) /* unprotected, may be asked for anew with a cookie or another group */
         return;
+    sync = m->bytes[18] == WIRE_EX_INFORMATIONAL && get_be32(m->bytes + 20) == 0;
     for (size_t i = 0; i < p->n_sent; i++) {
         struct pair_sent *s = &p->sent[i];
+        bool same = memcmp(s->digest, now.digest, sizeof now.digest) == 0;
 
-        if (memcmp(s->key, now.key, sizeof now.key) == 0) {
-            if (memcmp(s->digest, now.digest, sizeof now.digest) != 0)
+        if (memcmp(s->key, now.key, sizeof now.key) == 0 && (same || !sync)) {
+            if (!same)
                 pair_violation(p, "I4: one message ID with differing bytes");
             s->times++;
             return;

@@ -259,10 +259,14 @@ static void any_sa(struct ike_sa *sa)
         any_address(&sa->dns[i]);
     sa->peer_initial_contact = below(2);
     sa->connection = (uint32_t)next();
+    sa->sync_agreed = below(2);
+    sa->sync_floor = (uint32_t)next();
     sa->created_ms = next();
     sa->soft_ms = next();
     sa->hard_ms = next();
     sa->retry_ms = next();
+    sa->refused_since_ms = next();
+    sa->refused_last_ms = next();
     sa->linger_until_ms = next();
     sa->successor_spi = next();
     sa->wanted = (uint32_t)next();

@@ -144,6 +144,30 @@ Test(families, an_ipv6_address_has_its_prefix_length)
     cr_assert(body.cp.attrs[1].type == WIRE_CP_IP6_DNS && body.cp.attrs[1].value.len == 16);
 }
 
+/* RFC 7296 3.15.1 asks for 17 bytes; clients that leave the prefix length out are served all the same. */
+Test(families, a_request_without_a_prefix_length_is_read)
+{
+    static struct wire_body body;
+    struct ike_cp_request request;
+    const struct wire_cp_attr wish = {.type = WIRE_CP_IP6_ADDRESS,
+                                      .value = span_of(pool6, sizeof pool6)};
+    struct wire_cp cp = {.type = WIRE_CFG_REQUEST, .attrs = {wish}, .n = 1};
+    struct wire_cp_prefix prefix;
+    struct wire_builder b;
+    uint8_t room[64];
+    struct span bytes;
+
+    b = wire_builder_chain(room, sizeof room);
+    wire_put_cp(&b, &cp);
+    cr_assert(wire_builder_finish(&b, &bytes));
+    cr_assert_eq(wire_body_decode(b.first, bytes, &body), WIRE_OK);
+    cr_assert(ike_cp_read_request(&body.cp, &request));
+    cr_assert(request.wants[SLOT_V6]);
+    cr_assert_eq(memcmp(request.wish[SLOT_V6].bytes, pool6, sizeof pool6), 0);
+    cr_assert(wire_cp_read_prefix(&body.cp.attrs[0], &prefix));
+    cr_assert_eq(prefix.bits, 128);
+}
+
 /* What stands at one end only is in neither list; order and bound stay. */
 Test(families, selectors_of_one_end_alone_are_left_out)
 {

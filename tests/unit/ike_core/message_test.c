@@ -240,6 +240,34 @@ Test(message, every_sealed_message_has_its_own_iv)
     }
 }
 
+/* RFC 7296 2.2, I6: an ID that wrapped would come a second time, with other bytes. */
+Test(message, message_ids_do_not_wrap)
+{
+    struct ike_policy p = policy();
+    struct ike_draft d;
+    enum ike_reason reason;
+    static struct ike_sa before;
+
+    two_ends();
+    initiator->next_request_id = responder->expected_request_id = UINT32_MAX - 1;
+    seal_delete(initiator, IKE_EX_DPD);
+    cr_assert_eq(receive(responder, message_span(&initiator->pending.request), &reason),
+                 IKE_RX_REQUEST);
+    ike_draft_begin(&d);
+    cr_assert(ike_seal_response(&p, responder, message_span(&initiator->pending.request),
+                                &rx->header, &d));
+    ike_pending_clear(initiator);
+    before = *initiator;
+    ike_draft_begin(&d);
+    cr_assert_not(ike_seal_request(&p, initiator, IKE_EX_DPD, 1, &d));
+    cr_assert_eq(memcmp(&before, initiator, sizeof before), 0);
+    rx->header.message_id = responder->expected_request_id;
+    before = *responder;
+    cr_assert_not(
+        ike_seal_response(&p, responder, message_span(&before.last_response), &rx->header, &d));
+    cr_assert_eq(memcmp(&before, responder, sizeof before), 0);
+}
+
 Test(message, what_does_not_fit_changes_nothing)
 {
     struct ike_policy p = policy();
