@@ -279,6 +279,8 @@ void pool_avoid(struct conductor *c, const struct ip_addr *ip);
 bool pool_holds(struct conductor *c, const struct ip_addr *ip, uint64_t holder);
 
 /* identity.c: SAs by authenticated identity */
+/* The same for each way to write it. */
+struct ike_identity identity_key(const struct ike_identity *id);
 void identity_note(struct conductor *c, struct conductor_sa *sa, const struct ike_sa *decoded);
 void identity_forget(struct conductor *c, struct conductor_sa *sa);
 /* Those that a new SA of that identity ends in its record, oldest first; how many. */

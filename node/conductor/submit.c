@@ -180,6 +180,8 @@ static void draft_claims(struct conductor *c, struct draft *d, const struct ike_
 
 static void draft_create(struct draft *d, const struct ike_sa *sa, struct span state)
 {
+    const struct ike_identity key = identity_key(&sa->remote_id);
+
     holdfast__sa_create__init(&d->create);
     d->create.sa_id = sa->local_spi;
     d->create.state =
@@ -190,9 +192,9 @@ static void draft_create(struct draft *d, const struct ike_sa *sa, struct span s
                 (ProtobufCBinaryData){.len = addr_len(&sa->virtual_ip[slot]),
                                       .data = (uint8_t *)(uintptr_t)sa->virtual_ip[slot].bytes};
     d->create.addresses = d->addresses;
-    d->identity[0] = sa->remote_id.type;
-    memcpy(d->identity + 1, sa->remote_id.bytes, sa->remote_id.len);
-    d->create.identity = (ProtobufCBinaryData){.len = 1u + sa->remote_id.len, .data = d->identity};
+    d->identity[0] = key.type;
+    memcpy(d->identity + 1, key.bytes, key.len);
+    d->create.identity = (ProtobufCBinaryData){.len = 1u + key.len, .data = d->identity};
 }
 
 /* Into the scratch buffer `which`. */

@@ -263,3 +263,32 @@ Test(certificates, another_policy_while_a_peer_is_judged)
     cr_assert_eq(world_established(w, w->owner), 1, "the SA that stands is not touched");
     world_destroy(w);
 }
+
+/* A certificate lets its client in however it writes its domain: it is one identity, whose former SA
+ * INITIAL_CONTACT ends, whose address stays the same. */
+Test(certificates, one_identity_however_it_is_written)
+{
+    static const char *const ways[] = {"client", "CLIENT", "Client", "client"};
+    struct ip_addr first = {0};
+    struct world *w;
+
+    make(true);
+    w = world_create(tune);
+    w->client_policy.initial_contact = true;
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        struct ike_identity *id = &credentials_view(both[1])->own[0].identity;
+        struct ike_sa sa;
+
+        memcpy(id->bytes, ways[i], id->len);
+        world_restart_client(w);
+        cr_assert(world_connect(w), "%s: %zu SAs", ways[i], world_established(w, w->owner));
+        sa = world_sa(w, w->owner);
+        cr_assert_eq(memcmp(sa.remote_id.bytes, ways[i], sa.remote_id.len), 0,
+                     "shown as it is said");
+        if (i == 0)
+            first = sa.virtual_ip[SLOT_V4];
+        cr_assert(addr_equal(&sa.virtual_ip[SLOT_V4], &first), "%s", ways[i]);
+    }
+    cr_assert_eq(counted(w, COUNTER_initial_contact_ended), 3);
+    world_destroy(w);
+}
