@@ -283,5 +283,11 @@ Test(cert_chain, identities)
         cr_expect_eq(judge(certs_trust(&ca.cert, 1), &leaf, NULL, cases[i].type,
                            span_of(cases[i].id, cases[i].len), false),
                      cases[i].verdict, "case %zu", i);
+    /* A name of a kind that is no identity proves nothing, whatever type is claimed. */
+    bend(&leaf, &ca, NID_subject_alt_name, "URI:a@example.org,RID:1.2.3", EVP_sha256());
+    for (unsigned type = 0; type < 256; type++)
+        cr_expect_eq(judge(certs_trust(&ca.cert, 1), &leaf, NULL, (uint8_t)type,
+                           span_of("a@example.org", 13), false),
+                     SUITE_WRONG_NAME, "type %u", type);
     printf("compared %u\n", compared);
 }
