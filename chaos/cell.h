@@ -198,6 +198,12 @@ bool cell_came_back(struct cell *c, unsigned node, unsigned ms);
 
 /* cell_judge.c */
 void cell_judge(struct cell *c);
+/* An address is one client's (I9). */
+void cell_judge_addresses(struct cell *c);
+/* How often shards changed hands by what the nodes say now, without the drill having anything to do
+ * with it: added to c->unasked. Of each shard the node that has applied most knows; one that was
+ * away or cut off may lag. */
+void cell_count_unasked(struct cell *c, const struct node_view *views, size_t n);
 /* Replay recoveries of all living nodes, and of those that were killed: each is a rekey that the
  * gateway begins by itself (design/architecture: a stalled sender never crosses the floor). */
 uint64_t cell_recoveries(struct cell *c);

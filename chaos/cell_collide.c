@@ -145,7 +145,8 @@ static bool settles(struct cell *c)
     struct spis_case spis = {.before = &c->before,
                              .after = &c->after,
                              .ike = c->spec->exchange == DRILL_IKE_REKEY,
-                             .node = c->owner};
+                             .node = c->owner,
+                             .recoveries = cell_recoveries(c)};
 
     if (!lab_until(&c->lab, successor_made, c, c->drill->settle_ms)) {
         oracle_violation(&c->report, "collision: the client has no successor after %u ms",

@@ -232,7 +232,8 @@ static void compare_spis(struct cell *c)
                              .ike = c->spec->exchange == DRILL_IKE_REKEY,
                              .decided = c->spec->point >= DRILL_COMMITTED || c->record_survived,
                              .newest = log->n_children ? &log->children[log->n_children - 1] : NULL,
-                             .node = c->owner};
+                             .node = c->owner,
+                             .recoveries = cell_recoveries(c)};
 
     cell_take_spis(cell_owner(c), &c->after);
     if (!c->before.known || !c->after.known || !c->committed.known)

@@ -6,7 +6,7 @@
 #include "base/bytes.h"
 
 enum { REPLAY_NS = 1000000000, FRAME_MAX = 2048, ETH_HEAD = 14, UDP_CHECKSUM = 6, FLOW_AFTER = 20 };
-enum { ARRIVE_MS = 500 };
+enum { ARRIVE_MS = 500, IN_FLIGHT_NS = 20000000 };
 
 /* Another node speaks as the service address of a shard that is to move. */
 static void note_if_moved(struct cell *c, const struct capture_frame *f)
@@ -313,6 +313,30 @@ static void take_committed(struct cell *c)
                          c->owner_before, drill_point_name(c->spec->point), c->owner);
 }
 
+/* Did another node speak as one of the moving shards well before the fault? Then the owner had lost
+ * it (this machine was too slow for its lease) and reached its point without knowing: no verdict. */
+static void judge_untimely(struct cell *c, unsigned from, uint64_t at_ns)
+{
+    for (size_t k = 0; k < c->sniff.capture.n_frames; k++) {
+        const struct capture_frame *f = &c->sniff.capture.frames[k];
+        unsigned shard = lab_shard_of_vip(f->src);
+        uint64_t since = 0;
+
+        if (!f->left || f->port == CAPTURE_CLIENT_PORT || f->port == from || !shard ||
+            !(c->moving >> shard & 1))
+            continue;
+        for (size_t i = 0; i < c->n_tenures; i++) {
+            if (c->tenures[i].shard == shard)
+                since = c->tenures[i].from_ns;
+        }
+        if (f->ns > since + IN_FLIGHT_NS && f->ns < at_ns) {
+            c->unasked++;
+            (void)cell_inconclusive(c, "shard %u had left node %u before the fault", shard, from);
+            return;
+        }
+    }
+}
+
 struct cell_takeover *cell_begin_takeover(struct cell *c, unsigned from, uint64_t at_ns)
 {
     unsigned i = c->n_takeovers < CELL_MAX_TAKEOVERS ? c->n_takeovers++ : CELL_MAX_TAKEOVERS - 1;
@@ -321,6 +345,7 @@ struct cell_takeover *cell_begin_takeover(struct cell *c, unsigned from, uint64_
     *t = (struct cell_takeover){.kill_ns = at_ns, .dead_ns = at_ns, .from = from};
     expect_move(c, from);
     t->shards = c->moving;
+    judge_untimely(c, from, at_ns);
     for (size_t k = 0; k < c->sniff.capture.n_frames; k++) { /* what came before it was expected */
         const struct capture_frame *f = &c->sniff.capture.frames[k];
 

@@ -269,19 +269,43 @@ static void judge_loss(struct cell *c)
                               c->quiet_from_ns, c->quiet_to_ns, &c->report);
 }
 
-/* How often a shard changed hands without the drill having anything to do with it. */
-static void count_unasked(struct cell *c)
+void cell_judge_addresses(struct cell *c)
 {
-    struct node_view v = {0};
+    for (unsigned i = 0; i < c->drill->clients; i++) {
+        for (unsigned k = 0; k < i; k++) {
+            for (unsigned family = 0; family < TRAFFIC_FAMILIES; family++) {
+                uint32_t a = c->client.inner[i][family];
+                char text[LAB_ADDRESS_TEXT];
 
-    for (unsigned n = 1; n <= c->drill->nodes && !v.answered && c->n_tenures; n++)
-        node_look(&c->nodes[n], &v);
-    for (unsigned s = 1; v.answered && s <= c->drill->shards; s++) {
-        uint64_t made = v.shards[s - 1].assignments - c->assignments[s];
+                if (a && a == c->client.inner[k][family])
+                    oracle_violation(&c->report, "addresses: clients %u and %u both have %s", k + 1,
+                                     i + 1, lab_address(a, family == TRAFFIC_V6, text));
+            }
+        }
+    }
+}
 
+void cell_count_unasked(struct cell *c, const struct node_view *views, size_t n)
+{
+    for (unsigned s = 1; s <= c->drill->shards; s++) {
+        uint64_t made = c->assignments[s];
+
+        for (size_t i = 0; i < n; i++)
+            if (views[i].answered && views[i].shards[s - 1].assignments > made)
+                made = views[i].shards[s - 1].assignments;
+        made -= c->assignments[s];
         if (made > c->moves[s])
             c->unasked += made - c->moves[s];
     }
+}
+
+static void count_unasked(struct cell *c)
+{
+    struct node_view views[LAB_MAX_NODES] = {0};
+
+    for (unsigned n = 1; n <= c->drill->nodes && c->n_tenures; n++)
+        node_look(&c->nodes[n], &views[n - 1]);
+    cell_count_unasked(c, views, c->drill->nodes);
 }
 
 /* What was to be tried but was not tried proves nothing. */

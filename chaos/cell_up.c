@@ -155,23 +155,6 @@ static bool clients_up(void *arg)
     return c->client.log.ike_up >= n && c->client.log.child_up >= n;
 }
 
-/* An address is one client's (I9). */
-static void judge_addresses(struct cell *c)
-{
-    for (unsigned i = 0; i < c->drill->clients; i++) {
-        for (unsigned k = 0; k < i; k++) {
-            for (unsigned family = 0; family < TRAFFIC_FAMILIES; family++) {
-                uint32_t a = c->client.inner[i][family];
-                char text[LAB_ADDRESS_TEXT];
-
-                if (a && a == c->client.inner[k][family])
-                    oracle_violation(&c->report, "addresses: clients %u and %u both have %s", k + 1,
-                                     i + 1, lab_address(a, family == TRAFFIC_V6, text));
-            }
-        }
-    }
-}
-
 static bool connect_clients(struct cell *c)
 {
     const struct drill *d = c->drill;
@@ -189,7 +172,7 @@ static bool connect_clients(struct cell *c)
                         c->client.proc.log +
                             (c->client.proc.log_len > 400 ? c->client.proc.log_len - 400 : 0));
     c->up_ns = pump_wall_ns();
-    judge_addresses(c);
+    cell_judge_addresses(c);
     return traffic_open(&c->traffic, &c->lab, &plan,
                         (const uint32_t(*)[TRAFFIC_FAMILIES])c->client.inner);
 }

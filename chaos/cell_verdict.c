@@ -189,6 +189,7 @@ json_t *cell_verdict(struct cell *c)
                               exchange && c->committed.known ? json_boolean(c->record_survived)
                                                              : json_null());
     (void)json_object_set_new(j, "spis_before", spis_json(&c->before));
+    (void)json_object_set_new(j, "spis_committed", spis_json(&c->committed));
     (void)json_object_set_new(j, "spis_after", spis_json(&c->after));
     (void)json_object_set_new(j, "copies_compared",
                               count_json(exchange ? c->copies.of_message : c->copies.compared, 0));

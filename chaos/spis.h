@@ -38,6 +38,8 @@ struct spis_case {
     bool decided; /* the log holds the exchange's record: what it says must come true, to the SPI */
     const struct swan_child *newest; /* the client's newest CHILD SA; NULL: it has none */
     unsigned node;                   /* the new owner, for the text */
+    uint64_t recoveries; /* replay recoveries since `before`: each may have rekeyed a CHILD SA, of
+                            the record or untouched by the exchange, once more */
 };
 
 /* What was rekeyed is gone, what was not is still there; from the committed record on, what lives

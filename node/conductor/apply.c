@@ -94,7 +94,7 @@ static void apply_extend(struct conductor *c, const struct repl_event *ev)
         if (shard == NULL || !shard->mine || child->esp == NULL)
             continue;
         child->extending = NULL;
-        c->ops.esp_limits(c->ops.self, child->esp, child->claim.reservation_end,
+        c->ops.esp_limits(c->ops.esp_self, child->esp, child->claim.reservation_end,
                           child->claim.ceiling);
     }
 }
@@ -116,7 +116,7 @@ static void settle_extend(struct conductor *c, const struct conductor_op *op, bo
         if (shard != NULL)
             repl_claim_touch(&now, shard->assignments);
         if (child->esp != NULL && judged)
-            c->ops.esp_refused(c->ops.self, child->esp, now.reservation_end, now.ceiling);
+            c->ops.esp_refused(c->ops.esp_self, child->esp, now.reservation_end, now.ceiling);
     }
 }
 

@@ -31,7 +31,7 @@ static void child_remove(struct conductor *c, struct conductor_child *child)
 {
     assigned_child_gone(c, child);
     if (child->esp != NULL)
-        c->ops.esp_remove(c->ops.self, child->esp);
+        c->ops.esp_remove(c->ops.esp_self, child->esp);
     HASH_DELETE(hh, c->children, child);
     *child = (struct conductor_child){0};
 }
@@ -95,7 +95,7 @@ static void tell_end(struct conductor *c, const struct conductor_child *child)
         return;
     if (child->hard_ms != UINT64_MAX)
         in_ms = child->hard_ms > now ? child->hard_ms - now : 0;
-    c->ops.esp_end(c->ops.self, child->esp, in_ms);
+    c->ops.esp_end(c->ops.esp_self, child->esp, in_ms);
 }
 
 /* Fresh only where the very claim was made under our own present assignment: then everything in its
@@ -117,9 +117,9 @@ static void child_grant(struct conductor *c, const struct conductor_shard *shard
     else
         grant = repl_claim_grant(&child->claim, shard->assignments);
     if (child->window.len > 0 && c->ops.esp_resume != NULL &&
-        c->ops.esp_resume(c->ops.self, child->esp, shard->epoch.index, &grant, child->window))
+        c->ops.esp_resume(c->ops.esp_self, child->esp, shard->epoch.index, &grant, child->window))
         return;
-    c->ops.esp_grant(c->ops.self, child->esp, shard->epoch.index, &grant);
+    c->ops.esp_grant(c->ops.esp_self, child->esp, shard->epoch.index, &grant);
 }
 
 /* For replay recovery: an ended or rekeyed IKE SA rekeys nothing any more, so it counts as done. */
@@ -167,14 +167,14 @@ void children_sync(struct conductor *c, struct conductor_sa *sa, const struct ik
             child_remove(c, child);
         } else if (child->esp == NULL) {
             e.follows = predecessor(c, decoded, child->spi_in);
-            child->esp = c->ops.esp_install(c->ops.self, &e);
+            child->esp = c->ops.esp_install(c->ops.esp_self, &e);
             if (child->esp == NULL)
                 log_line(c->log, LOG_ERROR, "esp", "sa=%016llx spi=%08x cannot be installed",
                          (unsigned long long)sa->id, child->spi_in);
             else if (shard != NULL && shard->mine)
                 child_grant(c, shard, child);
         } else {
-            c->ops.esp_update(c->ops.self, child->esp, &e);
+            c->ops.esp_update(c->ops.esp_self, child->esp, &e);
         }
     }
 }
@@ -188,6 +188,6 @@ void child_assigned(struct conductor *c, const struct conductor_shard *shard,
     if (shard->mine)
         child_grant(c, shard, child);
     else
-        c->ops.esp_revoke(c->ops.self, child->esp);
+        c->ops.esp_revoke(c->ops.esp_self, child->esp);
     child->window = (struct span){0};
 }

@@ -158,7 +158,7 @@ static void note_life(struct conductor *c, struct conductor_sa *sa)
 
         if (sa->children[i].esp == NULL)
             continue;
-        c->ops.esp_idle(c->ops.self, sa->children[i].esp, &in, &out);
+        c->ops.esp_idle(c->ops.esp_self, sa->children[i].esp, &in, &out);
         if (in <= now && now - in > sa->local_part.last_inbound_ms)
             sa->local_part.last_inbound_ms = now - in;
         if (out <= now && now - out > sa->local_part.last_outbound_ms)

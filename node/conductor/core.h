@@ -65,7 +65,7 @@ struct conductor_esp_child {
 enum conductor_esp_mode { CONDUCTOR_ESP_ACT, CONDUCTOR_ESP_ASIDE, CONDUCTOR_ESP_STILL };
 
 struct conductor_ops {
-    void *self;
+    void *self;                     /* of every row but esp_* */
     uint64_t (*now_ms)(void *self); /* cluster time */
     void (*entropy)(void *self, uint8_t *out, size_t n);
     uint64_t (*wall_s)(
@@ -83,39 +83,41 @@ struct conductor_ops {
     void (*copy_half_open)(void *self,
                            struct span encoded); /* best effort, to the other nodes; may be NULL */
 
-    /* Data path. install returns a handle or NULL (counted; the SA then carries no traffic). The
-     * handle's direction keys never change. */
-    void *(*esp_install)(void *self, const struct conductor_esp_child *child);
-    void (*esp_update)(void *self, void *esp,
+    /* Data path: rows of one module, with its own context (node/daemon/datapath.h fills them).
+     * install returns a handle or NULL (counted; the SA then carries no traffic). The handle's
+     * direction keys never change. */
+    void *esp_self;
+    void *(*esp_install)(void *esp_self, const struct conductor_esp_child *child);
+    void (*esp_update)(void *esp_self, void *esp,
                        const struct conductor_esp_child *child); /* outbound flag, path */
-    void (*esp_remove)(void *self, void *esp);
+    void (*esp_remove)(void *esp_self, void *esp);
     /* What a CHILD SA that replaces this one should have in its first record, so that its traffic
      * need not wait for the second: numbers, and a ceiling. May be NULL. */
-    void (*esp_first)(void *self, void *esp, uint64_t *numbers, uint64_t *ceiling);
+    void (*esp_first)(void *esp_self, void *esp, uint64_t *numbers, uint64_t *ceiling);
     /* Numbers: a grant of `epoch` replaces what was there (takeover, or a new SA of ours); limits
      * only move end and ceiling; refused: an Extend of it was refused, the state says this. */
-    void (*esp_grant)(void *self, void *esp, uint64_t epoch, const struct repl_grant *grant);
-    void (*esp_limits)(void *self, void *esp, uint64_t reservation_end, uint64_t ceiling);
-    void (*esp_refused)(void *self, void *esp, uint64_t reservation_end, uint64_t ceiling);
-    void (*esp_revoke)(void *self, void *esp);
+    void (*esp_grant)(void *esp_self, void *esp, uint64_t epoch, const struct repl_grant *grant);
+    void (*esp_limits)(void *esp_self, void *esp, uint64_t reservation_end, uint64_t ceiling);
+    void (*esp_refused)(void *esp_self, void *esp, uint64_t reservation_end, uint64_t ceiling);
+    void (*esp_revoke)(void *esp_self, void *esp);
     /* Handover; NULL: nothing is handed over, and windows that come with one are not used. mode:
      * what the data path does with a shard; passed: that is so everywhere (in ASIDE: and nothing
      * waits for a ceiling any more); export: in STILL and passed, the exact state of one, at most
      * CONDUCTOR_WINDOW_MAX bytes; resume: a grant that goes on from such a state. False: it cannot,
      * esp_grant() follows. */
-    void (*esp_mode)(void *self, uint32_t shard, enum conductor_esp_mode mode);
-    bool (*esp_passed)(void *self, uint32_t shard);
-    size_t (*esp_export)(void *self, void *esp, uint8_t *out);
-    bool (*esp_resume)(void *self, void *esp, uint64_t epoch, const struct repl_grant *grant,
+    void (*esp_mode)(void *esp_self, uint32_t shard, enum conductor_esp_mode mode);
+    bool (*esp_passed)(void *esp_self, uint32_t shard);
+    size_t (*esp_export)(void *esp_self, void *esp, uint8_t *out);
+    bool (*esp_resume)(void *esp_self, void *esp, uint64_t epoch, const struct repl_grant *grant,
                        struct span window);
     /* It may neither emit nor accept once so many ms have passed (its hard limit by time), whatever
      * becomes of its removal; UINT64_MAX = no limit. Told with each grant; may be NULL. */
-    void (*esp_end)(void *self, void *esp, uint64_t in_ms);
+    void (*esp_end)(void *esp_self, void *esp, uint64_t in_ms);
     /* Do verified packets wait for its ceiling? They would be lost with it. May be NULL. */
-    bool (*esp_waiting)(void *self, void *esp);
+    bool (*esp_waiting)(void *esp_self, void *esp);
     /* Milliseconds since the last verified packet in, and the last packet out; UINT64_MAX = never.
      * Any authenticated traffic counts as life (RFC 7296 2.4). */
-    void (*esp_idle)(void *self, void *esp, uint64_t *in_ms, uint64_t *out_ms);
+    void (*esp_idle)(void *esp_self, void *esp, uint64_t *in_ms, uint64_t *out_ms);
 };
 
 struct conductor_options {

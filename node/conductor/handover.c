@@ -88,7 +88,7 @@ static void resume(struct conductor *c, struct conductor_shard *s)
     forget(handover_of(c, s));
     if (!s->mine)
         return;
-    c->ops.esp_mode(c->ops.self, s->id, CONDUCTOR_ESP_ACT);
+    c->ops.esp_mode(c->ops.esp_self, s->id, CONDUCTOR_ESP_ACT);
     HASH_ITER(hh, c->sas, sa, next)
     {
         if (sa->shard == s->id && sa->queue != NULL)
@@ -101,7 +101,7 @@ void handover_over(struct conductor *c, struct conductor_shard *s)
     forget(handover_of(c, s));
     handover_forget_windows(c, s);
     if (c->ops.esp_mode != NULL)
-        c->ops.esp_mode(c->ops.self, s->id, s->mine ? CONDUCTOR_ESP_ACT : CONDUCTOR_ESP_ASIDE);
+        c->ops.esp_mode(c->ops.esp_self, s->id, s->mine ? CONDUCTOR_ESP_ACT : CONDUCTOR_ESP_ASIDE);
 }
 
 /* --- the giver --- */
@@ -122,7 +122,7 @@ bool conductor_give(struct conductor *c, uint32_t shard, uint32_t node, uint64_t
     h->to_node = node;
     h->to_boot = boot;
     h->since_ms = h->began_ms = c->ops.now_ms(c->ops.self);
-    c->ops.esp_mode(c->ops.self, shard, CONDUCTOR_ESP_ASIDE);
+    c->ops.esp_mode(c->ops.esp_self, shard, CONDUCTOR_ESP_ASIDE);
     count(&c->counters, COUNTER_handovers_begun);
     log_line(c->log, LOG_INFO, "owner", "shard=%u handover to node %u begins (%s)", shard, node,
              reason);
@@ -147,13 +147,13 @@ static bool steps_under_way(struct conductor *c, uint32_t shard)
 static void stand_still(struct conductor *c, struct conductor_shard *s, uint64_t now)
 {
     struct conductor_handover *h = handover_of(c, s);
-    bool quiet = c->ops.esp_passed(c->ops.self, s->id) && !steps_under_way(c, s->id);
+    bool quiet = c->ops.esp_passed(c->ops.esp_self, s->id) && !steps_under_way(c, s->id);
 
     if (!quiet && now - h->since_ms < ASIDE_MS)
         return;
     h->phase = HANDOVER_STILL;
     h->since_ms = now;
-    c->ops.esp_mode(c->ops.self, s->id, CONDUCTOR_ESP_STILL);
+    c->ops.esp_mode(c->ops.esp_self, s->id, CONDUCTOR_ESP_STILL);
 }
 
 /* Which CHILD SAs there are, once: some may go while the windows are written. */
@@ -199,7 +199,7 @@ static bool write_window(struct conductor *c, struct conductor_shard *s, uint32_
     if (h->out == NULL)
         h->out = malloc(RECORD_MAX_WINDOWS_BYTES);
     HF_ASSERT(h->out != NULL);
-    n = c->ops.esp_export(c->ops.self, child->esp, h->out + h->out_len + FRAME_BYTES);
+    n = c->ops.esp_export(c->ops.esp_self, child->esp, h->out + h->out_len + FRAME_BYTES);
     HF_ASSERT(n <= CONDUCTOR_WINDOW_MAX);
     put_be32(h->out + h->out_len, spi_in);
     put_be16(h->out + h->out_len + 4, (uint16_t)n);
@@ -243,7 +243,7 @@ static void write_down(struct conductor *c, struct conductor_shard *s, uint64_t 
 {
     struct conductor_handover *h = handover_of(c, s);
 
-    if (!c->ops.esp_passed(c->ops.self, s->id)) {
+    if (!c->ops.esp_passed(c->ops.esp_self, s->id)) {
         if (now - h->since_ms >= STILL_MS)
             call_off(c, s, "the workers do not stop");
         return;

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "wire/notify.h"
+
 struct conductor_work *work_new(struct span datagram)
 {
     struct conductor_work *w = calloc(1, sizeof *w + datagram.len);
@@ -101,14 +103,16 @@ void run_effects(struct conductor *c, const struct ike_sa *after, const struct i
 static void note(struct conductor *c, const struct conductor_work *w, enum ike_reason reason)
 {
     char peer[LOG_ENDPOINT_CHARS];
+    uint16_t said = c->transition.peer_error;
     bool proof = w->event.proof.done && w->event.proof.verdict != SUITE_GOOD;
 
     if (reason == IKE_REASON_NONE || reason == IKE_REASON_NOTHING_TO_DO)
         return;
     c->counters.reason[reason]++;
     log_limited(c->log, &c->limits[reason], c->ops.now_ms(c->ops.self), LOG_INFO, "ike",
-                "sa=%016llx peer=%s %s%s%s", (unsigned long long)w->sa_id,
+                "sa=%016llx peer=%s %s%s%s%s%s", (unsigned long long)w->sa_id,
                 log_endpoint(&w->event.remote, peer), ike_reason_name(reason),
+                said != 0 ? " said=" : "", said != 0 ? wire_notify_name(said) : "",
                 proof ? " certificate=" : "",
                 proof ? suite_verdict_name(w->event.proof.verdict) : "");
 }
@@ -340,7 +344,7 @@ static bool packets_first(struct conductor *c, const struct conductor_sa *sa,
             (t->has_successor && has_child(&t->successor, gone->spi_in)))
             continue;
         child = child_find(c, gone->spi_in);
-        if (child != NULL && child->esp != NULL && c->ops.esp_waiting(c->ops.self, child->esp))
+        if (child != NULL && child->esp != NULL && c->ops.esp_waiting(c->ops.esp_self, child->esp))
             return true;
     }
     return false;

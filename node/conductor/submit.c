@@ -153,7 +153,7 @@ static void first_numbers(struct conductor *c, const struct ike_sa *after, uint3
             continue;
         known = child_find(c, old->spi_in);
         if (known != NULL && known->esp != NULL)
-            c->ops.esp_first(c->ops.self, known->esp, &numbers, &ceiling);
+            c->ops.esp_first(c->ops.esp_self, known->esp, &numbers, &ceiling);
     }
     claim->reservation_end = 1 + number_larger(numbers, CONDUCTOR_FIRST_RESERVATION);
     claim->ceiling = number_larger(ceiling, CONDUCTOR_FIRST_CEILING);

@@ -12,7 +12,10 @@ struct datapath *datapath_create(const struct datapath_options *options)
     struct datapath *d = calloc(1, sizeof *d);
 
     HF_ASSERT(d != NULL);
+    HF_ASSERT(options->n_shards <= REPL_MAX_SHARDS);
     d->options = *options;
+    for (uint32_t i = 0; i < options->n_shards; i++)
+        datapath_mode(d, options->shard_ids[i], CONDUCTOR_ESP_ASIDE);
     return d;
 }
 
@@ -39,8 +42,9 @@ static void selectors_of(const struct ike_ts *from, uint8_t n, struct esp_select
     *n_to = n;
 }
 
-void *datapath_install(struct datapath *d, const struct conductor_esp_child *c)
+static void *install(void *self, const struct conductor_esp_child *c)
 {
+    struct datapath *d = self;
     const struct ike_child *k = c->child;
     struct esp_sa_params p = {
         .spi_in = k->spi_in,
@@ -96,8 +100,9 @@ void *datapath_install(struct datapath *d, const struct conductor_esp_child *c)
     return child;
 }
 
-void datapath_update(struct datapath *d, void *esp, const struct conductor_esp_child *c)
+static void update(void *self, void *esp, const struct conductor_esp_child *c)
 {
+    struct datapath *d = self;
     struct datapath_child *child = esp;
 
     child->ike_sa = c->sa_id; /* an IKE rekey moves it */
@@ -115,19 +120,15 @@ void datapath_update(struct datapath *d, void *esp, const struct conductor_esp_c
     child->rekeying = c->rekeying;
 }
 
-void datapath_remove(struct datapath *d, void *esp)
+static void drop(void *self, void *esp)
 {
+    struct datapath *d = self;
     struct datapath_child *child = esp;
 
     heap_remove(&d->heap, &child->due);
     drops_remove(&d->drops, &child->drops);
     worker_sa_remove(d->options.pool, child->sa);
     free(child);
-}
-
-uint32_t datapath_shard(const void *esp)
-{
-    return ((const struct datapath_child *)esp)->shard;
 }
 
 /* Was it only told? Then nothing of its limits moved; what fell due meanwhile is looked at in so
@@ -142,8 +143,9 @@ static bool told(struct datapath *d, struct datapath_child *child, uint64_t in_m
     return only;
 }
 
-void datapath_limits(struct datapath *d, void *esp, uint64_t reservation_end, uint64_t ceiling)
+static void limits(void *self, void *esp, uint64_t reservation_end, uint64_t ceiling)
 {
+    struct datapath *d = self;
     struct datapath_child *child = esp;
 
     if (!child->granted || told(d, child, 0))
@@ -165,8 +167,9 @@ static void not_applied(struct datapath *d, struct datapath_child *child, uint64
     heap_set(&d->heap, &child->due, datapath_now_ms(d) + ESP_PACE_REFUSED_MS);
 }
 
-void datapath_refused(struct datapath *d, void *esp, uint64_t reservation_end, uint64_t ceiling)
+static void refused(void *self, void *esp, uint64_t reservation_end, uint64_t ceiling)
 {
+    struct datapath *d = self;
     struct datapath_child *child = esp;
 
     child->told_in = child->told_out = 0; /* to be told again */
@@ -176,25 +179,28 @@ void datapath_refused(struct datapath *d, void *esp, uint64_t reservation_end, u
         not_applied(d, child, reservation_end, ceiling);
 }
 
-void datapath_end(struct datapath *d, void *esp, uint64_t in_ms)
+static void end(void *self, void *esp, uint64_t in_ms)
 {
+    const struct datapath *d = self;
     uint64_t now = d->options.now_ns(), left = (UINT64_MAX - now) / 1000000;
 
     esp_sa_set_end(((struct datapath_child *)esp)->sa,
                    in_ms > left ? UINT64_MAX : now + in_ms * 1000000);
 }
 
-bool datapath_waiting(void *esp)
+static bool waiting(void *self, void *esp)
 {
     struct datapath_child *child = esp;
     struct esp_sa_view v;
 
+    (void)self;
     esp_sa_read(child->sa, &v);
     return child->granted && v.verified_seq > v.last_seq;
 }
 
-void datapath_idle(struct datapath *d, void *esp, uint64_t *in_ms, uint64_t *out_ms)
+static void idle(void *self, void *esp, uint64_t *in_ms, uint64_t *out_ms)
 {
+    const struct datapath *d = self;
     struct datapath_child *child = esp;
     uint64_t now = d->options.now_ns();
     struct esp_sa_view v;
@@ -203,6 +209,26 @@ void datapath_idle(struct datapath *d, void *esp, uint64_t *in_ms, uint64_t *out
     *in_ms = v.last_in_ns != 0 && v.last_in_ns <= now ? (now - v.last_in_ns) / 1000000 : UINT64_MAX;
     *out_ms =
         v.last_out_ns != 0 && v.last_out_ns <= now ? (now - v.last_out_ns) / 1000000 : UINT64_MAX;
+}
+
+void datapath_fill(struct datapath *d, struct conductor_ops *ops)
+{
+    ops->esp_self = d;
+    ops->esp_install = install;
+    ops->esp_update = update;
+    ops->esp_remove = drop;
+    ops->esp_first = datapath_first;
+    ops->esp_grant = datapath_grant;
+    ops->esp_limits = limits;
+    ops->esp_refused = refused;
+    ops->esp_revoke = datapath_revoke;
+    ops->esp_mode = datapath_mode;
+    ops->esp_passed = datapath_passed;
+    ops->esp_export = datapath_export;
+    ops->esp_resume = datapath_resume;
+    ops->esp_end = end;
+    ops->esp_waiting = waiting;
+    ops->esp_idle = idle;
 }
 
 /* --- news from workers --- */

@@ -27,31 +27,15 @@ struct datapath_options {
     uint64_t (*now_ns)(void); /* CLOCK_BOOTTIME */
 };
 
+/* Every shard is ASIDE, until the conductor says that it is this node's. */
 struct datapath *datapath_create(const struct datapath_options *options);
 void datapath_destroy(struct datapath *d);
 /* Whom to tell; before anything else. */
 void datapath_bind(struct datapath *d, struct conductor *c);
 
-void *datapath_install(struct datapath *d, const struct conductor_esp_child *child);
-void datapath_update(struct datapath *d, void *esp, const struct conductor_esp_child *child);
-void datapath_remove(struct datapath *d, void *esp);
-/* For what replaces it, by its rates: numbers out, and a ceiling (conductor_ops.esp_first). */
-void datapath_first(struct datapath *d, void *esp, uint64_t *numbers, uint64_t *ceiling);
-void datapath_grant(struct datapath *d, void *esp, uint64_t epoch, const struct repl_grant *grant);
-/* The exact state of one, no worker using it (esp/window.h); `out`: ESP_WINDOW_MAX_BYTES. */
-size_t datapath_export(void *esp, uint8_t *out);
-/* A grant that goes on from such a state. False: it is not one of this SA's; nothing was done. */
-bool datapath_resume(struct datapath *d, void *esp, uint64_t epoch, const struct repl_grant *grant,
-                     struct span window);
-uint32_t datapath_shard(const void *esp);
-void datapath_limits(struct datapath *d, void *esp, uint64_t reservation_end, uint64_t ceiling);
-void datapath_refused(struct datapath *d, void *esp, uint64_t reservation_end, uint64_t ceiling);
-void datapath_revoke(struct datapath *d, void *esp);
-/* No packet in either direction once so many ms have passed; UINT64_MAX = no limit. */
-void datapath_end(struct datapath *d, void *esp, uint64_t in_ms);
-/* Are there packets above its ceiling? (conductor_ops.esp_waiting) */
-bool datapath_waiting(void *esp);
-void datapath_idle(struct datapath *d, void *esp, uint64_t *in_ms, uint64_t *out_ms);
+/* The conductor's rows of the data path, all of them, and their context. Before the conductor is
+ * created; the daemon, the test initiator and the bench have no others. */
+void datapath_fill(struct datapath *d, struct conductor_ops *ops);
 
 /* Worker events: news for the engine, and pacers that are due. */
 void datapath_drain_events(struct datapath *d);

@@ -11,11 +11,11 @@ struct esp_pace_now datapath_pace_now(const struct datapath *d, const struct esp
                                  .verified_in = v->verified_seq};
 }
 
-void datapath_first(struct datapath *d, void *esp, uint64_t *numbers, uint64_t *ceiling)
+void datapath_first(void *self, void *esp, uint64_t *numbers, uint64_t *ceiling)
 {
     const struct esp_pacer *p = &((struct datapath_child *)esp)->pacer;
 
-    (void)d;
+    (void)self;
     *numbers = 2 * esp_pace_numbers(p->out.per_second);
     *ceiling = esp_pace_headroom(p->in.per_second);
 }
@@ -72,7 +72,7 @@ static struct esp_sa_grant grant_of(uint64_t epoch, const struct repl_grant *gra
                                  .ceiling = grant->ceiling};
 }
 
-void datapath_grant(struct datapath *d, void *esp, uint64_t epoch, const struct repl_grant *grant)
+void datapath_grant(void *self, void *esp, uint64_t epoch, const struct repl_grant *grant)
 {
     struct datapath_child *child = esp;
     struct esp_sa_grant g = grant_of(epoch, grant);
@@ -82,22 +82,14 @@ void datapath_grant(struct datapath *d, void *esp, uint64_t epoch, const struct 
     g.counted_in_bytes = esp_tally_at_grant(grant->bytes_in, grant->untold, child->slack_bytes);
     g.counted_out_bytes = esp_tally_at_grant(grant->bytes_out, grant->untold, child->slack_bytes);
     esp_sa_grant(child->sa, &g);
-    begin_grant(d, child, &g);
+    begin_grant(self, child, &g);
 }
 
-size_t datapath_export(void *esp, uint8_t *out)
+/* A grant that goes on from the exact state of one (esp/window.h). False: it is not one of this
+ * SA's; nothing was done. */
+bool datapath_grant_exact(struct datapath *d, struct datapath_child *child, uint64_t epoch,
+                          const struct repl_grant *grant, struct span window)
 {
-    struct datapath_child *child = esp;
-    struct esp_window w;
-
-    esp_sa_window(child->sa, &w);
-    return esp_window_encode(&w, out);
-}
-
-bool datapath_resume(struct datapath *d, void *esp, uint64_t epoch, const struct repl_grant *grant,
-                     struct span window)
-{
-    struct datapath_child *child = esp;
     struct esp_sa_grant g = grant_of(epoch, grant);
     struct esp_window w;
     size_t used;
@@ -115,8 +107,9 @@ bool datapath_resume(struct datapath *d, void *esp, uint64_t epoch, const struct
     return true;
 }
 
-void datapath_revoke(struct datapath *d, void *esp)
+void datapath_revoke(void *self, void *esp)
 {
+    struct datapath *d = self;
     struct datapath_child *child = esp;
 
     /* The lease of the old epoch is gone, so workers emit and accept nothing under its grant. */

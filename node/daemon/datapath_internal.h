@@ -47,6 +47,10 @@ struct datapath {
     size_t n_batch;
     uint32_t batch_shard;
     struct drops_account drops;
+    struct datapath_shard {
+        enum worker_mode mode;
+        uint64_t ticket;       /* of the mode */
+    } shards[REPL_MAX_SHARDS]; /* by slot */
 };
 
 static inline uint64_t datapath_now_ms(const struct datapath *d)
@@ -56,5 +60,17 @@ static inline uint64_t datapath_now_ms(const struct datapath *d)
 
 /* datapath_grant.c: what the pacer is told. */
 struct esp_pace_now datapath_pace_now(const struct datapath *d, const struct esp_sa_view *v);
+
+/* datapath_grant.c, datapath_move.c: rows of conductor_ops, `self` is the data path. */
+void datapath_first(void *self, void *esp, uint64_t *numbers, uint64_t *ceiling);
+void datapath_grant(void *self, void *esp, uint64_t epoch, const struct repl_grant *grant);
+bool datapath_grant_exact(struct datapath *d, struct datapath_child *child, uint64_t epoch,
+                          const struct repl_grant *grant, struct span window);
+void datapath_revoke(void *self, void *esp);
+void datapath_mode(void *self, uint32_t shard, enum conductor_esp_mode mode);
+bool datapath_passed(void *self, uint32_t shard);
+size_t datapath_export(void *self, void *esp, uint8_t *out);
+bool datapath_resume(void *self, void *esp, uint64_t epoch, const struct repl_grant *grant,
+                     struct span window);
 
 #endif

@@ -35,8 +35,6 @@ struct notices {
 struct daemon_shard {
     const struct config_shard *config;
     const struct repl_lease *lease;
-    enum worker_mode mode;
-    uint64_t ticket; /* of the mode */
     /* By family (base/addr.h); -1 where the shard has no such service address. */
     struct daemon_path {
         struct daemon_shard *shard;
@@ -113,11 +111,10 @@ void sockets_send(void *self, uint32_t shard, bool natt, const struct endpoint *
                   const struct endpoint *to, struct span bytes);
 bool sockets_watch(struct daemon *d);
 
-/* ops.c: conductor_ops over all of this */
+/* ops.c: conductor_ops over all of this; the data path, which exists, fills its own rows */
 void ops_fill(struct daemon *d, struct conductor_ops *ops);
 
 /* moves.c: handovers, packets for other nodes, a stop */
-void moves_fill(struct conductor_ops *ops);
 void moves_start(struct daemon *d); /* after the conductor */
 /* A packet that is not for the workers now; an IKE datagram of port 500. */
 void moves_packet(struct daemon *d, const struct worker_datagram *in);

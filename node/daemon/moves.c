@@ -1,11 +1,9 @@
-/* Shards that come and go: the conductor's handover operations over the workers, packets that are
- * for another node, and what makes this node give its shards away (a stop, a disk that fills up). */
+/* Shards that come and go: packets that are for another node, and what makes this node give its
+ * shards away (a stop, a disk that fills up). */
 #include "daemon/internal.h"
-#include "esp/window.h"
 #include "io/clock.h"
 #include "io/udp.h"
 
-HF_STATIC_ASSERT((int)ESP_WINDOW_MAX_BYTES <= (int)CONDUCTOR_WINDOW_MAX);
 HF_STATIC_ASSERT((int)WORKER_SLOT_BYTES <= (int)STRAY_PACKET_BYTES);
 
 enum {
@@ -21,74 +19,6 @@ static uint64_t now_ms(void *self)
 {
     (void)self;
     return io_boottime_ns() / 1000000;
-}
-
-static struct daemon_shard *shard_of(struct daemon *d, uint32_t shard, uint32_t *slot)
-{
-    for (*slot = 0; *slot < d->n_shards; (*slot)++)
-        if (d->shard_ids[*slot] == shard)
-            return &d->shards[*slot];
-    return NULL;
-}
-
-/* --- the conductor's operations --- */
-
-static void esp_mode(void *self, uint32_t shard, enum conductor_esp_mode mode)
-{
-    static const enum worker_mode modes[] = {[CONDUCTOR_ESP_ACT] = WORKER_ACT,
-                                             [CONDUCTOR_ESP_ASIDE] = WORKER_ASIDE,
-                                             [CONDUCTOR_ESP_STILL] = WORKER_STILL};
-    struct daemon *d = self;
-    uint32_t slot;
-    struct daemon_shard *s = shard_of(d, shard, &slot);
-
-    if (s == NULL)
-        return;
-    s->mode = modes[mode];
-    s->ticket = worker_pool_mode(d->pool, slot, s->mode);
-}
-
-/* Does no worker use an SA of it? */
-static bool at_rest(const struct daemon *d, const struct daemon_shard *s, uint32_t slot)
-{
-    return s->mode != WORKER_ACT && worker_pool_passed(d->pool, s->ticket) &&
-           worker_pool_waiting(d->pool, slot) == 0;
-}
-
-static bool esp_passed(void *self, uint32_t shard)
-{
-    struct daemon *d = self;
-    uint32_t slot;
-    const struct daemon_shard *s = shard_of(d, shard, &slot);
-
-    return s != NULL && worker_pool_passed(d->pool, s->ticket) &&
-           (s->mode != WORKER_ASIDE || worker_pool_waiting(d->pool, slot) == 0);
-}
-
-static size_t esp_export(void *self, void *esp, uint8_t *out)
-{
-    (void)self;
-    return datapath_export(esp, out);
-}
-
-/* Workers that have not gone by yet would read the window while it is written: then a floor. */
-static bool esp_resume(void *self, void *esp, uint64_t epoch, const struct repl_grant *grant,
-                       struct span window)
-{
-    struct daemon *d = self;
-    uint32_t slot;
-    const struct daemon_shard *s = shard_of(d, datapath_shard(esp), &slot);
-
-    return s != NULL && at_rest(d, s, slot) &&
-           datapath_resume(d->datapath, esp, epoch, grant, window);
-}
-
-void moves_fill(struct conductor_ops *ops)
-{
-    ops->esp_mode = esp_mode;
-    ops->esp_passed = esp_passed;
-    ops->esp_export = esp_export;
-    ops->esp_resume = esp_resume;
 }
 
 /* --- strays --- */
@@ -135,7 +65,10 @@ static bool stray_deliver(void *self, const struct stray_frame *p)
                                   p->to.port == UDP_NAT_PORT, p->packet);
         return true;
     }
-    return shard_of(d, p->shard, &w.shard_slot) != NULL && worker_pool_inject(d->pool, &w);
+    for (w.shard_slot = 0; w.shard_slot < d->n_shards; w.shard_slot++)
+        if (d->shard_ids[w.shard_slot] == p->shard)
+            return worker_pool_inject(d->pool, &w);
+    return false;
 }
 
 static enum stray_sent stray_forward(void *self, uint32_t node, struct span head,
@@ -169,8 +102,6 @@ void moves_start(struct daemon *d)
                                   .forward = stray_forward};
 
     d->strays = strays_create(&ops);
-    for (uint32_t i = 0; i < d->n_shards; i++)
-        esp_mode(d, d->shard_ids[i], CONDUCTOR_ESP_ASIDE); /* until one is assigned to us */
 }
 
 void moves_packet(struct daemon *d, const struct worker_datagram *in)

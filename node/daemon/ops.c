@@ -98,62 +98,6 @@ static void op_copy_half_open(void *self, struct span encoded)
             (void)repl_send_frame(d->repl, d->config->nodes[i].id, REPL_CHANNEL_HALF_OPEN, encoded);
 }
 
-static void *op_esp_install(void *self, const struct conductor_esp_child *child)
-{
-    return datapath_install(((struct daemon *)self)->datapath, child);
-}
-
-static void op_esp_update(void *self, void *esp, const struct conductor_esp_child *child)
-{
-    datapath_update(((struct daemon *)self)->datapath, esp, child);
-}
-
-static void op_esp_remove(void *self, void *esp)
-{
-    datapath_remove(((struct daemon *)self)->datapath, esp);
-}
-
-static void op_esp_grant(void *self, void *esp, uint64_t epoch, const struct repl_grant *grant)
-{
-    datapath_grant(((struct daemon *)self)->datapath, esp, epoch, grant);
-}
-
-static void op_esp_limits(void *self, void *esp, uint64_t end, uint64_t ceiling)
-{
-    datapath_limits(((struct daemon *)self)->datapath, esp, end, ceiling);
-}
-
-static void op_esp_refused(void *self, void *esp, uint64_t end, uint64_t ceiling)
-{
-    datapath_refused(((struct daemon *)self)->datapath, esp, end, ceiling);
-}
-
-static void op_esp_revoke(void *self, void *esp)
-{
-    datapath_revoke(((struct daemon *)self)->datapath, esp);
-}
-
-static void op_esp_first(void *self, void *esp, uint64_t *numbers, uint64_t *ceiling)
-{
-    datapath_first(((struct daemon *)self)->datapath, esp, numbers, ceiling);
-}
-
-static void op_esp_end(void *self, void *esp, uint64_t in_ms)
-{
-    datapath_end(((struct daemon *)self)->datapath, esp, in_ms);
-}
-
-static bool op_esp_waiting(void *self, void *esp)
-{
-    (void)self;
-    return datapath_waiting(esp);
-}
-
-static void op_esp_idle(void *self, void *esp, uint64_t *in_ms, uint64_t *out_ms)
-{
-    datapath_idle(((struct daemon *)self)->datapath, esp, in_ms, out_ms);
-}
-
 void ops_fill(struct daemon *d, struct conductor_ops *ops)
 {
     *ops =
@@ -166,17 +110,6 @@ void ops_fill(struct daemon *d, struct conductor_ops *ops)
                                .leader = op_leader,
                                .send = sockets_send,
                                .run_job = op_run_job,
-                               .copy_half_open = d->config->n_nodes > 1 ? op_copy_half_open : NULL,
-                               .esp_install = op_esp_install,
-                               .esp_update = op_esp_update,
-                               .esp_remove = op_esp_remove,
-                               .esp_grant = op_esp_grant,
-                               .esp_limits = op_esp_limits,
-                               .esp_refused = op_esp_refused,
-                               .esp_revoke = op_esp_revoke,
-                               .esp_first = op_esp_first,
-                               .esp_end = op_esp_end,
-                               .esp_waiting = op_esp_waiting,
-                               .esp_idle = op_esp_idle};
-    moves_fill(ops);
+                               .copy_half_open = d->config->n_nodes > 1 ? op_copy_half_open : NULL};
+    datapath_fill(d->datapath, ops);
 }

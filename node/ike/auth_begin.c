@@ -255,6 +255,7 @@ enum ike_outcome ike_auth_handle_response(const struct ike_policy *policy,
     if (before->pending.exchange != IKE_EX_AUTH || before->role != IKE_INITIATOR)
         return ike_init_ignore(out, IKE_REASON_UNEXPECTED_EXCHANGE);
     *sa = *before;
+    out->peer_error = error == NULL ? 0 : error->type;
     ike_pending_clear(sa);
     if (rx->body_result != WIRE_OK || !body->has_idr || !body->has_auth)
         return failed(policy, event, rx, out);

@@ -118,8 +118,7 @@ enum ike_outcome ike_create_child_response(struct ike_turn *t)
     if (t->rx->body_result == WIRE_OK && error != NULL) {
         ike_turn_answered(t);
         ike_create_child_answered(t, error->type);
-        t->out->reason = error->type == WIRE_N_TEMPORARY_FAILURE ? IKE_REASON_TEMPORARY_FAILURE
-                                                                 : IKE_REASON_NO_PROPOSAL;
+        t->out->reason = ike_reason_of_error(error->type);
         if (error->type == WIRE_N_TEMPORARY_FAILURE) {
             t->after->wanted |= IKE_WANT_CHILD;
             t->after->retry_ms =

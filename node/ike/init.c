@@ -133,6 +133,7 @@ void ike_init_transition(struct ike_transition *out, enum ike_exchange exchange,
                          enum ike_begun begun)
 {
     out->reason = IKE_REASON_NONE;
+    out->peer_error = 0;
     out->exchange = exchange;
     out->begun = begun;
     out->completes = false;

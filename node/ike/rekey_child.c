@@ -159,10 +159,7 @@ static enum ike_outcome refused(struct ike_turn *t, const struct wire_notify *er
 
     ike_turn_answered(t);
     ike_create_child_answered(t, error->type);
-    t->out->reason = error->type == WIRE_N_TEMPORARY_FAILURE    ? IKE_REASON_TEMPORARY_FAILURE
-                     : error->type == WIRE_N_CHILD_SA_NOT_FOUND ? IKE_REASON_CHILD_NOT_FOUND
-                     : error->type == WIRE_N_INVALID_KE_PAYLOAD ? IKE_REASON_INVALID_KE
-                                                                : IKE_REASON_NO_PROPOSAL;
+    t->out->reason = ike_reason_of_error(error->type);
     if (error->type == WIRE_N_INVALID_KE_PAYLOAD && group != p->ke_id && !p->ke_retried &&
         old != NULL && !p->collided &&
         ike_proposal_child_ke_allowed(t->policy, t->after->ke_id, group)) {

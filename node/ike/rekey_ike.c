@@ -255,9 +255,7 @@ static enum ike_outcome refused(struct ike_turn *t, const struct wire_notify *er
 
     ike_turn_answered(t);
     ike_create_child_answered(t, error->type);
-    t->out->reason = error->type == WIRE_N_TEMPORARY_FAILURE    ? IKE_REASON_TEMPORARY_FAILURE
-                     : error->type == WIRE_N_INVALID_KE_PAYLOAD ? IKE_REASON_INVALID_KE
-                                                                : IKE_REASON_NO_PROPOSAL;
+    t->out->reason = ike_reason_of_error(error->type);
     if (t->after->candidate.local_spi != 0) {
         ike_rekey_ike_birth(t);
         await_their_delete(t);

@@ -130,6 +130,7 @@ struct ike_effect {
 /* Big (about 50 KiB); the caller keeps one per loop. Written only as far as the outcome says. */
 struct ike_transition {
     enum ike_reason reason;
+    uint16_t peer_error;        /* the error Notify of the answer in hand, 0 = none: for the log */
     enum ike_exchange exchange; /* what the step belongs to, for step points, logs and metrics */
     enum ike_begun begun;
     bool

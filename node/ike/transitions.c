@@ -152,6 +152,9 @@ static enum ike_outcome on_request(struct ike_turn *t)
 
 static enum ike_outcome on_response(struct ike_turn *t)
 {
+    const struct wire_notify *error = wire_body_error(&t->rx->body);
+
+    t->out->peer_error = error == NULL ? 0 : error->type;
     /* RFC 7296 2.21.3: fatal at both ends, whatever it answers. */
     if (wire_body_notify(&t->rx->body, WIRE_N_INVALID_SYNTAX) != NULL) {
         ike_turn_answered(t);

@@ -7,6 +7,7 @@ struct ike_turn ike_turn_begin(const struct ike_policy *policy, const struct ike
                                const struct ike_event *event, struct ike_transition *out)
 {
     out->reason = IKE_REASON_NONE;
+    out->peer_error = 0;
     out->exchange = IKE_EX_NONE;
     out->begun = IKE_BY_PEER;
     out->completes = false;
@@ -43,6 +44,24 @@ void ike_turn_answered(struct ike_turn *t)
     t->out->completes = true;
     t->out->peer_step = true;
     ike_pending_clear(t->after);
+}
+
+enum ike_reason ike_reason_of_error(uint16_t type)
+{
+    switch (type) {
+    case WIRE_N_TEMPORARY_FAILURE:
+        return IKE_REASON_TEMPORARY_FAILURE;
+    case WIRE_N_CHILD_SA_NOT_FOUND:
+        return IKE_REASON_CHILD_NOT_FOUND;
+    case WIRE_N_INVALID_KE_PAYLOAD:
+        return IKE_REASON_INVALID_KE;
+    case WIRE_N_NO_ADDITIONAL_SAS:
+        return IKE_REASON_TOO_MANY_CHILDREN;
+    case WIRE_N_TS_UNACCEPTABLE:
+        return IKE_REASON_TS_UNACCEPTABLE;
+    default:
+        return IKE_REASON_NO_PROPOSAL;
+    }
 }
 
 void ike_turn_send_request(struct ike_turn *t)

@@ -40,6 +40,9 @@ enum ike_outcome ike_turn_stepped(struct ike_turn *t, enum ike_exchange exchange
  * step. */
 void ike_turn_answered(struct ike_turn *t);
 
+/* What the error Notify of an answer says, as a reason. */
+enum ike_reason ike_reason_of_error(uint16_t type);
+
 /* Seals the draft as the answer to the request in hand and ends the step: begun by the peer,
  * completes. */
 enum ike_outcome ike_turn_respond(struct ike_turn *t, enum ike_exchange exchange,

@@ -5,7 +5,7 @@
 
 #include "base/span.h"
 
-enum { VECTOR_FIELDS = 8, VECTOR_BYTES = 512 };
+enum { VECTOR_FIELDS = 10, VECTOR_BYTES = 512 };
 
 struct vector_field {
     char name[16];

@@ -193,46 +193,6 @@ static void op_run_job(void *self, struct conductor *c, struct conductor_work *w
     conductor_job_cancel(c, work);
 }
 
-static void *op_install(void *self, const struct conductor_esp_child *child)
-{
-    return datapath_install(((struct scale_node *)self)->datapath, child);
-}
-
-static void op_update(void *self, void *esp, const struct conductor_esp_child *child)
-{
-    datapath_update(((struct scale_node *)self)->datapath, esp, child);
-}
-
-static void op_remove(void *self, void *esp)
-{
-    datapath_remove(((struct scale_node *)self)->datapath, esp);
-}
-
-static void op_grant(void *self, void *esp, uint64_t epoch, const struct repl_grant *grant)
-{
-    datapath_grant(((struct scale_node *)self)->datapath, esp, epoch, grant);
-}
-
-static void op_limits(void *self, void *esp, uint64_t end, uint64_t ceiling)
-{
-    datapath_limits(((struct scale_node *)self)->datapath, esp, end, ceiling);
-}
-
-static void op_refused(void *self, void *esp, uint64_t end, uint64_t ceiling)
-{
-    datapath_refused(((struct scale_node *)self)->datapath, esp, end, ceiling);
-}
-
-static void op_revoke(void *self, void *esp)
-{
-    datapath_revoke(((struct scale_node *)self)->datapath, esp);
-}
-
-static void op_idle(void *self, void *esp, uint64_t *in_ms, uint64_t *out_ms)
-{
-    datapath_idle(((struct scale_node *)self)->datapath, esp, in_ms, out_ms);
-}
-
 /* --- the control loop, as node/daemon/daemon.c has it --- */
 
 static void took(struct scale_node *n, const struct repl_event *ev)
@@ -414,22 +374,14 @@ static bool start_data_path(struct scale_node *n)
 
 static void start_conductor(struct scale_node *n, const struct ike_policy *policy)
 {
-    const struct conductor_ops ops = {.self = n,
-                                      .now_ms = op_now,
-                                      .entropy = op_entropy,
-                                      .submit = op_submit,
-                                      .may_act = op_may_act,
-                                      .leader = op_leader,
-                                      .send = op_send,
-                                      .run_job = op_run_job,
-                                      .esp_install = op_install,
-                                      .esp_update = op_update,
-                                      .esp_remove = op_remove,
-                                      .esp_grant = op_grant,
-                                      .esp_limits = op_limits,
-                                      .esp_refused = op_refused,
-                                      .esp_revoke = op_revoke,
-                                      .esp_idle = op_idle};
+    struct conductor_ops ops = {.self = n,
+                                .now_ms = op_now,
+                                .entropy = op_entropy,
+                                .submit = op_submit,
+                                .may_act = op_may_act,
+                                .leader = op_leader,
+                                .send = op_send,
+                                .run_job = op_run_job};
     struct conductor_options o = {.policy = policy,
                                   .log = &n->log,
                                   .node = n->id,
@@ -438,6 +390,7 @@ static void start_conductor(struct scale_node *n, const struct ike_policy *polic
                                   .step_fd = -1};
 
     o.shards[0].id = SCALE_SHARD;
+    datapath_fill(n->datapath, &ops);
     n->conductor = conductor_create(&o, &ops);
     datapath_bind(n->datapath, n->conductor);
 }

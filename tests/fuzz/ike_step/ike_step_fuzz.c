@@ -6,7 +6,7 @@
  *   'a'  the gateway begins an exchange, the next byte says which; the rest is sealed as the
  *        inside of the client's answer, and of those to what the gateway sends next
  *   else the rest is sealed as the inside of a request, with an exchange type and a first payload
- *        of the fuzzer's choice
+ *        of the fuzzer's choice; with a high one, message ID 0 (RFC 6311)
  *
  * What is sealed is authenticated, so it may do anything but break an invariant. After each, time
  * goes on for a while, and the states must still encode (the harness checks each step: determinism,
@@ -29,6 +29,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argv;
     fresh = pair_new(1);
     p = pair_new(1);
+    for (int w = CLIENT; w <= GATEWAY; w++)
+        fresh->side[w].sas[0].sync_agreed = true;
     return 0;
 }
 
@@ -88,6 +90,8 @@ static bool seal(struct ike_sa *client, uint8_t choice, const uint8_t *data, siz
     struct ike_draft d;
 
     fill(&d, data, size);
+    if (choice >= 128)
+        client->next_request_id = 0;
     return ike_seal_request(&p->side[CLIENT].policy, client, kinds[choice % 3], p->now_ms, &d);
 }
 
@@ -115,6 +119,8 @@ static void authentic(uint8_t choice, const uint8_t *data, size_t size)
 
     if (!seal(&client, choice, data, size))
         return;
+    if (choice >= 128 && (choice & 8) != 0) /* something of the gateway's is out */
+        (void)pair_command(p, GATEWAY, IKE_WANT_REKEY_CHILD_NOPFS);
     (void)pair_inject(p, GATEWAY,
                       span_of(client.pending.request.bytes, client.pending.request.len));
     p->n_flying = 0; /* the answers are for the copy */

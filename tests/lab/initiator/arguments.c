@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crypto/tables.h"
+#include "policy/policy.h"
 
 void initiator_fail(const char *text)
 {
@@ -25,13 +25,9 @@ static struct ip_addr parse_ip(const char *text)
 
 static void parse_identity(struct ike_identity *id, const char *text)
 {
-    size_t len = strlen(text);
-
-    if (len == 0 || len > IKE_MAX_ID_BYTES)
+    if (text[0] == '\0' || strlen(text) > IKE_MAX_ID_BYTES)
         initiator_fail("an identity is empty or too long");
-    id->type = strchr(text, '@') != NULL ? 3 : 2;
-    id->len = (uint8_t)len;
-    memcpy(id->bytes, text, len);
+    *id = test_policy_identity(strchr(text, '@') != NULL ? 3 : 2, text);
 }
 
 static void read_psk(struct secret *psk, const char *path)
@@ -59,35 +55,22 @@ static void parse_network(struct initiator_arguments *in, char *text)
         .ip = parse_ip(text), .length = (uint8_t)strtoul(slash + 1, NULL, 10)};
 }
 
+/* A client that is in a hurry; any network behind the gateway. */
 static void defaults(struct initiator_arguments *in, bool esn)
 {
-    in->policy = (struct ike_policy){.suites = &suite_default,
-                                     .n_ike = 1,
-                                     .n_esp = 2,
-                                     .n_psks = 1,
-                                     .psks = &in->psk,
-                                     .n_local_ts = 1,
-                                     .ike_life = {.hard_ms = 86400000,
-                                                  .rekey_at_percent = 70,
-                                                  .rekey_at_responder_percent = 80,
-                                                  .jitter_percent = 5},
-                                     .child_life = {.hard_ms = 14400000,
-                                                    .rekey_at_percent = 70,
-                                                    .rekey_at_responder_percent = 80,
-                                                    .jitter_percent = 5},
-                                     .pfs = IKE_PFS_NEVER,
-                                     .retransmit_first_ms = 500,
-                                     .retransmit_factor_milli = 1500,
-                                     .retransmit_tries = 6,
-                                     .dpd_ms = 30000,
-                                     .half_open_ms = 30000,
-                                     .linger_ms = 2000,
-                                     .force_encap = true,
-                                     .request_address = true};
-    in->policy.ike[0] = (struct ike_proposal_row){20, 256, 5, 31, false, 0};
-    in->policy.esp[0] = (struct ike_proposal_row){20, 256, 0, 31, esn, 0};
-    in->policy.esp[1] = (struct ike_proposal_row){20, 256, 0, 0, esn, 0};
-    in->policy.local_ts[0] = (struct ike_ts){0, 0, 65535, addr_v4(0), addr_v4(UINT32_MAX)};
+    struct ike_policy *p = &in->policy;
+
+    test_policy_init(p);
+    p->psks = &in->psk;
+    p->n_psks = 1;
+    p->esp[0].esn = p->esp[1].esn = esn;
+    p->local_ts[0] = (struct ike_ts){0, 0, 65535, addr_v4(0), addr_v4(UINT32_MAX)};
+    p->pfs = IKE_PFS_NEVER;
+    p->retransmit_first_ms = 500;
+    p->retransmit_factor_milli = 1500;
+    p->retransmit_tries = 6;
+    p->linger_ms = 2000;
+    p->request_address = true;
 }
 
 /* An ESP cipher in the configuration's words. */

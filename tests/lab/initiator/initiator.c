@@ -147,46 +147,6 @@ static void op_run_job(void *self, struct conductor *c, struct conductor_work *w
     conductor_job_done(c, work);
 }
 
-static void *op_install(void *self, const struct conductor_esp_child *child)
-{
-    return datapath_install(((struct initiator *)self)->datapath, child);
-}
-
-static void op_update(void *self, void *esp, const struct conductor_esp_child *child)
-{
-    datapath_update(((struct initiator *)self)->datapath, esp, child);
-}
-
-static void op_remove(void *self, void *esp)
-{
-    datapath_remove(((struct initiator *)self)->datapath, esp);
-}
-
-static void op_grant(void *self, void *esp, uint64_t epoch, const struct repl_grant *grant)
-{
-    datapath_grant(((struct initiator *)self)->datapath, esp, epoch, grant);
-}
-
-static void op_limits(void *self, void *esp, uint64_t end, uint64_t ceiling)
-{
-    datapath_limits(((struct initiator *)self)->datapath, esp, end, ceiling);
-}
-
-static void op_refused(void *self, void *esp, uint64_t end, uint64_t ceiling)
-{
-    datapath_refused(((struct initiator *)self)->datapath, esp, end, ceiling);
-}
-
-static void op_revoke(void *self, void *esp)
-{
-    datapath_revoke(((struct initiator *)self)->datapath, esp);
-}
-
-static void op_idle(void *self, void *esp, uint64_t *in_ms, uint64_t *out_ms)
-{
-    datapath_idle(((struct initiator *)self)->datapath, esp, in_ms, out_ms);
-}
-
 static void tell(void *self, const struct repl_event *event, void *submitter, void *op)
 {
     struct initiator *in = self;
@@ -426,22 +386,14 @@ static void on_prepare(uv_prepare_t *h)
 
 static void start_engine(struct initiator *in)
 {
-    const struct conductor_ops ops = {.self = in,
-                                      .now_ms = now_ms,
-                                      .entropy = op_entropy,
-                                      .submit = op_submit,
-                                      .may_act = op_may_act,
-                                      .leader = op_leader,
-                                      .send = op_send,
-                                      .run_job = op_run_job,
-                                      .esp_install = op_install,
-                                      .esp_update = op_update,
-                                      .esp_remove = op_remove,
-                                      .esp_grant = op_grant,
-                                      .esp_limits = op_limits,
-                                      .esp_refused = op_refused,
-                                      .esp_revoke = op_revoke,
-                                      .esp_idle = op_idle};
+    struct conductor_ops ops = {.self = in,
+                                .now_ms = now_ms,
+                                .entropy = op_entropy,
+                                .submit = op_submit,
+                                .may_act = op_may_act,
+                                .leader = op_leader,
+                                .send = op_send,
+                                .run_job = op_run_job};
     struct worker_shard shard = {.shard = SHARD, .lease = &in->lease};
     const struct worker_options workers = {
         .n_workers = 1, .tun_fds = &in->tun.fd, .shards = &shard, .n_shards = 1, .sa_capacity = 64};
@@ -467,6 +419,7 @@ static void start_engine(struct initiator *in)
                                                               .n_shards = 1,
                                                               .log = &in->log,
                                                               .now_ns = io_boottime_ns});
+    datapath_fill(in->datapath, &ops);
     in->conductor = conductor_create(&o, &ops);
     datapath_bind(in->datapath, in->conductor);
     instant_log_init(&in->records, tell, in);

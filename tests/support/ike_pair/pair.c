@@ -195,6 +195,7 @@ static void note_said(struct pair *p, enum pair_who who, const struct ike_event 
                                               .reason = t->reason,
                                               .exchange = t->exchange,
                                               .begun = t->begun,
+                                              .peer_error = t->peer_error,
                                               .completes = t->completes,
                                               .peer_step = t->peer_step,
                                               .sa = before == NULL ? 0 : before->local_spi,

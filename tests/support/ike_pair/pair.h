@@ -35,6 +35,7 @@ struct pair_said {
     enum ike_event_kind event;
     enum ike_outcome outcome;
     enum ike_reason reason;
+    uint16_t peer_error;
     enum ike_exchange exchange;
     enum ike_begun begun;
     bool completes, peer_step;

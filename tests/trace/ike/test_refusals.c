@@ -140,6 +140,37 @@ Test(refusals, far_apart_close_nothing)
     cr_assert_not_null(pair_sa(p, GATEWAY, IKE_SA_ESTABLISHED));
 }
 
+/* What an operator reads: the peer's word, and a reason that means the same. */
+Test(refusals, are_told_by_their_names)
+{
+    static const struct {
+        uint16_t notify;
+        enum ike_reason reason;
+    } rows[] = {{WIRE_N_TEMPORARY_FAILURE, IKE_REASON_TEMPORARY_FAILURE},
+                {WIRE_N_NO_ADDITIONAL_SAS, IKE_REASON_TOO_MANY_CHILDREN},
+                {WIRE_N_NO_PROPOSAL_CHOSEN, IKE_REASON_NO_PROPOSAL},
+                {WIRE_N_TS_UNACCEPTABLE, IKE_REASON_TS_UNACCEPTABLE},
+                {8191, IKE_REASON_NO_PROPOSAL}}; /* not registered: failed all the same (3.10.1) */
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        for (size_t j = 0; j < sizeof wants / sizeof wants[0]; j++) {
+            const struct pair_said *said;
+
+            teardown();
+            setup();
+            ask(wants[j]);
+            cr_assert_eq(client_answers(rows[i].notify), 1);
+            pair_run(p);
+            said = &p->said[0];
+            for (size_t k = 0; k < p->n_said; k++)
+                if (p->said[k].who == GATEWAY && p->said[k].event == IKE_EV_DATAGRAM)
+                    said = &p->said[k];
+            cr_assert_eq(said->peer_error, rows[i].notify, "row %zu want %zu", i, j);
+            cr_assert_eq(said->reason, rows[i].reason, "row %zu want %zu: %s", i, j,
+                         ike_reason_name(said->reason));
+        }
+}
+
 /* The answer to our request is well formed, but its KE value is all zero. */
 Test(refusals, an_answer_with_a_value_that_is_none_ends_the_ike_sa)
 {

@@ -259,11 +259,13 @@ Test(judge, a_rekey_that_the_asked_side_did_not_begin_is_named)
         request(32, !by_client, 6); /* the other side's */
         cr_assert_not(cell_judge_beginner(&cell, asked_ns, by_client, "CHILD"));
         cr_assert_eq(cell.report.n, 1);
-        cr_assert(strstr(cell.report.text[0],
-                         by_client ? "CHILD rekey by the client: it sent no CREATE_CHILD_SA request"
-                                   : "CHILD rekey by the gateway: it sent no CREATE_CHILD_SA "
-                                     "request"),
-                  "%s", cell.report.text[0]);
+        cr_assert(
+            strstr(cell.report.text[0],
+                   by_client
+                       ? "check: CHILD rekey by the client: it sent no CREATE_CHILD_SA request"
+                       : "check: CHILD rekey by the gateway: it sent no CREATE_CHILD_SA "
+                         "request"),
+            "%s", cell.report.text[0]);
         request(33, by_client, 7);
         cr_assert(cell_judge_beginner(&cell, asked_ns, by_client, "CHILD"));
         cr_assert_eq(cell.report.n, 1);

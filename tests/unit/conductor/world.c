@@ -399,6 +399,7 @@ static void node_create(struct world *w, unsigned i)
                                 .send = op_send,
                                 .run_job = op_run_job,
                                 .copy_half_open = op_copy_half_open,
+                                .esp_self = n,
                                 .esp_install = op_install,
                                 .esp_update = op_update,
                                 .esp_remove = op_remove,

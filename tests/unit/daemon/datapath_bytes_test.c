@@ -80,10 +80,10 @@ Test(datapath_bytes, a_rekey_is_asked_for_ahead_of_need)
 Test(datapath_bytes, the_end_by_time_is_told_to_the_data_path)
 {
     rig_begin(&small);
-    datapath_end(rig_nodes[0].datapath, rig_nodes[0].child, 10);
+    rig_nodes[0].ops.esp_end(rig_nodes[0].ops.esp_self, rig_nodes[0].child, 10);
     cr_assert_eq(rig_until_hard(rig_send, 30), 10);
     cr_assert_eq(rig_nodes[0].hard, 1);
-    datapath_end(rig_nodes[0].datapath, rig_nodes[0].child, UINT64_MAX);
+    rig_nodes[0].ops.esp_end(rig_nodes[0].ops.esp_self, rig_nodes[0].child, UINT64_MAX);
     cr_assert_eq(rig_send(), ESP_DROP_NONE);
     rig_end();
 }

@@ -54,8 +54,20 @@ uint64_t worker_pool_pass(struct worker_pool *pool)
 
 bool worker_pool_passed(const struct worker_pool *pool, uint64_t ticket)
 {
-    (void)pool;
-    return ticket == 1;
+    return ticket == 1 && !node_of(pool)->stuck;
+}
+
+uint64_t worker_pool_mode(struct worker_pool *pool, uint32_t shard_slot, enum worker_mode mode)
+{
+    cr_assert_eq(shard_slot, 0);
+    node_of(pool)->mode = mode;
+    return 1;
+}
+
+uint32_t worker_pool_waiting(const struct worker_pool *pool, uint32_t shard_slot)
+{
+    cr_assert_eq(shard_slot, 0);
+    return node_of(pool)->waiting;
 }
 
 size_t worker_pool_events(struct worker_pool *pool, struct worker_event *events, size_t cap)
@@ -244,21 +256,23 @@ void rig_begin(const struct pair_options *o)
         memset(n, 0, sizeof *n);
         n->datapath = datapath_create(&d);
         datapath_bind(n->datapath, (struct conductor *)(void *)n);
-        n->child = datapath_install(n->datapath, &c);
+        datapath_fill(n->datapath, &n->ops);
+        n->child = n->ops.esp_install(n->ops.esp_self, &c);
         cr_assert_not_null(n->child);
     }
+    rig_nodes[0].ops.esp_mode(rig_nodes[0].ops.esp_self, shard_id, CONDUCTOR_ESP_ACT);
     /* the first owner made the SA: everything in its record is its own (children.c) */
-    datapath_grant(rig_nodes[0].datapath, rig_nodes[0].child, maker.epoch_index,
-                   &(struct repl_grant){.first = 1,
-                                        .end = claim_now().reservation_end,
-                                        .ceiling = claim_now().ceiling});
+    rig_nodes[0].ops.esp_grant(rig_nodes[0].ops.esp_self, rig_nodes[0].child, maker.epoch_index,
+                               &(struct repl_grant){.first = 1,
+                                                    .end = claim_now().reservation_end,
+                                                    .ceiling = claim_now().ceiling});
     rig_settle();
 }
 
 void rig_end(void)
 {
     for (unsigned i = 0; i < RIG_NODES; i++) {
-        datapath_remove(rig_nodes[i].datapath, rig_nodes[i].child);
+        rig_nodes[i].ops.esp_remove(rig_nodes[i].ops.esp_self, rig_nodes[i].child);
         datapath_destroy(rig_nodes[i].datapath);
         record_free(rig_nodes[i].extend);
     }
@@ -274,7 +288,7 @@ static struct repl_grant assigned(unsigned node)
 
     record_free(old->extend); /* lost with it */
     old->extend = NULL;
-    datapath_revoke(old->datapath, old->child);
+    old->ops.esp_revoke(old->ops.esp_self, old->child);
     cr_assert_eq(judge(make_assign(1, maker.epoch_index, node + 1, 11 + node), &out),
                  REPL_ACCEPTED);
     rig_owner = node;
@@ -292,7 +306,7 @@ void rig_assign(unsigned node)
     struct rig_node *n = &rig_nodes[node];
     struct repl_grant g = assigned(node);
 
-    datapath_grant(n->datapath, n->child, log_index, &g);
+    n->ops.esp_grant(n->ops.esp_self, n->child, log_index, &g);
     rig_settle();
 }
 
@@ -300,14 +314,22 @@ bool rig_hand_over(unsigned node, bool spoil)
 {
     struct rig_node *n = &rig_nodes[node];
     uint8_t window[ESP_WINDOW_MAX_BYTES];
-    size_t len = datapath_export(rig_nodes[rig_owner].child, window);
-    struct repl_grant g = assigned(node);
+    struct rig_node *old = &rig_nodes[rig_owner];
+    struct repl_grant g;
+    size_t len;
     bool resumed;
 
+    old->ops.esp_mode(old->ops.esp_self, shard_id, CONDUCTOR_ESP_STILL);
+    cr_assert(old->ops.esp_passed(old->ops.esp_self, shard_id));
+    len = old->ops.esp_export(old->ops.esp_self, old->child, window);
+    n->ops.esp_mode(n->ops.esp_self, shard_id, CONDUCTOR_ESP_ASIDE);
+    g = assigned(node);
     window[0] ^= spoil;
-    resumed = datapath_resume(n->datapath, n->child, log_index, &g, span_of(window, len));
+    resumed = n->ops.esp_resume(n->ops.esp_self, n->child, log_index, &g, span_of(window, len));
     if (!resumed)
-        datapath_grant(n->datapath, n->child, log_index, &g);
+        n->ops.esp_grant(n->ops.esp_self, n->child, log_index, &g);
+    n->ops.esp_mode(n->ops.esp_self, shard_id, CONDUCTOR_ESP_ACT);
+    cr_assert_eq(n->mode, WORKER_ACT);
     rig_settle();
     return resumed;
 }
@@ -332,12 +354,12 @@ void rig_settle(void)
                     r->extend->items[0]->reservation_end == 0 &&
                         r->extend->items[0]->ceiling == 0)) {
             record_free(r);
-            datapath_refused(n->datapath, n->child, claim.reservation_end, claim.ceiling);
+            n->ops.esp_refused(n->ops.esp_self, n->child, claim.reservation_end, claim.ceiling);
             continue;
         }
         cr_assert_eq(judge(r, &out), REPL_ACCEPTED);
         claim = claim_now();
-        datapath_limits(n->datapath, n->child, claim.reservation_end, claim.ceiling);
+        n->ops.esp_limits(n->ops.esp_self, n->child, claim.reservation_end, claim.ceiling);
     }
     cr_assert_fail("never settled");
 }
@@ -407,7 +429,8 @@ void rig_update(bool rekeying)
 {
     struct conductor_esp_child c = applied(rekeying);
 
-    datapath_update(rig_nodes[rig_owner].datapath, rig_nodes[rig_owner].child, &c);
+    rig_nodes[rig_owner].ops.esp_update(rig_nodes[rig_owner].ops.esp_self,
+                                        rig_nodes[rig_owner].child, &c);
 }
 
 enum esp_drop rig_receive_ahead(void)

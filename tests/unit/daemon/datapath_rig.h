@@ -18,6 +18,10 @@ enum rig_refusal { RIG_NO_REFUSAL, RIG_NOT_TAKEN, RIG_REFUSED };
 
 struct rig_node {
     struct datapath *datapath;
+    struct conductor_ops ops; /* the data path's rows */
+    enum worker_mode mode;    /* as its workers were told */
+    uint32_t waiting;         /* packets in its workers */
+    bool stuck;               /* its workers do not pass */
     void *child;
     struct esp_sa sa;
     struct worker_event events[RIG_EVENTS];
@@ -54,7 +58,7 @@ enum esp_drop rig_receive_ahead(void);
  * else refuses one. */
 unsigned rig_until_hard(enum esp_drop (*packet)(void), unsigned most);
 void rig_pass_ms(uint64_t ms);
-/* The applied state of the CHILD SA as datapath_update() gets it. */
+/* The applied state of the CHILD SA as esp_update gets it. */
 void rig_update(bool rekeying);
 /* The client's numbers go on from here. */
 void rig_client_from(uint64_t number);

@@ -1,30 +1,13 @@
-/* Key derivation against a published answer: NIST's CAVP vectors for the IKEv2 KDF of SP 800-135
- * with HMAC-SHA-1 (whose lengths fit AES-256-GCM: 132 bytes of DKM are SK_d, SK_ei, SK_er, SK_pi,
- * SK_pr). SHA-1 is in no table of ours: the PRF stands here only.
+/* Key derivation against published answers of NIST for the IKEv2 KDF of SP 800-135: its CAVP's with
+ * HMAC-SHA-1 (whose lengths fit AES-256-GCM: 132 bytes of DKM are SK_d, SK_ei, SK_er, SK_pi, SK_pr), and its
+ * ACVP server's with HMAC-SHA-256 and nonces of 256 bytes.
  */
 #include <criterion/criterion.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <stdio.h>
 
 #include "crypto/tables.h"
 #include "ike/keys.h"
-
-static bool hmac_sha1(struct span key, const struct span *parts, size_t n, uint8_t *out)
-{
-    uint8_t text[512];
-    unsigned len = 20;
-    size_t at = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        cr_assert_leq(parts[i].len, sizeof text - at);
-        memcpy(text + at, parts[i].data, parts[i].len);
-        at += parts[i].len;
-    }
-    return HMAC(EVP_sha1(), key.data, (int)key.len, text, at, out, &len) != NULL && len == 20;
-}
-
-static const struct suite_prf SHA1_PRF = {
-    .transform_id = 2, .out_bytes = 20, .key_bytes = 20, .name = "test", .compute = hmac_sha1};
+#include "vectors/vectors.h"
 
 struct bytes {
     uint8_t data[256];
@@ -70,6 +53,7 @@ static struct bytes hex(const char *text)
 static struct bytes ni, nr, dkm;
 static struct ike_key_inputs in;
 static const struct suite_aead *gcm;
+static const struct suite_prf *sha1;
 
 static struct secret secret_hex(const char *text)
 {
@@ -88,6 +72,7 @@ static void setup(void)
     nr = hex(NR);
     dkm = hex(DKM);
     gcm = suite_find_aead(&suite_default, 20, 256, 0);
+    sha1 = suite_find_prf(&suite_default, 2);
     in = (struct ike_key_inputs){.nonce_i = span_of(ni.data, ni.len),
                                  .nonce_r = span_of(nr.data, nr.len),
                                  .spi_i = get_be64(i.data),
@@ -109,9 +94,9 @@ Test(published, skeyseed_and_keys, .init = setup)
     uint8_t out[132];
 
     cr_assert_eq(dkm.len, sizeof out);
-    cr_assert(ike_prf_plus(&SHA1_PRF, span_of(skeyseed.data, skeyseed.len), parts, 3, out, 132));
+    cr_assert(ike_prf_plus(sha1, span_of(skeyseed.data, skeyseed.len), parts, 3, out, 132));
     cr_assert_eq(memcmp(out, dkm.data, 132), 0);
-    cr_assert(ike_keys_derive(&SHA1_PRF, gcm, secret_span(&shared), &in, &k));
+    cr_assert(ike_keys_derive(sha1, gcm, secret_span(&shared), &in, &k));
     same(&k.sk_d, dkm.data, 20);
     same(&k.sk_e_out, dkm.data + 20, 36);
     same(&k.sk_e_in, dkm.data + 56, 36);
@@ -126,10 +111,10 @@ Test(published, child_sa, .init = setup)
     struct bytes plain = hex(DKM_CHILD), pfs = hex(DKM_CHILD_DH);
 
     secret_set(&sk_d, dkm.data, 20);
-    cr_assert(ike_child_keys_derive(&SHA1_PRF, &sk_d, gcm, span_of(NULL, 0), &in, &k));
+    cr_assert(ike_child_keys_derive(sha1, &sk_d, gcm, span_of(NULL, 0), &in, &k));
     same(&k.key_out, plain.data, 36);
     same(&k.key_in, plain.data + 36, 36);
-    cr_assert(ike_child_keys_derive(&SHA1_PRF, &sk_d, gcm, secret_span(&shared), &in, &k));
+    cr_assert(ike_child_keys_derive(sha1, &sk_d, gcm, secret_span(&shared), &in, &k));
     same(&k.key_out, pfs.data, 36);
     same(&k.key_in, pfs.data + 36, 36);
 }
@@ -143,9 +128,61 @@ Test(published, rekeyed_ike_sa, .init = setup)
     uint8_t out[132];
 
     secret_set(&sk_d, dkm.data, 20);
-    cr_assert(ike_keys_rekey(&SHA1_PRF, &sk_d, &SHA1_PRF, gcm, secret_span(&shared), &in, &k));
-    cr_assert(ike_prf_plus(&SHA1_PRF, span_of(skeyseed.data, skeyseed.len), parts, 3, out, 132));
+    cr_assert(ike_keys_rekey(sha1, &sk_d, sha1, gcm, secret_span(&shared), &in, &k));
+    cr_assert(ike_prf_plus(sha1, span_of(skeyseed.data, skeyseed.len), parts, 3, out, 132));
     same(&k.sk_d, out, 20);
     same(&k.sk_e_out, out + 20, 36);
     same(&k.sk_p_in, out + 112, 20);
+}
+
+static uint64_t number(const struct vector_case *c, const char *name)
+{
+    return get_be64(vector_get(c, name).data);
+}
+
+Test(published, sha256_with_the_longest_nonces, .init = setup)
+{
+    static struct vector_case c;
+    const struct suite_prf *prf = suite_find_prf(&suite_default, 5);
+    struct ike_key_inputs with;
+    struct ike_child_keys k;
+    struct ike_keys first, next;
+    struct secret gir_new;
+    struct span keymat, spis[3], plain, pfs, rekey;
+    uint8_t out[168], both[16];
+
+    cr_assert_eq(vectors_read("ikev2_kdf.txt", &c, 1), 1);
+    keymat = vector_get(&c, "dkm");
+    plain = vector_get(&c, "child");
+    pfs = vector_get(&c, "childdh");
+    rekey = vector_get(&c, "rekey");
+    cr_assert(keymat.len == sizeof out && plain.len == 72 && pfs.len == 72 && rekey.len == 32);
+    with = (struct ike_key_inputs){.nonce_i = vector_get(&c, "ni"),
+                                   .nonce_r = vector_get(&c, "nr"),
+                                   .spi_i = number(&c, "spii"),
+                                   .spi_r = number(&c, "spir"),
+                                   .role = IKE_INITIATOR};
+    cr_assert_eq(with.nonce_i.len, IKE_NONCE_MAX_BYTES);
+    cr_assert(ike_keys_derive(prf, gcm, vector_get(&c, "gir"), &with, &first));
+    same(&first.sk_d, keymat.data, 32);
+    same(&first.sk_e_out, keymat.data + 32, 36);
+    same(&first.sk_e_in, keymat.data + 68, 36);
+    same(&first.sk_p_out, keymat.data + 104, 32);
+    same(&first.sk_p_in, keymat.data + 136, 32);
+    cr_assert(ike_child_keys_derive(prf, &first.sk_d, gcm, span_of(NULL, 0), &with, &k));
+    same(&k.key_out, plain.data, 36);
+    same(&k.key_in, plain.data + 36, 36);
+    secret_set(&gir_new, vector_get(&c, "girnew").data, vector_get(&c, "girnew").len);
+    cr_assert(ike_child_keys_derive(prf, &first.sk_d, gcm, secret_span(&gir_new), &with, &k));
+    same(&k.key_out, pfs.data, 36);
+    same(&k.key_in, pfs.data + 36, 36);
+    cr_assert(ike_keys_rekey(prf, &first.sk_d, prf, gcm, secret_span(&gir_new), &with, &next));
+    memcpy(both, vector_get(&c, "spii").data, 8);
+    memcpy(both + 8, vector_get(&c, "spir").data, 8);
+    spis[0] = with.nonce_i;
+    spis[1] = with.nonce_r;
+    spis[2] = span_of(both, sizeof both);
+    cr_assert(ike_prf_plus(prf, rekey, spis, 3, out, sizeof out));
+    same(&next.sk_d, out, 32);
+    same(&next.sk_p_in, out + 136, 32);
 }
