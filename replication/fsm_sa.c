@@ -47,15 +47,22 @@ static bool held_idle(const struct fsm_lease *l, uint32_t shard, const Holdfast_
            span_equal(span_of(l->identity, l->identity_len), record_span(c->identity));
 }
 
+/* An SA of this very identity, that the record names, has it and gives it away. */
+static bool given(const struct fsm_lease *l, const Holdfast__SaCreate *c)
+{
+    return c->gives != NULL && l->sa != NULL && l->sa->id == c->gives->sa_id &&
+           span_equal(span_of(l->identity, l->identity_len), record_span(c->identity));
+}
+
 /* May this identity have the addresses? It may when nobody has one, its own identity holds it idle,
- * or the SA that has it ends in this record.
+ * or the SA that has it ends in this record, or gives it away.
  */
 static bool leases_free(const struct fsm *fsm, uint32_t shard, const Holdfast__SaCreate *c)
 {
     for (size_t i = 0; i < c->n_addresses; i++) {
         const struct fsm_lease *l = fsm_lease(fsm, record_span(c->addresses[i]));
 
-        if (l != NULL && !ends_with(c, l->sa) && !held_idle(l, shard, c))
+        if (l != NULL && !ends_with(c, l->sa) && !held_idle(l, shard, c) && !given(l, c))
             return false;
     }
     return true;
@@ -86,6 +93,8 @@ static void leases_bind(struct fsm *fsm, struct fsm_sa *sa, const Holdfast__SaCr
             fsm_lease_add(fsm, lease_new(sa->shard, c->addresses[i], c->identity, sa));
         } else if (l->sa != sa) {
             fsm_keep_lease(fsm, l);
+            if (l->sa != NULL)
+                *fsm_lease_slot(l->sa, l->address_len) = NULL;
             l->sa = sa;
             *fsm_lease_slot(sa, l->address_len) = l;
             fsm_lease_changed(fsm, l);
@@ -125,14 +134,31 @@ static struct fsm_sa *sa_new(const struct fsm *fsm, uint32_t shard, uint64_t slo
     return sa;
 }
 
+/* The state's bytes become the SA's; its version moves. */
+static void set_state(struct fsm *fsm, struct fsm_sa *sa, uint64_t slot, ProtobufCBinaryData state)
+{
+    fsm_keep_sa(fsm, sa);
+    fsm_state_drop(sa->state, sa->state_len);
+    sa->state = fsm_state_new(state.data, state.len);
+    sa->state_len = state.len;
+    sa->version = slot;
+    sa->touched = fsm_assignments(fsm, sa->shard);
+    fsm_sa_changed(fsm, sa);
+}
+
 enum repl_verdict fsm_apply_create(struct fsm *fsm, uint32_t shard, uint64_t slot,
                                    const Holdfast__SaCreate *body, struct fsm_outcome *out)
 {
-    struct fsm_sa *ends[RECORD_MAX_ENDS];
+    struct fsm_sa *ends[RECORD_MAX_ENDS], *giver = NULL;
     enum repl_verdict v;
 
     for (size_t i = 0; i < body->n_ends; i++) {
         v = find_sa(fsm, shard, body->ends[i]->sa_id, body->ends[i]->version, &ends[i]);
+        if (v != REPL_ACCEPTED)
+            return v;
+    }
+    if (body->gives != NULL) {
+        v = find_sa(fsm, shard, body->gives->sa_id, body->gives->version, &giver);
         if (v != REPL_ACCEPTED)
             return v;
     }
@@ -145,6 +171,8 @@ enum repl_verdict fsm_apply_create(struct fsm *fsm, uint32_t shard, uint64_t slo
 
     for (size_t i = 0; i < body->n_ends; i++)
         fsm_sa_remove(fsm, ends[i]);
+    if (giver != NULL)
+        set_state(fsm, giver, slot, body->gives->state);
     fsm_sa_add(fsm, sa);
     add_claims(fsm, sa, slot, body->children, body->n_children);
     leases_bind(fsm, sa, body);
@@ -240,13 +268,7 @@ enum repl_verdict fsm_apply_step(struct fsm *fsm, uint32_t shard, uint64_t slot,
         v = judge_step(fsm, shard, sa, body, gone);
     if (v != REPL_ACCEPTED)
         return v;
-    fsm_keep_sa(fsm, sa);
-    fsm_state_drop(sa->state, sa->state_len);
-    sa->state = fsm_state_new(body->state.data, body->state.len);
-    sa->state_len = body->state.len;
-    sa->version = slot;
-    sa->touched = fsm_assignments(fsm, shard);
-    fsm_sa_changed(fsm, sa);
+    set_state(fsm, sa, slot, body->state);
     for (size_t i = 0; i < body->n_gone_children; i++)
         fsm_claim_remove(fsm, gone[i]);
     add_claims(fsm, sa, slot, body->new_children, body->n_new_children);

@@ -34,6 +34,16 @@ static bool valid_ends(const Holdfast__SaCreate *c)
     return true;
 }
 
+/* Not with `ends`: what is ended holds nothing any more. */
+static bool valid_gives(const Holdfast__SaCreate *c)
+{
+    const Holdfast__SaGive *g = c->gives;
+
+    return g == NULL ||
+           (g->sa_id != 0 && g->sa_id != c->sa_id && c->n_ends == 0 && c->n_addresses > 0 &&
+            g->state.len > 0 && g->state.len <= RECORD_MAX_STATE_BYTES);
+}
+
 /* One of each family at most. */
 static bool valid_addresses(const Holdfast__SaCreate *c)
 {
@@ -55,7 +65,8 @@ static bool valid_create(const Holdfast__SaCreate *c, bool successor)
     if (!valid_addresses(c))
         return false;
     /* A successor takes the children of the SA that it replaces, and ends none. */
-    if (successor ? c->n_children != 0 || c->n_ends != 0 : !valid_ends(c))
+    if (successor ? c->n_children != 0 || c->n_ends != 0 || c->gives != NULL
+                  : !valid_ends(c) || !valid_gives(c))
         return false;
     for (size_t i = 0; i < c->n_children; i++)
         if (!valid_claim(c->children[i]))
@@ -238,8 +249,11 @@ static void wipe(ProtobufCBinaryData *d)
 /* SA states and cookie secrets are keys: nothing of them stays in freed memory. */
 static void wipe_secrets(Holdfast__Record *r)
 {
-    if (r->body_case == HOLDFAST__RECORD__BODY_SA_CREATE)
+    if (r->body_case == HOLDFAST__RECORD__BODY_SA_CREATE) {
         wipe(&r->sa_create->state);
+        if (r->sa_create->gives != NULL)
+            wipe(&r->sa_create->gives->state);
+    }
     if (r->body_case == HOLDFAST__RECORD__BODY_SA_STEP) {
         wipe(&r->sa_step->state);
         if (r->sa_step->successor != NULL)

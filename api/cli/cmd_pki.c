@@ -188,7 +188,7 @@ static int read_issuer(struct pki_job *j, const char *dir)
     if (j->issuer.key == NULL)
         return refuse_path(j, path, "no private key that can be read");
     if (X509_check_private_key(j->issuer.cert, j->issuer.key) != 1 ||
-        X509_check_ca(j->issuer.cert) == 0)
+        X509_check_ca(j->issuer.cert) != 1)
         return refuse_path(j, path, "is not the key of the CA in ca.pem");
     return CLI_DONE;
 }

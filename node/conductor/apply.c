@@ -235,6 +235,22 @@ static void apply_ends(struct conductor *c, const Holdfast__SaCreate *create)
     }
 }
 
+/* Likewise before it: it takes the address from this one. */
+static void apply_gives(struct conductor *c, const struct repl_event *ev,
+                        const Holdfast__SaGive *give)
+{
+    struct conductor_sa *sa = give != NULL ? sa_find(c, give->sa_id) : NULL;
+
+    if (sa == NULL)
+        return;
+    sa_set_version(c, sa, ev->sa_version);
+    if (take_state(c, sa, bytes_of(&give->state), &c->before))
+        children_sync(c, sa, &c->before);
+    log_line(c->log, LOG_INFO, "ike", "sa=%016llx gave its address to the next of its identity",
+             (unsigned long long)sa->id);
+    count(&c->counters, COUNTER_reauthentications);
+}
+
 static void apply_record(struct conductor *c, const struct repl_event *ev)
 {
     const Holdfast__Record *r = ev->record;
@@ -244,6 +260,7 @@ static void apply_record(struct conductor *c, const struct repl_event *ev)
         switch (r->body_case) {
         case HOLDFAST__RECORD__BODY_SA_CREATE:
             apply_ends(c, r->sa_create);
+            apply_gives(c, ev, r->sa_create->gives);
             apply_create(c, ev, r->sa_create->sa_id, r->shard, bytes_of(&r->sa_create->state));
             break;
         case HOLDFAST__RECORD__BODY_SA_STEP:

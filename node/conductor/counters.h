@@ -27,6 +27,7 @@
     X(sas_created, "sas_created")                                                                  \
     X(sas_deleted, "sas_deleted")                                                                  \
     X(initial_contact_ended, "initial_contact_ended")                                              \
+    X(reauthentications, "addresses_taken_along")                                                  \
     X(rekeys_child, "rekeys_child")                                                                \
     X(rekeys_ike, "rekeys_ike")                                                                    \
     X(takeovers, "takeovers")                                                                      \

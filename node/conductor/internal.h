@@ -20,6 +20,7 @@ struct conductor_work {
     unsigned waits;          /* times that it was put off for packets that came before it */
     uint8_t news;            /* the bits of its CHILD SA that it settles */
     bool picked[ADDR_SLOTS]; /* event.address is held for it by SA 0; else it is to be taken over */
+    uint64_t giver;          /* ... from this SA, which goes on; 0 = from those that end */
     size_t datagram_len;
     struct ike_job *job;             /* under way; owned, wiped */
     const struct ike_policy *policy; /* ... under this one */
@@ -183,7 +184,7 @@ struct conductor {
     struct counters counters;
     struct log_limit limits[IKE_REASON_COUNT], limit_refused;
     /* scratch, used by one step at a time */
-    struct ike_sa before;
+    struct ike_sa before, giver;
     struct ike_transition transition;
     uint8_t encoded[2][IKE_SA_ENCODED_MAX];
 };
@@ -286,6 +287,8 @@ void pool_avoid(struct conductor *c, const struct ip_addr *ip);
 bool pool_holds(struct conductor *c, const struct ip_addr *ip, uint64_t holder);
 
 /* identity.c: SAs by authenticated identity */
+/* The same for each way to write it. */
+struct ike_identity identity_key(const struct ike_identity *id);
 void identity_note(struct conductor *c, struct conductor_sa *sa, const struct ike_sa *decoded);
 void identity_forget(struct conductor *c, struct conductor_sa *sa);
 /* Those that a new SA of that identity ends in its record, oldest first; how many. */
@@ -294,6 +297,12 @@ size_t identity_ends(struct conductor *c, uint32_t shard, const struct ike_ident
 /* An address of that family that one of these holds; family 0 = none. */
 struct ip_addr identity_address(struct conductor *c, uint32_t shard, const struct ike_identity *id,
                                 unsigned slot);
+
+/* The SA of this identity that has that address and whose peer is at `peer`, decoded into *out; NULL =
+ * none. */
+struct conductor_sa *identity_holder(struct conductor *c, uint32_t shard,
+                                     const struct ike_identity *id, const struct ip_addr *peer,
+                                     const struct ip_addr *address, struct ike_sa *out);
 
 /* sources.c: whom an address stands for; half-open SAs, and key exchanges for new ones, by source */
 struct ip_addr source_of(const struct ip_addr *ip);

@@ -114,7 +114,8 @@ static bool in_range(const struct conductor_shard_options *o, unsigned slot,
  * again gets the address that it had, where it is free, and no record is kept of it. */
 static uint64_t place_of(const struct ike_identity *identity, uint64_t size)
 {
-    uint64_t hash = span_fnv1a64(span_of(identity->bytes, identity->len)) + identity->type;
+    const struct ike_identity key = identity_key(identity);
+    uint64_t hash = span_fnv1a64(span_of(key.bytes, key.len)) + key.type;
 
     /* FNV's low bits are its weak ones (MurmurHash3's finalizer). */
     hash = (hash ^ hash >> 33) * UINT64_C(0xff51afd7ed558ccd);

@@ -117,6 +117,26 @@ static void note(struct conductor *c, const struct conductor_work *w, enum ike_r
                 proof ? suite_verdict_name(w->event.proof.verdict) : "");
 }
 
+/* Who authenticates anew, without a word of INITIAL_CONTACT, asks for the address that it has by its old
+ * SA, from where that one's peer is: it gets it from that SA, which keeps its CHILD SAs until it is
+ * deleted. All of one SA; another device of the same identity elsewhere takes nothing from it. */
+static bool take_over(struct conductor *c, uint32_t shard, struct conductor_work *w, unsigned slot)
+{
+    const struct ip_addr *wish = &c->transition.address_wish[slot];
+    const struct conductor_sa *holder;
+
+    if (!addr_is_set(wish) || c->transition.address_contact)
+        return false;
+    holder =
+        identity_holder(c, shard, &c->transition.address_for, &w->event.remote.ip, wish, &c->giver);
+    secret_wipe_bytes(&c->giver, sizeof c->giver);
+    if (holder == NULL || (w->giver != 0 && w->giver != holder->id))
+        return false;
+    w->giver = holder->id;
+    w->event.address.ip[slot] = *wish;
+    return true;
+}
+
 /* One of each family that is asked for. Held by SA 0 until the step is applied; one that is taken over stays with the SA that has it. */
 static void pick_address(struct conductor *c, uint32_t shard, struct conductor_work *w)
 {
@@ -131,7 +151,7 @@ static void pick_address(struct conductor *c, uint32_t shard, struct conductor_w
             continue;
         if (t->address_contact)
             *ip = identity_address(c, shard, &t->address_for, slot);
-        if (addr_is_set(ip))
+        if (addr_is_set(ip) || take_over(c, shard, w, slot))
             continue;
         *ip = pool_pick(c, shard, slot, &t->address_wish[slot], &t->address_for);
         w->picked[slot] = addr_is_set(ip);
@@ -150,6 +170,7 @@ static void forget_pick(struct conductor *c, struct conductor_work *w)
         w->picked[slot] = false;
     }
     w->event.address = (struct ike_address_result){0};
+    w->giver = 0;
 }
 
 /* Would the half-open SA of this first message be one too many? Judged before its key exchange,

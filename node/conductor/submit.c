@@ -67,15 +67,16 @@ bool source_allowed(struct conductor *c, const struct ip_addr *ip)
  * counts as a failure to come, until it has become one or not. */
 bool source_proof_begin(struct conductor *c, const struct ip_addr *ip)
 {
+    const struct ip_addr source = source_of(ip);
     uint64_t now = c->ops.now_ms(c->ops.self);
     struct conductor_source *s = NULL;
 
     if (c->all_proofs >= CONDUCTOR_AUTH_RATE_ALL ||
         !window_open(now, &c->all_window_ms, &c->all_used, CONDUCTOR_AUTH_RATE_ALL - c->all_proofs))
         return false;
-    HASH_FIND(hh, c->sources, ip, sizeof *ip, s);
+    HASH_FIND(hh, c->sources, &source, sizeof source, s);
     if (s == NULL)
-        s = source_new(c, ip, now);
+        s = source_new(c, &source, now);
     if (s == NULL || s->proofs >= CONDUCTOR_AUTH_RATE ||
         !window_open(now, &s->window_ms, &s->used, CONDUCTOR_AUTH_RATE - s->proofs))
         return false;
@@ -86,9 +87,10 @@ bool source_proof_begin(struct conductor *c, const struct ip_addr *ip)
 
 void source_proof_end(struct conductor *c, const struct ip_addr *ip)
 {
+    const struct ip_addr source = source_of(ip);
     struct conductor_source *s = NULL;
 
-    HASH_FIND(hh, c->sources, ip, sizeof *ip, s);
+    HASH_FIND(hh, c->sources, &source, sizeof source, s);
     HF_ASSERT(s != NULL && s->proofs > 0 && c->all_proofs > 0);
     s->proofs--;
     c->all_proofs--;
@@ -118,6 +120,7 @@ struct draft {
     ProtobufCBinaryData addresses[ADDR_SLOTS];
     Holdfast__SaDelete ends[RECORD_MAX_ENDS];
     Holdfast__SaDelete *end_ptrs[RECORD_MAX_ENDS];
+    Holdfast__SaGive gives;
 };
 
 /* node, boot and request are filled in by the replica. */
@@ -177,6 +180,8 @@ static void draft_claims(struct conductor *c, struct draft *d, const struct ike_
 
 static void draft_create(struct draft *d, const struct ike_sa *sa, struct span state)
 {
+    const struct ike_identity key = identity_key(&sa->remote_id);
+
     holdfast__sa_create__init(&d->create);
     d->create.sa_id = sa->local_spi;
     d->create.state =
@@ -187,9 +192,9 @@ static void draft_create(struct draft *d, const struct ike_sa *sa, struct span s
                 (ProtobufCBinaryData){.len = addr_len(&sa->virtual_ip[slot]),
                                       .data = (uint8_t *)(uintptr_t)sa->virtual_ip[slot].bytes};
     d->create.addresses = d->addresses;
-    d->identity[0] = sa->remote_id.type;
-    memcpy(d->identity + 1, sa->remote_id.bytes, sa->remote_id.len);
-    d->create.identity = (ProtobufCBinaryData){.len = 1u + sa->remote_id.len, .data = d->identity};
+    d->identity[0] = key.type;
+    memcpy(d->identity + 1, key.bytes, key.len);
+    d->create.identity = (ProtobufCBinaryData){.len = 1u + key.len, .data = d->identity};
 }
 
 /* Into the scratch buffer `which`. */
@@ -269,13 +274,36 @@ static void draft_ends(struct conductor *c, struct draft *d, uint32_t shard)
     d->create.ends = d->end_ptrs;
 }
 
-static void draft_sa_create(struct conductor *c, struct draft *d, uint32_t shard)
+/* The SA that gives its address to this one goes on without it. Its version is as of now, like above. */
+static void draft_gives(struct conductor *c, struct draft *d, uint64_t giver)
+{
+    struct conductor_sa *sa = giver != 0 ? sa_find(c, giver) : NULL;
+    const struct ike_sa *after = &c->transition.after;
+    struct span state;
+
+    if (sa == NULL || d->create.n_addresses == 0 || !sa_decode(c, sa, &c->giver))
+        return;
+    for (unsigned slot = 0; slot < ADDR_SLOTS; slot++)
+        if (addr_equal(&c->giver.virtual_ip[slot], &after->virtual_ip[slot]))
+            c->giver.virtual_ip[slot] = (struct ip_addr){0};
+    state = encode(c, 1, &c->giver);
+    secret_wipe_bytes(&c->giver, sizeof c->giver);
+    holdfast__sa_give__init(&d->gives);
+    d->gives.sa_id = sa->id;
+    d->gives.version = sa_version(c, sa);
+    d->gives.state =
+        (ProtobufCBinaryData){.len = state.len, .data = (uint8_t *)(uintptr_t)state.data};
+    d->create.gives = &d->gives;
+}
+
+static void draft_sa_create(struct conductor *c, struct draft *d, uint32_t shard, uint64_t giver)
 {
     draft_create(d, &c->transition.after, encode(c, 0, &c->transition.after));
     draft_claims(c, d, NULL, &c->transition.after);
     d->create.children = d->claim_ptrs;
     d->create.n_children = d->n_claims;
     draft_ends(c, d, shard);
+    draft_gives(c, d, giver);
     d->record.body_case = HOLDFAST__RECORD__BODY_SA_CREATE;
     d->record.sa_create = &d->create;
 }
@@ -355,7 +383,7 @@ bool submit_step(struct conductor *c, struct conductor_sa *sa, struct conductor_
                       t->peer_step ? POINT_PEER : POINT_STEPPED, &facts);
     draft_begin(c, &d, sa->shard);
     if (sa->half_open)
-        draft_sa_create(c, &d, sa->shard);
+        draft_sa_create(c, &d, sa->shard, w->giver);
     else if (t->after.state == IKE_SA_NONE)
         draft_sa_delete(c, &d, sa);
     else

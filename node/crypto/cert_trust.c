@@ -45,10 +45,14 @@ static bool add_ca(struct crypto_trust *t, X509 *ca, char why[CERT_WHY_BYTES])
     char subject[128];
 
     (void)X509_NAME_oneline(X509_get_subject_name(ca), subject, sizeof subject);
-    if (X509_check_ca(ca) == 0) {
-        (void)snprintf(why, CERT_WHY_BYTES,
-                       "'%.100s' is not the certificate of a CA (basicConstraints CA:TRUE)",
-                       subject);
+    /* 1: by basicConstraints. What else the library would take (version 1, key usage alone) is to be
+     * refused: RFC 4945 5.1.3.9. */
+    if (X509_check_ca(ca) != 1) {
+        (void)snprintf(
+            why, CERT_WHY_BYTES,
+            "'%.100s' is not the certificate of a CA (basicConstraints CA:TRUE, key usage "
+            "keyCertSign)",
+            subject);
         return false;
     }
     if (!cert_key_strong(X509_get0_pubkey(ca), CERT_RSA_MAX_BITS)) {

@@ -98,15 +98,31 @@ bool ike_cp_read_reply(const struct wire_cp *cp, struct ike_cp_reply *out)
     return true;
 }
 
+/* An IPv6 address with the prefix length of a host (RFC 7296 3.15.1), in `out`. */
+static struct span v6_value(const struct ip_addr *ip, uint8_t out[V6_WITH_PREFIX_BYTES])
+{
+    memcpy(out, ip->bytes, V6_BYTES);
+    out[V6_BYTES] = HOST_PREFIX;
+    return span_of(out, V6_WITH_PREFIX_BYTES);
+}
+
 void ike_cp_put_request(struct wire_builder *b, const struct ike_policy *policy)
 {
     const bool wants[ADDR_SLOTS] = {policy->request_address, policy->request_address6};
     struct wire_cp cp = {.type = WIRE_CFG_REQUEST};
+    uint8_t v6[V6_WITH_PREFIX_BYTES];
 
     for (unsigned slot = 0; slot < ADDR_SLOTS; slot++) {
+        const struct ip_addr *wish = &policy->wish[slot];
+
         if (!wants[slot])
             continue;
-        cp.attrs[cp.n++].type = address_of[slot];
+        cp.attrs[cp.n].type = address_of[slot];
+        if (wish->family == ADDR_V4)
+            cp.attrs[cp.n].value = span_of(wish->bytes, V4_BYTES);
+        else if (wish->family == ADDR_V6)
+            cp.attrs[cp.n].value = v6_value(wish, v6);
+        cp.n++;
         cp.attrs[cp.n++].type = dns_of[slot];
     }
     wire_put_cp(b, &cp);
@@ -121,12 +137,9 @@ void ike_cp_put_reply(struct wire_builder *b, const struct ike_policy *policy,
     if (addr_is_set(&ip[SLOT_V4]))
         cp.attrs[cp.n++] = (struct wire_cp_attr){.type = WIRE_CP_IP4_ADDRESS,
                                                  .value = span_of(ip[SLOT_V4].bytes, V4_BYTES)};
-    if (addr_is_set(&ip[SLOT_V6])) {
-        memcpy(v6, ip[SLOT_V6].bytes, V6_BYTES);
-        v6[V6_BYTES] = HOST_PREFIX;
+    if (addr_is_set(&ip[SLOT_V6]))
         cp.attrs[cp.n++] =
-            (struct wire_cp_attr){.type = WIRE_CP_IP6_ADDRESS, .value = span_of(v6, sizeof v6)};
-    }
+            (struct wire_cp_attr){.type = WIRE_CP_IP6_ADDRESS, .value = v6_value(&ip[SLOT_V6], v6)};
     HF_ASSERT(cp.n > 0);
     for (size_t i = 0; i < policy->n_dns; i++) {
         const struct ip_addr *dns = &policy->dns[i];

@@ -137,15 +137,16 @@ struct ike_policy {
     const struct ike_connection *connections; /* borrowed; the first that is for a peer counts */
     uint32_t n_connections;
     uint32_t retransmit_first_ms, retransmit_factor_milli, retransmit_tries;
-    uint32_t retransmit_cap_ms; /* no interval is longer; 0 = no cap */
-    uint32_t dpd_ms;            /* idle time before a liveness check; 0 = never */
-    uint32_t keepalive_ms;      /* NAT keepalive interval when we are behind NAT; 0 = never */
-    uint32_t half_open_ms;      /* a half-open SA ends after this */
-    uint32_t linger_ms;         /* how long an ended SA still answers retransmissions */
-    bool force_encap;           /* claim a NAT so that ESP is always UDP-encapsulated */
-    bool request_address;       /* initiator: ask for a virtual IPv4 address */
-    bool request_address6;      /* initiator: ask for a virtual IPv6 address */
-    bool initial_contact;       /* initiator: say that there is no other SA (RFC 7296 2.4) */
+    uint32_t retransmit_cap_ms;      /* no interval is longer; 0 = no cap */
+    uint32_t dpd_ms;                 /* idle time before a liveness check; 0 = never */
+    uint32_t keepalive_ms;           /* NAT keepalive interval when we are behind NAT; 0 = never */
+    uint32_t half_open_ms;           /* a half-open SA ends after this */
+    uint32_t linger_ms;              /* how long an ended SA still answers retransmissions */
+    bool force_encap;                /* claim a NAT so that ESP is always UDP-encapsulated */
+    bool request_address;            /* initiator: ask for a virtual IPv4 address */
+    bool request_address6;           /* initiator: ask for a virtual IPv6 address */
+    struct ip_addr wish[ADDR_SLOTS]; /* ... and which one it would like, family 0 = any */
+    bool initial_contact;            /* initiator: say that there is no other SA (RFC 7296 2.4) */
 };
 
 #endif

@@ -1,4 +1,4 @@
-/* IKE_AUTH from a peer that holds the keys. First byte: 0 the gateway's side, 1 the client's, + 2:
+/* IKE_AUTH from a peer that holds the keys, by shared key or by certificate. First byte: 0 the gateway's side, 1 the client's, + 2:
  * on port 500, without UDP encapsulation; second: type of the first payload; then the inside of the
  * SK payload.
  */
@@ -59,5 +59,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                              : ike_auth_handle_response(&e->client, &e->c, &ev, &rx, &out);
     } while (plain_serve(outcome, &out, &ev));
     plain_check(outcome, &out);
+    /* Nobody gets in but by a shared key or a certificate that was judged good. */
+    if (outcome == IKE_STEPPED && out.after.state == IKE_SA_ESTABLISHED)
+        HF_ASSERT(ev.proof.done ? ev.proof.verdict == SUITE_GOOD
+                                : rx.body.auth.method == WIRE_AUTH_PSK);
     return 0;
 }

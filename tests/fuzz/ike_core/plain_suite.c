@@ -1,6 +1,7 @@
 #include "plain_suite.h"
 
 #include "ike/psk.h"
+#include "wire/signature.h"
 
 static bool plain_init(struct suite_aead_context *c, const struct suite_aead *row,
                        const uint8_t *key, const uint8_t *integ_key)
@@ -125,6 +126,47 @@ static const struct suite_aead *const aeads[] = {&AEADS[0], &AEADS[1], &AEADS[2]
 static const struct suite_prf *const prfs[] = {&PRF};
 static const struct suite_ke *const kes[] = {&KES[0], &KES[1]};
 
+/* Certificates: one of any bytes signs with zeros; every byte of a claim is read. */
+enum { SIGNATURE_BYTES = 8 };
+static const struct suite_signature SIGNATURES[] = {
+    {WIRE_SCHEME_RSA_PKCS1, WIRE_HASH_SHA256, "rsa"},
+    {WIRE_SCHEME_RSA_PSS, WIRE_HASH_SHA256, "pss"},
+    {WIRE_SCHEME_ECDSA, WIRE_HASH_SHA256, "ecdsa"},
+    {WIRE_SCHEME_EDDSA, WIRE_HASH_IDENTITY, "ed25519"},
+    {SUITE_SCHEME_ECDSA_RAW, WIRE_HASH_SHA256, "raw"}};
+
+static bool plain_sign(const void *key, const struct suite_signature *how, struct span data,
+                       uint8_t *out, size_t cap, size_t *len)
+{
+    uint8_t all[4];
+
+    HF_ASSERT(key == SIGNATURES && how != NULL && cap >= SIGNATURE_BYTES && data.len > 0);
+    HF_ASSERT(sum(&data, 1, all, sizeof all));
+    memset(out, 0, SIGNATURE_BYTES);
+    *len = SIGNATURE_BYTES;
+    return true;
+}
+
+static enum suite_verdict plain_verify(const void *trust, const struct suite_claim *claim)
+{
+    static const uint8_t zeros[SIGNATURE_BYTES];
+    const struct span zero = span_of(zeros, sizeof zeros);
+    const struct span parts[] = {claim->id, claim->signature, claim->data};
+    uint8_t all[4];
+
+    HF_ASSERT(trust == SIGNATURES && claim->how != NULL && claim->wall_s > 0);
+    HF_ASSERT(claim->n_certs > 0 && claim->n_certs <= SUITE_MAX_CERTS && claim->data.len > 0);
+    HF_ASSERT(sum(parts, 3, all, sizeof all));
+    for (uint8_t i = 0; i < claim->n_certs; i++)
+        HF_ASSERT(claim->certs[i].len > 0 && sum(&claim->certs[i], 1, all, sizeof all));
+    return span_equal(claim->signature, zero) ? SUITE_GOOD : SUITE_BAD_SIGNATURE;
+}
+
+static const struct suite_auth AUTH = {.rows = SIGNATURES,
+                                       .n_rows = sizeof SIGNATURES / sizeof SIGNATURES[0],
+                                       .sign = plain_sign,
+                                       .verify = plain_verify};
+
 const struct suite_table plain_suite = {.aeads = aeads,
                                         .n_aeads = 3,
                                         .prfs = prfs,
@@ -132,7 +174,8 @@ const struct suite_table plain_suite = {.aeads = aeads,
                                         .kes = kes,
                                         .n_kes = 2,
                                         .sha1 = &SHA1,
-                                        .sha256 = &SHA256};
+                                        .sha256 = &SHA256,
+                                        .auth = &AUTH};
 
 static const uint8_t SECRET[32] = "a cookie secret of thirty-two b";
 
@@ -146,6 +189,7 @@ struct ike_event plain_event(bool at_client, struct span datagram)
                            .remote = at_client ? gateway : client,
                            .datagram = datagram,
                            .shard = 1,
+                           .wall_s = 1764000000,
                            .cookie_secret = SECRET,
                            .cookie_secret_id = 1};
 
@@ -200,6 +244,27 @@ void plain_check(enum ike_outcome outcome, const struct ike_transition *out)
         HF_ASSERT(sa->remote_id.len > 0 && sa->handshake.init_request.len == 0);
 }
 
+/* Either end may prove itself by shared key or by certificate: the peer's AUTH method decides. */
+static void certificates(struct plain_ends *e)
+{
+    static const uint8_t der[200] = {0x30};
+    static struct ike_credentials c[2];
+
+    for (size_t i = 0; i < 2; i++) {
+        struct ike_own_certificate *own = &c[i].own[0];
+
+        own->identity = own->names[0] = i == 0 ? e->client.local_id : e->gateway.local_id;
+        own->n_names = 1;
+        own->chain[0] = own->chain[1] = span_of(der, sizeof der);
+        own->n_chain = 2;
+        own->n_cas = c[i].n_cas = c[i].n_own = 1;
+        own->kind = SUITE_KEY_P256;
+        own->key = c[i].trust = SIGNATURES;
+    }
+    e->client.credentials = &c[0];
+    e->gateway.credentials = &c[1];
+}
+
 static void policies(struct plain_ends *e)
 {
     static struct ike_psk_entry psks[2];
@@ -236,6 +301,7 @@ static void policies(struct plain_ends *e)
     e->gateway.local_id = psks[1].remote;
     e->gateway.psks = &psks[0];
     e->client.n_psks = e->gateway.n_psks = 1;
+    certificates(e);
 }
 
 const struct plain_ends *plain_ends(void)

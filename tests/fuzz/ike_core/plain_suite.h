@@ -1,5 +1,5 @@
-/* Algorithms for fuzzing: nothing is hidden, every tag and every AUTH value is zeros, so that
- * inputs get behind the cryptography. A wrong tag or value is still refused.
+/* Algorithms for fuzzing: nothing is hidden, every tag and every AUTH value is zeros, signatures
+ * too, so that inputs get behind the cryptography. A wrong tag or value is still refused.
  */
 #ifndef TEST_FUZZ_PLAIN_SUITE_H
 #define TEST_FUZZ_PLAIN_SUITE_H

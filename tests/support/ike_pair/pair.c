@@ -260,6 +260,8 @@ static bool dies(struct pair *p, const struct ike_event *event, enum ike_outcome
     return true;
 }
 
+static const uint8_t cookie_secret[32] = "a cookie secret of thirty-two b";
+
 static enum ike_outcome one_event(struct pair *p, enum pair_who who, struct ike_sa *sa,
                                   struct ike_event *event)
 {
@@ -276,6 +278,8 @@ static enum ike_outcome one_event(struct pair *p, enum pair_who who, struct ike_
         p->kill.now = false;
     event->now_ms = p->now_ms;
     event->wall_s = p->wall_s;
+    event->cookie_required = p->cookies && who == GATEWAY && sa == NULL;
+    event->cookie_secret = cookie_secret;
     fill_entropy(p, who, event);
     event->has_pool[SLOT_V4] = true;
     o = step(p, who, sa, event, &t);

@@ -86,6 +86,7 @@ struct pair {
     struct pair_side side[2];
     uint64_t now_ms, rng;
     uint64_t wall_s; /* for certificates */
+    bool cookies;    /* the gateway asks for one */
     uint32_t latency_ms, loss_percent, duplicate_percent, jitter_ms;
     bool held[2];         /* what this side sends stays in flight until pair_deliver() */
     bool takeover_always; /* after each step local_part is lost and TAKEOVER comes */

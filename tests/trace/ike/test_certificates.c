@@ -5,7 +5,10 @@
 
 #include "certs/certs.h"
 #include "crypto/tables.h"
+#include "ike/message.h"
 #include "ike_pair/pair.h"
+#include "wire/header.h"
+#include "wire/signature.h"
 
 static const char client_name[] = "client@holdfast.test", gateway_name[] = "gw.holdfast.test";
 
@@ -355,4 +358,210 @@ Test(certificates, gateway_certificate_by_ca)
     pair_connect(s.p);
     expect_up(&s);
     scene_end(&s);
+}
+
+/* --- what is announced, what is signed --- */
+
+/* The SIGNATURE_HASH_ALGORITHMS of this unprotected message: four numbers, to be bent. */
+static uint8_t *hashes_in(uint8_t *bytes, size_t len)
+{
+    for (size_t i = WIRE_HEADER_BYTES; i + 10 <= len; i++)
+        if (memcmp(bytes + i, "\0\0\x40\x2f\0\2\0\3\0\4\0\5", 12) == 0)
+            return bytes + i + 4;
+    cr_assert_fail("no SIGNATURE_HASH_ALGORITHMS");
+    return NULL;
+}
+
+/* The client's IKE_SA_INIT request or, with GATEWAY, its answer: held back. */
+static struct pair_flying *first_message(struct scene *s, enum pair_who from)
+{
+    s->p->held[from] = true;
+    pair_connect(s->p);
+    s->p->held[from] = false;
+    cr_assert_eq(s->p->n_flying, 1);
+    return &s->p->flying[0];
+}
+
+/* RFC 7296 2.15: nothing but AUTH protects what is announced in the open; whoever takes the better
+ * hashes out on the way is noticed by who gets them. */
+Test(certificates, announced_hashes_bent_on_the_way)
+{
+    struct scene s = scene_of("p256", "p256");
+    struct pair_flying *m = first_message(&s, CLIENT);
+
+    hashes_in(m->bytes, m->len)[1] = 1;
+    pair_run(s.p);
+    cr_assert_eq(pair_count_reason(s.p, GATEWAY, IKE_REASON_AUTH_FAILED), 1);
+    cr_assert_null(pair_sa(s.p, GATEWAY, IKE_SA_ESTABLISHED));
+    scene_end(&s);
+    s = scene_of("p256", "p256");
+    m = first_message(&s, GATEWAY);
+    hashes_in(m->bytes, m->len)[1] = 1;
+    pair_run(s.p);
+    cr_assert_eq(pair_count_reason(s.p, CLIENT, IKE_REASON_AUTH_FAILED), 1);
+    cr_assert_null(pair_sa(s.p, CLIENT, IKE_SA_ESTABLISHED));
+    scene_end(&s);
+}
+
+/* A client that announces just this hash (the client signs by what it really has): RFC 7427 4, and RFC
+ * 4754 where there is nothing in common. NULL: it is refused, and told. */
+Test(certificates, the_gateway_signs_by_what_is_announced)
+{
+    static const struct {
+        const char *kind;
+        bool pss;
+        uint8_t hash;
+        const char *name;
+    } cases[] = {
+        {"p256", false, 2, "ECDSA_SHA2_256"},
+        {"p256", false, 3, "ECDSA_SHA2_384"},
+        {"p256", false, 4, "ECDSA_SHA2_512"},
+        {"p256", false, 1, "ECDSA_256"},
+        {"p256", false, 5, "ECDSA_256"},
+        {"p256", false, 77, "ECDSA_256"},
+        {"p384", false, 2, "ECDSA_384"},
+        {"p384", false, 4, "ECDSA_SHA2_512"},
+        {"p521", false, 3, "ECDSA_521"},
+        {"p521", false, 4, "ECDSA_SHA2_512"},
+        {"ed25519", false, 5, "ED25519"},
+        {"ed25519", false, 4, NULL},
+        {"rsa2048", false, 4, "RSA_PKCS1_SHA2_512"},
+        {"rsa2048", true, 3, "RSA_PSS_SHA2_384"},
+        {"rsa2048", false, 1, NULL},
+        {"rsa2048", true, 5, NULL},
+    };
+    size_t n = sizeof cases / sizeof cases[0];
+
+    for (size_t i = 0; i < n; i++) {
+        struct scene s = scene_of("p256", cases[i].kind);
+        struct pair_flying *m;
+        struct ike_message *kept;
+        uint8_t *list;
+
+        credentials_view(s.credentials[GATEWAY])->own[0].pss = cases[i].pss;
+        m = first_message(&s, CLIENT);
+        kept = &pair_sa(s.p, CLIENT, IKE_SA_HALF_OPEN)->handshake.init_request;
+        list = hashes_in(m->bytes, m->len);
+        for (size_t k = 0; k < 4; k++) /* on the wire, and in what the client signs */
+            list[2 * k + 1] = cases[i].hash;
+        cr_assert_eq(m->len, kept->len);
+        memcpy(kept->bytes, m->bytes, m->len);
+        pair_run(s.p);
+        if (cases[i].name != NULL) {
+            expect_up(&s);
+            cr_expect_str_eq(signatures[1]->name, cases[i].name, "case %zu: %s", i,
+                             signatures[1]->name);
+        } else {
+            cr_expect_eq(pair_count_reason(s.p, GATEWAY, IKE_REASON_NO_COMMON_SIGNATURE), 1,
+                         "case %zu", i);
+            cr_expect_null(pair_sa(s.p, CLIENT, IKE_SA_ESTABLISHED), "case %zu", i);
+        }
+        scene_end(&s);
+    }
+    printf("compared %zu\n", n);
+}
+
+/* What is signed is the last IKE_SA_INIT request, with the cookie and the other group in it (RFC 7296
+ * 2.6, 2.15). */
+Test(certificates, after_a_cookie_and_another_group)
+{
+    struct scene s = scene_of("p384", "rsa2048");
+    struct ike_policy *client = &s.p->side[CLIENT].policy;
+
+    s.p->cookies = true;
+    client->ike[1] = client->ike[0];
+    client->ike[0].ke_id = 19;
+    pair_connect(s.p);
+    expect_up(&s);
+    cr_assert_geq(pair_count_reason(s.p, GATEWAY, IKE_REASON_COOKIE_SENT), 1);
+    cr_assert_eq(pair_count_reason(s.p, GATEWAY, IKE_REASON_INVALID_KE), 1);
+    scene_end(&s);
+}
+
+/* RFC 7296 3.7: SHA-1 of the CA's SubjectPublicKeyInfo, in the answer to IKE_SA_INIT. */
+Test(certificates, the_gateway_names_its_cas)
+{
+    struct scene s = scene_of("p256", "p256");
+    const struct pair_flying *m = first_message(&s, GATEWAY);
+    uint8_t *der = NULL, want[20];
+    struct wire_header h;
+    struct wire_body body;
+    int n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(s.ca.cert), &der);
+
+    cr_assert(n > 0 && EVP_Digest(der, (size_t)n, want, NULL, EVP_sha1(), NULL) == 1);
+    OPENSSL_free(der);
+    cr_assert_eq(wire_header_decode(span_of(m->bytes, m->len), &h), WIRE_OK);
+    cr_assert_eq(wire_body_decode(h.next_payload,
+                                  span_of(m->bytes + WIRE_HEADER_BYTES, m->len - WIRE_HEADER_BYTES),
+                                  &body),
+                 WIRE_OK);
+    cr_assert_eq(body.n_certreqs, 1);
+    cr_assert_eq(body.certreqs[0].encoding, 4);
+    cr_assert(span_equal(body.certreqs[0].hashes, span_of(want, sizeof want)));
+    scene_end(&s);
+}
+
+/* AUTH values that cost no judging: SHA-1 (RFC 8247 4.2), unknown ways, PSS by its SHA-1 defaults
+ * (RFC 4055 3.1), method 1 and DSS, no certificate; and the control. */
+Test(certificates, what_is_not_even_judged)
+{
+    static const struct {
+        const char *what, *auth;
+        size_t len;
+        bool certificate;
+        unsigned judged;
+    } cases[] = {
+        {"ECDSA by RFC 7427", "\x0e\0\0\0\x0c\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02zzzz",
+         21, true, 1},
+        {"no certificate", "\x0e\0\0\0\x0c\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02zzzz", 21,
+         false, 0},
+        {"RSA with SHA-1",
+         "\x0e\0\0\0\x0f\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x05\x05\0zzzz", 24, true,
+         0},
+        {"RSA with SHA-256",
+         "\x0e\0\0\0\x0f\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b\x05\0zzzz", 24, true,
+         1},
+        {"PSS by its defaults",
+         "\x0e\0\0\0\x0f\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a\x30\0zzzz", 24, true,
+         0},
+        {"PSS without parameters",
+         "\x0e\0\0\0\x0d\x30\x0b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0azzzz", 22, true, 0},
+        {"an unknown way", "\x0e\0\0\0\x05\x30\x03\x06\x01\x2azzzz", 14, true, 0},
+        {"ECDSA with SHA-1", "\x0e\0\0\0\x0b\x30\x09\x06\x07\x2a\x86\x48\xce\x3d\x04\x01zzzz", 20,
+         true, 0},
+        {"method 1", "\x01\0\0\0zzzz", 8, true, 0},
+        {"method 3 (DSS)", "\x03\0\0\0zzzz", 8, true, 0},
+        {"method 9 (ECDSA-256)", "\x09\0\0\0zzzz", 8, true, 1},
+        {"method 12", "\x0c\0\0\0zzzz", 8, true, 0},
+    };
+    size_t n = sizeof cases / sizeof cases[0];
+
+    for (size_t i = 0; i < n; i++) {
+        struct scene s = scene_of("p256", "p256");
+        struct ike_sa client;
+        struct ike_draft d;
+
+        s.p->held[CLIENT] = true;
+        pair_connect(s.p);
+        cr_assert(pair_deliver(s.p, CLIENT));
+        pair_run(s.p); /* its IKE_AUTH is held; another one comes instead */
+        client = *pair_sa(s.p, CLIENT, IKE_SA_HALF_OPEN);
+        ike_pending_clear(&client);
+        client.next_request_id = 1;
+        ike_draft_begin(&d);
+        wire_put_id(&d.b, WIRE_PL_IDI, 3, span_of(client_name, strlen(client_name)));
+        if (cases[i].certificate)
+            wire_put_cert(&d.b, WIRE_CERT_X509, certs_der(s.end[CLIENT].cert));
+        wire_put_auth(&d.b, (uint8_t)cases[i].auth[0],
+                      span_of(cases[i].auth + 4, cases[i].len - 4));
+        cr_assert(ike_seal_request(&s.p->side[CLIENT].policy, &client, IKE_EX_AUTH, 1, &d));
+        judged = 0;
+        (void)pair_inject(s.p, GATEWAY,
+                          span_of(client.pending.request.bytes, client.pending.request.len));
+        cr_expect_eq(judged, cases[i].judged, "%s: %u judged", cases[i].what, judged);
+        cr_expect_eq(pair_count_reason(s.p, GATEWAY, IKE_REASON_AUTH_FAILED), 1, "%s",
+                     cases[i].what);
+        scene_end(&s);
+    }
+    printf("compared %zu\n", n);
 }

@@ -83,6 +83,138 @@ Test(families, leases_are_kept_through_everything)
     world_destroy(w);
 }
 
+static void become(struct world *w, const char *id)
+{
+    struct ike_identity who = {.type = 2, .len = (uint8_t)strlen(id)};
+
+    memcpy(who.bytes, id, who.len);
+    w->client_policy.local_id = w->gateway_psk.remote = who;
+}
+
+/* The SAs of a node by whether they have an address: the one that has one, and the one that gave it. */
+struct anew {
+    struct ike_sa with, without;
+    size_t n_with, n_without;
+};
+
+static void look_anew(void *self, const struct conductor_sa_view *v)
+{
+    struct anew *a = self;
+    bool has = addr_is_set(&v->sa->virtual_ip[SLOT_V4]) || addr_is_set(&v->sa->virtual_ip[SLOT_V6]);
+
+    if (v->sa->state != IKE_SA_ESTABLISHED)
+        return;
+    a->n_with += has;
+    a->n_without += !has;
+    *(has ? &a->with : &a->without) = *v->sa;
+}
+
+static struct anew anew_at(struct world *w, unsigned node)
+{
+    struct anew a = {0};
+
+    conductor_each_sa(w->nodes[node].conductor, look_anew, &a);
+    return a;
+}
+
+/* On every node, and in the log: one SA, that is not `old`, has them. Its id. */
+static uint64_t taken_along(struct world *w, const struct ip_addr ip[ADDR_SLOTS], uint64_t old,
+                            size_t givers, const char *when)
+{
+    uint64_t id = anew_at(w, w->owner).with.local_spi;
+
+    cr_assert_neq(id, old, "%s", when);
+    for (unsigned node = 0; node < 3; node++) {
+        struct anew a = anew_at(w, node);
+
+        cr_assert(a.n_with == 1 && a.n_without == givers, "%s: node %u: %zu and %zu", when, node,
+                  a.n_with, a.n_without);
+        cr_assert_eq(memcmp(a.with.virtual_ip, ip, sizeof a.with.virtual_ip), 0, "%s", when);
+        cr_assert_eq(a.with.local_spi, id, "%s: node %u", when, node);
+    }
+    for (unsigned slot = 0; slot < ADDR_SLOTS; slot++) {
+        const struct fsm_lease *l =
+            fsm_lease(&w->gateway_log.fsm, span_of(ip[slot].bytes, addr_len(&ip[slot])));
+
+        cr_assert(l != NULL && l->sa != NULL && l->sa->id == id, "%s: slot %u", when, slot);
+    }
+    cr_assert_eq(w->gateway_log.fsm.leases.n_used, 2, "%s", when);
+    return id;
+}
+
+static void begin_anew(struct world *w, uint32_t from, const struct ip_addr ip[ADDR_SLOTS])
+{
+    const struct endpoint local = {addr_v4(from), 500}, to = {addr_v4(0x0a4d0164), 500};
+
+    memcpy(w->client_policy.wish, ip, sizeof w->client_policy.wish);
+    conductor_initiate(w->nodes[WORLD_CLIENT].conductor, WORLD_SHARD, &local, &to);
+}
+
+/* RFC 7296 2.8.3: authenticated anew beside the old SA, which is deleted only then. The client keeps
+ * its addresses, whoever owns the shard meanwhile, and whatever becomes of the old SA. */
+Test(families, authenticating_anew_takes_the_addresses_along)
+{
+    struct world *w = world_create(both);
+    struct ip_addr ip[ADDR_SLOTS];
+    struct anew a;
+    uint64_t old, id;
+    const char *why;
+
+    cr_assert(world_connect(w));
+    memcpy(ip, world_sa(w, 0).virtual_ip, sizeof ip);
+    old = world_sa(w, 0).local_spi;
+    cr_assert(world_want(w, WORLD_CLIENT, IKE_WANT_REKEY_CHILD_NOPFS)); /* a step in between */
+    begin_anew(w, 0x0a4d0132, ip);
+    world_run(w, 5000);
+    id = taken_along(w, ip, old, 1, "anew");
+    cr_assert_eq(world_children(w, w->owner), 2, "those of the old SA stay until its Delete");
+    world_restore(w, 1);
+    (void)taken_along(w, ip, old, 1, "snapshot");
+    world_assign(w, 1);
+    world_run(w, 1000);
+    cr_assert_eq(taken_along(w, ip, old, 1, "takeover"), id);
+    a = anew_at(w, w->owner);
+    cr_assert(
+        conductor_command(w->nodes[1].conductor, a.without.local_spi, IKE_WANT_REKEY_IKE, 0, &why));
+    world_run(w, 5000);
+    cr_assert_eq(taken_along(w, ip, old, 1, "the old one is rekeyed"), id);
+    a = anew_at(w, w->owner);
+    cr_assert(conductor_command(w->nodes[1].conductor, a.without.local_spi, IKE_WANT_DELETE_IKE, 0,
+                                &why));
+    world_run(w, 20000);
+    cr_assert_eq(taken_along(w, ip, old, 0, "the old one is deleted"), id);
+    check_leases(w, ip, "in the end");
+    cr_assert_eq(w->grants_overlap, 0);
+    cr_assert_eq(w->copies_differ, 0);
+    log_off(w);
+    world_destroy(w);
+}
+
+/* Another device of the same identity elsewhere, or another identity: they take nothing. */
+Test(families, an_address_in_use_is_taken_along_by_its_own_peer_only)
+{
+    struct world *w = world_create(both);
+    struct ip_addr ip[ADDR_SLOTS];
+    struct ike_sa first;
+
+    cr_assert(world_connect(w));
+    first = world_sa(w, 0);
+    memcpy(ip, first.virtual_ip, sizeof ip);
+    begin_anew(w, 0x0a4d0133, ip); /* from another address */
+    world_run(w, 5000);
+    cr_assert_eq(anew_at(w, 0).n_with, 2, "both have addresses");
+    become(w, "other");
+    begin_anew(w, 0x0a4d0132, ip); /* from the very address */
+    world_run(w, 5000);
+    cr_assert_eq(anew_at(w, 0).n_with, 3);
+    for (unsigned slot = 0; slot < ADDR_SLOTS; slot++)
+        cr_assert_eq(
+            fsm_lease(&w->gateway_log.fsm, span_of(ip[slot].bytes, addr_len(&ip[slot])))->sa->id,
+            first.local_spi);
+    cr_assert_eq(w->gateway_log.fsm.leases.n_used, 6);
+    world_destroy(w);
+}
+
 static void same_of_each(struct ike_policy *gateway, struct ike_policy *client)
 {
     both(gateway, client);
@@ -104,14 +236,6 @@ Test(families, initial_contact_takes_both_over)
         check_leases(w, ip, "again");
         world_destroy(w);
     }
-}
-
-static void become(struct world *w, const char *id)
-{
-    struct ike_identity who = {.type = 2, .len = (uint8_t)strlen(id)};
-
-    memcpy(who.bytes, id, who.len);
-    w->client_policy.local_id = w->gateway_psk.remote = who;
 }
 
 /* Each identity has its own place in the pools: whoever came and went meanwhile, on whichever node it

@@ -151,7 +151,7 @@ static void op_run_job(void *self, struct conductor *c, struct conductor_work *w
 
     w->key_exchanges += n->id != WORLD_CLIENT + 1;
     if (w->hold_key_exchanges ||
-        (w->hold_proofs && n->id != WORLD_CLIENT + 1 && work->job->kind == IKE_JOB_PROOF)) {
+        ((w->hold_jobs & 1u << work->job->kind) != 0 && n->id != WORLD_CLIENT + 1)) {
         HF_ASSERT(w->n_held < WORLD_HELD);
         w->held_by[w->n_held] = c;
         w->held[w->n_held++] = work;
@@ -169,6 +169,22 @@ void world_release_key_exchanges(struct world *w)
     }
     w->n_held = 0;
     w->hold_key_exchanges = false;
+}
+
+static void op_copy_half_open(void *self, struct span encoded)
+{
+    struct world_node *from = self;
+    struct world *w = from->world;
+    struct repl_event frame = {.kind = REPL_EV_FRAME,
+                               .channel = REPL_CHANNEL_HALF_OPEN,
+                               .bytes = (uint8_t *)(uintptr_t)encoded.data,
+                               .bytes_len = encoded.len};
+
+    if (!w->copies_half_open || from == &w->nodes[WORLD_CLIENT])
+        return;
+    for (int i = 0; i < WORLD_CLIENT; i++)
+        if (&w->nodes[i] != from && w->nodes[i].alive)
+            conductor_handle_replication(w->nodes[i].conductor, &frame);
 }
 
 static void *op_install(void *self, const struct conductor_esp_child *child)
@@ -408,6 +424,7 @@ static void node_create(struct world *w, unsigned i)
                                 .leader = op_leader,
                                 .send = op_send,
                                 .run_job = op_run_job,
+                                .copy_half_open = op_copy_half_open,
                                 .esp_self = n,
                                 .esp_install = op_install,
                                 .esp_update = op_update,

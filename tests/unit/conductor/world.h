@@ -107,7 +107,8 @@ struct world {
     bool busy;        /* replication takes nothing from the gateway */
     unsigned drop_to_client; /* packets still to be dropped */
     unsigned key_exchanges;  /* the gateway was asked for */
-    bool hold_proofs;        /* what the gateway judges, likewise */
+    unsigned hold_jobs;      /* 1 << enum ike_job_kind: those of the gateway, likewise */
+    bool copies_half_open;   /* the owner's half-open SAs reach the other nodes' memory */
     bool hold_key_exchanges; /* they wait for world_release_key_exchanges() */
     struct conductor_work *held[WORLD_HELD];
     struct conductor *held_by[WORLD_HELD];

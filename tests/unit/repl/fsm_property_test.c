@@ -60,6 +60,11 @@ static Holdfast__Record *random_record(struct world *w)
 
             make_end(r, other, version_of(&w->fsm, other));
         }
+        if (r->sa_create->n_ends == 0 && sim_chance(rnd, 300)) {
+            uint64_t other = sim_between(rnd, 1, SAS);
+
+            make_give(r, other, version_of(&w->fsm, other), "gave");
+        }
         return r;
     case 2:
     case 3:

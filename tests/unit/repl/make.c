@@ -253,6 +253,17 @@ void make_end(Holdfast__Record *create, uint64_t sa_id, uint64_t version)
     body->ends[body->n_ends++] = end;
 }
 
+void make_give(Holdfast__Record *create, uint64_t sa_id, uint64_t version, const char *state)
+{
+    Holdfast__SaGive *give = repl_alloc_zero(1, sizeof *give);
+
+    holdfast__sa_give__init(give);
+    give->sa_id = sa_id;
+    give->version = version;
+    give->state = text(state);
+    create->sa_create->gives = give;
+}
+
 void make_item(Holdfast__Record *extend, uint32_t spi_in, uint64_t version, uint64_t end,
                uint64_t ceiling)
 {

@@ -33,6 +33,8 @@ void make_address6(Holdfast__SaCreate *create, uint8_t last);
 void make_successor(Holdfast__Record *step, uint64_t sa_id, const char *state, uint32_t address);
 /* One more SA that ends with the created one. */
 void make_end(Holdfast__Record *create, uint64_t sa_id, uint64_t version);
+/* The SA that gives its address to the created one. */
+void make_give(Holdfast__Record *create, uint64_t sa_id, uint64_t version, const char *state);
 Holdfast__Record *make_extend(struct maker *m, uint32_t spi_in, uint64_t version, uint64_t end,
                               uint64_t ceiling);
 /* One more item. */
