@@ -161,16 +161,6 @@ static void op_run_job(void *self, struct conductor *c, struct conductor_work *w
     conductor_job_done(c, work);
 }
 
-void world_release_key_exchanges(struct world *w)
-{
-    for (size_t i = 0; i < w->n_held; i++) {
-        conductor_job_run(w->held[i]);
-        conductor_job_done(w->held_by[i], w->held[i]);
-    }
-    w->n_held = 0;
-    w->hold_key_exchanges = false;
-}
-
 static void op_copy_half_open(void *self, struct span encoded)
 {
     struct world_node *from = self;
@@ -603,13 +593,4 @@ void world_run(struct world *w, uint64_t ms)
                 conductor_handle_timer(w->nodes[i].conductor);
     }
     w->now = until;
-}
-
-bool world_connect(struct world *w)
-{
-    struct endpoint from = {addr_v4(0x0a4d0132), 500}, to = {addr_v4(0x0a4d0164), 500};
-
-    conductor_initiate(w->nodes[WORLD_CLIENT].conductor, WORLD_SHARD, &from, &to);
-    world_run(w, 3000);
-    return world_established(w, WORLD_CLIENT) == 1 && world_established(w, w->owner) == 1;
 }

@@ -66,3 +66,22 @@ bool world_want(struct world *w, unsigned node, uint32_t want)
     return conductor_command(w->nodes[node].conductor, sa.local_spi, want,
                              (want & IKE_WANT_REKEY_IKE) != 0 ? 0 : spi, &why);
 }
+
+void world_release_key_exchanges(struct world *w)
+{
+    for (size_t i = 0; i < w->n_held; i++) {
+        conductor_job_run(w->held[i]);
+        conductor_job_done(w->held_by[i], w->held[i]);
+    }
+    w->n_held = 0;
+    w->hold_key_exchanges = false;
+}
+
+bool world_connect(struct world *w)
+{
+    struct endpoint from = {addr_v4(0x0a4d0132), 500}, to = {addr_v4(0x0a4d0164), 500};
+
+    conductor_initiate(w->nodes[WORLD_CLIENT].conductor, WORLD_SHARD, &from, &to);
+    world_run(w, 3000);
+    return world_established(w, WORLD_CLIENT) == 1 && world_established(w, w->owner) == 1;
+}
