@@ -8,6 +8,7 @@ enum {
     HEADER_BYTES = 28,
     EX_INIT = 34,
     EX_AUTH = 35,
+    EX_CREATE_CHILD = 36,
     EX_INFORMATIONAL = 37,
     P_NONE = 0,
     P_SA = 33,
@@ -231,13 +232,19 @@ static size_t noise(struct hostile_job *j, uint8_t *out)
 
 /* --- against the live IKE SA --- */
 
-static size_t forged(struct hostile_job *j, uint8_t *out, uint8_t flags, uint32_t id)
+static size_t forged_of(struct hostile_job *j, uint8_t *out, uint8_t exchange, uint8_t flags,
+                        uint32_t id)
 {
     size_t body = 4 + 8 + 16 + 16 + j->index % 64;
 
     fill(j, out + HEADER_BYTES, body);
     (void)payload(out + HEADER_BYTES, P_NONE, body - 4);
-    return header(out, j->spi_i, j->spi_r, P_SK, EX_INFORMATIONAL, flags, id, body);
+    return header(out, j->spi_i, j->spi_r, P_SK, exchange, flags, id, body);
+}
+
+static size_t forged(struct hostile_job *j, uint8_t *out, uint8_t flags, uint32_t id)
+{
+    return forged_of(j, out, EX_INFORMATIONAL, flags, id);
 }
 
 static size_t forged_next(struct hostile_job *j, uint8_t *out)
@@ -250,9 +257,16 @@ static size_t forged_future(struct hostile_job *j, uint8_t *out)
     return forged(j, out, FLAG_INITIATOR, j->last_id + 2 + (uint32_t)(rnd(j) % 100000));
 }
 
+/* Not INFORMATIONAL, where message ID 0 is not old but a synchronization. */
 static size_t forged_old(struct hostile_job *j, uint8_t *out)
 {
-    return forged(j, out, FLAG_INITIATOR, (uint32_t)(rnd(j) % j->last_id));
+    return forged_of(j, out, EX_CREATE_CHILD, FLAG_INITIATOR, (uint32_t)(rnd(j) % j->last_id));
+}
+
+/* As from a cluster whose member failed (RFC 6311 5.1): strongSwan says that it speaks this. */
+static size_t forged_sync(struct hostile_job *j, uint8_t *out)
+{
+    return forged(j, out, FLAG_INITIATOR, 0);
 }
 
 static size_t forged_same(struct hostile_job *j, uint8_t *out)
@@ -395,6 +409,7 @@ const struct hostile_class hostile_classes[] = {
     {"forged-next", false, false, true, forged_next},
     {"forged-future", false, false, true, forged_future},
     {"forged-old", false, false, true, forged_old},
+    {"forged-sync", false, false, true, forged_sync},
     {"forged-same", false, false, true, forged_same},
     {"forged-response", false, false, true, forged_response},
     {"unprotected", false, false, true, unprotected},
