@@ -25,7 +25,8 @@ enum {
     CELL_TEXT = 240,
     CELL_MAX_TAKEOVERS = 64, /* the first ones are kept */
     CELL_MAX_TENURES = LAB_MAX_SHARDS * (CELL_MAX_TAKEOVERS + 2),
-    CELL_RESUME_MS = 700 /* within it a new owner sends by itself what the log holds */
+    CELL_RESUME_MS = 700,        /* within it a new owner sends by itself what the log holds */
+    CELL_IN_FLIGHT_NS = 20000000 /* what a node had sent may still come by */
 };
 
 struct cell_options {

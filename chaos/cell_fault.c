@@ -6,14 +6,22 @@
 #include "base/bytes.h"
 
 enum { REPLAY_NS = 1000000000, FRAME_MAX = 2048, ETH_HEAD = 14, UDP_CHECKSUM = 6, FLOW_AFTER = 20 };
-enum { ARRIVE_MS = 500, IN_FLIGHT_NS = 20000000 };
+enum { ARRIVE_MS = 500 };
 
-/* Another node speaks as the service address of a shard that is to move. */
-static void note_if_moved(struct cell *c, const struct capture_frame *f)
+/* Of a frame of another node that speaks as its service address: the shard that is to move, else 0. */
+static unsigned moving_shard(const struct cell *c, const struct capture_frame *f)
 {
     unsigned shard = lab_shard_of_vip(f->src);
 
-    if (f->port == CAPTURE_CLIENT_PORT || f->port == c->dead || !shard || !(c->moving >> shard & 1))
+    return f->port != CAPTURE_CLIENT_PORT && f->port != c->dead && c->moving >> shard & 1 ? shard
+                                                                                          : 0;
+}
+
+static void note_if_moved(struct cell *c, const struct capture_frame *f)
+{
+    unsigned shard = moving_shard(c, f);
+
+    if (!shard)
         return;
     c->moving &= ~(1u << shard);
     c->moves[shard]++;
@@ -315,23 +323,20 @@ static void take_committed(struct cell *c)
 
 /* Did another node speak as one of the moving shards well before the fault? Then the owner had lost
  * it (this machine was too slow for its lease) and reached its point without knowing: no verdict. */
-static void judge_untimely(struct cell *c, unsigned from, uint64_t at_ns)
+static void judge_untimely(struct cell *c, uint64_t at_ns)
 {
+    uint64_t since[LAB_MAX_SHARDS + 1] = {0};
+
+    for (size_t i = 0; i < c->n_tenures; i++)
+        since[c->tenures[i].shard] = c->tenures[i].from_ns;
     for (size_t k = 0; k < c->sniff.capture.n_frames; k++) {
         const struct capture_frame *f = &c->sniff.capture.frames[k];
-        unsigned shard = lab_shard_of_vip(f->src);
-        uint64_t since = 0;
+        unsigned shard = f->left ? moving_shard(c, f) : 0;
 
-        if (!f->left || f->port == CAPTURE_CLIENT_PORT || f->port == from || !shard ||
-            !(c->moving >> shard & 1))
-            continue;
-        for (size_t i = 0; i < c->n_tenures; i++) {
-            if (c->tenures[i].shard == shard)
-                since = c->tenures[i].from_ns;
-        }
-        if (f->ns > since + IN_FLIGHT_NS && f->ns < at_ns) {
+        if (shard && f->ns > since[shard] + CELL_IN_FLIGHT_NS && f->ns < at_ns) {
             c->unasked++;
-            (void)cell_inconclusive(c, "shard %u had left node %u before the fault", shard, from);
+            (void)cell_inconclusive(c, "shard %u had left node %u before the fault", shard,
+                                    c->dead);
             return;
         }
     }
@@ -345,7 +350,7 @@ struct cell_takeover *cell_begin_takeover(struct cell *c, unsigned from, uint64_
     *t = (struct cell_takeover){.kill_ns = at_ns, .dead_ns = at_ns, .from = from};
     expect_move(c, from);
     t->shards = c->moving;
-    judge_untimely(c, from, at_ns);
+    judge_untimely(c, at_ns);
     for (size_t k = 0; k < c->sniff.capture.n_frames; k++) { /* what came before it was expected */
         const struct capture_frame *f = &c->sniff.capture.frames[k];
 

@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { STRAGGLERS_MS = 400, SETTLE_MS = 30, IN_FLIGHT_NS = 20000000 };
+enum { STRAGGLERS_MS = 400, SETTLE_MS = 30 };
 enum { BATCH_IN_HAND = 64 }; /* packets of a worker: design/invariants I5 */
 
 static bool all_arrived(void *arg)
@@ -130,14 +130,15 @@ static void judge_speakers(struct cell *c)
         const struct cell_takeover *t = &c->takeovers[i];
 
         if (c->killed >> t->from & 1)
-            oracle_dead_is_silent(cap, c->zero_ns, (uint8_t)t->from, t->dead_ns + IN_FLIGHT_NS,
+            oracle_dead_is_silent(cap, c->zero_ns, (uint8_t)t->from, t->dead_ns + CELL_IN_FLIGHT_NS,
                                   t->return_ns ? t->return_ns : UINT64_MAX, &c->report);
         if (t->stopped_ns)
-            oracle_dead_is_silent(cap, c->zero_ns, (uint8_t)t->from, t->stopped_ns + IN_FLIGHT_NS,
+            oracle_dead_is_silent(cap, c->zero_ns, (uint8_t)t->from,
+                                  t->stopped_ns + CELL_IN_FLIGHT_NS,
                                   t->continued_ns ? t->continued_ns : UINT64_MAX, &c->report);
     }
     if (!c->unasked)
-        oracle_one_speaker(cap, c->zero_ns, c->tenures, c->n_tenures, IN_FLIGHT_NS,
+        oracle_one_speaker(cap, c->zero_ns, c->tenures, c->n_tenures, CELL_IN_FLIGHT_NS,
                            BATCH_IN_HAND * (unsigned)sysconf(_SC_NPROCESSORS_ONLN), &c->report);
     else if (c->drill->expect & DRILL_EXP_NOBODY_ELSE)
         oracle_violation(&c->report,

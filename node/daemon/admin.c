@@ -109,15 +109,14 @@ static json_t *shards(struct daemon *d, const struct repl_status *st)
 
     for (size_t i = 0; i < st->n_shards; i++) {
         const struct repl_shard_status *s = &st->shards[i];
-        const struct config_shard *config = NULL;
+        const struct daemon_shard *here = daemon_shard_of(d, s->shard);
+        const struct config_shard *config;
         bool held = s->lease_until_ns > now;
         json_t *epoch, *owner, *lease;
 
-        for (uint32_t k = 0; k < d->n_shards; k++)
-            if (d->shard_ids[k] == s->shard)
-                config = d->shards[k].config;
-        if (config == NULL)
+        if (here == NULL)
             continue;
+        config = here->config;
         epoch = json_pack("{s:o,s:o}", "incarnation", number(s->epoch.incarnation), "index",
                           number(s->epoch.index));
         owner = s->owner_node == 0 ? json_null()

@@ -22,21 +22,23 @@ bool daemon_fail(struct daemon *d, const char *format, ...)
     return false;
 }
 
+struct daemon_shard *daemon_shard_of(struct daemon *d, uint32_t shard)
+{
+    for (uint32_t i = 0; i < d->n_shards; i++)
+        if (d->shard_ids[i] == shard)
+            return &d->shards[i];
+    return NULL;
+}
+
 /* The right to act: this node's assignment is applied, and its lease of that very epoch runs. */
 bool daemon_may_act(struct daemon *d, uint32_t shard)
 {
     const struct conductor_shard *s = conductor_shard(d->conductor, shard);
+    const struct daemon_shard *here = daemon_shard_of(d, shard);
 
-    if (s == NULL || !s->mine)
-        return false;
-    for (uint32_t i = 0; i < d->n_shards; i++) {
-        const struct repl_lease *lease = d->shards[i].lease;
-
-        if (d->shard_ids[i] == shard)
-            return atomic_load(&lease->epoch_index) == s->epoch.index &&
-                   io_boottime_ns() < atomic_load(&lease->until_ns);
-    }
-    return false;
+    return s != NULL && s->mine && here != NULL &&
+           atomic_load(&here->lease->epoch_index) == s->epoch.index &&
+           io_boottime_ns() < atomic_load(&here->lease->until_ns);
 }
 
 static bool arp_may_answer(void *self, uint32_t shard)

@@ -65,10 +65,10 @@ static void *install(void *self, const struct conductor_esp_child *c)
         .hard_bytes = k->hard_bytes};
     struct datapath_child *child;
     struct esp_sa *sa;
+    uint32_t slot;
 
-    for (uint32_t i = 0; i < d->options.n_shards; i++)
-        if (d->options.shard_ids[i] == c->shard)
-            p.shard_slot = i;
+    if (datapath_shard_of(d, c->shard, &slot) != NULL)
+        p.shard_slot = slot;
     selectors_of(k->local_ts, k->n_local_ts, p.selectors.local, &p.selectors.n_local);
     selectors_of(k->remote_ts, k->n_remote_ts, p.selectors.remote, &p.selectors.n_remote);
     sa = p.aead != NULL ? worker_sa_install(d->options.pool, &p) : NULL;

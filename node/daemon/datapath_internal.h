@@ -58,6 +58,9 @@ static inline uint64_t datapath_now_ms(const struct datapath *d)
     return d->options.now_ns() / 1000000;
 }
 
+/* datapath_move.c: NULL: no such shard here; *slot is then n_shards. */
+struct datapath_shard *datapath_shard_of(struct datapath *d, uint32_t shard, uint32_t *slot);
+
 /* datapath_grant.c: what the pacer is told. */
 struct esp_pace_now datapath_pace_now(const struct datapath *d, const struct esp_sa_view *v);
 

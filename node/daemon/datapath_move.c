@@ -5,7 +5,7 @@
 
 HF_STATIC_ASSERT((int)ESP_WINDOW_MAX_BYTES <= (int)CONDUCTOR_WINDOW_MAX);
 
-static struct datapath_shard *shard_of(struct datapath *d, uint32_t shard, uint32_t *slot)
+struct datapath_shard *datapath_shard_of(struct datapath *d, uint32_t shard, uint32_t *slot)
 {
     for (*slot = 0; *slot < d->options.n_shards; (*slot)++)
         if (d->options.shard_ids[*slot] == shard)
@@ -20,7 +20,7 @@ void datapath_mode(void *self, uint32_t shard, enum conductor_esp_mode mode)
                                              [CONDUCTOR_ESP_STILL] = WORKER_STILL};
     struct datapath *d = self;
     uint32_t slot;
-    struct datapath_shard *s = shard_of(d, shard, &slot);
+    struct datapath_shard *s = datapath_shard_of(d, shard, &slot);
 
     if (s == NULL)
         return;
@@ -39,7 +39,7 @@ bool datapath_passed(void *self, uint32_t shard)
 {
     struct datapath *d = self;
     uint32_t slot;
-    const struct datapath_shard *s = shard_of(d, shard, &slot);
+    const struct datapath_shard *s = datapath_shard_of(d, shard, &slot);
 
     return s != NULL && worker_pool_passed(d->options.pool, s->ticket) &&
            (s->mode != WORKER_ASIDE || worker_pool_waiting(d->options.pool, slot) == 0);
@@ -62,7 +62,7 @@ bool datapath_resume(void *self, void *esp, uint64_t epoch, const struct repl_gr
     struct datapath *d = self;
     struct datapath_child *child = esp;
     uint32_t slot;
-    const struct datapath_shard *s = shard_of(d, child->shard, &slot);
+    const struct datapath_shard *s = datapath_shard_of(d, child->shard, &slot);
 
     return s != NULL && at_rest(d, s, slot) && datapath_grant_exact(d, child, epoch, grant, window);
 }

@@ -102,6 +102,8 @@ struct daemon {
 };
 
 bool daemon_may_act(struct daemon *d, uint32_t shard);
+/* NULL: no such shard. Its place in d->shards is its slot. */
+struct daemon_shard *daemon_shard_of(struct daemon *d, uint32_t shard);
 
 /* sockets.c */
 bool sockets_open(struct daemon *d);

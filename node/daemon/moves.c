@@ -59,16 +59,18 @@ static bool stray_deliver(void *self, const struct stray_frame *p)
                                 .from = p->from,
                                 .to = p->to,
                                 .bytes = p->packet};
+    const struct daemon_shard *shard;
 
     if (p->kind == STRAY_IKE) {
         conductor_handle_datagram(d->conductor, p->shard, &p->to, &p->from,
                                   p->to.port == UDP_NAT_PORT, p->packet);
         return true;
     }
-    for (w.shard_slot = 0; w.shard_slot < d->n_shards; w.shard_slot++)
-        if (d->shard_ids[w.shard_slot] == p->shard)
-            return worker_pool_inject(d->pool, &w);
-    return false;
+    shard = daemon_shard_of(d, p->shard);
+    if (shard == NULL)
+        return false;
+    w.shard_slot = (uint32_t)(shard - d->shards);
+    return worker_pool_inject(d->pool, &w);
 }
 
 static enum stray_sent stray_forward(void *self, uint32_t node, struct span head,

@@ -185,9 +185,8 @@ struct ike_sa {
     /* lifetime, cluster time */
     uint64_t created_ms, soft_ms, hard_ms;
     uint64_t retry_ms; /* after TEMPORARY_FAILURE */
-    uint64_t refused_since_ms,
-        refused_last_ms; /* the peer answers TEMPORARY_FAILURE and nothing else
-                                                   since then; both 0: it does not */
+    /* The peer answers TEMPORARY_FAILURE and nothing else since then; both 0: it does not. */
+    uint64_t refused_since_ms, refused_last_ms;
     uint64_t linger_until_ms;
     uint64_t successor_spi; /* local SPI of the IKE SA that replaced this one; 0 = none */
     uint32_t wanted;        /* IKE_WANT_* commands not yet begun because the window is taken */

@@ -50,8 +50,7 @@ struct ike_event {
     struct span datagram; /* valid during the step */
     uint32_t want;
     uint32_t child_spi_in;
-    bool
-        crowded; /* many CHILD SAs were made lately: those that this step makes are rekeyed apart */
+    bool crowded;     /* many CHILD SAs were made lately: this step's are rekeyed apart */
     bool crowded_sas; /* likewise IKE SAs, which live longer: the same number is a crowd sooner */
     uint32_t shard;   /* before == NULL: the shard that the address belongs to */
     bool cookie_required; /* before == NULL: under load, answer IKE_SA_INIT with a COOKIE unless it

@@ -1,5 +1,7 @@
 #include "ike/sync.h"
 
+#include "base/number.h"
+
 enum { NONCE_BYTES = 4, NOTIFY_BYTES = 12 };
 
 /* Message IDs never wrap (RFC 7296 2.2): who names one so high that the SA could not be used any
@@ -16,11 +18,6 @@ void ike_sync_agree(struct ike_sa *sa, const struct wire_body *body)
     sa->sync_agreed = wire_body_notify(body, WIRE_N_IKEV2_MESSAGE_ID_SYNC_SUPPORTED) != NULL;
 }
 
-static uint32_t higher(uint32_t a, uint32_t b)
-{
-    return a > b ? a : b;
-}
-
 enum ike_outcome ike_sync_request(struct ike_turn *t)
 {
     const struct wire_notify *n = wire_body_notify(&t->rx->body, WIRE_N_IKEV2_MESSAGE_ID_SYNC);
@@ -35,8 +32,9 @@ enum ike_outcome ike_sync_request(struct ike_turn *t)
     if (m1 < sa->expected_request_id || m1 < sa->sync_floor || m1 > highest_id || p1 > highest_id)
         return ike_turn_ignore(t, IKE_REASON_OLD_MESSAGE_ID);
     sa->sync_floor = m1 + 1;
-    sa->expected_request_id = m1;                          /* M2 */
-    sa->next_request_id = higher(sa->next_request_id, p1); /* P2: above all that we have used */
+    sa->expected_request_id = m1; /* M2 */
+    /* P2: above all that we have used */
+    sa->next_request_id = (uint32_t)number_larger(sa->next_request_id, p1);
     memcpy(answer, asked, NONCE_BYTES);
     put_be32(answer + NONCE_BYTES, sa->next_request_id);
     put_be32(answer + NONCE_BYTES + 4, sa->expected_request_id);

@@ -29,10 +29,10 @@ struct worker_letter {
     uint8_t bytes[WORKER_SLOT_BYTES];
 };
 
-/* A packet that waits for a number (outbound: the inner packet) or for a ceiling (inbound:
- * verified, opened, not marked). */
 enum { WORKER_WAITING_BUCKETS = WORKER_WAITING };
 
+/* A packet that waits for a number (outbound: the inner packet) or for a ceiling (inbound:
+ * verified, opened, not marked). */
 struct worker_waiting {
     struct esp_sa *sa;
     enum worker_direction direction;

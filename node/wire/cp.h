@@ -21,9 +21,8 @@ enum wire_cp_attribute {
     WIRE_CP_IP4_NBNS = 4,
     WIRE_CP_IP4_DHCP = 6,
     WIRE_CP_APPLICATION_VERSION = 7,
-    WIRE_CP_IP6_ADDRESS =
-        8, /* address and prefix length: 17 bytes; without it, as some clients send
-                                it, 16 are taken as a /128 */
+    /* Address and prefix length: 17 bytes; without it, as some clients send it, 16 are a /128. */
+    WIRE_CP_IP6_ADDRESS = 8,
     WIRE_CP_IP6_DNS = 10,
     WIRE_CP_IP6_DHCP = 12,
     WIRE_CP_IP4_SUBNET = 13, /* address and mask: 8 bytes */

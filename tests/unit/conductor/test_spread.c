@@ -49,6 +49,22 @@ static uint64_t next_ike_rekey(const struct ike_policy *policy, enum ike_begun b
     return sa.soft_ms;
 }
 
+/* The most rekeys of a window, and the mean from the first that has any. */
+static void read_windows(const unsigned *windows, size_t n, uint64_t *most, uint64_t *mean)
+{
+    uint64_t total = 0;
+    size_t first = n;
+
+    *most = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (windows[i] > 0 && first == n)
+            first = i;
+        *most = windows[i] > *most ? windows[i] : *most;
+        total += windows[i];
+    }
+    *mean = total / (n - first);
+}
+
 /* All made within half a minute, then a day of rekeys: none of its minutes has more than twice the
  * mean. With `spread` off the same numbers show what that is good for. */
 static void day_of(bool spread, enum ike_begun begun, uint64_t *most, uint64_t *mean)
@@ -61,8 +77,7 @@ static void day_of(bool spread, enum ike_begun begun, uint64_t *most, uint64_t *
     static uint64_t due[SAS];
     static unsigned windows[DAY_WINDOWS];
     struct crowd crowd = {0};
-    uint64_t made = 1000 * (uint64_t)HOUR_MS, total = 0;
-    size_t first = DAY_WINDOWS;
+    uint64_t made = 1000 * (uint64_t)HOUR_MS;
 
     memset(windows, 0, sizeof windows);
     for (size_t i = 0; i < SAS; i++)
@@ -75,14 +90,7 @@ static void day_of(bool spread, enum ike_begun begun, uint64_t *most, uint64_t *
                 windows[(now - made) / WINDOW_MS]++;
                 due[i] = next_rekey(&terms, IKE_BY_US, &crowd, due[i] > now ? due[i] : now, SAS);
             }
-    *most = 0;
-    for (size_t i = 0; i < DAY_WINDOWS; i++) {
-        if (windows[i] > 0 && first == DAY_WINDOWS)
-            first = i;
-        *most = windows[i] > *most ? windows[i] : *most;
-        total += windows[i];
-    }
-    *mean = total / (DAY_WINDOWS - first);
+    read_windows(windows, DAY_WINDOWS, most, mean);
 }
 
 Test(spread, no_minute_has_more_than_twice_the_mean)
@@ -114,8 +122,7 @@ static void days_of_ike(uint64_t judged, uint64_t *most, uint64_t *mean)
     static uint64_t due[SAS];
     static unsigned windows[WINDOWS];
     struct crowd crowd = {0};
-    uint64_t made = 1000 * (uint64_t)HOUR_MS, total = 0;
-    size_t first = WINDOWS;
+    uint64_t made = 1000 * (uint64_t)HOUR_MS;
 
     memset(windows, 0, sizeof windows);
     for (size_t i = 0; i < SAS; i++)
@@ -128,14 +135,7 @@ static void days_of_ike(uint64_t judged, uint64_t *most, uint64_t *mean)
                 due[i] = next_ike_rekey(&policy, IKE_BY_US, &crowd, judged,
                                         due[i] > now ? due[i] : now, SAS);
             }
-    *most = 0;
-    for (size_t i = 0; i < WINDOWS; i++) {
-        if (windows[i] > 0 && first == WINDOWS)
-            first = i;
-        *most = windows[i] > *most ? windows[i] : *most;
-        total += windows[i];
-    }
-    *mean = total / (WINDOWS - first);
+    read_windows(windows, WINDOWS, most, mean);
 }
 
 /* Ten a minute in the mean: chance alone gives twice that now and then, so three times is the bound. */

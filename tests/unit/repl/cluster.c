@@ -2,14 +2,26 @@
 
 #include <criterion/criterion.h>
 
-struct rig *cluster_running(size_t n, uint64_t seed)
+static struct rig *run(struct rig *rig, size_t n)
 {
-    struct rig *rig = rig_create(n, 1, seed);
-
     for (uint32_t i = 1; i <= n; i++)
         rig_start(rig, i);
     cr_assert(rig_run(rig, 5000, rig_has_owner, 1), "no owner within 5 s");
     return rig;
+}
+
+struct rig *cluster_running(size_t n, uint64_t seed)
+{
+    return run(rig_create(n, 1, seed), n);
+}
+
+struct rig *cluster_snapshotting(uint64_t seed)
+{
+    struct rig *rig = rig_create(3, 1, seed);
+
+    rig->snapshot_entries = 100;
+    rig->trailing = 10;
+    return run(rig, 3);
 }
 
 void cluster_finish(struct rig *rig)

@@ -6,6 +6,8 @@
 
 /* A started cluster whose shard 1 is owned and acting. */
 struct rig *cluster_running(size_t n, uint64_t seed);
+/* Likewise three nodes with a snapshot every 100 entries. */
+struct rig *cluster_snapshotting(uint64_t seed);
 /* All states agree, every mirror is its node's state, nobody acted who should not; destroys it. */
 void cluster_finish(struct rig *rig);
 /* Submits the creation of `count` SAs from `first` on, at the owner. */

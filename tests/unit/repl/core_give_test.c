@@ -59,14 +59,9 @@ static bool snapshot_stored(const struct rig *rig, uint64_t node)
  * more either. It ends nobody, and once there is room all is as before. */
 Test(repl_core, an_owner_without_room_for_a_snapshot_hands_over)
 {
-    struct rig *rig = rig_create(3, 1, 7950);
+    struct rig *rig = cluster_snapshotting(7950);
     uint64_t gifts;
 
-    rig->snapshot_entries = 100;
-    rig->trailing = 10;
-    for (uint32_t i = 1; i <= 3; i++)
-        rig_start(rig, i);
-    cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
     cr_assert_eq(rig_owner(rig, 1), 1);
     sim_storage_full(rig_node(rig, 1)->storage, true);
     gifts = rig_node(rig, 1)->gifts;
@@ -94,14 +89,9 @@ static bool pieces_came(const struct rig *rig, uint64_t node)
 Test(repl_core, a_lagging_node_without_room_stays_behind)
 {
     static char state[3000];
-    struct rig *rig = rig_create(3, 1, 7960);
+    struct rig *rig = cluster_snapshotting(7960);
     uint64_t pieces;
 
-    rig->snapshot_entries = 100;
-    rig->trailing = 10;
-    for (uint32_t i = 1; i <= 3; i++)
-        rig_start(rig, i);
-    cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
     rig_kill(rig, 3);
     memset(state, 's', sizeof state - 1);
     for (uint64_t i = 0; i < 400; i++) { /* many pieces */

@@ -13,12 +13,24 @@ static bool other_owns(const struct rig *rig, uint64_t dead)
 
 static struct rig *started(uint64_t seed)
 {
-    struct rig *rig = rig_create(3, 1, seed);
+    struct rig *rig = cluster_running(3, seed);
 
-    for (uint32_t i = 1; i <= 3; i++)
-        rig_start(rig, i);
-    cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
     (void)rig_run(rig, 300, NULL, 0);
+    return rig;
+}
+
+/* Another node than the owner leads. */
+static struct rig *led_by_another(uint64_t seed, uint32_t *owner, uint32_t *leader)
+{
+    struct rig *rig = started(seed);
+
+    *owner = rig_owner(rig, 1);
+    if (rig_leader(rig) == *owner)
+        (void)!replica_transfer(rig_node(rig, *owner)->replica, rig->now_ms * 1000000,
+                                *owner % 3 + 1);
+    (void)rig_run(rig, 300, NULL, 0);
+    *leader = rig_leader(rig);
+    cr_assert(*leader != 0 && *leader != *owner && rig_owner(rig, 1) == *owner);
     return rig;
 }
 
@@ -64,14 +76,9 @@ Test(repl_core, disks_slower_than_an_election_still_give_a_leader)
 Test(repl_core, a_takeover_does_not_wait_for_a_transfer_to_the_dead)
 {
     for (uint64_t seed = 0; seed < 20; seed++) {
-        struct rig *rig = started(2000 + seed);
-        uint32_t owner = rig_owner(rig, 1), leader = owner % 3 + 1;
+        uint32_t owner, leader;
+        struct rig *rig = led_by_another(2000 + seed, &owner, &leader);
 
-        if (rig_leader(rig) == owner)
-            (void)!replica_transfer(rig_node(rig, owner)->replica, rig->now_ms * 1000000, leader);
-        (void)rig_run(rig, 300, NULL, 0);
-        leader = rig_leader(rig);
-        cr_assert(leader != 0 && leader != owner && rig_owner(rig, 1) == owner);
         cr_assert_eq(replica_transfer(rig_node(rig, leader)->replica, rig->now_ms * 1000000, owner),
                      REPL_OK);
         rig_kill(rig, owner);
@@ -85,14 +92,9 @@ Test(repl_core, a_takeover_does_not_wait_for_a_transfer_to_the_dead)
 Test(repl_core, a_takeover_waits_two_elections_at_most_for_a_transfer)
 {
     for (uint64_t seed = 0; seed < 20; seed++) {
-        struct rig *rig = started(3000 + seed);
-        uint32_t owner = rig_owner(rig, 1), leader = owner % 3 + 1;
+        uint32_t owner, leader;
+        struct rig *rig = led_by_another(3000 + seed, &owner, &leader);
 
-        if (rig_leader(rig) == owner)
-            (void)!replica_transfer(rig_node(rig, owner)->replica, rig->now_ms * 1000000, leader);
-        (void)rig_run(rig, 300, NULL, 0);
-        leader = rig_leader(rig);
-        cr_assert(leader != 0 && leader != owner && rig_owner(rig, 1) == owner);
         rig_pause(rig, owner);
         cr_assert_eq(replica_transfer(rig_node(rig, leader)->replica, rig->now_ms * 1000000, owner),
                      REPL_OK);

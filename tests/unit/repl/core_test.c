@@ -321,13 +321,8 @@ Test(repl_core, an_owner_that_is_heard_but_deaf_is_replaced)
 
 Test(repl_core, a_lagging_node_installs_a_snapshot)
 {
-    struct rig *rig = rig_create(3, 1, 7000);
+    struct rig *rig = cluster_snapshotting(7000);
 
-    rig->snapshot_entries = 100;
-    rig->trailing = 10;
-    for (uint32_t i = 1; i <= 3; i++)
-        rig_start(rig, i);
-    cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
     rig_kill(rig, 3);
     for (uint64_t i = 0; i < 400; i++) {
         cluster_create_sas(rig, 1, 1 + i, 1);

@@ -21,15 +21,10 @@ Test(repl_core, what_a_snapshot_hides_is_unsettled_and_told_once)
     uint64_t told = 0;
 
     for (uint64_t seed = 1; seed <= 5; seed++) {
-        struct rig *rig = rig_create(3, 1, 9700 + seed);
+        struct rig *rig = cluster_snapshotting(9700 + seed);
         struct rig_node *n = rig_node(rig, 1);
         uint32_t owner;
 
-        rig->snapshot_entries = 100;
-        rig->trailing = 10;
-        for (uint32_t i = 1; i <= 3; i++)
-            rig_start(rig, i);
-        cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
         cr_assert_eq(rig_owner(rig, 1), 1);
         cluster_lead(rig, 2);
         sim_network_partition(rig->network, 2, 1);
