@@ -98,6 +98,8 @@ int cli_reload(struct cli *cli);
 int cli_pki_ca(struct cli *cli);
 int cli_pki_server(struct cli *cli);
 int cli_pki_client(struct cli *cli);
+int cli_pki_cluster_ca(struct cli *cli);
+int cli_pki_node(struct cli *cli);
 int cli_pki_revoke(struct cli *cli);
 /* Becomes holdfast-drill, beside this program. Returns only on failure. */
 int cli_drill_exec(int argc, char **argv, bool json);

@@ -1,9 +1,12 @@
-/* holdfast pki ca | server | client | revoke: a private CA in a folder, without a daemon.
+/* holdfast pki ca | server | client | cluster-ca | node | revoke: a private CA in a folder, without a
+ * daemon.
  *
  *   ca      DIR/ca.pem, DIR/ca.key                       with --ca OTHER: an intermediate below OTHER's,
  *                                                        ca.pem then holds the chain up to it
  *   server  DIR/NAME.pem (and the chain), DIR/NAME.key   serverAuth, NAME in subjectAltName
  *   client  the same, clientAuth, and DIR/NAME.p12       for a device, under a password made here
+ *   cluster-ca  DIR/ca.pem, DIR/ca.key                   for one cluster's nodes; names the cluster
+ *   node    DIR/node-ID.pem, DIR/node-ID.key             both uses, the node's id in subjectAltName
  *   revoke  DIR/ca.crl                                   all that was ever revoked: DIR/revoked.pem
  *
  * Keys and bundles are 0600. Nothing that exists is overwritten without --force, and everything is
@@ -24,7 +27,6 @@
 #include "api/cli/pki.h"
 
 enum { DAY = 86400, MOST_CHAIN = 4, PATH_BYTES = 512, MOST_DAYS = 36500, MOST_FILES = 3 };
-enum { OPT_DIR, OPT_CA, OPT_KEY, OPT_DAYS, OPT_SUBJECT, OPT_NAMES, OPT_FORCE };
 
 /* What is about to be written. */
 struct output {
@@ -44,6 +46,15 @@ struct pki_job {
     size_t n_outputs;
     char why[PKI_WHY_BYTES];
 };
+
+/* The value of an option that the command has, or NULL. */
+static const char *option(const struct cli *cli, const char *name)
+{
+    for (size_t i = 0; i < CLI_MOST_OPTIONS && cli->command->options[i].name != NULL; i++)
+        if (strcmp(cli->command->options[i].name, name) == 0)
+            return cli->options[i];
+    return NULL;
+}
 
 static int refuse(struct pki_job *j, const char *what)
 {
@@ -204,7 +215,7 @@ static int take_days(struct pki_job *j, const char *text, int usual, struct pki_
         (void)refuse(j, "--days is a number from 1 to 36500");
         return CLI_USAGE;
     }
-    r->from_s = (int64_t)time(NULL) - 3600; /* clocks differ */
+    r->from_s += (int64_t)time(NULL) - 3600; /* clocks differ */
     r->until_s = (int64_t)time(NULL) + (int64_t)days * DAY;
     return CLI_DONE;
 }
@@ -226,7 +237,7 @@ static int take_names(struct pki_job *j, char *text, struct pki_request *r)
 
 static EVP_PKEY *make_key(struct pki_job *j)
 {
-    const char *kind = j->cli->options[OPT_KEY];
+    const char *kind = option(j->cli, "--key");
     char text[192];
     size_t used;
 
@@ -301,11 +312,11 @@ static int make(struct cli *cli, struct pki_request *r, const char *ca_dir, cons
                 int days, bool bundle)
 {
     struct pki_job j = {.cli = cli,
-                        .dir = cli->options[OPT_DIR] != NULL ? cli->options[OPT_DIR] : "."};
-    char *names = cli->options[OPT_NAMES] != NULL ? strdup(cli->options[OPT_NAMES]) : NULL;
+                        .dir = option(cli, "--dir") != NULL ? option(cli, "--dir") : "."};
+    char *names = option(cli, "--names") != NULL ? strdup(option(cli, "--names")) : NULL;
     char password[PKI_PASSWORD_BYTES] = "";
     struct pki_pair made = {0};
-    int status = take_days(&j, cli->options[OPT_DAYS], days, r);
+    int status = take_days(&j, option(cli, "--days"), days, r);
 
     if (status == CLI_DONE)
         status = take_names(&j, names, r);
@@ -320,7 +331,7 @@ static int make(struct cli *cli, struct pki_request *r, const char *ca_dir, cons
             status = refuse(&j, j.why);
     }
     if (status == CLI_DONE)
-        status = write_all(&j, cli->options[OPT_FORCE] != NULL);
+        status = write_all(&j, option(cli, "--force") != NULL);
     if (status == CLI_DONE)
         tell(&j, &made, bundle ? password : NULL);
     OPENSSL_cleanse(password, sizeof password);
@@ -332,9 +343,9 @@ static int make(struct cli *cli, struct pki_request *r, const char *ca_dir, cons
 
 int cli_pki_ca(struct cli *cli)
 {
-    const char *above = cli->options[OPT_CA];
+    const char *above = option(cli, "--ca");
     struct pki_request r = {
-        .subject = cli->options[OPT_SUBJECT], .ca = true, .path_length = above != NULL ? 0 : 1};
+        .subject = option(cli, "--subject"), .ca = true, .path_length = above != NULL ? 0 : 1};
 
     if (r.subject == NULL)
         r.subject = above != NULL ? "holdfast intermediate CA" : "holdfast CA";
@@ -343,10 +354,10 @@ int cli_pki_ca(struct cli *cli)
 
 static int end_entity(struct cli *cli, unsigned use)
 {
-    const char *ca = cli->options[OPT_CA] != NULL    ? cli->options[OPT_CA]
-                     : cli->options[OPT_DIR] != NULL ? cli->options[OPT_DIR]
-                                                     : ".";
-    struct pki_request r = {.subject = cli->options[OPT_SUBJECT],
+    const char *ca = option(cli, "--ca") != NULL    ? option(cli, "--ca")
+                     : option(cli, "--dir") != NULL ? option(cli, "--dir")
+                                                    : ".";
+    struct pki_request r = {.subject = option(cli, "--subject"),
                             .names = {cli->arguments[0]},
                             .n_names = 1,
                             .use = use};
@@ -363,6 +374,91 @@ int cli_pki_server(struct cli *cli)
 int cli_pki_client(struct cli *cli)
 {
     return end_entity(cli, PKI_USE_CLIENT);
+}
+
+/* ---- a cluster: what its nodes show each other (replication/tls_identity.h) ---- */
+
+enum { MOST_CLUSTER = 63, MOST_NODE = 65535 };
+
+static bool is_cluster_name(const char *name)
+{
+    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
+    return n > 0 && n <= MOST_CLUSTER && name[n] == '\0';
+}
+
+int cli_pki_cluster_ca(struct cli *cli)
+{
+    const char *name = cli->arguments[0];
+    char urn[sizeof PKI_CLUSTER_URN + MOST_CLUSTER], subject[MOST_CLUSTER + 16];
+    struct pki_job j = {.cli = cli};
+    struct pki_request r = {
+        .subject = subject, .names = {urn}, .n_names = 1, .ca = true, .from_s = -DAY};
+
+    if (!is_cluster_name(name)) {
+        (void)refuse(&j, "a cluster's name is 1 to 63 of a-z, 0-9 and '-'");
+        return CLI_USAGE;
+    }
+    (void)snprintf(urn, sizeof urn, PKI_CLUSTER_URN "%s", name);
+    (void)snprintf(subject, sizeof subject, "%s cluster CA", name);
+    return make(cli, &r, NULL, "ca", 3650, false);
+}
+
+/* The name that the CA of a folder was made for; false: none, or no cluster's. */
+static bool cluster_of(const char *dir, char name[MOST_CLUSTER + 1])
+{
+    enum { URN = sizeof PKI_CLUSTER_URN - 1 };
+    GENERAL_NAMES *names = NULL;
+    char path[PATH_BYTES];
+    X509 *ca = NULL;
+    bool found = false;
+
+    (void)snprintf(path, sizeof path, "%s/ca.pem", dir);
+    if (read_certs(path, &ca, 1) == 1)
+        names = X509_get_ext_d2i(ca, NID_subject_alt_name, NULL, NULL);
+    for (int i = 0; i < sk_GENERAL_NAME_num(names) && !found; i++) {
+        const GENERAL_NAME *g = sk_GENERAL_NAME_value(names, i);
+        int len = g->type == GEN_URI ? ASN1_STRING_length(g->d.uniformResourceIdentifier) : 0;
+        const void *text = len > URN ? ASN1_STRING_get0_data(g->d.uniformResourceIdentifier) : NULL;
+
+        if (text == NULL || len > URN + MOST_CLUSTER || memcmp(text, PKI_CLUSTER_URN, URN) != 0)
+            continue;
+        memcpy(name, (const char *)text + URN, (size_t)(len - URN));
+        name[len - URN] = '\0';
+        found = is_cluster_name(name);
+    }
+    GENERAL_NAMES_free(names);
+    X509_free(ca);
+    return found;
+}
+
+int cli_pki_node(struct cli *cli)
+{
+    const char *id = cli->arguments[0], *dir = option(cli, "--dir"), *ca = option(cli, "--ca");
+    char urn[sizeof PKI_CLUSTER_URN + MOST_CLUSTER + 16], subject[MOST_CLUSTER + 16],
+        name[MOST_CLUSTER + 1], file[16], *end = NULL;
+    struct pki_job j = {.cli = cli};
+    struct pki_request r = {.subject = subject,
+                            .names = {urn},
+                            .n_names = 1,
+                            .use = PKI_USE_SERVER | PKI_USE_CLIENT,
+                            .from_s = -DAY};
+    long node = strtol(id, &end, 10);
+    uint16_t number;
+
+    ca = ca != NULL ? ca : dir != NULL ? dir : ".";
+    if (id[0] < '1' || id[0] > '9' || *end != '\0' || node < 1 || node > MOST_NODE) {
+        (void)refuse(&j, "a node's id is a number from 1 to 65535");
+        return CLI_USAGE;
+    }
+    number = (uint16_t)node;
+    if (!cluster_of(ca, name))
+        return refuse_path(&j, ca,
+                           "no ca.pem of a cluster: `holdfast pki cluster-ca NAME` makes it");
+    (void)snprintf(urn, sizeof urn, PKI_CLUSTER_URN "%s:node:%u", name, number);
+    (void)snprintf(subject, sizeof subject, "%s node %u", name, number);
+    (void)snprintf(file, sizeof file, "node-%u", number);
+    return make(cli, &r, ca, file, 825, false);
 }
 
 /* ---- revocation ---- */
@@ -397,12 +493,12 @@ static bool listed(X509 *const *all, size_t n, const X509 *cert)
 int cli_pki_revoke(struct cli *cli)
 {
     struct pki_job j = {.cli = cli,
-                        .dir = cli->options[OPT_DIR] != NULL ? cli->options[OPT_DIR] : "."};
+                        .dir = option(cli, "--dir") != NULL ? option(cli, "--dir") : "."};
     X509 **revoked = calloc(MOST_REVOKED + 1, sizeof(X509 *)), *cert = NULL;
     struct pki_request r = {0};
     char path[PATH_BYTES];
     size_t n = 0;
-    int status = revoked == NULL ? CLI_REFUSED : take_days(&j, cli->options[OPT_DAYS], 30, &r);
+    int status = revoked == NULL ? CLI_REFUSED : take_days(&j, option(cli, "--days"), 30, &r);
 
     if (status == CLI_DONE)
         status = read_issuer(&j, j.dir);

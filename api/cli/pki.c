@@ -108,6 +108,8 @@ static bool alt_name(const char *name, char *out, size_t cap, char why[PKI_WHY_B
 
     if (inet_pton(AF_INET, name, ip) == 1 || inet_pton(AF_INET6, name, ip) == 1)
         kind = "IP";
+    else if (strncmp(name, PKI_CLUSTER_URN, sizeof PKI_CLUSTER_URN - 1) == 0)
+        kind = "URI";
     else if (n == 0 || n > 200 || name[0] == '@' || name[0] == '.' || name[n - 1] == '.' ||
              name[n - 1] == '@' || strchr(name, '@') != strrchr(name, '@'))
         return refuse(why, "is neither a domain name, name@domain nor an address", name);

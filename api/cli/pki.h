@@ -14,12 +14,16 @@
 
 enum { PKI_WHY_BYTES = 256, PKI_MAX_NAMES = 16, PKI_PASSWORD_BYTES = 25 };
 
+/* Before a cluster's name, in the CA's certificate; NAME:node:ID in a node's (tls_identity.h). */
+#define PKI_CLUSTER_URN "urn:holdfast:cluster:"
+
 enum pki_use { PKI_USE_NONE = 0, PKI_USE_SERVER = 1, PKI_USE_CLIENT = 2, PKI_USE_OTHER = 4 };
 
 struct pki_request {
     const char *subject; /* "C=DE, O=Example, CN=gw.example.org"; without '=': a common name; NULL:
                             the first name */
-    const char *names[PKI_MAX_NAMES]; /* subjectAltName: a domain name, name@domain or an address */
+    const char *names[PKI_MAX_NAMES]; /* subjectAltName: a domain name, name@domain, an address, or
+                                         what begins with PKI_CLUSTER_URN */
     size_t n_names;
     bool ca;
     int path_length;         /* of a CA; below 0: no limit */
