@@ -30,12 +30,19 @@ void tcp_sockaddr(const struct endpoint *e, struct sockaddr_storage *out)
     }
 }
 
+const char *tcp_ip_text(const struct ip_addr *ip, char out[64])
+{
+    if (inet_ntop(ip->family == ADDR_V6 ? AF_INET6 : AF_INET, ip->bytes, out, 64) == NULL)
+        (void)snprintf(out, 64, "?");
+    return out;
+}
+
 const char *tcp_endpoint_text(const struct endpoint *e, char out[64])
 {
-    char ip[INET6_ADDRSTRLEN] = "?";
+    char ip[64];
 
-    (void)inet_ntop(e->ip.family == ADDR_V6 ? AF_INET6 : AF_INET, e->ip.bytes, ip, sizeof ip);
-    (void)snprintf(out, 64, e->ip.family == ADDR_V6 ? "[%s]:%u" : "%s:%u", ip, e->port);
+    (void)snprintf(out, 64, e->ip.family == ADDR_V6 ? "[%.45s]:%u" : "%.45s:%u",
+                   tcp_ip_text(&e->ip, ip), e->port);
     return out;
 }
 
@@ -114,7 +121,7 @@ static void send_hello_when_ready(struct tcp_conn *c)
     if (c->layer == NULL)
         write_wire(c, span_of(hello, sizeof hello));
     else if (!c->layer->send(c->session, span_of(hello, sizeof hello), wire(c)))
-        broken(c, TCP_BROKEN_LAYER, "the secure layer is broken");
+        broken(c, TCP_BROKEN_LAYER, c->layer->why(c->session));
 }
 
 void tcp_conn_greet(struct tcp_conn *c)
@@ -192,7 +199,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
             take_plain(c, in);
         } else if (!c->layer->receive(c->session, in,
                                       (struct tcp_sink){.self = c, .write = take_plain}, wire(c))) {
-            broken(c, TCP_BROKEN_LAYER, "the secure layer refused what the peer sent");
+            broken(c, TCP_BROKEN_LAYER, c->layer->why(c->session));
         } else if (!c->closing) {
             send_hello_when_ready(c);
         }
@@ -290,16 +297,21 @@ bool tcp_conn_dial(struct tcp_conn *c, const struct endpoint *source, const stru
     return r == 0;
 }
 
-bool tcp_conn_accept(struct tcp_conn *c, uv_stream_t *server, uint32_t silence_ms, int *error)
+bool tcp_conn_accept(struct tcp_conn *c, uv_stream_t *server)
 {
-    int r = uv_accept(server, (uv_stream_t *)&c->tcp);
+    return uv_accept(server, (uv_stream_t *)&c->tcp) == 0;
+}
 
-    if (r == 0) {
-        set_options(c, silence_ms);
-        r = start(c);
-    }
-    *error = r;
-    return r == 0;
+bool tcp_conn_start(struct tcp_conn *c, uint32_t silence_ms)
+{
+    set_options(c, silence_ms);
+    return start(c) == 0;
+}
+
+void tcp_conn_recheck(struct tcp_conn *c)
+{
+    if (c->session != NULL && !c->closing && !c->layer->recheck(c->session))
+        broken(c, TCP_BROKEN_LAYER, c->layer->why(c->session));
 }
 
 static void on_closed(uv_handle_t *handle)

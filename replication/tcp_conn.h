@@ -1,4 +1,4 @@
-/* One TCP connection of the transport: socket, layer (plaintext or TLS), reader, bounded queue.
+/* One TCP connection of the transport: socket, layer (TLS), reader, bounded queue.
  * Knows hellos and frames, not peers. Internal to the transport. Freed by itself once closed.
  */
 #ifndef HF_REPL_TCP_CONN_H
@@ -41,6 +41,8 @@ struct tcp_conn {
     uint32_t node; /* 0 until greeted, for an accepted one */
     uint64_t boot; /* the peer's, once greeted */
     bool greeted;
+    uint8_t door; /* tcp_door.c: where an accepted one came from */
+    struct ip_addr source;
     struct tcp_conn *next_pending;
 };
 
@@ -52,16 +54,21 @@ struct tcp_conn *tcp_conn_create(uv_loop_t *loop, int family, const struct tcp_c
  * error in *error. */
 bool tcp_conn_dial(struct tcp_conn *c, const struct endpoint *source, const struct endpoint *to,
                    uint32_t silence_ms, int *error);
-bool tcp_conn_accept(struct tcp_conn *c, uv_stream_t *server, uint32_t silence_ms, int *error);
+/* Takes what waits at the server; nothing is read or answered before tcp_conn_start(). */
+bool tcp_conn_accept(struct tcp_conn *c, uv_stream_t *server);
+bool tcp_conn_start(struct tcp_conn *c, uint32_t silence_ms);
 /* Sends our hello as soon as the layer is ready. */
 void tcp_conn_greet(struct tcp_conn *c);
 /* False: the queue is full, or it is not connected. */
 bool tcp_conn_send(struct tcp_conn *c, uint8_t channel, const struct span *parts, size_t n_parts);
+/* Broken, when its layer would not have the peer any more. */
+void tcp_conn_recheck(struct tcp_conn *c);
 /* No event comes any more. */
 void tcp_conn_close(struct tcp_conn *c);
 
 /* Sockets of libuv from ours. Length of the address, and "10.0.0.1:7400" for texts. */
 void tcp_sockaddr(const struct endpoint *e, struct sockaddr_storage *out);
+const char *tcp_ip_text(const struct ip_addr *ip, char out[64]);
 const char *tcp_endpoint_text(const struct endpoint *e, char out[64]);
 
 #endif

@@ -16,6 +16,14 @@ struct tcp_link {
     bool timer_alive;
 };
 
+/* Attempts of one address: each takes one, they come back with time. */
+struct tcp_door {
+    uint32_t attempts_milli;
+    uint64_t filled_ms, told_ms;
+};
+
+enum { TCP_DOORS = TCP_MAX_PEERS + 1 /* the last: every address that is no peer's */ };
+
 struct tcp_transport {
     uv_loop_t *loop;
     struct tcp_transport_options o;
@@ -25,7 +33,7 @@ struct tcp_transport {
     uv_tcp_t server;
     uv_timer_t watch;         /* looks for silence */
     struct tcp_conn *pending; /* accepted, not greeted: newest first */
-    unsigned n_pending;
+    struct tcp_door doors[TCP_DOORS];
     unsigned handles;    /* not closed yet */
     uint64_t watched_ms; /* when the watch last looked */
     uint64_t note_second;
@@ -39,6 +47,17 @@ struct tcp_link *tcp_find_peer(struct tcp_transport *t, uint32_t node);
 
 /* Dials now; what follows (greeting, failure, the next dial) comes from the loop. */
 void tcp_dial(struct tcp_link *p);
+
+/* Where this accepted connection comes from (its c->door). False: that address tries too often. */
+bool tcp_door_admits(struct tcp_transport *t, struct tcp_conn *c);
+/* Whether a refusal there is worth a line: one in ten seconds, for who is refused comes again at
+ * once. */
+bool tcp_door_tells(struct tcp_transport *t, const struct tcp_conn *c);
+/* The oldest connection of that door, when more than one address may have wait to be greeted. */
+struct tcp_conn *tcp_door_surplus(const struct tcp_transport *t, uint8_t door);
+
+/* Drops every connection that the layer would not have any more. */
+void tcp_recheck(struct tcp_transport *t);
 
 /* Callbacks of libuv. */
 void tcp_on_connection(uv_stream_t *server, int status);

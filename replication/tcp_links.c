@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MAX_PENDING = 16, NOTES_A_SECOND = 8 };
+enum { NOTES_A_SECOND = 8 };
 
 static void note(struct tcp_transport *t, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -127,7 +127,8 @@ static void on_ping(uv_timer_t *timer)
 
 static void count_broken(struct tcp_transport *t, enum tcp_broken why)
 {
-    t->counters.bad_hello += why == TCP_BROKEN_HELLO || why == TCP_BROKEN_LAYER;
+    t->counters.bad_hello += why == TCP_BROKEN_HELLO;
+    t->counters.bad_layer += why == TCP_BROKEN_LAYER;
     t->counters.bad_frame += why == TCP_BROKEN_FRAME;
 }
 
@@ -233,7 +234,6 @@ static void forget_pending(struct tcp_transport *t, const struct tcp_conn *c)
     for (struct tcp_conn **at = &t->pending; *at != NULL; at = &(*at)->next_pending)
         if (*at == c) {
             *at = c->next_pending;
-            t->n_pending--;
             return;
         }
 }
@@ -251,11 +251,13 @@ static void drop_in(struct tcp_transport *t, struct tcp_conn *c)
 static void on_in_broken(void *self, struct tcp_conn *c, enum tcp_broken why, const char *text)
 {
     struct tcp_transport *t = self;
+    char address[64];
 
     count_broken(t, why);
-    if (why != TCP_BROKEN_SOCKET)
-        note(t, "a connection from %s%u was dropped: %s",
-             c->node == 0 ? "an unknown node " : "node ", c->node, text);
+    if (why != TCP_BROKEN_SOCKET && c->node != 0)
+        note(t, "a connection from node %u was dropped: %s", c->node, text);
+    else if (why != TCP_BROKEN_SOCKET && tcp_door_tells(t, c))
+        note(t, "a connection from %s was dropped: %s", tcp_ip_text(&c->source, address), text);
     drop_in(t, c);
 }
 
@@ -318,8 +320,8 @@ void tcp_on_connection(uv_stream_t *server, int status)
                                      .frame = on_in_frame,
                                      .broken = on_in_broken,
                                      .closed = on_conn_closed};
-    struct tcp_conn *c, *oldest;
-    int error;
+    struct tcp_conn *c, *surplus;
+    bool admitted;
 
     if (status < 0 || t->closing)
         return;
@@ -327,18 +329,38 @@ void tcp_on_connection(uv_stream_t *server, int status)
     if (c == NULL)
         return;
     t->handles++;
-    if (!tcp_conn_accept(c, server, t->o.timing.silence_ms, &error)) {
+    if (!tcp_conn_accept(c, server)) {
         tcp_conn_close(c);
         return;
     }
     t->counters.accepts++;
+    admitted = tcp_door_admits(t, c);
+    t->counters.limited += !admitted;
+    if (!admitted || !tcp_conn_start(c, t->o.timing.silence_ms)) {
+        tcp_conn_close(c);
+        return;
+    }
     c->next_pending = t->pending;
     t->pending = c;
-    if (++t->n_pending <= MAX_PENDING)
-        return;
-    for (oldest = t->pending; oldest->next_pending != NULL; oldest = oldest->next_pending)
-        ;
-    drop_in(t, oldest);
+    surplus = tcp_door_surplus(t, c->door);
+    if (surplus != NULL)
+        drop_in(t, surplus);
+}
+
+void tcp_recheck(struct tcp_transport *t)
+{
+    struct tcp_conn *next;
+
+    for (struct tcp_conn *c = t->pending; c != NULL; c = next) {
+        next = c->next_pending;
+        tcp_conn_recheck(c);
+    }
+    for (size_t i = 0; i < TCP_MAX_PEERS; i++) {
+        if (t->peers[i].node != 0 && t->peers[i].in != NULL)
+            tcp_conn_recheck(t->peers[i].in);
+        if (t->peers[i].node != 0 && t->peers[i].out != NULL)
+            tcp_conn_recheck(t->peers[i].out);
+    }
 }
 
 /* Who accepted hears nothing for silence_ms: the peer died without a FIN, or never greeted. */

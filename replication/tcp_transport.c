@@ -159,6 +159,11 @@ const struct repl_transport *tcp_transport_interface(struct tcp_transport *t)
     return &t->interface;
 }
 
+void tcp_transport_recheck(struct tcp_transport *t)
+{
+    tcp_recheck(t);
+}
+
 uint16_t tcp_transport_port(const struct tcp_transport *t)
 {
     struct sockaddr_storage addr;

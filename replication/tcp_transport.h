@@ -16,8 +16,10 @@
  * link() tells of the connection that we dialled: what the peer lost on its own is told there.
  *
  * A peer's bad bytes drop its connection, with a reason and a counter; nothing grows without bound.
- * The caller ignores SIGPIPE. Until mutual TLS exists (struct tcp_layer is its seam) a peer is
- * believed to be who it says it is.
+ * The caller ignores SIGPIPE. Hello and frames travel inside the layer (tcp_layer.h): with mutual TLS
+ * a peer is who its certificate says, and the hello must say the same; without a layer (tests of the
+ * framing) it is believed. Whoever has not greeted yet is bounded in number, in time and in how often
+ * it may try, per address (tcp_door.c).
  */
 #ifndef HF_REPL_TCP_TRANSPORT_H
 #define HF_REPL_TCP_TRANSPORT_H
@@ -27,6 +29,7 @@
 #include "base/addr.h"
 #include "base/assert.h"
 #include "replication/tcp_frame.h"
+#include "replication/tcp_layer.h"
 #include "replication/transport.h"
 
 enum {
@@ -37,30 +40,6 @@ enum {
 struct tcp_peer {
     uint32_t node;
     struct endpoint address;
-};
-
-/* Where bytes go that a layer made. */
-struct tcp_sink {
-    void *self;
-    void (*write)(void *self, struct span bytes);
-};
-
-/* What stands between the socket's bytes and the frames: nothing now (NULL), mutual TLS later. All
- * calls come on the loop. */
-struct tcp_layer {
-    void *self;
-    /* A session for one connection; `expected` is the node dialled, 0 when accepted. Handshake
-     * bytes go to `wire`. */
-    void *(*open)(void *self, bool dialled, uint32_t expected, struct tcp_sink wire);
-    /* Bytes off the socket: what they decrypt to goes to `plain`, answers to `wire`. False: drop
-     * the connection. */
-    bool (*receive)(void *session, struct span in, struct tcp_sink plain, struct tcp_sink wire);
-    /* False: not ready (handshake) or broken. */
-    bool (*send)(void *session, struct span plain, struct tcp_sink wire);
-    bool (*ready)(void *session);
-    /* The node id that the peer's certificate is bound to; the hello must say the same. */
-    uint32_t (*peer_node)(void *session);
-    void (*close)(void *session);
 };
 
 /* Times in ms; 0 takes the default. */
@@ -81,7 +60,7 @@ struct tcp_transport_options {
     const struct tcp_peer *peers;
     size_t n_peers;
     struct tcp_timing timing;
-    const struct tcp_layer *layer; /* NULL: plaintext */
+    const struct tcp_layer *layer; /* outlives the transport; NULL: plaintext */
     struct repl_transport_listener listener;
     /* A connection was refused or dropped: one sentence, at most a few a second per peer (the rest
      * are counted). May be NULL. */
@@ -94,6 +73,8 @@ struct tcp_counters {
     uint64_t frames_in, frames_out, bytes_in, bytes_out;
     uint64_t frames_refused; /* send() said false */
     uint64_t dials, dials_failed, accepts, links_up, links_down;
+    uint64_t limited;       /* accepted and closed at once: too many from one address */
+    uint64_t bad_layer;     /* what the layer refused: no certificate of ours, or noise */
     uint64_t bad_hello;     /* malformed, or of another protocol version */
     uint64_t wrong_cluster; /* another incarnation */
     uint64_t wrong_node;    /* unknown sender, or not meant for us */
@@ -122,6 +103,10 @@ const struct repl_transport *tcp_transport_interface(struct tcp_transport *t);
 /* Replaces the set of peers (membership changes): connections of peers that stay with the same
  * address are kept. */
 void tcp_transport_set_peers(struct tcp_transport *t, const struct tcp_peer *peers, size_t n);
+
+/* The layer's certificates changed: links that it would not have any more are dropped, others
+ * stay. */
+void tcp_transport_recheck(struct tcp_transport *t);
 
 uint16_t tcp_transport_port(const struct tcp_transport *t);
 void tcp_transport_get_counters(const struct tcp_transport *t, struct tcp_counters *out);

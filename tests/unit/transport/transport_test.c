@@ -157,7 +157,7 @@ Test(transport, a_port_in_use_and_a_foreign_address_are_named)
 }
 
 /* A layer that needs a handshake (each side says one byte first) and turns every byte: what TLS
- * will do, but for security. */
+ * does, but for security (tls_transport_test.c has the real one). */
 struct turned {
     bool greeted;
 };
@@ -213,6 +213,18 @@ static bool turned_ready(void *session)
     return ((const struct turned *)session)->greeted;
 }
 
+static bool turned_recheck(void *session)
+{
+    (void)session;
+    return true;
+}
+
+static const char *turned_why(void *session)
+{
+    (void)session;
+    return "it is not turned";
+}
+
 static uint32_t claims_one(void *session)
 {
     (void)session;
@@ -232,6 +244,8 @@ Test(transport, a_layer_stands_between_socket_and_frames)
                              .send = turned_send,
                              .ready = turned_ready,
                              .peer_node = claims_two,
+                             .recheck = turned_recheck,
+                             .why = turned_why,
                              .close = free};
     struct tcp_layer at_2 = at_1;
     struct bench b;
@@ -250,7 +264,7 @@ Test(transport, a_layer_stands_between_socket_and_frames)
     fd = raw_connect(&b, 1);
     raw_hello(fd, 2, 1, BENCH_CLUSTER, 5);
     BENCH_UNTIL(&b, raw_closed(fd));
-    cr_assert(bench_counters(&b, 1).bad_hello == 1);
+    cr_assert(bench_counters(&b, 1).bad_layer == 1 && bench_counters(&b, 1).bad_hello == 0);
     bench_stop(&b, 2);
     /* A certificate of another node does not pass. */
     at_1.peer_node = claims_one;
