@@ -83,12 +83,42 @@ bool node_prepare(struct node *n, struct chaos_lab *lab, unsigned id,
     return save(n, "client.psk", "lab secret, not one of yours");
 }
 
+/* `holdfast`, beside this program, makes the cluster's CA and a certificate of each node. */
+static bool make_certificates(struct chaos_lab *lab, unsigned count)
+{
+    const char *ca[] = {NULL, "pki", "cluster-ca", "lab", "--dir", NULL, NULL};
+    const char *argv[LAB_MAX_NODES][7];
+    struct chaos_spawn what[LAB_MAX_NODES];
+    char program[256] = "", dir[96], id[LAB_MAX_NODES][8], *slash;
+
+    if (readlink("/proc/self/exe", program, sizeof program - 16) < 0 ||
+        (slash = strrchr(program, '/')) == NULL)
+        return lab_fail(lab, "/proc/self/exe: %s", strerror(errno));
+    (void)memcpy(slash, "/holdfast", sizeof "/holdfast");
+    (void)snprintf(dir, sizeof dir, "%s/pki", lab->dir);
+    ca[0] = program;
+    ca[5] = dir;
+    what[0] = (struct chaos_spawn){.place = LAB_NODE, .argv = ca, .step_fd = -1};
+    if (!proc_run_together(lab, what, 1, NODE_INSTALL_MS))
+        return false;
+    for (unsigned i = 0; i < count; i++) {
+        memcpy(argv[i], ca, sizeof ca);
+        (void)snprintf(id[i], sizeof id[i], "%u", i + 1);
+        argv[i][2] = "node";
+        argv[i][3] = id[i];
+        what[i] = (struct chaos_spawn){.place = LAB_NODE + i, .argv = argv[i], .step_fd = -1};
+    }
+    return proc_run_together(lab, what, count, NODE_INSTALL_MS);
+}
+
 bool node_install(struct node *nodes, unsigned count, const char *binary)
 {
     static const char *const verbs[] = {"--init", "--guard"};
     const char *argv[2 * LAB_MAX_NODES][5];
     struct chaos_spawn what[2 * LAB_MAX_NODES];
 
+    if (count > 1 && !make_certificates(nodes[0].lab, count))
+        return false;
     for (unsigned i = 0; i < 2 * count; i++) {
         argv[i][0] = binary;
         argv[i][1] = verbs[i % 2];

@@ -102,8 +102,8 @@ void node_write_config(FILE *f, const struct node *n, const struct node_options 
 /* Writes the node's files. */
 bool node_prepare(struct node *n, struct chaos_lab *lab, unsigned id,
                   const struct node_options *options);
-/* What a machine has before its daemon starts: data directory (--init), guard (--guard); for
- * nodes[0..count-1], which are 1..count. */
+/* What a machine has before its daemon starts: certificates among several nodes (`holdfast pki`), data
+ * directory (--init), guard (--guard); for nodes[0..count-1], which are 1..count. */
 bool node_install(struct node *nodes, unsigned count, const char *binary);
 bool node_start(struct node *n, const char *binary);
 

@@ -11,7 +11,10 @@ static void write_cluster(FILE *f, const struct node *n, const struct node_timin
 
     if (n->lab->nodes == 1)
         return;
-    (void)fprintf(f, "cluster:\n  insecure_lab: true\n  rebalance: manual\n  nodes:\n");
+    (void)fprintf(f,
+                  "cluster:\n  tls: { ca: %s/pki/ca.pem, certificate: %s/pki/node-%u.pem, key: "
+                  "%s/pki/node-%u.key }\n  rebalance: manual\n  nodes:\n",
+                  n->lab->dir, n->lab->dir, n->id, n->lab->dir, n->id);
     for (unsigned i = 1; i <= n->lab->nodes; i++)
         (void)fprintf(f, "    - { id: %u, address: %s:7400 }\n", i,
                       lab_address(LAB_RAFT_NET + i, false, text));

@@ -43,10 +43,10 @@ static bool check(const struct repl_options *o, struct repl_error *error)
     }
     if (!listed)
         return refuse(error, "this node is not among the nodes of the cluster");
-    if (!seal_none_allowed(o->n_nodes, o->insecure_lab))
-        return refuse(error,
-                      "more than one node needs insecure_lab: true, until records are sealed "
-                      "and links use mutual TLS");
+    if (o->n_nodes > 1 && o->tls == NULL)
+        return refuse(error, "more than one node needs certificates: links use mutual TLS");
+    if (o->tls != NULL && tls_identity_node(o->tls) != o->node)
+        return refuse(error, "the certificate is another node's");
     if (o->timing.election_ms == 0 || o->timing.heartbeat_ms == 0 || o->timing.lease_ms == 0 ||
         o->timing.heartbeat_ms >= o->timing.election_ms || o->timing.lease_heartbeat_ms == 0 ||
         o->timing.lease_heartbeat_ms >= o->timing.lease_ms)
@@ -69,8 +69,7 @@ static void fill_options(struct repl *repl, const struct repl_options *o)
                                     .settle_ms = o->settle_ms,
                                     .snapshot_entries = o->snapshot_entries,
                                     .snapshot_bytes = o->snapshot_bytes,
-                                    .seal = &seal_none,
-                                    .insecure = o->n_nodes > 1};
+                                    .seal = &seal_none};
     memcpy(out->nodes, o->nodes, sizeof out->nodes);
     memcpy(out->shards, o->shards, sizeof out->shards);
     if (out->timing.stale_ms == 0)
@@ -159,6 +158,7 @@ static void release(struct repl *repl)
         struct command *c = repl->first;
 
         repl->first = c->next;
+        tls_identity_release(c->tls);
         free(c->bytes);
         free(c);
     }
@@ -341,6 +341,15 @@ enum repl_result repl_transfer_leader(struct repl *repl, uint32_t node)
         return REPL_NOT_LEADER;
     HF_ASSERT(uv_async_send(&repl->async) == 0);
     return REPL_OK;
+}
+
+void repl_set_tls(struct repl *repl, struct tls_identity *tls)
+{
+    HF_ASSERT(tls != NULL && tls_identity_node(tls) == repl->options.node);
+    uv_mutex_lock(&repl->lock);
+    push_command(repl, (struct command){.kind = COMMAND_TLS, .tls = tls_identity_hold(tls)});
+    uv_mutex_unlock(&repl->lock);
+    HF_ASSERT(uv_async_send(&repl->async) == 0);
 }
 
 enum repl_result repl_send_frame(struct repl *repl, uint32_t node, enum repl_channel channel,

@@ -203,6 +203,13 @@ static void run_command(struct repl *repl, struct command *c)
         }
         free(c->bytes);
         return;
+    case COMMAND_TLS:
+        if (repl->tls != NULL) {
+            tls_layer_replace(repl->tls, c->tls);
+            tcp_transport_recheck(repl->tcp);
+        }
+        tls_identity_release(c->tls);
+        return;
     }
 }
 
@@ -322,6 +329,8 @@ static bool start_transport(struct repl *repl, const struct repl_options *option
 
     if (options->n_nodes == 1)
         return true;
+    repl->tls = tls_layer_create(options->tls, 0);
+    tcp.layer = tls_layer_interface(repl->tls);
     for (size_t i = 0; i < options->n_nodes; i++) {
         if (options->nodes[i].node == options->node)
             tcp.listen = options->nodes[i].address;
@@ -400,6 +409,7 @@ static void undo(struct repl *repl)
     if (repl->wal != NULL)
         wal_close(repl->wal, on_part_closed, repl);
     (void)uv_run(&repl->loop, UV_RUN_DEFAULT);
+    tls_layer_destroy(repl->tls);
     replica_destroy(repl->core);
     HF_ASSERT(uv_loop_close(&repl->loop) == 0);
 }
@@ -439,6 +449,7 @@ void repl_thread_stop(struct repl *repl)
     HF_ASSERT(uv_async_send(&repl->async) == 0);
     HF_ASSERT(uv_thread_join(&repl->thread) == 0);
     (void)uv_run(&repl->loop, UV_RUN_DEFAULT); /* closing callbacks that were left */
+    tls_layer_destroy(repl->tls);
     replica_destroy(repl->core);
     HF_ASSERT(uv_loop_close(&repl->loop) == 0);
 }

@@ -11,6 +11,7 @@
 #include "replication/loop_watch.h"
 #include "replication/replica_core.h"
 #include "replication/tcp_transport.h"
+#include "replication/tls_layer.h"
 #include "replication/wal.h"
 
 enum {
@@ -21,7 +22,7 @@ enum {
     REPL_INCARNATION = 1 /* of the cluster; raised when quorum is given up (not yet) */
 };
 
-enum command_kind { COMMAND_SUBMIT, COMMAND_TRANSFER, COMMAND_FRAME };
+enum command_kind { COMMAND_SUBMIT, COMMAND_TRANSFER, COMMAND_FRAME, COMMAND_TLS };
 
 struct command {
     struct command *next;
@@ -32,6 +33,7 @@ struct command {
     enum repl_channel channel;
     uint8_t *bytes;
     size_t len;
+    struct tls_identity *tls; /* held */
 };
 
 struct event_node {
@@ -56,6 +58,7 @@ struct repl {
     int to_close;      /* handles and parts that are not closed yet, at the end */
 
     struct wal *wal;
+    struct tls_layer *tls;     /* under it; NULL: a single node */
     struct tcp_transport *tcp; /* NULL: a single node */
     struct replica *core;
     unsigned jobs; /* with libuv's pool */

@@ -34,6 +34,7 @@
 #include "replication/transport.h"
 
 struct Holdfast__Record; /* proto/records.proto, as protobuf-c makes it: see record.h */
+struct tls_identity;     /* tls_identity.h */
 struct wal_fs;           /* wal_fs.h */
 
 enum {
@@ -180,8 +181,8 @@ struct repl_options {
     struct repl_timing timing;
     bool rebalance; /* shards go home, and spread, by themselves: to nodes well for settle_ms */
     uint32_t settle_ms;
-    bool insecure_lab; /* more than one node is refused without it: records are not sealed and
-                          links not encrypted yet */
+    struct tls_identity *tls; /* who this node is to the others (tls_identity.h): more than one node
+                                  is refused without it. A reference of its own is taken */
     uint64_t snapshot_entries; /* a snapshot after so many entries (0 = 20,000) */
     uint64_t snapshot_bytes;   /* or so many bytes of log (0 = 64 MiB) */
     /* Called on the replication thread (and disk thread); must be thread-safe. May be NULL. The
@@ -209,6 +210,10 @@ bool repl_init(const struct repl_options *options, struct repl_error *error) HF_
 struct repl *repl_start(const struct repl_options *options, struct repl_error *error) HF_MUST_USE;
 /* Stops the thread, closes everything, drops events not taken. */
 void repl_stop(struct repl *repl);
+
+/* Takes other certificates into force (a reference of its own): links that they would not allow are
+ * dropped, others stay. Nothing with a single node. Any thread. */
+void repl_set_tls(struct repl *repl, struct tls_identity *tls);
 
 /* This start's random id. */
 uint64_t repl_boot(const struct repl *repl);
@@ -314,7 +319,6 @@ struct repl_status {
     uint32_t node, leader; /* leader 0 = none known */
     uint64_t boot, term, last_index, commit_index, applied_index, snapshot_index, cluster_ms;
     bool quorum; /* leader known, and it or we hear from a majority */
-    bool insecure;
     struct repl_timing timing;
     uint8_t digest[REPL_DIGEST_BYTES]; /* of the state as of applied_index */
     struct repl_node_status nodes[REPL_MAX_NODES];

@@ -29,7 +29,6 @@ struct replica_options {
     uint64_t snapshot_entries, snapshot_bytes;
     uint32_t trailing;       /* entries kept behind a snapshot; 0 = the driver's default */
     const struct seal *seal; /* outlives the replica */
-    bool insecure;           /* for the status only */
 };
 
 struct replica_job;

@@ -145,7 +145,6 @@ void replica_status(const struct replica *r, uint64_t now_ns, struct repl_status
                                 .snapshot_index = raft.snapshot_index,
                                 .cluster_ms = replica_cluster_ms(r),
                                 .quorum = has_quorum(r),
-                                .insecure = r->options.insecure,
                                 .timing = r->options.timing,
                                 .n_nodes = r->options.n_nodes,
                                 .n_shards = r->options.n_shards,

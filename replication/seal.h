@@ -1,7 +1,7 @@
 /* The seam where records are sealed before libraft, the disk or the network see them, and opened
  * again at apply. The real one (AES-256-GCM, a subkey per node and boot)
  * comes with key distribution; until then there is seal_none, and it does not pretend: it hides
- * nothing, and seal_none_allowed() says where it may be used at all.
+ * nothing.
  */
 #ifndef HF_REPL_SEAL_H
 #define HF_REPL_SEAL_H
@@ -25,12 +25,5 @@ struct seal {
 
 /* Identity: what goes in comes out. */
 extern const struct seal seal_none;
-
-/* seal_none leaves keys readable on disk and wire: only a lab that says so, or one lone node, whose
- * disk then holds its own keys only. */
-static inline bool seal_none_allowed(size_t n_nodes, bool insecure_lab)
-{
-    return n_nodes == 1 || insecure_lab;
-}
 
 #endif

@@ -88,6 +88,17 @@ static void print_shards(struct cli *cli, json_t *c)
     cli_table_print(&t, cli->out);
 }
 
+static void print_certificate(struct cli *cli, const json_t *cert)
+{
+    if (json_is_object(cert))
+        (void)fprintf(cli->out, "cluster '%s', this node's certificate %s (until %.10s)\n",
+                      cli_text(cert, "cluster"),
+                      json_is_string(json_object_get(cert, "problem")) ? cli_text(cert, "problem")
+                                                                       : "is good",
+                      cli_text(cert, "until"));
+    (void)fputc('\n', cli->out);
+}
+
 int cli_cluster_status(struct cli *cli)
 {
     int status = CLI_DONE;
@@ -101,13 +112,10 @@ int cli_cluster_status(struct cli *cli)
     }
     print_headline(cli, c);
     (void)fprintf(cli->out,
-                  "term %" PRId64 ", committed %" PRId64 ", applied %" PRId64
-                  ", digest %.16s%s\n\n",
+                  "term %" PRId64 ", committed %" PRId64 ", applied %" PRId64 ", digest %.16s\n",
                   cli_number(c, "term"), cli_number(c, "commit_index"),
-                  cli_number(c, "applied_index"), cli_text(c, "digest"),
-                  cli_true(c, "insecure")
-                      ? "\nINSECURE LAB: replication is neither encrypted nor authenticated"
-                      : "");
+                  cli_number(c, "applied_index"), cli_text(c, "digest"));
+    print_certificate(cli, json_object_get(c, "certificate"));
     print_nodes(cli, c);
     (void)fputc('\n', cli->out);
     print_shards(cli, c);

@@ -12,8 +12,7 @@
 
 enum { MOST_CHAIN_BYTES = 2800 }; /* with AUTH and all else in IKE_MAX_MESSAGE_BYTES */
 
-/* The whole file, OR NULL with a mistake reported. The caller wipes and frees. */
-static char *read_pem(struct walk *walk, const struct yaml_node *node, const char *key,
+char *config_read_pem(struct walk *walk, const struct yaml_node *node, const char *key,
                       const char *path, bool secret, size_t *len)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -50,7 +49,7 @@ static char *read_pem(struct walk *walk, const struct yaml_node *node, const cha
     return NULL;
 }
 
-static void note(struct walk *walk, const struct yaml_node *node, const char *path,
+void config_note(struct walk *walk, const struct yaml_node *node, const char *path,
                  const char *what, bool out_of_date)
 {
     struct config *c = walk->config;
@@ -85,7 +84,7 @@ static void check_own(struct walk *walk, size_t i, const struct yaml_node *item,
     if (fatal && strstr(why, "is not for a gateway") != NULL)
         report_at(walk, chain, "'chain': %s %s", file->chain, why);
     else
-        note(walk, chain, file->chain, why, fatal);
+        config_note(walk, chain, file->chain, why, fatal);
 }
 
 static void read_own(struct walk *walk, size_t i, const struct yaml_node *item)
@@ -100,8 +99,8 @@ static void read_own(struct walk *walk, size_t i, const struct yaml_node *item)
     if (!config_join_path(walk, chain_at, "chain", file->chain) ||
         !config_join_path(walk, key_at, "key", file->key) || !walk->read_secrets)
         return;
-    chain = read_pem(walk, chain_at, "chain", file->chain, false, &chain_len);
-    key = read_pem(walk, key_at, "key", file->key, true, &key_len);
+    chain = config_read_pem(walk, chain_at, "chain", file->chain, false, &chain_len);
+    key = config_read_pem(walk, key_at, "key", file->key, true, &key_len);
     if (chain != NULL && key != NULL) {
         own = crypto_own_load(span_of(chain, chain_len), span_of(key, key_len), why);
         if (own == NULL)
@@ -140,7 +139,7 @@ static void read_list(struct walk *walk, const char *key, char (*paths)[CONFIG_M
 
         if (!config_join_path(walk, item, key, paths[i]) || !walk->read_secrets)
             continue;
-        pem = read_pem(walk, item, key, paths[i], false, &len);
+        pem = config_read_pem(walk, item, key, paths[i], false, &len);
         if (pem != NULL && !add(trust, span_of(pem, len), why))
             report_at(walk, item, "'%s': %s %s", key, paths[i], why);
         free(pem);
@@ -160,7 +159,7 @@ static void read_clients(struct walk *walk)
         if (!crypto_trust_allow(trust, c->allow[i], why))
             report_at(walk, item, "'allow': %s", why);
     if (crypto_trust_complaint(trust, (uint64_t)time(NULL), why) != NULL)
-        note(walk, node_at(walk, "/auth/clients"), "clients:", why, true);
+        config_note(walk, node_at(walk, "/auth/clients"), "clients:", why, true);
     credentials_set_trust(c->credentials, trust);
 }
 

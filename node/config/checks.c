@@ -87,12 +87,6 @@ static void check_cluster(struct walk *walk)
                   "%zu nodes survive no more failures than %zu: a cluster has 1, 3 or 5 nodes",
                   c->n_nodes, c->n_nodes - 1);
     }
-    if (c->n_nodes > 1 && !c->insecure_lab) {
-        report_at(walk, node_at(walk, "/cluster/nodes"),
-                  "replication between nodes is neither encrypted nor authenticated yet: more than "
-                  "one node needs "
-                  "'insecure_lab: true' under 'cluster', and a network that nobody else can reach");
-    }
 }
 
 static void check_timing(struct walk *walk)

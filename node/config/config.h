@@ -117,12 +117,17 @@ struct config_certificate {
 
 enum config_log_level { CONFIG_LOG_ERROR, CONFIG_LOG_WARN, CONFIG_LOG_INFO, CONFIG_LOG_DEBUG };
 
+struct tls_identity; /* replication/tls_identity.h */
+
 struct config {
     char path[CONFIG_MAX_PATH]; /* the YAML file */
     uint32_t node_id;
     char data_dir[CONFIG_MAX_PATH];
 
-    bool insecure_lab;
+    /* Who this node is to the others; all empty: a single node may be without. Paths as used. */
+    char node_ca[CONFIG_MAX_PATH], node_certificate[CONFIG_MAX_PATH], node_key[CONFIG_MAX_PATH],
+        node_revoked[CONFIG_MAX_PATH];
+    struct tls_identity *tls;                   /* what those files hold, owned; NULL: none */
     struct config_node nodes[CONFIG_MAX_NODES]; /* at least one: this node is among them */
     size_t n_nodes;
     struct config_timing timing;

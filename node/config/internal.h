@@ -43,6 +43,7 @@ enum schema_shape {
 /* One key. The end of a table is a field without a key. */
 struct schema_field {
     const char *key;
+    const char *gone; /* no key any more: what stands in its place; all else is empty */
     enum schema_shape shape;
     bool required;
     const struct value_type *type;
@@ -113,6 +114,15 @@ void config_check(struct walk *walk);
 void config_read_secrets(struct walk *walk);
 /* Reads the files of auth.certificates and auth.clients, and holds them against each other. */
 void config_read_certificates(struct walk *walk);
+
+/* Reads the files that `cluster` names. */
+void config_read_node_certificates(struct walk *walk);
+/* The whole file, or NULL with a mistake reported. The caller wipes and frees. */
+char *config_read_pem(struct walk *walk, const struct yaml_node *node, const char *key,
+                      const char *path, bool secret, size_t *len);
+/* Nothing wrong with the file, but with the time. */
+void config_note(struct walk *walk, const struct yaml_node *node, const char *path,
+                 const char *what, bool out_of_date);
 
 /* A relative name is relative to the folder of the YAML file. False: too long, reported. */
 bool config_join_path(struct walk *walk, const struct yaml_node *node, const char *key,

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "config/internal.h"
+#include "replication/tls_identity.h"
 
 enum { SECOND_MS = 1000 };
 
@@ -64,6 +65,7 @@ void config_free(struct config *config)
     free(config->crls);
     free(config->allow);
     credentials_free(config->credentials);
+    tls_identity_release(config->tls);
     for (size_t i = 0; i < config->n_notes; i++) {
         free(config->notes[i]);
     }
@@ -120,6 +122,7 @@ struct config *config_parse(const char *name, struct span text, bool read_secret
     config_check(&walk);
     config_read_secrets(&walk);
     config_read_certificates(&walk);
+    config_read_node_certificates(&walk);
 out:
     yaml_free(root);
     report_sort(report);

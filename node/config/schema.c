@@ -54,8 +54,20 @@ static const struct schema_field timing_fields[] = {
 
 static const char *const rebalance_words[] = {"auto", "manual", NULL};
 
+static const struct schema_field tls_fields[] = {
+    {"ca", .required = true, .type = &value_path, AT(node_ca)},
+    {"certificate", .required = true, .type = &value_path, AT(node_certificate)},
+    {"key", .required = true, .type = &value_path, AT(node_key)},
+    {"revoked", .type = &value_path, AT(node_revoked)},
+    {0},
+};
+
 static const struct schema_field cluster_fields[] = {
-    {"insecure_lab", .type = &value_bool, AT(insecure_lab)},
+    {"insecure_lab", .gone =
+                         "nodes know each other by certificates now: write 'tls: { ca: ca.pem, "
+                         "certificate: node-1.pem, key: node-1.key }' (`holdfast pki cluster-ca "
+                         "NAME` and `holdfast pki node ID` make them)"},
+    {"tls", SECTION(tls_fields)},
     {"nodes", .required = true, .shape = SCHEMA_MAPS, .fields = cluster_node_fields,
      LIST(nodes, n_nodes, CONFIG_MAX_NODES)},
     {"timing", SECTION(timing_fields)},

@@ -2,6 +2,23 @@
 #include <time.h>
 
 #include "config/internal.h"
+#include "replication/tls_identity.h"
+
+static void print_identity(const struct config *c, FILE *out)
+{
+    char date[32] = "";
+    time_t until;
+    struct tm tm;
+
+    if (c->tls == NULL)
+        return;
+    until = (time_t)tls_identity_expires(c->tls);
+    if (gmtime_r(&until, &tm) != NULL)
+        (void)strftime(date, sizeof date, "%Y-%m-%d", &tm);
+    (void)fprintf(out, "  identity  node %u of cluster '%s' by %s, good until %s%s\n", c->node_id,
+                  tls_identity_cluster(c->tls), c->node_certificate, date,
+                  c->node_revoked[0] != '\0' ? "" : "; no list of revoked ones");
+}
 
 static void print_nodes(const struct config *c, FILE *out)
 {
@@ -21,6 +38,7 @@ static void print_nodes(const struct config *c, FILE *out)
                   "\n  timing    election %ums, heartbeat %ums, lease %ums, lease heartbeat %ums\n",
                   c->timing.election_ms, c->timing.heartbeat_ms, c->timing.lease_ms,
                   c->timing.lease_heartbeat_ms);
+    print_identity(c, out);
     if (c->rebalance == CONFIG_REBALANCE_AUTO)
         (void)fprintf(out, "  rebalance auto: to nodes that have been well for %us, by handover\n",
                       c->rebalance_delay_ms / 1000);
@@ -189,10 +207,6 @@ void config_print_summary(const struct config *c, FILE *out)
                   "  UNSAFE    session keys lie unprotected in the log under %s: whoever reads "
                   "it can decrypt recorded traffic\n",
                   c->data_dir);
-    if (c->n_nodes > 1) {
-        (void)fprintf(out, "  UNSAFE    insecure_lab: session keys travel between the nodes "
-                           "unprotected, and whoever reaches a node's address may join in\n");
-    }
     if (c->drills == CONFIG_DRILLS_ENABLED) {
         (void)fprintf(out, "  UNSAFE    drills are enabled: whoever may use the admin socket can "
                            "kill this node\n");

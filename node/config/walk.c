@@ -24,7 +24,7 @@ static bool find_elsewhere(const struct schema_field *fields, const char *key, c
     char below[128];
 
     for (; fields->key != NULL; fields++) {
-        if (strcmp(fields->key, key) == 0 && path[0] != '\0') {
+        if (strcmp(fields->key, key) == 0 && path[0] != '\0' && fields->gone == NULL) {
             (void)snprintf(found, cap, "%s", path);
             return true;
         }
@@ -46,7 +46,9 @@ static void report_unknown(struct walk *walk, const struct schema_field *fields,
     size_t n = 0;
 
     for (const struct schema_field *f = fields; f->key != NULL && n < MOST_KEYS; f++) {
-        words[n++] = f->key;
+        if (f->gone == NULL) {
+            words[n++] = f->key;
+        }
     }
     words[n] = NULL;
     meant = nearest_word(key->text, words);
@@ -262,6 +264,8 @@ void schema_walk(struct walk *walk, const struct schema_field *fields, const str
 
         if (field == NULL) {
             report_unknown(walk, fields, c->key);
+        } else if (field->gone != NULL) {
+            report_at(walk, c->key, "unknown key '%s': %s", c->key->text, field->gone);
         } else if (field->prepare == NULL) {
             walk_field(walk, field, c, into);
         }

@@ -165,14 +165,14 @@ static json_t *get_cluster(void *self, struct api_problem *problem)
     for (size_t i = 0; i < REPL_DIGEST_BYTES; i++)
         (void)snprintf(digest + 2 * i, 3, "%02x", st.digest[i]);
     return json_pack(
-        "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:b,s:{s:o,s:o,s:o,s:o},s:s,s:o,s:o,s:o,s:o,s:o,s:o,"
+        "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:{s:o,s:o,s:o,s:o},s:s,s:o,s:o,s:o,s:o,s:o,s:o,"
         "s:o}",
         "node", number(st.node), "boot", hex64(st.boot), "leader",
         st.leader == 0 ? json_null() : number(st.leader), "term", number(st.term), "applied_index",
         number(st.applied_index), "commit_index", number(st.commit_index), "last_index",
-        number(st.last_index), "cluster_ms", number(st.cluster_ms), "quorum", st.quorum, "insecure",
-        st.insecure, "timing", "election_ms", number(st.timing.election_ms), "heartbeat_ms",
-        number(st.timing.heartbeat_ms), "lease_ms", number(st.timing.lease_ms),
+        number(st.last_index), "cluster_ms", number(st.cluster_ms), "quorum", st.quorum,
+        "certificate", certs_json(d), "timing", "election_ms", number(st.timing.election_ms),
+        "heartbeat_ms", number(st.timing.heartbeat_ms), "lease_ms", number(st.timing.lease_ms),
         "lease_heartbeat_ms", number(st.timing.lease_heartbeat_ms), "digest", digest, "nodes",
         nodes(&st), "shards", shards(d, &st), "sas", number(conductor_count_sas(d->conductor)),
         "half_open", number(conductor_count_half_open(d->conductor)), "counters", counters(d, &st),

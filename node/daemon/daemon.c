@@ -124,6 +124,7 @@ static void on_tick(uv_timer_t *handle)
     admin_moves_tick(d);
     moves_tick(d);
     notices_tick(d);
+    certs_tick(d);
 }
 
 /* Before the loop sleeps: arm the one timer for whatever is due first. */
@@ -287,7 +288,7 @@ static void repl_options_of(const struct config *config, const struct log *log,
                                           .lease_heartbeat_ms = config->timing.lease_heartbeat_ms},
                                .rebalance = config->rebalance == CONFIG_REBALANCE_AUTO,
                                .settle_ms = config->rebalance_delay_ms,
-                               .insecure_lab = config->insecure_lab,
+                               .tls = config->tls,
                                .snapshot_entries = config->snapshot_entries,
                                .snapshot_bytes = config->snapshot_bytes,
                                .log = repl_log,
@@ -455,6 +456,7 @@ static bool start(struct daemon *d)
 
     if (!policy_first(d))
         return false;
+    certs_start(d, d->config->tls);
     if (!verify_guard(d))
         return false;
     d->netlink = netlink_open(&io);
@@ -497,6 +499,7 @@ static void stop(struct daemon *d)
         worker_pool_destroy(d->pool);
     if (d->netlink != NULL)
         netlink_close(d->netlink);
+    certs_stop(d);
     if (d->policy != NULL) {
         d->policy->retired = true;
         policy_release(d->policy);

@@ -57,6 +57,9 @@ struct daemon {
     const struct log *log;
     struct daemon_error *error;
     struct daemon_policy *policy; /* in force; owned */
+    struct tls_identity *tls;     /* in force among the nodes; held; NULL: a single node */
+    uint64_t certs_look_ms;
+    int64_t certs_told_s; /* its end was last spoken of; wall clock */
     bool reloading;
     uv_loop_t loop;
     uv_prepare_t prepare;
@@ -126,6 +129,13 @@ void moves_tick(struct daemon *d);
 /* Begins to give everything away; moves_tick() ends the loop. False: there is nothing to give, or
  * it began already. */
 bool moves_leave(struct daemon *d);
+
+/* certs.c: the certificate among the nodes. tls may be NULL */
+void certs_start(struct daemon *d, struct tls_identity *tls);
+void certs_replace(struct daemon *d, struct tls_identity *tls);
+void certs_tick(struct daemon *d);
+json_t *certs_json(const struct daemon *d);
+void certs_stop(struct daemon *d);
 
 /* admin_moves.c */
 void admin_moves_fill(struct api_backend *b);

@@ -1,5 +1,5 @@
-/* Shared keys, certificates, CAs, patterns and revocation lists anew, from the same configuration
- * file, without a word to any peer that has an SA.
+/* Shared keys, certificates, CAs, patterns and revocation lists anew, those among the nodes too, from
+ * the same configuration file, without a word to any peer that has an SA.
  *
  *   SIGHUP, POST /v1/reload ─> pool: config_load ─┬─ a mistake: logged, the old stays in force
  *                                                 └─ good: conductor_set_policy; the old one is
@@ -96,6 +96,7 @@ static void put_in_force(struct reload *r, const struct ike_policy *fresh)
                            json_pack("{s:I,s:I,s:I}", "psks", (json_int_t)r->config->n_psks,
                                      "certificates", (json_int_t)r->config->n_certificates,
                                      "client_ca_files", (json_int_t)r->config->n_client_cas));
+    certs_replace(d, r->config->tls);
     r->config = NULL; /* the policy's now */
     conductor_set_policy(d->conductor, &next->policy);
     d->policy->retired = true;

@@ -64,8 +64,8 @@ static void say_pools(struct guard_text *t, const struct guard_config *c, uint8_
     guard_say(t, first ? " }\n" : " }; }\n");
 }
 
-/* Replication asks nobody who he is yet (insecure_lab): nodes speak to it from their own addresses,
- * nobody else from any. */
+/* Replication asks everybody who he is (mutual TLS); that nobody but the nodes' own addresses gets to
+ * ask costs nothing and keeps floods off its loop. */
 static void say_replication(struct guard_text *input, const struct endpoint *e)
 {
     char text[INET6_ADDRSTRLEN] = "?";

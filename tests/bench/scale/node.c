@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cluster_pki/cluster_pki.h"
 #include "crypto/tables.h"
 #include "ike_pair/pair.h"
 #include "io/clock.h"
@@ -306,6 +307,19 @@ static void *control(void *arg)
 
 /* --- starting and stopping --- */
 
+/* Of this run's cluster; alive as long as the process, which has one main thread to make them. */
+static struct tls_identity *identity_of(uint32_t id)
+{
+    static struct tls_identity *identities[REPL_MAX_NODES];
+    static struct cluster_pki pki;
+
+    if (pki.cluster == NULL)
+        cluster_pki_init(&pki, "scale");
+    if (identities[id - 1] == NULL)
+        identities[id - 1] = cluster_pki_identity(&pki, id);
+    return identities[id - 1];
+}
+
 static void options_of(const char *directory, uint32_t id, size_t n_nodes, char dir[256],
                        struct repl_options *o)
 {
@@ -319,7 +333,7 @@ static void options_of(const char *directory, uint32_t id, size_t n_nodes, char 
                                           .heartbeat_ms = 30 * scale_slow,
                                           .lease_ms = SCALE_LEASE_MS * scale_slow,
                                           .lease_heartbeat_ms = 30 * scale_slow},
-                               .insecure_lab = true,
+                               .tls = n_nodes > 1 ? identity_of(id) : NULL,
                                .snapshot_entries = SCALE_SNAPSHOT_ENTRIES};
     for (uint32_t i = 0; i < n_nodes; i++)
         o->nodes[i] = (struct repl_node_address){

@@ -1,20 +1,54 @@
 /* Good files, the examples that we ship, files and keys on the disk. */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cluster_pki/cluster_pki.h"
 #include "config/config.h"
 #include "unit/config/sample.h"
 
 static char folder[64];
 
+static void put(const char *name, const char *text, mode_t mode);
+
+static void put_pem(const char *name, char *pem, mode_t mode)
+{
+    put(name, pem, mode);
+    OPENSSL_free(pem);
+}
+
+/* What SAMPLE names of node 1, and the same of two more. */
+static void put_cluster(const char *cluster)
+{
+    char urn[CLUSTER_PKI_URN_BYTES], name[32];
+    struct cluster_pki pki;
+    size_t len;
+
+    cluster_pki_init(&pki, cluster);
+    put_pem("ca.pem", pki_cert_pem(&pki.ca.cert, 1, &len), 0644);
+    for (uint32_t node = 1; node <= 3; node++) {
+        struct pki_request r = cluster_pki_request(cluster_pki_urn(cluster, node, urn));
+        struct pki_pair pair = cluster_pki_make(&pki, &r);
+
+        (void)snprintf(name, sizeof name, "node-%u.pem", node);
+        put_pem(name, pki_cert_pem(&pair.cert, 1, &len), 0644);
+        (void)snprintf(name, sizeof name, "node-%u.key", node);
+        put_pem(name, pki_key_pem(pair.key, &len), 0600);
+        pki_pair_free(&pair);
+    }
+    cluster_pki_deinit(&pki);
+}
+
 static void make_folder(void)
 {
     strcpy(folder, "/tmp/hf-config-XXXXXX");
     cr_assert_not_null(mkdtemp(folder));
+    put_cluster("lab");
 }
 
 static void remove_folder(void)
@@ -141,15 +175,16 @@ Test(config, a_key_of_another_user_is_refused)
 
     cr_assert_eq(chmod(folder, 0755), 0);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        char path[128], expected[128];
+        char path[256], expected[128];
         int status;
         pid_t pid;
 
         put("n.yaml", SAMPLE, 0644);
         put("client.psk", "correct horse\n", 0600);
         put("other.psk", "battery staple\n", 0600);
-        (void)snprintf(path, sizeof path, "%s/client.psk", folder);
-        cr_assert_eq(chown(path, rows[i].reader, 0), 0, "this test needs root");
+        (void)snprintf(path, sizeof path, "chown %u '%s'/*.pem '%s'/*.key '%s'/client.psk",
+                       rows[i].reader, folder, folder, folder);
+        cr_assert_eq(system(path), 0, "this test needs root");
         (void)snprintf(path, sizeof path, "%s/other.psk", folder);
         cr_assert_eq(chown(path, rows[i].owner, rows[i].reader), 0);
         cr_assert_eq(chmod(path, 0640), 0); /* its group may read it: the owner is what matters */
@@ -204,6 +239,51 @@ Test(config, a_file_that_is_not_there_or_not_a_file)
                          "deploy/config (single.yaml, node1.yaml)");
     cr_assert_null(load(".", &report));
     expect_only(&report, "/.: is not a regular file");
+}
+
+/* One file after the other is another's, or not fit; the message names the file and where it is
+ * named. */
+Test(config, certificates_among_the_nodes_are_held_against_each_other)
+{
+    static const struct {
+        const char *command, *says;
+    } rows[] = {
+        {"chmod 644 node-1.key",
+         "n.yaml:3:52: 'key': DIR/node-1.key may be read by everyone (mode 0644): chmod 600 it"},
+        {"chmod 666 ca.pem",
+         "n.yaml:3:14: 'ca': DIR/ca.pem may be written by everyone (mode 0666): chmod 644 it"},
+        {"rm node-1.pem", "n.yaml:3:35: 'certificate': DIR/node-1.pem No such file or directory"},
+        {"cp node-2.key node-1.key",
+         "n.yaml:3:52: 'key': DIR/node-1.key is not the key of the certificate"},
+        {"cp node-2.pem node-1.pem; cp node-2.key node-1.key",
+         "n.yaml:3:35: 'certificate': DIR/node-1.pem is of node 2 of cluster 'lab', this is node "
+         "1: "
+         "`holdfast pki node 1` makes its own"},
+        {"cp node-1.pem ca.pem",
+         "n.yaml:3:14: 'ca': DIR/ca.pem holds a certificate that is no CA's: `holdfast pki "
+         "cluster-ca NAME` makes one"},
+        {"echo noise >node-1.key",
+         "n.yaml:3:52: 'key': DIR/node-1.key holds no private key that can be read (PEM, without a "
+         "password)"},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct config_report report;
+        char command[256], expected[512];
+        const char *at = strstr(rows[i].says, "DIR");
+
+        put_cluster("lab");
+        put("n.yaml", SAMPLE, 0644);
+        put("client.psk", "correct horse\n", 0600);
+        put("other.psk", "battery staple\n", 0600);
+        (void)snprintf(command, sizeof command, "cd '%s' && %s", folder, rows[i].command);
+        cr_assert_eq(system(command), 0);
+        (void)snprintf(expected, sizeof expected, "/%.*s%s%s", (int)(at - rows[i].says),
+                       rows[i].says, folder, at + 3);
+        cr_assert_null(load("n.yaml", &report), "%s", rows[i].command);
+        expect_only(&report, expected);
+    }
+    printf("compared %zu\n", sizeof rows / sizeof rows[0]);
 }
 
 /* The examples are good as they stand, once their keys exist. */
@@ -292,14 +372,12 @@ Test(config, the_summary_says_what_is_unsafe)
     cr_assert_not_null(strstr(printed, "n.yaml: good\n"));
     cr_assert_not_null(strstr(
         printed, "3 nodes, 1 may fail: 1=10.77.2.1:7400 2=10.77.2.2:7400 3=10.77.2.3:7400\n"));
-    cr_assert_not_null(strstr(printed, "UNSAFE    insecure_lab: "));
     cr_assert_not_null(strstr(printed, "UNSAFE    session keys lie unprotected in the log"));
     cr_assert_not_null(strstr(printed, "drills are enabled"));
     cr_assert_not_null(strstr(printed, "aes256gcm16-x25519-esn"));
     /* A node alone tells its log nothing less. */
     summary_of(SHORTEST, printed, sizeof printed);
     cr_assert_not_null(strstr(printed, "UNSAFE    session keys lie unprotected in the log"));
-    cr_assert_null(strstr(printed, "insecure_lab"));
     cr_assert_null(strstr(printed, "drills are enabled"));
 }
 

@@ -87,10 +87,10 @@ static const struct row rows[] = {
     {"{ id: 1, data", "{ id: '1', data", "1:13: 'id' must be a whole number: leave the quotes out"},
     {"data: /var", "data: var",
      "1:22: 'data': 'var/lib/holdfast' must be an absolute path: begin it with /"},
-    {"insecure_lab: true", "insecure_lab: yes",
-     "3:17: 'insecure_lab': 'yes' is neither true nor false: write true"},
-    {"insecure_lab: true", "insecure_lab: maybe",
-     "3:17: 'insecure_lab': 'maybe' is neither true nor false"},
+    {"force_encapsulation: false", "force_encapsulation: yes",
+     "17:24: 'force_encapsulation': 'yes' is neither true nor false: write true"},
+    {"force_encapsulation: false", "force_encapsulation: maybe",
+     "17:24: 'force_encapsulation': 'maybe' is neither true nor false"},
     {"dpd: 10s", "dpd: 10",
      "21:8: 'dpd': a duration needs a unit: 10s, or 10ms (known: ms, s, m, h, d)"},
     {"dpd: 10s", "dpd: 10 seconds",
@@ -189,10 +189,20 @@ static const struct row rows[] = {
      "1:13: node 4 is not in cluster.nodes: add { id: 4, address: ... } there"},
     {"    - { id: 3, address: 10.77.2.3:7400 }\n", "",
      "5:5: 2 nodes survive no more failures than 1: a cluster has 1, 3 or 5 nodes"},
-    {"  insecure_lab: true\n", "",
-     "4:5: replication between nodes is neither encrypted nor authenticated yet: more than one "
-     "node needs 'insecure_lab: true' under "
-     "'cluster', and a network that nobody else can reach"},
+    {"  tls: { ca: ca.pem, certificate: node-1.pem, key: node-1.key }\n", "",
+     "4:5: more than one node need certificates, to know each other: give 'tls: { ca: ca.pem, "
+     "certificate: node-1.pem, key: node-1.key }' under 'cluster' (`holdfast pki cluster-ca NAME` "
+     "makes the CA, once; `holdfast pki node 1` this node's)"},
+    {"tls: { ca: ca.pem, certificate: node-1.pem, key: node-1.key }", "insecure_lab: true",
+     "3:3: unknown key 'insecure_lab': nodes know each other by certificates now: write 'tls: { "
+     "ca: "
+     "ca.pem, certificate: node-1.pem, key: node-1.key }' (`holdfast pki cluster-ca NAME` and "
+     "`holdfast pki node ID` make them)"},
+    {"key: node-1.key }", "}",
+     "3:3: the key 'key' is missing under 'tls': a path, such as client.psk"},
+    {"tls: { ca", "tsl: { ca", "3:3: unknown key 'tsl': did you mean 'tls'?"},
+    {"key: node-1.key }", "kye: node-1.key, key: node-1.key }",
+     "3:47: unknown key 'kye': did you mean 'key'?"},
     {"heartbeat: 50ms", "heartbeat: 150ms",
      "8:41: heartbeat (150ms) must be at most a third of election (300ms), or one lost packet "
      "starts an election"},

@@ -3,13 +3,13 @@
 #define HF_TESTS_CONFIG_SAMPLE_H
 
 #define SAMPLE                                                                                           \
-    "node: { id: 1, data: /var/lib/holdfast }\n" /* 1 */                                                 \
-    "cluster:\n"                                 /* 2 */                                                 \
-    "  insecure_lab: true\n"                     /* 3 */                                                 \
-    "  nodes:\n"                                 /* 4 */                                                 \
-    "    - { id: 1, address: 10.77.2.1:7400 }\n" /* 5 */                                                 \
-    "    - { id: 2, address: 10.77.2.2:7400 }\n" /* 6 */                                                 \
-    "    - { id: 3, address: 10.77.2.3:7400 }\n" /* 7 */                                                 \
+    "node: { id: 1, data: /var/lib/holdfast }\n"                        /* 1 */                          \
+    "cluster:\n"                                                        /* 2 */                          \
+    "  tls: { ca: ca.pem, certificate: node-1.pem, key: node-1.key }\n" /* 3 */                          \
+    "  nodes:\n"                                                        /* 4 */                          \
+    "    - { id: 1, address: 10.77.2.1:7400 }\n"                        /* 5 */                          \
+    "    - { id: 2, address: 10.77.2.2:7400 }\n"                        /* 6 */                          \
+    "    - { id: 3, address: 10.77.2.3:7400 }\n"                        /* 7 */                          \
     "  timing: { election: 300ms, heartbeat: 50ms, lease: 200ms, lease_heartbeat: 40ms }\n" /* 8 */      \
     "interfaces: { outside: out0, inside: in0, tun: hf7 }\n" /* 9 */                                     \
     "shards:\n"                                              /* 10 */                                    \

@@ -278,11 +278,3 @@ Test(repl_record, an_ipv4_address_has_one_name)
     cr_assert(record_valid(r));
     record_free(r);
 }
-
-Test(repl_seal, none_is_for_a_lone_node_or_a_lab_that_says_so)
-{
-    cr_assert(seal_none_allowed(1, false));
-    cr_assert_not(seal_none_allowed(3, false));
-    cr_assert(seal_none_allowed(3, true));
-    cr_assert_str_eq(seal_none.name, "none");
-}

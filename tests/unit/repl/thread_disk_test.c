@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cluster_pki/cluster_pki.h"
 #include "replication/repl_thread.h"
 #include "unit/repl/loopback.h"
 
@@ -39,11 +40,12 @@ static void start(struct repl **nodes, const char *parent)
                                         .lease_ms = 1000,
                                         .lease_heartbeat_ms = 100,
                                         .disk_stall_ms = STALL_MS,
-                                        .disk_hang_ms = HANG_MS},
-                             .insecure_lab = true};
+                                        .disk_hang_ms = HANG_MS}};
+    struct cluster_pki pki;
     struct repl_error error;
     struct endpoint at[N];
 
+    cluster_pki_init(&pki, "lab");
     loopback_endpoints(at, N);
     for (size_t i = 0; i < N; i++) {
         o.nodes[i].node = ids[i];
@@ -57,9 +59,12 @@ static void start(struct repl **nodes, const char *parent)
         o.node = ids[i];
         o.data_dir = directories[i];
         o.fs = &fs[i];
+        o.tls = cluster_pki_identity(&pki, ids[i]);
         if (!repl_init(&o, &error) || (nodes[i] = repl_start(&o, &error)) == NULL)
             _exit(1);
+        tls_identity_release(o.tls);
     }
+    cluster_pki_deinit(&pki);
 }
 
 /* Until one acts; then the leader's disk hangs, whoever leads. Never returns but by an end. */

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cluster_pki/cluster_pki.h"
 #include "replication/replica.h"
 #include "unit/repl/loopback.h"
 #include "unit/repl/make.h"
@@ -38,6 +39,19 @@ TestSuite(repl_thread, .init = make_root, .fini = remove_root);
 
 static char directories[5][64];
 
+/* One of each node for all tests here, alive as long as the process. */
+static struct tls_identity *identity_of(uint32_t node)
+{
+    static struct tls_identity *identities[5];
+    static struct cluster_pki pki;
+
+    if (pki.cluster == NULL)
+        cluster_pki_init(&pki, "lab");
+    if (identities[node - 1] == NULL)
+        identities[node - 1] = cluster_pki_identity(&pki, node);
+    return identities[node - 1];
+}
+
 static void fill(struct repl_options *o, uint32_t node, const struct endpoint *where, size_t n)
 {
     *o = (struct repl_options){
@@ -50,7 +64,7 @@ static void fill(struct repl_options *o, uint32_t node, const struct endpoint *w
                    .heartbeat_ms = 30,
                    .lease_ms = 150,
                    .lease_heartbeat_ms = 30},
-        .insecure_lab = n > 1,
+        .tls = n > 1 ? identity_of(node) : NULL,
     };
     (void)snprintf(directories[node - 1], sizeof directories[0], "%s/%u", root, (unsigned)node);
     for (size_t i = 0; i < n; i++) {
@@ -159,10 +173,13 @@ Test(repl_thread, refusals_say_why)
 
     loopback_endpoints(at, 3);
     fill(&o, 1, at, 3);
-    o.insecure_lab = false;
+    o.tls = NULL;
     cr_assert_null(repl_start(&o, &error));
-    cr_assert_not_null(strstr(error.text, "insecure_lab"), "%s", error.text);
-    o.insecure_lab = true;
+    cr_assert_not_null(strstr(error.text, "certificates"), "%s", error.text);
+    o.tls = identity_of(2);
+    cr_assert_null(repl_start(&o, &error));
+    cr_assert_not_null(strstr(error.text, "another node's"), "%s", error.text);
+    o.tls = identity_of(1);
     cr_assert_null(repl_start(&o, &error));
     cr_assert_not_null(strstr(error.text, o.data_dir), "%s", error.text);
     cr_assert(repl_init(&o, &error), "%s", error.text);
