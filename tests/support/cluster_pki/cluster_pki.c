@@ -15,7 +15,7 @@ static void must(bool ok, const char *why)
 
 void cluster_pki_init(struct cluster_pki *p, const char *cluster)
 {
-    char urn[CLUSTER_PKI_URN_BYTES], why[PKI_WHY_BYTES];
+    char urn[CLUSTER_PKI_URN_BYTES] = "", why[PKI_WHY_BYTES];
     struct pki_request r = cluster_pki_request(urn);
 
     (void)snprintf(urn, sizeof urn, PKI_CLUSTER_URN "%s", cluster);
