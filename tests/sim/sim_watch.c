@@ -1,4 +1,6 @@
 /* What was found, and the life of processes and disks: I9 (node ids), I10, I12, I14, I15. */
+#include "sim/sim_watch.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
