@@ -1,7 +1,9 @@
 /* The seam where records are sealed before libraft, the disk or the network see them, and opened
- * again at apply. The real one (AES-256-GCM, a subkey per node and boot)
- * comes with key distribution; until then there is seal_none, and it does not pretend: it hides
- * nothing.
+ * again at apply; items of snapshots likewise. The real one is seal_ring.h. seal_none hides nothing:
+ * for tests of what lies around it, and no program of ours uses it.
+ *
+ * Two kinds of keys (architecture.md, Secrets): what a session is (SAs, their numbers, windows and
+ * leases) ends with its key; the configuration outlives all of them.
  */
 #ifndef HF_REPL_SEAL_H
 #define HF_REPL_SEAL_H
@@ -9,15 +11,19 @@
 #include "base/assert.h"
 #include "base/span.h"
 
-/* What a sealed thing is for: bound to it as associated data. */
+/* What a sealed thing is for: bound to it, so that neither passes for the other. */
 enum seal_purpose { SEAL_RECORD = 1, SEAL_SNAPSHOT = 2 };
+
+/* Under which key. */
+enum seal_kind { SEAL_CONFIGURATION = 1, SEAL_SESSION = 2, SEAL_KINDS };
 
 struct seal {
     const char *name;
     void *self;
     size_t overhead; /* bytes that seal adds at most */
     /* out has plain.len + overhead bytes. False: no key; the record must not be submitted. */
-    bool (*seal)(void *self, enum seal_purpose purpose, struct span plain, uint8_t *out, size_t *n);
+    bool (*seal)(void *self, enum seal_purpose purpose, enum seal_kind kind, struct span plain,
+                 uint8_t *out, size_t *n);
     /* out has sealed.len bytes. False: not authentic, or a key that this node lacks. */
     bool (*open)(void *self, enum seal_purpose purpose, struct span sealed, uint8_t *out,
                  size_t *n);
