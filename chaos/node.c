@@ -92,7 +92,7 @@ static bool make_certificates(struct chaos_lab *lab, unsigned count)
     const char *ca[] = {NULL, "pki", "cluster-ca", "lab", "--dir", NULL, NULL};
     const char *argv[LAB_MAX_NODES][7];
     struct chaos_spawn what[LAB_MAX_NODES];
-    char program[256] = "", dir[96], id[LAB_MAX_NODES][8], *slash;
+    char program[256] = "", dir[96], id[LAB_MAX_NODES][16], *slash;
 
     if (readlink("/proc/self/exe", program, sizeof program - 16) < 0 ||
         (slash = strrchr(program, '/')) == NULL)
