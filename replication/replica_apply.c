@@ -138,6 +138,7 @@ static void take_assignment(struct replica *r, bool handover, const struct fsm_o
 void replica_take_boot(struct replica *r, uint32_t node, uint64_t boot)
 {
     ownership_booted(&r->ownership, node, boot);
+    replica_list(r); /* its address; and after our own we know all that the log says */
     if (node == r->options.node && boot != r->options.boot && r->ownership.confirmed) {
         /* Somebody else started under our id: two machines with one identity. */
         r->ownership.confirmed = false;

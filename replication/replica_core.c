@@ -67,8 +67,7 @@ static void on_state(void *self, const struct raft_driver_status *status)
         replica_emit(r, (struct repl_event){.kind = REPL_EV_LEADER, .node = status->leader});
 }
 
-/* The node list of the file must be that of the log: a cluster grows by a change in the log, which
- * this release cannot make yet. */
+/* The node list of the file must be that of the log's first entry. */
 static void on_configuration(void *self, const struct repl_configuration *configuration)
 {
     struct replica *r = self;
@@ -77,8 +76,11 @@ static void on_configuration(void *self, const struct repl_configuration *config
     for (size_t i = 0; i < r->options.n_nodes; i++)
         for (size_t k = 0; k < configuration->n_servers; k++)
             found += r->options.nodes[i].node == configuration->servers[k].node;
-    if (found != r->options.n_nodes || found != configuration->n_servers)
+    if (configuration->index == 1 &&
+        (found != r->options.n_nodes || found != configuration->n_servers))
         replica_fail(r, "the node list of the configuration differs from the one in the log");
+    else
+        replica_on_configuration(r, configuration);
 }
 
 static void on_driver_failed(void *self, const char *why)
@@ -209,7 +211,11 @@ bool replica_start(struct replica *r, const struct repl_loaded *loaded, uint64_t
         own.nodes[i] = r->options.nodes[i].node;
     set_now(r, now_ns);
     r->applied_ns = r->now_ns;
+    r->founded = loaded->snapshot.index != 0 || loaded->n_entries > 0;
     ownership_init(&r->ownership, &own, r->now_ns);
+    memcpy(r->told, r->options.nodes, sizeof r->told);
+    r->n_told = r->options.n_nodes;
+    replica_list(r);
     for (size_t i = 0; i < r->options.n_shards; i++)
         ownership_configure(&r->ownership, r->options.shards[i].shard, r->options.shards[i].prefer);
     if (raft_driver_start(r->driver, loaded, r->now_ns / NS_PER_MS) != RAFT_DRIVER_OK || r->failed)
@@ -229,11 +235,11 @@ static bool others_go_on(struct replica *r)
     uint64_t recent_ns = ownership_promise_ns(&r->ownership);
     size_t n = 0;
 
-    for (size_t i = 0; i < r->options.n_nodes; i++)
-        n += r->options.nodes[i].node != r->options.node && r->disk_ok_ns[i] != 0 &&
-             r->now_ns - r->disk_ok_ns[i] <= recent_ns &&
-             raft_driver_match(r->driver, r->options.nodes[i].node) >= now.last_index;
-    if (now.state != RAFT_DRIVER_LEADER || n <= r->options.n_nodes / 2)
+    for (size_t i = 0; i < r->n_nodes; i++)
+        n += r->nodes[i].node != r->options.node && r->nodes[i].role == RAFT_DRIVER_VOTER &&
+             r->nodes[i].disk_ok_ns != 0 && r->now_ns - r->nodes[i].disk_ok_ns <= recent_ns &&
+             raft_driver_match(r->driver, r->nodes[i].node) >= now.last_index;
+    if (now.state != RAFT_DRIVER_LEADER || !ownership_majority(&r->ownership, n))
         r->others_well_ns = 0;
     else if (r->others_well_ns == 0)
         r->others_well_ns = r->now_ns;
@@ -337,10 +343,11 @@ void replica_frame(struct replica *r, uint64_t now_ns, uint32_t from, enum repl_
 
 void replica_link(struct replica *r, uint64_t now_ns, uint32_t node, bool up)
 {
+    struct replica_node *row = replica_node(r, node);
+
     set_now(r, now_ns);
-    for (size_t i = 0; i < r->options.n_nodes; i++)
-        if (r->options.nodes[i].node == node)
-            r->links[i] = up;
+    if (row != NULL)
+        row->link = up;
     replica_log(r, REPL_LOG_INFO, "link to node %u %s", (unsigned)node, up ? "up" : "down");
     if (up && node == r->raft.leader) { /* what was in flight on the old connection may be lost */
         outbox_unsend_all(r->outbox);

@@ -148,20 +148,6 @@ void replica_lead(struct replica *r)
         push_assignment(r, &decision);
 }
 
-static void address_text(const struct repl_node_address *n, char *out, size_t cap)
-{
-    const uint8_t *b = n->address.ip.bytes;
-
-    if (n->address.ip.family == ADDR_V4)
-        (void)snprintf(out, cap, "%u.%u.%u.%u:%u", b[0], b[1], b[2], b[3], n->address.port);
-    else if (n->address.ip.family == ADDR_V6)
-        (void)snprintf(out, cap, "[%x:%x:%x:%x:%x:%x:%x:%x]:%u", get_be16(b), get_be16(b + 2),
-                       get_be16(b + 4), get_be16(b + 6), get_be16(b + 8), get_be16(b + 10),
-                       get_be16(b + 12), get_be16(b + 14), n->address.port);
-    else
-        out[0] = '\0';
-}
-
 static bool send_boot(struct replica *r, uint64_t replaces)
 {
     Holdfast__Record record = HOLDFAST__RECORD__INIT;
@@ -173,7 +159,7 @@ static bool send_boot(struct replica *r, uint64_t replaces)
 
     for (size_t i = 0; i < r->options.n_nodes; i++)
         if (r->options.nodes[i].node == r->options.node)
-            address_text(&r->options.nodes[i], address, sizeof address);
+            replica_address_text(&r->options.nodes[i].address, address, sizeof address);
     body.node = r->options.node;
     body.boot = r->options.boot;
     body.change = HOLDFAST__MEMBER__CHANGE__BOOT;

@@ -41,6 +41,16 @@ struct batch {
     size_t cap, head, n, bytes;
 };
 
+/* A node that this one knows: of the configuration, or about to join, or just left. In the order of
+ * ids; this node is among them. */
+struct replica_node {
+    uint32_t node;
+    struct endpoint address;
+    uint8_t role; /* RAFT_DRIVER_VOTER, ..., RAFT_DRIVER_NO_MEMBER; as applied */
+    bool link;
+    uint64_t disk_ok_ns; /* newest report that says so, if none since denies it */
+};
+
 struct replica {
     struct replica_options options;
     struct repl_storage storage;
@@ -54,6 +64,12 @@ struct replica {
     struct raft_driver_status raft; /* as of the newest state callback */
     struct fsm fsm;
     struct ownership ownership;
+    struct repl_configuration configuration; /* newest applied; no servers: none yet */
+    struct replica_node nodes[REPL_MAX_NODES];
+    size_t n_nodes;
+    struct repl_node_address told[REPL_MAX_NODES]; /* to the callback `peers` */
+    size_t n_told;
+    bool founded; /* the log was not empty at the start */
     struct outbox *outbox;
     struct batch batch;
     uint64_t now_ns;
@@ -62,7 +78,7 @@ struct replica {
     bool able;              /* leading, and everything up to an entry of the own term is applied */
     uint64_t entry_index;   /* of the newest entry submitted here */
     uint64_t awaited_index; /* newest entry that other nodes wait for; 0 = they were told */
-    uint32_t awaited_nodes; /* which: bit i for options.nodes[i] */
+    uint32_t awaited_nodes; /* which: bit i for nodes[i] */
     uint64_t entry_ns;      /* when */
     uint64_t anchor_ms, anchor_ns;   /* leader: cluster time and when it was that */
     uint64_t stamp_ms;               /* newest one given */
@@ -72,11 +88,9 @@ struct replica {
 
     uint64_t announced_ns, announced_over; /* BOOT: sent when, replacing which boot */
     uint64_t hold_until_ns;                /* a leader refused: wait so long */
-    bool links[REPL_MAX_NODES];
-    uint64_t unfit_ns;                   /* since when a link or the disk fails; 0 = none does */
-    uint64_t lapses;                     /* how many shards had lapsed at the last report */
-    bool diverged;                       /* our state differs from the leader's (I11) */
-    uint64_t disk_ok_ns[REPL_MAX_NODES]; /* newest report that says so, if none since denies it */
+    uint64_t unfit_ns;                     /* since when a link or the disk fails; 0 = none does */
+    uint64_t lapses;                       /* how many shards had lapsed at the last report */
+    bool diverged;                         /* our state differs from the leader's (I11) */
     uint64_t others_well_ns; /* since when a majority without this node can commit; 0 = cannot */
     bool hang_told;          /* the disk hangs, and the log says that this node waits */
     struct replica_taking *taking;       /* a snapshot that is being made, or NULL */
@@ -180,6 +194,14 @@ void replica_clock_led(struct replica *r);
 void replica_clock_applied(struct replica *r, uint64_t stamp_ms);
 uint64_t replica_stamp(struct replica *r);
 uint64_t replica_cluster_ms(const struct replica *r);
+
+/* replica_members.c */
+void replica_list(struct replica *r); /* what it is made of has changed */
+struct replica_node *replica_node(struct replica *r, uint32_t node); /* or NULL */
+void replica_on_configuration(void *self, const struct repl_configuration *configuration);
+/* "" for none. IPv4 a.b.c.d:port, IPv6 [x:x:x:x:x:x:x:x]:port, as the log has them. */
+void replica_address_text(const struct endpoint *at, char *out, size_t cap);
+bool replica_address_parse(const char *text, struct endpoint *out);
 
 /* replica_owner.c */
 bool replica_healthy(const struct replica *r);
