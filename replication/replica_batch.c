@@ -108,7 +108,7 @@ static size_t batch_next(const struct replica *r, struct batch *b, struct span *
 static bool submit_entry(struct replica *r, const struct span *records, size_t n)
 {
     size_t len = 0;
-    uint8_t *bytes = entry_pack(replica_stamp(r), records, n, &len);
+    uint8_t *bytes = entry_pack(fsm_spoken(&r->fsm), replica_stamp(r), records, n, &len);
     struct span entry = span_of(bytes, len);
     uint64_t index = 0;
     uint64_t term = 0;

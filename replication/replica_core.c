@@ -45,7 +45,7 @@ static void on_state(void *self, const struct raft_driver_status *status)
     struct replica *r = self;
     bool moved = status->leader != r->raft.leader || status->term != r->raft.term;
     bool renamed = status->leader != r->raft.leader;
-    bool able = status->state == RAFT_DRIVER_LEADER && status->own_term_committed;
+    bool able = status->state == RAFT_DRIVER_LEADER && status->own_term_committed && !r->halted;
 
     r->raft = *status;
     if (moved) {
@@ -58,6 +58,7 @@ static void on_state(void *self, const struct raft_driver_status *status)
     }
     if (able != r->able || (able && moved)) {
         r->able = able;
+        r->change_ns = 0;
         ownership_leading(&r->ownership, false, r->now_ns);
         ownership_leading(&r->ownership, able, r->now_ns);
         if (able)
@@ -76,7 +77,7 @@ static void on_configuration(void *self, const struct repl_configuration *config
     for (size_t i = 0; i < r->options.n_nodes; i++)
         for (size_t k = 0; k < configuration->n_servers; k++)
             found += r->options.nodes[i].node == configuration->servers[k].node;
-    if (configuration->index == 1 &&
+    if (configuration->index == 1 && !r->options.joined &&
         (found != r->options.n_nodes || found != configuration->n_servers))
         replica_fail(r, "the node list of the configuration differs from the one in the log");
     else
@@ -105,7 +106,9 @@ void replica_pump(struct replica *r)
     replica_lead(r);
     replica_send_outbox(r);
     replica_flush(r);
-    replica_own(r); /* a lone node may just have applied its own assignment */
+    if (r->halted && r->raft.state == RAFT_DRIVER_LEADER)
+        replica_step_aside(r); /* it could decide nothing */
+    replica_own(r);            /* a lone node may just have applied its own assignment */
     replica_tell(r);
     replica_maybe_snapshot(r);
 }
@@ -130,6 +133,7 @@ static void create_driver(struct replica *r)
                                               .restore = replica_on_restore,
                                               .state = on_state,
                                               .configuration = on_configuration,
+                                              .changed = replica_on_changed,
                                               .transferred = on_transferred,
                                               .snapshot_taken = replica_on_snapshot_taken,
                                               .failed = on_driver_failed};
@@ -148,6 +152,8 @@ struct replica *replica_create(const struct replica_options *options,
 
     HF_ASSERT(options->boot != 0 && options->seal != NULL && options->n_nodes > 0);
     r->options = *options;
+    if (r->options.speaks == 0)
+        r->options.speaks = RECORD_SPEAKS;
     r->storage = *storage;
     r->transport = *transport;
     r->callbacks = *callbacks;
@@ -313,6 +319,8 @@ void replica_frame(struct replica *r, uint64_t now_ns, uint32_t from, enum repl_
     set_now(r, now_ns);
     if (!r->started || r->failed)
         return;
+    if (channel != REPL_CHANNEL_ADMIN && !replica_is_member(r, from))
+        return; /* it has a token, or has left: it may only ask */
     switch (channel) {
     case REPL_CHANNEL_RAFT:
         if (raft_driver_receive(r->driver, r->now_ns / NS_PER_MS, from, bytes) ==

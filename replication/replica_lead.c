@@ -146,6 +146,7 @@ void replica_lead(struct replica *r)
         return;
     while (ownership_decide(&r->ownership, r->now_ns, &decision))
         push_assignment(r, &decision);
+    replica_lead_members(r);
 }
 
 static bool send_boot(struct replica *r, uint64_t replaces)
@@ -165,6 +166,7 @@ static bool send_boot(struct replica *r, uint64_t replaces)
     body.change = HOLDFAST__MEMBER__CHANGE__BOOT;
     body.address = address;
     body.replaces_boot = replaces;
+    body.speaks = r->options.speaks;
     record.body_case = HOLDFAST__RECORD__BODY_MEMBER;
     record.member = &body;
     sealed = replica_pack(&record, r->options.node, r->options.boot, 0, r->options.seal, &n);
@@ -181,7 +183,7 @@ void replica_announce(struct replica *r)
     const struct fsm_member *self = fsm_member(&r->fsm, r->options.node);
     uint64_t replaces = self == NULL ? 0 : self->boot;
 
-    if (replaces == r->options.boot || !replica_may_send(r))
+    if (replaces == r->options.boot || !replica_may_send(r) || replica_is_outside(r) || r->halted)
         return;
     if (r->announced_ns != 0 && replaces == r->announced_over &&
         r->now_ns - r->announced_ns < ANNOUNCE_MS * 1000000ull)

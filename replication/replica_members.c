@@ -111,6 +111,16 @@ static void add_configured(const struct replica *r, struct roster *l)
     }
 }
 
+/* Who has a token is expected: connected with, so that it can ask. */
+static void add_expected(const struct replica *r, struct roster *l)
+{
+    for (size_t i = 0; i < r->fsm.n_members; i++)
+        if (!r->fsm.members[i]->left)
+            (void)row_of(l, r->fsm.members[i]->node);
+    for (size_t i = 0; i < r->fsm.n_tokens; i++)
+        (void)row_of(l, r->fsm.tokens[i].node);
+}
+
 /* The log's address, else the one that this node was started with. */
 static void set_address(const struct replica *r, struct replica_node *row)
 {
@@ -121,6 +131,9 @@ static void set_address(const struct replica *r, struct replica_node *row)
             row->address = r->options.nodes[i].address;
     if (m != NULL)
         (void)replica_address_parse(m->address, &row->address);
+    for (size_t i = 0; i < r->fsm.n_tokens; i++)
+        if (r->fsm.tokens[i].node == row->node)
+            (void)replica_address_parse(r->fsm.tokens[i].address, &row->address);
 }
 
 struct replica_node *replica_node(struct replica *r, uint32_t node)
@@ -168,6 +181,7 @@ void replica_list(struct replica *r)
 
     (void)row_of(&l, r->options.node); /* first: there is room for it whoever else is known */
     add_configured(r, &l);
+    add_expected(r, &l);
     add_started(r, &l);
     for (size_t i = 0; i < l.n; i++) {
         const struct replica_node *old = replica_node(r, l.nodes[i].node);
@@ -190,8 +204,146 @@ void replica_on_configuration(void *self, const struct repl_configuration *confi
     struct replica *r = self;
 
     r->configuration = *configuration;
+    for (size_t i = 0; i < configuration->n_servers && configuration->index == 1 && !r->halted; i++)
+        fsm_found(&r->fsm, configuration->servers[i].node);
+    r->change_ns = 0; /* one promise from now */
     replica_list(r);
     /* An owner that lags behind gets no promise until it counts as the others do. */
     for (size_t i = 0; i < r->n_nodes && r->able; i++)
         replica_await(r, configuration->index, r->nodes[i].node);
+}
+
+bool replica_is_outside(const struct replica *r)
+{
+    const struct fsm_member *m = fsm_member(&r->fsm, r->options.node);
+
+    if (m != NULL)
+        return m->left;
+    for (size_t i = 0; i < r->configuration.n_servers; i++)
+        if (r->configuration.servers[i].node == r->options.node)
+            return false;
+    return true;
+}
+
+bool replica_is_member(const struct replica *r, uint32_t node)
+{
+    const struct fsm_member *m = fsm_member(&r->fsm, node);
+
+    for (size_t i = 0; i < r->configuration.n_servers; i++)
+        if (r->configuration.servers[i].node == node)
+            return true;
+    /* Without a configuration this node has heard nothing yet, but must hear it from somebody. */
+    return m != NULL ? !m->left : r->configuration.n_servers == 0 || !r->ownership.confirmed;
+}
+
+/* --- the leader: the configuration becomes what the members are, one change at a time --- */
+
+static uint8_t role_in(const struct replica *r, uint32_t node)
+{
+    for (size_t i = 0; i < r->configuration.n_servers; i++)
+        if (r->configuration.servers[i].node == node)
+            return r->configuration.servers[i].role;
+    return RAFT_DRIVER_NO_MEMBER;
+}
+
+/* A learner that has the log, has started, and is well. */
+static bool caught_up(const struct replica *r, size_t i)
+{
+    const struct ownership_peer *p = &r->ownership.peers[i];
+
+    return r->nodes[i].role == RAFT_DRIVER_STANDBY && p->healthy && p->boot == p->member_boot &&
+           p->boot != 0 && r->now_ns - p->heard_ns <= ownership_promise_ns(&r->ownership) &&
+           raft_driver_match(r->driver, r->nodes[i].node) + LEARNER_BEHIND >=
+               raft_driver_status(r->driver).last_index;
+}
+
+/* An even number of voters survives no more failures than one less: a learner waits for a second
+ * one, or fills a gap. 0 = none is due. */
+static uint32_t promotable(const struct replica *r)
+{
+    uint32_t first = 0;
+    size_t voters = 0, ready = 0;
+
+    for (size_t i = 0; i < r->n_nodes; i++) {
+        const struct fsm_member *m = fsm_member(&r->fsm, r->nodes[i].node);
+
+        voters += r->nodes[i].role == RAFT_DRIVER_VOTER;
+        if (m == NULL || m->left || !caught_up(r, i))
+            continue;
+        ready++;
+        if (first == 0)
+            first = r->nodes[i].node;
+    }
+    return voters % 2 == 0 || ready > 1 ? first : 0;
+}
+
+/* Leadership goes to the voter that has most of the log; the next leader removes this node. */
+void replica_step_aside(struct replica *r)
+{
+    uint32_t best = 0;
+    uint64_t most = 0;
+
+    for (size_t i = 0; i < r->n_nodes; i++) {
+        uint64_t has = raft_driver_match(r->driver, r->nodes[i].node);
+
+        if (r->nodes[i].role == RAFT_DRIVER_VOTER && r->nodes[i].node != r->options.node &&
+            r->transport.connected(r->transport.self, r->nodes[i].node) && has > most) {
+            most = has;
+            best = r->nodes[i].node;
+        }
+    }
+    if (best != 0)
+        (void)raft_driver_transfer(r->driver, r->now_ns / 1000000, best);
+}
+
+/* What is to be done next with this member; false: nothing. */
+static bool change_of(struct replica *r, const struct fsm_member *m,
+                      enum raft_driver_result *result)
+{
+    uint64_t now_ms = r->now_ns / 1000000;
+    uint8_t role = role_in(r, m->node);
+
+    if (m->left && role != RAFT_DRIVER_NO_MEMBER) {
+        if (m->node == r->options.node) {
+            replica_step_aside(r);
+            return false;
+        }
+        *result = raft_driver_remove(r->driver, now_ms, m->node);
+        return true;
+    }
+    if (m->left || role == RAFT_DRIVER_STANDBY || role == RAFT_DRIVER_VOTER)
+        return false;
+    *result = role == RAFT_DRIVER_NO_MEMBER
+                  ? raft_driver_add(r->driver, now_ms, m->node)
+                  : raft_driver_assign(r->driver, now_ms, m->node, RAFT_DRIVER_STANDBY);
+    return true;
+}
+
+/* Two changes are at least one promise apart, also over a change of leader: members.md. */
+void replica_lead_members(struct replica *r)
+{
+    enum raft_driver_result result = RAFT_DRIVER_OK;
+    uint32_t learner;
+
+    if (r->change_ns == 0)
+        r->change_ns = r->now_ns + ownership_promise_ns(&r->ownership);
+    if (r->now_ns < r->change_ns || raft_driver_status(r->driver).changing)
+        return;
+    for (size_t i = 0; i < r->fsm.n_members; i++)
+        if (change_of(r, r->fsm.members[i], &result))
+            return;
+    learner = promotable(r);
+    if (learner != 0)
+        (void)raft_driver_assign(r->driver, r->now_ns / 1000000, learner, RAFT_DRIVER_VOTER);
+}
+
+void replica_on_changed(void *self, enum raft_driver_result result)
+{
+    struct replica *r = self;
+
+    r->change_ns = 0;
+    if (result != RAFT_DRIVER_OK)
+        replica_log(r, REPL_LOG_WARN, "a change of members did not come about: %s",
+                    result == RAFT_DRIVER_TIMED_OUT ? "the node did not catch up in time"
+                                                    : "leadership was lost");
 }

@@ -19,7 +19,7 @@ static bool alive(const struct replica *r)
 
     return fresh(atomic_load_explicit(&h->control_ns, memory_order_relaxed), r->now_ns, stale_ms) &&
            fresh(atomic_load_explicit(&h->workers_ns, memory_order_relaxed), r->now_ns, stale_ms) &&
-           !r->diverged && r->ownership.confirmed;
+           !r->diverged && !r->halted && r->ownership.confirmed && !replica_is_outside(r);
 }
 
 /* Could it serve? */

@@ -14,6 +14,7 @@ enum {
     BATCH_MAX_BYTES = 1 << 20,
     QUEUE_MAX_RECORDS = 65536, /* waiting at the leader, forwarded ones included */
     QUEUE_MAX_BYTES = 64 << 20,
+    LEARNER_BEHIND = 64,        /* entries: who lacks no more has caught up */
     STAMP_EVERY_MS = 900,       /* at least one entry a second */
     RESUBMIT_MS = 1000,         /* sent so long ago and not judged: once more */
     ANNOUNCE_MS = 100,          /* between two tries of the BOOT record */
@@ -69,7 +70,11 @@ struct replica {
     size_t n_nodes;
     struct repl_node_address told[REPL_MAX_NODES]; /* to the callback `peers` */
     size_t n_told;
-    bool founded; /* the log was not empty at the start */
+    bool founded;          /* the log was not empty at the start */
+    uint64_t change_ns;    /* leader: no change of members before; 0 = none began since */
+    uint64_t changes_told; /* refusals of changes that the log of this program has */
+    bool halted;           /* met an entry of a version that this program does not know */
+    bool left_told;
     struct outbox *outbox;
     struct batch batch;
     uint64_t now_ns;
@@ -199,6 +204,13 @@ uint64_t replica_cluster_ms(const struct replica *r);
 void replica_list(struct replica *r); /* what it is made of has changed */
 struct replica_node *replica_node(struct replica *r, uint32_t node); /* or NULL */
 void replica_on_configuration(void *self, const struct repl_configuration *configuration);
+void replica_lead_members(struct replica *r); /* the leader makes the configuration the members' */
+void replica_step_aside(struct replica *r);   /* leadership to who has most of the log */
+void replica_on_changed(void *self, enum raft_driver_result result);
+/* Is this node no member: removed, or waiting to join? */
+bool replica_is_outside(const struct replica *r);
+/* May it be spoken with beyond ADMIN? Not with who only has a token yet. */
+bool replica_is_member(const struct replica *r, uint32_t node);
 /* "" for none. IPv4 a.b.c.d:port, IPv6 [x:x:x:x:x:x:x:x]:port, as the log has them. */
 void replica_address_text(const struct endpoint *at, char *out, size_t cap);
 bool replica_address_parse(const char *text, struct endpoint *out);

@@ -172,7 +172,7 @@ bool replica_fits(const struct repl_loaded *loaded, const struct replica_options
     }
     if (loaded->snapshot.index == 0)
         return true; /* entry 1 is judged when it is committed */
-    if (stored->index != 1)
+    if (stored->index != 1 || options->joined)
         return true; /* members came or went: the log knows who */
     for (size_t i = 0; i < stored->n_servers; i++)
         for (size_t k = 0; k < options->n_nodes; k++)
