@@ -261,6 +261,7 @@ void replica_on_apply(void *self, uint64_t index, const struct repl_entry *entry
         return;
     if (entry->kind != REPL_ENTRY_COMMAND) {
         fsm_begin_entry(&r->fsm, index, 0);
+        replica_witness_applied(r);
         return;
     }
     e = entry_unpack(entry->data);
@@ -273,6 +274,7 @@ void replica_on_apply(void *self, uint64_t index, const struct repl_entry *entry
     fsm_begin_entry(&r->fsm, index, e == NULL ? 0 : e->cluster_ms);
     if (e == NULL) {
         replica_count(r, REPL_COUNT_REFUSED_MALFORMED, 1);
+        replica_witness_applied(r);
         return;
     }
     replica_clock_applied(r, e->cluster_ms);
@@ -281,4 +283,5 @@ void replica_on_apply(void *self, uint64_t index, const struct repl_entry *entry
     entry_free(e);
     if (r->fsm.n_tokens != n_tokens) /* some came, were used, or expired */
         replica_list(r);
+    replica_witness_applied(r);
 }
