@@ -55,6 +55,20 @@ static void die(void *self, const char *why)
     _exit(REPL_EXIT_FAILED);
 }
 
+static bool keep_key(void *self, enum seal_kind kind, const uint8_t bytes[SEAL_KEY_BYTES])
+{
+    struct repl *repl = self;
+
+    return repl_keys_keep(&repl->keys, kind, bytes);
+}
+
+static void begun(void *self)
+{
+    struct repl *repl = self;
+
+    wal_load_done(repl->wal);
+}
+
 static void note(void *self, const char *text)
 {
     log_text(self, REPL_LOG_WARN, text);
@@ -368,6 +382,8 @@ static bool start_core(struct repl *repl, struct repl_error *error)
                                           .entropy = draw_entropy,
                                           .disk_ok = disk_ok,
                                           .disk_stuck_ns = disk_stuck_ns,
+                                          .keep_key = keep_key,
+                                          .begun = begun,
                                           .log = log_text,
                                           .failed = die};
 
@@ -380,7 +396,6 @@ static bool start_core(struct repl *repl, struct repl_error *error)
                                                 : "the stored log contradicts itself");
         return false;
     }
-    wal_load_done(repl->wal);
     publish(repl);
     return true;
 }

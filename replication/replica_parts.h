@@ -8,6 +8,7 @@
 #include "replication/raft_driver.h"
 #include "replication/replica_core.h"
 #include "replication/snapshot.h"
+#include "replication/witness.h"
 
 enum {
     BATCH_MAX_RECORDS = 1024, /* of one entry */
@@ -19,6 +20,7 @@ enum {
     ANNOUNCE_MS = 100,          /* between two tries of the BOOT record */
     REFUSED_WAIT_MS = 10,       /* after a leader refused a forward */
     COOKIE_SECRET_MS = 3600000, /* a new one so often (RFC 7296 2.6: change it frequently) */
+    ASK_KEY_MS = 100,           /* between two times of asking for a key */
     TELL_WAIT_MS = 10,          /* for a node that has not stored yet what it waits for */
     TAKE_ITEMS = 256,           /* of an image, kept in one turn of the loop */
     TAKE_BYTES = 256 << 10,     /* ... and of their states */
@@ -58,6 +60,8 @@ struct replica {
     struct batch batch;
     uint64_t now_ns;
     bool started, failed;
+    const struct repl_loaded *waiting; /* what it begins with once its key has come; or NULL */
+    uint64_t asked_ns;                 /* for a key */
 
     bool able;              /* leading, and everything up to an entry of the own term is applied */
     uint64_t entry_index;   /* of the newest entry submitted here */
@@ -73,10 +77,18 @@ struct replica {
     uint64_t announced_ns, announced_over; /* BOOT: sent when, replacing which boot */
     uint64_t hold_until_ns;                /* a leader refused: wait so long */
     bool links[REPL_MAX_NODES];
-    uint64_t unfit_ns;                   /* since when a link or the disk fails; 0 = none does */
-    uint64_t lapses;                     /* how many shards had lapsed at the last report */
-    bool diverged;                       /* our state differs from the leader's (I11) */
-    uint64_t disk_ok_ns[REPL_MAX_NODES]; /* newest report that says so, if none since denies it */
+    uint64_t unfit_ns;         /* since when a link or the disk fails; 0 = none does */
+    uint64_t lapses;           /* how many shards had lapsed at the last report */
+    struct witness witness;    /* whose state is the cluster's (I11) */
+    uint64_t kept_index;       /* newest multiple of WITNESS_EVERY applied */
+    struct digest kept_digest; /* ... the state then */
+    bool diverged;             /* ours is not: nothing is applied, one is awaited */
+    uint64_t tied_ns;          /* since when nobody can tell; 0 = it is not so */
+    bool tie_told;
+    uint64_t repair_above[REPL_MAX_NODES]; /* that node awaits a snapshot above it; 0 = does not */
+    bool snapshot_wanted;                  /* ... which is to be made first */
+    uint64_t stepped_down_ns;              /* tried last */
+    uint64_t disk_ok_ns[REPL_MAX_NODES];   /* newest report that says so, if none since denies it */
     uint64_t others_well_ns; /* since when a majority without this node can commit; 0 = cannot */
     bool hang_told;          /* the disk hangs, and the log says that this node waits */
     struct replica_taking *taking;       /* a snapshot that is being made, or NULL */
@@ -102,7 +114,13 @@ void replica_log(struct replica *r, enum repl_log_level level, const char *forma
     __attribute__((format(printf, 3, 4)));
 void replica_fail(struct replica *r, const char *why);
 void replica_emit(struct replica *r, struct repl_event event); /* copies to the heap */
-void replica_pump(struct replica *r); /* everything that follows from a change */
+void replica_pump(struct replica *r);  /* everything that follows from a change */
+void replica_begin(struct replica *r); /* with what it waited with */
+
+/* replica_keys.c */
+bool replica_keys_wait(struct replica *r); /* at the start: true = it cannot begin yet */
+void replica_keys_tick(struct replica *r);
+void replica_on_keys(struct replica *r, uint32_t from, struct span bytes);
 
 /* replica_apply.c */
 void replica_on_apply(void *self, uint64_t index, const struct repl_entry *entry);
@@ -115,6 +133,16 @@ struct repl_child_state *replica_children_of(const struct fsm *fsm, const struct
 void replica_maybe_snapshot(struct replica *r); /* begins one, or goes on with it */
 void replica_on_snapshot_taken(void *self, uint64_t index, enum raft_driver_result result);
 void replica_drop_snapshot(struct replica *r); /* the one that is being made */
+
+struct Holdfast__NodeReport;
+/* replica_witness.c */
+void replica_witness_applied(struct replica *r);
+void replica_witness_heard(struct replica *r, uint32_t from, const struct Holdfast__NodeReport *in);
+void replica_witness_act(struct replica *r); /* as pump's last: what follows from the verdicts */
+void replica_witness_restored(struct replica *r);
+/* May this node's state be acted on, as far as is known? */
+bool replica_state_trusted(const struct replica *r);
+enum repl_agreement replica_agreement(const struct replica *r, uint32_t node);
 
 /* replica_restore.c */
 void replica_on_restore(void *self, const struct repl_snapshot_meta *meta, struct span data);

@@ -22,7 +22,8 @@ uint8_t *replica_pack(struct Holdfast__Record *record, uint32_t node, uint64_t b
         return NULL;
 
     uint8_t *sealed = repl_alloc_zero(1, plain_len + seal->overhead + 1);
-    bool ok = seal->seal(seal->self, SEAL_RECORD, span_of(plain, plain_len), sealed, n);
+    bool ok = seal->seal(seal->self, SEAL_RECORD, record_seal_kind(record),
+                         span_of(plain, plain_len), sealed, n);
 
     secret_wipe_bytes(plain, plain_len);
     free(plain);
@@ -70,6 +71,7 @@ const char *repl_counter_name(enum repl_counter counter)
         [REPL_COUNT_RESTORES] = "snapshots_restored",
         [REPL_COUNT_FRAMES_MALFORMED] = "frames_malformed",
         [REPL_COUNT_DIGEST_MISMATCH] = "digest_mismatches",
+        [REPL_COUNT_REINSTALLS] = "states_reinstalled",
     };
 
     return (size_t)counter < REPL_COUNTERS ? names[counter] : "?";
@@ -91,6 +93,7 @@ static void node_status(const struct replica *r, size_t i, struct repl_node_stat
         .reluctant = r->ownership.peers[i].reluctant,
         .boot = m == NULL ? 0 : m->boot,
         .applied_index = self ? r->fsm.applied_index : r->ownership.peers[i].applied_index,
+        .agreement = replica_agreement(r, node),
     };
 }
 
@@ -146,6 +149,7 @@ void replica_status(const struct replica *r, uint64_t now_ns, struct repl_status
                                 .cluster_ms = replica_cluster_ms(r),
                                 .quorum = has_quorum(r),
                                 .insecure = r->options.insecure,
+                                .lacks_key = r->waiting != NULL,
                                 .timing = r->options.timing,
                                 .n_nodes = r->options.n_nodes,
                                 .n_shards = r->options.n_shards,

@@ -138,30 +138,49 @@ struct esp_sa *esp_db_find_inbound(const struct esp_db *db, uint32_t spi)
 }
 
 /* The SA of exactly this prefix that takes the packet by the narrowest selectors. The chain of one
- * virtual address is as long as its peer has CHILD SAs. */
-static struct esp_sa *find_prefix(const struct esp_db *db, const struct ip_addr *prefix,
-                                  uint8_t bits, const struct esp_inner *inner, bool *known)
+ * virtual address is as long as its peer has CHILD SAs. *passed_over: one that does not send would
+ * have taken it. */
+static struct esp_sa *scan_prefix(const struct esp_db *db, const struct ip_addr *prefix,
+                                  uint8_t bits, const struct esp_inner *inner, bool *known,
+                                  bool *passed_over)
 {
     struct esp_route *r = atomic_load_explicit(&db->by_destination[route_bucket(db, prefix, bits)],
                                                memory_order_acquire);
     struct esp_sa *best = NULL;
     uint32_t best_rank = 0;
 
+    *passed_over = false;
     for (; r != NULL; r = atomic_load_explicit(&r->next, memory_order_acquire)) {
         uint32_t rank;
 
         if (r->bits != bits || !addr_equal(&r->prefix, prefix))
             continue;
         *known = true;
-        if (!atomic_load_explicit(&r->sa->outbound, memory_order_acquire))
-            continue;
         rank = esp_selectors_rank(&r->sa->selectors, inner);
-        if (rank > best_rank) {
+        if (rank <= best_rank)
+            continue;
+        if (atomic_load_explicit(&r->sa->outbound, memory_order_acquire)) {
             best = r->sa;
             best_rank = rank;
+        } else {
+            *passed_over = true;
         }
     }
     return best;
+}
+
+/* A rekey lets the new SA send before the old one ceases to, but a reader may pass the new one
+ * before the one store and reach the old one after the other. Having seen the second it will see
+ * the first, so it looks again; more than once only when rekey follows upon rekey meanwhile. */
+static struct esp_sa *find_prefix(const struct esp_db *db, const struct ip_addr *prefix,
+                                  uint8_t bits, const struct esp_inner *inner, bool *known)
+{
+    struct esp_sa *sa = NULL;
+    bool passed_over = true;
+
+    for (int look = 0; sa == NULL && passed_over && look < 4; look++)
+        sa = scan_prefix(db, prefix, bits, inner, known, &passed_over);
+    return sa;
 }
 
 /* Longest first. `prefix` is shortened as the lengths go down. */

@@ -373,3 +373,52 @@ Test(db, readers_never_miss_what_stays)
     for (uint32_t i = 0; i < MANY; i++)
         esp_sa_deinit(&sas[i]);
 }
+
+/* --- a rekey under a reader: one of the two always sends --- */
+
+static void *sender(void *arg)
+{
+    uint8_t b[64];
+    struct esp_inner inner;
+    bool known;
+
+    (void)arg;
+    if (!esp_inner_decode(pair_packet(b, 64, 0x0a4d020a, 0x0a630005, 1), &inner))
+        return NULL;
+    while (!atomic_load(&stop)) {
+        if (esp_db_find_outbound(&db, &inner, &known) == NULL)
+            atomic_fetch_add(&missed, 1);
+        atomic_fetch_add(&looked, 1);
+    }
+    return NULL;
+}
+
+Test(db, readers_never_miss_the_moment_of_a_rekey)
+{
+    enum { REKEYS = 200000 };
+    pthread_t thread;
+
+    esp_db_init(&db, by_spi, by_destination, BUCKETS);
+    for (uint32_t i = 0; i < 2; i++) {
+        make(&sas[i], 0x1000 + i, 0x0a630005);
+        cr_assert(esp_db_insert(&db, &sas[i]));
+    }
+    esp_sa_set_outbound(&sas[1], false);
+    cr_assert_eq(pthread_create(&thread, NULL, sender, NULL), 0);
+    while (atomic_load(&looked) == 0)
+        sched_yield();
+    for (uint32_t i = 0; i < REKEYS; i++) {
+        uint64_t at = atomic_load(&looked);
+
+        esp_sa_set_outbound(&sas[(i + 1) % 2], true);
+        esp_sa_set_outbound(&sas[i % 2], false);
+        while (atomic_load(&looked) == at) /* one rekey after the other */
+            sched_yield();
+    }
+    atomic_store(&stop, true);
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+    printf("compared %llu look-ups over %d rekeys\n", (unsigned long long)looked, REKEYS);
+    cr_assert_eq(missed, 0, "%llu packets without an SA", (unsigned long long)missed);
+    for (uint32_t i = 0; i < 2; i++)
+        esp_sa_deinit(&sas[i]);
+}

@@ -1,0 +1,181 @@
+/* The judge of a simulated cluster: the world tells it what happens, it says which invariant of the
+ * design (I1 .. I17, L1 .. L3) is broken, when, by whom, with which numbers.
+ *
+ *   conductor_ops ──(wrapped)──> grants, limits, removals, IKE messages, submissions ─┐
+ *   events of replication ─────> records, verdicts, assignments, states of SAs ───────┤
+ *   workers ───────────────────> ESP sealed, left, delivered ─────────────────────────┼─> rules
+ *   clients ───────────────────> the same of the other end ───────────────────────────┤
+ *   disks, processes ──────────> durable, started, stopped, lost data ────────────────┘
+ *
+ * It never reads what it judges: what a node may use it learns from what the data path was told and
+ * from the records, what is committed from the events, what is stored from the disks. It draws
+ * nothing, changes nothing and calls nothing back but the wrapped rows, so a run is the same with
+ * it and without it.
+ *
+ * Nodes are 1 .. SIM_WATCH_NODES; clients are numbered from 0. Times are the world's (ms, one
+ * clock for all), but where a parameter is called local. Each call costs O(1); what is kept grows
+ * with what happened (a bit per ESP packet, 32 bytes per IKE message); a full table breaks `room`.
+ */
+#ifndef HF_SIM_WATCH_H
+#define HF_SIM_WATCH_H
+
+#include "base/secret.h"
+#include "conductor/core.h"
+
+enum {
+    SIM_WATCH_NODES = 15, /* ids ever used in one run, replaced nodes too */
+    SIM_WATCH_CLIENTS = 64,
+    SIM_WATCH_KEPT = 32,  /* violations kept with their text; all are counted */
+    SIM_WATCH_BATCH = 64, /* packets that a worker may have in hand (I5) */
+    SIM_WATCH_TEXT = 240
+};
+
+/* Named after the invariants; sim_watch_rules.def has the words. */
+enum sim_watch_rule {
+#define SIM_WATCH_RULE(name, invariant, words) SIM_WATCH_##name,
+#include "sim/sim_watch_rules.def"
+#undef SIM_WATCH_RULE
+    SIM_WATCH_RULES
+};
+
+/* "I1-number_once", "I1", "an ESP number is used once ..."; static. */
+const char *sim_watch_rule_name(enum sim_watch_rule rule);
+const char *sim_watch_rule_invariant(enum sim_watch_rule rule);
+const char *sim_watch_rule_words(enum sim_watch_rule rule);
+
+/* The collisions of the design's table (ike.md), found in what both ends' states say. */
+enum sim_watch_case {
+#define SIM_WATCH_CASE(name, words) SIM_WATCH_CASE_##name,
+#include "sim/sim_watch_cases.def"
+#undef SIM_WATCH_CASE
+    SIM_WATCH_CASES
+};
+const char *sim_watch_case_words(enum sim_watch_case which);
+const char *sim_watch_case_name(enum sim_watch_case which); /* "both_rekey_child"; static */
+
+struct sim_watch_options {
+    const uint64_t *now_ms; /* the world's clock; read at each call */
+    uint32_t nodes;         /* 1 .. nodes are the voters at the start */
+    uint32_t workers;       /* per node: so many batches may be in hand */
+};
+
+struct sim_watch;
+
+/* Ends the process when memory is short. */
+struct sim_watch *sim_watch_create(const struct sim_watch_options *options);
+void sim_watch_destroy(struct sim_watch *w);
+
+/* --- what was found --- */
+
+struct sim_watch_violation {
+    enum sim_watch_rule rule;
+    uint64_t at_ms;
+    char text[SIM_WATCH_TEXT]; /* nodes and numbers */
+};
+/* How many in all; *kept (or NULL) is the first ones, at most SIM_WATCH_KEPT. */
+uint64_t sim_watch_violations(const struct sim_watch *w, const struct sim_watch_violation **kept);
+/* How often the rule judged something, and how often it was broken. */
+uint64_t sim_watch_judged(const struct sim_watch *w, enum sim_watch_rule rule);
+uint64_t sim_watch_broken(const struct sim_watch *w, enum sim_watch_rule rule);
+/* How often the case was reached. */
+uint64_t sim_watch_reached(const struct sim_watch *w, enum sim_watch_case which);
+
+/* --- processes and disks --- */
+
+/* A daemon starts. lost: its disk has less than what it acknowledged (wiped, rolled back, restored,
+ * truncated), as the world knows. */
+void sim_watch_started(struct sim_watch *w, uint32_t node, uint64_t boot, bool lost);
+/* It ended: killed, failed, stopped. Also when it refuses to start. */
+void sim_watch_stopped(struct sim_watch *w, uint32_t node);
+/* The disk's last durable entry: at each completion of append, truncate, install, and at each
+ * start as it was found (0 = empty). */
+void sim_watch_durable(struct sim_watch *w, uint32_t node, uint64_t last_index);
+/* Who votes from now on. */
+void sim_watch_voters(struct sim_watch *w, const uint32_t *nodes, size_t n);
+/* A node that lost data counts for something: a vote given, an append or a heartbeat acknowledged.
+ * `filled`: since its start a leader that a majority without it confirmed has filled its log. */
+void sim_watch_counts(struct sim_watch *w, uint32_t node, bool filled);
+/* The cluster goes on under a new incarnation (recover, restore): all SAs before it are dead. */
+void sim_watch_incarnation(struct sim_watch *w, uint64_t incarnation);
+
+/* --- replication --- */
+
+/* Each event, before the conductor gets it (once, however often conductor_replication_some() is
+ * called with it). */
+void sim_watch_event(struct sim_watch *w, uint32_t node, const struct repl_event *event);
+/* fsm_digest() (or repl_status.digest) of a node as of an applied index. */
+void sim_watch_digest(struct sim_watch *w, uint32_t node, uint64_t index,
+                      const uint8_t digest[REPL_DIGEST_BYTES]);
+
+/* --- the conductor --- */
+
+/* Puts the watch between the conductor and its rows: call it when `ops` is complete, give the
+ * conductor what it leaves there. `ops` is copied; the returned wrap lives until
+ * sim_watch_unwrap(), which comes after conductor_destroy(). Both contexts (self, esp_self) are
+ * forwarded. Rows that were NULL stay NULL. */
+struct sim_watch_wrap;
+struct sim_watch_wrap *sim_watch_wrap(struct sim_watch *w, uint32_t node,
+                                      struct conductor_ops *ops);
+void sim_watch_unwrap(struct sim_watch_wrap *wrap);
+
+/* Around a datagram that is not the peer's own (forged, damaged, an attacker's): nothing may be
+ * submitted meanwhile (I15). */
+void sim_watch_forged(struct sim_watch *w, uint32_t node, bool begins);
+/* Half-open SAs in memory, and the most of one source, now and then. */
+void sim_watch_half_open(struct sim_watch *w, uint32_t node, size_t in_all, size_t of_one_source);
+
+/* --- the data path --- */
+
+/* What tells ESP keys apart: the key of one direction, as struct esp_sa_params and struct ike_child
+ * have it (key_in, key_out). Both ends have the same value for the same direction. */
+uint64_t sim_watch_key(const struct secret *key);
+
+/* The right under which a worker handles a packet, as it read it. */
+struct sim_watch_right {
+    uint32_t shard;
+    uint64_t epoch;                  /* of the lease read before the batch; 0 = none */
+    uint64_t lease_until_ns, now_ns; /* local */
+};
+/* A number was used: the cipher was called. */
+void sim_watch_sealed(struct sim_watch *w, uint32_t node, uint64_t key, uint64_t seq,
+                      const struct sim_watch_right *right);
+/* That packet leaves the node: at once, or later when the process was stopped with it in hand.
+ * `right` as of now: its lease and clock at this moment. */
+void sim_watch_left(struct sim_watch *w, uint32_t node, uint64_t key, uint64_t seq,
+                    const struct sim_watch_right *right);
+/* A packet was accepted: its inner packet goes to the TUN. */
+void sim_watch_delivered(struct sim_watch *w, uint32_t node, uint64_t key, uint64_t seq,
+                         const struct sim_watch_right *right);
+/* Any datagram that leaves outside, IKE and ESP: must not hold SIM_WATCH_PLAIN, which the world
+ * puts into each inner packet (I13). Real suites only. */
+#define SIM_WATCH_PLAIN "holdfast-inner-packet"
+void sim_watch_outside(struct sim_watch *w, uint32_t node, struct span bytes);
+
+/* --- clients --- */
+
+void sim_watch_client_restarted(struct sim_watch *w, uint32_t client);
+/* One IKE message leaves it (no non-ESP marker). */
+void sim_watch_client_sent(struct sim_watch *w, uint32_t client, struct span message);
+/* Its IKE SA after a step; `after->state` ENDED or NONE, or after == NULL: it is gone. */
+void sim_watch_client_sa(struct sim_watch *w, uint32_t client, uint64_t local_spi,
+                         const struct ike_sa *after);
+void sim_watch_client_sealed(struct sim_watch *w, uint32_t client, uint64_t key, uint64_t seq);
+void sim_watch_client_delivered(struct sim_watch *w, uint32_t client, uint64_t key, uint64_t seq);
+
+/* --- liveness: between healing and the end of the run no faults are injected --- */
+
+struct sim_watch_healing {
+    uint64_t owner_ms;      /* L1: within which each shard has an owner that emits */
+    uint32_t elections;     /* L3: leaders at most, from one second after the healing on */
+    const uint32_t *shards; /* that must be served; traffic or probes of their clients go on */
+    size_t n_shards;
+};
+void sim_watch_heal(struct sim_watch *w, const struct sim_watch_healing *healing);
+/* At the end, when all is quiet: no message under way, nothing outstanding, every node that is up
+ * told its last digest. Judges L1 .. L3, and that both ends of each tunnel agree (I7). */
+void sim_watch_healed(struct sim_watch *w);
+
+/* Two runs that differ in nothing but the wall clocks' jumps have one trace (I14). */
+void sim_watch_same_run(struct sim_watch *w, uint64_t trace, uint64_t trace_with_jumps);
+
+#endif

@@ -1,0 +1,186 @@
+/* What the files of the watch share; nobody else includes it.
+ *
+ *   sim_watch.c        what was found, life of processes    sim_watch_map.c   64-bit key to two words
+ *   sim_watch_esp.c    numbers, ceilings, rights             sim_watch_ike.c   messages
+ *   sim_watch_log.c    events of replication                 sim_watch_sa.c    what records say of SAs
+ *   sim_watch_wrap.c   the conductor's rows                  sim_watch_cases.c collisions reached
+ *   sim_watch_heal.c   liveness
+ */
+#ifndef HF_SIM_WATCH_INTERNAL_H
+#define HF_SIM_WATCH_INTERNAL_H
+
+#include "sim/sim_watch.h"
+#include "wire/header.h"
+
+/* Open addressing, doubled when half full; entries are never removed. Key 0 is as good as any. */
+struct sim_watch_map {
+    struct sim_watch_entry {
+        uint64_t key, a, b;
+        bool used;
+    } * entries;
+    size_t n, capacity;
+};
+struct sim_watch_entry *sim_watch_find(const struct sim_watch_map *m, uint64_t key); /* or NULL */
+/* The entry, made with zeros when there is none (*made says so). NULL: the map is at its most. */
+struct sim_watch_entry *sim_watch_put(struct sim_watch_map *m, uint64_t key, bool *made);
+
+/* Mixes values into one key; collisions have a chance of 2^-64 a pair. */
+static inline uint64_t sim_watch_mix(uint64_t x, uint64_t y)
+{
+    uint64_t z = (x ^ (y + 0x9e3779b97f4a7c15u + (x << 6) + (x >> 2))) * 0xff51afd7ed558ccdu;
+
+    z = (z ^ (z >> 33)) * 0xc4ceb9fe1a85ec53u;
+    return z ^ (z >> 29);
+}
+
+/* What one owner in one epoch may use of a key's numbers: of the direction that it sends, or of the
+ * one that it receives. */
+struct sim_watch_grant {
+    uint64_t epoch, boot;
+    uint32_t node;
+    uint64_t first, end;     /* sending: [first, end) */
+    uint64_t floor, ceiling; /* receiving: (floor, ceiling], the highest ceiling told */
+    uint64_t top;            /* receiving: highest number delivered under it */
+    bool exact;              /* it went on from a handover's window */
+};
+
+/* One direction of a CHILD SA. */
+struct sim_watch_esp {
+    uint64_t key;
+    uint32_t spi_in;     /* at the gateway */
+    bool inbound, esn;   /* ... seen from there */
+    bool committed;      /* the gateway's log knows it */
+    uint64_t made_index; /* log index of the first record with it */
+    uint64_t gone_index; /* ... of the one that took it away; 0 = it is there */
+    uint64_t hard_ms;    /* cluster time; UINT64_MAX = none */
+    uint64_t committed_end, committed_ceiling; /* highest ever, by accepted Extends and claims */
+    struct sim_watch_grant *grants;            /* by epoch */
+    size_t n_grants, grants_capacity;
+};
+
+/* An IKE SA as the log has it now; the client's ends are kept likewise. */
+struct sim_watch_sa {
+    uint64_t id, remote_spi;
+    uint32_t owner_of; /* client number + 1; 0 = the gateway's */
+    uint64_t gone_index, made_index;
+    bool alive;
+    struct ike_sa *state; /* as of its newest record; NULL when it is gone */
+};
+
+struct sim_watch_node {
+    bool running, lost, filled;
+    uint64_t boot, applied, cluster_ms;
+    uint64_t at_index, ordinal; /* of the next record in an entry */
+    uint64_t durable;
+    bool voter, restoring, forged;
+    uint64_t digest_index;
+    uint64_t digest;
+    struct sim_watch_view { /* a shard as applied here */
+        uint32_t shard;
+        uint64_t epoch, boot;
+        uint32_t owner;
+        bool mine;
+        uint64_t late_left, late_sealed; /* packets since its right ended */
+    } shards[REPL_MAX_SHARDS];
+    size_t n_shards;
+};
+
+struct sim_watch_shard { /* the cluster's */
+    uint32_t shard;
+    uint64_t spoke_epoch; /* newest epoch that emitted */
+    uint64_t newest_epoch;
+    uint64_t first_ms;    /* emission by the newest epoch since the healing began; 0 = none */
+    uint64_t moved_index; /* of the newest accepted Move record, and whom it names */
+    uint32_t moved_to;
+};
+
+struct sim_watch {
+    struct sim_watch_options options;
+    struct sim_watch_violation kept[SIM_WATCH_KEPT];
+    uint64_t violations;
+    uint64_t judged[SIM_WATCH_RULES], broken[SIM_WATCH_RULES];
+    uint64_t reached[SIM_WATCH_CASES];
+    struct sim_watch_node nodes[SIM_WATCH_NODES + 1];
+    struct sim_watch_shard shards[REPL_MAX_SHARDS];
+    size_t n_shards;
+    /* numbers used and delivered: (key, number / 64) -> 64 bits */
+    struct sim_watch_map sealed, delivered;
+    struct sim_watch_map esps; /* key -> esp[a] */
+    struct sim_watch_esp **esp;
+    size_t n_esp, esp_capacity;
+    struct sim_watch_map by_spi; /* spi_in -> a: SA id that has it, 0 = free; b: index of its end */
+    struct sim_watch_map sas;    /* IKE SA by (owner, local SPI) -> sa[a] */
+    struct sim_watch_sa **sa;
+    size_t n_sa, sa_capacity;
+    struct sim_watch_map addresses; /* virtual address -> a: SA id, 0 = free */
+    struct sim_watch_map records;   /* (index, ordinal) -> a: hash, b: time */
+    struct sim_watch_map requests;  /* (node, boot, request) -> a: place */
+    struct sim_watch_map digests;   /* index -> a: digest, b: node */
+    struct sim_watch_map epochs;    /* (shard, epoch) -> a: node, b: boot */
+    struct sim_watch_map boots;     /* boot -> a: node */
+    struct sim_watch_map messages;  /* bytes' hash -> a: index of the record that holds it */
+    struct sim_watch_map copies;    /* (SPIs, flags, message ID) -> a: bytes' hash */
+    struct sim_watch_map ivs;       /* (SPIs, sender, IV) -> a: bytes' hash */
+    struct sim_watch_map drained;   /* node -> a: index of the newest accepted Drain */
+    uint64_t highest, acknowledged; /* index applied anywhere; of a record that was answered for */
+    uint64_t incarnation, dead_before; /* SAs made up to this index are dead */
+    uint32_t leader;
+    uint64_t elections;
+    bool healing;
+    uint64_t healing_ms;
+    struct sim_watch_healing limits;
+    uint32_t heal_shards[REPL_MAX_SHARDS];
+    struct ike_sa decoded; /* scratch */
+};
+
+/* One violation: `format` says nodes and numbers. */
+void sim_watch_break(struct sim_watch *w, enum sim_watch_rule rule, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The rule judges: counts, and breaks when it does not hold. */
+#define SIM_WATCH_JUDGE(w, rule, holds, ...)                                                       \
+    do {                                                                                           \
+        (w)->judged[rule]++;                                                                       \
+        if (!(holds))                                                                              \
+            sim_watch_break(w, rule, __VA_ARGS__);                                                 \
+    } while (0)
+
+/* NULL: no such node (a violation of `room`). */
+struct sim_watch_node *sim_watch_node(struct sim_watch *w, uint32_t node);
+struct sim_watch_view *sim_watch_view(struct sim_watch *w, uint32_t node, uint32_t shard);
+struct sim_watch_shard *sim_watch_shard_of(struct sim_watch *w, uint32_t shard);
+static inline uint64_t sim_watch_now(const struct sim_watch *w)
+{
+    return *w->options.now_ms;
+}
+/* Entry of a map that has room; NULL: `room` is broken. */
+struct sim_watch_entry *sim_watch_at(struct sim_watch *w, struct sim_watch_map *m, uint64_t key,
+                                     bool *made);
+
+/* sim_watch_esp.c: by key; made when there is none. */
+struct sim_watch_esp *sim_watch_esp_of(struct sim_watch *w, uint64_t key);
+struct sim_watch_esp *sim_watch_esp_find(struct sim_watch *w, uint64_t key); /* or NULL */
+void sim_watch_granted(struct sim_watch *w, uint32_t node, uint64_t key_in, uint64_t key_out,
+                       uint64_t epoch, const struct repl_grant *grant, struct span window);
+void sim_watch_limits(struct sim_watch *w, uint32_t node, uint32_t shard, uint64_t key_in,
+                      uint64_t key_out, uint64_t end, uint64_t ceiling);
+void sim_watch_installed(struct sim_watch *w, uint32_t node, const struct ike_child *child);
+/* The newest epoch of the shard emits (ESP or IKE), by the view of `node`. */
+void sim_watch_spoke(struct sim_watch *w, uint32_t node, uint32_t shard, uint64_t epoch);
+
+/* sim_watch_ike.c */
+void sim_watch_ike_sent(struct sim_watch *w, uint32_t node, uint32_t shard, bool may_act,
+                        struct span message);
+
+/* sim_watch_sa.c: an accepted record is applied for the first time, at `index`. */
+void sim_watch_apply(struct sim_watch *w, const struct repl_event *event);
+/* A node has the SA out of a snapshot of that index. */
+void sim_watch_restored(struct sim_watch *w, uint32_t node, uint64_t index, struct span state);
+struct sim_watch_sa *sim_watch_sa_of(struct sim_watch *w, uint32_t owner_of, uint64_t id);
+
+/* sim_watch_cases.c: one end's state moved on. before == NULL: it is new. */
+void sim_watch_case_step(struct sim_watch *w, const struct sim_watch_sa *sa,
+                         const struct ike_sa *before, const struct ike_sa *after);
+/* The shard has another owner, not by handover. */
+void sim_watch_case_takeover(struct sim_watch *w, uint32_t shard);
+
+#endif

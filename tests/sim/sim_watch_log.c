@@ -1,0 +1,243 @@
+/* Events of replication, node by node: I5 (one owner per epoch), I6 (executed once), I11, I12, I17; the
+ * first node to apply a record makes it part of what is committed (sim_watch_sa.c). */
+#include <inttypes.h>
+
+#include "proto/records.pb-c.h"
+#include "replication/record.h"
+#include "sim/sim_watch_internal.h"
+
+enum { PLACES = 4096 }; /* RECORD_MAX_PER_ENTRY */
+
+static uint64_t bytes_of(uint64_t hash, ProtobufCBinaryData b)
+{
+    return sim_watch_mix(hash, span_fnv1a64(record_span(b)));
+}
+
+/* What a record says and how it was judged. The packed bytes are a whole record's; the state of an
+ * SA, which is most of them, is hashed as it is. */
+static uint64_t hash_of(const struct repl_event *event)
+{
+    const Holdfast__Record *r = event->record;
+    uint64_t hash = sim_watch_mix((uint64_t)event->verdict, event->sa_version);
+
+    hash = sim_watch_mix(hash, (uint64_t)r->body_case << 32 | r->node);
+    hash = sim_watch_mix(sim_watch_mix(hash, r->boot), r->request);
+    if (r->body_case == HOLDFAST__RECORD__BODY_SA_STEP)
+        hash = bytes_of(sim_watch_mix(hash, r->sa_step->version), r->sa_step->state);
+    if (r->body_case == HOLDFAST__RECORD__BODY_SA_CREATE)
+        hash = bytes_of(sim_watch_mix(hash, r->sa_create->sa_id), r->sa_create->state);
+    for (size_t i = 0; i < event->n_items; i++) {
+        hash = sim_watch_mix(hash, event->items[i].claim.reservation_end);
+        hash = sim_watch_mix(sim_watch_mix(hash, event->items[i].claim.ceiling),
+                             (uint64_t)event->items[i].verdict);
+    }
+    return hash;
+}
+
+/* True: nobody had applied this record before. */
+static bool judge_record(struct sim_watch *w, uint32_t node, const struct repl_event *event)
+{
+    struct sim_watch_node *n = &w->nodes[node];
+    uint64_t hash = hash_of(event), place;
+    struct sim_watch_entry *e;
+    bool made;
+
+    n->ordinal = event->index == n->at_index ? n->ordinal + 1 : 0;
+    n->at_index = event->index;
+    place = event->index * PLACES + n->ordinal;
+    e = sim_watch_at(w, &w->records, place, &made);
+    if (e == NULL)
+        return false;
+    if (made)
+        e->a = hash;
+    SIM_WATCH_JUDGE(w, SIM_WATCH_same_record, e->a == hash,
+                    "node %u: index %" PRIu64 ", record %" PRIu64
+                    " is not what another node applied there",
+                    (unsigned)node, event->index, n->ordinal);
+    return made;
+}
+
+static void judge_request(struct sim_watch *w, const struct repl_event *event)
+{
+    const Holdfast__Record *r = event->record;
+    struct sim_watch_entry *e;
+    bool made;
+
+    if (r->request == 0)
+        return; /* replication's own */
+    e = sim_watch_at(w, &w->requests, sim_watch_mix(sim_watch_mix(r->node, r->boot), r->request),
+                     &made);
+    if (e != NULL && made)
+        e->a = event->index;
+    if (e != NULL)
+        SIM_WATCH_JUDGE(w, SIM_WATCH_executed_once, made,
+                        "request %" PRIu64 " of node %u is judged at index %" PRIu64
+                        " and again at %" PRIu64,
+                        r->request, (unsigned)r->node, e->a, event->index);
+}
+
+static void judge_stored(struct sim_watch *w, uint64_t index)
+{
+    size_t voters = 0, stored = 0;
+
+    for (size_t i = 1; i <= SIM_WATCH_NODES; i++)
+        if (w->nodes[i].voter) {
+            voters++;
+            stored += w->nodes[i].durable >= index;
+        }
+    SIM_WATCH_JUDGE(w, SIM_WATCH_majority_stored, stored > voters / 2,
+                    "index %" PRIu64 " is applied and durable on %zu of %zu", index, stored,
+                    voters);
+}
+
+/* Operators' wishes, as accepted. */
+static void take_wish(struct sim_watch *w, const struct repl_event *event)
+{
+    const Holdfast__Record *r = event->record;
+    struct sim_watch_shard *s;
+    struct sim_watch_entry *e;
+    bool made;
+
+    if (r->body_case == HOLDFAST__RECORD__BODY_MOVE) {
+        s = sim_watch_shard_of(w, r->shard);
+        if (s != NULL) {
+            s->moved_index = event->index;
+            s->moved_to = r->move->node;
+        }
+    } else if (r->body_case == HOLDFAST__RECORD__BODY_DRAIN && r->drain->drained) {
+        e = sim_watch_at(w, &w->drained, r->drain->node, &made);
+        if (e != NULL)
+            e->a = event->index;
+    }
+}
+
+static void applied(struct sim_watch *w, uint32_t node, const struct repl_event *event)
+{
+    struct sim_watch_node *n = &w->nodes[node];
+
+    n->applied = event->index;
+    n->cluster_ms = event->cluster_ms;
+    if (judge_record(w, node, event)) {
+        judge_request(w, event);
+        judge_stored(w, event->index);
+        if (event->index > w->highest)
+            w->highest = event->index;
+        if (event->verdict == REPL_ACCEPTED) {
+            sim_watch_apply(w, event);
+            take_wish(w, event);
+        }
+    }
+    if (event->mine && event->verdict == REPL_ACCEPTED && event->index > w->acknowledged)
+        w->acknowledged = event->index;
+}
+
+static void assigned(struct sim_watch *w, uint32_t node, const struct repl_event *event)
+{
+    struct sim_watch_view *v = sim_watch_view(w, node, event->shard);
+    struct sim_watch_shard *s = sim_watch_shard_of(w, event->shard);
+    uint64_t epoch = event->epoch.index;
+    struct sim_watch_entry *e;
+    bool made;
+
+    if (v == NULL || s == NULL)
+        return;
+    e = sim_watch_at(w, &w->epochs, sim_watch_mix(event->shard, epoch), &made);
+    if (e == NULL)
+        return;
+    if (made) {
+        e->a = event->owner_node;
+        e->b = event->owner_boot;
+        if (event->kind == REPL_EV_ASSIGNED && !event->handover)
+            sim_watch_case_takeover(w, event->shard);
+    }
+    SIM_WATCH_JUDGE(w, SIM_WATCH_one_owner,
+                    e->a == event->owner_node && e->b == event->owner_boot && epoch >= v->epoch &&
+                        (event->kind != REPL_EV_ASSIGNED || epoch == event->index),
+                    "shard %u: node %u takes epoch %" PRIu64
+                    " for node %u's, it was node %u's; before was %" PRIu64
+                    ", the index is %" PRIu64,
+                    (unsigned)event->shard, (unsigned)node, epoch, (unsigned)event->owner_node,
+                    (unsigned)e->a, v->epoch, event->index);
+    v->epoch = epoch;
+    v->owner = event->owner_node;
+    v->boot = event->owner_boot;
+    v->mine = event->kind == REPL_EV_ASSIGNED && event->owner_node == node &&
+              event->owner_boot == w->nodes[node].boot;
+    if (epoch > s->newest_epoch)
+        s->newest_epoch = epoch;
+}
+
+static void judge_gift(struct sim_watch *w, uint32_t node, const struct repl_event *event)
+{
+    const struct sim_watch_shard *s = sim_watch_shard_of(w, event->shard);
+    const struct sim_watch_entry *e = sim_watch_find(&w->drained, node);
+    const struct sim_watch_node *n = &w->nodes[node];
+    bool moves = event->reason != NULL && strcmp(event->reason, "command") == 0;
+    bool drains = event->reason != NULL && strcmp(event->reason, "drained") == 0;
+
+    if (s == NULL || (!moves && !drains))
+        return;
+    SIM_WATCH_JUDGE(
+        w, SIM_WATCH_audit_first,
+        moves ? s->moved_index != 0 && s->moved_index <= n->applied
+              : e != NULL && e->a <= n->applied,
+        "shard %u: node %u gives it away (%s), no such wish is in the log up to %" PRIu64,
+        (unsigned)event->shard, (unsigned)node, event->reason, n->applied);
+}
+
+void sim_watch_event(struct sim_watch *w, uint32_t node, const struct repl_event *event)
+{
+    struct sim_watch_node *n = sim_watch_node(w, node);
+
+    if (n == NULL)
+        return;
+    switch (event->kind) {
+    case REPL_EV_APPLIED:
+        applied(w, node, event);
+        break;
+    case REPL_EV_RESET:
+        n->applied = event->index;
+        n->cluster_ms = event->cluster_ms;
+        break;
+    case REPL_EV_ASSIGNED:
+    case REPL_EV_RESTORED_SHARD:
+        if (event->epoch.index > 0)
+            assigned(w, node, event);
+        break;
+    case REPL_EV_RESTORED_SA:
+        sim_watch_restored(w, node, n->applied, span_of(event->bytes, event->bytes_len));
+        break;
+    case REPL_EV_LEADER:
+        if (event->node != 0 && event->node != w->leader) {
+            w->leader = event->node;
+            w->elections++;
+        }
+        break;
+    case REPL_EV_GIVE:
+        judge_gift(w, node, event);
+        break;
+    default:
+        break;
+    }
+}
+
+void sim_watch_digest(struct sim_watch *w, uint32_t node, uint64_t index,
+                      const uint8_t digest[REPL_DIGEST_BYTES])
+{
+    struct sim_watch_node *n = sim_watch_node(w, node);
+    uint64_t hash = span_fnv1a64(span_of(digest, REPL_DIGEST_BYTES));
+    struct sim_watch_entry *e;
+    bool made;
+
+    if (n == NULL || (e = sim_watch_at(w, &w->digests, index, &made)) == NULL)
+        return;
+    if (made) {
+        e->a = hash;
+        e->b = node;
+    }
+    SIM_WATCH_JUDGE(w, SIM_WATCH_same_digest, e->a == hash,
+                    "index %" PRIu64 ": node %u has digest %016" PRIx64 ", node %u %016" PRIx64,
+                    index, (unsigned)node, hash, (unsigned)e->b, e->a);
+    n->digest_index = index;
+    n->digest = hash;
+}

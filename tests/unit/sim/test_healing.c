@@ -1,0 +1,183 @@
+/* Liveness, and what must be so when all is quiet. */
+#include <criterion/criterion.h>
+
+#include "rig.h"
+
+static const uint32_t shards[] = {RIG_SHARD};
+
+static void digests(struct rig *r, uint64_t first, uint64_t second, uint64_t third)
+{
+    const uint64_t at[] = {first, second, third};
+    uint8_t digest[REPL_DIGEST_BYTES] = {0};
+
+    for (uint32_t i = 0; i < RIG_NODES; i++) {
+        digest[0] = (uint8_t)at[i];
+        sim_watch_digest(r->watch, i + 1, at[i], digest);
+    }
+}
+
+/* Node 1 serves, then the healing begins at 100 ms. */
+static struct rig *healing(void)
+{
+    struct rig *r = rig_serving();
+    const struct sim_watch_healing limits = {
+        .owner_ms = 50, .elections = 1, .shards = shards, .n_shards = 1};
+
+    rig_leave(r, 1, 1);
+    r->now_ms = 100;
+    sim_watch_heal(r->watch, &limits);
+    return r;
+}
+
+static struct rig *healed(void)
+{
+    struct rig *r = healing();
+
+    r->now_ms = 150;
+    rig_leave(r, 1, 2);
+    digests(r, r->index, r->index, r->index);
+    return r;
+}
+
+RULE(owner_emits)
+{
+    struct rig *r = healed();
+
+    sim_watch_healed(r->watch);
+    rig_fine(r, SIM_WATCH_owner_emits);
+    rig_free(r);
+    r = healing();
+    r->now_ms = 151;
+    rig_leave(r, 1, 2); /* too late */
+    sim_watch_healed(r->watch);
+    rig_broken(r, SIM_WATCH_owner_emits, SIM_WATCH_RULES);
+    rig_free(r);
+    r = healing();
+    sim_watch_healed(r->watch); /* never */
+    rig_broken(r, SIM_WATCH_owner_emits, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+RULE(rekey_ends)
+{
+    struct rig *r = healed();
+
+    sim_watch_healed(r->watch);
+    rig_fine(r, SIM_WATCH_rekey_ends);
+    rig_free(r);
+    r = healed();
+    r->sa.pending.exchange = IKE_EX_CHILD_REKEY;
+    rig_step(r, 0);
+    digests(r, r->index, r->index, r->index);
+    sim_watch_healed(r->watch);
+    rig_broken(r, SIM_WATCH_rekey_ends, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+RULE(both_ends)
+{
+    struct rig *r = healed();
+
+    sim_watch_healed(r->watch);
+    rig_fine(r, SIM_WATCH_both_ends);
+    rig_free(r);
+    r = healed();
+    r->peer.children[0].key_in.bytes[3]++; /* the same SPIs, another key */
+    sim_watch_client_sa(r->watch, 0, r->peer.local_spi, &r->peer);
+    sim_watch_healed(r->watch);
+    rig_broken(r, SIM_WATCH_both_ends, SIM_WATCH_RULES);
+    rig_free(r);
+    r = healed();
+    sim_watch_client_sa(r->watch, 0, r->peer.local_spi, NULL); /* the client has it no more */
+    sim_watch_healed(r->watch);
+    rig_broken(r, SIM_WATCH_both_ends, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+/* A client that starts anew forgets all; the gateway's end is then one too many. */
+Test(sim_watch_rules, a_client_starts_anew)
+{
+    struct rig *r = healed();
+
+    sim_watch_client_restarted(r->watch, 0);
+    sim_watch_healed(r->watch);
+    rig_broken(r, SIM_WATCH_both_ends, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+RULE(digest_reached)
+{
+    struct rig *r = healed();
+
+    digests(r, r->index + 16, r->index, r->index + 3);
+    sim_watch_healed(r->watch);
+    rig_fine(r, SIM_WATCH_digest_reached);
+    rig_free(r);
+    r = healed();
+    digests(r, r->index + 17, r->index, r->index);
+    sim_watch_healed(r->watch);
+    rig_broken(r, SIM_WATCH_digest_reached, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+/* Who is down need not. */
+Test(sim_watch_rules, digests_of_who_is_up)
+{
+    struct rig *r = healed();
+
+    digests(r, r->index + 17, r->index, r->index + 17);
+    sim_watch_stopped(r->watch, 2);
+    sim_watch_healed(r->watch);
+    rig_fine(r, SIM_WATCH_digest_reached);
+    rig_free(r);
+}
+
+RULE(nothing_lost)
+{
+    struct rig *r = healed();
+    struct repl_event acknowledged = rig_event(r, REPL_EV_APPLIED);
+    Holdfast__Record record = HOLDFAST__RECORD__INIT;
+    Holdfast__Barrier barrier = HOLDFAST__BARRIER__INIT;
+
+    record.body_case = HOLDFAST__RECORD__BODY_BARRIER;
+    record.barrier = &barrier;
+    acknowledged.mine = true;
+    acknowledged.record = &record;
+    rig_tell(r, 1, &acknowledged);
+    sim_watch_healed(r->watch);
+    cr_assert_eq(sim_watch_broken(r->watch, SIM_WATCH_nothing_lost), 0);
+    cr_assert_gt(sim_watch_judged(r->watch, SIM_WATCH_nothing_lost), 0);
+    rig_free(r);
+    r = healed();
+    acknowledged.index = r->index + 20; /* nodes 2 and 3 have it not, and say that they are done */
+    rig_tell(r, 1, &acknowledged);
+    sim_watch_healed(r->watch);
+    rig_broken(r, SIM_WATCH_nothing_lost, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+static void leads(struct rig *r, uint32_t node, uint32_t leader)
+{
+    struct repl_event event = rig_event(r, REPL_EV_LEADER);
+
+    event.node = leader;
+    rig_tell(r, node, &event);
+}
+
+RULE(elections_end)
+{
+    struct rig *r = healed();
+
+    for (uint32_t node = 1; node <= RIG_NODES; node++)
+        leads(r, node, 2); /* one, as all of them hear */
+    leads(r, 1, 0);
+    sim_watch_healed(r->watch);
+    rig_fine(r, SIM_WATCH_elections_end);
+    rig_free(r);
+    r = healed();
+    leads(r, 1, 2);
+    leads(r, 1, 3);
+    sim_watch_healed(r->watch);
+    rig_broken(r, SIM_WATCH_elections_end, SIM_WATCH_RULES);
+    rig_free(r);
+}

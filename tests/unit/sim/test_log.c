@@ -1,0 +1,264 @@
+/* The log: each rule with a history that it accepts and one breach. */
+#include <criterion/criterion.h>
+
+#include "rig.h"
+
+RULE(one_owner)
+{
+    struct rig *r = rig_serving();
+    struct repl_event other = rig_event(r, REPL_EV_ASSIGNED);
+
+    rig_assign(r, 2);
+    rig_fine(r, SIM_WATCH_one_owner);
+    other.index = r->index;
+    other.epoch = (struct repl_epoch){1, r->index};
+    other.owner_node = 3;
+    other.owner_boot = r->nodes[3].boot;
+    rig_tell(r, 3, &other);
+    rig_broken(r, SIM_WATCH_one_owner, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+/* The epoch is the assignment's index, and nothing else that counts up. */
+Test(sim_watch_rules, an_epoch_that_is_a_term)
+{
+    struct rig *r = rig_serving();
+    struct repl_event event = rig_event(r, REPL_EV_ASSIGNED);
+
+    event.index = r->index + 5;
+    event.epoch = (struct repl_epoch){1, r->index + 4};
+    event.owner_node = 2;
+    rig_tell(r, 1, &event);
+    rig_broken(r, SIM_WATCH_one_owner, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+RULE(ids_rise)
+{
+    struct rig *r = rig_serving();
+
+    r->sa.next_request_id++;
+    rig_step(r, 0);
+    r->sa.expected_request_id++;
+    rig_step(r, 0);
+    rig_fine(r, SIM_WATCH_ids_rise);
+    r->sa.next_request_id += 2;
+    rig_step(r, 0);
+    rig_broken(r, SIM_WATCH_ids_rise, SIM_WATCH_RULES);
+    r->sa.expected_request_id--;
+    rig_step(r, 0);
+    cr_assert_eq(sim_watch_broken(r->watch, SIM_WATCH_ids_rise), 2);
+    rig_free(r);
+}
+
+Test(sim_watch_rules, ids_rise_at_a_client)
+{
+    struct rig *r = rig_serving();
+
+    r->peer.next_request_id++;
+    sim_watch_client_sa(r->watch, 0, r->peer.local_spi, &r->peer);
+    rig_fine(r, SIM_WATCH_ids_rise);
+    r->peer.expected_request_id += 2;
+    sim_watch_client_sa(r->watch, 0, r->peer.local_spi, &r->peer);
+    rig_broken(r, SIM_WATCH_ids_rise, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+RULE(executed_once)
+{
+    struct rig *r = rig_serving();
+
+    rig_delete(r, 4711);
+    rig_fine(r, SIM_WATCH_executed_once);
+    r->request--; /* the same one, at another place */
+    rig_delete(r, 4711);
+    rig_broken(r, SIM_WATCH_executed_once, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+static void rekey_child(struct ike_sa *sa, uint32_t successor)
+{
+    struct ike_child *old = &sa->children[0], *next = &sa->children[1];
+
+    *next = *old;
+    next->spi_in = successor;
+    next->spi_out = successor + 1;
+    next->key_in.bytes[0]++;
+    next->key_out.bytes[0]++;
+    next->outbound = true;
+    old->state = IKE_CHILD_REKEYED;
+    old->successor_spi_in = successor;
+    old->outbound = false;
+}
+
+RULE(one_successor)
+{
+    struct rig *r = rig_serving();
+
+    rekey_child(&r->sa, 0x1002);
+    rig_step(r, 0);
+    rig_fine(r, SIM_WATCH_one_successor);
+    r->sa.children[0].successor_spi_in = 0x1003; /* nobody */
+    rig_step(r, 0);
+    rig_broken(r, SIM_WATCH_one_successor, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+Test(sim_watch_rules, two_children_send)
+{
+    struct rig *r = rig_serving();
+
+    rekey_child(&r->sa, 0x1002);
+    r->sa.children[0].outbound = true;
+    rig_step(r, 0);
+    rig_broken(r, SIM_WATCH_one_successor, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+Test(sim_watch_rules, an_ike_sa_has_another_successor)
+{
+    struct rig *r = rig_serving();
+
+    r->sa.successor_spi = 5;
+    rig_step(r, 0);
+    rig_fine(r, SIM_WATCH_one_successor);
+    r->sa.successor_spi = 6;
+    rig_step(r, 0);
+    rig_broken(r, SIM_WATCH_one_successor, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+RULE(not_restored)
+{
+    static uint8_t bytes[IKE_SA_ENCODED_MAX];
+    struct rig *r = rig_serving();
+    struct repl_event event = rig_event(r, REPL_EV_RESTORED_SA);
+    struct repl_event reset = rig_event(r, REPL_EV_RESET);
+
+    cr_assert(ike_sa_encode(&r->sa, bytes, sizeof bytes, &event.bytes_len));
+    event.bytes = bytes;
+    rig_tell(r, 2, &reset);
+    rig_tell(r, 2, &event);
+    rig_delete(r, r->sa.local_spi);
+    rig_fine(r, SIM_WATCH_not_restored);
+    reset.index = r->index; /* a snapshot of after its Delete */
+    rig_tell(r, 2, &reset);
+    rig_tell(r, 2, &event);
+    rig_broken(r, SIM_WATCH_not_restored, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+Test(sim_watch_rules, a_key_that_is_gone_is_installed)
+{
+    struct rig *r = rig_serving();
+    const struct conductor_ops *ops = &r->nodes[2].ops;
+    const struct ike_child child = r->sa.children[0];
+    const struct conductor_esp_child e = {
+        .sa_id = r->sa.local_spi, .shard = RIG_SHARD, .child = &child};
+    void *esp = ops->esp_install(ops->esp_self, &e);
+
+    ops->esp_remove(ops->esp_self, esp);
+    memset(&r->sa.children[0], 0, sizeof child);
+    rig_step(r, RIG_SPI);
+    rig_fine(r, SIM_WATCH_not_restored);
+    cr_assert_not_null(ops->esp_install(ops->esp_self, &e));
+    rig_broken(r, SIM_WATCH_not_restored, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+RULE(spi_unique)
+{
+    struct rig *r = rig_serving();
+    struct ike_sa other = r->sa;
+
+    other.local_spi++;
+    other.children[0].spi_in++;
+    memset(other.virtual_ip, 0, sizeof other.virtual_ip);
+    rig_create(r, &other);
+    rig_fine(r, SIM_WATCH_spi_unique);
+    other.local_spi++;
+    rig_create(r, &other);
+    rig_broken(r, SIM_WATCH_spi_unique, SIM_WATCH_RULES);
+    rig_create(r, &other); /* an IKE SPI that is there */
+    cr_assert_eq(sim_watch_broken(r->watch, SIM_WATCH_spi_unique), 2);
+    rig_free(r);
+}
+
+RULE(address_unique)
+{
+    struct rig *r = rig_serving();
+    struct ike_sa other = r->sa;
+
+    other.local_spi++;
+    other.children[0].spi_in++;
+    other.virtual_ip[SLOT_V4] = addr_v4(0x0a630002);
+    rig_create(r, &other);
+    rig_delete(r, other.local_spi);
+    other.local_spi++;
+    rig_create(r, &other); /* free again */
+    rig_fine(r, SIM_WATCH_address_unique);
+    r->sa.virtual_ip[SLOT_V4] = addr_v4(0x0a630002);
+    rig_step(r, 0);
+    rig_broken(r, SIM_WATCH_address_unique, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+RULE(same_record)
+{
+    struct rig *r = rig_serving();
+
+    rig_step(r, 0);
+    rig_fine(r, SIM_WATCH_same_record);
+    r->index++;
+    r->request++;
+    rig_step_at(r, 2, 0); /* nodes 2 and 3 */
+    rig_fine(r, SIM_WATCH_same_record);
+    r->index--;
+    r->request--;
+    r->sa.wanted = 1;
+    rig_step_at(r, 1, 0); /* node 1 has another one there, and then nodes 2 and 3 have two */
+    rig_broken(r, SIM_WATCH_same_record, SIM_WATCH_executed_once);
+    rig_free(r);
+}
+
+RULE(same_digest)
+{
+    struct rig *r = rig_serving();
+    uint8_t digest[REPL_DIGEST_BYTES] = {1, 2, 3};
+
+    sim_watch_digest(r->watch, 1, 9, digest);
+    sim_watch_digest(r->watch, 2, 9, digest);
+    rig_fine(r, SIM_WATCH_same_digest);
+    digest[15]++;
+    sim_watch_digest(r->watch, 3, 9, digest);
+    rig_broken(r, SIM_WATCH_same_digest, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+RULE(majority_stored)
+{
+    struct rig *r = rig_serving();
+
+    sim_watch_durable(r->watch, 1, 1);
+    rig_step(r, 0);
+    rig_fine(r, SIM_WATCH_majority_stored);
+    sim_watch_durable(r->watch, 2, r->index);
+    rig_step(r, 0);
+    rig_broken(r, SIM_WATCH_majority_stored, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+Test(sim_watch_rules, a_majority_of_who_votes)
+{
+    static const uint32_t two[] = {1, 2};
+    struct rig *r = rig_serving();
+
+    sim_watch_durable(r->watch, 3, 1);
+    sim_watch_voters(r->watch, two, 2);
+    rig_step(r, 0);
+    rig_fine(r, SIM_WATCH_majority_stored);
+    sim_watch_durable(r->watch, 2, 1);
+    rig_step(r, 0);
+    rig_broken(r, SIM_WATCH_majority_stored, SIM_WATCH_RULES);
+    rig_free(r);
+}

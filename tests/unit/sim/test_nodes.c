@@ -1,0 +1,145 @@
+/* Processes, disks and commands: each rule with a history that it accepts and one breach. */
+#include <criterion/criterion.h>
+
+#include "rig.h"
+
+RULE(node_unique)
+{
+    struct rig *r = rig_serving();
+
+    sim_watch_stopped(r->watch, 2);
+    sim_watch_started(r->watch, 2, 202, false);
+    rig_fine(r, SIM_WATCH_node_unique);
+    sim_watch_started(r->watch, 2, 203, false); /* it runs already */
+    rig_broken(r, SIM_WATCH_node_unique, SIM_WATCH_RULES);
+    sim_watch_stopped(r->watch, 2);
+    sim_watch_started(r->watch, 2, 101, false); /* node 1's boot id */
+    cr_assert_eq(sim_watch_broken(r->watch, SIM_WATCH_node_unique), 2);
+    rig_free(r);
+}
+
+RULE(data_lost)
+{
+    struct rig *r = rig_serving();
+
+    sim_watch_counts(r->watch, 2, false);
+    sim_watch_stopped(r->watch, 2);
+    sim_watch_started(r->watch, 2, 202, true);
+    sim_watch_counts(r->watch, 2, true);
+    sim_watch_counts(r->watch, 2, false);
+    rig_fine(r, SIM_WATCH_data_lost);
+    sim_watch_stopped(r->watch, 3);
+    sim_watch_started(r->watch, 3, 203, true);
+    sim_watch_stopped(r->watch, 3);
+    sim_watch_started(r->watch, 3, 303, false); /* starting again mends nothing */
+    sim_watch_counts(r->watch, 3, false);
+    rig_broken(r, SIM_WATCH_data_lost, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+RULE(no_wall_clock)
+{
+    struct rig *r = rig_serving();
+
+    sim_watch_same_run(r->watch, 5, 5);
+    rig_fine(r, SIM_WATCH_no_wall_clock);
+    sim_watch_same_run(r->watch, 5, 6);
+    rig_broken(r, SIM_WATCH_no_wall_clock, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+RULE(half_open_bound)
+{
+    struct rig *r = rig_serving();
+
+    sim_watch_half_open(r->watch, 1, CONDUCTOR_HALF_OPEN_MAX, CONDUCTOR_HALF_OPEN_SOURCE_MAX);
+    rig_fine(r, SIM_WATCH_half_open_bound);
+    sim_watch_half_open(r->watch, 1, 100, CONDUCTOR_HALF_OPEN_SOURCE_MAX + 1);
+    rig_broken(r, SIM_WATCH_half_open_bound, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+static void give(struct rig *r, const char *reason)
+{
+    struct repl_event event = rig_event(r, REPL_EV_GIVE);
+
+    event.reason = reason;
+    rig_tell(r, 1, &event);
+}
+
+RULE(audit_first)
+{
+    struct rig *r = rig_serving();
+    Holdfast__Record record = HOLDFAST__RECORD__INIT;
+    Holdfast__Move move = HOLDFAST__MOVE__INIT;
+    struct repl_event facts = rig_event(r, REPL_EV_APPLIED);
+
+    move.node = 2;
+    record.body_case = HOLDFAST__RECORD__BODY_MOVE;
+    record.move = &move;
+    rig_record(r, 1, &record, &facts);
+    give(r, "command");
+    give(r, "spread"); /* nobody's command */
+    rig_fine(r, SIM_WATCH_audit_first);
+    give(r, "drained");
+    rig_broken(r, SIM_WATCH_audit_first, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+Test(sim_watch_rules, a_drain_in_the_log)
+{
+    struct rig *r = rig_serving();
+    Holdfast__Record record = HOLDFAST__RECORD__INIT;
+    Holdfast__Drain drain = HOLDFAST__DRAIN__INIT;
+    struct repl_event facts = rig_event(r, REPL_EV_APPLIED);
+
+    drain.node = 1;
+    drain.drained = true;
+    record.body_case = HOLDFAST__RECORD__BODY_DRAIN;
+    record.drain = &drain;
+    rig_record(r, 1, &record, &facts);
+    give(r, "drained");
+    rig_fine(r, SIM_WATCH_audit_first);
+    give(r, "command");
+    rig_broken(r, SIM_WATCH_audit_first, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+RULE(room)
+{
+    struct rig *r = rig_serving();
+
+    rig_fine(r, SIM_WATCH_room);
+    sim_watch_stopped(r->watch, SIM_WATCH_NODES + 1);
+    rig_broken(r, SIM_WATCH_room, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+Test(sim_watch, names_and_words_of_all)
+{
+    for (enum sim_watch_rule i = 0; i < SIM_WATCH_RULES; i++) {
+        cr_assert_eq(strncmp(sim_watch_rule_name(i), sim_watch_rule_invariant(i),
+                             strlen(sim_watch_rule_invariant(i))),
+                     0);
+        cr_assert_gt(strlen(sim_watch_rule_words(i)), 0);
+    }
+    for (enum sim_watch_case i = 0; i < SIM_WATCH_CASES; i++)
+        cr_assert(strlen(sim_watch_case_name(i)) > 0 && strlen(sim_watch_case_words(i)) > 0);
+}
+
+/* All are counted, the first ones are kept. */
+Test(sim_watch, more_violations_than_are_kept)
+{
+    struct rig *r = rig_serving();
+    const struct sim_watch_violation *kept;
+
+    for (unsigned i = 0; i < SIM_WATCH_KEPT + 5; i++) {
+        r->now_ms = 10 + i;
+        sim_watch_same_run(r->watch, 5, 6 + i);
+    }
+    cr_assert_eq(sim_watch_violations(r->watch, &kept), SIM_WATCH_KEPT + 5);
+    cr_assert_eq(kept[0].at_ms, 10);
+    cr_assert_eq(kept[SIM_WATCH_KEPT - 1].at_ms, 10 + SIM_WATCH_KEPT - 1);
+    cr_assert_eq(kept[0].rule, SIM_WATCH_no_wall_clock);
+    rig_free(r);
+}
