@@ -81,6 +81,7 @@ static void op_send(void *self, uint32_t shard, bool natt, const struct endpoint
     struct sim_client *c = self;
 
     (void)shard;
+    sim_exchange_said(c->world, "client", c->index, bytes);
     if (!sim_check_message(&c->world->check, 1 + c->index, bytes))
         sim_violation(c->world, "I4: client %u sends another message under the same name",
                       c->index);

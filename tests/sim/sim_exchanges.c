@@ -17,6 +17,18 @@ static struct sim_client *client_of(struct sim_world *w, const struct conductor_
     return NULL;
 }
 
+void sim_exchange_said(const struct sim_world *w, const char *who, uint32_t which,
+                       struct span message)
+{
+    enum { HEADER = 28 };
+
+    if (w->verbose && message.len >= HEADER)
+        sim_say(w, "%s %u sends %016llx %016llx exchange %u flags %02x id %u, %zu bytes", who,
+                which, (unsigned long long)get_be64(message.data),
+                (unsigned long long)get_be64(message.data + 8), message.data[18], message.data[19],
+                get_be32(message.data + 20), message.len);
+}
+
 void sim_exchange_applied(struct sim_world *w, struct sim_client *c, bool gateway,
                           const struct conductor_op *op)
 {

@@ -196,6 +196,7 @@ static void op_send(void *self, uint32_t shard, bool natt, const struct endpoint
     uint8_t marked[IKE_MAX_MESSAGE_BYTES + 4] = {0};
 
     (void)shard;
+    sim_exchange_said(n->world, "node", n->id, bytes);
     if (!sim_check_message(&n->world->check, 0, bytes))
         sim_violation(n->world, "I4: node %u sends another message under the same name", n->id);
     n->world->stats.counts[SIM_COUNT_messages_checked]++;

@@ -258,6 +258,8 @@ void sim_traffic_at_client(struct sim_client *c, struct span inner);
 struct conductor_op;
 void sim_exchange_applied(struct sim_world *w, struct sim_client *c, bool gateway,
                           const struct conductor_op *op);
+void sim_exchange_said(const struct sim_world *w, const char *who, uint32_t which,
+                       struct span message);
 struct sim_client *sim_client_at(struct sim_world *w, const struct endpoint *public_end);
 
 /* --- sim_faults.c --- */
