@@ -60,10 +60,13 @@ struct repl {
 
     struct repl_keys keys;
     struct wal *wal;
-    struct tls_layer *tls;     /* under it; NULL: a single node */
-    struct tcp_transport *tcp; /* NULL: a single node */
+    struct tls_layer *tls;     /* under it; NULL: without certificates, so alone */
+    struct tcp_transport *tcp; /* NULL: alone */
     struct replica *core;
-    unsigned jobs; /* with libuv's pool */
+    unsigned jobs;                                  /* with libuv's pool */
+    struct repl_node_address peers[REPL_MAX_NODES]; /* whom the core wants to be connected with */
+    size_t n_peers;
+    bool peers_changed;
     bool closing;
 
     /* inbox */
