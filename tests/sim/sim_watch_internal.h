@@ -87,8 +87,10 @@ struct sim_watch_node {
 
 struct sim_watch_shard { /* the cluster's */
     uint32_t shard;
-    uint64_t spoke_epoch; /* newest epoch that emitted */
-    uint64_t newest_epoch;
+    uint64_t spoke_epoch;  /* newest epoch that emitted */
+    uint64_t newest_epoch; /* and who has it */
+    uint32_t owner;
+    uint64_t boot;
     uint64_t first_ms;    /* emission by the newest epoch since the healing began; 0 = none */
     uint64_t moved_index; /* of the newest accepted Move record, and whom it names */
     uint32_t moved_to;
@@ -130,6 +132,7 @@ struct sim_watch {
     uint64_t healing_ms;
     struct sim_watch_healing limits;
     uint32_t heal_shards[REPL_MAX_SHARDS];
+    struct sim_watch_wrap *wraps[SIM_WATCH_NODES + 1];
     struct ike_sa decoded; /* scratch */
 };
 
@@ -177,7 +180,13 @@ void sim_watch_apply(struct sim_watch *w, const struct repl_event *event);
 void sim_watch_restored(struct sim_watch *w, uint32_t node, uint64_t index, struct span state);
 struct sim_watch_sa *sim_watch_sa_of(struct sim_watch *w, uint32_t owner_of, uint64_t id);
 
-/* sim_watch_cases.c: one end's state moved on. before == NULL: it is new. */
+/* sim_watch_wrap.c: the node has all of a snapshot: nothing that is gone is installed any more. */
+void sim_watch_judge_installed(struct sim_watch *w, uint32_t node);
+
+/* sim_watch_cases.c: the other end of the same IKE SA; NULL: not known. */
+const struct sim_watch_sa *sim_watch_other_end(struct sim_watch *w, const struct sim_watch_sa *sa,
+                                               uint64_t remote_spi);
+/* One end's state moved on. before == NULL: it is new. */
 void sim_watch_case_step(struct sim_watch *w, const struct sim_watch_sa *sa,
                          const struct ike_sa *before, const struct ike_sa *after);
 /* The shard has another owner, not by handover. */
