@@ -117,6 +117,14 @@ void ownership_restored(struct ownership *o, uint32_t shard, struct repl_epoch e
     set_epoch(o, s, epoch, node, boot, now_ns);
 }
 
+void ownership_disown(struct ownership *o)
+{
+    for (size_t i = 0; i < o->n_shards; i++) {
+        o->shards[i].mine = false;
+        o->shards[i].lease_until_ns = 0;
+    }
+}
+
 /* An owner that has no lease yet asks more often: the others' promises to its predecessor end, or
  * are released, at times that it does not know. */
 bool ownership_beat_due(struct ownership *o, uint64_t now_ns)

@@ -133,6 +133,10 @@ void ownership_assigned(struct ownership *o, uint32_t shard, struct repl_epoch r
 void ownership_restored(struct ownership *o, uint32_t shard, struct repl_epoch epoch, uint32_t node,
                         uint64_t boot, uint64_t now_ns);
 
+/* This node's state is not to be trusted: it owns nothing, whatever the log says, until it is
+ * assigned anew. */
+void ownership_disown(struct ownership *o);
+
 /* --- heartbeats and promises --- */
 
 /* Is it time to send? Sets the next time. */

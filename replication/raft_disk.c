@@ -99,7 +99,8 @@ bool raft_store_entries(struct raft_driver *d, const struct raft_update *update,
 bool raft_store_install(struct raft_driver *d, struct raft_update *update)
 {
     const struct repl_snapshot_meta *meta = &d->incoming.meta;
-    HF_ASSERT(d->incoming.active && !d->installing && !d->restoring && !d->paused);
+    HF_ASSERT(d->incoming.active && !d->installing && !d->restoring &&
+              (!d->paused || d->repairing));
     HF_ASSERT(update->snapshot.metadata.index == meta->index &&
               update->snapshot.metadata.term == meta->term);
     raft_free(update->snapshot.chunk.base);
@@ -151,7 +152,7 @@ static void install_durable(struct raft_driver *d)
     meta->configuration_index = d->install.configuration.index;
     event.persisted_snapshot.last = true;
     d->snapshot = d->install;
-    d->installing = false;
+    d->installing = d->repairing = false;
     d->restoring = true; /* first of all that is delivered next */
     if (raft_core_step(d, &event, NULL) != 0)
         raft_fail(d, "the core refused a stored snapshot");
@@ -168,6 +169,12 @@ static void drafted_in_vain(struct raft_driver *d, enum repl_draft draft)
         return;
     }
     HF_ASSERT(d->drafting);
+    if (d->repair_draft) {
+        d->deaf_until_ms = d->now_ms + d->options.install_timeout_ms / 10;
+        d->incoming = (struct raft_incoming){0};
+        raft_repair_drop(d);
+        return;
+    }
     raft_drop_draft(d);
     d->taken_result = RAFT_DRIVER_FULL;
 }
@@ -187,6 +194,8 @@ static void drafted(struct raft_driver *d, const struct repl_storage_done *done)
     }
     HF_ASSERT(d->drafting && done->index == d->taking.index);
     d->draft_stored = done->offset;
+    if (d->repair_draft)
+        raft_install_drafted(d, done);
     if (!done->closed)
         return;
     d->drafting = false;
@@ -231,9 +240,10 @@ static unsigned trailing_of(const struct raft_driver *d)
 static void snapshot_durable(struct raft_driver *d)
 {
     struct raft_event event = {.type = RAFT_SNAPSHOT};
+    bool overtaken = raft_snapshot_overtaken(d);
     d->taken_index = d->taking.index;
     d->taken_result = RAFT_DRIVER_LOST;
-    if (!raft_snapshot_overtaken(d)) {
+    if (!overtaken) {
         struct raft_snapshot_metadata *meta = &event.snapshot.metadata;
         if (!raft_core_configuration(&d->taking.configuration, &meta->configuration)) {
             raft_fail(d, "out of memory");
@@ -255,6 +265,7 @@ static void snapshot_durable(struct raft_driver *d)
         HF_ASSERT(raft_log_last(&d->log) == raft_last_index(&d->raft));
         d->storage.trim(d->storage.self, d->log.first);
     }
+    raft_repair_stored(d, overtaken);
     d->taking = (struct repl_snapshot_meta){0};
 }
 
@@ -371,6 +382,7 @@ void raft_drop_draft(struct raft_driver *d)
 {
     if (!d->drafting)
         return;
+    d->repair_draft = false;
     d->storage.draft_drop(d->storage.self, REPL_DRAFT_OWN);
     d->taken_index = d->taking.index;
     d->taken_result = RAFT_DRIVER_LOST;

@@ -228,6 +228,14 @@ enum raft_driver_result raft_driver_snapshot_take(struct raft_driver *driver, ui
 /* While held, nothing is applied and no snapshot taken; everything else goes on. */
 void raft_driver_hold(struct raft_driver *driver, uint64_t now_ms, bool hold);
 
+/* What was applied here is wrong (I11): held, until a leader's snapshot above it is restored in its
+ * place, whatever the log says; restore() follows. The log goes on meanwhile. */
+void raft_driver_mistrust(struct raft_driver *driver, uint64_t now_ms);
+/* The leader sends `node` its newest snapshot for that. OK: it is on its way (also when it was);
+ * INVALID: that is not above `above`, take one first; BUSY: the node's log is not there yet. */
+enum raft_driver_result raft_driver_repair(struct raft_driver *driver, uint64_t now_ms,
+                                           uint32_t node, uint64_t above);
+
 struct raft_driver_status raft_driver_status(const struct raft_driver *driver);
 const struct raft_driver_counters *raft_driver_counters(const struct raft_driver *driver);
 /* The newest committed configuration. */

@@ -50,21 +50,34 @@ static void send_from(struct raft_driver *d, struct raft_outgoing *o, uint64_t o
     read_next(d, o);
 }
 
-void raft_install_send(struct raft_driver *d, uint32_t node,
-                       const struct raft_install_snapshot *args)
+static void begin_sending(struct raft_driver *d, uint32_t node, bool repair)
 {
     struct raft_outgoing *o = outgoing(d, node);
 
     if (o != NULL)
         return; /* on its way, or there and being installed; raft_install_poll() sees to it */
     o = outgoing(d, 0);
-    HF_ASSERT(o != NULL && d->snapshot.index >= args->last_index);
+    HF_ASSERT(o != NULL);
     o->node = node;
+    o->repair = repair;
+    o->finished = false;
     o->meta = d->snapshot;
     o->total = 0;
     o->stalls = 0;
     d->counters.installs_sent++;
     send_from(d, o, 0);
+}
+
+void raft_install_send(struct raft_driver *d, uint32_t node,
+                       const struct raft_install_snapshot *args)
+{
+    HF_ASSERT(d->snapshot.index >= args->last_index);
+    begin_sending(d, node, false);
+}
+
+void raft_install_repair(struct raft_driver *d, uint32_t node)
+{
+    begin_sending(d, node, true);
 }
 
 /* The piece that was read leaves, when it is still the one that is wanted. */
@@ -141,7 +154,7 @@ void raft_install_poll(struct raft_driver *d)
         /* One that is finished stays until the node says that it is installed: meanwhile it is
          * silent, and the core takes it for lost. */
         if (d->raft.state != RAFT_LEADER || o->stalls > RAFT_INSTALL_STALLS ||
-            raft_driver_match(d, o->node) >= o->meta.index ||
+            (!o->repair && raft_driver_match(d, o->node) >= o->meta.index) ||
             (o->finished && d->now_ms - o->moved_ms >= d->options.install_timeout_ms)) {
             give_up(d, o);
         } else if (o->finished) {
@@ -165,7 +178,9 @@ static void acknowledge(struct raft_driver *d, uint32_t to, const struct raft_fr
     (void)raft_send_small(d, to, &ack);
 }
 
-static void begin_receiving(struct raft_driver *d, uint32_t from, const struct raft_frame *f)
+/* False: not now. */
+static bool begin_receiving(struct raft_driver *d, uint32_t from, const struct raft_frame *f,
+                            bool repair)
 {
     struct raft_incoming *in = &d->incoming;
 
@@ -175,8 +190,14 @@ static void begin_receiving(struct raft_driver *d, uint32_t from, const struct r
         .from = from,
         .boot = f->boot,
         .meta = {.index = f->index, .term = f->index_term, .configuration = f->configuration},
-        .total = f->total};
-    d->storage.draft_begin(d->storage.self, REPL_DRAFT_RECEIVED, &in->meta);
+        .total = f->total,
+        .repair = repair};
+    raft_repair_drop(d);
+    if (!repair)
+        d->storage.draft_begin(d->storage.self, REPL_DRAFT_RECEIVED, &in->meta);
+    else if (!raft_repair_begin(d, &in->meta))
+        *in = (struct raft_incoming){0};
+    return in->active;
 }
 
 /* Is it behind what we have? Then its sender has not heard of that yet. */
@@ -189,19 +210,24 @@ static bool have_already(const struct raft_driver *d, const struct raft_frame *f
 void raft_install_piece(struct raft_driver *d, uint32_t from, const struct raft_frame *f)
 {
     struct raft_incoming *in = &d->incoming;
+    bool repair = raft_repairs(d, f);
     bool same = in->active && in->from == from && in->boot == f->boot &&
                 in->meta.index == f->index && in->meta.term == f->index_term &&
-                in->total == f->total;
+                in->total == f->total && in->repair == repair;
+    enum repl_draft draft = repair ? REPL_DRAFT_OWN : REPL_DRAFT_RECEIVED;
 
-    if (have_already(d, f)) {
+    if (raft_repairs_later(d, f))
+        return;
+    if (!repair && have_already(d, f)) {
         acknowledge(d, from, f, f->total, true);
         return;
     }
     if (d->now_ms < d->deaf_until_ms)
         return;
     if (f->offset == 0 && (!same || in->received > 0 || f->total == 0)) {
-        begin_receiving(d, from, f);
-        same = true;
+        same = begin_receiving(d, from, f, repair);
+        if (!same)
+            return;
     }
     if (!same || f->offset != in->received) { /* a piece is missing, or came already */
         acknowledge(d, from, f, same ? in->received : 0, true);
@@ -211,9 +237,9 @@ void raft_install_piece(struct raft_driver *d, uint32_t from, const struct raft_
     in->transfer = f->transfer;
     in->term = f->term;
     in->received += f->data.len;
-    d->storage.draft_write(d->storage.self, REPL_DRAFT_RECEIVED, f->data);
+    d->storage.draft_write(d->storage.self, draft, f->data);
     if (in->received == in->total)
-        d->storage.draft_close(d->storage.self, REPL_DRAFT_RECEIVED);
+        d->storage.draft_close(d->storage.self, draft);
 }
 
 /* So much of it is on our disk; all of it is the core's business. */
@@ -230,5 +256,8 @@ void raft_install_drafted(struct raft_driver *d, const struct repl_storage_done 
     if (!done->closed)
         return;
     acknowledge(d, in->from, &f, in->total, false);
-    raft_offer_install(d);
+    if (in->repair)
+        *in = (struct raft_incoming){0}; /* the rest is as with a snapshot of our own */
+    else
+        raft_offer_install(d);
 }

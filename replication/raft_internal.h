@@ -6,6 +6,7 @@
  *   raft_disk.c     storage operations and their completions; snapshots
  *   raft_send.c     frames out, held until the vote is durable
  *   raft_install.c  a snapshot in pieces, out and in
+ *   raft_repair.c   a sound state in place of a wrong one, the log kept
  *   raft_change.c   submit, confirm, membership, transfer
  *   raft_deliver.c  callbacks, in order
  *   raft_frame.c, raft_log.c   encoding; log cache (they know no libraft)
@@ -89,6 +90,7 @@ struct raft_outgoing {
     uint32_t transfer;
     unsigned stalls;
     bool reading;
+    bool repair;   /* the node has that part of the log: only its state is wrong */
     bool finished; /* all of it is stored there; the core will hear, at the latest when it asks */
 };
 
@@ -99,6 +101,7 @@ struct raft_incoming {
     uint64_t boot, term; /* the sender's */
     struct repl_snapshot_meta meta;
     uint64_t total, received, stored;
+    bool repair; /* as a snapshot of our own: raft_repair.c */
 };
 
 struct raft_driver {
@@ -135,8 +138,10 @@ struct raft_driver {
     struct repl_snapshot_meta snapshot; /* the core's newest */
     struct repl_snapshot_meta taking;   /* being made or stored; index 0 = none */
     bool drafting;                      /* ... its draft is not closed yet */
-    bool no_room;                       /* the last draft found none */
-    uint64_t deaf_until_ms;             /* ... and no piece of a snapshot is taken before */
+    bool repairing;         /* what was applied is wrong: a snapshot above it is awaited */
+    bool repair_draft;      /* `taking` is that one */
+    bool no_room;           /* the last draft found none */
+    uint64_t deaf_until_ms; /* ... and no piece of a snapshot is taken before */
     uint64_t draft_written, draft_stored;
     uint64_t taken_index; /* snapshot_taken() is due; 0 = not */
     enum raft_driver_result taken_result;
@@ -213,6 +218,7 @@ bool raft_send_small(struct raft_driver *d, uint32_t node, const struct raft_fra
 /* raft_install.c */
 void raft_install_send(struct raft_driver *d, uint32_t node,
                        const struct raft_install_snapshot *args);
+void raft_install_repair(struct raft_driver *d, uint32_t node); /* our newest snapshot */
 void raft_install_acked(struct raft_driver *d, uint32_t from, const struct raft_frame *frame);
 void raft_install_piece(struct raft_driver *d, uint32_t from, const struct raft_frame *frame);
 void raft_install_poll(struct raft_driver *d); /* time passed, or leadership went */
@@ -227,6 +233,13 @@ bool raft_store_entries(struct raft_driver *d, const struct raft_update *update,
 bool raft_store_install(struct raft_driver *d, struct raft_update *update);
 void raft_queue_discard(struct raft_driver *d, const struct repl_snapshot_meta *meta);
 void raft_drop_draft(struct raft_driver *d);
+
+/* raft_repair.c */
+bool raft_repairs(const struct raft_driver *d, const struct raft_frame *f);
+bool raft_repairs_later(const struct raft_driver *d, const struct raft_frame *f);
+bool raft_repair_begin(struct raft_driver *d, const struct repl_snapshot_meta *meta);
+void raft_repair_drop(struct raft_driver *d);
+void raft_repair_stored(struct raft_driver *d, bool overtaken);
 
 /* raft_change.c */
 void raft_change_poll(struct raft_driver *d);

@@ -172,7 +172,7 @@ enum raft_driver_result raft_receive_install(struct raft_driver *d, uint32_t fro
     if (second_leader(d, frame))
         return RAFT_DRIVER_MALFORMED;
     /* One is being restored: the log begins behind it, and its leader will see that. */
-    if (d->stale || d->restoring || d->paused)
+    if (d->stale || d->restoring || (d->paused && !d->repairing))
         return RAFT_DRIVER_OK;
     /* Defect 6: a further InstallSnapshot while one is being installed leaks: it goes no further.
      */
@@ -218,7 +218,8 @@ void raft_offer_install(struct raft_driver *d)
 {
     struct raft_incoming in = d->incoming;
     bool leads = d->raft.state == RAFT_LEADER && in.term == d->raft.current_term;
-    bool busy = d->restoring || d->paused || (RAFT_WRAPPED(d, 6) && d->raft.snapshot.installing);
+    bool busy = d->restoring || (d->paused && !d->repairing) ||
+                (RAFT_WRAPPED(d, 6) && d->raft.snapshot.installing);
     d->counters.wrapped[6] += busy && d->raft.snapshot.installing;
     if (leads || busy || !offer(d, &in)) /* it has what the snapshot holds, or a newer term */
         d->storage.draft_drop(d->storage.self, REPL_DRAFT_RECEIVED);

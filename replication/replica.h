@@ -258,6 +258,10 @@ uint64_t repl_cluster_ms(struct repl *repl);
 /* CLOCK_BOOTTIME in ns, as leases count it. */
 uint64_t repl_boottime_ns(void);
 
+/* A node's state beside the majority's at the same index (I11). */
+enum repl_agreement { REPL_AGREEMENT_UNKNOWN, REPL_AGREES, REPL_DIFFERS, REPL_TIED };
+const char *repl_agreement_name(enum repl_agreement agreement);
+
 struct repl_node_status {
     uint32_t node;
     struct endpoint address;
@@ -268,6 +272,7 @@ struct repl_node_status {
     bool reluctant; /* by its own report: would rather own nothing */
     uint64_t boot;  /* as the replicated state has it; 0 = never seen */
     uint64_t applied_index;
+    enum repl_agreement agreement; /* as far as this node has heard */
 };
 
 struct repl_shard_status {
@@ -306,6 +311,7 @@ enum repl_counter {
     REPL_COUNT_RESTORES,
     REPL_COUNT_FRAMES_MALFORMED,
     REPL_COUNT_DIGEST_MISMATCH, /* a peer with the same applied index has another state (I11) */
+    REPL_COUNT_REINSTALLS,      /* a sound state took the place of ours, which was outvoted */
     REPL_COUNTERS
 };
 

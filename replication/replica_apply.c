@@ -234,16 +234,19 @@ void replica_on_apply(void *self, uint64_t index, const struct repl_entry *entry
 
     if (entry->kind != REPL_ENTRY_COMMAND) {
         fsm_begin_entry(&r->fsm, index, 0);
+        replica_witness_applied(r);
         return;
     }
     e = entry_unpack(entry->data);
     fsm_begin_entry(&r->fsm, index, e == NULL ? 0 : e->cluster_ms);
     if (e == NULL) {
         replica_count(r, REPL_COUNT_REFUSED_MALFORMED, 1);
+        replica_witness_applied(r);
         return;
     }
     replica_clock_applied(r, e->cluster_ms);
     for (size_t i = 0; i < e->n_records && !r->failed; i++)
         apply_record(r, record_span(e->records[i]), i);
     entry_free(e);
+    replica_witness_applied(r);
 }

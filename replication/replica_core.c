@@ -105,6 +105,7 @@ void replica_pump(struct replica *r)
     replica_flush(r);
     replica_own(r); /* a lone node may just have applied its own assignment */
     replica_tell(r);
+    replica_witness_act(r);
     replica_maybe_snapshot(r);
 }
 

@@ -137,8 +137,8 @@ void replica_lead(struct replica *r)
 {
     struct ownership_decision decision;
 
-    if (!r->able)
-        return;
+    if (!r->able || !replica_state_trusted(r))
+        return; /* what is decided here comes from the state */
     if (!r->configuring &&
         (r->fsm.config.version == 0 || r->now_ns - r->config_ns >= COOKIE_SECRET_MS * 1000000ull))
         push_config(r);

@@ -19,7 +19,7 @@ static bool alive(const struct replica *r)
 
     return fresh(atomic_load_explicit(&h->control_ns, memory_order_relaxed), r->now_ns, stale_ms) &&
            fresh(atomic_load_explicit(&h->workers_ns, memory_order_relaxed), r->now_ns, stale_ms) &&
-           !r->diverged && r->ownership.confirmed;
+           replica_state_trusted(r) && r->ownership.confirmed;
 }
 
 /* Could it serve? */
@@ -91,7 +91,7 @@ struct beat {
     Holdfast__Heartbeat beats[REPL_MAX_SHARDS], *beat_list[REPL_MAX_SHARDS];
     Holdfast__Lapse lapses[REPL_MAX_SHARDS], *lapse_list[REPL_MAX_SHARDS];
     Holdfast__Epoch beat_epochs[REPL_MAX_SHARDS], lapse_epochs[REPL_MAX_SHARDS];
-    uint8_t digest[REPL_DIGEST_BYTES];
+    uint8_t digest[REPL_DIGEST_BYTES], kept_digest[REPL_DIGEST_BYTES];
 };
 
 static Holdfast__Epoch epoch_of(struct repl_epoch e)
@@ -158,6 +158,13 @@ static void fill_report(struct replica *r, struct beat *b)
     b->report.n_lapsed = n;
     b->report.lapsed = b->lapse_list;
     b->report.digest = (ProtobufCBinaryData){.len = sizeof b->digest, .data = b->digest};
+    b->report.awaits_state = r->diverged;
+    if (r->kept_index == 0)
+        return;
+    put_digest(b->kept_digest, r->kept_digest);
+    b->report.kept_index = r->kept_index;
+    b->report.kept_digest =
+        (ProtobufCBinaryData){.len = sizeof b->kept_digest, .data = b->kept_digest};
 }
 
 static void beat(struct replica *r)
@@ -369,27 +376,6 @@ static void take_acks(struct replica *r, uint32_t from, const Holdfast__Ownershi
     }
 }
 
-/* Equal applied index means equal state (I11). Who differs from the leader owns nothing any more.
- */
-static void compare_digest(struct replica *r, uint32_t from, const Holdfast__NodeReport *report)
-{
-    uint8_t ours[REPL_DIGEST_BYTES];
-
-    if (report->applied_index != r->fsm.applied_index || report->digest.len != sizeof ours)
-        return;
-    put_digest(ours, fsm_digest(&r->fsm));
-    if (memcmp(ours, report->digest.data, sizeof ours) == 0)
-        return;
-    replica_count(r, REPL_COUNT_DIGEST_MISMATCH, 1);
-    if (r->diverged || from != r->raft.leader)
-        return;
-    r->diverged = true;
-    replica_log(r, REPL_LOG_ERROR,
-                "at index %llu our state differs from the leader's (node %u): this node will own "
-                "nothing until it is reinstalled",
-                (unsigned long long)report->applied_index, (unsigned)from);
-}
-
 static void take_report(struct replica *r, uint32_t from, const Holdfast__Ownership *in)
 {
     const Holdfast__NodeReport *report = in->report;
@@ -403,7 +389,7 @@ static void take_report(struct replica *r, uint32_t from, const Holdfast__Owners
     for (size_t i = 0; i < report->n_lapsed; i++)
         ownership_report_lapse(&r->ownership, from, report->lapsed[i]->shard,
                                record_epoch(report->lapsed[i]->epoch), r->now_ns);
-    compare_digest(r, from, report);
+    replica_witness_heard(r, from, report);
 }
 
 void replica_on_ownership(struct replica *r, uint32_t from, struct span bytes)

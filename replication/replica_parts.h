@@ -8,6 +8,7 @@
 #include "replication/raft_driver.h"
 #include "replication/replica_core.h"
 #include "replication/snapshot.h"
+#include "replication/witness.h"
 
 enum {
     BATCH_MAX_RECORDS = 1024, /* of one entry */
@@ -73,10 +74,18 @@ struct replica {
     uint64_t announced_ns, announced_over; /* BOOT: sent when, replacing which boot */
     uint64_t hold_until_ns;                /* a leader refused: wait so long */
     bool links[REPL_MAX_NODES];
-    uint64_t unfit_ns;                   /* since when a link or the disk fails; 0 = none does */
-    uint64_t lapses;                     /* how many shards had lapsed at the last report */
-    bool diverged;                       /* our state differs from the leader's (I11) */
-    uint64_t disk_ok_ns[REPL_MAX_NODES]; /* newest report that says so, if none since denies it */
+    uint64_t unfit_ns;         /* since when a link or the disk fails; 0 = none does */
+    uint64_t lapses;           /* how many shards had lapsed at the last report */
+    struct witness witness;    /* whose state is the cluster's (I11) */
+    uint64_t kept_index;       /* newest multiple of WITNESS_EVERY applied */
+    struct digest kept_digest; /* ... the state then */
+    bool diverged;             /* ours is not: nothing is applied, one is awaited */
+    uint64_t tied_ns;          /* since when nobody can tell; 0 = it is not so */
+    bool tie_told;
+    uint64_t repair_above[REPL_MAX_NODES]; /* that node awaits a snapshot above it; 0 = does not */
+    bool snapshot_wanted;                  /* ... which is to be made first */
+    uint64_t stepped_down_ns;              /* tried last */
+    uint64_t disk_ok_ns[REPL_MAX_NODES];   /* newest report that says so, if none since denies it */
     uint64_t others_well_ns; /* since when a majority without this node can commit; 0 = cannot */
     bool hang_told;          /* the disk hangs, and the log says that this node waits */
     struct replica_taking *taking;       /* a snapshot that is being made, or NULL */
@@ -115,6 +124,16 @@ struct repl_child_state *replica_children_of(const struct fsm *fsm, const struct
 void replica_maybe_snapshot(struct replica *r); /* begins one, or goes on with it */
 void replica_on_snapshot_taken(void *self, uint64_t index, enum raft_driver_result result);
 void replica_drop_snapshot(struct replica *r); /* the one that is being made */
+
+struct Holdfast__NodeReport;
+/* replica_witness.c */
+void replica_witness_applied(struct replica *r);
+void replica_witness_heard(struct replica *r, uint32_t from, const struct Holdfast__NodeReport *in);
+void replica_witness_act(struct replica *r); /* as pump's last: what follows from the verdicts */
+void replica_witness_restored(struct replica *r);
+/* May this node's state be acted on, as far as is known? */
+bool replica_state_trusted(const struct replica *r);
+enum repl_agreement replica_agreement(const struct replica *r, uint32_t node);
 
 /* replica_restore.c */
 void replica_on_restore(void *self, const struct repl_snapshot_meta *meta, struct span data);

@@ -139,7 +139,7 @@ static void take_over(struct replica *r, struct fsm *fsm)
     for (size_t i = 0; i < r->fsm.n_members; i++)
         replica_take_boot(r, r->fsm.members[i]->node, r->fsm.members[i]->boot);
     replica_clock_applied(r, r->fsm.cluster_ms);
-    r->diverged = false;
+    replica_witness_restored(r);
     begin_telling(r);
 }
 

@@ -142,6 +142,8 @@ static bool is_due(const struct replica *r)
     if (s.installing || s.snapshotting || s.applied_index <= s.snapshot_index ||
         r->fsm.applied_index < r->not_before_index || r->now_ns < r->not_before_ns)
         return false;
+    if (r->snapshot_wanted)
+        return true;
     if (s.applied_index - s.snapshot_index < r->options.snapshot_entries &&
         s.log_bytes < r->options.snapshot_bytes)
         return false;
@@ -158,6 +160,7 @@ void replica_maybe_snapshot(struct replica *r)
     if (r->taking == NULL && is_due(r) && r->fsm.image == NULL &&
         raft_driver_snapshot_begin(r->driver, r->now_ns / 1000000, r->fsm.applied_index) ==
             RAFT_DRIVER_OK) {
+        r->snapshot_wanted = false;
         r->taking = t = repl_alloc_zero(1, sizeof *t);
         t->index = r->fsm.applied_index;
         t->image = image_begin(&r->fsm);

@@ -70,6 +70,7 @@ const char *repl_counter_name(enum repl_counter counter)
         [REPL_COUNT_RESTORES] = "snapshots_restored",
         [REPL_COUNT_FRAMES_MALFORMED] = "frames_malformed",
         [REPL_COUNT_DIGEST_MISMATCH] = "digest_mismatches",
+        [REPL_COUNT_REINSTALLS] = "states_reinstalled",
     };
 
     return (size_t)counter < REPL_COUNTERS ? names[counter] : "?";
@@ -91,6 +92,7 @@ static void node_status(const struct replica *r, size_t i, struct repl_node_stat
         .reluctant = r->ownership.peers[i].reluctant,
         .boot = m == NULL ? 0 : m->boot,
         .applied_index = self ? r->fsm.applied_index : r->ownership.peers[i].applied_index,
+        .agreement = replica_agreement(r, node),
     };
 }
 

@@ -38,6 +38,29 @@ static void print_headline(struct cli *cli, json_t *c)
                   json_array_size(shards), cli_number(c, "sas"));
 }
 
+/* A state that is not the majority's is the worst that can be said of a node, so it comes first. */
+static void print_alarms(struct cli *cli, json_t *c)
+{
+    json_t *item;
+    size_t i;
+
+    json_array_foreach(json_object_get(c, "nodes"), i, item)
+    {
+        const char *state = cli_text(item, "state");
+
+        if (strcmp(state, "differs") == 0)
+            (void)fprintf(cli->out,
+                          "ALARM: the state of node %" PRId64 " differs from the majority's: it "
+                          "owns nothing until a sound one has taken its place\n",
+                          cli_number(item, "id"));
+        if (strcmp(state, "tied") == 0)
+            (void)fprintf(cli->out,
+                          "ALARM: the state of node %" PRId64 " differs from another node's, and "
+                          "no majority tells which is right: bring the missing nodes back\n",
+                          cli_number(item, "id"));
+    }
+}
+
 static void print_nodes(struct cli *cli, json_t *c)
 {
     struct cli_table t = {0};
@@ -100,6 +123,7 @@ int cli_cluster_status(struct cli *cli)
         return cli_print_json(cli, c);
     }
     print_headline(cli, c);
+    print_alarms(cli, c);
     (void)fprintf(cli->out,
                   "term %" PRId64 ", committed %" PRId64 ", applied %" PRId64
                   ", digest %.16s%s\n\n",

@@ -51,6 +51,27 @@ const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key)
     return NULL;
 }
 
+/* The text of a scalar, malloc'd. Piece by piece: fy_token_get_text() of libfyaml 0.7.12 leaks where a
+ * quoted text holds more than a handful of escapes. */
+static char *copy_text(struct fy_token *token, size_t *len)
+{
+    struct fy_token_iter *iter = token != NULL ? fy_token_iter_create(token) : NULL;
+    const struct fy_iter_chunk *chunk = NULL;
+    char *text = calloc(1, 1);
+
+    *len = 0;
+    HF_ASSERT(text != NULL && (token == NULL || iter != NULL));
+    while (iter != NULL && (chunk = fy_token_iter_chunk_next(iter, chunk, NULL)) != NULL) {
+        text = realloc(text, *len + chunk->len + 1);
+        HF_ASSERT(text != NULL);
+        memcpy(text + *len, chunk->str, chunk->len);
+        *len += chunk->len;
+        text[*len] = '\0';
+    }
+    fy_token_iter_destroy(iter);
+    return text;
+}
+
 static struct yaml_node *node_create(struct fy_token *token, enum yaml_kind kind)
 {
     const struct fy_mark *mark = token != NULL ? fy_token_start_mark(token) : NULL;
@@ -62,13 +83,7 @@ static struct yaml_node *node_create(struct fy_token *token, enum yaml_kind kind
     n->line = mark != NULL ? (unsigned)mark->line + 1 : 1;
     n->column = mark != NULL ? (unsigned)mark->column + 1 : 1;
     if (kind == YAML_SCALAR) {
-        const char *text = token != NULL ? fy_token_get_text(token, &len) : NULL;
-
-        n->text = calloc(1, len + 1);
-        HF_ASSERT(n->text != NULL);
-        if (text != NULL && len > 0) {
-            memcpy(n->text, text, len);
-        }
+        n->text = copy_text(token, &len);
         n->binary = strlen(n->text) != len;
         n->plain = token == NULL || fy_token_scalar_style(token) == FYSS_PLAIN;
         if (token != NULL && n->column > 1 &&

@@ -118,6 +118,32 @@ static void look(struct rig *r)
     expect_part("-o json sa list", 0, "\"identity\": \"client\\u001B[31m@holdfast.test\"");
 }
 
+static json_t *states_differ(void *self, struct api_problem *problem)
+{
+    json_t *c = three_nodes(self, problem), *nodes = json_object_get(c, "nodes");
+
+    (void)json_object_set_new(json_array_get(nodes, 0), "state", json_string("agrees"));
+    (void)json_object_set_new(json_array_get(nodes, 1), "state", json_string("differs"));
+    (void)json_object_set_new(json_array_get(nodes, 2), "state", json_string("tied"));
+    return c;
+}
+
+static void look_at_alarms(struct rig *r)
+{
+    r->backend.cluster = states_differ;
+    expect_part("cluster status", 0,
+                "1 tunnels\n"
+                "ALARM: the state of node 2 differs from the majority's: it owns nothing until a "
+                "sound one has taken its place\n"
+                "ALARM: the state of node 3 differs from another node's, and no majority tells "
+                "which is right: bring the missing nodes back\nterm 7");
+}
+
+Test(cli, a_state_that_is_not_the_majoritys_is_an_alarm)
+{
+    rig_run(&rig, look_at_alarms);
+}
+
 Test(cli, shows_the_cluster_and_its_tunnels)
 {
     rig_run(&rig, look);

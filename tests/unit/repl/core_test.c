@@ -445,29 +445,6 @@ Test(repl_core, the_cookie_secret_changes_every_hour_and_the_old_one_stays_valid
     cluster_finish(rig);
 }
 
-/* A follower whose state differs from the leader's says so and is given nothing (I11). */
-Test(repl_core, a_node_that_diverged_is_found_out)
-{
-    struct rig *rig = cluster_running(3, 7500);
-    struct fsm *fsm = (struct fsm *)(uintptr_t)replica_fsm(rig_node(rig, 2)->replica);
-    struct repl_status s;
-
-    cluster_lead(rig, 1);
-    fsm->shards[0].aborts++; /* a bit that fell over */
-    (void)rig_run(rig, 2000, NULL, 0);
-    replica_status(rig_node(rig, 2)->replica, rig->now_ms * 1000000, &s);
-    cr_assert_gt(s.counters[REPL_COUNT_DIGEST_MISMATCH], 0);
-    cr_assert_not(s.nodes[1].healthy);
-    replica_status(rig_node(rig, 3)->replica, rig->now_ms * 1000000, &s);
-    cr_assert_not(s.nodes[1].healthy);
-    cr_assert(s.nodes[2].healthy);
-    rig_kill(rig, 1);
-    cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
-    cr_assert_eq(rig_owner(rig, 1), 3);
-    fsm->shards[0].aborts--;
-    cluster_finish(rig);
-}
-
 Test(repl_core, random_faults_leave_one_owner_and_one_state)
 {
     uint64_t takeovers = 0;

@@ -1,0 +1,210 @@
+/* Equal applied index means equal state (I11), watched while the cluster runs.
+ *
+ *   report {index, digest; newest kept index, digest} ─> witness: votes at each index
+ *   outvoted here ─> own nothing, apply nothing, ask ─> leader's snapshot ─> restored ─> as before
+ *              leading ─> leadership to a node of the majority first
+ *   tied          ─> nobody can tell: who does not lead owns nothing; whoever differs says so
+ */
+#include "base/bytes.h"
+#include "proto/nodes.pb-c.h"
+#include "replication/replica_parts.h"
+
+enum { STEP_DOWN_AGAIN_MS = 1000 };
+
+static bool is_voter(const struct replica *r, uint32_t node, size_t *voters)
+{
+    const struct repl_configuration *c = raft_driver_configuration(r->driver);
+    bool found = false;
+
+    *voters = 0;
+    for (size_t i = 0; i < c->n_servers; i++) {
+        *voters += c->servers[i].role == RAFT_DRIVER_VOTER;
+        found = found || (c->servers[i].role == RAFT_DRIVER_VOTER && c->servers[i].node == node);
+    }
+    return found;
+}
+
+static void say(struct replica *r, uint32_t node, uint64_t index, struct digest digest)
+{
+    size_t voters;
+    bool votes = is_voter(r, node, &voters);
+
+    witness_say(&r->witness, node, votes, voters, index, digest);
+}
+
+void replica_witness_applied(struct replica *r)
+{
+    if (r->fsm.applied_index % WITNESS_EVERY != 0)
+        return;
+    r->kept_index = r->fsm.applied_index;
+    r->kept_digest = fsm_digest(&r->fsm);
+    say(r, r->options.node, r->kept_index, r->kept_digest);
+}
+
+static bool read_digest(ProtobufCBinaryData bytes, struct digest *out)
+{
+    if (bytes.len != REPL_DIGEST_BYTES)
+        return false;
+    *out = (struct digest){get_be64(bytes.data), get_be64(bytes.data + 8)};
+    return true;
+}
+
+void replica_witness_heard(struct replica *r, uint32_t from, const struct Holdfast__NodeReport *in)
+{
+    struct digest now, kept, ours;
+
+    for (size_t i = 0; i < r->options.n_nodes; i++)
+        if (r->options.nodes[i].node == from)
+            r->repair_above[i] = in->awaits_state ? in->applied_index : 0;
+    if (read_digest(in->digest, &now)) {
+        say(r, from, in->applied_index, now);
+        if (in->applied_index == r->fsm.applied_index) {
+            ours = fsm_digest(&r->fsm);
+            say(r, r->options.node, r->fsm.applied_index, ours);
+            if (!digest_equal(ours, now))
+                replica_count(r, REPL_COUNT_DIGEST_MISMATCH, 1);
+        }
+    }
+    if (read_digest(in->kept_digest, &kept))
+        say(r, from, in->kept_index, kept);
+}
+
+enum repl_agreement replica_agreement(const struct replica *r, uint32_t node)
+{
+    switch (witness_verdict(&r->witness, node)) {
+    case WITNESS_AGREES:
+        return REPL_AGREES;
+    case WITNESS_OUTVOTED:
+        return REPL_DIFFERS;
+    case WITNESS_TIED:
+        return REPL_TIED;
+    case WITNESS_UNKNOWN:
+    default:
+        return REPL_AGREEMENT_UNKNOWN;
+    }
+}
+
+const char *repl_agreement_name(enum repl_agreement agreement)
+{
+    static const char *const names[] = {"unknown", "agrees", "differs", "tied"};
+
+    return (size_t)agreement < sizeof names / sizeof *names ? names[agreement] : "?";
+}
+
+/* Reports come one after the other: before the last of them a difference is a tie for a moment. */
+static bool tied(const struct replica *r)
+{
+    return r->tied_ns != 0 && r->now_ns - r->tied_ns > 2 * ownership_promise_ns(&r->ownership);
+}
+
+bool replica_state_trusted(const struct replica *r)
+{
+    return !r->diverged && !(tied(r) && r->raft.state != RAFT_DRIVER_LEADER);
+}
+
+static void tie(struct replica *r)
+{
+    bool now = witness_verdict(&r->witness, r->options.node) == WITNESS_TIED;
+
+    if (!now)
+        r->tied_ns = 0;
+    else if (r->tied_ns == 0)
+        r->tied_ns = r->now_ns;
+    if (tied(r) && !r->tie_told)
+        replica_log(r, REPL_LOG_ERROR,
+                    "another node's state differs from ours at the same index, and there is no "
+                    "majority to tell who is right: whoever does not lead owns nothing");
+    r->tie_told = tied(r);
+}
+
+static void diverge(struct replica *r)
+{
+    uint64_t taking = r->taking == NULL ? 0 : r->taking->index;
+
+    r->diverged = true;
+    replica_log(r, REPL_LOG_ERROR,
+                "our state differs from the majority's (found at index %llu): this node owns "
+                "nothing until a snapshot of a sound one has taken its place",
+                (unsigned long long)r->fsm.applied_index);
+    ownership_disown(&r->ownership);
+    replica_publish_leases(r);
+    replica_drop_snapshot(r);
+    if (taking != 0)
+        raft_driver_snapshot_drop(r->driver, taking);
+    raft_driver_mistrust(r->driver, r->now_ns / 1000000);
+}
+
+/* Of the majority, connected, and nearest to our log. 0 = none. */
+static uint32_t successor(const struct replica *r)
+{
+    uint32_t best = 0;
+    uint64_t most = 0;
+
+    for (size_t i = 0; i < r->options.n_nodes; i++) {
+        uint32_t node = r->options.nodes[i].node;
+        uint64_t match = raft_driver_match(r->driver, node);
+
+        if (node != r->options.node && r->transport.connected(r->transport.self, node) &&
+            witness_verdict(&r->witness, node) == WITNESS_AGREES && match >= most) {
+            best = node;
+            most = match;
+        }
+    }
+    return best;
+}
+
+static void step_down(struct replica *r)
+{
+    uint32_t to = successor(r);
+
+    if (r->raft.state != RAFT_DRIVER_LEADER || to == 0 ||
+        (r->stepped_down_ns != 0 &&
+         r->now_ns - r->stepped_down_ns < STEP_DOWN_AGAIN_MS * 1000000ull))
+        return;
+    r->stepped_down_ns = r->now_ns;
+    if (raft_driver_transfer(r->driver, r->now_ns / 1000000, to) == RAFT_DRIVER_OK)
+        replica_log(r, REPL_LOG_WARN, "leadership goes to node %u, whose state is the majority's",
+                    (unsigned)to);
+}
+
+/* As a leader of the majority: whoever was outvoted gets our state. */
+static void repair(struct replica *r)
+{
+    for (size_t i = 0; i < r->options.n_nodes; i++) {
+        uint32_t node = r->options.nodes[i].node;
+
+        if (r->repair_above[i] == 0 || node == r->options.node ||
+            witness_verdict(&r->witness, r->options.node) != WITNESS_AGREES ||
+            !r->transport.connected(r->transport.self, node))
+            continue;
+        if (raft_driver_repair(r->driver, r->now_ns / 1000000, node, r->repair_above[i]) ==
+            RAFT_DRIVER_INVALID)
+            r->snapshot_wanted = r->snapshot_wanted || r->fsm.applied_index > r->repair_above[i];
+    }
+}
+
+void replica_witness_act(struct replica *r)
+{
+    r->snapshot_wanted = false;
+    tie(r);
+    if (!r->diverged && r->restoring == NULL && !r->telling &&
+        witness_verdict(&r->witness, r->options.node) == WITNESS_OUTVOTED)
+        diverge(r);
+    if (r->diverged)
+        step_down(r);
+    else if (r->able)
+        repair(r);
+}
+
+void replica_witness_restored(struct replica *r)
+{
+    if (r->diverged) {
+        replica_count(r, REPL_COUNT_REINSTALLS, 1);
+        replica_log(r, REPL_LOG_INFO,
+                    "a sound node's state was installed at index %llu in place of ours",
+                    (unsigned long long)r->fsm.applied_index);
+    }
+    r->diverged = false;
+    r->kept_index = 0;
+    witness_forget(&r->witness, r->options.node);
+}
