@@ -70,6 +70,14 @@ static bool unfinished(const struct ike_sa *sa)
     return false;
 }
 
+bool sim_watch_quiet(const struct sim_watch *w)
+{
+    for (size_t i = 0; i < w->n_sa; i++)
+        if (w->sa[i]->alive && unfinished(w->sa[i]->state))
+            return false;
+    return true;
+}
+
 static size_t children_of(const struct ike_sa *sa)
 {
     size_t n = 0;

@@ -439,3 +439,27 @@ void sim_watch_client_restarted(struct sim_watch *w, uint32_t client)
         if (w->sa[i]->owner_of == client + 1)
             drop(w->sa[i]);
 }
+
+static void client_state(struct sim_watch *w, uint32_t client, uint64_t id, struct span state)
+{
+    if (ike_sa_decode(state, &w->decoded))
+        sim_watch_client_sa(w, client, id, &w->decoded);
+}
+
+void sim_watch_client_event(struct sim_watch *w, uint32_t client, const struct repl_event *event)
+{
+    const Holdfast__Record *r = event->record;
+
+    if (event->kind != REPL_EV_APPLIED || event->verdict != REPL_ACCEPTED)
+        return;
+    if (r->body_case == HOLDFAST__RECORD__BODY_SA_CREATE) {
+        client_state(w, client, r->sa_create->sa_id, record_span(r->sa_create->state));
+    } else if (r->body_case == HOLDFAST__RECORD__BODY_SA_STEP) {
+        client_state(w, client, r->sa_step->sa_id, record_span(r->sa_step->state));
+        if (r->sa_step->successor != NULL)
+            client_state(w, client, r->sa_step->successor->sa_id,
+                         record_span(r->sa_step->successor->state));
+    } else if (r->body_case == HOLDFAST__RECORD__BODY_SA_DELETE) {
+        sim_watch_client_sa(w, client, r->sa_delete->sa_id, NULL);
+    }
+}
