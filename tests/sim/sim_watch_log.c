@@ -188,6 +188,19 @@ static void assigned(struct sim_watch *w, uint32_t node, const struct repl_event
     }
 }
 
+/* The owner's conductor hears that it may act. */
+static void leased(struct sim_watch *w, uint32_t node, const struct repl_event *event)
+{
+    struct sim_watch_view *v = sim_watch_view(w, node, event->shard);
+    struct sim_watch_shard *s = sim_watch_shard_of(w, event->shard);
+
+    if (v == NULL || s == NULL)
+        return;
+    v->held = event->held;
+    if (w->healing && s->first_ms == 0 && v->held && v->mine && v->epoch == s->newest_epoch)
+        s->first_ms = sim_watch_now(w);
+}
+
 static void judge_gift(struct sim_watch *w, uint32_t node, const struct repl_event *event)
 {
     const struct sim_watch_shard *s = sim_watch_shard_of(w, event->shard);
@@ -236,6 +249,9 @@ void sim_watch_event(struct sim_watch *w, uint32_t node, const struct repl_event
             w->leader = event->node;
             w->elections++;
         }
+        break;
+    case REPL_EV_LEASE:
+        leased(w, node, event);
         break;
     case REPL_EV_GIVE:
         judge_gift(w, node, event);
