@@ -172,6 +172,21 @@ bool record_internal(const Holdfast__Record *r)
     }
 }
 
+enum seal_kind record_seal_kind(const Holdfast__Record *r)
+{
+    switch (r->body_case) {
+    case HOLDFAST__RECORD__BODY_SA_CREATE:
+    case HOLDFAST__RECORD__BODY_SA_STEP:
+    case HOLDFAST__RECORD__BODY_SA_DELETE:
+    case HOLDFAST__RECORD__BODY_EXTEND:
+    case HOLDFAST__RECORD__BODY_POOL_LEASE:
+    case HOLDFAST__RECORD__BODY_HANDOVER_WINDOWS:
+        return SEAL_SESSION;
+    default:
+        return SEAL_CONFIGURATION;
+    }
+}
+
 static bool valid_body(const Holdfast__Record *r)
 {
     switch (r->body_case) {

@@ -8,6 +8,7 @@
 #include "base/span.h"
 #include "proto/records.pb-c.h"
 #include "replication/replica.h"
+#include "replication/seal.h"
 
 enum {
     RECORD_MAX_STATE_BYTES = 64 << 10,
@@ -36,6 +37,10 @@ bool record_fenced(const Holdfast__Record *record);
 /* Is it made by replication itself (request 0, compare-and-set by its own contents)? barrier,
  * assign without handover, member, config. */
 bool record_internal(const Holdfast__Record *record);
+
+/* Under which key it is sealed: what ends with its session (SAs, their numbers, windows, leases), or
+ * what outlives all of them. */
+enum seal_kind record_seal_kind(const Holdfast__Record *record);
 
 /* malloc'd packed bytes, *n long; NULL when larger than REPL_MAX_RECORD_BYTES. */
 uint8_t *record_pack(const Holdfast__Record *record, size_t *n) HF_MUST_USE;

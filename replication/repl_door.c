@@ -69,7 +69,6 @@ static void fill_options(struct repl *repl, const struct repl_options *o)
                                     .settle_ms = o->settle_ms,
                                     .snapshot_entries = o->snapshot_entries,
                                     .snapshot_bytes = o->snapshot_bytes,
-                                    .seal = &seal_none,
                                     .insecure = o->n_nodes > 1};
     memcpy(out->nodes, o->nodes, sizeof out->nodes);
     memcpy(out->shards, o->shards, sizeof out->shards);
@@ -146,7 +145,7 @@ bool repl_init(const struct repl_options *options, struct repl_error *error)
     if (!ok || f.failed)
         (void)snprintf(error->text, sizeof error->text, "%s: could not be founded: %s",
                        options->data_dir, reason.text);
-    return ok && !f.failed;
+    return ok && !f.failed && repl_keys_found(options, error);
 }
 
 /* --- start and stop --- */
@@ -166,10 +165,21 @@ static void release(struct repl *repl)
     while ((event = repl_next_event(repl)) != NULL)
         repl_event_free(event);
     (void)close(repl->event_fd);
+    repl_keys_close(&repl->keys);
     uv_mutex_destroy(&repl->lock);
     uv_mutex_destroy(&repl->event_lock);
     uv_cond_destroy(&repl->event_room);
     free(repl);
+}
+
+static bool open_keys(struct repl *repl, const struct repl_options *options,
+                      struct repl_error *error)
+{
+    if (!repl_keys_open(&repl->keys, options, repl->options.boot, error))
+        return false;
+    repl->options.ring = repl->keys.ring;
+    repl->options.seal = &repl->keys.ring->seal;
+    return true;
 }
 
 struct repl *repl_start(const struct repl_options *options, struct repl_error *error)
@@ -186,7 +196,8 @@ struct repl *repl_start(const struct repl_options *options, struct repl_error *e
     repl->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (repl->event_fd < 0)
         (void)refuse(error, "no file descriptor for events");
-    if (repl->event_fd < 0 || !repl_thread_start(repl, options, error)) {
+    if (repl->event_fd < 0 || !open_keys(repl, options, error) ||
+        !repl_thread_start(repl, options, error)) {
         release(repl);
         return NULL;
     }
@@ -300,7 +311,7 @@ enum repl_result repl_submit(struct repl *repl, struct Holdfast__Record *record,
         sealed = replica_pack(record, repl->options.node, repl->options.boot, repl->next_request,
                               repl->options.seal, &n);
         if (sealed == NULL)
-            result = REPL_INVALID;
+            result = repl_keys_ready(&repl->keys) ? REPL_INVALID : REPL_BUSY;
     }
     if (result == REPL_OK) {
         *request = repl->next_request++;

@@ -1,6 +1,7 @@
 /* The replica's thread: one libuv loop that steps the core with time, completions and frames. */
 #include "replication/repl_thread.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -53,6 +54,20 @@ static void die(void *self, const char *why)
     log_text(self, REPL_LOG_ERROR, why);
     (void)fprintf(stderr, "replication: %s\n", why);
     _exit(REPL_EXIT_FAILED);
+}
+
+static bool keep_key(void *self, enum seal_kind kind, const uint8_t bytes[SEAL_KEY_BYTES])
+{
+    struct repl *repl = self;
+
+    return repl_keys_keep(&repl->keys, kind, bytes);
+}
+
+static void begun(void *self)
+{
+    struct repl *repl = self;
+
+    wal_load_done(repl->wal);
 }
 
 static void note(void *self, const char *text)
@@ -268,6 +283,7 @@ static void run_loop(void *arg)
 {
     struct repl *repl = arg;
 
+    (void)pthread_setname_np(pthread_self(), "hf-repl");
     rearm(repl);
     (void)uv_run(&repl->loop, UV_RUN_DEFAULT);
 }
@@ -368,6 +384,8 @@ static bool start_core(struct repl *repl, struct repl_error *error)
                                           .entropy = draw_entropy,
                                           .disk_ok = disk_ok,
                                           .disk_stuck_ns = disk_stuck_ns,
+                                          .keep_key = keep_key,
+                                          .begun = begun,
                                           .log = log_text,
                                           .failed = die};
 
@@ -380,7 +398,6 @@ static bool start_core(struct repl *repl, struct repl_error *error)
                                                 : "the stored log contradicts itself");
         return false;
     }
-    wal_load_done(repl->wal);
     publish(repl);
     return true;
 }

@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "replication/loop_watch.h"
+#include "replication/repl_keys.h"
 #include "replication/replica_core.h"
 #include "replication/tcp_transport.h"
 #include "replication/wal.h"
@@ -55,6 +56,7 @@ struct repl {
     char refusal[256]; /* what ended the replica before the thread ran */
     int to_close;      /* handles and parts that are not closed yet, at the end */
 
+    struct repl_keys keys;
     struct wal *wal;
     struct tcp_transport *tcp; /* NULL: a single node */
     struct replica *core;

@@ -194,6 +194,27 @@ void replica_genesis(const struct repl_node_address *nodes, size_t n_nodes,
     }
 }
 
+static bool begin(struct replica *r, const struct repl_loaded *loaded)
+{
+    if (raft_driver_start(r->driver, loaded, r->now_ns / NS_PER_MS) != RAFT_DRIVER_OK || r->failed)
+        return false;
+    r->started = true;
+    if (r->callbacks.begun != NULL)
+        r->callbacks.begun(r->callbacks.self);
+    replica_pump(r);
+    return !r->failed;
+}
+
+void replica_begin(struct replica *r)
+{
+    const struct repl_loaded *loaded = r->waiting;
+
+    HF_ASSERT(loaded != NULL);
+    r->waiting = NULL;
+    if (!begin(r, loaded))
+        replica_fail(r, "the stored log contradicts itself");
+}
+
 bool replica_start(struct replica *r, const struct repl_loaded *loaded, uint64_t now_ns)
 {
     struct ownership_options own = {
@@ -213,11 +234,11 @@ bool replica_start(struct replica *r, const struct repl_loaded *loaded, uint64_t
     ownership_init(&r->ownership, &own, r->now_ns);
     for (size_t i = 0; i < r->options.n_shards; i++)
         ownership_configure(&r->ownership, r->options.shards[i].shard, r->options.shards[i].prefer);
-    if (raft_driver_start(r->driver, loaded, r->now_ns / NS_PER_MS) != RAFT_DRIVER_OK || r->failed)
-        return false;
-    r->started = true;
-    replica_pump(r);
-    return !r->failed;
+    if (replica_keys_wait(r)) {
+        r->waiting = loaded;
+        return !r->failed;
+    }
+    return begin(r, loaded);
 }
 
 /* Could the others, a majority without this leader, commit if it ended? That asks whether they are
@@ -271,6 +292,10 @@ void replica_tick(struct replica *r, uint64_t now_ns)
         judge_disk(r);
     if (r->failed)
         return;
+    if (!r->started) {
+        replica_keys_tick(r);
+        return;
+    }
     if (raft_driver_next_timeout(r->driver) <= r->now_ns / NS_PER_MS)
         raft_driver_tick(r->driver, r->now_ns / NS_PER_MS);
     if (r->now_ns > RESUBMIT_MS * NS_PER_MS)
@@ -280,7 +305,7 @@ void replica_tick(struct replica *r, uint64_t now_ns)
 
 uint64_t replica_next_ns(const struct replica *r)
 {
-    uint64_t raft_ms = raft_driver_next_timeout(r->driver);
+    uint64_t raft_ms = r->started ? raft_driver_next_timeout(r->driver) : UINT64_MAX;
     uint64_t next = ownership_next_ns(&r->ownership, r->now_ns);
     uint64_t raft_ns = raft_ms > UINT64_MAX / NS_PER_MS ? UINT64_MAX : raft_ms * NS_PER_MS;
 
@@ -295,6 +320,8 @@ uint64_t replica_next_ns(const struct replica *r)
         stamp = stamp < soon ? soon : stamp;
         next = stamp < next ? stamp : next;
     }
+    if (r->waiting != NULL)
+        return r->asked_ns + ASK_KEY_MS * NS_PER_MS;
     if (r->hold_until_ns > r->now_ns && r->hold_until_ns < next)
         next = r->hold_until_ns;
     if (r->telling && r->now_ns + NS_PER_MS < next)
@@ -306,6 +333,10 @@ void replica_frame(struct replica *r, uint64_t now_ns, uint32_t from, enum repl_
                    struct span bytes)
 {
     set_now(r, now_ns);
+    if (!r->failed && channel == REPL_CHANNEL_KEYS) {
+        replica_on_keys(r, from, bytes);
+        return;
+    }
     if (!r->started || r->failed)
         return;
     switch (channel) {
@@ -319,6 +350,8 @@ void replica_frame(struct replica *r, uint64_t now_ns, uint32_t from, enum repl_
         break;
     case REPL_CHANNEL_FORWARD:
         replica_on_forward(r, from, bytes);
+        break;
+    case REPL_CHANNEL_KEYS: /* answered above */
         break;
     case REPL_CHANNEL_HALF_OPEN:
     case REPL_CHANNEL_STRAY:
@@ -347,6 +380,8 @@ void replica_link(struct replica *r, uint64_t now_ns, uint32_t node, bool up)
         outbox_unsend_all(r->outbox);
         r->announced_ns = 0;
     }
+    if (up && r->waiting != NULL)
+        r->asked_ns = 0; /* the next tick asks, and that is now */
     replica_pump(r);
 }
 

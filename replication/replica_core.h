@@ -12,7 +12,7 @@
 #define HF_REPL_REPLICA_CORE_H
 
 #include "replication/replica.h"
-#include "replication/seal.h"
+#include "replication/seal_ring.h"
 
 struct replica_options {
     uint32_t node;
@@ -29,7 +29,10 @@ struct replica_options {
     uint64_t snapshot_entries, snapshot_bytes;
     uint32_t trailing;       /* entries kept behind a snapshot; 0 = the driver's default */
     const struct seal *seal; /* outlives the replica */
-    bool insecure;           /* for the status only */
+    /* Whose `seal` it is, where keys are asked for and given; outlives the replica. NULL: `seal`
+     * needs none (seal_none). */
+    struct seal_ring *ring;
+    bool insecure; /* for the status only */
 };
 
 struct replica_job;
@@ -47,6 +50,11 @@ struct replica_callbacks {
     bool (*disk_ok)(void *self); /* no write has been waiting for too long */
     /* How long writes have waited without any progress, 0 = they go on. Asked at each tick. */
     uint64_t (*disk_stuck_ns)(void *self);
+    /* A key came from another node: stored, before it is used, when this returns. False: it cannot
+     * be. NULL: nothing is kept. */
+    bool (*keep_key)(void *self, enum seal_kind kind, const uint8_t bytes[SEAL_KEY_BYTES]);
+    /* What replica_start() was given is not needed any more. May be NULL. */
+    void (*begun)(void *self);
     void (*log)(void *self, enum repl_log_level level, const char *text);
     void (*failed)(void *self, const char *why); /* nothing more will happen: exit */
 };
@@ -78,7 +86,8 @@ void replica_genesis(const struct repl_node_address *nodes, size_t n_nodes,
 bool replica_fits(const struct repl_loaded *loaded, const struct replica_options *options,
                   const char **why);
 
-/* Once. False: what was loaded contradicts itself. */
+/* Once. False: what was loaded contradicts itself. A node that lacks a key asks the others for it and
+ * begins when it has come: `loaded` must stay until callbacks.begun(). */
 bool replica_start(struct replica *r, const struct repl_loaded *loaded,
                    uint64_t now_ns) HF_MUST_USE;
 

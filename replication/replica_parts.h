@@ -20,6 +20,9 @@ enum {
     ANNOUNCE_MS = 100,          /* between two tries of the BOOT record */
     REFUSED_WAIT_MS = 10,       /* after a leader refused a forward */
     COOKIE_SECRET_MS = 3600000, /* a new one so often (RFC 7296 2.6: change it frequently) */
+    UNLED_ELECTIONS = 4,        /* so many election timeouts without a leader, and at least */
+    UNLED_MS = 1000,            /* ... so long: an owner asks for no lease any more */
+    ASK_KEY_MS = 100,           /* between two times of asking for a key */
     TELL_WAIT_MS = 10,          /* for a node that has not stored yet what it waits for */
     TAKE_ITEMS = 256,           /* of an image, kept in one turn of the loop */
     TAKE_BYTES = 256 << 10,     /* ... and of their states */
@@ -59,6 +62,8 @@ struct replica {
     struct batch batch;
     uint64_t now_ns;
     bool started, failed;
+    const struct repl_loaded *waiting; /* what it begins with once its key has come; or NULL */
+    uint64_t asked_ns;                 /* for a key */
 
     bool able;              /* leading, and everything up to an entry of the own term is applied */
     uint64_t entry_index;   /* of the newest entry submitted here */
@@ -74,6 +79,7 @@ struct replica {
     uint64_t announced_ns, announced_over; /* BOOT: sent when, replacing which boot */
     uint64_t hold_until_ns;                /* a leader refused: wait so long */
     bool links[REPL_MAX_NODES];
+    uint64_t unled_ns;         /* since when no leader can be reached; 0 = one can */
     uint64_t unfit_ns;         /* since when a link or the disk fails; 0 = none does */
     uint64_t lapses;           /* how many shards had lapsed at the last report */
     struct witness witness;    /* whose state is the cluster's (I11) */
@@ -111,7 +117,13 @@ void replica_log(struct replica *r, enum repl_log_level level, const char *forma
     __attribute__((format(printf, 3, 4)));
 void replica_fail(struct replica *r, const char *why);
 void replica_emit(struct replica *r, struct repl_event event); /* copies to the heap */
-void replica_pump(struct replica *r); /* everything that follows from a change */
+void replica_pump(struct replica *r);  /* everything that follows from a change */
+void replica_begin(struct replica *r); /* with what it waited with */
+
+/* replica_keys.c */
+bool replica_keys_wait(struct replica *r); /* at the start: true = it cannot begin yet */
+void replica_keys_tick(struct replica *r);
+void replica_on_keys(struct replica *r, uint32_t from, struct span bytes);
 
 /* replica_apply.c */
 void replica_on_apply(void *self, uint64_t index, const struct repl_entry *entry);

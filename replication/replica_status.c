@@ -22,7 +22,8 @@ uint8_t *replica_pack(struct Holdfast__Record *record, uint32_t node, uint64_t b
         return NULL;
 
     uint8_t *sealed = repl_alloc_zero(1, plain_len + seal->overhead + 1);
-    bool ok = seal->seal(seal->self, SEAL_RECORD, span_of(plain, plain_len), sealed, n);
+    bool ok = seal->seal(seal->self, SEAL_RECORD, record_seal_kind(record),
+                         span_of(plain, plain_len), sealed, n);
 
     secret_wipe_bytes(plain, plain_len);
     free(plain);
@@ -148,6 +149,7 @@ void replica_status(const struct replica *r, uint64_t now_ns, struct repl_status
                                 .cluster_ms = replica_cluster_ms(r),
                                 .quorum = has_quorum(r),
                                 .insecure = r->options.insecure,
+                                .lacks_key = r->waiting != NULL,
                                 .timing = r->options.timing,
                                 .n_nodes = r->options.n_nodes,
                                 .n_shards = r->options.n_shards,

@@ -1,7 +1,9 @@
 /* The seam where records are sealed before libraft, the disk or the network see them, and opened
- * again at apply. The real one (AES-256-GCM, a subkey per node and boot)
- * comes with key distribution; until then there is seal_none, and it does not pretend: it hides
- * nothing, and seal_none_allowed() says where it may be used at all.
+ * again at apply; items of snapshots likewise. The real one is seal_ring.h. seal_none hides nothing:
+ * for tests of what lies around it, and no program of ours uses it.
+ *
+ * Two kinds of keys (architecture.md, Secrets): what a session is (SAs, their numbers, windows and
+ * leases) ends with its key; the configuration outlives all of them.
  */
 #ifndef HF_REPL_SEAL_H
 #define HF_REPL_SEAL_H
@@ -9,15 +11,19 @@
 #include "base/assert.h"
 #include "base/span.h"
 
-/* What a sealed thing is for: bound to it as associated data. */
+/* What a sealed thing is for: bound to it, so that neither passes for the other. */
 enum seal_purpose { SEAL_RECORD = 1, SEAL_SNAPSHOT = 2 };
+
+/* Under which key. */
+enum seal_kind { SEAL_CONFIGURATION = 1, SEAL_SESSION = 2, SEAL_KINDS };
 
 struct seal {
     const char *name;
     void *self;
     size_t overhead; /* bytes that seal adds at most */
     /* out has plain.len + overhead bytes. False: no key; the record must not be submitted. */
-    bool (*seal)(void *self, enum seal_purpose purpose, struct span plain, uint8_t *out, size_t *n);
+    bool (*seal)(void *self, enum seal_purpose purpose, enum seal_kind kind, struct span plain,
+                 uint8_t *out, size_t *n);
     /* out has sealed.len bytes. False: not authentic, or a key that this node lacks. */
     bool (*open)(void *self, enum seal_purpose purpose, struct span sealed, uint8_t *out,
                  size_t *n);
@@ -26,8 +32,7 @@ struct seal {
 /* Identity: what goes in comes out. */
 extern const struct seal seal_none;
 
-/* seal_none leaves keys readable on disk and wire: only a lab that says so, or one lone node, whose
- * disk then holds its own keys only. */
+/* More than one node needs links that nobody else can speak on: keys travel on them, too. */
 static inline bool seal_none_allowed(size_t n_nodes, bool insecure_lab)
 {
     return n_nodes == 1 || insecure_lab;

@@ -24,6 +24,15 @@ static void reserve(struct snapshot_piece *p, size_t more)
     HF_ASSERT(p->bytes != NULL);
 }
 
+/* SAs and leases end with their session; the rest outlives it. */
+static enum seal_kind kind_of(const Holdfast__SnapshotItem *item)
+{
+    return item->item_case == HOLDFAST__SNAPSHOT_ITEM__ITEM_SA ||
+                   item->item_case == HOLDFAST__SNAPSHOT_ITEM__ITEM_LEASE
+               ? SEAL_SESSION
+               : SEAL_CONFIGURATION;
+}
+
 static void out_item(struct out *o, const Holdfast__SnapshotItem *item)
 {
     struct snapshot_encoder *e = o->e;
@@ -38,7 +47,7 @@ static void out_item(struct out *o, const Holdfast__SnapshotItem *item)
     }
     (void)holdfast__snapshot_item__pack(item, snapshot_scratch_of(&e->plain, n));
     reserve(p, SNAPSHOT_LENGTH_BYTES + n + e->seal->overhead);
-    if (!e->seal->seal(e->seal->self, SEAL_SNAPSHOT, span_of(e->plain.bytes, n),
+    if (!e->seal->seal(e->seal->self, SEAL_SNAPSHOT, kind_of(item), span_of(e->plain.bytes, n),
                        p->bytes + p->len + SNAPSHOT_LENGTH_BYTES, &sealed)) {
         e->failed = true;
         return;

@@ -301,7 +301,7 @@ static void on_in_frame(void *self, struct tcp_conn *c, uint8_t channel, struct 
 
     if (channel == TCP_CHANNEL_PING && payload.len == 0)
         return;
-    if (channel < REPL_CHANNEL_RAFT || channel > REPL_CHANNEL_ADMIN) {
+    if (channel < REPL_CHANNEL_RAFT || channel > REPL_CHANNEL_KEYS) {
         on_in_broken(t, c, TCP_BROKEN_FRAME, "a frame of an unknown channel");
         return;
     }

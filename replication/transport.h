@@ -15,7 +15,8 @@ enum repl_channel {
     REPL_CHANNEL_FORWARD = 3,   /* records to the leader, and its answers */
     REPL_CHANNEL_HALF_OPEN = 4, /* best-effort copies of half-open SAs, for the conductor */
     REPL_CHANNEL_STRAY = 5,     /* a packet for a shard that the peer owns (hop mark inside) */
-    REPL_CHANNEL_ADMIN = 6      /* admin requests forwarded to another node */
+    REPL_CHANNEL_ADMIN = 6,     /* admin requests forwarded to another node */
+    REPL_CHANNEL_KEYS = 7       /* sealing keys, asked for and given (seal_message.h) */
 };
 
 /* Nothing large travels in one frame, or what is behind it (a heartbeat) would wait: snapshots go in

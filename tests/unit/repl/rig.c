@@ -265,6 +265,7 @@ void rig_destroy(struct rig *rig)
         mirror_clear(&rig->nodes[i]);
         rig_jobs_drop(&rig->nodes[i]);
         replica_destroy(rig->nodes[i].replica);
+        seal_ring_deinit(&rig->nodes[i].ring);
         sim_storage_destroy(rig->nodes[i].storage);
     }
     sim_network_destroy(rig->network);
@@ -316,7 +317,6 @@ void rig_start(struct rig *rig, uint32_t id)
 {
     struct rig_node *n = rig_node(rig, id);
     struct replica_options options;
-    struct repl_loaded loaded;
     struct repl_storage storage = sim_storage_interface(n->storage);
     struct repl_transport transport = sim_network_transport(rig->network, id);
     struct replica_callbacks callbacks = {.self = n,
@@ -325,6 +325,7 @@ void rig_start(struct rig *rig, uint32_t id)
                                           .entropy = on_entropy,
                                           .disk_ok = on_disk_ok,
                                           .disk_stuck_ns = on_disk_stuck,
+                                          .keep_key = rig_keep_key,
                                           .log = on_log,
                                           .failed = on_failed};
 
@@ -341,10 +342,12 @@ void rig_start(struct rig *rig, uint32_t id)
     memset(&n->clock, 0, sizeof n->clock);
     stamp_health(rig);
     fill_options(rig, n, (uint32_t)sim_next(&rig->random), &options);
+    if (rig->sealed)
+        rig_take_keys(n, &options);
     n->replica = replica_create(&options, &storage, &transport, &callbacks, n->leases, &n->health,
                                 &n->clock);
-    sim_storage_load(n->storage, &loaded);
-    HF_ASSERT(replica_start(n->replica, &loaded, now_ns(rig)));
+    sim_storage_load(n->storage, &n->loaded);
+    HF_ASSERT(replica_start(n->replica, &n->loaded, now_ns(rig)) || n->failed);
     sim_network_attach(rig->network, id, &n->listener);
 }
 
@@ -580,7 +583,8 @@ uint64_t rig_submit(struct rig *rig, uint32_t id, Holdfast__Record *record)
     struct rig_node *n = rig_node(rig, id);
     uint64_t request = replica_next_request(n->replica);
     size_t len = 0;
-    uint8_t *sealed = replica_pack(record, id, n->boot, request, &seal_none, &len);
+    uint8_t *sealed =
+        replica_pack(record, id, n->boot, request, rig->sealed ? &n->ring.seal : &seal_none, &len);
 
     HF_ASSERT(sealed != NULL);
     record_free(record);

@@ -31,6 +31,7 @@ struct rig_node {
     struct sim_storage *storage;
     struct repl_transport_listener listener;
     struct replica *replica;
+    struct repl_loaded loaded; /* what it was started with */
     struct repl_lease leases[RIG_SHARDS];
     struct repl_health health;
     struct replica_clock clock;
@@ -46,6 +47,8 @@ struct rig_node {
     uint32_t leader_seen;
     bool failed;
     struct map mirror;                 /* of the SAs, from its events alone */
+    struct seal_ring ring;             /* of this start; rig->sealed */
+    struct seal_key kept;              /* the configuration's key on its disk; id 0 = none */
     uint8_t verdict[RIG_MAX_REQUESTS]; /* of own requests: 0 none, 1 + verdict, 100 unsettled */
 };
 
@@ -54,6 +57,7 @@ struct rig {
     struct sim_random random;
     struct sim_network *network;
     struct rig_node nodes[RIG_MAX_NODES];
+    bool sealed; /* as in production; else nothing is (seal_none), which costs less */
     size_t n, n_shards;
     uint64_t snapshot_entries, trailing, takeover_ms;
     uint64_t hang_ms;                       /* the limit that they are started with */
@@ -66,9 +70,16 @@ void rig_job_add(void *node, struct replica_job *job);
 void rig_jobs_run(struct rig_node *node);
 void rig_jobs_drop(struct rig_node *node);
 
+/* rig_keys.c: a ring for this start with what is kept; as replica_callbacks.keep_key. */
+void rig_take_keys(struct rig_node *n, struct replica_options *o);
+bool rig_keep_key(void *node, enum seal_kind kind, const uint8_t bytes[SEAL_KEY_BYTES]);
+
 /* n founded nodes, not started yet. Shard 1 prefers node 1, shard 2 (when n_shards is 2) node 2. */
 struct rig *rig_create(size_t n, size_t n_shards, uint64_t seed);
 void rig_destroy(struct rig *rig);
+
+/* Before the first start: everything is sealed, and node 1 has the configuration's key. */
+void rig_seal(struct rig *rig);
 
 void rig_start(struct rig *rig, uint32_t node);
 /* Power loss of one machine. */

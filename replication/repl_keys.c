@@ -1,0 +1,206 @@
+#include "replication/repl_keys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/secret.h"
+#include "base/secret_pages.h"
+#include "crypto/tables.h"
+
+enum { MAGIC_BYTES = 8, FILE_BYTES = MAGIC_BYTES + 8 + SEAL_KEY_BYTES };
+
+static const char magic[MAGIC_BYTES + 1] = "HFCONFK1";
+static const char file_name[] = "configuration.key";
+
+static bool refuse(struct repl_error *error, const char *dir, const char *what, int reason)
+{
+    (void)snprintf(error->text, sizeof error->text, "%s/%s: %s%s%s", dir, file_name, what,
+                   reason == 0 ? "" : ": ", reason == 0 ? "" : strerror(reason));
+    return false;
+}
+
+static bool write_all(int fd, const uint8_t *bytes, size_t n)
+{
+    while (n > 0) {
+        ssize_t done = write(fd, bytes, n);
+
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return false;
+        bytes += done;
+        n -= (size_t)done;
+    }
+    return true;
+}
+
+/* Beside its place first, then renamed: never half a key. */
+static bool store(const char *dir, const struct seal_means *means,
+                  const uint8_t key[SEAL_KEY_BYTES])
+{
+    uint8_t file[FILE_BYTES];
+    int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd;
+    bool ok;
+
+    if (at < 0)
+        return false;
+    memcpy(file, magic, MAGIC_BYTES);
+    put_be64(file + MAGIC_BYTES, seal_key_id(means, SEAL_CONFIGURATION, key));
+    memcpy(file + MAGIC_BYTES + 8, key, SEAL_KEY_BYTES);
+    fd = openat(at, "configuration.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    ok = fd >= 0 && fchmod(fd, 0600) == 0 && write_all(fd, file, sizeof file) && fsync(fd) == 0;
+    secret_wipe_bytes(file, sizeof file);
+    if (fd >= 0)
+        ok = close(fd) == 0 && ok;
+    ok = ok && renameat(at, "configuration.tmp", at, file_name) == 0 && fsync(at) == 0;
+    (void)close(at);
+    return ok;
+}
+
+/* 1: it is in *key; 0: there is none; -1: *error. */
+static int load(const char *dir, const struct seal_means *means, uint8_t key[SEAL_KEY_BYTES],
+                struct repl_error *error)
+{
+    uint8_t file[FILE_BYTES + 1];
+    char path[600];
+    struct stat about;
+    ssize_t n;
+    int fd;
+
+    (void)snprintf(path, sizeof path, "%s/%s", dir, file_name);
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 && errno == ENOENT)
+        return 0;
+    if (fd < 0) {
+        (void)refuse(error, dir, "cannot be opened", errno);
+        return -1;
+    }
+    n = fstat(fd, &about) == 0 ? read(fd, file, sizeof file) : -1;
+    (void)close(fd);
+    if (n >= 0 && (about.st_mode & 077) != 0) {
+        n = -1;
+        (void)refuse(error, dir, "others may read it: chmod 600", 0);
+    } else if (n != FILE_BYTES || memcmp(file, magic, MAGIC_BYTES) != 0 ||
+               seal_key_id(means, SEAL_CONFIGURATION, file + MAGIC_BYTES + 8) !=
+                   get_be64(file + MAGIC_BYTES)) {
+        n = -1;
+        (void)refuse(
+            error, dir,
+            "no sealing key, or a damaged one: bring it back from a copy; a node of several "
+            "gets it from the others when the file is moved away",
+            0);
+    }
+    if (n == FILE_BYTES)
+        memcpy(key, file + MAGIC_BYTES + 8, SEAL_KEY_BYTES);
+    secret_wipe_bytes(file, sizeof file);
+    return n == FILE_BYTES ? 1 : -1;
+}
+
+static bool means_of(struct seal_means *means, struct repl_error *error)
+{
+    if (crypto_ready() && seal_means_of(&suite_default, means))
+        return true;
+    (void)snprintf(error->text, sizeof error->text,
+                   "OpenSSL lacks AES-256-GCM or HMAC-SHA-256: records cannot be sealed");
+    return false;
+}
+
+bool repl_keys_found(const struct repl_options *options, struct repl_error *error)
+{
+    uint8_t key[SEAL_KEY_BYTES];
+    struct seal_means means;
+    bool ok;
+
+    for (size_t i = 0; i < options->n_nodes; i++)
+        if (options->nodes[i].node < options->node)
+            return true;
+    if (!means_of(&means, error))
+        return false;
+    HF_ASSERT(getrandom(key, sizeof key, 0) == (ssize_t)sizeof key);
+    ok = store(options->data_dir, &means, key);
+    secret_wipe_bytes(key, sizeof key);
+    return ok || refuse(error, options->data_dir, "cannot be written", errno);
+}
+
+static void lock(void *self)
+{
+    uv_mutex_lock(self);
+}
+
+static void unlock(void *self)
+{
+    uv_mutex_unlock(self);
+}
+
+static bool fill(struct repl_keys *keys, struct repl_error *error)
+{
+    uint8_t key[SEAL_KEY_BYTES];
+    struct seal_ring *ring = keys->ring;
+    int found = load(keys->data_dir, &ring->means, key, error);
+    uint64_t id;
+
+    if (found <= 0)
+        return found == 0;
+    id = seal_ring_add(ring, SEAL_CONFIGURATION, key);
+    secret_wipe_bytes(key, sizeof key);
+    return seal_ring_use(ring, SEAL_CONFIGURATION, id) && seal_ring_use(ring, SEAL_SESSION, id);
+}
+
+bool repl_keys_open(struct repl_keys *keys, const struct repl_options *options, uint64_t boot,
+                    struct repl_error *error)
+{
+    struct seal_means means;
+
+    *keys = (struct repl_keys){.ring = NULL};
+    if (!means_of(&means, error))
+        return false;
+    if (strlen(options->data_dir) >= sizeof keys->data_dir)
+        return refuse(error, options->data_dir, "the directory's name is too long", 0);
+    memcpy(keys->data_dir, options->data_dir, strlen(options->data_dir) + 1);
+    keys->ring = secret_pages_new(sizeof *keys->ring);
+    if (keys->ring == NULL) {
+        (void)snprintf(error->text, sizeof error->text,
+                       "no locked memory for sealing keys: %s (raise LimitMEMLOCK, or `ulimit -l`)",
+                       strerror(errno));
+        return false;
+    }
+    HF_ASSERT(uv_mutex_init(&keys->lock) == 0);
+    means.lock = lock;
+    means.unlock = unlock;
+    means.lock_self = &keys->lock;
+    seal_ring_init(keys->ring, &means, options->node, boot);
+    if (fill(keys, error))
+        return true;
+    repl_keys_close(keys);
+    return false;
+}
+
+void repl_keys_close(struct repl_keys *keys)
+{
+    if (keys->ring == NULL)
+        return;
+    seal_ring_deinit(keys->ring);
+    secret_pages_free(keys->ring, sizeof *keys->ring);
+    uv_mutex_destroy(&keys->lock);
+    keys->ring = NULL;
+}
+
+bool repl_keys_ready(struct repl_keys *keys)
+{
+    return seal_ring_current(keys->ring, SEAL_CONFIGURATION) != 0 &&
+           seal_ring_current(keys->ring, SEAL_SESSION) != 0;
+}
+
+bool repl_keys_keep(void *self, enum seal_kind kind, const uint8_t bytes[SEAL_KEY_BYTES])
+{
+    struct repl_keys *keys = self;
+
+    return kind != SEAL_CONFIGURATION || store(keys->data_dir, &keys->ring->means, bytes);
+}

@@ -1,0 +1,36 @@
+/* Where a node's sealing keys are: the ring in locked pages; the configuration's key, which must outlive
+ * the machine's power, in a file of the data directory (mode 0600).
+ *
+ *   configuration.key = "HFCONFK1" | key id 8 | key 32
+ */
+#ifndef HF_REPL_KEYS_H
+#define HF_REPL_KEYS_H
+
+#include <uv.h>
+
+#include "replication/replica.h"
+#include "replication/seal_ring.h"
+
+struct repl_keys {
+    struct seal_ring *ring; /* secret pages */
+    uv_mutex_t lock;
+    char data_dir[512];
+};
+
+/* --init: the founding node with the lowest id makes the key of the configuration; the others get it
+ * from it, so that there is one. False: *error. */
+bool repl_keys_found(const struct repl_options *options, struct repl_error *error) HF_MUST_USE;
+
+/* What is stored here goes into the ring. None stored is no error: the node asks its peers. False:
+ * *error (no locked memory, a file that is not what it says); nothing is left open. */
+bool repl_keys_open(struct repl_keys *keys, const struct repl_options *options, uint64_t boot,
+                    struct repl_error *error) HF_MUST_USE;
+void repl_keys_close(struct repl_keys *keys);
+
+/* Can everything be sealed? Any thread. */
+bool repl_keys_ready(struct repl_keys *keys);
+
+/* As replica_callbacks.keep_key; `self` is a struct repl_keys. Durable when it returns. */
+bool repl_keys_keep(void *self, enum seal_kind kind, const uint8_t bytes[SEAL_KEY_BYTES]);
+
+#endif

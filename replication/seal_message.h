@@ -1,0 +1,35 @@
+/* What nodes tell each other on REPL_CHANNEL_KEYS: one key a frame.
+ *
+ *   version 1 | what | kind | key id 8 | key 32 (GIVE only)
+ *
+ * Keys travel in it: the transport proves who the peer is, and nobody else reads along.
+ */
+#ifndef HF_REPL_SEAL_MESSAGE_H
+#define HF_REPL_SEAL_MESSAGE_H
+
+#include "replication/seal_ring.h"
+
+enum seal_what {
+    SEAL_WANT = 1, /* the key with this id; id 0: the one in use for that kind */
+    SEAL_GIVE = 2,
+    SEAL_LACK = 3 /* the answer of one that has no such key */
+};
+
+enum {
+    SEAL_MESSAGE_SHORT_BYTES = 11,
+    SEAL_MESSAGE_BYTES = SEAL_MESSAGE_SHORT_BYTES + SEAL_KEY_BYTES
+};
+
+struct seal_message {
+    enum seal_what what;
+    enum seal_kind kind;
+    uint64_t id;
+    uint8_t key[SEAL_KEY_BYTES]; /* GIVE; the caller wipes it */
+};
+
+/* The length; out has SEAL_MESSAGE_BYTES. */
+size_t seal_message_encode(const struct seal_message *message, uint8_t *out);
+/* False: malformed. Whether the id is that key's is the caller's to judge. */
+bool seal_message_decode(struct span bytes, struct seal_message *message) HF_MUST_USE;
+
+#endif

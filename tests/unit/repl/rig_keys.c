@@ -1,0 +1,44 @@
+/* The keys of the rig's nodes, kept as repl_keys.c keeps them. */
+#include "crypto/tables.h"
+#include "unit/repl/rig.h"
+
+void rig_seal(struct rig *rig)
+{
+    struct seal_key *kept = &rig->nodes[0].kept;
+    struct seal_means means;
+
+    HF_ASSERT(seal_means_of(&suite_default, &means));
+    rig->sealed = true;
+    for (size_t i = 0; i < sizeof kept->bytes; i++)
+        kept->bytes[i] = (uint8_t)sim_next(&rig->random);
+    kept->kind = SEAL_CONFIGURATION;
+    kept->id = seal_key_id(&means, kept->kind, kept->bytes);
+}
+
+bool rig_keep_key(void *self, enum seal_kind kind, const uint8_t bytes[SEAL_KEY_BYTES])
+{
+    struct rig_node *n = self;
+
+    if (kind != SEAL_CONFIGURATION)
+        return true;
+    n->kept = (struct seal_key){.id = seal_key_id(&n->ring.means, kind, bytes), .kind = kind};
+    memcpy(n->kept.bytes, bytes, sizeof n->kept.bytes);
+    return true;
+}
+
+/* As repl_keys.c does it. */
+void rig_take_keys(struct rig_node *n, struct replica_options *o)
+{
+    struct seal_means means;
+
+    HF_ASSERT(seal_means_of(&suite_default, &means));
+    seal_ring_deinit(&n->ring);
+    seal_ring_init(&n->ring, &means, n->id, n->boot);
+    o->ring = &n->ring;
+    o->seal = &n->ring.seal;
+    if (n->kept.id == 0)
+        return;
+    HF_ASSERT(seal_ring_add(&n->ring, SEAL_CONFIGURATION, n->kept.bytes) == n->kept.id);
+    HF_ASSERT(seal_ring_use(&n->ring, SEAL_CONFIGURATION, n->kept.id) &&
+              seal_ring_use(&n->ring, SEAL_SESSION, n->kept.id));
+}
