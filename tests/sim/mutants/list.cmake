@@ -63,7 +63,7 @@ sim_mutant(half_sent_batch "of the numbers of several SAs in one record only the
         }]==])
 
 sim_mutant(lease_renewed_by_the_owner_itself "its own acknowledgement is enough"
-  replication/ownership.c [==[n > o->options.n_nodes / 2 && s->acked_ns]==] [==[n > 0 && s->acked_ns]==])
+  replication/ownership.c [==[ownership_majority(o, n) && s->acked_ns]==] [==[n > 0 && s->acked_ns]==])
 
 sim_mutant(request_id_not_checked "a request that was judged is judged again"
   replication/fsm.c [==[    if (is_judged(m, request))
@@ -113,7 +113,7 @@ sim_mutant(acting_on_apply "an owner acts from its assignment on, without a leas
         o->next_beat_ns = now_ns, s->lease_until_ns = now_ns + 3600ull * 1000000000;]==])
 
 sim_mutant(leader_decides_alone "one node that hears no owner is enough to assign anew; promises are ignored"
-  replication/ownership_decide.c [==[return n > o->options.n_nodes / 2;]==] [==[return n > 0;]==]
+  replication/ownership_decide.c [==[return ownership_majority(o, n);]==] [==[return n > 0;]==]
   replication/ownership.c [==[    if (now_ns < s->promised_until_ns && !repl_epoch_equal(beat->epoch, s->promised))
         return false;]==] [==[]==])
 
