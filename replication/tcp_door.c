@@ -15,9 +15,9 @@ enum {
 
 static uint8_t door_of(const struct tcp_transport *t, const struct ip_addr *ip)
 {
-    for (uint8_t i = 0; i < TCP_MAX_PEERS; i++)
+    for (size_t i = 0; i < TCP_MAX_PEERS; i++)
         if (t->peers[i].node != 0 && addr_equal(&t->peers[i].address.ip, ip))
-            return i;
+            return (uint8_t)i;
     return TCP_DOORS - 1;
 }
 

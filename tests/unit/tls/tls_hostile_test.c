@@ -166,6 +166,8 @@ Test(tls_hostile, no_certificate_and_other_versions)
 /* The framing of before, in the clear. */
 Test(tls_hostile, plaintext_and_noise)
 {
+    static const uint8_t hello[] = {0x16, 3, 1,    1, 0, 1,
+                                    0,    0, 0xfc, 3, 3}; /* a ClientHello's begin */
     uint8_t noise[4096];
     size_t refusals = 0;
 
@@ -175,8 +177,7 @@ Test(tls_hostile, plaintext_and_noise)
     for (unsigned round = 0; round < 400; round++) {
         cr_assert(RAND_bytes(noise, sizeof noise) == 1);
         if (round % 2 == 0)
-            memcpy(noise, "\x16\x03\x01\x01\x00\x01\x00\x00\xfc\x03\x03",
-                   11); /* like a ClientHello */
+            memcpy(noise, hello, sizeof hello);
         end_open(&node, round % 4 < 2, round % 4 < 2 ? 2 : 0);
         end_receive(&node, noise, 1 + round * 10, round % 3 * 7);
         cr_assert(!node.i->ready(node.session) && node.plain.len == 0);
@@ -189,12 +190,11 @@ Test(tls_hostile, plaintext_and_noise)
 /* A ClientHello that never ends. */
 Test(tls_hostile, what_it_takes_before_it_knows_who_is_bounded)
 {
-    static uint8_t record[5 + 16384];
+    /* A full record that begins a ClientHello of 131,056 bytes. */
+    static uint8_t record[5 + 16384] = {0x16, 3, 1, 0x40, 0, 1, 1, 0xff, 0xf0};
     size_t taken = 0;
 
     end_open(&node, false, 0);
-    memcpy(record, "\x16\x03\x01\x40\x00", 5);
-    memcpy(record + 5, "\x01\x01\xff\xf0", 4); /* 131,056 bytes are claimed */
     for (int i = 0; i < 16 && !node.dead; i++) {
         end_receive(&node, record, sizeof record, 0);
         taken += sizeof record;
