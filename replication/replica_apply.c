@@ -185,8 +185,36 @@ static void follow(struct replica *r, struct follow_up f, const struct fsm_outco
         replica_take_boot(r, f.booted, f.boot);
 }
 
+/* Of a session whose key is given up, or was when this one came: left out, on every node. */
+static bool left_out(struct replica *r, struct span sealed)
+{
+    struct seal_clear clear;
+
+    if (r->options.ring == NULL || seal_key_of(sealed) == 0)
+        return false;
+    clear = seal_clear_of(sealed);
+    if (clear.key == seal_ring_current(r->options.ring, SEAL_CONFIGURATION) ||
+        (clear.key == r->fsm.session_key && clear.key != r->blind))
+        return false;
+    if (clear.key == r->fsm.session_key)
+        fsm_skip(&r->fsm, clear.node, clear.boot, clear.request);
+    return true;
+}
+
+/* Nobody is told of what a blind node applies, but its own memory of the key. */
+static void apply_blind(struct replica *r, Holdfast__Record *record,
+                        const struct fsm_outcome *outcome)
+{
+    if (outcome->rekeyed)
+        replica_session_applied(r, record->session_key);
+    record_free(record);
+}
+
 static void apply_record(struct replica *r, struct span sealed, size_t position)
 {
+    if (left_out(r, sealed))
+        return;
+
     uint8_t *plain = repl_alloc_zero(1, sealed.len + 1);
     struct fsm_outcome outcome;
     struct repl_item_result *items = NULL;
@@ -221,23 +249,67 @@ static void apply_record(struct replica *r, struct span sealed, size_t position)
         items = NULL;
     }
 
+    if (r->blind != 0) {
+        free(items);
+        apply_blind(r, record, &outcome);
+        return;
+    }
+    if (outcome.rekeyed)
+        replica_session_applied(r, record->session_key);
+
     struct follow_up f = follow_up_of(record);
 
     emit_applied(r, record, sealed.len, &outcome, items);
     follow(r, f, &outcome);
 }
 
+/* The key that one of its records needs and that is not here; 0 = none. A key that the state does not
+ * name is none: such a record is left out. */
+static uint64_t lacks_key(struct replica *r, const Holdfast__Entry *e)
+{
+    uint64_t session = r->fsm.session_key;
+
+    if (r->options.ring == NULL || e == NULL || session == 0 || session == r->blind ||
+        seal_ring_has(r->options.ring, session))
+        return 0;
+    for (size_t i = 0; i < e->n_records; i++)
+        if (seal_key_of(record_span(e->records[i])) == session)
+            return session;
+    return 0;
+}
+
+/* All of it is one state again, and the former SAs are nobody's. */
+static void see_again(struct replica *r)
+{
+    r->reset_due = false;
+    r->blind = 0;
+    replica_reset(r);
+    replica_state_again(r);
+}
+
 void replica_on_apply(void *self, uint64_t index, const struct repl_entry *entry)
 {
     struct replica *r = self;
-    Holdfast__Entry *e;
 
     if (entry->kind != REPL_ENTRY_COMMAND) {
         fsm_begin_entry(&r->fsm, index, 0);
-        replica_witness_applied(r);
+        if (r->blind == 0)
+            replica_witness_applied(r);
+    } else {
+        replica_apply_entry(r, index, entry->data);
+    }
+}
+
+void replica_apply_entry(struct replica *r, uint64_t index, struct span data)
+{
+    Holdfast__Entry *e = entry_unpack(data);
+    uint64_t lacking = lacks_key(r, e);
+
+    if (lacking != 0) {
+        entry_free(e);
+        replica_lock_entry(r, lacking, index, data);
         return;
     }
-    e = entry_unpack(entry->data);
     fsm_begin_entry(&r->fsm, index, e == NULL ? 0 : e->cluster_ms);
     if (e == NULL) {
         replica_count(r, REPL_COUNT_REFUSED_MALFORMED, 1);
@@ -248,5 +320,8 @@ void replica_on_apply(void *self, uint64_t index, const struct repl_entry *entry
     for (size_t i = 0; i < e->n_records && !r->failed; i++)
         apply_record(r, record_span(e->records[i]), i);
     entry_free(e);
-    replica_witness_applied(r);
+    if (r->reset_due && !r->failed)
+        see_again(r);
+    if (r->blind == 0)
+        replica_witness_applied(r);
 }
