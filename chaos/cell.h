@@ -106,8 +106,10 @@ struct cell {
     uint64_t acting_ns;   /* when the last of them was acted for */
 
     struct cell_takeover takeovers[CELL_MAX_TAKEOVERS];
-    unsigned n_takeovers;   /* kept */
-    unsigned killed, ended; /* bits: nodes that the runner killed, or asked to end */
+    unsigned n_takeovers;    /* kept */
+    unsigned killed, ended;  /* bits: nodes that the runner killed, or asked to end */
+    unsigned broke, refused; /* ... whose disk failed, that had to refuse to start */
+    uint64_t minority_from_ns, minority_to_ns; /* no majority, the last lease over; 0 = never */
     struct oracle_tenure tenures[CELL_MAX_TENURES];
     size_t n_tenures;
     uint64_t quiet_from_ns, quiet_to_ns; /* the gateway may begin nothing between them; 0 = never */
@@ -175,6 +177,19 @@ bool cell_await_flow(struct cell *c, struct cell_takeover *t, unsigned ms);
 
 /* cell_move.c: the faults but kill and collision. */
 bool cell_move(struct cell *c);
+/* The fault is there: others act, and traffic flows, within its own time; then it lasts until its
+ * end. */
+bool cell_watch(struct cell *c, struct cell_takeover *t, uint64_t since_mono_ns, const char *after);
+/* The node is whole again: it knows what it owns, and traffic goes on beside it. */
+bool cell_healed(struct cell *c, unsigned node);
+/* By SIGTERM or SIGKILL, as the cell's mode says. t: the takeover that it causes, or NULL. */
+bool cell_end_daemon(struct cell *c, unsigned node, struct cell_takeover *t);
+
+/* cell_hinder.c, cell_nodes.c: those inside one machine, those of several nodes. */
+bool cell_hinder(struct cell *c);
+bool cell_nodes(struct cell *c);
+/* Whoever owns what now, and every assignment so far, is the fault's doing. */
+void cell_adopt_owners(struct cell *c);
 
 /* cell_collide.c */
 bool cell_collide(struct cell *c);

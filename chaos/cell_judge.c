@@ -161,6 +161,22 @@ static void judge_deliveries(struct cell *c)
     }
 }
 
+static void judge_minority(struct cell *c)
+{
+    static const char *const names[] = {"client to server", "server to client"};
+    unsigned batch = BATCH_IN_HAND * (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (!c->minority_to_ns)
+        return;
+    oracle_minority_silent(&c->sniff.capture, c->zero_ns, c->minority_from_ns, c->minority_to_ns,
+                           batch, &c->report);
+    for (unsigned i = 0; c->traffic.lab && i < c->traffic.plan.clients; i++)
+        for (unsigned d = 0; d < TRAFFIC_DIRECTIONS; d++)
+            oracle_minority_delivers_nothing(&c->traffic.clients[i].numbers[d], names[d],
+                                             c->zero_ns, c->minority_from_ns, c->minority_to_ns,
+                                             batch, &c->report);
+}
+
 static void judge_captures(struct cell *c)
 {
     struct capture *cap = &c->sniff.capture;
@@ -181,6 +197,7 @@ static void judge_captures(struct cell *c)
         (c->spec->exchange == DRILL_AT_REST || c->drill->expect & DRILL_EXP_EXCHANGE))
         cell_judge_requests(c, UINT64_MAX, "the end");
     judge_speakers(c);
+    judge_minority(c);
     judge_deliveries(c);
 }
 
@@ -190,6 +207,15 @@ static void judge_client(struct cell *c)
 
     for (unsigned i = 0; i < log->n_complaints && i < SWAN_LOG_COMPLAINTS; i++)
         oracle_violation(&c->report, "client: %s", log->complaints[i]);
+}
+
+/* Its disk failed, or it had none: it ends by itself, and says by its status which. */
+static bool excused(const struct cell *c, unsigned node, const struct chaos_proc *p)
+{
+    int status = WIFEXITED(p->status) ? WEXITSTATUS(p->status) : -1;
+
+    return (c->broke >> node & 1 && (status == NODE_EXIT_DISK || status == NODE_EXIT_FAILED)) ||
+           (c->refused >> node & 1 && status == NODE_EXIT_REFUSED);
 }
 
 /* A node may die only by SIGKILL, and only when it was its turn, or end well when it was asked to. */
@@ -205,7 +231,8 @@ static void judge_nodes(struct cell *c)
             const struct chaos_proc *p = procs[i];
             size_t tail = p->log_len > 150 ? p->log_len - 150 : 0;
 
-            if (p->ended && !(killed && WIFSIGNALED(p->status) && WTERMSIG(p->status) == SIGKILL) &&
+            if (p->ended && !excused(c, n, p) &&
+                !(killed && WIFSIGNALED(p->status) && WTERMSIG(p->status) == SIGKILL) &&
                 !(asked && WIFEXITED(p->status) && WEXITSTATUS(p->status) == 0))
                 oracle_violation(&c->report, "node %u ended by itself (status %#x): ...%s", n,
                                  (unsigned)p->status, p->log ? p->log + tail : "");

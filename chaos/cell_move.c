@@ -15,10 +15,7 @@ static unsigned left_ms(const struct cell *c, uint64_t since_mono_ns, unsigned m
     return left < most ? left : most;
 }
 
-/* The fault is there: others act, and traffic flows, within its own time; then it lasts until its
- * end. */
-static bool watch(struct cell *c, struct cell_takeover *t, uint64_t since_mono_ns,
-                  const char *after)
+bool cell_watch(struct cell *c, struct cell_takeover *t, uint64_t since_mono_ns, const char *after)
 {
     const struct drill *d = c->drill;
     bool ok;
@@ -35,8 +32,7 @@ static bool watch(struct cell *c, struct cell_takeover *t, uint64_t since_mono_n
     return ok;
 }
 
-/* It is whole again: it knows that it owns nothing, and traffic goes on beside it. */
-static bool healed(struct cell *c, unsigned node)
+bool cell_healed(struct cell *c, unsigned node)
 {
     cell_phase(c, "node %u is whole again", node);
     if (!cell_came_back(c, node, RETURN_MS))
@@ -57,9 +53,9 @@ static bool pause_owner(struct cell *c)
     if (!node_pause(&c->nodes[victim], true))
         return false;
     t->stopped_ns = pump_wall_ns();
-    ok = watch(c, t, since, "was stopped");
+    ok = cell_watch(c, t, since, "was stopped");
     t->continued_ns = pump_wall_ns();
-    return node_pause(&c->nodes[victim], false) && ok && healed(c, victim);
+    return node_pause(&c->nodes[victim], false) && ok && cell_healed(c, victim);
 }
 
 static bool pull_cable(struct cell *c)
@@ -74,8 +70,8 @@ static bool pull_cable(struct cell *c)
 
     if (!lab_cable(&c->lab, victim, cable, false))
         return false;
-    ok = watch(c, t, since, "lost a link");
-    return lab_cable(&c->lab, victim, cable, true) && ok && healed(c, victim);
+    ok = cell_watch(c, t, since, "lost a link");
+    return lab_cable(&c->lab, victim, cable, true) && ok && cell_healed(c, victim);
 }
 
 static bool cut_off(struct cell *c)
@@ -83,13 +79,16 @@ static bool cut_off(struct cell *c)
     enum drill_mode mode = c->spec->mode;
     unsigned victim = c->owner;
     uint64_t since = pump_mono_ns();
-    struct cell_takeover *t = cell_begin_takeover(c, victim, pump_wall_ns());
+    struct cell_takeover *t;
     bool ok;
 
+    if (mode == DRILL_PARTIAL)
+        return cell_hinder(c);
+    t = cell_begin_takeover(c, victim, pump_wall_ns());
     if (!lab_partition(&c->lab, victim, mode != DRILL_DEAF, mode != DRILL_MUTE))
         return false;
-    ok = watch(c, t, since, "was cut off");
-    return lab_partition(&c->lab, victim, false, false) && ok && healed(c, victim);
+    ok = cell_watch(c, t, since, "was cut off");
+    return lab_partition(&c->lab, victim, false, false) && ok && cell_healed(c, victim);
 }
 
 static bool fill_disk(struct cell *c)
@@ -101,8 +100,8 @@ static bool fill_disk(struct cell *c)
 
     if (!node_fill_disk(&c->nodes[victim], true))
         return false;
-    ok = watch(c, t, since, "has a full disk");
-    return node_fill_disk(&c->nodes[victim], false) && ok && healed(c, victim);
+    ok = cell_watch(c, t, since, "has a full disk");
+    return node_fill_disk(&c->nodes[victim], false) && ok && cell_healed(c, victim);
 }
 
 /* Shard 1 goes to the next node. */
@@ -165,17 +164,18 @@ static bool drain(struct cell *c)
                          status);
         return false;
     }
-    return healed(c, victim);
+    return cell_healed(c, victim);
 }
 
 /* Asked to end it has the time limit of a takeover for it; killed it has none. */
-static bool end_daemon(struct cell *c, unsigned victim, struct cell_takeover *t)
+bool cell_end_daemon(struct cell *c, unsigned victim, struct cell_takeover *t)
 {
     if (c->spec->mode == DRILL_PROCESS) {
         c->killed |= 1u << victim;
         if (!node_kill(&c->nodes[victim], false))
             return false;
-        t->dead_ns = c->nodes[victim].step.dead_ns;
+        if (t)
+            t->dead_ns = c->nodes[victim].step.dead_ns;
         return true;
     }
     c->ended |= 1u << victim;
@@ -192,7 +192,7 @@ static bool restart(struct cell *c)
     struct cell_takeover *t = cell_begin_takeover(c, victim, pump_wall_ns());
 
     cell_phase(c, "node %u is restarted", victim);
-    if (!end_daemon(c, victim, t))
+    if (!cell_end_daemon(c, victim, t))
         return false;
     c->reached = true;
     t->return_ns = pump_wall_ns();
@@ -201,7 +201,7 @@ static bool restart(struct cell *c)
         !cell_await_flow(c, t, c->drill->settle_ms))
         return false;
     (void)cell_read_owner(c);
-    return healed(c, victim);
+    return cell_healed(c, victim);
 }
 
 struct leader_wait {
@@ -249,11 +249,21 @@ static bool change_leader(struct cell *c)
 
 bool cell_move(struct cell *c)
 {
-    static bool (*const by_fault[])(struct cell *) = {
-        [DRILL_PAUSE] = pause_owner, [DRILL_LINK_DOWN] = pull_cable,
-        [DRILL_PARTITION] = cut_off, [DRILL_HANDOVER] = hand_over,
-        [DRILL_DRAIN] = drain,       [DRILL_DISK_FULL] = fill_disk,
-        [DRILL_RESTART] = restart,   [DRILL_LEADER_CHANGE] = change_leader};
+    static bool (*const by_fault[])(struct cell *) = {[DRILL_PAUSE] = pause_owner,
+                                                      [DRILL_LINK_DOWN] = pull_cable,
+                                                      [DRILL_PARTITION] = cut_off,
+                                                      [DRILL_HANDOVER] = hand_over,
+                                                      [DRILL_DRAIN] = drain,
+                                                      [DRILL_DISK_FULL] = fill_disk,
+                                                      [DRILL_RESTART] = restart,
+                                                      [DRILL_LEADER_CHANGE] = change_leader,
+                                                      [DRILL_QUORUM_LOSS] = cell_nodes,
+                                                      [DRILL_ROLLING] = cell_nodes,
+                                                      [DRILL_WIPED] = cell_nodes,
+                                                      [DRILL_HANG] = cell_hinder,
+                                                      [DRILL_DISK_ERROR] = cell_hinder,
+                                                      [DRILL_DISK_SLOW] = cell_hinder,
+                                                      [DRILL_CLOCK_JUMP] = cell_hinder};
 
     c->owner_before = c->owner;
     c->leader_before = c->leader;

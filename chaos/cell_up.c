@@ -37,7 +37,8 @@ static bool start_nodes(struct cell *c)
                              .clients = c->drill->clients,
                              .outside_v6 = c->drill->outside_v6,
                              .inside_v4 = c->drill->inside_v4,
-                             .inside_v6 = c->drill->inside_v6};
+                             .inside_v6 = c->drill->inside_v6,
+                             .shifts = c->drill->fault == DRILL_CLOCK_JUMP};
 
     for (unsigned n = 1; n <= c->drill->nodes; n++) {
         if (!node_prepare(&c->nodes[n], &c->lab, n, &o))

@@ -28,7 +28,14 @@ enum drill_fault {
     DRILL_DISK_FULL,     /* nearly nothing is left where the owner keeps its data, for `for` */
     DRILL_RESTART,       /* the owner's daemon is ended and started again at once */
     DRILL_LEADER_CHANGE, /* every `every`, `times` times */
-    DRILL_COLLISION      /* both ends rekey, the relay arranges who sees what when */
+    DRILL_COLLISION,     /* both ends rekey, the relay arranges who sees what when */
+    DRILL_QUORUM_LOSS,   /* all nodes but one are killed; after `for` they return one by one */
+    DRILL_ROLLING,       /* each node's daemon in turn is ended and started again */
+    DRILL_HANG,          /* one of the owner's threads does nothing for `for` */
+    DRILL_DISK_ERROR,    /* the owner's writes fail for `for` */
+    DRILL_DISK_SLOW,     /* the owner's writes take long for `for` */
+    DRILL_CLOCK_JUMP,    /* the owner's wall clock is off by an hour for `for` */
+    DRILL_WIPED          /* the owner dies and its disk is replaced by an empty one */
 };
 enum drill_mode {
     DRILL_PROCESS,
@@ -44,7 +51,16 @@ enum drill_mode {
     DRILL_BEHIND_DELETE,  /* so, and the gateway's answer arrives behind its Delete */
     DRILL_UNSEEN_CLIENT,  /* the client's request is lost until the gateway's rekey has ended */
     DRILL_UNSEEN_GATEWAY, /* the gateway's is lost until the client's rekey has ended */
-    DRILL_PLAIN,          /* there is but one */
+    DRILL_PARTIAL,    /* it and one other do not hear each other, the leader where it is another */
+    DRILL_OWNER_LEFT, /* who is left of the nodes */
+    DRILL_OTHER_LEFT,
+    DRILL_WORKER, /* which thread hangs */
+    DRILL_CONTROL,
+    DRILL_REPLICATION,
+    DRILL_DISK,
+    DRILL_FORWARD, /* where its clock jumps */
+    DRILL_BACKWARD,
+    DRILL_PLAIN, /* there is but one */
     DRILL_MODES
 };
 enum drill_exchange { DRILL_AT_REST, DRILL_CHILD_REKEY, DRILL_CHILD_REKEY_PFS, DRILL_IKE_REKEY };

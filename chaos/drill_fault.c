@@ -3,13 +3,25 @@
 
 #include "drill_read.h"
 
-static const char *const fault_words[] = {
-    [DRILL_NONE] = "none",           [DRILL_KILL] = "kill",
-    [DRILL_PAUSE] = "pause",         [DRILL_LINK_DOWN] = "link-down",
-    [DRILL_PARTITION] = "partition", [DRILL_HANDOVER] = "handover",
-    [DRILL_DRAIN] = "drain",         [DRILL_DISK_FULL] = "disk-full",
-    [DRILL_RESTART] = "restart",     [DRILL_LEADER_CHANGE] = "leader-change",
-    [DRILL_COLLISION] = "collision", NULL};
+static const char *const fault_words[] = {[DRILL_NONE] = "none",
+                                          [DRILL_KILL] = "kill",
+                                          [DRILL_PAUSE] = "pause",
+                                          [DRILL_LINK_DOWN] = "link-down",
+                                          [DRILL_PARTITION] = "partition",
+                                          [DRILL_HANDOVER] = "handover",
+                                          [DRILL_DRAIN] = "drain",
+                                          [DRILL_DISK_FULL] = "disk-full",
+                                          [DRILL_RESTART] = "restart",
+                                          [DRILL_LEADER_CHANGE] = "leader-change",
+                                          [DRILL_COLLISION] = "collision",
+                                          [DRILL_QUORUM_LOSS] = "quorum-loss",
+                                          [DRILL_ROLLING] = "rolling-restart",
+                                          [DRILL_HANG] = "hang",
+                                          [DRILL_DISK_ERROR] = "disk-error",
+                                          [DRILL_DISK_SLOW] = "disk-slow",
+                                          [DRILL_CLOCK_JUMP] = "clock-jump",
+                                          [DRILL_WIPED] = "wiped",
+                                          NULL};
 static const char *const mode_words[] = {[DRILL_PROCESS] = "process",
                                          [DRILL_MACHINE] = "machine",
                                          [DRILL_OUTSIDE] = "outside",
@@ -23,6 +35,15 @@ static const char *const mode_words[] = {[DRILL_PROCESS] = "process",
                                          [DRILL_BEHIND_DELETE] = "behind-delete",
                                          [DRILL_UNSEEN_CLIENT] = "unseen-client",
                                          [DRILL_UNSEEN_GATEWAY] = "unseen-gateway",
+                                         [DRILL_PARTIAL] = "partial",
+                                         [DRILL_OWNER_LEFT] = "owner-left",
+                                         [DRILL_OTHER_LEFT] = "other-left",
+                                         [DRILL_WORKER] = "worker",
+                                         [DRILL_CONTROL] = "control",
+                                         [DRILL_REPLICATION] = "replication",
+                                         [DRILL_DISK] = "disk",
+                                         [DRILL_FORWARD] = "forward",
+                                         [DRILL_BACKWARD] = "backward",
                                          [DRILL_PLAIN] = "plain",
                                          NULL};
 static const char *const exchange_words[] = {"at-rest", "child-rekey", "child-rekey-pfs",
@@ -38,14 +59,23 @@ static const unsigned fault_modes[] = {
     [DRILL_KILL] = 1u << DRILL_PROCESS | 1u << DRILL_MACHINE,
     [DRILL_PAUSE] = 1u << DRILL_PLAIN,
     [DRILL_LINK_DOWN] = 1u << DRILL_OUTSIDE | 1u << DRILL_INSIDE | 1u << DRILL_RAFT,
-    [DRILL_PARTITION] = 1u << DRILL_FULL | 1u << DRILL_DEAF | 1u << DRILL_MUTE,
+    [DRILL_PARTITION] =
+        1u << DRILL_FULL | 1u << DRILL_DEAF | 1u << DRILL_MUTE | 1u << DRILL_PARTIAL,
     [DRILL_HANDOVER] = 1u << DRILL_PLAIN,
     [DRILL_DRAIN] = 1u << DRILL_PLAIN,
     [DRILL_DISK_FULL] = 1u << DRILL_PLAIN,
     [DRILL_RESTART] = 1u << DRILL_TERM | 1u << DRILL_PROCESS,
     [DRILL_LEADER_CHANGE] = 1u << DRILL_PLAIN,
     [DRILL_COLLISION] = 1u << DRILL_BOTH_AT_ONCE | 1u << DRILL_BEHIND_DELETE |
-                        1u << DRILL_UNSEEN_CLIENT | 1u << DRILL_UNSEEN_GATEWAY};
+                        1u << DRILL_UNSEEN_CLIENT | 1u << DRILL_UNSEEN_GATEWAY,
+    [DRILL_QUORUM_LOSS] = 1u << DRILL_OWNER_LEFT | 1u << DRILL_OTHER_LEFT,
+    [DRILL_ROLLING] = 1u << DRILL_TERM | 1u << DRILL_PROCESS,
+    [DRILL_HANG] =
+        1u << DRILL_WORKER | 1u << DRILL_CONTROL | 1u << DRILL_REPLICATION | 1u << DRILL_DISK,
+    [DRILL_DISK_ERROR] = 1u << DRILL_PLAIN,
+    [DRILL_DISK_SLOW] = 1u << DRILL_PLAIN,
+    [DRILL_CLOCK_JUMP] = 1u << DRILL_FORWARD | 1u << DRILL_BACKWARD,
+    [DRILL_WIPED] = 1u << DRILL_PLAIN};
 
 const char *drill_fault_name(enum drill_fault f)
 {
@@ -136,6 +166,13 @@ static void check_fault(struct reader *r, const struct yaml_node *map, const str
         (void)read_refuse(r, map, "a collision is one client's", NULL);
 }
 
+static bool lasts(enum drill_fault f)
+{
+    return f == DRILL_PAUSE || f == DRILL_LINK_DOWN || f == DRILL_PARTITION ||
+           f == DRILL_DISK_FULL || f == DRILL_QUORUM_LOSS || f == DRILL_HANG ||
+           f == DRILL_DISK_ERROR || f == DRILL_DISK_SLOW || f == DRILL_CLOCK_JUMP;
+}
+
 void read_fault(struct reader *r, const struct yaml_node *map, struct drill *d)
 {
     static const char *const keys[] = {"type", "mode",  "at",    "leader",
@@ -153,8 +190,7 @@ void read_fault(struct reader *r, const struct yaml_node *map, struct drill *d)
         (void)read_refuse(r, v, "an empty list makes no cell", NULL);
     if ((v = read_value(r, map, "at", false)))
         read_at(r, v, d);
-    if (d->fault == DRILL_PAUSE || d->fault == DRILL_LINK_DOWN || d->fault == DRILL_PARTITION ||
-        d->fault == DRILL_DISK_FULL)
+    if (lasts(d->fault))
         d->for_ms = DRILL_FOR_MS;
     if ((v = read_value(r, map, "for", false)))
         (void)read_ms(r, v, &d->for_ms);

@@ -165,6 +165,9 @@ bool lab_bridge_rules(struct chaos_lab *lab, const char *rules);
 /* What the node sends to the others is dropped, what they send to it; both false: nothing. */
 bool lab_partition(struct chaos_lab *lab, unsigned node, bool mute, bool deaf);
 
+/* These two do not hear each other; both hear the others. lab_partition() ends it. */
+bool lab_cut_between(struct chaos_lab *lab, unsigned a, unsigned b);
+
 void lab_deinit(struct chaos_lab *lab);
 
 #endif

@@ -328,6 +328,19 @@ bool lab_partition(struct chaos_lab *lab, unsigned node, bool mute, bool deaf)
     return lab_bridge_rules(lab, text);
 }
 
+bool lab_cut_between(struct chaos_lab *lab, unsigned a, unsigned b)
+{
+    char text[512];
+
+    (void)snprintf(text, sizeof text,
+                   "table bridge cut\nflush table bridge cut\ntable bridge cut {\n chain f {\n"
+                   "  type filter hook forward priority 0; policy accept;\n"
+                   "  iifname raft%u oifname raft%u drop\n  iifname raft%u oifname raft%u drop\n"
+                   " }\n}\n",
+                   a, b, b, a);
+    return lab_bridge_rules(lab, text);
+}
+
 static bool set_link(int fd, const char *name, bool up)
 {
     struct ifreq r = {0};

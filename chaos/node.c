@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,7 +67,7 @@ bool node_prepare(struct node *n, struct chaos_lab *lab, unsigned id,
     FILE *f;
     bool ok;
 
-    *n = (struct node){.lab = lab, .id = id, .step_pipe.fd = -1};
+    *n = (struct node){.lab = lab, .id = id, .step_pipe.fd = -1, .shifts = options->shifts};
     (void)snprintf(n->dir, sizeof n->dir, "%s/n%u", lab->dir, id);
     (void)snprintf(n->socket, sizeof n->socket, "%s/admin.sock", n->dir);
     (void)snprintf(n->config, sizeof n->config, "%s/node.yaml", n->dir);
@@ -80,7 +82,8 @@ bool node_prepare(struct node *n, struct chaos_lab *lab, unsigned id,
     ok = fclose(f) == 0 && ok;
     if (!ok)
         return lab_fail(lab, "%s: %s", n->config, strerror(errno));
-    return save(n, "client.psk", "lab secret, not one of yours");
+    return save(n, "client.psk", "lab secret, not one of yours") &&
+           (!n->shifts || node_shift_clock(n, 0));
 }
 
 bool node_install(struct node *nodes, unsigned count, const char *binary)
@@ -153,15 +156,96 @@ static void step_ready(void *arg, uint32_t events)
     }
 }
 
+/* The path of what was built beside this runner, behind `prefix`. */
+static bool beside_runner(const char *name, const char *prefix, char *to, size_t size)
+{
+    char self[PATH_MAX] = "";
+
+    if (readlink("/proc/self/exe", self, sizeof self - 1) < 1)
+        return false;
+    (void)snprintf(to, size, "%s%s/%s", prefix, dirname(self), name);
+    return true;
+}
+
+bool node_shift_clock(struct node *n, int64_t seconds)
+{
+    char path[128];
+    int fd;
+    bool ok;
+
+    (void)snprintf(path, sizeof path, "%s/clock", n->dir);
+    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    ok = fd >= 0 && pwrite(fd, &seconds, sizeof seconds, 0) == (ssize_t)sizeof seconds;
+    if (fd >= 0)
+        (void)close(fd);
+    return ok || lab_fail(n->lab, "%s: %s", path, strerror(errno));
+}
+
+static void hinder_said(void *arg, const char *line)
+{
+    *(bool *)arg = strcmp(line, "in force") == 0;
+}
+
+struct hinder_wait {
+    const struct chaos_proc *proc;
+    bool in_force;
+};
+
+static bool hinders(void *arg)
+{
+    const struct hinder_wait *w = arg;
+
+    return w->in_force || w->proc->ended;
+}
+
+bool node_hinder(struct node *n, const char *thread, const char *how, unsigned ms)
+{
+    char program[PATH_MAX + 32], pid[16], text[16];
+    const char *argv[] = {program, pid, thread, how, text, NULL};
+    struct hinder_wait w = {.proc = &n->hinder};
+
+    proc_deinit(n->lab, &n->hinder);
+    if (!beside_runner("holdfast-hinder", "", program, sizeof program))
+        return lab_fail(n->lab, "readlink: %s", strerror(errno));
+    (void)snprintf(pid, sizeof pid, "%d", (int)n->proc.pid);
+    (void)snprintf(text, sizeof text, "%u", ms);
+    n->hinder.line = hinder_said;
+    n->hinder.arg = &w.in_force;
+    (void)snprintf(n->hinder.name, sizeof n->hinder.name, "hinder-%u", n->id);
+    if (!proc_start(
+            n->lab, &n->hinder,
+            &(struct chaos_spawn){.place = LAB_NODE + n->id - 1, .argv = argv, .step_fd = -1}))
+        return false;
+    (void)lab_until(n->lab, hinders, &w, NODE_ASK_MS);
+    n->hinder.line = NULL;
+    return w.in_force || lab_fail(n->lab, "thread %s of node %u cannot be hindered: %.200s", thread,
+                                  n->id, n->hinder.log ? n->hinder.log : "");
+}
+
+bool node_wipe(struct node *n)
+{
+    char path[128];
+    const char *argv[] = {"rm", "-rf", "--", path, NULL};
+
+    (void)snprintf(path, sizeof path, "%s/disk/data", n->dir);
+    return proc_run(
+        n->lab, &(struct chaos_spawn){.place = LAB_NODE + n->id - 1, .argv = argv, .step_fd = -1},
+        NODE_INSTALL_MS, false, NULL);
+}
+
 bool node_start(struct node *n, const char *binary)
 {
     const char *argv[] = {binary, "--config", n->config, NULL};
-    static const char *const env[] = {"HOLDFAST_STEP_FD=3", NULL};
+    char preload[PATH_MAX + 32], shift[128];
+    const char *env[] = {"HOLDFAST_STEP_FD=3", n->shifts ? preload : NULL, shift, NULL};
     int fds[2];
     bool ok;
 
     if (pipe2(fds, O_CLOEXEC) != 0 || fcntl(fds[0], F_SETFL, O_NONBLOCK) != 0)
         return lab_fail(n->lab, "pipe: %s", strerror(errno));
+    if (!beside_runner("hfd-clockshift.so", "LD_PRELOAD=", preload, sizeof preload))
+        return lab_fail(n->lab, "readlink: %s", strerror(errno));
+    (void)snprintf(shift, sizeof shift, "HFD_CLOCK_SHIFT=%s/clock", n->dir);
     n->step = (struct node_step){0};
     n->step_len = 0;
     n->step_pipe = (struct pump_watch){fds[0], step_ready, n};
@@ -295,4 +379,5 @@ void node_deinit(struct node *n)
     }
     proc_deinit(n->lab, &n->proc);
     proc_deinit(n->lab, &n->earlier);
+    proc_deinit(n->lab, &n->hinder);
 }

@@ -11,6 +11,9 @@
 enum { NODE_MAX_SAS = 2 * LAB_MAX_CLIENTS + 8, NODE_MAX_CHILDREN = 8, NODE_SOON_MS = 6000 };
 /* More clients are asked for life only every 30 s: hundreds of idle ones would fill the machine. */
 enum { NODE_FEW_CLIENTS = 20 };
+/* How a daemon ends by itself: a write failed, or hangs (sysexits' EX_IOERR, EX_TEMPFAIL); it would
+ * not start. */
+enum { NODE_EXIT_DISK = 74, NODE_EXIT_FAILED = 75, NODE_EXIT_REFUSED = 1 };
 
 struct node_timing {
     unsigned election_ms, heartbeat_ms, lease_ms, lease_heartbeat_ms;
@@ -36,6 +39,8 @@ struct node {
     struct chaos_proc proc;
     struct chaos_proc earlier; /* the process before a restart; its log is kept */
     struct pump_watch step_pipe;
+    struct chaos_proc hinder; /* what holds one of its threads up */
+    bool shifts;              /* its wall clock can be moved */
     char step_text[512];
     size_t step_len;
     struct node_step step;
@@ -94,6 +99,7 @@ struct node_options {
     bool patient; /* retransmits often enough for a path that loses a third each way */
     unsigned clients;
     bool outside_v6, inside_v4, inside_v6;
+    bool shifts; /* its wall clock is to be moved: clockshift.c */
 };
 
 /* node_config.c */
@@ -120,6 +126,16 @@ bool node_fill_disk(struct node *n, bool full);
 
 /* SIGSTOP and SIGCONT. */
 bool node_pause(struct node *n, bool paused);
+
+/* One of its threads does nothing, or writes slowly or in vain, for so long: `how` as hinder.c says.
+ * Returns when it is so; it ends by itself. */
+bool node_hinder(struct node *n, const char *thread, const char *how, unsigned ms);
+
+/* What it reads as the time of day is so much off from now on. */
+bool node_shift_clock(struct node *n, int64_t seconds);
+
+/* Its data is gone, as with a new disk. The daemon must have ended. */
+bool node_wipe(struct node *n);
 
 /* Starts it again with the data it left, links up. */
 bool node_restart(struct node *n, const char *binary);

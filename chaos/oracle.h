@@ -53,6 +53,15 @@ void oracle_one_speaker(const struct capture *c, uint64_t zero_ns,
 void oracle_begins_nothing(const struct capture *c, uint64_t zero_ns, uint8_t exchange,
                            uint64_t from_ns, uint64_t to_ns, struct oracle_report *r);
 
+/* oracle_minority.c: from from_ns, when the last lease had ended, to to_ns no majority was there.
+ * Nobody may speak as a service address, nor let through what arrives, but for at most `batch`
+ * packets that were in hand. */
+void oracle_minority_silent(const struct capture *c, uint64_t zero_ns, uint64_t from_ns,
+                            uint64_t to_ns, unsigned batch, struct oracle_report *r);
+void oracle_minority_delivers_nothing(const struct numbers *n, const char *direction,
+                                      uint64_t zero_ns, uint64_t from_ns, uint64_t to_ns,
+                                      unsigned batch, struct oracle_report *r);
+
 /* No more numbers are missing than the path itself dropped packets. `counted`: how many the gateway
  * says that it dropped; they excuse nothing, the text tells of them. */
 void oracle_loss_explained(const struct numbers_summary *s, uint64_t zero_ns, const char *direction,

@@ -1,6 +1,7 @@
 /* The replica's thread: one libuv loop that steps the core with time, completions and frames. */
 #include "replication/repl_thread.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -289,6 +290,7 @@ static void run_loop(void *arg)
 {
     struct repl *repl = arg;
 
+    (void)pthread_setname_np(pthread_self(), "hf-repl");
     rearm(repl);
     (void)uv_run(&repl->loop, UV_RUN_DEFAULT);
 }

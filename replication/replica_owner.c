@@ -58,11 +58,36 @@ bool replica_healthy(const struct replica *r)
     return alive(r) && fit(r);
 }
 
+static bool led(const struct replica *r)
+{
+    return r->raft.leader != 0 && (r->raft.leader == r->options.node ||
+                                   r->transport.connected(r->transport.self, r->raft.leader));
+}
+
+static void watch_leader(struct replica *r)
+{
+    if (led(r))
+        r->unled_ns = 0;
+    else if (r->unled_ns == 0)
+        r->unled_ns = r->now_ns;
+}
+
+/* Without a leader for much longer than an election takes: where the others have one, an owner that
+ * has its lease from them could commit nothing, no ceiling and no numbers, and keep the shard for as
+ * long as that lasts. Where nobody has one it loses nothing: nobody can assign meanwhile. */
+static bool cut_off(const struct replica *r)
+{
+    uint64_t ms = UNLED_ELECTIONS * (uint64_t)r->options.timing.election_ms;
+
+    ms = ms < UNLED_MS ? UNLED_MS : ms;
+    return r->unled_ns != 0 && r->now_ns - r->unled_ns >= ms * 1000000ull;
+}
+
 /* Only a healthy node asks for leases. One whose link or disk fails goes on for one lease where
  * somebody could take its shards: a handover takes some ms, a lapse a whole lease. */
 static bool asks(const struct replica *r)
 {
-    if (!alive(r))
+    if (!alive(r) || cut_off(r))
         return false;
     return fit(r) || (r->now_ns - r->unfit_ns < r->ownership.options.lease_ns &&
                       ownership_taker(&r->ownership, r->now_ns));
@@ -314,6 +339,7 @@ void replica_own(struct replica *r)
     else if (r->unfit_ns == 0)
         r->unfit_ns = r->now_ns;
     tell_room(r);
+    watch_leader(r);
     follow_wishes(r);
     if (ownership_beat_due(&r->ownership, r->now_ns) || news)
         beat(r);

@@ -21,6 +21,8 @@ enum {
     REFUSED_WAIT_MS = 10,       /* after a leader refused a forward */
     COOKIE_SECRET_MS = 3600000, /* a new one so often (RFC 7296 2.6: change it frequently) */
     LOST_WAIT_MS = 3000,    /* a node that may have a key is waited for, when a majority lacks it */
+    UNLED_ELECTIONS = 4,    /* so many election timeouts without a leader, and at least */
+    UNLED_MS = 1000,        /* ... so long: an owner asks for no lease any more */
     ASK_KEY_MS = 100,       /* between two times of asking for a key */
     TELL_WAIT_MS = 10,      /* for a node that has not stored yet what it waits for */
     TAKE_ITEMS = 256,       /* of an image, kept in one turn of the loop */
@@ -101,6 +103,7 @@ struct replica {
     uint64_t announced_ns, announced_over; /* BOOT: sent when, replacing which boot */
     uint64_t hold_until_ns;                /* a leader refused: wait so long */
     bool links[REPL_MAX_NODES];
+    uint64_t unled_ns;         /* since when no leader can be reached; 0 = one can */
     uint64_t unfit_ns;         /* since when a link or the disk fails; 0 = none does */
     uint64_t lapses;           /* how many shards had lapsed at the last report */
     struct witness witness;    /* whose state is the cluster's (I11) */

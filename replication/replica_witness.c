@@ -32,8 +32,23 @@ static void say(struct replica *r, uint32_t node, uint64_t index, struct digest 
     witness_say(&r->witness, node, votes, voters, index, digest);
 }
 
+#ifdef HOLDFAST_PLANT_state_bit
+/* Planted fault, for a lab that must see it made good: once, beyond entry 64, node 3's state is wrong. */
+static void plant(struct replica *r)
+{
+    static bool done;
+
+    if (!done && r->options.node == 3 && r->fsm.applied_index > 64 && r->fsm.n_shards > 0)
+        r->fsm.shards[0].aborts++;
+    done = done || r->fsm.applied_index > 64;
+}
+#endif
+
 void replica_witness_applied(struct replica *r)
 {
+#ifdef HOLDFAST_PLANT_state_bit
+    plant(r);
+#endif
     if (r->fsm.applied_index % WITNESS_EVERY != 0)
         return;
     r->kept_index = r->fsm.applied_index;

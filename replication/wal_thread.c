@@ -149,6 +149,7 @@ static void *disk_main(void *arg)
 {
     struct wal_thread *t = arg;
 
+    (void)pthread_setname_np(pthread_self(), "hf-disk");
     ask_helper(t);
     for (;;) {
         (void)pthread_mutex_lock(&t->lock);

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
 #include "chaos/cell.h"
@@ -113,6 +114,49 @@ Test(breach, an_assignment_that_the_fault_does_not_explain)
     expect_green(); /* told as unasked_moves; judged where the drill says that there is none */
     drill.expect = DRILL_EXP_NOBODY_ELSE;
     expect_violation("nobody-else: 2 assignments that the fault does not explain");
+}
+
+/* No majority from 25 ms to 40 ms, the last lease over. */
+Test(breach, a_minority_that_speaks_or_lets_through)
+{
+    unsigned batch = 64 * (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+    struct numbers *n = &clients[0].numbers[TRAFFIC_OUT];
+
+    (void)takeover();
+    cell.minority_from_ns = ZERO + 25 * MS;
+    cell.minority_to_ns = ZERO + 40 * MS;
+    expect_green();
+    for (unsigned i = 0; i < batch; i++) { /* in hand when it ended */
+        frame_esp(&cell.sniff.capture, 26, 2, 7, 200 + i);
+        (void)numbers_send(n, ZERO + 20 * MS);
+        numbers_arrive(n, 20 + i, ZERO + 26 * MS);
+    }
+    expect_green();
+    frame_esp(&cell.sniff.capture, 24, 2, 7, 9000); /* before, and after */
+    frame_esp(&cell.sniff.capture, 41, 2, 7, 9001);
+    expect_green();
+    (void)numbers_send(n, ZERO + 20 * MS);
+    numbers_arrive(n, 20 + batch, ZERO + 30 * MS);
+    expect_violation("minority-delivers: server to client: number");
+    cell.minority_to_ns = ZERO + 29 * MS;
+    expect_green();
+    frame_esp(&cell.sniff.capture, 28, 2, 7, 9002);
+    expect_violation("minority-silent: node 2 spoke as a service address at 28.000 ms");
+}
+
+Test(breach, an_end_of_its_own_is_excused_by_its_fault_and_status_alone)
+{
+    cell.nodes[2].proc.ended = true;
+    cell.nodes[2].proc.status = NODE_EXIT_DISK << 8;
+    expect_violation("node 2 ended by itself (status 0x4a00)");
+    cell.broke = 1u << 2;
+    expect_green();
+    cell.nodes[2].proc.status = NODE_EXIT_REFUSED << 8;
+    expect_violation("node 2 ended by itself (status 0x100)");
+    cell.refused = 1u << 2;
+    expect_green();
+    cell.nodes[2].proc.status = SIGSEGV;
+    expect_violation("node 2 ended by itself (status 0xb)");
 }
 
 Test(breach, assignments_beyond_the_drills_are_counted_by_shard)

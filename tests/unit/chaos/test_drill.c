@@ -155,7 +155,20 @@ Test(drill, every_fault_has_its_modes_and_its_time)
          1u << DRILL_PLAIN, 0, 9},
         {"fault: { type: collision, mode: [both-at-once, unseen-client], at: { exchange: "
          "ike-rekey } }",
-         DRILL_COLLISION, 1u << DRILL_BOTH_AT_ONCE | 1u << DRILL_UNSEEN_CLIENT, 0, 1}};
+         DRILL_COLLISION, 1u << DRILL_BOTH_AT_ONCE | 1u << DRILL_UNSEEN_CLIENT, 0, 1},
+        {"fault: { type: partition, mode: [partial, full] }", DRILL_PARTITION,
+         1u << DRILL_PARTIAL | 1u << DRILL_FULL, DRILL_FOR_MS, 1},
+        {"fault: { type: quorum-loss, mode: [owner-left, other-left], for: 2s }", DRILL_QUORUM_LOSS,
+         1u << DRILL_OWNER_LEFT | 1u << DRILL_OTHER_LEFT, 2000, 1},
+        {"fault: { type: rolling-restart, mode: term }", DRILL_ROLLING, 1u << DRILL_TERM, 0, 1},
+        {"fault: { type: hang, mode: [worker, control, replication, disk] }", DRILL_HANG,
+         1u << DRILL_WORKER | 1u << DRILL_CONTROL | 1u << DRILL_REPLICATION | 1u << DRILL_DISK,
+         DRILL_FOR_MS, 1},
+        {"fault: { type: disk-error }", DRILL_DISK_ERROR, 1u << DRILL_PLAIN, DRILL_FOR_MS, 1},
+        {"fault: { type: disk-slow, for: 5s }", DRILL_DISK_SLOW, 1u << DRILL_PLAIN, 5000, 1},
+        {"fault: { type: clock-jump, mode: [forward, backward] }", DRILL_CLOCK_JUMP,
+         1u << DRILL_FORWARD | 1u << DRILL_BACKWARD, DRILL_FOR_MS, 1},
+        {"fault: { type: wiped }", DRILL_WIPED, 1u << DRILL_PLAIN, 0, 1}};
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct drill_cell *cells = NULL;

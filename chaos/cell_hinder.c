@@ -1,0 +1,147 @@
+/* Faults inside the owner's machine: a thread that hangs, a disk that is slow or fails, a wall clock
+ * that jumps. Each ends by its own time limit (hinder.c), or with the cell. */
+#include "cell.h"
+
+#include <limits.h>
+
+enum { AGAIN = 50, ASK_MS = 10000, HOUR_S = 3600, BEAT_MS = 200 };
+
+/* A leader whose disk hangs ends its process (replication/README.md); whoever else hangs goes on. */
+static bool goes_on(struct cell *c, unsigned victim)
+{
+    struct node *n = &c->nodes[victim];
+
+    return node_alive(n) || node_restart(n, c->binary);
+}
+
+static bool hang_thread(struct cell *c)
+{
+    static const char *const threads[] = {[DRILL_WORKER] = "hf-esp-0",
+                                          [DRILL_CONTROL] = "main",
+                                          [DRILL_REPLICATION] = "hf-repl",
+                                          [DRILL_DISK] = "hf-disk"};
+    unsigned victim = c->owner;
+    uint64_t since = pump_mono_ns();
+    struct cell_takeover *t = cell_begin_takeover(c, victim, pump_wall_ns());
+    struct node *n = &c->nodes[victim];
+
+    if (c->spec->mode == DRILL_DISK && c->leader == victim)
+        c->broke |= 1u << victim;
+    return node_hinder(n, threads[c->spec->mode], "stop", c->drill->for_ms) &&
+           cell_watch(c, t, since, "hangs") &&
+           (proc_wait(&c->lab, &n->hinder, ASK_MS) ||
+            lab_fail(&c->lab, "the fault of node %u does not end", victim)) &&
+           goes_on(c, victim) && cell_healed(c, victim);
+}
+
+static bool has_ended(void *arg)
+{
+    return !node_alive(arg);
+}
+
+/* A failed write ends the process: what it would say from memory might not be on its disk. */
+static bool fail_disk(struct cell *c)
+{
+    unsigned victim = c->owner;
+    struct node *n = &c->nodes[victim];
+    struct cell_takeover *t = cell_begin_takeover(c, victim, pump_wall_ns());
+
+    c->broke |= 1u << victim;
+    cell_phase(c, "the writes of node %u fail", victim);
+    if (!node_hinder(n, "hf-disk", "fail", c->drill->for_ms))
+        return false;
+    c->reached = true;
+    if (!lab_until(&c->lab, has_ended, n, c->drill->takeover_ms)) {
+        oracle_violation(&c->report, "disk-error: node %u goes on although its writes fail",
+                         victim);
+        return false;
+    }
+    if (!cell_await_acting(c, t, c->drill->takeover_ms, "lost its disk") ||
+        !cell_await_flow(c, t, c->drill->settle_ms))
+        return false;
+    (void)cell_read_owner(c);
+    return node_restart(n, c->binary) && cell_healed(c, victim);
+}
+
+/* Nobody has to take over: traffic goes on beside it, and whoever owns owns on. */
+static bool flows_until(struct cell *c, uint64_t since_mono_ns, const char *what)
+{
+    uint64_t ms;
+
+    do {
+        if (!cell_wait_flow(c, AGAIN, c->drill->settle_ms)) {
+            oracle_violation(&c->report, "traffic: it stopped while %s", what);
+            return false;
+        }
+        ms = (pump_mono_ns() - since_mono_ns) / 1000000;
+        if (ms < c->drill->for_ms)
+            (void)lab_until(&c->lab, NULL, NULL, BEAT_MS);
+    } while (ms < c->drill->for_ms);
+    return true;
+}
+
+static bool slow_disk(struct cell *c)
+{
+    uint64_t since = pump_mono_ns();
+    struct node *n = cell_owner(c);
+
+    cell_phase(c, "the disk of node %u is slow", n->id);
+    if (!node_hinder(n, "hf-disk", "slow:100", c->drill->for_ms))
+        return false;
+    c->reached = true;
+    return flows_until(c, since, "the owner's disk was slow") &&
+           (proc_wait(&c->lab, &n->hinder, ASK_MS) ||
+            lab_fail(&c->lab, "the fault of node %u does not end", n->id));
+}
+
+static bool jump_clock(struct cell *c)
+{
+    int64_t seconds = c->spec->mode == DRILL_FORWARD ? HOUR_S : -HOUR_S;
+    uint64_t since = pump_mono_ns();
+    struct node *n = cell_owner(c);
+    bool ok;
+
+    cell_phase(c, "the clock of node %u jumps by %lld s", n->id, (long long)seconds);
+    if (!node_shift_clock(n, seconds))
+        return false;
+    c->reached = true;
+    ok = flows_until(c, since, "the owner's clock was wrong");
+    return node_shift_clock(n, 0) && ok && cell_wait_flow(c, AGAIN, c->drill->settle_ms);
+}
+
+/* The owner and one other node, the leader where it can be, do not hear each other. */
+static bool cut_partly(struct cell *c)
+{
+    unsigned other = c->leader != c->owner ? c->leader : c->owner % c->drill->nodes + 1;
+    uint64_t since = pump_mono_ns();
+    bool ok;
+
+    cell_phase(c, "nodes %u and %u do not hear each other", c->owner, other);
+    c->dead = c->owner;
+    for (unsigned s = 1; s <= c->drill->shards; s++) /* it may move, or stay */
+        c->moving |= c->owners[s] == c->owner ? 1u << s : 0;
+    if (!lab_cut_between(&c->lab, c->owner, other))
+        return false;
+    c->reached = true;
+    ok = flows_until(c, since, "two nodes did not hear each other");
+    if (!lab_partition(&c->lab, c->owner, false, false) || !ok)
+        return false;
+    cell_adopt_owners(c);
+    return cell_healed(c, other);
+}
+
+bool cell_hinder(struct cell *c)
+{
+    switch (c->drill->fault) {
+    case DRILL_HANG:
+        return hang_thread(c);
+    case DRILL_DISK_ERROR:
+        return fail_disk(c);
+    case DRILL_DISK_SLOW:
+        return slow_disk(c);
+    case DRILL_CLOCK_JUMP:
+        return jump_clock(c);
+    default:
+        return cut_partly(c);
+    }
+}
