@@ -10,12 +10,31 @@
 #include "replication/replica_parts.h"
 #include "replication/seal_message.h"
 
-uint32_t replica_bit(const struct replica *r, uint32_t node)
+static bool holds(const struct replica_set *set, uint32_t node)
 {
-    for (size_t i = 0; i < r->options.n_nodes; i++)
-        if (r->options.nodes[i].node == node)
-            return 1u << i;
-    return 0;
+    for (size_t i = 0; i < set->n; i++)
+        if (set->nodes[i] == node)
+            return true;
+    return false;
+}
+
+void replica_set_add(struct replica_set *set, uint32_t node)
+{
+    if (!holds(set, node) && set->n < REPL_MAX_NODES)
+        set->nodes[set->n++] = node;
+}
+
+size_t replica_set_voters(const struct replica *r, const struct replica_set *set, size_t *all)
+{
+    size_t n = 0;
+
+    *all = 0;
+    for (size_t i = 0; i < r->n_nodes; i++)
+        if (r->nodes[i].role == RAFT_DRIVER_VOTER) {
+            (*all)++;
+            n += holds(set, r->nodes[i].node);
+        }
+    return n;
 }
 
 static void send(struct replica *r, uint32_t node, const struct seal_message *message)
@@ -27,14 +46,14 @@ static void send(struct replica *r, uint32_t node, const struct seal_message *me
     secret_wipe_bytes(bytes, sizeof bytes);
 }
 
-void replica_keys_give(struct replica *r, uint64_t id, uint32_t except)
+void replica_keys_give(struct replica *r, uint64_t id, const struct replica_set *except)
 {
     struct seal_message give = {.what = SEAL_GIVE, .kind = SEAL_SESSION, .id = id};
 
     HF_ASSERT(seal_ring_get(r->options.ring, SEAL_SESSION, id, give.key));
-    for (size_t i = 0; i < r->options.n_nodes; i++)
-        if ((except >> i & 1) == 0 && r->options.nodes[i].node != r->options.node)
-            send(r, r->options.nodes[i].node, &give);
+    for (size_t i = 0; i < r->n_nodes; i++)
+        if (r->nodes[i].node != r->options.node && !holds(except, r->nodes[i].node))
+            send(r, r->nodes[i].node, &give);
     secret_wipe_bytes(give.key, sizeof give.key);
 }
 
@@ -69,16 +88,16 @@ void replica_keys_ask(struct replica *r)
     if (!wants(r, &want))
         return;
     r->asked_ns = r->now_ns;
-    for (size_t i = 0; i < r->options.n_nodes; i++)
-        if (r->options.nodes[i].node != r->options.node)
-            send(r, r->options.nodes[i].node, &want);
+    for (size_t i = 0; i < r->n_nodes; i++)
+        if (r->nodes[i].node != r->options.node)
+            send(r, r->nodes[i].node, &want);
 }
 
 bool replica_keys_wait(struct replica *r)
 {
     if (r->options.ring == NULL || seal_ring_current(r->options.ring, SEAL_CONFIGURATION) != 0)
         return false;
-    if (r->options.n_nodes == 1) {
+    if (r->n_nodes == 1) {
         replica_fail(r, "the configuration's sealing key is gone, and no other node has it");
         return true;
     }
@@ -202,9 +221,9 @@ void replica_on_keys(struct replica *r, uint32_t from, struct span bytes)
     if (in.what == SEAL_GIVE)
         take(r, from, &in);
     if (in.what == SEAL_LACK && in.kind == SEAL_SESSION && in.id == r->locked.want)
-        r->locked.lacks |= replica_bit(r, from);
+        replica_set_add(&r->locked.lacks, from);
     if (in.what == SEAL_HAVE && in.id == r->making.id)
-        r->making.have |= replica_bit(r, from);
+        replica_set_add(&r->making.have, from);
     secret_wipe_bytes(&in, sizeof in);
     replica_pump(r);
 }

@@ -35,7 +35,7 @@ static void begin(struct replica *r, uint64_t want)
 {
     r->locked.want = want;
     r->locked.since_ns = r->now_ns;
-    r->locked.lacks = replica_bit(r, r->options.node);
+    replica_set_add(&r->locked.lacks, r->options.node);
     replica_log(r, REPL_LOG_WARN, "the sealing key %016llx is not here: asking the other nodes",
                 (unsigned long long)want);
     raft_driver_hold(r->driver, r->now_ns / 1000000, true);
@@ -78,20 +78,14 @@ void replica_unlock(struct replica *r, uint64_t id)
         go_on(r);
 }
 
-static size_t count(uint32_t bits)
-{
-    return (size_t)__builtin_popcount(bits);
-}
-
 /* Nobody can be asked any more, or those that cannot be reached had their time. */
 static bool is_lost(const struct replica *r)
 {
-    const struct replica_locked *l = &r->locked;
+    size_t voters;
+    size_t n = replica_set_voters(r, &r->locked.lacks, &voters);
 
-    if (count(l->lacks) <= r->options.n_nodes / 2)
-        return false;
-    return count(l->lacks) == r->options.n_nodes ||
-           r->now_ns - l->since_ns >= LOST_WAIT_MS * 1000000ull;
+    return n > voters / 2 &&
+           (n == voters || r->now_ns - r->locked.since_ns >= LOST_WAIT_MS * 1000000ull);
 }
 
 void replica_locked_poll(struct replica *r)

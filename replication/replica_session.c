@@ -25,7 +25,7 @@ static void draw(struct replica *r)
     secret_wipe_bytes(key, sizeof key);
     if (r->making.id == 0)
         replica_fail(r, "no room for a sealing key");
-    r->making.have = replica_bit(r, r->options.node);
+    replica_set_add(&r->making.have, r->options.node);
 }
 
 static void push(struct replica *r)
@@ -44,6 +44,7 @@ static void push(struct replica *r)
 void replica_session_lead(struct replica *r)
 {
     struct replica_making *m = &r->making;
+    size_t voters;
 
     if (r->options.ring == NULL)
         return;
@@ -57,9 +58,9 @@ void replica_session_lead(struct replica *r)
         return;
     if (m->sent_ns == 0 || r->now_ns - m->sent_ns >= ASK_KEY_MS * 1000000ull) {
         m->sent_ns = r->now_ns;
-        replica_keys_give(r, m->id, m->have);
+        replica_keys_give(r, m->id, &m->have);
     }
-    if ((size_t)__builtin_popcount(m->have) > r->options.n_nodes / 2)
+    if (replica_set_voters(r, &m->have, &voters) > voters / 2)
         push(r);
 }
 
