@@ -42,14 +42,14 @@ static struct span text(const char *s)
 }
 
 /* HKDF (RFC 5869 2.2, 2.3) of 64 bytes: two blocks, of which the caller takes what it needs. */
-static void derive(const struct seal_means *m, const uint8_t key[SEAL_KEY_BYTES], const char *label,
+static void derive(const struct seal_means *m, const uint8_t key[SEAL_KEY_BYTES], struct span label,
                    struct span context, uint8_t out[2 * PRF_BYTES])
 {
     uint8_t extracted[PRF_BYTES], info[64];
-    size_t n = strlen(label);
+    size_t n = label.len;
 
     HF_ASSERT(n + context.len + 1 <= sizeof info);
-    memcpy(info, label, n);
+    memcpy(info, label.data, n);
     memcpy(info + n, context.data, context.len);
     n += context.len;
     prf(m, text("holdfast sealing 1"), span_of(key, SEAL_KEY_BYTES), span_of(NULL, 0), extracted);
@@ -68,7 +68,7 @@ uint64_t seal_key_id(const struct seal_means *means, enum seal_kind kind,
     uint8_t of = (uint8_t)kind;
     uint64_t id;
 
-    derive(means, bytes, "key id", span_of(&of, 1), out);
+    derive(means, bytes, text("key id"), span_of(&of, 1), out);
     id = get_be64(out);
     secret_wipe_bytes(out, sizeof out);
     return id == 0 ? 1 : id;
@@ -224,7 +224,7 @@ static struct seal_subkey *subkey(struct seal_ring *r, uint64_t id, uint32_t nod
     drop_subkey(r, place);
     put_be32(context, node);
     put_be64(context + 4, boot);
-    derive(&r->means, key->bytes, "subkey", span_of(context, sizeof context), out);
+    derive(&r->means, key->bytes, text("subkey"), span_of(context, sizeof context), out);
     ok = r->means.aead->context_init(&place->context, r->means.aead, out, NULL);
     HF_ASSERT(ok && r->means.aead->key_bytes + r->means.aead->salt_bytes ==
                         SEAL_KEY_BYTES + SUBKEY_SALT_BYTES);
