@@ -141,6 +141,7 @@ static void start_replica(struct sim_node *n)
     n->replica =
         replica_create(&o, &storage, &transport, &callbacks, n->leases, &n->health, &n->clock);
     sim_storage_load(n->storage, &n->loaded);
+    sim_watch_durable(n->world->watch, n->id, n->loaded.first_index + n->loaded.n_entries - 1);
     HF_ASSERT(replica_fits(&n->loaded, &o, &why));
     HF_ASSERT(replica_start(n->replica, &n->loaded, sim_node_ns(n)));
 }
@@ -289,6 +290,7 @@ static void start_conductor(struct sim_node *n)
                                              .pool_last = {addr_v4(0x0a6300fe + (i << 8))}};
     n->datapath = datapath_create(&p);
     datapath_fill(n->datapath, &ops);
+    n->wrap = sim_watch_wrap(w->watch, n->id, &ops);
     n->conductor = conductor_create(&o, &ops);
     datapath_bind(n->datapath, n->conductor);
 }
@@ -307,12 +309,25 @@ static void on_deliver(void *self, struct span inner)
     sim_traffic_at_server(self, inner);
 }
 
+/* The right under which its worker handles the packet. */
+static struct sim_watch_right right_of(const struct sim_node *n, const struct esp_sa *sa,
+                                       const struct esp_turn *turn)
+{
+    return (struct sim_watch_right){.shard = sa->shard_slot + 1,
+                                    .epoch = turn->lease_epoch,
+                                    .lease_until_ns =
+                                        atomic_load(&n->leases[sa->shard_slot].until_ns),
+                                    .now_ns = turn->now_ns};
+}
+
 static void on_sealed(void *self, uint64_t key, uint64_t seq, const struct esp_sa *sa,
                       const struct esp_turn *turn)
 {
     struct sim_node *n = self;
+    struct sim_watch_right right = right_of(n, sa, turn);
 
-    (void)turn;
+    sim_watch_sealed(n->world->watch, n->id, key, seq, &right);
+    sim_watch_left(n->world->watch, n->id, key, seq, &right);
     n->world->stats.counts[SIM_COUNT_numbers_checked]++;
     if (!sim_check_sealed(&n->world->check, key, seq))
         sim_violation(n->world, "I1: node %u seals spi %08x number %llu a second time", n->id,
@@ -323,8 +338,9 @@ static void on_opened(void *self, uint64_t key, uint64_t seq, const struct esp_s
                       const struct esp_turn *turn)
 {
     struct sim_node *n = self;
+    struct sim_watch_right right = right_of(n, sa, turn);
 
-    (void)turn;
+    sim_watch_delivered(n->world->watch, n->id, key, seq, &right);
     if (!sim_check_opened(&n->world->check, key, seq))
         sim_violation(n->world, "I2: node %u accepts spi %08x number %llu a second time", n->id,
                       sa->spi_in, (unsigned long long)seq);

@@ -24,6 +24,7 @@
 #include "sim/sim_stats.h"
 #include "sim/sim_storage.h"
 #include "sim/sim_transport.h"
+#include "sim/sim_watch.h"
 
 enum {
     SIM_NODES = 5,
@@ -60,6 +61,7 @@ struct sim_job {
 struct sim_event {
     struct sim_event *next;
     struct repl_event *event;
+    bool told; /* the watch */
 };
 
 /* A gateway node: its machine, and its process when it is up. */
@@ -96,6 +98,7 @@ struct sim_node {
     struct worker_pool *pool;
     struct datapath *datapath;
     struct conductor *conductor;
+    struct sim_watch_wrap *wrap;
     struct gateway gateway;
     struct sim_queue port_500;
     uint64_t control_ms, worker_ms, replica_ms, tick_ms;
@@ -180,6 +183,8 @@ struct sim_world {
     uint32_t shard_ids[SIM_SHARDS];
     struct log log;
     struct sim_check check;
+    struct sim_watch *watch;
+    uint64_t watch_told; /* of its violations */
     struct sim_stats stats;
     uint64_t trace;
     uint64_t next_fault_ms, next_command_ms, next_check_ms;
