@@ -15,6 +15,7 @@ void fsm_begin_entry(struct fsm *fsm, uint64_t index, uint64_t stamp_ms)
     uint64_t advance = stamp_ms - fsm->cluster_ms;
 
     fsm->cluster_ms += advance < FSM_MAX_ADVANCE_MS ? advance : FSM_MAX_ADVANCE_MS;
+    fsm_expire_tokens(fsm);
 }
 
 /* --- requests: each (boot, request) is judged once --- */
@@ -60,77 +61,12 @@ bool fsm_judged(const struct fsm *fsm, uint32_t node, uint64_t boot, uint64_t re
 
 /* --- what members and the leader submit --- */
 
-static struct fsm_member *find_member(struct fsm *fsm, uint32_t node)
+struct fsm_member *fsm_find_member(struct fsm *fsm, uint32_t node)
 {
     for (size_t i = 0; i < fsm->n_members; i++)
         if (fsm->members[i]->node == node)
             return fsm->members[i];
     return NULL;
-}
-
-static void set_address(struct fsm_member *m, const char *address)
-{
-    size_t n = strlen(address);
-
-    HF_ASSERT(n <= RECORD_MAX_ADDRESS_TEXT);
-    memset(m->address, 0, sizeof m->address);
-    memcpy(m->address, address, n);
-}
-
-static struct fsm_member *add_member(struct fsm *fsm, uint32_t node)
-{
-    struct fsm_member *m = repl_alloc_zero(1, sizeof *m);
-
-    m->node = node;
-    m->floor = 1; /* 0 means "no request" */
-    fsm->members[fsm->n_members++] = m;
-    return m;
-}
-
-/* A first BOOT joins by itself; a node id that left is never used again (I9). */
-static enum repl_verdict apply_boot(struct fsm *fsm, const Holdfast__Member *body)
-{
-    struct fsm_member *m = find_member(fsm, body->node);
-
-    if (m == NULL && fsm->n_members == FSM_MAX_MEMBERS)
-        return REPL_REFUSED_UNKNOWN;
-    if (m != NULL && m->left)
-        return REPL_REFUSED_EXISTS;
-    if ((m == NULL ? 0 : m->boot) != body->replaces_boot)
-        return REPL_REFUSED_VERSION;
-    if (m == NULL)
-        m = add_member(fsm, body->node);
-    m->boot = body->boot;
-    m->floor = 1;
-    memset(m->judged, 0, sizeof m->judged);
-    set_address(m, body->address);
-    return REPL_ACCEPTED;
-}
-
-static enum repl_verdict apply_member(struct fsm *fsm, const Holdfast__Record *r)
-{
-    const Holdfast__Member *body = r->member;
-    struct fsm_member *m = find_member(fsm, body->node);
-
-    switch (body->change) {
-    case HOLDFAST__MEMBER__CHANGE__BOOT:
-        return r->node == body->node && r->boot == body->boot ? apply_boot(fsm, body)
-                                                              : REPL_REFUSED_MALFORMED;
-    case HOLDFAST__MEMBER__CHANGE__JOIN:
-        if (m != NULL || fsm->n_members == FSM_MAX_MEMBERS)
-            return REPL_REFUSED_EXISTS;
-        set_address(add_member(fsm, body->node), body->address);
-        return REPL_ACCEPTED;
-    case HOLDFAST__MEMBER__CHANGE__LEAVE:
-        if (m == NULL || m->left)
-            return REPL_REFUSED_UNKNOWN;
-        m->left = true;
-        m->boot = 0;
-        return REPL_ACCEPTED;
-    case _HOLDFAST__MEMBER__CHANGE_IS_INT_SIZE:
-    default:
-        return REPL_REFUSED_MALFORMED;
-    }
 }
 
 static struct fsm_shard *find_shard(struct fsm *fsm, uint32_t shard)
@@ -207,7 +143,7 @@ static enum repl_verdict apply_move(struct fsm *fsm, uint32_t shard, const Holdf
 
 static enum repl_verdict apply_drain(struct fsm *fsm, const Holdfast__Drain *body)
 {
-    struct fsm_member *m = find_member(fsm, body->node);
+    struct fsm_member *m = fsm_find_member(fsm, body->node);
 
     if (m == NULL || m->left)
         return REPL_REFUSED_UNKNOWN;
@@ -255,7 +191,7 @@ const char *repl_verdict_name(enum repl_verdict verdict)
  * before. */
 static enum repl_verdict judge_submitter(struct fsm *fsm, const Holdfast__Record *r)
 {
-    struct fsm_member *m = find_member(fsm, r->node);
+    struct fsm_member *m = fsm_find_member(fsm, r->node);
 
     if (record_internal(r))
         return REPL_ACCEPTED;
@@ -295,7 +231,7 @@ static enum repl_verdict apply_body(struct fsm *fsm, const Holdfast__Record *r, 
     case HOLDFAST__RECORD__BODY_POOL_LEASE:
         return fsm_apply_pool_lease(fsm, r->shard, r->pool_lease);
     case HOLDFAST__RECORD__BODY_MEMBER:
-        return apply_member(fsm, r);
+        return fsm_apply_member(fsm, r);
     case HOLDFAST__RECORD__BODY_HANDOVER_ABORT:
         return apply_abort(fsm, r->shard, r->handover_abort);
     case HOLDFAST__RECORD__BODY_HANDOVER_WINDOWS:
@@ -304,6 +240,8 @@ static enum repl_verdict apply_body(struct fsm *fsm, const Holdfast__Record *r, 
         return apply_move(fsm, r->shard, r->move);
     case HOLDFAST__RECORD__BODY_DRAIN:
         return apply_drain(fsm, r->drain);
+    case HOLDFAST__RECORD__BODY_JOIN_TOKEN:
+        return fsm_apply_token(fsm, r->join_token);
     case HOLDFAST__RECORD__BODY_BARRIER:
     case HOLDFAST__RECORD__BODY_AUDIT: /* in the log is all that is wanted of them */
         return REPL_ACCEPTED;
@@ -320,7 +258,8 @@ void fsm_apply(struct fsm *fsm, const Holdfast__Record *r, size_t position,
 
     HF_ASSERT(position < RECORD_MAX_PER_ENTRY);
     *out = (struct fsm_outcome){.verdict = REPL_REFUSED_MALFORMED};
-    if (!record_valid(r)) {
+    /* What not every member knows is what it is to those that do not: malformed. */
+    if (!record_valid(r) || record_format(r) > fsm_spoken(fsm)) {
         /* Its request is settled all the same, so that it is not submitted for ever. */
         if (!record_internal(r) && r->request != 0 && r->boot != 0 &&
             judge_submitter(fsm, r) == REPL_REFUSED_DUPLICATE)

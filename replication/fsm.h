@@ -78,11 +78,20 @@ struct fsm_member {
     uint32_t node;
     uint64_t boot; /* 0 = not started yet */
     bool left;
-    bool drained; /* by an operator: owns nothing */
+    bool drained;    /* by an operator: owns nothing */
+    uint32_t speaks; /* newest version of records that it knows; 0 = 1 */
     char address[RECORD_MAX_ADDRESS_TEXT + 1];
     uint64_t floor; /* requests of this boot below it were all judged */
     uint64_t
         judged[FSM_WINDOW / 64]; /* of floor .. floor + FSM_WINDOW - 1, at request % FSM_WINDOW */
+};
+
+/* Permits `node` to join, once, until that cluster time. */
+struct fsm_token {
+    uint32_t node;
+    char address[RECORD_MAX_ADDRESS_TEXT + 1];
+    uint8_t hash[RECORD_TOKEN_BYTES];
+    uint64_t expires_ms;
 };
 
 struct fsm_config {
@@ -102,6 +111,8 @@ struct fsm {
     size_t n_shards;
     struct fsm_member *members[FSM_MAX_MEMBERS];
     size_t n_members;
+    struct fsm_token tokens[REPL_MAX_MEMBERS];
+    size_t n_tokens;
     struct map sas, claims, leases;
     struct fsm_sa *all_sas, *last_sa; /* lists of the same, in an order that no map disturbs */
     struct fsm_lease *all_leases, *last_lease;
@@ -137,6 +148,12 @@ void fsm_apply(struct fsm *fsm, const Holdfast__Record *record, size_t position,
 /* Was it judged (whatever the verdict)? False also for a boot that is not the member's present one.
  */
 bool fsm_judged(const struct fsm *fsm, uint32_t node, uint64_t boot, uint64_t request);
+
+/* A node of the log's first configuration, right behind it. */
+void fsm_found(struct fsm *fsm, uint32_t node);
+/* Members that have not left; the version of records that all of them know. */
+size_t fsm_present(const struct fsm *fsm);
+uint32_t fsm_spoken(const struct fsm *fsm);
 
 /* Over everything (I11). Equal states have equal digests, whatever path led to them. */
 struct digest fsm_digest(const struct fsm *fsm);

@@ -61,6 +61,12 @@ void fsm_sa_changed(struct fsm *fsm, struct fsm_sa *sa);
 void fsm_claim_changed(struct fsm *fsm, struct fsm_claim *claim);
 void fsm_lease_changed(struct fsm *fsm, struct fsm_lease *lease);
 
+/* Members (fsm_members.c). */
+struct fsm_member *fsm_find_member(struct fsm *fsm, uint32_t node); /* or NULL */
+void fsm_expire_tokens(struct fsm *fsm);
+enum repl_verdict fsm_apply_member(struct fsm *fsm, const Holdfast__Record *record);
+enum repl_verdict fsm_apply_token(struct fsm *fsm, const Holdfast__JoinToken *body);
+
 /* The bodies that an owner submits (fsm_sa.c). `slot`: the version that an accepted change sets. */
 enum repl_verdict fsm_apply_create(struct fsm *fsm, uint32_t shard, uint64_t slot,
                                    const Holdfast__SaCreate *body, struct fsm_outcome *out);

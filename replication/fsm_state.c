@@ -150,7 +150,20 @@ static struct digest member_digest(const struct fsm *fsm, const struct fsm_membe
     digest_item_u64(&d, m->boot);
     digest_item_u64(&d, m->left);
     digest_item_u64(&d, m->drained);
+    digest_item_u64(&d, m->speaks);
     digest_item_span(&d, span_of(m->address, strlen(m->address)));
+    return digest_item_final(&d);
+}
+
+static struct digest token_digest(const struct fsm *fsm, const struct fsm_token *t)
+{
+    struct digest_item d;
+
+    digest_item_init(&d, fsm->incarnation, FSM_ITEM_STATIC + 5);
+    digest_item_u64(&d, t->node);
+    digest_item_u64(&d, t->expires_ms);
+    digest_item_span(&d, span_of(t->hash, sizeof t->hash));
+    digest_item_span(&d, span_of(t->address, strlen(t->address)));
     return digest_item_final(&d);
 }
 
@@ -182,6 +195,8 @@ struct digest fsm_content_digest(const struct fsm *fsm)
         digest_add(&sum, shard_digest(fsm, &fsm->shards[i]));
     for (size_t i = 0; i < fsm->n_members; i++)
         digest_add(&sum, member_digest(fsm, fsm->members[i]));
+    for (size_t i = 0; i < fsm->n_tokens; i++)
+        digest_add(&sum, token_digest(fsm, &fsm->tokens[i]));
     return sum;
 }
 

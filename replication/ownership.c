@@ -15,6 +15,59 @@ void ownership_init(struct ownership *o, const struct ownership_options *options
     HF_ASSERT(options->n_nodes > 0 && options->n_nodes <= REPL_MAX_NODES);
     *o = (struct ownership){.options = *options, .started_ns = now_ns, .next_beat_ns = now_ns};
     HF_ASSERT(node_at(o, options->self) < options->n_nodes);
+    for (size_t i = 0; i < options->n_nodes; i++)
+        o->peers[i].voter = true;
+}
+
+/* Moves what `old` says of each node to the node's place in the new list. */
+static void move_rows(struct ownership *o, const struct ownership *old, size_t to, size_t from)
+{
+    bool same = old->configuration == o->configuration;
+
+    o->peers[to] = old->peers[from];
+    for (size_t i = 0; i < o->n_shards; i++) {
+        o->shards[i].lapsed[to] = old->shards[i].lapsed[from];
+        o->shards[i].lapsed_ns[to] = old->shards[i].lapsed_ns[from];
+        o->shards[i].acked_ns[to] = same ? old->shards[i].acked_ns[from] : 0;
+    }
+}
+
+void ownership_listed(struct ownership *o, const struct ownership_list *list)
+{
+    struct ownership old = *o;
+
+    HF_ASSERT(list->n > 0 && list->n <= REPL_MAX_NODES);
+    o->configuration = list->configuration;
+    o->options.n_nodes = list->n;
+    memcpy(o->options.nodes, list->nodes, sizeof o->options.nodes);
+    memset(o->peers, 0, sizeof o->peers);
+    for (size_t i = 0; i < o->n_shards; i++) {
+        memset(o->shards[i].lapsed, 0, sizeof o->shards[i].lapsed);
+        memset(o->shards[i].lapsed_ns, 0, sizeof o->shards[i].lapsed_ns);
+        memset(o->shards[i].acked_ns, 0, sizeof o->shards[i].acked_ns);
+    }
+    for (size_t i = 0; i < list->n; i++) {
+        size_t from = node_at(&old, list->nodes[i]);
+
+        if (from < old.options.n_nodes)
+            move_rows(o, &old, i, from);
+        o->peers[i].voter = list->voter[i];
+    }
+    HF_ASSERT(node_at(o, o->options.self) < list->n);
+}
+
+bool ownership_votes(const struct ownership *o)
+{
+    return o->peers[node_at(o, o->options.self)].voter;
+}
+
+bool ownership_majority(const struct ownership *o, size_t n)
+{
+    size_t voters = 0;
+
+    for (size_t i = 0; i < o->options.n_nodes; i++)
+        voters += o->peers[i].voter;
+    return n > voters / 2;
 }
 
 struct ownership_shard *ownership_shard(struct ownership *o, uint32_t shard)
@@ -154,6 +207,7 @@ size_t ownership_heartbeats(struct ownership *o, bool healthy, uint64_t now_ns,
 {
     size_t n = 0;
 
+    healthy = healthy && ownership_votes(o);
     for (size_t i = 0; healthy && i < o->n_shards; i++) {
         struct ownership_shard *s = &o->shards[i];
 
@@ -166,7 +220,8 @@ size_t ownership_heartbeats(struct ownership *o, bool healthy, uint64_t now_ns,
                                                 .epoch = s->epoch,
                                                 .owner_boot = s->owner_boot,
                                                 .sent_ns = now_ns,
-                                                .lease_ns = o->options.lease_ns};
+                                                .lease_ns = o->options.lease_ns,
+                                                .configuration = o->configuration};
     }
     return n;
 }
@@ -194,6 +249,8 @@ bool ownership_heard(struct ownership *o, const struct ownership_heartbeat *beat
     if (beat->lease_ns >
         o->options.lease_ns) /* a promise of ours would be shorter than its lease */
         return false;
+    if (beat->configuration < o->stored) /* its majority may meet no other: members.md */
+        return false;
     if (repl_epoch_less(beat->epoch, s->highest))
         return false;
     if (now_ns < s->promised_until_ns && !repl_epoch_equal(beat->epoch, s->promised))
@@ -204,7 +261,8 @@ bool ownership_heard(struct ownership *o, const struct ownership_heartbeat *beat
     *ack = (struct ownership_ack){.shard = beat->shard,
                                   .epoch = beat->epoch,
                                   .owner_boot = beat->owner_boot,
-                                  .sent_ns = beat->sent_ns};
+                                  .sent_ns = beat->sent_ns,
+                                  .configuration = beat->configuration};
     return true;
 }
 
@@ -217,8 +275,8 @@ static uint64_t majority_ns(const struct ownership *o, const struct ownership_sh
         size_t n = 0;
 
         for (size_t k = 0; k < o->options.n_nodes; k++)
-            n += s->acked_ns[k] >= s->acked_ns[i];
-        if (n > o->options.n_nodes / 2 && s->acked_ns[i] > best)
+            n += o->peers[k].voter && s->acked_ns[k] >= s->acked_ns[i];
+        if (ownership_majority(o, n) && s->acked_ns[i] > best)
             best = s->acked_ns[i];
     }
     return best;
@@ -232,11 +290,11 @@ bool ownership_acked(struct ownership *o, uint32_t node, uint64_t boot,
 
     if (s == NULL || i == o->options.n_nodes || !s->mine)
         return false;
-    /* Of this epoch and this boot of ours, by the node's present boot, for a heartbeat that we
-     * sent. */
+    /* Of this epoch and this boot of ours, by the node's present boot, for a heartbeat that we sent
+     * and that counted the voters as they are now. */
     if (!repl_epoch_equal(ack->epoch, s->epoch) || ack->owner_boot != o->options.boot ||
-        boot != o->peers[i].member_boot || ack->sent_ns > now_ns || ack->sent_ns < s->assigned_ns ||
-        ack->sent_ns <= s->acked_ns[i])
+        ack->configuration != o->configuration || boot != o->peers[i].member_boot ||
+        ack->sent_ns > now_ns || ack->sent_ns < s->assigned_ns || ack->sent_ns <= s->acked_ns[i])
         return false;
     s->acked_ns[i] = ack->sent_ns;
 

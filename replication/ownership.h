@@ -18,6 +18,11 @@
  * long as any could last, and until it has applied its own BOOT record, which the log orders after
  * everything that was committed before its start. Safety rests on none of this (README.md);
  * that one owner acts does.
+ *
+ * Majorities are of the voters of the configuration that this node has applied. Why that holds
+ * while members change is in members.md; its two rules are here: nobody acknowledges an owner that
+ * counts by an older configuration than the newest in his own log, and acknowledgements count only
+ * for the configuration that they were asked under.
  */
 #ifndef HF_REPL_OWNERSHIP_H
 #define HF_REPL_OWNERSHIP_H
@@ -35,7 +40,7 @@ enum {
 struct ownership_options {
     uint32_t self;
     uint64_t boot;
-    uint32_t nodes[REPL_MAX_NODES]; /* voters, this node among them */
+    uint32_t nodes[REPL_MAX_NODES]; /* this node among them; at the start all of them vote */
     size_t n_nodes;
     uint64_t lease_ns, heartbeat_ns;
     bool rebalance;     /* shards go home, and spread evenly, by themselves */
@@ -47,12 +52,21 @@ struct ownership_heartbeat {
     uint32_t shard;
     struct repl_epoch epoch;
     uint64_t owner_boot, sent_ns, lease_ns;
+    uint64_t configuration; /* log index of the one whose voters the owner counts */
 };
 
 struct ownership_ack {
     uint32_t shard;
     struct repl_epoch epoch;
-    uint64_t owner_boot, sent_ns;
+    uint64_t owner_boot, sent_ns, configuration;
+};
+
+/* The members as of now: their configuration (as applied), and others that are known. */
+struct ownership_list {
+    uint32_t nodes[REPL_MAX_NODES]; /* this node among them, whatever the configuration says */
+    bool voter[REPL_MAX_NODES];
+    size_t n;
+    uint64_t configuration; /* its log index; 0 = none applied yet */
 };
 
 /* One shard as this node sees it. */
@@ -98,10 +112,13 @@ struct ownership_peer {
     bool reluctant;            /* would rather own nothing */
     bool drained;              /* as applied: owns nothing */
     uint64_t healthy_since_ns; /* without a gap; 0 = is not */
+    bool voter;                /* of the configuration as applied: counts, and may own */
 };
 
 struct ownership {
     struct ownership_options options;
+    uint64_t configuration; /* applied: whose voters are counted */
+    uint64_t stored;        /* newest in this node's log, committed or not */
     uint64_t started_ns;
     bool confirmed; /* own BOOT record applied */
     uint64_t next_beat_ns;
@@ -122,6 +139,13 @@ uint64_t ownership_promise_ns(const struct ownership *o); /* lease + 1 % */
 uint64_t ownership_lease_ns(const struct ownership *o);   /* lease − 1 % */
 
 /* --- what the log says --- */
+
+/* The members changed: what is known of those that stay is kept; of another configuration no
+ * acknowledgement counts any more. A lease that runs ends in its own time. */
+void ownership_listed(struct ownership *o, const struct ownership_list *list);
+/* Is this node one of the voters? Are so many of them a majority? */
+bool ownership_votes(const struct ownership *o);
+bool ownership_majority(const struct ownership *o, size_t n);
 
 /* A BOOT record was applied. */
 void ownership_booted(struct ownership *o, uint32_t node, uint64_t boot);

@@ -63,23 +63,23 @@ bool ownership_candidate(const struct ownership *o, size_t i, uint64_t now_ns)
     const struct ownership_peer *p = &o->peers[i];
 
     return p->heard_ns != 0 && now_ns - p->heard_ns <= ownership_promise_ns(o) && p->healthy &&
-           p->boot != 0 && p->boot == p->member_boot;
+           p->boot != 0 && p->boot == p->member_boot && p->voter;
 }
 
 /* Does a majority, this node included, say that the present owner's promises ran out? */
 static bool lapsed_by_majority(const struct ownership *o, const struct ownership_shard *s,
                                uint64_t now_ns)
 {
-    size_t n = 1;
+    size_t n = ownership_votes(o);
 
     if (!ownership_lapsed(o, s, now_ns))
         return false;
     for (size_t i = 0; i < o->options.n_nodes; i++)
-        if (o->options.nodes[i] != o->options.self && s->lapsed_ns[i] != 0 &&
+        if (o->options.nodes[i] != o->options.self && o->peers[i].voter && s->lapsed_ns[i] != 0 &&
             now_ns - s->lapsed_ns[i] <= ownership_promise_ns(o) &&
             repl_epoch_equal(s->lapsed[i], s->epoch))
             n++;
-    return n > o->options.n_nodes / 2;
+    return ownership_majority(o, n);
 }
 
 static size_t owned_by(const struct ownership *o, uint32_t node)

@@ -46,6 +46,9 @@ struct raft_driver_status raft_driver_status(const struct raft_driver *d)
     s.snapshotting = d->taking.index != 0;
     s.transferring_to = d->transfer.node;
     s.changing = d->change.phase != RAFT_CHANGE_NONE;
+    s.configuration_index = d->raft.configuration_uncommitted_index != 0
+                                ? d->raft.configuration_uncommitted_index
+                                : d->raft.configuration_committed_index;
     return s;
 }
 

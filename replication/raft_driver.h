@@ -96,6 +96,7 @@ struct raft_driver_status {
     bool installing, snapshotting;   /* a received, a local snapshot is on its way to the disk */
     uint32_t transferring_to;        /* 0 = none */
     bool changing;                   /* a membership change is under way */
+    uint64_t configuration_index;    /* of the newest configuration in the log, committed or not */
 };
 
 /* How often each came up, since create. */

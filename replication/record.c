@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENTRY_FORMAT = 1 };
-
 static bool valid_address(ProtobufCBinaryData a)
 {
     static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
@@ -126,8 +124,23 @@ static bool valid_member(const Holdfast__Member *m)
         return false;
     if (m->change == HOLDFAST__MEMBER__CHANGE__BOOT)
         return m->boot != 0 && m->boot != m->replaces_boot;
-    return m->change == HOLDFAST__MEMBER__CHANGE__JOIN ||
-           m->change == HOLDFAST__MEMBER__CHANGE__LEAVE;
+    if (m->change == HOLDFAST__MEMBER__CHANGE__JOIN)
+        return m->token.len == RECORD_TOKEN_BYTES;
+    return m->change == HOLDFAST__MEMBER__CHANGE__LEAVE;
+}
+
+static bool valid_token(const Holdfast__JoinToken *t)
+{
+    return t->node != 0 && t->address != NULL && t->address[0] != '\0' &&
+           strlen(t->address) <= RECORD_MAX_ADDRESS_TEXT && t->hash.len == RECORD_TOKEN_BYTES &&
+           t->valid_ms > 0 && t->valid_ms <= RECORD_MAX_TOKEN_MS;
+}
+
+uint32_t record_format(const Holdfast__Record *r)
+{
+    if (r->body_case == HOLDFAST__RECORD__BODY_MEMBER)
+        return r->member->change == HOLDFAST__MEMBER__CHANGE__BOOT ? 1 : 2;
+    return r->body_case == HOLDFAST__RECORD__BODY_JOIN_TOKEN ? 2 : 1;
 }
 
 static bool valid_audit(const Holdfast__Audit *a)
@@ -162,9 +175,10 @@ bool record_internal(const Holdfast__Record *r)
 {
     switch (r->body_case) {
     case HOLDFAST__RECORD__BODY_BARRIER:
-    case HOLDFAST__RECORD__BODY_MEMBER:
     case HOLDFAST__RECORD__BODY_CONFIG:
         return true;
+    case HOLDFAST__RECORD__BODY_MEMBER:
+        return r->member->change == HOLDFAST__MEMBER__CHANGE__BOOT;
     case HOLDFAST__RECORD__BODY_ASSIGN:
         return !r->assign->handover;
     default:
@@ -219,6 +233,8 @@ static bool valid_body(const Holdfast__Record *r)
         return r->shard != 0;
     case HOLDFAST__RECORD__BODY_DRAIN:
         return r->drain->node != 0;
+    case HOLDFAST__RECORD__BODY_JOIN_TOKEN:
+        return valid_token(r->join_token);
     case HOLDFAST__RECORD__BODY__NOT_SET:
     default:
         return false;
@@ -288,7 +304,8 @@ void record_free(Holdfast__Record *record)
     holdfast__record__free_unpacked(record, NULL);
 }
 
-uint8_t *entry_pack(uint64_t cluster_ms, const struct span *records, size_t n_records, size_t *n)
+uint8_t *entry_pack(uint32_t format, uint64_t cluster_ms, const struct span *records,
+                    size_t n_records, size_t *n)
 {
     Holdfast__Entry entry = HOLDFAST__ENTRY__INIT;
     ProtobufCBinaryData *list = NULL;
@@ -301,7 +318,7 @@ uint8_t *entry_pack(uint64_t cluster_ms, const struct span *records, size_t n_re
     for (size_t i = 0; i < n_records; i++)
         list[i] = (ProtobufCBinaryData){.len = records[i].len,
                                         .data = (uint8_t *)(uintptr_t)records[i].data};
-    entry.format = ENTRY_FORMAT;
+    entry.format = format;
     entry.cluster_ms = cluster_ms;
     entry.n_records = n_records;
     entry.records = list;
@@ -318,8 +335,8 @@ Holdfast__Entry *entry_unpack(struct span bytes)
 {
     Holdfast__Entry *entry = holdfast__entry__unpack(NULL, bytes.len, bytes.data);
 
-    if (entry != NULL &&
-        (entry->format != ENTRY_FORMAT || entry->n_records > RECORD_MAX_PER_ENTRY)) {
+    if (entry != NULL && (entry->format == 0 || (entry->format <= RECORD_SPEAKS &&
+                                                 entry->n_records > RECORD_MAX_PER_ENTRY))) {
         entry_free(entry);
         entry = NULL;
     }

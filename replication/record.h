@@ -23,8 +23,15 @@ enum {
     RECORD_MIN_SPI = 256,        /* RFC 4303 2.1: 0..255 are reserved */
     RECORD_MAX_PER_ENTRY = 4096, /* fits the position's 12 bits of a version */
     RECORD_MAX_ENTRY_BYTES = 2 << 20,
-    RECORD_MAX_LEASE_MS = 60000
+    RECORD_MAX_LEASE_MS = 60000,
+    RECORD_TOKEN_BYTES = 32, /* SHA-256 */
+    RECORD_MAX_TOKEN_MS = 7 * 86400000,
+    RECORD_SPEAKS = 2 /* the newest version of records that this program knows */
 };
+
+/* The version that first had records like this one: 1, or 2 for membership (join_token, JOIN,
+ * LEAVE). It is written only when every member knows it (fsm_spoken()). */
+uint32_t record_format(const Holdfast__Record *record);
 
 /* Well-formed: one known body, sizes and counts within the bounds above, ids not zero where zero
  * means "none". */
@@ -35,7 +42,7 @@ bool record_valid(const Holdfast__Record *record) HF_MUST_USE;
 bool record_fenced(const Holdfast__Record *record);
 
 /* Is it made by replication itself (request 0, compare-and-set by its own contents)? barrier,
- * assign without handover, member, config. */
+ * assign without handover, a member's BOOT, config. */
 bool record_internal(const Holdfast__Record *record);
 
 /* Under which key it is sealed: what ends with its session (SAs, their numbers, windows, leases), or
@@ -48,10 +55,12 @@ uint8_t *record_pack(const Holdfast__Record *record, size_t *n) HF_MUST_USE;
 Holdfast__Record *record_unpack(struct span bytes) HF_MUST_USE;
 void record_free(Holdfast__Record *record);
 
-/* One Raft entry of sealed records (borrowed for the call); malloc'd. */
-uint8_t *entry_pack(uint64_t cluster_ms, const struct span *records, size_t n_records,
-                    size_t *n) HF_MUST_USE;
-/* NULL: malformed or of an unknown format. */
+/* One Raft entry of sealed records (borrowed for the call); malloc'd. `format`: what the cluster
+ * speaks. */
+uint8_t *entry_pack(uint32_t format, uint64_t cluster_ms, const struct span *records,
+                    size_t n_records, size_t *n) HF_MUST_USE;
+/* NULL: malformed. Its format may be above RECORD_SPEAKS: nothing else of it may be looked at then.
+ */
 Holdfast__Entry *entry_unpack(struct span bytes) HF_MUST_USE;
 void entry_free(Holdfast__Entry *entry);
 

@@ -329,29 +329,30 @@ enum repl_result repl_submit(struct repl *repl, struct Holdfast__Record *record,
     return result;
 }
 
+/* Under the lock. */
 static bool known_node(const struct repl *repl, uint32_t node)
 {
-    for (size_t i = 0; i < repl->options.n_nodes; i++)
-        if (repl->options.nodes[i].node == node)
+    for (size_t i = 0; i < repl->status.n_nodes; i++)
+        if (repl->status.nodes[i].node == node)
             return true;
     return false;
 }
 
 enum repl_result repl_transfer_leader(struct repl *repl, uint32_t node)
 {
-    uint32_t leader;
+    enum repl_result result = REPL_OK;
 
-    if (!known_node(repl, node))
-        return REPL_INVALID;
     uv_mutex_lock(&repl->lock);
-    leader = repl->status.leader;
-    if (leader != 0)
+    if (!known_node(repl, node))
+        result = REPL_INVALID;
+    else if (repl->status.leader == 0)
+        result = REPL_NOT_LEADER;
+    else
         push_command(repl, (struct command){.kind = COMMAND_TRANSFER, .node = node});
     uv_mutex_unlock(&repl->lock);
-    if (leader == 0)
-        return REPL_NOT_LEADER;
-    HF_ASSERT(uv_async_send(&repl->async) == 0);
-    return REPL_OK;
+    if (result == REPL_OK)
+        HF_ASSERT(uv_async_send(&repl->async) == 0);
+    return result;
 }
 
 enum repl_result repl_send_frame(struct repl *repl, uint32_t node, enum repl_channel channel,
@@ -360,9 +361,11 @@ enum repl_result repl_send_frame(struct repl *repl, uint32_t node, enum repl_cha
     enum repl_result result = REPL_UNREACHABLE;
 
     if (channel < REPL_CHANNEL_HALF_OPEN || channel > REPL_CHANNEL_ADMIN || bytes.len == 0 ||
-        bytes.len > REPL_MAX_RECORD_BYTES || node == repl->options.node || !known_node(repl, node))
+        bytes.len > REPL_MAX_RECORD_BYTES || node == repl->options.node)
         return REPL_INVALID;
     uv_mutex_lock(&repl->lock);
+    if (!known_node(repl, node))
+        result = REPL_INVALID;
     for (size_t i = 0; i < repl->status.n_nodes; i++)
         if (repl->status.nodes[i].node == node && repl->status.nodes[i].connected)
             result = repl->n_frames >= FRAMES_MAX ? REPL_BUSY : REPL_OK;
@@ -397,21 +400,7 @@ struct repl_health *repl_health(struct repl *repl)
 
 uint64_t repl_cluster_ms(struct repl *repl)
 {
-    int64_t offset = atomic_load_explicit(&repl->clock.offset_ms, memory_order_relaxed);
-    uint64_t newest = atomic_load_explicit(&repl->clock.newest_ms, memory_order_relaxed);
-    int64_t now = (int64_t)(repl_boottime_ns() / 1000000) + offset;
-    uint64_t ms = now < 0 ? 0 : (uint64_t)now;
-    uint64_t given = atomic_load_explicit(&repl->newest_cluster_ms, memory_order_relaxed);
-
-    if (newest == 0)
-        return given; /* nothing is stamped yet: there is no cluster time */
-    if (ms > newest + REPL_MAX_ADVANCE_MS)
-        ms = newest + REPL_MAX_ADVANCE_MS;
-    while (ms > given &&
-           !atomic_compare_exchange_weak_explicit(&repl->newest_cluster_ms, &given, ms,
-                                                  memory_order_relaxed, memory_order_relaxed))
-        ;
-    return ms > given ? ms : given;
+    return replica_clock_read(&repl->clock, &repl->newest_cluster_ms, repl_boottime_ns());
 }
 
 struct loop_turns repl_loop_turns(struct repl *repl)

@@ -42,6 +42,31 @@ static uint64_t disk_stuck_ns(void *self)
     return wal_stuck_ns(repl->wal);
 }
 
+/* Not from inside the core's call: it may come from a frame of the very connection that goes. */
+static void on_peers(void *self, const struct repl_node_address *nodes, size_t n)
+{
+    struct repl *repl = self;
+
+    memcpy(repl->peers, nodes, n * sizeof *nodes);
+    repl->n_peers = n;
+    repl->peers_changed = true;
+    HF_ASSERT(uv_async_send(&repl->async) == 0);
+}
+
+static void set_peers(struct repl *repl)
+{
+    struct tcp_peer peers[REPL_MAX_NODES];
+    size_t n = 0;
+
+    repl->peers_changed = false;
+    for (size_t i = 0; i < repl->n_peers; i++)
+        if (repl->peers[i].node != repl->options.node &&
+            repl->peers[i].address.ip.family != ADDR_NONE)
+            peers[n++] = (struct tcp_peer){repl->peers[i].node, repl->peers[i].address};
+    if (repl->tcp != NULL)
+        tcp_transport_set_peers(repl->tcp, peers, n);
+}
+
 /* A node that cannot go on must not linger: its peers take over at once. */
 static void die(void *self, const char *why)
 {
@@ -275,6 +300,8 @@ static void on_async(uv_async_t *async)
         begin_close(repl);
         return;
     }
+    if (repl->peers_changed)
+        set_peers(repl);
     publish(repl);
     rearm(repl);
 }
@@ -336,8 +363,6 @@ static bool start_transport(struct repl *repl, const struct repl_options *option
         .note_self = repl};
     struct tcp_error reason;
 
-    if (options->n_nodes == 1)
-        return true;
     for (size_t i = 0; i < options->n_nodes; i++) {
         if (options->nodes[i].node == options->node)
             tcp.listen = options->nodes[i].address;
@@ -345,6 +370,8 @@ static bool start_transport(struct repl *repl, const struct repl_options *option
             peers[tcp.n_peers++] = (struct tcp_peer){.node = options->nodes[i].node,
                                                      .address = options->nodes[i].address};
     }
+    if (tcp.listen.ip.family == ADDR_NONE) /* a lone node that nobody can join */
+        return true;
     repl->tcp = tcp_transport_create(&repl->loop, &tcp, &reason);
     if (repl->tcp == NULL)
         (void)snprintf(error->text, sizeof error->text, "%s", reason.text);
@@ -382,6 +409,7 @@ static bool start_core(struct repl *repl, struct repl_error *error)
                                           .events_waiting = events_waiting,
                                           .event = repl_push_event,
                                           .entropy = draw_entropy,
+                                          .peers = on_peers,
                                           .disk_ok = disk_ok,
                                           .disk_stuck_ns = disk_stuck_ns,
                                           .keep_key = keep_key,

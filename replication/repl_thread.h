@@ -60,7 +60,10 @@ struct repl {
     struct wal *wal;
     struct tcp_transport *tcp; /* NULL: a single node */
     struct replica *core;
-    unsigned jobs; /* with libuv's pool */
+    unsigned jobs;                                  /* with libuv's pool */
+    struct repl_node_address peers[REPL_MAX_NODES]; /* whom the core wants to be connected with */
+    size_t n_peers;
+    bool peers_changed;
     bool closing;
 
     /* inbox */

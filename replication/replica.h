@@ -38,7 +38,8 @@ struct wal_fs;           /* wal_fs.h */
 
 enum {
     REPL_MAX_SHARDS = 64,
-    REPL_MAX_NODES = 5,
+    REPL_MAX_MEMBERS = 5,        /* of a cluster */
+    REPL_MAX_NODES = 8,          /* that a node knows at a time: members, who comes, who goes */
     REPL_MAX_OUTSTANDING = 4096, /* requests submitted and not settled */
     REPL_MAX_OUTSTANDING_BYTES = 32 << 20,
     REPL_MAX_RECORD_BYTES = 1 << 20,

@@ -138,6 +138,7 @@ static void take_assignment(struct replica *r, bool handover, const struct fsm_o
 void replica_take_boot(struct replica *r, uint32_t node, uint64_t boot)
 {
     ownership_booted(&r->ownership, node, boot);
+    replica_list(r); /* its address; and after our own we know all that the log says */
     if (node == r->options.node && boot != r->options.boot && r->ownership.confirmed) {
         /* Somebody else started under our id: two machines with one identity. */
         r->ownership.confirmed = false;
@@ -153,6 +154,8 @@ struct follow_up {
     bool handover;
     uint32_t booted; /* node, 0 = none */
     uint64_t boot;
+    bool members; /* somebody joined or left */
+    uint32_t node;
 };
 
 static struct follow_up follow_up_of(const Holdfast__Record *record)
@@ -167,6 +170,9 @@ static struct follow_up follow_up_of(const Holdfast__Record *record)
         record->member->change == HOLDFAST__MEMBER__CHANGE__BOOT) {
         f.booted = record->member->node;
         f.boot = record->member->boot;
+    } else if (f.body == HOLDFAST__RECORD__BODY_MEMBER) {
+        f.members = true;
+        f.node = record->member->node;
     }
     return f;
 }
@@ -183,6 +189,11 @@ static void follow(struct replica *r, struct follow_up f, const struct fsm_outco
         replica_take_config(r);
     if (f.booted != 0 && outcome->verdict == REPL_ACCEPTED)
         replica_take_boot(r, f.booted, f.boot);
+    if (f.members && outcome->verdict == REPL_ACCEPTED) {
+        replica_log(r, REPL_LOG_INFO, "node %u %s", (unsigned)f.node,
+                    fsm_member(&r->fsm, f.node)->left ? "leaves the cluster" : "joins the cluster");
+        replica_list(r);
+    }
 }
 
 static void apply_record(struct replica *r, struct span sealed, size_t position)
@@ -227,17 +238,39 @@ static void apply_record(struct replica *r, struct span sealed, size_t position)
     follow(r, f, &outcome);
 }
 
+/* What this program does not know it neither applies nor passes over: its state stays as it is, it
+ * owns nothing and leads nobody. It stores and votes: that needs no knowledge of what it stores. */
+static void halt(struct replica *r, uint64_t index, uint32_t format)
+{
+    r->halted = true;
+    r->able = false;
+    ownership_leading(&r->ownership, false, r->now_ns);
+    replica_log(r, REPL_LOG_ERROR,
+                "entry %llu is of version %u, this program knows up to %u: it applies nothing any "
+                "more and owns nothing until it is upgraded",
+                (unsigned long long)index, (unsigned)format, (unsigned)r->options.speaks);
+}
+
 void replica_on_apply(void *self, uint64_t index, const struct repl_entry *entry)
 {
     struct replica *r = self;
     Holdfast__Entry *e;
+    size_t n_tokens;
 
+    if (r->halted)
+        return;
     if (entry->kind != REPL_ENTRY_COMMAND) {
         fsm_begin_entry(&r->fsm, index, 0);
         replica_witness_applied(r);
         return;
     }
     e = entry_unpack(entry->data);
+    if (e != NULL && e->format > r->options.speaks) {
+        halt(r, index, e->format);
+        entry_free(e);
+        return;
+    }
+    n_tokens = r->fsm.n_tokens;
     fsm_begin_entry(&r->fsm, index, e == NULL ? 0 : e->cluster_ms);
     if (e == NULL) {
         replica_count(r, REPL_COUNT_REFUSED_MALFORMED, 1);
@@ -248,5 +281,7 @@ void replica_on_apply(void *self, uint64_t index, const struct repl_entry *entry
     for (size_t i = 0; i < e->n_records && !r->failed; i++)
         apply_record(r, record_span(e->records[i]), i);
     entry_free(e);
+    if (r->fsm.n_tokens != n_tokens) /* some came, were used, or expired */
+        replica_list(r);
     replica_witness_applied(r);
 }

@@ -69,8 +69,8 @@ static void batch_drop(struct batch *b, size_t n)
 
 static uint32_t bit_of(const struct replica *r, uint32_t node)
 {
-    for (size_t i = 0; i < r->options.n_nodes; i++)
-        if (r->options.nodes[i].node == node)
+    for (size_t i = 0; i < r->n_nodes; i++)
+        if (r->nodes[i].node == node)
             return 1u << i;
     return 0;
 }
@@ -108,7 +108,7 @@ static size_t batch_next(const struct replica *r, struct batch *b, struct span *
 static bool submit_entry(struct replica *r, const struct span *records, size_t n)
 {
     size_t len = 0;
-    uint8_t *bytes = entry_pack(replica_stamp(r), records, n, &len);
+    uint8_t *bytes = entry_pack(fsm_spoken(&r->fsm), replica_stamp(r), records, n, &len);
     struct span entry = span_of(bytes, len);
     uint64_t index = 0;
     uint64_t term = 0;
@@ -138,8 +138,8 @@ static bool must_tell(const struct replica *r)
         return false;
     if (r->now_ns - r->entry_ns >= TELL_WAIT_MS * 1000000ull)
         return true;
-    for (size_t i = 0; i < r->options.n_nodes; i++) {
-        uint32_t node = r->options.nodes[i].node;
+    for (size_t i = 0; i < r->n_nodes; i++) {
+        uint32_t node = r->nodes[i].node;
 
         if ((r->awaited_nodes >> i & 1) != 0 && r->transport.connected(r->transport.self, node) &&
             raft_driver_match(r->driver, node) < r->awaited_index)
@@ -169,9 +169,9 @@ void replica_flush(struct replica *r)
             return;
         if (tell)
             r->awaited_index = 0;
-        for (size_t i = 0; i < r->options.n_nodes; i++)
+        for (size_t i = 0; i < r->n_nodes; i++)
             if ((waiting >> i & 1) != 0)
-                replica_await(r, r->entry_index, r->options.nodes[i].node);
+                replica_await(r, r->entry_index, r->nodes[i].node);
         batch_drop(&r->batch, n);
     }
 }

@@ -45,7 +45,7 @@ static void on_state(void *self, const struct raft_driver_status *status)
     struct replica *r = self;
     bool moved = status->leader != r->raft.leader || status->term != r->raft.term;
     bool renamed = status->leader != r->raft.leader;
-    bool able = status->state == RAFT_DRIVER_LEADER && status->own_term_committed;
+    bool able = status->state == RAFT_DRIVER_LEADER && status->own_term_committed && !r->halted;
 
     r->raft = *status;
     if (moved) {
@@ -58,6 +58,7 @@ static void on_state(void *self, const struct raft_driver_status *status)
     }
     if (able != r->able || (able && moved)) {
         r->able = able;
+        r->change_ns = 0;
         ownership_leading(&r->ownership, false, r->now_ns);
         ownership_leading(&r->ownership, able, r->now_ns);
         if (able)
@@ -67,8 +68,7 @@ static void on_state(void *self, const struct raft_driver_status *status)
         replica_emit(r, (struct repl_event){.kind = REPL_EV_LEADER, .node = status->leader});
 }
 
-/* The node list of the file must be that of the log: a cluster grows by a change in the log, which
- * this release cannot make yet. */
+/* The node list of the file must be that of the log's first entry. */
 static void on_configuration(void *self, const struct repl_configuration *configuration)
 {
     struct replica *r = self;
@@ -77,8 +77,11 @@ static void on_configuration(void *self, const struct repl_configuration *config
     for (size_t i = 0; i < r->options.n_nodes; i++)
         for (size_t k = 0; k < configuration->n_servers; k++)
             found += r->options.nodes[i].node == configuration->servers[k].node;
-    if (found != r->options.n_nodes || found != configuration->n_servers)
+    if (configuration->index == 1 && !r->options.joined &&
+        (found != r->options.n_nodes || found != configuration->n_servers))
         replica_fail(r, "the node list of the configuration differs from the one in the log");
+    else
+        replica_on_configuration(r, configuration);
 }
 
 static void on_driver_failed(void *self, const char *why)
@@ -103,7 +106,9 @@ void replica_pump(struct replica *r)
     replica_lead(r);
     replica_send_outbox(r);
     replica_flush(r);
-    replica_own(r); /* a lone node may just have applied its own assignment */
+    if (r->halted && r->raft.state == RAFT_DRIVER_LEADER)
+        replica_step_aside(r); /* it could decide nothing */
+    replica_own(r);            /* a lone node may just have applied its own assignment */
     replica_tell(r);
     replica_witness_act(r);
     replica_maybe_snapshot(r);
@@ -129,6 +134,7 @@ static void create_driver(struct replica *r)
                                               .restore = replica_on_restore,
                                               .state = on_state,
                                               .configuration = on_configuration,
+                                              .changed = replica_on_changed,
                                               .transferred = on_transferred,
                                               .snapshot_taken = replica_on_snapshot_taken,
                                               .failed = on_driver_failed};
@@ -147,6 +153,8 @@ struct replica *replica_create(const struct replica_options *options,
 
     HF_ASSERT(options->boot != 0 && options->seal != NULL && options->n_nodes > 0);
     r->options = *options;
+    if (r->options.speaks == 0)
+        r->options.speaks = RECORD_SPEAKS;
     r->storage = *storage;
     r->transport = *transport;
     r->callbacks = *callbacks;
@@ -231,7 +239,11 @@ bool replica_start(struct replica *r, const struct repl_loaded *loaded, uint64_t
         own.nodes[i] = r->options.nodes[i].node;
     set_now(r, now_ns);
     r->applied_ns = r->now_ns;
+    r->founded = loaded->snapshot.index != 0 || loaded->n_entries > 0;
     ownership_init(&r->ownership, &own, r->now_ns);
+    memcpy(r->told, r->options.nodes, sizeof r->told);
+    r->n_told = r->options.n_nodes;
+    replica_list(r);
     for (size_t i = 0; i < r->options.n_shards; i++)
         ownership_configure(&r->ownership, r->options.shards[i].shard, r->options.shards[i].prefer);
     if (replica_keys_wait(r)) {
@@ -251,11 +263,11 @@ static bool others_go_on(struct replica *r)
     uint64_t recent_ns = ownership_promise_ns(&r->ownership);
     size_t n = 0;
 
-    for (size_t i = 0; i < r->options.n_nodes; i++)
-        n += r->options.nodes[i].node != r->options.node && r->disk_ok_ns[i] != 0 &&
-             r->now_ns - r->disk_ok_ns[i] <= recent_ns &&
-             raft_driver_match(r->driver, r->options.nodes[i].node) >= now.last_index;
-    if (now.state != RAFT_DRIVER_LEADER || n <= r->options.n_nodes / 2)
+    for (size_t i = 0; i < r->n_nodes; i++)
+        n += r->nodes[i].node != r->options.node && r->nodes[i].role == RAFT_DRIVER_VOTER &&
+             r->nodes[i].disk_ok_ns != 0 && r->now_ns - r->nodes[i].disk_ok_ns <= recent_ns &&
+             raft_driver_match(r->driver, r->nodes[i].node) >= now.last_index;
+    if (now.state != RAFT_DRIVER_LEADER || !ownership_majority(&r->ownership, n))
         r->others_well_ns = 0;
     else if (r->others_well_ns == 0)
         r->others_well_ns = r->now_ns;
@@ -333,11 +345,14 @@ void replica_frame(struct replica *r, uint64_t now_ns, uint32_t from, enum repl_
                    struct span bytes)
 {
     set_now(r, now_ns);
-    if (!r->failed && channel == REPL_CHANNEL_KEYS) {
+    /* Who only has a token, or has left, may ask; it gets no key and is not heard by Raft. */
+    if (r->failed || (channel != REPL_CHANNEL_ADMIN && !replica_is_member(r, from)))
+        return;
+    if (channel == REPL_CHANNEL_KEYS) {
         replica_on_keys(r, from, bytes);
         return;
     }
-    if (!r->started || r->failed)
+    if (!r->started && channel != REPL_CHANNEL_ADMIN)
         return;
     switch (channel) {
     case REPL_CHANNEL_RAFT:
@@ -371,10 +386,11 @@ void replica_frame(struct replica *r, uint64_t now_ns, uint32_t from, enum repl_
 
 void replica_link(struct replica *r, uint64_t now_ns, uint32_t node, bool up)
 {
+    struct replica_node *row = replica_node(r, node);
+
     set_now(r, now_ns);
-    for (size_t i = 0; i < r->options.n_nodes; i++)
-        if (r->options.nodes[i].node == node)
-            r->links[i] = up;
+    if (row != NULL)
+        row->link = up;
     replica_log(r, REPL_LOG_INFO, "link to node %u %s", (unsigned)node, up ? "up" : "down");
     if (up && node == r->raft.leader) { /* what was in flight on the old connection may be lost */
         outbox_unsend_all(r->outbox);

@@ -19,7 +19,7 @@ struct replica_options {
     uint64_t boot;        /* random, not 0 */
     uint64_t incarnation; /* of the cluster */
     uint32_t raft_seed;
-    struct repl_node_address nodes[REPL_MAX_NODES];
+    struct repl_node_address nodes[REPL_MAX_NODES]; /* at the start; later the log says who */
     size_t n_nodes;
     struct repl_shard_option shards[REPL_MAX_SHARDS];
     size_t n_shards;
@@ -27,7 +27,9 @@ struct replica_options {
     bool rebalance;
     uint32_t settle_ms;
     uint64_t snapshot_entries, snapshot_bytes;
-    uint32_t trailing;       /* entries kept behind a snapshot; 0 = the driver's default */
+    bool joined;       /* not one of the founders: `nodes` are itself and whom to ask */
+    uint32_t speaks;   /* newest version of records: RECORD_SPEAKS, or less in a test; 0 = that */
+    uint32_t trailing; /* entries kept behind a snapshot; 0 = the driver's default */
     const struct seal *seal; /* outlives the replica */
     /* Whose `seal` it is, where keys are asked for and given; outlives the replica. NULL: `seal`
      * needs none (seal_none). */
@@ -47,6 +49,9 @@ struct replica_callbacks {
     size_t (*events_waiting)(void *self);
     void (*event)(void *self, struct repl_event *event); /* takes it over */
     void (*entropy)(void *self, uint8_t *bytes, size_t n);
+    /* The nodes to be connected with, this one among them, are others than before. NULL: nobody
+     * wants to know. Not to be acted on from inside this call. */
+    void (*peers)(void *self, const struct repl_node_address *nodes, size_t n);
     bool (*disk_ok)(void *self); /* no write has been waiting for too long */
     /* How long writes have waited without any progress, 0 = they go on. Asked at each tick. */
     uint64_t (*disk_stuck_ns)(void *self);
@@ -67,6 +72,11 @@ struct replica_clock {
         offset_ms; /* cluster time − CLOCK_BOOTTIME; REPLICA_CLOCK_NONE before any stamp */
     _Atomic uint64_t newest_ms;
 };
+
+/* What it says at `now_ns`, never less than it said before: *given_ms keeps that, 0 at first. Any
+ * thread. */
+uint64_t replica_clock_read(const struct replica_clock *clock, _Atomic uint64_t *given_ms,
+                            uint64_t now_ns);
 
 struct replica;
 

@@ -22,9 +22,9 @@ static void ask_all(struct replica *r)
     struct seal_message want = {.what = SEAL_WANT, .kind = SEAL_CONFIGURATION};
 
     r->asked_ns = r->now_ns;
-    for (size_t i = 0; i < r->options.n_nodes; i++)
-        if (r->options.nodes[i].node != r->options.node)
-            send(r, r->options.nodes[i].node, &want);
+    for (size_t i = 0; i < r->n_nodes; i++)
+        if (r->nodes[i].node != r->options.node)
+            send(r, r->nodes[i].node, &want);
 }
 
 static bool lacking(const struct replica *r)

@@ -146,20 +146,7 @@ void replica_lead(struct replica *r)
         return;
     while (ownership_decide(&r->ownership, r->now_ns, &decision))
         push_assignment(r, &decision);
-}
-
-static void address_text(const struct repl_node_address *n, char *out, size_t cap)
-{
-    const uint8_t *b = n->address.ip.bytes;
-
-    if (n->address.ip.family == ADDR_V4)
-        (void)snprintf(out, cap, "%u.%u.%u.%u:%u", b[0], b[1], b[2], b[3], n->address.port);
-    else if (n->address.ip.family == ADDR_V6)
-        (void)snprintf(out, cap, "[%x:%x:%x:%x:%x:%x:%x:%x]:%u", get_be16(b), get_be16(b + 2),
-                       get_be16(b + 4), get_be16(b + 6), get_be16(b + 8), get_be16(b + 10),
-                       get_be16(b + 12), get_be16(b + 14), n->address.port);
-    else
-        out[0] = '\0';
+    replica_lead_members(r);
 }
 
 static bool send_boot(struct replica *r, uint64_t replaces)
@@ -173,12 +160,13 @@ static bool send_boot(struct replica *r, uint64_t replaces)
 
     for (size_t i = 0; i < r->options.n_nodes; i++)
         if (r->options.nodes[i].node == r->options.node)
-            address_text(&r->options.nodes[i], address, sizeof address);
+            replica_address_text(&r->options.nodes[i].address, address, sizeof address);
     body.node = r->options.node;
     body.boot = r->options.boot;
     body.change = HOLDFAST__MEMBER__CHANGE__BOOT;
     body.address = address;
     body.replaces_boot = replaces;
+    body.speaks = r->options.speaks;
     record.body_case = HOLDFAST__RECORD__BODY_MEMBER;
     record.member = &body;
     sealed = replica_pack(&record, r->options.node, r->options.boot, 0, r->options.seal, &n);
@@ -195,7 +183,7 @@ void replica_announce(struct replica *r)
     const struct fsm_member *self = fsm_member(&r->fsm, r->options.node);
     uint64_t replaces = self == NULL ? 0 : self->boot;
 
-    if (replaces == r->options.boot || !replica_may_send(r))
+    if (replaces == r->options.boot || !replica_may_send(r) || replica_is_outside(r) || r->halted)
         return;
     if (r->announced_ns != 0 && replaces == r->announced_over &&
         r->now_ns - r->announced_ns < ANNOUNCE_MS * 1000000ull)

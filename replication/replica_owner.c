@@ -19,7 +19,8 @@ static bool alive(const struct replica *r)
 
     return fresh(atomic_load_explicit(&h->control_ns, memory_order_relaxed), r->now_ns, stale_ms) &&
            fresh(atomic_load_explicit(&h->workers_ns, memory_order_relaxed), r->now_ns, stale_ms) &&
-           replica_state_trusted(r) && r->ownership.confirmed;
+           replica_state_trusted(r) && !r->halted && r->ownership.confirmed &&
+           !replica_is_outside(r);
 }
 
 /* Could it serve? */
@@ -99,8 +100,8 @@ static void send_ownership(struct replica *r, uint32_t node, const Holdfast__Own
     struct span part = span_of(bytes, n);
 
     (void)holdfast__ownership__pack(message, bytes);
-    for (size_t i = 0; i < r->options.n_nodes; i++) {
-        uint32_t to = r->options.nodes[i].node;
+    for (size_t i = 0; i < r->n_nodes; i++) {
+        uint32_t to = r->nodes[i].node;
 
         if (to != r->options.node && (node == 0 || node == to))
             (void)r->transport.send(r->transport.self, to, REPL_CHANNEL_OWNERSHIP, &part, 1);
@@ -139,6 +140,8 @@ static void fill_heartbeats(struct replica *r, struct beat *b)
     struct ownership_heartbeat beats[REPL_MAX_SHARDS];
     size_t n = ownership_heartbeats(&r->ownership, asks(r), r->now_ns, beats);
 
+    r->ownership.stored = raft_driver_status(r->driver).configuration_index;
+
     for (size_t i = 0; i < n; i++) {
         struct ownership_ack ack;
 
@@ -148,6 +151,7 @@ static void fill_heartbeats(struct replica *r, struct beat *b)
         b->beats[i].epoch = &b->beat_epochs[i];
         b->beats[i].owner_boot = beats[i].owner_boot;
         b->beats[i].sent_ns = beats[i].sent_ns;
+        b->beats[i].configuration = beats[i].configuration;
         b->beats[i].lease_ms = (uint32_t)(beats[i].lease_ns / 1000000);
         b->beat_list[i] = &b->beats[i];
         /* The owner is one of those who promise. */
@@ -214,8 +218,8 @@ static bool planted_now(const struct replica *r, const struct ownership_shard *s
 {
     uint64_t since = s->heard_ns > s->assigned_ns ? s->heard_ns : s->assigned_ns;
 
-    for (size_t i = 0; i < r->options.n_nodes; i++)
-        if (r->options.nodes[i].node > r->options.node && r->options.nodes[i].node != s->owner_node)
+    for (size_t i = 0; i < r->n_nodes; i++)
+        if (r->nodes[i].node > r->options.node && r->nodes[i].node != s->owner_node)
             return false;
     return !s->mine && s->heard_ns != 0 && r->raft.state != RAFT_DRIVER_LEADER &&
            replica_healthy(r) && r->now_ns - since > r->ownership.options.lease_ns * 6 / 10;
@@ -359,12 +363,14 @@ static void answer_heartbeats(struct replica *r, uint32_t from, const Holdfast__
     Holdfast__Epoch epochs[REPL_MAX_SHARDS];
     size_t n = 0;
 
+    r->ownership.stored = raft_driver_status(r->driver).configuration_index;
     for (size_t i = 0; i < in->n_heartbeats; i++) {
         const Holdfast__Heartbeat *h = in->heartbeats[i];
         struct ownership_heartbeat heard = {.shard = h->shard,
                                             .epoch = record_epoch(h->epoch),
                                             .owner_boot = h->owner_boot,
                                             .sent_ns = h->sent_ns,
+                                            .configuration = h->configuration,
                                             .lease_ns = h->lease_ms * 1000000ull};
         struct ownership_ack ack;
 
@@ -378,6 +384,7 @@ static void answer_heartbeats(struct replica *r, uint32_t from, const Holdfast__
         acks[n].epoch = &epochs[n];
         acks[n].owner_boot = ack.owner_boot;
         acks[n].sent_ns = ack.sent_ns;
+        acks[n].configuration = ack.configuration;
         list[n] = &acks[n];
         n++;
     }
@@ -397,7 +404,8 @@ static void take_acks(struct replica *r, uint32_t from, const Holdfast__Ownershi
         struct ownership_ack ack = {.shard = a->shard,
                                     .epoch = record_epoch(a->epoch),
                                     .owner_boot = a->owner_boot,
-                                    .sent_ns = a->sent_ns};
+                                    .sent_ns = a->sent_ns,
+                                    .configuration = a->configuration};
 
         (void)ownership_acked(&r->ownership, from, in->boot, &ack, r->now_ns);
     }
@@ -406,13 +414,13 @@ static void take_acks(struct replica *r, uint32_t from, const Holdfast__Ownershi
 static void take_report(struct replica *r, uint32_t from, const Holdfast__Ownership *in)
 {
     const Holdfast__NodeReport *report = in->report;
+    struct replica_node *row = replica_node(r, from);
 
     ownership_report(&r->ownership, from, in->boot, report->healthy, report->applied_index,
                      r->now_ns);
     ownership_report_reluctant(&r->ownership, from, report->reluctant);
-    for (size_t i = 0; i < r->options.n_nodes; i++)
-        if (r->options.nodes[i].node == from)
-            r->disk_ok_ns[i] = report->disk_ok ? r->now_ns : 0;
+    if (row != NULL)
+        row->disk_ok_ns = report->disk_ok ? r->now_ns : 0;
     for (size_t i = 0; i < report->n_lapsed; i++)
         ownership_report_lapse(&r->ownership, from, report->lapsed[i]->shard,
                                record_epoch(report->lapsed[i]->epoch), r->now_ns);

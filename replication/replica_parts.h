@@ -15,6 +15,7 @@ enum {
     BATCH_MAX_BYTES = 1 << 20,
     QUEUE_MAX_RECORDS = 65536, /* waiting at the leader, forwarded ones included */
     QUEUE_MAX_BYTES = 64 << 20,
+    LEARNER_BEHIND = 64,        /* entries: who lacks no more has caught up */
     STAMP_EVERY_MS = 900,       /* at least one entry a second */
     RESUBMIT_MS = 1000,         /* sent so long ago and not judged: once more */
     ANNOUNCE_MS = 100,          /* between two tries of the BOOT record */
@@ -45,6 +46,17 @@ struct batch {
     size_t cap, head, n, bytes;
 };
 
+/* A node that this one knows: of the configuration, or about to join, or just left. In the order of
+ * ids; this node is among them. */
+struct replica_node {
+    uint32_t node;
+    struct endpoint address;
+    uint8_t role; /* RAFT_DRIVER_VOTER, ..., RAFT_DRIVER_NO_MEMBER; as applied */
+    bool link;
+    uint64_t disk_ok_ns;   /* newest report that says so, if none since denies it */
+    uint64_t repair_above; /* it awaits a snapshot above that; 0 = does not */
+};
+
 struct replica {
     struct replica_options options;
     struct repl_storage storage;
@@ -58,6 +70,16 @@ struct replica {
     struct raft_driver_status raft; /* as of the newest state callback */
     struct fsm fsm;
     struct ownership ownership;
+    struct repl_configuration configuration; /* newest applied; no servers: none yet */
+    struct replica_node nodes[REPL_MAX_NODES];
+    size_t n_nodes;
+    struct repl_node_address told[REPL_MAX_NODES]; /* to the callback `peers` */
+    size_t n_told;
+    bool founded;          /* the log was not empty at the start */
+    uint64_t change_ns;    /* leader: no change of members before; 0 = none began since */
+    uint64_t changes_told; /* refusals of changes that the log of this program has */
+    bool halted;           /* met an entry of a version that this program does not know */
+    bool left_told;
     struct outbox *outbox;
     struct batch batch;
     uint64_t now_ns;
@@ -68,7 +90,7 @@ struct replica {
     bool able;              /* leading, and everything up to an entry of the own term is applied */
     uint64_t entry_index;   /* of the newest entry submitted here */
     uint64_t awaited_index; /* newest entry that other nodes wait for; 0 = they were told */
-    uint32_t awaited_nodes; /* which: bit i for options.nodes[i] */
+    uint32_t awaited_nodes; /* which: bit i for nodes[i] */
     uint64_t entry_ns;      /* when */
     uint64_t anchor_ms, anchor_ns;   /* leader: cluster time and when it was that */
     uint64_t stamp_ms;               /* newest one given */
@@ -78,23 +100,20 @@ struct replica {
 
     uint64_t announced_ns, announced_over; /* BOOT: sent when, replacing which boot */
     uint64_t hold_until_ns;                /* a leader refused: wait so long */
-    bool links[REPL_MAX_NODES];
-    uint64_t unled_ns;         /* since when no leader can be reached; 0 = one can */
-    uint64_t unfit_ns;         /* since when a link or the disk fails; 0 = none does */
-    uint64_t lapses;           /* how many shards had lapsed at the last report */
-    struct witness witness;    /* whose state is the cluster's (I11) */
-    uint64_t kept_index;       /* newest multiple of WITNESS_EVERY applied */
-    struct digest kept_digest; /* ... the state then */
-    uint64_t scrub_id;         /* the SA that was looked at last; 0 = the first is next */
-    bool diverged;             /* ours is not: nothing is applied, one is awaited */
-    uint64_t tied_ns;          /* since when nobody can tell; 0 = it is not so */
+    uint64_t unled_ns;                     /* since when no leader can be reached; 0 = one can */
+    uint64_t unfit_ns;                     /* since when a link or the disk fails; 0 = none does */
+    uint64_t lapses;                       /* how many shards had lapsed at the last report */
+    struct witness witness;                /* whose state is the cluster's (I11) */
+    uint64_t kept_index;                   /* newest multiple of WITNESS_EVERY applied */
+    struct digest kept_digest;             /* ... the state then */
+    uint64_t scrub_id; /* the SA that was looked at last; 0 = the first is next */
+    bool diverged;     /* ours is not: nothing is applied, one is awaited */
+    uint64_t tied_ns;  /* since when nobody can tell; 0 = it is not so */
     bool tie_told;
-    uint64_t repair_above[REPL_MAX_NODES]; /* that node awaits a snapshot above it; 0 = does not */
-    bool snapshot_wanted;                  /* ... which is to be made first */
-    uint64_t stepped_down_ns;              /* tried last */
-    uint64_t disk_ok_ns[REPL_MAX_NODES];   /* newest report that says so, if none since denies it */
-    uint64_t others_well_ns; /* since when a majority without this node can commit; 0 = cannot */
-    bool hang_told;          /* the disk hangs, and the log says that this node waits */
+    bool snapshot_wanted;     /* ... which is to be made first */
+    uint64_t stepped_down_ns; /* tried last */
+    uint64_t others_well_ns;  /* since when a majority without this node can commit; 0 = cannot */
+    bool hang_told;           /* the disk hangs, and the log says that this node waits */
     struct replica_taking *taking;       /* a snapshot that is being made, or NULL */
     struct replica_restoring *restoring; /* an installed one that is being decoded, or NULL */
     uint64_t not_before_index;           /* no snapshot before, since one failed */
@@ -213,6 +232,21 @@ void replica_clock_led(struct replica *r);
 void replica_clock_applied(struct replica *r, uint64_t stamp_ms);
 uint64_t replica_stamp(struct replica *r);
 uint64_t replica_cluster_ms(const struct replica *r);
+
+/* replica_members.c */
+void replica_list(struct replica *r); /* what it is made of has changed */
+struct replica_node *replica_node(struct replica *r, uint32_t node); /* or NULL */
+void replica_on_configuration(void *self, const struct repl_configuration *configuration);
+void replica_lead_members(struct replica *r); /* the leader makes the configuration the members' */
+void replica_step_aside(struct replica *r);   /* leadership to who has most of the log */
+void replica_on_changed(void *self, enum raft_driver_result result);
+/* Is this node no member: removed, or waiting to join? */
+bool replica_is_outside(const struct replica *r);
+/* May it be spoken with beyond ADMIN? Not with who only has a token yet. */
+bool replica_is_member(const struct replica *r, uint32_t node);
+/* "" for none. IPv4 a.b.c.d:port, IPv6 [x:x:x:x:x:x:x:x]:port, as the log has them. */
+void replica_address_text(const struct endpoint *at, char *out, size_t cap);
+bool replica_address_parse(const char *text, struct endpoint *out);
 
 /* replica_owner.c */
 bool replica_healthy(const struct replica *r);

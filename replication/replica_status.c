@@ -79,13 +79,13 @@ const char *repl_counter_name(enum repl_counter counter)
 
 static void node_status(const struct replica *r, size_t i, struct repl_node_status *out)
 {
-    uint32_t node = r->options.nodes[i].node;
+    uint32_t node = r->nodes[i].node;
     bool self = node == r->options.node;
     const struct fsm_member *m = fsm_member(&r->fsm, node);
 
     *out = (struct repl_node_status){
         .node = node,
-        .address = r->options.nodes[i].address,
+        .address = r->nodes[i].address,
         .connected = self || r->transport.connected(r->transport.self, node),
         .leader = node == r->raft.leader,
         .healthy = ownership_candidate(&r->ownership, i, r->now_ns),
@@ -120,16 +120,16 @@ static bool has_quorum(const struct replica *r)
     uint64_t promise = ownership_promise_ns(&r->ownership);
     size_t n = 0;
 
-    for (size_t i = 0; i < r->options.n_nodes; i++) {
+    for (size_t i = 0; i < r->n_nodes; i++) {
         const struct ownership_peer *p = &r->ownership.peers[i];
-        bool near = r->options.nodes[i].node == r->options.node ||
+        bool near = r->nodes[i].node == r->options.node ||
                     (p->heard_ns != 0 && r->now_ns - p->heard_ns <= promise);
 
-        if (near && r->options.nodes[i].node == r->raft.leader && r->raft.leader != r->options.node)
+        if (near && r->nodes[i].node == r->raft.leader && r->raft.leader != r->options.node)
             return true;
-        n += near;
+        n += near && p->voter;
     }
-    return r->able && n > r->options.n_nodes / 2;
+    return r->able && ownership_majority(&r->ownership, n);
 }
 
 void replica_status(const struct replica *r, uint64_t now_ns, struct repl_status *out)
@@ -151,12 +151,12 @@ void replica_status(const struct replica *r, uint64_t now_ns, struct repl_status
                                 .insecure = r->options.insecure,
                                 .lacks_key = r->waiting != NULL,
                                 .timing = r->options.timing,
-                                .n_nodes = r->options.n_nodes,
+                                .n_nodes = r->n_nodes,
                                 .n_shards = r->options.n_shards,
                                 .outstanding = r->outbox->n};
     put_be64(out->digest, d.a);
     put_be64(out->digest + 8, d.b);
-    for (size_t i = 0; i < r->options.n_nodes; i++)
+    for (size_t i = 0; i < r->n_nodes; i++)
         node_status(r, i, &out->nodes[i]);
     for (size_t i = 0; i < r->options.n_shards; i++)
         shard_status((struct replica *)(uintptr_t)r, i, &out->shards[i]);
@@ -176,6 +176,8 @@ bool replica_fits(const struct repl_loaded *loaded, const struct replica_options
     }
     if (loaded->snapshot.index == 0)
         return true; /* entry 1 is judged when it is committed */
+    if (stored->index != 1 || options->joined)
+        return true; /* members came or went: the log knows who */
     for (size_t i = 0; i < stored->n_servers; i++)
         for (size_t k = 0; k < options->n_nodes; k++)
             found += stored->servers[i].node == options->nodes[k].node;
@@ -183,4 +185,23 @@ bool replica_fits(const struct repl_loaded *loaded, const struct replica_options
         return true;
     *why = "the node list of the configuration differs from the one in the log";
     return false;
+}
+
+uint64_t replica_clock_read(const struct replica_clock *clock, _Atomic uint64_t *given_ms,
+                            uint64_t now_ns)
+{
+    int64_t offset = atomic_load_explicit(&clock->offset_ms, memory_order_relaxed);
+    uint64_t newest = atomic_load_explicit(&clock->newest_ms, memory_order_relaxed);
+    int64_t now = (int64_t)(now_ns / 1000000) + offset;
+    uint64_t ms = now < 0 ? 0 : (uint64_t)now;
+    uint64_t given = atomic_load_explicit(given_ms, memory_order_relaxed);
+
+    if (newest == 0)
+        return given; /* nothing is stamped yet: there is no cluster time */
+    if (ms > newest + REPL_MAX_ADVANCE_MS)
+        ms = newest + REPL_MAX_ADVANCE_MS;
+    while (ms > given && !atomic_compare_exchange_weak_explicit(
+                             given_ms, &given, ms, memory_order_relaxed, memory_order_relaxed))
+        ;
+    return ms > given ? ms : given;
 }

@@ -67,11 +67,11 @@ static bool read_digest(ProtobufCBinaryData bytes, struct digest *out)
 
 void replica_witness_heard(struct replica *r, uint32_t from, const struct Holdfast__NodeReport *in)
 {
+    struct replica_node *row = replica_node(r, from);
     struct digest now, kept, ours;
 
-    for (size_t i = 0; i < r->options.n_nodes; i++)
-        if (r->options.nodes[i].node == from)
-            r->repair_above[i] = in->awaits_state ? in->applied_index : 0;
+    if (row != NULL)
+        row->repair_above = in->awaits_state ? in->applied_index : 0;
     if (read_digest(in->digest, &now)) {
         say(r, from, in->applied_index, now);
         if (in->applied_index == r->fsm.applied_index) {
@@ -89,8 +89,8 @@ enum repl_agreement replica_agreement(const struct replica *r, uint32_t node)
 {
     if (node == r->options.node && r->diverged)
         return REPL_DIFFERS;
-    for (size_t i = 0; i < r->options.n_nodes; i++)
-        if (r->options.nodes[i].node == node && r->repair_above[i] != 0)
+    for (size_t i = 0; i < r->n_nodes; i++)
+        if (r->nodes[i].node == node && r->nodes[i].repair_above != 0)
             return REPL_DIFFERS; /* by its own word */
     switch (witness_verdict(&r->witness, node)) {
     case WITNESS_AGREES:
@@ -167,7 +167,7 @@ void replica_scrub(struct replica *r)
     sa = sa == NULL ? r->fsm.all_sas : sa->next;
     for (size_t n = 0; n < SCRUB_SAS && sa != NULL; n++, sa = sa->next) {
         if (!fsm_sa_sound(&r->fsm, sa)) {
-            if (r->options.n_nodes == 1)
+            if (r->n_nodes == 1)
                 replica_fail(r, "the state in memory is not what was applied");
             else
                 diverge(r, "in memory is not what was applied");
@@ -185,8 +185,8 @@ static uint32_t successor(const struct replica *r)
     uint32_t best = 0;
     uint64_t most = 0;
 
-    for (size_t i = 0; i < r->options.n_nodes; i++) {
-        uint32_t node = r->options.nodes[i].node;
+    for (size_t i = 0; i < r->n_nodes; i++) {
+        uint32_t node = r->nodes[i].node;
         uint64_t match = raft_driver_match(r->driver, node);
 
         if (node != r->options.node && r->transport.connected(r->transport.self, node) &&
@@ -215,16 +215,17 @@ static void step_down(struct replica *r)
 /* As a leader of the majority: whoever was outvoted gets our state. */
 static void repair(struct replica *r)
 {
-    for (size_t i = 0; i < r->options.n_nodes; i++) {
-        uint32_t node = r->options.nodes[i].node;
+    for (size_t i = 0; i < r->n_nodes; i++) {
+        uint32_t node = r->nodes[i].node;
 
-        if (r->repair_above[i] == 0 || node == r->options.node ||
+        if (r->nodes[i].repair_above == 0 || node == r->options.node ||
             witness_verdict(&r->witness, r->options.node) != WITNESS_AGREES ||
             !r->transport.connected(r->transport.self, node))
             continue;
-        if (raft_driver_repair(r->driver, r->now_ns / 1000000, node, r->repair_above[i]) ==
+        if (raft_driver_repair(r->driver, r->now_ns / 1000000, node, r->nodes[i].repair_above) ==
             RAFT_DRIVER_INVALID)
-            r->snapshot_wanted = r->snapshot_wanted || r->fsm.applied_index > r->repair_above[i];
+            r->snapshot_wanted =
+                r->snapshot_wanted || r->fsm.applied_index > r->nodes[i].repair_above;
     }
 }
 

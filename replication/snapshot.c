@@ -133,11 +133,26 @@ static void out_member(struct out *o, const struct fsm_member *member)
     m.boot = member->boot;
     m.left = member->left;
     m.drained = member->drained;
+    m.speaks = member->speaks;
     m.address = (char *)(uintptr_t)member->address;
     m.floor = member->floor;
     m.judged = data_of(judged, n);
     item.item_case = HOLDFAST__SNAPSHOT_ITEM__ITEM_MEMBER;
     item.member = &m;
+    out_item(o, &item);
+}
+
+static void out_token(struct out *o, const struct fsm_token *t)
+{
+    Holdfast__SnapshotItem item = HOLDFAST__SNAPSHOT_ITEM__INIT;
+    Holdfast__SnapshotToken m = HOLDFAST__SNAPSHOT_TOKEN__INIT;
+
+    m.node = t->node;
+    m.address = (char *)(uintptr_t)t->address;
+    m.hash = data_of(t->hash, sizeof t->hash);
+    m.expires_ms = t->expires_ms;
+    item.item_case = HOLDFAST__SNAPSHOT_ITEM__ITEM_TOKEN;
+    item.token = &m;
     out_item(o, &item);
 }
 
@@ -208,6 +223,8 @@ bool snapshot_encode_head(struct snapshot_encoder *e, const struct fsm *fsm,
         out_shard(&o, &fsm->shards[i]);
     for (size_t i = 0; i < fsm->n_members; i++)
         out_member(&o, fsm->members[i]);
+    for (size_t i = 0; i < fsm->n_tokens; i++)
+        out_token(&o, &fsm->tokens[i]);
     return !e->failed;
 }
 

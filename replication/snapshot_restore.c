@@ -78,6 +78,7 @@ static bool in_member(struct fsm *fsm, const Holdfast__SnapshotMember *m)
     member->boot = m->boot;
     member->left = m->left;
     member->drained = m->drained;
+    member->speaks = m->speaks;
     memcpy(member->address, m->address, strlen(m->address));
     member->floor = m->floor;
     for (uint64_t i = 0; i < m->judged.len * 8; i++)
@@ -87,6 +88,20 @@ static bool in_member(struct fsm *fsm, const Holdfast__SnapshotMember *m)
             member->judged[bit / 64] |= 1ull << (bit % 64);
         }
     fsm->members[fsm->n_members++] = member;
+    return true;
+}
+
+static bool in_token(struct fsm *fsm, const Holdfast__SnapshotToken *m)
+{
+    struct fsm_token *t = &fsm->tokens[fsm->n_tokens];
+
+    if (m->node == 0 || fsm->n_tokens == REPL_MAX_MEMBERS || m->hash.len != sizeof t->hash ||
+        strlen(m->address) > RECORD_MAX_ADDRESS_TEXT)
+        return false;
+    fsm->n_tokens++;
+    *t = (struct fsm_token){.node = m->node, .expires_ms = m->expires_ms};
+    memcpy(t->address, m->address, strlen(m->address));
+    memcpy(t->hash, m->hash.data, sizeof t->hash);
     return true;
 }
 
@@ -185,6 +200,8 @@ static bool in_item(struct fsm *fsm, const Holdfast__SnapshotItem *item, uint64_
         return in_shard(fsm, item->shard);
     case HOLDFAST__SNAPSHOT_ITEM__ITEM_MEMBER:
         return in_member(fsm, item->member);
+    case HOLDFAST__SNAPSHOT_ITEM__ITEM_TOKEN:
+        return in_token(fsm, item->token);
     case HOLDFAST__SNAPSHOT_ITEM__ITEM_SA:
         return in_sa(fsm, item->sa);
     case HOLDFAST__SNAPSHOT_ITEM__ITEM_LEASE:

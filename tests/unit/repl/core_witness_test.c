@@ -222,7 +222,7 @@ Test(repl_core_witness, it_is_found_and_replaced_under_load)
         cr_assert(found_out(rig, 3), "seed %lu: not found in a second of load",
                   (unsigned long)seed);
         longest_ms = rig->now_ms - planted_ms > longest_ms ? rig->now_ms - planted_ms : longest_ms;
-        for (unsigned i = 0; i < 300; i++, next++) {
+        for (unsigned i = 0; i < 300 || (i < 1500 && !reinstalled(rig, 3)); i++, next++) {
             cluster_create_sas(rig, 1, next, 1);
             (void)rig_run(rig, 2, NULL, 0);
         }

@@ -73,17 +73,77 @@ Test(repl_fsm, boot_replaces_the_boot_it_names)
 
 Test(repl_fsm, a_node_that_left_never_returns)
 {
-    Holdfast__Record *leave = make_boot(2, 22, 1);
-
-    leave->member->change = HOLDFAST__MEMBER__CHANGE__LEAVE;
-    cr_assert_eq(judge(leave), REPL_ACCEPTED);
+    cr_assert_eq(judge(make_leave(&m, 2)), REPL_ACCEPTED);
     cr_assert_eq(judge(make_boot(2, 23, 22)), REPL_REFUSED_EXISTS);
     cr_assert_eq(judge(make_assign(1, m.epoch_index, 2, 22)), REPL_REFUSED_UNKNOWN);
 
-    Holdfast__Record *join = make_boot(2, 22, 1);
+    cr_assert_eq(judge(make_token(&m, 2, 1, 1000)), REPL_REFUSED_EXISTS);
+    cr_assert_eq(judge(make_join(&m, 2, 1)), REPL_REFUSED_EXISTS);
+    cr_assert_eq(judge(make_leave(&m, 2)), REPL_REFUSED_UNKNOWN, "once");
+    cr_assert_eq(judge(make_leave(&m, 1)), REPL_REFUSED_UNKNOWN, "the last one");
+}
 
-    join->member->change = HOLDFAST__MEMBER__CHANGE__JOIN;
-    cr_assert_eq(judge(join), REPL_REFUSED_EXISTS);
+Test(repl_fsm, nobody_leaves_with_a_shard)
+{
+    cr_assert_eq(judge(make_leave(&m, 1)), REPL_REFUSED_EXISTS);
+    cr_assert_not(fsm_member(&fsm, 1)->left);
+    cr_assert_eq(judge(make_handover(&m, 2, 22, 1)), REPL_ACCEPTED);
+    cr_assert_eq(judge(make_leave(&m, 1)), REPL_ACCEPTED);
+}
+
+Test(repl_fsm, a_token_lets_its_node_join_once_and_for_a_while)
+{
+    cr_assert_eq(judge(make_join(&m, 4, 7)), REPL_REFUSED_UNKNOWN, "no token");
+    cr_assert_eq(judge(make_token(&m, 4, 6, 1000)), REPL_ACCEPTED);
+    cr_assert_eq(judge(make_token(&m, 4, 7, 1000)), REPL_ACCEPTED, "the later one counts");
+    cr_assert_eq(fsm.n_tokens, 1);
+    cr_assert_eq(judge(make_join(&m, 4, 6)), REPL_REFUSED_UNKNOWN, "another token");
+    cr_assert_eq(judge(make_join(&m, 5, 7)), REPL_REFUSED_UNKNOWN, "another node's token");
+    cr_assert_eq(judge(make_boot(4, 44, 0)), REPL_REFUSED_UNKNOWN, "it waits, and starts as if in");
+    cr_assert_eq(judge(make_join(&m, 4, 7)), REPL_ACCEPTED);
+    cr_assert_str_eq(fsm_member(&fsm, 4)->address, "10.0.0.9:7400");
+    cr_assert_eq(judge(make_join(&m, 4, 7)), REPL_REFUSED_EXISTS, "twice");
+    cr_assert_eq(judge(make_boot(4, 44, 0)), REPL_ACCEPTED);
+
+    cr_assert_eq(judge(make_token(&m, 5, 8, 1000)), REPL_ACCEPTED);
+    fsm_begin_entry(&fsm, ++log_index, fsm.cluster_ms + 999);
+    cr_assert_eq(fsm.n_tokens, 1);
+    fsm_begin_entry(&fsm, ++log_index, fsm.cluster_ms + 1);
+    cr_assert_eq(fsm.n_tokens, 0);
+    cr_assert_eq(judge(make_join(&m, 5, 8)), REPL_REFUSED_UNKNOWN, "expired");
+}
+
+Test(repl_fsm, a_cluster_has_room_for_five)
+{
+    cr_assert_eq(judge(make_token(&m, 4, 1, 1000)), REPL_ACCEPTED);
+    cr_assert_eq(judge(make_token(&m, 5, 1, 1000)), REPL_ACCEPTED);
+    cr_assert_eq(judge(make_token(&m, 6, 1, 1000)), REPL_ACCEPTED);
+    cr_assert_eq(judge(make_token(&m, 7, 1, 1000)), REPL_REFUSED_UNKNOWN, "two are there");
+}
+
+/* Records that one member does not know are refused, on every node alike. */
+Test(repl_fsm, the_cluster_speaks_what_its_oldest_member_knows)
+{
+    Holdfast__Record *old = make_boot(3, 33, 0);
+
+    cr_assert_eq(fsm_spoken(&fsm), 2);
+    fsm_found(&fsm, 3);
+    cr_assert_eq(fsm_spoken(&fsm), 1, "it has said nothing yet");
+    old->member->speaks = 0;
+    cr_assert_eq(judge(old), REPL_ACCEPTED);
+    cr_assert_eq(fsm_spoken(&fsm), 1);
+    cr_assert_eq(judge(make_token(&m, 4, 1, 1000)), REPL_REFUSED_MALFORMED);
+    cr_assert_eq(judge(make_leave(&m, 2)), REPL_REFUSED_MALFORMED);
+    cr_assert_eq(judge(make_boot(3, 34, 33)), REPL_ACCEPTED);
+    cr_assert_eq(judge(make_token(&m, 4, 1, 1000)), REPL_ACCEPTED);
+    old = make_boot(3, 35, 34);
+    old->member->speaks = 1;
+    cr_assert_eq(judge(old), REPL_REFUSED_VERSION, "the way back is closed");
+
+    old = make_join(&m, 4, 1);
+    old->member->speaks = 1;
+    cr_assert_eq(judge(old), REPL_REFUSED_VERSION, "an older program than the cluster's");
+    cr_assert_eq(judge(make_join(&m, 4, 1)), REPL_ACCEPTED);
 }
 
 Test(repl_fsm, assignments_compare_the_epoch_and_the_boot)

@@ -77,7 +77,54 @@ Holdfast__Record *make_boot(uint32_t node, uint64_t boot, uint64_t replaces)
     body->replaces_boot = replaces;
     body->change = HOLDFAST__MEMBER__CHANGE__BOOT;
     body->address = string("10.0.0.1:7400");
+    body->speaks = RECORD_SPEAKS;
     return r;
+}
+
+static ProtobufCBinaryData hash_of(uint8_t fill)
+{
+    uint8_t bytes[RECORD_TOKEN_BYTES];
+
+    memset(bytes, fill, sizeof bytes);
+    return data(bytes, sizeof bytes);
+}
+
+Holdfast__Record *make_token(struct maker *m, uint32_t node, uint8_t hash, uint64_t valid_ms)
+{
+    Holdfast__Record *r = new_record(m, HOLDFAST__RECORD__BODY_JOIN_TOKEN);
+    BODY(Holdfast__JoinToken, holdfast__join_token__init, r, join_token);
+
+    body->node = node;
+    body->address = string("10.0.0.9:7400");
+    body->hash = hash_of(hash);
+    body->valid_ms = valid_ms;
+    return r;
+}
+
+static Holdfast__Record *make_change(struct maker *m, uint32_t node,
+                                     Holdfast__Member__Change change)
+{
+    Holdfast__Record *r = new_record(m, HOLDFAST__RECORD__BODY_MEMBER);
+    BODY(Holdfast__Member, holdfast__member__init, r, member);
+
+    body->node = node;
+    body->change = change;
+    body->address = string("");
+    return r;
+}
+
+Holdfast__Record *make_join(struct maker *m, uint32_t node, uint8_t hash)
+{
+    Holdfast__Record *r = make_change(m, node, HOLDFAST__MEMBER__CHANGE__JOIN);
+
+    r->member->token = hash_of(hash);
+    r->member->speaks = RECORD_SPEAKS;
+    return r;
+}
+
+Holdfast__Record *make_leave(struct maker *m, uint32_t node)
+{
+    return make_change(m, node, HOLDFAST__MEMBER__CHANGE__LEAVE);
 }
 
 Holdfast__Record *make_assign(uint32_t shard, uint64_t replaces_index, uint32_t node, uint64_t boot)

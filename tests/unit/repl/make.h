@@ -15,6 +15,9 @@ struct maker {
 /* Each returns a record of its own, as record_unpack() would; record_free() releases it. `m` NULL:
  * an internal one (request 0). A record of m takes m->request and raises it. */
 Holdfast__Record *make_boot(uint32_t node, uint64_t boot, uint64_t replaces);
+Holdfast__Record *make_token(struct maker *m, uint32_t node, uint8_t hash, uint64_t valid_ms);
+Holdfast__Record *make_join(struct maker *m, uint32_t node, uint8_t hash);
+Holdfast__Record *make_leave(struct maker *m, uint32_t node);
 Holdfast__Record *make_assign(uint32_t shard, uint64_t replaces_index, uint32_t node,
                               uint64_t boot);
 Holdfast__Record *make_handover(struct maker *m, uint32_t node, uint64_t boot, uint64_t version);

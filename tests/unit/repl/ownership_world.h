@@ -5,6 +5,7 @@
 #ifndef HF_TEST_REPL_OWNERSHIP_WORLD_H
 #define HF_TEST_REPL_OWNERSHIP_WORLD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct world_result {
@@ -12,8 +13,12 @@ struct world_result {
     uint64_t acting;   /* of them: somebody might act */
     uint64_t two;      /* two at once: a violation */
     uint64_t assignments, handovers, restarts, pauses, leases;
+    uint64_t partitions, changes; /* of voters, committed */
 };
 
 struct world_result world_run(uint64_t seed);
+/* Members come and go, one at a time, under partitions. `hasty`: a change begins as soon as the
+ * one before it is committed, which the leader of the product does not do. */
+struct world_result world_run_changing(uint64_t seed, bool hasty);
 
 #endif

@@ -250,7 +250,7 @@ Test(repl_record, entries_carry_many)
 {
     struct span records[3] = {span_of("one", 3), span_of("", 0), span_of("three", 5)};
     size_t n = 0;
-    uint8_t *bytes = entry_pack(1234, records, 3, &n);
+    uint8_t *bytes = entry_pack(1, 1234, records, 3, &n);
     Holdfast__Entry *e = entry_unpack(span_of(bytes, n));
 
     cr_assert_not_null(e);
@@ -258,8 +258,13 @@ Test(repl_record, entries_carry_many)
     cr_assert_eq(e->n_records, 3);
     cr_assert(span_equal(record_span(e->records[2]), records[2]));
     entry_free(e);
-    bytes[1] = 2; /* field 1, the format, is the first thing in it */
-    cr_assert_null(entry_unpack(span_of(bytes, n)), "of an unknown format");
+    bytes[1] = 0; /* field 1, the format, is the first thing in it */
+    cr_assert_null(entry_unpack(span_of(bytes, n)), "of no format");
+    bytes[1] = RECORD_SPEAKS + 1;
+    e = entry_unpack(span_of(bytes, n));
+    cr_assert_not_null(e, "whoever applies the log must see that it is of a later one");
+    cr_assert_eq(e->format, RECORD_SPEAKS + 1);
+    entry_free(e);
     free(bytes);
 }
 

@@ -198,6 +198,7 @@ static void on_log(void *self, enum repl_log_level level, const char *text)
 
     (void)level;
     n->disk_told += strncmp(text, "the disk hangs", 14) == 0;
+    n->halt_told += strstr(text, "applies nothing any more") != NULL;
 }
 
 static void on_failed(void *self, const char *why)
@@ -224,13 +225,34 @@ static void on_link(void *self, uint32_t node, bool up)
 
 /* --- nodes --- */
 
+static struct rig_node *make_node(struct rig *rig, uint32_t id)
+{
+    struct rig_node *node = &rig->nodes[id - 1];
+
+    node->id = id;
+    node->rig = rig;
+    node->listener =
+        (struct repl_transport_listener){.self = node, .frame = on_frame, .link = on_link};
+    node->storage = sim_storage_create(sim_next(&rig->random), &rig->now_ms);
+    sim_storage_set_delay(node->storage, 0, 1);
+    return node;
+}
+
+uint32_t rig_add(struct rig *rig)
+{
+    HF_ASSERT(rig->n < RIG_MAX_NODES);
+    make_node(rig, (uint32_t)++rig->n)->joiner = true;
+    return (uint32_t)rig->n;
+}
+
 struct rig *rig_create(size_t n, size_t n_shards, uint64_t seed)
 {
     struct rig *rig = repl_alloc_zero(1, sizeof *rig);
     struct repl_node_address addresses[RIG_MAX_NODES] = {0};
     struct repl_configuration genesis;
 
-    rig->n = n;
+    rig->n = rig->founders = n;
+    rig->asked = 1;
     rig->n_shards = n_shards;
     rig->now_ms = 1000;
     rig->random.state = seed;
@@ -242,15 +264,7 @@ struct rig *rig_create(size_t n, size_t n_shards, uint64_t seed)
         addresses[i].node = (uint32_t)i + 1;
     replica_genesis(addresses, n, &genesis);
     for (size_t i = 0; i < n; i++) {
-        struct rig_node *node = &rig->nodes[i];
-
-        node->id = (uint32_t)i + 1;
-        node->rig = rig;
-        node->listener =
-            (struct repl_transport_listener){.self = node, .frame = on_frame, .link = on_link};
-        node->storage = sim_storage_create(sim_next(&rig->random), &rig->now_ms);
-        sim_storage_set_delay(node->storage, 0, 1);
-
+        struct rig_node *node = make_node(rig, (uint32_t)i + 1);
         struct repl_storage s = sim_storage_interface(node->storage);
 
         HF_ASSERT(raft_driver_bootstrap(&s, &genesis));
@@ -280,7 +294,7 @@ static void fill_options(const struct rig *rig, const struct rig_node *n, uint32
         .boot = n->boot,
         .incarnation = 1,
         .raft_seed = seed,
-        .n_nodes = rig->n,
+        .n_nodes = rig->founders,
         .n_shards = rig->n_shards,
         .timing = {.election_ms = 150,
                    .heartbeat_ms = 30,
@@ -294,8 +308,15 @@ static void fill_options(const struct rig *rig, const struct rig_node *n, uint32
         .trailing = (uint32_t)rig->trailing,
         .seal = &seal_none,
     };
-    for (uint32_t i = 0; i < rig->n; i++)
+    o->speaks = n->speaks;
+    for (uint32_t i = 0; i < rig->founders; i++)
         o->nodes[i].node = i + 1;
+    if (n->joiner) {
+        o->n_nodes = 2;
+        o->joined = true;
+        o->nodes[0].node = rig->asked;
+        o->nodes[1].node = n->id;
+    }
     for (uint32_t i = 0; i < rig->n_shards; i++)
         o->shards[i] = (struct repl_shard_option){.shard = i + 1, .prefer = i + 1};
 }
@@ -333,7 +354,7 @@ void rig_start(struct rig *rig, uint32_t id)
     n->boot = sim_next(&rig->random) | 1;
     n->up = true;
     n->paused = n->sick = n->failed = false;
-    n->last_cluster_ms = n->quiesced = n->disk_told = 0;
+    n->last_cluster_ms = n->quiesced = n->disk_told = n->halt_told = 0;
     n->settled_accepted = n->settled_refused = n->unsettled = n->resets = n->assigned_mine = 0;
     memset(n->verdict, 0, sizeof n->verdict);
     memset(n->mine_epoch, 0, sizeof n->mine_epoch);

@@ -11,7 +11,7 @@
 #include "sim/sim_transport.h"
 #include "unit/repl/make.h"
 
-enum { RIG_MAX_NODES = 5, RIG_SHARDS = 2, RIG_MAX_REQUESTS = 20000 };
+enum { RIG_MAX_NODES = 7, RIG_SHARDS = 2, RIG_MAX_REQUESTS = 20000 };
 enum { RIG_STALL_MS = 1000, RIG_HANG_MS = 5000, RIG_NEVER_MS = 1000000000 };
 
 /* Work off the loop: run when it is due, then told. */
@@ -25,6 +25,8 @@ struct rig_node {
     struct rig_job *jobs; /* in the order of their start */
     uint64_t jobs_done;
     uint32_t id;
+    bool joiner;           /* starts with an empty disk, and asks node 1 */
+    uint32_t speaks;       /* 0 = as the program */
     bool up, paused, sick; /* sick: its conductor does not stamp its health */
     bool hung;             /* no write of its disk comes back */
     uint64_t boot;
@@ -43,7 +45,7 @@ struct rig_node {
     uint64_t gifts;    /* events that it should hand over */
     uint32_t gift_to;  /* the newest one's */
     uint64_t quiesced; /* epoch index for which it stopped by itself, to hand over */
-    uint64_t last_cluster_ms, applied_events, disk_told;
+    uint64_t last_cluster_ms, applied_events, disk_told, halt_told;
     uint32_t leader_seen;
     bool failed;
     struct map mirror;                 /* of the SAs, from its events alone */
@@ -59,6 +61,8 @@ struct rig {
     struct rig_node nodes[RIG_MAX_NODES];
     bool sealed; /* as in production; else nothing is (seal_none), which costs less */
     size_t n, n_shards;
+    size_t founders; /* nodes 1 ... */
+    uint32_t asked;  /* the member that joiners know */
     uint64_t snapshot_entries, trailing, takeover_ms;
     uint64_t hang_ms;                       /* the limit that they are started with */
     uint64_t steps, two_owners, unassigned; /* the last two: violations, counted by instant */
@@ -82,6 +86,8 @@ void rig_destroy(struct rig *rig);
 void rig_seal(struct rig *rig);
 
 void rig_start(struct rig *rig, uint32_t node);
+/* One more machine, with an empty disk; not started. Its id. */
+uint32_t rig_add(struct rig *rig);
 /* Power loss of one machine. */
 void rig_kill(struct rig *rig, uint32_t node);
 /* From now on no write of its disk comes back, until it is mended or killed. */

@@ -1,0 +1,350 @@
+/* Who the others are: the members of the log, and those that this node was started with. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "replication/replica_parts.h"
+
+/* --- addresses as text, the one form in which the log has them --- */
+
+void replica_address_text(const struct endpoint *at, char *out, size_t cap)
+{
+    const uint8_t *b = at->ip.bytes;
+
+    out[0] = '\0';
+    if (at->ip.family == ADDR_V4)
+        (void)snprintf(out, cap, "%u.%u.%u.%u:%u", b[0], b[1], b[2], b[3], at->port);
+    else if (at->ip.family == ADDR_V6)
+        (void)snprintf(out, cap, "[%x:%x:%x:%x:%x:%x:%x:%x]:%u", get_be16(b), get_be16(b + 2),
+                       get_be16(b + 4), get_be16(b + 6), get_be16(b + 8), get_be16(b + 10),
+                       get_be16(b + 12), get_be16(b + 14), at->port);
+}
+
+/* One number in `base` up to `max`, and the character behind it. */
+static bool number(const char **at, int base, unsigned long max, char end, unsigned long *out)
+{
+    char *stop = NULL;
+
+    if (**at == '\0' || **at == ' ' || **at == '-' || **at == '+')
+        return false;
+    *out = strtoul(*at, &stop, base);
+    if (stop == *at || *stop != end || *out > max)
+        return false;
+    *at = end == '\0' ? stop : stop + 1;
+    return true;
+}
+
+bool replica_address_parse(const char *text, struct endpoint *out)
+{
+    struct endpoint e = {.ip = {.family = text[0] == '[' ? ADDR_V6 : ADDR_V4}};
+    const char *at = text + (e.ip.family == ADDR_V6);
+    size_t n = e.ip.family == ADDR_V6 ? 8 : 4;
+    unsigned long v = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (e.ip.family == ADDR_V4) {
+            if (!number(&at, 10, 255, i + 1 < n ? '.' : ':', &v))
+                return false;
+            e.ip.bytes[i] = (uint8_t)v;
+        } else {
+            if (!number(&at, 16, 0xffff, i + 1 < n ? ':' : ']', &v))
+                return false;
+            put_be16(e.ip.bytes + 2 * i, (uint16_t)v);
+        }
+    }
+    if (e.ip.family == ADDR_V6 && *at++ != ':')
+        return false;
+    if (!number(&at, 10, 65535, '\0', &v))
+        return false;
+    e.port = (uint16_t)v;
+    *out = e;
+    return true;
+}
+
+/* --- the list --- */
+
+struct roster {
+    struct replica_node nodes[REPL_MAX_NODES];
+    size_t n;
+};
+
+/* Its row, made where it belongs in the order of ids; NULL: no room. */
+static struct replica_node *row_of(struct roster *l, uint32_t node)
+{
+    size_t i = 0;
+
+    while (i < l->n && l->nodes[i].node < node)
+        i++;
+    if (i < l->n && l->nodes[i].node == node)
+        return &l->nodes[i];
+    if (l->n == REPL_MAX_NODES)
+        return NULL;
+    memmove(&l->nodes[i + 1], &l->nodes[i], (l->n++ - i) * sizeof l->nodes[0]);
+    l->nodes[i] = (struct replica_node){.node = node, .role = RAFT_DRIVER_NO_MEMBER};
+    return &l->nodes[i];
+}
+
+static void add_started(const struct replica *r, struct roster *l)
+{
+    /* Until the log has been heard up to this start, it may name nobody who is still there. */
+    bool keep = !r->ownership.confirmed;
+
+    for (size_t i = 0; i < r->options.n_nodes; i++) {
+        const struct repl_node_address *n = &r->options.nodes[i];
+        const struct fsm_member *m = fsm_member(&r->fsm, n->node);
+        struct replica_node *row = NULL;
+
+        if (n->node == r->options.node || (keep && (m == NULL || !m->left)))
+            row = row_of(l, n->node);
+        if (row != NULL && r->configuration.n_servers == 0 && r->founded)
+            row->role = RAFT_DRIVER_VOTER;
+    }
+}
+
+static void add_configured(const struct replica *r, struct roster *l)
+{
+    for (size_t i = 0; i < r->configuration.n_servers; i++) {
+        struct replica_node *row = row_of(l, r->configuration.servers[i].node);
+
+        if (row != NULL)
+            row->role = r->configuration.servers[i].role;
+    }
+}
+
+/* Who has a token is expected: connected with, so that it can ask. */
+static void add_expected(const struct replica *r, struct roster *l)
+{
+    for (size_t i = 0; i < r->fsm.n_members; i++)
+        if (!r->fsm.members[i]->left)
+            (void)row_of(l, r->fsm.members[i]->node);
+    for (size_t i = 0; i < r->fsm.n_tokens; i++)
+        (void)row_of(l, r->fsm.tokens[i].node);
+}
+
+/* The log's address, else the one that this node was started with. */
+static void set_address(const struct replica *r, struct replica_node *row)
+{
+    const struct fsm_member *m = fsm_member(&r->fsm, row->node);
+
+    for (size_t i = 0; i < r->options.n_nodes; i++)
+        if (r->options.nodes[i].node == row->node)
+            row->address = r->options.nodes[i].address;
+    if (m != NULL)
+        (void)replica_address_parse(m->address, &row->address);
+    for (size_t i = 0; i < r->fsm.n_tokens; i++)
+        if (r->fsm.tokens[i].node == row->node)
+            (void)replica_address_parse(r->fsm.tokens[i].address, &row->address);
+}
+
+struct replica_node *replica_node(struct replica *r, uint32_t node)
+{
+    for (size_t i = 0; i < r->n_nodes; i++)
+        if (r->nodes[i].node == node)
+            return &r->nodes[i];
+    return NULL;
+}
+
+static void tell_ownership(struct replica *r)
+{
+    struct ownership_list list = {.n = r->n_nodes, .configuration = r->configuration.index};
+
+    for (size_t i = 0; i < r->n_nodes; i++) {
+        list.nodes[i] = r->nodes[i].node;
+        list.voter[i] = r->nodes[i].role == RAFT_DRIVER_VOTER;
+    }
+    ownership_listed(&r->ownership, &list);
+    for (size_t i = 0; i < r->fsm.n_members; i++)
+        ownership_booted(&r->ownership, r->fsm.members[i]->node, r->fsm.members[i]->boot);
+}
+
+static void tell_peers(struct replica *r)
+{
+    struct repl_node_address nodes[REPL_MAX_NODES] = {0};
+    bool same = r->n_nodes == r->n_told;
+
+    for (size_t i = 0; i < r->n_nodes; i++) {
+        nodes[i] = (struct repl_node_address){r->nodes[i].node, r->nodes[i].address};
+        same = same && nodes[i].node == r->told[i].node &&
+               endpoint_equal(&nodes[i].address, &r->told[i].address);
+    }
+    if (same)
+        return;
+    memcpy(r->told, nodes, sizeof r->told);
+    r->n_told = r->n_nodes;
+    if (r->callbacks.peers != NULL)
+        r->callbacks.peers(r->callbacks.self, r->told, r->n_told);
+}
+
+void replica_list(struct replica *r)
+{
+    struct roster l = {.n = 0};
+
+    (void)row_of(&l, r->options.node); /* first: there is room for it whoever else is known */
+    add_configured(r, &l);
+    add_expected(r, &l);
+    add_started(r, &l);
+    for (size_t i = 0; i < l.n; i++) {
+        const struct replica_node *old = replica_node(r, l.nodes[i].node);
+
+        if (old != NULL) {
+            l.nodes[i].link = old->link;
+            l.nodes[i].disk_ok_ns = old->disk_ok_ns;
+            l.nodes[i].repair_above = old->repair_above;
+        }
+        set_address(r, &l.nodes[i]);
+    }
+    memcpy(r->nodes, l.nodes, sizeof r->nodes);
+    r->n_nodes = l.n;
+    r->awaited_index = 0; /* by place in the list: whoever waits hears with the next heartbeat */
+    tell_ownership(r);
+    tell_peers(r);
+}
+
+void replica_on_configuration(void *self, const struct repl_configuration *configuration)
+{
+    struct replica *r = self;
+
+    r->configuration = *configuration;
+    for (size_t i = 0; i < configuration->n_servers && configuration->index == 1 && !r->halted; i++)
+        fsm_found(&r->fsm, configuration->servers[i].node);
+    r->change_ns = 0; /* one promise from now */
+    replica_list(r);
+    /* An owner that lags behind gets no promise until it counts as the others do. */
+    for (size_t i = 0; i < r->n_nodes && r->able; i++)
+        replica_await(r, configuration->index, r->nodes[i].node);
+}
+
+bool replica_is_outside(const struct replica *r)
+{
+    const struct fsm_member *m = fsm_member(&r->fsm, r->options.node);
+
+    if (m != NULL)
+        return m->left;
+    for (size_t i = 0; i < r->configuration.n_servers; i++)
+        if (r->configuration.servers[i].node == r->options.node)
+            return false;
+    return true;
+}
+
+bool replica_is_member(const struct replica *r, uint32_t node)
+{
+    const struct fsm_member *m = fsm_member(&r->fsm, node);
+
+    for (size_t i = 0; i < r->configuration.n_servers; i++)
+        if (r->configuration.servers[i].node == node)
+            return true;
+    /* Without a configuration this node has heard nothing yet, but must hear it from somebody. */
+    return m != NULL ? !m->left : r->configuration.n_servers == 0 || !r->ownership.confirmed;
+}
+
+/* --- the leader: the configuration becomes what the members are, one change at a time --- */
+
+static uint8_t role_in(const struct replica *r, uint32_t node)
+{
+    for (size_t i = 0; i < r->configuration.n_servers; i++)
+        if (r->configuration.servers[i].node == node)
+            return r->configuration.servers[i].role;
+    return RAFT_DRIVER_NO_MEMBER;
+}
+
+/* A learner that has the log, has started, and is well. */
+static bool caught_up(const struct replica *r, size_t i)
+{
+    const struct ownership_peer *p = &r->ownership.peers[i];
+
+    return r->nodes[i].role == RAFT_DRIVER_STANDBY && p->healthy && p->boot == p->member_boot &&
+           p->boot != 0 && r->now_ns - p->heard_ns <= ownership_promise_ns(&r->ownership) &&
+           raft_driver_match(r->driver, r->nodes[i].node) + LEARNER_BEHIND >=
+               raft_driver_status(r->driver).last_index;
+}
+
+/* An even number of voters survives no more failures than one less: a learner waits for a second
+ * one, or fills a gap. 0 = none is due. */
+static uint32_t promotable(const struct replica *r)
+{
+    uint32_t first = 0;
+    size_t voters = 0, ready = 0;
+
+    for (size_t i = 0; i < r->n_nodes; i++) {
+        const struct fsm_member *m = fsm_member(&r->fsm, r->nodes[i].node);
+
+        voters += r->nodes[i].role == RAFT_DRIVER_VOTER;
+        if (m == NULL || m->left || !caught_up(r, i))
+            continue;
+        ready++;
+        if (first == 0)
+            first = r->nodes[i].node;
+    }
+    return voters % 2 == 0 || ready > 1 ? first : 0;
+}
+
+/* Leadership goes to the voter that has most of the log; the next leader removes this node. */
+void replica_step_aside(struct replica *r)
+{
+    uint32_t best = 0;
+    uint64_t most = 0;
+
+    for (size_t i = 0; i < r->n_nodes; i++) {
+        uint64_t has = raft_driver_match(r->driver, r->nodes[i].node);
+
+        if (r->nodes[i].role == RAFT_DRIVER_VOTER && r->nodes[i].node != r->options.node &&
+            r->transport.connected(r->transport.self, r->nodes[i].node) && has > most) {
+            most = has;
+            best = r->nodes[i].node;
+        }
+    }
+    if (best != 0)
+        (void)raft_driver_transfer(r->driver, r->now_ns / 1000000, best);
+}
+
+/* What is to be done next with this member; false: nothing. */
+static bool change_of(struct replica *r, const struct fsm_member *m,
+                      enum raft_driver_result *result)
+{
+    uint64_t now_ms = r->now_ns / 1000000;
+    uint8_t role = role_in(r, m->node);
+
+    if (m->left && role != RAFT_DRIVER_NO_MEMBER) {
+        if (m->node == r->options.node) {
+            replica_step_aside(r);
+            return false;
+        }
+        *result = raft_driver_remove(r->driver, now_ms, m->node);
+        return true;
+    }
+    if (m->left || role == RAFT_DRIVER_STANDBY || role == RAFT_DRIVER_VOTER)
+        return false;
+    *result = role == RAFT_DRIVER_NO_MEMBER
+                  ? raft_driver_add(r->driver, now_ms, m->node)
+                  : raft_driver_assign(r->driver, now_ms, m->node, RAFT_DRIVER_STANDBY);
+    return true;
+}
+
+/* Two changes are at least one promise apart, also over a change of leader: members.md. */
+void replica_lead_members(struct replica *r)
+{
+    enum raft_driver_result result = RAFT_DRIVER_OK;
+    uint32_t learner;
+
+    if (r->change_ns == 0)
+        r->change_ns = r->now_ns + ownership_promise_ns(&r->ownership);
+    if (r->now_ns < r->change_ns || raft_driver_status(r->driver).changing)
+        return;
+    for (size_t i = 0; i < r->fsm.n_members; i++)
+        if (change_of(r, r->fsm.members[i], &result))
+            return;
+    learner = promotable(r);
+    if (learner != 0)
+        (void)raft_driver_assign(r->driver, r->now_ns / 1000000, learner, RAFT_DRIVER_VOTER);
+}
+
+void replica_on_changed(void *self, enum raft_driver_result result)
+{
+    struct replica *r = self;
+
+    r->change_ns = 0;
+    if (result != RAFT_DRIVER_OK)
+        replica_log(r, REPL_LOG_WARN, "a change of members did not come about: %s",
+                    result == RAFT_DRIVER_TIMED_OUT ? "the node did not catch up in time"
+                                                    : "leadership was lost");
+}

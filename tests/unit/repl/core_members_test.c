@@ -1,0 +1,377 @@
+/* Members come and go in a running cluster: 1 -> 3 -> 5 -> 3, with writes and takeovers at each
+ * step, leaders that die in each phase, learners that never catch up, programs of two versions. */
+#include <criterion/criterion.h>
+
+#include <stdio.h>
+
+#include "unit/repl/cluster.h"
+
+static uint64_t next_sa = 1;
+
+/* --- what the log says of the members --- */
+
+static size_t voters_as(const struct rig *rig, uint32_t node)
+{
+    const struct repl_configuration *c;
+    size_t n = 0;
+
+    if (node == 0)
+        return 0;
+    c = raft_driver_configuration(replica_driver(rig->nodes[node - 1].replica));
+    for (size_t i = 0; i < c->n_servers; i++)
+        n += c->servers[i].role == RAFT_DRIVER_VOTER;
+    return n;
+}
+
+/* The leader counts so many voters, and nothing else is in its configuration. */
+static bool has_voters(const struct rig *rig, uint64_t n)
+{
+    uint32_t leader = rig_leader(rig);
+
+    return leader != 0 && voters_as(rig, leader) == n &&
+           raft_driver_configuration(replica_driver(rig->nodes[leader - 1].replica))->n_servers ==
+               n;
+}
+
+static bool owner_is(const struct rig *rig, uint64_t node)
+{
+    return rig_owner(rig, 1) == node;
+}
+
+static bool has_left(const struct rig *rig, uint64_t node)
+{
+    uint32_t leader = rig_leader(rig);
+    const struct fsm_member *m =
+        leader == 0 ? NULL
+                    : fsm_member(replica_fsm(rig->nodes[leader - 1].replica), (uint32_t)node);
+
+    return m != NULL && m->left;
+}
+
+/* Every member has said that it knows the version of this program. */
+static bool speaks_all(const struct rig *rig, uint64_t node)
+{
+    return fsm_spoken(replica_fsm(rig->nodes[node - 1].replica)) == RECORD_SPEAKS;
+}
+
+static uint32_t owner(struct rig *rig)
+{
+    cr_assert(rig_run(rig, 5000, rig_has_owner, 1), "nobody owns");
+    return rig_owner(rig, 1);
+}
+
+/* --- steps --- */
+
+/* Settled with that verdict (1 + verdict; 0: any). */
+static void submit(struct rig *rig, uint32_t via, Holdfast__Record *record, uint8_t verdict)
+{
+    uint64_t request = rig_submit(rig, via, record);
+
+    cr_assert_neq(request, 0);
+    cr_assert(rig_run(rig, 8000, rig_settled, via));
+    if (verdict != 0)
+        cr_assert_eq(rig_node(rig, via)->verdict[request], verdict, "request of node %u: %d", via,
+                     rig_node(rig, via)->verdict[request]);
+}
+
+static uint32_t join(struct rig *rig)
+{
+    uint32_t via = owner(rig), id = rig_add(rig);
+    struct maker m;
+
+    rig->asked = via;
+    rig_start(rig, id);
+    cr_assert(rig_run(rig, 5000, speaks_all, via));
+    m = rig_maker(rig, via, 1);
+    submit(rig, via, make_token(&m, id, (uint8_t)id, 60000), 1);
+    submit(rig, via, make_join(&m, id, (uint8_t)id), 1);
+    return id;
+}
+
+static void write_some(struct rig *rig)
+{
+    uint32_t o = owner(rig);
+    uint64_t before = rig_node(rig, o)->settled_accepted;
+
+    cluster_create_sas(rig, o, next_sa, 20);
+    next_sa += 20;
+    cr_assert(rig_run(rig, 5000, rig_settled, o));
+    cr_assert_eq(rig_node(rig, o)->settled_accepted, before + 20);
+}
+
+/* The owner dies, another one takes over, it comes back. */
+static void take_over(struct rig *rig)
+{
+    uint32_t o = owner(rig);
+
+    rig_kill(rig, o);
+    cr_assert(rig_run(rig, 5000, rig_has_owner, 1), "nobody took over from node %u", o);
+    write_some(rig);
+    rig_start(rig, o);
+    cr_assert(rig_run(rig, 20000, rig_agrees, 0));
+}
+
+/* As the conductor would: it stops, then asks. */
+static void hand_over(struct rig *rig, uint32_t to)
+{
+    uint32_t from = owner(rig);
+    struct maker m = rig_maker(rig, from, 1);
+    const struct fsm_shard *s = fsm_shard(replica_fsm(rig_node(rig, from)->replica), 1);
+
+    rig_node(rig, from)->quiesced = m.epoch_index;
+    (void)rig_submit(rig, from,
+                     make_handover(&m, to, rig_node(rig, to)->boot, s->assignments + s->aborts));
+    cr_assert(rig_run(rig, 5000, owner_is, to));
+}
+
+static void leave(struct rig *rig, uint32_t node)
+{
+    uint32_t via;
+    struct maker m;
+
+    for (uint32_t to = 1; owner(rig) == node; to++)
+        if (to != node && rig_node(rig, to)->up && !has_left(rig, to))
+            hand_over(rig, to);
+    via = owner(rig);
+    m = rig_maker(rig, via, 1);
+    submit(rig, via, make_leave(&m, node), 1);
+    cr_assert(rig_run(rig, 5000, has_left, node));
+}
+
+/* Removed: it acts no more, whatever it still runs. */
+static void stop_removed(struct rig *rig, uint32_t node)
+{
+    cr_assert_neq(rig_owner(rig, 1), node);
+    if (rig_node(rig, node)->up)
+        rig_kill(rig, node);
+}
+
+Test(repl_members, one_three_five_three)
+{
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct rig *rig = cluster_running(1, 8000 + seed);
+
+        next_sa = 1;
+        write_some(rig);
+        (void)join(rig);
+        (void)rig_run(rig, 2000, NULL, 0);
+        cr_assert_eq(voters_as(rig, rig_leader(rig)), 1, "a second voter alone helps nobody");
+        (void)join(rig);
+        cr_assert(rig_run(rig, 10000, has_voters, 3));
+        write_some(rig);
+        take_over(rig);
+        (void)join(rig);
+        (void)join(rig);
+        cr_assert(rig_run(rig, 10000, has_voters, 5));
+        write_some(rig);
+        take_over(rig);
+        leave(rig, 1);
+        cr_assert(rig_run(rig, 10000, has_voters, 4));
+        stop_removed(rig, 1);
+        write_some(rig);
+        leave(rig, 4);
+        cr_assert(rig_run(rig, 10000, has_voters, 3));
+        stop_removed(rig, 4);
+        take_over(rig);
+        cr_assert_eq(replica_fsm(rig_node(rig, owner(rig))->replica)->sas.n_used, next_sa - 1);
+        cluster_finish(rig);
+    }
+}
+
+/* No lease is lost while members come: the owner goes on through each change. */
+Test(repl_members, the_owner_acts_all_the_while)
+{
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct rig *rig = cluster_running(3, 8100 + seed);
+        uint64_t silent = 0;
+
+        (void)join(rig);
+        (void)join(rig);
+        while (!has_voters(rig, 5)) {
+            (void)rig_run(rig, 1, NULL, 0);
+            silent += rig_owner(rig, 1) == 0;
+            cr_assert_lt(rig->now_ms, 60000);
+        }
+        leave(rig, 5);
+        for (int i = 0; i < 1000; i++) {
+            (void)rig_run(rig, 1, NULL, 0);
+            silent += rig_owner(rig, 1) == 0;
+        }
+        cr_assert(has_voters(rig, 4));
+        cr_assert_eq(silent, 0, "seed %lu: nobody acted in %lu ms", (unsigned long)seed,
+                     (unsigned long)silent);
+        stop_removed(rig, 5);
+        cluster_finish(rig);
+    }
+}
+
+/* The leader dies so many ms after the join was written: in each phase of it. */
+Test(repl_members, a_join_goes_on_when_the_leader_dies)
+{
+    size_t phases = 0;
+
+    for (uint64_t after = 0; after < 1400; after += 35, phases++) {
+        struct rig *rig = cluster_running(3, 8200 + after);
+        uint32_t leader;
+
+        next_sa = 1;
+        (void)join(rig);
+        (void)join(rig);
+        (void)rig_run(rig, after, NULL, 0);
+        cr_assert(rig_run(rig, 5000, rig_has_leader, 0));
+        leader = rig_leader(rig);
+        rig_kill(rig, leader);
+        (void)rig_run(rig, 1 + after % 700, NULL, 0);
+        rig_start(rig, leader);
+        cr_assert(rig_run(rig, 20000, has_voters, 5), "killed %lu ms after", (unsigned long)after);
+        write_some(rig);
+        cluster_finish(rig);
+    }
+    (void)fprintf(stderr, "compared %zu phases\n", phases);
+}
+
+Test(repl_members, a_leave_goes_on_when_the_leader_dies_or_leaves)
+{
+    size_t phases = 0;
+
+    for (uint64_t after = 0; after < 400; after += 25, phases++) {
+        struct rig *rig = cluster_running(3, 8300 + after);
+        uint32_t leader, gone = 2 + after / 25 % 2;
+
+        next_sa = 1;
+        (void)join(rig);
+        (void)join(rig);
+        cr_assert(rig_run(rig, 10000, has_voters, 5));
+        cluster_lead(rig, phases % 2 == 0 ? gone : 4);
+        leave(rig, gone); /* the leader itself, half of the times */
+        (void)rig_run(rig, after, NULL, 0);
+        leader = rig_leader(rig);
+        if (leader != 0 && leader != gone) {
+            rig_kill(rig, leader);
+            (void)rig_run(rig, 600, NULL, 0);
+            rig_start(rig, leader);
+        }
+        cr_assert(rig_run(rig, 20000, has_voters, 4), "%lu ms after", (unsigned long)after);
+        stop_removed(rig, gone);
+        write_some(rig);
+        cluster_finish(rig);
+    }
+    (void)fprintf(stderr, "compared %zu phases\n", phases);
+}
+
+/* It harms nobody, and can be given up. */
+Test(repl_members, a_learner_that_never_catches_up)
+{
+    struct rig *rig = cluster_running(3, 8400);
+    uint32_t lost = join(rig);
+
+    next_sa = 1;
+    rig_kill(rig, lost);
+    (void)join(rig);
+    (void)rig_run(rig, 5000, NULL, 0);
+    cr_assert_eq(voters_as(rig, rig_leader(rig)), 3);
+    take_over(rig);
+    leave(rig, lost);
+    (void)rig_run(rig, 2000, NULL, 0);
+    cr_assert_eq(voters_as(rig, rig_leader(rig)), 3, "a fourth waits for a fifth");
+    cluster_finish(rig);
+}
+
+/* A dead node is replaced: removed, and a new one in its place under a new id. */
+Test(repl_members, a_dead_node_is_replaced)
+{
+    struct rig *rig = cluster_running(3, 8500);
+
+    next_sa = 1;
+    rig_kill(rig, 1);
+    cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
+    write_some(rig);
+    leave(rig, 1);
+    cr_assert(rig_run(rig, 5000, has_voters, 2));
+    cr_assert_eq(join(rig), 4);
+    cr_assert(rig_run(rig, 10000, has_voters, 3));
+    take_over(rig);
+    cluster_finish(rig);
+}
+
+/* It comes back with what it had, not knowing that it was removed. */
+Test(repl_members, the_removed_is_not_heard)
+{
+    struct rig *rig = cluster_running(3, 8600);
+
+    next_sa = 1;
+    rig_kill(rig, 1);
+    cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
+    leave(rig, 1);
+    cr_assert(rig_run(rig, 5000, has_voters, 2));
+    rig_start(rig, 1);
+    write_some(rig);
+    (void)rig_run(rig, 5000, NULL, 0);
+    cr_assert_neq(owner(rig), 1);
+    cr_assert_not(rig_node(rig, 1)->failed);
+    cr_assert(has_left(rig, 1));
+    cr_assert_eq(voters_as(rig, rig_leader(rig)), 2);
+    rig_kill(rig, 1);
+    cluster_finish(rig);
+}
+
+/* Who has only a token is not heard by Raft, nor does it start as if it were in. */
+Test(repl_members, who_waits_with_a_token_is_outside)
+{
+    struct rig *rig = cluster_running(3, 8700);
+    struct maker m = rig_maker(rig, 1, 1);
+    uint32_t id = rig_add(rig);
+
+    submit(rig, 1, make_token(&m, id, 1, 60000), 1);
+    rig_start(rig, id);
+    (void)rig_run(rig, 3000, NULL, 0);
+    cr_assert_null(fsm_member(replica_fsm(rig_node(rig, 1)->replica), id));
+    submit(rig, 1, make_join(&m, id, 2), 1 + REPL_REFUSED_UNKNOWN);
+    cr_assert_eq(replica_fsm(rig_node(rig, id)->replica)->applied_index, 0);
+    rig_kill(rig, id);
+    cluster_finish(rig);
+}
+
+/* One node runs the program before this one: the cluster writes nothing that it does not know, until
+ * it is upgraded. Then that program no longer applies what was written since, and owns nothing. */
+Test(repl_members, a_rolling_upgrade_and_one_back_too_late)
+{
+    struct rig *rig = rig_create(3, 1, 8800);
+    struct maker m;
+
+    next_sa = 1;
+    rig_node(rig, 3)->speaks = 1;
+    for (uint32_t i = 1; i <= 3; i++)
+        rig_start(rig, i);
+    cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
+    cr_assert(rig_run(rig, 5000, rig_agrees, 0));
+    m = rig_maker(rig, 1, 1);
+    submit(rig, 1, make_token(&m, 4, 1, 60000), 1 + REPL_REFUSED_MALFORMED);
+    write_some(rig);
+    rig_kill(rig, 3);
+    rig_node(rig, 3)->speaks = 0;
+    rig_start(rig, 3);
+    cr_assert(rig_run(rig, 5000, speaks_all, 1));
+    m = rig_maker(rig, 1, 1);
+    submit(rig, 1, make_token(&m, 4, 1, 60000), 1);
+    write_some(rig);
+    cr_assert(rig_run(rig, 5000, rig_agrees, 0));
+
+    rig_kill(rig, 3);
+    rig_node(rig, 3)->speaks = 1;
+    rig_start(rig, 3);
+    write_some(rig);
+    (void)rig_run(rig, 2000, NULL, 0);
+    cr_assert_gt(rig_node(rig, 3)->halt_told, 0, "it says so");
+    cr_assert_lt(replica_fsm(rig_node(rig, 3)->replica)->applied_index,
+                 replica_fsm(rig_node(rig, 1)->replica)->applied_index);
+    cr_assert_eq(fsm_spoken(replica_fsm(rig_node(rig, 1)->replica)), 2, "it never got in");
+    cr_assert_eq(rig_node(rig, 3)->assigned_mine, 0);
+    rig_kill(rig, 3);
+    rig_node(rig, 3)->speaks = 0;
+    rig_start(rig, 3);
+    cr_assert(rig_run(rig, 5000, rig_agrees, 0));
+    cr_assert_eq(rig_node(rig, 3)->halt_told, 0);
+    take_over(rig);
+    cluster_finish(rig);
+}
