@@ -130,6 +130,7 @@ static void start_replica(struct sim_node *n)
                                           .disk_ok = on_disk_ok,
                                           .disk_stuck_ns = on_disk_stuck,
                                           .keep_key = sim_keys_keep,
+                                          .keys_changed = sim_keys_changed,
                                           .log = on_log,
                                           .failed = on_failed};
     struct replica_options o;
