@@ -107,6 +107,7 @@ struct fsm {
     uint64_t applied_index;
     uint64_t cluster_ms;
     struct fsm_config config;
+    uint64_t session_key; /* id of the key that sessions are sealed with; 0 = none yet */
     struct fsm_shard shards[REPL_MAX_SHARDS];
     size_t n_shards;
     struct fsm_member *members[FSM_MAX_MEMBERS];
@@ -130,6 +131,7 @@ struct fsm_outcome {
     const struct fsm_shard *assigned; /* accepted assign */
     struct repl_epoch replaced;       /* its former epoch */
     bool configured;                  /* accepted config */
+    bool rekeyed;                     /* accepted session_key */
 };
 
 void fsm_init(struct fsm *fsm, uint64_t incarnation);
@@ -144,6 +146,11 @@ void fsm_begin_entry(struct fsm *fsm, uint64_t index, uint64_t stamp_ms);
  * may be NULL for any other body. */
 void fsm_apply(struct fsm *fsm, const Holdfast__Record *record, size_t position,
                struct repl_item_result *items, struct fsm_outcome *outcome);
+
+/* A record of a session whose key is lost: its request counts as judged, so that all else that the
+ * same node submitted is judged as on a node that had the key. The caller drops what it would have
+ * changed: SAs, claims and leases, all of them, when the loss is applied. */
+void fsm_skip(struct fsm *fsm, uint32_t node, uint64_t boot, uint64_t request);
 
 /* Was it judged (whatever the verdict)? False also for a boot that is not the member's present one.
  */
@@ -160,6 +167,10 @@ struct digest fsm_digest(const struct fsm *fsm);
 /* The same without the log position, cluster time and the account of judged requests: it stays
  * while only time passes, and is what it was when everything that came has gone again. */
 struct digest fsm_content_digest(const struct fsm *fsm);
+
+/* Are the SA, its claims and its leases still what their part of the digest says? What falls over in
+ * memory changes no digest by itself, for that is kept, not counted anew. */
+bool fsm_sa_sound(const struct fsm *fsm, const struct fsm_sa *sa);
 
 const struct fsm_shard *fsm_shard(const struct fsm *fsm, uint32_t shard);      /* or NULL */
 const struct fsm_member *fsm_member(const struct fsm *fsm, uint32_t node);     /* or NULL */

@@ -70,6 +70,22 @@ static struct digest lease_digest(const struct fsm *fsm, const struct fsm_lease 
     return digest_item_final(&d);
 }
 
+static bool lease_sound(const struct fsm *fsm, const struct fsm_lease *l)
+{
+    return l == NULL || digest_equal(l->digest, lease_digest(fsm, l));
+}
+
+bool fsm_sa_sound(const struct fsm *fsm, const struct fsm_sa *sa)
+{
+    bool sound = digest_equal(sa->digest, sa_digest(fsm, sa));
+
+    for (size_t i = 0; i < sa->n_claims && sound; i++)
+        sound = digest_equal(sa->claims[i]->digest, claim_digest(fsm, sa->claims[i]));
+    for (size_t i = 0; i < RECORD_MAX_ADDRESSES && sound; i++)
+        sound = lease_sound(fsm, sa->leases[i]);
+    return sound;
+}
+
 static void redigest(struct fsm *fsm, struct digest *part, struct digest now)
 {
     digest_sub(&fsm->sum, *part);
@@ -105,6 +121,7 @@ static void digest_statics(const struct fsm *fsm, struct digest_item *d)
     digest_item_span(d, span_of(c->cookie_secret_previous, sizeof c->cookie_secret_previous));
     digest_item_u64(d, c->has_previous);
     digest_item_u64(d, c->cookie_secret_id);
+    digest_item_u64(d, fsm->session_key);
 }
 
 static struct digest shard_digest(const struct fsm *fsm, const struct fsm_shard *s)

@@ -184,6 +184,13 @@ struct repl_options {
     uint32_t settle_ms;
     struct tls_identity *tls; /* who this node is to the others (tls_identity.h): more than one node
                                   is refused without it. A reference of its own is taken */
+    /* The memfd with the keys of sessions, as the former start gave it to keep_keys_fd() (it stays the
+     * caller's); 0 = there is none: then a new one is made, and given for the time of the call, to be
+     * kept (a copy) over this process's end. NULL: it ends with the process, and unless other nodes
+     * have the keys the sessions do, too. */
+    int kept_keys_fd;
+    void (*keep_keys_fd)(void *self, int fd);
+    void *keep_keys_self;
     uint64_t snapshot_entries; /* a snapshot after so many entries (0 = 20,000) */
     uint64_t snapshot_bytes;   /* or so many bytes of log (0 = 64 MiB) */
     /* Called on the replication thread (and disk thread); must be thread-safe. May be NULL. The

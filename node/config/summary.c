@@ -203,11 +203,6 @@ void config_print_summary(const struct config *c, FILE *out)
     print_auth(c, out);
     (void)fprintf(out, "  admin     %s\n", c->admin_socket);
     print_legacy(c, out);
-    (void)fprintf(
-        out,
-        "  UNSAFE    session keys lie in the log under %s, sealed with the key beside it: "
-        "whoever reads all of it can decrypt recorded traffic\n",
-        c->data_dir);
     if (c->drills == CONFIG_DRILLS_ENABLED) {
         (void)fprintf(out, "  UNSAFE    drills are enabled: whoever may use the admin socket can "
                            "kill this node\n");
