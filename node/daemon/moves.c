@@ -199,8 +199,9 @@ static void pass_leadership(struct daemon *d)
 bool moves_leave(struct daemon *d)
 {
     uint64_t now = now_ms(NULL);
+    uint32_t peers[REPL_MAX_NODES];
 
-    if (d->leaving || d->config->n_nodes == 1 || !(owns_any(d) || d->leader))
+    if (d->leaving || repl_peers(d->repl, peers) == 0 || !(owns_any(d) || d->leader))
         return false;
     d->leaving = true;
     d->leave_by_ms = now + STOP_MS;
