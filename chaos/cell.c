@@ -25,7 +25,8 @@ bool cell_by_lifetime(const struct cell *c)
 
 bool cell_has_relay(const struct cell *c)
 {
-    return c->drill->relay.n_rules || c->drill->fault == DRILL_COLLISION;
+    return c->drill->relay.n_rules || c->drill->fault == DRILL_COLLISION ||
+           c->drill->fault == DRILL_REBIND;
 }
 
 struct node *cell_owner(struct cell *c)

@@ -249,6 +249,7 @@ static bool change_leader(struct cell *c)
 
 bool cell_move(struct cell *c)
 {
+    bool ok;
     static bool (*const by_fault[])(struct cell *) = {[DRILL_PAUSE] = pause_owner,
                                                       [DRILL_LINK_DOWN] = pull_cable,
                                                       [DRILL_PARTITION] = cut_off,
@@ -260,6 +261,7 @@ bool cell_move(struct cell *c)
                                                       [DRILL_QUORUM_LOSS] = cell_nodes,
                                                       [DRILL_ROLLING] = cell_nodes,
                                                       [DRILL_WIPED] = cell_nodes,
+                                                      [DRILL_REBIND] = cell_nodes,
                                                       [DRILL_HANG] = cell_hinder,
                                                       [DRILL_DISK_ERROR] = cell_hinder,
                                                       [DRILL_DISK_SLOW] = cell_hinder,
@@ -268,7 +270,10 @@ bool cell_move(struct cell *c)
     c->owner_before = c->owner;
     c->leader_before = c->leader;
     cell_take_spis(cell_owner(c), &c->before);
-    if (!by_fault[c->drill->fault](c))
+    c->fault_from_ns = pump_wall_ns();
+    ok = by_fault[c->drill->fault](c);
+    c->fault_to_ns = pump_wall_ns();
+    if (!ok)
         return false;
     if (!cell_wait_quiet(c, 1) || !cell_ends_agree(c))
         return false;

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-enum { AGAIN = 50, REFUSE_MS = 10000, RETURN_MS = 20000 };
+enum { NAT_PORT = 31007, AGAIN = 50, REFUSE_MS = 10000, RETURN_MS = 20000 };
 
 /* The one takeover that is about this node's end. */
 static struct cell_takeover *kill_one(struct cell *c, unsigned node)
@@ -92,7 +92,7 @@ static bool lose_quorum(struct cell *c)
     unsigned owner = c->owner, nodes = c->drill->nodes;
     unsigned left = c->spec->mode == DRILL_OWNER_LEFT ? owner : owner % nodes + 1;
     struct cell_takeover *ends[LAB_MAX_NODES + 1] = {0};
-    unsigned order[LAB_MAX_NODES], n_order = 0;
+    unsigned order[LAB_MAX_NODES] = {0}, n_order = 0;
     uint64_t lease_ns = (uint64_t)c->drill->timing.lease_ms * 1000000u;
 
     for (unsigned n = 1; n <= nodes; n++) /* the owner last: it acts as long as it may */
@@ -100,6 +100,7 @@ static bool lose_quorum(struct cell *c)
             order[n_order++] = n;
     if (owner != left)
         order[n_order++] = owner;
+    HF_ASSERT(n_order == nodes - 1);
     cell_phase(c, "all nodes but %u die", left);
     for (unsigned i = 0; i < n_order; i++)
         if (!(ends[order[i]] = kill_one(c, order[i])))
@@ -190,6 +191,63 @@ static bool replace_disk(struct cell *c)
     return cell_wait_flow(c, AGAIN, c->drill->settle_ms);
 }
 
+static bool outbound_flows(void *arg)
+{
+    const struct cell *c = arg;
+
+    return traffic_since(&c->traffic, TRAFFIC_OUT) >= AGAIN;
+}
+
+/* The new owner dies, too, and nothing comes from the client: who follows must know the new port from
+ * the log alone. */
+static bool new_port_is_replicated(struct cell *c)
+{
+    uint64_t dropped = c->relay.nat_dropped;
+    unsigned victim = c->owner;
+    struct cell_takeover *t;
+
+    traffic_only(&c->traffic, TRAFFIC_OUT);
+    t = kill_one(c, victim);
+    if (!t || !cell_await_acting(c, t, c->drill->takeover_ms, "died"))
+        return false;
+    traffic_mark(&c->traffic);
+    if (!lab_until(&c->lab, outbound_flows, c, c->drill->settle_ms)) {
+        oracle_violation(
+            &c->report, "rebind: node %u sends nothing to the client's new port before it hears it",
+            t->to);
+        return false;
+    }
+    if (c->relay.nat_dropped != dropped) {
+        oracle_violation(&c->report, "rebind: %llu packets went to the port that the NAT forgot",
+                         (unsigned long long)(c->relay.nat_dropped - dropped));
+        return false;
+    }
+    traffic_begin(&c->traffic);
+    return cell_await_flow(c, t, c->drill->settle_ms) && cell_read_owner(c);
+}
+
+/* The owner dies, and the client's NAT gives it another port at the same time. The new owner follows it
+ * by what verifies above the floor, and the log keeps it. */
+static bool rebind(struct cell *c)
+{
+    unsigned victim = c->owner;
+    struct cell_takeover *t;
+
+    cell_phase(c, "node %u dies, the client's NAT maps it anew", victim);
+    c->relay.nat_port = NAT_PORT;
+    t = kill_one(c, victim);
+    if (!t)
+        return false;
+    c->reached = true;
+    if (!cell_await_acting(c, t, c->drill->takeover_ms, "died") ||
+        !cell_await_flow(c, t, c->drill->settle_ms))
+        return false;
+    (void)cell_read_owner(c);
+    t->return_ns = pump_wall_ns();
+    return node_restart(&c->nodes[victim], c->binary) && cell_healed(c, victim) &&
+           new_port_is_replicated(c);
+}
+
 bool cell_nodes(struct cell *c)
 {
     switch (c->drill->fault) {
@@ -197,6 +255,8 @@ bool cell_nodes(struct cell *c)
         return lose_quorum(c);
     case DRILL_ROLLING:
         return restart_all(c);
+    case DRILL_REBIND:
+        return rebind(c);
     default:
         return replace_disk(c);
     }

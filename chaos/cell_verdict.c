@@ -37,6 +37,17 @@ static json_t *gaps_json(struct cell *c)
                      "out", ms_or_null(known && c->drill->directions & 2, out.gap_ns));
 }
 
+/* The longest time without a packet from the fault's beginning to its end, moves or none. */
+static json_t *pauses_json(struct cell *c)
+{
+    struct numbers_summary in, out;
+
+    traffic_judge(&c->traffic, TRAFFIC_IN, c->fault_from_ns, c->fault_to_ns, &in);
+    traffic_judge(&c->traffic, TRAFFIC_OUT, c->fault_from_ns, c->fault_to_ns, &out);
+    return json_pack("{s:o, s:o}", "in", ms_or_null(c->fault_to_ns != 0, in.gap_ns), "out",
+                     ms_or_null(c->fault_to_ns != 0, out.gap_ns));
+}
+
 static json_t *takeovers_json(const struct cell *c)
 {
     json_t *list = json_array();
@@ -199,6 +210,7 @@ json_t *cell_verdict(struct cell *c)
     (void)json_object_set_new(j, "duplicated", count_json(in.duplicated, out.duplicated));
     (void)json_object_set_new(j, "reordered", count_json(in.reordered, out.reordered));
     (void)json_object_set_new(j, "gap_ms", gaps_json(c));
+    (void)json_object_set_new(j, "pause_ms", pauses_json(c));
     (void)json_object_set_new(j, "upload_stall_ms",
                               ms_or_null(c->n_takeovers && c->takeovers[0].flowing_ns,
                                          c->n_takeovers ? cell_upload_stall_ns(c, 0) : 0));

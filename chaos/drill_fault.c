@@ -21,6 +21,7 @@ static const char *const fault_words[] = {[DRILL_NONE] = "none",
                                           [DRILL_DISK_SLOW] = "disk-slow",
                                           [DRILL_CLOCK_JUMP] = "clock-jump",
                                           [DRILL_WIPED] = "wiped",
+                                          [DRILL_REBIND] = "rebind",
                                           NULL};
 static const char *const mode_words[] = {[DRILL_PROCESS] = "process",
                                          [DRILL_MACHINE] = "machine",
@@ -75,7 +76,8 @@ static const unsigned fault_modes[] = {
     [DRILL_DISK_ERROR] = 1u << DRILL_PLAIN,
     [DRILL_DISK_SLOW] = 1u << DRILL_PLAIN,
     [DRILL_CLOCK_JUMP] = 1u << DRILL_FORWARD | 1u << DRILL_BACKWARD,
-    [DRILL_WIPED] = 1u << DRILL_PLAIN};
+    [DRILL_WIPED] = 1u << DRILL_PLAIN,
+    [DRILL_REBIND] = 1u << DRILL_PLAIN};
 
 const char *drill_fault_name(enum drill_fault f)
 {
@@ -162,6 +164,8 @@ static void check_fault(struct reader *r, const struct yaml_node *map, const str
         (void)read_refuse(r, map, "a kill would leave no majority of 1 node", NULL);
     else if (d->fault > DRILL_KILL && d->fault != DRILL_COLLISION && d->nodes == 1)
         (void)read_refuse(r, map, "this fault needs another node", NULL);
+    else if (d->fault == DRILL_REBIND && d->outside_v6)
+        (void)read_refuse(r, map, "the lab's NAT is one of IPv4", NULL);
     else if (d->fault == DRILL_COLLISION && d->clients > 1)
         (void)read_refuse(r, map, "a collision is one client's", NULL);
 }

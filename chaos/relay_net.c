@@ -5,6 +5,7 @@
 #include <linux/virtio_net.h>
 #include <net/ethernet.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -16,6 +17,7 @@
 
 /* A frame travels with its virtio header: checksums that "hardware" is to compute, and bundles of
  * segments, pass as they are. */
+enum { NATT_PORT = 4500 };
 enum { RELAY_FRAME = 65536 + (int)sizeof(struct virtio_net_hdr), RELAY_BUFFER = 16 << 20 };
 
 struct relay_frame {
@@ -99,6 +101,31 @@ static void forward(struct relay *r, enum relay_way way, const uint8_t *bytes, s
     }
 }
 
+/* False: for a mapping that is gone. The checksum is dropped with the port that it covered: zero means
+ * none (RFC 768), and none is left to the "hardware". */
+static bool translate(struct relay *r, enum relay_way way, uint8_t *bytes, size_t len)
+{
+    struct virtio_net_hdr hdr;
+    uint8_t *ip = bytes + sizeof hdr + ETH_HLEN, *udp = ip + 20, *port;
+
+    if (!r->nat_port || len < sizeof hdr + ETH_HLEN + 28 || get_be16(ip - 2) != ETH_P_IP ||
+        ip[0] != 0x45 || ip[9] != IPPROTO_UDP)
+        return true;
+    port = way == RELAY_IN ? udp : udp + 2;
+    if (way == RELAY_OUT && get_be16(port) == NATT_PORT) {
+        r->nat_dropped++;
+        return false;
+    }
+    if (get_be16(port) != (way == RELAY_IN ? NATT_PORT : r->nat_port))
+        return true;
+    put_be16(port, way == RELAY_IN ? r->nat_port : NATT_PORT);
+    put_be16(udp + 6, 0);
+    memcpy(&hdr, bytes, sizeof hdr);
+    hdr.flags = 0;
+    memcpy(bytes, &hdr, sizeof hdr);
+    return true;
+}
+
 static void half_ready(void *arg, uint32_t events)
 {
     static uint8_t buffer[RELAY_FRAME];
@@ -113,7 +140,7 @@ static void half_ready(void *arg, uint32_t events)
 
         if (n < 0)
             return;
-        if (from.sll_pkttype != PACKET_OUTGOING)
+        if (from.sll_pkttype != PACKET_OUTGOING && translate(h->owner, h->way, buffer, (size_t)n))
             forward(h->owner, h->way, buffer, (size_t)n);
     }
 }

@@ -28,6 +28,10 @@ struct relay {
     struct relay_frame *held[RELAY_MAX_CATCHES]; /* the first copy of what a catch holds */
     unsigned n_waiting;
     uint64_t overflow, send_failed;
+    /* A NAT with another mapping than before: the client's port 4500 is seen as this one (IPv4 only);
+     * 0 = there is none. What is sent to the port that it had is dropped, and counted. */
+    uint16_t nat_port;
+    uint64_t nat_dropped;
 };
 
 /* Begins to move frames, unchanged until core.impairs is set. The lab was built with a relay. */

@@ -428,21 +428,7 @@ struct repl_health *repl_health(struct repl *repl)
 
 uint64_t repl_cluster_ms(struct repl *repl)
 {
-    int64_t offset = atomic_load_explicit(&repl->clock.offset_ms, memory_order_relaxed);
-    uint64_t newest = atomic_load_explicit(&repl->clock.newest_ms, memory_order_relaxed);
-    int64_t now = (int64_t)(repl_boottime_ns() / 1000000) + offset;
-    uint64_t ms = now < 0 ? 0 : (uint64_t)now;
-    uint64_t given = atomic_load_explicit(&repl->newest_cluster_ms, memory_order_relaxed);
-
-    if (newest == 0)
-        return given; /* nothing is stamped yet: there is no cluster time */
-    if (ms > newest + REPL_MAX_ADVANCE_MS)
-        ms = newest + REPL_MAX_ADVANCE_MS;
-    while (ms > given &&
-           !atomic_compare_exchange_weak_explicit(&repl->newest_cluster_ms, &given, ms,
-                                                  memory_order_relaxed, memory_order_relaxed))
-        ;
-    return ms > given ? ms : given;
+    return replica_clock_read(&repl->clock, &repl->newest_cluster_ms, repl_boottime_ns());
 }
 
 struct loop_turns repl_loop_turns(struct repl *repl)

@@ -75,6 +75,11 @@ struct replica_clock {
     _Atomic uint64_t newest_ms;
 };
 
+/* What it says at `now_ns`, never less than it said before: *given_ms keeps that, 0 at first. Any
+ * thread. */
+uint64_t replica_clock_read(const struct replica_clock *clock, _Atomic uint64_t *given_ms,
+                            uint64_t now_ns);
+
 struct replica;
 
 /* Everything given by pointer outlives it: storage, transport, leases[n_shards], health, clock. */

@@ -230,3 +230,22 @@ bool replica_fits(const struct repl_loaded *loaded, const struct replica_options
     *why = "the node list of the configuration differs from the one in the log";
     return false;
 }
+
+uint64_t replica_clock_read(const struct replica_clock *clock, _Atomic uint64_t *given_ms,
+                            uint64_t now_ns)
+{
+    int64_t offset = atomic_load_explicit(&clock->offset_ms, memory_order_relaxed);
+    uint64_t newest = atomic_load_explicit(&clock->newest_ms, memory_order_relaxed);
+    int64_t now = (int64_t)(now_ns / 1000000) + offset;
+    uint64_t ms = now < 0 ? 0 : (uint64_t)now;
+    uint64_t given = atomic_load_explicit(given_ms, memory_order_relaxed);
+
+    if (newest == 0)
+        return given; /* nothing is stamped yet: there is no cluster time */
+    if (ms > newest + REPL_MAX_ADVANCE_MS)
+        ms = newest + REPL_MAX_ADVANCE_MS;
+    while (ms > given && !atomic_compare_exchange_weak_explicit(
+                             given_ms, &given, ms, memory_order_relaxed, memory_order_relaxed))
+        ;
+    return ms > given ? ms : given;
+}

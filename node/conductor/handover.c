@@ -236,22 +236,30 @@ static bool ask(struct conductor *c, struct conductor_shard *s)
     return submit_other(c, s->id, &record, h->op);
 }
 
-/* Nothing was submitted that could still hand it over. But windows that went ahead are of this
+/* Nothing is submitted any more that could still hand it over. But windows that went ahead are of this
  * version, and the log may take them at any time, also behind those of the next try, which they
- * would then roll back (I2). So their version has to go before anything is accepted here again. */
-static void call_off(struct conductor *c, struct conductor_shard *s, const char *why)
+ * would then roll back (I2); or it has taken them, and the next try's come too late. So their version
+ * has to go before anything is accepted here again. */
+static void go_on(struct conductor *c, struct conductor_shard *s)
 {
     struct conductor_handover *h = handover_of(c, s);
 
-    log_line(c->log, LOG_WARN, "owner", "shard=%u handover called off: %s", s->id, why);
-    count(&c->counters, COUNTER_handovers_called_off);
     if (!h->went_ahead) {
         resume(c, s);
         return;
     }
-    h->phase = HANDOVER_ASKED; /* ... nothing; for the time being */
     h->op = NULL;
+    if (h->phase == HANDOVER_ABORTING)
+        return;                /* their version goes with this one */
+    h->phase = HANDOVER_ASKED; /* ... nothing; for the time being */
     h->since_ms = c->ops.now_ms(c->ops.self) - ANSWER_MS;
+}
+
+static void call_off(struct conductor *c, struct conductor_shard *s, const char *why)
+{
+    log_line(c->log, LOG_WARN, "owner", "shard=%u handover called off: %s", s->id, why);
+    count(&c->counters, COUNTER_handovers_called_off);
+    go_on(c, s);
 }
 
 static void write_down(struct conductor *c, struct conductor_shard *s, uint64_t now)
@@ -355,7 +363,10 @@ void handover_settled(struct conductor *c, const struct conductor_op *op,
         count(&c->counters, COUNTER_handovers_refused);
         log_line(c->log, LOG_WARN, "owner", "shard=%u handover refused: %s", s->id,
                  repl_verdict_name(ev->verdict));
-        resume(c, s);
+        if (ev->verdict == REPL_REFUSED_VERSION) /* theirs is gone already */
+            resume(c, s);
+        else
+            go_on(c, s);
     } else if (op->handover == HANDOVER_OP_ABORT && ev->verdict == REPL_ACCEPTED &&
                h->phase == HANDOVER_ABORTING) {
         count(&c->counters, COUNTER_handovers_taken_back);

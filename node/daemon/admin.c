@@ -76,7 +76,8 @@ static json_t *counters(struct daemon *d, const struct repl_status *st)
     }
     for (int i = 0; i < STRAY_COUNTERS; i++) {
         (void)snprintf(name, sizeof name, "stray_%s", stray_counter_name((enum stray_counter)i));
-        json_object_set_new(out, name, number(strays_counter(d->strays, (enum stray_counter)i)));
+        json_object_set_new(out, name,
+                            number(strays_counter(d->gateway.strays, (enum stray_counter)i)));
     }
     for (int i = 0; i < REPL_COUNTERS; i++) {
         (void)snprintf(name, sizeof name, "repl_%s", repl_counter_name((enum repl_counter)i));
@@ -132,8 +133,8 @@ static json_t *shards(struct daemon *d, const struct repl_status *st)
                            address(&config->inside[SLOT_V4]), "inside6",
                            address(&config->inside[SLOT_V6]), "epoch", epoch, "owner", owner,
                            "assignments", number(s->assignments), "lease", lease, "acting",
-                           daemon_may_act(d, s->shard), "prefer", number(s->prefer), "home",
-                           number(s->home), "moving_to", number(s->moving_to)));
+                           gateway_may_act(&d->gateway, s->shard), "prefer", number(s->prefer),
+                           "home", number(s->home), "moving_to", number(s->moving_to)));
     }
     return out;
 }

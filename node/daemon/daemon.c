@@ -30,31 +30,17 @@ struct daemon_shard *daemon_shard_of(struct daemon *d, uint32_t shard)
     return NULL;
 }
 
-/* The right to act: this node's assignment is applied, and its lease of that very epoch runs. */
-bool daemon_may_act(struct daemon *d, uint32_t shard)
-{
-    const struct conductor_shard *s = conductor_shard(d->conductor, shard);
-    const struct daemon_shard *here = daemon_shard_of(d, shard);
-
-    return s != NULL && s->mine && here != NULL &&
-           atomic_load(&here->lease->epoch_index) == s->epoch.index &&
-           io_boottime_ns() < atomic_load(&here->lease->until_ns);
-}
-
 static bool arp_may_answer(void *self, uint32_t shard)
 {
-    return daemon_may_act(self, shard);
+    return gateway_may_act(&((struct daemon *)self)->gateway, shard);
 }
 
 /* --- the loop's sources --- */
 
 static void note_event(struct daemon *d, const struct repl_event *ev)
 {
-    if (ev->kind == REPL_EV_LEADER) {
-        d->leader = ev->node == d->config->node_id;
-        d->leader_known = ev->node != 0;
+    if (ev->kind == REPL_EV_LEADER)
         admin_leader_changed(d, ev->node);
-    }
     if (ev->kind == REPL_EV_LEASE && ev->held && d->arp != NULL)
         arp_announce(d->arp, ev->shard);
     if (ev->kind == REPL_EV_LEASE)
@@ -78,11 +64,9 @@ static void on_replication(uv_poll_t *handle, int status, int events)
                 return;
             note_event(d, d->event);
         }
-        if (d->event->kind == REPL_EV_FRAME && d->event->channel == REPL_CHANNEL_STRAY)
-            strays_receive(d->strays, span_of(d->event->bytes, d->event->bytes_len));
-        else if (d->event->kind == REPL_EV_FRAME && d->event->channel == REPL_CHANNEL_ADMIN)
+        if (d->event->kind == REPL_EV_FRAME && d->event->channel == REPL_CHANNEL_ADMIN)
             admin_members_frame(d, d->event->node, span_of(d->event->bytes, d->event->bytes_len));
-        else if (!conductor_replication_some(d->conductor, d->event))
+        else if (!gateway_event(&d->gateway, d->event))
             continue;
         repl_event_free(d->event);
         d->event = NULL;
@@ -92,25 +76,17 @@ static void on_replication(uv_poll_t *handle, int status, int events)
 static void on_workers(uv_poll_t *handle, int status, int events)
 {
     struct daemon *d = handle->data;
-    struct worker_datagram in;
 
     (void)status;
     (void)events;
-    worker_pool_event_clear(d->pool);
-    datapath_drain_events(d->datapath);
-    conductor_handle_handovers(d->conductor); /* the workers may have passed */
-    for (int i = 0; i < WORKER_DATAGRAMS && worker_pool_datagram(d->pool, &in); i++) {
-        moves_packet(d, &in);
-        worker_pool_datagram_done(d->pool);
-    }
+    gateway_workers(&d->gateway);
 }
 
 static void on_timer(uv_timer_t *handle)
 {
     struct daemon *d = handle->data;
 
-    conductor_handle_timer(d->conductor);
-    datapath_pace(d->datapath);
+    gateway_timer(&d->gateway);
 }
 
 /* Health: a fresh stamp of this loop and of the slowest worker; no stamp, no lease. */
@@ -133,14 +109,8 @@ static void on_tick(uv_timer_t *handle)
 static void on_prepare(uv_prepare_t *handle)
 {
     struct daemon *d = handle->data;
-    uint64_t cluster = repl_cluster_ms(d->repl), boot = io_boottime_ns() / 1000000;
-    uint64_t wake = conductor_next_wake_ms(d->conductor), pace = datapath_next_ms(d->datapath);
-    uint64_t in = strays_run(d->strays) ? 1 : UINT64_MAX;
+    uint64_t in = gateway_sleep_ms(&d->gateway, repl_cluster_ms(d->repl));
 
-    if (wake != UINT64_MAX && (wake > cluster ? wake - cluster : 0) < in)
-        in = wake > cluster ? wake - cluster : 0;
-    if (pace != UINT64_MAX && (pace > boot ? pace - boot : 0) < in)
-        in = pace > boot ? pace - boot : 0;
     if (in == UINT64_MAX)
         (void)uv_timer_stop(&d->timer);
     else
@@ -360,6 +330,30 @@ static int step_fd(void)
     return text != NULL && text[0] != '\0' ? atoi(text) : -1;
 }
 
+static const struct repl_lease *lease_of(void *self, uint32_t slot)
+{
+    return ((struct daemon *)self)->shards[slot].lease;
+}
+
+static enum repl_result forward(void *self, uint32_t node, struct span frame)
+{
+    return repl_send_frame(((struct daemon *)self)->repl, node, REPL_CHANNEL_STRAY, frame);
+}
+
+static void start_gateway(struct daemon *d)
+{
+    gateway_init(&d->gateway, &(struct gateway_options){.node = d->config->node_id,
+                                                        .shard_ids = d->shard_ids,
+                                                        .n_shards = d->n_shards,
+                                                        .pool = d->pool,
+                                                        .datapath = d->datapath,
+                                                        .conductor = d->conductor,
+                                                        .self = d,
+                                                        .now_ns = io_boottime_ns,
+                                                        .lease = lease_of,
+                                                        .forward = forward});
+}
+
 static void start_conductor(struct daemon *d)
 {
     struct conductor_options o = {.policy = &d->policy->policy,
@@ -468,7 +462,7 @@ static bool start(struct daemon *d)
     if (!sockets_open(d) || !addresses_open(d) || !start_repl(d) || !start_workers(d))
         return false;
     start_conductor(d);
-    moves_start(d);
+    start_gateway(d);
     return watch(d) && sockets_watch(d) && start_addresses(d) && start_admin(d);
 }
 
@@ -495,8 +489,7 @@ static void stop(struct daemon *d)
     sockets_close(d);
     if (d->conductor != NULL)
         conductor_destroy(d->conductor);
-    if (d->strays != NULL)
-        strays_destroy(d->strays);
+    gateway_deinit(&d->gateway);
     if (d->datapath != NULL)
         datapath_destroy(d->datapath);
     if (d->pool != NULL)

@@ -8,7 +8,7 @@
 #include "conductor/core.h"
 #include "daemon/daemon.h"
 #include "daemon/datapath.h"
-#include "daemon/stray.h"
+#include "daemon/gateway.h"
 #include "io/arp.h"
 #include "io/guard.h"
 #include "io/netlink.h"
@@ -24,13 +24,12 @@ enum {
     DAEMON_SA_CAPACITY = 1 << 16 /* sizes look-up tables, is no limit */
 };
 
-/* What the last line about each drop reason had counted, and whether the majority was there. */
+/* What the last line about each drop reason had counted. */
 struct notices {
     uint64_t next_ms; /* CLOCK_BOOTTIME */
     uint64_t conductor[COUNTER_COUNT], worker[WORKER_COUNTER_COUNT];
     uint64_t stray[STRAY_COUNTERS];
     struct datapath_drops esp;
-    bool quorum;
 };
 
 struct daemon_shard {
@@ -97,9 +96,8 @@ struct daemon {
         uint8_t token[DAEMON_TOKEN_BYTES];
         uint64_t until_ms, again_ms;
     } member;
-    bool leader, leader_known;
     bool stopping;
-    struct strays *strays;
+    struct gateway gateway;
     bool leaving; /* a stop gives everything away first */
     uint64_t leave_by_ms, left_ms, pass_again_ms;
     uv_fs_t disk_request;
@@ -109,7 +107,6 @@ struct daemon {
     uint8_t buffer[65536];
 };
 
-bool daemon_may_act(struct daemon *d, uint32_t shard);
 /* NULL: no such shard. Its place in d->shards is its slot. */
 struct daemon_shard *daemon_shard_of(struct daemon *d, uint32_t shard);
 
@@ -124,12 +121,7 @@ bool sockets_watch(struct daemon *d);
 /* ops.c: conductor_ops over all of this; the data path, which exists, fills its own rows */
 void ops_fill(struct daemon *d, struct conductor_ops *ops);
 
-/* moves.c: handovers, packets for other nodes, a stop */
-void moves_start(struct daemon *d); /* after the conductor */
-/* A packet that is not for the workers now; an IKE datagram of port 500. */
-void moves_packet(struct daemon *d, const struct worker_datagram *in);
-void moves_ike(struct daemon *d, uint32_t shard, const struct endpoint *local,
-               const struct endpoint *remote, struct span bytes);
+/* moves.c: what makes this node give its shards away */
 void moves_tick(struct daemon *d);
 /* Begins to give everything away; moves_tick() ends the loop. False: there is nothing to give, or
  * it began already. */

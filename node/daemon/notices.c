@@ -42,7 +42,7 @@ static void tell_drops(struct daemon *d)
         tell(d, &n->worker[id], worker_pool_counter(d->pool, id), "esp_", worker_counter_name(id));
     }
     for (int i = STRAY_COUNT_NO_ROOM; i < STRAY_COUNTERS; i++)
-        tell(d, &n->stray[i], strays_counter(d->strays, (enum stray_counter)i), "stray_",
+        tell(d, &n->stray[i], strays_counter(d->gateway.strays, (enum stray_counter)i), "stray_",
              stray_counter_name((enum stray_counter)i));
     datapath_drops(d->datapath, &drops);
     for (int i = ESP_DROP_NONE + 1; i < ESP_DROP_COUNT; i++) {
@@ -57,9 +57,9 @@ static void tell_quorum(struct daemon *d)
     size_t connected = 0;
 
     repl_status(d->repl, &st);
-    if (st.quorum == d->notices.quorum)
+    if (st.quorum == d->gateway.quorum)
         return;
-    d->notices.quorum = st.quorum;
+    d->gateway.quorum = st.quorum;
     for (size_t i = 0; i < st.n_nodes; i++)
         connected += st.nodes[i].connected;
     if (st.quorum)

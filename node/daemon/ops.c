@@ -36,14 +36,14 @@ static bool op_submit(void *self, struct Holdfast__Record *record, void *op)
 
 static bool op_may_act(void *self, uint32_t shard)
 {
-    return daemon_may_act(self, shard);
+    return gateway_may_act(&((struct daemon *)self)->gateway, shard);
 }
 
 static bool op_leader(void *self)
 {
     struct daemon *d = self;
 
-    return d->leader;
+    return d->gateway.leader;
 }
 
 struct job_request {
@@ -102,7 +102,7 @@ static void op_copy_half_open(void *self, struct span encoded)
 static void op_ike_aside(void *self, uint32_t shard, const struct endpoint *local,
                          const struct endpoint *remote, struct span bytes)
 {
-    moves_ike(self, shard, local, remote, bytes);
+    gateway_ike(&((struct daemon *)self)->gateway, shard, local, remote, bytes);
 }
 
 void ops_fill(struct daemon *d, struct conductor_ops *ops)

@@ -194,7 +194,8 @@ static void readable_500(uv_poll_t *handle, int status, int events)
         if (r == UDP_AGAIN || r == UDP_FAILED)
             return;
         if (r == UDP_OK)
-            moves_ike(d, p->shard->config->id, &local, &remote, span_of(d->buffer, len));
+            gateway_ike(&d->gateway, p->shard->config->id, &local, &remote,
+                        span_of(d->buffer, len));
     }
 }
 

@@ -62,12 +62,22 @@ static enum ike_reason check_header(const struct ike_sa *sa, const struct wire_h
     return IKE_REASON_NONE;
 }
 
+/* Is it the request that last_response answers, byte for byte? */
+static bool is_repeated(const struct ike_policy *policy, const struct ike_sa *sa,
+                        struct span datagram)
+{
+    uint8_t digest[sizeof sa->last_request_digest];
+
+    return policy->suites->sha256->compute(&datagram, 1, digest) &&
+           secret_equal_bytes(digest, sa->last_request_digest, sizeof digest);
+}
+
 /* Windows of 1 (RFC 7296 2.3). IKE_RX_REQUEST and _RESPONSE mean: go on and open it. */
 static enum ike_rx check_window(const struct ike_policy *policy, const struct ike_sa *sa,
                                 const struct wire_header *h, struct span datagram,
                                 enum ike_reason *reason)
 {
-    uint8_t digest[sizeof sa->last_request_digest];
+    bool last = sa->last_response.len > 0 && h->message_id + 1 == sa->expected_request_id;
 
     if (wire_is_response(h)) {
         const struct ike_pending *pending = &sa->pending;
@@ -80,22 +90,16 @@ static enum ike_rx check_window(const struct ike_policy *policy, const struct ik
     }
     if (h->message_id == sa->expected_request_id)
         return IKE_RX_REQUEST;
+    if (last && is_repeated(policy, sa, datagram))
+        return IKE_RX_RETRANSMIT; /* also of ID 0: the peer's first request may be a repeated one */
     if (h->message_id == 0 && sa->sync_agreed && h->exchange == WIRE_EX_INFORMATIONAL)
         return IKE_RX_SYNC;
     if (h->message_id > sa->expected_request_id) {
         *reason = IKE_REASON_FUTURE_MESSAGE_ID;
         return IKE_RX_DROP;
     }
-    if (h->message_id + 1 != sa->expected_request_id || sa->last_response.len == 0) {
-        *reason = IKE_REASON_OLD_MESSAGE_ID;
-        return IKE_RX_DROP;
-    }
-    if (!policy->suites->sha256->compute(&datagram, 1, digest) ||
-        !secret_equal_bytes(digest, sa->last_request_digest, sizeof digest)) {
-        *reason = IKE_REASON_REPLAY_DIFFERS;
-        return IKE_RX_DROP;
-    }
-    return IKE_RX_RETRANSMIT;
+    *reason = last ? IKE_REASON_REPLAY_DIFFERS : IKE_REASON_OLD_MESSAGE_ID;
+    return IKE_RX_DROP;
 }
 
 /* Authenticates the SK payload with these keys and decrypts it into `plain`. *text: payloads and

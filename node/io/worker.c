@@ -172,6 +172,15 @@ static void work(struct worker *w)
             w->failed = true;
 }
 
+void worker_once(struct worker *w)
+{
+    turn(w);
+    if (w->failed)
+        stand_still(w);
+    else
+        work(w);
+}
+
 void *worker_main(void *arg)
 {
     struct worker *w = arg;
@@ -179,12 +188,7 @@ void *worker_main(void *arg)
 
     (void)snprintf(name, sizeof name, "hf-esp-%u", w->index);
     (void)pthread_setname_np(pthread_self(), name);
-    while (!atomic_load_explicit(&w->pool->stop, memory_order_acquire)) {
-        turn(w);
-        if (w->failed)
-            stand_still(w);
-        else
-            work(w);
-    }
+    while (!atomic_load_explicit(&w->pool->stop, memory_order_acquire))
+        worker_once(w);
     return NULL;
 }

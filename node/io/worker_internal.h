@@ -131,6 +131,8 @@ void worker_signal(struct worker_pool *pool);
 
 /* worker.c */
 void *worker_main(void *arg);
+/* One turn: what waits, parcels, then what is ready, at most WORKER_IDLE_MS long. */
+void worker_once(struct worker *w);
 /* Reads clock and leases: what the next at most WORKER_BATCH packets are handled under. */
 void worker_batch_begin(struct worker *w);
 struct esp_turn worker_turn(const struct worker *w, uint32_t shard_slot);

@@ -34,6 +34,7 @@ struct sim_storage {
     const uint64_t *now_ms;
     uint32_t min_ms, max_ms;
     bool failing, full;
+    bool failed; /* an operation did: none behind it counts */
     struct sim_storage_counters counters;
     struct operation *queue; /* [0, queued) in order */
     size_t queued, capacity;
@@ -107,6 +108,11 @@ void sim_storage_set_delay(struct sim_storage *s, uint32_t min_ms, uint32_t max_
 void sim_storage_fail(struct sim_storage *s)
 {
     s->failing = true;
+}
+
+void sim_storage_mend(struct sim_storage *s)
+{
+    s->failing = s->failed = false;
 }
 
 void sim_storage_full(struct sim_storage *s, bool full)
@@ -422,6 +428,7 @@ bool sim_storage_pop(struct sim_storage *s, struct repl_storage_done *done)
                                        .reader = s->queue[0].reader};
     if (done->op == REPL_STORAGE_READ && !s->failing)
         answer_read(s, &s->queue[0], done);
+    s->failed |= s->failing;
     if (s->failing)
         done->status = REPL_STORAGE_FAILED;
     else if (s->full && done->op == REPL_STORAGE_DRAFT)
@@ -447,13 +454,13 @@ void sim_storage_flush(struct sim_storage *s)
 
 void sim_storage_crash(struct sim_storage *s)
 {
-    size_t survive = (size_t)sim_between(&s->random, 0, s->queued);
+    size_t survive = s->failed ? 0 : (size_t)sim_between(&s->random, 0, s->queued);
     s->counters.crashes++;
     for (; survive > 0; survive--) {
         durable(s, &s->queue[0]);
         remove_operation(s);
     }
-    if (s->queued > 0 && s->queue[0].op == REPL_STORAGE_APPEND && s->queue[0].n > 1) {
+    if (!s->failed && s->queued > 0 && s->queue[0].op == REPL_STORAGE_APPEND && s->queue[0].n > 1) {
         append_durable(s, &s->queue[0], (size_t)sim_between(&s->random, 0, s->queue[0].n - 1));
         s->counters.torn++;
     }

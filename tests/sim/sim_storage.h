@@ -32,6 +32,9 @@ void sim_storage_hasten(struct sim_storage *storage);
  */
 void sim_storage_fail(struct sim_storage *storage);
 
+/* What failed works again: for the next start. */
+void sim_storage_mend(struct sim_storage *storage);
+
 /* From now on snapshots find no room (or some again); the log does. */
 void sim_storage_full(struct sim_storage *storage, bool full);
 

@@ -22,7 +22,7 @@ struct link {
 struct endpoint {
     struct sim_network *network;
     uint32_t node; /* 0 = free */
-    bool up;
+    bool up, stopped;
     struct repl_transport_listener listener;
 };
 
@@ -33,7 +33,8 @@ struct sim_network {
     unsigned duplicate, reorder;
     struct endpoint endpoints[SIM_MAX_NODES];
     struct link links[SIM_MAX_NODES][SIM_MAX_NODES];      /* [from][to] */
-    uint64_t down_until_ms[SIM_MAX_NODES][SIM_MAX_NODES]; /* symmetric */
+    uint64_t down_until_ms[SIM_MAX_NODES][SIM_MAX_NODES]; /* symmetric; 0 = it is up */
+    unsigned n_down;
     struct sim_network_counters counters;
     uint64_t trace;
 };
@@ -112,8 +113,7 @@ static size_t slot(struct sim_network *n, uint32_t node, bool make)
 
 static bool joined(const struct sim_network *n, size_t a, size_t b)
 {
-    return a != b && n->endpoints[a].up && n->endpoints[b].up &&
-           n->down_until_ms[a][b] <= *n->now_ms;
+    return a != b && n->endpoints[a].up && n->endpoints[b].up && n->down_until_ms[a][b] == 0;
 }
 
 static void tell(struct sim_network *n, size_t a, size_t b, bool up)
@@ -146,16 +146,18 @@ void sim_network_attach(struct sim_network *n, uint32_t node,
 void sim_network_detach(struct sim_network *n, uint32_t node)
 {
     size_t a = slot(n, node, false);
+    bool was[SIM_MAX_NODES];
+
     if (a == SIM_MAX_NODES || !n->endpoints[a].up)
         return;
     for (size_t b = 0; b < SIM_MAX_NODES; b++)
-        if (b != a && n->endpoints[b].node != 0) {
-            bool was = joined(n, a, b);
-            cut(n, a, b);
-            if (was)
-                tell(n, b, a, false);
-        }
-    n->endpoints[a].up = false;
+        was[b] = n->endpoints[b].node != 0 && joined(n, a, b);
+    n->endpoints[a].up = n->endpoints[a].stopped = false; /* who is told sends nothing to it */
+    for (size_t b = 0; b < SIM_MAX_NODES; b++) {
+        cut(n, a, b);
+        if (was[b])
+            tell(n, b, a, false);
+    }
 }
 
 static void put(struct link *l, struct packet p)
@@ -254,11 +256,41 @@ void sim_network_break(struct sim_network *n, uint32_t x, uint32_t y, uint32_t d
     size_t a = slot(n, x, true), b = slot(n, y, true);
     bool was = joined(n, a, b);
     cut(n, a, b);
-    n->down_until_ms[a][b] = n->down_until_ms[b][a] = *n->now_ms + down_ms;
+    n->n_down += n->down_until_ms[a][b] == 0;
+    n->down_until_ms[a][b] = n->down_until_ms[b][a] = *n->now_ms + down_ms + 1;
     n->counters.broken++;
     if (was) {
         tell(n, a, b, false);
         tell(n, b, a, false);
+    }
+}
+
+/* The next connection that is to come up again; false: none. */
+static bool next_up(const struct sim_network *n, size_t *x, size_t *y)
+{
+    uint64_t best = UINT64_MAX;
+
+    for (size_t a = 0; a < SIM_MAX_NODES && n->n_down > 0; a++)
+        for (size_t b = a + 1; b < SIM_MAX_NODES; b++)
+            if (n->down_until_ms[a][b] != 0 && n->down_until_ms[a][b] < best) {
+                best = n->down_until_ms[a][b];
+                *x = a;
+                *y = b;
+            }
+    return best != UINT64_MAX;
+}
+
+static void reconnect(struct sim_network *n)
+{
+    size_t a = 0, b = 0;
+
+    while (next_up(n, &a, &b) && n->down_until_ms[a][b] <= *n->now_ms) {
+        n->down_until_ms[a][b] = n->down_until_ms[b][a] = 0;
+        n->n_down--;
+        if (joined(n, a, b)) {
+            tell(n, a, b, true);
+            tell(n, b, a, true);
+        }
     }
 }
 
@@ -267,25 +299,53 @@ void sim_network_partition(struct sim_network *n, uint32_t from, uint32_t to)
     n->links[slot(n, from, true)][slot(n, to, true)].partitioned = true;
 }
 
+/* Another connection instead of this one. */
+static void renew(struct sim_network *n, size_t a, size_t b)
+{
+    cut(n, a, b);
+    if (!joined(n, a, b))
+        return;
+    tell(n, a, b, false);
+    tell(n, b, a, false);
+    cut(n, a, b); /* nothing sent in between arrives */
+    tell(n, a, b, true);
+    tell(n, b, a, true);
+}
+
 void sim_network_heal(struct sim_network *n)
 {
     for (size_t a = 0; a < SIM_MAX_NODES; a++)
         for (size_t b = 0; b < SIM_MAX_NODES; b++)
             if (n->links[a][b].partitioned) {
-                n->links[a][b].partitioned = false;
-                cut(n, a, b);
+                n->links[a][b].partitioned = n->links[b][a].partitioned = false;
+                renew(n, a, b);
             }
+}
+
+void sim_network_stop(struct sim_network *n, uint32_t node, bool stopped)
+{
+    n->endpoints[slot(n, node, true)].stopped = stopped;
+}
+
+static bool may_run(const struct sim_network *n, size_t a, size_t b)
+{
+    const struct link *l = &n->links[a][b];
+
+    return l->count > 0 && !l->partitioned && !n->endpoints[b].stopped;
 }
 
 uint64_t sim_network_next(const struct sim_network *n)
 {
     uint64_t next = UINT64_MAX;
+    size_t x = 0, y = 0;
+    if (next_up(n, &x, &y))
+        next = n->down_until_ms[x][y];
     for (size_t a = 0; a < SIM_MAX_NODES; a++) {
         if (!n->endpoints[a].up)
             continue;
         for (size_t b = 0; b < SIM_MAX_NODES; b++) {
             const struct link *l = &n->links[a][b];
-            if (l->count > 0 && !l->partitioned && l->ring[l->head].due_ms < next)
+            if (may_run(n, a, b) && l->ring[l->head].due_ms < next)
                 next = l->ring[l->head].due_ms;
         }
     }
@@ -313,6 +373,8 @@ static void deliver(struct sim_network *n, size_t a, size_t b)
 
 bool sim_network_run(struct sim_network *n)
 {
+    if (n->n_down > 0)
+        reconnect(n);
     uint64_t best = UINT64_MAX;
     size_t from = 0, to = 0;
     for (size_t a = 0; a < SIM_MAX_NODES; a++) {
@@ -320,7 +382,7 @@ bool sim_network_run(struct sim_network *n)
             continue;
         for (size_t b = 0; b < SIM_MAX_NODES; b++) {
             const struct link *l = &n->links[a][b];
-            if (l->count > 0 && !l->partitioned && l->ring[l->head].due_ms < best) {
+            if (may_run(n, a, b) && l->ring[l->head].due_ms < best) {
                 best = l->ring[l->head].due_ms;
                 from = a;
                 to = b;

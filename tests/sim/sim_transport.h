@@ -42,11 +42,15 @@ void sim_network_detach(struct sim_network *network, uint32_t node);
 
 struct repl_transport sim_network_transport(struct sim_network *network, uint32_t node);
 
-/* The connection of a and b breaks (frames in flight are lost) and is back after `down_ms`. */
+/* The connection of a and b breaks (frames in flight are lost); another one comes up `down_ms` and
+ * one later. */
 void sim_network_break(struct sim_network *network, uint32_t a, uint32_t b, uint32_t down_ms);
 /* Frames from a to b no longer arrive. */
 void sim_network_partition(struct sim_network *network, uint32_t from, uint32_t to);
 void sim_network_heal(struct sim_network *network);
+
+/* A process that is stopped (SIGSTOP): what comes for it waits, and is delivered late. */
+void sim_network_stop(struct sim_network *network, uint32_t node, bool stopped);
 
 /* When something is due; UINT64_MAX: nothing. */
 uint64_t sim_network_next(const struct sim_network *network);

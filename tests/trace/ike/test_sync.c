@@ -220,6 +220,34 @@ Test(sync, before_the_peers_first_request)
     goes_on();
 }
 
+/* That first request again, byte for byte, for its answer was lost: it gets the same answer (RFC 7296
+ * 2.1), though ID 0 of an INFORMATIONAL may be a synchronization, too. */
+Test(sync, the_peers_first_request_is_repeated)
+{
+    static const uint32_t wants[] = {IKE_WANT_DPD, IKE_WANT_DELETE_CHILD};
+
+    for (size_t i = 0; i < sizeof wants / sizeof wants[0]; i++) {
+        struct ike_sa *g;
+
+        if (i > 0) {
+            teardown();
+            setup();
+        }
+        g = pair_sa(p, GATEWAY, IKE_SA_ESTABLISHED);
+        cr_assert_eq(g->next_request_id, 0);
+        p->held[CLIENT] = true;
+        cr_assert_eq(pair_command(p, GATEWAY, wants[i]), IKE_STEPPED);
+        pair_run(p);
+        cr_assert(pair_lose(p, CLIENT));
+        p->held[CLIENT] = false;
+        pair_pass(p, 2000);
+        cr_assert_eq(pair_count_reason(p, CLIENT, IKE_REASON_OLD_MESSAGE_ID), 0, "want %zu", i);
+        cr_assert_eq(g->pending.exchange, IKE_EX_NONE, "want %zu: it has its answer", i);
+        cr_assert_null(pair_disagreement(p));
+    }
+    printf("compared %zu requests\n", sizeof wants / sizeof wants[0]);
+}
+
 /* Our rekey is out, the member that took over knows nothing of it: it is asked again under a new ID. */
 Test(sync, what_we_asked_is_asked_again)
 {

@@ -168,7 +168,8 @@ Test(drill, every_fault_has_its_modes_and_its_time)
         {"fault: { type: disk-slow, for: 5s }", DRILL_DISK_SLOW, 1u << DRILL_PLAIN, 5000, 1},
         {"fault: { type: clock-jump, mode: [forward, backward] }", DRILL_CLOCK_JUMP,
          1u << DRILL_FORWARD | 1u << DRILL_BACKWARD, DRILL_FOR_MS, 1},
-        {"fault: { type: wiped }", DRILL_WIPED, 1u << DRILL_PLAIN, 0, 1}};
+        {"fault: { type: wiped }", DRILL_WIPED, 1u << DRILL_PLAIN, 0, 1},
+        {"fault: { type: rebind }", DRILL_REBIND, 1u << DRILL_PLAIN, 0, 1}};
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct drill_cell *cells = NULL;

@@ -1,0 +1,248 @@
+/* The simulator as a program; tests/sim/run starts it.
+ *
+ *   sim --seed S [--verbose] [--ms N]             one seed: its trace hash, and what was wrong
+ *   sim --seeds N --start S [--jobs J] [--ms N]   many, J at a time; one JSON object
+ *
+ * --ms N: simulated time of each seed, instead of what it draws. Exit status 1: a violation, a seed
+ * whose process ended, or (over 100 seeds and more) a kind of fault that never came.
+ */
+#include <getopt.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "sim/sim_run.h"
+
+enum { MAX_JOBS = 16, MANY = 100 };
+
+struct arguments {
+    struct sim_options one;
+    uint64_t seeds, start;
+    unsigned jobs;
+};
+
+struct totals {
+    struct sim_stats stats;
+    uint64_t seeds, failed, first_failing, trace;
+    char first[300];
+};
+
+/* A process that runs one seed after the other: those with (seed - start) % jobs == its number. */
+struct runner {
+    pid_t pid;
+    int from;
+    uint64_t next; /* the seed that it is at */
+};
+
+static void usage(void)
+{
+    (void)fprintf(stderr, "sim --seed S [--verbose] [--quiet] [--ms N]\n"
+                          "sim --seeds N --start S [--jobs J] [--ms N]\n");
+    exit(2);
+}
+
+static void parse(int argc, char **argv, struct arguments *a)
+{
+    static const struct option options[] = {
+        {"seed", required_argument, NULL, 's'},  {"seeds", required_argument, NULL, 'n'},
+        {"start", required_argument, NULL, 'a'}, {"jobs", required_argument, NULL, 'j'},
+        {"ms", required_argument, NULL, 'm'},    {"verbose", no_argument, NULL, 'v'},
+        {"quiet", no_argument, NULL, 'q'},       {NULL, 0, NULL, 0}};
+    int c;
+
+    *a = (struct arguments){.jobs = 2};
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        uint64_t n = optarg != NULL ? strtoull(optarg, NULL, 0) : 0;
+
+        switch (c) {
+        case 's':
+            a->one.seed = n;
+            break;
+        case 'n':
+            a->seeds = n;
+            break;
+        case 'a':
+            a->start = n;
+            break;
+        case 'j':
+            a->jobs = (unsigned)n;
+            break;
+        case 'm':
+            a->one.run_ms = n;
+            break;
+        case 'v':
+            a->one.verbose = true;
+            break;
+        case 'q':
+            a->one.quiet = true;
+            break;
+        default:
+            usage();
+        }
+    }
+    if (optind != argc || a->jobs == 0 || a->jobs > MAX_JOBS)
+        usage();
+}
+
+static int run_one(const struct arguments *a)
+{
+    struct sim_result r;
+
+    sim_run(&a->one, &r);
+    (void)printf("{\"seed\":%" PRIu64 ",\"trace\":\"%016" PRIx64 "\",", r.seed, r.trace);
+    sim_stats_print(&r.stats, stdout);
+    (void)printf(",\"first_violation\":\"%s\"}\n", r.first);
+    return r.violations > 0;
+}
+
+static void write_all(int fd, const void *bytes, size_t n)
+{
+    const char *p = bytes;
+
+    while (n > 0) {
+        ssize_t done = write(fd, p, n);
+
+        if (done <= 0)
+            _exit(3);
+        p += done;
+        n -= (size_t)done;
+    }
+}
+
+static bool read_all(int fd, void *bytes, size_t n)
+{
+    char *p = bytes;
+
+    while (n > 0) {
+        ssize_t done = read(fd, p, n);
+
+        if (done <= 0)
+            return false;
+        p += done;
+        n -= (size_t)done;
+    }
+    return true;
+}
+
+static void start(const struct arguments *a, struct runner *r)
+{
+    int fds[2];
+
+    if (pipe(fds) != 0 || (r->pid = fork()) < 0) {
+        perror("sim");
+        exit(2);
+    }
+    if (r->pid > 0) {
+        (void)close(fds[1]);
+        r->from = fds[0];
+        return;
+    }
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)close(fds[0]);
+    for (uint64_t seed = r->next; seed < a->start + a->seeds; seed += a->jobs) {
+        struct sim_options o = a->one;
+        struct sim_result result;
+
+        o.seed = seed;
+        sim_run(&o, &result);
+        write_all(fds[1], &result, sizeof result);
+    }
+    _exit(0);
+}
+
+static void fail(struct totals *t, uint64_t seed, const char *what)
+{
+    (void)fprintf(stderr, "seed %" PRIu64 ": %s\n", seed, what);
+    if (t->failed++ > 0 && seed > t->first_failing)
+        return;
+    t->first_failing = seed;
+    (void)snprintf(t->first, sizeof t->first, "%s", what);
+}
+
+/* False: this runner has nothing more. */
+static bool take(const struct arguments *a, struct runner *r, struct totals *t)
+{
+    struct sim_result result;
+    int status = 0;
+
+    if (read_all(r->from, &result, sizeof result)) {
+        t->seeds++;
+        t->trace += result.trace;
+        sim_stats_add(&t->stats, &result.stats);
+        if (result.violations > 0)
+            fail(t, result.seed, result.first);
+        r->next += a->jobs;
+        return true;
+    }
+    (void)close(r->from);
+    (void)waitpid(r->pid, &status, 0);
+    if (r->next >= a->start + a->seeds)
+        return false;
+    fail(t, r->next, "the process ended: an assertion of the product's, or of the simulator's");
+    t->seeds++;
+    t->stats.counts[SIM_COUNT_violations]++;
+    r->next += a->jobs;
+    start(a, r);
+    return true;
+}
+
+static void report(const struct totals *t, const char *missing)
+{
+    (void)printf("{\"seeds\":%" PRIu64 ",", t->seeds);
+    sim_stats_print(&t->stats, stdout);
+    (void)printf(",\"failed\":%" PRIu64 ",\"first_failing_seed\":", t->failed);
+    if (t->failed > 0)
+        (void)printf("%" PRIu64 ",\"first_violation\":\"%s\"", t->first_failing, t->first);
+    else
+        (void)printf("null");
+    (void)printf(",\"faults_missing\":\"%s\",\"trace\":\"%016" PRIx64 "\"}\n", missing, t->trace);
+}
+
+static int run_many(const struct arguments *a)
+{
+    struct runner runners[MAX_JOBS];
+    struct pollfd fds[MAX_JOBS];
+    struct totals t = {0};
+    char missing[1024] = "";
+    unsigned left = a->jobs;
+
+    for (unsigned i = 0; i < a->jobs; i++) {
+        runners[i] = (struct runner){.next = a->start + i};
+        start(a, &runners[i]);
+        fds[i] = (struct pollfd){.fd = runners[i].from, .events = POLLIN};
+    }
+    while (left > 0) {
+        if (poll(fds, a->jobs, -1) < 0)
+            continue;
+        for (unsigned i = 0; i < a->jobs; i++) {
+            if (fds[i].fd < 0 || fds[i].revents == 0)
+                continue;
+            if (take(a, &runners[i], &t)) {
+                fds[i].fd = runners[i].from;
+                continue;
+            }
+            fds[i].fd = -1;
+            left--;
+        }
+    }
+    for (int i = 0; i < SIM_FAULTS && t.seeds >= MANY; i++)
+        if (t.stats.faults[i] == 0)
+            (void)snprintf(missing + strlen(missing), sizeof missing - strlen(missing), "%s ",
+                           sim_fault_name((enum sim_fault)i));
+    report(&t, missing);
+    return t.failed > 0 || missing[0] != '\0' || t.seeds == 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments a;
+
+    parse(argc, argv, &a);
+    return a.seeds > 0 ? run_many(&a) : run_one(&a);
+}

@@ -1,0 +1,284 @@
+/* A whole simulated cluster, shared by the simulator's own files; nobody else includes it.
+ *
+ *   clients ──outside network──> nodes ──inside──> server     sim_outside.c, sim_traffic.c
+ *     |                            |
+ *   sim_client.c                 sim_node.c: conductor, data path, worker, strays (node/daemon/gateway.h)
+ *   conductor, worker,             |         replica_core over sim_storage
+ *   a log that commits at once   sim_transport between the nodes
+ *
+ * One loop (sim_world.c), one clock in ms for all; each node's own CLOCK_BOOTTIME drifts against it.
+ * Everything is drawn from the seed: first the plan, then the faults, each from a stream of its own.
+ */
+#ifndef HF_SIM_WORLD_H
+#define HF_SIM_WORLD_H
+
+#include "conductor/core.h"
+#include "crypto/tables.h"
+#include "daemon/datapath.h"
+#include "daemon/gateway.h"
+#include "instant_log/instant_log.h"
+#include "replication/replica_core.h"
+#include "sim/sim_check.h"
+#include "sim/sim_kernel.h"
+#include "sim/sim_random.h"
+#include "sim/sim_stats.h"
+#include "sim/sim_storage.h"
+#include "sim/sim_transport.h"
+#include "sim/sim_watch.h"
+
+enum {
+    SIM_NODES = 5,
+    SIM_SHARDS = 3,
+    SIM_CLIENTS = 5,
+    SIM_TICK_MS = 25, /* a node stamps its health so often; the daemon's 10 would change nothing */
+    SIM_NEVER_MS = 1 << 30,  /* longer than any run */
+    SIM_SERVER = 0x0a4d0235, /* 10.77.2.53, behind the gateway */
+    SIM_WALL_S = 1764000000
+};
+
+struct sim_world;
+
+/* What the seed decides before anything happens. */
+struct sim_plan {
+    uint32_t n_nodes, n_shards, n_clients;
+    uint64_t run_ms, faults_from_ms, heal_ms; /* faults in between */
+    uint32_t fault_every_ms;                  /* on average; 0 = none */
+    bool bad_paths;                           /* loss, duplication, reordering outside */
+    uint32_t command_every_ms;                /* rekeys, deletes, DPD, moves */
+    uint32_t packet_every_ms;                 /* per client and direction */
+    uint64_t snapshot_entries;
+    int32_t drift_ppm[SIM_NODES];
+    bool rebalance, esn, sealed;
+    enum conductor_recovery recovery;
+};
+
+struct sim_job {
+    struct sim_job *next;
+    void *job; /* replica_job or conductor_work */
+    uint64_t due_ms;
+};
+
+struct sim_event {
+    struct sim_event *next;
+    struct repl_event *event;
+    bool told; /* the watch */
+};
+
+/* A gateway node: its machine, and its process when it is up. */
+struct sim_node {
+    struct sim_world *world;
+    uint32_t id;
+    /* the machine */
+    struct sim_storage *storage;
+    uint64_t anchor_ms, anchor_ns; /* its CLOCK_BOOTTIME was anchor_ns at anchor_ms */
+    int32_t ppm;
+    int64_t wall_s; /* how far its wall clock is off */
+    bool outside_up, inside_up;
+    bool corrupt; /* its log: refuses to start */
+    bool disk_hung, disk_slow, disk_full;
+    uint64_t down_until_ms; /* when it is not up */
+    /* the process */
+    bool up, paused, failed, stuck /* control loop */, hung /* worker */;
+    uint64_t paused_until_ms, stuck_until_ms, hung_until_ms, disk_until_ms, link_until_ms;
+    uint64_t drained_until_ms;
+    uint64_t boot;
+    struct seal_key kept_key; /* on its disk; id 0 = none yet */
+    struct seal_ring ring;    /* of this start; plan.sealed */
+    struct repl_loaded loaded;
+    struct repl_transport_listener listener;
+    struct replica *replica;
+    struct repl_lease leases[SIM_SHARDS];
+    struct repl_health health;
+    struct replica_clock clock;
+    _Atomic uint64_t given_ms;
+    struct sim_job *raft_jobs, *engine_jobs;
+    struct sim_event *first_event, **last_event;
+    size_t n_events;
+    struct sim_kernel kernel;
+    struct worker_pool *pool;
+    struct datapath *datapath;
+    struct conductor *conductor;
+    struct sim_watch_wrap *wrap;
+    struct gateway gateway;
+    struct sim_queue port_500;
+    uint64_t control_ms, worker_ms, replica_ms, tick_ms;
+    uint64_t timer_ms;                                       /* gateway_timer() is due */
+    uint64_t takeovers, handovers, rekeys_child, rekeys_ike; /* counters as added up already */
+};
+
+/* A client: the engine as initiator, and its own ESP. Its machine never fails; its program may. */
+struct sim_client {
+    struct sim_world *world;
+    uint32_t index, shard;
+    struct ike_policy policy;
+    struct ike_psk_entry psk;
+    struct instant_log log;
+    struct sim_submission *submitted, **submitted_tail;
+    struct repl_lease lease;
+    struct sim_kernel kernel;
+    struct worker_pool *pool;
+    struct datapath *datapath;
+    struct conductor *conductor;
+    uint64_t request, boot;
+    uint64_t timer_ms, look_ms, dial_ms, packet_ms, server_packet_ms;
+    bool running; /* its program */
+    uint64_t down_until_ms;
+    /* the path: as the gateway sees it */
+    bool natted;
+    uint16_t nat_ports[2]; /* for its ports 500 and 4500 */
+    uint32_t delay_ms, jitter_ms;
+    unsigned loss, duplicate, reorder; /* of 1000, at present */
+    uint64_t path_until_ms;
+    /* what it is at present: sim_client_look() */
+    bool established;
+    uint64_t ike_spi, peer_spi;
+    uint32_t child_spi, peer_child_spi, n_children, n_sas;
+    bool changed;
+    struct ip_addr inner; /* its virtual address; kept while it has none */
+    bool had_inner;
+    /* traffic */
+    struct sim_numbers up, down;       /* sent by it, by the server */
+    uint64_t last_up_ms, last_down_ms; /* newest that arrived */
+    /* exchanges that wait for an answer: of this end, and of the gateway's; enum ike_exchange */
+    uint8_t open_client, open_gateway;
+};
+
+/* A datagram or an inner packet on its way. */
+struct sim_flight {
+    uint64_t due_ms, order;
+    enum { SIM_TO_NODE, SIM_TO_CLIENT, SIM_TO_TUN } kind;
+    uint32_t target; /* shard, or client */
+    struct endpoint from, to;
+    size_t len;
+    uint8_t *bytes;
+};
+
+struct sim_outside {
+    struct sim_random random;
+    struct sim_flight *heap;
+    size_t n, capacity;
+    uint64_t order;
+    /* Whom neighbours send a shard's packets to; from `from_ms` on that is `next`. */
+    struct sim_route {
+        uint32_t node, next;
+        uint64_t from_ms;
+    } routes[SIM_SHARDS][2]; /* outside, inside */
+    /* Packets that passed, for who sends them again. */
+    struct sim_flight seen[64];
+    size_t n_seen;
+};
+
+struct sim_world {
+    uint64_t seed, now_ms;
+    bool verbose;
+    struct sim_plan plan;
+    struct sim_random random; /* everything but what has a stream of its own */
+    struct sim_random faults; /* likewise */
+    struct sim_network *network;
+    struct sim_node nodes[SIM_NODES];
+    struct sim_client clients[SIM_CLIENTS];
+    struct sim_outside outside;
+    struct ike_policy policy; /* the gateway's */
+    struct ike_psk_entry psks[SIM_CLIENTS];
+    uint32_t shard_ids[SIM_SHARDS];
+    struct log log;
+    struct sim_check check;
+    struct sim_watch *watch;
+    uint64_t watch_told; /* of its violations */
+    struct sim_stats stats;
+    uint64_t trace;
+    uint64_t next_fault_ms, next_command_ms, next_check_ms;
+    uint64_t partition_until_ms, transfer_until_ms;
+    uint32_t n_corrupt;
+    bool healed;
+};
+
+/* --- sim_world.c --- */
+void sim_say(const struct sim_world *w, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void sim_violation(struct sim_world *w, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void sim_fold(struct sim_world *w, uint64_t value); /* into the trace */
+struct sim_options;
+void sim_plan_draw(struct sim_world *w, const struct sim_options *options);
+
+/* --- sim_node.c, sim_node_ops.c --- */
+void sim_node_init(struct sim_world *w, uint32_t id);
+void sim_node_deinit(struct sim_node *n);
+void sim_node_start(struct sim_node *n);
+/* Power loss, or a process that dies: what its disk had not stored may be lost. */
+void sim_node_kill(struct sim_node *n);
+uint64_t sim_node_ns(const struct sim_node *n); /* its CLOCK_BOOTTIME now */
+uint64_t sim_node_due(const struct sim_node *n);
+void sim_node_run(struct sim_node *n);
+void sim_node_datagram(struct sim_node *n, uint32_t shard, const struct endpoint *from,
+                       const struct endpoint *to, struct span bytes);
+void sim_node_inner(struct sim_node *n, struct span inner);
+void sim_node_set_clock(struct sim_node *n, uint64_t ns, int32_t ppm);
+bool sim_node_acting(const struct sim_node *n, uint32_t shard);
+bool sim_node_leads(const struct sim_node *n);
+void sim_node_wake(struct sim_node *n); /* its control loop has something to do */
+void sim_node_add_counters(struct sim_node *n);
+
+/* sim_node_ops.c */
+void sim_node_replica(struct sim_node *n); /* makes and starts it */
+void sim_node_gateway(struct sim_node *n); /* the rest of the process */
+void sim_node_drop_jobs(struct sim_node *n);
+void sim_node_stamp(struct sim_node *n); /* its health */
+
+/* --- sim_keys.c --- */
+void sim_keys_found(struct sim_world *w); /* node 1 has the configuration's key */
+void sim_keys_take(struct sim_node *n, struct replica_options *o);
+bool sim_keys_keep(void *node, enum seal_kind kind, const uint8_t bytes[SEAL_KEY_BYTES]);
+
+/* --- sim_client.c --- */
+void sim_client_init(struct sim_world *w, uint32_t index);
+void sim_client_deinit(struct sim_client *c);
+void sim_client_start(struct sim_client *c);
+void sim_client_stop(struct sim_client *c);
+uint64_t sim_client_due(const struct sim_client *c);
+void sim_client_run(struct sim_client *c);
+void sim_client_datagram(struct sim_client *c, const struct endpoint *from,
+                         const struct endpoint *to, struct span bytes);
+void sim_client_send_inner(struct sim_client *c, struct span inner);
+bool sim_client_want(struct sim_client *c, uint32_t want);
+
+/* --- sim_outside.c --- */
+void sim_outside_init(struct sim_world *w);
+void sim_outside_deinit(struct sim_world *w);
+struct ip_addr sim_service_address(uint32_t shard);
+void sim_outside_from_client(struct sim_client *c, const struct endpoint *from,
+                             const struct endpoint *to, struct span bytes);
+void sim_outside_from_node(struct sim_node *n, const struct endpoint *from,
+                           const struct endpoint *to, struct span bytes);
+void sim_outside_announce(struct sim_node *n, uint32_t shard);
+void sim_outside_nat(struct sim_client *c); /* its mapping is another from now on */
+/* Somebody sends a packet that passed, or one that is made up. */
+void sim_outside_replay(struct sim_world *w);
+void sim_outside_forge(struct sim_world *w);
+uint64_t sim_outside_due(const struct sim_world *w);
+bool sim_outside_run(struct sim_world *w); /* one that is due; false: none is */
+/* The server's packet towards a client. */
+void sim_outside_to_pool(struct sim_world *w, uint32_t shard, struct span inner);
+
+/* --- sim_traffic.c --- */
+void sim_traffic_from_client(struct sim_client *c);
+void sim_traffic_from_server(struct sim_client *c);
+void sim_traffic_at_server(struct sim_node *n, struct span inner);
+void sim_traffic_at_client(struct sim_client *c, struct span inner);
+
+/* --- sim_exchanges.c: what both ends do, as their submissions say --- */
+struct conductor_op;
+void sim_exchange_applied(struct sim_world *w, struct sim_client *c, bool gateway,
+                          const struct conductor_op *op);
+void sim_exchange_said(const struct sim_world *w, const char *who, uint32_t which,
+                       struct span message);
+struct sim_client *sim_client_at(struct sim_world *w, const struct endpoint *public_end);
+
+/* --- sim_faults.c --- */
+void sim_faults_run(struct sim_world *w);
+uint64_t sim_faults_due(const struct sim_world *w);
+void sim_faults_heal(struct sim_world *w);
+void sim_commands_run(struct sim_world *w);
+
+#endif
