@@ -100,7 +100,7 @@ static bool lose_quorum(struct cell *c)
             order[n_order++] = n;
     if (owner != left)
         order[n_order++] = owner;
-    HF_ASSERT(n_order == nodes - 1);
+    HF_ASSERT(nodes > 1 && n_order == nodes - 1);
     cell_phase(c, "all nodes but %u die", left);
     for (unsigned i = 0; i < n_order; i++)
         if (!(ends[order[i]] = kill_one(c, order[i])))
