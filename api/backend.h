@@ -46,6 +46,12 @@ struct api_drain {
     bool drained; /* false: it takes shards again */
 };
 
+struct api_token {
+    uint32_t node;
+    uint32_t valid_s;
+    char address[64]; /* where the members find it */
+};
+
 enum api_arm_mode { API_ARM_PROCESS, API_ARM_MACHINE };
 
 struct api_arm {
@@ -75,6 +81,10 @@ struct api_backend {
     /* Answered when the owner has followed it. */
     void (*move_shard)(void *self, struct api_request *request, const struct api_move *args);
     void (*drain_node)(void *self, struct api_request *request, const struct api_drain *args);
+    /* Answered with the token; when this node is a member; when that node is out. */
+    void (*make_token)(void *self, struct api_request *request, const struct api_token *args);
+    void (*join)(void *self, struct api_request *request, const char *token);
+    void (*remove_node)(void *self, struct api_request *request, uint32_t node);
     void (*arm)(void *self, struct api_request *request, const struct api_arm *args);
     /* Shared keys, certificates, CAs anew from the node's own file; answered when they are in force
      * or refused. */

@@ -7,10 +7,13 @@
 static const struct api_route routes[] = {
     {"GET", "/v1/cluster", api_get_cluster},
     {"POST", "/v1/cluster/leader", api_post_leader},
+    {"POST", "/v1/cluster/tokens", api_post_token},
+    {"POST", "/v1/cluster/join", api_post_join},
     {"GET", "/v1/sas", api_get_sas},
     {"POST", "/v1/sas/{id}/rekey", api_post_rekey},
     {"POST", "/v1/shards/{id}/handover", api_post_handover},
     {"POST", "/v1/nodes/{id}/drain", api_post_drain},
+    {"POST", "/v1/nodes/{id}/remove", api_post_remove},
     {"POST", "/v1/drills/arm", api_post_arm},
     {"POST", "/v1/reload", api_post_reload},
 };

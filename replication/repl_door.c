@@ -21,6 +21,24 @@ uint64_t repl_boottime_ns(void)
 
 /* --- options --- */
 
+bool repl_joins(const struct repl_options *o)
+{
+    for (size_t i = 0; i < o->n_founders; i++)
+        if (o->founders[i] == o->node)
+            return false;
+    return o->n_founders > 0;
+}
+
+void repl_genesis(const struct repl_options *o, struct repl_configuration *out)
+{
+    struct repl_node_address founders[REPL_MAX_MEMBERS] = {0};
+
+    for (size_t i = 0; i < o->n_founders; i++)
+        founders[i].node = o->founders[i];
+    replica_genesis(o->n_founders > 0 ? founders : o->nodes,
+                    o->n_founders > 0 ? o->n_founders : o->n_nodes, out);
+}
+
 static bool refuse(struct repl_error *error, const char *text)
 {
     (void)snprintf(error->text, sizeof error->text, "%s", text);
@@ -31,6 +49,8 @@ static bool check(const struct repl_options *o, struct repl_error *error)
 {
     bool listed = false;
 
+    if (o->n_founders > REPL_MAX_MEMBERS || (repl_joins(o) && o->n_nodes < 2))
+        return refuse(error, "a node that joins needs another one to ask");
     if (o->n_nodes == 0 || o->n_nodes > REPL_MAX_NODES || o->n_shards > REPL_MAX_SHARDS)
         return refuse(error, "too few or too many nodes or shards");
     for (size_t i = 0; i < o->n_nodes; i++) {
@@ -59,6 +79,7 @@ static bool check(const struct repl_options *o, struct repl_error *error)
 static void fill_options(struct repl *repl, const struct repl_options *o)
 {
     struct replica_options *out = &repl->options;
+    struct repl_configuration genesis;
 
     *out = (struct replica_options){.node = o->node,
                                     .incarnation = REPL_INCARNATION,
@@ -69,6 +90,10 @@ static void fill_options(struct repl *repl, const struct repl_options *o)
                                     .settle_ms = o->settle_ms,
                                     .snapshot_entries = o->snapshot_entries,
                                     .snapshot_bytes = o->snapshot_bytes};
+    repl_genesis(o, &genesis);
+    for (size_t i = 0; i < genesis.n_servers; i++)
+        out->founders[out->n_founders++] = genesis.servers[i].node;
+    out->joined = repl_joins(o);
     memcpy(out->nodes, o->nodes, sizeof out->nodes);
     memcpy(out->shards, o->shards, sizeof out->shards);
     if (out->timing.stale_ms == 0)
@@ -132,8 +157,11 @@ bool repl_init(const struct repl_options *options, struct repl_error *error)
     if (ok) {
         wal_set_done(wal, on_founded, &f);
         wal_load_done(wal);
-        replica_genesis(options->nodes, options->n_nodes, &genesis);
-        ok = raft_driver_bootstrap(wal_storage(wal), &genesis);
+        repl_genesis(options, &genesis);
+        if (repl_joins(options)) /* it begins with an empty log */
+            f.left = 0;
+        else
+            ok = raft_driver_bootstrap(wal_storage(wal), &genesis);
         while (ok && f.left > 0)
             (void)uv_run(&loop, UV_RUN_ONCE);
         wal_close(wal, on_wal_closed, &f);
@@ -423,4 +451,16 @@ void repl_status(struct repl *repl, struct repl_status *out)
     *out = repl->status;
     uv_mutex_unlock(&repl->lock);
     out->cluster_ms = repl_cluster_ms(repl);
+}
+
+size_t repl_peers(struct repl *repl, uint32_t nodes[REPL_MAX_NODES])
+{
+    size_t n = 0;
+
+    uv_mutex_lock(&repl->lock);
+    for (size_t i = 0; i < repl->status.n_nodes; i++)
+        if (repl->status.nodes[i].connected && repl->status.nodes[i].node != repl->options.node)
+            nodes[n++] = repl->status.nodes[i].node;
+    uv_mutex_unlock(&repl->lock);
+    return n;
 }

@@ -1,4 +1,5 @@
 #include "replication/repl_keys.h"
+#include "replication/repl_thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -117,12 +118,15 @@ static bool means_of(struct seal_means *means, struct repl_error *error)
 bool repl_keys_found(const struct repl_options *options, struct repl_error *error)
 {
     uint8_t key[SEAL_KEY_BYTES];
+    struct repl_configuration founders;
     struct seal_means means;
     bool ok;
 
-    for (size_t i = 0; i < options->n_nodes; i++)
-        if (options->nodes[i].node < options->node)
-            return true;
+    if (repl_joins(options)) /* the members have it */
+        return true;
+    repl_genesis(options, &founders);
+    if (founders.servers[0].node != options->node) /* the lowest of the founders makes it */
+        return true;
     if (!means_of(&means, error))
         return false;
     HF_ASSERT(getrandom(key, sizeof key, 0) == (ssize_t)sizeof key);

@@ -356,7 +356,7 @@ static uint64_t cluster_name(const struct repl_options *options)
     struct repl_configuration genesis;
     struct digest_item d;
 
-    replica_genesis(options->nodes, options->n_nodes, &genesis);
+    repl_genesis(options, &genesis);
     digest_item_init(&d, REPL_INCARNATION, genesis.n_servers);
     for (size_t i = 0; i < genesis.n_servers; i++)
         digest_item_u64(&d, genesis.servers[i].node);

@@ -93,6 +93,10 @@ struct repl {
     _Atomic uint64_t newest_cluster_ms; /* given out: never goes back */
 };
 
+/* repl_door.c */
+bool repl_joins(const struct repl_options *options); /* it is none of the founders */
+void repl_genesis(const struct repl_options *options, struct repl_configuration *out);
+
 /* repl_thread.c */
 bool repl_thread_start(struct repl *repl, const struct repl_options *options,
                        struct repl_error *error);

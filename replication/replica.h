@@ -177,6 +177,10 @@ struct repl_options {
     const char *data_dir;
     struct repl_node_address nodes[REPL_MAX_NODES]; /* this node among them */
     size_t n_nodes;
+    /* Whom the cluster was founded with, ids; none given: `nodes`. Another node has joined, or is to:
+     * then `nodes` are itself and whom to ask. The members are in the log. */
+    uint32_t founders[REPL_MAX_MEMBERS];
+    size_t n_founders;
     struct repl_shard_option shards[REPL_MAX_SHARDS];
     size_t n_shards;
     struct repl_timing timing;
@@ -275,6 +279,20 @@ uint64_t repl_boottime_ns(void);
 enum repl_agreement { REPL_AGREEMENT_UNKNOWN, REPL_AGREES, REPL_DIFFERS, REPL_TIED };
 const char *repl_agreement_name(enum repl_agreement agreement);
 
+/* What a node is to the cluster, as applied. */
+enum repl_role {
+    REPL_VOTER,
+    REPL_LEARNER,  /* a member that gets the log, and votes when it has it */
+    REPL_JOINING,  /* a member that is not in Raft's configuration yet */
+    REPL_EXPECTED, /* has a token, no member yet */
+    REPL_LEAVING,  /* left, but still in Raft's configuration */
+    REPL_LEFT,     /* this node itself: removed */
+    REPL_OUTSIDE   /* this node itself: waits to join; or a node that it only knows from its file */
+};
+const char *repl_role_name(enum repl_role role);
+/* Is it an address as the log has them: a.b.c.d:port or [x:x:x:x:x:x:x:x]:port? */
+bool repl_address_valid(const char *text);
+
 struct repl_node_status {
     uint32_t node;
     struct endpoint address;
@@ -283,7 +301,8 @@ struct repl_node_status {
     bool healthy;   /* by its own report, not older than a lease */
     bool drained;   /* by an operator */
     bool reluctant; /* by its own report: would rather own nothing */
-    uint64_t boot;  /* as the replicated state has it; 0 = never seen */
+    enum repl_role role;
+    uint64_t boot; /* as the replicated state has it; 0 = never seen */
     uint64_t applied_index;
     enum repl_agreement agreement; /* as far as this node has heard */
 };
@@ -338,6 +357,15 @@ struct repl_status {
     uint8_t digest[REPL_DIGEST_BYTES]; /* of the state as of applied_index */
     struct repl_node_status nodes[REPL_MAX_NODES];
     size_t n_nodes;
+    uint32_t speaks;   /* the version of records that all members know */
+    uint32_t gone[64]; /* ids of nodes that left, never to be used again */
+    size_t n_gone;
+    struct repl_token_status {
+        uint32_t node;
+        uint8_t hash[32];
+        uint64_t expires_ms; /* cluster time */
+    } tokens[REPL_MAX_MEMBERS];
+    size_t n_tokens;
     struct repl_shard_status shards[REPL_MAX_SHARDS];
     size_t n_shards;
     uint64_t outstanding; /* requests not settled */
@@ -345,6 +373,8 @@ struct repl_status {
 };
 
 void repl_status(struct repl *repl, struct repl_status *out);
+/* The other nodes that are connected; how many. Any thread. */
+size_t repl_peers(struct repl *repl, uint32_t nodes[REPL_MAX_NODES]);
 /* The replication loop's longest turns, since this was last asked. Any thread. */
 struct loop_turns repl_loop_turns(struct repl *repl);
 const char *repl_counter_name(enum repl_counter counter);

@@ -83,11 +83,11 @@ static void on_configuration(void *self, const struct repl_configuration *config
     struct replica *r = self;
     size_t found = 0;
 
-    for (size_t i = 0; i < r->options.n_nodes; i++)
+    for (size_t i = 0; i < r->options.n_founders; i++)
         for (size_t k = 0; k < configuration->n_servers; k++)
-            found += r->options.nodes[i].node == configuration->servers[k].node;
+            found += r->options.founders[i] == configuration->servers[k].node;
     if (configuration->index == 1 && !r->options.joined &&
-        (found != r->options.n_nodes || found != configuration->n_servers))
+        (found != r->options.n_founders || found != configuration->n_servers))
         replica_fail(r, "the node list of the configuration differs from the one in the log");
     else
         replica_on_configuration(r, configuration);
@@ -160,6 +160,14 @@ static void create_driver(struct replica *r)
     HF_ASSERT(r->driver != NULL);
 }
 
+/* The file need not name them while they are all that it lists. */
+static void replica_founders(struct replica_options *o)
+{
+    if (o->n_founders == 0)
+        for (size_t i = 0; i < o->n_nodes && i < REPL_MAX_MEMBERS; i++)
+            o->founders[o->n_founders++] = o->nodes[i].node;
+}
+
 struct replica *replica_create(const struct replica_options *options,
                                const struct repl_storage *storage,
                                const struct repl_transport *transport,
@@ -170,6 +178,7 @@ struct replica *replica_create(const struct replica_options *options,
 
     HF_ASSERT(options->boot != 0 && options->seal != NULL && options->n_nodes > 0);
     r->options = *options;
+    replica_founders(&r->options);
     if (r->options.speaks == 0)
         r->options.speaks = RECORD_SPEAKS;
     r->storage = *storage;

@@ -27,6 +27,8 @@ struct replica_options {
     bool rebalance;
     uint32_t settle_ms;
     uint64_t snapshot_entries, snapshot_bytes;
+    uint32_t founders[REPL_MAX_MEMBERS]; /* whom the log's first entry must name; none: `nodes` */
+    size_t n_founders;
     bool joined;       /* not one of the founders: `nodes` are itself and whom to ask */
     uint32_t speaks;   /* newest version of records: RECORD_SPEAKS, or less in a test; 0 = that */
     uint32_t trailing; /* entries kept behind a snapshot; 0 = the driver's default */

@@ -61,6 +61,13 @@ bool replica_address_parse(const char *text, struct endpoint *out)
     return true;
 }
 
+bool repl_address_valid(const char *text)
+{
+    struct endpoint at;
+
+    return replica_address_parse(text, &at) && at.port != 0;
+}
+
 /* --- the list --- */
 
 struct roster {
@@ -84,6 +91,14 @@ static struct replica_node *row_of(struct roster *l, uint32_t node)
     return &l->nodes[i];
 }
 
+static bool is_founder(const struct replica *r, uint32_t node)
+{
+    for (size_t i = 0; i < r->options.n_founders; i++)
+        if (r->options.founders[i] == node)
+            return true;
+    return false;
+}
+
 static void add_started(const struct replica *r, struct roster *l)
 {
     /* Until the log has been heard up to this start, it may name nobody who is still there. */
@@ -96,7 +111,7 @@ static void add_started(const struct replica *r, struct roster *l)
 
         if (n->node == r->options.node || (keep && (m == NULL || !m->left)))
             row = row_of(l, n->node);
-        if (row != NULL && r->configuration.n_servers == 0 && r->founded)
+        if (row != NULL && r->configuration.n_servers == 0 && r->founded && is_founder(r, n->node))
             row->role = RAFT_DRIVER_VOTER;
     }
 }

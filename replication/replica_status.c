@@ -77,6 +77,48 @@ const char *repl_counter_name(enum repl_counter counter)
     return (size_t)counter < REPL_COUNTERS ? names[counter] : "?";
 }
 
+const char *repl_role_name(enum repl_role role)
+{
+    static const char *const names[] = {"voter",   "learner", "joining", "expected",
+                                        "leaving", "left",    "outside"};
+
+    return (size_t)role < sizeof names / sizeof *names ? names[role] : "?";
+}
+
+static enum repl_role role_of(const struct replica *r, size_t i)
+{
+    const struct fsm_member *m = fsm_member(&r->fsm, r->nodes[i].node);
+    uint8_t role = r->nodes[i].role;
+
+    if (m != NULL && m->left)
+        return role == RAFT_DRIVER_NO_MEMBER ? REPL_LEFT : REPL_LEAVING;
+    if (role == RAFT_DRIVER_VOTER)
+        return REPL_VOTER;
+    if (role != RAFT_DRIVER_NO_MEMBER)
+        return REPL_LEARNER;
+    if (m != NULL)
+        return REPL_JOINING;
+    for (size_t k = 0; k < r->fsm.n_tokens; k++)
+        if (r->fsm.tokens[k].node == r->nodes[i].node)
+            return REPL_EXPECTED;
+    return REPL_OUTSIDE;
+}
+
+static void members_status(const struct replica *r, struct repl_status *out)
+{
+    out->speaks = fsm_spoken(&r->fsm);
+    for (size_t i = 0; i < r->fsm.n_members; i++)
+        if (r->fsm.members[i]->left)
+            out->gone[out->n_gone++] = r->fsm.members[i]->node;
+    for (size_t i = 0; i < r->fsm.n_tokens; i++) {
+        const struct fsm_token *t = &r->fsm.tokens[i];
+
+        out->tokens[i] = (struct repl_token_status){.node = t->node, .expires_ms = t->expires_ms};
+        memcpy(out->tokens[i].hash, t->hash, sizeof t->hash);
+    }
+    out->n_tokens = r->fsm.n_tokens;
+}
+
 static void node_status(const struct replica *r, size_t i, struct repl_node_status *out)
 {
     uint32_t node = r->nodes[i].node;
@@ -91,6 +133,7 @@ static void node_status(const struct replica *r, size_t i, struct repl_node_stat
         .healthy = ownership_candidate(&r->ownership, i, r->now_ns),
         .drained = r->ownership.peers[i].drained,
         .reluctant = r->ownership.peers[i].reluctant,
+        .role = role_of(r, i),
         .boot = m == NULL ? 0 : m->boot,
         .applied_index = self ? r->fsm.applied_index : r->ownership.peers[i].applied_index,
         .agreement = replica_agreement(r, node),
@@ -157,6 +200,7 @@ void replica_status(const struct replica *r, uint64_t now_ns, struct repl_status
     put_be64(out->digest + 8, d.b);
     for (size_t i = 0; i < r->n_nodes; i++)
         node_status(r, i, &out->nodes[i]);
+    members_status(r, out);
     for (size_t i = 0; i < r->options.n_shards; i++)
         shard_status((struct replica *)(uintptr_t)r, i, &out->shards[i]);
     memcpy(out->counters, r->counters, sizeof out->counters);
@@ -169,7 +213,7 @@ bool replica_fits(const struct repl_loaded *loaded, const struct replica_options
     size_t found = 0;
 
     *why = "";
-    if (loaded->snapshot.index == 0 && loaded->n_entries == 0) {
+    if (loaded->snapshot.index == 0 && loaded->n_entries == 0 && !options->joined) {
         *why = "the data directory holds no configuration: run --init once";
         return false;
     }
@@ -178,9 +222,9 @@ bool replica_fits(const struct repl_loaded *loaded, const struct replica_options
     if (stored->index != 1 || options->joined)
         return true; /* members came or went: the log knows who */
     for (size_t i = 0; i < stored->n_servers; i++)
-        for (size_t k = 0; k < options->n_nodes; k++)
-            found += stored->servers[i].node == options->nodes[k].node;
-    if (found == options->n_nodes && found == stored->n_servers)
+        for (size_t k = 0; k < options->n_founders; k++)
+            found += stored->servers[i].node == options->founders[k];
+    if (found == options->n_founders && found == stored->n_servers)
         return true;
     *why = "the node list of the configuration differs from the one in the log";
     return false;

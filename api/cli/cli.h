@@ -86,6 +86,10 @@ const char *cli_span(int64_t ms, char buf[32]);
 
 int cli_cluster_status(struct cli *cli);
 int cli_cluster_transfer(struct cli *cli);
+int cli_cluster_token(struct cli *cli);
+int cli_cluster_join(struct cli *cli);
+int cli_cluster_remove(struct cli *cli);
+int cli_cluster_replace(struct cli *cli);
 int cli_shard_list(struct cli *cli);
 int cli_shard_move(struct cli *cli);
 int cli_node_drain(struct cli *cli);

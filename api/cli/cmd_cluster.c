@@ -61,6 +61,13 @@ static void print_alarms(struct cli *cli, json_t *c)
     }
 }
 
+static bool follows(json_t *node)
+{
+    const char *role = cli_text(node, "role");
+
+    return strcmp(role, "voter") == 0 || strcmp(role, "-") == 0;
+}
+
 static void print_nodes(struct cli *cli, json_t *c)
 {
     struct cli_table t = {0};
@@ -78,7 +85,9 @@ static void print_nodes(struct cli *cli, json_t *c)
                       self                          ? "this node"
                       : cli_true(item, "connected") ? "up"
                                                     : "DOWN",
-                      cli_number(item, "id") == cli_number(c, "leader") ? "leader" : "follower",
+                      cli_number(item, "id") == cli_number(c, "leader") ? "leader"
+                      : follows(item)                                   ? "follower"
+                                                                        : cli_text(item, "role"),
                       applied > 0 ? print_to(index, applied) : "-");
     }
     cli_table_print(&t, cli->out);

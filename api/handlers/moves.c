@@ -1,8 +1,7 @@
 /* /v1/shards and /v1/nodes */
 #include "api/internal.h"
 
-/* The id in the path: 1..65535. False: the call was answered. */
-static bool id_of(struct api_call *call, const char *what, uint32_t *id)
+bool api_id_of(struct api_call *call, const char *what, uint32_t *id)
 {
     struct api_problem problem;
     json_int_t v = 0;
@@ -26,7 +25,7 @@ void api_post_handover(struct api_call *call, const struct api_backend *backend)
     struct api_reader r = {0};
     struct api_move args = {0};
 
-    if (!id_of(call, "shard", &args.shard) || !api_body_object(call, &r.object)) {
+    if (!api_id_of(call, "shard", &args.shard) || !api_body_object(call, &r.object)) {
         return;
     }
     args.to = (uint32_t)api_read_integer(&r, "to", 1, 65535);
@@ -45,7 +44,7 @@ void api_post_drain(struct api_call *call, const struct api_backend *backend)
     struct api_drain args = {0};
     int drained;
 
-    if (!id_of(call, "node", &args.node) || !api_body_object(call, &r.object)) {
+    if (!api_id_of(call, "node", &args.node) || !api_body_object(call, &r.object)) {
         return;
     }
     drained = api_read_bool(&r, "drained");

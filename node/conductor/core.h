@@ -227,6 +227,13 @@ void conductor_handle_handovers(struct conductor *c);
 /* An operator's wishes, for the log. False: replication takes nothing now. */
 bool conductor_wish_move(struct conductor *c, uint32_t shard, uint32_t node);
 bool conductor_wish_drain(struct conductor *c, uint32_t node, bool drained);
+/* Likewise members: a token that permits `node` at `address` to join, by its SHA-256; a join by it;
+ * a leave. */
+bool conductor_wish_token(struct conductor *c, uint32_t node, const char *address,
+                          const uint8_t hash[32], uint64_t valid_ms);
+bool conductor_wish_join(struct conductor *c, uint32_t node, const uint8_t hash[32],
+                         uint32_t speaks);
+bool conductor_wish_leave(struct conductor *c, uint32_t node);
 
 /* Cluster time of the next timer, UINT64_MAX = none. */
 uint64_t conductor_next_wake_ms(const struct conductor *c);

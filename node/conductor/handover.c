@@ -441,6 +441,48 @@ bool conductor_wish_move(struct conductor *c, uint32_t shard, uint32_t node)
     return submit_other(c, shard, &record, op_add(c, 0));
 }
 
+bool conductor_wish_token(struct conductor *c, uint32_t node, const char *address,
+                          const uint8_t hash[32], uint64_t valid_ms)
+{
+    Holdfast__JoinToken body = HOLDFAST__JOIN_TOKEN__INIT;
+    Holdfast__Record record = HOLDFAST__RECORD__INIT;
+
+    body.node = node;
+    body.address = (char *)(uintptr_t)address;
+    body.hash = (ProtobufCBinaryData){.len = 32, .data = (uint8_t *)(uintptr_t)hash};
+    body.valid_ms = valid_ms;
+    record.body_case = HOLDFAST__RECORD__BODY_JOIN_TOKEN;
+    record.join_token = &body;
+    return submit_other(c, 0, &record, op_add(c, 0));
+}
+
+bool conductor_wish_join(struct conductor *c, uint32_t node, const uint8_t hash[32],
+                         uint32_t speaks)
+{
+    Holdfast__Member body = HOLDFAST__MEMBER__INIT;
+    Holdfast__Record record = HOLDFAST__RECORD__INIT;
+
+    body.node = node;
+    body.change = HOLDFAST__MEMBER__CHANGE__JOIN;
+    body.token = (ProtobufCBinaryData){.len = 32, .data = (uint8_t *)(uintptr_t)hash};
+    body.speaks = speaks;
+    record.body_case = HOLDFAST__RECORD__BODY_MEMBER;
+    record.member = &body;
+    return submit_other(c, 0, &record, op_add(c, 0));
+}
+
+bool conductor_wish_leave(struct conductor *c, uint32_t node)
+{
+    Holdfast__Member body = HOLDFAST__MEMBER__INIT;
+    Holdfast__Record record = HOLDFAST__RECORD__INIT;
+
+    body.node = node;
+    body.change = HOLDFAST__MEMBER__CHANGE__LEAVE;
+    record.body_case = HOLDFAST__RECORD__BODY_MEMBER;
+    record.member = &body;
+    return submit_other(c, 0, &record, op_add(c, 0));
+}
+
 bool conductor_wish_drain(struct conductor *c, uint32_t node, bool drained)
 {
     Holdfast__Drain body = HOLDFAST__DRAIN__INIT;

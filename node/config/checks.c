@@ -56,6 +56,27 @@ static unsigned line_of(struct walk *walk, const char *list, size_t i, const cha
     return node_at(walk, "/%s/%zu/%s", list, i, key)->line;
 }
 
+/* Whom it was founded with. A node that is none of them joins, and asks one of the others. */
+static void check_founders(struct walk *walk)
+{
+    const struct config *c = walk->config;
+    size_t n = c->n_founders > 0 ? c->n_founders : c->n_nodes;
+
+    for (size_t i = 0; i < c->n_founders; i++)
+        for (size_t k = 0; k < i; k++)
+            if (c->founders[i] == c->founders[k])
+                report_at(walk, node_at(walk, "/cluster/founders/%zu", i),
+                          "node %u is listed twice", c->founders[i]);
+    if (n == 2 || n == 4) {
+        report_at(walk, node_at(walk, "/cluster/%s", c->n_founders > 0 ? "founders" : "nodes"),
+                  "%zu nodes survive no more failures than %zu: a cluster has 1, 3 or 5 nodes", n,
+                  n - 1);
+    }
+    if (c->n_founders > 0 && c->n_nodes == 1 && c->founders[0] != c->node_id)
+        report_at(walk, node_at(walk, "/cluster/nodes"),
+                  "node %u is to join: list a member to ask, too", c->node_id);
+}
+
 static void check_cluster(struct walk *walk)
 {
     struct config *c = walk->config;
@@ -82,11 +103,7 @@ static void check_cluster(struct walk *walk)
                   "node %u is not in cluster.nodes: add { id: %u, address: ... } there", c->node_id,
                   c->node_id);
     }
-    if (c->n_nodes == 2 || c->n_nodes == 4) {
-        report_at(walk, node_at(walk, "/cluster/nodes"),
-                  "%zu nodes survive no more failures than %zu: a cluster has 1, 3 or 5 nodes",
-                  c->n_nodes, c->n_nodes - 1);
-    }
+    check_founders(walk);
 }
 
 static void check_timing(struct walk *walk)

@@ -130,6 +130,8 @@ struct config {
     struct tls_identity *tls;                   /* what those files hold, owned; NULL: none */
     struct config_node nodes[CONFIG_MAX_NODES]; /* at least one: this node is among them */
     size_t n_nodes;
+    uint32_t founders[CONFIG_MAX_NODES]; /* with whom the cluster began; none: all of `nodes` */
+    size_t n_founders;
     struct config_timing timing;
     enum config_rebalance rebalance; /* do shards go home, and spread, by themselves? */
     uint32_t rebalance_delay_ms;     /* ... to nodes that have been well for so long */

@@ -70,6 +70,8 @@ static const struct schema_field cluster_fields[] = {
     {"tls", SECTION(tls_fields)},
     {"nodes", .required = true, .shape = SCHEMA_MAPS, .fields = cluster_node_fields,
      LIST(nodes, n_nodes, CONFIG_MAX_NODES)},
+    {"founders", .shape = SCHEMA_VALUES, .type = &value_number,
+     LIST(founders, n_founders, CONFIG_MAX_NODES), .min = 1, .max = 65535},
     {"timing", SECTION(timing_fields)},
     {"rebalance", .type = &value_choice, AT(rebalance), .choices = rebalance_words},
     {"rebalance_delay", .type = &value_duration, AT(rebalance_delay_ms), .min = SECOND, .max = DAY},

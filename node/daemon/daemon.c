@@ -65,7 +65,9 @@ static void on_replication(uv_poll_t *handle, int status, int events)
                 return;
             note_event(d, d->event);
         }
-        if (!gateway_event(&d->gateway, d->event))
+        if (d->event->kind == REPL_EV_FRAME && d->event->channel == REPL_CHANNEL_ADMIN)
+            admin_members_frame(d, d->event->node, span_of(d->event->bytes, d->event->bytes_len));
+        else if (!gateway_event(&d->gateway, d->event))
             continue;
         repl_event_free(d->event);
         d->event = NULL;
@@ -99,6 +101,7 @@ static void on_tick(uv_timer_t *handle)
     atomic_store(&health->links_up, d->outside_up && d->inside_up);
     admin_tick(d);
     admin_moves_tick(d);
+    admin_members_tick(d);
     moves_tick(d);
     notices_tick(d);
     certs_tick(d);
@@ -269,6 +272,8 @@ static void repl_options_of(const struct config *config, const struct log *log,
                                .log_self = (void *)(uintptr_t)log};
     for (size_t i = 0; i < config->n_nodes; i++)
         o->nodes[i] = (struct repl_node_address){config->nodes[i].id, config->nodes[i].address};
+    o->n_founders = config->n_founders;
+    memcpy(o->founders, config->founders, config->n_founders * sizeof o->founders[0]);
     for (size_t i = 0; i < config->n_shards; i++)
         o->shards[i] = (struct repl_shard_option){config->shards[i].id, config->shards[i].prefer};
 }
@@ -489,6 +494,7 @@ static void stop(struct daemon *d)
     close_sources(d);
     admin_stop(d);
     admin_moves_stop(d);
+    admin_members_stop(d);
     if (d->api != NULL)
         api_server_close(d->api, NULL, NULL);
     if (d->arp != NULL)

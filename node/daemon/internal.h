@@ -19,6 +19,7 @@ enum {
     DAEMON_WORKERS = 1,
     DAEMON_TICK_MS = 10,
     ADMIN_WAITS = 8,
+    DAEMON_TOKEN_BYTES = 16,
     DAEMON_TURN_NS = 4000000,    /* events of replication taken in one turn of the loop */
     DAEMON_SA_CAPACITY = 1 << 16 /* sizes look-up tables, is no limit */
 };
@@ -91,6 +92,13 @@ struct daemon {
         bool drained;
         uint64_t until_ms;
     } waits[ADMIN_WAITS];
+    struct member_wait {
+        struct api_request *request; /* NULL = free: one at a time */
+        enum { MEMBER_TOKEN, MEMBER_JOIN, MEMBER_REMOVE } what;
+        uint32_t node;
+        uint8_t token[DAEMON_TOKEN_BYTES];
+        uint64_t until_ms, again_ms;
+    } member;
     bool stopping;
     struct gateway gateway;
     bool leaving; /* a stop gives everything away first */
@@ -121,6 +129,12 @@ void moves_tick(struct daemon *d);
 /* Begins to give everything away; moves_tick() ends the loop. False: there is nothing to give, or
  * it began already. */
 bool moves_leave(struct daemon *d);
+
+/* admin_members.c */
+void admin_members_fill(struct api_backend *b);
+void admin_members_frame(struct daemon *d, uint32_t from, struct span in);
+void admin_members_tick(struct daemon *d);
+void admin_members_stop(struct daemon *d);
 
 /* certs.c: the certificate among the nodes. tls may be NULL */
 void certs_start(struct daemon *d, struct tls_identity *tls);

@@ -76,8 +76,9 @@ static void pass_leadership(struct daemon *d)
 bool moves_leave(struct daemon *d)
 {
     uint64_t now = now_ms();
+    uint32_t peers[REPL_MAX_NODES];
 
-    if (d->leaving || d->config->n_nodes == 1 ||
+    if (d->leaving || repl_peers(d->repl, peers) == 0 ||
         !(gateway_owns_any(&d->gateway) || d->gateway.leader))
         return false;
     d->leaving = true;

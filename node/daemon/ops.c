@@ -92,10 +92,11 @@ static void op_run_job(void *self, struct conductor *c, struct conductor_work *j
 static void op_copy_half_open(void *self, struct span encoded)
 {
     struct daemon *d = self;
+    uint32_t nodes[REPL_MAX_NODES];
+    size_t n = repl_peers(d->repl, nodes);
 
-    for (size_t i = 0; i < d->config->n_nodes; i++)
-        if (d->config->nodes[i].id != d->config->node_id)
-            (void)repl_send_frame(d->repl, d->config->nodes[i].id, REPL_CHANNEL_HALF_OPEN, encoded);
+    for (size_t i = 0; i < n; i++)
+        (void)repl_send_frame(d->repl, nodes[i], REPL_CHANNEL_HALF_OPEN, encoded);
 }
 
 static void op_ike_aside(void *self, uint32_t shard, const struct endpoint *local,
@@ -106,17 +107,16 @@ static void op_ike_aside(void *self, uint32_t shard, const struct endpoint *loca
 
 void ops_fill(struct daemon *d, struct conductor_ops *ops)
 {
-    *ops =
-        (struct conductor_ops){.self = d,
-                               .now_ms = op_now,
-                               .entropy = op_entropy,
-                               .wall_s = op_wall,
-                               .submit = op_submit,
-                               .may_act = op_may_act,
-                               .leader = op_leader,
-                               .send = sockets_send,
-                               .ike_aside = op_ike_aside,
-                               .run_job = op_run_job,
-                               .copy_half_open = d->config->n_nodes > 1 ? op_copy_half_open : NULL};
+    *ops = (struct conductor_ops){.self = d,
+                                  .now_ms = op_now,
+                                  .entropy = op_entropy,
+                                  .wall_s = op_wall,
+                                  .submit = op_submit,
+                                  .may_act = op_may_act,
+                                  .leader = op_leader,
+                                  .send = sockets_send,
+                                  .ike_aside = op_ike_aside,
+                                  .run_job = op_run_job,
+                                  .copy_half_open = op_copy_half_open};
     datapath_fill(d->datapath, ops);
 }

@@ -87,6 +87,14 @@ static void write_things(struct rig *r)
     cr_assert(r->moves == 1 && r->move.shard == 7 && r->move.to == 3);
     expect("POST", "/v1/nodes/2/drain", "{\"drained\":true}", 200, "{}");
     cr_assert(r->drains == 1 && r->drain.node == 2 && r->drain.drained);
+    expect("POST", "/v1/nodes/3/remove", "{}", 200, "{}");
+    cr_assert(r->removes == 1 && r->removed == 3);
+    expect("POST", "/v1/cluster/tokens",
+           "{\"node\":4,\"address\":\"10.0.0.4:7400\",\"valid_s\":60}", 200, "{}");
+    cr_assert(r->tokens == 1 && r->token.node == 4 && r->token.valid_s == 60);
+    cr_assert_str_eq(r->token.address, "10.0.0.4:7400");
+    expect("POST", "/v1/cluster/join", "{\"token\":\"00ff\"}", 200, "{}");
+    cr_assert_str_eq(r->joined_by, "00ff");
     expect("POST", "/v1/nodes/65535/drain", "{\"drained\":false}", 200, "{}");
     cr_assert(r->drains == 2 && r->drain.node == 65535 && !r->drain.drained);
     expect("POST", "/v1/sas/0123456789abcdef/rekey", "{\"kind\":\"ike\"}", 200, "{}");
@@ -129,6 +137,10 @@ static const struct bad bads[] = {
     {"/v1/cluster/leader", "{\"node\":2,\"nod\":1}", "the member 'nod' is not known here"},
     {"/v1/shards/1/handover", "{}", "the member 'to' is missing"},
     {"/v1/shards/1/handover", "{\"to\":0}", "'to'"},
+    {"/v1/nodes/1/remove", "{\"force\":true}", "'force'"},
+    {"/v1/cluster/join", "{}", "'token'"},
+    {"/v1/cluster/tokens", "{\"node\":0,\"address\":\"a\",\"valid_s\":1}", "'node'"},
+    {"/v1/cluster/tokens", "{\"node\":4,\"valid_s\":1}", "'address'"},
     {"/v1/nodes/1/drain", "{}", "'drained' must be true or false"},
     {"/v1/nodes/1/drain", "{\"drained\":1}", "'drained'"},
     {"/v1/sas/0123456789abcdef/rekey", "{}", "the member 'kind' is missing"},

@@ -104,6 +104,33 @@ static void fake_arm(void *self, struct api_request *request, const struct api_a
     decide(rig, request);
 }
 
+static void fake_token(void *self, struct api_request *request, const struct api_token *args)
+{
+    struct rig *rig = self;
+
+    rig->tokens++;
+    rig->token = *args;
+    decide(rig, request);
+}
+
+static void fake_join(void *self, struct api_request *request, const char *token)
+{
+    struct rig *rig = self;
+
+    rig->joins++;
+    (void)snprintf(rig->joined_by, sizeof rig->joined_by, "%s", token);
+    decide(rig, request);
+}
+
+static void fake_remove(void *self, struct api_request *request, uint32_t node)
+{
+    struct rig *rig = self;
+
+    rig->removes++;
+    rig->removed = node;
+    decide(rig, request);
+}
+
 static void fake_reload(void *self, struct api_request *request)
 {
     struct rig *rig = self;
@@ -126,6 +153,9 @@ void rig_init(struct rig *rig)
                                         .rekey = fake_rekey,
                                         .move_shard = fake_move,
                                         .drain_node = fake_drain,
+                                        .make_token = fake_token,
+                                        .join = fake_join,
+                                        .remove_node = fake_remove,
                                         .arm = fake_arm,
                                         .reload = fake_reload};
 }

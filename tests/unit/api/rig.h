@@ -32,6 +32,10 @@ struct rig {
     _Atomic unsigned transfers, rekeys, arms, moves, drains, reloads;
     struct api_move move;
     struct api_drain drain;
+    unsigned tokens, joins, removes;
+    struct api_token token;
+    char joined_by[80];
+    uint32_t removed;
     uint32_t node;
     struct api_rekey rekey;
     struct api_arm arm;

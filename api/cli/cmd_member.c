@@ -1,0 +1,126 @@
+/* holdfast cluster token | join | remove | replace */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "api/cli/cli.h"
+
+static long id_of(struct cli *cli, const char *text)
+{
+    char *end = NULL;
+    long v = strtol(text, &end, 10);
+
+    if (end != text && *end == '\0' && v >= 1 && v <= 65535) {
+        return v;
+    }
+    (void)fprintf(cli->err,
+                  "holdfast: '%s' is no node: a number from 1 to 65535, see `holdfast cluster "
+                  "status`\n",
+                  text);
+    return 0;
+}
+
+/* A token for NODE at ADDRESS, in the option's hours. */
+static json_t *make_token(struct cli *cli, const char *node, const char *address, const char *hours,
+                          int *status)
+{
+    long id = id_of(cli, node), valid = hours == NULL ? 1 : strtol(hours, NULL, 10);
+
+    *status = CLI_USAGE;
+    if (id == 0) {
+        return NULL;
+    }
+    if (valid < 1 || valid > 168) {
+        (void)fprintf(cli->err, "holdfast: a token is valid for 1 to 168 hours\n");
+        return NULL;
+    }
+    return cli_ask(cli, "POST", "/v1/cluster/tokens",
+                   json_pack("{s:I,s:s,s:I}", "node", (json_int_t)id, "address", address, "valid_s",
+                             (json_int_t)valid * 3600),
+                   status);
+}
+
+static int print_token(struct cli *cli, json_t *body)
+{
+    if (cli->json) {
+        return cli_print_json(cli, body);
+    }
+    (void)fprintf(cli->out, "%s\n", cli_text(body, "token"));
+    (void)fprintf(cli->err,
+                  "on the new node, once its daemon runs: holdfast cluster join --token TOKEN\n");
+    json_decref(body);
+    return CLI_DONE;
+}
+
+int cli_cluster_token(struct cli *cli)
+{
+    int status = CLI_DONE;
+    json_t *body = make_token(cli, cli->arguments[0], cli->arguments[1], cli->options[0], &status);
+
+    return body == NULL ? status : print_token(cli, body);
+}
+
+int cli_cluster_join(struct cli *cli)
+{
+    int status = CLI_DONE;
+    json_t *body;
+
+    if (cli->options[0] == NULL) {
+        (void)fprintf(cli->err, "holdfast: which token? `holdfast cluster join --token TOKEN`; "
+                                "`holdfast cluster token` makes one on a member\n");
+        return CLI_USAGE;
+    }
+    body = cli_ask(cli, "POST", "/v1/cluster/join", json_pack("{s:s}", "token", cli->options[0]),
+                   &status);
+    if (body == NULL) {
+        return status;
+    }
+    if (cli->json) {
+        return cli_print_json(cli, body);
+    }
+    (void)fprintf(cli->out, "node %" PRId64 " is a member now (%s)\n", cli_number(body, "node"),
+                  cli_text(body, "role"));
+    json_decref(body);
+    return CLI_DONE;
+}
+
+static json_t *remove_node(struct cli *cli, const char *node, int *status)
+{
+    long id = id_of(cli, node);
+    char path[64];
+
+    *status = CLI_USAGE;
+    if (id == 0) {
+        return NULL;
+    }
+    (void)snprintf(path, sizeof path, "/v1/nodes/%ld/remove", id);
+    return cli_ask(cli, "POST", path, json_object(), status);
+}
+
+int cli_cluster_remove(struct cli *cli)
+{
+    int status = CLI_DONE;
+    json_t *body = remove_node(cli, cli->arguments[0], &status);
+
+    if (body == NULL) {
+        return status;
+    }
+    if (cli->json) {
+        return cli_print_json(cli, body);
+    }
+    (void)fprintf(cli->out, "node %s is removed; its id is never used again\n", cli->arguments[0]);
+    json_decref(body);
+    return CLI_DONE;
+}
+
+int cli_cluster_replace(struct cli *cli)
+{
+    int status = CLI_DONE;
+    json_t *body = remove_node(cli, cli->arguments[0], &status);
+
+    if (body == NULL) {
+        return status;
+    }
+    json_decref(body);
+    body = make_token(cli, cli->arguments[1], cli->arguments[2], cli->options[0], &status);
+    return body == NULL ? status : print_token(cli, body);
+}

@@ -1,0 +1,373 @@
+/* Members come and go: a token is made on a member, used on the new node, which asks a member over the
+ * nodes' own connection; a removal drains first. What is wished stands in the log (which is its
+ * audit, too); the answer comes when the cluster is so.
+ *
+ *   new node: POST join {token} ──ADMIN frame {JOIN, token, speaks}──> member ── record JOIN ──> log
+ *             role "learner" or "voter": answered     <── {REFUSED, why} ┘ no such token
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/bytes.h"
+#include "crypto/tables.h"
+#include "daemon/internal.h"
+#include "io/clock.h"
+#include "replication/record.h"
+
+enum { FRAME_JOIN = 1, FRAME_REFUSED = 2, WAIT_MS = 9000, AGAIN_MS = 500 };
+
+static uint64_t now_ms(void)
+{
+    return io_boottime_ns() / 1000000;
+}
+
+static void refuse(struct api_request *request, unsigned status, const char *name,
+                   const char *detail)
+{
+    struct api_problem p;
+
+    api_problem_set(&p, status, name, "%s", detail);
+    api_request_refuse(request, &p);
+}
+
+static void hash_of(const uint8_t token[DAEMON_TOKEN_BYTES], uint8_t hash[32])
+{
+    struct span part = span_of(token, DAEMON_TOKEN_BYTES);
+
+    HF_ASSERT(suite_default.sha256->compute(&part, 1, hash));
+}
+
+static const struct repl_node_status *node_in(const struct repl_status *st, uint32_t node)
+{
+    for (size_t i = 0; i < st->n_nodes; i++)
+        if (st->nodes[i].node == node)
+            return &st->nodes[i];
+    return NULL;
+}
+
+static bool is_gone(const struct repl_status *st, uint32_t node)
+{
+    for (size_t i = 0; i < st->n_gone; i++)
+        if (st->gone[i] == node)
+            return true;
+    return false;
+}
+
+static const struct repl_token_status *token_of(const struct repl_status *st, uint32_t node)
+{
+    for (size_t i = 0; i < st->n_tokens; i++)
+        if (st->tokens[i].node == node)
+            return &st->tokens[i];
+    return NULL;
+}
+
+static size_t owned_by(const struct repl_status *st, uint32_t node)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < st->n_shards; i++)
+        n += st->shards[i].owner_node == node;
+    return n;
+}
+
+static bool is_member(enum repl_role role)
+{
+    return role == REPL_VOTER || role == REPL_LEARNER || role == REPL_JOINING;
+}
+
+/* False: somebody waits already, and the request was refused. */
+static bool begin(struct daemon *d, struct api_request *request, struct member_wait wait)
+{
+    if (d->member.request != NULL) {
+        refuse(request, 409, "busy", "another change of members is under way: wait for it");
+        return false;
+    }
+    wait.request = request;
+    wait.until_ms = now_ms() + WAIT_MS;
+    d->member = wait;
+    return true;
+}
+
+/* --- tokens --- */
+
+static void make_token(void *self, struct api_request *request, const struct api_token *args)
+{
+    struct daemon *d = self;
+    struct member_wait w = {.what = MEMBER_TOKEN, .node = args->node};
+    const struct repl_node_status *n;
+    struct repl_status st;
+    uint8_t hash[32];
+
+    repl_status(d->repl, &st);
+    n = node_in(&st, args->node);
+    if (st.speaks < RECORD_SPEAKS) {
+        refuse(request, 409, "old-members",
+               "a member runs an older version that knows no joins: upgrade it first");
+    } else if (!repl_address_valid(args->address)) {
+        refuse(request, 422, "bad-address",
+               "the address must be like 10.0.0.4:7400, or [fd00:0:0:0:0:0:0:4]:7400 in full");
+    } else if (is_gone(&st, args->node)) {
+        refuse(request, 409, "id-used",
+               "a node of that id was removed: ids are never used again, take another one");
+    } else if (n != NULL && n->role != REPL_EXPECTED && n->role != REPL_OUTSIDE) {
+        refuse(request, 409, "id-used", "that node is a member already");
+    } else {
+        HF_ASSERT(getrandom(w.token, sizeof w.token, 0) == (ssize_t)sizeof w.token);
+        hash_of(w.token, hash);
+        if (begin(d, request, w) && !conductor_wish_token(d->conductor, args->node, args->address,
+                                                          hash, args->valid_s * 1000ull)) {
+            d->member.request = NULL;
+            refuse(request, 503, "busy", "replication takes nothing now: try again");
+        }
+    }
+    secret_wipe_bytes(&w, sizeof w);
+}
+
+static void answer_token(struct daemon *d)
+{
+    struct member_wait *w = &d->member;
+    char text[2 * DAEMON_TOKEN_BYTES + 1];
+
+    for (size_t i = 0; i < DAEMON_TOKEN_BYTES; i++)
+        (void)snprintf(text + 2 * i, 3, "%02x", w->token[i]);
+    api_request_answer(w->request,
+                       json_pack("{s:I,s:s}", "node", (json_int_t)w->node, "token", text));
+    secret_wipe_bytes(text, sizeof text);
+}
+
+/* --- joining: the new node's side --- */
+
+static int nibble(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool read_token(const char *text, uint8_t out[DAEMON_TOKEN_BYTES])
+{
+    if (strlen(text) != 2 * DAEMON_TOKEN_BYTES)
+        return false;
+    for (size_t i = 0; i < DAEMON_TOKEN_BYTES; i++) {
+        int hi = nibble(text[2 * i]), lo = nibble(text[2 * i + 1]);
+
+        if (hi < 0 || lo < 0)
+            return false;
+        out[i] = (uint8_t)(hi << 4 | lo);
+    }
+    return true;
+}
+
+static void ask(struct daemon *d, const struct repl_status *st)
+{
+    uint8_t frame[1 + DAEMON_TOKEN_BYTES + 4] = {FRAME_JOIN};
+
+    memcpy(frame + 1, d->member.token, DAEMON_TOKEN_BYTES);
+    put_be32(frame + 1 + DAEMON_TOKEN_BYTES, RECORD_SPEAKS);
+    for (size_t i = 0; i < st->n_nodes; i++)
+        if (st->nodes[i].node != st->node && st->nodes[i].connected &&
+            repl_send_frame(d->repl, st->nodes[i].node, REPL_CHANNEL_ADMIN,
+                            span_of(frame, sizeof frame)) == REPL_OK)
+            break;
+    d->member.again_ms = now_ms() + AGAIN_MS;
+    secret_wipe_bytes(frame, sizeof frame);
+}
+
+static void join(void *self, struct api_request *request, const char *token)
+{
+    struct daemon *d = self;
+    struct member_wait w = {.what = MEMBER_JOIN, .node = d->config->node_id};
+    const struct repl_node_status *n;
+    struct repl_status st;
+
+    repl_status(d->repl, &st);
+    n = node_in(&st, st.node);
+    if (n == NULL || n->role != REPL_OUTSIDE)
+        refuse(
+            request, 409, "not-outside",
+            n != NULL && n->role == REPL_LEFT
+                ? "this node was removed: it joins again only under a new id, with an empty data "
+                  "directory"
+                : "this node is a member of the cluster");
+    else if (!read_token(token, w.token))
+        refuse(request, 422, "bad-token", "that is no token of `holdfast cluster token`");
+    else if (begin(d, request, w))
+        ask(d, &st);
+    secret_wipe_bytes(&w, sizeof w);
+}
+
+/* --- joining: a member's side --- */
+
+static void say_no(struct daemon *d, uint32_t to, const char *why)
+{
+    uint8_t frame[256] = {FRAME_REFUSED};
+    size_t n = strlen(why);
+
+    HF_ASSERT(n < sizeof frame);
+    memcpy(frame + 1, why, n);
+    (void)repl_send_frame(d->repl, to, REPL_CHANNEL_ADMIN, span_of(frame, n + 1));
+}
+
+static void asked(struct daemon *d, uint32_t from, struct span in)
+{
+    const struct repl_token_status *t;
+    struct repl_status st;
+    uint8_t hash[32];
+
+    repl_status(d->repl, &st);
+    t = token_of(&st, from);
+    if (in.len != 1 + DAEMON_TOKEN_BYTES + 4)
+        return;
+    hash_of(in.data + 1, hash);
+    if (t == NULL && node_in(&st, from) != NULL && is_member(node_in(&st, from)->role))
+        return; /* asked once more: it is in, and will hear of it */
+    if (t == NULL || memcmp(t->hash, hash, sizeof hash) != 0) {
+        log_line(d->log, LOG_WARN, "node", "node %u asked to join without a valid token", from);
+        say_no(d, from,
+               "no such token for this node: it was used, it has expired, or it is another node's; "
+               "make a new one on a member: holdfast cluster token");
+        return;
+    }
+    log_line(d->log, LOG_INFO, "node", "node %u joins by its token", from);
+    (void)conductor_wish_join(d->conductor, from, hash, get_be32(in.data + 1 + DAEMON_TOKEN_BYTES));
+}
+
+void admin_members_frame(struct daemon *d, uint32_t from, struct span in)
+{
+    char why[API_DETAIL_BYTES];
+
+    if (in.len > 0 && in.data[0] == FRAME_JOIN)
+        asked(d, from, in);
+    if (in.len == 0 || in.data[0] != FRAME_REFUSED || d->member.request == NULL ||
+        d->member.what != MEMBER_JOIN)
+        return;
+    (void)snprintf(why, sizeof why, "%.*s", (int)(in.len - 1), (const char *)in.data + 1);
+    refuse(d->member.request, 403, "bad-token", why);
+    secret_wipe_bytes(&d->member, sizeof d->member);
+}
+
+/* --- removal --- */
+
+/* Could the voters that stay go on? */
+static bool goes_on_without(const struct repl_status *st, uint32_t node)
+{
+    size_t voters = 0, up = 0;
+
+    for (size_t i = 0; i < st->n_nodes; i++) {
+        const struct repl_node_status *n = &st->nodes[i];
+
+        if (n->role != REPL_VOTER || n->node == node)
+            continue;
+        voters++;
+        up += n->connected;
+    }
+    return voters > 0 && up > voters / 2;
+}
+
+static void remove_node(void *self, struct api_request *request, uint32_t node)
+{
+    struct daemon *d = self;
+    const struct repl_node_status *n;
+    struct repl_status st;
+    struct member_wait w = {.what = MEMBER_REMOVE, .node = node};
+
+    repl_status(d->repl, &st);
+    n = node_in(&st, node);
+    if (is_gone(&st, node) && n == NULL)
+        refuse(request, 409, "removed", "that node was removed already");
+    else if (n == NULL || n->role == REPL_OUTSIDE || n->role == REPL_EXPECTED)
+        refuse(request, 404, "unknown-node", "no such member: see GET /v1/cluster");
+    else if (node == st.node)
+        refuse(request, 409, "itself", "ask another node to remove this one");
+    else if (!goes_on_without(&st, node))
+        refuse(request, 409, "no-quorum",
+               "the nodes that stay have no majority up: bring them back first");
+    else if (begin(d, request, w))
+        (void)conductor_wish_drain(d->conductor, node, true);
+}
+
+/* True: it is out. */
+static bool go_on_removing(struct daemon *d, const struct repl_status *st)
+{
+    struct member_wait *w = &d->member;
+
+    if (is_gone(st, w->node))
+        return node_in(st, w->node) == NULL;
+    if (owned_by(st, w->node) == 0 && now_ms() >= w->again_ms) {
+        (void)conductor_wish_leave(d->conductor, w->node);
+        w->again_ms = now_ms() + AGAIN_MS;
+    }
+    return false;
+}
+
+/* --- what waits --- */
+
+static bool done(struct daemon *d, const struct repl_status *st)
+{
+    struct member_wait *w = &d->member;
+    const struct repl_node_status *self = node_in(st, st->node);
+    const struct repl_token_status *t;
+    uint8_t hash[32];
+
+    switch (w->what) {
+    case MEMBER_TOKEN:
+        t = token_of(st, w->node);
+        hash_of(w->token, hash);
+        if (t == NULL || memcmp(t->hash, hash, sizeof hash) != 0)
+            return false;
+        answer_token(d);
+        return true;
+    case MEMBER_JOIN:
+        if (self == NULL || !is_member(self->role)) {
+            if (now_ms() >= w->again_ms)
+                ask(d, st);
+            return false;
+        }
+        api_request_answer(w->request, json_pack("{s:I,s:s}", "node", (json_int_t)w->node, "role",
+                                                 repl_role_name(self->role)));
+        return true;
+    case MEMBER_REMOVE:
+        if (!go_on_removing(d, st))
+            return false;
+        api_request_answer(w->request,
+                           json_pack("{s:I,s:b}", "node", (json_int_t)w->node, "removed", 1));
+        return true;
+    default:
+        return true;
+    }
+}
+
+void admin_members_tick(struct daemon *d)
+{
+    static const char *const late[] = {
+        [MEMBER_TOKEN] = "not taken: are there five members, or tokens for them, already?",
+        [MEMBER_JOIN] =
+            "no member has answered: is one of cluster.nodes reachable, and did it make "
+            "this token for this node's id and address?",
+        [MEMBER_REMOVE] =
+            "written down, but it is not out yet: see GET /v1/cluster, and ask again"};
+    struct repl_status st;
+
+    if (d->member.request == NULL)
+        return;
+    repl_status(d->repl, &st);
+    if (!done(d, &st)) {
+        if (now_ms() < d->member.until_ms)
+            return;
+        refuse(d->member.request, 504, "timeout", late[d->member.what]);
+    }
+    secret_wipe_bytes(&d->member, sizeof d->member);
+}
+
+void admin_members_stop(struct daemon *d)
+{
+    if (d->member.request != NULL)
+        refuse(d->member.request, 503, "stopping", "this node is stopping: ask another one");
+    secret_wipe_bytes(&d->member, sizeof d->member);
+}
+
+void admin_members_fill(struct api_backend *b)
+{
+    b->make_token = make_token;
+    b->join = join;
+    b->remove_node = remove_node;
+}
