@@ -1,0 +1,60 @@
+/* What a test asks of the whole rig. */
+#include "replication/fsm.h"
+#include "unit/repl/rig.h"
+
+uint32_t rig_leader(const struct rig *rig)
+{
+    uint32_t leader = 0;
+    uint64_t term = 0;
+
+    for (size_t i = 0; i < rig->n; i++) {
+        struct raft_driver_status s;
+
+        if (!rig->nodes[i].up || rig->nodes[i].paused)
+            continue;
+        s = raft_driver_status(replica_driver(rig->nodes[i].replica));
+        if (s.state == RAFT_DRIVER_LEADER && s.own_term_committed && s.term > term) {
+            leader = rig->nodes[i].id;
+            term = s.term;
+        }
+    }
+    return leader;
+}
+
+bool rig_has_owner(const struct rig *rig, uint64_t shard)
+{
+    return rig_owner(rig, (uint32_t)shard) != 0;
+}
+
+bool rig_has_leader(const struct rig *rig, uint64_t unused)
+{
+    (void)unused;
+    return rig_leader(rig) != 0;
+}
+
+bool rig_agrees(const struct rig *rig, uint64_t unused)
+{
+    const struct fsm *first = NULL;
+
+    (void)unused;
+    for (size_t i = 0; i < rig->n; i++) {
+        const struct fsm *f;
+
+        if (!rig->nodes[i].up)
+            continue;
+        f = replica_fsm(rig->nodes[i].replica);
+        if (first == NULL)
+            first = f;
+        if (f->applied_index != first->applied_index ||
+            !digest_equal(fsm_digest(f), fsm_digest(first)))
+            return false;
+    }
+    return true;
+}
+
+bool rig_settled(const struct rig *rig, uint64_t node)
+{
+    const struct replica *r = rig->nodes[node - 1].replica;
+
+    return r != NULL && replica_next_request(r) == replica_oldest_request(r);
+}
