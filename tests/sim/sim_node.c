@@ -128,6 +128,8 @@ static void end_process(struct sim_node *n)
     sim_node_drop_jobs(n);
     replica_destroy(n->replica);
     n->replica = NULL;
+    if (n->world->plan.sealed)
+        seal_ring_deinit(&n->ring);
     conductor_destroy(n->conductor);
     sim_watch_unwrap(n->wrap);
     sim_watch_stopped(n->world->watch, n->id);

@@ -129,19 +129,21 @@ static void start_replica(struct sim_node *n)
                                           .entropy = on_entropy,
                                           .disk_ok = on_disk_ok,
                                           .disk_stuck_ns = on_disk_stuck,
+                                          .keep_key = sim_keys_keep,
                                           .log = on_log,
                                           .failed = on_failed};
     struct replica_options o;
-    struct repl_loaded loaded;
     const char *why;
 
     replica_options_of(n, &o);
+    if (n->world->plan.sealed)
+        sim_keys_take(n, &o);
     n->replica =
         replica_create(&o, &storage, &transport, &callbacks, n->leases, &n->health, &n->clock);
-    sim_storage_load(n->storage, &loaded);
-    sim_watch_durable(n->world->watch, n->id, loaded.first_index + loaded.n_entries - 1);
-    HF_ASSERT(replica_fits(&loaded, &o, &why));
-    HF_ASSERT(replica_start(n->replica, &loaded, sim_node_ns(n)));
+    sim_storage_load(n->storage, &n->loaded);
+    sim_watch_durable(n->world->watch, n->id, n->loaded.first_index + n->loaded.n_entries - 1);
+    HF_ASSERT(replica_fits(&n->loaded, &o, &why));
+    HF_ASSERT(replica_start(n->replica, &n->loaded, sim_node_ns(n)));
 }
 
 /* --- the conductor --- */
@@ -171,7 +173,8 @@ static bool op_submit(void *self, Holdfast__Record *record, void *op)
     if (request - replica_oldest_request(n->replica) >= OUTSTANDING_MAX ||
         replica_outstanding_bytes(n->replica) >= REPL_MAX_OUTSTANDING_BYTES - REPL_MAX_RECORD_BYTES)
         return false;
-    sealed = replica_pack(record, n->id, n->boot, request, &seal_none, &len);
+    sealed = replica_pack(record, n->id, n->boot, request,
+                          n->world->plan.sealed ? &n->ring.seal : &seal_none, &len);
     if (sealed == NULL)
         return false;
     if (replica_submit(n->replica, sim_node_ns(n), request, sealed, len, op) == REPL_OK)
