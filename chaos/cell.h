@@ -106,9 +106,9 @@ struct cell {
     uint64_t acting_ns;   /* when the last of them was acted for */
 
     struct cell_takeover takeovers[CELL_MAX_TAKEOVERS];
-    unsigned n_takeovers;    /* kept */
-    unsigned killed, ended;  /* bits: nodes that the runner killed, or asked to end */
-    unsigned broke, refused; /* ... whose disk failed, that had to refuse to start */
+    unsigned n_takeovers;                /* kept */
+    unsigned killed, ended;              /* bits: nodes that the runner killed, or asked to end */
+    unsigned broke, refused;             /* ... whose disk failed, that had to refuse to start */
     uint64_t fault_from_ns, fault_to_ns; /* from its beginning to when all was whole again */
     uint64_t minority_from_ns, minority_to_ns; /* no majority, the last lease over; 0 = never */
     struct oracle_tenure tenures[CELL_MAX_TENURES];

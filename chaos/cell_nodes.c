@@ -92,7 +92,7 @@ static bool lose_quorum(struct cell *c)
     unsigned owner = c->owner, nodes = c->drill->nodes;
     unsigned left = c->spec->mode == DRILL_OWNER_LEFT ? owner : owner % nodes + 1;
     struct cell_takeover *ends[LAB_MAX_NODES + 1] = {0};
-    unsigned order[LAB_MAX_NODES], n_order = 0;
+    unsigned order[LAB_MAX_NODES] = {0}, n_order = 0;
     uint64_t lease_ns = (uint64_t)c->drill->timing.lease_ms * 1000000u;
 
     for (unsigned n = 1; n <= nodes; n++) /* the owner last: it acts as long as it may */
@@ -100,6 +100,7 @@ static bool lose_quorum(struct cell *c)
             order[n_order++] = n;
     if (owner != left)
         order[n_order++] = owner;
+    HF_ASSERT(n_order == nodes - 1);
     cell_phase(c, "all nodes but %u die", left);
     for (unsigned i = 0; i < n_order; i++)
         if (!(ends[order[i]] = kill_one(c, order[i])))

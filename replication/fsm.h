@@ -161,6 +161,10 @@ struct digest fsm_digest(const struct fsm *fsm);
  * while only time passes, and is what it was when everything that came has gone again. */
 struct digest fsm_content_digest(const struct fsm *fsm);
 
+/* Are the SA, its claims and its leases still what their part of the digest says? What falls over in
+ * memory changes no digest by itself, for that is kept, not counted anew. */
+bool fsm_sa_sound(const struct fsm *fsm, const struct fsm_sa *sa);
+
 const struct fsm_shard *fsm_shard(const struct fsm *fsm, uint32_t shard);      /* or NULL */
 const struct fsm_member *fsm_member(const struct fsm *fsm, uint32_t node);     /* or NULL */
 const struct fsm_sa *fsm_sa(const struct fsm *fsm, uint64_t id);               /* or NULL */

@@ -70,6 +70,22 @@ static struct digest lease_digest(const struct fsm *fsm, const struct fsm_lease 
     return digest_item_final(&d);
 }
 
+static bool lease_sound(const struct fsm *fsm, const struct fsm_lease *l)
+{
+    return l == NULL || digest_equal(l->digest, lease_digest(fsm, l));
+}
+
+bool fsm_sa_sound(const struct fsm *fsm, const struct fsm_sa *sa)
+{
+    bool sound = digest_equal(sa->digest, sa_digest(fsm, sa));
+
+    for (size_t i = 0; i < sa->n_claims && sound; i++)
+        sound = digest_equal(sa->claims[i]->digest, claim_digest(fsm, sa->claims[i]));
+    for (size_t i = 0; i < RECORD_MAX_ADDRESSES && sound; i++)
+        sound = lease_sound(fsm, sa->leases[i]);
+    return sound;
+}
+
 static void redigest(struct fsm *fsm, struct digest *part, struct digest now)
 {
     digest_sub(&fsm->sum, *part);

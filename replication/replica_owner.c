@@ -200,6 +200,7 @@ static void beat(struct replica *r)
 {
     struct beat b = {.message = HOLDFAST__OWNERSHIP__INIT, .report = HOLDFAST__NODE_REPORT__INIT};
 
+    replica_scrub(r);
     b.message.boot = r->options.boot;
     fill_heartbeats(r, &b);
     fill_report(r, &b);

@@ -106,8 +106,9 @@ struct replica {
     struct witness witness;                /* whose state is the cluster's (I11) */
     uint64_t kept_index;                   /* newest multiple of WITNESS_EVERY applied */
     struct digest kept_digest;             /* ... the state then */
-    bool diverged;                         /* ours is not: nothing is applied, one is awaited */
-    uint64_t tied_ns;                      /* since when nobody can tell; 0 = it is not so */
+    uint64_t scrub_id; /* the SA that was looked at last; 0 = the first is next */
+    bool diverged;     /* ours is not: nothing is applied, one is awaited */
+    uint64_t tied_ns;  /* since when nobody can tell; 0 = it is not so */
     bool tie_told;
     bool snapshot_wanted;     /* ... which is to be made first */
     uint64_t stepped_down_ns; /* tried last */
@@ -162,6 +163,7 @@ void replica_witness_applied(struct replica *r);
 void replica_witness_heard(struct replica *r, uint32_t from, const struct Holdfast__NodeReport *in);
 void replica_witness_act(struct replica *r); /* as pump's last: what follows from the verdicts */
 void replica_witness_restored(struct replica *r);
+void replica_scrub(struct replica *r); /* with each beat: a few SAs */
 /* May this node's state be acted on, as far as is known? */
 bool replica_state_trusted(const struct replica *r);
 enum repl_agreement replica_agreement(const struct replica *r, uint32_t node);

@@ -3,13 +3,14 @@
  *   report {index, digest; newest kept index, digest} ─> witness: votes at each index
  *   outvoted here ─> own nothing, apply nothing, ask ─> leader's snapshot ─> restored ─> as before
  *              leading ─> leadership to a node of the majority first
+ *   an SA in memory that is not what its digest says ─> the same, without a vote
  *   tied          ─> nobody can tell: who does not lead owns nothing; whoever differs says so
  */
 #include "base/bytes.h"
 #include "proto/nodes.pb-c.h"
 #include "replication/replica_parts.h"
 
-enum { STEP_DOWN_AGAIN_MS = 1000 };
+enum { STEP_DOWN_AGAIN_MS = 1000, SCRUB_SAS = 32 };
 
 static bool is_voter(const struct replica *r, uint32_t node, size_t *voters)
 {
@@ -86,6 +87,11 @@ void replica_witness_heard(struct replica *r, uint32_t from, const struct Holdfa
 
 enum repl_agreement replica_agreement(const struct replica *r, uint32_t node)
 {
+    if (node == r->options.node && r->diverged)
+        return REPL_DIFFERS;
+    for (size_t i = 0; i < r->n_nodes; i++)
+        if (r->nodes[i].node == node && r->nodes[i].repair_above != 0)
+            return REPL_DIFFERS; /* by its own word */
     switch (witness_verdict(&r->witness, node)) {
     case WITNESS_AGREES:
         return REPL_AGREES;
@@ -132,21 +138,45 @@ static void tie(struct replica *r)
     r->tie_told = tied(r);
 }
 
-static void diverge(struct replica *r)
+static void diverge(struct replica *r, const char *how)
 {
     uint64_t taking = r->taking == NULL ? 0 : r->taking->index;
 
     r->diverged = true;
     replica_log(r, REPL_LOG_ERROR,
-                "our state differs from the majority's (found at index %llu): this node owns "
-                "nothing until a snapshot of a sound one has taken its place",
-                (unsigned long long)r->fsm.applied_index);
+                "our state %s (found at index %llu): this node owns nothing until a snapshot of a "
+                "sound one has taken its place",
+                how, (unsigned long long)r->fsm.applied_index);
     ownership_disown(&r->ownership);
     replica_publish_leases(r);
     replica_drop_snapshot(r);
     if (taking != 0)
         raft_driver_snapshot_drop(r->driver, taking);
     raft_driver_mistrust(r->driver, r->now_ns / 1000000);
+}
+
+/* What falls over in memory changes no digest, which is kept and not counted anew, until a record
+ * comes that way: so all of it is looked at, a few SAs with each beat. Alone there is nobody to ask
+ * for a sound state but the own disk. */
+void replica_scrub(struct replica *r)
+{
+    const struct fsm_sa *sa = r->scrub_id == 0 ? NULL : fsm_sa(&r->fsm, r->scrub_id);
+
+    if (r->diverged || r->restoring != NULL || r->telling)
+        return;
+    sa = sa == NULL ? r->fsm.all_sas : sa->next;
+    for (size_t n = 0; n < SCRUB_SAS && sa != NULL; n++, sa = sa->next) {
+        if (!fsm_sa_sound(&r->fsm, sa)) {
+            if (r->n_nodes == 1)
+                replica_fail(r, "the state in memory is not what was applied");
+            else
+                diverge(r, "in memory is not what was applied");
+            return;
+        }
+        r->scrub_id = sa->id;
+    }
+    if (sa == NULL)
+        r->scrub_id = 0;
 }
 
 /* Of the majority, connected, and nearest to our log. 0 = none. */
@@ -205,7 +235,7 @@ void replica_witness_act(struct replica *r)
     tie(r);
     if (!r->diverged && r->restoring == NULL && !r->telling &&
         witness_verdict(&r->witness, r->options.node) == WITNESS_OUTVOTED)
-        diverge(r);
+        diverge(r, "differs from the majority's");
     if (r->diverged)
         step_down(r);
     else if (r->able)
@@ -221,6 +251,6 @@ void replica_witness_restored(struct replica *r)
                     (unsigned long long)r->fsm.applied_index);
     }
     r->diverged = false;
-    r->kept_index = 0;
+    r->kept_index = r->scrub_id = 0;
     witness_forget(&r->witness, r->options.node);
 }

@@ -82,6 +82,7 @@ static void op_send(void *self, uint32_t shard, bool natt, const struct endpoint
 
     (void)shard;
     sim_exchange_said(c->world, "client", c->index, bytes);
+    sim_watch_client_sent(c->world->watch, c->index, bytes);
     if (!sim_check_message(&c->world->check, 1 + c->index, bytes))
         sim_violation(c->world, "I4: client %u sends another message under the same name",
                       c->index);
@@ -106,6 +107,7 @@ static void on_told(void *self, const struct repl_event *event, void *submitter,
     struct repl_event copy = *event;
 
     c->changed = true;
+    sim_watch_client_event(c->world->watch, c->index, event);
     if (event->kind == REPL_EV_ASSIGNED)
         atomic_store(&c->lease.epoch_index, event->epoch.index);
     copy.mine = submitter != NULL;
@@ -137,6 +139,7 @@ static void on_sealed(void *self, uint64_t key, uint64_t seq, const struct esp_s
     struct sim_client *c = self;
 
     (void)turn;
+    sim_watch_client_sealed(c->world->watch, c->index, key, seq);
     c->world->stats.counts[SIM_COUNT_numbers_checked]++;
     if (!sim_check_sealed(&c->world->check, key, seq))
         sim_violation(c->world, "I1: client %u seals spi %08x number %llu a second time", c->index,
@@ -149,6 +152,7 @@ static void on_opened(void *self, uint64_t key, uint64_t seq, const struct esp_s
     struct sim_client *c = self;
 
     (void)turn;
+    sim_watch_client_delivered(c->world->watch, c->index, key, seq);
     if (!sim_check_opened(&c->world->check, key, seq))
         sim_violation(c->world, "I2: client %u accepts spi %08x number %llu a second time",
                       c->index, sa->spi_in, (unsigned long long)seq);
@@ -259,6 +263,7 @@ void sim_client_stop(struct sim_client *c)
 
     HF_ASSERT(c->running);
     enter(c);
+    sim_watch_client_restarted(c->world->watch, c->index);
     c->running = c->established = false;
     c->n_sas = c->n_children = 0;
     c->ike_spi = c->peer_spi = 0;

@@ -8,6 +8,7 @@ struct esp_sa *sim_sys_worker_sa_install(struct worker_pool *pool, const struct 
 
 #define SIM_KERNEL_KEEPS_NAMES
 #include "sim/sim_kernel_names.h"
+#include "sim/sim_watch.h"
 
 static struct sim_kernel *here;
 
@@ -294,7 +295,8 @@ enum udp_result sim_sys_esp_socket_send(int fd, const struct ip_addr *peer, stru
 
 static uint64_t number_of(const struct secret *key, uint32_t spi)
 {
-    return span_fnv1a64(span_of(key->bytes, key->len)) ^ ((uint64_t)spi << 32);
+    (void)spi;
+    return sim_watch_key(key); /* as the watch knows it from the SA's state */
 }
 
 struct esp_sa *sim_sys_worker_sa_install(struct worker_pool *pool, const struct esp_sa_params *p)

@@ -91,6 +91,7 @@ void sim_node_start(struct sim_node *n)
     n->control_ms = n->tick_ms = n->timer_ms = w->now_ms;
     n->worker_ms = UINT64_MAX;
     n->takeovers = n->handovers = 0;
+    sim_watch_started(w->watch, n->id, n->boot, false);
     sim_node_gateway(n);
     sim_network_attach(w->network, n->id, &n->listener);
     w->stats.counts[SIM_COUNT_node_starts]++;
@@ -127,7 +128,11 @@ static void end_process(struct sim_node *n)
     sim_node_drop_jobs(n);
     replica_destroy(n->replica);
     n->replica = NULL;
+    if (n->world->plan.sealed)
+        seal_ring_deinit(&n->ring);
     conductor_destroy(n->conductor);
+    sim_watch_unwrap(n->wrap);
+    sim_watch_stopped(n->world->watch, n->id);
     gateway_deinit(&n->gateway);
     datapath_destroy(n->datapath);
     worker_pool_destroy(n->pool);
@@ -202,8 +207,14 @@ static void run_replica(struct sim_node *n)
 {
     struct repl_storage_done done;
 
-    while (!n->failed && sim_storage_pop(n->storage, &done))
+    while (!n->failed && sim_storage_pop(n->storage, &done)) {
+        if (done.status == REPL_STORAGE_OK &&
+            (done.op == REPL_STORAGE_APPEND || done.op == REPL_STORAGE_INSTALL))
+            sim_watch_durable(n->world->watch, n->id, done.index);
+        if (done.status == REPL_STORAGE_OK && done.op == REPL_STORAGE_TRUNCATE)
+            sim_watch_durable(n->world->watch, n->id, done.index - 1);
         replica_stored(n->replica, sim_node_ns(n), &done);
+    }
     while (!n->failed && n->raft_jobs != NULL && n->raft_jobs->due_ms <= n->world->now_ms) {
         struct sim_job *j = n->raft_jobs;
 
@@ -236,6 +247,9 @@ static void take_events(struct sim_node *n)
             sim_outside_announce(n, ev->shard);
         if (ev->kind == REPL_EV_APPLIED && ev->mine && ev->verdict == REPL_ACCEPTED)
             sim_exchange_applied(n->world, NULL, true, ev->effects);
+        if (!e->told)
+            sim_watch_event(n->world->watch, n->id, ev);
+        e->told = true;
         if (!gateway_event(&n->gateway, ev))
             continue;
         n->first_event = e->next;

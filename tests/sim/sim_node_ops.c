@@ -129,18 +129,21 @@ static void start_replica(struct sim_node *n)
                                           .entropy = on_entropy,
                                           .disk_ok = on_disk_ok,
                                           .disk_stuck_ns = on_disk_stuck,
+                                          .keep_key = sim_keys_keep,
                                           .log = on_log,
                                           .failed = on_failed};
     struct replica_options o;
-    struct repl_loaded loaded;
     const char *why;
 
     replica_options_of(n, &o);
+    if (n->world->plan.sealed)
+        sim_keys_take(n, &o);
     n->replica =
         replica_create(&o, &storage, &transport, &callbacks, n->leases, &n->health, &n->clock);
-    sim_storage_load(n->storage, &loaded);
-    HF_ASSERT(replica_fits(&loaded, &o, &why));
-    HF_ASSERT(replica_start(n->replica, &loaded, sim_node_ns(n)));
+    sim_storage_load(n->storage, &n->loaded);
+    sim_watch_durable(n->world->watch, n->id, n->loaded.first_index + n->loaded.n_entries - 1);
+    HF_ASSERT(replica_fits(&n->loaded, &o, &why));
+    HF_ASSERT(replica_start(n->replica, &n->loaded, sim_node_ns(n)));
 }
 
 /* --- the conductor --- */
@@ -170,7 +173,8 @@ static bool op_submit(void *self, Holdfast__Record *record, void *op)
     if (request - replica_oldest_request(n->replica) >= OUTSTANDING_MAX ||
         replica_outstanding_bytes(n->replica) >= REPL_MAX_OUTSTANDING_BYTES - REPL_MAX_RECORD_BYTES)
         return false;
-    sealed = replica_pack(record, n->id, n->boot, request, &seal_none, &len);
+    sealed = replica_pack(record, n->id, n->boot, request,
+                          n->world->plan.sealed ? &n->ring.seal : &seal_none, &len);
     if (sealed == NULL)
         return false;
     if (replica_submit(n->replica, sim_node_ns(n), request, sealed, len, op) == REPL_OK)
@@ -286,6 +290,7 @@ static void start_conductor(struct sim_node *n)
                                              .pool_last = {addr_v4(0x0a6300fe + (i << 8))}};
     n->datapath = datapath_create(&p);
     datapath_fill(n->datapath, &ops);
+    n->wrap = sim_watch_wrap(w->watch, n->id, &ops);
     n->conductor = conductor_create(&o, &ops);
     datapath_bind(n->datapath, n->conductor);
 }
@@ -304,12 +309,25 @@ static void on_deliver(void *self, struct span inner)
     sim_traffic_at_server(self, inner);
 }
 
+/* The right under which its worker handles the packet. */
+static struct sim_watch_right right_of(const struct sim_node *n, const struct esp_sa *sa,
+                                       const struct esp_turn *turn)
+{
+    return (struct sim_watch_right){.shard = sa->shard_slot + 1,
+                                    .epoch = turn->lease_epoch,
+                                    .lease_until_ns =
+                                        atomic_load(&n->leases[sa->shard_slot].until_ns),
+                                    .now_ns = turn->now_ns};
+}
+
 static void on_sealed(void *self, uint64_t key, uint64_t seq, const struct esp_sa *sa,
                       const struct esp_turn *turn)
 {
     struct sim_node *n = self;
+    struct sim_watch_right right = right_of(n, sa, turn);
 
-    (void)turn;
+    sim_watch_sealed(n->world->watch, n->id, key, seq, &right);
+    sim_watch_left(n->world->watch, n->id, key, seq, &right);
     n->world->stats.counts[SIM_COUNT_numbers_checked]++;
     if (!sim_check_sealed(&n->world->check, key, seq))
         sim_violation(n->world, "I1: node %u seals spi %08x number %llu a second time", n->id,
@@ -320,8 +338,9 @@ static void on_opened(void *self, uint64_t key, uint64_t seq, const struct esp_s
                       const struct esp_turn *turn)
 {
     struct sim_node *n = self;
+    struct sim_watch_right right = right_of(n, sa, turn);
 
-    (void)turn;
+    sim_watch_delivered(n->world->watch, n->id, key, seq, &right);
     if (!sim_check_opened(&n->world->check, key, seq))
         sim_violation(n->world, "I2: node %u accepts spi %08x number %llu a second time", n->id,
                       sa->spi_in, (unsigned long long)seq);

@@ -26,6 +26,7 @@ void sim_plan_draw(struct sim_world *w, const struct sim_options *o)
                            .snapshot_entries = pick(w, (const uint32_t[]){200, 1000, 100000}, 3),
                            .rebalance = sim_chance(&w->random, 300),
                            .esn = sim_chance(&w->random, 300),
+                           .sealed = sim_chance(&w->random, 500),
                            .recovery = (enum conductor_recovery)sim_between(
                                &w->random, CONDUCTOR_RECOVER_REKEY, CONDUCTOR_RECOVER_BOUNDED)};
     for (uint32_t i = 0; i < SIM_NODES; i++)

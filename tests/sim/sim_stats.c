@@ -34,6 +34,10 @@ void sim_stats_add(struct sim_stats *to, const struct sim_stats *from)
         to->faults[i] += from->faults[i];
     for (size_t i = 0; i < SIM_COUNTS; i++)
         to->counts[i] += from->counts[i];
+    for (size_t i = 0; i < SIM_WATCH_CASES; i++)
+        to->cases[i] += from->cases[i];
+    for (size_t i = 0; i < SIM_WATCH_RULES; i++)
+        to->judged[i] += from->judged[i];
     for (size_t i = 0; i < SIM_EXCHANGES; i++) {
         to->exchanges[0][i] += from->exchanges[0][i];
         to->exchanges[1][i] += from->exchanges[1][i];
@@ -78,5 +82,13 @@ void sim_stats_print(const struct sim_stats *s, FILE *out)
                           ike_exchange_name((enum ike_exchange)g), s->collisions[c][g]);
             comma = ",";
         }
+    (void)fprintf(out, "},\"cases\":{");
+    for (int i = 0; i < SIM_WATCH_CASES; i++)
+        (void)fprintf(out, "%s\"%s\":%" PRIu64, i > 0 ? "," : "",
+                      sim_watch_case_name((enum sim_watch_case)i), s->cases[i]);
+    (void)fprintf(out, "},\"judged\":{");
+    for (int i = 0; i < SIM_WATCH_RULES; i++)
+        (void)fprintf(out, "%s\"%s\":%" PRIu64, i > 0 ? "," : "",
+                      sim_watch_rule_name((enum sim_watch_rule)i), s->judged[i]);
     (void)fprintf(out, "}");
 }

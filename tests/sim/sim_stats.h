@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "sim/sim_watch.h"
+
 /* X(identifier, name): kinds of faults; one at zero over many seeds is red. */
 #define SIM_FAULT_LIST(X)                                                                          \
     X(loss, "loss")                                                                                \
@@ -86,6 +88,8 @@ struct sim_stats {
     uint64_t faults[SIM_FAULTS], counts[SIM_COUNTS];
     uint64_t exchanges[2][SIM_EXCHANGES];              /* begun by the client, by the gateway */
     uint64_t collisions[SIM_EXCHANGES][SIM_EXCHANGES]; /* client's kind, gateway's kind */
+    uint64_t cases[SIM_WATCH_CASES];  /* of the design's table of collisions: how often reached */
+    uint64_t judged[SIM_WATCH_RULES]; /* how often each rule of the watch judged something */
 };
 
 void sim_stats_add(struct sim_stats *to, const struct sim_stats *from);

@@ -159,6 +159,9 @@ void sim_watch_client_sent(struct sim_watch *w, uint32_t client, struct span mes
 /* Its IKE SA after a step; `after->state` ENDED or NONE, or after == NULL: it is gone. */
 void sim_watch_client_sa(struct sim_watch *w, uint32_t client, uint64_t local_spi,
                          const struct ike_sa *after);
+/* The same out of an event of the log that the client's own conductor has; others than APPLIED say
+ * nothing. */
+void sim_watch_client_event(struct sim_watch *w, uint32_t client, const struct repl_event *event);
 void sim_watch_client_sealed(struct sim_watch *w, uint32_t client, uint64_t key, uint64_t seq);
 void sim_watch_client_delivered(struct sim_watch *w, uint32_t client, uint64_t key, uint64_t seq);
 
@@ -174,6 +177,9 @@ void sim_watch_heal(struct sim_watch *w, const struct sim_watch_healing *healing
 /* At the end, when all is quiet: no message under way, nothing outstanding, every node that is up
  * told its last digest. Judges L1 .. L3, and that both ends of each tunnel agree (I7). */
 void sim_watch_healed(struct sim_watch *w);
+
+/* No exchange of any SA is under way, at either end, and no SA waits for a Delete. */
+bool sim_watch_quiet(const struct sim_watch *w);
 
 /* Two runs that differ in nothing but the wall clocks' jumps have one trace (I14). */
 void sim_watch_same_run(struct sim_watch *w, uint64_t trace, uint64_t trace_with_jumps);

@@ -59,9 +59,8 @@ static bool succeeds(const struct ike_sa *sa, const struct ike_child *child)
     return false;
 }
 
-/* The other end of the same IKE SA; NULL: not known. */
-static const struct sim_watch_sa *other_end(struct sim_watch *w, const struct sim_watch_sa *sa,
-                                            uint64_t remote_spi)
+const struct sim_watch_sa *sim_watch_other_end(struct sim_watch *w, const struct sim_watch_sa *sa,
+                                               uint64_t remote_spi)
 {
     const struct sim_watch_sa *other = NULL;
 
@@ -269,7 +268,7 @@ void sim_watch_case_takeover(struct sim_watch *w, uint32_t shard)
 
         if (sa->owner_of != 0 || sa->state == NULL || sa->state->shard != shard)
             continue;
-        other = other_end(w, sa, sa->remote_spi);
+        other = sim_watch_other_end(w, sa, sa->remote_spi);
         if (rekeys(sa->state->pending.exchange) ||
             (other != NULL && other->state != NULL && rekeys(other->state->pending.exchange)))
             REACHED(w, takeover_in_rekey);
@@ -286,7 +285,7 @@ void sim_watch_case_step(struct sim_watch *w, const struct sim_watch_sa *sa,
     if (before == NULL || after == NULL || before->state == IKE_SA_HALF_OPEN)
         return;
     p = &before->pending;
-    other = other_end(w, sa, before->remote_spi);
+    other = sim_watch_other_end(w, sa, before->remote_spi);
     if (other != NULL && other->state != NULL)
         theirs = &other->state->pending;
     answers = after->expected_request_id != before->expected_request_id;

@@ -9,6 +9,7 @@
 #ifndef HF_SIM_WATCH_INTERNAL_H
 #define HF_SIM_WATCH_INTERNAL_H
 
+#include "sim/sim_random.h"
 #include "sim/sim_watch.h"
 #include "wire/header.h"
 
@@ -24,13 +25,10 @@ struct sim_watch_entry *sim_watch_find(const struct sim_watch_map *m, uint64_t k
 /* The entry, made with zeros when there is none (*made says so). NULL: the map is at its most. */
 struct sim_watch_entry *sim_watch_put(struct sim_watch_map *m, uint64_t key, bool *made);
 
-/* Mixes values into one key; collisions have a chance of 2^-64 a pair. */
+/* Mixes values into one key; two pairs collide by chance alone (2^-64). */
 static inline uint64_t sim_watch_mix(uint64_t x, uint64_t y)
 {
-    uint64_t z = (x ^ (y + 0x9e3779b97f4a7c15u + (x << 6) + (x >> 2))) * 0xff51afd7ed558ccdu;
-
-    z = (z ^ (z >> 33)) * 0xc4ceb9fe1a85ec53u;
-    return z ^ (z >> 29);
+    return sim_mix(sim_mix(x + 0x9e3779b97f4a7c15u) + y);
 }
 
 /* What one owner in one epoch may use of a key's numbers: of the direction that it sends, or of the
@@ -79,7 +77,7 @@ struct sim_watch_node {
         uint32_t shard;
         uint64_t epoch, boot;
         uint32_t owner;
-        bool mine;
+        bool mine, held;                 /* held: the lease, as its conductor was told */
         uint64_t late_left, late_sealed; /* packets since its right ended */
     } shards[REPL_MAX_SHARDS];
     size_t n_shards;
@@ -87,9 +85,11 @@ struct sim_watch_node {
 
 struct sim_watch_shard { /* the cluster's */
     uint32_t shard;
-    uint64_t spoke_epoch; /* newest epoch that emitted */
-    uint64_t newest_epoch;
-    uint64_t first_ms;    /* emission by the newest epoch since the healing began; 0 = none */
+    uint64_t spoke_epoch;  /* newest epoch that emitted */
+    uint64_t newest_epoch; /* and who has it */
+    uint32_t owner;
+    uint64_t boot;
+    uint64_t first_ms;    /* the newest epoch's owner acts, since the healing began; 0 = not yet */
     uint64_t moved_index; /* of the newest accepted Move record, and whom it names */
     uint32_t moved_to;
 };
@@ -130,6 +130,7 @@ struct sim_watch {
     uint64_t healing_ms;
     struct sim_watch_healing limits;
     uint32_t heal_shards[REPL_MAX_SHARDS];
+    struct sim_watch_wrap *wraps[SIM_WATCH_NODES + 1];
     struct ike_sa decoded; /* scratch */
 };
 
@@ -177,7 +178,13 @@ void sim_watch_apply(struct sim_watch *w, const struct repl_event *event);
 void sim_watch_restored(struct sim_watch *w, uint32_t node, uint64_t index, struct span state);
 struct sim_watch_sa *sim_watch_sa_of(struct sim_watch *w, uint32_t owner_of, uint64_t id);
 
-/* sim_watch_cases.c: one end's state moved on. before == NULL: it is new. */
+/* sim_watch_wrap.c: the node has all of a snapshot: nothing that is gone is installed any more. */
+void sim_watch_judge_installed(struct sim_watch *w, uint32_t node);
+
+/* sim_watch_cases.c: the other end of the same IKE SA; NULL: not known. */
+const struct sim_watch_sa *sim_watch_other_end(struct sim_watch *w, const struct sim_watch_sa *sa,
+                                               uint64_t remote_spi);
+/* One end's state moved on. before == NULL: it is new. */
 void sim_watch_case_step(struct sim_watch *w, const struct sim_watch_sa *sa,
                          const struct ike_sa *before, const struct ike_sa *after);
 /* The shard has another owner, not by handover. */

@@ -111,6 +111,23 @@ static void take_wish(struct sim_watch *w, const struct repl_event *event)
     }
 }
 
+/* Whatever an owner submits is of its own epoch, which must be the newest one up to this place. */
+static void judge_fence(struct sim_watch *w, const struct repl_event *event)
+{
+    const Holdfast__Record *r = event->record;
+    const struct sim_watch_shard *s;
+
+    if (!record_fenced(r) || (s = sim_watch_shard_of(w, r->shard)) == NULL)
+        return;
+    SIM_WATCH_JUDGE(w, SIM_WATCH_fenced,
+                    r->node == s->owner && r->boot == s->boot &&
+                        record_epoch(r->epoch).index == s->newest_epoch,
+                    "index %" PRIu64 ": a record of node %u, epoch %" PRIu64
+                    " is accepted; the owner is node %u, epoch %" PRIu64,
+                    event->index, (unsigned)r->node, record_epoch(r->epoch).index,
+                    (unsigned)s->owner, s->newest_epoch);
+}
+
 static void applied(struct sim_watch *w, uint32_t node, const struct repl_event *event)
 {
     struct sim_watch_node *n = &w->nodes[node];
@@ -123,6 +140,7 @@ static void applied(struct sim_watch *w, uint32_t node, const struct repl_event 
         if (event->index > w->highest)
             w->highest = event->index;
         if (event->verdict == REPL_ACCEPTED) {
+            judge_fence(w, event);
             sim_watch_apply(w, event);
             take_wish(w, event);
         }
@@ -163,8 +181,24 @@ static void assigned(struct sim_watch *w, uint32_t node, const struct repl_event
     v->boot = event->owner_boot;
     v->mine = event->kind == REPL_EV_ASSIGNED && event->owner_node == node &&
               event->owner_boot == w->nodes[node].boot;
-    if (epoch > s->newest_epoch)
+    if (epoch > s->newest_epoch) {
         s->newest_epoch = epoch;
+        s->owner = event->owner_node;
+        s->boot = event->owner_boot;
+    }
+}
+
+/* The owner's conductor hears that it may act. */
+static void leased(struct sim_watch *w, uint32_t node, const struct repl_event *event)
+{
+    struct sim_watch_view *v = sim_watch_view(w, node, event->shard);
+    struct sim_watch_shard *s = sim_watch_shard_of(w, event->shard);
+
+    if (v == NULL || s == NULL)
+        return;
+    v->held = event->held;
+    if (w->healing && s->first_ms == 0 && v->held && v->mine && v->epoch == s->newest_epoch)
+        s->first_ms = sim_watch_now(w);
 }
 
 static void judge_gift(struct sim_watch *w, uint32_t node, const struct repl_event *event)
@@ -207,11 +241,17 @@ void sim_watch_event(struct sim_watch *w, uint32_t node, const struct repl_event
     case REPL_EV_RESTORED_SA:
         sim_watch_restored(w, node, n->applied, span_of(event->bytes, event->bytes_len));
         break;
+    case REPL_EV_RESTORE_END:
+        sim_watch_judge_installed(w, node);
+        break;
     case REPL_EV_LEADER:
         if (event->node != 0 && event->node != w->leader) {
             w->leader = event->node;
             w->elections++;
         }
+        break;
+    case REPL_EV_LEASE:
+        leased(w, node, event);
         break;
     case REPL_EV_GIVE:
         judge_gift(w, node, event);

@@ -30,6 +30,24 @@ static struct handle **handle_at(struct sim_watch_wrap *wrap, const void *esp)
     return at;
 }
 
+void sim_watch_judge_installed(struct sim_watch *w, uint32_t node)
+{
+    const struct sim_watch_wrap *wrap = w->wraps[node];
+
+    for (size_t i = 0; wrap != NULL && i < HANDLES; i++)
+        for (const struct handle *h = wrap->handles[i]; h != NULL; h = h->next) {
+            const struct sim_watch_esp *e = sim_watch_esp_of(w, h->key_in);
+
+            SIM_WATCH_JUDGE(w, SIM_WATCH_not_restored,
+                            e->gone_index == 0 || e->gone_index > w->nodes[node].applied,
+                            "node %u still has SPI %08x after a snapshot of %llu, it went with "
+                            "index %llu",
+                            (unsigned)node, (unsigned)e->spi_in,
+                            (unsigned long long)w->nodes[node].applied,
+                            (unsigned long long)e->gone_index);
+        }
+}
+
 /* --- rows of `self` --- */
 
 static uint64_t now_ms(void *self)
@@ -273,6 +291,7 @@ struct sim_watch_wrap *sim_watch_wrap(struct sim_watch *w, uint32_t node, struct
     HF_ASSERT(wrap != NULL && sim_watch_node(w, node) != NULL);
     wrap->watch = w;
     wrap->node = node;
+    w->wraps[node] = wrap;
     wrap->inner = *ops;
     *ops = (struct conductor_ops){.self = wrap,
                                   ROW(now_ms),
@@ -308,6 +327,8 @@ struct sim_watch_wrap *sim_watch_wrap(struct sim_watch *w, uint32_t node, struct
 
 void sim_watch_unwrap(struct sim_watch_wrap *wrap)
 {
+    if (wrap->watch->wraps[wrap->node] == wrap)
+        wrap->watch->wraps[wrap->node] = NULL;
     for (size_t i = 0; i < HANDLES; i++)
         while (wrap->handles[i] != NULL) {
             struct handle *next = wrap->handles[i]->next;

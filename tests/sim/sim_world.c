@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "policy/policy.h"
 #include "sim/sim_run.h"
 
@@ -15,6 +16,7 @@ enum {
     OWNER_WITHIN_MS = 10000,  /* L1, after the healing began */
     SERVED_WITHIN_MS = 70000, /* a client may have to find out first that its old tunnel is gone */
     DIGEST_WITHIN_MS = 30000, /* L3 */
+    QUIET_WITHIN_MS = 30000,  /* an instant at which no exchange is under way */
     LIVELOCK = 100000         /* passes in one ms */
 };
 
@@ -45,6 +47,20 @@ void sim_violation(struct sim_world *w, const char *format, ...)
     if (w->stats.counts[SIM_COUNT_violations]++ == 0)
         (void)snprintf(result_now->first, sizeof result_now->first, "at %.3f s: %s",
                        (double)w->now_ms / 1000.0, text);
+}
+
+/* What the watch has found since it was asked last. */
+static void take_violations(struct sim_world *w)
+{
+    const struct sim_watch_violation *kept;
+    uint64_t n = sim_watch_violations(w->watch, &kept);
+
+    for (; w->watch_told < n; w->watch_told++)
+        if (w->watch_told < SIM_WATCH_KEPT)
+            sim_violation(w, "%s: %s", sim_watch_rule_name(kept[w->watch_told].rule),
+                          kept[w->watch_told].text);
+        else
+            w->stats.counts[SIM_COUNT_violations]++;
 }
 
 void sim_fold(struct sim_world *w, uint64_t value)
@@ -85,6 +101,7 @@ static void make(struct sim_world *w)
         sim_client_init(w, i);
     for (uint32_t i = 0; i < w->plan.n_nodes; i++)
         w->nodes[i].down_until_ms = w->now_ms + sim_between(&w->random, 1, 300);
+    sim_keys_found(w);
 }
 
 /* --- what holds at every step --- */
@@ -102,6 +119,17 @@ static void check_owners(struct sim_world *w)
     }
 }
 
+static void tell_digest(struct sim_world *w, const struct sim_node *n)
+{
+    struct digest d = fsm_digest(replica_fsm(n->replica));
+    uint8_t bytes[REPL_DIGEST_BYTES];
+
+    put_be64(bytes, d.a);
+    put_be64(bytes + 8, d.b);
+    sim_watch_digest(w->watch, n->id, replica_fsm(n->replica)->applied_index, bytes);
+    sim_watch_half_open(w->watch, n->id, conductor_count_half_open(n->conductor), 0);
+}
+
 static void check_digests(struct sim_world *w)
 {
     w->next_check_ms = w->now_ms + CHECK_EVERY_MS;
@@ -113,6 +141,7 @@ static void check_digests(struct sim_world *w)
             continue;
         f = replica_fsm(n->replica);
         w->stats.counts[SIM_COUNT_digests_compared]++;
+        tell_digest(w, n);
         if (!sim_check_digest(&w->check, f->applied_index, fsm_digest(f)))
             sim_violation(w, "I11: node %u has another digest at index %" PRIu64, n->id,
                           f->applied_index);
@@ -155,6 +184,7 @@ static void pass(struct sim_world *w)
     if (sim_faults_due(w) <= w->now_ms)
         sim_faults_run(w);
     check_owners(w);
+    take_violations(w);
     if (w->next_check_ms <= w->now_ms)
         check_digests(w);
     w->stats.counts[SIM_COUNT_steps]++;
@@ -255,8 +285,13 @@ static bool agreed(const struct sim_world *w)
 static void heal(struct sim_world *w)
 {
     uint64_t began = w->now_ms, elections;
+    const struct sim_watch_healing healing = {.owner_ms = OWNER_WITHIN_MS,
+                                              .elections = 8,
+                                              .shards = w->shard_ids,
+                                              .n_shards = w->plan.n_shards};
 
     sim_faults_heal(w);
+    sim_watch_heal(w->watch, &healing);
     run_until(w, began + OWNER_WITHIN_MS);
     check_owned(w);
     elections = w->stats.counts[SIM_COUNT_elections];
@@ -270,7 +305,11 @@ static void heal(struct sim_world *w)
         run_until(w, w->now_ms + 1);
     if (!agreed(w))
         sim_violation(w, "L3: a healed node does not catch up");
+    for (uint64_t end = w->now_ms + QUIET_WITHIN_MS; !sim_watch_quiet(w->watch) && w->now_ms < end;)
+        run_until(w, w->now_ms + 1);
     check_digests(w);
+    sim_watch_healed(w->watch);
+    take_violations(w);
 }
 
 static void finish(struct sim_world *w)
@@ -284,6 +323,11 @@ static void finish(struct sim_world *w)
     sim_network_destroy(w->network);
     sim_outside_deinit(w);
     sim_check_deinit(&w->check);
+    for (int i = 0; i < SIM_WATCH_CASES; i++)
+        w->stats.cases[i] = sim_watch_reached(w->watch, (enum sim_watch_case)i);
+    for (int i = 0; i < SIM_WATCH_RULES; i++)
+        w->stats.judged[i] = sim_watch_judged(w->watch, (enum sim_watch_rule)i);
+    sim_watch_destroy(w->watch);
 }
 
 void sim_run(const struct sim_options *o, struct sim_result *result)
@@ -300,6 +344,8 @@ void sim_run(const struct sim_options *o, struct sim_result *result)
     w->log = (struct log){o->verbose ? LOG_INFO : LOG_ERROR,
                           o->verbose ? STDERR_FILENO : open("/dev/null", O_WRONLY | O_CLOEXEC)};
     sim_plan_draw(w, o);
+    w->watch = sim_watch_create(
+        &(struct sim_watch_options){.now_ms = &w->now_ms, .nodes = w->plan.n_nodes, .workers = 1});
     make(w);
     run_until(w, w->plan.run_ms - w->plan.heal_ms);
     heal(w);

@@ -24,6 +24,7 @@
 #include "sim/sim_stats.h"
 #include "sim/sim_storage.h"
 #include "sim/sim_transport.h"
+#include "sim/sim_watch.h"
 
 enum {
     SIM_NODES = 5,
@@ -47,7 +48,7 @@ struct sim_plan {
     uint32_t packet_every_ms;                 /* per client and direction */
     uint64_t snapshot_entries;
     int32_t drift_ppm[SIM_NODES];
-    bool rebalance, esn;
+    bool rebalance, esn, sealed;
     enum conductor_recovery recovery;
 };
 
@@ -60,6 +61,7 @@ struct sim_job {
 struct sim_event {
     struct sim_event *next;
     struct repl_event *event;
+    bool told; /* the watch */
 };
 
 /* A gateway node: its machine, and its process when it is up. */
@@ -80,6 +82,9 @@ struct sim_node {
     uint64_t paused_until_ms, stuck_until_ms, hung_until_ms, disk_until_ms, link_until_ms;
     uint64_t drained_until_ms;
     uint64_t boot;
+    struct seal_key kept_key; /* on its disk; id 0 = none yet */
+    struct seal_ring ring;    /* of this start; plan.sealed */
+    struct repl_loaded loaded;
     struct repl_transport_listener listener;
     struct replica *replica;
     struct repl_lease leases[SIM_SHARDS];
@@ -93,6 +98,7 @@ struct sim_node {
     struct worker_pool *pool;
     struct datapath *datapath;
     struct conductor *conductor;
+    struct sim_watch_wrap *wrap;
     struct gateway gateway;
     struct sim_queue port_500;
     uint64_t control_ms, worker_ms, replica_ms, tick_ms;
@@ -177,6 +183,8 @@ struct sim_world {
     uint32_t shard_ids[SIM_SHARDS];
     struct log log;
     struct sim_check check;
+    struct sim_watch *watch;
+    uint64_t watch_told; /* of its violations */
     struct sim_stats stats;
     uint64_t trace;
     uint64_t next_fault_ms, next_command_ms, next_check_ms;
@@ -217,6 +225,11 @@ void sim_node_replica(struct sim_node *n); /* makes and starts it */
 void sim_node_gateway(struct sim_node *n); /* the rest of the process */
 void sim_node_drop_jobs(struct sim_node *n);
 void sim_node_stamp(struct sim_node *n); /* its health */
+
+/* --- sim_keys.c --- */
+void sim_keys_found(struct sim_world *w); /* node 1 has the configuration's key */
+void sim_keys_take(struct sim_node *n, struct replica_options *o);
+bool sim_keys_keep(void *node, enum seal_kind kind, const uint8_t bytes[SEAL_KEY_BYTES]);
 
 /* --- sim_client.c --- */
 void sim_client_init(struct sim_world *w, uint32_t index);

@@ -108,6 +108,61 @@ Test(repl_core_witness, the_sound_state_is_on_its_disk)
     cluster_finish(rig);
 }
 
+/* What falls over beneath the digest, which is kept and not counted anew. */
+static void topple(struct rig *rig, uint32_t node, uint64_t sa)
+{
+    const struct fsm_sa *s = fsm_sa(replica_fsm(rig_node(rig, node)->replica), sa);
+
+    cr_assert_not_null(s);
+    s->state[2] ^= 4;
+}
+
+Test(repl_core_witness, memory_that_falls_over_is_found_though_no_record_touches_it)
+{
+    for (uint32_t node = 1; node <= 3; node++) {
+        struct rig *rig = cluster_running(3, 7502 + node);
+        uint32_t owner;
+
+        cluster_lead(rig, 2); /* node 1 owns, node 2 leads, node 3 does neither */
+        cluster_create_sas(rig, 1, 1, 300);
+        cr_assert(rig_run(rig, 5000, rig_settled, 1) && rig_run(rig, 2000, rig_agrees, 0));
+        topple(rig, node, 250);
+        cr_assert(rig_agrees(rig, 0), "no digest shows it");
+        cr_assert(rig_run(rig, 1000, found_out, node), "node %u: not found in a second", node);
+        cr_assert_neq(rig_owner(rig, 1), node);
+        cr_assert(rig_run(rig, 5000, reinstalled, node));
+        cr_assert(rig_run(rig, 5000, well, node));
+        cr_assert_neq(rig_leader(rig), node, "it led with that state, or leads again at once");
+        cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
+        owner = rig_owner(rig, 1);
+        cr_assert_eq(memcmp(fsm_sa(replica_fsm(rig_node(rig, node)->replica), 250)->state,
+                            fsm_sa(replica_fsm(rig_node(rig, owner)->replica), 250)->state, 5),
+                     0);
+        cluster_finish(rig);
+    }
+}
+
+/* A claim of it, likewise; alone there is only the disk. */
+Test(repl_core_witness, alone_it_ends_and_starts_from_its_disk)
+{
+    struct rig *rig = cluster_running(1, 7509);
+    struct fsm_claim *claim;
+
+    cluster_create_sas(rig, 1, 1, 10);
+    cr_assert(rig_run(rig, 2000, rig_settled, 1));
+    claim =
+        (struct fsm_claim *)(uintptr_t)fsm_claim(replica_fsm(rig_node(rig, 1)->replica), 4096 + 7);
+    cr_assert_not_null(claim);
+    claim->claim.reservation_end -= 64;
+    cr_assert(rig_run(rig, 1000, rig_has_failed, 1));
+    rig_kill(rig, 1);
+    rig_start(rig, 1);
+    cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
+    (void)rig_run(rig, 1000, NULL, 0);
+    cr_assert_not(rig_has_failed(rig, 1));
+    cluster_finish(rig);
+}
+
 /* The majority's digest wins, not the leader's. */
 Test(repl_core_witness, a_leader_that_diverged_steps_down)
 {

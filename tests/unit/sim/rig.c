@@ -185,19 +185,24 @@ void rig_record(struct rig *r, uint32_t from, Holdfast__Record *record,
                 const struct repl_event *facts)
 {
     struct repl_event event = *facts;
+    Holdfast__Epoch epoch = HOLDFAST__EPOCH__INIT;
 
+    epoch.incarnation = 1;
+    epoch.index = r->stale != 0 ? r->stale : r->epoch;
     if (from == 1) {
         r->index++;
         r->request++;
     }
     event.index = r->index;
-    record->node = 1;
-    record->boot = 101;
+    record->node = r->owner;
+    record->boot = r->owner == 0 ? 0 : r->nodes[r->owner].boot;
     record->request = r->request;
     record->shard = RIG_SHARD;
+    record->epoch = &epoch;
     event.record = record;
     for (uint32_t i = from; i <= RIG_NODES; i++)
         rig_tell(r, i, &event);
+    record->epoch = NULL;
 }
 
 static ProtobufCBinaryData encode(const struct ike_sa *sa, uint8_t *bytes)

@@ -33,6 +33,7 @@ struct rig {
     struct sim_watch *watch;
     struct rig_node nodes[RIG_NODES + 1]; /* 1 .. */
     uint64_t epoch, assignments;
+    uint64_t stale; /* records say that they are of this epoch; 0 = of the present one */
     uint32_t owner;
     struct ike_sa sa;   /* the gateway's, as in the log now */
     struct ike_sa peer; /* client 0's */

@@ -39,22 +39,46 @@ static struct rig *healed(void)
     return r;
 }
 
-RULE(owner_emits)
+RULE(owner_acts)
 {
     struct rig *r = healed();
 
     sim_watch_healed(r->watch);
-    rig_fine(r, SIM_WATCH_owner_emits);
+    rig_fine(r, SIM_WATCH_owner_acts);
     rig_free(r);
     r = healing();
     r->now_ms = 151;
     rig_leave(r, 1, 2); /* too late */
     sim_watch_healed(r->watch);
-    rig_broken(r, SIM_WATCH_owner_emits, SIM_WATCH_RULES);
+    rig_broken(r, SIM_WATCH_owner_acts, SIM_WATCH_RULES);
     rig_free(r);
     r = healing();
     sim_watch_healed(r->watch); /* never */
-    rig_broken(r, SIM_WATCH_owner_emits, SIM_WATCH_RULES);
+    rig_broken(r, SIM_WATCH_owner_acts, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+/* It may act, though nobody speaks to it; or it may all the while. */
+Test(sim_watch_rules, owners_that_nobody_asks)
+{
+    struct rig *r = healing();
+    const struct sim_watch_healing limits = {
+        .owner_ms = 0, .elections = 1, .shards = shards, .n_shards = 1};
+    struct repl_event lease = rig_event(r, REPL_EV_LEASE);
+
+    digests(r, r->index, r->index, r->index);
+    lease.held = true;
+    rig_tell(r, 1, &lease);
+    sim_watch_healed(r->watch);
+    rig_fine(r, SIM_WATCH_owner_acts);
+    sim_watch_heal(r->watch, &limits);
+    sim_watch_healed(r->watch);
+    rig_fine(r, SIM_WATCH_owner_acts);
+    lease.held = false;
+    rig_tell(r, 1, &lease);
+    sim_watch_heal(r->watch, &limits);
+    sim_watch_healed(r->watch);
+    rig_broken(r, SIM_WATCH_owner_acts, SIM_WATCH_RULES);
     rig_free(r);
 }
 

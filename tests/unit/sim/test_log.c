@@ -37,12 +37,13 @@ RULE(ids_rise)
 {
     struct rig *r = rig_serving();
 
-    r->sa.next_request_id++;
+    r->sa.pending.exchange = IKE_EX_DPD;
+    r->sa.pending.message_id = r->sa.next_request_id++;
     rig_step(r, 0);
     r->sa.expected_request_id++;
     rig_step(r, 0);
     rig_fine(r, SIM_WATCH_ids_rise);
-    r->sa.next_request_id += 2;
+    r->sa.pending.message_id = r->sa.next_request_id += 2;
     rig_step(r, 0);
     rig_broken(r, SIM_WATCH_ids_rise, SIM_WATCH_RULES);
     r->sa.expected_request_id--;
@@ -55,12 +56,46 @@ Test(sim_watch_rules, ids_rise_at_a_client)
 {
     struct rig *r = rig_serving();
 
-    r->peer.next_request_id++;
+    r->peer.pending.exchange = IKE_EX_DPD;
+    r->peer.pending.message_id = r->peer.next_request_id++;
     sim_watch_client_sa(r->watch, 0, r->peer.local_spi, &r->peer);
     rig_fine(r, SIM_WATCH_ids_rise);
     r->peer.expected_request_id += 2;
     sim_watch_client_sa(r->watch, 0, r->peer.local_spi, &r->peer);
     rig_broken(r, SIM_WATCH_ids_rise, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+/* The window is 1: what was asked must have been answered before anything else is asked. */
+Test(sim_watch_rules, ids_of_what_was_answered)
+{
+    struct rig *r = rig_serving();
+
+    r->sa.pending.exchange = IKE_EX_CHILD_REKEY;
+    r->sa.pending.message_id = r->sa.next_request_id++;
+    rig_step(r, 0);
+    r->peer.expected_request_id++; /* the client answers, with another group */
+    sim_watch_client_sa(r->watch, 0, r->peer.local_spi, &r->peer);
+    r->sa.pending.message_id = r->sa.next_request_id++;
+    rig_step(r, 0);
+    rig_fine(r, SIM_WATCH_ids_rise);
+    r->sa.pending.message_id = r->sa.next_request_id++;
+    rig_step(r, 0);
+    rig_broken(r, SIM_WATCH_ids_rise, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+RULE(fenced)
+{
+    struct rig *r = rig_serving();
+
+    r->sa.wanted = 1;
+    rig_step(r, 0);
+    rig_fine(r, SIM_WATCH_fenced);
+    r->stale = r->epoch;
+    rig_assign(r, 2);
+    rig_step(r, 0); /* of the epoch before */
+    rig_broken(r, SIM_WATCH_fenced, SIM_WATCH_RULES);
     rig_free(r);
 }
 
@@ -144,6 +179,23 @@ RULE(not_restored)
     reset.index = r->index; /* a snapshot of after its Delete */
     rig_tell(r, 2, &reset);
     rig_tell(r, 2, &event);
+    rig_broken(r, SIM_WATCH_not_restored, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+Test(sim_watch_rules, a_snapshot_takes_away_what_is_gone)
+{
+    struct rig *r = rig_serving();
+    const struct conductor_ops *ops = &r->nodes[2].ops;
+    const struct conductor_esp_child e = {
+        .sa_id = r->sa.local_spi, .shard = RIG_SHARD, .child = &r->sa.children[0]};
+    struct repl_event event = rig_event(r, REPL_EV_RESTORE_END);
+
+    cr_assert_not_null(ops->esp_install(ops->esp_self, &e));
+    rig_tell(r, 2, &event);
+    rig_delete(r, r->sa.local_spi);
+    rig_fine(r, SIM_WATCH_not_restored);
+    rig_tell(r, 2, &event); /* and it is still installed */
     rig_broken(r, SIM_WATCH_not_restored, SIM_WATCH_RULES);
     rig_free(r);
 }

@@ -62,10 +62,10 @@ RULE(message_committed)
 Test(sim_watch_rules, message_committed_elsewhere)
 {
     struct rig *r = rig_serving();
-    struct ike_message m = rig_message(r, false, 1, 9, 1);
+    struct ike_message m = rig_message(r, false, 0, 9, 1);
 
     r->sa.pending.exchange = IKE_EX_DPD;
-    r->sa.pending.message_id = 1;
+    r->sa.pending.message_id = 0;
     r->sa.pending.request = m;
     r->sa.next_request_id++;
     r->index++;

@@ -1,0 +1,172 @@
+# The mutants. Nothing taken away: must stay green, or the others prove nothing.
+sim_mutant(control "nothing is taken away" replication/fsm.c [==[s->owner_node = body->owner_node;]==] [==[s->owner_node = body->owner_node;]==])
+
+# --- the fifteen that the design names ---
+
+sim_mutant(no_barrier "a new leader appends no entry of its own term"
+  replication/raft_wraps.c [==[raft_driver_term_of(d, raft_log_last(&d->log)) == d->raft.current_term)]==]
+  [==[d->raft.current_term != 0)]==])
+
+sim_mutant(answer_before_commit "a step's messages leave when it is submitted"
+  node/conductor/submit.c [==[#if defined(HOLDFAST_PLANT_answer_before_commit)]==] [==[#if 1]==])
+
+sim_mutant(reservation_reused_after_restart "a new owner takes the whole reservation, also what others used"
+  node/conductor/children.c [==[        grant = repl_claim_grant(&child->claim, shard->assignments);]==]
+  [==[        grant = repl_claim_grant(&child->claim, shard->assignments), grant.first = 1;]==])
+
+sim_mutant(ceiling_ignored "what lies above the ceiling, and below the floor, is accepted"
+  node/esp/gate.c [==[#ifdef HOLDFAST_PLANT_ceiling_ignored
+        /* planted fault, its first half]==] [==[#if 1
+        /* planted fault, its first half]==]
+  node/esp/gate.c [==[#ifdef HOLDFAST_PLANT_ceiling_ignored
+    *ceiling]==] [==[#if 1
+    *ceiling]==])
+
+sim_mutant(epoch_from_the_term "the epoch is Raft's term"
+  replication/fsm.c [==[.index = fsm->applied_index};
+    s->owner_node]==] [==[.index = mutant_term};
+    s->owner_node]==]
+  replication/fsm.c [==[static struct fsm_shard *find_shard(struct fsm *fsm, uint32_t shard)
+{]==] [==[uint64_t mutant_term;
+static struct fsm_shard *find_shard(struct fsm *fsm, uint32_t shard)
+{]==]
+  replication/replica_apply.c [==[    e = entry_unpack(entry->data);]==] [==[    {
+        extern uint64_t mutant_term;
+        mutant_term = entry->term;
+    }
+    e = entry_unpack(entry->data);]==])
+
+sim_mutant(stale_owner_applies "records of an older epoch are accepted"
+  replication/fsm.c [==[    if (!record_fenced(r))
+        return REPL_ACCEPTED;]==] [==[    if (!record_fenced(r) || s != NULL)
+        return REPL_ACCEPTED;]==])
+
+sim_mutant(delete_forgotten_in_the_snapshot "what a snapshot has no more stays"
+  node/conductor/table.c [==[        if (n-- == 0)
+            return false;
+        sa_remove(c, sa);
+    }
+    return true;]==] [==[    }
+    return true;]==])
+
+sim_mutant(half_sent_batch "of the numbers of several SAs in one record only the first half is kept, all are told as granted"
+  replication/fsm_sa.c [==[        items[i].verdict = extend_one(fsm, shard, slot, body->items[i], &items[i].claim);]==]
+  [==[        struct fsm_claim *mutant = map_get(&fsm->claims, fsm_claim_key(body->items[i]->spi_in));
+        struct repl_claim was = mutant != NULL ? mutant->claim : (struct repl_claim){0};
+        items[i].verdict = extend_one(fsm, shard, slot, body->items[i], &items[i].claim);
+        if (mutant != NULL && items[i].verdict == REPL_ACCEPTED && i >= body->n_items / 2) {
+            uint64_t n = items[i].claim.touched - was.touched;
+            repl_claim_touch(&was, was.touched + n);
+            was.version = items[i].claim.version;
+            mutant->claim = was;
+            fsm_claim_changed(fsm, mutant);
+        }]==])
+
+sim_mutant(lease_renewed_by_the_owner_itself "its own acknowledgement is enough"
+  replication/ownership.c [==[ownership_majority(o, n) && s->acked_ns]==] [==[n > 0 && s->acked_ns]==])
+
+sim_mutant(request_id_not_checked "a request that was judged is judged again"
+  replication/fsm.c [==[    if (is_judged(m, request))
+        return REPL_REFUSED_DUPLICATE;]==] [==[    if (is_judged(m, request))
+        return REPL_ACCEPTED;]==])
+
+sim_mutant(message_id_off_by_one_at_takeover "a new owner sends the outstanding request under the next message ID"
+  node/ike/timer.c [==[#include "ike/timer.h"]==] [==[#include "ike/timer.h"
+#include "ike/message.h"]==]
+  node/ike/timer.c [==[    sa->local_part.retransmitted = n;
+    ike_turn_send_request(t);
+    return IKE_LOCAL;]==] [==[    if (!ike_reseal_request(t->policy, sa, now_ms))
+        return IKE_LOCAL;
+    ike_turn_send_request(t);
+    return ike_turn_stepped(t, sa->pending.exchange, IKE_BY_US);]==])
+
+sim_mutant(ke_value_not_replicated "the private value of an outstanding key exchange is not in the record"
+  node/ike/codec.c [==[    key(k, &p->ke_private);
+    flag(k, &p->collided);]==] [==[    {
+        struct secret none = {0};
+        key(k, &none);
+    }
+    flag(k, &p->collided);]==])
+
+sim_mutant(nonce_shared_by_two_seals "an answer's IV is the next request's as well"
+  node/ike/message.c [==[    sa->expected_request_id++;
+    sa->iv_next++;]==] [==[    sa->expected_request_id++;]==])
+
+sim_mutant(snapshot_not_of_its_index "a state that changes while the snapshot is made is in it as of later"
+  replication/fsm_sa.c [==[    fsm_keep_sa(fsm, sa);
+    fsm_state_drop]==] [==[    fsm_state_drop]==]
+  replication/fsm_sa.c [==[    fsm_keep_sa(fsm, c->sa);
+    c->claim]==] [==[    c->claim]==])
+
+sim_mutant(spi_not_unique "ESP SPIs are few, and the log does not mind one that is taken"
+  node/ike/spi.c [==[    uint32_t spi = get_be32(entropy);]==] [==[    uint32_t spi = FIRST_ESP_SPI + entropy[0] % 4;]==]
+  replication/fsm_sa.c [==[        if (fsm_claim(fsm, claims[i]->spi_in) != NULL)
+            return false;]==] [==[        if (fsm_claim(fsm, claims[i]->spi_in) != NULL)
+            return true;]==])
+
+# --- others ---
+
+sim_mutant(acting_on_apply "an owner acts from its assignment on, without a lease"
+  replication/ownership.c [==[    return s->mine && now_ns < s->lease_until_ns;]==] [==[    return s->mine;]==]
+  replication/ownership.c [==[    if (s->mine)
+        o->next_beat_ns = now_ns; /* at once */]==] [==[    if (s->mine)
+        o->next_beat_ns = now_ns, s->lease_until_ns = now_ns + 3600ull * 1000000000;]==])
+
+sim_mutant(leader_decides_alone "one node that hears no owner is enough to assign anew; promises are ignored"
+  replication/ownership_decide.c [==[return ownership_majority(o, n);]==] [==[return n > 0;]==]
+  replication/ownership.c [==[    if (now_ns < s->promised_until_ns && !repl_epoch_equal(beat->epoch, s->promised))
+        return false;]==] [==[]==])
+
+sim_mutant(any_boot_is_mine "a restarted node takes up what it owned before"
+  replication/ownership.c [==[    s->mine = node == o->options.self && boot == o->options.boot;]==] [==[    s->mine = node == o->options.self;]==]
+  node/conductor/assigned.c [==[    s->mine = ev->owner_node == c->options.node && ev->owner_boot == c->options.boot;]==]
+  [==[    s->mine = ev->owner_node == c->options.node;]==])
+
+sim_mutant(first_touch_counts_one_assignment "several assignments since the last touch count as one"
+  replication/grant.c [==[    claim->reservation_end += n * GRANT_ASSIGN_NUMBERS;]==]
+  [==[    claim->reservation_end += (n > 0) * GRANT_ASSIGN_NUMBERS;]==])
+
+sim_mutant(ceiling_lowered_without_waiting "a lower ceiling is committed below what was accepted"
+  node/esp/ceiling.c [==[    p->asked_ceiling = number_larger(p->lowered_to, now->last_in);]==]
+  [==[    p->asked_ceiling = now->last_in > 16 ? now->last_in - 16 : p->lowered_to;]==])
+
+sim_mutant(versions_not_compared "an Extend that is late is taken all the same"
+  replication/fsm_sa.c [==[    if (now.version != item->version)
+        return REPL_REFUSED_VERSION;]==] [==[]==]
+  replication/fsm_sa.c [==[    if (item->reservation_end != 0 && item->reservation_end < now.reservation_end)
+        return REPL_REFUSED_MALFORMED;]==] [==[]==]
+  replication/fsm.c [==[    if (is_judged(m, request))
+        return REPL_REFUSED_DUPLICATE;]==] [==[    if (is_judged(m, request))
+        return REPL_ACCEPTED;]==])
+
+sim_mutant(window_not_handed_over "after a handover the window begins empty at the giver's floor"
+  node/esp/gate.c [==[    g->held_floor = floor;
+    g->window = *window;]==] [==[    g->held_floor = floor;
+    esp_replay_init(&g->window, floor);]==])
+
+sim_mutant(deleted_sa_keeps_receiving "a CHILD SA that is gone stays in the data path"
+  node/conductor/children.c [==[        c->ops.esp_remove(c->ops.esp_self, child->esp);]==] [==[        ;]==])
+
+sim_mutant(outcome_by_order "a verdict settles the oldest request, whichever it is of"
+  replication/outbox.c [==[    struct outbox_item *item = slot(o, request);
+
+    if (request == 0 || item->request != request)
+        return false;]==] [==[    struct outbox_item *item = slot(o, o->oldest);
+
+    if (request == 0 || o->n == 0 || item->request == 0)
+        return false;]==])
+
+sim_mutant(successor_forgets_its_children "an IKE rekey's new SA keeps the old one's address and no CHILD SA"
+  node/ike/rekey_ike.c [==[    memcpy(next->children, old->children, sizeof next->children);]==] [==[]==])
+
+sim_mutant(collision_without_nonces "of two rekeys that collide each end takes its own for the loser"
+  node/ike/rekey_child.c [==[    return p->collided && ike_collision_ours_loses(p, t->rx->body.nonce);]==] [==[    return p->collided;]==])
+
+sim_mutant(the_giver_goes_on "a handover without an answer is forgotten instead of taken back"
+  node/conductor/handover.c [==[    if (now < h->since_ms + ANSWER_MS)
+        return;
+    body.version]==] [==[    if (now < h->since_ms + 5)
+        return;
+    resume(c, s);
+    return;
+    body.version]==])
