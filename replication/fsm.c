@@ -176,6 +176,25 @@ static enum repl_verdict apply_config(struct fsm *fsm, const Holdfast__ClusterCo
     return REPL_ACCEPTED;
 }
 
+/* With a key that nobody has any more all that was sealed with it is gone: the same on every node. */
+static void end_sessions(struct fsm *fsm)
+{
+    while (fsm->all_sas != NULL)
+        fsm_sa_remove(fsm, fsm->all_sas);
+    while (fsm->all_leases != NULL)
+        fsm_lease_remove(fsm, fsm->all_leases);
+}
+
+static enum repl_verdict apply_session_key(struct fsm *fsm, const Holdfast__SessionKey *body)
+{
+    if (body->replaces != fsm->session_key)
+        return REPL_REFUSED_VERSION;
+    if (body->lost)
+        end_sessions(fsm);
+    fsm->session_key = body->id;
+    return REPL_ACCEPTED;
+}
+
 /* --- judgement --- */
 
 const char *repl_verdict_name(enum repl_verdict verdict)
@@ -198,6 +217,14 @@ static enum repl_verdict judge_submitter(struct fsm *fsm, const Holdfast__Record
     if (m == NULL || m->left || m->boot != r->boot)
         return REPL_REFUSED_EPOCH;
     return judge_request(m, r->request);
+}
+
+void fsm_skip(struct fsm *fsm, uint32_t node, uint64_t boot, uint64_t request)
+{
+    struct fsm_member *m = fsm_find_member(fsm, node);
+
+    if (m != NULL && !m->left && m->boot == boot && request != 0)
+        (void)judge_request(m, request);
 }
 
 static enum repl_verdict judge_fence(const struct fsm *fsm, const Holdfast__Record *r)
@@ -240,6 +267,8 @@ static enum repl_verdict apply_body(struct fsm *fsm, const Holdfast__Record *r, 
         return apply_move(fsm, r->shard, r->move);
     case HOLDFAST__RECORD__BODY_DRAIN:
         return apply_drain(fsm, r->drain);
+    case HOLDFAST__RECORD__BODY_SESSION_KEY:
+        return apply_session_key(fsm, r->session_key);
     case HOLDFAST__RECORD__BODY_JOIN_TOKEN:
         return fsm_apply_token(fsm, r->join_token);
     case HOLDFAST__RECORD__BODY_BARRIER:
@@ -273,4 +302,6 @@ void fsm_apply(struct fsm *fsm, const Holdfast__Record *r, size_t position,
         out->verdict = apply_body(fsm, r, slot, items, out);
     out->configured =
         out->verdict == REPL_ACCEPTED && r->body_case == HOLDFAST__RECORD__BODY_CONFIG;
+    out->rekeyed =
+        out->verdict == REPL_ACCEPTED && r->body_case == HOLDFAST__RECORD__BODY_SESSION_KEY;
 }

@@ -107,6 +107,7 @@ struct fsm {
     uint64_t applied_index;
     uint64_t cluster_ms;
     struct fsm_config config;
+    uint64_t session_key; /* id of the key that sessions are sealed with; 0 = none yet */
     struct fsm_shard shards[REPL_MAX_SHARDS];
     size_t n_shards;
     struct fsm_member *members[FSM_MAX_MEMBERS];
@@ -130,6 +131,7 @@ struct fsm_outcome {
     const struct fsm_shard *assigned; /* accepted assign */
     struct repl_epoch replaced;       /* its former epoch */
     bool configured;                  /* accepted config */
+    bool rekeyed;                     /* accepted session_key */
 };
 
 void fsm_init(struct fsm *fsm, uint64_t incarnation);
@@ -144,6 +146,11 @@ void fsm_begin_entry(struct fsm *fsm, uint64_t index, uint64_t stamp_ms);
  * may be NULL for any other body. */
 void fsm_apply(struct fsm *fsm, const Holdfast__Record *record, size_t position,
                struct repl_item_result *items, struct fsm_outcome *outcome);
+
+/* A record of a session whose key is lost: its request counts as judged, so that all else that the
+ * same node submitted is judged as on a node that had the key. The caller drops what it would have
+ * changed: SAs, claims and leases, all of them, when the loss is applied. */
+void fsm_skip(struct fsm *fsm, uint32_t node, uint64_t boot, uint64_t request);
 
 /* Was it judged (whatever the verdict)? False also for a boot that is not the member's present one.
  */

@@ -121,6 +121,7 @@ static void digest_statics(const struct fsm *fsm, struct digest_item *d)
     digest_item_span(d, span_of(c->cookie_secret_previous, sizeof c->cookie_secret_previous));
     digest_item_u64(d, c->has_previous);
     digest_item_u64(d, c->cookie_secret_id);
+    digest_item_u64(d, fsm->session_key);
 }
 
 static struct digest shard_digest(const struct fsm *fsm, const struct fsm_shard *s)

@@ -176,6 +176,7 @@ bool record_internal(const Holdfast__Record *r)
     switch (r->body_case) {
     case HOLDFAST__RECORD__BODY_BARRIER:
     case HOLDFAST__RECORD__BODY_CONFIG:
+    case HOLDFAST__RECORD__BODY_SESSION_KEY:
         return true;
     case HOLDFAST__RECORD__BODY_MEMBER:
         return r->member->change == HOLDFAST__MEMBER__CHANGE__BOOT;
@@ -209,6 +210,9 @@ static bool valid_body(const Holdfast__Record *r)
     case HOLDFAST__RECORD__BODY_BARRIER:
     case HOLDFAST__RECORD__BODY_HANDOVER_ABORT:
         return true;
+    case HOLDFAST__RECORD__BODY_SESSION_KEY:
+        return r->session_key->id != 0 && r->session_key->id != r->session_key->replaces &&
+               (!r->session_key->lost || r->session_key->replaces != 0);
     case HOLDFAST__RECORD__BODY_ASSIGN:
         return valid_assign(r->assign) && (!r->assign->handover || r->assign->shard == r->shard);
     case HOLDFAST__RECORD__BODY_SA_CREATE:

@@ -42,7 +42,7 @@ bool record_valid(const Holdfast__Record *record) HF_MUST_USE;
 bool record_fenced(const Holdfast__Record *record);
 
 /* Is it made by replication itself (request 0, compare-and-set by its own contents)? barrier,
- * assign without handover, a member's BOOT, config. */
+ * assign without handover, a member's BOOT, config, session_key. */
 bool record_internal(const Holdfast__Record *record);
 
 /* Under which key it is sealed: what ends with its session (SAs, their numbers, windows, leases), or

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "crypto/tables.h"
 
 enum { MAGIC_BYTES = 8, FILE_BYTES = MAGIC_BYTES + 8 + SEAL_KEY_BYTES };
+enum { PLACE_BYTES = 8 + SEAL_KEY_BYTES, KEPT_BYTES = SEAL_RING_KEYS * PLACE_BYTES };
 
 static const char magic[MAGIC_BYTES + 1] = "HFCONFK1";
 static const char file_name[] = "configuration.key";
@@ -150,7 +152,71 @@ static bool fill(struct repl_keys *keys, struct repl_error *error)
         return found == 0;
     id = seal_ring_add(ring, SEAL_CONFIGURATION, key);
     secret_wipe_bytes(key, sizeof key);
-    return seal_ring_use(ring, SEAL_CONFIGURATION, id) && seal_ring_use(ring, SEAL_SESSION, id);
+    return seal_ring_use(ring, SEAL_CONFIGURATION, id);
+}
+
+/* --- keys of sessions --- */
+
+static bool no_memory(struct repl_error *error)
+{
+    (void)snprintf(error->text, sizeof error->text,
+                   "no locked memory for sealing keys: %s (raise LimitMEMLOCK, or `ulimit -l`)",
+                   strerror(errno));
+    return false;
+}
+
+static void take_kept(struct repl_keys *keys)
+{
+    for (size_t i = 0; i < SEAL_RING_KEYS; i++) {
+        const uint8_t *place = keys->kept + i * PLACE_BYTES;
+        uint64_t id = get_be64(place);
+
+        if (id != 0 && seal_key_id(&keys->ring->means, SEAL_SESSION, place + 8) == id)
+            (void)seal_ring_add(keys->ring, SEAL_SESSION, place + 8);
+    }
+}
+
+/* The one that was kept, or a new one that is to be kept from now on. */
+static bool open_kept(struct repl_keys *keys, const struct repl_options *o,
+                      struct repl_error *error)
+{
+    int fd = o->kept_keys_fd > 0 ? o->kept_keys_fd : memfd_create("holdfast-keys", MFD_CLOEXEC);
+    void *p = MAP_FAILED;
+
+    if (fd >= 0 && ftruncate(fd, KEPT_BYTES) == 0)
+        p = mmap(NULL, KEPT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (p != MAP_FAILED) {
+        keys->kept = p;
+        if (mlock(p, KEPT_BYTES) != 0 || madvise(p, KEPT_BYTES, MADV_DONTDUMP) != 0 ||
+            madvise(p, KEPT_BYTES, MADV_DONTFORK) != 0)
+            p = MAP_FAILED;
+    }
+    if (p == MAP_FAILED)
+        (void)no_memory(error);
+    else if (o->kept_keys_fd > 0)
+        take_kept(keys);
+    else if (o->keep_keys_fd != NULL)
+        o->keep_keys_fd(o->keep_keys_self, fd);
+    if (fd >= 0 && o->kept_keys_fd <= 0)
+        (void)close(fd);
+    return p != MAP_FAILED;
+}
+
+void repl_keys_changed(void *self)
+{
+    struct repl_keys *keys = self;
+    uint64_t ids[SEAL_RING_KEYS];
+    size_t n = seal_ring_list(keys->ring, SEAL_SESSION, ids, SEAL_RING_KEYS);
+
+    for (size_t i = 0; i < SEAL_RING_KEYS; i++) {
+        uint8_t *place = keys->kept + i * PLACE_BYTES;
+
+        /* In this order a place that is half written has no id, or another key's. */
+        put_be64(place, 0);
+        secret_wipe_bytes(place + 8, SEAL_KEY_BYTES);
+        if (i < n && seal_ring_get(keys->ring, SEAL_SESSION, ids[i], place + 8))
+            put_be64(place, ids[i]);
+    }
 }
 
 bool repl_keys_open(struct repl_keys *keys, const struct repl_options *options, uint64_t boot,
@@ -165,18 +231,14 @@ bool repl_keys_open(struct repl_keys *keys, const struct repl_options *options, 
         return refuse(error, options->data_dir, "the directory's name is too long", 0);
     memcpy(keys->data_dir, options->data_dir, strlen(options->data_dir) + 1);
     keys->ring = secret_pages_new(sizeof *keys->ring);
-    if (keys->ring == NULL) {
-        (void)snprintf(error->text, sizeof error->text,
-                       "no locked memory for sealing keys: %s (raise LimitMEMLOCK, or `ulimit -l`)",
-                       strerror(errno));
-        return false;
-    }
+    if (keys->ring == NULL)
+        return no_memory(error);
     HF_ASSERT(uv_mutex_init(&keys->lock) == 0);
     means.lock = lock;
     means.unlock = unlock;
     means.lock_self = &keys->lock;
     seal_ring_init(keys->ring, &means, options->node, boot);
-    if (fill(keys, error))
+    if (fill(keys, error) && open_kept(keys, options, error))
         return true;
     repl_keys_close(keys);
     return false;
@@ -186,6 +248,9 @@ void repl_keys_close(struct repl_keys *keys)
 {
     if (keys->ring == NULL)
         return;
+    if (keys->kept != NULL) /* the memfd stays, for the next start */
+        (void)munmap(keys->kept, KEPT_BYTES);
+    keys->kept = NULL;
     seal_ring_deinit(keys->ring);
     secret_pages_free(keys->ring, sizeof *keys->ring);
     uv_mutex_destroy(&keys->lock);
@@ -198,9 +263,9 @@ bool repl_keys_ready(struct repl_keys *keys)
            seal_ring_current(keys->ring, SEAL_SESSION) != 0;
 }
 
-bool repl_keys_keep(void *self, enum seal_kind kind, const uint8_t bytes[SEAL_KEY_BYTES])
+bool repl_keys_keep(void *self, const uint8_t bytes[SEAL_KEY_BYTES])
 {
     struct repl_keys *keys = self;
 
-    return kind != SEAL_CONFIGURATION || store(keys->data_dir, &keys->ring->means, bytes);
+    return store(keys->data_dir, &keys->ring->means, bytes);
 }

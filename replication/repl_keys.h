@@ -1,7 +1,10 @@
 /* Where a node's sealing keys are: the ring in locked pages; the configuration's key, which must outlive
- * the machine's power, in a file of the data directory (mode 0600).
+ * the machine's power, in a file of the data directory (mode 0600); those of sessions in a memfd, which
+ * the service manager keeps while the daemon starts anew, and which ends with the machine's power.
  *
  *   configuration.key = "HFCONFK1" | key id 8 | key 32
+ *   memfd             = { key id 8 | key 32 } for each place of the ring; an id of 0, or one that is not
+ *                       that key's, is a free place
  */
 #ifndef HF_REPL_KEYS_H
 #define HF_REPL_KEYS_H
@@ -13,6 +16,7 @@
 
 struct repl_keys {
     struct seal_ring *ring; /* secret pages */
+    uint8_t *kept;          /* the memfd, mapped */
     uv_mutex_t lock;
     char data_dir[512];
 };
@@ -31,6 +35,9 @@ void repl_keys_close(struct repl_keys *keys);
 bool repl_keys_ready(struct repl_keys *keys);
 
 /* As replica_callbacks.keep_key; `self` is a struct repl_keys. Durable when it returns. */
-bool repl_keys_keep(void *self, enum seal_kind kind, const uint8_t bytes[SEAL_KEY_BYTES]);
+bool repl_keys_keep(void *self, const uint8_t bytes[SEAL_KEY_BYTES]);
+
+/* As replica_callbacks.keys_changed: the memfd has the ring's keys of sessions, and no other. */
+void repl_keys_changed(void *self);
 
 #endif

@@ -81,11 +81,18 @@ static void die(void *self, const char *why)
     _exit(REPL_EXIT_FAILED);
 }
 
-static bool keep_key(void *self, enum seal_kind kind, const uint8_t bytes[SEAL_KEY_BYTES])
+static bool keep_key(void *self, const uint8_t bytes[SEAL_KEY_BYTES])
 {
     struct repl *repl = self;
 
-    return repl_keys_keep(&repl->keys, kind, bytes);
+    return repl_keys_keep(&repl->keys, bytes);
+}
+
+static void keys_changed(void *self)
+{
+    struct repl *repl = self;
+
+    repl_keys_changed(&repl->keys);
 }
 
 static void begun(void *self)
@@ -413,6 +420,7 @@ static bool start_core(struct repl *repl, struct repl_error *error)
                                           .disk_ok = disk_ok,
                                           .disk_stuck_ns = disk_stuck_ns,
                                           .keep_key = keep_key,
+                                          .keys_changed = keys_changed,
                                           .begun = begun,
                                           .log = log_text,
                                           .failed = die};

@@ -183,6 +183,13 @@ struct repl_options {
     uint32_t settle_ms;
     bool insecure_lab; /* more than one node is refused without it: records are not sealed and
                           links not encrypted yet */
+    /* The memfd with the keys of sessions, as the former start gave it to keep_keys_fd() (it stays the
+     * caller's); 0 = there is none: then a new one is made, and given for the time of the call, to be
+     * kept (a copy) over this process's end. NULL: it ends with the process, and unless other nodes
+     * have the keys the sessions do, too. */
+    int kept_keys_fd;
+    void (*keep_keys_fd)(void *self, int fd);
+    void *keep_keys_self;
     uint64_t snapshot_entries; /* a snapshot after so many entries (0 = 20,000) */
     uint64_t snapshot_bytes;   /* or so many bytes of log (0 = 64 MiB) */
     /* Called on the replication thread (and disk thread); must be thread-safe. May be NULL. The

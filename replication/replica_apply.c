@@ -196,8 +196,36 @@ static void follow(struct replica *r, struct follow_up f, const struct fsm_outco
     }
 }
 
+/* Of a session whose key is given up, or was when this one came: left out, on every node. */
+static bool left_out(struct replica *r, struct span sealed)
+{
+    struct seal_clear clear;
+
+    if (r->options.ring == NULL || seal_key_of(sealed) == 0)
+        return false;
+    clear = seal_clear_of(sealed);
+    if (clear.key == seal_ring_current(r->options.ring, SEAL_CONFIGURATION) ||
+        (clear.key == r->fsm.session_key && clear.key != r->blind))
+        return false;
+    if (clear.key == r->fsm.session_key)
+        fsm_skip(&r->fsm, clear.node, clear.boot, clear.request);
+    return true;
+}
+
+/* Nobody is told of what a blind node applies, but its own memory of the key. */
+static void apply_blind(struct replica *r, Holdfast__Record *record,
+                        const struct fsm_outcome *outcome)
+{
+    if (outcome->rekeyed)
+        replica_session_applied(r, record->session_key);
+    record_free(record);
+}
+
 static void apply_record(struct replica *r, struct span sealed, size_t position)
 {
+    if (left_out(r, sealed))
+        return;
+
     uint8_t *plain = repl_alloc_zero(1, sealed.len + 1);
     struct fsm_outcome outcome;
     struct repl_item_result *items = NULL;
@@ -232,10 +260,43 @@ static void apply_record(struct replica *r, struct span sealed, size_t position)
         items = NULL;
     }
 
+    if (r->blind != 0) {
+        free(items);
+        apply_blind(r, record, &outcome);
+        return;
+    }
+    if (outcome.rekeyed)
+        replica_session_applied(r, record->session_key);
+
     struct follow_up f = follow_up_of(record);
 
     emit_applied(r, record, sealed.len, &outcome, items);
     follow(r, f, &outcome);
+}
+
+/* The key that one of its records needs and that is not here; 0 = none. A key that the state does not
+ * name is none: such a record is left out. */
+static uint64_t lacks_key(struct replica *r, const Holdfast__Entry *e)
+{
+    uint64_t session = r->fsm.session_key;
+
+    if (r->options.ring == NULL || e == NULL || session == 0 || session == r->blind ||
+        seal_ring_has(r->options.ring, session))
+        return 0;
+    for (size_t i = 0; i < e->n_records; i++)
+        if (seal_key_of(record_span(e->records[i])) == session)
+            return session;
+    return 0;
+}
+
+/* All of it is one state again, and the former SAs are nobody's. */
+static void see_again(struct replica *r)
+{
+    r->reset_due = false;
+    r->blind = 0;
+    replica_list(r);
+    replica_reset(r);
+    replica_state_again(r);
 }
 
 /* What this program does not know it neither applies nor passes over: its state stays as it is, it
@@ -254,20 +315,33 @@ static void halt(struct replica *r, uint64_t index, uint32_t format)
 void replica_on_apply(void *self, uint64_t index, const struct repl_entry *entry)
 {
     struct replica *r = self;
-    Holdfast__Entry *e;
-    size_t n_tokens;
 
     if (r->halted)
         return;
     if (entry->kind != REPL_ENTRY_COMMAND) {
         fsm_begin_entry(&r->fsm, index, 0);
-        replica_witness_applied(r);
-        return;
+        if (r->blind == 0)
+            replica_witness_applied(r);
+    } else {
+        replica_apply_entry(r, index, entry->data);
     }
-    e = entry_unpack(entry->data);
+}
+
+void replica_apply_entry(struct replica *r, uint64_t index, struct span data)
+{
+    Holdfast__Entry *e = entry_unpack(data);
+    uint64_t lacking;
+    size_t n_tokens;
+
     if (e != NULL && e->format > r->options.speaks) {
         halt(r, index, e->format);
         entry_free(e);
+        return;
+    }
+    lacking = lacks_key(r, e);
+    if (lacking != 0) {
+        entry_free(e);
+        replica_lock_entry(r, lacking, index, data);
         return;
     }
     n_tokens = r->fsm.n_tokens;
@@ -281,7 +355,10 @@ void replica_on_apply(void *self, uint64_t index, const struct repl_entry *entry
     for (size_t i = 0; i < e->n_records && !r->failed; i++)
         apply_record(r, record_span(e->records[i]), i);
     entry_free(e);
+    if (r->reset_due && !r->failed)
+        see_again(r);
     if (r->fsm.n_tokens != n_tokens) /* some came, were used, or expired */
         replica_list(r);
-    replica_witness_applied(r);
+    if (r->blind == 0)
+        replica_witness_applied(r);
 }

@@ -45,7 +45,8 @@ static void on_state(void *self, const struct raft_driver_status *status)
     struct replica *r = self;
     bool moved = status->leader != r->raft.leader || status->term != r->raft.term;
     bool renamed = status->leader != r->raft.leader;
-    bool able = status->state == RAFT_DRIVER_LEADER && status->own_term_committed && !r->halted;
+    bool able = status->state == RAFT_DRIVER_LEADER && status->own_term_committed && !r->halted &&
+                r->locked.want == 0;
 
     r->raft = *status;
     if (moved) {
@@ -54,6 +55,7 @@ static void on_state(void *self, const struct raft_driver_status *status)
         r->announced_ns = 0;
         r->hold_until_ns = 0;
         r->configuring = false;
+        replica_session_moved(r);
         r->entry_index = r->awaited_index = 0; /* those entries may be gone */
     }
     if (able != r->able || (able && moved)) {
@@ -66,6 +68,13 @@ static void on_state(void *self, const struct raft_driver_status *status)
     }
     if (renamed)
         replica_emit(r, (struct repl_event){.kind = REPL_EV_LEADER, .node = status->leader});
+}
+
+void replica_state_again(struct replica *r)
+{
+    struct raft_driver_status now = raft_driver_status(r->driver);
+
+    on_state(r, &now);
 }
 
 /* The node list of the file must be that of the log's first entry. */
@@ -101,6 +110,14 @@ void replica_pump(struct replica *r)
 {
     if (!r->started || r->failed)
         return;
+    replica_keys_tick(r);
+    replica_locked_poll(r);
+    if (!replica_sees(r)) { /* blind, it can do one thing: agree on the next key */
+        replica_lead(r);
+        replica_flush(r);
+        replica_publish_leases(r);
+        return;
+    }
     replica_own(r);
     replica_announce(r);
     replica_lead(r);
@@ -178,6 +195,7 @@ void replica_destroy(struct replica *r)
     raft_driver_destroy(r->driver);
     replica_drop_snapshot(r);
     replica_restore_deinit(r);
+    replica_locked_drop(r);
     for (uint64_t at = 0; (item = outbox_each(r->outbox, &at)) != NULL;)
         free(item->bytes);
     replica_batch_clear(r);
@@ -333,7 +351,11 @@ uint64_t replica_next_ns(const struct replica *r)
         next = stamp < next ? stamp : next;
     }
     if (r->waiting != NULL)
-        return r->asked_ns + ASK_KEY_MS * NS_PER_MS;
+        return replica_keys_next_ns(r);
+    if (replica_keys_next_ns(r) < next)
+        next = replica_keys_next_ns(r);
+    if (replica_session_next_ns(r) < next)
+        next = replica_session_next_ns(r);
     if (r->hold_until_ns > r->now_ns && r->hold_until_ns < next)
         next = r->hold_until_ns;
     if (r->telling && r->now_ns + NS_PER_MS < next)
@@ -361,7 +383,8 @@ void replica_frame(struct replica *r, uint64_t now_ns, uint32_t from, enum repl_
             replica_count(r, REPL_COUNT_FRAMES_MALFORMED, 1);
         break;
     case REPL_CHANNEL_OWNERSHIP:
-        replica_on_ownership(r, from, bytes);
+        if (replica_sees(r)) /* it promises nothing that it could not keep */
+            replica_on_ownership(r, from, bytes);
         break;
     case REPL_CHANNEL_FORWARD:
         replica_on_forward(r, from, bytes);
@@ -396,8 +419,8 @@ void replica_link(struct replica *r, uint64_t now_ns, uint32_t node, bool up)
         outbox_unsend_all(r->outbox);
         r->announced_ns = 0;
     }
-    if (up && r->waiting != NULL)
-        r->asked_ns = 0; /* the next tick asks, and that is now */
+    if (up)
+        replica_keys_ask(r);
     replica_pump(r);
 }
 

@@ -55,9 +55,11 @@ struct replica_callbacks {
     bool (*disk_ok)(void *self); /* no write has been waiting for too long */
     /* How long writes have waited without any progress, 0 = they go on. Asked at each tick. */
     uint64_t (*disk_stuck_ns)(void *self);
-    /* A key came from another node: stored, before it is used, when this returns. False: it cannot
-     * be. NULL: nothing is kept. */
-    bool (*keep_key)(void *self, enum seal_kind kind, const uint8_t bytes[SEAL_KEY_BYTES]);
+    /* The configuration's key came from another node: stored, before it is used, when this returns.
+     * False: it cannot be. NULL: nothing is kept. */
+    bool (*keep_key)(void *self, const uint8_t bytes[SEAL_KEY_BYTES]);
+    /* The ring's keys of sessions are others now: a daemon that starts anew finds these. May be NULL. */
+    void (*keys_changed)(void *self);
     /* What replica_start() was given is not needed any more. May be NULL. */
     void (*begun)(void *self);
     void (*log)(void *self, enum repl_log_level level, const char *text);

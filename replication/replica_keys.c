@@ -1,12 +1,41 @@
-/* Keys that this node lacks: asked for, given to whom asks.
+/* Keys that this node lacks: asked for; and given to who asks (seal_message.h).
  *
  *   start ─> is the configuration's key here? ─ no ─> WANT to every peer ─> GIVE ─> kept, start
+ *   a session's key that is lacking (replica_locked.c) ─> WANT ─> GIVE, or LACK
+ *   a new one (replica_session.c): GIVE to all ─> HAVE
  *
- * Until then the node's raft does not run: it neither votes nor stores, so it counts for nothing.
+ * Without the configuration's key the node's raft does not run: it neither votes nor stores.
  */
 #include "base/secret.h"
 #include "replication/replica_parts.h"
 #include "replication/seal_message.h"
+
+static bool holds(const struct replica_set *set, uint32_t node)
+{
+    for (size_t i = 0; i < set->n; i++)
+        if (set->nodes[i] == node)
+            return true;
+    return false;
+}
+
+void replica_set_add(struct replica_set *set, uint32_t node)
+{
+    if (!holds(set, node) && set->n < REPL_MAX_NODES)
+        set->nodes[set->n++] = node;
+}
+
+size_t replica_set_voters(const struct replica *r, const struct replica_set *set, size_t *all)
+{
+    size_t n = 0;
+
+    *all = 0;
+    for (size_t i = 0; i < r->n_nodes; i++)
+        if (r->nodes[i].role == RAFT_DRIVER_VOTER) {
+            (*all)++;
+            n += holds(set, r->nodes[i].node);
+        }
+    return n;
+}
 
 static void send(struct replica *r, uint32_t node, const struct seal_message *message)
 {
@@ -17,38 +46,76 @@ static void send(struct replica *r, uint32_t node, const struct seal_message *me
     secret_wipe_bytes(bytes, sizeof bytes);
 }
 
-static void ask_all(struct replica *r)
+void replica_keys_give(struct replica *r, uint64_t id, const struct replica_set *except)
 {
-    struct seal_message want = {.what = SEAL_WANT, .kind = SEAL_CONFIGURATION};
+    struct seal_message give = {.what = SEAL_GIVE, .kind = SEAL_SESSION, .id = id};
 
+    HF_ASSERT(seal_ring_get(r->options.ring, SEAL_SESSION, id, give.key));
+    for (size_t i = 0; i < r->n_nodes; i++)
+        if (r->nodes[i].node != r->options.node && !holds(except, r->nodes[i].node))
+            send(r, r->nodes[i].node, &give);
+    secret_wipe_bytes(give.key, sizeof give.key);
+}
+
+/* The session's key that this node lacks; 0 = none. */
+static uint64_t session_wanted(const struct replica *r)
+{
+    uint64_t current = r->fsm.session_key;
+
+    if (r->locked.want != 0)
+        return r->locked.want;
+    if (r->blind != 0)
+        return r->blind;
+    return current != 0 && !seal_ring_has(r->options.ring, current) ? current : 0;
+}
+
+static bool wants(const struct replica *r, struct seal_message *want)
+{
+    *want = (struct seal_message){.what = SEAL_WANT, .kind = SEAL_CONFIGURATION};
+    if (r->options.ring == NULL)
+        return false;
+    if (r->waiting != NULL)
+        return true;
+    want->kind = SEAL_SESSION;
+    want->id = session_wanted(r);
+    return want->id != 0;
+}
+
+void replica_keys_ask(struct replica *r)
+{
+    struct seal_message want;
+
+    if (!wants(r, &want))
+        return;
     r->asked_ns = r->now_ns;
     for (size_t i = 0; i < r->n_nodes; i++)
         if (r->nodes[i].node != r->options.node)
             send(r, r->nodes[i].node, &want);
 }
 
-static bool lacking(const struct replica *r)
-{
-    return r->options.ring != NULL && seal_ring_current(r->options.ring, SEAL_CONFIGURATION) == 0;
-}
-
 bool replica_keys_wait(struct replica *r)
 {
-    if (!lacking(r))
+    if (r->options.ring == NULL || seal_ring_current(r->options.ring, SEAL_CONFIGURATION) != 0)
         return false;
-    if (r->options.n_nodes == 1) {
+    if (r->n_nodes == 1) {
         replica_fail(r, "the configuration's sealing key is gone, and no other node has it");
         return true;
     }
     replica_log(r, REPL_LOG_INFO, "no sealing key here yet: asking the other nodes for it");
-    ask_all(r);
     return true;
+}
+
+uint64_t replica_keys_next_ns(const struct replica *r)
+{
+    struct seal_message want;
+
+    return wants(r, &want) ? r->asked_ns + ASK_KEY_MS * 1000000ull : UINT64_MAX;
 }
 
 void replica_keys_tick(struct replica *r)
 {
-    if (r->waiting != NULL && r->now_ns - r->asked_ns >= ASK_KEY_MS * 1000000ull)
-        ask_all(r);
+    if (r->now_ns >= replica_keys_next_ns(r))
+        replica_keys_ask(r);
 }
 
 static void answer(struct replica *r, uint32_t to, const struct seal_message *in)
@@ -65,31 +132,80 @@ static void answer(struct replica *r, uint32_t to, const struct seal_message *in
     secret_wipe_bytes(out.key, sizeof out.key);
 }
 
-/* Only what was asked for is taken, and what is taken is what it says it is. */
-static void take(struct replica *r, uint32_t from, const struct seal_message *in)
+static void take_configuration(struct replica *r, const struct seal_message *in)
 {
-    struct seal_ring *ring = r->options.ring;
-
-    if (r->waiting == NULL || in->kind != SEAL_CONFIGURATION)
+    if (r->waiting == NULL)
         return;
-    if (seal_key_id(&ring->means, in->kind, in->key) != in->id) {
-        replica_count(r, REPL_COUNT_FRAMES_MALFORMED, 1);
-        return;
-    }
-    if (r->callbacks.keep_key != NULL &&
-        !r->callbacks.keep_key(r->callbacks.self, in->kind, in->key)) {
+    if (r->callbacks.keep_key != NULL && !r->callbacks.keep_key(r->callbacks.self, in->key)) {
         replica_fail(r, "the sealing key cannot be stored");
         return;
     }
-    if (seal_ring_add(ring, in->kind, in->key) != in->id ||
-        !seal_ring_use(ring, SEAL_CONFIGURATION, in->id) ||
-        !seal_ring_use(ring, SEAL_SESSION, in->id)) {
+    if (seal_ring_add(r->options.ring, in->kind, in->key) != in->id ||
+        !seal_ring_use(r->options.ring, SEAL_CONFIGURATION, in->id)) {
         replica_fail(r, "no room for a sealing key");
         return;
     }
-    replica_log(r, REPL_LOG_INFO, "the sealing key %016llx came from node %u",
-                (unsigned long long)in->id, (unsigned)from);
     replica_begin(r);
+}
+
+/* What is neither in use nor needed: keys of leaders that did not stay to use them. */
+static void make_room(struct replica *r)
+{
+    uint64_t ids[SEAL_RING_KEYS];
+    size_t n = seal_ring_list(r->options.ring, SEAL_SESSION, ids, SEAL_RING_KEYS);
+
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] != r->fsm.session_key && ids[i] != r->locked.want && ids[i] != r->making.id)
+            seal_ring_erase(r->options.ring, ids[i]);
+}
+
+void replica_keys_changed(struct replica *r)
+{
+    if (r->callbacks.keys_changed != NULL)
+        r->callbacks.keys_changed(r->callbacks.self);
+}
+
+uint64_t replica_keys_add(struct replica *r, const uint8_t key[SEAL_KEY_BYTES])
+{
+    uint64_t id = seal_ring_add(r->options.ring, SEAL_SESSION, key);
+
+    if (id == 0) {
+        make_room(r);
+        id = seal_ring_add(r->options.ring, SEAL_SESSION, key);
+    }
+    if (id != 0)
+        replica_keys_changed(r);
+    return id;
+}
+
+static void take_session(struct replica *r, uint32_t from, const struct seal_message *in)
+{
+    struct seal_message out = {.what = SEAL_HAVE, .kind = SEAL_SESSION, .id = in->id};
+
+    if (replica_keys_add(r, in->key) != in->id)
+        return;
+    send(r, from, &out);
+    if (in->id == r->blind) {
+        /* What was left out is in the log: from the beginning, with the key. */
+        replica_fail(r, "the key of the sessions was not lost: starting anew");
+        return;
+    }
+    if (in->id == r->fsm.session_key && !seal_ring_use(r->options.ring, SEAL_SESSION, in->id))
+        return;
+    replica_unlock(r, in->id);
+}
+
+/* What is taken is what it says it is. */
+static void take(struct replica *r, uint32_t from, const struct seal_message *in)
+{
+    if (seal_key_id(&r->options.ring->means, in->kind, in->key) != in->id) {
+        replica_count(r, REPL_COUNT_FRAMES_MALFORMED, 1);
+        return;
+    }
+    if (in->kind == SEAL_CONFIGURATION)
+        take_configuration(r, in);
+    else
+        take_session(r, from, in);
 }
 
 void replica_on_keys(struct replica *r, uint32_t from, struct span bytes)
@@ -104,5 +220,10 @@ void replica_on_keys(struct replica *r, uint32_t from, struct span bytes)
         answer(r, from, &in);
     if (in.what == SEAL_GIVE)
         take(r, from, &in);
+    if (in.what == SEAL_LACK && in.kind == SEAL_SESSION && in.id == r->locked.want)
+        replica_set_add(&r->locked.lacks, from);
+    if (in.what == SEAL_HAVE && in.id == r->making.id)
+        replica_set_add(&r->making.have, from);
     secret_wipe_bytes(&in, sizeof in);
+    replica_pump(r);
 }

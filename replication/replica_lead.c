@@ -69,7 +69,7 @@ uint64_t replica_stamp(struct replica *r)
 
 /* --- records of replication's own: request 0, compare-and-set by their contents --- */
 
-static bool push_internal(struct replica *r, Holdfast__Record *record)
+bool replica_push_internal(struct replica *r, Holdfast__Record *record)
 {
     size_t n = 0;
     uint8_t *sealed =
@@ -94,7 +94,7 @@ static void push_assignment(struct replica *r, const struct ownership_decision *
     body.owner_boot = d->boot;
     record.body_case = HOLDFAST__RECORD__BODY_ASSIGN;
     record.assign = &body;
-    if (!push_internal(r, &record)) {
+    if (!replica_push_internal(r, &record)) {
         ownership_undecided(&r->ownership, d->shard);
         return;
     }
@@ -127,7 +127,7 @@ static void push_config(struct replica *r)
     body.cookie_secret_id = (now->cookie_secret_id + 1) & 0xff; /* one byte of a cookie */
     record.body_case = HOLDFAST__RECORD__BODY_CONFIG;
     record.config = &body;
-    r->configuring = push_internal(r, &record);
+    r->configuring = replica_push_internal(r, &record);
     secret_wipe_bytes(secret, sizeof secret);
 }
 
@@ -139,6 +139,9 @@ void replica_lead(struct replica *r)
 
     if (!r->able || !replica_state_trusted(r))
         return; /* what is decided here comes from the state */
+    replica_session_lead(r);
+    if (!replica_sees(r))
+        return;
     if (!r->configuring &&
         (r->fsm.config.version == 0 || r->now_ns - r->config_ns >= COOKIE_SECRET_MS * 1000000ull))
         push_config(r);

@@ -20,7 +20,7 @@ static bool alive(const struct replica *r)
     return fresh(atomic_load_explicit(&h->control_ns, memory_order_relaxed), r->now_ns, stale_ms) &&
            fresh(atomic_load_explicit(&h->workers_ns, memory_order_relaxed), r->now_ns, stale_ms) &&
            replica_state_trusted(r) && !r->halted && r->ownership.confirmed &&
-           !replica_is_outside(r);
+           !replica_is_outside(r) && replica_sees(r) && replica_session_ready(r);
 }
 
 /* Could it serve? */

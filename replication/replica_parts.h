@@ -21,12 +21,13 @@ enum {
     ANNOUNCE_MS = 100,          /* between two tries of the BOOT record */
     REFUSED_WAIT_MS = 10,       /* after a leader refused a forward */
     COOKIE_SECRET_MS = 3600000, /* a new one so often (RFC 7296 2.6: change it frequently) */
-    UNLED_ELECTIONS = 4,        /* so many election timeouts without a leader, and at least */
-    UNLED_MS = 1000,            /* ... so long: an owner asks for no lease any more */
-    ASK_KEY_MS = 100,           /* between two times of asking for a key */
-    TELL_WAIT_MS = 10,          /* for a node that has not stored yet what it waits for */
-    TAKE_ITEMS = 256,           /* of an image, kept in one turn of the loop */
-    TAKE_BYTES = 256 << 10,     /* ... and of their states */
+    LOST_WAIT_MS = 3000,    /* a node that may have a key is waited for, when a majority lacks it */
+    UNLED_ELECTIONS = 4,    /* so many election timeouts without a leader, and at least */
+    UNLED_MS = 1000,        /* ... so long: an owner asks for no lease any more */
+    ASK_KEY_MS = 100,       /* between two times of asking for a key */
+    TELL_WAIT_MS = 10,      /* for a node that has not stored yet what it waits for */
+    TAKE_ITEMS = 256,       /* of an image, kept in one turn of the loop */
+    TAKE_BYTES = 256 << 10, /* ... and of their states */
     TAKE_UNWRITTEN_BYTES = 2 << 20,
     TAKE_AGAIN_MS = 30000,              /* after one that found no room on the disk */
     RESTORE_BYTES = 4 * REPL_READ_UNIT, /* read and decoded at a time */
@@ -44,6 +45,31 @@ struct batch_record {
 struct batch {
     struct batch_record *records;
     size_t cap, head, n, bytes;
+};
+
+/* Nodes by id. */
+struct replica_set {
+    uint32_t nodes[REPL_MAX_NODES];
+    size_t n;
+};
+
+/* What is to be applied next and cannot be opened (replica_locked.c). */
+struct replica_locked {
+    uint64_t want; /* a key; 0 = nothing is */
+    uint64_t since_ns;
+    struct replica_set lacks; /* who says that it has no such key */
+    uint64_t index;           /* an entry ... */
+    uint8_t *entry;           /* a copy; NULL: it is a snapshot, that one */
+    size_t len;
+    struct repl_snapshot_meta meta;
+};
+
+/* A session's key on its way into the log (replica_session.c). */
+struct replica_making {
+    uint64_t id, replaces;   /* id 0 = none */
+    struct replica_set have; /* who has it */
+    uint64_t sent_ns;
+    bool pushed;
 };
 
 /* A node that this one knows: of the configuration, or about to join, or just left. In the order of
@@ -86,6 +112,10 @@ struct replica {
     bool started, failed;
     const struct repl_loaded *waiting; /* what it begins with once its key has come; or NULL */
     uint64_t asked_ns;                 /* for a key */
+    struct replica_locked locked;
+    uint64_t blind; /* the key that is given up: what it sealed is left out; 0 = none */
+    bool reset_due; /* the loss was applied: at the end of this entry all is one state again */
+    struct replica_making making;
 
     bool able;              /* leading, and everything up to an entry of the own term is applied */
     uint64_t entry_index;   /* of the newest entry submitted here */
@@ -140,13 +170,43 @@ void replica_emit(struct replica *r, struct repl_event event); /* copies to the 
 void replica_pump(struct replica *r);  /* everything that follows from a change */
 void replica_begin(struct replica *r); /* with what it waited with */
 
+/* The driver's state once more: something that kept this node from deciding is over. */
+void replica_state_again(struct replica *r);
+
 /* replica_keys.c */
+void replica_set_add(struct replica_set *set, uint32_t node);
+/* How many of its nodes are voters, as applied; *all: voters in all. */
+size_t replica_set_voters(const struct replica *r, const struct replica_set *set, size_t *all);
 bool replica_keys_wait(struct replica *r); /* at the start: true = it cannot begin yet */
+void replica_keys_ask(struct replica *r);
 void replica_keys_tick(struct replica *r);
+uint64_t replica_keys_next_ns(const struct replica *r);
 void replica_on_keys(struct replica *r, uint32_t from, struct span bytes);
+/* To all but these. */
+void replica_keys_give(struct replica *r, uint64_t id, const struct replica_set *except);
+/* Its id; 0 = no room. */
+uint64_t replica_keys_add(struct replica *r, const uint8_t key[SEAL_KEY_BYTES]);
+void replica_keys_changed(struct replica *r);
+
+/* replica_locked.c */
+bool replica_sees(const struct replica *r); /* neither locked nor blind */
+void replica_lock_entry(struct replica *r, uint64_t want, uint64_t index, struct span entry);
+void replica_lock_snapshot(struct replica *r, uint64_t want, const struct repl_snapshot_meta *meta);
+void replica_unlock(struct replica *r, uint64_t id); /* that key came */
+void replica_locked_poll(struct replica *r);
+void replica_locked_drop(struct replica *r);
+
+/* replica_session.c */
+void replica_session_lead(struct replica *r);
+void replica_session_moved(struct replica *r);
+uint64_t replica_session_next_ns(const struct replica *r);
+void replica_session_use(struct replica *r);
+bool replica_session_ready(const struct replica *r); /* sessions can be sealed here */
+void replica_session_applied(struct replica *r, const struct Holdfast__SessionKey *body);
 
 /* replica_apply.c */
 void replica_on_apply(void *self, uint64_t index, const struct repl_entry *entry);
+void replica_apply_entry(struct replica *r, uint64_t index, struct span data);
 void replica_take_config(struct replica *r);
 void replica_take_boot(struct replica *r, uint32_t node, uint64_t boot);
 /* calloc'd, sa->n_claims long; NULL for none. */
@@ -170,6 +230,8 @@ enum repl_agreement replica_agreement(const struct replica *r, uint32_t node);
 
 /* replica_restore.c */
 void replica_on_restore(void *self, const struct repl_snapshot_meta *meta, struct span data);
+void replica_restore(struct replica *r, const struct repl_snapshot_meta *meta); /* from the disk */
+void replica_reset(struct replica *r); /* the state is another: to ownership and the conductor */
 void replica_restore_read(struct replica *r, const struct repl_storage_done *done);
 void replica_restore_deinit(struct replica *r);
 void replica_tell(struct replica *r); /* goes on with it */
@@ -226,6 +288,7 @@ bool replica_forward_wish(struct replica *r, uint32_t transfer_to);
 void replica_await(struct replica *r, uint64_t index, uint32_t node);
 
 /* replica_lead.c: what replication itself submits, and cluster time */
+bool replica_push_internal(struct replica *r, struct Holdfast__Record *record);
 void replica_announce(struct replica *r);
 void replica_lead(struct replica *r);
 void replica_clock_led(struct replica *r);

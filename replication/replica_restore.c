@@ -121,11 +121,8 @@ static void free_state(struct replica *r)
     replica_job_start(r, job);
 }
 
-static void take_over(struct replica *r, struct fsm *fsm)
+void replica_reset(struct replica *r)
 {
-    free_state(r);
-    r->fsm = *fsm;
-    replica_count(r, REPL_COUNT_RESTORES, 1);
     for (size_t i = 0; i < r->fsm.n_shards; i++) {
         const struct fsm_shard *s = &r->fsm.shards[i];
 
@@ -141,6 +138,20 @@ static void take_over(struct replica *r, struct fsm *fsm)
     replica_clock_applied(r, r->fsm.cluster_ms);
     replica_witness_restored(r);
     begin_telling(r);
+}
+
+static void take_over(struct replica *r, struct fsm *fsm)
+{
+    free_state(r);
+    r->fsm = *fsm;
+    replica_count(r, REPL_COUNT_RESTORES, 1);
+    if (r->blind != 0 && r->blind != r->fsm.session_key)
+        r->blind = 0; /* of a later state: all that was left out is behind it */
+    replica_session_use(r);
+    if (r->blind != 0)
+        raft_driver_hold(r->driver, r->now_ns / 1000000, false);
+    else
+        replica_reset(r);
 }
 
 static void read_on(struct replica *r)
@@ -173,6 +184,7 @@ void replica_restored_piece(struct replica *r, struct replica_job *job)
 {
     struct replica_restoring *s = job->restoring;
     uint64_t index = s->meta.index;
+    uint64_t lacking = s->decoder.lacking;
     struct fsm *fsm = s->fsm;
 
     s->at += job->len;
@@ -183,7 +195,10 @@ void replica_restored_piece(struct replica *r, struct replica_job *job)
     r->storage.read_end(r->storage.self, RAFT_DRIVER_READER);
     r->restoring = NULL;
     if (!snapshot_decoder_end(&s->decoder)) {
-        replica_fail(r, "the snapshot cannot be restored");
+        if (lacking != 0)
+            replica_lock_snapshot(r, lacking, &s->meta);
+        else
+            replica_fail(r, "the snapshot cannot be restored");
     } else if (fsm->applied_index != index) {
         fsm_deinit(fsm);
         replica_fail(r, "the installed snapshot is of another index");
@@ -208,23 +223,40 @@ void replica_restore_deinit(struct replica *r)
 void replica_on_restore(void *self, const struct repl_snapshot_meta *meta, struct span data)
 {
     struct replica *r = self;
-    struct replica_restoring *s;
+    struct snapshot_decoder d;
     struct fsm fsm;
+    uint64_t lacking;
+    bool ok;
 
     replica_drop_snapshot(r);
-    if (data.data != NULL) { /* the start: nobody waits for this loop yet */
-        if (snapshot_restore(data, r->options.seal, r->options.incarnation, &fsm) &&
-            fsm.applied_index == meta->index)
-            take_over(r, &fsm);
-        else
-            replica_fail(r, "the snapshot cannot be restored");
+    replica_locked_drop(r); /* what waited for a key is behind it */
+    if (data.data == NULL) {
+        HF_ASSERT(!r->telling);
+        replica_restore(r, meta);
         return;
     }
-    HF_ASSERT(r->restoring == NULL && !r->telling);
+    /* The start: nobody waits for this loop yet. */
+    snapshot_decoder_init(&d, r->options.seal, r->options.incarnation, &fsm);
+    ok = snapshot_decode(&d, data);
+    lacking = d.lacking;
+    if (snapshot_decoder_end(&d) && ok && fsm.applied_index == meta->index)
+        take_over(r, &fsm);
+    else if (lacking != 0)
+        replica_lock_snapshot(r, lacking, meta);
+    else
+        replica_fail(r, "the snapshot cannot be restored");
+}
+
+void replica_restore(struct replica *r, const struct repl_snapshot_meta *meta)
+{
+    struct replica_restoring *s;
+
+    HF_ASSERT(r->restoring == NULL);
     r->restoring = s = repl_alloc_zero(1, sizeof *s);
     s->meta = *meta;
     s->fsm = repl_alloc_zero(1, sizeof *s->fsm);
     snapshot_decoder_init(&s->decoder, r->options.seal, r->options.incarnation, s->fsm);
+    s->decoder.blind = r->blind;
     raft_driver_hold(r->driver, r->now_ns / 1000000, true);
     read_on(r);
 }

@@ -157,7 +157,7 @@ void replica_maybe_snapshot(struct replica *r)
     struct replica_taking *t;
     bool ok;
 
-    if (r->taking == NULL && is_due(r) && r->fsm.image == NULL &&
+    if (r->taking == NULL && replica_session_ready(r) && is_due(r) && r->fsm.image == NULL &&
         raft_driver_snapshot_begin(r->driver, r->now_ns / 1000000, r->fsm.applied_index) ==
             RAFT_DRIVER_OK) {
         r->snapshot_wanted = false;

@@ -22,7 +22,7 @@ uint8_t *replica_pack(struct Holdfast__Record *record, uint32_t node, uint64_t b
         return NULL;
 
     uint8_t *sealed = repl_alloc_zero(1, plain_len + seal->overhead + 1);
-    bool ok = seal->seal(seal->self, SEAL_RECORD, record_seal_kind(record),
+    bool ok = seal->seal(seal->self, SEAL_RECORD, record_seal_kind(record), request,
                          span_of(plain, plain_len), sealed, n);
 
     secret_wipe_bytes(plain, plain_len);

@@ -8,12 +8,13 @@ static bool none_copy(struct span in, uint8_t *out, size_t *n)
     return true;
 }
 
-static bool none_seal(void *self, enum seal_purpose purpose, enum seal_kind kind, struct span in,
-                      uint8_t *out, size_t *n)
+static bool none_seal(void *self, enum seal_purpose purpose, enum seal_kind kind, uint64_t request,
+                      struct span in, uint8_t *out, size_t *n)
 {
     (void)self;
     (void)purpose;
     (void)kind;
+    (void)request;
     return none_copy(in, out, n);
 }
 

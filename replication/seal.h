@@ -21,12 +21,14 @@ struct seal {
     const char *name;
     void *self;
     size_t overhead; /* bytes that seal adds at most */
-    /* out has plain.len + overhead bytes. False: no key; the record must not be submitted. */
-    bool (*seal)(void *self, enum seal_purpose purpose, enum seal_kind kind, struct span plain,
-                 uint8_t *out, size_t *n);
+    /* out has plain.len + overhead bytes. `request` stays readable without the key, and is covered.
+     * False: no key; the record must not be submitted. */
+    bool (*seal)(void *self, enum seal_purpose purpose, enum seal_kind kind, uint64_t request,
+                 struct span plain, uint8_t *out, size_t *n);
     /* out has sealed.len bytes. False: not authentic, or a key that this node lacks. */
     bool (*open)(void *self, enum seal_purpose purpose, struct span sealed, uint8_t *out,
                  size_t *n);
+    bool (*has)(void *self, uint64_t key); /* is that key here? NULL: it needs none */
 };
 
 /* Identity: what goes in comes out. */

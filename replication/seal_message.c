@@ -22,7 +22,7 @@ bool seal_message_decode(struct span bytes, struct seal_message *m)
     bool gives;
 
     if (bytes.len < SEAL_MESSAGE_SHORT_BYTES || p[0] != MESSAGE_VERSION || p[1] < SEAL_WANT ||
-        p[1] > SEAL_LACK || p[2] < SEAL_CONFIGURATION || p[2] >= SEAL_KINDS)
+        p[1] > SEAL_HAVE || p[2] < SEAL_CONFIGURATION || p[2] >= SEAL_KINDS)
         return false;
     gives = p[1] == SEAL_GIVE;
     if (bytes.len != (gives ? SEAL_MESSAGE_BYTES : SEAL_MESSAGE_SHORT_BYTES) ||

@@ -12,7 +12,8 @@
 enum seal_what {
     SEAL_WANT = 1, /* the key with this id; id 0: the one in use for that kind */
     SEAL_GIVE = 2,
-    SEAL_LACK = 3 /* the answer of one that has no such key */
+    SEAL_LACK = 3, /* the answer of one that has no such key */
+    SEAL_HAVE = 4  /* ... of one that took a session's key */
 };
 
 enum {

@@ -42,14 +42,14 @@ static struct span text(const char *s)
 }
 
 /* HKDF (RFC 5869 2.2, 2.3) of 64 bytes: two blocks, of which the caller takes what it needs. */
-static void derive(const struct seal_means *m, const uint8_t key[SEAL_KEY_BYTES], const char *label,
+static void derive(const struct seal_means *m, const uint8_t key[SEAL_KEY_BYTES], struct span label,
                    struct span context, uint8_t out[2 * PRF_BYTES])
 {
     uint8_t extracted[PRF_BYTES], info[64];
-    size_t n = strlen(label);
+    size_t n = label.len;
 
     HF_ASSERT(n + context.len + 1 <= sizeof info);
-    memcpy(info, label, n);
+    memcpy(info, label.data, n);
     memcpy(info + n, context.data, context.len);
     n += context.len;
     prf(m, text("holdfast sealing 1"), span_of(key, SEAL_KEY_BYTES), span_of(NULL, 0), extracted);
@@ -68,7 +68,7 @@ uint64_t seal_key_id(const struct seal_means *means, enum seal_kind kind,
     uint8_t of = (uint8_t)kind;
     uint64_t id;
 
-    derive(means, bytes, "key id", span_of(&of, 1), out);
+    derive(means, bytes, text("key id"), span_of(&of, 1), out);
     id = get_be64(out);
     secret_wipe_bytes(out, sizeof out);
     return id == 0 ? 1 : id;
@@ -144,6 +144,13 @@ bool seal_ring_use(struct seal_ring *r, enum seal_kind kind, uint64_t id)
     return found;
 }
 
+void seal_ring_use_none(struct seal_ring *r, enum seal_kind kind)
+{
+    lock(r);
+    r->current[kind] = 0;
+    unlock(r);
+}
+
 bool seal_ring_has(struct seal_ring *r, uint64_t id)
 {
     bool found;
@@ -217,7 +224,7 @@ static struct seal_subkey *subkey(struct seal_ring *r, uint64_t id, uint32_t nod
     drop_subkey(r, place);
     put_be32(context, node);
     put_be64(context + 4, boot);
-    derive(&r->means, key->bytes, "subkey", span_of(context, sizeof context), out);
+    derive(&r->means, key->bytes, text("subkey"), span_of(context, sizeof context), out);
     ok = r->means.aead->context_init(&place->context, r->means.aead, out, NULL);
     HF_ASSERT(ok && r->means.aead->key_bytes + r->means.aead->salt_bytes ==
                         SEAL_KEY_BYTES + SUBKEY_SALT_BYTES);
@@ -243,8 +250,8 @@ static struct suite_covered cover(struct cover *c, enum seal_purpose purpose, co
                                   .behind = span_of(NULL, 0)};
 }
 
-static bool ring_seal(void *self, enum seal_purpose purpose, enum seal_kind kind, struct span plain,
-                      uint8_t *out, size_t *n)
+static bool ring_seal(void *self, enum seal_purpose purpose, enum seal_kind kind, uint64_t request,
+                      struct span plain, uint8_t *out, size_t *n)
 {
     struct seal_ring *r = self;
     uint8_t *text_at = out + SEAL_HEADER_BYTES + SEAL_COUNTER_BYTES;
@@ -260,6 +267,7 @@ static bool ring_seal(void *self, enum seal_purpose purpose, enum seal_kind kind
         put_be64(out + 1, s->key);
         put_be32(out + 9, r->node);
         put_be64(out + 13, r->boot);
+        put_be64(out + 21, request);
         covered = cover(&c, purpose, out);
         HF_ASSERT(r->counter < UINT64_MAX);
         ok = r->means.aead->context_seal(&s->context, ++r->counter, &covered, plain,
@@ -276,6 +284,27 @@ uint64_t seal_key_of(struct span sealed)
     if (sealed.len < SEAL_OVERHEAD_BYTES || sealed.data[0] != SEAL_VERSION)
         return 0;
     return get_be64(sealed.data + 1);
+}
+
+struct seal_clear seal_clear_of(struct span sealed)
+{
+    HF_ASSERT(seal_key_of(sealed) != 0);
+    return (struct seal_clear){.key = get_be64(sealed.data + 1),
+                               .node = get_be32(sealed.data + 9),
+                               .boot = get_be64(sealed.data + 13),
+                               .request = get_be64(sealed.data + 21)};
+}
+
+size_t seal_ring_list(struct seal_ring *r, enum seal_kind kind, uint64_t *ids, size_t max)
+{
+    size_t n = 0;
+
+    lock(r);
+    for (size_t i = 0; i < SEAL_RING_KEYS && n < max; i++)
+        if (r->keys[i].id != 0 && r->keys[i].kind == kind)
+            ids[n++] = r->keys[i].id;
+    unlock(r);
+    return n;
 }
 
 static bool ring_open(void *self, enum seal_purpose purpose, struct span sealed, uint8_t *out,
@@ -307,6 +336,11 @@ static bool ring_open(void *self, enum seal_purpose purpose, struct span sealed,
     return ok;
 }
 
+static bool ring_has(void *self, uint64_t key)
+{
+    return seal_ring_has(self, key);
+}
+
 void seal_ring_init(struct seal_ring *r, const struct seal_means *means, uint32_t node,
                     uint64_t boot)
 {
@@ -318,5 +352,6 @@ void seal_ring_init(struct seal_ring *r, const struct seal_means *means, uint32_
                             .self = r,
                             .overhead = SEAL_OVERHEAD_BYTES,
                             .seal = ring_seal,
-                            .open = ring_open};
+                            .open = ring_open,
+                            .has = ring_has};
 }

@@ -1,6 +1,6 @@
 /* The keys that records and snapshots are sealed with, and the sealing itself.
  *
- *   sealed = version 1 | key id 8 | node 4 | boot 8 | counter 8 | ciphertext | tag 16
+ *   sealed = version 1 | key id 8 | node 4 | boot 8 | request 8 | counter 8 | ciphertext | tag 16
  *
  * AES-256-GCM under a subkey of its own for each (key, node, boot): HKDF-SHA-256 (RFC 5869) gives 32
  * bytes of key and 4 of salt. Nonce = salt | counter, and the counter counts what this node seals in
@@ -21,7 +21,7 @@
 enum {
     SEAL_KEY_BYTES = 32,
     SEAL_VERSION = 1,
-    SEAL_HEADER_BYTES = 1 + 8 + 4 + 8, /* in front of the counter */
+    SEAL_HEADER_BYTES = 1 + 8 + 4 + 8 + 8, /* in front of the counter */
     SEAL_COUNTER_BYTES = 8,
     SEAL_TAG_BYTES = 16,
     SEAL_OVERHEAD_BYTES = SEAL_HEADER_BYTES + SEAL_COUNTER_BYTES + SEAL_TAG_BYTES,
@@ -80,6 +80,7 @@ uint64_t seal_ring_add(struct seal_ring *ring, enum seal_kind kind,
 /* From now on things of that kind are sealed with it. False: no such key. A key may serve another
  * kind than its own. */
 bool seal_ring_use(struct seal_ring *ring, enum seal_kind kind, uint64_t id) HF_MUST_USE;
+void seal_ring_use_none(struct seal_ring *ring, enum seal_kind kind);
 bool seal_ring_has(struct seal_ring *ring, uint64_t id);
 /* 0 = none. */
 uint64_t seal_ring_current(struct seal_ring *ring, enum seal_kind kind);
@@ -92,5 +93,15 @@ void seal_ring_erase(struct seal_ring *ring, uint64_t id);
 
 /* The id of the key that it was sealed with; 0: it is nothing that was sealed. Needs no key. */
 uint64_t seal_key_of(struct span sealed);
+
+/* What else is readable without the key; of something with a key id only. */
+struct seal_clear {
+    uint64_t key, boot, request;
+    uint32_t node;
+};
+struct seal_clear seal_clear_of(struct span sealed);
+
+/* The ids of the keys of that kind, at most `max`; how many. */
+size_t seal_ring_list(struct seal_ring *ring, enum seal_kind kind, uint64_t *ids, size_t max);
 
 #endif

@@ -47,7 +47,7 @@ static void out_item(struct out *o, const Holdfast__SnapshotItem *item)
     }
     (void)holdfast__snapshot_item__pack(item, snapshot_scratch_of(&e->plain, n));
     reserve(p, SNAPSHOT_LENGTH_BYTES + n + e->seal->overhead);
-    if (!e->seal->seal(e->seal->self, SEAL_SNAPSHOT, kind_of(item), span_of(e->plain.bytes, n),
+    if (!e->seal->seal(e->seal->self, SEAL_SNAPSHOT, kind_of(item), 0, span_of(e->plain.bytes, n),
                        p->bytes + p->len + SNAPSHOT_LENGTH_BYTES, &sealed)) {
         e->failed = true;
         return;
@@ -74,6 +74,7 @@ static void out_head(struct out *o, const struct fsm *fsm)
     header.incarnation = fsm->incarnation;
     header.applied_index = fsm->applied_index;
     header.cluster_ms = fsm->cluster_ms;
+    header.session_key = fsm->session_key;
     item.item_case = HOLDFAST__SNAPSHOT_ITEM__ITEM_HEADER;
     item.header = &header;
     out_item(o, &item);

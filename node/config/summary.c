@@ -185,13 +185,8 @@ void config_print_summary(const struct config *c, FILE *out)
     print_auth(c, out);
     (void)fprintf(out, "  admin     %s\n", c->admin_socket);
     print_legacy(c, out);
-    (void)fprintf(
-        out,
-        "  UNSAFE    session keys lie in the log under %s, sealed with the key beside it: "
-        "whoever reads all of it can decrypt recorded traffic\n",
-        c->data_dir);
     if (c->n_nodes > 1) {
-        (void)fprintf(out, "  UNSAFE    insecure_lab: session keys travel between the nodes "
+        (void)fprintf(out, "  UNSAFE    insecure_lab: sealing keys travel between the nodes "
                            "unprotected, and whoever reaches a node's address may join in\n");
     }
     if (c->drills == CONFIG_DRILLS_ENABLED) {

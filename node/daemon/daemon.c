@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "crypto/tables.h"
+#include "daemon/fdstore.h"
 #include "daemon/internal.h"
 #include "io/clock.h"
 #include "replication/replica.h"
@@ -237,6 +238,9 @@ static bool verify_guard(struct daemon *d)
     return guard_verify(&guard, &io) || daemon_fail(d, "%s", io.text);
 }
 
+/* In the service manager's store. */
+static const char keys_name[] = "holdfast-keys";
+
 static void repl_log(void *self, enum repl_log_level level, const char *text)
 {
     static const enum log_level levels[] = {LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG};
@@ -281,13 +285,26 @@ bool daemon_init(const struct config *config, struct daemon_error *error)
     return false;
 }
 
+static void keep_keys(void *self, int fd)
+{
+    if (!fdstore_put(keys_name, fd))
+        log_line(self, LOG_INFO, "node",
+                 "no service manager keeps the keys of sessions while this daemon is down: without "
+                 "another node that has them all SAs end then");
+}
+
 static bool start_repl(struct daemon *d)
 {
     struct repl_options o;
     struct repl_error e;
 
     repl_options_of(d->config, d->log, &o);
+    o.kept_keys_fd = fdstore_take(keys_name);
+    o.keep_keys_fd = keep_keys;
+    o.keep_keys_self = (void *)(uintptr_t)d->log;
     d->repl = repl_start(&o, &e);
+    if (o.kept_keys_fd > 0)
+        (void)close(o.kept_keys_fd); /* it is mapped, and the store has its own */
     if (d->repl == NULL)
         return daemon_fail(d, "%s", e.text);
     for (uint32_t i = 0; i < d->n_shards; i++)

@@ -1,5 +1,6 @@
 /* holdfastd: see README.md. The process's own protections, arguments, then daemon_run(). */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -37,11 +38,19 @@ static int unprotected(const char *what)
 }
 
 /* Keys live in this process's memory from config_load() on, whatever the action: it is undumpable
- * and leaves no core file before it reads anything (I16). False: what was refused is in *what. */
+ * and leaves no core file before it reads anything (I16); what a debugger of root writes all the same
+ * has none of its memory (core(5), coredump_filter: first, for later it is root's alone). False: what was refused is in *what. */
 static bool close_to_others(const char **what)
 {
     struct rlimit none = {0, 0};
+    int filter = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
+    bool left_out = filter >= 0 && write(filter, "0", 1) == 1;
 
+    if (filter >= 0)
+        (void)close(filter);
+    *what = "/proc/self/coredump_filter";
+    if (!left_out)
+        return false;
     *what = "PR_SET_DUMPABLE";
     if (prctl(PR_SET_DUMPABLE, 0) != 0)
         return false;

@@ -13,7 +13,7 @@ uint64_t sim_node_ns(const struct sim_node *n)
 {
     uint64_t passed = n->world->now_ms - n->anchor_ms;
 
-    return n->anchor_ns + passed * (uint64_t)(1000000 + n->ppm);
+    return n->anchor_ns + passed * (uint64_t)((int64_t)1000000 + n->ppm);
 }
 
 void sim_node_set_clock(struct sim_node *n, uint64_t ns, int32_t ppm)
@@ -26,7 +26,7 @@ void sim_node_set_clock(struct sim_node *n, uint64_t ns, int32_t ppm)
 /* The first ms of the world at which its clock says at least `ns`. */
 static uint64_t ms_of(const struct sim_node *n, uint64_t ns)
 {
-    uint64_t rate = (uint64_t)(1000000 + n->ppm);
+    uint64_t rate = (uint64_t)((int64_t)1000000 + n->ppm);
 
     if (ns == UINT64_MAX)
         return UINT64_MAX;

@@ -112,6 +112,7 @@ static void replica_options_of(const struct sim_node *n, struct replica_options 
                                   .snapshot_bytes = 64 << 20,
                                   .seal = &seal_none,
                                   .insecure = true};
+    HF_ASSERT(p->n_nodes > 0);
     for (uint32_t i = 0; i < p->n_nodes; i++)
         o->nodes[i].node = i + 1;
     for (uint32_t i = 0; i < p->n_shards; i++)
@@ -130,6 +131,7 @@ static void start_replica(struct sim_node *n)
                                           .disk_ok = on_disk_ok,
                                           .disk_stuck_ns = on_disk_stuck,
                                           .keep_key = sim_keys_keep,
+                                          .keys_changed = sim_keys_changed,
                                           .log = on_log,
                                           .failed = on_failed};
     struct replica_options o;

@@ -82,8 +82,9 @@ struct sim_node {
     uint64_t paused_until_ms, stuck_until_ms, hung_until_ms, disk_until_ms, link_until_ms;
     uint64_t drained_until_ms;
     uint64_t boot;
-    struct seal_key kept_key; /* on its disk; id 0 = none yet */
-    struct seal_ring ring;    /* of this start; plan.sealed */
+    struct seal_key kept_key;                     /* on its disk; id 0 = none yet */
+    struct seal_ring ring;                        /* of this start; plan.sealed */
+    struct seal_key session_keys[SEAL_RING_KEYS]; /* kept over the end of its process */
     struct repl_loaded loaded;
     struct repl_transport_listener listener;
     struct replica *replica;
@@ -229,7 +230,8 @@ void sim_node_stamp(struct sim_node *n); /* its health */
 /* --- sim_keys.c --- */
 void sim_keys_found(struct sim_world *w); /* node 1 has the configuration's key */
 void sim_keys_take(struct sim_node *n, struct replica_options *o);
-bool sim_keys_keep(void *node, enum seal_kind kind, const uint8_t bytes[SEAL_KEY_BYTES]);
+bool sim_keys_keep(void *node, const uint8_t bytes[SEAL_KEY_BYTES]);
+void sim_keys_changed(void *node);
 
 /* --- sim_client.c --- */
 void sim_client_init(struct sim_world *w, uint32_t index);

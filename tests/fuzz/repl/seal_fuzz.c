@@ -60,7 +60,7 @@ static void bent(const uint8_t *data, size_t size)
         return;
     text = span_of(data + 1, data[0]);
     mask = span_of(data + 1 + text.len, size - 1 - text.len);
-    HF_ASSERT(r->seal.seal(r->seal.self, SEAL_RECORD, SEAL_SESSION, text, sealed, &n));
+    HF_ASSERT(r->seal.seal(r->seal.self, SEAL_RECORD, SEAL_SESSION, 9, text, sealed, &n));
     for (size_t i = 0; i < mask.len && i < n; i++) {
         sealed[i] = (uint8_t)(sealed[i] ^ mask.data[i]);
         same = same && mask.data[i] == 0;

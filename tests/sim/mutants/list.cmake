@@ -30,11 +30,9 @@ sim_mutant(epoch_from_the_term "the epoch is Raft's term"
 {]==] [==[uint64_t mutant_term;
 static struct fsm_shard *find_shard(struct fsm *fsm, uint32_t shard)
 {]==]
-  replication/replica_apply.c [==[    e = entry_unpack(entry->data);]==] [==[    {
-        extern uint64_t mutant_term;
+  replication/replica_apply.c [==[        replica_apply_entry(r, index, entry->data);]==] [==[        extern uint64_t mutant_term;
         mutant_term = entry->term;
-    }
-    e = entry_unpack(entry->data);]==])
+        replica_apply_entry(r, index, entry->data);]==])
 
 sim_mutant(stale_owner_applies "records of an older epoch are accepted"
   replication/fsm.c [==[    if (!record_fenced(r))

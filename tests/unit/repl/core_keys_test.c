@@ -114,10 +114,21 @@ Test(repl_keys, founding_nodes_get_the_configurations_key_from_the_first)
     rig_destroy(rig);
 }
 
+static uint64_t session_key(const struct rig *rig, uint32_t node)
+{
+    return replica_fsm(rig->nodes[node - 1].replica)->session_key;
+}
+
+static const struct fsm_sa *sa(const struct rig *rig, uint32_t node, uint64_t id)
+{
+    return fsm_sa(replica_fsm(rig->nodes[node - 1].replica), id);
+}
+
 Test(repl_keys, one_that_lost_its_key_file_gets_it_again_and_counts_for_nothing_before)
 {
     struct rig *rig = sealed(3, 7);
 
+    rig->stays_on = true;
     start_all(rig);
     create(rig, 1);
     cr_assert(rig_run(rig, 3000, rig_agrees, 0));
@@ -129,8 +140,270 @@ Test(repl_keys, one_that_lost_its_key_file_gets_it_again_and_counts_for_nothing_
     rig_start(rig, 3); /* a majority now: it needs no more */
     cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
     cr_assert(has_key(rig, 2));
-    cr_assert_not_null(fsm_sa(replica_fsm(rig->nodes[1].replica), 1));
+    cr_assert_not_null(sa(rig, 2, 1));
     rig_destroy(rig);
+}
+
+/* --- keys of sessions --- */
+
+static bool has_session(const struct rig *rig, uint64_t id)
+{
+    for (uint32_t i = 1; i <= rig->n; i++)
+        if (rig->nodes[i - 1].up && sa(rig, i, id) == NULL)
+            return false;
+    return true;
+}
+
+Test(repl_keys, all_have_one_key_of_sessions_and_it_is_on_no_disk)
+{
+    struct rig *rig = sealed(3, 20);
+    size_t looked = 0;
+    uint64_t id;
+
+    rig->snapshot_entries = 64;
+    rig->trailing = 8;
+    start_all(rig);
+    for (uint64_t k = 1; k <= 80; k++)
+        create(rig, k);
+    cr_assert(rig_run(rig, 20000, rig_agrees, 0));
+    id = session_key(rig, 1);
+    cr_assert_neq(id, 0);
+    for (uint32_t i = 1; i <= 3; i++) {
+        struct rig_node *n = rig_node(rig, i);
+        uint8_t key[SEAL_KEY_BYTES];
+        struct repl_loaded loaded;
+
+        cr_assert_eq(session_key(rig, i), id);
+        cr_assert_eq(seal_ring_current(&n->ring, SEAL_SESSION), id);
+        cr_assert(seal_ring_get(&n->ring, SEAL_SESSION, id, key));
+        cr_assert(rig_run(rig, 20000, snapshotted, i));
+        rig_kill(rig, i);
+        sim_storage_load(n->storage, &loaded);
+        for (size_t k = 0; k < loaded.n_entries; k++) {
+            struct span d = loaded.entries[k].data;
+
+            cr_assert(d.len == 0 || memmem(d.data, d.len, key, sizeof key) == NULL);
+            looked += d.len;
+        }
+        cr_assert_null(
+            memmem(loaded.snapshot_data.data, loaded.snapshot_data.len, key, sizeof key));
+        looked += loaded.snapshot_data.len;
+    }
+    (void)printf("compared %zu bytes\n", looked);
+    rig_destroy(rig);
+}
+
+/* One machine that lost its memory gets the key from the others, before and behind a snapshot. */
+Test(repl_keys, a_machine_that_was_off_gets_the_sessions_key_from_the_others)
+{
+    for (uint32_t rounds = 0; rounds < 2; rounds++) {
+        struct rig *rig = sealed(3, 21 + rounds);
+
+        rig->snapshot_entries = rounds == 0 ? 1000000 : 40;
+        rig->trailing = 8;
+        start_all(rig);
+        for (uint64_t k = 1; k <= 60; k++)
+            create(rig, k);
+        for (uint32_t i = 1; i <= 3; i++) {
+            cr_assert(rig_run(rig, 20000, rig_agrees, 0));
+            cr_assert(rounds == 0 || rig_run(rig, 20000, snapshotted, i));
+            rig_kill(rig, i);
+            create(rig, 100 + i);
+            rig_start(rig, i);
+            cr_assert(rig_run(rig, 20000, rig_agrees, 0));
+            cr_assert_not_null(sa(rig, i, 1));
+            cr_assert_not_null(sa(rig, i, 100 + i));
+        }
+        cr_assert(rig_mirrors(rig));
+        rig_destroy(rig);
+    }
+}
+
+/* The daemons of all nodes start anew: the keys are in the machines' memory. */
+Test(repl_keys, sessions_outlive_the_daemons)
+{
+    struct rig *rig = sealed(3, 24);
+
+    rig->stays_on = true;
+    rig->snapshot_entries = 40;
+    rig->trailing = 8;
+    start_all(rig);
+    for (uint64_t k = 1; k <= 60; k++)
+        create(rig, k);
+    cr_assert(rig_run(rig, 20000, rig_agrees, 0));
+    for (uint32_t i = 1; i <= 3; i++)
+        rig_kill(rig, i);
+    start_all(rig);
+    create(rig, 61);
+    cr_assert(rig_run(rig, 20000, rig_agrees, 0));
+    for (uint64_t k = 1; k <= 61; k++)
+        cr_assert(has_session(rig, k));
+    cr_assert(rig_mirrors(rig));
+    rig_destroy(rig);
+}
+
+/* All lose their power: the key is gone, so all sessions are; the configuration stays, and new ones
+ * come. From a log alone, and with snapshots. */
+static void all_go_dark(size_t n, uint64_t seed, bool snapshots)
+{
+    struct rig *rig = sealed(n, seed);
+    const struct fsm *fsm;
+    uint64_t former, version;
+
+    rig->snapshot_entries = snapshots ? 40 : 1000000;
+    rig->trailing = 8;
+    start_all(rig);
+    for (uint64_t k = 1; k <= 60; k++)
+        create(rig, k);
+    cr_assert(rig_run(rig, 20000, rig_agrees, 0));
+    former = session_key(rig, 1);
+    version = replica_fsm(rig->nodes[0].replica)->config.version;
+    for (uint32_t i = 1; i <= n; i++) {
+        cr_assert(!snapshots || rig_run(rig, 20000, snapshotted, i));
+        rig_kill(rig, i);
+    }
+    start_all(rig);
+    create(rig, 1000);
+    cr_assert(rig_run(rig, 20000, rig_agrees, 0));
+    for (uint32_t i = 1; i <= n; i++) {
+        fsm = replica_fsm(rig->nodes[i - 1].replica);
+        cr_assert(fsm->session_key != former && fsm->session_key != 0);
+        cr_assert_eq(fsm->sas.n_used, 1, "one, the new one, of %zu", fsm->sas.n_used);
+        cr_assert_eq(fsm->leases.n_used, 1);
+        cr_assert_geq(fsm->config.version, version, "the configuration is as it was");
+        cr_assert_gt(fsm->shards[0].assignments, 1, "and what was owned before");
+        cr_assert_not(seal_ring_has(&rig->nodes[i - 1].ring, former));
+    }
+    cr_assert(rig_mirrors(rig));
+    cr_assert_eq(rig->two_owners, 0);
+    /* And once more from what the disks hold now: records of both keys, one of them lost. */
+    rig->stays_on = true;
+    for (uint32_t i = 1; i <= n; i++)
+        rig_kill(rig, i);
+    start_all(rig);
+    create(rig, 1001);
+    cr_assert(rig_run(rig, 20000, rig_agrees, 0));
+    cr_assert(has_session(rig, 1000) && has_session(rig, 1001));
+    cr_assert(rig_mirrors(rig));
+    rig_destroy(rig);
+}
+
+Test(repl_keys, when_all_lose_power_sessions_end_and_new_ones_come)
+{
+    size_t compared = 0;
+
+    for (size_t n = 1; n <= 5; n += 2)
+        for (int snapshots = 0; snapshots < 2; snapshots++, compared++)
+            all_go_dark(n, 30 + n, snapshots != 0);
+    (void)printf("compared %zu clusters\n", compared);
+}
+
+/* A majority lost its memory; one that has the key comes too late: it must give in. */
+Test(repl_keys, one_that_comes_late_with_the_key_is_of_one_state_with_the_others)
+{
+    struct rig *rig = sealed(3, 40);
+
+    start_all(rig);
+    for (uint64_t k = 1; k <= 20; k++)
+        create(rig, k);
+    cr_assert(rig_run(rig, 20000, rig_agrees, 0));
+    rig->stays_on = true;
+    rig_kill(rig, 1); /* its memory stays */
+    rig->stays_on = false;
+    rig_kill(rig, 2);
+    rig_kill(rig, 3);
+    rig_start(rig, 2);
+    rig_start(rig, 3);
+    cr_assert_not(rig_run(rig, 1000, rig_has_owner, 1), "the third may come yet");
+    cr_assert(rig_run(rig, 10000, rig_has_owner, 1));
+    create(rig, 1000);
+    rig_start(rig, 1);
+    (void)rig_run(rig, 3000, rig_agrees, 0);
+    if (rig_has_failed(rig, 1)) { /* it began anew, as a service manager has it do */
+        rig->stays_on = true;
+        rig_kill(rig, 1);
+        rig_start(rig, 1);
+    }
+    cr_assert(rig_run(rig, 20000, rig_agrees, 0));
+    cr_assert_null(sa(rig, 1, 1));
+    cr_assert_not_null(sa(rig, 1, 1000));
+    cr_assert(rig_mirrors(rig));
+    rig_destroy(rig);
+}
+
+/* The same, but it comes in time: nothing is lost. */
+Test(repl_keys, one_that_comes_in_time_with_the_key_saves_the_sessions)
+{
+    struct rig *rig = sealed(3, 41);
+
+    start_all(rig);
+    for (uint64_t k = 1; k <= 20; k++)
+        create(rig, k);
+    cr_assert(rig_run(rig, 20000, rig_agrees, 0));
+    rig->stays_on = true;
+    rig_kill(rig, 1);
+    rig->stays_on = false;
+    rig_kill(rig, 2);
+    rig_kill(rig, 3);
+    rig_start(rig, 2);
+    rig_start(rig, 3);
+    cr_assert_not(rig_run(rig, 1500, rig_has_owner, 1));
+    rig_start(rig, 1);
+    cr_assert(rig_run(rig, 3000, rig_has_owner, 1));
+    create(rig, 21);
+    cr_assert(rig_run(rig, 20000, rig_agrees, 0));
+    for (uint64_t k = 1; k <= 21; k++)
+        cr_assert(has_session(rig, k));
+    rig_destroy(rig);
+}
+
+/* Nodes lose power at random, a few at a time, all at once now and then: never two owners, never two
+ * states; and while a majority has the key no session ends. */
+Test(repl_keys, random_power_losses)
+{
+    enum { SEEDS = 30, ROUNDS = 12 };
+    size_t dark = 0;
+    size_t kills = 0;
+
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct rig *rig = sealed(3, 1000 + seed);
+        struct sim_random random = {.state = seed};
+        uint64_t next = 1;
+
+        rig->snapshot_entries = 30;
+        rig->trailing = 8;
+        start_all(rig);
+        for (size_t round = 0; round < ROUNDS; round++) {
+            uint64_t which = sim_next(&random) % 8;
+            uint64_t former, before = next;
+
+            for (uint64_t k = 0; k < 5; k++)
+                create(rig, next++);
+            cr_assert(rig_run(rig, 20000, rig_agrees, 0), "seed %d", (int)seed);
+            former = session_key(rig, 1);
+            rig->stays_on = sim_next(&random) % 2 == 0;
+            for (uint32_t i = 1; i <= 3; i++)
+                if ((which >> (i - 1) & 1) != 0) {
+                    rig_kill(rig, i);
+                    kills++;
+                }
+            (void)rig_run(rig, sim_next(&random) % 700, NULL, 0);
+            for (uint32_t i = 1; i <= 3; i++)
+                if ((which >> (i - 1) & 1) != 0)
+                    rig_start(rig, i);
+            create(rig, next++);
+            cr_assert(rig_run(rig, 20000, rig_agrees, 0), "seed %d", (int)seed);
+            cr_assert_eq(session_key(rig, 1) != former, which == 7 && !rig->stays_on,
+                         "seed %d: lost when all are, and only then", (int)seed);
+            cr_assert_eq(has_session(rig, before), session_key(rig, 1) == former);
+            dark += session_key(rig, 1) != former;
+            cr_assert_eq(rig->two_owners, 0);
+            cr_assert(rig_mirrors(rig));
+        }
+        rig_destroy(rig);
+    }
+    cr_assert_gt(dark, 0);
+    (void)printf("compared %zu kills, all dark %zu times\n", kills, dark);
 }
 
 Test(repl_keys, a_lone_node_without_its_key_refuses_to_start)

@@ -347,6 +347,7 @@ void rig_start(struct rig *rig, uint32_t id)
                                           .disk_ok = on_disk_ok,
                                           .disk_stuck_ns = on_disk_stuck,
                                           .keep_key = rig_keep_key,
+                                          .keys_changed = rig_keys_changed,
                                           .log = on_log,
                                           .failed = on_failed};
 
@@ -385,6 +386,8 @@ void rig_kill(struct rig *rig, uint32_t id)
     sim_storage_crash(n->storage);
     if (n->hung)
         sim_storage_set_delay(n->storage, 0, 1); /* the machine comes back with a disk that works */
+    if (!rig->stays_on)
+        memset(n->memory, 0, sizeof n->memory);
     n->hung = false;
     n->up = false;
     memset(n->leases, 0, sizeof n->leases);

@@ -48,9 +48,10 @@ struct rig_node {
     uint64_t last_cluster_ms, applied_events, disk_told, halt_told;
     uint32_t leader_seen;
     bool failed;
-    struct map mirror;                 /* of the SAs, from its events alone */
-    struct seal_ring ring;             /* of this start; rig->sealed */
-    struct seal_key kept;              /* the configuration's key on its disk; id 0 = none */
+    struct map mirror;                      /* of the SAs, from its events alone */
+    struct seal_ring ring;                  /* of this start; rig->sealed */
+    struct seal_key kept;                   /* the configuration's key on its disk; id 0 = none */
+    struct seal_key memory[SEAL_RING_KEYS]; /* sessions' keys, kept while the machine is on */
     uint8_t verdict[RIG_MAX_REQUESTS]; /* of own requests: 0 none, 1 + verdict, 100 unsettled */
 };
 
@@ -59,7 +60,8 @@ struct rig {
     struct sim_random random;
     struct sim_network *network;
     struct rig_node nodes[RIG_MAX_NODES];
-    bool sealed; /* as in production; else nothing is (seal_none), which costs less */
+    bool stays_on; /* rig_kill() ends the daemon, not the machine: keys in memory stay */
+    bool sealed;   /* as in production; else nothing is (seal_none), which costs less */
     size_t n, n_shards;
     size_t founders; /* nodes 1 ... */
     uint32_t asked;  /* the member that joiners know */
@@ -76,7 +78,8 @@ void rig_jobs_drop(struct rig_node *node);
 
 /* rig_keys.c: a ring for this start with what is kept; as replica_callbacks.keep_key. */
 void rig_take_keys(struct rig_node *n, struct replica_options *o);
-bool rig_keep_key(void *node, enum seal_kind kind, const uint8_t bytes[SEAL_KEY_BYTES]);
+bool rig_keep_key(void *node, const uint8_t bytes[SEAL_KEY_BYTES]);
+void rig_keys_changed(void *node);
 
 /* n founded nodes, not started yet. Shard 1 prefers node 1, shard 2 (when n_shards is 2) node 2. */
 struct rig *rig_create(size_t n, size_t n_shards, uint64_t seed);

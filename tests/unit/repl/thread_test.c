@@ -113,18 +113,38 @@ static void submit_create(struct repl *repl, uint64_t epoch, uint64_t id)
     record_free(r);
 }
 
-Test(repl_thread, a_single_node_commits_and_restarts)
+/* A service manager's part: a copy of the memfd outlives the replica. */
+static void keep_fd(void *self, int fd)
+{
+    *(int *)self = dup(fd);
+}
+
+/* Which of SAs 1..n a start finds restored or applied again. */
+static size_t count_sas(struct repl *repl)
+{
+    struct repl_status status;
+
+    repl_status(repl, &status);
+    return status.counters[REPL_COUNT_ACCEPTED];
+}
+
+/* 200 SAs; then the daemon starts anew, once with the memory of the machine, once without. */
+static void restarts(bool machine_stays_on)
 {
     struct repl_options o;
     struct repl_error error;
     struct repl_status status;
     struct repl *repl;
     uint64_t epoch;
+    int kept = 0;
 
     fill(&o, 1, NULL, 1);
+    o.keep_keys_fd = keep_fd;
+    o.keep_keys_self = &kept;
     cr_assert(repl_init(&o, &error), "%s", error.text);
     repl = repl_start(&o, &error);
     cr_assert_not_null(repl, "%s", error.text);
+    cr_assert_gt(kept, 0);
     stamp(repl);
     epoch = await_lease(repl);
     for (uint64_t i = 1; i <= 200; i++)
@@ -140,15 +160,29 @@ Test(repl_thread, a_single_node_commits_and_restarts)
     cr_assert_eq(atomic_load(&repl_lease(repl, 1)->epoch_index), epoch);
     repl_stop(repl);
 
+    o.kept_keys_fd = machine_stays_on ? kept : 0;
     repl = repl_start(&o, &error);
     cr_assert_not_null(repl, "%s", error.text);
     stamp(repl);
     cr_assert_gt(await_lease(repl), epoch);
     repl_status(repl, &status);
     cr_assert_eq(status.counters[REPL_COUNT_REFUSED_EPOCH], 0);
-    cr_assert_geq(status.counters[REPL_COUNT_ACCEPTED], 200);
+    if (machine_stays_on)
+        cr_assert_geq(count_sas(repl), 200);
+    else
+        cr_assert_lt(count_sas(repl), 50, "%zu", count_sas(repl));
     cr_assert(status.quorum);
     repl_stop(repl);
+}
+
+Test(repl_thread, a_single_node_commits_and_restarts)
+{
+    restarts(true);
+}
+
+Test(repl_thread, a_single_node_whose_machine_was_off_begins_without_sessions)
+{
+    restarts(false);
 }
 
 Test(repl_thread, refusals_say_why)

@@ -1,0 +1,14 @@
+/* The service manager's file descriptor store (systemd: sd_notify(3) FDSTORE, sd_listen_fds(3)): what is
+ * put there comes back at the next start of the daemon, and ends with the machine's power. Spoken by
+ * hand: two environment variables and one datagram. */
+#ifndef HF_DAEMON_FDSTORE_H
+#define HF_DAEMON_FDSTORE_H
+
+#include <stdbool.h>
+
+/* The descriptor that came with that name, closed on exec; 0 = none. Once: for the start. */
+int fdstore_take(const char *name);
+/* A copy of it goes to the store. False: there is no store, or it does not take it. */
+bool fdstore_put(const char *name, int fd);
+
+#endif

@@ -1,0 +1,116 @@
+/* The key that sessions are sealed with: who makes it, and when it counts.
+ *
+ *   leader: draws one ─ GIVE ─> peers ─ HAVE ─> a majority has it ─> SessionKey record {id, replaces}
+ *   every node, at apply: seals with it from now on; asks for it when it lacks it
+ *
+ * Two leaders may each draw one; the log takes the one whose record comes first, for the other names a
+ * key to replace that is not there any more. The record says the id, never the key. No session is
+ * sealed before, so nobody owns anything before: what cannot be sealed is not sent.
+ */
+#include "base/secret.h"
+#include "replication/replica_parts.h"
+
+static bool is_due(const struct replica *r)
+{
+    return r->fsm.session_key == 0 || (r->blind != 0 && r->fsm.session_key == r->blind);
+}
+
+static void draw(struct replica *r)
+{
+    uint8_t key[SEAL_KEY_BYTES];
+
+    r->callbacks.entropy(r->callbacks.self, key, sizeof key);
+    r->making =
+        (struct replica_making){.id = replica_keys_add(r, key), .replaces = r->fsm.session_key};
+    secret_wipe_bytes(key, sizeof key);
+    if (r->making.id == 0)
+        replica_fail(r, "no room for a sealing key");
+    replica_set_add(&r->making.have, r->options.node);
+}
+
+static void push(struct replica *r)
+{
+    Holdfast__Record record = HOLDFAST__RECORD__INIT;
+    Holdfast__SessionKey body = HOLDFAST__SESSION_KEY__INIT;
+
+    body.id = r->making.id;
+    body.replaces = r->making.replaces;
+    body.lost = r->blind != 0;
+    record.body_case = HOLDFAST__RECORD__BODY_SESSION_KEY;
+    record.session_key = &body;
+    r->making.pushed = replica_push_internal(r, &record);
+}
+
+void replica_session_lead(struct replica *r)
+{
+    struct replica_making *m = &r->making;
+    size_t voters;
+
+    if (r->options.ring == NULL)
+        return;
+    if (!is_due(r)) {
+        *m = (struct replica_making){0};
+        return;
+    }
+    if (m->id == 0)
+        draw(r);
+    if (r->failed || m->pushed)
+        return;
+    if (m->sent_ns == 0 || r->now_ns - m->sent_ns >= ASK_KEY_MS * 1000000ull) {
+        m->sent_ns = r->now_ns;
+        replica_keys_give(r, m->id, &m->have);
+    }
+    if (replica_set_voters(r, &m->have, &voters) > voters / 2)
+        push(r);
+}
+
+/* Leadership moved: the next leader draws its own, or finds this one in the log. */
+void replica_session_moved(struct replica *r)
+{
+    r->making = (struct replica_making){0};
+}
+
+uint64_t replica_session_next_ns(const struct replica *r)
+{
+    return r->making.id != 0 && !r->making.pushed ? r->making.sent_ns + ASK_KEY_MS * 1000000ull
+                                                  : UINT64_MAX;
+}
+
+/* What the state says is used, if it is here. */
+void replica_session_use(struct replica *r)
+{
+    uint64_t id = r->fsm.session_key;
+
+    if (r->options.ring == NULL || id == 0)
+        return;
+    if (!seal_ring_use(r->options.ring, SEAL_SESSION, id)) {
+        seal_ring_use_none(r->options.ring, SEAL_SESSION);
+        r->asked_ns = 0;
+    }
+}
+
+bool replica_session_ready(const struct replica *r)
+{
+    return r->options.ring == NULL || seal_ring_current(r->options.ring, SEAL_SESSION) != 0;
+}
+
+void replica_session_applied(struct replica *r, const struct Holdfast__SessionKey *body)
+{
+    bool lost = body->lost;
+    uint64_t former = body->replaces;
+
+    replica_log(r, REPL_LOG_INFO, "sessions are sealed with the key %016llx from now on%s",
+                (unsigned long long)body->id,
+                lost ? ", the former one is lost: all sessions ended" : "");
+    replica_session_use(r);
+    if (!lost || r->options.ring == NULL)
+        return;
+    seal_ring_erase(r->options.ring, former);
+    replica_keys_changed(r);
+    /* Requests of ours that were sealed with it can never be judged. */
+    if (r->blind != former)
+        replica_fail(r,
+                     "the cluster gave the sessions' key up, which this node had: starting anew");
+    else
+        r->reset_due = true;
+}
