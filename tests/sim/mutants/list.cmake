@@ -120,11 +120,11 @@ sim_mutant(snapshot_older_than_the_log "seed=18 the log that follows a snapshot 
         extern uint64_t mutant_restored[];
         mutant_restored[r->options.node % 16] = r->fsm.applied_index;
     }]==]
-  replication/replica_apply.c [==[    e = entry_unpack(entry->data);]==] [==[    if (mutant_restored[r->options.node % 16] != 0 && index <= mutant_restored[r->options.node % 16] + 3) {
-        fsm_begin_entry(&r->fsm, index, 0);
-        return;
-    }
-    e = entry_unpack(entry->data);]==]
+  replication/replica_apply.c [==[        replica_apply_entry(r, index, entry->data);]==]
+  [==[        if (mutant_restored[r->options.node % 16] != 0 && index <= mutant_restored[r->options.node % 16] + 3)
+            fsm_begin_entry(&r->fsm, index, 0);
+        else
+            replica_apply_entry(r, index, entry->data);]==]
   replication/replica_apply.c [==[void replica_on_apply(void *self]==] [==[uint64_t mutant_restored[16];
 void replica_on_apply(void *self]==])
 
