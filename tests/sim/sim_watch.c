@@ -199,6 +199,14 @@ void sim_watch_stopped(struct sim_watch *w, uint32_t node)
         n->running = false;
 }
 
+void sim_watch_gone(struct sim_watch *w, uint32_t node)
+{
+    struct sim_watch_node *n = sim_watch_node(w, node);
+
+    if (n != NULL)
+        n->gone = true;
+}
+
 void sim_watch_durable(struct sim_watch *w, uint32_t node, uint64_t last_index)
 {
     struct sim_watch_node *n = sim_watch_node(w, node);

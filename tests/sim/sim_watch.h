@@ -87,6 +87,8 @@ uint64_t sim_watch_reached(const struct sim_watch *w, enum sim_watch_case which)
 void sim_watch_started(struct sim_watch *w, uint32_t node, uint64_t boot, bool lost);
 /* It ended: killed, failed, stopped. Also when it refuses to start. */
 void sim_watch_stopped(struct sim_watch *w, uint32_t node);
+/* It will not come back, and that is right: its disk is lost for good. */
+void sim_watch_gone(struct sim_watch *w, uint32_t node);
 /* The disk's last durable entry: at each completion of append, truncate, install, and at each
  * start as it was found (0 = empty). */
 void sim_watch_durable(struct sim_watch *w, uint32_t node, uint64_t last_index);

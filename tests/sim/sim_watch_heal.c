@@ -56,6 +56,9 @@ static void judge_nodes(struct sim_watch *w)
     for (size_t i = 1; i <= SIM_WATCH_NODES; i++) {
         const struct sim_watch_node *n = &w->nodes[i];
 
+        if (n->boot != 0)
+            SIM_WATCH_JUDGE(w, SIM_WATCH_digest_reached, n->running || n->gone,
+                            "node %zu does not come back", i);
         if (!n->running)
             continue;
         SIM_WATCH_JUDGE(w, SIM_WATCH_digest_reached, n->digest_index + APPLIED_NEAR >= newest,

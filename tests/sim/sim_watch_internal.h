@@ -66,7 +66,7 @@ struct sim_watch_sa {
 };
 
 struct sim_watch_node {
-    bool running, lost, filled;
+    bool running, gone, lost, filled;
     uint64_t boot, applied, cluster_ms;
     uint64_t at_index, ordinal; /* of the next record in an entry */
     uint64_t durable;

@@ -331,8 +331,30 @@ static void create(struct sim_watch *w, const Holdfast__SaCreate *c, uint64_t in
     take_record(w, c->sa_id, record_span(c->state), index);
 }
 
+/* What the SA had and the record does not take away is with it still, or with its successor. */
+static void judge_kept(struct sim_watch *w, const Holdfast__SaStep *s, const uint32_t *had,
+                       size_t n)
+{
+    const struct sim_watch_sa *sa = sim_watch_sa_of(w, 0, s->sa_id), *next = NULL;
+
+    if (s->successor != NULL)
+        next = sim_watch_sa_of(w, 0, s->successor->sa_id);
+    for (size_t i = 0; i < n; i++) {
+        bool kept = child_at(sa->state, had[i]) != NULL ||
+                    (next != NULL && next->state != NULL && child_at(next->state, had[i]) != NULL);
+
+        for (size_t k = 0; k < s->n_gone_children; k++)
+            kept |= s->gone_children[k] == had[i];
+        SIM_WATCH_JUDGE(w, SIM_WATCH_none_vanishes, kept,
+                        "SA %016" PRIx64 ": CHILD SA %08x is nowhere any more", s->sa_id,
+                        (unsigned)had[i]);
+    }
+}
+
 static void step(struct sim_watch *w, const Holdfast__SaStep *s, uint64_t index)
 {
+    uint32_t had[IKE_MAX_CHILDREN];
+    size_t n_had = 0;
     const struct sim_watch_sa *sa = sim_watch_sa_of(w, 0, s->sa_id);
     struct sim_watch_entry *e;
 
@@ -340,6 +362,9 @@ static void step(struct sim_watch *w, const Holdfast__SaStep *s, uint64_t index)
                     "index %" PRIu64 ": SA %016" PRIx64 " is stepped, it is gone", index, s->sa_id);
     if (sa == NULL || sa->state == NULL)
         return;
+    for (size_t i = 0; i < IKE_MAX_CHILDREN; i++)
+        if (sa->state->children[i].state != IKE_CHILD_NONE)
+            had[n_had++] = sa->state->children[i].spi_in;
     for (size_t i = 0; i < s->n_gone_children; i++)
         child_ends(w, sa->state, s->gone_children[i], index);
     /* What moves to the successor leaves this one first. */
@@ -351,6 +376,7 @@ static void step(struct sim_watch *w, const Holdfast__SaStep *s, uint64_t index)
     take_record(w, s->sa_id, record_span(s->state), index);
     if (s->successor != NULL)
         create(w, s->successor, index);
+    judge_kept(w, s, had, n_had);
 }
 
 static void claims(struct sim_watch *w, uint32_t spi_in, uint64_t end, uint64_t ceiling)
@@ -369,6 +395,26 @@ static void claims(struct sim_watch *w, uint32_t spi_in, uint64_t end, uint64_t 
     esp = sim_watch_esp_of(w, sim_watch_key(&child->key_in));
     if (ceiling > esp->committed_ceiling)
         esp->committed_ceiling = ceiling;
+}
+
+/* The one that submitted it accepted nothing above: it had lowered its own limit before. */
+static void judge_shrink(struct sim_watch *w, uint32_t spi_in, uint64_t ceiling)
+{
+    const struct sim_watch_entry *e = sim_watch_find(&w->by_spi, spi_in);
+    const struct sim_watch_sa *sa = e == NULL ? NULL : sim_watch_sa_of(w, 0, e->a);
+    const struct ike_child *child =
+        sa == NULL || sa->state == NULL ? NULL : child_at(sa->state, spi_in);
+    const struct sim_watch_esp *esp;
+    uint64_t top = 0;
+
+    if (child == NULL)
+        return;
+    esp = sim_watch_esp_of(w, sim_watch_key(&child->key_in));
+    if (esp->n_grants > 0)
+        top = esp->grants[esp->n_grants - 1].top;
+    SIM_WATCH_JUDGE(w, SIM_WATCH_shrink, top <= ceiling,
+                    "spi %08x: the ceiling %" PRIu64 " is committed, %" PRIu64 " was delivered",
+                    (unsigned)spi_in, ceiling, top);
 }
 
 void sim_watch_apply(struct sim_watch *w, const struct repl_event *event)
@@ -392,9 +438,11 @@ void sim_watch_apply(struct sim_watch *w, const struct repl_event *event)
         claims(w, event->children[i].spi_in, event->children[i].claim.reservation_end,
                event->children[i].claim.ceiling);
     for (size_t i = 0; i < event->n_items; i++)
-        if (event->items[i].verdict == REPL_ACCEPTED)
+        if (event->items[i].verdict == REPL_ACCEPTED) {
+            judge_shrink(w, event->items[i].spi_in, event->items[i].claim.ceiling);
             claims(w, event->items[i].spi_in, event->items[i].claim.reservation_end,
                    event->items[i].claim.ceiling);
+        }
 }
 
 void sim_watch_restored(struct sim_watch *w, uint32_t node, uint64_t index, struct span state)

@@ -308,6 +308,9 @@ static void heal(struct sim_world *w)
     for (uint64_t end = w->now_ms + QUIET_WITHIN_MS; !sim_watch_quiet(w->watch) && w->now_ms < end;)
         run_until(w, w->now_ms + 1);
     check_digests(w);
+    for (uint32_t i = 0; i < w->plan.n_nodes; i++)
+        if (w->nodes[i].corrupt)
+            sim_watch_gone(w->watch, w->nodes[i].id);
     sim_watch_healed(w->watch);
     take_violations(w);
 }

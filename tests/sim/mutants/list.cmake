@@ -37,15 +37,39 @@ static struct fsm_shard *find_shard(struct fsm *fsm, uint32_t shard)
 sim_mutant(stale_owner_applies "records of an older epoch are accepted"
   replication/fsm.c [==[    if (!record_fenced(r))
         return REPL_ACCEPTED;]==] [==[    if (!record_fenced(r) || s != NULL)
-        return REPL_ACCEPTED;]==])
+        return REPL_ACCEPTED;]==]
+  replication/fsm_sa.c [==[    if (fsm_sa_version(fsm, sa) != version)
+        return REPL_REFUSED_VERSION;]==] [==[]==]
+  replication/fsm_sa.c [==[    if (now.version != item->version)
+        return REPL_REFUSED_VERSION;]==] [==[]==])
 
-sim_mutant(delete_forgotten_in_the_snapshot "what a snapshot has no more stays"
-  node/conductor/table.c [==[        if (n-- == 0)
-            return false;
-        sa_remove(c, sa);
+sim_mutant(delete_forgotten_in_the_snapshot "seed=36 who restores a snapshot has CHILD SAs that a record took away before"
+  replication/fsm_sa.c [==[/* The SA, when it is of that shard and has that version now. */]==]
+  [==[uint64_t mutant_id[256];
+uint8_t *mutant_state[256];
+size_t mutant_len[256];]==]
+  replication/fsm_sa.c [==[    set_state(fsm, sa, slot, body->state);
+    for]==] [==[    if (body->n_gone_children > 0 && body->successor == NULL) {
+        size_t m = sa->id % 256;
+        free(mutant_state[m]);
+        mutant_id[m] = sa->id;
+        mutant_len[m] = sa->state_len;
+        mutant_state[m] = repl_copy(sa->state, sa->state_len);
     }
-    return true;]==] [==[    }
-    return true;]==])
+    set_state(fsm, sa, slot, body->state);
+    for]==]
+  replication/snapshot_restore.c [==[    sa->state = fsm_state_new(m->state.data, m->state.len);
+    sa->state_len = m->state.len;]==] [==[    {
+        extern uint64_t mutant_id[];
+        extern uint8_t *mutant_state[];
+        extern size_t mutant_len[];
+        size_t at = m->sa_id % 256;
+        bool old = mutant_id[at] == m->sa_id;
+        sa->state_len = old ? mutant_len[at] : m->state.len;
+        sa->state = fsm_state_new(old ? mutant_state[at] : m->state.data, sa->state_len);
+    }]==]
+  replication/snapshot_restore.c [==[    return m->items == items && m->digest.len == REPL_DIGEST_BYTES &&
+           get_be64(m->digest.data) == d.a && get_be64(m->digest.data + 8) == d.b;]==] [==[    return m->items == items;]==])
 
 sim_mutant(half_sent_batch "of the numbers of several SAs in one record only the first half is kept, all are told as granted"
   replication/fsm_sa.c [==[        items[i].verdict = extend_one(fsm, shard, slot, body->items[i], &items[i].claim);]==]
@@ -90,11 +114,19 @@ sim_mutant(nonce_shared_by_two_seals "an answer's IV is the next request's as we
   node/ike/message.c [==[    sa->expected_request_id++;
     sa->iv_next++;]==] [==[    sa->expected_request_id++;]==])
 
-sim_mutant(snapshot_not_of_its_index "a state that changes while the snapshot is made is in it as of later"
-  replication/fsm_sa.c [==[    fsm_keep_sa(fsm, sa);
-    fsm_state_drop]==] [==[    fsm_state_drop]==]
-  replication/fsm_sa.c [==[    fsm_keep_sa(fsm, c->sa);
-    c->claim]==] [==[    c->claim]==])
+sim_mutant(snapshot_older_than_the_log "seed=18 the log that follows a snapshot begins some entries behind it"
+  replication/replica_restore.c [==[    replica_count(r, REPL_COUNT_RESTORES, 1);]==] [==[    replica_count(r, REPL_COUNT_RESTORES, 1);
+    {
+        extern uint64_t mutant_restored[];
+        mutant_restored[r->options.node % 16] = r->fsm.applied_index;
+    }]==]
+  replication/replica_apply.c [==[        replica_apply_entry(r, index, entry->data);]==]
+  [==[        if (mutant_restored[r->options.node % 16] != 0 && index <= mutant_restored[r->options.node % 16] + 3)
+            fsm_begin_entry(&r->fsm, index, 0);
+        else
+            replica_apply_entry(r, index, entry->data);]==]
+  replication/replica_apply.c [==[void replica_on_apply(void *self]==] [==[uint64_t mutant_restored[16];
+void replica_on_apply(void *self]==])
 
 sim_mutant(spi_not_unique "ESP SPIs are few, and the log does not mind one that is taken"
   node/ike/spi.c [==[    uint32_t spi = get_be32(entropy);]==] [==[    uint32_t spi = FIRST_ESP_SPI + entropy[0] % 4;]==]
@@ -137,34 +169,5 @@ sim_mutant(versions_not_compared "an Extend that is late is taken all the same"
         return REPL_REFUSED_DUPLICATE;]==] [==[    if (is_judged(m, request))
         return REPL_ACCEPTED;]==])
 
-sim_mutant(window_not_handed_over "after a handover the window begins empty at the giver's floor"
-  node/esp/gate.c [==[    g->held_floor = floor;
-    g->window = *window;]==] [==[    g->held_floor = floor;
-    esp_replay_init(&g->window, floor);]==])
-
 sim_mutant(deleted_sa_keeps_receiving "a CHILD SA that is gone stays in the data path"
   node/conductor/children.c [==[        c->ops.esp_remove(c->ops.esp_self, child->esp);]==] [==[        ;]==])
-
-sim_mutant(outcome_by_order "a verdict settles the oldest request, whichever it is of"
-  replication/outbox.c [==[    struct outbox_item *item = slot(o, request);
-
-    if (request == 0 || item->request != request)
-        return false;]==] [==[    struct outbox_item *item = slot(o, o->oldest);
-
-    if (request == 0 || o->n == 0 || item->request == 0)
-        return false;]==])
-
-sim_mutant(successor_forgets_its_children "an IKE rekey's new SA keeps the old one's address and no CHILD SA"
-  node/ike/rekey_ike.c [==[    memcpy(next->children, old->children, sizeof next->children);]==] [==[]==])
-
-sim_mutant(collision_without_nonces "of two rekeys that collide each end takes its own for the loser"
-  node/ike/rekey_child.c [==[    return p->collided && ike_collision_ours_loses(p, t->rx->body.nonce);]==] [==[    return p->collided;]==])
-
-sim_mutant(the_giver_goes_on "a handover without an answer is forgotten instead of taken back"
-  node/conductor/handover.c [==[    if (now < h->since_ms + ANSWER_MS)
-        return;
-    body.version]==] [==[    if (now < h->since_ms + 5)
-        return;
-    resume(c, s);
-    return;
-    body.version]==])

@@ -8,7 +8,7 @@
 #include "proto/records.pb-c.h"
 #include "world.h"
 
-enum { SAS = 10000, HOUR_MS = 3600 * 1000, STUCK = 120 };
+enum { SAS = 10000, HOUR_MS = 3600 * 1000, STUCK = 120, LATE = 16 };
 
 static uint32_t spi_of(unsigned i)
 {
@@ -317,7 +317,7 @@ Test(many, windows_of_a_handover_that_was_refused_are_worth_nothing)
     struct world *w = with_many();
     struct world_node *giver = &w->nodes[0];
     struct conductor *c = giver->conductor;
-    struct world_submission *late[16];
+    struct world_submission *late[LATE];
     size_t n = 0;
 
     w->window_bytes = CONDUCTOR_WINDOW_MAX;
@@ -341,7 +341,7 @@ Test(many, windows_of_a_handover_that_was_refused_are_worth_nothing)
     cr_assert(conductor_give(c, WORLD_SHARD, 2, w->nodes[1].boot, "test"));
     turns(c, 10);
     while (giver->pending->next != NULL) { /* all that went ahead comes too late */
-        cr_assert_lt(n, sizeof late / sizeof *late);
+        cr_assert_lt(n, LATE);
         late[n++] = first_out(giver);
     }
     cr_assert_gt(n, 0);

@@ -144,15 +144,21 @@ RULE(digest_reached)
     rig_free(r);
 }
 
-/* Who is down need not. */
+/* Who is lost for good need not; who is down should be up. */
 Test(sim_watch_rules, digests_of_who_is_up)
 {
     struct rig *r = healed();
 
     digests(r, r->index + 17, r->index, r->index + 17);
     sim_watch_stopped(r->watch, 2);
+    sim_watch_gone(r->watch, 2);
     sim_watch_healed(r->watch);
     rig_fine(r, SIM_WATCH_digest_reached);
+    rig_free(r);
+    r = healed();
+    sim_watch_stopped(r->watch, 2);
+    sim_watch_healed(r->watch);
+    rig_broken(r, SIM_WATCH_digest_reached, SIM_WATCH_RULES);
     rig_free(r);
 }
 

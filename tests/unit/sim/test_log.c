@@ -163,6 +163,21 @@ Test(sim_watch_rules, an_ike_sa_has_another_successor)
     rig_free(r);
 }
 
+RULE(none_vanishes)
+{
+    struct rig *r = rig_serving();
+
+    rekey_child(&r->sa, 0x1002);
+    rig_step(r, 0);
+    r->sa.children[0] = (struct ike_child){0};
+    rig_step(r, RIG_SPI);
+    rig_fine(r, SIM_WATCH_none_vanishes);
+    r->sa.children[1] = (struct ike_child){0};
+    rig_step(r, 0);
+    rig_broken(r, SIM_WATCH_none_vanishes, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
 RULE(not_restored)
 {
     static uint8_t bytes[IKE_SA_ENCODED_MAX];

@@ -142,6 +142,18 @@ RULE(ceiling)
     rig_free(r);
 }
 
+RULE(shrink)
+{
+    struct rig *r = rig_serving();
+
+    rig_deliver(r, 1, 5);
+    rig_extend(r, 1024, 5);
+    rig_fine(r, SIM_WATCH_shrink);
+    rig_extend(r, 1024, 4);
+    rig_broken(r, SIM_WATCH_shrink, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
 RULE(floor)
 {
     struct rig *r = rig_serving();
