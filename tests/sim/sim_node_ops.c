@@ -110,7 +110,7 @@ static void replica_options_of(const struct sim_node *n, struct replica_options 
                                   .settle_ms = 10000,
                                   .snapshot_entries = p->snapshot_entries,
                                   .snapshot_bytes = 64 << 20,
-                                   .seal = &seal_none};
+                                  .seal = &seal_none};
     HF_ASSERT(p->n_nodes > 0);
     for (uint32_t i = 0; i < p->n_nodes; i++)
         o->nodes[i].node = i + 1;
