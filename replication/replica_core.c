@@ -110,6 +110,7 @@ void replica_pump(struct replica *r)
 {
     if (!r->started || r->failed)
         return;
+    replica_lock_unused(r);
     replica_keys_tick(r);
     replica_locked_poll(r);
     if (!replica_sees(r)) { /* blind, it can do one thing: agree on the next key */
@@ -160,8 +161,7 @@ static void create_driver(struct replica *r)
     HF_ASSERT(r->driver != NULL);
 }
 
-/* The file need not name them while they are all that it lists. */
-static void replica_founders(struct replica_options *o)
+void replica_founders(struct replica_options *o)
 {
     if (o->n_founders == 0)
         for (size_t i = 0; i < o->n_nodes && i < REPL_MAX_MEMBERS; i++)

@@ -56,16 +56,28 @@ void replica_lock_snapshot(struct replica *r, uint64_t want, const struct repl_s
     begin(r, want);
 }
 
+void replica_lock_unused(struct replica *r)
+{
+    uint64_t id = r->fsm.session_key;
+
+    if (r->options.ring == NULL || id == 0 || seal_ring_has(r->options.ring, id) ||
+        !replica_sees(r) || !r->ownership.confirmed)
+        return;
+    r->locked.unused = true;
+    begin(r, id);
+}
+
 static void go_on(struct replica *r)
 {
     struct replica_locked was = r->locked;
 
     r->locked = (struct replica_locked){0};
-    if (was.entry == NULL) {
+    if (was.entry == NULL && !was.unused) {
         replica_restore(r, &was.meta);
         return;
     }
-    replica_apply_entry(r, was.index, span_of(was.entry, was.len));
+    if (was.entry != NULL)
+        replica_apply_entry(r, was.index, span_of(was.entry, was.len));
     free(was.entry);
     if (r->locked.want == 0 && !r->telling)
         raft_driver_hold(r->driver, r->now_ns / 1000000, false);

@@ -59,7 +59,8 @@ struct replica_locked {
     uint64_t since_ns;
     struct replica_set lacks; /* who says that it has no such key */
     uint64_t index;           /* an entry ... */
-    uint8_t *entry;           /* a copy; NULL: it is a snapshot, that one */
+    uint8_t *entry;           /* a copy; NULL: it is a snapshot, that one, */
+    bool unused;              /* or nothing: what was sealed with it so far, if anything, is gone */
     size_t len;
     struct repl_snapshot_meta meta;
 };
@@ -193,6 +194,10 @@ bool replica_sees(const struct replica *r); /* neither locked nor blind */
 void replica_lock_entry(struct replica *r, uint64_t want, uint64_t index, struct span entry);
 void replica_lock_snapshot(struct replica *r, uint64_t want, const struct repl_snapshot_meta *meta);
 void replica_unlock(struct replica *r, uint64_t id); /* that key came */
+/* The file need not name them while they are all that it lists. */
+void replica_founders(struct replica_options *o);
+/* The state names a key that is not here, and nothing asked for it: a node that has caught up does. */
+void replica_lock_unused(struct replica *r);
 void replica_locked_poll(struct replica *r);
 void replica_locked_drop(struct replica *r);
 

@@ -210,9 +210,11 @@ bool replica_fits(const struct repl_loaded *loaded, const struct replica_options
                   const char **why)
 {
     const struct repl_configuration *stored = &loaded->snapshot.configuration;
+    struct replica_options own = *options;
     size_t found = 0;
 
     *why = "";
+    replica_founders(&own);
     if (loaded->snapshot.index == 0 && loaded->n_entries == 0 && !options->joined) {
         *why = "the data directory holds no configuration: run --init once";
         return false;
@@ -222,9 +224,9 @@ bool replica_fits(const struct repl_loaded *loaded, const struct replica_options
     if (stored->index != 1 || options->joined)
         return true; /* members came or went: the log knows who */
     for (size_t i = 0; i < stored->n_servers; i++)
-        for (size_t k = 0; k < options->n_founders; k++)
-            found += stored->servers[i].node == options->founders[k];
-    if (found == options->n_founders && found == stored->n_servers)
+        for (size_t k = 0; k < own.n_founders; k++)
+            found += stored->servers[i].node == own.founders[k];
+    if (found == own.n_founders && found == stored->n_servers)
         return true;
     *why = "the node list of the configuration differs from the one in the log";
     return false;

@@ -341,8 +341,8 @@ void admin_members_tick(struct daemon *d)
     static const char *const late[] = {
         [MEMBER_TOKEN] = "not taken: are there five members, or tokens for them, already?",
         [MEMBER_JOIN] =
-            "no member has answered: is one of cluster.nodes reachable, and did it make "
-            "this token for this node's id and address?",
+            ("no member has answered: is one of cluster.nodes reachable, and did it make "
+             "this token for this node's id and address?"),
         [MEMBER_REMOVE] =
             "written down, but it is not out yet: see GET /v1/cluster, and ask again"};
     struct repl_status st;

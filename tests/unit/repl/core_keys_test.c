@@ -298,6 +298,34 @@ Test(repl_keys, when_all_lose_power_sessions_end_and_new_ones_come)
     (void)printf("compared %zu clusters\n", compared);
 }
 
+/* Nothing was sealed with it yet, so nothing in the log asks for it. */
+Test(repl_keys, power_is_lost_before_the_first_session)
+{
+    size_t compared = 0;
+
+    for (size_t n = 1; n <= 5; n += 2, compared++) {
+        struct rig *rig = sealed(n, 70 + n);
+        uint64_t former;
+
+        start_all(rig);
+        cr_assert(rig_run(rig, 20000, rig_has_owner, 1));
+        cr_assert(rig_run(rig, 20000, rig_agrees, 0));
+        former = session_key(rig, 1);
+        for (uint32_t i = 1; i <= n; i++)
+            rig_kill(rig, i);
+        start_all(rig);
+        cr_assert(rig_run(rig, 20000, rig_has_owner, 1), "%zu nodes: nobody owns", n);
+        create(rig, 1);
+        cr_assert(rig_run(rig, 20000, rig_agrees, 0));
+        for (uint32_t i = 1; i <= n; i++)
+            cr_assert(session_key(rig, i) != former && has_session(rig, 1));
+        cr_assert(rig_mirrors(rig));
+        cr_assert_eq(rig->two_owners, 0);
+        rig_destroy(rig);
+    }
+    (void)printf("compared %zu clusters\n", compared);
+}
+
 /* A majority lost its memory; one that has the key comes too late: it must give in. */
 Test(repl_keys, one_that_comes_late_with_the_key_is_of_one_state_with_the_others)
 {
