@@ -200,11 +200,10 @@ static void join(void *self, struct api_request *request, const char *token)
 static void say_no(struct daemon *d, uint32_t to, const char *why)
 {
     uint8_t frame[256] = {FRAME_REFUSED};
-    size_t n = strlen(why);
+    int n = snprintf((char *)frame + 1, sizeof frame - 1, "%s", why);
 
-    HF_ASSERT(n < sizeof frame);
-    memcpy(frame + 1, why, n);
-    (void)repl_send_frame(d->repl, to, REPL_CHANNEL_ADMIN, span_of(frame, n + 1));
+    HF_ASSERT(n >= 0 && (size_t)n < sizeof frame - 1);
+    (void)repl_send_frame(d->repl, to, REPL_CHANNEL_ADMIN, span_of(frame, (size_t)n + 1));
 }
 
 static void asked(struct daemon *d, uint32_t from, struct span in)
