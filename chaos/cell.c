@@ -207,6 +207,7 @@ json_t *cell_run(const struct drill_cell *spec, const struct cell_options *optio
     if (lab_build(&c->lab, options->prefix,
                   &(struct lab_plan){.nodes = cell_is_reference(c) ? 1 : c->drill->nodes,
                                      .shards = c->drill->shards,
+                                     .beside = options->beside,
                                      .v6 = c->drill->outside_v6 || c->drill->inside_v6,
                                      .relay = cell_has_relay(c)}) &&
         start_ticker(c))

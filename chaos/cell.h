@@ -31,6 +31,7 @@ enum {
 
 struct cell_options {
     const char *bin_dir;      /* where holdfastd is */
+    const char *beside;       /* where this runner is */
     const char *evidence_dir; /* of this cell, or NULL */
     int events_fd;            /* JSON lines while it runs, or -1 */
     bool stay;                /* the lab outlives the judgement: see cell_stay() */

@@ -71,6 +71,9 @@ struct chaos_lab {
     struct pump pump;
     struct pump_watch signals;
     char prefix[24];
+    const char
+        *beside;  /* the folder that the runner is in: /proc/self/exe does not lead there from a
+                           root of its own, once mounts are private */
     char dir[64]; /* private tmpfs: run directories of this cell */
     int ns[LAB_PLACES];
     int home_ns;
@@ -132,8 +135,9 @@ void proc_deinit(struct chaos_lab *lab, struct chaos_proc *p);
 
 struct lab_plan {
     unsigned nodes, shards;
-    bool v6;    /* IPv6 is on, everything has its twin's address, too */
-    bool relay; /* the client's cable has two halves, "cli" and "rel" (relay_net.h) */
+    const char *beside; /* the folder that the runner is in; outlives the lab */
+    bool v6;            /* IPv6 is on, everything has its twin's address, too */
+    bool relay;         /* the client's cable has two halves, "cli" and "rel" (relay_net.h) */
 };
 
 /* Makes namespaces, bridges, links and addresses. The caller is process 1 of fresh namespaces. */

@@ -35,7 +35,7 @@ struct options {
     unsigned repeat, sample, jobs;
     bool seeded, json, stay, screen, quiet;
     uint64_t seed;
-    const char *only, *evidence, *bin_dir;
+    const char *only, *evidence, *bin_dir, *beside;
 };
 
 struct set {
@@ -173,8 +173,11 @@ static int run(struct set *set, const struct options *o)
                                                                          : SCREEN_LINES,
                             .fd = STDERR_FILENO,
                             .cells = set->n_cells * o->repeat};
-    struct run_options options = {
-        .bin_dir = o->bin_dir, .evidence_dir = o->evidence, .stay = o->stay, .screen = &screen};
+    struct run_options options = {.bin_dir = o->bin_dir,
+                                  .beside = o->beside,
+                                  .evidence_dir = o->evidence,
+                                  .stay = o->stay,
+                                  .screen = &screen};
     struct run_plan plan = {
         .cells = set->cells, .n_cells = set->n_cells, .repeat = o->repeat, .jobs = o->jobs};
     size_t planned = set->n_cells * o->repeat;
@@ -336,7 +339,7 @@ int main(int argc, char **argv)
 
     if (readlink("/proc/self/exe", self, sizeof self - 1) < 0)
         return VERDICT_ABORTED;
-    o.bin_dir = dirname(self);
+    o.bin_dir = o.beside = dirname(self);
     if (!is_verb(verb) || !take_options(argc - 1, argv + 1, &o)) {
         (void)fputs(usage, stderr);
         return EXIT_USAGE;

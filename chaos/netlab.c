@@ -270,6 +270,7 @@ bool lab_build(struct chaos_lab *lab, const char *prefix, const struct lab_plan 
     HF_ASSERT(plan->shards >= 1 && plan->shards <= LAB_MAX_SHARDS);
     *lab = (struct chaos_lab){.nodes = plan->nodes,
                               .shards = plan->shards,
+                              .beside = plan->beside,
                               .v6 = plan->v6,
                               .relay = plan->relay,
                               .home_ns = -1,

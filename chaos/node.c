@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -92,12 +91,9 @@ static bool make_certificates(struct chaos_lab *lab, unsigned count)
     const char *ca[] = {NULL, "pki", "cluster-ca", "lab", "--dir", NULL, NULL};
     const char *argv[LAB_MAX_NODES][7];
     struct chaos_spawn what[LAB_MAX_NODES];
-    char program[256] = "", dir[96], id[LAB_MAX_NODES][16], *slash;
+    char program[PATH_MAX + 32], dir[96], id[LAB_MAX_NODES][16];
 
-    if (readlink("/proc/self/exe", program, sizeof program - 16) < 0 ||
-        (slash = strrchr(program, '/')) == NULL)
-        return lab_fail(lab, "/proc/self/exe: %s", strerror(errno));
-    (void)memcpy(slash, "/holdfast", sizeof "/holdfast");
+    (void)snprintf(program, sizeof program, "%s/holdfast", lab->beside);
     (void)snprintf(dir, sizeof dir, "%s/pki", lab->dir);
     ca[0] = program;
     ca[5] = dir;
@@ -186,17 +182,6 @@ static void step_ready(void *arg, uint32_t events)
     }
 }
 
-/* The path of what was built beside this runner, behind `prefix`. */
-static bool beside_runner(const char *name, const char *prefix, char *to, size_t size)
-{
-    char self[PATH_MAX] = "";
-
-    if (readlink("/proc/self/exe", self, sizeof self - 1) < 1)
-        return false;
-    (void)snprintf(to, size, "%s%s/%s", prefix, dirname(self), name);
-    return true;
-}
-
 bool node_shift_clock(struct node *n, int64_t seconds)
 {
     char path[128];
@@ -235,8 +220,7 @@ bool node_hinder(struct node *n, const char *thread, const char *how, unsigned m
     struct hinder_wait w = {.proc = &n->hinder};
 
     proc_deinit(n->lab, &n->hinder);
-    if (!beside_runner("holdfast-hinder", "", program, sizeof program))
-        return lab_fail(n->lab, "readlink: %s", strerror(errno));
+    (void)snprintf(program, sizeof program, "%s/holdfast-hinder", n->lab->beside);
     (void)snprintf(pid, sizeof pid, "%d", (int)n->proc.pid);
     (void)snprintf(text, sizeof text, "%u", ms);
     n->hinder.line = hinder_said;
@@ -273,8 +257,7 @@ bool node_start(struct node *n, const char *binary)
 
     if (pipe2(fds, O_CLOEXEC) != 0 || fcntl(fds[0], F_SETFL, O_NONBLOCK) != 0)
         return lab_fail(n->lab, "pipe: %s", strerror(errno));
-    if (!beside_runner("hfd-clockshift.so", "LD_PRELOAD=", preload, sizeof preload))
-        return lab_fail(n->lab, "readlink: %s", strerror(errno));
+    (void)snprintf(preload, sizeof preload, "LD_PRELOAD=%s/hfd-clockshift.so", n->lab->beside);
     (void)snprintf(shift, sizeof shift, "HFD_CLOCK_SHIFT=%s/clock", n->dir);
     n->step = (struct node_step){0};
     n->step_len = 0;

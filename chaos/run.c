@@ -87,6 +87,7 @@ _Noreturn static void be_cell(const struct pool *p, size_t index, const struct e
     char prefix[24], dir[600];
     struct drill_cell spec = cell_of(p, index);
     struct cell_options o = {.bin_dir = p->options->bin_dir,
+                             .beside = p->options->beside,
                              .stay = p->options->stay,
                              .events_fd = ends->events_fd,
                              .evidence_dir = evidence_of(p->options, &spec, dir, sizeof dir),

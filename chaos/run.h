@@ -12,7 +12,7 @@
 #include "screen.h"
 
 struct run_options {
-    const char *bin_dir, *evidence_dir;
+    const char *bin_dir, *beside, *evidence_dir; /* beside: where this runner is */
     bool stay;
     struct screen *screen;
 };
