@@ -253,15 +253,6 @@ static json_t *get_sas(void *self, struct api_problem *problem)
 
 /* --- writes --- */
 
-static void refuse(struct api_request *request, unsigned status, const char *name,
-                   const char *detail)
-{
-    struct api_problem p;
-
-    api_problem_set(&p, status, name, "%s", detail);
-    api_request_refuse(request, &p);
-}
-
 static void transfer_leader(void *self, struct api_request *request, uint32_t node)
 {
     struct daemon *d = self;
@@ -273,24 +264,24 @@ static void transfer_leader(void *self, struct api_request *request, uint32_t no
         return;
     }
     if (d->transfer != NULL) {
-        refuse(request, 409, "busy", "another leader transfer is under way: wait for it");
+        admin_refuse(request, 409, "busy", "another leader transfer is under way: wait for it");
         return;
     }
     switch (repl_transfer_leader(d->repl, node)) {
     case REPL_OK:
         d->transfer = request;
         d->transfer_to = node;
-        d->transfer_until_ms = io_boottime_ns() / 1000000 + TRANSFER_MS;
+        d->transfer_until_ms = io_boottime_ms() + TRANSFER_MS;
         return;
     case REPL_NOT_LEADER:
-        refuse(request, 409, "not-leader",
-               "this node is not the leader: ask the leader to hand over");
+        admin_refuse(request, 409, "not-leader",
+                     "this node is not the leader: ask the leader to hand over");
         return;
     case REPL_INVALID:
-        refuse(request, 404, "unknown-node", "no such node in the cluster");
+        admin_refuse(request, 404, "unknown-node", "no such node in the cluster");
         return;
     default:
-        refuse(request, 503, "busy", "the transfer cannot begin now: try again");
+        admin_refuse(request, 503, "busy", "the transfer cannot begin now: try again");
     }
 }
 
@@ -304,23 +295,24 @@ void admin_leader_changed(struct daemon *d, uint32_t leader)
     if (leader == d->transfer_to)
         api_request_answer(request, json_pack("{s:o}", "leader", number(leader)));
     else
-        refuse(request, 409, "other-leader", "another node became leader: read GET /v1/cluster");
+        admin_refuse(request, 409, "other-leader",
+                     "another node became leader: read GET /v1/cluster");
 }
 
 void admin_tick(struct daemon *d)
 {
     struct api_request *request = d->transfer;
 
-    if (request == NULL || io_boottime_ns() / 1000000 < d->transfer_until_ms)
+    if (request == NULL || io_boottime_ms() < d->transfer_until_ms)
         return;
     d->transfer = NULL;
-    refuse(request, 504, "timeout", "leadership did not move in time: read GET /v1/cluster");
+    admin_refuse(request, 504, "timeout", "leadership did not move in time: read GET /v1/cluster");
 }
 
 void admin_stop(struct daemon *d)
 {
     if (d->transfer != NULL)
-        refuse(d->transfer, 503, "stopping", "this node is stopping: ask another one");
+        admin_refuse(d->transfer, 503, "stopping", "this node is stopping: ask another one");
     d->transfer = NULL;
 }
 
@@ -337,7 +329,7 @@ static void rekey(void *self, struct api_request *request, const struct api_reke
         api_request_answer(request,
                            json_pack("{s:o,s:s}", "id", hex64(args->sa_id), "status", "begun"));
     else
-        refuse(request, 409, "not-rekeyed", why);
+        admin_refuse(request, 409, "not-rekeyed", why);
 }
 
 static void arm(void *self, struct api_request *request, const struct api_arm *args)
@@ -347,7 +339,8 @@ static void arm(void *self, struct api_request *request, const struct api_arm *a
 
     if (!steppoint_arm(conductor_steppoint(d->conductor), args->point,
                        args->mode == API_ARM_MACHINE ? "machine" : "process", &why)) {
-        refuse(request, conductor_steppoint(d->conductor)->enabled ? 400 : 403, "not-armed", why);
+        admin_refuse(request, conductor_steppoint(d->conductor)->enabled ? 400 : 403, "not-armed",
+                     why);
         return;
     }
     log_line(d->log, LOG_WARN, "drill", "step point %s armed", args->point);

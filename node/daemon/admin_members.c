@@ -17,33 +17,11 @@
 
 enum { FRAME_JOIN = 1, FRAME_REFUSED = 2, WAIT_MS = 9000, AGAIN_MS = 500 };
 
-static uint64_t now_ms(void)
-{
-    return io_boottime_ns() / 1000000;
-}
-
-static void refuse(struct api_request *request, unsigned status, const char *name,
-                   const char *detail)
-{
-    struct api_problem p;
-
-    api_problem_set(&p, status, name, "%s", detail);
-    api_request_refuse(request, &p);
-}
-
 static void hash_of(const uint8_t token[DAEMON_TOKEN_BYTES], uint8_t hash[32])
 {
     struct span part = span_of(token, DAEMON_TOKEN_BYTES);
 
     HF_ASSERT(suite_default.sha256->compute(&part, 1, hash));
-}
-
-static const struct repl_node_status *node_in(const struct repl_status *st, uint32_t node)
-{
-    for (size_t i = 0; i < st->n_nodes; i++)
-        if (st->nodes[i].node == node)
-            return &st->nodes[i];
-    return NULL;
 }
 
 static bool is_gone(const struct repl_status *st, uint32_t node)
@@ -62,15 +40,6 @@ static const struct repl_token_status *token_of(const struct repl_status *st, ui
     return NULL;
 }
 
-static size_t owned_by(const struct repl_status *st, uint32_t node)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < st->n_shards; i++)
-        n += st->shards[i].owner_node == node;
-    return n;
-}
-
 static bool is_member(enum repl_role role)
 {
     return role == REPL_VOTER || role == REPL_LEARNER || role == REPL_JOINING;
@@ -80,11 +49,11 @@ static bool is_member(enum repl_role role)
 static bool begin(struct daemon *d, struct api_request *request, struct member_wait wait)
 {
     if (d->member.request != NULL) {
-        refuse(request, 409, "busy", "another change of members is under way: wait for it");
+        admin_refuse(request, 409, "busy", "another change of members is under way: wait for it");
         return false;
     }
     wait.request = request;
-    wait.until_ms = now_ms() + WAIT_MS;
+    wait.until_ms = io_boottime_ms() + WAIT_MS;
     d->member = wait;
     return true;
 }
@@ -100,25 +69,26 @@ static void make_token(void *self, struct api_request *request, const struct api
     uint8_t hash[32];
 
     repl_status(d->repl, &st);
-    n = node_in(&st, args->node);
+    n = admin_node(&st, args->node);
     if (st.speaks < RECORD_SPEAKS) {
-        refuse(request, 409, "old-members",
-               "a member runs an older version that knows no joins: upgrade it first");
+        admin_refuse(request, 409, "old-members",
+                     "a member runs an older version that knows no joins: upgrade it first");
     } else if (!repl_address_valid(args->address)) {
-        refuse(request, 422, "bad-address",
-               "the address must be like 10.0.0.4:7400, or [fd00:0:0:0:0:0:0:4]:7400 in full");
+        admin_refuse(
+            request, 422, "bad-address",
+            "the address must be like 10.0.0.4:7400, or [fd00:0:0:0:0:0:0:4]:7400 in full");
     } else if (is_gone(&st, args->node)) {
-        refuse(request, 409, "id-used",
-               "a node of that id was removed: ids are never used again, take another one");
+        admin_refuse(request, 409, "id-used",
+                     "a node of that id was removed: ids are never used again, take another one");
     } else if (n != NULL && n->role != REPL_EXPECTED && n->role != REPL_OUTSIDE) {
-        refuse(request, 409, "id-used", "that node is a member already");
+        admin_refuse(request, 409, "id-used", "that node is a member already");
     } else {
         HF_ASSERT(getrandom(w.token, sizeof w.token, 0) == (ssize_t)sizeof w.token);
         hash_of(w.token, hash);
         if (begin(d, request, w) && !conductor_wish_token(d->conductor, args->node, args->address,
                                                           hash, args->valid_s * 1000ull)) {
             d->member.request = NULL;
-            refuse(request, 503, "busy", "replication takes nothing now: try again");
+            admin_refuse(request, 503, "busy", "replication takes nothing now: try again");
         }
     }
     secret_wipe_bytes(&w, sizeof w);
@@ -168,7 +138,7 @@ static void ask(struct daemon *d, const struct repl_status *st)
             repl_send_frame(d->repl, st->nodes[i].node, REPL_CHANNEL_ADMIN,
                             span_of(frame, sizeof frame)) == REPL_OK)
             break;
-    d->member.again_ms = now_ms() + AGAIN_MS;
+    d->member.again_ms = io_boottime_ms() + AGAIN_MS;
     secret_wipe_bytes(frame, sizeof frame);
 }
 
@@ -180,16 +150,16 @@ static void join(void *self, struct api_request *request, const char *token)
     struct repl_status st;
 
     repl_status(d->repl, &st);
-    n = node_in(&st, st.node);
+    n = admin_node(&st, st.node);
     if (n == NULL || n->role != REPL_OUTSIDE)
-        refuse(
+        admin_refuse(
             request, 409, "not-outside",
             n != NULL && n->role == REPL_LEFT
                 ? "this node was removed: it joins again only under a new id, with an empty data "
                   "directory"
                 : "this node is a member of the cluster");
     else if (!read_token(token, w.token))
-        refuse(request, 422, "bad-token", "that is no token of `holdfast cluster token`");
+        admin_refuse(request, 422, "bad-token", "that is no token of `holdfast cluster token`");
     else if (begin(d, request, w))
         ask(d, &st);
     secret_wipe_bytes(&w, sizeof w);
@@ -217,7 +187,7 @@ static void asked(struct daemon *d, uint32_t from, struct span in)
     if (in.len != 1 + DAEMON_TOKEN_BYTES + 4)
         return;
     hash_of(in.data + 1, hash);
-    if (t == NULL && node_in(&st, from) != NULL && is_member(node_in(&st, from)->role))
+    if (t == NULL && admin_node(&st, from) != NULL && is_member(admin_node(&st, from)->role))
         return; /* asked once more: it is in, and will hear of it */
     if (t == NULL || memcmp(t->hash, hash, sizeof hash) != 0) {
         log_line(d->log, LOG_WARN, "node", "node %u asked to join without a valid token", from);
@@ -240,7 +210,7 @@ void admin_members_frame(struct daemon *d, uint32_t from, struct span in)
         d->member.what != MEMBER_JOIN)
         return;
     (void)snprintf(why, sizeof why, "%.*s", (int)(in.len - 1), (const char *)in.data + 1);
-    refuse(d->member.request, 403, "bad-token", why);
+    admin_refuse(d->member.request, 403, "bad-token", why);
     secret_wipe_bytes(&d->member, sizeof d->member);
 }
 
@@ -270,16 +240,16 @@ static void remove_node(void *self, struct api_request *request, uint32_t node)
     struct member_wait w = {.what = MEMBER_REMOVE, .node = node};
 
     repl_status(d->repl, &st);
-    n = node_in(&st, node);
+    n = admin_node(&st, node);
     if (is_gone(&st, node) && n == NULL)
-        refuse(request, 409, "removed", "that node was removed already");
+        admin_refuse(request, 409, "removed", "that node was removed already");
     else if (n == NULL || n->role == REPL_OUTSIDE || n->role == REPL_EXPECTED)
-        refuse(request, 404, "unknown-node", "no such member: see GET /v1/cluster");
+        admin_refuse(request, 404, "unknown-node", "no such member: see GET /v1/cluster");
     else if (node == st.node)
-        refuse(request, 409, "itself", "ask another node to remove this one");
+        admin_refuse(request, 409, "itself", "ask another node to remove this one");
     else if (!goes_on_without(&st, node))
-        refuse(request, 409, "no-quorum",
-               "the nodes that stay have no majority up: bring them back first");
+        admin_refuse(request, 409, "no-quorum",
+                     "the nodes that stay have no majority up: bring them back first");
     else if (begin(d, request, w))
         (void)conductor_wish_drain(d->conductor, node, true);
 }
@@ -290,10 +260,10 @@ static bool go_on_removing(struct daemon *d, const struct repl_status *st)
     struct member_wait *w = &d->member;
 
     if (is_gone(st, w->node))
-        return node_in(st, w->node) == NULL;
-    if (owned_by(st, w->node) == 0 && now_ms() >= w->again_ms) {
+        return admin_node(st, w->node) == NULL;
+    if (admin_owned(st, w->node) == 0 && io_boottime_ms() >= w->again_ms) {
         (void)conductor_wish_leave(d->conductor, w->node);
-        w->again_ms = now_ms() + AGAIN_MS;
+        w->again_ms = io_boottime_ms() + AGAIN_MS;
     }
     return false;
 }
@@ -303,7 +273,7 @@ static bool go_on_removing(struct daemon *d, const struct repl_status *st)
 static bool done(struct daemon *d, const struct repl_status *st)
 {
     struct member_wait *w = &d->member;
-    const struct repl_node_status *self = node_in(st, st->node);
+    const struct repl_node_status *self = admin_node(st, st->node);
     const struct repl_token_status *t;
     uint8_t hash[32];
 
@@ -317,7 +287,7 @@ static bool done(struct daemon *d, const struct repl_status *st)
         return true;
     case MEMBER_JOIN:
         if (self == NULL || !is_member(self->role)) {
-            if (now_ms() >= w->again_ms)
+            if (io_boottime_ms() >= w->again_ms)
                 ask(d, st);
             return false;
         }
@@ -350,9 +320,9 @@ void admin_members_tick(struct daemon *d)
         return;
     repl_status(d->repl, &st);
     if (!done(d, &st)) {
-        if (now_ms() < d->member.until_ms)
+        if (io_boottime_ms() < d->member.until_ms)
             return;
-        refuse(d->member.request, 504, "timeout", late[d->member.what]);
+        admin_refuse(d->member.request, 504, "timeout", late[d->member.what]);
     }
     secret_wipe_bytes(&d->member, sizeof d->member);
 }
@@ -360,7 +330,7 @@ void admin_members_tick(struct daemon *d)
 void admin_members_stop(struct daemon *d)
 {
     if (d->member.request != NULL)
-        refuse(d->member.request, 503, "stopping", "this node is stopping: ask another one");
+        admin_refuse(d->member.request, 503, "stopping", "this node is stopping: ask another one");
     secret_wipe_bytes(&d->member, sizeof d->member);
 }
 

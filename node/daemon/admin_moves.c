@@ -6,33 +6,11 @@
 
 enum { MOVE_WAIT_MS = 8000 }; /* below the server's own limit for a POST */
 
-static uint64_t now_ms(void)
-{
-    return io_boottime_ns() / 1000000;
-}
-
-static void refuse(struct api_request *request, unsigned status, const char *name,
-                   const char *detail)
-{
-    struct api_problem p;
-
-    api_problem_set(&p, status, name, "%s", detail);
-    api_request_refuse(request, &p);
-}
-
 static struct admin_wait *free_wait(struct daemon *d)
 {
     for (size_t i = 0; i < ADMIN_WAITS; i++)
         if (d->waits[i].request == NULL)
             return &d->waits[i];
-    return NULL;
-}
-
-static const struct repl_node_status *node_in(const struct repl_status *st, uint32_t node)
-{
-    for (size_t i = 0; i < st->n_nodes; i++)
-        if (st->nodes[i].node == node)
-            return &st->nodes[i];
     return NULL;
 }
 
@@ -42,15 +20,6 @@ static const struct repl_shard_status *shard_in(const struct repl_status *st, ui
         if (st->shards[i].shard == shard)
             return &st->shards[i];
     return NULL;
-}
-
-static size_t owned_by(const struct repl_status *st, uint32_t node)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < st->n_shards; i++)
-        n += st->shards[i].owner_node == node;
-    return n;
 }
 
 static void answer_move(const struct admin_wait *w, struct api_request *request)
@@ -70,11 +39,11 @@ static void begin(struct daemon *d, struct api_request *request, struct admin_wa
     struct admin_wait *w = free_wait(d);
 
     if (w == NULL || !taken) {
-        refuse(request, 503, "busy", "too much is under way: try again");
+        admin_refuse(request, 503, "busy", "too much is under way: try again");
         return;
     }
     wait.request = request;
-    wait.until_ms = now_ms() + MOVE_WAIT_MS;
+    wait.until_ms = io_boottime_ms() + MOVE_WAIT_MS;
     *w = wait;
 }
 
@@ -97,14 +66,14 @@ static void move_shard(void *self, struct api_request *request, const struct api
     struct admin_wait w = {.shard = args->shard, .node = args->to};
 
     repl_status(d->repl, &st);
-    n = node_in(&st, args->to);
+    n = admin_node(&st, args->to);
     s = shard_in(&st, args->shard);
     if (s == NULL) {
-        refuse(request, 404, "unknown-shard", "no such shard: see GET /v1/cluster");
+        admin_refuse(request, 404, "unknown-shard", "no such shard: see GET /v1/cluster");
     } else if (n == NULL) {
-        refuse(request, 404, "unknown-node", "no such node in the cluster");
+        admin_refuse(request, 404, "unknown-node", "no such node in the cluster");
     } else if (unable(n) != NULL && s->owner_node != args->to) {
-        refuse(request, 409, "unable-node", unable(n));
+        admin_refuse(request, 409, "unable-node", unable(n));
     } else {
         begin(d, request, w,
               free_wait(d) != NULL && conductor_wish_move(d->conductor, args->shard, args->to));
@@ -118,8 +87,8 @@ static void drain_node(void *self, struct api_request *request, const struct api
     struct admin_wait w = {.node = args->node, .drained = args->drained};
 
     repl_status(d->repl, &st);
-    if (node_in(&st, args->node) == NULL) {
-        refuse(request, 404, "unknown-node", "no such node in the cluster");
+    if (admin_node(&st, args->node) == NULL) {
+        admin_refuse(request, 404, "unknown-node", "no such node in the cluster");
         return;
     }
     begin(d, request, w,
@@ -130,7 +99,7 @@ static void drain_node(void *self, struct api_request *request, const struct api
 static bool look(const struct admin_wait *w, const struct repl_status *st)
 {
     const struct repl_shard_status *s = shard_in(st, w->shard);
-    const struct repl_node_status *n = node_in(st, w->node);
+    const struct repl_node_status *n = admin_node(st, w->node);
 
     if (w->shard != 0) {
         if (s == NULL || s->owner_node != w->node || s->home != w->node)
@@ -138,9 +107,9 @@ static bool look(const struct admin_wait *w, const struct repl_status *st)
         answer_move(w, w->request);
         return true;
     }
-    if (n == NULL || n->drained != w->drained || (w->drained && owned_by(st, w->node) > 0))
+    if (n == NULL || n->drained != w->drained || (w->drained && admin_owned(st, w->node) > 0))
         return false;
-    answer_drain(w, w->request, owned_by(st, w->node));
+    answer_drain(w, w->request, admin_owned(st, w->node));
     return true;
 }
 
@@ -161,9 +130,9 @@ void admin_moves_tick(struct daemon *d)
             continue;
         if (look(w, &st)) {
             w->request = NULL;
-        } else if (now_ms() >= w->until_ms) {
-            refuse(w->request, 504, "timeout",
-                   "written down, but not followed yet: see GET /v1/cluster for the owners");
+        } else if (io_boottime_ms() >= w->until_ms) {
+            admin_refuse(w->request, 504, "timeout",
+                         "written down, but not followed yet: see GET /v1/cluster for the owners");
             w->request = NULL;
         }
     }
@@ -173,7 +142,8 @@ void admin_moves_stop(struct daemon *d)
 {
     for (size_t i = 0; i < ADMIN_WAITS; i++) {
         if (d->waits[i].request != NULL)
-            refuse(d->waits[i].request, 503, "stopping", "this node is stopping: ask another one");
+            admin_refuse(d->waits[i].request, 503, "stopping",
+                         "this node is stopping: ask another one");
         d->waits[i].request = NULL;
     }
 }

@@ -45,7 +45,7 @@ void certs_replace(struct daemon *d, struct tls_identity *tls)
 /* Once a day from TLS_SOON_S before its end, and after it. */
 void certs_tick(struct daemon *d)
 {
-    uint64_t now_ms = io_boottime_ns() / 1000000;
+    uint64_t now_ms = io_boottime_ms();
     int64_t now_s = (int64_t)time(NULL);
     char why[TLS_WHY_BYTES];
     bool fatal;

@@ -130,6 +130,13 @@ void moves_tick(struct daemon *d);
  * it began already. */
 bool moves_leave(struct daemon *d);
 
+/* admin_parts.c */
+void admin_refuse(struct api_request *request, unsigned status, const char *name,
+                  const char *detail);
+const struct repl_node_status *admin_node(const struct repl_status *st,
+                                          uint32_t node);        /* or NULL */
+size_t admin_owned(const struct repl_status *st, uint32_t node); /* shards */
+
 /* admin_members.c */
 void admin_members_fill(struct api_backend *b);
 void admin_members_frame(struct daemon *d, uint32_t from, struct span in);

@@ -10,11 +10,6 @@ enum {
     DISK_BACK_PERCENT = 2 /* so far below the watermark it must come, to be well again */
 };
 
-static uint64_t now_ms(void)
-{
-    return io_boottime_ns() / 1000000;
-}
-
 /* --- giving all away --- */
 
 static void tell_reluctance(struct daemon *d)
@@ -75,7 +70,7 @@ static void pass_leadership(struct daemon *d)
 
 bool moves_leave(struct daemon *d)
 {
-    uint64_t now = now_ms();
+    uint64_t now = io_boottime_ms();
     uint32_t peers[REPL_MAX_NODES];
 
     if (d->leaving || repl_peers(d->repl, peers) == 0 ||
@@ -90,7 +85,7 @@ bool moves_leave(struct daemon *d)
 
 void moves_tick(struct daemon *d)
 {
-    uint64_t now = now_ms();
+    uint64_t now = io_boottime_ms();
 
     look_at_disk(d, now);
     if (!d->leaving)

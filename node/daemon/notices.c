@@ -74,7 +74,7 @@ static void tell_quorum(struct daemon *d)
 
 void notices_tick(struct daemon *d)
 {
-    uint64_t now = io_boottime_ns() / 1000000;
+    uint64_t now = io_boottime_ms();
 
     datapath_count_drops(d->datapath);
     if (now < d->notices.next_ms)

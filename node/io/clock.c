@@ -17,6 +17,11 @@ uint64_t io_boottime_ns(void)
     return read_ns(CLOCK_BOOTTIME);
 }
 
+uint64_t io_boottime_ms(void)
+{
+    return io_boottime_ns() / 1000000;
+}
+
 uint64_t io_monotonic_ns(void)
 {
     return read_ns(CLOCK_MONOTONIC);

@@ -6,6 +6,8 @@
 
 /* CLOCK_BOOTTIME in ns: runs on through suspend, is never set. Leases and promises are in it. */
 uint64_t io_boottime_ns(void);
+/* The same in whole ms. */
+uint64_t io_boottime_ms(void);
 
 /* CLOCK_MONOTONIC in ns. */
 uint64_t io_monotonic_ns(void);
