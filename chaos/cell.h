@@ -176,6 +176,8 @@ struct cell_takeover *cell_begin_takeover(struct cell *c, unsigned from, uint64_
 bool cell_await_acting(struct cell *c, struct cell_takeover *t, unsigned ms, const char *after);
 /* FLOW_AFTER numbers more at every client; noted as the end of t's gap. */
 bool cell_await_flow(struct cell *c, struct cell_takeover *t, unsigned ms);
+/* Both, in the drill's times, and then who owns what is read anew. `after`: what the last owner did. */
+bool cell_await_move(struct cell *c, struct cell_takeover *t, const char *after);
 
 /* cell_move.c: the faults but kill and collision. */
 bool cell_move(struct cell *c);

@@ -393,6 +393,15 @@ bool cell_await_flow(struct cell *c, struct cell_takeover *t, unsigned ms)
     return true;
 }
 
+bool cell_await_move(struct cell *c, struct cell_takeover *t, const char *after)
+{
+    if (!cell_await_acting(c, t, c->drill->takeover_ms, after) ||
+        !cell_await_flow(c, t, c->drill->settle_ms))
+        return false;
+    (void)cell_read_owner(c);
+    return true;
+}
+
 bool cell_await_takeover(struct cell *c, unsigned dead, bool with_exchange)
 {
     const struct node_step *step = &c->nodes[dead].step;

@@ -56,10 +56,8 @@ static bool fail_disk(struct cell *c)
                          victim);
         return false;
     }
-    if (!cell_await_acting(c, t, c->drill->takeover_ms, "lost its disk") ||
-        !cell_await_flow(c, t, c->drill->settle_ms))
+    if (!cell_await_move(c, t, "lost its disk"))
         return false;
-    (void)cell_read_owner(c);
     return node_restart(n, c->binary) && cell_healed(c, victim);
 }
 

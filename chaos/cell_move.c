@@ -154,10 +154,8 @@ static bool drain(struct cell *c)
         return false;
     }
     c->reached = true;
-    if (!cell_await_acting(c, t, c->drill->takeover_ms, "was drained") ||
-        !cell_await_flow(c, t, c->drill->settle_ms))
+    if (!cell_await_move(c, t, "was drained"))
         return false;
-    (void)cell_read_owner(c);
     status = node_drain(&c->nodes[victim], victim, true, ASK_MS);
     if (status < 200 || status > 299) {
         oracle_violation(&c->report, "undrain: node %u does not take it: status %d", victim,
@@ -196,11 +194,8 @@ static bool restart(struct cell *c)
         return false;
     c->reached = true;
     t->return_ns = pump_wall_ns();
-    if (!node_restart(&c->nodes[victim], c->binary) ||
-        !cell_await_acting(c, t, c->drill->takeover_ms, "was restarted") ||
-        !cell_await_flow(c, t, c->drill->settle_ms))
+    if (!node_restart(&c->nodes[victim], c->binary) || !cell_await_move(c, t, "was restarted"))
         return false;
-    (void)cell_read_owner(c);
     return cell_healed(c, victim);
 }
 

@@ -145,11 +145,8 @@ static bool restart_one(struct cell *c, unsigned node)
         t->return_ns = pump_wall_ns();
     if (!node_restart(&c->nodes[node], c->binary))
         return false;
-    if (t && (!cell_await_acting(c, t, c->drill->takeover_ms, "was restarted") ||
-              !cell_await_flow(c, t, c->drill->settle_ms)))
+    if (t && !cell_await_move(c, t, "was restarted"))
         return false;
-    if (t)
-        (void)cell_read_owner(c);
     return cell_healed(c, node);
 }
 
@@ -172,10 +169,8 @@ static bool replace_disk(struct cell *c)
     if (!t)
         return false;
     c->reached = true;
-    if (!cell_await_acting(c, t, c->drill->takeover_ms, "died") ||
-        !cell_await_flow(c, t, c->drill->settle_ms))
+    if (!cell_await_move(c, t, "died"))
         return false;
-    (void)cell_read_owner(c);
     cell_phase(c, "node %u has an empty disk", victim);
     c->refused |= 1u << victim;
     if (!node_wipe(n) || !node_restart(n, c->binary))
@@ -239,10 +234,8 @@ static bool rebind(struct cell *c)
     if (!t)
         return false;
     c->reached = true;
-    if (!cell_await_acting(c, t, c->drill->takeover_ms, "died") ||
-        !cell_await_flow(c, t, c->drill->settle_ms))
+    if (!cell_await_move(c, t, "died"))
         return false;
-    (void)cell_read_owner(c);
     t->return_ns = pump_wall_ns();
     return node_restart(&c->nodes[victim], c->binary) && cell_healed(c, victim) &&
            new_port_is_replicated(c);
