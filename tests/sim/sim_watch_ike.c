@@ -25,20 +25,29 @@ static bool synchronizes(const struct wire_header *h)
     return h->message_id == 0 && h->exchange == WIRE_EX_INFORMATIONAL;
 }
 
+/* What was kept of `key`: `hash` itself, if this is the first time. NULL: no room. */
+static struct sim_watch_entry *seen_as(struct sim_watch *w, struct sim_watch_map *map, uint64_t key,
+                                       uint64_t hash)
+{
+    bool made;
+    struct sim_watch_entry *e = sim_watch_at(w, map, key, &made);
+
+    if (e != NULL && made)
+        e->a = hash;
+    return e;
+}
+
 static void judge_bytes(struct sim_watch *w, const char *who, uint32_t number, struct span message,
                         const struct wire_header *h)
 {
     uint64_t hash = span_fnv1a64(message), sa = sim_watch_mix(h->spi_i, h->spi_r), key;
     struct sim_watch_entry *e;
-    bool made;
     size_t at;
 
     if (protected_message(message, h, &at)) {
         key = sim_watch_mix(sim_watch_mix(sa, h->flags & WIRE_FLAG_INITIATOR),
                             get_be64(message.data + at));
-        e = sim_watch_at(w, &w->ivs, key, &made);
-        if (e != NULL && made)
-            e->a = hash;
+        e = seen_as(w, &w->ivs, key, hash);
         if (e != NULL)
             SIM_WATCH_JUDGE(w, SIM_WATCH_iv_once, e->a == hash,
                             "%s %u: an IV of SA %016" PRIx64 "/%016" PRIx64
@@ -51,9 +60,7 @@ static void judge_bytes(struct sim_watch *w, const char *who, uint32_t number, s
         return; /* before the responder has chosen: cookies and other groups change the request */
     key = sim_watch_mix(sim_watch_mix(sa, h->flags & (WIRE_FLAG_INITIATOR | WIRE_FLAG_RESPONSE)),
                         h->message_id);
-    e = sim_watch_at(w, &w->copies, key, &made);
-    if (e != NULL && made)
-        e->a = hash;
+    e = seen_as(w, &w->copies, key, hash);
     if (e != NULL)
         SIM_WATCH_JUDGE(w, SIM_WATCH_same_message, e->a == hash,
                         "%s %u: message %u of SA %016" PRIx64 "/%016" PRIx64

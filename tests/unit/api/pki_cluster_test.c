@@ -1,61 +1,12 @@
 /* holdfast pki cluster-ca and node: what they write is what nodes take (replication/tls_identity.h); what
  * they refuse. */
-#include <criterion/criterion.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "replication/tls_identity.h"
-
-static char folder[64], output[1 << 14];
-
-static void start(void)
-{
-    strcpy(folder, "/tmp/hf-pkic-XXXXXX");
-    cr_assert_not_null(mkdtemp(folder));
-    cr_assert_eq(chdir(folder), 0);
-}
-
-static void end(void)
-{
-    char command[128];
-
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    cr_assert_eq(system(command), 0);
-}
+#include "unit/api/pki_rig.h"
 
 TestSuite(pki_cluster, .init = start, .fini = end);
-
-static int pki(const char *words)
-{
-    char command[512];
-    size_t n;
-    FILE *p;
-
-    (void)snprintf(command, sizeof command, "%s pki %s 2>&1", CLI_PROGRAM, words);
-    p = popen(command, "r");
-    cr_assert_not_null(p);
-    n = fread(output, 1, sizeof output - 1, p);
-    output[n] = '\0';
-    return WEXITSTATUS(pclose(p));
-}
-
-static void good(const char *words)
-{
-    cr_assert_eq(pki(words), 0, "%s: %s", words, output);
-}
-
-static void refused(const char *words, int status, const char *part)
-{
-    int got = pki(words);
-
-    cr_expect_eq(got, status, "%s ended with %d: %s", words, got, output);
-    cr_expect_not_null(strstr(output, part), "%s said: %s", words, output);
-}
 
 static struct span read_file(const char *path, char *buf, size_t cap)
 {

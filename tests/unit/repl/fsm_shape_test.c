@@ -1,36 +1,5 @@
 /* Records that are not well-formed: refused before any state is looked at, which stays as it was. */
-#include <criterion/criterion.h>
-
-#include "replication/fsm.h"
-#include "unit/repl/make.h"
-
-static struct fsm fsm;
-static struct maker m; /* node 1, which owns shard 1 */
-static uint64_t log_index;
-
-static enum repl_verdict judge(Holdfast__Record *r)
-{
-    struct fsm_outcome out;
-
-    fsm_begin_entry(&fsm, ++log_index, 0);
-    fsm_apply(&fsm, r, 0, NULL, &out);
-    record_free(r);
-    return out.verdict;
-}
-
-static void begin(void)
-{
-    fsm_init(&fsm, 1);
-    log_index = 1;
-    cr_assert_eq(judge(make_boot(1, 11, 0)), REPL_ACCEPTED);
-    cr_assert_eq(judge(make_assign(1, 0, 1, 11)), REPL_ACCEPTED);
-    m = (struct maker){.node = 1, .boot = 11, .request = 1, .shard = 1, .epoch_index = log_index};
-}
-
-static void end(void)
-{
-    fsm_deinit(&fsm);
-}
+#include "unit/repl/fsm_rig.h"
 
 TestSuite(repl_fsm_shape, .init = begin, .fini = end);
 

@@ -153,6 +153,24 @@ bool bench_send_number(struct bench *b, uint32_t from, uint32_t to, uint64_t num
     return i->send(i->self, to, REPL_CHANNEL_RAFT, parts, 2);
 }
 
+void bench_swap_numbers(struct bench *b, uint64_t frames)
+{
+    uint64_t sent[2] = {0};
+
+    bench_begin_wait(b);
+    while ((b->side[1].frames < frames || b->side[2].frames < frames) && !b->late) {
+        for (int k = 0; k < 64; k++) {
+            if (sent[0] < frames && bench_send_number(b, 1, 2, sent[0], sent[0] % 3000))
+                sent[0]++;
+            if (sent[1] < frames && bench_send_number(b, 2, 1, sent[1], sent[1] % 70))
+                sent[1]++;
+        }
+        (void)uv_run(&b->loop, UV_RUN_NOWAIT);
+    }
+    bench_end_wait(b, "all frames", __LINE__);
+    cr_assert(!b->side[1].out_of_order && !b->side[2].out_of_order);
+}
+
 struct tcp_counters bench_counters(struct bench *b, uint32_t node)
 {
     struct tcp_counters c;

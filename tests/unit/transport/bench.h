@@ -50,6 +50,8 @@ void bench_begin_wait(struct bench *b);
 void bench_end_wait(struct bench *b, const char *what, int line);
 bool bench_send_number(struct bench *b, uint32_t from, uint32_t to, uint64_t number,
                        size_t padding);
+/* Sides 1 and 2 send each other so many, of all sizes, and get them in order. */
+void bench_swap_numbers(struct bench *b, uint64_t frames);
 struct tcp_counters bench_counters(struct bench *b, uint32_t node);
 
 /* A non-blocking socket connected to the node. */

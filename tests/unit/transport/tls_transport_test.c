@@ -63,23 +63,11 @@ static void join_three(void)
 Test(transport_tls, frames_arrive_in_order_both_ways, .timeout = 60)
 {
     enum { FRAMES = 5000 };
-    uint64_t sent[2] = {0};
 
     start(1);
     start(2);
     bench_join(&b, 1, 2);
-    bench_begin_wait(&b);
-    while ((b.side[1].frames < FRAMES || b.side[2].frames < FRAMES) && !b.late) {
-        for (int k = 0; k < 64; k++) {
-            if (sent[0] < FRAMES && bench_send_number(&b, 1, 2, sent[0], sent[0] % 3000))
-                sent[0]++;
-            if (sent[1] < FRAMES && bench_send_number(&b, 2, 1, sent[1], sent[1] % 70))
-                sent[1]++;
-        }
-        (void)uv_run(&b.loop, UV_RUN_NOWAIT);
-    }
-    bench_end_wait(&b, "all frames", __LINE__);
-    cr_assert(!b.side[1].out_of_order && !b.side[2].out_of_order);
+    bench_swap_numbers(&b, FRAMES);
     cr_assert(b.side[1].down == 0 && b.side[2].down == 0);
     cr_assert(bench_counters(&b, 1).bad_layer == 0 && bench_counters(&b, 1).limited == 0);
 }
