@@ -11,14 +11,14 @@
 
 static char folder[64], output[1 << 16];
 
-static void start(void)
+static inline void start(void)
 {
     strcpy(folder, "/tmp/hf-pki-XXXXXX");
     cr_assert_not_null(mkdtemp(folder));
     cr_assert_eq(chdir(folder), 0);
 }
 
-static void end(void)
+static inline void end(void)
 {
     char command[128];
 
@@ -26,7 +26,7 @@ static void end(void)
     cr_assert_eq(system(command), 0);
 }
 
-static int shell(const char *command)
+static inline int shell(const char *command)
 {
     FILE *p = popen(command, "r");
     size_t n;
@@ -37,7 +37,7 @@ static int shell(const char *command)
     return WEXITSTATUS(pclose(p));
 }
 
-static int pki(const char *words)
+static inline int pki(const char *words)
 {
     char command[1024];
 
@@ -45,12 +45,12 @@ static int pki(const char *words)
     return shell(command);
 }
 
-static void good(const char *words)
+static inline void good(const char *words)
 {
     cr_assert_eq(pki(words), 0, "%s: %s", words, output);
 }
 
-static void refused(const char *words, int status, const char *part)
+static inline void refused(const char *words, int status, const char *part)
 {
     int got = pki(words);
 

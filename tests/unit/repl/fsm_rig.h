@@ -12,7 +12,7 @@ static struct fsm fsm;
 static struct maker m; /* node 1, which owns shard 1 */
 static uint64_t log_index;
 
-static enum repl_verdict judge(Holdfast__Record *r)
+static inline enum repl_verdict judge(Holdfast__Record *r)
 {
     struct fsm_outcome out;
 
@@ -23,7 +23,7 @@ static enum repl_verdict judge(Holdfast__Record *r)
     return out.verdict;
 }
 
-static void begin(void)
+static inline void begin(void)
 {
     fsm_init(&fsm, 1);
     log_index = 1;
@@ -33,7 +33,7 @@ static void begin(void)
     m = (struct maker){.node = 1, .boot = 11, .request = 1, .shard = 1, .epoch_index = log_index};
 }
 
-static void end(void)
+static inline void end(void)
 {
     fsm_deinit(&fsm);
 }
