@@ -194,6 +194,7 @@ static void release(struct repl *repl)
         repl_event_free(event);
     (void)close(repl->event_fd);
     repl_keys_close(&repl->keys);
+    free(repl->data_dir);
     uv_mutex_destroy(&repl->lock);
     uv_mutex_destroy(&repl->event_lock);
     uv_cond_destroy(&repl->event_room);

@@ -65,6 +65,7 @@ static void set_peers(struct repl *repl)
             peers[n++] = (struct tcp_peer){repl->peers[i].node, repl->peers[i].address};
     if (repl->tcp != NULL)
         tcp_transport_set_peers(repl->tcp, peers, n);
+    repl_keep_peers(repl);
 }
 
 /* A node that cannot go on must not linger: its peers take over at once. */
@@ -175,7 +176,7 @@ struct pool_job {
     struct replica_job *job;
 };
 
-static void on_closed_part(struct repl *repl)
+void repl_closed_part(struct repl *repl)
 {
     if (--repl->to_close == 0)
         uv_stop(&repl->loop);
@@ -195,7 +196,7 @@ static void job_after(uv_work_t *work, int status)
     repl->jobs--;
     if (repl->closing) {
         replica_job_drop(p->job);
-        on_closed_part(repl);
+        repl_closed_part(repl);
     } else {
         replica_job_done(repl->core, repl_boottime_ns(), p->job);
         rearm(repl);
@@ -262,18 +263,18 @@ static void run_command(struct repl *repl, struct command *c)
 
 static void on_closed(uv_handle_t *handle)
 {
-    on_closed_part(handle->data);
+    repl_closed_part(handle->data);
 }
 
 static void on_watch_closed(uv_handle_t *handle)
 {
-    on_closed_part(
+    repl_closed_part(
         ((struct repl *)(void *)((char *)handle - offsetof(struct repl, watch.prepare))));
 }
 
 static void on_part_closed(void *arg)
 {
-    on_closed_part(arg);
+    repl_closed_part(arg);
 }
 
 static void begin_close(struct repl *repl)
@@ -377,12 +378,13 @@ static bool start_transport(struct repl *repl, const struct repl_options *option
         .note_self = repl};
     struct tcp_error reason;
 
-    for (size_t i = 0; i < options->n_nodes; i++) {
-        if (options->nodes[i].node == options->node)
-            tcp.listen = options->nodes[i].address;
+    for (size_t i = 0; i < repl->options.n_nodes; i++) {
+        const struct repl_node_address *n = &repl->options.nodes[i];
+
+        if (n->node == options->node)
+            tcp.listen = n->address;
         else
-            peers[tcp.n_peers++] = (struct tcp_peer){.node = options->nodes[i].node,
-                                                     .address = options->nodes[i].address};
+            peers[tcp.n_peers++] = (struct tcp_peer){.node = n->node, .address = n->address};
     }
     if (tcp.listen.ip.family == ADDR_NONE || options->tls == NULL) /* alone, and nobody can join */
         return true;
@@ -475,6 +477,7 @@ bool repl_thread_start(struct repl *repl, const struct repl_options *options,
     HF_ASSERT(uv_async_init(&repl->loop, &repl->async, on_async) == 0);
     repl->timer.data = repl->async.data = repl;
     loop_watch_start(&repl->watch, &repl->loop);
+    repl_know_peers(repl, options);
     if (!start_storage(repl, options, error) || !start_transport(repl, options, error) ||
         !start_core(repl, error)) {
         undo(repl);

@@ -67,6 +67,9 @@ struct repl {
     struct repl_node_address peers[REPL_MAX_NODES]; /* whom the core wants to be connected with */
     size_t n_peers;
     bool peers_changed;
+    char *data_dir;
+    bool keeping,
+        keep_again; /* a list of them is on its way to the disk; another one is due then */
     bool closing;
 
     /* inbox */
@@ -97,7 +100,14 @@ struct repl {
 bool repl_joins(const struct repl_options *options); /* it is none of the founders */
 void repl_genesis(const struct repl_options *options, struct repl_configuration *out);
 
+/* repl_peers.c: beside those of its file, with whom it was connected when it ran last; and for the next
+ * start, the present list, off the loop and one after the other */
+void repl_know_peers(struct repl *repl, const struct repl_options *options);
+void repl_keep_peers(struct repl *repl);
+
 /* repl_thread.c */
+void repl_closed_part(
+    struct repl *repl); /* of repl->to_close; work with libuv's pool is one, too */
 bool repl_thread_start(struct repl *repl, const struct repl_options *options,
                        struct repl_error *error);
 void repl_thread_stop(struct repl *repl);

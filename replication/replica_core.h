@@ -83,6 +83,13 @@ uint64_t replica_clock_read(const struct replica_clock *clock, _Atomic uint64_t 
 
 struct replica;
 
+/* Before replica_create(): adds to options->nodes, as the file has them, those that this node was to be
+ * connected with when it ran last (callbacks.peers). A file names whom there was when it was written, and
+ * the log says who is a member only once it is heard, from them: were all down at once, nobody would find
+ * the others. The file's addresses win; where there is no room, its nodes that were not known last go. */
+void replica_options_know(struct replica_options *options, const struct repl_node_address *kept,
+                          size_t n);
+
 /* Everything given by pointer outlives it: storage, transport, leases[n_shards], health, clock. */
 struct replica *replica_create(const struct replica_options *options,
                                const struct repl_storage *storage,

@@ -151,6 +151,32 @@ static void set_address(const struct replica *r, struct replica_node *row)
             (void)replica_address_parse(r->fsm.tokens[i].address, &row->address);
 }
 
+static bool lists(const struct repl_node_address *nodes, size_t n, uint32_t node, size_t *at)
+{
+    for (*at = 0; *at < n && nodes[*at].node != node; ++*at)
+        ;
+    return *at < n;
+}
+
+void replica_options_know(struct replica_options *o, const struct repl_node_address *kept, size_t n)
+{
+    struct repl_node_address file[REPL_MAX_NODES];
+    size_t n_file = o->n_nodes, at = 0;
+
+    HF_ASSERT(n <= REPL_MAX_NODES);
+    replica_founders(o);
+    memcpy(file, o->nodes, sizeof file);
+    o->n_nodes = 0;
+    if (lists(file, n_file, o->node, &at))
+        o->nodes[o->n_nodes++] = file[at];
+    for (size_t i = 0; i < n && o->n_nodes < REPL_MAX_NODES; i++)
+        if (!lists(o->nodes, o->n_nodes, kept[i].node, &at))
+            o->nodes[o->n_nodes++] = lists(file, n_file, kept[i].node, &at) ? file[at] : kept[i];
+    for (size_t i = 0; i < n_file && o->n_nodes < REPL_MAX_NODES; i++)
+        if (!lists(o->nodes, o->n_nodes, file[i].node, &at))
+            o->nodes[o->n_nodes++] = file[i];
+}
+
 struct replica_node *replica_node(struct replica *r, uint32_t node)
 {
     for (size_t i = 0; i < r->n_nodes; i++)

@@ -49,8 +49,7 @@ struct sim_watch *sim_watch_create(const struct sim_watch_options *options)
 
     HF_ASSERT(w != NULL && options->nodes >= 1 && options->nodes <= SIM_WATCH_NODES);
     w->options = *options;
-    for (uint32_t i = 1; i <= options->nodes; i++)
-        w->nodes[i].voter = true;
+    sim_watch_founded(w);
     return w;
 }
 
@@ -184,11 +183,8 @@ void sim_watch_started(struct sim_watch *w, uint32_t node, uint64_t boot, bool l
                     n->running ? "though it runs" : "which was used before");
     e->a = node;
     was_lost = n->lost && !n->filled; /* a restart mends nothing */
-    *n = (struct sim_watch_node){.running = true,
-                                 .boot = boot,
-                                 .lost = lost || was_lost,
-                                 .voter = n->voter,
-                                 .durable = n->durable};
+    *n = (struct sim_watch_node){
+        .running = true, .boot = boot, .lost = lost || was_lost, .durable = n->durable};
 }
 
 void sim_watch_stopped(struct sim_watch *w, uint32_t node)
@@ -213,15 +209,6 @@ void sim_watch_durable(struct sim_watch *w, uint32_t node, uint64_t last_index)
 
     if (n != NULL)
         n->durable = last_index;
-}
-
-void sim_watch_voters(struct sim_watch *w, const uint32_t *nodes, size_t n)
-{
-    for (size_t i = 1; i <= SIM_WATCH_NODES; i++)
-        w->nodes[i].voter = false;
-    for (size_t i = 0; i < n; i++)
-        if (sim_watch_node(w, nodes[i]) != NULL)
-            w->nodes[nodes[i]].voter = true;
 }
 
 void sim_watch_counts(struct sim_watch *w, uint32_t node, bool filled)

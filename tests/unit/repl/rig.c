@@ -314,7 +314,7 @@ static void fill_options(const struct rig *rig, const struct rig_node *n, uint32
     if (n->joiner) {
         o->n_nodes = 2;
         o->joined = true;
-        o->nodes[0].node = rig->asked;
+        o->nodes[0].node = n->asked;
         o->nodes[1].node = n->id;
     }
     for (uint32_t i = 0; i < rig->n_shards; i++)
@@ -344,6 +344,7 @@ void rig_start(struct rig *rig, uint32_t id)
                                           .job = rig_job_add,
                                           .event = on_event,
                                           .entropy = on_entropy,
+                                          .peers = rig_on_peers,
                                           .disk_ok = on_disk_ok,
                                           .disk_stuck_ns = on_disk_stuck,
                                           .keep_key = rig_keep_key,
@@ -352,6 +353,7 @@ void rig_start(struct rig *rig, uint32_t id)
                                           .failed = on_failed};
 
     HF_ASSERT(!n->up);
+    n->asked = n->asked == 0 ? rig->asked : n->asked;
     n->boot = sim_next(&rig->random) | 1;
     n->up = true;
     n->paused = n->sick = n->failed = false;
@@ -364,12 +366,15 @@ void rig_start(struct rig *rig, uint32_t id)
     memset(&n->clock, 0, sizeof n->clock);
     stamp_health(rig);
     fill_options(rig, n, (uint32_t)sim_next(&rig->random), &options);
+    replica_options_know(&options, n->peers, n->n_peers);
+    rig_on_peers(n, options.nodes, options.n_nodes);
     if (rig->sealed)
         rig_take_keys(n, &options);
     n->replica = replica_create(&options, &storage, &transport, &callbacks, n->leases, &n->health,
                                 &n->clock);
     sim_storage_load(n->storage, &n->loaded);
     HF_ASSERT(replica_start(n->replica, &n->loaded, now_ns(rig)) || n->failed);
+    rig_connect(n);
     sim_network_attach(rig->network, id, &n->listener);
 }
 
@@ -493,6 +498,8 @@ static void run_node(struct rig *rig, struct rig_node *n)
     while (n->up && !n->paused && sim_storage_pop(n->storage, &done))
         replica_stored(n->replica, now_ns(rig), &done);
     rig_jobs_run(n);
+    if (n->peers_changed)
+        rig_connect(n);
     if (n->up && !n->paused && replica_next_ns(n->replica) <= now_ns(rig))
         replica_tick(n->replica, now_ns(rig));
 }
