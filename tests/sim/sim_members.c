@@ -172,6 +172,10 @@ static void write_token(struct sim_world *w)
 
     if (by == NULL)
         return;
+    if (member_as(by, n->id) != NULL) { /* it was in all the while: who seemed newest was not */
+        c->phase = SIM_CHANGE_JOIN;
+        return;
+    }
     for (size_t i = 0; i < replica_fsm(by->replica)->n_tokens; i++)
         if (memcmp(replica_fsm(by->replica)->tokens[i].hash, c->token, sizeof c->token) == 0) {
             c->phase = SIM_CHANGE_JOIN;
