@@ -4,6 +4,8 @@
  *
  *   new node: POST join {token} ──ADMIN frame {JOIN, token, speaks}──> member ── record JOIN ──> log
  *             role "learner" or "voter": answered     <── {REFUSED, why} ┘ no such token
+ *             knows where one member is; ────ADMIN frame {WHO}────> any member
+ *             connects with all of them       <──── {MEMBERS, their addresses}
  */
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +17,8 @@
 #include "io/clock.h"
 #include "replication/record.h"
 
-enum { FRAME_JOIN = 1, FRAME_REFUSED = 2, WAIT_MS = 9000, AGAIN_MS = 500 };
+enum { FRAME_JOIN = 1, FRAME_REFUSED = 2, FRAME_WHO = 3, FRAME_MEMBERS = 4 };
+enum { WAIT_MS = 9000, AGAIN_MS = 500, ADDRESS_BYTES = 4 + 1 + 16 + 2 };
 
 static void hash_of(const uint8_t token[DAEMON_TOKEN_BYTES], uint8_t hash[32])
 {
@@ -165,6 +168,68 @@ static void join(void *self, struct api_request *request, const char *token)
     secret_wipe_bytes(&w, sizeof w);
 }
 
+/* --- where the members are: the leader may be one that this node's file does not name --- */
+
+static void say_members(struct daemon *d, uint32_t to)
+{
+    uint8_t frame[1 + REPL_MAX_NODES * ADDRESS_BYTES] = {FRAME_MEMBERS};
+    struct repl_status st;
+    size_t at = 1;
+
+    repl_status(d->repl, &st);
+    for (size_t i = 0; i < st.n_nodes; i++) {
+        const struct repl_node_status *n = &st.nodes[i];
+
+        if (!is_member(n->role) || n->node == to || n->address.ip.family == ADDR_NONE)
+            continue;
+        put_be32(frame + at, n->node);
+        frame[at + 4] = n->address.ip.family;
+        memcpy(frame + at + 5, n->address.ip.bytes, 16);
+        put_be16(frame + at + 21, n->address.port);
+        at += ADDRESS_BYTES;
+    }
+    if (at > 1)
+        (void)repl_send_frame(d->repl, to, REPL_CHANNEL_ADMIN, span_of(frame, at));
+}
+
+/* It comes from a node of the cluster, by its certificate; and who answers at these addresses must show
+ * one, too. */
+static void heard_members(struct daemon *d, struct span in)
+{
+    struct repl_node_address nodes[REPL_MAX_NODES];
+    size_t n = (in.len - 1) / ADDRESS_BYTES;
+
+    if (in.len != 1 + n * ADDRESS_BYTES || n > REPL_MAX_NODES)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *at = in.data + 1 + i * ADDRESS_BYTES;
+        struct endpoint e = {.ip = {.family = at[4]}, .port = get_be16(at + 21)};
+
+        if (get_be32(at) == 0 || (at[4] != ADDR_V4 && at[4] != ADDR_V6) || e.port == 0)
+            return;
+        memcpy(e.ip.bytes, at + 5, 16);
+        nodes[i] = (struct repl_node_address){get_be32(at), e};
+    }
+    if (n > 0)
+        repl_introduce(d->repl, nodes, n);
+}
+
+/* As long as it finds no leader: one that joins, or comes back when those of its file are gone. */
+static void ask_who(struct daemon *d)
+{
+    static const uint8_t frame[1] = {FRAME_WHO};
+    struct repl_status st;
+
+    if (io_boottime_ms() < d->who_again_ms)
+        return;
+    d->who_again_ms = io_boottime_ms() + AGAIN_MS;
+    repl_status(d->repl, &st);
+    for (size_t i = 0; st.leader == 0 && i < st.n_nodes; i++)
+        if (st.nodes[i].node != st.node && st.nodes[i].connected)
+            (void)repl_send_frame(d->repl, st.nodes[i].node, REPL_CHANNEL_ADMIN,
+                                  span_of(frame, sizeof frame));
+}
+
 /* --- joining: a member's side --- */
 
 static void say_no(struct daemon *d, uint32_t to, const char *why)
@@ -206,6 +271,10 @@ void admin_members_frame(struct daemon *d, uint32_t from, struct span in)
 
     if (in.len > 0 && in.data[0] == FRAME_JOIN)
         asked(d, from, in);
+    if (in.len == 1 && in.data[0] == FRAME_WHO)
+        say_members(d, from);
+    if (in.len > 1 && in.data[0] == FRAME_MEMBERS)
+        heard_members(d, in);
     if (in.len == 0 || in.data[0] != FRAME_REFUSED || d->member.request == NULL ||
         d->member.what != MEMBER_JOIN)
         return;
@@ -316,6 +385,7 @@ void admin_members_tick(struct daemon *d)
             "written down, but it is not out yet: see GET /v1/cluster, and ask again"};
     struct repl_status st;
 
+    ask_who(d);
     if (d->member.request == NULL)
         return;
     repl_status(d->repl, &st);
