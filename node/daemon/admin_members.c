@@ -73,7 +73,11 @@ static void make_token(void *self, struct api_request *request, const struct api
 
     repl_status(d->repl, &st);
     n = admin_node(&st, args->node);
-    if (st.speaks < RECORD_SPEAKS) {
+    if (config_self(d->config)->address.ip.family == ADDR_NONE || d->tls == NULL) {
+        admin_refuse(request, 409, "alone",
+                     "this node's configuration has no `cluster` section, so nobody reaches it: "
+                     "`holdfast cluster init NAME NODE ADDRESS --keep-data`, then restart it");
+    } else if (st.speaks < RECORD_SPEAKS) {
         admin_refuse(request, 409, "old-members",
                      "a member runs an older version that knows no joins: upgrade it first");
     } else if (!repl_address_valid(args->address)) {
@@ -97,6 +101,27 @@ static void make_token(void *self, struct api_request *request, const struct api
     secret_wipe_bytes(&w, sizeof w);
 }
 
+/* With whom the cluster began: the new node's file must say the same (its hash is the cluster's name). */
+static json_t *founders_json(const struct config *config)
+{
+    json_t *list = json_array();
+    size_t n = config->n_founders > 0 ? config->n_founders : config->n_nodes;
+
+    for (size_t i = 0; i < n; i++)
+        (void)json_array_append_new(
+            list, json_integer(config->n_founders > 0 ? config->founders[i] : config->nodes[i].id));
+    return list;
+}
+
+/* Whom it may ask. */
+static json_t *self_json(const struct config *config)
+{
+    char text[LOG_ENDPOINT_CHARS];
+
+    return json_pack("{s:I,s:s}", "id", (json_int_t)config->node_id, "address",
+                     log_endpoint(&config_self(config)->address, text));
+}
+
 static void answer_token(struct daemon *d)
 {
     struct member_wait *w = &d->member;
@@ -104,8 +129,9 @@ static void answer_token(struct daemon *d)
 
     for (size_t i = 0; i < DAEMON_TOKEN_BYTES; i++)
         (void)snprintf(text + 2 * i, 3, "%02x", w->token[i]);
-    api_request_answer(w->request,
-                       json_pack("{s:I,s:s}", "node", (json_int_t)w->node, "token", text));
+    api_request_answer(w->request, json_pack("{s:I,s:s,s:o,s:o}", "node", (json_int_t)w->node,
+                                             "token", text, "founders", founders_json(d->config),
+                                             "member", self_json(d->config)));
     secret_wipe_bytes(text, sizeof text);
 }
 
