@@ -63,6 +63,18 @@ static bool begin(struct daemon *d, struct api_request *request, struct member_w
 
 /* --- tokens --- */
 
+/* Members, and tokens for others than `node`. */
+static size_t places_taken(const struct repl_status *st, uint32_t node)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < st->n_nodes; i++)
+        n += is_member(st->nodes[i].role);
+    for (size_t i = 0; i < st->n_tokens; i++)
+        n += st->tokens[i].node != node;
+    return n;
+}
+
 static void make_token(void *self, struct api_request *request, const struct api_token *args)
 {
     struct daemon *d = self;
@@ -89,6 +101,10 @@ static void make_token(void *self, struct api_request *request, const struct api
                      "a node of that id was removed: ids are never used again, take another one");
     } else if (n != NULL && n->role != REPL_EXPECTED && n->role != REPL_OUTSIDE) {
         admin_refuse(request, 409, "id-used", "that node is a member already");
+    } else if (places_taken(&st, args->node) >= REPL_MAX_MEMBERS) {
+        admin_refuse(request, 409, "full",
+                     "a cluster has five members at most, tokens that wait among them: remove a "
+                     "node first, or let a token expire");
     } else {
         HF_ASSERT(getrandom(w.token, sizeof w.token, 0) == (ssize_t)sizeof w.token);
         hash_of(w.token, hash);
@@ -403,7 +419,7 @@ static bool done(struct daemon *d, const struct repl_status *st)
 void admin_members_tick(struct daemon *d)
 {
     static const char *const late[] = {
-        [MEMBER_TOKEN] = "not taken: are there five members, or tokens for them, already?",
+        [MEMBER_TOKEN] = "not taken by the log in time: is there a majority? Ask again",
         [MEMBER_JOIN] =
             ("no member has answered: is one of cluster.nodes reachable, and did it make "
              "this token for this node's id and address?"),
