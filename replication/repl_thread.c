@@ -9,6 +9,7 @@
 
 #include "replication/digest.h"
 #include "replication/map.h"
+#include "replication/repl_addresses.h"
 
 static void rearm(struct repl *repl);
 
@@ -53,6 +54,60 @@ static void on_peers(void *self, const struct repl_node_address *nodes, size_t n
     HF_ASSERT(uv_async_send(&repl->async) == 0);
 }
 
+static void on_closed_part(struct repl *repl);
+static void keep_peers(struct repl *repl);
+
+static void keep_work(uv_work_t *work)
+{
+    struct repl *repl = work->data;
+
+    repl->kept_ok = repl_addresses_store(repl->data_dir, repl->kept, repl->n_kept);
+}
+
+static void keep_after(uv_work_t *work, int status)
+{
+    struct repl *repl = work->data;
+
+    (void)status;
+    repl->keeping_now = false;
+    repl->jobs--;
+    if (repl->closing) {
+        on_closed_part(repl);
+        return;
+    }
+    if (!repl->kept_ok)
+        log_text(repl, REPL_LOG_WARN,
+                 "the file `peers` of the data directory could not be written: after a restart "
+                 "only the nodes of the configuration are asked");
+    keep_peers(repl);
+}
+
+/* Off the loop, one writing at a time; whatever changes meanwhile is written next. What could not be
+ * written is tried again with the next change. */
+static void keep_peers(struct repl *repl)
+{
+    struct repl_node_address nodes[REPL_MAX_NODES] = {0};
+    bool same;
+    size_t n = 0;
+
+    for (size_t i = 0; i < repl->n_peers; i++)
+        if (repl->peers[i].node != repl->options.node &&
+            repl->peers[i].address.ip.family != ADDR_NONE)
+            nodes[n++] = repl->peers[i];
+    same = n == repl->n_kept;
+    for (size_t i = 0; same && i < n; i++)
+        same = nodes[i].node == repl->kept[i].node &&
+               endpoint_equal(&nodes[i].address, &repl->kept[i].address);
+    if (same || repl->keeping_now || repl->closing || repl->tcp == NULL)
+        return;
+    memcpy(repl->kept, nodes, sizeof repl->kept);
+    repl->n_kept = n;
+    repl->keeping_now = true;
+    repl->keeping.data = repl;
+    repl->jobs++;
+    HF_ASSERT(uv_queue_work(&repl->loop, &repl->keeping, keep_work, keep_after) == 0);
+}
+
 static void set_peers(struct repl *repl)
 {
     struct tcp_peer peers[REPL_MAX_NODES];
@@ -65,7 +120,7 @@ static void set_peers(struct repl *repl)
             peers[n++] = (struct tcp_peer){repl->peers[i].node, repl->peers[i].address};
     if (repl->tcp != NULL)
         tcp_transport_set_peers(repl->tcp, peers, n);
-    repl_keep_peers(repl);
+    keep_peers(repl);
 }
 
 /* A node that cannot go on must not linger: its peers take over at once. */
@@ -176,7 +231,7 @@ struct pool_job {
     struct replica_job *job;
 };
 
-void repl_closed_part(struct repl *repl)
+static void on_closed_part(struct repl *repl)
 {
     if (--repl->to_close == 0)
         uv_stop(&repl->loop);
@@ -196,7 +251,7 @@ static void job_after(uv_work_t *work, int status)
     repl->jobs--;
     if (repl->closing) {
         replica_job_drop(p->job);
-        repl_closed_part(repl);
+        on_closed_part(repl);
     } else {
         replica_job_done(repl->core, repl_boottime_ns(), p->job);
         rearm(repl);
@@ -258,23 +313,28 @@ static void run_command(struct repl *repl, struct command *c)
         }
         tls_identity_release(c->tls);
         return;
+    case COMMAND_INTRODUCE:
+        replica_introduce(repl->core, repl_boottime_ns(), (const void *)c->bytes,
+                          c->len / sizeof(struct repl_node_address));
+        free(c->bytes);
+        return;
     }
 }
 
 static void on_closed(uv_handle_t *handle)
 {
-    repl_closed_part(handle->data);
+    on_closed_part(handle->data);
 }
 
 static void on_watch_closed(uv_handle_t *handle)
 {
-    repl_closed_part(
+    on_closed_part(
         ((struct repl *)(void *)((char *)handle - offsetof(struct repl, watch.prepare))));
 }
 
 static void on_part_closed(void *arg)
 {
-    repl_closed_part(arg);
+    on_closed_part(arg);
 }
 
 static void begin_close(struct repl *repl)
@@ -477,7 +537,6 @@ bool repl_thread_start(struct repl *repl, const struct repl_options *options,
     HF_ASSERT(uv_async_init(&repl->loop, &repl->async, on_async) == 0);
     repl->timer.data = repl->async.data = repl;
     loop_watch_start(&repl->watch, &repl->loop);
-    repl_know_peers(repl, options);
     if (!start_storage(repl, options, error) || !start_transport(repl, options, error) ||
         !start_core(repl, error)) {
         undo(repl);

@@ -23,7 +23,7 @@ enum {
     REPL_INCARNATION = 1 /* of the cluster; raised when quorum is given up (not yet) */
 };
 
-enum command_kind { COMMAND_SUBMIT, COMMAND_TRANSFER, COMMAND_FRAME, COMMAND_TLS };
+enum command_kind { COMMAND_SUBMIT, COMMAND_TRANSFER, COMMAND_FRAME, COMMAND_TLS, COMMAND_INTRODUCE };
 
 struct command {
     struct command *next;
@@ -32,7 +32,7 @@ struct command {
     void *effects;
     uint32_t node;
     enum repl_channel channel;
-    uint8_t *bytes;
+    uint8_t *bytes; /* INTRODUCE: struct repl_node_address, len of them in bytes */
     size_t len;
     struct tls_identity *tls; /* held */
 };
@@ -67,9 +67,11 @@ struct repl {
     struct repl_node_address peers[REPL_MAX_NODES]; /* whom the core wants to be connected with */
     size_t n_peers;
     bool peers_changed;
-    char *data_dir;
-    bool keeping,
-        keep_again; /* a list of them is on its way to the disk; another one is due then */
+    struct repl_node_address kept[REPL_MAX_NODES]; /* ... as on their way to the file */
+    size_t n_kept;
+    uv_work_t keeping; /* writes `kept`, which is left alone meanwhile */
+    bool keeping_now, kept_ok;
+    char data_dir[512];
     bool closing;
 
     /* inbox */
@@ -100,14 +102,7 @@ struct repl {
 bool repl_joins(const struct repl_options *options); /* it is none of the founders */
 void repl_genesis(const struct repl_options *options, struct repl_configuration *out);
 
-/* repl_peers.c: beside those of its file, with whom it was connected when it ran last; and for the next
- * start, the present list, off the loop and one after the other */
-void repl_know_peers(struct repl *repl, const struct repl_options *options);
-void repl_keep_peers(struct repl *repl);
-
 /* repl_thread.c */
-void repl_closed_part(
-    struct repl *repl); /* of repl->to_close; work with libuv's pool is one, too */
 bool repl_thread_start(struct repl *repl, const struct repl_options *options,
                        struct repl_error *error);
 void repl_thread_stop(struct repl *repl);

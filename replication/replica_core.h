@@ -21,6 +21,8 @@ struct replica_options {
     uint32_t raft_seed;
     struct repl_node_address nodes[REPL_MAX_NODES]; /* at the start; later the log says who */
     size_t n_nodes;
+    size_t
+        n_listed; /* the first so many are an operator's own: nobody's word changes their address */
     struct repl_shard_option shards[REPL_MAX_SHARDS];
     size_t n_shards;
     struct repl_timing timing; /* all set, no defaults here */
@@ -83,13 +85,6 @@ uint64_t replica_clock_read(const struct replica_clock *clock, _Atomic uint64_t 
 
 struct replica;
 
-/* Before replica_create(): adds to options->nodes, as the file has them, those that this node was to be
- * connected with when it ran last (callbacks.peers). A file names whom there was when it was written, and
- * the log says who is a member only once it is heard, from them: were all down at once, nobody would find
- * the others. The file's addresses win; where there is no room, its nodes that were not known last go. */
-void replica_options_know(struct replica_options *options, const struct repl_node_address *kept,
-                          size_t n);
-
 /* Everything given by pointer outlives it: storage, transport, leases[n_shards], health, clock. */
 struct replica *replica_create(const struct replica_options *options,
                                const struct repl_storage *storage,
@@ -119,6 +114,11 @@ void replica_frame(struct replica *r, uint64_t now_ns, uint32_t from, enum repl_
                    struct span bytes);
 void replica_link(struct replica *r, uint64_t now_ns, uint32_t node, bool up);
 void replica_stored(struct replica *r, uint64_t now_ns, const struct repl_storage_done *done);
+
+/* Where members are, as one of them says to a node that cannot know yet. Until it has heard the log up
+ * to its own start it connects with these, too; then the log says who the members are. */
+void replica_introduce(struct replica *r, uint64_t now_ns, const struct repl_node_address *nodes,
+                       size_t n);
 
 void replica_job_run(struct replica_job *job);
 void replica_job_done(struct replica *r, uint64_t now_ns, struct replica_job *job);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
+#include "replication/repl_addresses.h"
 #include "replication/replica_parts.h"
 
 /* --- addresses as text, the one form in which the log has them --- */
@@ -151,32 +152,6 @@ static void set_address(const struct replica *r, struct replica_node *row)
             (void)replica_address_parse(r->fsm.tokens[i].address, &row->address);
 }
 
-static bool lists(const struct repl_node_address *nodes, size_t n, uint32_t node, size_t *at)
-{
-    for (*at = 0; *at < n && nodes[*at].node != node; ++*at)
-        ;
-    return *at < n;
-}
-
-void replica_options_know(struct replica_options *o, const struct repl_node_address *kept, size_t n)
-{
-    struct repl_node_address file[REPL_MAX_NODES];
-    size_t n_file = o->n_nodes, at = 0;
-
-    HF_ASSERT(n <= REPL_MAX_NODES);
-    replica_founders(o);
-    memcpy(file, o->nodes, sizeof file);
-    o->n_nodes = 0;
-    if (lists(file, n_file, o->node, &at))
-        o->nodes[o->n_nodes++] = file[at];
-    for (size_t i = 0; i < n && o->n_nodes < REPL_MAX_NODES; i++)
-        if (!lists(o->nodes, o->n_nodes, kept[i].node, &at))
-            o->nodes[o->n_nodes++] = lists(file, n_file, kept[i].node, &at) ? file[at] : kept[i];
-    for (size_t i = 0; i < n_file && o->n_nodes < REPL_MAX_NODES; i++)
-        if (!lists(o->nodes, o->n_nodes, file[i].node, &at))
-            o->nodes[o->n_nodes++] = file[i];
-}
-
 struct replica_node *replica_node(struct replica *r, uint32_t node)
 {
     for (size_t i = 0; i < r->n_nodes; i++)
@@ -239,6 +214,17 @@ void replica_list(struct replica *r)
     r->awaited_index = 0; /* by place in the list: whoever waits hears with the next heartbeat */
     tell_ownership(r);
     tell_peers(r);
+}
+
+void replica_introduce(struct replica *r, uint64_t now_ns, const struct repl_node_address *nodes,
+                       size_t n)
+{
+    if (r->failed)
+        return;
+    r->now_ns = now_ns > r->now_ns ? now_ns : r->now_ns;
+    r->options.n_nodes =
+        repl_addresses_merge(r->options.nodes, r->options.n_nodes, r->options.n_listed, nodes, n);
+    replica_list(r);
 }
 
 void replica_on_configuration(void *self, const struct repl_configuration *configuration)

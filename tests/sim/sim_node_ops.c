@@ -3,6 +3,7 @@
 
 #include "conductor/internal.h"
 #include "replication/raft_driver.h"
+#include "replication/repl_addresses.h"
 #include "sim/sim_world.h"
 
 static const uint64_t NS = 1000000;
@@ -154,8 +155,9 @@ static void start_replica(struct sim_node *n)
 
     replica_options_of(n, &o);
     if (n->world->plan.members) {
-        replica_options_know(&o, n->peers, n->n_peers); /* it keeps them on its disk */
-        on_peers(n, o.nodes, o.n_nodes);
+        o.n_listed = o.n_nodes;
+        o.n_nodes = repl_addresses_merge(o.nodes, o.n_nodes, o.n_listed, n->peers, n->n_peers);
+        on_peers(n, o.nodes, o.n_nodes); /* kept on its disk */
     }
     if (n->world->plan.sealed)
         sim_keys_take(n, &o);

@@ -178,6 +178,39 @@ Test(repl_members, one_three_five_three)
     }
 }
 
+/* Who began the cluster is gone, the log reaches back to him alone, and nobody has the sessions' keys: the
+ * majority that may say so is the present one. */
+Test(repl_members, all_start_anew_when_their_founder_has_left)
+{
+    static const uint32_t stay[] = {2, 3, 5};
+
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct rig *rig = rig_create(1, 1, 8700 + seed);
+
+        next_sa = 1;
+        rig_seal(rig);
+        rig_start(rig, 1);
+        write_some(rig);
+        for (size_t i = 0; i < 4; i++)
+            (void)join(rig);
+        cr_assert(rig_run(rig, 20000, has_voters, 5));
+        write_some(rig);
+        leave(rig, 1);
+        cr_assert(rig_run(rig, 10000, has_voters, 4));
+        stop_removed(rig, 1);
+        leave(rig, 4);
+        cr_assert(rig_run(rig, 10000, has_voters, 3));
+        stop_removed(rig, 4);
+        for (size_t i = 0; i < 3; i++)
+            rig_kill(rig, stay[i]);
+        for (size_t i = 0; i < 3; i++)
+            rig_start(rig, stay[i]);
+        cr_assert(rig_run(rig, 30000, rig_has_owner, 1), "the cluster stays dead");
+        write_some(rig);
+        cluster_finish(rig);
+    }
+}
+
 /* No lease is lost while members come: the owner goes on through each change. */
 Test(repl_members, the_owner_acts_all_the_while)
 {
@@ -374,66 +407,4 @@ Test(repl_members, a_rolling_upgrade_and_one_back_too_late)
     cr_assert_eq(rig_node(rig, 3)->halt_told, 0);
     take_over(rig);
     cluster_finish(rig);
-}
-
-static struct rig *grown(uint64_t seed)
-{
-    struct rig *rig = cluster_running(1, seed);
-
-    rig->choosy = true;
-    rig_connect(rig_node(rig, 1));
-    next_sa = 1;
-    for (int i = 0; i < 4; i++)
-        (void)join(rig);
-    cr_assert(rig_run(rig, 10000, has_voters, 5));
-    return rig;
-}
-
-/* Files name whom there was when they were written, here node 1 alone, which is gone by now. Links are
- * with who is named at both ends: what a node knew when it ended is what lets it find the others. */
-Test(repl_members, all_restart_long_after_their_files)
-{
-    for (uint64_t seed = 1; seed <= 3; seed++) {
-        struct rig *rig = grown(8900 + seed);
-
-        leave(rig, 1);
-        cr_assert(rig_run(rig, 10000, has_voters, 4));
-        stop_removed(rig, 1);
-        leave(rig, 2);
-        cr_assert(rig_run(rig, 10000, has_voters, 3));
-        stop_removed(rig, 2);
-        for (uint32_t i = 3; i <= 5; i++)
-            rig_kill(rig, i);
-        for (uint32_t i = 3; i <= 5; i++)
-            rig_start(rig, i);
-        cr_assert(rig_run(rig, 5000, rig_has_owner, 1), "nobody finds the others");
-        write_some(rig);
-        cluster_finish(rig);
-    }
-}
-
-/* The file's address of a node is newer than the one that was kept: an operator's hand wrote it. */
-Test(repl_members, what_was_kept_and_what_the_file_says)
-{
-    struct replica_options o = {.node = 3, .n_nodes = 3};
-    struct repl_node_address kept[REPL_MAX_NODES] = {{.node = 3}, {.node = 1}};
-
-    for (uint32_t i = 0; i < 3; i++) {
-        o.nodes[i].node = i + 1;
-        o.nodes[i].address = (struct endpoint){addr_v4(0x0a000000 + i), 7400};
-    }
-    for (uint32_t i = 2; i < REPL_MAX_NODES; i++)
-        kept[i] = (struct repl_node_address){.node = 10 + i, .address = {addr_v4(i), 1}};
-    replica_options_know(&o, kept, REPL_MAX_NODES);
-    cr_assert_eq(o.n_nodes, REPL_MAX_NODES);
-    cr_assert_eq(o.n_founders, 3, "who founded the cluster is what the file says");
-    cr_assert_eq(o.nodes[0].node, 3);
-    cr_assert_eq(o.nodes[0].address.port, 7400, "its own");
-    cr_assert_eq(o.nodes[1].node, 1);
-    cr_assert_eq(o.nodes[1].address.port, 7400);
-    for (uint32_t i = 2; i < REPL_MAX_NODES; i++) /* no room for node 2: it was not known last */
-        cr_assert_eq(o.nodes[i].node, 10 + i);
-    o.n_nodes = 3;
-    replica_options_know(&o, kept, 1);
-    cr_assert_eq(o.n_nodes, 3);
 }

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "replication/repl_addresses.h"
 #include "replication/seal.h"
 
 static const uint64_t NS = 1000000;
@@ -314,11 +315,23 @@ static void fill_options(const struct rig *rig, const struct rig_node *n, uint32
     if (n->joiner) {
         o->n_nodes = 2;
         o->joined = true;
-        o->nodes[0].node = n->asked;
+        o->nodes[0].node = rig->asked;
         o->nodes[1].node = n->id;
     }
+    for (uint32_t i = 0; i < rig->founders; i++)
+        o->founders[o->n_founders++] = i + 1;
+    o->n_listed = o->n_nodes;
+    o->n_nodes = repl_addresses_merge(o->nodes, o->n_nodes, o->n_listed, n->peers, n->n_peers);
     for (uint32_t i = 0; i < rig->n_shards; i++)
         o->shards[i] = (struct repl_shard_option){.shard = i + 1, .prefer = i + 1};
+}
+
+static void on_peers(void *self, const struct repl_node_address *nodes, size_t count)
+{
+    struct rig_node *n = self;
+
+    memcpy(n->peers, nodes, count * sizeof *nodes);
+    n->n_peers = count;
 }
 
 static void stamp_health(struct rig *rig)
@@ -344,7 +357,7 @@ void rig_start(struct rig *rig, uint32_t id)
                                           .job = rig_job_add,
                                           .event = on_event,
                                           .entropy = on_entropy,
-                                          .peers = rig_on_peers,
+                                          .peers = on_peers,
                                           .disk_ok = on_disk_ok,
                                           .disk_stuck_ns = on_disk_stuck,
                                           .keep_key = rig_keep_key,
@@ -353,7 +366,6 @@ void rig_start(struct rig *rig, uint32_t id)
                                           .failed = on_failed};
 
     HF_ASSERT(!n->up);
-    n->asked = n->asked == 0 ? rig->asked : n->asked;
     n->boot = sim_next(&rig->random) | 1;
     n->up = true;
     n->paused = n->sick = n->failed = false;
@@ -366,15 +378,12 @@ void rig_start(struct rig *rig, uint32_t id)
     memset(&n->clock, 0, sizeof n->clock);
     stamp_health(rig);
     fill_options(rig, n, (uint32_t)sim_next(&rig->random), &options);
-    replica_options_know(&options, n->peers, n->n_peers);
-    rig_on_peers(n, options.nodes, options.n_nodes);
     if (rig->sealed)
         rig_take_keys(n, &options);
     n->replica = replica_create(&options, &storage, &transport, &callbacks, n->leases, &n->health,
                                 &n->clock);
     sim_storage_load(n->storage, &n->loaded);
     HF_ASSERT(replica_start(n->replica, &n->loaded, now_ns(rig)) || n->failed);
-    rig_connect(n);
     sim_network_attach(rig->network, id, &n->listener);
 }
 
@@ -498,8 +507,6 @@ static void run_node(struct rig *rig, struct rig_node *n)
     while (n->up && !n->paused && sim_storage_pop(n->storage, &done))
         replica_stored(n->replica, now_ns(rig), &done);
     rig_jobs_run(n);
-    if (n->peers_changed)
-        rig_connect(n);
     if (n->up && !n->paused && replica_next_ns(n->replica) <= now_ns(rig))
         replica_tick(n->replica, now_ns(rig));
 }

@@ -25,11 +25,7 @@ struct rig_node {
     struct rig_job *jobs; /* in the order of their start */
     uint64_t jobs_done;
     uint32_t id;
-    bool joiner;    /* starts with an empty disk, and asks rig->asked */
-    uint32_t asked; /* ... of then: its file stays as it is */
-    struct repl_node_address peers[REPL_MAX_NODES]; /* as it said last, kept on its disk */
-    size_t n_peers;
-    bool peers_changed;
+    bool joiner;           /* starts with an empty disk, and asks node 1 */
     uint32_t speaks;       /* 0 = as the program */
     bool up, paused, sick; /* sick: its conductor does not stamp its health */
     bool hung;             /* no write of its disk comes back */
@@ -37,7 +33,9 @@ struct rig_node {
     struct sim_storage *storage;
     struct repl_transport_listener listener;
     struct replica *replica;
-    struct repl_loaded loaded; /* what it was started with */
+    struct repl_loaded loaded;                      /* what it was started with */
+    struct repl_node_address peers[REPL_MAX_NODES]; /* the newest list that it told, on its disk */
+    size_t n_peers;
     struct repl_lease leases[RIG_SHARDS];
     struct repl_health health;
     struct replica_clock clock;
@@ -69,7 +67,6 @@ struct rig {
     size_t n, n_shards;
     size_t founders; /* nodes 1 ... */
     uint32_t asked;  /* the member that joiners know */
-    bool choosy;     /* links are with those alone that both ends name, as in production */
     uint64_t snapshot_entries, trailing, takeover_ms;
     uint64_t hang_ms;                       /* the limit that they are started with */
     uint64_t steps, two_owners, unassigned; /* the last two: violations, counted by instant */
@@ -80,10 +77,6 @@ struct rig {
 void rig_job_add(void *node, struct replica_job *job);
 void rig_jobs_run(struct rig_node *node);
 void rig_jobs_drop(struct rig_node *node);
-
-/* rig_peers.c: as replica_callbacks.peers, kept over the end of its process; and what follows from it. */
-void rig_on_peers(void *node, const struct repl_node_address *nodes, size_t count);
-void rig_connect(struct rig_node *n);
 
 /* rig_keys.c: a ring for this start with what is kept; as replica_callbacks.keep_key. */
 void rig_take_keys(struct rig_node *n, struct replica_options *o);
