@@ -171,6 +171,3 @@ sim_mutant(versions_not_compared "an Extend that is late is taken all the same"
 
 sim_mutant(deleted_sa_keeps_receiving "a CHILD SA that is gone stays in the data path"
   node/conductor/children.c [==[        c->ops.esp_remove(c->ops.esp_self, child->esp);]==] [==[        ;]==])
-
-sim_mutant(request_before_its_boot "what a node asks right after its start may come into the log in front of its BOOT"
-  replication/replica_batch.c [==[    while (is_known(r) && replica_may_send(r)) {]==] [==[    while (replica_may_send(r)) {]==])
