@@ -163,6 +163,16 @@ bool sim_members_may_lose(struct sim_world *w, uint32_t id)
 
 /* --- joining --- */
 
+/* It is not wanted after all. */
+static void take_back(struct sim_world *w, struct sim_node *n)
+{
+    if (n->up)
+        sim_node_kill(n);
+    n->gone = true;
+    w->change.phase = SIM_CHANGE_NONE;
+    sim_say(w, "members: node %u is not wanted", n->id);
+}
+
 static void write_token(struct sim_world *w)
 {
     struct sim_change *c = &w->change;
@@ -174,6 +184,10 @@ static void write_token(struct sim_world *w)
         return;
     if (member_as(by, n->id) != NULL) { /* it was in all the while: who seemed newest was not */
         c->phase = SIM_CHANGE_JOIN;
+        return;
+    }
+    if (fsm_present(replica_fsm(by->replica)) >= REPL_MAX_MEMBERS) {
+        take_back(w, n); /* who was asked how many there are was behind */
         return;
     }
     for (size_t i = 0; i < replica_fsm(by->replica)->n_tokens; i++)
