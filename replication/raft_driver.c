@@ -191,10 +191,27 @@ static bool alone(const struct raft_driver *d, const struct repl_loaded *l)
     return raft_only_voter(d, &c);
 }
 
-enum raft_driver_result raft_driver_start(struct raft_driver *d, const struct repl_loaded *l,
+/* A vote that is older than the log was lost, and a later one with it: the node has forgotten whom
+ * it voted for. False: it knows. */
+static bool vote_lost(struct repl_loaded *l)
+{
+    uint64_t term = l->n_entries > 0 ? l->entries[l->n_entries - 1].term : 0;
+    term = term < l->snapshot.term ? l->snapshot.term : term;
+    if (l->term >= term || (l->term == 0 && l->voted_for != 0))
+        return false;
+    l->term = term;
+    l->voted_for = 0;
+    if (l->distrust == REPL_TRUSTED)
+        l->distrust = REPL_DISTRUST_VOTE;
+    return true;
+}
+
+enum raft_driver_result raft_driver_start(struct raft_driver *d, const struct repl_loaded *found,
                                           uint64_t now_ms)
 {
+    struct repl_loaded loaded = *found, *l = &loaded;
     HF_ASSERT(!d->started);
+    bool older = vote_lost(l);
     if (!loaded_sound(l) || (l->distrust != REPL_TRUSTED && alone(d, l)))
         return RAFT_DRIVER_INVALID;
     bool discard = log_contradicts(l);
@@ -202,8 +219,12 @@ enum raft_driver_result raft_driver_start(struct raft_driver *d, const struct re
     uint64_t first = n > 0 ? l->first_index : l->snapshot.index + 1;
     d->started = true;
     d->now_ms = now_ms;
-    d->vote_term = l->term;
-    d->vote_for = l->voted_for;
+    d->vote_term = found->term;
+    d->vote_for = found->voted_for;
+    if (l->distrust != found->distrust && !raft_store_distrust(d, l->distrust))
+        raft_fail(d, "out of memory");
+    if (older && !raft_store_vote(d, l->term, 0))
+        raft_fail(d, "out of memory");
     d->muted = l->distrust;
     d->counters.muted += d->muted != REPL_TRUSTED;
     raft_log_reset(&d->log, first);

@@ -502,6 +502,12 @@ size_t sim_storage_lose(struct sim_storage *s, size_t n, bool vote, bool found)
     return lost;
 }
 
+void sim_storage_older_vote(struct sim_storage *s, uint64_t term)
+{
+    s->term = term;
+    s->voted_for = 0;
+}
+
 enum repl_distrust sim_storage_distrust(const struct sim_storage *s)
 {
     return s->distrust;

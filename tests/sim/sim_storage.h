@@ -60,6 +60,9 @@ void sim_storage_crash(struct sim_storage *storage);
  * the high-water mark would; else it looks as if it had never been. Returns how many entries went. */
 size_t sim_storage_lose(struct sim_storage *storage, size_t n, bool vote, bool found);
 
+/* The vote's file is an older one: of that term, nobody voted for. */
+void sim_storage_older_vote(struct sim_storage *storage, uint64_t term);
+
 /* What the next load would say. */
 enum repl_distrust sim_storage_distrust(const struct sim_storage *storage);
 

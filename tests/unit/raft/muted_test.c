@@ -169,6 +169,22 @@ Test(raft_muted, a_restart_lifts_nothing)
     rig_deinit(&r);
 }
 
+/* A vote older than the log: whom it voted for since is forgotten. */
+Test(raft_muted, a_vote_older_than_the_log_is_a_lost_one)
+{
+    rig_init(&r, 2, 3, 0);
+    rig_append(&r, 1, 2, 1, 1, 2, "ccc");
+    rig_disk(&r);
+    rig_stop(&r);
+    r.now_ms += 10;
+    sim_storage_older_vote(r.storage, 1);
+    cr_assert_eq(rig_start(&r), RAFT_DRIVER_OK);
+    cr_assert(status().muted == REPL_DISTRUST_VOTE && status().term == 2);
+    rig_disk(&r);
+    cr_assert_eq(sim_storage_distrust(r.storage), REPL_DISTRUST_VOTE);
+    rig_deinit(&r);
+}
+
 /* Nobody could lift it. */
 Test(raft_muted, the_only_voter_does_not_start)
 {
