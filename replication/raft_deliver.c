@@ -58,7 +58,8 @@ static bool tell_state(struct raft_driver *d)
     struct raft_driver_status now = raft_driver_status(d);
     const struct raft_driver_status *told = &d->told;
     if (now.state == told->state && now.role == told->role && now.leader == told->leader &&
-        now.term == told->term && now.own_term_committed == told->own_term_committed && now.muted == told->muted)
+        now.term == told->term && now.own_term_committed == told->own_term_committed &&
+        now.muted == told->muted)
         return false;
     d->told = now;
     if (d->callbacks.state != NULL)

@@ -97,7 +97,8 @@ struct raft_driver_status {
     uint32_t transferring_to;        /* 0 = none */
     bool changing;                   /* a membership change is under way */
     uint64_t configuration_index;    /* of the newest configuration in the log, committed or not */
-    enum repl_distrust muted; /* this node counts for nothing (I10), and why; REPL_TRUSTED: it does */
+    enum repl_distrust
+        muted; /* this node counts for nothing (I10), and why; REPL_TRUSTED: it does */
 };
 
 /* How often each came up, since create. */
@@ -105,7 +106,7 @@ struct raft_driver_counters {
     uint64_t elections_won, frames_in, frames_out, frames_malformed, frames_unsent, submitted,
         applied, installs_sent, installs_received, pieces_out, pieces_in, snapshots_taken,
         changes_committed, muted, trusted, doubted; /* itself; itself again; others, by a leader */
-    uint64_t wrapped[15]; /* [n]: wrap of defect n did something; [0] unused */
+    uint64_t wrapped[16]; /* [n]: wrap of defect n did something; [0] unused */
 };
 
 /* All but `apply` and `restore` may be NULL. Spans are valid in the call. */

@@ -23,10 +23,10 @@
 /* Rules that the test library can take away, one by one, as it does with wraps: each must be
  * noticed. */
 enum {
-    RULE_MUTE = 15,   /* the node itself neither votes nor campaigns */
-    RULE_COUNT = 16,  /* the leader does not count it */
-    RULE_BARRIER = 17, /* trusted by a barrier of its present start, not by the commit index */
-    RULE_MAJORITY = 18 /* ... that others have committed */
+    RULE_MUTE = 21,    /* the node itself neither votes nor campaigns */
+    RULE_COUNT = 22,   /* the leader does not count it */
+    RULE_BARRIER = 23, /* trusted by a barrier of its present start, not by the commit index */
+    RULE_MAJORITY = 24 /* ... that others have committed */
 };
 
 const char *repl_distrust_name(enum repl_distrust why)
@@ -200,9 +200,8 @@ void raft_muted_poll(struct raft_driver *d)
         uint64_t at = raft_log_last(&d->log) + 1;
 
         if (p->node == 0 || p->doubt != RAFT_DOUBT_MUTED ||
-            (p->barrier != 0 && p->barrier_term == d->raft.current_term) ||
-            d->transfer.node != 0 || raft_transferee(&d->raft) != 0 ||
-            at > d->commit + RAFT_DRIVER_MAX_UNCOMMITTED)
+            (p->barrier != 0 && p->barrier_term == d->raft.current_term) || d->transfer.node != 0 ||
+            raft_transferee(&d->raft) != 0 || at > d->commit + RAFT_DRIVER_MAX_UNCOMMITTED)
             continue;
         if (raft_submit_entries(d, &barrier, 1) != 0)
             continue;
@@ -236,8 +235,8 @@ void raft_commit_trusted(struct raft_driver *d)
         all = all && (d->peers[i].node == 0 || d->peers[i].doubt == RAFT_DOUBT_NONE);
     if (all || !leads(d))
         return;
-    while (index > d->commit && !(raft_driver_term_of(d, index) == d->raft.current_term &&
-                                  others_have(d, index)))
+    while (index > d->commit &&
+           !(raft_driver_term_of(d, index) == d->raft.current_term && others_have(d, index)))
         index--;
     d->raft.commit_index = index; /* the core counts anew with the next result */
 }

@@ -109,8 +109,8 @@ static unsigned send_some(struct raft_driver *d, uint32_t node,
     frame.index_term = next - 1 == args->prev_log_index ? args->prev_log_term
                                                         : raft_log_get(&d->log, next - 1)->term;
     /* what the core took for committed in this very step may have been taken back: raft_muted.c */
-    frame.commit = args->leader_commit < d->raft.commit_index ? args->leader_commit
-                                                              : d->raft.commit_index;
+    frame.commit =
+        args->leader_commit < d->raft.commit_index ? args->leader_commit : d->raft.commit_index;
     frame.n_entries = fit;
     size_t at = raft_frame_encode(&frame, d->out);
     for (unsigned i = 0; i < fit; i++) {

@@ -40,10 +40,11 @@ const struct repl_loaded *replica_judge_loaded(struct replica *r, const struct r
     if (loaded->distrust == REPL_TRUSTED)
         return loaded;
     if (!alone(r, loaded)) {
-        replica_log(r, REPL_LOG_ERROR,
-                    "ALARM: this node's stored data is not trusted: %s. It counts for nothing until a "
-                    "majority without it has filled its log",
-                    repl_distrust_name(loaded->distrust));
+        replica_log(
+            r, REPL_LOG_ERROR,
+            "ALARM: this node's stored data is not trusted: %s. It counts for nothing until a "
+            "majority without it has filled its log",
+            repl_distrust_name(loaded->distrust));
         return loaded;
     }
     /* Where others could have joined since, what is lost may be just that: they may go on without
@@ -51,9 +52,10 @@ const struct repl_loaded *replica_judge_loaded(struct replica *r, const struct r
     if (!r->options.unjoinable || r->options.ring == NULL) {
         replica_log(r, REPL_LOG_ERROR, "ALARM: this node's stored data is not trusted: %s",
                     repl_distrust_name(loaded->distrust));
-        replica_fail(r, "the stored data is not trusted, and by it this node is alone: if it is, "
-                        "`holdfast cluster recover` says so; if the cluster has other nodes, remove "
-                        "this one there and let it join under a new id");
+        replica_fail(r,
+                     "the stored data is not trusted, and by it this node is alone: if it is, "
+                     "`holdfast cluster recover` says so; if the cluster has other nodes, remove "
+                     "this one there and let it join under a new id");
         return NULL;
     }
     replica_log(r, REPL_LOG_WARN,
@@ -81,10 +83,11 @@ void replica_tell_muted(struct replica *r, enum repl_distrust now)
         replica_log(r, REPL_LOG_INFO,
                     "a majority without this node has filled its log: it counts again");
     else if (now == REPL_DISTRUST_PEER)
-        replica_log(r, REPL_LOG_ERROR,
-                    "ALARM: %s: this node's disk lost data, or was rolled back. It counts for nothing "
-                    "until a majority without it has filled its log",
-                    repl_distrust_name(now));
+        replica_log(
+            r, REPL_LOG_ERROR,
+            "ALARM: %s: this node's disk lost data, or was rolled back. It counts for nothing "
+            "until a majority without it has filled its log",
+            repl_distrust_name(now));
 }
 
 void replica_on_doubted(void *self, uint32_t node, uint64_t acknowledged, uint64_t has)
@@ -92,8 +95,9 @@ void replica_on_doubted(void *self, uint32_t node, uint64_t acknowledged, uint64
     struct replica *r = self;
 
     replica_count(r, REPL_COUNT_DOUBTED, 1);
-    replica_log(r, REPL_LOG_ERROR,
-                "ALARM: node %u acknowledged entry %llu and has no more than %llu now: its disk lost "
-                "data, or was rolled back. It counts for nothing until it is filled again",
-                (unsigned)node, (unsigned long long)acknowledged, (unsigned long long)has);
+    replica_log(
+        r, REPL_LOG_ERROR,
+        "ALARM: node %u acknowledged entry %llu and has no more than %llu now: its disk lost "
+        "data, or was rolled back. It counts for nothing until it is filled again",
+        (unsigned)node, (unsigned long long)acknowledged, (unsigned long long)has);
 }

@@ -20,7 +20,8 @@ static bool alive(const struct replica *r)
     return fresh(atomic_load_explicit(&h->control_ns, memory_order_relaxed), r->now_ns, stale_ms) &&
            fresh(atomic_load_explicit(&h->workers_ns, memory_order_relaxed), r->now_ns, stale_ms) &&
            replica_state_trusted(r) && !r->halted && r->ownership.confirmed &&
-           !replica_is_outside(r) && !replica_is_muted(r) && replica_sees(r) && replica_session_ready(r);
+           !replica_is_outside(r) && !replica_is_muted(r) && replica_sees(r) &&
+           replica_session_ready(r);
 }
 
 /* Could it serve? */
@@ -375,8 +376,7 @@ static void answer_heartbeats(struct replica *r, uint32_t from, const Holdfast__
                                             .lease_ns = h->lease_ms * 1000000ull};
         struct ownership_ack ack;
 
-        if (replica_is_muted(r) ||
-            !ownership_heard(&r->ownership, &heard, r->now_ns, &ack)) {
+        if (replica_is_muted(r) || !ownership_heard(&r->ownership, &heard, r->now_ns, &ack)) {
             replica_count(r, REPL_COUNT_ACKS_REFUSED, 1);
             continue;
         }

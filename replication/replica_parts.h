@@ -81,8 +81,8 @@ struct replica_node {
     uint8_t role; /* RAFT_DRIVER_VOTER, ..., RAFT_DRIVER_NO_MEMBER; as applied */
     bool link;
     enum repl_distrust distrust; /* by its newest report */
-    uint64_t disk_ok_ns;   /* newest report that says so, if none since denies it */
-    uint64_t repair_above; /* it awaits a snapshot above that; 0 = does not */
+    uint64_t disk_ok_ns;         /* newest report that says so, if none since denies it */
+    uint64_t repair_above;       /* it awaits a snapshot above that; 0 = does not */
 };
 
 struct replica {
@@ -112,7 +112,7 @@ struct replica {
     struct batch batch;
     uint64_t now_ns;
     bool started, failed;
-    struct repl_loaded judged;         /* what was loaded, where a distrust was lifted at the start */
+    struct repl_loaded judged; /* what was loaded, where a distrust was lifted at the start */
     const struct repl_loaded *waiting; /* what it begins with once its key has come; or NULL */
     uint64_t asked_ns;                 /* for a key */
     struct replica_locked locked;

@@ -64,7 +64,7 @@ struct repl_loaded {
     uint64_t first_index;
     const struct repl_entry *entries;
     size_t n_entries;
-    uint64_t high_water; /* highest index ever acknowledged from here (I10) */
+    uint64_t high_water;         /* highest index ever acknowledged from here (I10) */
     enum repl_distrust distrust; /* found now, or at an earlier start and not lifted since */
 };
 

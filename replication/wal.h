@@ -48,11 +48,12 @@ struct wal_options {
     const char *directory;   /* made by wal_init_directory(); borrowed for the call */
     uint32_t node;           /* must be the one that the directory was made for */
     const struct wal_fs *fs; /* NULL: the kernel's */
-    const char *machine;     /* /proc/sys/kernel/random/boot_id; NULL: not known, nothing is said of it */
+    const char
+        *machine; /* /proc/sys/kernel/random/boot_id; NULL: not known, nothing is said of it */
     bool distrust_after_boot; /* a new boot of the machine may have lost what was synced */
     bool distrust;            /* an operator says so, now */
-    uint64_t segment_bytes;  /* 0: WAL_SEGMENT_BYTES; at least 4096 */
-    wal_fatal fatal;         /* NULL: message and _exit */
+    uint64_t segment_bytes;   /* 0: WAL_SEGMENT_BYTES; at least 4096 */
+    wal_fatal fatal;          /* NULL: message and _exit */
     void *fatal_self;
 };
 

@@ -281,8 +281,7 @@ static bool batch_ok(const struct loader *l, const struct image *im, uint64_t at
 /* The mark says that something was durable here, and there is not a bit of it. */
 static bool nothing_follows(const struct loader *l, const struct image *im, uint64_t at)
 {
-    return (im->seq < l->mark->seq ? l->out->lost
-                                   : im->seq == l->mark->seq && at < l->mark->end) &&
+    return (im->seq < l->mark->seq ? l->out->lost : im->seq == l->mark->seq && at < l->mark->end) &&
            first_nonzero(im, at) == im->size;
 }
 

@@ -96,14 +96,10 @@ static int act(enum action action, const struct config *config)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"check", no_argument, NULL, 'k'},
-        {"init", no_argument, NULL, 'i'},
-        {"guard", no_argument, NULL, 'g'},
-        {"distrust", no_argument, NULL, 'd'},
-        {"version", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
+        {"init", no_argument, NULL, 'i'},         {"guard", no_argument, NULL, 'g'},
+        {"distrust", no_argument, NULL, 'd'},     {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
     };
     enum action action = ACTION_RUN;
     bool distrust = false;

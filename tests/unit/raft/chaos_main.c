@@ -37,7 +37,8 @@ int main(int argc, char **argv)
         else if (ok && strcmp(argv[i], "--unwrap") == 0)
             unwrapped = (uint32_t)value;
         else {
-            (void)fprintf(stderr, "usage: %s [--lies] [--seeds N] [--start S] [--seed S] [--unwrap MASK]\n",
+            (void)fprintf(stderr,
+                          "usage: %s [--lies] [--seeds N] [--start S] [--seed S] [--unwrap MASK]\n",
                           argv[0]);
             return 2;
         }

@@ -21,8 +21,7 @@ static void print_node(const struct cluster_node *n)
         (unsigned long long)s.last_index, (unsigned long long)s.last_stored,
         (unsigned long long)s.commit_index, (unsigned long long)s.applied_index,
         (unsigned long long)s.snapshot_index, s.installing ? " installing" : "",
-        s.muted != REPL_TRUSTED ? " muted" : "",
-        (unsigned long long)c->index);
+        s.muted != REPL_TRUSTED ? " muted" : "", (unsigned long long)c->index);
     for (unsigned i = 0; i < c->n_servers; i++)
         (void)fprintf(stderr, " %u=%u", c->servers[i].node, c->servers[i].role);
     (void)fputc('\n', stderr);
@@ -289,7 +288,7 @@ void cluster_collect(struct cluster *c, struct cluster_node *n)
     c->counters.muted += k->muted;
     c->counters.trusted += k->trusted;
     c->counters.doubted += k->doubted;
-    for (unsigned i = 0; i < 15; i++)
+    for (unsigned i = 0; i < 16; i++)
         c->counters.wrapped[i] += k->wrapped[i];
 }
 

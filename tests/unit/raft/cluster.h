@@ -26,10 +26,10 @@ struct cluster_node {
     struct sim_storage *storage;
     struct raft_driver *driver; /* NULL = down */
     uint64_t applied, digest, commit_seen;
-    bool lied;                                /* its disk forgot something since it was trusted last */
+    bool lied;         /* its disk forgot something since it was trusted last */
     uint64_t led_from; /* its last index when it began to lead */
-    uint64_t start;                           /* how often it was started */
-    bool failed;                              /* its driver said failed() */
+    uint64_t start;    /* how often it was started */
+    bool failed;       /* its driver said failed() */
     unsigned changed, transferred, snapshots; /* how often each ended */
     enum raft_driver_result last_change, last_transfer;
 };
@@ -41,9 +41,9 @@ struct cluster_entry {
 
 struct cluster_counters {
     uint64_t seeds, steps, elections, crashes, restarts, installs, changes, transfers, entries,
-        snapshots, broken, partitions, frames, lost_writes, confirmed, lies,
-        entries_forgotten, votes_forgotten, muted, trusted, doubted;
-    uint64_t wrapped[15];
+        snapshots, broken, partitions, frames, lost_writes, confirmed, lies, entries_forgotten,
+        votes_forgotten, muted, trusted, doubted;
+    uint64_t wrapped[16];
 };
 
 struct cluster {
@@ -58,7 +58,7 @@ struct cluster {
     size_t n_terms;
     uint32_t snapshot_every, trailing; /* a node takes a snapshot when its log holds so many
                                           entries; 0 = never by itself */
-    bool lies; /* chaos: disks forget */
+    bool lies;                         /* chaos: disks forget */
     uint32_t unwrapped;                /* only with the unwrapped library */
     uint32_t election_ms, heartbeat_ms, install_timeout_ms;
     uint64_t next_command, trace;

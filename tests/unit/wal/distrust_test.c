@@ -29,7 +29,8 @@ static void reopen(const struct wal_options *o)
 static void append(uint64_t first, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
-        struct repl_entry e = {.term = 1, .kind = REPL_ENTRY_COMMAND, .data = span_of("datadata", 8)};
+        struct repl_entry e = {
+            .term = 1, .kind = REPL_ENTRY_COMMAND, .data = span_of("datadata", 8)};
 
         wal_core_append(&core, first + i, &e);
         cr_assert(wal_core_flush(&core, &error), "%s", error.text);
