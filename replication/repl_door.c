@@ -86,6 +86,7 @@ static void fill_options(struct repl *repl, const struct repl_options *o)
                                     .n_nodes = o->n_nodes,
                                     .n_shards = o->n_shards,
                                     .timing = o->timing,
+                                    .key_age_ms = o->key_age_ms,
                                     .rebalance = o->rebalance,
                                     .settle_ms = o->settle_ms,
                                     .unjoinable = o->tls == NULL,
