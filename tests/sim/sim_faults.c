@@ -203,6 +203,19 @@ static void corrupt_disk(struct sim_world *w)
     w->n_corrupt++;
 }
 
+/* A disk that loses what it had stored: one at a time, and a majority without it is left. */
+static void lie(struct sim_world *w)
+{
+    struct sim_node *n = some_node(w);
+    enum sim_fault fault;
+
+    if (n == NULL || sim_lies_any(w) || !sim_members_may_lose(w, n->id))
+        return;
+    go_down(n, 50, 5000);
+    if (sim_lies_begin(n, &fault))
+        noted(w, fault, n->id);
+}
+
 /* --- networks --- */
 
 static void until(struct sim_world *w, uint64_t low_ms, uint64_t high_ms)
@@ -357,7 +370,7 @@ static const struct kind kinds[] = {
     {40, hang_disk},   {40, fill_disk},     {30, fail_disk},  {4, corrupt_disk},
     {70, cut_off},     {50, cut_one_way},   {50, cut_partly}, {60, break_connection},
     {60, link_down},   {80, bad_path},      {60, attack},     {30, restart_client},
-    {40, rebind},      {30, drift},         {20, jump}};
+    {40, rebind},      {30, drift},         {20, jump},       {32, lie}};
 
 static void begin_some(struct sim_world *w)
 {

@@ -139,7 +139,7 @@ bool sim_members_may_lose(struct sim_world *w, uint32_t id)
     bool votes = false;
 
     if (!w->plan.members)
-        return 2 * (w->n_corrupt + 1) < w->plan.n_nodes;
+        return 2 * (w->n_corrupt + sim_lies_any(w) + 1) < w->plan.n_nodes;
     for (uint32_t i = 0; i < w->n_nodes && w->change.phase == SIM_CHANGE_NONE; i++) {
         const struct sim_node *n = &w->nodes[i];
         const struct repl_configuration *c;
@@ -153,7 +153,8 @@ bool sim_members_may_lose(struct sim_world *w, uint32_t id)
             if (c->servers[k].role != RAFT_DRIVER_VOTER)
                 return false;
             voters++;
-            lost += w->nodes[c->servers[k].node - 1].corrupt;
+            lost +=
+                w->nodes[c->servers[k].node - 1].corrupt || w->nodes[c->servers[k].node - 1].lied;
             votes = votes || c->servers[k].node == id;
         }
         return votes && voters - lost - 1 > voters / 2;
@@ -383,7 +384,7 @@ static void begin_some(struct sim_world *w)
     const struct fsm *f;
     size_t members = 0, dead = 0;
 
-    if (as == NULL || as != newest(w))
+    if (as == NULL || as != newest(w) || sim_lies_any(w))
         return;
     f = replica_fsm(as->replica);
     for (size_t i = 0; i < f->n_members; i++) {

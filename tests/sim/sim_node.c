@@ -100,7 +100,7 @@ void sim_node_start(struct sim_node *n)
     n->control_ms = n->tick_ms = n->timer_ms = w->now_ms;
     n->worker_ms = UINT64_MAX;
     n->takeovers = n->handovers = 0;
-    sim_watch_started(w->watch, n->id, n->boot, false);
+    sim_watch_started(w->watch, n->id, n->boot, n->lied);
     n->told = (struct repl_configuration){0};
     n->told_committed = 0;
     sim_node_gateway(n);
@@ -332,6 +332,7 @@ void sim_node_run(struct sim_node *n)
     if (n->failed)
         return;
     sim_members_look(n);
+    sim_lies_look(n);
     if (n->tick_ms <= now)
         tick(n);
     if (n->worker_ms <= now && !n->hung)

@@ -40,6 +40,9 @@
     X(nat_rebinding, "nat_rebinding")                                                              \
     X(clock_drift, "clock_drift")                                                                  \
     X(wall_jump, "wall_clock_jump")                                                                \
+    X(suffix_lost, "disk_suffix_lost")                                                             \
+    X(rolled_back, "disk_rolled_back")                                                             \
+    X(made_anew, "disk_made_anew")                                                                 \
     X(member_joins, "member_joins")                                                                \
     X(wrong_token, "join_by_a_wrong_token")                                                        \
     X(old_token, "join_by_an_expired_token")                                                       \
@@ -70,6 +73,7 @@ enum sim_fault {
     X(drains)                                                                                      \
     X(node_starts)                                                                                 \
     X(tunnels)                                                                                     \
+    X(trusted_again)                                                                               \
     X(configurations)                                                                              \
     X(grown_to_five)                                                                               \
     X(shrunk_to_three)                                                                             \

@@ -175,7 +175,8 @@ void sim_watch_started(struct sim_watch *w, uint32_t node, uint64_t boot, bool l
 {
     struct sim_watch_node *n = sim_watch_node(w, node);
     struct sim_watch_entry *e;
-    bool made, was_lost;
+    uint64_t needs;
+    bool made;
 
     if (n == NULL || (e = sim_watch_at(w, &w->boots, boot, &made)) == NULL)
         return;
@@ -183,9 +184,14 @@ void sim_watch_started(struct sim_watch *w, uint32_t node, uint64_t boot, bool l
                     "node %u starts as boot %016llx, %s", (unsigned)node, (unsigned long long)boot,
                     n->running ? "though it runs" : "which was used before");
     e->a = node;
-    was_lost = n->lost && !n->filled; /* a restart mends nothing */
-    *n = (struct sim_watch_node){
-        .running = true, .boot = boot, .lost = lost || was_lost, .durable = n->durable};
+    needs = n->lost ? n->needs : 0; /* a restart mends nothing */
+    if (lost && needs < n->durable)
+        needs = n->durable < w->highest ? n->durable : w->highest;
+    *n = (struct sim_watch_node){.running = true,
+                                 .boot = boot,
+                                 .lost = lost || n->lost,
+                                 .needs = needs,
+                                 .durable = n->durable};
 }
 
 void sim_watch_stopped(struct sim_watch *w, uint32_t node)
@@ -212,15 +218,16 @@ void sim_watch_durable(struct sim_watch *w, uint32_t node, uint64_t last_index)
         n->durable = last_index;
 }
 
-void sim_watch_counts(struct sim_watch *w, uint32_t node, bool filled)
+void sim_watch_counts(struct sim_watch *w, uint32_t node)
 {
     struct sim_watch_node *n = sim_watch_node(w, node);
 
     if (n == NULL)
         return;
-    n->filled = n->filled || filled;
-    SIM_WATCH_JUDGE(w, SIM_WATCH_data_lost, !n->lost || n->filled,
-                    "node %u lost what it had acknowledged, and counts again", (unsigned)node);
+    SIM_WATCH_JUDGE(w, SIM_WATCH_data_lost, !n->lost || n->durable >= n->needs,
+                    "node %u lost what it had acknowledged, and counts again with %llu of %llu",
+                    (unsigned)node, (unsigned long long)n->durable, (unsigned long long)n->needs);
+    n->lost = false;
 }
 
 void sim_watch_incarnation(struct sim_watch *w, uint64_t incarnation)

@@ -96,9 +96,9 @@ void sim_watch_durable(struct sim_watch *w, uint32_t node, uint64_t last_index);
  * applied that was counted by it, and again when it is committed. */
 void sim_watch_voters(struct sim_watch *w, uint64_t index, bool committed, const uint32_t *nodes,
                       size_t n);
-/* A node that lost data counts for something: a vote given, an append or a heartbeat acknowledged.
- * `filled`: since its start a leader that a majority without it confirmed has filled its log. */
-void sim_watch_counts(struct sim_watch *w, uint32_t node, bool filled);
+/* A node counts, as it says: its votes, its copies, its acknowledgements. One that lost data must have
+ * again what it had acknowledged, as far as that was applied anywhere when it started. */
+void sim_watch_counts(struct sim_watch *w, uint32_t node);
 /* The cluster goes on under a new incarnation (recover, restore): all SAs before it are dead. */
 void sim_watch_incarnation(struct sim_watch *w, uint64_t incarnation);
 

@@ -68,7 +68,8 @@ struct sim_watch_sa {
 };
 
 struct sim_watch_node {
-    bool running, gone, lost, filled;
+    bool running, gone, lost;
+    uint64_t needs; /* lost: to count again */
     uint64_t boot, applied, cluster_ms;
     uint64_t at_index, ordinal; /* of the next record in an entry */
     uint64_t durable;

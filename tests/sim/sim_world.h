@@ -79,6 +79,7 @@ struct sim_node {
     bool corrupt; /* its log: refuses to start */
     bool gone;    /* the machine: it does not stand there yet, or was taken away */
     bool left;    /* the operator has removed it */
+    bool lied;    /* its disk: it lost what it had stored, and the node does not count again yet */
     bool disk_hung, disk_slow, disk_full;
     uint64_t down_until_ms; /* when it is not up */
     /* the process */
@@ -265,6 +266,13 @@ bool sim_members_may_lose(struct sim_world *w, uint32_t id);
 bool sim_members_has(const struct sim_world *w, uint32_t id); /* is it one, and is to stay? */
 void sim_members_frame(struct sim_node *n, const struct repl_event *event); /* ADMIN */
 void sim_members_look(struct sim_node *n); /* whose votes count, and whom it is connected with */
+
+/* --- sim_lies.c: disks that lose what they had stored --- */
+bool sim_lies_any(const struct sim_world *w);
+/* Its process is down: the end of its log, or more of it and the vote, or all under the old id. False:
+ * there was nothing to lose. */
+bool sim_lies_begin(struct sim_node *n, enum sim_fault *fault);
+void sim_lies_look(struct sim_node *n); /* does it count again, as it says? */
 
 /* --- sim_keys.c --- */
 void sim_keys_found(struct sim_world *w); /* node 1 has the configuration's key */
