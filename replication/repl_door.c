@@ -88,6 +88,7 @@ static void fill_options(struct repl *repl, const struct repl_options *o)
                                     .n_listed = o->n_nodes,
                                     .n_shards = o->n_shards,
                                     .timing = o->timing,
+                                    .key_age_ms = o->key_age_ms,
                                     .rebalance = o->rebalance,
                                     .settle_ms = o->settle_ms,
                                     .snapshot_entries = o->snapshot_entries,

@@ -184,6 +184,7 @@ struct repl_options {
     struct repl_shard_option shards[REPL_MAX_SHARDS];
     size_t n_shards;
     struct repl_timing timing;
+    uint64_t key_age_ms; /* a new key of sessions so often; 0 = only when it is wished for */
     bool rebalance; /* shards go home, and spread, by themselves: to nodes well for settle_ms */
     uint32_t settle_ms;
     struct tls_identity *tls; /* who this node is to the others (tls_identity.h): more than one node
@@ -351,6 +352,7 @@ enum repl_counter {
     REPL_COUNT_RESTORES,
     REPL_COUNT_FRAMES_MALFORMED,
     REPL_COUNT_DIGEST_MISMATCH, /* a peer with the same applied index has another state (I11) */
+    REPL_COUNT_KEYS_ERASED,     /* of sessions, wiped from this node's memory */
     REPL_COUNT_REINSTALLS,      /* a sound state took the place of ours, which was outvoted */
     REPL_COUNTERS
 };

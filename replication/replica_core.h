@@ -29,6 +29,8 @@ struct replica_options {
     bool rebalance;
     uint32_t settle_ms;
     uint64_t snapshot_entries, snapshot_bytes;
+    uint64_t
+        key_age_ms; /* a new key of sessions so often (cluster time); 0 = only when wished for */
     uint32_t founders[REPL_MAX_MEMBERS]; /* whom the log's first entry must name; none: `nodes` */
     size_t n_founders;
     bool joined;       /* not one of the founders: `nodes` are itself and whom to ask */

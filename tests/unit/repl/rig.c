@@ -306,6 +306,7 @@ static void fill_options(const struct rig *rig, const struct rig_node *n, uint32
                    .disk_hang_ms = (uint32_t)rig->hang_ms},
         .snapshot_entries = rig->snapshot_entries,
         .snapshot_bytes = 64 << 20,
+        .key_age_ms = rig->key_age_ms,
         .trailing = (uint32_t)rig->trailing,
         .seal = &seal_none,
     };
