@@ -86,8 +86,7 @@ void replica_tell_muted(struct replica *r, enum repl_distrust now)
     if (now == r->raft.muted)
         return;
     if (now == REPL_TRUSTED)
-        replica_log(r, REPL_LOG_INFO,
-                    "this node's stored data counts: it has what a majority has");
+        replica_log(r, REPL_LOG_INFO, "this node's stored data counts: it has what a majority has");
     else if (now == REPL_DISTRUST_PEER)
         replica_log(
             r, REPL_LOG_ERROR,
