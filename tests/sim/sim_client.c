@@ -208,6 +208,7 @@ void sim_client_init(struct sim_world *w, uint32_t index)
     c->policy.keepalive_ms = c->natted ? 20000 : 0;
     c->delay_ms = (uint32_t)sim_between(&w->random, 1, 20);
     c->jitter_ms = (uint32_t)sim_between(&w->random, 0, 2);
+    sim_meetings_client(c);
     sim_outside_nat(c);
     c->down_until_ms = sim_between(&w->random, 500, 3000);
     c->packet_ms = c->server_packet_ms = w->now_ms;

@@ -110,7 +110,9 @@ static void cross(struct sim_client *c, struct sim_flight *f)
     struct sim_outside *o = &w->outside;
     bool again = sim_chance(&o->random, c->duplicate);
 
-    if (sim_chance(&o->random, c->loss)) {
+    if (sim_chance(&o->random, c->loss) ||
+        (c->muted == (int)f->kind && c->mute_from_ms <= w->now_ms &&
+         w->now_ms < c->mute_until_ms)) {
         w->stats.faults[SIM_FAULT_loss]++;
         return;
     }

@@ -13,6 +13,7 @@
     X(duplication, "duplication")                                                                  \
     X(reordering, "reordering")                                                                    \
     X(bad_path, "bad_path")                                                                        \
+    X(path_one_way, "path_one_way")                                                                \
     X(replay, "replayed_packet")                                                                   \
     X(forged, "forged_packet")                                                                     \
     X(stale_neighbour, "stale_neighbour")                                                          \

@@ -421,6 +421,7 @@ void sim_watch_apply(struct sim_watch *w, const struct repl_event *event)
 {
     const Holdfast__Record *r = event->record;
 
+    w->event_ms = event->cluster_ms;
     switch (r->body_case) {
     case HOLDFAST__RECORD__BODY_SA_CREATE:
         create(w, r->sa_create, event->index);
@@ -500,6 +501,7 @@ void sim_watch_client_event(struct sim_watch *w, uint32_t client, const struct r
 
     if (event->kind != REPL_EV_APPLIED || event->verdict != REPL_ACCEPTED)
         return;
+    w->event_ms = event->cluster_ms;
     if (r->body_case == HOLDFAST__RECORD__BODY_SA_CREATE) {
         client_state(w, client, r->sa_create->sa_id, record_span(r->sa_create->state));
     } else if (r->body_case == HOLDFAST__RECORD__BODY_SA_STEP) {

@@ -95,6 +95,7 @@ static void make(struct sim_world *w)
     sim_network_set_delay(w->network, 0, 1);
     sim_outside_init(w);
     make_policy(w);
+    sim_meetings_gateway(w);
     for (uint32_t i = 1; i <= w->plan.n_nodes; i++)
         sim_node_init(w, i);
     for (uint32_t i = 0; i < w->plan.n_clients; i++)

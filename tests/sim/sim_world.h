@@ -52,6 +52,18 @@ struct sim_plan {
     enum conductor_recovery recovery;
 };
 
+/* sim_meetings.c: what it draws, and what comes next; UINT64_MAX = nothing. */
+struct sim_meetings {
+    struct sim_random random;
+    uint32_t every_ms; /* on average; 0 = not in this seed */
+    bool groups;       /* three groups, and each client has an order of its own */
+    bool short_life;   /* of CHILD SAs: seconds */
+    bool impatient;    /* the gateway gives up after two tries */
+    uint32_t overlap_ms;
+    uint64_t next_ms, second_ms;
+    uint32_t second_client;
+};
+
 struct sim_job {
     struct sim_job *next;
     void *job; /* replica_job or conductor_work */
@@ -130,6 +142,8 @@ struct sim_client {
     uint32_t delay_ms, jitter_ms;
     unsigned loss, duplicate, reorder; /* of 1000, at present */
     uint64_t path_until_ms;
+    int muted; /* SIM_TO_NODE, SIM_TO_CLIENT: nothing passes in that direction */
+    uint64_t mute_from_ms, mute_until_ms;
     /* what it is at present: sim_client_look() */
     bool established;
     uint64_t ike_spi, peer_spi;
@@ -175,6 +189,7 @@ struct sim_world {
     struct sim_plan plan;
     struct sim_random random; /* everything but what has a stream of its own */
     struct sim_random faults; /* likewise */
+    struct sim_meetings meetings;
     struct sim_network *network;
     struct sim_node nodes[SIM_NODES];
     struct sim_client clients[SIM_CLIENTS];
@@ -282,5 +297,15 @@ void sim_faults_run(struct sim_world *w);
 uint64_t sim_faults_due(const struct sim_world *w);
 void sim_faults_heal(struct sim_world *w);
 void sim_commands_run(struct sim_world *w);
+/* A command at the gateway for that client's IKE SA; child_spi: the gateway's, of the CHILD SA. */
+void sim_gateway_want(const struct sim_client *c, uint32_t want, uint32_t child_spi);
+
+/* --- sim_meetings.c --- */
+void sim_meetings_draw(struct sim_world *w, bool quiet);
+void sim_meetings_gateway(struct sim_world *w); /* its policy */
+void sim_meetings_client(struct sim_client *c); /* likewise, and its path */
+void sim_meetings_run(struct sim_world *w);
+uint64_t sim_meetings_due(const struct sim_world *w);
+void sim_meetings_heal(struct sim_world *w);
 
 #endif
