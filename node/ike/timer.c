@@ -357,6 +357,13 @@ static enum ike_outcome begin(struct ike_turn *t, const struct ike_due *due)
          * the other one's Delete first never made this one, and cannot answer (RFC 7296 2.8.2). */
         if (t->after->state == IKE_SA_REKEYED && t->after->successor_spi == 0)
             return end_with_a_word(t, IKE_REASON_DELETED_BY_US);
+        /* One that the peer rekeyed, and no Delete came: perhaps it still waits for our answer. Then a
+         * Delete of ours would say that we never saw its rekey, and where both rekeyed the peer would
+         * go on with the loser. It ends in silence, and answers the peer for a while yet. */
+        if (t->after->state == IKE_SA_REKEYED) {
+            ike_turn_end_sa(t, IKE_REASON_DELETED_BY_US);
+            return ike_turn_stepped(t, IKE_EX_NONE, IKE_BY_US);
+        }
         ike_child_wanted_done(t->after, IKE_WANT_DELETE_IKE);
         return built(t, ike_delete_ike_begin(t), IKE_EX_IKE_DELETE);
     case IKE_DUE_DELETE_OWED:

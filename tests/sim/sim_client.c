@@ -317,6 +317,7 @@ static void look_at(void *self, const struct conductor_sa_view *view)
     c->established = true;
     c->ike_spi = view->sa->local_spi;
     c->peer_spi = view->sa->remote_spi;
+    c->ike_group = view->sa->ke_id;
     if (addr_is_set(&view->sa->virtual_ip[SLOT_V4])) {
         c->inner = view->sa->virtual_ip[SLOT_V4];
         c->had_inner = true;

@@ -348,7 +348,7 @@ static void jump(struct sim_world *w)
     struct sim_node *n = &w->nodes[between(w, 0, w->plan.n_nodes - 1)];
 
     noted(w, SIM_FAULT_wall_jump, n->id);
-    n->wall_s += (int64_t)between(w, 0, 7200) - 3600;
+    n->wall_s += ((int64_t)between(w, 0, 7200) - 3600) * (w->other_walls ? -1 : 1);
 }
 
 static const struct kind kinds[] = {

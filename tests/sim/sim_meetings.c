@@ -115,32 +115,52 @@ static uint32_t some_want(struct sim_world *w)
     return wants[between(w, 0, sizeof wants / sizeof wants[0] - 1)];
 }
 
-/* Both ends are told the same. */
-static void together(struct sim_client *c)
-{
-    struct sim_world *w = c->world;
-    uint64_t what = between(w, 0, PORTION - 1);
-    uint32_t want = what < 450   ? IKE_WANT_REKEY_IKE
-                    : what < 700 ? IKE_WANT_REKEY_CHILD_PFS
-                    : what < 850 ? IKE_WANT_REKEY_CHILD_NOPFS
-                    : what < 970 ? IKE_WANT_DELETE_CHILD
-                                 : IKE_WANT_DELETE_IKE;
-
-    (void)sim_client_want(c, want);
-    sim_gateway_want(c, want, c->peer_child_spi);
-}
-
-/* Nothing passes in one direction, from about the time at which a first request has passed. */
+/* Nothing passes in one direction: from the first request on, or when the next ones are due. */
 static void mute(struct sim_client *c)
 {
     struct sim_world *w = c->world;
 
     c->muted = chance(w, 600) ? SIM_TO_CLIENT : SIM_TO_NODE;
-    c->mute_from_ms = w->now_ms + between(w, 0, 3 * c->delay_ms + 20);
+    c->mute_from_ms = w->now_ms + between(w, 0, 6 * c->delay_ms + 20);
     c->mute_until_ms =
         c->mute_from_ms + (chance(w, 600) ? between(w, 300, 4000) : between(w, 4000, 30000));
     w->stats.faults[SIM_FAULT_path_one_way]++;
     sim_say(w, "fault: %s %u", sim_fault_name(SIM_FAULT_path_one_way), c->index);
+}
+
+/* The client likes best a group that the IKE SA has not: a rekey with the SA's gets INVALID_KE_PAYLOAD. */
+static void like_another(struct sim_client *c)
+{
+    shuffle(c);
+    if (c->policy.ike[0].ke_id == c->ike_group) {
+        struct ike_proposal_row first = c->policy.ike[0];
+
+        c->policy.ike[0] = c->policy.ike[1];
+        c->policy.ike[1] = first;
+    }
+}
+
+/* Both ends are told the same, or one that all is over. */
+static void together(struct sim_client *c)
+{
+    struct sim_world *w = c->world;
+    uint64_t what = between(w, 0, PORTION - 1);
+    uint32_t want = what < 400   ? IKE_WANT_REKEY_IKE
+                    : what < 700 ? IKE_WANT_REKEY_CHILD_PFS
+                    : what < 830 ? IKE_WANT_REKEY_CHILD_NOPFS
+                    : what < 930 ? IKE_WANT_DELETE_CHILD
+                                 : IKE_WANT_DELETE_IKE;
+    bool ends = want == IKE_WANT_DELETE_IKE, by_client = chance(w, 500);
+    uint32_t other = ends && chance(w, 600)
+                         ? chance(w, 500) ? IKE_WANT_DELETE_CHILD : IKE_WANT_REKEY_CHILD_PFS
+                         : want;
+
+    if (w->meetings.groups && want == IKE_WANT_REKEY_IKE)
+        like_another(c);
+    (void)sim_client_want(c, by_client ? want : other);
+    sim_gateway_want(c, by_client ? other : want, c->peer_child_spi);
+    if (!ends && chance(w, 400))
+        mute(c);
 }
 
 /* Both have something under way when the path fails. */
@@ -207,6 +227,8 @@ void sim_meetings_run(struct sim_world *w)
     m->next_ms = w->now_ms + between(w, m->every_ms / 4, m->every_ms * 7 / 4);
     struct sim_client *c = &w->clients[between(w, 0, w->plan.n_clients - 1)];
 
+    if (chance(w, 30))
+        sim_outside_flood(w, &m->random, between(w, 1, 80));
     if (!c->running || !c->established)
         return;
     if (m->groups && chance(w, 500))

@@ -316,15 +316,25 @@ void sim_watch_case_takeover(struct sim_watch *w, uint32_t shard)
     }
 }
 
-/* Our Delete of a CHILD SA has its answer, and meanwhile its soft limit came: it must not have been
- * rekeyed. (Of one that the peer rekeyed the states no longer say when it would have been.) */
-static void delete_done(struct sim_watch *w, const struct ike_sa *before)
+/* A CHILD SA waits for its Delete, ours (its answer) or the peer's, and meanwhile its soft limit comes:
+ * it must not be rekeyed again. */
+static void soft_limits(struct sim_watch *w, struct sim_watch_sa *sa, const struct ike_sa *before,
+                        const struct ike_sa *after)
 {
-    const struct ike_child *c = by_in(before, before->pending.child_spi_in);
+    for (size_t i = 0; i < IKE_MAX_CHILDREN; i++) {
+        const struct ike_child *was = &before->children[i];
+        const struct ike_child *is = by_in(after, was->spi_in);
 
-    if (c != NULL && c->successor_spi_in != 0 && before->pending.sent_ms < c->soft_ms &&
-        c->soft_ms <= w->event_ms)
-        REACHED(w, soft_while_delete_awaited);
+        if ((was->state == IKE_CHILD_INSTALLED || was->state == IKE_CHILD_REKEYING) &&
+            is != NULL && (is->state == IKE_CHILD_REKEYED || is->state == IKE_CHILD_DELETING) &&
+            is->successor_spi_in != 0 && was->soft_ms > w->event_ms) {
+            sa->awaits = was->spi_in;
+            sa->awaits_soft_ms = was->soft_ms;
+        }
+        if (is == NULL && was->state != IKE_CHILD_NONE && was->spi_in == sa->awaits &&
+            after->successor_spi == 0 && w->event_ms >= sa->awaits_soft_ms)
+            REACHED(w, soft_while_delete_awaited);
+    }
 }
 
 void sim_watch_case_step(struct sim_watch *w, struct sim_watch_sa *sa, const struct ike_sa *before,
@@ -336,6 +346,7 @@ void sim_watch_case_step(struct sim_watch *w, struct sim_watch_sa *sa, const str
 
     if (before == NULL || after == NULL || before->state == IKE_SA_HALF_OPEN)
         return;
+    soft_limits(w, sa, before, after);
     p = &before->pending;
     other = sim_watch_other_end(w, sa, before->remote_spi);
     if (other != NULL && other->state != NULL)
@@ -359,8 +370,6 @@ void sim_watch_case_step(struct sim_watch *w, struct sim_watch_sa *sa, const str
         child_rekey_done(w, sa, before, after, theirs);
     } else if (has_answer && p->exchange == IKE_EX_IKE_REKEY) {
         ike_rekey_done(w, gateway, before, after, theirs);
-    } else if (has_answer && p->exchange == IKE_EX_CHILD_DELETE) {
-        delete_done(w, before);
     } else if (!answers && !has_answer) {
         timed(w, sa, before, after);
     }

@@ -64,6 +64,8 @@ struct sim_watch_sa {
     bool alive;
     struct ike_sa *state; /* as of its newest record; NULL when it is gone */
     uint32_t lost_child;  /* the CHILD SA whose rekeys collided last, when the other end won; or 0 */
+    uint32_t awaits;      /* the CHILD SA that the peer rekeyed last and whose Delete is awaited, */
+    uint64_t awaits_soft_ms; /* ... and when its soft limit comes */
 };
 
 struct sim_watch_node {
@@ -71,7 +73,8 @@ struct sim_watch_node {
     uint64_t boot, applied, cluster_ms;
     uint64_t at_index, ordinal; /* of the next record in an entry */
     uint64_t durable;
-    bool voter, restoring, forged;
+    bool voter, restoring;
+    bool forged, submitted; /* what is handled is nobody's; something was submitted meanwhile */
     uint64_t digest_index;
     uint64_t digest;
     struct sim_watch_view { /* a shard as applied here */

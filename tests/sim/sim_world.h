@@ -148,6 +148,7 @@ struct sim_client {
     bool established;
     uint64_t ike_spi, peer_spi;
     uint32_t child_spi, peer_child_spi, n_children, n_sas;
+    uint16_t ike_group; /* of its KE */
     bool changed;
     struct ip_addr inner; /* its virtual address; kept while it has none */
     bool had_inner;
@@ -181,11 +182,13 @@ struct sim_outside {
     /* Packets that passed, for who sends them again. */
     struct sim_flight seen[64];
     size_t n_seen;
+    uint64_t forged[256]; /* the newest messages that are nobody's, hashed */
+    size_t n_forged;
 };
 
 struct sim_world {
     uint64_t seed, now_ms;
-    bool verbose;
+    bool verbose, other_walls; /* wall clocks are years off, and jump the other way */
     struct sim_plan plan;
     struct sim_random random; /* everything but what has a stream of its own */
     struct sim_random faults; /* likewise */
@@ -241,6 +244,7 @@ void sim_node_replica(struct sim_node *n); /* makes and starts it */
 void sim_node_gateway(struct sim_node *n); /* the rest of the process */
 void sim_node_drop_jobs(struct sim_node *n);
 void sim_node_stamp(struct sim_node *n); /* its health */
+size_t sim_node_most_half_open(const struct sim_node *n); /* of one source */
 
 /* --- sim_keys.c --- */
 void sim_keys_found(struct sim_world *w); /* node 1 has the configuration's key */
@@ -273,6 +277,8 @@ void sim_outside_nat(struct sim_client *c); /* its mapping is another from now o
 /* Somebody sends a packet that passed, or one that is made up. */
 void sim_outside_replay(struct sim_world *w);
 void sim_outside_forge(struct sim_world *w);
+void sim_outside_flood(struct sim_world *w, struct sim_random *r, uint64_t n);
+bool sim_outside_is_forged(const struct sim_world *w, struct span message);
 uint64_t sim_outside_due(const struct sim_world *w);
 bool sim_outside_run(struct sim_world *w); /* one that is due; false: none is */
 /* The server's packet towards a client. */
