@@ -50,12 +50,15 @@ static void usage(void)
 
 static void parse(int argc, char **argv, struct arguments *a)
 {
-    static const struct option options[] = {
-        {"seed", required_argument, NULL, 's'},  {"seeds", required_argument, NULL, 'n'},
-        {"start", required_argument, NULL, 'a'}, {"jobs", required_argument, NULL, 'j'},
-        {"ms", required_argument, NULL, 'm'},    {"verbose", no_argument, NULL, 'v'},
-        {"quiet", no_argument, NULL, 'q'},       {"walls", no_argument, NULL, 'w'},
-        {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"seed", required_argument, NULL, 's'},
+                                            {"seeds", required_argument, NULL, 'n'},
+                                            {"start", required_argument, NULL, 'a'},
+                                            {"jobs", required_argument, NULL, 'j'},
+                                            {"ms", required_argument, NULL, 'm'},
+                                            {"verbose", no_argument, NULL, 'v'},
+                                            {"quiet", no_argument, NULL, 'q'},
+                                            {"walls", no_argument, NULL, 'w'},
+                                            {NULL, 0, NULL, 0}};
     int c;
 
     *a = (struct arguments){.jobs = 2};
@@ -237,9 +240,10 @@ static void report(const struct totals *t, const struct missing *missing)
         (void)printf("%" PRIu64 ",\"first_violation\":\"%s\"", t->first_failing, t->first);
     else
         (void)printf("null");
-    (void)printf(",\"faults_missing\":\"%s\",\"cases_missing\":\"%s\",\"rules_missing\":\"%s\",\"trace\":"
-                 "\"%016" PRIx64 "\"}\n",
-                 missing->faults, missing->cases, missing->rules, t->trace);
+    (void)printf(
+        ",\"faults_missing\":\"%s\",\"cases_missing\":\"%s\",\"rules_missing\":\"%s\",\"trace\":"
+        "\"%016" PRIx64 "\"}\n",
+        missing->faults, missing->cases, missing->rules, t->trace);
 }
 
 static int run_many(const struct arguments *a)
@@ -272,8 +276,8 @@ static int run_many(const struct arguments *a)
     if (t.seeds >= MANY)
         find_missing(&t.stats, &missing);
     report(&t, &missing);
-    return t.failed > 0 || t.seeds == 0 || missing.faults[0] != '\0' ||
-           missing.cases[0] != '\0' || missing.rules[0] != '\0';
+    return t.failed > 0 || t.seeds == 0 || missing.faults[0] != '\0' || missing.cases[0] != '\0' ||
+           missing.rules[0] != '\0';
 }
 
 int main(int argc, char **argv)

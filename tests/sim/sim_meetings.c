@@ -23,7 +23,7 @@ static bool chance(struct sim_world *w, unsigned permille)
 
 void sim_meetings_draw(struct sim_world *w, bool quiet)
 {
-    static const uint32_t every[] = {1500, 4000, 10000};
+    static const uint32_t every[] = {1000, 2500, 6000};
     struct sim_meetings *m = &w->meetings;
 
     *m = (struct sim_meetings){.random.state = sim_mix(w->seed ^ 0x6d656574696e67ULL)};
@@ -35,7 +35,7 @@ void sim_meetings_draw(struct sim_world *w, bool quiet)
     m->groups = chance(w, 600);
     m->short_life = chance(w, 350);
     m->impatient = chance(w, 400);
-    m->overlap_ms = chance(w, 400) ? (uint32_t)between(w, 1500, 5000) : 0;
+    m->overlap_ms = chance(w, 600) ? (uint32_t)between(w, 500, 3000) : 0;
 }
 
 /* The same suite with each group, the policy's order; for CHILD SAs the one without stays the last. */
@@ -108,9 +108,9 @@ void sim_meetings_client(struct sim_client *c)
 
 static uint32_t some_want(struct sim_world *w)
 {
-    static const uint32_t wants[] = {
-        IKE_WANT_REKEY_CHILD_PFS, IKE_WANT_REKEY_CHILD_PFS, IKE_WANT_REKEY_CHILD_NOPFS,
-        IKE_WANT_REKEY_IKE,       IKE_WANT_REKEY_IKE,       IKE_WANT_CHILD};
+    static const uint32_t wants[] = {IKE_WANT_REKEY_CHILD_PFS,   IKE_WANT_REKEY_CHILD_PFS,
+                                     IKE_WANT_REKEY_CHILD_NOPFS, IKE_WANT_REKEY_IKE,
+                                     IKE_WANT_REKEY_IKE,         IKE_WANT_CHILD};
 
     return wants[between(w, 0, sizeof wants / sizeof wants[0] - 1)];
 }
@@ -161,6 +161,8 @@ static void together(struct sim_client *c)
     sim_gateway_want(c, by_client ? other : want, c->peer_child_spi);
     if (!ends && chance(w, 400))
         mute(c);
+    else if (chance(w, 600))
+        c->jumbled_until_ms = w->now_ms + between(w, 50, 2000);
 }
 
 /* Both have something under way when the path fails. */
@@ -250,5 +252,5 @@ void sim_meetings_heal(struct sim_world *w)
 {
     w->meetings.next_ms = w->meetings.second_ms = UINT64_MAX;
     for (uint32_t i = 0; i < w->plan.n_clients; i++)
-        w->clients[i].mute_until_ms = 0;
+        w->clients[i].mute_until_ms = w->clients[i].jumbled_until_ms = 0;
 }

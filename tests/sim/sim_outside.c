@@ -121,7 +121,7 @@ static void cross(struct sim_client *c, struct sim_flight *f)
     w->stats.faults[SIM_FAULT_duplication] += again;
     for (int i = 0; i <= again; i++) {
         f->due_ms = w->now_ms + c->delay_ms + sim_between(&o->random, 0, c->jitter_ms);
-        if (sim_chance(&o->random, c->reorder)) {
+        if (sim_chance(&o->random, w->now_ms < c->jumbled_until_ms ? 333 : c->reorder)) {
             f->due_ms += sim_between(&o->random, 2, 60);
             w->stats.faults[SIM_FAULT_reordering]++;
         }

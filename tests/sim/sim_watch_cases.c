@@ -96,8 +96,9 @@ static void child_rekey_answered(const struct meeting *m)
     if (m->theirs->ke_retried && (m->child == NULL || m->child->state == IKE_CHILD_DELETING ||
                                   m->child->state == IKE_CHILD_REKEYED))
         REACHED(m->w, ke_retry_delayed_child);
-    if (m->child == NULL && (m->before->n_owed_deletes > 0 ||
-                             (m->own == IKE_EX_CHILD_DELETE && m->before->pending.child_spi_in == 0)))
+    if (m->child == NULL &&
+        (m->before->n_owed_deletes > 0 ||
+         (m->own == IKE_EX_CHILD_DELETE && m->before->pending.child_spi_in == 0)))
         REACHED(m->w, rekey_finds_nothing);
     if (m->own == IKE_EX_IKE_REKEY) {
         REACHED(m->w, child_against_ike_rekey);
@@ -325,8 +326,8 @@ static void soft_limits(struct sim_watch *w, struct sim_watch_sa *sa, const stru
         const struct ike_child *was = &before->children[i];
         const struct ike_child *is = by_in(after, was->spi_in);
 
-        if ((was->state == IKE_CHILD_INSTALLED || was->state == IKE_CHILD_REKEYING) &&
-            is != NULL && (is->state == IKE_CHILD_REKEYED || is->state == IKE_CHILD_DELETING) &&
+        if ((was->state == IKE_CHILD_INSTALLED || was->state == IKE_CHILD_REKEYING) && is != NULL &&
+            (is->state == IKE_CHILD_REKEYED || is->state == IKE_CHILD_DELETING) &&
             is->successor_spi_in != 0 && was->soft_ms > w->event_ms) {
             sa->awaits = was->spi_in;
             sa->awaits_soft_ms = was->soft_ms;

@@ -63,8 +63,8 @@ struct sim_watch_sa {
     uint64_t gone_index, made_index;
     bool alive;
     struct ike_sa *state; /* as of its newest record; NULL when it is gone */
-    uint32_t lost_child;  /* the CHILD SA whose rekeys collided last, when the other end won; or 0 */
-    uint32_t awaits;      /* the CHILD SA that the peer rekeyed last and whose Delete is awaited, */
+    uint32_t lost_child; /* the CHILD SA whose rekeys collided last, when the other end won; or 0 */
+    uint32_t awaits;     /* the CHILD SA that the peer rekeyed last and whose Delete is awaited, */
     uint64_t awaits_soft_ms; /* ... and when its soft limit comes */
 };
 

@@ -144,6 +144,7 @@ struct sim_client {
     uint64_t path_until_ms;
     int muted; /* SIM_TO_NODE, SIM_TO_CLIENT: nothing passes in that direction */
     uint64_t mute_from_ms, mute_until_ms;
+    uint64_t jumbled_until_ms; /* every third datagram is late */
     /* what it is at present: sim_client_look() */
     bool established;
     uint64_t ike_spi, peer_spi;
@@ -243,7 +244,7 @@ void sim_node_add_counters(struct sim_node *n);
 void sim_node_replica(struct sim_node *n); /* makes and starts it */
 void sim_node_gateway(struct sim_node *n); /* the rest of the process */
 void sim_node_drop_jobs(struct sim_node *n);
-void sim_node_stamp(struct sim_node *n); /* its health */
+void sim_node_stamp(struct sim_node *n);                  /* its health */
 size_t sim_node_most_half_open(const struct sim_node *n); /* of one source */
 
 /* --- sim_keys.c --- */
