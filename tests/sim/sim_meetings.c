@@ -35,7 +35,7 @@ void sim_meetings_draw(struct sim_world *w, bool quiet)
     m->groups = chance(w, 600);
     m->short_life = chance(w, 350);
     m->impatient = chance(w, 400);
-    m->overlap_ms = chance(w, 600) ? (uint32_t)between(w, 500, 3000) : 0;
+    m->overlap_ms = chance(w, 600) ? (uint32_t)between(w, 250, 2500) : 0;
 }
 
 /* The same suite with each group, the policy's order; for CHILD SAs the one without stays the last. */
@@ -89,6 +89,7 @@ void sim_meetings_client(struct sim_client *c)
     struct sim_world *w = c->world;
     const struct sim_meetings *m = &w->meetings;
 
+    c->late_after = -1;
     if (m->every_ms == 0)
         return;
     if (m->groups)
@@ -128,6 +129,17 @@ static void mute(struct sim_client *c)
     sim_say(w, "fault: %s %u", sim_fault_name(SIM_FAULT_path_one_way), c->index);
 }
 
+/* One of the IKE messages that follow is late, in one direction: a request, an answer, the second try,
+ * the Delete. Mostly it comes before it is sent again. */
+static void hold_one(struct sim_client *c)
+{
+    struct sim_world *w = c->world;
+
+    c->late_kind = chance(w, 500) ? SIM_TO_CLIENT : SIM_TO_NODE;
+    c->late_after = (int)between(w, 0, 4);
+    c->late_ms = between(w, 2 * c->delay_ms, 2 * c->delay_ms + 950);
+}
+
 /* The client likes best a group that the IKE SA has not: a rekey with the SA's gets INVALID_KE_PAYLOAD. */
 static void like_another(struct sim_client *c)
 {
@@ -148,10 +160,10 @@ static void together(struct sim_client *c)
     uint32_t want = what < 400   ? IKE_WANT_REKEY_IKE
                     : what < 700 ? IKE_WANT_REKEY_CHILD_PFS
                     : what < 830 ? IKE_WANT_REKEY_CHILD_NOPFS
-                    : what < 930 ? IKE_WANT_DELETE_CHILD
+                    : what < 910 ? IKE_WANT_DELETE_CHILD
                                  : IKE_WANT_DELETE_IKE;
     bool ends = want == IKE_WANT_DELETE_IKE, by_client = chance(w, 500);
-    uint32_t other = ends && chance(w, 600)
+    uint32_t other = ends && chance(w, 500)
                          ? chance(w, 500) ? IKE_WANT_DELETE_CHILD : IKE_WANT_REKEY_CHILD_PFS
                          : want;
 
@@ -161,8 +173,8 @@ static void together(struct sim_client *c)
     sim_gateway_want(c, by_client ? other : want, c->peer_child_spi);
     if (!ends && chance(w, 400))
         mute(c);
-    else if (chance(w, 600))
-        c->jumbled_until_ms = w->now_ms + between(w, 50, 2000);
+    else if (chance(w, 800))
+        hold_one(c);
 }
 
 /* Both have something under way when the path fails. */
@@ -251,6 +263,8 @@ uint64_t sim_meetings_due(const struct sim_world *w)
 void sim_meetings_heal(struct sim_world *w)
 {
     w->meetings.next_ms = w->meetings.second_ms = UINT64_MAX;
-    for (uint32_t i = 0; i < w->plan.n_clients; i++)
-        w->clients[i].mute_until_ms = w->clients[i].jumbled_until_ms = 0;
+    for (uint32_t i = 0; i < w->plan.n_clients; i++) {
+        w->clients[i].mute_until_ms = 0;
+        w->clients[i].late_after = -1;
+    }
 }

@@ -104,12 +104,18 @@ static void remember(struct sim_outside *o, const struct sim_flight *f)
     o->seen[i].bytes = copy_of(span_of(f->bytes, f->len));
 }
 
+static bool is_ike(const struct sim_flight *f)
+{
+    return (f->from.port != 4500 && f->to.port != 4500) || (f->len > 4 && get_be32(f->bytes) == 0);
+}
+
 /* The client's path, either way. */
 static void cross(struct sim_client *c, struct sim_flight *f)
 {
     struct sim_world *w = c->world;
     struct sim_outside *o = &w->outside;
     bool again = sim_chance(&o->random, c->duplicate);
+    uint64_t late_ms = 0;
 
     if (sim_chance(&o->random, c->loss) ||
         (c->muted == (int)f->kind && c->mute_from_ms <= w->now_ms &&
@@ -119,9 +125,11 @@ static void cross(struct sim_client *c, struct sim_flight *f)
     }
     remember(o, f);
     w->stats.faults[SIM_FAULT_duplication] += again;
+    if (c->late_after >= 0 && c->late_kind == (int)f->kind && is_ike(f) && c->late_after-- == 0)
+        late_ms = c->late_ms;
     for (int i = 0; i <= again; i++) {
-        f->due_ms = w->now_ms + c->delay_ms + sim_between(&o->random, 0, c->jitter_ms);
-        if (sim_chance(&o->random, w->now_ms < c->jumbled_until_ms ? 333 : c->reorder)) {
+        f->due_ms = w->now_ms + late_ms + c->delay_ms + sim_between(&o->random, 0, c->jitter_ms);
+        if (sim_chance(&o->random, c->reorder)) {
             f->due_ms += sim_between(&o->random, 2, 60);
             w->stats.faults[SIM_FAULT_reordering]++;
         }

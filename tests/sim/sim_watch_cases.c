@@ -1,5 +1,7 @@
 /* Which of the design's collisions a run has reached, from how both ends' states move: an end answers the
  * other's request while its own is out, or has its answer when something else happened in between. */
+#include <inttypes.h>
+
 #include "sim/sim_watch_internal.h"
 
 static const char *const names[] = {
@@ -72,6 +74,26 @@ const struct sim_watch_sa *sim_watch_other_end(struct sim_watch *w, const struct
             return other;
     }
     return NULL;
+}
+
+/* Both rekeyed the SA with these two SPIs, and this end goes on with what the client's exchange made,
+ * or the gateway's. */
+static void decides(struct sim_watch *w, uint64_t local_spi, uint64_t remote_spi, bool gateways)
+{
+    uint64_t low = local_spi < remote_spi ? local_spi : remote_spi;
+    bool made;
+    struct sim_watch_entry *e =
+        sim_watch_at(w, &w->winners, sim_watch_mix(low, local_spi ^ remote_spi), &made);
+
+    if (e == NULL)
+        return;
+    if (made)
+        e->a = 1 + gateways;
+    SIM_WATCH_JUDGE(w, SIM_WATCH_same_winner, e->a == 1u + gateways,
+                    "SA %016" PRIx64 "/%016" PRIx64
+                    " was rekeyed by both: one end goes on with the "
+                    "client's, the other with the gateway's",
+                    local_spi, remote_spi);
 }
 
 /* --- this end answers a request of the other's --- */
@@ -167,6 +189,8 @@ static void ike_delete_answered(const struct meeting *m)
 {
     bool met = m->before->candidate.local_spi != 0 && !m->before->candidate.settled;
 
+    if (met) /* it takes the asker's for the successor */
+        decides(m->w, m->before->local_spi, m->before->remote_spi, !m->gateway);
     if (m->own == IKE_EX_IKE_DELETE)
         REACHED(m->w, both_delete_ike);
     else if (m->own == IKE_EX_IKE_REKEY && met &&
@@ -250,6 +274,7 @@ static void child_rekey_done(struct sim_watch *w, struct sim_watch_sa *sa,
     if (old == NULL || !p->collided || old->successor_spi_in == 0)
         return;
     wins(w, gateway, false, old->successor_spi_in == p->new_spi_in);
+    decides(w, old->spi_in, old->spi_out, (old->successor_spi_in == p->new_spi_in) == gateway);
     sa->lost_child = old->successor_spi_in == p->new_spi_in ? 0 : old->spi_in;
 }
 
@@ -273,6 +298,8 @@ static void ike_rekey_done(struct sim_watch *w, bool gateway, const struct ike_s
             REACHED(w, ke_retried_ike_both);
     } else if (p->collided && after->successor_spi != 0) {
         wins(w, gateway, true, after->successor_spi == p->new_ike_spi);
+        decides(w, before->local_spi, before->remote_spi,
+                (after->successor_spi == p->new_ike_spi) == gateway);
         if (has_children(before) && !has_children(after))
             REACHED(w, children_to_winner_ike);
     }

@@ -125,7 +125,9 @@ struct sim_watch {
     struct sim_watch_map messages;  /* bytes' hash -> a: index of the record that holds it */
     struct sim_watch_map copies;    /* (SPIs, flags, message ID) -> a: bytes' hash */
     struct sim_watch_map ivs;       /* (SPIs, sender, IV) -> a: bytes' hash */
-    struct sim_watch_map drained;   /* node -> a: index of the newest accepted Drain */
+    struct sim_watch_map
+        winners; /* SA that both rekeyed -> a: 1 the client's exchange, 2 the other */
+    struct sim_watch_map drained; /* node -> a: index of the newest accepted Drain */
     uint64_t event_ms; /* that end's own time (a client's, the cluster's) of what is told now */
     uint64_t highest, acknowledged; /* index applied anywhere; of a record that was answered for */
     uint64_t incarnation, dead_before; /* SAs made up to this index are dead */

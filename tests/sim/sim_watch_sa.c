@@ -331,7 +331,8 @@ static void create(struct sim_watch *w, const Holdfast__SaCreate *c, uint64_t in
     take_record(w, c->sa_id, record_span(c->state), index);
 }
 
-/* What the SA had and the record does not take away is with it still, or with its successor. */
+/* What the SA had and the record does not take away is with it still; and with a successor born it takes
+ * none away. */
 static void judge_kept(struct sim_watch *w, const Holdfast__SaStep *s, const uint32_t *had,
                        size_t n)
 {
@@ -343,7 +344,7 @@ static void judge_kept(struct sim_watch *w, const Holdfast__SaStep *s, const uin
         bool kept = child_at(sa->state, had[i]) != NULL ||
                     (next != NULL && next->state != NULL && child_at(next->state, had[i]) != NULL);
 
-        for (size_t k = 0; k < s->n_gone_children; k++)
+        for (size_t k = 0; s->successor == NULL && k < s->n_gone_children; k++)
             kept |= s->gone_children[k] == had[i];
         SIM_WATCH_JUDGE(w, SIM_WATCH_none_vanishes, kept,
                         "SA %016" PRIx64 ": CHILD SA %08x is nowhere any more", s->sa_id,

@@ -144,7 +144,9 @@ struct sim_client {
     uint64_t path_until_ms;
     int muted; /* SIM_TO_NODE, SIM_TO_CLIENT: nothing passes in that direction */
     uint64_t mute_from_ms, mute_until_ms;
-    uint64_t jumbled_until_ms; /* every third datagram is late */
+    int late_kind,
+        late_after; /* after so many IKE messages in that direction one is late; -1: none */
+    uint64_t late_ms;
     /* what it is at present: sim_client_look() */
     bool established;
     uint64_t ike_spi, peer_spi;

@@ -217,11 +217,11 @@ Test(sim_watch_cases, an_ike_rekey_that_the_other_end_never_saw)
 }
 
 /* A second CHILD SA succeeds the first one, of which a Delete is awaited. */
-static void rekeyed(struct rig *r)
+static void rekeyed_to(struct rig *r, uint32_t spi_in)
 {
     r->sa.children[1] = r->sa.children[0];
     r->sa.children[1].state = IKE_CHILD_INSTALLED;
-    r->sa.children[1].spi_in = r->sa.children[0].successor_spi_in = 0x1002;
+    r->sa.children[1].spi_in = r->sa.children[0].successor_spi_in = spi_in;
     r->sa.children[0].state = IKE_CHILD_REKEYED;
     r->sa.children[0].outbound = false;
     rig_step(r, 0);
@@ -234,7 +234,7 @@ Test(sim_watch_cases, a_soft_limit_while_the_delete_is_awaited)
 
         r->sa.children[0].soft_ms = r->cluster_ms + 5000;
         rig_step(r, 0);
-        rekeyed(r);
+        rekeyed_to(r, 0x1002);
         r->cluster_ms += early ? 4000 : 5000;
         memset(&r->sa.children[0], 0, sizeof r->sa.children[0]);
         rig_step(r, RIG_SPI);
@@ -251,7 +251,7 @@ Test(sim_watch_cases, who_lost_deletes_the_old_one)
     r->sa.pending.collided = true;
     rig_step(r, 0);
     r->sa.pending = (struct ike_pending){0};
-    rekeyed(r); /* by another than its own, 0x1009 */
+    rekeyed_to(r, 0x1002); /* by another than its own, 0x1009 */
     cr_assert_eq(reached(r, SIM_WATCH_CASE_client_wins_child), 1);
     r->sa.children[0].state = IKE_CHILD_DELETING;
     rig_step(r, 0);
@@ -270,5 +270,40 @@ Test(sim_watch_cases, a_rekey_finds_nothing)
     gateway_answers(r);
     cr_assert_eq(reached(r, SIM_WATCH_CASE_rekey_finds_nothing), 1);
     cr_assert_eq(reached(r, SIM_WATCH_CASE_request_past_all), 1);
+    rig_free(r);
+}
+
+/* The gateway goes on with its own, 0x1009; so does, or does not, the client. */
+static struct rig *both_decide(bool alike)
+{
+    struct rig *r = rig_serving();
+    struct ike_child *c = r->peer.children;
+
+    gateway_asks(r, IKE_EX_CHILD_REKEY, RIG_SPI);
+    client_asks(r, IKE_EX_CHILD_REKEY, clients_child(r));
+    r->sa.pending.collided = r->peer.pending.collided = true;
+    r->peer.pending.new_spi_in = 0x2009;
+    rig_step(r, 0);
+    sim_watch_client_sa(r->watch, 0, r->peer.local_spi, &r->peer);
+    r->sa.pending = (struct ike_pending){0};
+    rekeyed_to(r, 0x1009);
+    c[1] = c[0];
+    c[1].state = IKE_CHILD_INSTALLED;
+    c[0].successor_spi_in = c[1].spi_in = alike ? 0x2008 : 0x2009;
+    c[0].state = IKE_CHILD_REKEYED;
+    c[0].outbound = false;
+    r->peer.pending = (struct ike_pending){0};
+    sim_watch_client_sa(r->watch, 0, r->peer.local_spi, &r->peer);
+    return r;
+}
+
+RULE(same_winner)
+{
+    struct rig *r = both_decide(true);
+
+    rig_fine(r, SIM_WATCH_same_winner);
+    rig_free(r);
+    r = both_decide(false);
+    rig_broken(r, SIM_WATCH_same_winner, SIM_WATCH_RULES);
     rig_free(r);
 }
