@@ -23,7 +23,7 @@ static bool chance(struct sim_world *w, unsigned permille)
 
 void sim_meetings_draw(struct sim_world *w, bool quiet)
 {
-    static const uint32_t every[] = {1000, 2500, 6000};
+    static const uint32_t every[] = {700, 2000, 5000};
     struct sim_meetings *m = &w->meetings;
 
     *m = (struct sim_meetings){.random.state = sim_mix(w->seed ^ 0x6d656574696e67ULL)};
@@ -35,7 +35,8 @@ void sim_meetings_draw(struct sim_world *w, bool quiet)
     m->groups = chance(w, 600);
     m->short_life = chance(w, 350);
     m->impatient = chance(w, 400);
-    m->overlap_ms = chance(w, 600) ? (uint32_t)between(w, 250, 2500) : 0;
+    if (chance(w, 600))
+        m->overlap_ms = (uint32_t)(chance(w, 500) ? between(w, 250, 900) : between(w, 900, 2500));
 }
 
 /* The same suite with each group, the policy's order; for CHILD SAs the one without stays the last. */
@@ -136,8 +137,8 @@ static void hold_one(struct sim_client *c)
     struct sim_world *w = c->world;
 
     c->late_kind = chance(w, 500) ? SIM_TO_CLIENT : SIM_TO_NODE;
-    c->late_after = (int)between(w, 0, 4);
-    c->late_ms = between(w, 2 * c->delay_ms, 2 * c->delay_ms + 950);
+    c->late_after = chance(w, 500) ? 2 : (int)between(w, 0, 4);
+    c->late_ms = 2 * c->delay_ms + between(w, 50, 950);
 }
 
 /* The client likes best a group that the IKE SA has not: a rekey with the SA's gets INVALID_KE_PAYLOAD. */
@@ -167,13 +168,19 @@ static void together(struct sim_client *c)
                          ? chance(w, 500) ? IKE_WANT_DELETE_CHILD : IKE_WANT_REKEY_CHILD_PFS
                          : want;
 
-    if (w->meetings.groups && want == IKE_WANT_REKEY_IKE)
+    if (w->meetings.groups && want == IKE_WANT_REKEY_IKE) {
         like_another(c);
+        /* Both find the other's group wrong only where the SA's is neither's first. */
+        if (c->ike_group == w->policy.ike[0].ke_id && chance(w, 500)) {
+            sim_gateway_want(c, want, 0);
+            return;
+        }
+    }
     (void)sim_client_want(c, by_client ? want : other);
     sim_gateway_want(c, by_client ? other : want, c->peer_child_spi);
-    if (!ends && chance(w, 400))
+    if (!ends && chance(w, 300))
         mute(c);
-    else if (chance(w, 800))
+    else
         hold_one(c);
 }
 

@@ -238,6 +238,27 @@ Test(collisions, ike_rekey_whose_answer_is_late_for_very_long)
     }
 }
 
+/* The gateway's answer is lost, and so is whatever the client asks again: the gateway repeats it by itself
+ * when the client's Delete should have come. */
+Test(collisions, ike_rekey_whose_answer_is_repeated_unasked)
+{
+    p->side[CLIENT].policy.retransmit_tries = 8;
+    p->side[GATEWAY].policy.retransmit_tries = 2; /* 6 s in all */
+    (void)pair_command(p, CLIENT, IKE_WANT_REKEY_IKE);
+    cr_assert(pair_deliver(p, CLIENT));
+    cr_assert(pair_lose(p, GATEWAY));
+    pair_pass(p, 5500);
+    cr_assert_eq(pair_flying_from(p, GATEWAY), 0);
+    pair_pass(p, 1000);
+    while (pair_flying_from(p, CLIENT) > 0)
+        cr_assert(pair_lose(p, CLIENT));
+    cr_assert(pair_deliver(p, GATEWAY), "the same answer");
+    cr_assert_not_null(pair_sa(p, CLIENT, IKE_SA_DELETING), "the client has it");
+    let_go();
+    pair_pass(p, 100000);
+    agree(1);
+}
+
 /* The special case of RFC 7296 2.8.2: the client finishes without noticing the gateway's request.
  */
 Test(collisions, ike_rekey_that_only_one_notices)
