@@ -229,6 +229,7 @@ void raft_driver_tick(struct raft_driver *d, uint64_t now_ms)
         d->timeout_step_ms = d->now_ms;
         raft_stretch_elections(d);
         raft_raise_term_at_timeout(d);
+        raft_look_back(d);
         if (raft_core_step(d, &event, NULL) != 0)
             raft_fail(d, "out of memory");
     }
@@ -281,6 +282,14 @@ const struct raft_driver_counters *raft_driver_counters(const struct raft_driver
 const struct repl_configuration *raft_driver_configuration(const struct raft_driver *d)
 {
     return &d->configuration;
+}
+
+struct repl_configuration raft_driver_newest_configuration(const struct raft_driver *d)
+{
+    uint64_t uncommitted = d->raft.configuration_uncommitted_index;
+
+    return raft_from_core(&d->raft.configuration,
+                          uncommitted != 0 ? uncommitted : d->raft.configuration_committed_index);
 }
 
 uint64_t raft_driver_term_of(const struct raft_driver *d, uint64_t index)
