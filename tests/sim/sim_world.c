@@ -200,7 +200,7 @@ static void run_until(struct sim_world *w, uint64_t end_ms)
     for (;;) {
         uint64_t next = next_due(w);
 
-        if (next > end_ms)
+        if (next > end_ms || (w->first && w->stats.counts[SIM_COUNT_violations] > 0))
             break;
         passes = next > w->now_ms ? 0 : passes + 1;
         HF_ASSERT(passes < LIVELOCK);
@@ -359,6 +359,7 @@ static void run(const struct sim_options *o, bool other_walls, uint64_t other_tr
     w->seed = o->seed;
     w->other_walls = other_walls;
     w->verbose = o->verbose && !other_walls;
+    w->first = o->first && !other_walls;
     w->random.state = sim_mix(o->seed);
     w->faults.state = sim_mix(o->seed ^ 0x6661756c7473ULL);
     w->log = (struct log){w->verbose ? LOG_INFO : LOG_ERROR,
