@@ -138,7 +138,7 @@ static void hold_one(struct sim_client *c)
 
     c->late_kind = chance(w, 500) ? SIM_TO_CLIENT : SIM_TO_NODE;
     c->late_after = chance(w, 500) ? 2 : (int)between(w, 0, 4);
-    c->late_ms = 2 * c->delay_ms + between(w, 50, 950);
+    c->late_ms = chance(w, 650) ? between(w, 1, 4 * c->delay_ms + 25) : between(w, 50, 1000);
 }
 
 /* The client likes best a group that the IKE SA has not: a rekey with the SA's gets INVALID_KE_PAYLOAD. */
