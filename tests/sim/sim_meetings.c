@@ -163,7 +163,7 @@ static void together(struct sim_client *c)
                     : what < 830 ? IKE_WANT_REKEY_CHILD_NOPFS
                     : what < 910 ? IKE_WANT_DELETE_CHILD
                                  : IKE_WANT_DELETE_IKE;
-    bool ends = want == IKE_WANT_DELETE_IKE, by_client = chance(w, 500);
+    bool ends = want == IKE_WANT_DELETE_IKE, by_client = chance(w, 500), both_wrong = false;
     uint32_t other = ends && chance(w, 500)
                          ? chance(w, 500) ? IKE_WANT_DELETE_CHILD : IKE_WANT_REKEY_CHILD_PFS
                          : want;
@@ -175,10 +175,15 @@ static void together(struct sim_client *c)
             sim_gateway_want(c, want, 0);
             return;
         }
+        both_wrong = c->ike_group != w->policy.ike[0].ke_id && chance(w, 800);
     }
     (void)sim_client_want(c, by_client ? want : other);
     sim_gateway_want(c, by_client ? other : want, c->peer_child_spi);
-    if (!ends && chance(w, 300))
+    if (both_wrong) { /* a second try is late, just while the other end deletes the old SA */
+        hold_one(c);
+        c->late_after = 2;
+        c->late_ms = between(w, c->delay_ms + 4, 3 * c->delay_ms + 15);
+    } else if (!ends && chance(w, 300))
         mute(c);
     else
         hold_one(c);

@@ -193,3 +193,14 @@ sim_mutant(collision_without_nonces "who began the rekey wins, whatever the nonc
 sim_mutant(the_giver_goes_on "seed=19 packets are served while a shard's windows are written down"
   node/conductor/handover.c [==[    c->ops.esp_mode(c->ops.esp_self, s->id, CONDUCTOR_ESP_STILL);]==]
   [==[    c->ops.esp_mode(c->ops.esp_self, s->id, CONDUCTOR_ESP_ACT);]==])
+
+sim_mutant(plaintext_outside "a packet leaves as it came"
+  node/esp/packet.c [==[    *len = total;
+    return ESP_DROP_NONE;]==] [==[    memcpy(text, inner.data, inner.len);
+    *len = total;
+    return ESP_DROP_NONE;]==])
+
+sim_mutant(half_open_without_bound "one source may ask for any number of IKE SAs, and needs no cookie"
+  node/conductor/core.c [==[half_open_from(c, &e->remote.ip) >= CONDUCTOR_COOKIE_SOURCE_AT;]==] [==[false;]==]
+  node/conductor/run.c [==[           half_open_from(c, &w->event.remote.ip) >= CONDUCTOR_HALF_OPEN_SOURCE_MAX;]==] [==[           false;]==]
+  node/conductor/run.c [==[            half_open_from(c, &w->event.remote.ip) >= CONDUCTOR_HALF_OPEN_SOURCE_MAX) {]==] [==[            false) {]==])
