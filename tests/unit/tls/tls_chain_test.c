@@ -196,6 +196,11 @@ Test(tls_chain, an_intermediate_that_was_revoked)
 
     chain_init(&c, 1);
     cr_assert(met(&c.link[0], &c, 1) == NULL);
+    crl = list_of(&pki.ca, NULL);
+    cr_assert(load_with(crl) == NULL);
+    cr_assert(met(&c.link[0], &c, 1) == NULL,
+              "the intermediate has no list, so it revoked nobody: %s", node.i->why(node.session));
+    X509_CRL_free(crl);
     crl = list_of(&pki.ca, c.link[1].cert);
     cr_assert(load_with(crl) == NULL);
     REFUSED(met(&c.link[0], &c, 1), "revoked");
