@@ -200,6 +200,10 @@ static bool in_item(struct fsm *fsm, const Holdfast__SnapshotItem *item, uint64_
         fsm->applied_index = item->header->applied_index;
         fsm->cluster_ms = item->header->cluster_ms;
         fsm->session_key = item->header->session_key;
+        fsm->former_key = item->header->former_key;
+        fsm->switch_index = item->header->switch_index;
+        fsm->key_ms = item->header->key_ms;
+        fsm->rotate_wish = item->header->rotate_wish;
         return true;
     case HOLDFAST__SNAPSHOT_ITEM__ITEM_CONFIG:
         return in_config(fsm, item->config);
