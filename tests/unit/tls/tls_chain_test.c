@@ -76,7 +76,7 @@ static void chain_init(struct chain *c, size_t n)
     r.use = 0;
     r.path_length = -1;
     for (size_t i = n; i > 0; i--) {
-        char name[32];
+        char name[48];
 
         (void)snprintf(name, sizeof name, "intermediate %zu", i);
         r.subject = name;
