@@ -109,9 +109,11 @@ struct times {
 
 static struct times summary(uint64_t n)
 {
+    uint64_t p50 = n / 2, p99 = (n - 1) * 99 / 100;
+
     qsort(taken_ns, n, sizeof *taken_ns, by_size);
-    return (struct times){.p50 = (double)taken_ns[n / 2] / 1e3,
-                          .p99 = (double)taken_ns[(n - 1) * 99 / 100] / 1e3,
+    return (struct times){.p50 = (double)taken_ns[p50] / 1e3,
+                          .p99 = (double)taken_ns[p99] / 1e3,
                           .max = (double)taken_ns[n - 1] / 1e3};
 }
 
