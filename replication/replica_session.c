@@ -61,9 +61,10 @@ void replica_session_lead(struct replica *r)
 
     if (r->options.ring == NULL)
         return;
-    if (!is_due(r) || is_stale(r, m))
+    /* A leader that has left leads until another one can: what it drew itself it would still have. */
+    if (!is_due(r) || is_stale(r, m) || replica_is_outside(r))
         *m = (struct replica_making){0};
-    if (!is_due(r))
+    if (!is_due(r) || replica_is_outside(r))
         return;
     if (m->id == 0)
         draw(r);
