@@ -177,20 +177,12 @@ static enum repl_verdict apply_config(struct fsm *fsm, const Holdfast__ClusterCo
 }
 
 /* With a key that nobody has any more all that was sealed with it is gone: the same on every node. */
-static void end_sessions(struct fsm *fsm)
-{
-    while (fsm->all_sas != NULL)
-        fsm_sa_remove(fsm, fsm->all_sas);
-    while (fsm->all_leases != NULL)
-        fsm_lease_remove(fsm, fsm->all_leases);
-}
-
 static enum repl_verdict apply_session_key(struct fsm *fsm, const Holdfast__SessionKey *body)
 {
     if (body->replaces != fsm->session_key)
         return REPL_REFUSED_VERSION;
     if (body->lost)
-        end_sessions(fsm);
+        fsm_end_sessions(fsm);
     fsm->session_key = body->id;
     return REPL_ACCEPTED;
 }

@@ -82,7 +82,7 @@ static void fill_options(struct repl *repl, const struct repl_options *o)
     struct repl_configuration genesis;
 
     *out = (struct replica_options){.node = o->node,
-                                    .incarnation = REPL_INCARNATION,
+                                    .incarnation = RECOVER_FIRST_INCARNATION,
                                     .n_nodes = o->n_nodes,
                                     .n_shards = o->n_shards,
                                     .timing = o->timing,

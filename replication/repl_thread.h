@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "replication/loop_watch.h"
+#include "replication/recover.h"
 #include "replication/repl_keys.h"
 #include "replication/replica_core.h"
 #include "replication/tcp_transport.h"
@@ -19,8 +20,7 @@ enum {
     REPL_EXIT_FAILED = 75, /* the process ends: state or driver cannot go on */
     EVENTS_MAX = 1 << 20,  /* then the thread waits for the conductor: peers take over */
     EVENTS_MAX_BYTES = 1 << 30,
-    FRAMES_MAX = 1024,
-    REPL_INCARNATION = 1 /* of the cluster; raised when quorum is given up (not yet) */
+    FRAMES_MAX = 1024
 };
 
 enum command_kind { COMMAND_SUBMIT, COMMAND_TRANSFER, COMMAND_FRAME, COMMAND_TLS };

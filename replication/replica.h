@@ -350,6 +350,7 @@ enum repl_counter {
 /* A consistent copy, at most one heartbeat old. */
 struct repl_status {
     uint32_t node, leader; /* leader 0 = none known */
+    uint64_t incarnation;  /* of the cluster; 0 = not known yet */
     uint64_t boot, term, last_index, commit_index, applied_index, snapshot_index, cluster_ms;
     bool quorum;    /* leader known, and it or we hear from a majority */
     bool lacks_key; /* it waits for a sealing key from another node, and takes no part meanwhile */

@@ -159,6 +159,11 @@ const struct repl_transport *tcp_transport_interface(struct tcp_transport *t)
     return &t->interface;
 }
 
+void tcp_transport_set_incarnation(struct tcp_transport *t, uint64_t incarnation)
+{
+    t->o.incarnation = incarnation;
+}
+
 void tcp_transport_recheck(struct tcp_transport *t)
 {
     tcp_recheck(t);
