@@ -210,6 +210,25 @@ static bool open_keys(struct repl *repl, const struct repl_options *options,
     return true;
 }
 
+/* Before anything of the directory is opened: what a former start was told to do. */
+static bool recover(struct repl *repl, const struct repl_options *options, struct repl_error *error)
+{
+    struct repl_recovery done;
+    char text[256];
+
+    if (!repl_recover_ordered(options, &done, error))
+        return false;
+    if (done.incarnation == 0 || repl->log == NULL)
+        return true;
+    (void)snprintf(
+        text, sizeof text,
+        "recovered, as ordered: this node alone is the cluster, incarnation %llu (it was "
+        "%llu); all sessions ended, %zu nodes were left behind for ever",
+        (unsigned long long)done.incarnation, (unsigned long long)done.former, done.n_lost);
+    repl->log(repl->log_self, REPL_LOG_WARN, text);
+    return true;
+}
+
 struct repl *repl_start(const struct repl_options *options, struct repl_error *error)
 {
     struct repl *repl;
@@ -224,7 +243,7 @@ struct repl *repl_start(const struct repl_options *options, struct repl_error *e
     repl->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (repl->event_fd < 0)
         (void)refuse(error, "no file descriptor for events");
-    if (repl->event_fd < 0 || !open_keys(repl, options, error) ||
+    if (repl->event_fd < 0 || !recover(repl, options, error) || !open_keys(repl, options, error) ||
         !repl_thread_start(repl, options, error)) {
         release(repl);
         return NULL;

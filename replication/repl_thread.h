@@ -97,6 +97,10 @@ struct repl {
 bool repl_joins(const struct repl_options *options); /* it is none of the founders */
 void repl_genesis(const struct repl_options *options, struct repl_configuration *out);
 
+/* repl_recover.c: does what was ordered, if anything was (then out->incarnation is not 0) */
+bool repl_recover_ordered(const struct repl_options *options, struct repl_recovery *out,
+                          struct repl_error *error);
+
 /* repl_thread.c */
 bool repl_thread_start(struct repl *repl, const struct repl_options *options,
                        struct repl_error *error);

@@ -208,6 +208,7 @@ void replica_session_lead(struct replica *r);
 void replica_session_moved(struct replica *r);
 uint64_t replica_session_next_ns(const struct replica *r);
 void replica_session_use(struct replica *r);
+void replica_session_none_needed(struct replica *r); /* nothing was sealed in this incarnation yet */
 bool replica_session_ready(const struct replica *r); /* sessions can be sealed here */
 void replica_session_applied(struct replica *r, const struct Holdfast__SessionKey *body);
 

@@ -566,3 +566,67 @@ Test(repl_thread, cluster_time_begins_at_nought_and_runs)
                   (unsigned long)passed);
     repl_stop(repl);
 }
+
+/* --- a majority is lost for good --- */
+
+static bool has_order(void)
+{
+    char path[96];
+
+    (void)snprintf(path, sizeof path, "%s/recover", directories[0]);
+    return access(path, F_OK) == 0;
+}
+
+static struct repl *started(const struct repl_options *o)
+{
+    struct repl_error error;
+    struct repl *repl = repl_start(o, &error);
+
+    cr_assert(repl != NULL, "%s", error.text);
+    return repl;
+}
+
+/* The first of three, alone, serves nothing; the order makes it the cluster at its next start, once. */
+Test(repl_thread, an_order_to_recover_is_followed_at_the_next_start)
+{
+    struct endpoint where[3];
+    struct repl_options o;
+    struct repl_error error;
+    struct repl_recovery r;
+    struct repl_status st;
+    struct repl *repl;
+    uint64_t first;
+
+    loopback_endpoints(where, 3);
+    fill(&o, 1, where, 3);
+    cr_assert(repl_init(&o, &error), "%s", error.text);
+    cr_assert(repl_recover_look(&o, &r, &error), "%s", error.text);
+    cr_assert(r.former == 1 && r.incarnation == 0 && r.n_lost == 2 && r.lost[0] == 2 &&
+              r.lost[1] == 3);
+    repl = started(&o);
+    cr_assert_not(repl_recover_look(&o, &r, &error), "beside a daemon that runs");
+    repl_status(repl, &st);
+    cr_assert(st.incarnation == 1 && st.leader == 0 && !has_order());
+    cr_assert(repl_order_recovery(repl, &error), "%s", error.text);
+    repl_stop(repl);
+    cr_assert(has_order());
+    repl = started(&o);
+    cr_assert_not(has_order());
+    repl_event_free(await(repl, REPL_EV_LEASE));
+    repl_status(repl, &st);
+    first = st.incarnation;
+    cr_assert(first > 1 && st.leader == 1 && st.n_gone == 2 && st.n_nodes == 1);
+    repl_stop(repl);
+    repl = started(&o); /* an order is followed once */
+    repl_event_free(await(repl, REPL_EV_LEASE));
+    repl_status(repl, &st);
+    cr_assert_eq(st.incarnation, first);
+    repl_stop(repl);
+    cr_assert(repl_recover(&o, &r, &error), "%s", error.text); /* by hand, and once more */
+    cr_assert(r.former == first && r.incarnation > first && r.n_lost == 0);
+    repl = started(&o);
+    repl_event_free(await(repl, REPL_EV_LEASE));
+    repl_status(repl, &st);
+    cr_assert_eq(st.incarnation, r.incarnation);
+    repl_stop(repl);
+}

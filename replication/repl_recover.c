@@ -1,0 +1,196 @@
+/* recover.h on a data directory: at the operator's word, or by the order that a running daemon left. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "replication/repl_thread.h"
+#include "replication/wal_recover.h"
+
+struct work {
+    struct repl_keys keys;
+    struct wal_core core;
+    bool opened; /* core is */
+    uint32_t founders[REPL_MAX_MEMBERS];
+    struct recover_options options;
+};
+
+static bool refuse(struct repl_error *error, const struct repl_options *o, const char *text)
+{
+    (void)snprintf(error->text, sizeof error->text, "%s: %s", o->data_dir, text);
+    return false;
+}
+
+static uint64_t draw(void)
+{
+    uint64_t random;
+
+    HF_ASSERT(getrandom(&random, sizeof random, 0) == sizeof random);
+    return random;
+}
+
+/* The sessions' keys are not asked for: sessions end. */
+static bool open_keys(struct work *w, const struct repl_options *o, struct repl_error *error)
+{
+    struct repl_options own = *o;
+    struct repl_configuration genesis;
+
+    own.kept_keys_fd = 0;
+    own.keep_keys_fd = NULL;
+    if (!repl_keys_open(&w->keys, &own, draw() | 1, error))
+        return false;
+    repl_genesis(o, &genesis);
+    for (size_t i = 0; i < genesis.n_servers; i++)
+        w->founders[i] = genesis.servers[i].node;
+    w->options = (struct recover_options){.node = o->node,
+                                          .founders = w->founders,
+                                          .n_founders = genesis.n_servers,
+                                          .seal = &w->keys.ring->seal,
+                                          .ring = w->keys.ring,
+                                          .random = draw()};
+    return seal_ring_current(w->keys.ring, SEAL_CONFIGURATION) != 0 ||
+           refuse(error, o,
+                  "there is no configuration.key here, and without it nothing can be read");
+}
+
+static void close_all(struct work *w)
+{
+    if (w->opened)
+        wal_core_close(&w->core);
+    repl_keys_close(&w->keys);
+}
+
+static bool open_all(struct work *w, const struct repl_options *o, struct repl_error *error)
+{
+    struct wal_options wal = {.directory = o->data_dir, .node = o->node, .fs = o->fs};
+    struct wal_error reason = {.text = ""};
+
+    *w = (struct work){.opened = false};
+    if (!wal_core_open(&w->core, &wal, &reason)) {
+        (void)snprintf(error->text, sizeof error->text, "%s", reason.text);
+        return false;
+    }
+    w->opened = true;
+    if (open_keys(w, o, error))
+        return true;
+    close_all(w);
+    return false;
+}
+
+static void report_of(const struct recover_losses *losses, uint64_t incarnation,
+                      struct repl_recovery *out)
+{
+    *out = (struct repl_recovery){.former = losses->former,
+                                  .incarnation = incarnation,
+                                  .index = losses->index,
+                                  .cluster_ms = losses->cluster_ms,
+                                  .n_lost = losses->n_nodes};
+    memcpy(out->lost, losses->nodes, sizeof out->lost);
+}
+
+bool repl_recover_look(const struct repl_options *o, struct repl_recovery *out,
+                       struct repl_error *error)
+{
+    struct recover_losses losses;
+    const char *why = "";
+    struct work w;
+    bool ok;
+
+    if (!open_all(&w, o, error))
+        return false;
+    ok = recover_look(&w.core.loaded, &w.options, &losses, &why) || refuse(error, o, why);
+    if (ok)
+        report_of(&losses, 0, out);
+    close_all(&w);
+    return ok;
+}
+
+/* `ordered`: the incarnation that is to begin; 0: any. One that has begun is done. */
+static bool replace(struct work *w, const struct repl_options *o, uint64_t ordered,
+                    struct repl_recovery *out, struct repl_error *error)
+{
+    struct wal_error reason = {.text = ""};
+    struct recover_losses losses;
+    struct recovered r;
+    const char *why = "";
+    bool ok;
+
+    if (!recover_look(&w->core.loaded, &w->options, &losses, &why))
+        return refuse(error, o, why);
+    report_of(&losses, ordered, out);
+    if (ordered != 0 && losses.former == ordered)
+        return true;
+    if (ordered != 0)
+        w->options.random = ordered;
+    if (!recover_make(&w->core.loaded, &w->options, &r, &why))
+        return refuse(error, o, why);
+    ok = (ordered == 0 || r.incarnation == ordered) ||
+         refuse(error, o,
+                "the order to recover is of another state than this: remove the file "
+                "`recover` and start again");
+    if (ok && !wal_core_replace(&w->core, &r.meta, span_of(r.bytes, r.len), &reason)) {
+        (void)snprintf(error->text, sizeof error->text, "%s", reason.text);
+        ok = false;
+    }
+    report_of(&r.losses, r.incarnation, out);
+    free(r.bytes);
+    return ok;
+}
+
+bool repl_recover(const struct repl_options *o, struct repl_recovery *out, struct repl_error *error)
+{
+    struct work w;
+    bool ok;
+
+    if (!open_all(&w, o, error))
+        return false;
+    ok = replace(&w, o, 0, out, error);
+    close_all(&w);
+    return ok;
+}
+
+bool repl_recover_ordered(const struct repl_options *o, struct repl_recovery *out,
+                          struct repl_error *error)
+{
+    struct wal_error reason = {.text = ""};
+    uint64_t ordered = 0;
+    struct work w;
+    bool ok;
+
+    *out = (struct repl_recovery){.incarnation = 0};
+    if (!wal_order_exists(o->fs, o->data_dir))
+        return true;
+    if (!open_all(&w, o, error))
+        return false;
+    ok = wal_order_load(&w.core.dir, &ordered, &reason);
+    if (!ok)
+        (void)snprintf(error->text, sizeof error->text, "%s", reason.text);
+    ok = ok && replace(&w, o, ordered, out, error);
+    if (ok && !wal_order_drop(&w.core.dir, &reason)) {
+        (void)snprintf(error->text, sizeof error->text, "%s", reason.text);
+        ok = false;
+    }
+    close_all(&w);
+    return ok;
+}
+
+/* --- a running node --- */
+
+bool repl_order_recovery(struct repl *repl, struct repl_error *error)
+{
+    struct wal_error reason = {.text = ""};
+    struct repl_status st;
+    uint64_t incarnation;
+
+    repl_status(repl, &st);
+    incarnation = recover_incarnation(st.incarnation, draw());
+    if (incarnation == 0) {
+        (void)snprintf(error->text, sizeof error->text, "%s",
+                       st.incarnation == 0 ? "this node has nothing of a cluster"
+                                           : "this cluster was recovered too often");
+        return false;
+    }
+    if (wal_order(repl->wal, incarnation, &reason))
+        return true;
+    (void)snprintf(error->text, sizeof error->text, "%s", reason.text);
+    return false;
+}
