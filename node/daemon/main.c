@@ -12,7 +12,13 @@
 
 #include "daemon/daemon.h"
 
-enum action { ACTION_RUN, ACTION_CHECK, ACTION_INIT, ACTION_GUARD };
+enum action { ACTION_RUN, ACTION_CHECK, ACTION_INIT, ACTION_GUARD, ACTION_RECOVER };
+
+/* What goes with --recover. */
+struct recover_words {
+    const char *lost;
+    bool force;
+};
 
 #ifdef HOLDFAST_PLANTED
 /* Only in CMAKE_BUILD_TYPE=Planted: what this program does wrong, to be found in its file and log.
@@ -22,12 +28,16 @@ static const char plant[] = "HOLDFAST_PLANT=" HOLDFAST_PLANTED;
 
 static int usage(FILE *out, int code)
 {
-    (void)fprintf(out,
-                  "usage: holdfastd --config NODE.yaml [--check | --init | --guard]\n"
-                  "  --check    validate the configuration and stop\n"
-                  "  --init     make the data directory, once per node\n"
-                  "  --guard    install the permanent guard (sysctls, routes, nftables), at boot\n"
-                  "  --version\n");
+    (void)fprintf(
+        out, "usage: holdfastd --config NODE.yaml [--check | --init | --guard]\n"
+             "       holdfastd --config NODE.yaml --recover [--lost N,N --force]\n"
+             "  --check    validate the configuration and stop\n"
+             "  --init     make the data directory, once per node\n"
+             "  --guard    install the permanent guard (sysctls, routes, nftables), at boot\n"
+             "  --recover  a majority is lost for good: says what making this node the cluster "
+             "costs; does it\n"
+             "             with --lost (the dead members) and --force; no daemon may run\n"
+             "  --version\n");
     return code;
 }
 
@@ -65,7 +75,8 @@ static bool lock_memory(const char **what)
     return mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0;
 }
 
-static int act(enum action action, const struct config *config)
+static int act(enum action action, const struct config *config, const struct recover_words *words,
+               bool *again)
 {
     static const enum log_level levels[] = {[CONFIG_LOG_ERROR] = LOG_ERROR,
                                             [CONFIG_LOG_WARN] = LOG_WARN,
@@ -82,9 +93,10 @@ static int act(enum action action, const struct config *config)
 #ifdef HOLDFAST_PLANTED
     log_line(&log, LOG_WARN, "node", "%s: a planted fault", plant);
 #endif
-    ok = action == ACTION_RUN    ? daemon_run(config, &log, &error)
-         : action == ACTION_INIT ? daemon_init(config, &error)
-                                 : daemon_install_guard(config, &error);
+    ok = action == ACTION_RUN       ? daemon_run(config, &log, again, &error)
+         : action == ACTION_INIT    ? daemon_init(config, &error)
+         : action == ACTION_RECOVER ? daemon_recover(config, words->lost, words->force, &error)
+                                    : daemon_install_guard(config, &error);
     if (!ok)
         (void)fprintf(stderr, "holdfastd: %s\n", error.text);
     return ok ? 0 : 1;
@@ -93,15 +105,15 @@ static int act(enum action action, const struct config *config)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"check", no_argument, NULL, 'k'},
-        {"init", no_argument, NULL, 'i'},
-        {"guard", no_argument, NULL, 'g'},
-        {"version", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
+        {"init", no_argument, NULL, 'i'},         {"guard", no_argument, NULL, 'g'},
+        {"recover", no_argument, NULL, 'r'},      {"lost", required_argument, NULL, 'l'},
+        {"force", no_argument, NULL, 'f'},        {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
     };
     enum action action = ACTION_RUN;
+    struct recover_words words = {NULL, false};
+    bool again = false;
     struct config_report report;
     const char *path = NULL, *what;
     struct config *config;
@@ -123,6 +135,15 @@ int main(int argc, char **argv)
         case 'g':
             action = ACTION_GUARD;
             break;
+        case 'r':
+            action = ACTION_RECOVER;
+            break;
+        case 'l':
+            words.lost = optarg;
+            break;
+        case 'f':
+            words.force = true;
+            break;
         case 'v':
             (void)printf("holdfastd %s\n", HOLDFAST_VERSION);
             return 0;
@@ -132,7 +153,8 @@ int main(int argc, char **argv)
             return usage(stderr, 2);
         }
     }
-    if (path == NULL || optind != argc)
+    if (path == NULL || optind != argc ||
+        (action != ACTION_RECOVER && (words.lost != NULL || words.force)))
         return usage(stderr, 2);
     if (action == ACTION_RUN && !lock_memory(&what))
         return unprotected(what);
@@ -145,7 +167,13 @@ int main(int argc, char **argv)
         return 1;
     }
     config_report_deinit(&report);
-    code = act(action, config);
+    code = act(action, config, &words, &again);
     config_free(config);
+    if (again &&
+        code == 0) { /* the same program, from its beginning: nothing of it stays in memory */
+        (void)execv("/proc/self/exe", argv);
+        (void)fprintf(stderr, "holdfastd: cannot start anew: %s\n", strerror(errno));
+        code = 1;
+    }
     return code;
 }

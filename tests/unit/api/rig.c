@@ -122,6 +122,15 @@ static void fake_join(void *self, struct api_request *request, const char *token
     decide(rig, request);
 }
 
+static void fake_recover(void *self, struct api_request *request, const char *lost)
+{
+    struct rig *rig = self;
+
+    rig->recoveries++;
+    (void)snprintf(rig->lost, sizeof rig->lost, "%s", lost);
+    decide(rig, request);
+}
+
 static void fake_remove(void *self, struct api_request *request, uint32_t node)
 {
     struct rig *rig = self;
@@ -156,6 +165,7 @@ void rig_init(struct rig *rig)
                                         .make_token = fake_token,
                                         .join = fake_join,
                                         .remove_node = fake_remove,
+                                        .recover = fake_recover,
                                         .arm = fake_arm,
                                         .reload = fake_reload};
 }

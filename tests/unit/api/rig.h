@@ -32,7 +32,8 @@ struct rig {
     _Atomic unsigned transfers, rekeys, arms, moves, drains, reloads;
     struct api_move move;
     struct api_drain drain;
-    unsigned tokens, joins, removes;
+    unsigned tokens, joins, removes, recoveries;
+    char lost[32];
     struct api_token token;
     char joined_by[80];
     uint32_t removed;
