@@ -239,6 +239,17 @@ bool replica_pass_on(struct replica *r, struct span sealed)
     return pass_on(r, &sealed, 1);
 }
 
+/* Does the log know this start? A request that came into it before its BOOT would be refused as of an
+ * unknown start without being marked as judged, and a second copy behind the BOOT would take effect
+ * after its submitter was told no. So none is sent before the BOOT is applied here: then every copy
+ * of it stands behind the BOOT. */
+static bool is_known(const struct replica *r)
+{
+    const struct fsm_member *self = fsm_member(&r->fsm, r->options.node);
+
+    return self != NULL && !self->left && self->boot == r->options.boot;
+}
+
 /* One record at a time into the batch; to another node up to a batch's worth in one frame. */
 void replica_send_outbox(struct replica *r)
 {
@@ -246,7 +257,7 @@ void replica_send_outbox(struct replica *r)
     struct outbox_item *items[BATCH_MAX_RECORDS];
     struct outbox_item *item;
 
-    while (replica_may_send(r)) {
+    while (is_known(r) && replica_may_send(r)) {
         size_t bytes = 0;
         size_t n = 0;
 

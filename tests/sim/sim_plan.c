@@ -17,7 +17,7 @@ void sim_plan_draw(struct sim_world *w, const struct sim_options *o)
     *p = (struct sim_plan){.n_nodes = pick(w, nodes, 6),
                            .n_shards = (uint32_t)sim_between(&w->random, 1, SIM_SHARDS),
                            .n_clients = (uint32_t)sim_between(&w->random, 1, 3),
-                           .run_ms = sim_between(&w->random, 240, 480) * 1000,
+                           .run_ms = sim_between(&w->random, 250, 490) * 1000,
                            .heal_ms = HEAL_MS,
                            .faults_from_ms = 8000,
                            .fault_every_ms = pick(w, (const uint32_t[]){400, 1000, 2500, 6000}, 4),

@@ -1,7 +1,13 @@
 /* Numbered packets through the tunnels, either way: each may arrive once. */
 #include "sim/sim_world.h"
 
-enum { IP_BYTES = 20, UDP_BYTES = 8, MARK_AT = IP_BYTES + UDP_BYTES, PACKET_BYTES = MARK_AT + 32 };
+enum {
+    IP_BYTES = 20,
+    UDP_BYTES = 8,
+    TO_AT = 16,
+    MARK_AT = IP_BYTES + UDP_BYTES,
+    PACKET_BYTES = MARK_AT + 32
+};
 
 /* "holdfast-inner-packet" stands in each, so that plaintext outside would be seen. */
 static const char mark[] = "holdfast-inner";
@@ -15,7 +21,7 @@ static void make(uint8_t *p, const struct ip_addr *from, const struct ip_addr *t
     p[8] = 64;
     p[9] = 17;
     memcpy(p + 12, from->bytes, 4);
-    memcpy(p + 16, to->bytes, 4);
+    memcpy(p + TO_AT, to->bytes, 4);
     put_be16(p + IP_BYTES, 7777);
     put_be16(p + IP_BYTES + 2, 7777);
     put_be16(p + IP_BYTES + 4, PACKET_BYTES - IP_BYTES);
@@ -75,18 +81,23 @@ void sim_traffic_at_server(struct sim_node *n, struct span inner)
     c->last_up_ms = w->now_ms;
 }
 
+/* What is sent to an address goes to whoever has it: the server goes on sending to one whose client has
+ * lost its tunnel, and meanwhile another may have been given it. */
 void sim_traffic_at_client(struct sim_client *c, struct span inner)
 {
     struct sim_world *w = c->world;
     uint64_t number = 0;
+    struct sim_client *of = client_of(w, inner, &number);
 
-    if (client_of(w, inner, &number) != c) {
+    if (of == NULL || memcmp(inner.data + TO_AT, c->inner.bytes, 4) != 0) {
         sim_violation(w, "client %u gets a packet that is not its own", c->index);
         return;
     }
-    if (!sim_numbers_arrive(&c->down, number))
+    if (!sim_numbers_arrive(&of->down, number))
         sim_violation(w, "I2: packet %llu to client %u arrives a second time",
-                      (unsigned long long)number, c->index);
+                      (unsigned long long)number, of->index);
+    if (of != c)
+        return;
     w->stats.counts[SIM_COUNT_packets_delivered]++;
     c->last_down_ms = w->now_ms;
 }

@@ -73,12 +73,13 @@ void sim_watch_destroy(struct sim_watch *w)
     struct sim_watch_map *const maps[] = {
         &w->sealed,    &w->delivered, &w->esps,     &w->by_spi,  &w->sas,
         &w->addresses, &w->records,   &w->requests, &w->digests, &w->epochs,
-        &w->boots,     &w->messages,  &w->copies,   &w->ivs,     &w->drained,
+        &w->boots,     &w->messages,  &w->copies,   &w->ivs,     &w->known,
     };
 
     for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
         free(maps[i]->entries);
     free_sas(w);
+    free(w->wishes);
     free(w);
 }
 

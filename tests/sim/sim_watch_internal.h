@@ -71,6 +71,7 @@ struct sim_watch_node {
     uint64_t at_index, ordinal; /* of the next record in an entry */
     uint64_t durable;
     bool voter, restoring, forged;
+    uint64_t known_boot; /* its start that the log names: whose requests count */
     uint64_t digest_index;
     uint64_t digest;
     struct sim_watch_view { /* a shard as applied here */
@@ -89,9 +90,14 @@ struct sim_watch_shard { /* the cluster's */
     uint64_t newest_epoch; /* and who has it */
     uint32_t owner;
     uint64_t boot;
-    uint64_t first_ms;    /* the newest epoch's owner acts, since the healing began; 0 = not yet */
-    uint64_t moved_index; /* of the newest accepted Move record, and whom it names */
-    uint32_t moved_to;
+    uint64_t first_ms; /* the newest epoch's owner acts, since the healing began; 0 = not yet */
+};
+
+/* An operator's, accepted at that index. */
+struct sim_watch_wish {
+    uint64_t index;
+    uint32_t shard, node; /* shard 0: a Drain of that node; else a Move there */
+    bool drained;
 };
 
 struct sim_watch {
@@ -121,7 +127,9 @@ struct sim_watch {
     struct sim_watch_map messages;  /* bytes' hash -> a: index of the record that holds it */
     struct sim_watch_map copies;    /* (SPIs, flags, message ID) -> a: bytes' hash */
     struct sim_watch_map ivs;       /* (SPIs, sender, IV) -> a: bytes' hash */
-    struct sim_watch_map drained;   /* node -> a: index of the newest accepted Drain */
+    struct sim_watch_map known;     /* boots that the log ever named */
+    struct sim_watch_wish *wishes;
+    size_t n_wishes, wishes_capacity;
     uint64_t highest, acknowledged; /* index applied anywhere; of a record that was answered for */
     uint64_t incarnation, dead_before; /* SAs made up to this index are dead */
     uint32_t leader;

@@ -1,6 +1,7 @@
 /* Events of replication, node by node: I5 (one owner per epoch), I6 (executed once), I11, I12, I17; the
  * first node to apply a record makes it part of what is committed (sim_watch_sa.c). */
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "proto/records.pb-c.h"
 #include "replication/record.h"
@@ -57,6 +58,16 @@ static bool judge_record(struct sim_watch *w, uint32_t node, const struct repl_e
     return made;
 }
 
+/* It was known to the log, and is over: none of its requests takes effect any more. */
+static bool is_over(struct sim_watch *w, const Holdfast__Record *r)
+{
+    const struct sim_watch_node *n = sim_watch_node(w, r->node);
+
+    return n != NULL && n->known_boot != r->boot && sim_watch_find(&w->known, r->boot) != NULL;
+}
+
+/* Once; copies of what a former start submitted are refused as often as they come, and nobody is
+ * there to be told. */
 static void judge_request(struct sim_watch *w, const struct repl_event *event)
 {
     const Holdfast__Record *r = event->record;
@@ -70,7 +81,8 @@ static void judge_request(struct sim_watch *w, const struct repl_event *event)
     if (e != NULL && made)
         e->a = event->index;
     if (e != NULL)
-        SIM_WATCH_JUDGE(w, SIM_WATCH_executed_once, made,
+        SIM_WATCH_JUDGE(w, SIM_WATCH_executed_once,
+                        made || (event->verdict == REPL_REFUSED_EPOCH && is_over(w, r)),
                         "request %" PRIu64 " of node %u is judged at index %" PRIu64
                         " and again at %" PRIu64,
                         r->request, (unsigned)r->node, e->a, event->index);
@@ -90,25 +102,40 @@ static void judge_stored(struct sim_watch *w, uint64_t index)
                     voters);
 }
 
-/* Operators' wishes, as accepted. */
+/* Operators' wishes, as accepted: all of them, for a node may be behind the newest. */
 static void take_wish(struct sim_watch *w, const struct repl_event *event)
 {
     const Holdfast__Record *r = event->record;
-    struct sim_watch_shard *s;
-    struct sim_watch_entry *e;
-    bool made;
+    struct sim_watch_wish wish = {.index = event->index};
 
     if (r->body_case == HOLDFAST__RECORD__BODY_MOVE) {
-        s = sim_watch_shard_of(w, r->shard);
-        if (s != NULL) {
-            s->moved_index = event->index;
-            s->moved_to = r->move->node;
-        }
-    } else if (r->body_case == HOLDFAST__RECORD__BODY_DRAIN && r->drain->drained) {
-        e = sim_watch_at(w, &w->drained, r->drain->node, &made);
-        if (e != NULL)
-            e->a = event->index;
+        wish.shard = r->shard;
+        wish.node = r->move->node;
+    } else if (r->body_case == HOLDFAST__RECORD__BODY_DRAIN) {
+        wish.node = r->drain->node;
+        wish.drained = r->drain->drained;
+    } else {
+        return;
     }
+    if (w->n_wishes == w->wishes_capacity) {
+        w->wishes_capacity = w->wishes_capacity == 0 ? 64 : 2 * w->wishes_capacity;
+        w->wishes = realloc(w->wishes, w->wishes_capacity * sizeof *w->wishes);
+        HF_ASSERT(w->wishes != NULL);
+    }
+    w->wishes[w->n_wishes++] = wish;
+}
+
+static void take_boot(struct sim_watch *w, const Holdfast__Record *r)
+{
+    struct sim_watch_node *n;
+    bool made;
+
+    if (r->body_case != HOLDFAST__RECORD__BODY_MEMBER ||
+        r->member->change != HOLDFAST__MEMBER__CHANGE__BOOT ||
+        (n = sim_watch_node(w, r->member->node)) == NULL)
+        return;
+    n->known_boot = r->member->boot;
+    (void)sim_watch_at(w, &w->known, r->member->boot, &made);
 }
 
 /* Whatever an owner submits is of its own epoch, which must be the newest one up to this place. */
@@ -143,6 +170,7 @@ static void applied(struct sim_watch *w, uint32_t node, const struct repl_event 
             judge_fence(w, event);
             sim_watch_apply(w, event);
             take_wish(w, event);
+            take_boot(w, event->record);
         }
     }
     if (event->mine && event->verdict == REPL_ACCEPTED && event->index > w->acknowledged)
@@ -201,22 +229,39 @@ static void leased(struct sim_watch *w, uint32_t node, const struct repl_event *
         s->first_ms = sim_watch_now(w);
 }
 
+/* The newest wish of its kind up to what the node has applied: a Move of that shard, or (shard 0) a
+ * Drain of that node; NULL: none. */
+static const struct sim_watch_wish *wish_of(const struct sim_watch *w, uint64_t applied,
+                                            uint32_t shard, uint32_t node)
+{
+    const struct sim_watch_wish *newest = NULL;
+
+    for (size_t i = 0; i < w->n_wishes; i++) {
+        const struct sim_watch_wish *wish = &w->wishes[i];
+
+        if (wish->index <= applied && wish->shard == shard && (shard != 0 || wish->node == node) &&
+            (newest == NULL || wish->index >= newest->index))
+            newest = wish;
+    }
+    return newest;
+}
+
 static void judge_gift(struct sim_watch *w, uint32_t node, const struct repl_event *event)
 {
-    const struct sim_watch_shard *s = sim_watch_shard_of(w, event->shard);
-    const struct sim_watch_entry *e = sim_watch_find(&w->drained, node);
-    const struct sim_watch_node *n = &w->nodes[node];
     bool moves = event->reason != NULL && strcmp(event->reason, "command") == 0;
     bool drains = event->reason != NULL && strcmp(event->reason, "drained") == 0;
+    const struct sim_watch_node *n = &w->nodes[node];
+    const struct sim_watch_wish *wish;
 
-    if (s == NULL || (!moves && !drains))
+    if (!moves && !drains)
         return;
-    SIM_WATCH_JUDGE(
-        w, SIM_WATCH_audit_first,
-        moves ? s->moved_index != 0 && s->moved_index <= n->applied
-              : e != NULL && e->a <= n->applied,
-        "shard %u: node %u gives it away (%s), no such wish is in the log up to %" PRIu64,
-        (unsigned)event->shard, (unsigned)node, event->reason, n->applied);
+    wish = wish_of(w, n->applied, moves ? event->shard : 0, node);
+    SIM_WATCH_JUDGE(w, SIM_WATCH_audit_first,
+                    wish != NULL && (moves ? wish->node == event->owner_node : wish->drained),
+                    "shard %u: node %u gives it to node %u (%s), no such wish is in the log up to "
+                    "%" PRIu64,
+                    (unsigned)event->shard, (unsigned)node, (unsigned)event->owner_node,
+                    event->reason, n->applied);
 }
 
 void sim_watch_event(struct sim_watch *w, uint32_t node, const struct repl_event *event)

@@ -14,6 +14,7 @@
 enum {
     CHECK_EVERY_MS = 100,
     OWNER_WITHIN_MS = 10000,  /* L1, after the healing began */
+    HANDOVER_MS = 100,        /* ... and a handover that is under way then: it takes some ms */
     SERVED_WITHIN_MS = 70000, /* a client may have to find out first that its old tunnel is gone */
     DIGEST_WITHIN_MS = 30000, /* L3 */
     QUIET_WITHIN_MS = 30000,  /* an instant at which no exchange is under way */
@@ -251,14 +252,22 @@ static void describe(const struct sim_world *w)
     }
 }
 
+static bool is_owned(const struct sim_world *w, uint32_t shard)
+{
+    bool owned = false;
+
+    for (uint32_t i = 0; i < w->plan.n_nodes; i++)
+        owned |= sim_node_acting(&w->nodes[i], shard);
+    return owned;
+}
+
+/* Between the two owners of a handover nobody acts: it is waited for. */
 static void check_owned(struct sim_world *w)
 {
     for (uint32_t shard = 1; shard <= w->plan.n_shards; shard++) {
-        bool owned = false;
-
-        for (uint32_t i = 0; i < w->plan.n_nodes; i++)
-            owned |= sim_node_acting(&w->nodes[i], shard);
-        if (owned)
+        for (uint64_t end = w->now_ms + HANDOVER_MS; !is_owned(w, shard) && w->now_ms < end;)
+            run_until(w, w->now_ms + 1);
+        if (is_owned(w, shard))
             continue;
         sim_violation(w, "L1: nobody acts for shard %u", shard);
         describe(w);

@@ -111,6 +111,62 @@ RULE(executed_once)
     rig_free(r);
 }
 
+static void boots(struct rig *r, uint32_t node, uint64_t boot)
+{
+    Holdfast__Record record = HOLDFAST__RECORD__INIT;
+    Holdfast__Member member = HOLDFAST__MEMBER__INIT;
+    struct repl_event facts = rig_event(r, REPL_EV_APPLIED);
+
+    member.node = node;
+    member.boot = boot;
+    member.change = HOLDFAST__MEMBER__CHANGE__BOOT;
+    record.body_case = HOLDFAST__RECORD__BODY_MEMBER;
+    record.member = &member;
+    rig_record(r, 1, &record, &facts);
+}
+
+static void asks_again(struct rig *r, enum repl_verdict verdict)
+{
+    Holdfast__Record record = HOLDFAST__RECORD__INIT;
+    Holdfast__Audit audit = HOLDFAST__AUDIT__INIT;
+    struct repl_event facts = rig_event(r, REPL_EV_APPLIED);
+
+    facts.verdict = verdict;
+    record.body_case = HOLDFAST__RECORD__BODY_AUDIT;
+    record.audit = &audit;
+    r->request = 70;
+    rig_record(r, 1, &record, &facts);
+}
+
+/* Copies of what a start asked that is over are refused, each of them; of one that is not known yet,
+ * the second could be accepted. */
+Test(sim_watch_rules, requests_of_another_start)
+{
+    struct rig *r = rig_serving();
+    uint64_t boot = r->nodes[1].boot;
+
+    boots(r, 1, boot);
+    asks_again(r, REPL_ACCEPTED);
+    boots(r, 1, boot + 1);
+    asks_again(r, REPL_REFUSED_EPOCH);
+    asks_again(r, REPL_REFUSED_EPOCH);
+    rig_fine(r, SIM_WATCH_executed_once);
+    asks_again(r, REPL_ACCEPTED);
+    rig_broken(r, SIM_WATCH_executed_once, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+Test(sim_watch_rules, requests_of_a_start_not_known_yet)
+{
+    struct rig *r = rig_serving();
+
+    asks_again(r, REPL_REFUSED_EPOCH);
+    rig_fine(r, SIM_WATCH_executed_once);
+    asks_again(r, REPL_REFUSED_EPOCH);
+    rig_broken(r, SIM_WATCH_executed_once, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
 static void rekey_child(struct ike_sa *sa, uint32_t successor)
 {
     struct ike_child *old = &sa->children[0], *next = &sa->children[1];

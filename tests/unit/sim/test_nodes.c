@@ -64,20 +64,48 @@ static void give(struct rig *r, const char *reason)
     struct repl_event event = rig_event(r, REPL_EV_GIVE);
 
     event.reason = reason;
+    event.owner_node = 2;
     rig_tell(r, 1, &event);
+}
+
+static void wish(struct rig *r, uint32_t from, uint32_t to)
+{
+    Holdfast__Record record = HOLDFAST__RECORD__INIT;
+    Holdfast__Move move = HOLDFAST__MOVE__INIT;
+    struct repl_event facts = rig_event(r, REPL_EV_APPLIED);
+
+    if (from != 1) { /* node 1 is behind */
+        r->index++;
+        r->request++;
+    }
+    move.node = to;
+    record.body_case = HOLDFAST__RECORD__BODY_MOVE;
+    record.move = &move;
+    rig_record(r, from, &record, &facts);
+}
+
+static void drain_wish(struct rig *r, uint32_t from, bool drained)
+{
+    Holdfast__Record record = HOLDFAST__RECORD__INIT;
+    Holdfast__Drain drain = HOLDFAST__DRAIN__INIT;
+    struct repl_event facts = rig_event(r, REPL_EV_APPLIED);
+
+    if (from != 1) {
+        r->index++;
+        r->request++;
+    }
+    drain.node = 1;
+    drain.drained = drained;
+    record.body_case = HOLDFAST__RECORD__BODY_DRAIN;
+    record.drain = &drain;
+    rig_record(r, from, &record, &facts);
 }
 
 RULE(audit_first)
 {
     struct rig *r = rig_serving();
-    Holdfast__Record record = HOLDFAST__RECORD__INIT;
-    Holdfast__Move move = HOLDFAST__MOVE__INIT;
-    struct repl_event facts = rig_event(r, REPL_EV_APPLIED);
 
-    move.node = 2;
-    record.body_case = HOLDFAST__RECORD__BODY_MOVE;
-    record.move = &move;
-    rig_record(r, 1, &record, &facts);
+    wish(r, 1, 2);
     give(r, "command");
     give(r, "spread"); /* nobody's command */
     rig_fine(r, SIM_WATCH_audit_first);
@@ -86,22 +114,36 @@ RULE(audit_first)
     rig_free(r);
 }
 
+/* Node 1 follows the wish that it has applied, while the others have applied the next one already. */
+Test(sim_watch_rules, a_wish_that_others_know_to_be_over)
+{
+    struct rig *r = rig_serving();
+
+    wish(r, 1, 2);
+    drain_wish(r, 1, true);
+    wish(r, 2, 3);
+    drain_wish(r, 2, false);
+    give(r, "command");
+    give(r, "drained");
+    rig_fine(r, SIM_WATCH_audit_first);
+    wish(r, 1, 3); /* now node 1 knows, too */
+    give(r, "command");
+    rig_broken(r, SIM_WATCH_audit_first, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
 Test(sim_watch_rules, a_drain_in_the_log)
 {
     struct rig *r = rig_serving();
-    Holdfast__Record record = HOLDFAST__RECORD__INIT;
-    Holdfast__Drain drain = HOLDFAST__DRAIN__INIT;
-    struct repl_event facts = rig_event(r, REPL_EV_APPLIED);
 
-    drain.node = 1;
-    drain.drained = true;
-    record.body_case = HOLDFAST__RECORD__BODY_DRAIN;
-    record.drain = &drain;
-    rig_record(r, 1, &record, &facts);
+    drain_wish(r, 1, true);
     give(r, "drained");
     rig_fine(r, SIM_WATCH_audit_first);
     give(r, "command");
     rig_broken(r, SIM_WATCH_audit_first, SIM_WATCH_RULES);
+    drain_wish(r, 1, false);
+    give(r, "drained");
+    cr_assert_eq(sim_watch_broken(r->watch, SIM_WATCH_audit_first), 2);
     rig_free(r);
 }
 
