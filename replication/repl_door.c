@@ -193,6 +193,7 @@ static void release(struct repl *repl)
     while ((event = repl_next_event(repl)) != NULL)
         repl_event_free(event);
     (void)close(repl->event_fd);
+    free(repl->backup);
     repl_keys_close(&repl->keys);
     uv_mutex_destroy(&repl->lock);
     uv_mutex_destroy(&repl->event_lock);
@@ -400,6 +401,14 @@ enum repl_result repl_transfer_leader(struct repl *repl, uint32_t node)
     if (result == REPL_OK)
         HF_ASSERT(uv_async_send(&repl->async) == 0);
     return result;
+}
+
+void repl_backup_ask(struct repl *repl)
+{
+    uv_mutex_lock(&repl->lock);
+    push_command(repl, (struct command){.kind = COMMAND_BACKUP});
+    uv_mutex_unlock(&repl->lock);
+    HF_ASSERT(uv_async_send(&repl->async) == 0);
 }
 
 void repl_set_tls(struct repl *repl, struct tls_identity *tls)

@@ -3,8 +3,13 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "base/bytes.h"
 #include "replication/repl_thread.h"
 #include "replication/wal_recover.h"
+
+enum { MAGIC_BYTES = 8, BACKUP_HEADER = MAGIC_BYTES + 8 };
+
+static const char magic[MAGIC_BYTES + 1] = "HFBACKUP";
 
 struct work {
     struct repl_keys keys;
@@ -193,4 +198,85 @@ bool repl_order_recovery(struct repl *repl, struct repl_error *error)
         return true;
     (void)snprintf(error->text, sizeof error->text, "%s", reason.text);
     return false;
+}
+
+/* --- backups --- */
+
+void repl_make_backup(struct repl *repl)
+{
+    size_t n = 0;
+    uint8_t *items = recover_backup(replica_fsm(repl->core), repl->options.seal, &n);
+    uint8_t *file = items == NULL ? NULL : repl_alloc_zero(1, BACKUP_HEADER + n);
+
+    if (file != NULL) {
+        memcpy(file, magic, MAGIC_BYTES);
+        put_be64(file + MAGIC_BYTES, seal_ring_current(repl->options.ring, SEAL_CONFIGURATION));
+        memcpy(file + BACKUP_HEADER, items, n);
+    }
+    free(items);
+    uv_mutex_lock(&repl->lock);
+    free(repl->backup);
+    repl->backup = file;
+    repl->backup_len = file == NULL ? 0 : BACKUP_HEADER + n;
+    repl->backup_failed = file == NULL;
+    uv_mutex_unlock(&repl->lock);
+}
+
+uint8_t *repl_backup_take(struct repl *repl, size_t *n, bool *failed)
+{
+    uint8_t *file;
+
+    uv_mutex_lock(&repl->lock);
+    file = repl->backup;
+    *n = repl->backup_len;
+    *failed = repl->backup_failed;
+    repl->backup = NULL;
+    repl->backup_failed = false;
+    uv_mutex_unlock(&repl->lock);
+    return file;
+}
+
+/* The directory comes last: what cannot be read leaves none behind. */
+static bool make_directory(struct work *w, const struct repl_options *o, const struct recovered *r,
+                           struct repl_error *error)
+{
+    struct wal_options wal = {.directory = o->data_dir, .node = o->node, .fs = o->fs};
+    struct wal_error reason = {.text = ""};
+
+    w->opened = wal_init_directory(o->fs, o->data_dir, o->node, &reason) &&
+                wal_core_open(&w->core, &wal, &reason);
+    if (w->opened && !repl_keys_copy(&w->keys, o->data_dir, error))
+        return false;
+    if (w->opened && wal_core_replace(&w->core, &r->meta, span_of(r->bytes, r->len), &reason))
+        return true;
+    (void)snprintf(error->text, sizeof error->text, "%s", reason.text);
+    return false;
+}
+
+bool repl_restore(const struct repl_options *o, const char *key_dir, struct span backup,
+                  struct repl_recovery *out, struct repl_error *error)
+{
+    struct repl_options beside = *o;
+    const char *why = "";
+    struct recovered r;
+    struct work w = {.opened = false};
+    bool ok;
+
+    beside.data_dir = key_dir;
+    if (backup.len < BACKUP_HEADER || memcmp(backup.data, magic, MAGIC_BYTES) != 0)
+        return refuse(error, o, "that is no backup of `holdfast snapshot save`");
+    ok = open_keys(&w, &beside, error);
+    if (ok &&
+        seal_ring_current(w.keys.ring, SEAL_CONFIGURATION) != get_be64(backup.data + MAGIC_BYTES))
+        ok = refuse(error, &beside, "configuration.key is another cluster's than the backup");
+    if (ok && !recover_restore(span_of(backup.data + BACKUP_HEADER, backup.len - BACKUP_HEADER),
+                               &w.options, &r, &why))
+        ok = refuse(error, o, why);
+    else if (ok) {
+        ok = make_directory(&w, o, &r, error);
+        report_of(&r.losses, r.incarnation, out);
+        free(r.bytes);
+    }
+    close_all(&w);
+    return ok;
 }

@@ -252,6 +252,9 @@ static void run_command(struct repl *repl, struct command *c)
         }
         free(c->bytes);
         return;
+    case COMMAND_BACKUP:
+        repl_make_backup(repl);
+        return;
     case COMMAND_TLS:
         if (repl->tls != NULL) {
             tls_layer_replace(repl->tls, c->tls);

@@ -23,7 +23,7 @@ enum {
     FRAMES_MAX = 1024
 };
 
-enum command_kind { COMMAND_SUBMIT, COMMAND_TRANSFER, COMMAND_FRAME, COMMAND_TLS };
+enum command_kind { COMMAND_SUBMIT, COMMAND_TRANSFER, COMMAND_FRAME, COMMAND_TLS, COMMAND_BACKUP };
 
 struct command {
     struct command *next;
@@ -76,6 +76,9 @@ struct repl {
     uint64_t next_request, oldest_request;
     size_t inbox_bytes, outstanding_bytes;
     bool stopping;
+    uint8_t *backup; /* made, and not taken yet; NULL = none, */
+    size_t backup_len;
+    bool backup_failed; /* or it could not be */
     struct repl_status status;
 
     /* events */
@@ -100,6 +103,9 @@ void repl_genesis(const struct repl_options *options, struct repl_configuration 
 /* repl_recover.c: does what was ordered, if anything was (then out->incarnation is not 0) */
 bool repl_recover_ordered(const struct repl_options *options, struct repl_recovery *out,
                           struct repl_error *error);
+
+/* On the thread: makes what repl_backup_ask() asked for. */
+void repl_make_backup(struct repl *repl);
 
 /* repl_thread.c */
 bool repl_thread_start(struct repl *repl, const struct repl_options *options,

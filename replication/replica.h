@@ -237,6 +237,17 @@ bool repl_recover(const struct repl_options *options, struct repl_recovery *out,
  * few bytes). Whether a majority may be alive is the caller's to ask. Any thread. */
 bool repl_order_recovery(struct repl *repl, struct repl_error *error) HF_MUST_USE;
 
+/* A backup: the state without its sessions, sealed with the configuration's key, which is not in it.
+ *   "HFBACKUP" | id of that key 8 | items of a snapshot
+ * Asked for, and there a moment later: malloc'd, *n bytes. NULL: not yet, or (*failed) this node cannot
+ * seal. Any thread. */
+void repl_backup_ask(struct repl *repl);
+uint8_t *repl_backup_take(struct repl *repl, size_t *n, bool *failed);
+/* holdfastd --restore: makes the data directory from such bytes, as a node that all others have left
+ * (recover.h); `key_dir` holds configuration.key. */
+bool repl_restore(const struct repl_options *options, const char *key_dir, struct span backup,
+                  struct repl_recovery *out, struct repl_error *error) HF_MUST_USE;
+
 /* Opens the log, listens, starts the thread. NULL: *error says why (another node's directory, a
  * corrupt file with its offset, port in use, a node list that differs from the log's, ...). A
  * failed write later ends the process. */

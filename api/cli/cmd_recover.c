@@ -1,6 +1,10 @@
-/* holdfast cluster recover: says what is lost, then does it when that is typed. */
+/* holdfast cluster recover: says what is lost, then does it when that is typed; holdfast snapshot save. */
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "api/cli/cli.h"
 
@@ -79,4 +83,83 @@ int cli_cluster_recover(struct cli *cli)
                   "cluster status`\n");
     json_decref(body);
     return CLI_DONE;
+}
+
+/* --- snapshot save --- */
+
+static int nibble(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* malloc'd; NULL: that is no hex. */
+static unsigned char *from_hex(const char *text, size_t *n)
+{
+    unsigned char *out = malloc(strlen(text) / 2 + 1);
+
+    *n = strlen(text) / 2;
+    for (size_t i = 0; i < *n && out != NULL; i++) {
+        int hi = nibble(text[2 * i]), lo = nibble(text[2 * i + 1]);
+
+        if (hi < 0 || lo < 0) {
+            free(out);
+            return NULL;
+        }
+        out[i] = (unsigned char)(hi << 4 | lo);
+    }
+    return out;
+}
+
+/* Beside its place first, then renamed: an earlier backup stays until this one is whole. */
+static bool write_whole(const char *path, const unsigned char *bytes, size_t n)
+{
+    char temp[4096];
+    int length = snprintf(temp, sizeof temp, "%s.tmp", path);
+    int fd;
+    bool ok;
+
+    if (length < 0 || (size_t)length >= sizeof temp) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return false;
+    }
+    ok = write(fd, bytes, n) == (ssize_t)n && fsync(fd) == 0;
+    ok = close(fd) == 0 && ok;
+    return ok && rename(temp, path) == 0;
+}
+
+int cli_snapshot_save(struct cli *cli)
+{
+    const char *path = cli->arguments[0];
+    int status = CLI_DONE;
+    unsigned char *bytes;
+    json_t *body = cli_ask(cli, "POST", "/v1/cluster/backup", json_object(), &status);
+    size_t n = 0;
+
+    if (body == NULL) {
+        return status;
+    }
+    bytes = from_hex(cli_text(body, "backup"), &n);
+    json_decref(body);
+    if (bytes == NULL || n == 0) {
+        (void)fprintf(cli->err, "holdfast: the node's answer is no backup\n");
+        free(bytes);
+        return CLI_REFUSED;
+    }
+    if (!write_whole(path, bytes, n)) {
+        (void)fprintf(cli->err, "holdfast: %s: %s\n", path, strerror(errno));
+        status = CLI_REFUSED;
+    } else if (cli->json) {
+        status = cli_print_json(cli, json_pack("{s:s,s:I}", "file", path, "bytes", (json_int_t)n));
+    } else {
+        (void)fprintf(cli->out,
+                      "saved %zu bytes, without tunnels and keys. Keep a copy of a node's "
+                      "configuration.key beside it: nothing else opens it\n",
+                      n);
+    }
+    free(bytes);
+    return status;
 }

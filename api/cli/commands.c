@@ -61,6 +61,13 @@ const struct cli_command cli_commands[] = {
      .options = {{"--lost", "N,N", "all other members, which are dead and stay so"},
                  {"--force", NULL, "does it; without, it only says what would be lost"}},
      .run = cli_cluster_recover},
+    {.group = "snapshot",
+     .verb = "save",
+     .arguments = "FILE",
+     .n_arguments = 1,
+     .help =
+         "a backup without tunnels; `holdfastd --restore FILE` needs configuration.key beside it",
+     .run = cli_snapshot_save},
     {.group = "shard",
      .verb = "list",
      .arguments = "",

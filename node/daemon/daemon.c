@@ -499,6 +499,7 @@ static void stop(struct daemon *d)
     admin_stop(d);
     admin_moves_stop(d);
     admin_members_stop(d);
+    recover_stop(d);
     if (d->api != NULL)
         api_server_close(d->api, NULL, NULL);
     if (d->arp != NULL)

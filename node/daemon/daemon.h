@@ -35,4 +35,7 @@ bool daemon_init(const struct config *config, struct daemon_error *error);
 bool daemon_recover(const struct config *config, const char *lost, bool force,
                     struct daemon_error *error);
 
+/* holdfastd --restore FILE: makes the data directory from a backup; configuration.key lies beside it. */
+bool daemon_restore(const struct config *config, const char *file, struct daemon_error *error);
+
 #endif

@@ -102,7 +102,8 @@ struct daemon {
     uint64_t recover_at_ms; /* then this daemon ends, to begin anew (recover.c); 0 = it does not */
     bool again;             /* ... and main.c runs it once more, */
     int keys_fd;            /* with the memfd of sessions' keys; -1 = none */
-    uint64_t majority_ms;   /* when there was one last (boottime); 0 = not since the start */
+    struct api_request *backup; /* waits for its bytes; NULL = none does */
+    uint64_t majority_ms;       /* when there was one last (boottime); 0 = not since the start */
     bool stopping;
     struct gateway gateway;
     bool leaving; /* a stop gives everything away first */
@@ -148,6 +149,7 @@ size_t admin_owned(const struct repl_status *st, uint32_t node); /* shards */
 /* recover.c */
 void recover_fill(struct api_backend *b);
 void recover_tick(struct daemon *d);
+void recover_stop(struct daemon *d);
 
 /* admin_members.c */
 void admin_members_fill(struct api_backend *b);

@@ -12,11 +12,11 @@
 
 #include "daemon/daemon.h"
 
-enum action { ACTION_RUN, ACTION_CHECK, ACTION_INIT, ACTION_GUARD, ACTION_RECOVER };
+enum action { ACTION_RUN, ACTION_CHECK, ACTION_INIT, ACTION_GUARD, ACTION_RECOVER, ACTION_RESTORE };
 
-/* What goes with --recover. */
+/* What goes with --recover and --restore. */
 struct recover_words {
-    const char *lost;
+    const char *lost, *backup;
     bool force;
 };
 
@@ -31,6 +31,7 @@ static int usage(FILE *out, int code)
     (void)fprintf(
         out, "usage: holdfastd --config NODE.yaml [--check | --init | --guard]\n"
              "       holdfastd --config NODE.yaml --recover [--lost N,N --force]\n"
+             "       holdfastd --config NODE.yaml --restore FILE\n"
              "  --check    validate the configuration and stop\n"
              "  --init     make the data directory, once per node\n"
              "  --guard    install the permanent guard (sysctls, routes, nftables), at boot\n"
@@ -95,6 +96,7 @@ static int act(enum action action, const struct config *config, const struct rec
 #endif
     ok = action == ACTION_RUN       ? daemon_run(config, &log, again, &error)
          : action == ACTION_INIT    ? daemon_init(config, &error)
+         : action == ACTION_RESTORE ? daemon_restore(config, words->backup, &error)
          : action == ACTION_RECOVER ? daemon_recover(config, words->lost, words->force, &error)
                                     : daemon_install_guard(config, &error);
     if (!ok)
@@ -112,7 +114,7 @@ int main(int argc, char **argv)
         {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
     };
     enum action action = ACTION_RUN;
-    struct recover_words words = {NULL, false};
+    struct recover_words words = {NULL, NULL, false};
     bool again = false;
     struct config_report report;
     const char *path = NULL, *what;
@@ -137,6 +139,10 @@ int main(int argc, char **argv)
             break;
         case 'r':
             action = ACTION_RECOVER;
+            break;
+        case 'b':
+            action = ACTION_RESTORE;
+            words.backup = optarg;
             break;
         case 'l':
             words.lost = optarg;

@@ -1,13 +1,18 @@
 #include "daemon/recover.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/daemon.h"
 #include "daemon/internal.h"
 #include "io/clock.h"
 
-enum { STOP_AFTER_MS = 200 /* the answer is on its way */ };
+enum {
+    STOP_AFTER_MS = 200, /* the answer is on its way */
+    BACKUP_MAX_BYTES = 1 << 20
+};
 
 void recover_list(const uint32_t *nodes, size_t n, char out[RECOVER_TYPED_BYTES])
 {
@@ -80,6 +85,56 @@ bool daemon_recover(const struct config *config, const char *lost, bool force,
     (void)printf("done: incarnation %llu, it was %llu. Start holdfastd.\n",
                  (unsigned long long)r.incarnation, (unsigned long long)r.former);
     return true;
+}
+
+/* malloc'd; NULL: *error. */
+static uint8_t *read_file(const char *path, size_t *n, struct daemon_error *error)
+{
+    uint8_t *bytes = malloc(BACKUP_MAX_BYTES);
+    FILE *file = fopen(path, "rbe");
+
+    HF_ASSERT(bytes != NULL);
+    *n = file == NULL ? 0 : fread(bytes, 1, BACKUP_MAX_BYTES, file);
+    if (file != NULL && !ferror(file) && *n > 0 && *n < BACKUP_MAX_BYTES) {
+        (void)fclose(file);
+        return bytes;
+    }
+    (void)snprintf(error->text, sizeof error->text, "%s: %s", path,
+                   file == NULL ? strerror(errno) : "is no backup of `holdfast snapshot save`");
+    if (file != NULL)
+        (void)fclose(file);
+    free(bytes);
+    return NULL;
+}
+
+bool daemon_restore(const struct config *config, const char *path, struct daemon_error *error)
+{
+    struct log quiet = {LOG_ERROR, STDERR_FILENO};
+    const char *slash = strrchr(path, '/');
+    char key_dir[512];
+    struct repl_options o;
+    struct repl_recovery r;
+    struct repl_error e;
+    uint8_t *bytes;
+    size_t n;
+    bool ok;
+
+    (void)snprintf(key_dir, sizeof key_dir, "%.*s", slash == NULL ? 1 : (int)(slash - path),
+                   slash == NULL ? "." : path);
+    bytes = read_file(path, &n, error);
+    if (bytes == NULL)
+        return false;
+    daemon_repl_options(config, &quiet, &o);
+    ok = repl_restore(&o, key_dir, span_of(bytes, n), &r, &e);
+    free(bytes);
+    if (ok)
+        (void)printf("restored as of entry %llu: incarnation %llu, it was %llu; without tunnels, "
+                     "and this node alone. Start holdfastd.\n",
+                     (unsigned long long)r.index, (unsigned long long)r.incarnation,
+                     (unsigned long long)r.former);
+    else
+        (void)snprintf(error->text, sizeof error->text, "%s", e.text);
+    return ok;
 }
 
 /* --- beside one --- */
@@ -164,8 +219,55 @@ static void recover(void *self, struct api_request *request, const char *lost)
     api_request_answer(request, json_pack("{s:b,s:s}", "ordered", 1, "lost", lost));
 }
 
+static void back_up(void *self, struct api_request *request)
+{
+    struct daemon *d = self;
+
+    if (d->backup != NULL) {
+        admin_refuse(request, 409, "busy", "another backup is being made: try again");
+        return;
+    }
+    d->backup = request;
+    repl_backup_ask(d->repl);
+}
+
+static void answer_backup(struct daemon *d)
+{
+    static const char digits[] = "0123456789abcdef";
+    bool failed;
+    size_t n;
+    uint8_t *bytes = repl_backup_take(d->repl, &n, &failed);
+    char *text;
+
+    if (failed)
+        admin_refuse(d->backup, 503, "no-key", "this node has no sealing key yet: try again");
+    if (failed)
+        d->backup = NULL;
+    if (bytes == NULL)
+        return;
+    text = calloc(2, n + 1);
+    HF_ASSERT(text != NULL);
+    for (size_t i = 0; i < n; i++) {
+        text[2 * i] = digits[bytes[i] >> 4];
+        text[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    api_request_answer(d->backup, json_pack("{s:s}", "backup", text));
+    d->backup = NULL;
+    free(text);
+    free(bytes);
+}
+
+void recover_stop(struct daemon *d)
+{
+    if (d->backup != NULL)
+        admin_refuse(d->backup, 503, "stopping", "this node is stopping: ask another one");
+    d->backup = NULL;
+}
+
 void recover_tick(struct daemon *d)
 {
+    if (d->backup != NULL)
+        answer_backup(d);
     if (d->recover_at_ms == 0 || io_boottime_ms() < d->recover_at_ms)
         return;
     d->again = true;
@@ -175,4 +277,5 @@ void recover_tick(struct daemon *d)
 void recover_fill(struct api_backend *b)
 {
     b->recover = recover;
+    b->back_up = back_up;
 }

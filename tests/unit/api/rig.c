@@ -131,6 +131,18 @@ static void fake_recover(void *self, struct api_request *request, const char *lo
     decide(rig, request);
 }
 
+static void fake_backup(void *self, struct api_request *request)
+{
+    struct rig *rig = self;
+
+    rig->backups++;
+    if (rig->how == RIG_REFUSE) {
+        decide(rig, request);
+    } else {
+        api_request_answer(request, json_pack("{s:s}", "backup", rig->backup));
+    }
+}
+
 static void fake_remove(void *self, struct api_request *request, uint32_t node)
 {
     struct rig *rig = self;
@@ -166,6 +178,7 @@ void rig_init(struct rig *rig)
                                         .join = fake_join,
                                         .remove_node = fake_remove,
                                         .recover = fake_recover,
+                                        .back_up = fake_backup,
                                         .arm = fake_arm,
                                         .reload = fake_reload};
 }

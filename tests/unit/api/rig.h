@@ -34,6 +34,8 @@ struct rig {
     struct api_drain drain;
     unsigned tokens, joins, removes, recoveries;
     char lost[32];
+    unsigned backups;
+    char backup[32]; /* what is answered */
     struct api_token token;
     char joined_by[80];
     uint32_t removed;
