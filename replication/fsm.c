@@ -179,11 +179,38 @@ static enum repl_verdict apply_config(struct fsm *fsm, const Holdfast__ClusterCo
 /* With a key that nobody has any more all that was sealed with it is gone: the same on every node. */
 static enum repl_verdict apply_session_key(struct fsm *fsm, const Holdfast__SessionKey *body)
 {
-    if (body->replaces != fsm->session_key)
+    bool rotates = !body->lost && body->replaces != 0;
+
+    if (body->replaces != fsm->session_key || body->answers != fsm->rotate_wish)
+        return REPL_REFUSED_VERSION;
+    /* One former key at a time: what the oldest sealed is out of use before a third one comes. */
+    if (rotates && fsm->former_key != 0)
         return REPL_REFUSED_VERSION;
     if (body->lost)
         fsm_end_sessions(fsm);
+    fsm->former_key = rotates ? fsm->session_key : 0;
+    fsm->switch_index = rotates ? fsm->applied_index : 0;
+    if (fsm_spoken(fsm) >=
+        RECORD_SPEAKS_ROTATION) /* older members have no such part of the state */
+        fsm->key_ms = fsm->cluster_ms;
+    fsm->rotate_wish = 0;
     fsm->session_key = body->id;
+    return REPL_ACCEPTED;
+}
+
+static enum repl_verdict apply_rotate(struct fsm *fsm)
+{
+    if (fsm->session_key == 0)
+        return REPL_REFUSED_UNKNOWN;
+    fsm->rotate_wish = fsm->applied_index;
+    return REPL_ACCEPTED;
+}
+
+static enum repl_verdict apply_erased(struct fsm *fsm, const Holdfast__KeyErased *body)
+{
+    if (body->id != fsm->former_key)
+        return REPL_REFUSED_VERSION;
+    fsm->former_key = fsm->switch_index = 0;
     return REPL_ACCEPTED;
 }
 
@@ -261,6 +288,10 @@ static enum repl_verdict apply_body(struct fsm *fsm, const Holdfast__Record *r, 
         return apply_drain(fsm, r->drain);
     case HOLDFAST__RECORD__BODY_SESSION_KEY:
         return apply_session_key(fsm, r->session_key);
+    case HOLDFAST__RECORD__BODY_ROTATE_KEYS:
+        return apply_rotate(fsm);
+    case HOLDFAST__RECORD__BODY_KEY_ERASED:
+        return apply_erased(fsm, r->key_erased);
     case HOLDFAST__RECORD__BODY_JOIN_TOKEN:
         return fsm_apply_token(fsm, r->join_token);
     case HOLDFAST__RECORD__BODY_BARRIER:
@@ -296,4 +327,6 @@ void fsm_apply(struct fsm *fsm, const Holdfast__Record *r, size_t position,
         out->verdict == REPL_ACCEPTED && r->body_case == HOLDFAST__RECORD__BODY_CONFIG;
     out->rekeyed =
         out->verdict == REPL_ACCEPTED && r->body_case == HOLDFAST__RECORD__BODY_SESSION_KEY;
+    out->erased =
+        out->verdict == REPL_ACCEPTED && r->body_case == HOLDFAST__RECORD__BODY_KEY_ERASED;
 }

@@ -107,7 +107,11 @@ struct fsm {
     uint64_t applied_index;
     uint64_t cluster_ms;
     struct fsm_config config;
-    uint64_t session_key; /* id of the key that sessions are sealed with; 0 = none yet */
+    uint64_t session_key;  /* id of the key that sessions are sealed with; 0 = none yet */
+    uint64_t former_key;   /* the one before it, not erased yet; 0 = none */
+    uint64_t switch_index; /* ... replaced at that index */
+    uint64_t key_ms;       /* cluster time when session_key came; 0 = at the beginning */
+    uint64_t rotate_wish;  /* where another key was wished for, unanswered; 0 = nobody does */
     struct fsm_shard shards[REPL_MAX_SHARDS];
     size_t n_shards;
     struct fsm_member *members[FSM_MAX_MEMBERS];
@@ -132,6 +136,7 @@ struct fsm_outcome {
     struct repl_epoch replaced;       /* its former epoch */
     bool configured;                  /* accepted config */
     bool rekeyed;                     /* accepted session_key */
+    bool erased;                      /* accepted key_erased */
 };
 
 void fsm_init(struct fsm *fsm, uint64_t incarnation);
@@ -151,6 +156,12 @@ void fsm_apply(struct fsm *fsm, const Holdfast__Record *record, size_t position,
  * same node submitted is judged as on a node that had the key. The caller drops what it would have
  * changed: SAs, claims and leases, all of them, when the loss is applied. */
 void fsm_skip(struct fsm *fsm, uint32_t node, uint64_t boot, uint64_t request);
+
+/* Does the state name that key: is what it sealed still judged? */
+static inline bool fsm_names_key(const struct fsm *fsm, uint64_t id)
+{
+    return id != 0 && (id == fsm->session_key || id == fsm->former_key);
+}
 
 /* Was it judged (whatever the verdict)? False also for a boot that is not the member's present one.
  */

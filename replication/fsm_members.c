@@ -121,6 +121,9 @@ static enum repl_verdict apply_leave(struct fsm *fsm, const Holdfast__Member *bo
             return REPL_REFUSED_EXISTS;
     m->left = true;
     m->boot = 0;
+    /* It has the key of sessions: the others get another (replica_rotate.c). */
+    if (fsm->session_key != 0 && fsm_spoken(fsm) >= RECORD_SPEAKS_ROTATION)
+        fsm->rotate_wish = fsm->applied_index;
     return REPL_ACCEPTED;
 }
 

@@ -9,13 +9,19 @@ void fsm_end_sessions(struct fsm *fsm)
         fsm_lease_remove(fsm, fsm->all_leases);
 }
 
+void fsm_forget_keys(struct fsm *fsm)
+{
+    fsm->session_key = fsm->former_key = 0;
+    fsm->switch_index = fsm->key_ms = fsm->rotate_wish = 0;
+}
+
 /* Sessions end before the incarnation changes: what is taken off the digest is what was added. */
 void fsm_refound(struct fsm *fsm, uint32_t node, uint64_t incarnation)
 {
     HF_ASSERT(incarnation > fsm->incarnation);
     fsm_end_sessions(fsm);
     fsm->incarnation = incarnation;
-    fsm->session_key = 0;
+    fsm_forget_keys(fsm);
     memset(fsm->shards, 0, sizeof fsm->shards);
     fsm->n_shards = 0;
     memset(fsm->tokens, 0, sizeof fsm->tokens);

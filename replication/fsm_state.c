@@ -122,6 +122,13 @@ static void digest_statics(const struct fsm *fsm, struct digest_item *d)
     digest_item_u64(d, c->has_previous);
     digest_item_u64(d, c->cookie_secret_id);
     digest_item_u64(d, fsm->session_key);
+    /* Nothing of this is there while a member is older than it: then its digest is as before. */
+    if ((fsm->former_key | fsm->switch_index | fsm->key_ms | fsm->rotate_wish) == 0)
+        return;
+    digest_item_u64(d, fsm->former_key);
+    digest_item_u64(d, fsm->switch_index);
+    digest_item_u64(d, fsm->key_ms);
+    digest_item_u64(d, fsm->rotate_wish);
 }
 
 static struct digest shard_digest(const struct fsm *fsm, const struct fsm_shard *s)

@@ -140,6 +140,11 @@ uint32_t record_format(const Holdfast__Record *r)
 {
     if (r->body_case == HOLDFAST__RECORD__BODY_MEMBER)
         return r->member->change == HOLDFAST__MEMBER__CHANGE__BOOT ? 1 : 2;
+    if (r->body_case == HOLDFAST__RECORD__BODY_SESSION_KEY)
+        return r->session_key->replaces != 0 && !r->session_key->lost ? RECORD_SPEAKS_ROTATION : 1;
+    if (r->body_case == HOLDFAST__RECORD__BODY_ROTATE_KEYS ||
+        r->body_case == HOLDFAST__RECORD__BODY_KEY_ERASED)
+        return RECORD_SPEAKS_ROTATION;
     return r->body_case == HOLDFAST__RECORD__BODY_JOIN_TOKEN ? 2 : 1;
 }
 
@@ -177,6 +182,7 @@ bool record_internal(const Holdfast__Record *r)
     case HOLDFAST__RECORD__BODY_BARRIER:
     case HOLDFAST__RECORD__BODY_CONFIG:
     case HOLDFAST__RECORD__BODY_SESSION_KEY:
+    case HOLDFAST__RECORD__BODY_KEY_ERASED:
         return true;
     case HOLDFAST__RECORD__BODY_MEMBER:
         return r->member->change == HOLDFAST__MEMBER__CHANGE__BOOT;
@@ -209,7 +215,10 @@ static bool valid_body(const Holdfast__Record *r)
         return valid_config(r->config);
     case HOLDFAST__RECORD__BODY_BARRIER:
     case HOLDFAST__RECORD__BODY_HANDOVER_ABORT:
+    case HOLDFAST__RECORD__BODY_ROTATE_KEYS:
         return true;
+    case HOLDFAST__RECORD__BODY_KEY_ERASED:
+        return r->key_erased->id != 0;
     case HOLDFAST__RECORD__BODY_SESSION_KEY:
         return r->session_key->id != 0 && r->session_key->id != r->session_key->replaces &&
                (!r->session_key->lost || r->session_key->replaces != 0);

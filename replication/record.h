@@ -26,11 +26,13 @@ enum {
     RECORD_MAX_LEASE_MS = 60000,
     RECORD_TOKEN_BYTES = 32, /* SHA-256 */
     RECORD_MAX_TOKEN_MS = 7 * 86400000,
-    RECORD_SPEAKS = 2 /* the newest version of records that this program knows */
+    RECORD_SPEAKS = 3, /* the newest version of records that this program knows */
+    RECORD_SPEAKS_ROTATION = 3
 };
 
 /* The version that first had records like this one: 1, or 2 for membership (join_token, JOIN,
- * LEAVE). It is written only when every member knows it (fsm_spoken()). */
+ * LEAVE), or 3 for another key of sessions while there is one (session_key, rotate_keys,
+ * key_erased). It is written only when every member knows it (fsm_spoken()). */
 uint32_t record_format(const Holdfast__Record *record);
 
 /* Well-formed: one known body, sizes and counts within the bounds above, ids not zero where zero
@@ -42,7 +44,8 @@ bool record_valid(const Holdfast__Record *record) HF_MUST_USE;
 bool record_fenced(const Holdfast__Record *record);
 
 /* Is it made by replication itself (request 0, compare-and-set by its own contents)? barrier,
- * assign without handover, a member's BOOT, config, session_key. */
+ * assign without handover, a member's BOOT, config, session_key,
+ * key_erased. */
 bool record_internal(const Holdfast__Record *record);
 
 /* Under which key it is sealed: what ends with its session (SAs, their numbers, windows, leases), or

@@ -217,7 +217,7 @@ uint8_t *recover_backup(const struct fsm *fsm, const struct seal *seal, size_t *
     struct fsm copy = *fsm;
 
     copy.image = NULL;
-    copy.session_key = 0;
+    fsm_forget_keys(&copy);
     copy.sum = (struct digest){0, 0};
     copy.sas = copy.claims = copy.leases = (struct map){0};
     copy.all_sas = copy.last_sa = NULL;

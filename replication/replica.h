@@ -184,6 +184,7 @@ struct repl_options {
     struct repl_shard_option shards[REPL_MAX_SHARDS];
     size_t n_shards;
     struct repl_timing timing;
+    uint64_t key_age_ms; /* a new key of sessions so often; 0 = only when it is wished for */
     bool rebalance; /* shards go home, and spread, by themselves: to nodes well for settle_ms */
     uint32_t settle_ms;
     struct tls_identity *tls; /* who this node is to the others (tls_identity.h): more than one node
@@ -258,6 +259,14 @@ void repl_stop(struct repl *repl);
 /* Takes other certificates into force (a reference of its own): links that they would not allow are
  * dropped, others stay. Nothing with a single node. Any thread. */
 void repl_set_tls(struct repl *repl, struct tls_identity *tls);
+
+/* The addresses of other nodes that the data directory keeps, as far as the last start knew the members:
+ * also before repl_start(), which takes them from there by itself. How many. */
+size_t repl_kept_nodes(const char *data_dir, struct repl_node_address nodes[REPL_MAX_NODES]);
+
+/* A member has said where members are (n <= REPL_MAX_NODES, each with an address): a node that joins, or
+ * was away for long, connects with them, too, until the log tells who they are. Any thread. */
+void repl_introduce(struct repl *repl, const struct repl_node_address *nodes, size_t n);
 
 /* This start's random id. */
 uint64_t repl_boot(const struct repl *repl);
@@ -375,6 +384,7 @@ enum repl_counter {
     REPL_COUNT_RESTORES,
     REPL_COUNT_FRAMES_MALFORMED,
     REPL_COUNT_DIGEST_MISMATCH, /* a peer with the same applied index has another state (I11) */
+    REPL_COUNT_KEYS_ERASED,     /* of sessions, wiped from this node's memory */
     REPL_COUNT_REINSTALLS,      /* a sound state took the place of ours, which was outvoted */
     REPL_COUNTERS
 };

@@ -205,9 +205,9 @@ static bool left_out(struct replica *r, struct span sealed)
         return false;
     clear = seal_clear_of(sealed);
     if (clear.key == seal_ring_current(r->options.ring, SEAL_CONFIGURATION) ||
-        (clear.key == r->fsm.session_key && clear.key != r->blind))
+        (fsm_names_key(&r->fsm, clear.key) && clear.key != r->blind))
         return false;
-    if (clear.key == r->fsm.session_key)
+    if (fsm_names_key(&r->fsm, clear.key))
         fsm_skip(&r->fsm, clear.node, clear.boot, clear.request);
     return true;
 }
@@ -267,6 +267,8 @@ static void apply_record(struct replica *r, struct span sealed, size_t position)
     }
     if (outcome.rekeyed)
         replica_session_applied(r, record->session_key);
+    if (outcome.erased)
+        replica_key_erased(r, record->key_erased->id);
 
     struct follow_up f = follow_up_of(record);
 
@@ -278,14 +280,14 @@ static void apply_record(struct replica *r, struct span sealed, size_t position)
  * name is none: such a record is left out. */
 static uint64_t lacks_key(struct replica *r, const Holdfast__Entry *e)
 {
-    uint64_t session = r->fsm.session_key;
-
-    if (r->options.ring == NULL || e == NULL || session == 0 || session == r->blind ||
-        seal_ring_has(r->options.ring, session))
+    if (r->options.ring == NULL || e == NULL)
         return 0;
-    for (size_t i = 0; i < e->n_records; i++)
-        if (seal_key_of(record_span(e->records[i])) == session)
-            return session;
+    for (size_t i = 0; i < e->n_records; i++) {
+        uint64_t id = seal_key_of(record_span(e->records[i]));
+
+        if (id != r->blind && fsm_names_key(&r->fsm, id) && !seal_ring_has(r->options.ring, id))
+            return id;
+    }
     return 0;
 }
 

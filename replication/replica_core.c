@@ -110,6 +110,8 @@ void replica_pump(struct replica *r)
 {
     if (!r->started || r->failed)
         return;
+    if (r->blind != 0 && r->restoring == NULL && !fsm_names_key(&r->fsm, r->blind))
+        replica_await_state(r); /* it was not lost to all: what was left out here is judged there */
     replica_lock_unused(r);
     replica_keys_tick(r);
     replica_locked_poll(r);
@@ -119,6 +121,7 @@ void replica_pump(struct replica *r)
         replica_publish_leases(r);
         return;
     }
+    replica_keys_sweep(r);
     replica_own(r);
     replica_announce(r);
     replica_lead(r);
@@ -470,6 +473,7 @@ enum repl_result replica_submit(struct replica *r, uint64_t now_ns, uint64_t req
     set_now(r, now_ns);
     if (!outbox_room(r->outbox, n))
         return REPL_BUSY;
+    replica_renew(r, request, sealed, n); /* the key may have changed since it was sealed */
     outbox_put(r->outbox, request, sealed, n, effects);
     replica_pump(r);
     return REPL_OK;

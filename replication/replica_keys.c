@@ -2,7 +2,8 @@
  *
  *   start ─> is the configuration's key here? ─ no ─> WANT to every peer ─> GIVE ─> kept, start
  *   a session's key that is lacking (replica_locked.c) ─> WANT ─> GIVE, or LACK
- *   a new one (replica_session.c): GIVE to all ─> HAVE
+ *                                              ─> PAST ─> GONE: erased (replica_rotate.c)
+ *   a new one (replica_session.c): GIVE to all members ─> HAVE
  *
  * Without the configuration's key the node's raft does not run: it neither votes nor stores.
  */
@@ -24,15 +25,18 @@ void replica_set_add(struct replica_set *set, uint32_t node)
         set->nodes[set->n++] = node;
 }
 
+/* By the newest configuration of the log, not by the one applied: a node that waits for a key may stand
+ * where only founders are members that have left since, and nobody could ever say that it is lost. */
 size_t replica_set_voters(const struct replica *r, const struct replica_set *set, size_t *all)
 {
+    struct repl_configuration c = raft_driver_newest_configuration(r->driver);
     size_t n = 0;
 
     *all = 0;
-    for (size_t i = 0; i < r->n_nodes; i++)
-        if (r->nodes[i].role == RAFT_DRIVER_VOTER) {
+    for (size_t i = 0; i < c.n_servers; i++)
+        if (c.servers[i].role == RAFT_DRIVER_VOTER) {
             (*all)++;
-            n += holds(set, r->nodes[i].node);
+            n += holds(set, c.servers[i].node);
         }
     return n;
 }
@@ -52,7 +56,7 @@ void replica_keys_give(struct replica *r, uint64_t id, const struct replica_set 
 
     HF_ASSERT(seal_ring_get(r->options.ring, SEAL_SESSION, id, give.key));
     for (size_t i = 0; i < r->n_nodes; i++)
-        if (r->nodes[i].node != r->options.node && !holds(except, r->nodes[i].node))
+        if (replica_may_have_key(r, r->nodes[i].node) && !holds(except, r->nodes[i].node))
             send(r, r->nodes[i].node, &give);
     secret_wipe_bytes(give.key, sizeof give.key);
 }
@@ -66,7 +70,7 @@ static uint64_t session_wanted(const struct replica *r)
         return r->locked.want;
     if (r->blind != 0)
         return r->blind;
-    return current != 0 && !seal_ring_has(r->options.ring, current) ? current : 0;
+    return current != 0 && !r->diverged && !seal_ring_has(r->options.ring, current) ? current : 0;
 }
 
 static bool wants(const struct replica *r, struct seal_message *want)
@@ -83,14 +87,22 @@ static bool wants(const struct replica *r, struct seal_message *want)
 
 void replica_keys_ask(struct replica *r)
 {
+    struct seal_message past = {.what = SEAL_PAST, .kind = SEAL_SESSION};
     struct seal_message want;
 
     if (!wants(r, &want))
         return;
     r->asked_ns = r->now_ns;
-    for (size_t i = 0; i < r->n_nodes; i++)
-        if (r->nodes[i].node != r->options.node)
-            send(r, r->nodes[i].node, &want);
+    past.id = want.id;
+    past.index = r->waiting == NULL ? replica_wanted_at(r) : 0;
+    for (size_t i = 0; i < r->n_nodes; i++) {
+        if (r->nodes[i].node == r->options.node)
+            continue;
+        /* In this order: who has erased it says so before it says that it lacks it. */
+        if (want.kind == SEAL_SESSION && !replica_sees(r))
+            send(r, r->nodes[i].node, &past);
+        send(r, r->nodes[i].node, &want);
+    }
 }
 
 bool replica_keys_wait(struct replica *r)
@@ -122,6 +134,8 @@ static void answer(struct replica *r, uint32_t to, const struct seal_message *in
 {
     struct seal_message out = {.what = SEAL_LACK, .kind = in->kind, .id = in->id};
 
+    if (!replica_may_have_key(r, to))
+        return;
     if (seal_ring_get(r->options.ring, in->kind, in->id, out.key)) {
         out.what = SEAL_GIVE;
         out.id = seal_key_id(&r->options.ring->means, in->kind, out.key);
@@ -155,7 +169,7 @@ static void make_room(struct replica *r)
     size_t n = seal_ring_list(r->options.ring, SEAL_SESSION, ids, SEAL_RING_KEYS);
 
     for (size_t i = 0; i < n; i++)
-        if (ids[i] != r->fsm.session_key && ids[i] != r->locked.want && ids[i] != r->making.id)
+        if (!fsm_names_key(&r->fsm, ids[i]) && ids[i] != r->locked.want && ids[i] != r->making.id)
             seal_ring_erase(r->options.ring, ids[i]);
 }
 
@@ -190,8 +204,8 @@ static void take_session(struct replica *r, uint32_t from, const struct seal_mes
         replica_fail(r, "the key of the sessions was not lost: starting anew");
         return;
     }
-    if (in->id == r->fsm.session_key && !seal_ring_use(r->options.ring, SEAL_SESSION, in->id))
-        return;
+    if (in->id == r->fsm.session_key)
+        replica_session_use(r);
     replica_unlock(r, in->id);
 }
 
@@ -222,6 +236,10 @@ void replica_on_keys(struct replica *r, uint32_t from, struct span bytes)
         take(r, from, &in);
     if (in.what == SEAL_LACK && in.kind == SEAL_SESSION && in.id == r->locked.want)
         replica_set_add(&r->locked.lacks, from);
+    if (in.what == SEAL_PAST && replica_may_have_key(r, from) && replica_key_gone(r, &in))
+        send(r, from, &(struct seal_message){.what = SEAL_GONE, .kind = in.kind, .id = in.id});
+    if (in.what == SEAL_GONE && in.id != 0 && (in.id == r->locked.want || in.id == r->blind))
+        replica_await_state(r);
     if (in.what == SEAL_HAVE && in.id == r->making.id)
         replica_set_add(&r->making.have, from);
     secret_wipe_bytes(&in, sizeof in);

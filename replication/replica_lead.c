@@ -142,6 +142,7 @@ void replica_lead(struct replica *r)
     replica_session_lead(r);
     if (!replica_sees(r))
         return;
+    replica_rotate_lead(r);
     if (!r->configuring &&
         (r->fsm.config.version == 0 || r->now_ns - r->config_ns >= COOKIE_SECRET_MS * 1000000ull))
         push_config(r);

@@ -61,7 +61,7 @@ void replica_lock_unused(struct replica *r)
     uint64_t id = r->fsm.session_key;
 
     if (r->options.ring == NULL || id == 0 || seal_ring_has(r->options.ring, id) ||
-        !replica_sees(r) || !r->ownership.confirmed)
+        !replica_sees(r) || !r->ownership.confirmed || r->diverged)
         return;
     r->locked.unused = true;
     begin(r, id);

@@ -188,6 +188,8 @@ static void fill_report(struct replica *r, struct beat *b)
     b->report.lapsed = b->lapse_list;
     b->report.digest = (ProtobufCBinaryData){.len = sizeof b->digest, .data = b->digest};
     b->report.awaits_state = r->diverged;
+    b->report.awaits_above = r->awaits_above;
+    b->report.snapshot_index = raft_driver_status(r->driver).snapshot_index;
     if (r->kept_index == 0)
         return;
     put_digest(b->kept_digest, r->kept_digest);

@@ -24,6 +24,11 @@ enum {
     LOST_WAIT_MS = 3000,    /* a node that may have a key is waited for, when a majority lacks it */
     UNLED_ELECTIONS = 4,    /* so many election timeouts without a leader, and at least */
     UNLED_MS = 1000,        /* ... so long: an owner asks for no lease any more */
+    ERASE_AGAIN_MS = 1000,  /* between two times of saying that a key is erased */
+    SPARE_KEY_MS = 10000,   /* cluster time: a key that nothing names is nobody's by then */
+    SWEEP_KEYS_MS = 1000,   /* so often such keys are looked for */
+    ALL_HAVE_MS = 1000,     /* so long all are waited for to have it, not only a majority */
+    MAKING_KEY_MS = 5000,   /* a leader's key that no majority has taken by then is given up */
     ASK_KEY_MS = 100,       /* between two times of asking for a key */
     TELL_WAIT_MS = 10,      /* for a node that has not stored yet what it waits for */
     TAKE_ITEMS = 256,       /* of an image, kept in one turn of the loop */
@@ -67,10 +72,18 @@ struct replica_locked {
 
 /* A session's key on its way into the log (replica_session.c). */
 struct replica_making {
-    uint64_t id, replaces;   /* id 0 = none */
+    uint64_t id, replaces; /* id 0 = none */
+    uint64_t answers;      /* fsm.rotate_wish when it was drawn */
+    uint64_t since_ns;
     struct replica_set have; /* who has it */
     uint64_t sent_ns;
     bool pushed;
+};
+
+/* A key of sessions in the ring, and since when nothing needs it (replica_rotate.c). */
+struct replica_spare {
+    uint64_t id, since_ms;
+    bool named; /* by the state, once */
 };
 
 /* A node that this one knows: of the configuration, or about to join, or just left. In the order of
@@ -82,6 +95,8 @@ struct replica_node {
     bool link;
     uint64_t disk_ok_ns;   /* newest report that says so, if none since denies it */
     uint64_t repair_above; /* it awaits a snapshot above that; 0 = does not */
+    bool lacks_erased; /* ... since it was away when a key was erased: nothing is wrong with it */
+    uint64_t snapshot_index; /* of what is on its disk, by its newest report */
 };
 
 struct replica {
@@ -119,6 +134,12 @@ struct replica {
     uint64_t blind; /* the key that is given up: what it sealed is left out; 0 = none */
     bool reset_due; /* the loss was applied: at the end of this entry all is one state again */
     struct replica_making making;
+    struct replica_spare spares[SEAL_RING_KEYS];
+    uint64_t swept_ms;                    /* cluster time when they were looked at */
+    uint64_t erase_asked, erase_asked_ns; /* leader: KeyErased of that key was submitted */
+    uint64_t
+        switched_index; /* newest change of the key in use applied: a snapshot is due behind it */
+    uint64_t awaits_above; /* diverged, since what follows is sealed with a key that is erased */
 
     bool able;              /* leading, and everything up to an entry of the own term is applied */
     uint64_t entry_index;   /* of the newest entry submitted here */
@@ -208,9 +229,27 @@ void replica_session_lead(struct replica *r);
 void replica_session_moved(struct replica *r);
 uint64_t replica_session_next_ns(const struct replica *r);
 void replica_session_use(struct replica *r);
-void replica_session_none_needed(struct replica *r); /* nothing was sealed in this incarnation yet */
+void replica_session_none_needed(
+    struct replica *r); /* nothing was sealed in this incarnation yet */
 bool replica_session_ready(const struct replica *r); /* sessions can be sealed here */
 void replica_session_applied(struct replica *r, const struct Holdfast__SessionKey *body);
+
+/* replica_rotate.c */
+struct seal_message;
+bool replica_may_have_key(const struct replica *r, uint32_t node);
+bool replica_rotation_due(const struct replica *r);
+void replica_rotate_lead(struct replica *r);
+void replica_snapshot_heard(struct replica *r, uint32_t from, uint64_t snapshot_index);
+/* What waits in the outbox is sealed with the key in use. False: there is none here. */
+bool replica_renew_outbox(struct replica *r);
+/* What is about to go there, in place. */
+void replica_renew(struct replica *r, uint64_t request, uint8_t *bytes, size_t n);
+void replica_key_erased(struct replica *r, uint64_t id);
+void replica_keys_sweep(struct replica *r);
+/* Is it erased, for one that has the log up to in->index? */
+bool replica_key_gone(const struct replica *r, const struct seal_message *in);
+uint64_t replica_wanted_at(const struct replica *r); /* how far the log asks for the lacking key */
+void replica_await_state(struct replica *r); /* what is lacking to it is erased everywhere */
 
 /* replica_apply.c */
 void replica_on_apply(void *self, uint64_t index, const struct repl_entry *entry);
@@ -231,6 +270,8 @@ void replica_witness_applied(struct replica *r);
 void replica_witness_heard(struct replica *r, uint32_t from, const struct Holdfast__NodeReport *in);
 void replica_witness_act(struct replica *r); /* as pump's last: what follows from the verdicts */
 void replica_witness_restored(struct replica *r);
+void replica_mistrust(
+    struct replica *r);                /* applies and owns nothing until a snapshot is installed */
 void replica_scrub(struct replica *r); /* with each beat: a few SAs */
 /* May this node's state be acted on, as far as is known? */
 bool replica_state_trusted(const struct replica *r);

@@ -5,14 +5,24 @@
  *
  * Two leaders may each draw one; the log takes the one whose record comes first, for the other names a
  * key to replace that is not there any more. The record says the id, never the key. No session is
- * sealed before, so nobody owns anything before: what cannot be sealed is not sent.
+ * sealed before, so nobody owns anything before: what cannot be sealed is not sent. One that takes
+ * another's place waits a second for those who lack it yet: two that lose their power must not be all
+ * that had it.
  */
 #include "base/secret.h"
 #include "replication/replica_parts.h"
 
 static bool is_due(const struct replica *r)
 {
-    return r->fsm.session_key == 0 || (r->blind != 0 && r->fsm.session_key == r->blind);
+    return r->fsm.session_key == 0 || (r->blind != 0 && fsm_names_key(&r->fsm, r->blind)) ||
+           replica_rotation_due(r);
+}
+
+/* Drawn for another state, or taken by too few for too long. */
+static bool is_stale(const struct replica *r, const struct replica_making *m)
+{
+    return m->id != 0 && (m->replaces != r->fsm.session_key || m->answers != r->fsm.rotate_wish ||
+                          (!m->pushed && r->now_ns - m->since_ns >= MAKING_KEY_MS * 1000000ull));
 }
 
 static void draw(struct replica *r)
@@ -20,8 +30,10 @@ static void draw(struct replica *r)
     uint8_t key[SEAL_KEY_BYTES];
 
     r->callbacks.entropy(r->callbacks.self, key, sizeof key);
-    r->making =
-        (struct replica_making){.id = replica_keys_add(r, key), .replaces = r->fsm.session_key};
+    r->making = (struct replica_making){.id = replica_keys_add(r, key),
+                                        .replaces = r->fsm.session_key,
+                                        .answers = r->fsm.rotate_wish,
+                                        .since_ns = r->now_ns};
     secret_wipe_bytes(key, sizeof key);
     if (r->making.id == 0)
         replica_fail(r, "no room for a sealing key");
@@ -35,6 +47,7 @@ static void push(struct replica *r)
 
     body.id = r->making.id;
     body.replaces = r->making.replaces;
+    body.answers = r->making.answers;
     body.lost = r->blind != 0;
     record.body_case = HOLDFAST__RECORD__BODY_SESSION_KEY;
     record.session_key = &body;
@@ -44,14 +57,14 @@ static void push(struct replica *r)
 void replica_session_lead(struct replica *r)
 {
     struct replica_making *m = &r->making;
-    size_t voters;
+    size_t voters, have;
 
     if (r->options.ring == NULL)
         return;
-    if (!is_due(r)) {
+    if (!is_due(r) || is_stale(r, m))
         *m = (struct replica_making){0};
+    if (!is_due(r))
         return;
-    }
     if (m->id == 0)
         draw(r);
     if (r->failed || m->pushed)
@@ -60,7 +73,10 @@ void replica_session_lead(struct replica *r)
         m->sent_ns = r->now_ns;
         replica_keys_give(r, m->id, &m->have);
     }
-    if (replica_set_voters(r, &m->have, &voters) > voters / 2)
+    have = replica_set_voters(r, &m->have, &voters);
+    if (have == voters ||
+        (have > voters / 2 && (m->replaces == 0 || r->blind != 0 ||
+                               r->now_ns - m->since_ns >= ALL_HAVE_MS * 1000000ull)))
         push(r);
 }
 
@@ -87,6 +103,7 @@ void replica_session_use(struct replica *r)
         seal_ring_use_none(r->options.ring, SEAL_SESSION);
         r->asked_ns = 0;
     }
+    (void)replica_renew_outbox(r);
 }
 
 /* What is still kept of a former incarnation's keys opens nothing that counts: it goes. */
@@ -113,17 +130,20 @@ void replica_session_applied(struct replica *r, const struct Holdfast__SessionKe
 {
     bool lost = body->lost;
     uint64_t former = body->replaces;
+    bool blind = r->blind != 0;
 
     replica_log(r, REPL_LOG_INFO, "sessions are sealed with the key %016llx from now on%s",
                 (unsigned long long)body->id,
                 lost ? ", the former one is lost: all sessions ended" : "");
+    if (!lost && former != 0)
+        r->switched_index = r->fsm.applied_index;
     replica_session_use(r);
     if (!lost || r->options.ring == NULL)
         return;
     seal_ring_erase(r->options.ring, former);
     replica_keys_changed(r);
     /* Requests of ours that were sealed with it can never be judged. */
-    if (r->blind != former)
+    if (!blind)
         replica_fail(r,
                      "the cluster gave the sessions' key up, which this node had: starting anew");
     else

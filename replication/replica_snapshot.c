@@ -142,8 +142,8 @@ static bool is_due(const struct replica *r)
     if (s.installing || s.snapshotting || s.applied_index <= s.snapshot_index ||
         r->fsm.applied_index < r->not_before_index || r->now_ns < r->not_before_ns)
         return false;
-    if (r->snapshot_wanted)
-        return true;
+    if (r->snapshot_wanted || s.snapshot_index < r->switched_index)
+        return true; /* the latter: the key of what is on the disk is to be erased (seal.md) */
     if (s.applied_index - s.snapshot_index < r->options.snapshot_entries &&
         s.log_bytes < r->options.snapshot_bytes)
         return false;
@@ -157,6 +157,13 @@ void replica_maybe_snapshot(struct replica *r)
     struct replica_taking *t;
     bool ok;
 
+    /* Half of it would be sealed with another key than it says. */
+    if (r->taking != NULL && !r->taking->ended && r->taking->index < r->switched_index) {
+        uint64_t index = r->taking->index;
+
+        replica_drop_snapshot(r);
+        raft_driver_snapshot_drop(r->driver, index);
+    }
     if (r->taking == NULL && replica_session_ready(r) && is_due(r) && r->fsm.image == NULL &&
         raft_driver_snapshot_begin(r->driver, r->now_ns / 1000000, r->fsm.applied_index) ==
             RAFT_DRIVER_OK) {

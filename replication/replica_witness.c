@@ -70,8 +70,13 @@ void replica_witness_heard(struct replica *r, uint32_t from, const struct Holdfa
     struct replica_node *row = replica_node(r, from);
     struct digest now, kept, ours;
 
-    if (row != NULL)
+    if (row != NULL) {
         row->repair_above = in->awaits_state ? in->applied_index : 0;
+        row->lacks_erased = in->awaits_state && in->awaits_above != 0;
+        if (row->lacks_erased && in->awaits_above > row->repair_above)
+            row->repair_above = in->awaits_above;
+    }
+    replica_snapshot_heard(r, from, in->snapshot_index);
     if (read_digest(in->digest, &now)) {
         say(r, from, in->applied_index, now);
         if (in->applied_index == r->fsm.applied_index) {
@@ -138,21 +143,26 @@ static void tie(struct replica *r)
     r->tie_told = tied(r);
 }
 
-static void diverge(struct replica *r, const char *how)
+void replica_mistrust(struct replica *r)
 {
     uint64_t taking = r->taking == NULL ? 0 : r->taking->index;
 
     r->diverged = true;
-    replica_log(r, REPL_LOG_ERROR,
-                "our state %s (found at index %llu): this node owns nothing until a snapshot of a "
-                "sound one has taken its place",
-                how, (unsigned long long)r->fsm.applied_index);
     ownership_disown(&r->ownership);
     replica_publish_leases(r);
     replica_drop_snapshot(r);
     if (taking != 0)
         raft_driver_snapshot_drop(r->driver, taking);
     raft_driver_mistrust(r->driver, r->now_ns / 1000000);
+}
+
+static void diverge(struct replica *r, const char *how)
+{
+    replica_log(r, REPL_LOG_ERROR,
+                "our state %s (found at index %llu): this node owns nothing until a snapshot of a "
+                "sound one has taken its place",
+                how, (unsigned long long)r->fsm.applied_index);
+    replica_mistrust(r);
 }
 
 /* What falls over in memory changes no digest, which is kept and not counted anew, until a record
@@ -179,7 +189,8 @@ void replica_scrub(struct replica *r)
         r->scrub_id = 0;
 }
 
-/* Of the majority, connected, and nearest to our log. 0 = none. */
+/* Of the majority, connected, and nearest to our log; when ours only lacks what it cannot open, whoever
+ * is connected. 0 = none. */
 static uint32_t successor(const struct replica *r)
 {
     uint32_t best = 0;
@@ -190,7 +201,8 @@ static uint32_t successor(const struct replica *r)
         uint64_t match = raft_driver_match(r->driver, node);
 
         if (node != r->options.node && r->transport.connected(r->transport.self, node) &&
-            witness_verdict(&r->witness, node) == WITNESS_AGREES && match >= most) {
+            (witness_verdict(&r->witness, node) == WITNESS_AGREES || r->awaits_above != 0) &&
+            match >= most) {
             best = node;
             most = match;
         }
@@ -212,6 +224,15 @@ static void step_down(struct replica *r)
                     (unsigned)to);
 }
 
+/* May our state take that node's place? For one that only lacks what it cannot open it is enough that
+ * nobody speaks against ours: it may be the one who is needed for a majority. */
+static bool is_sound_for(const struct replica *r, const struct replica_node *node)
+{
+    enum witness_verdict verdict = witness_verdict(&r->witness, r->options.node);
+
+    return verdict == WITNESS_AGREES || (node->lacks_erased && verdict == WITNESS_UNKNOWN);
+}
+
 /* As a leader of the majority: whoever was outvoted gets our state. */
 static void repair(struct replica *r)
 {
@@ -219,8 +240,7 @@ static void repair(struct replica *r)
         uint32_t node = r->nodes[i].node;
 
         if (r->nodes[i].repair_above == 0 || node == r->options.node ||
-            witness_verdict(&r->witness, r->options.node) != WITNESS_AGREES ||
-            !r->transport.connected(r->transport.self, node))
+            !is_sound_for(r, &r->nodes[i]) || !r->transport.connected(r->transport.self, node))
             continue;
         if (raft_driver_repair(r->driver, r->now_ns / 1000000, node, r->nodes[i].repair_above) ==
             RAFT_DRIVER_INVALID)
@@ -251,6 +271,7 @@ void replica_witness_restored(struct replica *r)
                     (unsigned long long)r->fsm.applied_index);
     }
     r->diverged = false;
+    r->awaits_above = 0;
     r->kept_index = r->scrub_id = 0;
     witness_forget(&r->witness, r->options.node);
 }

@@ -1,6 +1,6 @@
 /* What nodes tell each other on REPL_CHANNEL_KEYS: one key a frame.
  *
- *   version 1 | what | kind | key id 8 | key 32 (GIVE only)
+ *   version 1 | what | kind | key id 8 | key 32 (GIVE), index 8 (PAST)
  *
  * Keys travel in it: the transport proves who the peer is, and nobody else reads along.
  */
@@ -13,11 +13,14 @@ enum seal_what {
     SEAL_WANT = 1, /* the key with this id; id 0: the one in use for that kind */
     SEAL_GIVE = 2,
     SEAL_LACK = 3, /* the answer of one that has no such key */
-    SEAL_HAVE = 4  /* ... of one that took a session's key */
+    SEAL_HAVE = 4, /* ... of one that took a session's key */
+    SEAL_PAST = 5, /* is the key with this id, which the log names at `index`, erased? */
+    SEAL_GONE = 6  /* the answer of one that has applied so much, if it is */
 };
 
 enum {
     SEAL_MESSAGE_SHORT_BYTES = 11,
+    SEAL_MESSAGE_PAST_BYTES = SEAL_MESSAGE_SHORT_BYTES + 8,
     SEAL_MESSAGE_BYTES = SEAL_MESSAGE_SHORT_BYTES + SEAL_KEY_BYTES
 };
 
@@ -25,6 +28,7 @@ struct seal_message {
     enum seal_what what;
     enum seal_kind kind;
     uint64_t id;
+    uint64_t index;              /* PAST */
     uint8_t key[SEAL_KEY_BYTES]; /* GIVE; the caller wipes it */
 };
 

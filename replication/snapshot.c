@@ -75,6 +75,10 @@ static void out_head(struct out *o, const struct fsm *fsm)
     header.applied_index = fsm->applied_index;
     header.cluster_ms = fsm->cluster_ms;
     header.session_key = fsm->session_key;
+    header.former_key = fsm->former_key;
+    header.switch_index = fsm->switch_index;
+    header.key_ms = fsm->key_ms;
+    header.rotate_wish = fsm->rotate_wish;
     item.item_case = HOLDFAST__SNAPSHOT_ITEM__ITEM_HEADER;
     item.header = &header;
     out_item(o, &item);

@@ -202,6 +202,10 @@ static bool in_item(struct fsm *fsm, const Holdfast__SnapshotItem *item, uint64_
         fsm->applied_index = item->header->applied_index;
         fsm->cluster_ms = item->header->cluster_ms;
         fsm->session_key = item->header->session_key;
+        fsm->former_key = item->header->former_key;
+        fsm->switch_index = item->header->switch_index;
+        fsm->key_ms = item->header->key_ms;
+        fsm->rotate_wish = item->header->rotate_wish;
         return true;
     case HOLDFAST__SNAPSHOT_ITEM__ITEM_CONFIG:
         return in_config(fsm, item->config);
@@ -224,10 +228,14 @@ static bool in_item(struct fsm *fsm, const Holdfast__SnapshotItem *item, uint64_
     }
 }
 
-/* The key whose items are left out; 0 = none. */
-static uint64_t left_out(const struct snapshot_decoder *d)
+/* Are items that this key sealed left out? 0: are any? */
+static bool leaves_out(const struct snapshot_decoder *d, uint64_t key)
 {
-    return d->sessionless && d->items > 0 ? d->fsm->session_key : d->blind;
+    if (d->items == 0)
+        return false;
+    if (d->sessionless)
+        return key == 0 ? d->fsm->session_key != 0 : fsm_names_key(d->fsm, key);
+    return d->blind != 0 && (key == 0 || key == d->blind);
 }
 
 /* One whole item, sealed. */
@@ -238,7 +246,7 @@ static bool read_item(struct snapshot_decoder *d, struct span sealed)
 
     if (d->complete)
         return false;
-    if (left_out(d) != 0 && seal_key_of(sealed) == left_out(d) && d->items > 0) {
+    if (seal_key_of(sealed) != 0 && leaves_out(d, seal_key_of(sealed))) {
         d->items++;
         return true;
     }
@@ -254,7 +262,7 @@ static bool read_item(struct snapshot_decoder *d, struct span sealed)
     Holdfast__SnapshotItem *item = holdfast__snapshot_item__unpack(NULL, n, plain);
     bool ok = item != NULL &&
               (d->items > 0 || item->item_case == HOLDFAST__SNAPSHOT_ITEM__ITEM_HEADER) &&
-              in_item(d->fsm, item, d->items, left_out(d) != 0, &d->complete);
+              in_item(d->fsm, item, d->items, leaves_out(d, 0), &d->complete);
 
     if (item != NULL)
         holdfast__snapshot_item__free_unpacked(item, NULL);

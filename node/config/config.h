@@ -133,6 +133,7 @@ struct config {
     uint32_t founders[CONFIG_MAX_NODES]; /* with whom the cluster began; none: all of `nodes` */
     size_t n_founders;
     struct config_timing timing;
+    uint32_t key_age_ms;             /* a new key for what is stored of sessions so often */
     enum config_rebalance rebalance; /* do shards go home, and spread, by themselves? */
     uint32_t rebalance_delay_ms;     /* ... to nodes that have been well for so long */
     uint32_t disk_handover_percent;  /* of the data folder's disk: then shards are given away */

@@ -31,6 +31,7 @@ static void set_defaults(struct config *c)
     c->timing = (struct config_timing){
         .election_ms = 150, .heartbeat_ms = 30, .lease_ms = 150, .lease_heartbeat_ms = 30};
     c->rebalance_delay_ms = 60 * SECOND_MS;
+    c->key_age_ms = 3600 * SECOND_MS;
     c->disk_handover_percent = 90;
     c->snapshot_entries = 20000;
     c->snapshot_bytes = 64 << 20;

@@ -73,6 +73,7 @@ static const struct schema_field cluster_fields[] = {
     {"founders", .shape = SCHEMA_VALUES, .type = &value_number,
      LIST(founders, n_founders, CONFIG_MAX_NODES), .min = 1, .max = 65535},
     {"timing", SECTION(timing_fields)},
+    {"key_age", .type = &value_duration, AT(key_age_ms), .min = MINUTE, .max = DAY},
     {"rebalance", .type = &value_choice, AT(rebalance), .choices = rebalance_words},
     {"rebalance_delay", .type = &value_duration, AT(rebalance_delay_ms), .min = SECOND, .max = DAY},
     {0},

@@ -359,6 +359,64 @@ Test(repl_keys, one_that_comes_late_with_the_key_is_of_one_state_with_the_others
     rig_destroy(rig);
 }
 
+/* What is left out counts as judged, on every node, or the submitter's later requests would be judged
+ * differently where the key was. */
+Test(repl_keys, requests_that_are_left_out_count_as_judged)
+{
+    struct rig *rig = sealed(3, 42);
+    uint64_t boot;
+    uint32_t from;
+
+    start_all(rig);
+    for (uint64_t k = 1; k <= 20; k++)
+        create(rig, k);
+    cr_assert(rig_run(rig, 20000, rig_agrees, 0));
+    from = rig_owner(rig, 1);
+    boot = rig_node(rig, from)->boot;
+    for (uint32_t i = 1; i <= 3; i++)
+        rig_kill(rig, i);
+    for (uint32_t i = 1; i <= 3; i++)
+        if (i != from)
+            rig_start(rig, i);
+    cr_assert(rig_run(rig, 20000, rig_has_owner, 1), "two of three: the sessions are lost");
+    for (uint32_t i = 1; i <= 3; i++)
+        for (uint64_t k = 1; i != from && k <= 20; k++)
+            cr_assert(fsm_judged(replica_fsm(rig->nodes[i - 1].replica), from, boot, k),
+                      "node %u: request %d", i, (int)k);
+    (void)printf("compared 40 requests\n");
+    rig_destroy(rig);
+}
+
+/* Two of five lack it and hear of nobody else: no majority says that it is lost, so they wait. */
+Test(repl_keys, a_minority_that_lacks_the_key_waits_for_it)
+{
+    struct rig *rig = sealed(5, 43);
+
+    rig->snapshot_entries = 40; /* which they cannot open */
+    rig->trailing = 8;
+    start_all(rig);
+    for (uint64_t k = 1; k <= 60; k++)
+        create(rig, k);
+    cr_assert(rig_run(rig, 20000, rig_agrees, 0));
+    for (uint32_t i = 1; i <= 5; i++) {
+        cr_assert(rig_run(rig, 20000, snapshotted, i));
+        rig->stays_on = i > 2;
+        rig_kill(rig, i);
+    }
+    rig_start(rig, 1);
+    rig_start(rig, 2);
+    (void)rig_run(rig, 8000, NULL, 0);
+    for (uint32_t i = 3; i <= 5; i++)
+        rig_start(rig, i);
+    cr_assert(rig_run(rig, 8000, rig_has_owner, 1));
+    cr_assert(rig_run(rig, 20000, rig_agrees, 0));
+    for (uint32_t i = 1; i <= 5; i++)
+        cr_assert_not(rig_has_failed(rig, i));
+    for (uint64_t k = 1; k <= 60; k++)
+        cr_assert(has_session(rig, k));
+    rig_destroy(rig);
+}
+
 /* The same, but it comes in time: nothing is lost. */
 Test(repl_keys, one_that_comes_in_time_with_the_key_saves_the_sessions)
 {

@@ -71,7 +71,7 @@ Test(repl_fsm_members, the_cluster_speaks_what_its_oldest_member_knows)
 {
     Holdfast__Record *old = make_boot(3, 33, 0);
 
-    cr_assert_eq(fsm_spoken(&fsm), 2);
+    cr_assert_eq(fsm_spoken(&fsm), RECORD_SPEAKS);
     fsm_found(&fsm, 3);
     cr_assert_eq(fsm_spoken(&fsm), 1, "it has said nothing yet");
     old->member->speaks = 0;

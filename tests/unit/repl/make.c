@@ -367,3 +367,33 @@ Holdfast__Record *make_audit(struct maker *m, const char *what)
     body->what = string(what);
     return r;
 }
+
+Holdfast__Record *make_rotate(struct maker *m)
+{
+    Holdfast__Record *r = new_record(m, HOLDFAST__RECORD__BODY_ROTATE_KEYS);
+    BODY(Holdfast__RotateKeys, holdfast__rotate_keys__init, r, rotate_keys);
+
+    (void)body;
+    return r;
+}
+
+Holdfast__Record *make_session_key(uint64_t id, uint64_t replaces, bool lost, uint64_t answers)
+{
+    Holdfast__Record *r = new_record(NULL, HOLDFAST__RECORD__BODY_SESSION_KEY);
+    BODY(Holdfast__SessionKey, holdfast__session_key__init, r, session_key);
+
+    body->id = id;
+    body->replaces = replaces;
+    body->lost = lost;
+    body->answers = answers;
+    return r;
+}
+
+Holdfast__Record *make_erased(uint64_t id)
+{
+    Holdfast__Record *r = new_record(NULL, HOLDFAST__RECORD__BODY_KEY_ERASED);
+    BODY(Holdfast__KeyErased, holdfast__key_erased__init, r, key_erased);
+
+    body->id = id;
+    return r;
+}

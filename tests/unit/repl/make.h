@@ -46,6 +46,9 @@ void make_item(Holdfast__Record *extend, uint32_t spi_in, uint64_t version, uint
                uint64_t ceiling);
 Holdfast__Record *make_delete(struct maker *m, uint64_t sa_id, uint64_t version);
 Holdfast__Record *make_lease(struct maker *m, uint32_t address, const char *identity, bool release);
+Holdfast__Record *make_rotate(struct maker *m);
+Holdfast__Record *make_session_key(uint64_t id, uint64_t replaces, bool lost, uint64_t answers);
+Holdfast__Record *make_erased(uint64_t id);
 Holdfast__Record *make_audit(struct maker *m, const char *what);
 
 #endif

@@ -33,7 +33,9 @@ struct rig_node {
     struct sim_storage *storage;
     struct repl_transport_listener listener;
     struct replica *replica;
-    struct repl_loaded loaded; /* what it was started with */
+    struct repl_loaded loaded;                      /* what it was started with */
+    struct repl_node_address peers[REPL_MAX_NODES]; /* the newest list that it told, on its disk */
+    size_t n_peers;
     struct repl_lease leases[RIG_SHARDS];
     struct repl_health health;
     struct replica_clock clock;
@@ -66,6 +68,7 @@ struct rig {
     size_t founders; /* nodes 1 ... */
     uint32_t asked;  /* the member that joiners know */
     uint64_t snapshot_entries, trailing, takeover_ms;
+    uint64_t key_age_ms;
     uint64_t hang_ms;                       /* the limit that they are started with */
     uint64_t steps, two_owners, unassigned; /* the last two: violations, counted by instant */
     uint64_t resets, unsettled;             /* events of all nodes, over all their starts */

@@ -208,18 +208,22 @@ Test(repl_seal, messages_go_there_and_back)
     uint8_t bytes[SEAL_MESSAGE_BYTES + 1];
     size_t compared = 0;
 
-    for (int what = SEAL_WANT; what <= SEAL_HAVE; what++)
+    for (int what = SEAL_WANT; what <= SEAL_GONE; what++)
         for (int kind = SEAL_CONFIGURATION; kind < SEAL_KINDS; kind++) {
-            struct seal_message m = {
-                (enum seal_what)what, (enum seal_kind)kind, 0x0102030405060708, {0}};
+            struct seal_message m = {.what = (enum seal_what)what,
+                                     .kind = (enum seal_kind)kind,
+                                     .id = 0x0102030405060708};
             struct seal_message back;
             size_t n;
 
             if (m.what == SEAL_GIVE)
                 key_of(9, m.key);
+            if (m.what == SEAL_PAST)
+                m.index = 0x1112131415161718;
             n = seal_message_encode(&m, bytes);
             cr_assert(seal_message_decode(span_of(bytes, n), &back));
-            cr_assert(back.what == m.what && back.kind == m.kind && back.id == m.id);
+            cr_assert(back.what == m.what && back.kind == m.kind && back.id == m.id &&
+                      back.index == m.index);
             cr_assert_arr_eq(back.key, m.key, SEAL_KEY_BYTES);
             cr_assert_not(seal_message_decode(span_of(bytes, n + 1), &back));
             for (size_t cut = 0; cut < n; cut++, compared++)
