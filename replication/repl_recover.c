@@ -264,7 +264,7 @@ bool repl_restore(const struct repl_options *o, const char *key_dir, struct span
 
     beside.data_dir = key_dir;
     if (backup.len < BACKUP_HEADER || memcmp(backup.data, magic, MAGIC_BYTES) != 0)
-        return refuse(error, o, "that is no backup of `holdfast snapshot save`");
+        return refuse(error, o, "that file is no backup of `holdfast snapshot save`");
     ok = open_keys(&w, &beside, error);
     if (ok &&
         seal_ring_current(w.keys.ring, SEAL_CONFIGURATION) != get_be64(backup.data + MAGIC_BYTES))

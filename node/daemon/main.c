@@ -29,16 +29,20 @@ static const char plant[] = "HOLDFAST_PLANT=" HOLDFAST_PLANTED;
 static int usage(FILE *out, int code)
 {
     (void)fprintf(
-        out, "usage: holdfastd --config NODE.yaml [--check | --init | --guard]\n"
-             "       holdfastd --config NODE.yaml --recover [--lost N,N --force]\n"
-             "       holdfastd --config NODE.yaml --restore FILE\n"
-             "  --check    validate the configuration and stop\n"
-             "  --init     make the data directory, once per node\n"
-             "  --guard    install the permanent guard (sysctls, routes, nftables), at boot\n"
-             "  --recover  a majority is lost for good: says what making this node the cluster "
-             "costs; does it\n"
-             "             with --lost (the dead members) and --force; no daemon may run\n"
-             "  --version\n");
+        out,
+        "usage: holdfastd --config NODE.yaml [--check | --init | --guard]\n"
+        "       holdfastd --config NODE.yaml --recover [--lost N,N --force]\n"
+        "       holdfastd --config NODE.yaml --restore FILE\n"
+        "  --check    validate the configuration and stop\n"
+        "  --init     make the data directory, once per node\n"
+        "  --guard    install the permanent guard (sysctls, routes, nftables), at boot\n"
+        "  --recover  a majority is lost for good: says what making this node the cluster "
+        "costs; does it\n"
+        "             with --lost (the dead members) and --force; no daemon may run\n"
+        "  --restore  all is lost but a backup (`holdfast snapshot save`), with configuration.key "
+        "beside it:\n"
+        "             makes the data directory anew\n"
+        "  --version\n");
     return code;
 }
 
@@ -107,11 +111,17 @@ static int act(enum action action, const struct config *config, const struct rec
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
-        {"init", no_argument, NULL, 'i'},         {"guard", no_argument, NULL, 'g'},
-        {"recover", no_argument, NULL, 'r'},      {"lost", required_argument, NULL, 'l'},
-        {"force", no_argument, NULL, 'f'},        {"version", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'},
+        {"check", no_argument, NULL, 'k'},
+        {"init", no_argument, NULL, 'i'},
+        {"guard", no_argument, NULL, 'g'},
+        {"recover", no_argument, NULL, 'r'},
+        {"restore", required_argument, NULL, 'b'},
+        {"lost", required_argument, NULL, 'l'},
+        {"force", no_argument, NULL, 'f'},
+        {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     enum action action = ACTION_RUN;
     struct recover_words words = {NULL, NULL, false};
