@@ -9,6 +9,11 @@ add_library(repl_keys_tests OBJECT EXCLUDE_FROM_ALL core_keys_test.c core_rotate
 target_link_libraries(repl_keys_tests PUBLIC hf_replication hf_sim_doubles criterion)
 target_include_directories(repl_keys_tests PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/node ${PROJECT_SOURCE_DIR}/tests)
 
+# A cluster that begins anew.
+add_library(repl_recover_tests OBJECT EXCLUDE_FROM_ALL core_recover_test.c cluster.c rig.c rig_ask.c rig_jobs.c rig_keys.c rig_recover.c make.c)
+target_link_libraries(repl_recover_tests PUBLIC hf_replication hf_sim_doubles criterion)
+target_include_directories(repl_recover_tests PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/node ${PROJECT_SOURCE_DIR}/tests)
+
 set(hf_mutants)
 function(repl_mutant name source find replace)
   set(tests repl_ownership_tests)
@@ -99,6 +104,20 @@ keys_mutant(erased_means_lost replica_rotate.c "           !fsm_names_key(&r->fs
 keys_mutant(spare_keys_stay replica_rotate.c "spare->named || r->fsm.cluster_ms" "r->fsm.cluster_ms + 1 == 0 && r->fsm.cluster_ms")
 keys_mutant(the_removed_are_given_keys replica_rotate.c " && (m == NULL || !m->left);" "; (void)m;")
 keys_mutant(no_age replica_rotate.c "r->options.key_age_ms != 0 && now_ms" "false && now_ms")
+
+function(recover_mutant name source find replace)
+  repl_mutant(${name} ${source} "${find}" "${replace}" repl_recover_tests)
+  set(hf_mutants ${hf_mutants} PARENT_SCOPE)
+endfunction()
+recover_mutant(control_recover recover.c "n_servers = 1" "n_servers = 1")
+recover_mutant(the_lost_stay_members fsm_refound.c "            m->left = true;" "            ;")
+recover_mutant(the_incarnation_stays fsm_refound.c "    fsm->incarnation = incarnation;" "    ;")
+recover_mutant(incarnations_are_not_drawn recover.c "(random & ((1ull << DRAWN_BITS) - 1))" "(random & 0)")
+recover_mutant(the_key_of_sessions_stays fsm_refound.c "    fsm_forget_keys(fsm);" "    ;")
+recover_mutant(the_log_is_left_out recover.c "    ok = apply_log(fsm, o, loaded, why);" "    ok = loaded != NULL && why != NULL;")
+recover_mutant(any_key_is_a_sessions recover.c "key != 0 && fsm->session_key != 0 &&" "key != 0 && fsm != NULL &&")
+recover_mutant(who_has_left_is_heard replica_members.c "    return m != NULL ? !m->left :" "    return m != NULL ? true :")
+recover_mutant(a_backup_has_the_sessions_digest recover.c "    copy.sum = (struct digest){0, 0};" "    ;")
 
 list(JOIN hf_mutants "," hf_mutant_names)
 hf_unit_test(repl_mutants_test SOURCES mutants_test.c LIBS hf_base)
