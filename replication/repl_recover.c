@@ -122,8 +122,13 @@ static bool replace(struct work *w, const struct repl_options *o, uint64_t order
     if (!recover_look(&w->core.loaded, &w->options, &losses, &why))
         return refuse(error, o, why);
     report_of(&losses, ordered, out);
-    if (ordered != 0 && losses.former == ordered)
-        return true;
+    if (ordered != 0 && losses.former == ordered) {
+        /* A crash may have come before the last step of it. */
+        ok = wal_core_distrust(&w->core, REPL_TRUSTED, &reason);
+        if (!ok)
+            (void)snprintf(error->text, sizeof error->text, "%s", reason.text);
+        return ok;
+    }
     if (ordered != 0)
         w->options.random = ordered;
     if (!recover_make(&w->core.loaded, &w->options, &r, &why))

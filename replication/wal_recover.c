@@ -65,5 +65,6 @@ bool wal_core_replace(struct wal_core *core, const struct repl_snapshot_meta *me
         wal_draft_abandon(&draft, &core->dir);
         return false;
     }
-    return wal_draft_finish(&draft, &core->dir, error) && wal_core_install(core, meta, error);
+    return wal_draft_finish(&draft, &core->dir, error) && wal_core_install(core, meta, error) &&
+           wal_core_distrust(core, REPL_TRUSTED, error);
 }

@@ -20,7 +20,8 @@ HF_MUST_USE bool wal_order_drop(const struct wal_dir *d, struct wal_error *error
 bool wal_order_exists(const struct wal_fs *fs, const char *directory);
 
 /* The snapshot becomes all that this node has: its index is behind everything that the log holds, its
- * term behind the present one. A crash at any step leaves either the old or the new. */
+ * term behind the present one. A crash at any step leaves either the old or the new. What
+ * was lost before is of no meaning then: the directory is trusted. */
 HF_MUST_USE bool wal_core_replace(struct wal_core *core, const struct repl_snapshot_meta *meta,
                                   struct span bytes, struct wal_error *error);
 

@@ -211,6 +211,8 @@ void daemon_repl_options(const struct config *config, const struct log *log, str
                                .rebalance = config->rebalance == CONFIG_REBALANCE_AUTO,
                                .settle_ms = config->rebalance_delay_ms,
                                .tls = config->tls,
+                               .distrust_after_boot = config->distrust_after_boot,
+                               .distrust = config->distrust,
                                .snapshot_entries = config->snapshot_entries,
                                .snapshot_bytes = config->snapshot_bytes,
                                .log = repl_log,

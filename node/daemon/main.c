@@ -30,12 +30,16 @@ static int usage(FILE *out, int code)
 {
     (void)fprintf(
         out,
-        "usage: holdfastd --config NODE.yaml [--check | --init | --guard]\n"
+        "usage: holdfastd --config NODE.yaml [--check | --init | --guard | --distrust]\n"
         "       holdfastd --config NODE.yaml --recover [--lost N,N --force]\n"
         "       holdfastd --config NODE.yaml --restore FILE\n"
         "  --check    validate the configuration and stop\n"
         "  --init     make the data directory, once per node\n"
         "  --guard    install the permanent guard (sysctls, routes, nftables), at boot\n"
+        "  --distrust run, but count for nothing until the other nodes have filled the log: after "
+        "a "
+        "disk\n"
+        "             was restored, cloned or repaired\n"
         "  --recover  a majority is lost for good: says what making this node the cluster "
         "costs; does it\n"
         "             with --lost (the dead members) and --force; no daemon may run\n"
@@ -108,24 +112,30 @@ static int act(enum action action, const struct config *config, const struct rec
     return ok ? 0 : 1;
 }
 
+/* What was recovered is trusted: the word was of the data before. */
+static void without_distrust(char **argv)
+{
+    char **to = argv;
+
+    for (char **from = argv; *from != NULL; from++)
+        if (strcmp(*from, "--distrust") != 0)
+            *to++ = *from;
+    *to = NULL;
+}
+
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"check", no_argument, NULL, 'k'},
-        {"init", no_argument, NULL, 'i'},
-        {"guard", no_argument, NULL, 'g'},
-        {"recover", no_argument, NULL, 'r'},
-        {"restore", required_argument, NULL, 'b'},
-        {"lost", required_argument, NULL, 'l'},
-        {"force", no_argument, NULL, 'f'},
-        {"version", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'},  {"check", no_argument, NULL, 'k'},
+        {"init", no_argument, NULL, 'i'},          {"guard", no_argument, NULL, 'g'},
+        {"distrust", no_argument, NULL, 'd'},      {"recover", no_argument, NULL, 'r'},
+        {"restore", required_argument, NULL, 'b'}, {"lost", required_argument, NULL, 'l'},
+        {"force", no_argument, NULL, 'f'},         {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
     };
     enum action action = ACTION_RUN;
     struct recover_words words = {NULL, NULL, false};
-    bool again = false;
+    bool again = false, distrust = false;
     struct config_report report;
     const char *path = NULL, *what;
     struct config *config;
@@ -160,6 +170,9 @@ int main(int argc, char **argv)
         case 'f':
             words.force = true;
             break;
+        case 'd':
+            distrust = true;
+            break;
         case 'v':
             (void)printf("holdfastd %s\n", HOLDFAST_VERSION);
             return 0;
@@ -169,7 +182,7 @@ int main(int argc, char **argv)
             return usage(stderr, 2);
         }
     }
-    if (path == NULL || optind != argc ||
+    if (path == NULL || optind != argc || (distrust && action != ACTION_RUN) ||
         (action != ACTION_RECOVER && (words.lost != NULL || words.force)))
         return usage(stderr, 2);
     if (action == ACTION_RUN && !lock_memory(&what))
@@ -183,10 +196,12 @@ int main(int argc, char **argv)
         return 1;
     }
     config_report_deinit(&report);
+    config->distrust = distrust;
     code = act(action, config, &words, &again);
     config_free(config);
     if (again &&
         code == 0) { /* the same program, from its beginning: nothing of it stays in memory */
+        without_distrust(argv);
         (void)execv("/proc/self/exe", argv);
         (void)fprintf(stderr, "holdfastd: cannot start anew: %s\n", strerror(errno));
         code = 1;
