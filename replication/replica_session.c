@@ -107,6 +107,21 @@ void replica_session_use(struct replica *r)
     (void)replica_renew_outbox(r);
 }
 
+/* What is still kept of a former incarnation's keys opens nothing that counts: it goes. */
+void replica_session_none_needed(struct replica *r)
+{
+    uint64_t ids[SEAL_RING_KEYS];
+    size_t n;
+
+    if (r->options.ring == NULL)
+        return;
+    n = seal_ring_list(r->options.ring, SEAL_SESSION, ids, SEAL_RING_KEYS);
+    for (size_t i = 0; i < n; i++)
+        seal_ring_erase(r->options.ring, ids[i]);
+    if (n > 0)
+        replica_keys_changed(r);
+}
+
 bool replica_session_ready(const struct replica *r)
 {
     return r->options.ring == NULL || seal_ring_current(r->options.ring, SEAL_SESSION) != 0;
