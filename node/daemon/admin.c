@@ -100,7 +100,8 @@ static json_t *nodes(const struct repl_status *st)
                       n->leader, "healthy", n->healthy, "drained", n->drained, "reluctant",
                       n->reluctant, "boot", hex64(n->boot), "applied_index",
                       number(n->applied_index), "state", repl_agreement_name(n->agreement), "role",
-                      repl_role_name(n->role), "distrust", repl_distrust_name(n->distrust)));
+                      repl_role_name(n->role), "distrust",
+                      n->distrust == REPL_DISTRUST_NEW ? "" : repl_distrust_name(n->distrust)));
     }
     return out;
 }
