@@ -170,7 +170,7 @@ static json_t *get_cluster(void *self, struct api_problem *problem)
         (void)snprintf(digest + 2 * i, 3, "%02x", st.digest[i]);
     return json_pack(
         "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:{s:o,s:o,s:o,s:o},s:s,s:o,s:o,s:o,s:o,s:o,s:o,"
-        "s:o}",
+        "s:o,s:o,s:o}",
         "node", number(st.node), "boot", hex64(st.boot), "leader",
         st.leader == 0 ? json_null() : number(st.leader), "term", number(st.term), "applied_index",
         number(st.applied_index), "commit_index", number(st.commit_index), "last_index",
@@ -180,7 +180,10 @@ static json_t *get_cluster(void *self, struct api_problem *problem)
         "lease_heartbeat_ms", number(st.timing.lease_heartbeat_ms), "digest", digest, "nodes",
         nodes(&st), "shards", shards(d, &st), "sas", number(conductor_count_sas(d->conductor)),
         "half_open", number(conductor_count_half_open(d->conductor)), "counters", counters(d, &st),
-        "snapshot_index", number(st.snapshot_index), "loops", loops(d));
+        "snapshot_index", number(st.snapshot_index), "incarnation", number(st.incarnation),
+        "majority_s",
+        d->majority_ms == 0 ? json_null() : number((io_boottime_ms() - d->majority_ms) / 1000),
+        "loops", loops(d));
 }
 
 static json_t *child_json(const struct ike_child *child, const struct conductor_child_view *v)
@@ -365,4 +368,5 @@ void admin_fill(struct daemon *d)
                                       .reload = reload};
     admin_moves_fill(&d->backend);
     admin_members_fill(&d->backend);
+    recover_fill(&d->backend);
 }
