@@ -85,6 +85,8 @@ struct api_backend {
     void (*make_token)(void *self, struct api_request *request, const struct api_token *args);
     void (*join)(void *self, struct api_request *request, const char *token);
     void (*remove_node)(void *self, struct api_request *request, uint32_t node);
+    /* Answered when sessions are sealed with another key and the former one is erased. */
+    void (*rotate_keys)(void *self, struct api_request *request);
     void (*arm)(void *self, struct api_request *request, const struct api_arm *args);
     /* Shared keys, certificates, CAs anew from the node's own file; answered when they are in force
      * or refused. */

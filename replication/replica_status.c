@@ -194,6 +194,11 @@ void replica_status(const struct replica *r, uint64_t now_ns, struct repl_status
                                 .quorum = has_quorum(r),
                                 .lacks_key = r->waiting != NULL,
                                 .timing = r->options.timing,
+                                .key = {.session = r->fsm.session_key,
+                                        .former = r->fsm.former_key,
+                                        .came_ms = r->fsm.key_ms,
+                                        .age_ms = r->options.key_age_ms,
+                                        .wished = r->fsm.rotate_wish != 0},
                                 .n_nodes = r->n_nodes,
                                 .n_shards = r->options.n_shards,
                                 .outstanding = r->outbox->n};

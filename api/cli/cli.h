@@ -92,6 +92,8 @@ int cli_cluster_remove(struct cli *cli);
 int cli_cluster_replace(struct cli *cli);
 int cli_shard_list(struct cli *cli);
 int cli_shard_move(struct cli *cli);
+int cli_cluster_rotate_keys(struct cli *cli);
+void cli_print_keys(struct cli *cli, const json_t *keys); /* a line of the status */
 int cli_node_drain(struct cli *cli);
 int cli_node_undrain(struct cli *cli);
 int cli_sa_list(struct cli *cli);

@@ -53,6 +53,12 @@ const struct cli_command cli_commands[] = {
      .help = "removes NODE, dead or alive, and makes a token for NEW",
      .options = {{"--hours", "N", "how long it is valid (1)"}},
      .run = cli_cluster_replace},
+    {.group = "cluster",
+     .verb = "rotate-keys",
+     .arguments = "",
+     .help =
+         "seals what is stored of sessions with another key, and erases the former (ask any node)",
+     .run = cli_cluster_rotate_keys},
     {.group = "shard",
      .verb = "list",
      .arguments = "",

@@ -168,7 +168,7 @@ static json_t *get_cluster(void *self, struct api_problem *problem)
         (void)snprintf(digest + 2 * i, 3, "%02x", st.digest[i]);
     return json_pack(
         "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:{s:o,s:o,s:o,s:o},s:s,s:o,s:o,s:o,s:o,s:o,s:o,"
-        "s:o}",
+        "s:o,s:o}",
         "node", number(st.node), "boot", hex64(st.boot), "leader",
         st.leader == 0 ? json_null() : number(st.leader), "term", number(st.term), "applied_index",
         number(st.applied_index), "commit_index", number(st.commit_index), "last_index",
@@ -178,7 +178,8 @@ static json_t *get_cluster(void *self, struct api_problem *problem)
         "lease_heartbeat_ms", number(st.timing.lease_heartbeat_ms), "digest", digest, "nodes",
         nodes(&st), "shards", shards(d, &st), "sas", number(conductor_count_sas(d->conductor)),
         "half_open", number(conductor_count_half_open(d->conductor)), "counters", counters(d, &st),
-        "snapshot_index", number(st.snapshot_index), "loops", loops(d));
+        "snapshot_index", number(st.snapshot_index), "loops", loops(d), "keys",
+        admin_keys_json(&st));
 }
 
 static json_t *child_json(const struct ike_child *child, const struct conductor_child_view *v)
@@ -362,5 +363,6 @@ void admin_fill(struct daemon *d)
                                       .arm = arm,
                                       .reload = reload};
     admin_moves_fill(&d->backend);
+    admin_keys_fill(&d->backend);
     admin_members_fill(&d->backend);
 }

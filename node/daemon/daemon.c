@@ -101,6 +101,7 @@ static void on_tick(uv_timer_t *handle)
     atomic_store(&health->links_up, d->outside_up && d->inside_up);
     admin_tick(d);
     admin_moves_tick(d);
+    admin_keys_tick(d);
     admin_members_tick(d);
     moves_tick(d);
     notices_tick(d);
@@ -495,6 +496,7 @@ static void stop(struct daemon *d)
     close_sources(d);
     admin_stop(d);
     admin_moves_stop(d);
+    admin_keys_stop(d);
     admin_members_stop(d);
     if (d->api != NULL)
         api_server_close(d->api, NULL, NULL);

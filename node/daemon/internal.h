@@ -99,6 +99,10 @@ struct daemon {
         uint8_t token[DAEMON_TOKEN_BYTES];
         uint64_t until_ms, again_ms;
     } member;
+    struct keys_wait {
+        struct api_request *request; /* NULL = none: one at a time */
+        uint64_t former, until_ms;
+    } keys;
     bool stopping;
     struct gateway gateway;
     bool leaving; /* a stop gives everything away first */
@@ -154,6 +158,12 @@ void certs_stop(struct daemon *d);
 void admin_moves_fill(struct api_backend *b);
 void admin_moves_tick(struct daemon *d);
 void admin_moves_stop(struct daemon *d);
+
+/* admin_keys.c */
+void admin_keys_fill(struct api_backend *b);
+json_t *admin_keys_json(const struct repl_status *st);
+void admin_keys_tick(struct daemon *d);
+void admin_keys_stop(struct daemon *d);
 
 /* admin.c */
 void admin_fill(struct daemon *d);

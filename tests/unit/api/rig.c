@@ -139,6 +139,14 @@ static void fake_reload(void *self, struct api_request *request)
     decide(rig, request);
 }
 
+static void fake_rotate(void *self, struct api_request *request)
+{
+    struct rig *rig = self;
+
+    rig->rotations++;
+    decide(rig, request);
+}
+
 void rig_init(struct rig *rig)
 {
     memset(rig, 0, sizeof *rig);
@@ -156,6 +164,7 @@ void rig_init(struct rig *rig)
                                         .make_token = fake_token,
                                         .join = fake_join,
                                         .remove_node = fake_remove,
+                                        .rotate_keys = fake_rotate,
                                         .arm = fake_arm,
                                         .reload = fake_reload};
 }
