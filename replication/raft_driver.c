@@ -229,6 +229,7 @@ void raft_driver_tick(struct raft_driver *d, uint64_t now_ms)
         d->timeout_step_ms = d->now_ms;
         raft_stretch_elections(d);
         raft_raise_term_at_timeout(d);
+        raft_look_back(d);
         if (raft_core_step(d, &event, NULL) != 0)
             raft_fail(d, "out of memory");
     }

@@ -104,7 +104,7 @@ struct raft_driver_counters {
     uint64_t elections_won, frames_in, frames_out, frames_malformed, frames_unsent, submitted,
         applied, installs_sent, installs_received, pieces_out, pieces_in, snapshots_taken,
         changes_committed;
-    uint64_t wrapped[15]; /* [n]: wrap of defect n did something; [0] unused */
+    uint64_t wrapped[16]; /* [n]: wrap of defect n did something; [0] unused */
 };
 
 /* All but `apply` and `restore` may be NULL. Spans are valid in the call. */

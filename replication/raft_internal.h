@@ -117,6 +117,7 @@ struct raft_driver {
     uint64_t commit, applied;
     uint64_t leader_term;      /* term in which the core's leader made itself known */
     uint64_t leader_heard_ms;  /* when a leader of the present term spoke last */
+    uint64_t led_since_ms;     /* when we became leader last */
     uint64_t own_term_applied; /* newest term of ours, as leader, of which an entry was applied */
     uint64_t sequence;         /* of the last frame sent */
     bool started, failed, failed_told, stepping, delivering,
@@ -193,6 +194,7 @@ void raft_raise_term_at_start(struct raft_driver *d, uint64_t *term, uint32_t *v
 void raft_raise_term_at_timeout(struct raft_driver *d);
 uint64_t raft_answer_term(struct raft_driver *d, uint64_t term, bool pre_vote, bool granted);
 void raft_clamp_timeout(const struct raft_driver *d, uint64_t *timeout_ms);
+void raft_look_back(struct raft_driver *d);
 bool raft_in_order(struct raft_driver *d, uint32_t from, const struct raft_frame *frame);
 enum raft_driver_result raft_receive_append(struct raft_driver *d, uint32_t from,
                                             const struct raft_frame *frame);

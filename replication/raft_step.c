@@ -183,6 +183,7 @@ static void note_state(struct raft_driver *d, unsigned flags)
     if ((flags & (RAFT_UPDATE_STATE)) == 0 || d->raft.state != RAFT_LEADER)
         return;
     d->counters.elections_won++;
+    d->led_since_ms = d->now_ms;
     raft_calm_elections(d); /* a leader also counts by it whether it is still heard */
     raft_commit_own_term(d);
 }

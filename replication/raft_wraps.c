@@ -449,6 +449,23 @@ void raft_clamp_timeout(const struct raft_driver *d, uint64_t *timeout_ms)
         *timeout_ms = d->timeout_step_ms + pause;
 }
 
+/* Defect 15 (found by tests/unit/repl): at each timeout, which is at each heartbeat, a leader takes for
+ * unreachable whom it has not heard since its timeout before, and ends the pipeline to it. Where the
+ * heartbeats to two followers fall apart by a millisecond, the answer to one is still on its way at
+ * the other's: what is appended next waits for the next heartbeat to it, at rest for both of them.
+ * The core looks back as far as its election timer: that is put to an election timeout ago, or to
+ * when it became leader. A leader without a majority ends as soon as ever. */
+void raft_look_back(struct raft_driver *d)
+{
+    struct raft *r = &d->raft;
+    uint64_t since = d->now_ms > r->election_timeout ? d->now_ms - r->election_timeout : 0;
+    since = since > d->led_since_ms ? since : d->led_since_ms;
+    if (!RAFT_WRAPPED(d, 15) || r->state != RAFT_LEADER || since >= r->election_timer_start)
+        return;
+    r->election_timer_start = since;
+    d->counters.wrapped[15]++;
+}
+
 /* Defect 5: RAFT_SNAPSHOT after an install began corrupts the core's log: it is dropped. */
 bool raft_snapshot_overtaken(struct raft_driver *d)
 {

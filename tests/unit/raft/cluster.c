@@ -284,7 +284,7 @@ void cluster_collect(struct cluster *c, struct cluster_node *n)
     c->counters.installs += k->installs_received;
     c->counters.snapshots += k->snapshots_taken;
     c->counters.frames += k->frames_in;
-    for (unsigned i = 0; i < 15; i++)
+    for (unsigned i = 0; i < 16; i++)
         c->counters.wrapped[i] += k->wrapped[i];
 }
 

@@ -40,7 +40,7 @@ struct cluster_entry {
 struct cluster_counters {
     uint64_t seeds, steps, elections, crashes, restarts, installs, changes, transfers, entries,
         snapshots, broken, partitions, frames, lost_writes, confirmed;
-    uint64_t wrapped[15];
+    uint64_t wrapped[16];
 };
 
 struct cluster {

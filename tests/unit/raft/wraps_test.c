@@ -491,3 +491,31 @@ Test(raft_wraps, defect_14_refusal_tells_the_term)
 {
     green_then_red(refusal_tells_the_term, 14);
 }
+
+/* At rest heartbeats to the followers fall apart, so their answers come between a leader's timeouts:
+ * they are reachable all the same, and what is submitted then does not wait for the next one. */
+static void an_entry_waits_for_no_heartbeat(uint32_t unwrapped)
+{
+    enum { WAY_MS = 1, WRITE_MS = 1 }; /* at most; a heartbeat comes every 30 ms */
+    struct cluster c = {.unwrapped = unwrapped};
+    cluster_init(&c, 3, 3);
+    sim_network_set_delay(c.network, 0, WAY_MS);
+    for (uint32_t i = 1; i <= 3; i++)
+        sim_storage_set_delay(cluster_node(&c, i)->storage, 0, WRITE_MS);
+    (void)leader_of(&c);
+    for (uint64_t i = 0; i < 100; i++) {
+        cluster_run(&c, 70 + i);
+        struct cluster_node *leader = cluster_leader(&c);
+        uint64_t from = c.now_ms, index = raft_driver_status(leader->driver).last_index + 1;
+        DEMAND(cluster_submit(&c, leader, 8) == RAFT_DRIVER_OK);
+        while (raft_driver_status(leader->driver).commit_index < index && c.now_ms - from < 1000)
+            (void)cluster_step(&c, c.now_ms + 1);
+        DEMAND(c.now_ms - from <= WAY_MS + WRITE_MS + WAY_MS);
+    }
+    cluster_deinit(&c);
+}
+
+Test(raft_wraps, defect_15_an_entry_waits_for_no_heartbeat)
+{
+    green_then_red(an_entry_waits_for_no_heartbeat, 15);
+}
