@@ -12,6 +12,7 @@
 #include "daemon/internal.h"
 #include "io/clock.h"
 #include "replication/replica.h"
+#include "base/registers.h"
 
 bool daemon_fail(struct daemon *d, const char *format, ...)
 {
@@ -118,6 +119,7 @@ static void on_prepare(uv_prepare_t *handle)
         (void)uv_timer_stop(&d->timer);
     else
         (void)uv_timer_start(&d->timer, on_timer, in, 0);
+    registers_clear();
 }
 
 static void on_link(void *self, const struct netlink_link *link)
