@@ -284,6 +284,14 @@ const struct repl_configuration *raft_driver_configuration(const struct raft_dri
     return &d->configuration;
 }
 
+struct repl_configuration raft_driver_newest_configuration(const struct raft_driver *d)
+{
+    uint64_t uncommitted = d->raft.configuration_uncommitted_index;
+
+    return raft_from_core(&d->raft.configuration,
+                          uncommitted != 0 ? uncommitted : d->raft.configuration_committed_index);
+}
+
 uint64_t raft_driver_term_of(const struct raft_driver *d, uint64_t index)
 {
     const struct raft_log_entry *entry = raft_log_get(&d->log, index);

@@ -241,6 +241,8 @@ struct raft_driver_status raft_driver_status(const struct raft_driver *driver);
 const struct raft_driver_counters *raft_driver_counters(const struct raft_driver *driver);
 /* The newest committed configuration. */
 const struct repl_configuration *raft_driver_configuration(const struct raft_driver *driver);
+/* The newest one in the log, committed or not: whose voters are counted from then on. */
+struct repl_configuration raft_driver_newest_configuration(const struct raft_driver *driver);
 /* The term of the log entry at `index`; 0 when it is not in memory (trimmed, or not yet there). */
 uint64_t raft_driver_term_of(const struct raft_driver *driver, uint64_t index);
 /* Highest index that the leader knows to be stored by `node`; 0 when not leading or unknown. */

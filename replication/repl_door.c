@@ -9,6 +9,7 @@
 #include "base/secret.h"
 #include "replication/map.h"
 #include "replication/raft_driver.h"
+#include "replication/repl_addresses.h"
 #include "replication/repl_thread.h"
 
 uint64_t repl_boottime_ns(void)
@@ -84,6 +85,7 @@ static void fill_options(struct repl *repl, const struct repl_options *o)
     *out = (struct replica_options){.node = o->node,
                                     .incarnation = REPL_INCARNATION,
                                     .n_nodes = o->n_nodes,
+                                    .n_listed = o->n_nodes,
                                     .n_shards = o->n_shards,
                                     .timing = o->timing,
                                     .key_age_ms = o->key_age_ms,
@@ -115,6 +117,30 @@ static void fill_options(struct repl *repl, const struct repl_options *o)
     repl->log_self = o->log_self;
     repl->next_request = repl->oldest_request = 1;
     repl->event_bytes_max = EVENTS_MAX_BYTES;
+}
+
+/* Whom the last start knew joins those of the file, and the same list tells that nothing is new. */
+static void add_kept(struct repl *repl, const struct repl_options *o)
+{
+    struct replica_options *out = &repl->options;
+
+    (void)snprintf(repl->data_dir, sizeof repl->data_dir, "%s", o->data_dir);
+    if (o->n_nodes == 1 && o->tls == NULL) /* alone, for ever */
+        return;
+    if (!repl_addresses_load(o->data_dir, repl->kept, &repl->n_kept) && o->log != NULL)
+        o->log(o->log_self, REPL_LOG_WARN,
+               "the file `peers` of the data directory is damaged: the other nodes are looked for "
+               "where the configuration says");
+    out->n_nodes =
+        repl_addresses_merge(out->nodes, out->n_nodes, out->n_nodes, repl->kept, repl->n_kept);
+}
+
+size_t repl_kept_nodes(const char *data_dir, struct repl_node_address nodes[REPL_MAX_NODES])
+{
+    size_t n;
+
+    (void)!repl_addresses_load(data_dir, nodes, &n); /* 0 then; repl_start() tells of it */
+    return n;
 }
 
 /* --- --init --- */
@@ -222,6 +248,7 @@ struct repl *repl_start(const struct repl_options *options, struct repl_error *e
     HF_ASSERT(uv_mutex_init(&repl->lock) == 0 && uv_mutex_init(&repl->event_lock) == 0 &&
               uv_cond_init(&repl->event_room) == 0);
     fill_options(repl, options);
+    add_kept(repl, options);
     repl->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (repl->event_fd < 0)
         (void)refuse(error, "no file descriptor for events");
@@ -389,6 +416,17 @@ void repl_set_tls(struct repl *repl, struct tls_identity *tls)
     HF_ASSERT(tls != NULL && tls_identity_node(tls) == repl->options.node);
     uv_mutex_lock(&repl->lock);
     push_command(repl, (struct command){.kind = COMMAND_TLS, .tls = tls_identity_hold(tls)});
+    uv_mutex_unlock(&repl->lock);
+    HF_ASSERT(uv_async_send(&repl->async) == 0);
+}
+
+void repl_introduce(struct repl *repl, const struct repl_node_address *nodes, size_t n)
+{
+    HF_ASSERT(n <= REPL_MAX_NODES);
+    uv_mutex_lock(&repl->lock);
+    push_command(repl, (struct command){.kind = COMMAND_INTRODUCE,
+                                        .bytes = repl_copy(nodes, n * sizeof *nodes),
+                                        .len = n * sizeof *nodes});
     uv_mutex_unlock(&repl->lock);
     HF_ASSERT(uv_async_send(&repl->async) == 0);
 }

@@ -10,6 +10,7 @@
 #include "replication/digest.h"
 #include "replication/map.h"
 #include "base/registers.h"
+#include "replication/repl_addresses.h"
 
 static void rearm(struct repl *repl);
 
@@ -54,6 +55,60 @@ static void on_peers(void *self, const struct repl_node_address *nodes, size_t n
     HF_ASSERT(uv_async_send(&repl->async) == 0);
 }
 
+static void on_closed_part(struct repl *repl);
+static void keep_peers(struct repl *repl);
+
+static void keep_work(uv_work_t *work)
+{
+    struct repl *repl = work->data;
+
+    repl->kept_ok = repl_addresses_store(repl->data_dir, repl->kept, repl->n_kept);
+}
+
+static void keep_after(uv_work_t *work, int status)
+{
+    struct repl *repl = work->data;
+
+    (void)status;
+    repl->keeping_now = false;
+    repl->jobs--;
+    if (repl->closing) {
+        on_closed_part(repl);
+        return;
+    }
+    if (!repl->kept_ok)
+        log_text(repl, REPL_LOG_WARN,
+                 "the file `peers` of the data directory could not be written: after a restart "
+                 "only the nodes of the configuration are asked");
+    keep_peers(repl);
+}
+
+/* Off the loop, one writing at a time; whatever changes meanwhile is written next. What could not be
+ * written is tried again with the next change. */
+static void keep_peers(struct repl *repl)
+{
+    struct repl_node_address nodes[REPL_MAX_NODES] = {0};
+    bool same;
+    size_t n = 0;
+
+    for (size_t i = 0; i < repl->n_peers; i++)
+        if (repl->peers[i].node != repl->options.node &&
+            repl->peers[i].address.ip.family != ADDR_NONE)
+            nodes[n++] = repl->peers[i];
+    same = n == repl->n_kept;
+    for (size_t i = 0; same && i < n; i++)
+        same = nodes[i].node == repl->kept[i].node &&
+               endpoint_equal(&nodes[i].address, &repl->kept[i].address);
+    if (same || repl->keeping_now || repl->closing || repl->tcp == NULL)
+        return;
+    memcpy(repl->kept, nodes, sizeof repl->kept);
+    repl->n_kept = n;
+    repl->keeping_now = true;
+    repl->keeping.data = repl;
+    repl->jobs++;
+    HF_ASSERT(uv_queue_work(&repl->loop, &repl->keeping, keep_work, keep_after) == 0);
+}
+
 static void set_peers(struct repl *repl)
 {
     struct tcp_peer peers[REPL_MAX_NODES];
@@ -66,6 +121,7 @@ static void set_peers(struct repl *repl)
             peers[n++] = (struct tcp_peer){repl->peers[i].node, repl->peers[i].address};
     if (repl->tcp != NULL)
         tcp_transport_set_peers(repl->tcp, peers, n);
+    keep_peers(repl);
 }
 
 /* A node that cannot go on must not linger: its peers take over at once. */
@@ -259,6 +315,11 @@ static void run_command(struct repl *repl, struct command *c)
         }
         tls_identity_release(c->tls);
         return;
+    case COMMAND_INTRODUCE:
+        replica_introduce(repl->core, repl_boottime_ns(), (const void *)c->bytes,
+                          c->len / sizeof(struct repl_node_address));
+        free(c->bytes);
+        return;
     }
 }
 
@@ -379,12 +440,13 @@ static bool start_transport(struct repl *repl, const struct repl_options *option
         .note_self = repl};
     struct tcp_error reason;
 
-    for (size_t i = 0; i < options->n_nodes; i++) {
-        if (options->nodes[i].node == options->node)
-            tcp.listen = options->nodes[i].address;
+    for (size_t i = 0; i < repl->options.n_nodes; i++) {
+        const struct repl_node_address *n = &repl->options.nodes[i];
+
+        if (n->node == options->node)
+            tcp.listen = n->address;
         else
-            peers[tcp.n_peers++] = (struct tcp_peer){.node = options->nodes[i].node,
-                                                     .address = options->nodes[i].address};
+            peers[tcp.n_peers++] = (struct tcp_peer){.node = n->node, .address = n->address};
     }
     if (tcp.listen.ip.family == ADDR_NONE || options->tls == NULL) /* alone, and nobody can join */
         return true;

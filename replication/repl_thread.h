@@ -23,7 +23,7 @@ enum {
     REPL_INCARNATION = 1 /* of the cluster; raised when quorum is given up (not yet) */
 };
 
-enum command_kind { COMMAND_SUBMIT, COMMAND_TRANSFER, COMMAND_FRAME, COMMAND_TLS };
+enum command_kind { COMMAND_SUBMIT, COMMAND_TRANSFER, COMMAND_FRAME, COMMAND_TLS, COMMAND_INTRODUCE };
 
 struct command {
     struct command *next;
@@ -32,7 +32,7 @@ struct command {
     void *effects;
     uint32_t node;
     enum repl_channel channel;
-    uint8_t *bytes;
+    uint8_t *bytes; /* INTRODUCE: struct repl_node_address, len of them in bytes */
     size_t len;
     struct tls_identity *tls; /* held */
 };
@@ -67,6 +67,11 @@ struct repl {
     struct repl_node_address peers[REPL_MAX_NODES]; /* whom the core wants to be connected with */
     size_t n_peers;
     bool peers_changed;
+    struct repl_node_address kept[REPL_MAX_NODES]; /* ... as on their way to the file */
+    size_t n_kept;
+    uv_work_t keeping; /* writes `kept`, which is left alone meanwhile */
+    bool keeping_now, kept_ok;
+    char data_dir[512];
     bool closing;
 
     /* inbox */

@@ -228,6 +228,14 @@ void repl_stop(struct repl *repl);
  * dropped, others stay. Nothing with a single node. Any thread. */
 void repl_set_tls(struct repl *repl, struct tls_identity *tls);
 
+/* The addresses of other nodes that the data directory keeps, as far as the last start knew the members:
+ * also before repl_start(), which takes them from there by itself. How many. */
+size_t repl_kept_nodes(const char *data_dir, struct repl_node_address nodes[REPL_MAX_NODES]);
+
+/* A member has said where members are (n <= REPL_MAX_NODES, each with an address): a node that joins, or
+ * was away for long, connects with them, too, until the log tells who they are. Any thread. */
+void repl_introduce(struct repl *repl, const struct repl_node_address *nodes, size_t n);
+
 /* This start's random id. */
 uint64_t repl_boot(const struct repl *repl);
 

@@ -21,6 +21,8 @@ struct replica_options {
     uint32_t raft_seed;
     struct repl_node_address nodes[REPL_MAX_NODES]; /* at the start; later the log says who */
     size_t n_nodes;
+    size_t
+        n_listed; /* the first so many are an operator's own: nobody's word changes their address */
     struct repl_shard_option shards[REPL_MAX_SHARDS];
     size_t n_shards;
     struct repl_timing timing; /* all set, no defaults here */
@@ -114,6 +116,11 @@ void replica_frame(struct replica *r, uint64_t now_ns, uint32_t from, enum repl_
                    struct span bytes);
 void replica_link(struct replica *r, uint64_t now_ns, uint32_t node, bool up);
 void replica_stored(struct replica *r, uint64_t now_ns, const struct repl_storage_done *done);
+
+/* Where members are, as one of them says to a node that cannot know yet. Until it has heard the log up
+ * to its own start it connects with these, too; then the log says who the members are. */
+void replica_introduce(struct replica *r, uint64_t now_ns, const struct repl_node_address *nodes,
+                       size_t n);
 
 void replica_job_run(struct replica_job *job);
 void replica_job_done(struct replica *r, uint64_t now_ns, struct replica_job *job);

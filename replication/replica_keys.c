@@ -25,15 +25,18 @@ void replica_set_add(struct replica_set *set, uint32_t node)
         set->nodes[set->n++] = node;
 }
 
+/* By the newest configuration of the log, not by the one applied: a node that waits for a key may stand
+ * where only founders are members that have left since, and nobody could ever say that it is lost. */
 size_t replica_set_voters(const struct replica *r, const struct replica_set *set, size_t *all)
 {
+    struct repl_configuration c = raft_driver_newest_configuration(r->driver);
     size_t n = 0;
 
     *all = 0;
-    for (size_t i = 0; i < r->n_nodes; i++)
-        if (r->nodes[i].role == RAFT_DRIVER_VOTER) {
+    for (size_t i = 0; i < c.n_servers; i++)
+        if (c.servers[i].role == RAFT_DRIVER_VOTER) {
             (*all)++;
-            n += holds(set, r->nodes[i].node);
+            n += holds(set, c.servers[i].node);
         }
     return n;
 }

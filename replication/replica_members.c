@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/bytes.h"
+#include "replication/repl_addresses.h"
 #include "replication/replica_parts.h"
 
 /* --- addresses as text, the one form in which the log has them --- */
@@ -213,6 +214,17 @@ void replica_list(struct replica *r)
     r->awaited_index = 0; /* by place in the list: whoever waits hears with the next heartbeat */
     tell_ownership(r);
     tell_peers(r);
+}
+
+void replica_introduce(struct replica *r, uint64_t now_ns, const struct repl_node_address *nodes,
+                       size_t n)
+{
+    if (r->failed)
+        return;
+    r->now_ns = now_ns > r->now_ns ? now_ns : r->now_ns;
+    r->options.n_nodes =
+        repl_addresses_merge(r->options.nodes, r->options.n_nodes, r->options.n_listed, nodes, n);
+    replica_list(r);
 }
 
 void replica_on_configuration(void *self, const struct repl_configuration *configuration)

@@ -84,6 +84,7 @@ void cli_table_print(struct cli_table *table, FILE *out); /* and frees */
 /* "3h 12m", "59s", "-" for less than nothing. Returns buf. */
 const char *cli_span(int64_t ms, char buf[32]);
 
+int cli_cluster_init(struct cli *cli); /* needs no node */
 int cli_cluster_status(struct cli *cli);
 int cli_cluster_transfer(struct cli *cli);
 int cli_cluster_token(struct cli *cli);

@@ -39,14 +39,44 @@ static json_t *make_token(struct cli *cli, const char *node, const char *address
                    status);
 }
 
-static int print_token(struct cli *cli, json_t *body)
+/* What the new node's file says of the cluster: itself and this member, nobody else. */
+static void print_section(struct cli *cli, const json_t *body, const char *address)
+{
+    json_t *founders = json_object_get(body, "founders"), *member = json_object_get(body, "member"),
+           *id;
+    int64_t node = cli_number(body, "node");
+    size_t i;
+
+    (void)fprintf(cli->err,
+                  "its certificate, where ca.key is: holdfast pki node %" PRId64 "\n"
+                  "its configuration is as this node's, but for `node: id` and\n"
+                  "  cluster:\n"
+                  "    tls: { ca: ca.pem, certificate: node-%" PRId64 ".pem, key: node-%" PRId64
+                  ".key }\n"
+                  "    founders: [",
+                  node, node, node);
+    json_array_foreach(founders, i, id)
+    {
+        (void)fprintf(cli->err, "%s%" PRId64, i > 0 ? ", " : "", (int64_t)json_integer_value(id));
+    }
+    (void)fprintf(cli->err,
+                  "]\n"
+                  "    nodes:\n"
+                  "      - { id: %" PRId64 ", address: %s }\n"
+                  "      - { id: %" PRId64 ", address: %s }\n"
+                  "there: holdfastd --init, --guard, start it, then: holdfast cluster join --token "
+                  "TOKEN\n",
+                  node, address, cli_number(member, "id"), cli_text(member, "address"));
+}
+
+static int print_token(struct cli *cli, json_t *body, const char *address)
 {
     if (cli->json) {
         return cli_print_json(cli, body);
     }
     (void)fprintf(cli->out, "%s\n", cli_text(body, "token"));
-    (void)fprintf(cli->err,
-                  "on the new node, once its daemon runs: holdfast cluster join --token TOKEN\n");
+    (void)fflush(cli->out);
+    print_section(cli, body, address);
     json_decref(body);
     return CLI_DONE;
 }
@@ -56,7 +86,7 @@ int cli_cluster_token(struct cli *cli)
     int status = CLI_DONE;
     json_t *body = make_token(cli, cli->arguments[0], cli->arguments[1], cli->options[0], &status);
 
-    return body == NULL ? status : print_token(cli, body);
+    return body == NULL ? status : print_token(cli, body, cli->arguments[1]);
 }
 
 int cli_cluster_join(struct cli *cli)
@@ -122,5 +152,5 @@ int cli_cluster_replace(struct cli *cli)
     }
     json_decref(body);
     body = make_token(cli, cli->arguments[1], cli->arguments[2], cli->options[0], &status);
-    return body == NULL ? status : print_token(cli, body);
+    return body == NULL ? status : print_token(cli, body, cli->arguments[2]);
 }

@@ -17,6 +17,17 @@
 
 const struct cli_command cli_commands[] = {
     {.group = "cluster",
+     .verb = "init",
+     .arguments = "NAME NODE ADDRESS",
+     .n_arguments = 3,
+     .help =
+         "on the first machine, once: founds the cluster NAME of this NODE alone, at ADDRESS:PORT",
+     .options = {{"--config", "FILE",
+                  "its configuration, without `cluster` (/etc/holdfast/node.yaml)"},
+                 {"--dir", "DIR", "for its CA and certificate (`cluster` beside FILE)"},
+                 {"--keep-data", NULL, "it ran alone so far: its data directory stays"}},
+     .run = cli_cluster_init},
+    {.group = "cluster",
      .verb = "status",
      .arguments = "",
      .help = "nodes, leader, shards and who owns them",

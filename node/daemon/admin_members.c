@@ -4,6 +4,8 @@
  *
  *   new node: POST join {token} ──ADMIN frame {JOIN, token, speaks}──> member ── record JOIN ──> log
  *             role "learner" or "voter": answered     <── {REFUSED, why} ┘ no such token
+ *             knows where one member is; ────ADMIN frame {WHO}────> any member
+ *             connects with all of them       <──── {MEMBERS, their addresses}
  */
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +17,8 @@
 #include "io/clock.h"
 #include "replication/record.h"
 
-enum { FRAME_JOIN = 1, FRAME_REFUSED = 2, WAIT_MS = 9000, AGAIN_MS = 500 };
+enum { FRAME_JOIN = 1, FRAME_REFUSED = 2, FRAME_WHO = 3, FRAME_MEMBERS = 4 };
+enum { WAIT_MS = 9000, AGAIN_MS = 500, ADDRESS_BYTES = 4 + 1 + 16 + 2 };
 
 static void hash_of(const uint8_t token[DAEMON_TOKEN_BYTES], uint8_t hash[32])
 {
@@ -60,6 +63,18 @@ static bool begin(struct daemon *d, struct api_request *request, struct member_w
 
 /* --- tokens --- */
 
+/* Members, and tokens for others than `node`. */
+static size_t places_taken(const struct repl_status *st, uint32_t node)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < st->n_nodes; i++)
+        n += is_member(st->nodes[i].role);
+    for (size_t i = 0; i < st->n_tokens; i++)
+        n += st->tokens[i].node != node;
+    return n;
+}
+
 static void make_token(void *self, struct api_request *request, const struct api_token *args)
 {
     struct daemon *d = self;
@@ -70,7 +85,11 @@ static void make_token(void *self, struct api_request *request, const struct api
 
     repl_status(d->repl, &st);
     n = admin_node(&st, args->node);
-    if (st.speaks < RECORD_SPEAKS) {
+    if (config_self(d->config)->address.ip.family == ADDR_NONE || d->tls == NULL) {
+        admin_refuse(request, 409, "alone",
+                     "this node's configuration has no `cluster` section, so nobody reaches it: "
+                     "`holdfast cluster init NAME NODE ADDRESS --keep-data`, then restart it");
+    } else if (st.speaks < RECORD_SPEAKS) {
         admin_refuse(request, 409, "old-members",
                      "a member runs an older version that knows no joins: upgrade it first");
     } else if (!repl_address_valid(args->address)) {
@@ -82,6 +101,10 @@ static void make_token(void *self, struct api_request *request, const struct api
                      "a node of that id was removed: ids are never used again, take another one");
     } else if (n != NULL && n->role != REPL_EXPECTED && n->role != REPL_OUTSIDE) {
         admin_refuse(request, 409, "id-used", "that node is a member already");
+    } else if (places_taken(&st, args->node) >= REPL_MAX_MEMBERS) {
+        admin_refuse(request, 409, "full",
+                     "a cluster has five members at most, tokens that wait among them: remove a "
+                     "node first, or let a token expire");
     } else {
         HF_ASSERT(getrandom(w.token, sizeof w.token, 0) == (ssize_t)sizeof w.token);
         hash_of(w.token, hash);
@@ -94,6 +117,27 @@ static void make_token(void *self, struct api_request *request, const struct api
     secret_wipe_bytes(&w, sizeof w);
 }
 
+/* With whom the cluster began: the new node's file must say the same (its hash is the cluster's name). */
+static json_t *founders_json(const struct config *config)
+{
+    json_t *list = json_array();
+    size_t n = config->n_founders > 0 ? config->n_founders : config->n_nodes;
+
+    for (size_t i = 0; i < n; i++)
+        (void)json_array_append_new(
+            list, json_integer(config->n_founders > 0 ? config->founders[i] : config->nodes[i].id));
+    return list;
+}
+
+/* Whom it may ask. */
+static json_t *self_json(const struct config *config)
+{
+    char text[LOG_ENDPOINT_CHARS];
+
+    return json_pack("{s:I,s:s}", "id", (json_int_t)config->node_id, "address",
+                     log_endpoint(&config_self(config)->address, text));
+}
+
 static void answer_token(struct daemon *d)
 {
     struct member_wait *w = &d->member;
@@ -101,8 +145,9 @@ static void answer_token(struct daemon *d)
 
     for (size_t i = 0; i < DAEMON_TOKEN_BYTES; i++)
         (void)snprintf(text + 2 * i, 3, "%02x", w->token[i]);
-    api_request_answer(w->request,
-                       json_pack("{s:I,s:s}", "node", (json_int_t)w->node, "token", text));
+    api_request_answer(w->request, json_pack("{s:I,s:s,s:o,s:o}", "node", (json_int_t)w->node,
+                                             "token", text, "founders", founders_json(d->config),
+                                             "member", self_json(d->config)));
     secret_wipe_bytes(text, sizeof text);
 }
 
@@ -165,6 +210,68 @@ static void join(void *self, struct api_request *request, const char *token)
     secret_wipe_bytes(&w, sizeof w);
 }
 
+/* --- where the members are: the leader may be one that this node's file does not name --- */
+
+static void say_members(struct daemon *d, uint32_t to)
+{
+    uint8_t frame[1 + REPL_MAX_NODES * ADDRESS_BYTES] = {FRAME_MEMBERS};
+    struct repl_status st;
+    size_t at = 1;
+
+    repl_status(d->repl, &st);
+    for (size_t i = 0; i < st.n_nodes; i++) {
+        const struct repl_node_status *n = &st.nodes[i];
+
+        if (!is_member(n->role) || n->node == to || n->address.ip.family == ADDR_NONE)
+            continue;
+        put_be32(frame + at, n->node);
+        frame[at + 4] = n->address.ip.family;
+        memcpy(frame + at + 5, n->address.ip.bytes, 16);
+        put_be16(frame + at + 21, n->address.port);
+        at += ADDRESS_BYTES;
+    }
+    if (at > 1)
+        (void)repl_send_frame(d->repl, to, REPL_CHANNEL_ADMIN, span_of(frame, at));
+}
+
+/* It comes from a node of the cluster, by its certificate; and who answers at these addresses must show
+ * one, too. */
+static void heard_members(struct daemon *d, struct span in)
+{
+    struct repl_node_address nodes[REPL_MAX_NODES];
+    size_t n = (in.len - 1) / ADDRESS_BYTES;
+
+    if (in.len != 1 + n * ADDRESS_BYTES || n > REPL_MAX_NODES)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *at = in.data + 1 + i * ADDRESS_BYTES;
+        struct endpoint e = {.ip = {.family = at[4]}, .port = get_be16(at + 21)};
+
+        if (get_be32(at) == 0 || (at[4] != ADDR_V4 && at[4] != ADDR_V6) || e.port == 0)
+            return;
+        memcpy(e.ip.bytes, at + 5, 16);
+        nodes[i] = (struct repl_node_address){get_be32(at), e};
+    }
+    if (n > 0)
+        repl_introduce(d->repl, nodes, n);
+}
+
+/* As long as it finds no leader: one that joins, or comes back when those of its file are gone. */
+static void ask_who(struct daemon *d)
+{
+    static const uint8_t frame[1] = {FRAME_WHO};
+    struct repl_status st;
+
+    if (io_boottime_ms() < d->who_again_ms)
+        return;
+    d->who_again_ms = io_boottime_ms() + AGAIN_MS;
+    repl_status(d->repl, &st);
+    for (size_t i = 0; st.leader == 0 && i < st.n_nodes; i++)
+        if (st.nodes[i].node != st.node && st.nodes[i].connected)
+            (void)repl_send_frame(d->repl, st.nodes[i].node, REPL_CHANNEL_ADMIN,
+                                  span_of(frame, sizeof frame));
+}
+
 /* --- joining: a member's side --- */
 
 static void say_no(struct daemon *d, uint32_t to, const char *why)
@@ -206,6 +313,10 @@ void admin_members_frame(struct daemon *d, uint32_t from, struct span in)
 
     if (in.len > 0 && in.data[0] == FRAME_JOIN)
         asked(d, from, in);
+    if (in.len == 1 && in.data[0] == FRAME_WHO)
+        say_members(d, from);
+    if (in.len > 1 && in.data[0] == FRAME_MEMBERS)
+        heard_members(d, in);
     if (in.len == 0 || in.data[0] != FRAME_REFUSED || d->member.request == NULL ||
         d->member.what != MEMBER_JOIN)
         return;
@@ -308,7 +419,7 @@ static bool done(struct daemon *d, const struct repl_status *st)
 void admin_members_tick(struct daemon *d)
 {
     static const char *const late[] = {
-        [MEMBER_TOKEN] = "not taken: are there five members, or tokens for them, already?",
+        [MEMBER_TOKEN] = "not taken by the log in time: is there a majority? Ask again",
         [MEMBER_JOIN] =
             ("no member has answered: is one of cluster.nodes reachable, and did it make "
              "this token for this node's id and address?"),
@@ -316,6 +427,7 @@ void admin_members_tick(struct daemon *d)
             "written down, but it is not out yet: see GET /v1/cluster, and ask again"};
     struct repl_status st;
 
+    ask_who(d);
     if (d->member.request == NULL)
         return;
     repl_status(d->repl, &st);

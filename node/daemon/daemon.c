@@ -104,6 +104,7 @@ static void on_tick(uv_timer_t *handle)
     admin_moves_tick(d);
     admin_keys_tick(d);
     admin_members_tick(d);
+    guarding_tick(d);
     moves_tick(d);
     notices_tick(d);
     certs_tick(d);
@@ -186,64 +187,6 @@ static void cut_links(void *self)
 }
 
 /* --- bringing it up --- */
-
-struct guard_room {
-    struct ip_addr addresses[GUARD_MAX_ADDRESSES], nodes[CONFIG_MAX_NODES];
-    struct netlink_prefix pools[GUARD_MAX_POOLS];
-};
-
-static void guard_of(const struct config *config, struct guard_config *g, struct guard_room *room)
-{
-    struct ip_addr *addresses = room->addresses;
-    struct netlink_prefix *pools = room->pools;
-
-    *g = (struct guard_config){.outside = config->outside_interface,
-                               .inside = config->inside_interface,
-                               .tun = config->tun_interface,
-                               .addresses = addresses,
-                               .pools = pools,
-                               .nodes = room->nodes,
-                               .replication = config_self(config)->address};
-    for (size_t i = 0; i < config->n_nodes; i++)
-        if (config->nodes[i].address.ip.family != ADDR_NONE)
-            room->nodes[g->n_nodes++] = config->nodes[i].address.ip;
-    for (size_t i = 0; i < config->n_shards; i++) {
-        for (unsigned slot = 0; slot < ADDR_SLOTS; slot++) {
-            const struct config_shard *s = &config->shards[i];
-
-            if (addr_is_set(&s->outside[slot]))
-                addresses[g->n_addresses++] = s->outside[slot];
-            if (addr_is_set(&s->inside[slot]))
-                addresses[g->n_addresses++] = s->inside[slot];
-            if (addr_is_set(&s->pool[slot].ip))
-                pools[g->n_pools++] =
-                    (struct netlink_prefix){.ip = s->pool[slot].ip, .length = s->pool[slot].bits};
-        }
-    }
-}
-
-bool daemon_install_guard(const struct config *config, struct daemon_error *error)
-{
-    struct guard_config guard;
-    struct guard_room room;
-    struct io_error io;
-
-    guard_of(config, &guard, &room);
-    if (guard_install(&guard, &io))
-        return true;
-    (void)snprintf(error->text, sizeof error->text, "%s", io.text);
-    return false;
-}
-
-static bool verify_guard(struct daemon *d)
-{
-    struct guard_config guard;
-    struct guard_room room;
-    struct io_error io;
-
-    guard_of(d->config, &guard, &room);
-    return guard_verify(&guard, &io) || daemon_fail(d, "%s", io.text);
-}
 
 /* In the service manager's store. */
 static const char keys_name[] = "holdfast-keys";
@@ -477,7 +420,7 @@ static bool start(struct daemon *d)
     if (!policy_first(d))
         return false;
     certs_start(d, d->config->tls);
-    if (!verify_guard(d))
+    if (!guarding_start(d))
         return false;
     d->netlink = netlink_open(&io);
     if (d->netlink == NULL)

@@ -80,6 +80,9 @@ struct daemon {
     struct netlink *netlink;
     struct netlink_watch *watch;
     bool outside_up, inside_up;
+    struct ip_addr guarded[GUARD_MAX_NODES]; /* the guard's set of nodes, as verified */
+    size_t n_guarded;
+    uint64_t guard_look_ms;
     struct arp *arp;
     struct api_server *api;
     struct api_backend backend;
@@ -103,6 +106,7 @@ struct daemon {
         struct api_request *request; /* NULL = none: one at a time */
         uint64_t former, until_ms;
     } keys;
+    uint64_t who_again_ms; /* a node that finds no leader asks where the members are */
     bool stopping;
     struct gateway gateway;
     bool leaving; /* a stop gives everything away first */
@@ -146,6 +150,10 @@ void admin_members_fill(struct api_backend *b);
 void admin_members_frame(struct daemon *d, uint32_t from, struct span in);
 void admin_members_tick(struct daemon *d);
 void admin_members_stop(struct daemon *d);
+
+/* guarding.c: the guard as the configuration wants it; its set of nodes follows the members */
+bool guarding_start(struct daemon *d);
+void guarding_tick(struct daemon *d);
 
 /* certs.c: the certificate among the nodes. tls may be NULL */
 void certs_start(struct daemon *d, struct tls_identity *tls);

@@ -18,7 +18,7 @@
 #include "io/error.h"
 #include "io/netlink.h"
 
-enum { GUARD_MAX_ADDRESSES = 256, GUARD_MAX_POOLS = 128 };
+enum { GUARD_MAX_ADDRESSES = 256, GUARD_MAX_POOLS = 128, GUARD_MAX_NODES = 16 };
 
 struct guard_config {
     const char *outside, *inside;    /* interfaces; must exist for install and verify */
@@ -27,7 +27,8 @@ struct guard_config {
     size_t n_addresses;
     const struct netlink_prefix *pools;
     size_t n_pools;
-    const struct ip_addr *nodes; /* every node's own address, this one's too; none without peers */
+    const struct ip_addr *
+        nodes; /* every node's own address, this one's too; none without peers. GUARD_MAX_NODES at most */
     size_t n_nodes;
     struct endpoint replication; /* where this node listens for them; family ADDR_NONE: nowhere */
 };
@@ -41,6 +42,12 @@ HF_MUST_USE bool guard_install(const struct guard_config *config, struct io_erro
 /* Asks the kernel for each part. False: the text names what is missing or differs (all of it, as
  * far as there is room) and the command that mends it. */
 HF_MUST_USE bool guard_verify(const struct guard_config *config, struct io_error *error);
+
+/* Makes these addresses (set, GUARD_MAX_NODES at most, one of them twice does no harm) those of the nodes,
+ * and no others, in one transaction, and asks the kernel whether they are: the set follows the members,
+ * the rules stay as they are. False: no table of the guard, no privilege, or the kernel says
+ * otherwise. A millisecond; forks nothing. */
+HF_MUST_USE bool guard_set_nodes(const struct ip_addr *nodes, size_t n, struct io_error *error);
 
 /* Takes the table and every blackhole route with our mark away (sysctls stay as they are). For
  * tests and de-installation, never for a stop. */

@@ -299,3 +299,37 @@ Test(guard, removal_leaves_an_operators_blackhole)
     cr_assert(ns_output(0, text, sizeof text, "ip -6 route show type blackhole"));
     cr_assert(text[0] == '\0', "%s", text);
 }
+
+/* Members come and go while the daemon runs: the set is theirs, the rules stay, and it verifies as if it
+ * had been installed so. */
+Test(guard, the_nodes_follow_the_members)
+{
+    struct ip_addr more[4] = {nodes[0],
+                              addr_v4(0x0a4d0204),
+                              {.family = ADDR_V6, .bytes = {0xfd, 0, [15] = 4}},
+                              addr_v4(0x0a4d0204)};
+    struct guard_config c = configure();
+    struct io_error error;
+    char text[8192];
+
+    two_interfaces();
+    more[0] = nodes[0];
+    cr_assert(!guard_set_nodes(nodes, 2, &error), "there is no table yet");
+    cr_assert(strstr(error.text, "--guard") != NULL, "%s", error.text);
+    install(&c);
+    cr_assert(guard_set_nodes(more, 4, &error), "%s", error.text);
+    red(&c, "10.77.2.2");
+    c.nodes = more;
+    c.n_nodes = 3;
+    green(&c);
+    cr_assert(ns_output(0, text, sizeof text, "nft list set inet holdfast_guard node6"));
+    cr_assert(strstr(text, "fd00::4") != NULL, "%s", text);
+    cr_assert(guard_set_nodes(NULL, 0, &error), "%s", error.text);
+    c.n_nodes = 0;
+    green(&c);
+    c = configure();
+    cr_assert(guard_set_nodes(nodes, 2, &error), "%s", error.text);
+    green(&c);
+    ns_run(0, "nft delete table inet holdfast_guard");
+    cr_assert(!guard_set_nodes(nodes, 2, &error), "the table is gone");
+}

@@ -178,6 +178,39 @@ Test(repl_members, one_three_five_three)
     }
 }
 
+/* Who began the cluster is gone, the log reaches back to him alone, and nobody has the sessions' keys: the
+ * majority that may say so is the present one. */
+Test(repl_members, all_start_anew_when_their_founder_has_left)
+{
+    static const uint32_t stay[] = {2, 3, 5};
+
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct rig *rig = rig_create(1, 1, 8700 + seed);
+
+        next_sa = 1;
+        rig_seal(rig);
+        rig_start(rig, 1);
+        write_some(rig);
+        for (size_t i = 0; i < 4; i++)
+            (void)join(rig);
+        cr_assert(rig_run(rig, 20000, has_voters, 5));
+        write_some(rig);
+        leave(rig, 1);
+        cr_assert(rig_run(rig, 10000, has_voters, 4));
+        stop_removed(rig, 1);
+        leave(rig, 4);
+        cr_assert(rig_run(rig, 10000, has_voters, 3));
+        stop_removed(rig, 4);
+        for (size_t i = 0; i < 3; i++)
+            rig_kill(rig, stay[i]);
+        for (size_t i = 0; i < 3; i++)
+            rig_start(rig, stay[i]);
+        cr_assert(rig_run(rig, 30000, rig_has_owner, 1), "the cluster stays dead");
+        write_some(rig);
+        cluster_finish(rig);
+    }
+}
+
 /* No lease is lost while members come: the owner goes on through each change. */
 Test(repl_members, the_owner_acts_all_the_while)
 {

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "replication/repl_addresses.h"
 #include "replication/seal.h"
 
 static const uint64_t NS = 1000000;
@@ -318,8 +319,20 @@ static void fill_options(const struct rig *rig, const struct rig_node *n, uint32
         o->nodes[0].node = rig->asked;
         o->nodes[1].node = n->id;
     }
+    for (uint32_t i = 0; i < rig->founders; i++)
+        o->founders[o->n_founders++] = i + 1;
+    o->n_listed = o->n_nodes;
+    o->n_nodes = repl_addresses_merge(o->nodes, o->n_nodes, o->n_listed, n->peers, n->n_peers);
     for (uint32_t i = 0; i < rig->n_shards; i++)
         o->shards[i] = (struct repl_shard_option){.shard = i + 1, .prefer = i + 1};
+}
+
+static void on_peers(void *self, const struct repl_node_address *nodes, size_t count)
+{
+    struct rig_node *n = self;
+
+    memcpy(n->peers, nodes, count * sizeof *nodes);
+    n->n_peers = count;
 }
 
 static void stamp_health(struct rig *rig)
@@ -345,6 +358,7 @@ void rig_start(struct rig *rig, uint32_t id)
                                           .job = rig_job_add,
                                           .event = on_event,
                                           .entropy = on_entropy,
+                                          .peers = on_peers,
                                           .disk_ok = on_disk_ok,
                                           .disk_stuck_ns = on_disk_stuck,
                                           .keep_key = rig_keep_key,

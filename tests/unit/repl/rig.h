@@ -33,7 +33,9 @@ struct rig_node {
     struct sim_storage *storage;
     struct repl_transport_listener listener;
     struct replica *replica;
-    struct repl_loaded loaded; /* what it was started with */
+    struct repl_loaded loaded;                      /* what it was started with */
+    struct repl_node_address peers[REPL_MAX_NODES]; /* the newest list that it told, on its disk */
+    size_t n_peers;
     struct repl_lease leases[RIG_SHARDS];
     struct repl_health health;
     struct replica_clock clock;
