@@ -3,7 +3,8 @@
  *   sim --seed S [--verbose] [--ms N]             one seed: its trace hash, and what was wrong
  *   sim --seeds N --start S [--jobs J] [--ms N]   many, J at a time; one JSON object
  *
- * --ms N: simulated time of each seed, instead of what it draws. Exit status 1: a violation, a seed
+ * --ms N: simulated time of each seed, instead of what it draws; --first: it ends at its first
+ * violation. Exit status 1: a violation, a seed
  * whose process ended, or (over 100 seeds and more) a kind of fault that never came.
  */
 #include <getopt.h>
@@ -42,18 +43,22 @@ struct runner {
 
 static void usage(void)
 {
-    (void)fprintf(stderr, "sim --seed S [--verbose] [--quiet] [--ms N]\n"
+    (void)fprintf(stderr, "sim --seed S [--verbose] [--quiet] [--first] [--ms N]\n"
                           "sim --seeds N --start S [--jobs J] [--ms N]\n");
     exit(2);
 }
 
 static void parse(int argc, char **argv, struct arguments *a)
 {
-    static const struct option options[] = {
-        {"seed", required_argument, NULL, 's'},  {"seeds", required_argument, NULL, 'n'},
-        {"start", required_argument, NULL, 'a'}, {"jobs", required_argument, NULL, 'j'},
-        {"ms", required_argument, NULL, 'm'},    {"verbose", no_argument, NULL, 'v'},
-        {"quiet", no_argument, NULL, 'q'},       {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"seed", required_argument, NULL, 's'},
+                                            {"seeds", required_argument, NULL, 'n'},
+                                            {"start", required_argument, NULL, 'a'},
+                                            {"jobs", required_argument, NULL, 'j'},
+                                            {"ms", required_argument, NULL, 'm'},
+                                            {"verbose", no_argument, NULL, 'v'},
+                                            {"quiet", no_argument, NULL, 'q'},
+                                            {"first", no_argument, NULL, 'f'},
+                                            {NULL, 0, NULL, 0}};
     int c;
 
     *a = (struct arguments){.jobs = 2};
@@ -78,6 +83,9 @@ static void parse(int argc, char **argv, struct arguments *a)
             break;
         case 'v':
             a->one.verbose = true;
+            break;
+        case 'f':
+            a->one.first = true;
             break;
         case 'q':
             a->one.quiet = true;

@@ -198,7 +198,7 @@ static void run_until(struct sim_world *w, uint64_t end_ms)
     for (;;) {
         uint64_t next = next_due(w);
 
-        if (next > end_ms)
+        if (next > end_ms || (w->first && w->stats.counts[SIM_COUNT_violations] > 0))
             break;
         passes = next > w->now_ms ? 0 : passes + 1;
         HF_ASSERT(passes < LIVELOCK);
@@ -351,6 +351,7 @@ void sim_run(const struct sim_options *o, struct sim_result *result)
     result_now = result;
     w->seed = o->seed;
     w->verbose = o->verbose;
+    w->first = o->first;
     w->random.state = sim_mix(o->seed);
     w->faults.state = sim_mix(o->seed ^ 0x6661756c7473ULL);
     w->log = (struct log){o->verbose ? LOG_INFO : LOG_ERROR,

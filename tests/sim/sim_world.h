@@ -171,6 +171,7 @@ struct sim_outside {
 
 struct sim_world {
     uint64_t seed, now_ms;
+    bool first; /* it ends at the first violation */
     bool verbose;
     struct sim_plan plan;
     struct sim_random random; /* everything but what has a stream of its own */

@@ -34,7 +34,7 @@ static struct fsm_shard *find_shard(struct fsm *fsm, uint32_t shard)
         mutant_term = entry->term;
         replica_apply_entry(r, index, entry->data);]==])
 
-sim_mutant(stale_owner_applies "records of an older epoch are accepted"
+sim_mutant(stale_owner_applies "seed=6 records of an older epoch are accepted"
   replication/fsm.c [==[    if (!record_fenced(r))
         return REPL_ACCEPTED;]==] [==[    if (!record_fenced(r) || s != NULL)
         return REPL_ACCEPTED;]==]
@@ -43,7 +43,7 @@ sim_mutant(stale_owner_applies "records of an older epoch are accepted"
   replication/fsm_sa.c [==[    if (now.version != item->version)
         return REPL_REFUSED_VERSION;]==] [==[]==])
 
-sim_mutant(delete_forgotten_in_the_snapshot "seed=36 who restores a snapshot has CHILD SAs that a record took away before"
+sim_mutant(delete_forgotten_in_the_snapshot "seed=64 who restores a snapshot has CHILD SAs that a record took away before"
   replication/fsm_sa.c [==[/* The SA, when it is of that shard and has that version now. */]==]
   [==[uint64_t mutant_id[256];
 uint8_t *mutant_state[256];
@@ -84,15 +84,15 @@ sim_mutant(half_sent_batch "of the numbers of several SAs in one record only the
             fsm_claim_changed(fsm, mutant);
         }]==])
 
-sim_mutant(lease_renewed_by_the_owner_itself "its own acknowledgement is enough"
+sim_mutant(lease_renewed_by_the_owner_itself "seed=8 its own acknowledgement is enough"
   replication/ownership.c [==[ownership_majority(o, n) && s->acked_ns]==] [==[n > 0 && s->acked_ns]==])
 
-sim_mutant(request_id_not_checked "a request that was judged is judged again"
+sim_mutant(request_id_not_checked "seed=17 a request that was judged is judged again"
   replication/fsm.c [==[    if (is_judged(m, request))
         return REPL_REFUSED_DUPLICATE;]==] [==[    if (is_judged(m, request))
         return REPL_ACCEPTED;]==])
 
-sim_mutant(message_id_off_by_one_at_takeover "a new owner sends the outstanding request under the next message ID"
+sim_mutant(message_id_off_by_one_at_takeover "seed=2 a new owner sends the outstanding request under the next message ID"
   node/ike/timer.c [==[#include "ike/timer.h"]==] [==[#include "ike/timer.h"
 #include "ike/message.h"]==]
   node/ike/timer.c [==[    sa->local_part.retransmitted = n;
@@ -102,7 +102,7 @@ sim_mutant(message_id_off_by_one_at_takeover "a new owner sends the outstanding 
     ike_turn_send_request(t);
     return ike_turn_stepped(t, sa->pending.exchange, IKE_BY_US);]==])
 
-sim_mutant(ke_value_not_replicated "the private value of an outstanding key exchange is not in the record"
+sim_mutant(ke_value_not_replicated "seed=18 the private value of an outstanding key exchange is not in the record"
   node/ike/codec.c [==[    key(k, &p->ke_private);
     flag(k, &p->collided);]==] [==[    {
         struct secret none = {0};
@@ -136,13 +136,13 @@ sim_mutant(spi_not_unique "ESP SPIs are few, and the log does not mind one that 
 
 # --- others ---
 
-sim_mutant(acting_on_apply "an owner acts from its assignment on, without a lease"
+sim_mutant(acting_on_apply "seed=3 an owner acts from its assignment on, without a lease"
   replication/ownership.c [==[    return s->mine && now_ns < s->lease_until_ns;]==] [==[    return s->mine;]==]
   replication/ownership.c [==[    if (s->mine)
         o->next_beat_ns = now_ns; /* at once */]==] [==[    if (s->mine)
         o->next_beat_ns = now_ns, s->lease_until_ns = now_ns + 3600ull * 1000000000;]==])
 
-sim_mutant(leader_decides_alone "one node that hears no owner is enough to assign anew; promises are ignored"
+sim_mutant(leader_decides_alone "seed=3 one node that hears no owner is enough to assign anew; promises are ignored"
   replication/ownership_decide.c [==[return ownership_majority(o, n);]==] [==[return n > 0;]==]
   replication/ownership.c [==[    if (now_ns < s->promised_until_ns && !repl_epoch_equal(beat->epoch, s->promised))
         return false;]==] [==[]==])
@@ -152,15 +152,15 @@ sim_mutant(any_boot_is_mine "a restarted node takes up what it owned before"
   node/conductor/assigned.c [==[    s->mine = ev->owner_node == c->options.node && ev->owner_boot == c->options.boot;]==]
   [==[    s->mine = ev->owner_node == c->options.node;]==])
 
-sim_mutant(first_touch_counts_one_assignment "several assignments since the last touch count as one"
+sim_mutant(first_touch_counts_one_assignment "seed=2 several assignments since the last touch count as one"
   replication/grant.c [==[    claim->reservation_end += n * GRANT_ASSIGN_NUMBERS;]==]
   [==[    claim->reservation_end += (n > 0) * GRANT_ASSIGN_NUMBERS;]==])
 
-sim_mutant(ceiling_lowered_without_waiting "a lower ceiling is committed below what was accepted"
+sim_mutant(ceiling_lowered_without_waiting "seed=4 a lower ceiling is committed below what was accepted"
   node/esp/ceiling.c [==[    p->asked_ceiling = number_larger(p->lowered_to, now->last_in);]==]
   [==[    p->asked_ceiling = now->last_in > 16 ? now->last_in - 16 : p->lowered_to;]==])
 
-sim_mutant(versions_not_compared "an Extend that is late is taken all the same"
+sim_mutant(versions_not_compared "seed=17 an Extend that is late is taken all the same"
   replication/fsm_sa.c [==[    if (now.version != item->version)
         return REPL_REFUSED_VERSION;]==] [==[]==]
   replication/fsm_sa.c [==[    if (item->reservation_end != 0 && item->reservation_end < now.reservation_end)
