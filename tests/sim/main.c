@@ -243,6 +243,8 @@ static int run_many(const struct arguments *a)
         if (t.stats.faults[i] == 0)
             (void)snprintf(missing + strlen(missing), sizeof missing - strlen(missing), "%s ",
                            sim_fault_name((enum sim_fault)i));
+    if (t.seeds >= MANY && t.stats.counts[SIM_COUNT_rings_checked] == 0)
+        (void)strcat(missing, "erased_keys ");
     report(&t, missing);
     return t.failed > 0 || missing[0] != '\0' || t.seeds == 0;
 }
