@@ -137,12 +137,16 @@ static void check_digests(struct sim_world *w)
     w->next_check_ms = w->now_ms + CHECK_EVERY_MS;
     sim_keys_look(w);
     for (uint32_t i = 0; i < w->plan.n_nodes; i++) {
-        const struct sim_node *n = &w->nodes[i];
+        struct sim_node *n = &w->nodes[i];
         const struct fsm *f;
+        struct repl_status st;
 
         if (!n->up)
             continue;
         f = replica_fsm(n->replica);
+        replica_status(n->replica, sim_node_ns(n), &st);
+        if (f->applied_index == 0 || st.lacks_key) /* it has no state yet, or shows none */
+            continue;
         w->stats.counts[SIM_COUNT_digests_compared]++;
         tell_digest(w, n);
         if (!sim_check_digest(&w->check, f->applied_index, fsm_digest(f)))
