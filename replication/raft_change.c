@@ -279,6 +279,8 @@ static enum raft_driver_result promote(struct raft_driver *d, uint64_t now_ms, u
         return RAFT_DRIVER_INVALID;
     if (server != NULL)
         server->role = RAFT_DRIVER_VOTER;
+    if (!raft_driver_counts(d, node))
+        return RAFT_DRIVER_BUSY; /* a voter that does not count only makes the majority larger */
     start_change(d, node, &next);
     if (raft_catch_up_needed(d, node))
         catch_up(d, node);
@@ -353,7 +355,8 @@ enum raft_driver_result raft_driver_transfer(struct raft_driver *d, uint64_t now
         return RAFT_DRIVER_BUSY;
     struct repl_configuration c = raft_from_core(&d->raft.configuration, 0);
     struct repl_server *server = find(&c, node);
-    if (server == NULL || node == d->options.node || server->role != RAFT_DRIVER_VOTER)
+    if (server == NULL || node == d->options.node || server->role != RAFT_DRIVER_VOTER ||
+        !raft_driver_counts(d, node))
         return RAFT_DRIVER_INVALID;
     d->transfer =
         (struct raft_transfer_state){.node = node,

@@ -50,6 +50,14 @@ bool raft_store_vote(struct raft_driver *d, uint64_t term, uint32_t vote)
     return true;
 }
 
+bool raft_store_distrust(struct raft_driver *d, enum repl_distrust why)
+{
+    if (!push(d, (struct raft_pending){.op = REPL_STORAGE_DISTRUST}))
+        return false;
+    d->storage.distrust(d->storage.self, why);
+    return true;
+}
+
 static bool truncate_from(struct raft_driver *d, uint64_t index)
 {
     HF_ASSERT(index > d->commit);
@@ -296,6 +304,7 @@ void raft_driver_storage_done(struct raft_driver *d, uint64_t now_ms,
                 entries_durable(d, op.last);
             break;
         case REPL_STORAGE_TRUNCATE:
+        case REPL_STORAGE_DISTRUST:
             break;
         case REPL_STORAGE_SNAPSHOT:
             snapshot_durable(d);

@@ -179,19 +179,54 @@ static bool take_snapshot_data(struct raft_driver *d, const struct repl_loaded *
     return true;
 }
 
-enum raft_driver_result raft_driver_start(struct raft_driver *d, const struct repl_loaded *l,
+/* No other voter in the newest configuration: nobody could ever lift a distrust. */
+static bool alone(const struct raft_driver *d, const struct repl_loaded *l)
+{
+    struct repl_configuration c = l->snapshot.configuration;
+    for (size_t i = 0; i < l->n_entries; i++) {
+        struct span data = l->entries[i].data;
+        if (l->entries[i].kind == REPL_ENTRY_CHANGE && !raft_configuration_take(&data, &c))
+            return true;
+    }
+    return raft_only_voter(d, &c);
+}
+
+/* A vote that is older than the log was lost, and a later one with it: the node has forgotten whom
+ * it voted for. False: it knows. */
+static bool vote_lost(struct repl_loaded *l)
+{
+    uint64_t term = l->n_entries > 0 ? l->entries[l->n_entries - 1].term : 0;
+    term = term < l->snapshot.term ? l->snapshot.term : term;
+    if (l->term >= term || (l->term == 0 && l->voted_for != 0))
+        return false;
+    l->term = term;
+    l->voted_for = 0;
+    if (l->distrust == REPL_TRUSTED)
+        l->distrust = REPL_DISTRUST_VOTE;
+    return true;
+}
+
+enum raft_driver_result raft_driver_start(struct raft_driver *d, const struct repl_loaded *found,
                                           uint64_t now_ms)
 {
+    struct repl_loaded loaded = *found, *l = &loaded;
     HF_ASSERT(!d->started);
-    if (!loaded_sound(l))
+    bool older = vote_lost(l);
+    if (!loaded_sound(l) || (l->distrust != REPL_TRUSTED && alone(d, l)))
         return RAFT_DRIVER_INVALID;
     bool discard = log_contradicts(l);
     size_t n = discard ? 0 : l->n_entries;
     uint64_t first = n > 0 ? l->first_index : l->snapshot.index + 1;
     d->started = true;
     d->now_ms = now_ms;
-    d->vote_term = l->term;
-    d->vote_for = l->voted_for;
+    d->vote_term = found->term;
+    d->vote_for = found->voted_for;
+    if (l->distrust != found->distrust && !raft_store_distrust(d, l->distrust))
+        raft_fail(d, "out of memory");
+    if (older && !raft_store_vote(d, l->term, 0))
+        raft_fail(d, "out of memory");
+    d->muted = l->distrust;
+    d->counters.muted += d->muted != REPL_TRUSTED;
     raft_log_reset(&d->log, first);
     bool ok = take_snapshot_data(d, l);
     for (size_t i = 0; i < n && ok; i++)
@@ -224,7 +259,9 @@ void raft_driver_tick(struct raft_driver *d, uint64_t now_ms)
     uint64_t core = raft_timeout(&d->raft), at = core;
     raft_clamp_timeout(d, &at);
     d->counters.wrapped[4] += at != core;
-    if (!d->failed && d->now_ms >= at) {
+    if (!d->failed && raft_muted_waits(d)) {
+        d->raft.election_timer_start = d->now_ms;
+    } else if (!d->failed && d->now_ms >= at) {
         struct raft_event event = {.type = RAFT_TIMEOUT};
         d->timeout_step_ms = d->now_ms;
         raft_stretch_elections(d);
@@ -250,7 +287,7 @@ enum raft_driver_result raft_driver_receive(struct raft_driver *d, uint64_t now_
         return RAFT_DRIVER_MALFORMED;
     }
     d->counters.frames_in++;
-    if (!raft_in_order(d, from, &frame))
+    if (!raft_in_order(d, from, &frame) || raft_muted_ignores(d, &frame))
         return RAFT_DRIVER_OK;
     d->stale = frame.term < d->raft.current_term;
     switch (frame.type) {
@@ -259,6 +296,11 @@ enum raft_driver_result raft_driver_receive(struct raft_driver *d, uint64_t now_
         break;
     case RAFT_FRAME_INSTALL:
         result = raft_receive_install(d, from, &frame);
+        break;
+    case RAFT_FRAME_TRUST:
+    case RAFT_FRAME_DISTRUST:
+        raft_muted_hears(d, from, &frame);
+        result = RAFT_DRIVER_OK;
         break;
     case RAFT_FRAME_INSTALL_ACK:
         raft_install_acked(d, from, &frame);
@@ -300,12 +342,4 @@ uint64_t raft_driver_term_of(const struct raft_driver *d, uint64_t index)
     uint64_t snapshot = d->installing ? d->install.index : d->snapshot.index;
     uint64_t term = d->installing ? d->install.term : d->snapshot.term;
     return index == snapshot && index > 0 ? term : 0;
-}
-
-uint64_t raft_driver_match(const struct raft_driver *d, uint32_t node)
-{
-    raft_index index = 0;
-    if (d->raft.state != RAFT_LEADER || raft_match_index(&d->raft, node, &index) != 0)
-        return 0;
-    return index;
 }

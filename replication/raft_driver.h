@@ -97,13 +97,15 @@ struct raft_driver_status {
     uint32_t transferring_to;        /* 0 = none */
     bool changing;                   /* a membership change is under way */
     uint64_t configuration_index;    /* of the newest configuration in the log, committed or not */
+    enum repl_distrust
+        muted; /* this node counts for nothing (I10), and why; REPL_TRUSTED: it does */
 };
 
 /* How often each came up, since create. */
 struct raft_driver_counters {
     uint64_t elections_won, frames_in, frames_out, frames_malformed, frames_unsent, submitted,
         applied, installs_sent, installs_received, pieces_out, pieces_in, snapshots_taken,
-        changes_committed;
+        changes_committed, muted, trusted, doubted; /* itself; itself again; others, by a leader */
     uint64_t wrapped[16]; /* [n]: wrap of defect n did something; [0] unused */
 };
 
@@ -119,7 +121,7 @@ struct raft_driver_callbacks {
      * RAFT_DRIVER_READER, whose completions are not given to the driver. What that takes longer
      * than the call, raft_driver_hold() covers. */
     void (*restore)(void *self, const struct repl_snapshot_meta *meta, struct span data);
-    /* Leader, own state, own role, term or own_term_committed changed. */
+    /* Leader, own state, own role, term, own_term_committed or muted changed. */
     void (*state)(void *self, const struct raft_driver_status *status);
     /* A configuration was committed (also the one at start and after a restore). */
     void (*configuration)(void *self, const struct repl_configuration *configuration);
@@ -130,6 +132,8 @@ struct raft_driver_callbacks {
     /* The snapshot handed to snapshot_take is durable (OK), or was dropped since an install
      * overtook it (LOST). */
     void (*snapshot_taken)(void *self, uint64_t index, enum raft_driver_result result);
+    /* The leader's match index proves that `node` acknowledged more than it has now (I10). */
+    void (*doubted)(void *self, uint32_t node, uint64_t acknowledged, uint64_t has);
     /* A write failed, or memory ran out: nothing more will happen; the process must exit. */
     void (*failed)(void *self, const char *why);
 };
@@ -152,7 +156,7 @@ bool raft_driver_bootstrap(const struct repl_storage *storage,
                            const struct repl_configuration *configuration);
 
 /* Once. Copies what it needs of *loaded. INVALID: loaded contradicts itself (refuse to start; the
- * caller names the files). */
+ * caller names the files), or it is under distrust and no other voter is known to lift that. */
 enum raft_driver_result raft_driver_start(struct raft_driver *driver,
                                           const struct repl_loaded *loaded, uint64_t now_ms);
 
@@ -245,7 +249,10 @@ const struct repl_configuration *raft_driver_configuration(const struct raft_dri
 struct repl_configuration raft_driver_newest_configuration(const struct raft_driver *driver);
 /* The term of the log entry at `index`; 0 when it is not in memory (trimmed, or not yet there). */
 uint64_t raft_driver_term_of(const struct raft_driver *driver, uint64_t index);
-/* Highest index that the leader knows to be stored by `node`; 0 when not leading or unknown. */
+/* Highest index that the leader knows to be stored by `node`; 0 when not leading or unknown, or when
+ * its copies do not count. */
 uint64_t raft_driver_match(const struct raft_driver *driver, uint32_t node);
+/* Do its copies count, as far as this node knows? Of itself: is it not muted? */
+bool raft_driver_counts(const struct raft_driver *driver, uint32_t node);
 
 #endif

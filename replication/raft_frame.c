@@ -204,7 +204,8 @@ static bool decode_body(struct reader *r, struct raft_frame *f, uint8_t flags)
     case RAFT_FRAME_APPEND_RESULT:
         f->rejected = get_be64(take(r, 8));
         f->index = get_be64(take(r, 8));
-        return flags == 0 && f->index <= UINT64_MAX / 2 &&
+        f->muted = (flags & 1) != 0;
+        return flags <= 1 && f->index <= UINT64_MAX / 2 &&
                (f->rejected == 0 || f->index < f->rejected);
     case RAFT_FRAME_REQUEST_VOTE:
     case RAFT_FRAME_TIMEOUT_NOW:
@@ -223,6 +224,16 @@ static bool decode_body(struct reader *r, struct raft_frame *f, uint8_t flags)
     case RAFT_FRAME_INSTALL_ACK:
         f->again = (flags & 1) != 0;
         return flags <= 1 && decode_install_ack(r, f);
+    case RAFT_FRAME_TRUST:
+        f->peer_boot = get_be64(take(r, 8));
+        f->index = get_be64(take(r, 8));
+        f->index_term = get_be64(take(r, 8));
+        return flags == 0 && f->peer_boot != 0 && f->index > 0 && f->index <= UINT64_MAX / 2 &&
+               f->index_term == f->term; /* a barrier of the leader's own term */
+    case RAFT_FRAME_DISTRUST:
+        f->peer_boot = get_be64(take(r, 8));
+        f->index = get_be64(take(r, 8));
+        return flags == 0 && f->peer_boot != 0 && f->index <= UINT64_MAX / 2;
     }
     return false;
 }
@@ -268,7 +279,9 @@ size_t raft_frame_encode(const struct raft_frame *frame, uint8_t *out)
     out[0] = RAFT_FRAME_VERSION;
     out[1] = (uint8_t)frame->type;
     bool again = frame->type == RAFT_FRAME_INSTALL_ACK && frame->again;
-    out[2] = (uint8_t)((vote && frame->disrupt) || (result && frame->granted) || again ? 1 : 0);
+    bool muted = frame->type == RAFT_FRAME_APPEND_RESULT && frame->muted;
+    bool first = (vote && frame->disrupt) || (result && frame->granted) || again || muted;
+    out[2] = first ? 1 : 0;
     out[2] |= (vote || result) && frame->pre_vote ? 2 : 0;
     out[3] = 0;
     uint8_t *p = put_u64(out + 4, frame->boot);
@@ -307,6 +320,15 @@ size_t raft_frame_encode(const struct raft_frame *frame, uint8_t *out)
         p = put_u64(p, frame->index);
         put_be32(p, frame->transfer);
         p = put_u64(p + 4, frame->offset);
+        break;
+    case RAFT_FRAME_TRUST:
+        p = put_u64(p, frame->peer_boot);
+        p = put_u64(p, frame->index);
+        p = put_u64(p, frame->index_term);
+        break;
+    case RAFT_FRAME_DISTRUST:
+        p = put_u64(p, frame->peer_boot);
+        p = put_u64(p, frame->index);
         break;
     }
     return (size_t)(p - out);

@@ -6,10 +6,12 @@
  *   REQUEST_VOTE_RESULT  -                                 flags: 1 granted, 2 pre-vote
  *   APPEND               prev_index u64, prev_term u64, commit u64, n u32, n times: term u64,
  *                        kind u8, len u32, data
- *   APPEND_RESULT        rejected u64, last_index u64
+ *   APPEND_RESULT        rejected u64, last_index u64      flags: 1 it does not count (I10)
  *   INSTALL              index u64, term u64, configuration, transfer u32, total u64, offset u64,
  *                        len u32, data                     (a piece of a snapshot)
  *   INSTALL_ACK          index u64, transfer u32, offset u64    flags: 1 send from there again
+ *   TRUST                peer_boot u64, index u64, term u64     (raft_muted.c)
+ *   DISTRUST             peer_boot u64, index u64
  *   TIMEOUT_NOW          last_index u64, last_term u64
  *   configuration        index u64, n u8, n times: node u32, role u8     (all big-endian)
  *
@@ -43,16 +45,20 @@ enum raft_frame_type {
     RAFT_FRAME_REQUEST_VOTE_RESULT,
     RAFT_FRAME_INSTALL,
     RAFT_FRAME_TIMEOUT_NOW,
-    RAFT_FRAME_INSTALL_ACK
+    RAFT_FRAME_INSTALL_ACK,
+    RAFT_FRAME_TRUST,   /* leader to a muted node: this barrier was made for your present start */
+    RAFT_FRAME_DISTRUST /* leader to a node: you acknowledged that index, and have it no more */
 };
 
 struct raft_frame {
     enum raft_frame_type type;
     uint64_t boot, sequence, term;
     bool disrupt, pre_vote, granted, again;
+    bool muted;          /* APPEND_RESULT: the sender's copies do not count */
+    uint64_t peer_boot;  /* TRUST, DISTRUST: the receiver's start that is meant */
     uint64_t index;      /* last_index of votes, results, TIMEOUT_NOW; prev_index of APPEND; the
                             snapshot's of INSTALL */
-    uint64_t index_term; /* the term at `index` */
+    uint64_t index_term; /* the term at `index`; TRUST: the barrier's */
     uint64_t commit;     /* APPEND */
     uint64_t rejected;   /* APPEND_RESULT; 0 = accepted */
     uint32_t n_entries;  /* APPEND */

@@ -154,7 +154,7 @@ void raft_install_poll(struct raft_driver *d)
         /* One that is finished stays until the node says that it is installed: meanwhile it is
          * silent, and the core takes it for lost. */
         if (d->raft.state != RAFT_LEADER || o->stalls > RAFT_INSTALL_STALLS ||
-            (!o->repair && raft_driver_match(d, o->node) >= o->meta.index) ||
+            (!o->repair && raft_filled(d, o->node) >= o->meta.index) ||
             (o->finished && d->now_ms - o->moved_ms >= d->options.install_timeout_ms)) {
             give_up(d, o);
         } else if (o->finished) {

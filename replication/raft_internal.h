@@ -7,6 +7,7 @@
  *   raft_send.c     frames out, held until the vote is durable
  *   raft_install.c  a snapshot in pieces, out and in
  *   raft_repair.c   a sound state in place of a wrong one, the log kept
+ *   raft_muted.c    a node under distrust counts for nothing (I10)
  *   raft_change.c   submit, confirm, membership, transfer
  *   raft_deliver.c  callbacks, in order
  *   raft_frame.c, raft_log.c   encoding; log cache (they know no libraft)
@@ -55,9 +56,20 @@ struct raft_held {
     uint8_t *bytes;
 };
 
+/* As the leader sees it: raft_muted.c. */
+enum raft_doubt {
+    RAFT_DOUBT_NONE,
+    RAFT_DOUBT_TELL, /* its results showed it; it has not said yet that it knows */
+    RAFT_DOUBT_MUTED /* by its own word */
+};
+
 struct raft_peer {
     uint32_t node; /* 0 = free */
     uint64_t boot, former_boot, sequence;
+    enum raft_doubt doubt;
+    uint64_t doubt_boot;            /* of which start of it */
+    uint64_t acknowledged;          /* TELL: what it once had */
+    uint64_t barrier, barrier_term; /* made since for that start; 0 = not yet */
 };
 
 struct raft_change_state {
@@ -123,6 +135,7 @@ struct raft_driver {
     bool started, failed, failed_told, stepping, delivering,
         stale; /* stale: the message in hand is of an older term */
     const char *why;
+    enum repl_distrust muted; /* this node counts for nothing, and why; REPL_TRUSTED = it does */
 
     struct raft_pending *pending; /* ring */
     size_t pending_head, pending_count, pending_capacity;
@@ -229,6 +242,7 @@ void raft_install_read(struct raft_driver *d, const struct repl_storage_done *do
 
 /* raft_disk.c */
 bool raft_store_vote(struct raft_driver *d, uint64_t term, uint32_t vote);
+bool raft_store_distrust(struct raft_driver *d, enum repl_distrust why);
 struct repl_configuration raft_configuration_at(const struct raft_driver *d, uint64_t index);
 bool raft_store_entries(struct raft_driver *d, const struct raft_update *update,
                         const struct raft_payload *payload);
@@ -242,6 +256,23 @@ bool raft_repairs_later(const struct raft_driver *d, const struct raft_frame *f)
 bool raft_repair_begin(struct raft_driver *d, const struct repl_snapshot_meta *meta);
 void raft_repair_drop(struct raft_driver *d);
 void raft_repair_stored(struct raft_driver *d, bool overtaken);
+
+/* raft_muted.c */
+/* It neither votes nor campaigns: such a frame goes no further. */
+bool raft_muted_ignores(const struct raft_driver *d, const struct raft_frame *f);
+bool raft_muted_waits(const struct raft_driver *d); /* its election timer means nothing */
+/* TRUST and DISTRUST, for this node. */
+void raft_muted_hears(struct raft_driver *d, uint32_t from, const struct raft_frame *f);
+/* The leader, before the core sees the result: does it count? */
+void raft_weigh_result(struct raft_driver *d, uint32_t from, const struct raft_frame *f);
+/* Takes back what the core committed by copies that do not count. */
+void raft_commit_trusted(struct raft_driver *d);
+void raft_muted_poll(struct raft_driver *d); /* the barriers that are due */
+/* Nobody takes a muted node's word for an entry; what it has is only how far it was filled. */
+uint64_t raft_filled(const struct raft_driver *d, uint32_t node);
+/* Of the core's configuration as it is now: this node, and no other voter. */
+bool raft_only_voter(const struct raft_driver *d, const struct repl_configuration *c);
+struct raft_peer *raft_peer_of(struct raft_driver *d, uint32_t node); /* made when there is none */
 
 /* raft_change.c */
 void raft_change_poll(struct raft_driver *d);

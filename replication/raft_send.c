@@ -108,7 +108,9 @@ static unsigned send_some(struct raft_driver *d, uint32_t node,
     frame.index = next - 1;
     frame.index_term = next - 1 == args->prev_log_index ? args->prev_log_term
                                                         : raft_log_get(&d->log, next - 1)->term;
-    frame.commit = args->leader_commit;
+    /* what the core took for committed in this very step may have been taken back: raft_muted.c */
+    frame.commit =
+        args->leader_commit < d->raft.commit_index ? args->leader_commit : d->raft.commit_index;
     frame.n_entries = fit;
     size_t at = raft_frame_encode(&frame, d->out);
     for (unsigned i = 0; i < fit; i++) {
@@ -145,6 +147,7 @@ static void send_result(struct raft_driver *d, uint32_t node,
 {
     struct raft_frame frame = raft_frame_begin(d, RAFT_FRAME_APPEND_RESULT, args->term);
     frame.rejected = args->rejected;
+    frame.muted = d->muted != REPL_TRUSTED;
     /* The core leaves last_log_index unset when it refuses an older term; nobody reads it then, but
      * stack bytes must not leave. */
     frame.index = d->stale ? 0 : args->last_log_index;

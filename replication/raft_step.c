@@ -212,6 +212,7 @@ int raft_core_step(struct raft_driver *d, struct raft_event *event,
         raft_fail(d, "out of memory");
     if (d->failed)
         return 0;
+    raft_commit_trusted(d);
     if (event->type != RAFT_SNAPSHOT) /* there, our log is trimmed only afterwards */
         check(d);
     if ((flags & (RAFT_UPDATE_MESSAGES)) != 0)
@@ -224,6 +225,7 @@ int raft_core_step(struct raft_driver *d, struct raft_event *event,
 void raft_settle(struct raft_driver *d)
 {
     if (!d->failed) {
+        raft_muted_poll(d);
         raft_change_poll(d);
         raft_transfer_poll(d);
         raft_install_poll(d);

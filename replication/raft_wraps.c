@@ -289,7 +289,7 @@ uint64_t raft_answer_term(struct raft_driver *d, uint64_t term, bool pre_vote, b
     return d->raft.current_term;
 }
 
-static bool only_voter(const struct raft_driver *d, const struct repl_configuration *c)
+bool raft_only_voter(const struct raft_driver *d, const struct repl_configuration *c)
 {
     bool self = false, other = false;
     for (unsigned i = 0; i < c->n_servers; i++)
@@ -309,7 +309,7 @@ void raft_raise_term_at_start(struct raft_driver *d, uint64_t *term, uint32_t *v
     if (!RAFT_WRAPPED(d, 13) || *term == 0)
         return;
     struct repl_configuration c = raft_configuration_at(d, raft_log_last(&d->log));
-    if (!only_voter(d, &c))
+    if (!raft_only_voter(d, &c))
         return;
     *term += 1;
     *voted_for = d->options.node;
@@ -326,7 +326,7 @@ void raft_raise_term_at_timeout(struct raft_driver *d)
         r->last_stored < raft_log_last(&d->log))
         return;
     struct repl_configuration c = raft_from_core(&r->configuration, 0);
-    if (!only_voter(d, &c))
+    if (!raft_only_voter(d, &c))
         return;
     r->current_term += 1;
     r->voted_for = d->options.node;
@@ -340,7 +340,7 @@ void raft_raise_term_at_timeout(struct raft_driver *d)
 static bool stray_timeout_now(struct raft_driver *d, const struct raft_frame *f)
 {
     struct repl_configuration c = raft_from_core(&d->raft.configuration, 0);
-    if (!RAFT_WRAPPED(d, 13) || f->type != RAFT_FRAME_TIMEOUT_NOW || !only_voter(d, &c))
+    if (!RAFT_WRAPPED(d, 13) || f->type != RAFT_FRAME_TIMEOUT_NOW || !raft_only_voter(d, &c))
         return false;
     d->counters.wrapped[13]++;
     return true;
@@ -354,6 +354,7 @@ enum raft_driver_result raft_receive_small(struct raft_driver *d, uint32_t from,
         return RAFT_DRIVER_OK;
     switch (f->type) {
     case RAFT_FRAME_APPEND_RESULT:
+        raft_weigh_result(d, from, f);
         m.type = RAFT_APPEND_ENTRIES_RESULT;
         m.append_entries_result = (struct raft_append_entries_result){
             .version = 2, .term = f->term, .rejected = f->rejected, .last_log_index = f->index};
@@ -381,6 +382,8 @@ enum raft_driver_result raft_receive_small(struct raft_driver *d, uint32_t from,
     case RAFT_FRAME_APPEND:
     case RAFT_FRAME_INSTALL:
     case RAFT_FRAME_INSTALL_ACK:
+    case RAFT_FRAME_TRUST:
+    case RAFT_FRAME_DISTRUST:
         return RAFT_DRIVER_MALFORMED;
     }
     struct lent lent;
@@ -390,7 +393,7 @@ enum raft_driver_result raft_receive_small(struct raft_driver *d, uint32_t from,
     return RAFT_DRIVER_OK;
 }
 
-static struct raft_peer *peer(struct raft_driver *d, uint32_t node)
+struct raft_peer *raft_peer_of(struct raft_driver *d, uint32_t node)
 {
     for (size_t i = 0; i < RAFT_MAX_PEERS; i++)
         if (d->peers[i].node == node)
@@ -407,7 +410,7 @@ bool raft_in_order(struct raft_driver *d, uint32_t from, const struct raft_frame
 {
     if (!RAFT_WRAPPED(d, 11))
         return true;
-    struct raft_peer *p = peer(d, from);
+    struct raft_peer *p = raft_peer_of(d, from);
     if ((p->boot == f->boot && p->sequence != 0 && f->sequence <= p->sequence) ||
         (p->former_boot == f->boot && p->boot != f->boot && p->former_boot != 0)) {
         d->counters.wrapped[11]++;

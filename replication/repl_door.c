@@ -91,6 +91,7 @@ static void fill_options(struct repl *repl, const struct repl_options *o)
                                     .key_age_ms = o->key_age_ms,
                                     .rebalance = o->rebalance,
                                     .settle_ms = o->settle_ms,
+                                    .unjoinable = o->tls == NULL,
                                     .snapshot_entries = o->snapshot_entries,
                                     .snapshot_bytes = o->snapshot_bytes};
     repl_genesis(o, &genesis);

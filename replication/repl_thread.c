@@ -12,6 +12,8 @@
 #include "base/registers.h"
 #include "replication/repl_addresses.h"
 
+enum { MACHINE_BYTES = 64 };
+
 static void rearm(struct repl *repl);
 
 /* --- what the core asks of the outside --- */
@@ -458,11 +460,27 @@ static bool start_transport(struct repl *repl, const struct repl_options *option
     return repl->tcp != NULL;
 }
 
+/* The kernel's random name for this boot of the machine. False: it says none. */
+static bool machine_boot(char out[MACHINE_BYTES])
+{
+    FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+    bool ok = f != NULL && fgets(out, MACHINE_BYTES, f) != NULL;
+
+    if (f != NULL)
+        (void)fclose(f);
+    return ok;
+}
+
 static bool start_storage(struct repl *repl, const struct repl_options *options,
                           struct repl_error *error)
 {
-    struct wal_options wal = {
-        .directory = options->data_dir, .node = options->node, .fs = options->fs};
+    char machine[MACHINE_BYTES] = "";
+    struct wal_options wal = {.directory = options->data_dir,
+                              .node = options->node,
+                              .fs = options->fs,
+                              .machine = machine_boot(machine) ? machine : NULL,
+                              .distrust_after_boot = options->distrust_after_boot,
+                              .distrust = options->distrust};
     struct wal_error reason;
     const char *why;
 

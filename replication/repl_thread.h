@@ -23,7 +23,13 @@ enum {
     REPL_INCARNATION = 1 /* of the cluster; raised when quorum is given up (not yet) */
 };
 
-enum command_kind { COMMAND_SUBMIT, COMMAND_TRANSFER, COMMAND_FRAME, COMMAND_TLS, COMMAND_INTRODUCE };
+enum command_kind {
+    COMMAND_SUBMIT,
+    COMMAND_TRANSFER,
+    COMMAND_FRAME,
+    COMMAND_TLS,
+    COMMAND_INTRODUCE
+};
 
 struct command {
     struct command *next;

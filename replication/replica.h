@@ -196,6 +196,8 @@ struct repl_options {
     int kept_keys_fd;
     void (*keep_keys_fd)(void *self, int fd);
     void *keep_keys_self;
+    bool distrust_after_boot;  /* a new boot of the machine may have lost what was stored (I10) */
+    bool distrust;             /* an operator says that what is stored is not all there was */
     uint64_t snapshot_entries; /* a snapshot after so many entries (0 = 20,000) */
     uint64_t snapshot_bytes;   /* or so many bytes of log (0 = 64 MiB) */
     /* Called on the replication thread (and disk thread); must be thread-safe. May be NULL. The
@@ -314,6 +316,7 @@ struct repl_node_status {
     uint64_t boot; /* as the replicated state has it; 0 = never seen */
     uint64_t applied_index;
     enum repl_agreement agreement; /* as far as this node has heard */
+    enum repl_distrust distrust;   /* it counts for nothing, and why; by its own report */
 };
 
 struct repl_shard_status {
@@ -354,6 +357,7 @@ enum repl_counter {
     REPL_COUNT_DIGEST_MISMATCH, /* a peer with the same applied index has another state (I11) */
     REPL_COUNT_KEYS_ERASED,     /* of sessions, wiped from this node's memory */
     REPL_COUNT_REINSTALLS,      /* a sound state took the place of ours, which was outvoted */
+    REPL_COUNT_DOUBTED,         /* as leader: a node had less than it once acknowledged (I10) */
     REPL_COUNTERS
 };
 

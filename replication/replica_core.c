@@ -48,6 +48,7 @@ static void on_state(void *self, const struct raft_driver_status *status)
     bool able = status->state == RAFT_DRIVER_LEADER && status->own_term_committed && !r->halted &&
                 r->locked.want == 0;
 
+    replica_tell_muted(r, status->muted);
     r->raft = *status;
     if (moved) {
         outbox_unsend_all(r->outbox);
@@ -156,6 +157,7 @@ static void create_driver(struct replica *r)
                                               .configuration = on_configuration,
                                               .changed = replica_on_changed,
                                               .transferred = on_transferred,
+                                              .doubted = replica_on_doubted,
                                               .snapshot_taken = replica_on_snapshot_taken,
                                               .failed = on_driver_failed};
 
@@ -275,6 +277,9 @@ bool replica_start(struct replica *r, const struct repl_loaded *loaded, uint64_t
     replica_list(r);
     for (size_t i = 0; i < r->options.n_shards; i++)
         ownership_configure(&r->ownership, r->options.shards[i].shard, r->options.shards[i].prefer);
+    loaded = replica_judge_loaded(r, loaded);
+    if (loaded == NULL)
+        return false;
     if (replica_keys_wait(r)) {
         r->waiting = loaded;
         return !r->failed;

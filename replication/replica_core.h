@@ -34,6 +34,7 @@ struct replica_options {
     uint32_t founders[REPL_MAX_MEMBERS]; /* whom the log's first entry must name; none: `nodes` */
     size_t n_founders;
     bool joined;       /* not one of the founders: `nodes` are itself and whom to ask */
+    bool unjoinable;   /* alone for good: it has no address or certificate that others could find */
     uint32_t speaks;   /* newest version of records: RECORD_SPEAKS, or less in a test; 0 = that */
     uint32_t trailing; /* entries kept behind a snapshot; 0 = the driver's default */
     const struct seal *seal; /* outlives the replica */

@@ -20,7 +20,8 @@ static bool alive(const struct replica *r)
     return fresh(atomic_load_explicit(&h->control_ns, memory_order_relaxed), r->now_ns, stale_ms) &&
            fresh(atomic_load_explicit(&h->workers_ns, memory_order_relaxed), r->now_ns, stale_ms) &&
            replica_state_trusted(r) && !r->halted && r->ownership.confirmed &&
-           !replica_is_outside(r) && replica_sees(r) && replica_session_ready(r);
+           !replica_is_outside(r) && !replica_is_muted(r) && replica_sees(r) &&
+           replica_session_ready(r);
 }
 
 /* Could it serve? */
@@ -188,6 +189,7 @@ static void fill_report(struct replica *r, struct beat *b)
     b->report.lapsed = b->lapse_list;
     b->report.digest = (ProtobufCBinaryData){.len = sizeof b->digest, .data = b->digest};
     b->report.awaits_state = r->diverged;
+    b->report.distrust = (uint32_t)r->raft.muted;
     b->report.awaits_above = r->awaits_above;
     b->report.snapshot_index = raft_driver_status(r->driver).snapshot_index;
     if (r->kept_index == 0)
@@ -376,7 +378,7 @@ static void answer_heartbeats(struct replica *r, uint32_t from, const Holdfast__
                                             .lease_ns = h->lease_ms * 1000000ull};
         struct ownership_ack ack;
 
-        if (!ownership_heard(&r->ownership, &heard, r->now_ns, &ack)) {
+        if (replica_is_muted(r) || !ownership_heard(&r->ownership, &heard, r->now_ns, &ack)) {
             replica_count(r, REPL_COUNT_ACKS_REFUSED, 1);
             continue;
         }
@@ -423,6 +425,9 @@ static void take_report(struct replica *r, uint32_t from, const Holdfast__Owners
     ownership_report_reluctant(&r->ownership, from, report->reluctant);
     if (row != NULL)
         row->disk_ok_ns = report->disk_ok ? r->now_ns : 0;
+    if (row != NULL)
+        row->distrust = report->distrust < REPL_DISTRUSTS ? (enum repl_distrust)report->distrust
+                                                          : REPL_DISTRUST_OPERATOR;
     for (size_t i = 0; i < report->n_lapsed; i++)
         ownership_report_lapse(&r->ownership, from, report->lapsed[i]->shard,
                                record_epoch(report->lapsed[i]->epoch), r->now_ns);

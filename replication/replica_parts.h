@@ -93,8 +93,9 @@ struct replica_node {
     struct endpoint address;
     uint8_t role; /* RAFT_DRIVER_VOTER, ..., RAFT_DRIVER_NO_MEMBER; as applied */
     bool link;
-    uint64_t disk_ok_ns;   /* newest report that says so, if none since denies it */
-    uint64_t repair_above; /* it awaits a snapshot above that; 0 = does not */
+    enum repl_distrust distrust; /* by its newest report */
+    uint64_t disk_ok_ns;         /* newest report that says so, if none since denies it */
+    uint64_t repair_above;       /* it awaits a snapshot above that; 0 = does not */
     bool lacks_erased; /* ... since it was away when a key was erased: nothing is wrong with it */
     uint64_t snapshot_index; /* of what is on its disk, by its newest report */
 };
@@ -126,6 +127,7 @@ struct replica {
     struct batch batch;
     uint64_t now_ns;
     bool started, failed;
+    struct repl_loaded judged; /* what was loaded, where a distrust was lifted at the start */
     const struct repl_loaded *waiting; /* what it begins with once its key has come; or NULL */
     uint64_t asked_ns;                 /* for a key */
     struct replica_locked locked;
@@ -356,6 +358,13 @@ bool replica_is_member(const struct replica *r, uint32_t node);
 /* "" for none. IPv4 a.b.c.d:port, IPv6 [x:x:x:x:x:x:x:x]:port, as the log has them. */
 void replica_address_text(const struct endpoint *at, char *out, size_t cap);
 bool replica_address_parse(const char *text, struct endpoint *out);
+
+/* replica_distrust.c */
+/* What this node begins with; NULL: it does not (failed). */
+const struct repl_loaded *replica_judge_loaded(struct replica *r, const struct repl_loaded *loaded);
+bool replica_is_muted(const struct replica *r);
+void replica_tell_muted(struct replica *r, enum repl_distrust now); /* before r->raft says so */
+void replica_on_doubted(void *self, uint32_t node, uint64_t acknowledged, uint64_t has);
 
 /* replica_owner.c */
 bool replica_healthy(const struct replica *r);

@@ -73,6 +73,7 @@ const char *repl_counter_name(enum repl_counter counter)
         [REPL_COUNT_DIGEST_MISMATCH] = "digest_mismatches",
         [REPL_COUNT_KEYS_ERASED] = "keys_erased",
         [REPL_COUNT_REINSTALLS] = "states_reinstalled",
+        [REPL_COUNT_DOUBTED] = "nodes_doubted",
     };
 
     return (size_t)counter < REPL_COUNTERS ? names[counter] : "?";
@@ -138,6 +139,7 @@ static void node_status(const struct replica *r, size_t i, struct repl_node_stat
         .boot = m == NULL ? 0 : m->boot,
         .applied_index = self ? r->fsm.applied_index : r->ownership.peers[i].applied_index,
         .agreement = replica_agreement(r, node),
+        .distrust = self ? r->raft.muted : r->nodes[i].distrust,
     };
 }
 

@@ -42,6 +42,18 @@ struct repl_snapshot_meta {
     struct repl_configuration configuration;
 };
 
+/* Why what a node has stored may be less than it acknowledged (I10). Numbers are on disks: for ever. */
+enum repl_distrust {
+    REPL_TRUSTED = 0,
+    REPL_DISTRUST_SUFFIX = 1,   /* the log ends before what the high-water mark says was durable */
+    REPL_DISTRUST_VOTE = 2,     /* the vote is older than the log */
+    REPL_DISTRUST_BOOT = 3,     /* the machine started anew, and `distrust_after_boot` says so */
+    REPL_DISTRUST_OPERATOR = 4, /* an operator's word: restored, cloned, repaired */
+    REPL_DISTRUST_PEER = 5,     /* the leader knows that it acknowledged more than it has */
+    REPL_DISTRUSTS
+};
+const char *repl_distrust_name(enum repl_distrust why); /* for people; "" for REPL_TRUSTED */
+
 /* What is on the disk at the start. Entries are [first_index, first_index + n_entries). Owned by
  * the storage until load_done. */
 struct repl_loaded {
@@ -52,7 +64,8 @@ struct repl_loaded {
     uint64_t first_index;
     const struct repl_entry *entries;
     size_t n_entries;
-    uint64_t high_water; /* highest index ever acknowledged from here (I10) */
+    uint64_t high_water;         /* highest index ever acknowledged from here (I10) */
+    enum repl_distrust distrust; /* found now, or at an earlier start and not lifted since */
 };
 
 enum repl_storage_op {
@@ -62,6 +75,7 @@ enum repl_storage_op {
     REPL_STORAGE_SNAPSHOT, /* our own draft is the snapshot now; entries stay */
     REPL_STORAGE_INSTALL,  /* the received draft is the snapshot now and the whole log discarded, in
                               one atomic change */
+    REPL_STORAGE_DISTRUST, /* what the next load says of it */
     REPL_STORAGE_DRAFT,    /* beside the log: bytes of a draft were written, or all of it closed */
     REPL_STORAGE_READ      /* beside the log: bytes of a snapshot were read */
 };
@@ -80,7 +94,7 @@ enum repl_draft { REPL_DRAFT_OWN, REPL_DRAFT_RECEIVED, REPL_DRAFTS };
 struct repl_storage_done {
     enum repl_storage_op op;
     uint64_t index; /* APPEND: last index; TRUNCATE: index; SNAPSHOT, INSTALL: snapshot index; VOTE:
-                       term; DRAFT, READ: the snapshot's index */
+                       term; DRAFT, READ: the snapshot's index; DISTRUST: 0 */
     enum repl_storage_status status;
     enum repl_draft draft; /* DRAFT */
     bool closed;           /* DRAFT: all of it is durable */
@@ -98,6 +112,8 @@ struct repl_storage {
     void (*vote)(void *self, uint64_t term, uint32_t voted_for);
     void (*append)(void *self, uint64_t first_index, const struct repl_entry *entries, size_t n);
     void (*truncate)(void *self, uint64_t index);
+    /* REPL_TRUSTED lifts it. */
+    void (*distrust)(void *self, enum repl_distrust why);
 
     /* A draft is begun, written in pieces (copied), and closed; a completion follows for each write
      * and for the close. draft_drop() gives up whatever there is of it, and completions that are on

@@ -101,6 +101,14 @@ static void storage_truncate(void *self, uint64_t index)
     submit(self, op);
 }
 
+static void storage_distrust(void *self, enum repl_distrust why)
+{
+    struct wal_op *op = make_op(REPL_STORAGE_DISTRUST, 0);
+
+    op->distrust = why;
+    submit(self, op);
+}
+
 static void submit_image(struct wal *w, enum repl_storage_op kind,
                          const struct repl_snapshot_meta *meta)
 {
@@ -289,6 +297,7 @@ struct wal *wal_open(uv_loop_t *loop, const struct wal_options *options, struct 
                                        .vote = storage_vote,
                                        .append = storage_append,
                                        .truncate = storage_truncate,
+                                       .distrust = storage_distrust,
                                        .snapshot = storage_snapshot,
                                        .install = storage_install,
                                        .trim = storage_trim,

@@ -16,7 +16,8 @@
  * Manifest and snapshots are replaced whole: temp, fsync, rename, fsync of the directory.
  * A failed write or fsync ends the process (wal_fatal). A corrupt file is refused at load with
  * its name and offset; only the unsynced, never acknowledged tail of the last segment is cut off,
- * and said so. Nothing here prints: texts are handed out. May not: know raft, know what entries
+ * and said so. A log that ends, in order, before what the mark says was durable is loaded as it is,
+ * under distrust (repl_loaded.distrust): the mark keeps that until the driver lifts it. Nothing here prints: texts are handed out. May not: know raft, know what entries
  * mean, read a clock for anything but wal_pending_ns().
  */
 #ifndef HF_REPL_WAL_H
@@ -47,8 +48,12 @@ struct wal_options {
     const char *directory;   /* made by wal_init_directory(); borrowed for the call */
     uint32_t node;           /* must be the one that the directory was made for */
     const struct wal_fs *fs; /* NULL: the kernel's */
-    uint64_t segment_bytes;  /* 0: WAL_SEGMENT_BYTES; at least 4096 */
-    wal_fatal fatal;         /* NULL: message and _exit */
+    const char
+        *machine; /* /proc/sys/kernel/random/boot_id; NULL: not known, nothing is said of it */
+    bool distrust_after_boot; /* a new boot of the machine may have lost what was synced */
+    bool distrust;            /* an operator says so, now */
+    uint64_t segment_bytes;   /* 0: WAL_SEGMENT_BYTES; at least 4096 */
+    wal_fatal fatal;          /* NULL: message and _exit */
     void *fatal_self;
 };
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "replication/crc32c.h"
 #include "replication/wal_directory.h"
 #include "replication/wal_snapshot.h"
 
@@ -60,12 +61,11 @@ static bool load_snapshot(struct wal_core *core, size_t *n, struct wal_error *er
     return ok;
 }
 
-/* The log must join the snapshot without a gap and reach at least to its end. */
+/* The log must join the snapshot without a gap. */
 static bool check_joint(const struct wal_core *core, struct wal_error *error)
 {
     uint64_t first = core->loaded_log.first_index;
     uint64_t snapshot = core->manifest.snapshot_index;
-    uint64_t last = core->log.next_index - 1;
 
     if (first > snapshot + 1)
         return wal_fail(
@@ -73,22 +73,66 @@ static bool check_joint(const struct wal_core *core, struct wal_error *error)
             "%s: the log begins at entry %llu but the snapshot ends at %llu: entries between "
             "are missing; refused: this node must rejoin under a new id",
             core->dir.path, (unsigned long long)first, (unsigned long long)snapshot);
-    if (last < snapshot || last < core->high_water.mark.index)
-        return wal_fail(
-            error,
-            "%s: the log ends at entry %llu but %llu were acknowledged: refused: this node must "
-            "rejoin under a new id",
-            core->dir.path, (unsigned long long)last,
-            (unsigned long long)(last < snapshot ? snapshot : core->high_water.mark.index));
     return true;
 }
 
-static bool load(struct wal_core *core, uint64_t segment_bytes, struct wal_error *error)
+/* The end of what is durable now. */
+static bool raise_mark(struct wal_core *core, bool sync, struct wal_error *error)
+{
+    struct wal_mark m = {
+        .index = core->log.next_index - 1, .seq = core->log.seq, .end = core->log.end};
+
+    return wal_high_water_set(&core->dir, &core->high_water, m, sync, error);
+}
+
+/* Less than was acknowledged, but sound: such a node starts, and counts for nothing until a majority
+ * without it has filled its log (raft_muted.c). Damage is refused before it comes to this. */
+static enum repl_distrust find_loss(struct wal_core *core)
+{
+    uint64_t last = core->log.next_index - 1;
+    uint64_t mark = core->high_water.mark.index;
+
+    mark = mark < core->manifest.snapshot_index ? core->manifest.snapshot_index : mark;
+    if (core->loaded_log.lost || last < mark) {
+        wal_note(core->note, "the log ends at entry %llu, but what came to %llu was durable",
+                 (unsigned long long)last, (unsigned long long)mark);
+        return REPL_DISTRUST_SUFFIX;
+    }
+    return REPL_TRUSTED;
+}
+
+/* What was found, and what an earlier start found, is on the disk before anything is acknowledged. */
+static bool judge(struct wal_core *core, const struct wal_options *o, struct wal_error *error)
+{
+    struct wal_high_water *w = &core->high_water;
+    struct repl_loaded *l = &core->loaded;
+    uint32_t machine = o->machine == NULL ? w->machine : crc32c(0, o->machine, strlen(o->machine));
+    enum repl_distrust why = w->distrust;
+    bool founded = l->snapshot.index > 0 || l->n_entries > 1;
+
+    l->high_water = w->mark.index;
+    if (why == REPL_TRUSTED)
+        why = find_loss(core);
+    if (why == REPL_TRUSTED && o->distrust)
+        why = REPL_DISTRUST_OPERATOR;
+    if (why == REPL_TRUSTED && o->distrust_after_boot && founded && machine != w->machine)
+        why = REPL_DISTRUST_BOOT;
+    l->distrust = why;
+    if ((why != w->distrust || machine != w->machine) &&
+        !wal_high_water_distrust(&core->dir, w, why, machine, error))
+        return false;
+    return why == REPL_TRUSTED || raise_mark(core, true, error);
+}
+
+static bool load(struct wal_core *core, const struct wal_options *options, struct wal_error *error)
 {
     struct repl_loaded *l = &core->loaded;
     struct wal_manifest *m = &core->manifest;
+    uint64_t segment_bytes =
+        options->segment_bytes == 0 ? (uint64_t)WAL_SEGMENT_BYTES : options->segment_bytes;
     size_t data_len = 0;
 
+    HF_ASSERT(segment_bytes >= 4096);
     if (!wal_directory_open_vote(&core->dir, &core->vote, &l->term, &l->voted_for, error) ||
         !wal_directory_load_manifest(&core->dir, m, error) ||
         !wal_high_water_open(&core->dir, &core->high_water, error) || !sweep(core, error) ||
@@ -104,17 +148,12 @@ static bool load(struct wal_core *core, uint64_t segment_bytes, struct wal_error
     l->first_index = core->loaded_log.first_index;
     l->entries = core->loaded_log.entries;
     l->n_entries = core->loaded_log.n;
-    l->high_water = core->high_water.mark.index;
-    return true;
+    return judge(core, options, error);
 }
 
 bool wal_core_open(struct wal_core *core, const struct wal_options *options,
                    struct wal_error *error)
 {
-    uint64_t segment_bytes =
-        options->segment_bytes == 0 ? (uint64_t)WAL_SEGMENT_BYTES : options->segment_bytes;
-
-    HF_ASSERT(segment_bytes >= 4096);
     *core = (struct wal_core){.lock_fd = -1,
                               .vote.fd = -1,
                               .high_water.slots.fd = -1,
@@ -122,7 +161,7 @@ bool wal_core_open(struct wal_core *core, const struct wal_options *options,
                               .log.offered_fd = -1};
     core->log.dir = &core->dir;
     if (wal_directory_open(&core->dir, options, &core->lock_fd, error) &&
-        load(core, segment_bytes, error)) {
+        load(core, options, error)) {
         core->dir.progress = &core->progress;
         return true;
     }
@@ -149,6 +188,14 @@ void wal_core_close(struct wal_core *core)
     }
 }
 
+bool wal_core_distrust(struct wal_core *core, enum repl_distrust why, struct wal_error *error)
+{
+    struct wal_high_water *w = &core->high_water;
+
+    return wal_core_flush(core, error) &&
+           wal_high_water_distrust(&core->dir, w, why, w->machine, error);
+}
+
 bool wal_core_vote(struct wal_core *core, uint64_t term, uint32_t voted_for,
                    struct wal_error *error)
 {
@@ -167,15 +214,6 @@ void wal_core_append(struct wal_core *core, uint64_t index, const struct repl_en
 bool wal_core_full(const struct wal_core *core)
 {
     return core->log.batch_len >= WAL_BATCH_GOAL;
-}
-
-/* The end of what is durable now. */
-static bool raise_mark(struct wal_core *core, bool sync, struct wal_error *error)
-{
-    struct wal_mark m = {
-        .index = core->log.next_index - 1, .seq = core->log.seq, .end = core->log.end};
-
-    return wal_high_water_set(&core->dir, &core->high_water, m, sync, error);
 }
 
 static bool lower_mark(struct wal_core *core, uint64_t index, struct wal_error *error)

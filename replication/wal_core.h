@@ -5,6 +5,7 @@
  * What makes each change atomic, and in which order:
  *   append, truncate   one checksummed batch in the log (a truncation first lowers the high-water
  *                      mark, durably)
+ *   distrust           both sectors of the high-water file
  *   vote               one of two sectors of its file, in turn (wal_slots.h)
  *   snapshot           its draft (wal_draft.h, made beside and durable) is renamed, then the manifest by
  *                      rename, then the old one is removed
@@ -45,6 +46,8 @@ HF_MUST_USE bool wal_core_open(struct wal_core *core, const struct wal_options *
 void wal_core_load_done(struct wal_core *core);
 void wal_core_close(struct wal_core *core);
 
+HF_MUST_USE bool wal_core_distrust(struct wal_core *core, enum repl_distrust why,
+                                   struct wal_error *error);
 HF_MUST_USE bool wal_core_vote(struct wal_core *core, uint64_t term, uint32_t voted_for,
                                struct wal_error *error);
 /* Append and truncate are durable only after wal_core_flush(), which is due when wal_core_full()

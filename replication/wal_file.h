@@ -73,9 +73,13 @@ struct wal_mark {
     uint64_t seq, end; /* segment, and bytes in use in it; 0, 0 = none */
 };
 
+/* Beside the mark: whether what is here is trusted (I10), and on which boot of the machine it was
+ * written last. Every mark carries both, so a slot that is older by one still says it. */
 struct wal_high_water {
     struct wal_slots slots;
     struct wal_mark mark;
+    enum repl_distrust distrust;
+    uint32_t machine; /* a checksum of the machine's boot id; 0 = not known */
 };
 
 bool wal_high_water_create(const struct wal_dir *d, struct wal_error *error);
@@ -83,6 +87,9 @@ bool wal_high_water_open(const struct wal_dir *d, struct wal_high_water *w,
                          struct wal_error *error);
 bool wal_high_water_set(const struct wal_dir *d, struct wal_high_water *w, struct wal_mark mark,
                         bool sync, struct wal_error *error);
+/* Into both slots, durable. */
+bool wal_high_water_distrust(const struct wal_dir *d, struct wal_high_water *w,
+                             enum repl_distrust why, uint32_t machine, struct wal_error *error);
 bool wal_high_water_sync(const struct wal_dir *d, const struct wal_high_water *w,
                          struct wal_error *error);
 

@@ -180,9 +180,13 @@ static bool was_durable(const struct loader *l, const struct image *im, uint64_t
  */
 static bool drop_unused(struct loader *l)
 {
-    while (l->n > 0 && l->images[l->n - 1].seq > l->mark->seq) {
+    while (l->n > 0) {
         struct image *last = &l->images[l->n - 1];
         bool empty = first_nonzero(last, 0) == last->size;
+
+        if (last->seq <= l->mark->seq && (!empty || last->size < WAL_SEGMENT_HEADER))
+            break;
+        l->out->lost = l->out->lost || last->seq <= l->mark->seq;
 
         if (!empty && (last->valid || was_durable(l, last, 0)))
             return true;
@@ -274,6 +278,13 @@ static bool batch_ok(const struct loader *l, const struct image *im, uint64_t at
            crc32c(0, im->bytes + at + WAL_BATCH_HEADER, h->body_bytes) == h->body_crc;
 }
 
+/* The mark says that something was durable here, and there is not a bit of it. */
+static bool nothing_follows(const struct loader *l, const struct image *im, uint64_t at)
+{
+    return (im->seq < l->mark->seq ? l->out->lost : im->seq == l->mark->seq && at < l->mark->end) &&
+           first_nonzero(im, at) == im->size;
+}
+
 /* Zeros over what a crash left behind, so that a later batch is not followed by old bytes. */
 static bool cut_tail(struct loader *l, const struct image *im, uint64_t at, int fd)
 {
@@ -324,7 +335,10 @@ static bool load_segment(struct loader *l, const struct image *im, const struct 
         if (next != NULL && at == next->header.prev_end)
             break;
         if (!batch_ok(l, im, at, chain, &h, &batch_chain)) {
-            if (next != NULL || was_durable(l, im, at))
+            bool gone = next == NULL && nothing_follows(l, im, at);
+
+            l->out->lost = l->out->lost || gone;
+            if (next != NULL || (was_durable(l, im, at) && !gone))
                 return refuse(l, im->seq, at, "the checksum of the batch that begins here fails");
             break;
         }
@@ -379,7 +393,7 @@ bool wal_load_log(struct wal_log *log, uint64_t first_seq, const struct wal_mark
     for (size_t i = 0; ok && i < l.n; i++)
         ok = read_segment(&l, &l.images[i]);
     ok = ok && drop_unused(&l) && load_segments(&l);
-    if (ok && log->seq < mark->seq)
+    if (ok && log->seq < mark->seq && !out->lost)
         ok = refuse(&l, mark->seq, 0, "this segment of the log is missing");
     if (ok && l.n > 0)
         log->next_index = l.next_index;

@@ -1,6 +1,7 @@
 /* Reads the log's segments back at the start: every byte is checked. What was durable and is
  * damaged is refused with file and offset; the unsynced tail of the last segment (a write that a
- * crash tore, never acknowledged) is cut off.
+ * crash tore, never acknowledged) is cut off. Where the log ends in nothing but zeros before the
+ * mark, it ends there and says so: that is no damage, but a disk that kept less than it said.
  */
 #ifndef HF_REPL_WAL_LOAD_H
 #define HF_REPL_WAL_LOAD_H
@@ -16,6 +17,7 @@ struct wal_loaded_log {
     size_t n, cap;
     uint8_t **images;
     size_t n_images;
+    bool lost; /* what was durable by the mark was never written: zeros to the end of the log */
 };
 
 /* `mark`: up to where the log is known to be durable.

@@ -96,6 +96,8 @@ static bool execute(struct wal_thread *t, const struct wal_op *op, struct wal_er
         return append(t, op, error);
     case REPL_STORAGE_TRUNCATE:
         return wal_core_truncate(t->core, op->index, error);
+    case REPL_STORAGE_DISTRUST:
+        return wal_core_distrust(t->core, op->distrust, error);
     case REPL_STORAGE_VOTE:
         return wal_core_vote(t->core, op->term, op->voted_for, error);
     case REPL_STORAGE_SNAPSHOT:

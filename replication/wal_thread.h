@@ -15,6 +15,7 @@ struct wal_op {
     uint64_t index; /* APPEND: first index */
     uint64_t term;
     uint32_t voted_for;
+    enum repl_distrust distrust;
     struct repl_snapshot_meta meta;
     struct repl_entry *entries; /* APPEND */
     size_t n;

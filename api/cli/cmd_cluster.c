@@ -47,7 +47,13 @@ static void print_alarms(struct cli *cli, json_t *c)
     json_array_foreach(json_object_get(c, "nodes"), i, item)
     {
         const char *state = cli_text(item, "state");
+        const char *distrust = cli_text(item, "distrust");
 
+        if (distrust[0] != '\0' && strcmp(distrust, "-") != 0)
+            (void)fprintf(cli->out,
+                          "ALARM: the disk of node %" PRId64 " is not trusted: %s. It counts for "
+                          "nothing until a majority without it has filled its log\n",
+                          cli_number(item, "id"), distrust);
         if (strcmp(state, "differs") == 0)
             (void)fprintf(cli->out,
                           "ALARM: the state of node %" PRId64 " differs from the majority's: it "

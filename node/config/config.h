@@ -137,6 +137,9 @@ struct config {
     enum config_rebalance rebalance; /* do shards go home, and spread, by themselves? */
     uint32_t rebalance_delay_ms;     /* ... to nodes that have been well for so long */
     uint32_t disk_handover_percent;  /* of the data folder's disk: then shards are given away */
+    bool
+        distrust_after_boot; /* a new boot of this machine may have lost what its disk had synced */
+    bool distrust;           /* not of the file: holdfastd --distrust */
     uint64_t snapshot_entries, snapshot_bytes; /* of log, then a snapshot */
 
     char outside_interface[CONFIG_MAX_INTERFACE];

@@ -84,6 +84,11 @@ static const struct schema_field disk_fields[] = {
     {0},
 };
 
+static const struct schema_field storage_fields[] = {
+    {"distrust_after_boot", .type = &value_bool, AT(distrust_after_boot)},
+    {0},
+};
+
 static const struct schema_field interface_fields[] = {
     {"outside", .required = true, .type = &value_interface, AT(outside_interface)},
     {"inside", .required = true, .type = &value_interface, AT(inside_interface)},
@@ -278,6 +283,7 @@ const struct schema_field config_schema[] = {
     {"node", .required = true, SECTION(node_fields)},
     {"cluster", SECTION(cluster_fields)},
     {"disk", SECTION(disk_fields)},
+    {"storage", SECTION(storage_fields)},
     {"interfaces", .required = true, SECTION(interface_fields)},
     {"shards", .required = true, .shape = SCHEMA_MAPS, .fields = shard_fields,
      LIST(shards, n_shards, CONFIG_MAX_SHARDS)},

@@ -94,12 +94,13 @@ static json_t *nodes(const struct repl_status *st)
         const struct repl_node_status *n = &st->nodes[i];
 
         json_array_append_new(
-            out, json_pack("{s:o,s:o,s:b,s:b,s:b,s:b,s:b,s:o,s:o,s:s,s:s}", "id", number(n->node),
-                           "address", endpoint(&n->address), "connected", n->connected, "leader",
-                           n->leader, "healthy", n->healthy, "drained", n->drained, "reluctant",
-                           n->reluctant, "boot", hex64(n->boot), "applied_index",
-                           number(n->applied_index), "state", repl_agreement_name(n->agreement),
-                           "role", repl_role_name(n->role)));
+            out,
+            json_pack("{s:o,s:o,s:b,s:b,s:b,s:b,s:b,s:o,s:o,s:s,s:s,s:s}", "id", number(n->node),
+                      "address", endpoint(&n->address), "connected", n->connected, "leader",
+                      n->leader, "healthy", n->healthy, "drained", n->drained, "reluctant",
+                      n->reluctant, "boot", hex64(n->boot), "applied_index",
+                      number(n->applied_index), "state", repl_agreement_name(n->agreement), "role",
+                      repl_role_name(n->role), "distrust", repl_distrust_name(n->distrust)));
     }
     return out;
 }

@@ -23,10 +23,13 @@ static const char plant[] = "HOLDFAST_PLANT=" HOLDFAST_PLANTED;
 static int usage(FILE *out, int code)
 {
     (void)fprintf(out,
-                  "usage: holdfastd --config NODE.yaml [--check | --init | --guard]\n"
+                  "usage: holdfastd --config NODE.yaml [--check | --init | --guard | --distrust]\n"
                   "  --check    validate the configuration and stop\n"
                   "  --init     make the data directory, once per node\n"
                   "  --guard    install the permanent guard (sysctls, routes, nftables), at boot\n"
+                  "  --distrust run, but count for nothing until the other nodes have filled the "
+                  "log: after a disk\n"
+                  "             was restored, cloned or repaired\n"
                   "  --version\n");
     return code;
 }
@@ -93,15 +96,13 @@ static int act(enum action action, const struct config *config)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"check", no_argument, NULL, 'k'},
-        {"init", no_argument, NULL, 'i'},
-        {"guard", no_argument, NULL, 'g'},
-        {"version", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
+        {"init", no_argument, NULL, 'i'},         {"guard", no_argument, NULL, 'g'},
+        {"distrust", no_argument, NULL, 'd'},     {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
     };
     enum action action = ACTION_RUN;
+    bool distrust = false;
     struct config_report report;
     const char *path = NULL, *what;
     struct config *config;
@@ -123,6 +124,9 @@ int main(int argc, char **argv)
         case 'g':
             action = ACTION_GUARD;
             break;
+        case 'd':
+            distrust = true;
+            break;
         case 'v':
             (void)printf("holdfastd %s\n", HOLDFAST_VERSION);
             return 0;
@@ -132,7 +136,7 @@ int main(int argc, char **argv)
             return usage(stderr, 2);
         }
     }
-    if (path == NULL || optind != argc)
+    if (path == NULL || optind != argc || (distrust && action != ACTION_RUN))
         return usage(stderr, 2);
     if (action == ACTION_RUN && !lock_memory(&what))
         return unprotected(what);
@@ -145,6 +149,7 @@ int main(int argc, char **argv)
         return 1;
     }
     config_report_deinit(&report);
+    config->distrust = distrust;
     code = act(action, config);
     config_free(config);
     return code;

@@ -7,8 +7,8 @@
  * is refused, and one of an older connection is dropped (raft_wraps.c, defect 11). A restart alone loses nothing that counts here
  * (it is a node that is slow, and steps down), so only those that lose data are modelled: LIES of them in all. The node is found out
  * (I10: high-water file, generation id, a marker of a restore) and under suspicion then: it neither votes, nor campaigns, nor
- * counts, until a leader whose term and commit index were confirmed since by a majority without it has filled its log. What a
- * program does that refuses to start (wal_core.c today) is the same, but that it never ends.
+ * counts, until a leader whose term and commit index were confirmed since by a majority without it has filled its log:
+ * replication/raft_muted.c. A program that refuses to start is the same, but that it never ends.
  *
  * Entries of term 1 are a Delete, those of other terms assignments.
  */
@@ -192,7 +192,7 @@ inline lose_vote_alone(n) /* the term is kept: the way to two leaders in one ter
         printf("node %d starts anew and has lost its vote of term %d\n", n, node[n].term) }
 }
 
-/* A peer that remembers more than the node has refuses it. Only who leads remembers, and only until it leads no more. */
+/* A peer that remembers more than the node has refuses it (raft_muted.c: doubt). Only who leads remembers, and only until it leads no more. */
 inline refuse(n, l)
 {
     d_step { node[l].role == LEADER && node[l].match[n] > node[n].stored && !node[n].suspect -> node[n].suspect = 1; node[l].match[n] = 0 }
@@ -200,8 +200,8 @@ inline refuse(n, l)
 
 /* I10: trusted again. A majority without it is both others: they are of one term now, one of them leads, has committed an entry of
  * that term, and all that is committed stands in the node's log; as does all that the leader counts as acknowledged by the node
- * from before. In the code the confirmation is a barrier (raft_change.c: raft_driver_confirm) that was appended since, so it lies
- * behind all of that. Broken: whoever leads, and whoever follows it; the commit index as it happens to be. */
+ * from before. In the code the confirmation is a barrier (raft_muted.c: raft_muted_poll, has_barrier) that was appended since, so it
+ * lies behind all of that. Broken: whoever leads, and whoever follows it; the commit index as it happens to be. */
 #ifdef FILLED_TO_COMMIT
 #define filled(n, l) true
 #else

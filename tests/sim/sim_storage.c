@@ -9,6 +9,7 @@ struct operation {
     enum repl_storage_op op;
     uint64_t due_ms, taken_ms, index, term;
     uint32_t vote;
+    enum repl_distrust distrust;
     struct repl_entry *entries;
     size_t n;
     struct repl_snapshot_meta meta;
@@ -44,6 +45,7 @@ struct sim_storage {
     /* durable */
     uint64_t term, high_water, first;
     uint32_t voted_for;
+    enum repl_distrust distrust;
     struct repl_entry *log;
     size_t n_log, log_capacity;
     struct repl_snapshot_meta snapshot;
@@ -160,6 +162,11 @@ static void op_append(void *self, uint64_t first, const struct repl_entry *entri
 static void op_truncate(void *self, uint64_t index)
 {
     enqueue(self, REPL_STORAGE_TRUNCATE, index);
+}
+
+static void op_distrust(void *self, enum repl_distrust why)
+{
+    enqueue(self, REPL_STORAGE_DISTRUST, 0)->distrust = why;
 }
 
 static void forget_draft(struct sim_storage *s, enum repl_draft d)
@@ -284,6 +291,7 @@ struct repl_storage sim_storage_interface(struct sim_storage *s)
                                  .vote = op_vote,
                                  .append = op_append,
                                  .truncate = op_truncate,
+                                 .distrust = op_distrust,
                                  .snapshot = op_snapshot,
                                  .install = op_install,
                                  .trim = op_trim,
@@ -351,6 +359,9 @@ static void durable(struct sim_storage *s, struct operation *op)
         break;
     case REPL_STORAGE_TRUNCATE:
         truncate_durable(s, op->index);
+        break;
+    case REPL_STORAGE_DISTRUST:
+        s->distrust = op->distrust;
         break;
     case REPL_STORAGE_SNAPSHOT:
     case REPL_STORAGE_INSTALL:
@@ -472,6 +483,36 @@ void sim_storage_crash(struct sim_storage *s)
     s->last_due_ms = 0;
 }
 
+size_t sim_storage_lose(struct sim_storage *s, size_t n, bool vote, bool found)
+{
+    size_t lost = 0;
+
+    HF_ASSERT(s->queued == 0);
+    while (lost < n && s->n_log > 0 && last_index(s) > s->snapshot.index && last_index(s) > 1) {
+        drop_entries(&s->log[--s->n_log], 1);
+        lost++;
+    }
+    if (vote) {
+        s->term = s->n_log > 0 ? s->log[s->n_log - 1].term : s->snapshot.term;
+        s->term = s->term < s->snapshot.term ? s->snapshot.term : s->term;
+        s->voted_for = 0;
+    }
+    if (found && s->distrust == REPL_TRUSTED)
+        s->distrust = lost > 0 ? REPL_DISTRUST_SUFFIX : REPL_DISTRUST_VOTE;
+    return lost;
+}
+
+void sim_storage_older_vote(struct sim_storage *s, uint64_t term)
+{
+    s->term = term;
+    s->voted_for = 0;
+}
+
+enum repl_distrust sim_storage_distrust(const struct sim_storage *s)
+{
+    return s->distrust;
+}
+
 void sim_storage_load(struct sim_storage *s, struct repl_loaded *loaded)
 {
     HF_ASSERT(s->queued == 0);
@@ -482,7 +523,8 @@ void sim_storage_load(struct sim_storage *s, struct repl_loaded *loaded)
                                    .first_index = s->first,
                                    .entries = s->log,
                                    .n_entries = s->n_log,
-                                   .high_water = s->high_water};
+                                   .high_water = s->high_water,
+                                   .distrust = s->distrust};
 }
 
 struct span sim_storage_snapshot(const struct sim_storage *s)

@@ -55,6 +55,17 @@ void sim_storage_flush(struct sim_storage *storage);
 /* Power loss. */
 void sim_storage_crash(struct sim_storage *storage);
 
+/* The disk lies: of the durable log the last n entries are gone (not what the snapshot holds), with
+ * `vote` also the vote, and the term but for what the log says. `found`: the next load says so, as
+ * the high-water mark would; else it looks as if it had never been. Returns how many entries went. */
+size_t sim_storage_lose(struct sim_storage *storage, size_t n, bool vote, bool found);
+
+/* The vote's file is an older one: of that term, nobody voted for. */
+void sim_storage_older_vote(struct sim_storage *storage, uint64_t term);
+
+/* What the next load would say. */
+enum repl_distrust sim_storage_distrust(const struct sim_storage *storage);
+
 /* What is durable. Valid until the next call of any function. */
 void sim_storage_load(struct sim_storage *storage, struct repl_loaded *loaded);
 /* The data of the durable snapshot; empty when there is none. */

@@ -100,15 +100,16 @@ static void frames(const char *folder)
 {
     static const char *names[] = {
         "",        "append",      "append_result", "request_vote", "request_vote_result",
-        "install", "timeout_now", "install_ack"};
-    for (int type = RAFT_FRAME_APPEND; type <= RAFT_FRAME_INSTALL_ACK; type++) {
+        "install", "timeout_now", "install_ack",   "trust",        "distrust"};
+    for (int type = RAFT_FRAME_APPEND; type <= RAFT_FRAME_DISTRUST; type++) {
         uint8_t bytes[1024];
         struct raft_frame f = {.type = (enum raft_frame_type)type,
                                .boot = 1,
                                .sequence = 1,
                                .term = 3,
                                .index = 2,
-                               .index_term = 2};
+                               .index_term = type == RAFT_FRAME_TRUST ? 3 : 2,
+                               .peer_boot = 7};
         size_t len = type == RAFT_FRAME_APPEND    ? append(bytes, 3, 2, 2, 2, "cbsv")
                      : type == RAFT_FRAME_INSTALL ? install(bytes, 3, 9)
                                                   : small(bytes, f);

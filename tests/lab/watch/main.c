@@ -135,7 +135,8 @@ static json_t *judge(const int *fds, unsigned ports)
         (void)json_array_append_new(violations, json_string(report.text[i]));
     return json_pack(
         "{s:I,s:{s:I,s:I},s:I,s:I,s:{s:I,s:I},s:o}", "frames", (json_int_t)capture.n_frames, "esp",
-        "client", esp[0], "gateway", esp[1], "ike", ike, "copies", (json_int_t)copies.compared, "requests", "client",
+        "client", esp[0], "gateway", esp[1], "ike", ike, "copies", (json_int_t)copies.compared,
+        "requests", "client",
         (json_int_t)oracle_count_requests(&capture, up_ns, end, true, IKE_HDR_CREATE_CHILD),
         "gateway",
         (json_int_t)oracle_count_requests(&capture, up_ns, end, false, IKE_HDR_CREATE_CHILD),

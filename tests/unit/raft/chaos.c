@@ -118,6 +118,38 @@ static void act_transfer(struct cluster *c)
         raft_driver_transfer(leader->driver, c->now_ms, to->id);
 }
 
+/* Only one at a time: two of three disks that forget are more than anything can hold. */
+static struct cluster_node *liar(struct cluster *c)
+{
+    for (unsigned i = 0; i < c->n_nodes; i++) {
+        struct cluster_node *n = &c->nodes[i];
+        if (n->lied && n->driver != NULL && raft_driver_status(n->driver).muted == REPL_TRUSTED &&
+            sim_storage_distrust(n->storage) == REPL_TRUSTED)
+            n->lied = false; /* also should it start anew now */
+        if (n->lied)
+            return n;
+    }
+    return NULL;
+}
+
+static void act_lie(struct cluster *c)
+{
+    struct cluster_node *n = random_node(c, sim_chance(&c->random, 800));
+    bool vote = sim_chance(&c->random, 400);
+    size_t n_entries = (size_t)sim_between(&c->random, vote ? 0 : 1, 12);
+    if (n == NULL || liar(c) != NULL)
+        return;
+    if (n->driver != NULL)
+        cluster_crash(c, n->id);
+    size_t lost = sim_storage_lose(n->storage, n_entries, vote, true);
+    n->lied = true;
+    c->counters.lies++;
+    c->counters.entries_forgotten += lost;
+    c->counters.votes_forgotten += vote;
+    if (sim_chance(&c->random, 700))
+        cluster_start(c, n->id);
+}
+
 static void act(struct cluster *c, struct raft_driver_confirmation *confirmation,
                 uint32_t *confirming)
 {
@@ -137,7 +169,7 @@ static void act(struct cluster *c, struct raft_driver_confirmation *confirmation
     else if (draw < 70)
         act_disk(c);
     else if (draw < 94)
-        act_change(c);
+        (c->lies ? act_lie : act_change)(c);
     else if (draw < 96)
         act_transfer(c);
     else if (*confirming == 0 && cluster_leader(c) != NULL) {
@@ -180,14 +212,16 @@ static void add(struct cluster_counters *sum, const struct cluster_counters *one
         to[i] += from[i];
 }
 
-uint64_t chaos_run(uint64_t seed, uint32_t unwrapped, struct cluster_counters *sum)
+static uint64_t run(uint64_t seed, uint32_t unwrapped, bool lies, struct cluster_counters *sum)
 {
-    static const unsigned sizes[] = {3, 3, 5, 3, 2, 5, 4, 1};
+    static const unsigned any[] = {3, 3, 5, 3, 2, 5, 4, 1}, lying[] = {3, 3, 5, 3, 3, 4, 3, 5};
+    const unsigned *sizes = lies ? lying : any;
     struct cluster c = {.unwrapped = unwrapped};
     struct raft_driver_confirmation confirmation = {0};
     uint32_t confirming = 0;
     uint64_t committed_then = 0;
     cluster_init(&c, seed, sizes[sim_mix(seed) % 8]);
+    c.lies = lies;
     c.snapshot_every = (uint32_t)sim_between(&c.random, 12, 60);
     c.trailing = (uint32_t)sim_between(&c.random, 1, 10);
     sim_network_set_delay(c.network, 0, (uint32_t)sim_between(&c.random, 1, 25));
@@ -200,10 +234,39 @@ uint64_t chaos_run(uint64_t seed, uint32_t unwrapped, struct cluster_counters *s
         act(&c, &confirmation, &confirming);
     }
     cluster_demand_life(&c, LIFE_MS);
+    for (uint64_t until = c.now_ms + LIFE_MS; liar(&c) != NULL;)
+        if (!cluster_step(&c, until))
+            cluster_breach(&c, "node %u is muted for good", liar(&c)->id);
     cluster_deinit(&c);
     c.counters.seeds = 1;
     add(sum, &c.counters);
     return c.trace;
+}
+
+uint64_t chaos_run(uint64_t seed, uint32_t unwrapped, struct cluster_counters *sum)
+{
+    return run(seed, unwrapped, false, sum);
+}
+
+uint64_t chaos_lies_run(uint64_t seed, uint32_t unwrapped, struct cluster_counters *sum)
+{
+    return run(seed, unwrapped, true, sum);
+}
+
+bool chaos_lies(uint64_t first, uint64_t n, uint32_t unwrapped)
+{
+    struct cluster_counters k = {0};
+    for (uint64_t i = 0; i < n; i++)
+        chaos_lies_run(first + i, unwrapped, &k);
+    (void)printf("lies: seeds %llu steps %llu disks that forgot %llu, of them entries %llu and "
+                 "votes %llu; muted %llu trusted %llu elections %llu installs %llu entries %llu\n",
+                 (unsigned long long)k.seeds, (unsigned long long)k.steps,
+                 (unsigned long long)k.lies, (unsigned long long)k.entries_forgotten,
+                 (unsigned long long)k.votes_forgotten, (unsigned long long)k.muted,
+                 (unsigned long long)k.trusted, (unsigned long long)k.elections,
+                 (unsigned long long)k.installs, (unsigned long long)k.entries);
+    return k.lies > 0 && k.entries_forgotten > 0 && k.votes_forgotten > 0 && k.muted > 0 &&
+           k.trusted > 0 && k.elections > 0 && k.installs > 0 && k.entries > 0;
 }
 
 bool chaos_seeds(uint64_t first, uint64_t n, uint32_t unwrapped)

@@ -16,12 +16,12 @@ static void print_node(const struct cluster_node *n)
         stderr,
         "  node %u state %d role %u leader %u term %llu last %llu stored %llu commit %llu "
         "applied %llu "
-        "snapshot %llu%s; configuration %llu:",
+        "snapshot %llu%s%s; configuration %llu:",
         n->id, s.state, s.role, s.leader, (unsigned long long)s.term,
         (unsigned long long)s.last_index, (unsigned long long)s.last_stored,
         (unsigned long long)s.commit_index, (unsigned long long)s.applied_index,
         (unsigned long long)s.snapshot_index, s.installing ? " installing" : "",
-        (unsigned long long)c->index);
+        s.muted != REPL_TRUSTED ? " muted" : "", (unsigned long long)c->index);
     for (unsigned i = 0; i < c->n_servers; i++)
         (void)fprintf(stderr, " %u=%u", c->servers[i].node, c->servers[i].role);
     (void)fputc('\n', stderr);
@@ -167,6 +167,7 @@ static void on_leader(struct cluster *c, struct cluster_node *n, const struct ra
     if (*leader == n->id)
         return;
     *leader = n->id;
+    n->led_from = s->last_index;
     if (s->last_index < c->n_committed)
         cluster_breach(c, "node %u leads term %llu with a log up to %llu of %llu", n->id,
                        (unsigned long long)s->term, (unsigned long long)s->last_index,
@@ -284,6 +285,9 @@ void cluster_collect(struct cluster *c, struct cluster_node *n)
     c->counters.installs += k->installs_received;
     c->counters.snapshots += k->snapshots_taken;
     c->counters.frames += k->frames_in;
+    c->counters.muted += k->muted;
+    c->counters.trusted += k->trusted;
+    c->counters.doubted += k->doubted;
     for (unsigned i = 0; i < 16; i++)
         c->counters.wrapped[i] += k->wrapped[i];
 }
@@ -399,8 +403,9 @@ static void check_node(struct cluster *c, struct cluster_node *n)
     if (s.commit_index < n->commit_seen)
         cluster_breach(c, "node %u: the commit index fell from %llu to %llu", n->id,
                        (unsigned long long)n->commit_seen, (unsigned long long)s.commit_index);
+    /* a new leader may have had more than it knew to be committed */
     if (s.last_index > s.commit_index + RAFT_DRIVER_MAX_UNCOMMITTED + 8 &&
-        s.state == RAFT_DRIVER_LEADER)
+        s.last_index > n->led_from + 8 && s.state == RAFT_DRIVER_LEADER)
         cluster_breach(c, "node %u: %llu uncommitted", n->id,
                        (unsigned long long)(s.last_index - s.commit_index));
     n->commit_seen = s.commit_index;

@@ -26,8 +26,10 @@ struct cluster_node {
     struct sim_storage *storage;
     struct raft_driver *driver; /* NULL = down */
     uint64_t applied, digest, commit_seen;
-    uint64_t start;                           /* how often it was started */
-    bool failed;                              /* its driver said failed() */
+    bool lied;         /* its disk forgot something since it was trusted last */
+    uint64_t led_from; /* its last index when it began to lead */
+    uint64_t start;    /* how often it was started */
+    bool failed;       /* its driver said failed() */
     unsigned changed, transferred, snapshots; /* how often each ended */
     enum raft_driver_result last_change, last_transfer;
 };
@@ -39,7 +41,8 @@ struct cluster_entry {
 
 struct cluster_counters {
     uint64_t seeds, steps, elections, crashes, restarts, installs, changes, transfers, entries,
-        snapshots, broken, partitions, frames, lost_writes, confirmed;
+        snapshots, broken, partitions, frames, lost_writes, confirmed, lies, entries_forgotten,
+        votes_forgotten, muted, trusted, doubted;
     uint64_t wrapped[16];
 };
 
@@ -55,6 +58,7 @@ struct cluster {
     size_t n_terms;
     uint32_t snapshot_every, trailing; /* a node takes a snapshot when its log holds so many
                                           entries; 0 = never by itself */
+    bool lies;                         /* chaos: disks forget */
     uint32_t unwrapped;                /* only with the unwrapped library */
     uint32_t election_ms, heartbeat_ms, install_timeout_ms;
     uint64_t next_command, trace;
@@ -98,6 +102,9 @@ void cluster_collect(struct cluster *c, struct cluster_node *node);
 /* One seeded run of all faults; adds to *sum and returns its trace hash. `unwrapped` is 0 but with
  * the unwrapped library. */
 uint64_t chaos_run(uint64_t seed, uint32_t unwrapped, struct cluster_counters *sum);
+/* The same, but instead of changes of members one disk at a time forgets what it acknowledged. */
+uint64_t chaos_lies_run(uint64_t seed, uint32_t unwrapped, struct cluster_counters *sum);
+bool chaos_lies(uint64_t first, uint64_t n, uint32_t unwrapped);
 /* `n` seeds from `first`; prints the counts; false when any count is zero. */
 bool chaos_seeds(uint64_t first, uint64_t n, uint32_t unwrapped);
 

@@ -349,16 +349,14 @@ Test(raft_driver, refuses_a_log_that_contradicts_itself)
     struct repl_entry no_command[] = {
         good, {.term = 1, .kind = REPL_ENTRY_CHANGE, .data = span_of(command, 8)}};
     struct repl_entry first_is_text[] = {text}, falling[] = {good, late, text},
-                      above_term[] = {good, late}, padded[] = {good, odd};
+                      padded[] = {good, odd};
     struct repl_snapshot_meta no_voter = {.index = 5, .term = 1, .configuration = {.index = 1}};
     struct repl_loaded bad[] = {
         {.term = 0, .voted_for = 1},
-        {.term = 0, .entries = &good, .n_entries = 1, .first_index = 1},
         {.term = 3, .entries = &good, .n_entries = 1, .first_index = 2},
         {.term = 3, .entries = &good, .n_entries = 1, .first_index = 0},
         {.term = 3, .entries = first_is_text, .n_entries = 1, .first_index = 1},
         {.term = 4, .entries = falling, .n_entries = 3, .first_index = 1},
-        {.term = 3, .entries = above_term, .n_entries = 2, .first_index = 1},
         {.term = 3, .entries = padded, .n_entries = 2, .first_index = 1},
         {.term = 3, .entries = no_command, .n_entries = 2, .first_index = 1},
         {.term = 3, .snapshot = no_voter, .first_index = 6},

@@ -24,6 +24,7 @@ static size_t sample(enum raft_frame_type type, uint8_t *out)
         f.granted = true;
         break;
     case RAFT_FRAME_APPEND_RESULT:
+        f.muted = true;
         f.rejected = 8;
         break;
     case RAFT_FRAME_INSTALL:
@@ -57,6 +58,13 @@ static size_t sample(enum raft_frame_type type, uint8_t *out)
         break;
     case RAFT_FRAME_TIMEOUT_NOW:
         break;
+    case RAFT_FRAME_TRUST:
+        f.index_term = f.term;
+        f.peer_boot = 78;
+        break;
+    case RAFT_FRAME_DISTRUST:
+        f.peer_boot = 78;
+        break;
     }
     return raft_frame_encode(&f, out);
 }
@@ -73,7 +81,13 @@ Test(raft_frame, what_is_encoded_is_decoded)
     n = sample(RAFT_FRAME_REQUEST_VOTE_RESULT, bytes);
     cr_assert(raft_frame_decode(span_of(bytes, n), &f) && f.granted && !f.pre_vote);
     n = sample(RAFT_FRAME_APPEND_RESULT, bytes);
-    cr_assert(raft_frame_decode(span_of(bytes, n), &f) && f.rejected == 8 && f.index == 4);
+    cr_assert(raft_frame_decode(span_of(bytes, n), &f) && f.rejected == 8 && f.index == 4 &&
+              f.muted);
+    n = sample(RAFT_FRAME_TRUST, bytes);
+    cr_assert(raft_frame_decode(span_of(bytes, n), &f) && f.peer_boot == 78 && f.index == 4 &&
+              f.index_term == 9);
+    n = sample(RAFT_FRAME_DISTRUST, bytes);
+    cr_assert(raft_frame_decode(span_of(bytes, n), &f) && f.peer_boot == 78 && f.index == 4);
     n = sample(RAFT_FRAME_TIMEOUT_NOW, bytes);
     cr_assert(raft_frame_decode(span_of(bytes, n), &f) && f.index == 4 && f.index_term == 3);
     n = sample(RAFT_FRAME_INSTALL, bytes);
@@ -102,7 +116,7 @@ Test(raft_frame, what_is_encoded_is_decoded)
 Test(raft_frame, hostile_bytes_are_a_result)
 {
     unsigned refused = 0, taken = 0;
-    for (int type = RAFT_FRAME_APPEND; type <= RAFT_FRAME_INSTALL_ACK; type++) {
+    for (int type = RAFT_FRAME_APPEND; type <= RAFT_FRAME_DISTRUST; type++) {
         uint8_t bytes[512];
         struct raft_frame f;
         size_t n = sample((enum raft_frame_type)type, bytes);

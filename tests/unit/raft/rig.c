@@ -177,7 +177,8 @@ enum raft_driver_result rig_feed(struct rig *r, uint32_t from, struct raft_frame
     size_t len = RAFT_FRAME_SMALL_BYTES + frame.entries.len + frame.data.len;
     uint8_t *bytes = malloc(len);
     HF_ASSERT(bytes != NULL);
-    frame.boot = from;
+    if (frame.boot == 0)
+        frame.boot = from;
     if (frame.sequence == 0)
         frame.sequence = ++r->sequence;
     size_t used = raft_frame_encode(&frame, bytes);

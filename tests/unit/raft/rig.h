@@ -48,7 +48,7 @@ void rig_run(struct rig *rig, uint64_t ms);
 /* Completes what the disk has, in no time (delays are kept for what follows). */
 void rig_disk(struct rig *rig);
 
-/* Feeds a frame from a peer; boot and sequence are filled in unless sequence is set. */
+/* Feeds a frame from a peer; boot and sequence are filled in unless set. */
 enum raft_driver_result rig_feed(struct rig *rig, uint32_t from, struct raft_frame frame);
 /* APPEND of n entries with the indexes prev + 1.., all of `term`: kinds[i] is 'c' command, 'b'
  * barrier, or a CHANGE: 's' makes node 2 a spare, 'v' is three voters. */

@@ -1,0 +1,176 @@
+/* What the log says of itself when less is there than was durable (I10): the end of it gone in order
+ * is a start under distrust, kept until it is lifted; anything else is damage. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "faultfs.h"
+#include "model.h"
+
+static const struct wal_options *options_of(struct faultfs *f)
+{
+    static struct wal_options o;
+
+    o = (struct wal_options){
+        .directory = "/data", .node = 3, .fs = faultfs_fs(f), .segment_bytes = MODEL_SEGMENT};
+    return &o;
+}
+
+static struct faultfs *f;
+static struct wal_core core;
+static struct wal_error error;
+
+static void reopen(const struct wal_options *o)
+{
+    wal_core_close(&core);
+    cr_assert(wal_core_open(&core, o, &error), "%s", error.text);
+}
+
+static void append(uint64_t first, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        struct repl_entry e = {
+            .term = 1, .kind = REPL_ENTRY_COMMAND, .data = span_of("datadata", 8)};
+
+        wal_core_append(&core, first + i, &e);
+        cr_assert(wal_core_flush(&core, &error), "%s", error.text);
+    }
+}
+
+/* A directory with 6 entries, each a batch of its own. ends[i]: where the log ended with i. */
+static void build(uint64_t ends[7])
+{
+    f = faultfs_create();
+    cr_assert(wal_init_directory(faultfs_fs(f), "/data", 3, &error));
+    cr_assert(wal_core_open(&core, options_of(f), &error), "%s", error.text);
+    for (unsigned i = 1; i <= 6; i++) {
+        append(i, 1);
+        ends[i] = core.log.end;
+    }
+}
+
+static void finish(void)
+{
+    wal_core_close(&core);
+    cr_assert_eq(faultfs_open_files(f), 0);
+    faultfs_destroy(f);
+}
+
+static uint8_t *segment(size_t *n)
+{
+    uint8_t *bytes;
+
+    for (size_t i = 0; faultfs_file(f, i, &bytes, n) != NULL; i++)
+        if (strncmp(faultfs_file(f, i, &bytes, n), "log-", 4) == 0)
+            return bytes;
+    cr_assert_fail("no segment");
+    return NULL;
+}
+
+static size_t entries(void)
+{
+    return core.loaded.n_entries;
+}
+
+Test(wal_distrust, a_log_that_ends_too_early_starts_under_distrust)
+{
+    unsigned compared = 0;
+
+    for (unsigned kept = 0; kept <= 6; kept++, compared++) {
+        uint64_t ends[7] = {0};
+        uint8_t *bytes;
+        size_t n, from;
+
+        build(ends);
+        wal_core_close(&core);
+        bytes = segment(&n);
+        from = kept == 0 ? 0 : (size_t)ends[kept];
+        memset(bytes + from, 0, n - from);
+        cr_assert(wal_core_open(&core, options_of(f), &error), "%u kept: %s", kept, error.text);
+        cr_assert_eq(entries(), kept);
+        cr_assert_eq(core.loaded.distrust, kept < 6 ? REPL_DISTRUST_SUFFIX : REPL_TRUSTED);
+        cr_assert_eq(core.loaded.high_water, 6);
+        cr_assert((strstr(core.note, "but what came to 6 was durable") != NULL) == (kept < 6), "%s",
+                  core.note);
+        /* filled again it is as long as ever, and still not trusted: over starts, until it is said */
+        if (kept < 6) {
+            wal_core_load_done(&core);
+            append(kept + 1, 8);
+            reopen(options_of(f));
+            cr_assert(entries() == kept + 8 && core.loaded.distrust == REPL_DISTRUST_SUFFIX);
+            wal_core_load_done(&core);
+            cr_assert(wal_core_distrust(&core, REPL_TRUSTED, &error));
+            reopen(options_of(f));
+            cr_assert(entries() == kept + 8 && core.loaded.distrust == REPL_TRUSTED);
+        }
+        finish();
+    }
+    printf("compared %u ends\n", compared);
+}
+
+/* Something stands where the log should go on: that is not a lost end. */
+Test(wal_distrust, damage_is_still_refused)
+{
+    uint64_t ends[7] = {0};
+    uint8_t *bytes;
+    size_t n;
+
+    build(ends);
+    wal_core_close(&core);
+    bytes = segment(&n);
+    memset(bytes + ends[3], 0, ends[4] - ends[3]); /* a hole, with batches behind it */
+    cr_assert_not(wal_core_open(&core, options_of(f), &error));
+    cr_assert(strstr(error.text, "refused") != NULL, "%s", error.text);
+    memset(bytes + ends[3], 0, n - ends[3]);
+    bytes[ends[3] + 100] = 1; /* not quite nothing */
+    cr_assert_not(wal_core_open(&core, options_of(f), &error));
+    faultfs_destroy(f);
+}
+
+Test(wal_distrust, a_new_boot_of_the_machine_and_an_operators_word)
+{
+    struct wal_options o;
+    uint64_t ends[7] = {0};
+
+    build(ends);
+    o = *options_of(f);
+    o.machine = "first boot";
+    reopen(&o);
+    cr_assert_eq(core.loaded.distrust, REPL_TRUSTED);
+    o.distrust_after_boot = true;
+    reopen(&o); /* the same boot */
+    cr_assert_eq(core.loaded.distrust, REPL_TRUSTED);
+    o.machine = "second boot";
+    reopen(&o);
+    cr_assert_eq(core.loaded.distrust, REPL_DISTRUST_BOOT);
+    o.distrust_after_boot = false;
+    reopen(&o); /* said once, it stays */
+    cr_assert_eq(core.loaded.distrust, REPL_DISTRUST_BOOT);
+    wal_core_load_done(&core);
+    cr_assert(wal_core_distrust(&core, REPL_TRUSTED, &error));
+    o.machine = "third boot";
+    reopen(&o); /* nobody asked, but it is remembered */
+    cr_assert_eq(core.loaded.distrust, REPL_TRUSTED);
+    o.distrust_after_boot = true;
+    reopen(&o);
+    cr_assert_eq(core.loaded.distrust, REPL_TRUSTED);
+    o.distrust = true;
+    reopen(&o);
+    cr_assert_eq(core.loaded.distrust, REPL_DISTRUST_OPERATOR);
+    finish();
+}
+
+/* A directory just made has nothing to lose. */
+Test(wal_distrust, a_new_directory_is_trusted)
+{
+    struct wal_options o;
+
+    f = faultfs_create();
+    cr_assert(wal_init_directory(faultfs_fs(f), "/data", 3, &error));
+    o = *options_of(f);
+    o.machine = "a boot";
+    o.distrust_after_boot = true;
+    cr_assert(wal_core_open(&core, &o, &error), "%s", error.text);
+    cr_assert_eq(core.loaded.distrust, REPL_TRUSTED);
+    finish();
+}
