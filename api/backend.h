@@ -85,6 +85,11 @@ struct api_backend {
     void (*make_token)(void *self, struct api_request *request, const struct api_token *args);
     void (*join)(void *self, struct api_request *request, const char *token);
     void (*remove_node)(void *self, struct api_request *request, uint32_t node);
+    /* This node alone is to be the cluster: `lost` names the other members, which are dead. Answered
+     * when that is ordered; the node then starts anew. */
+    void (*recover)(void *self, struct api_request *request, const char *lost);
+    /* Answered with the state without its sessions, sealed, in hex. */
+    void (*back_up)(void *self, struct api_request *request);
     /* Answered when sessions are sealed with another key and the former one is erased. */
     void (*rotate_keys)(void *self, struct api_request *request);
     void (*arm)(void *self, struct api_request *request, const struct api_arm *args);

@@ -101,6 +101,8 @@ void api_post_keys(struct api_call *call, const struct api_backend *backend);
 void api_post_drain(struct api_call *call, const struct api_backend *backend);
 void api_post_token(struct api_call *call, const struct api_backend *backend);
 void api_post_join(struct api_call *call, const struct api_backend *backend);
+void api_post_recover(struct api_call *call, const struct api_backend *backend);
+void api_post_backup(struct api_call *call, const struct api_backend *backend);
 void api_post_remove(struct api_call *call, const struct api_backend *backend);
 /* moves.c: the id in the path, 1..65535. False: the call was answered. */
 bool api_id_of(struct api_call *call, const char *what, uint32_t *id);

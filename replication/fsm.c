@@ -177,14 +177,6 @@ static enum repl_verdict apply_config(struct fsm *fsm, const Holdfast__ClusterCo
 }
 
 /* With a key that nobody has any more all that was sealed with it is gone: the same on every node. */
-static void end_sessions(struct fsm *fsm)
-{
-    while (fsm->all_sas != NULL)
-        fsm_sa_remove(fsm, fsm->all_sas);
-    while (fsm->all_leases != NULL)
-        fsm_lease_remove(fsm, fsm->all_leases);
-}
-
 static enum repl_verdict apply_session_key(struct fsm *fsm, const Holdfast__SessionKey *body)
 {
     bool rotates = !body->lost && body->replaces != 0;
@@ -195,7 +187,7 @@ static enum repl_verdict apply_session_key(struct fsm *fsm, const Holdfast__Sess
     if (rotates && fsm->former_key != 0)
         return REPL_REFUSED_VERSION;
     if (body->lost)
-        end_sessions(fsm);
+        fsm_end_sessions(fsm);
     fsm->former_key = rotates ? fsm->session_key : 0;
     fsm->switch_index = rotates ? fsm->applied_index : 0;
     if (fsm_spoken(fsm) >=

@@ -169,6 +169,9 @@ bool fsm_judged(const struct fsm *fsm, uint32_t node, uint64_t boot, uint64_t re
 
 /* A node of the log's first configuration, right behind it. */
 void fsm_found(struct fsm *fsm, uint32_t node);
+/* The state under a new incarnation (above the former): `node`, a member, stays, all others have left;
+ * sessions, owners and tokens are gone. Before the next entry. */
+void fsm_refound(struct fsm *fsm, uint32_t node, uint64_t incarnation);
 /* Members that have not left; the version of records that all of them know. */
 size_t fsm_present(const struct fsm *fsm);
 uint32_t fsm_spoken(const struct fsm *fsm);

@@ -36,6 +36,8 @@ void fsm_claim_add(struct fsm *fsm, struct fsm_sa *sa, struct fsm_claim *claim);
 void fsm_claim_remove(struct fsm *fsm, struct fsm_claim *claim);
 void fsm_lease_add(struct fsm *fsm, struct fsm_lease *lease);
 void fsm_lease_remove(struct fsm *fsm, struct fsm_lease *lease);
+void fsm_end_sessions(struct fsm *fsm); /* all SAs, claims and leases */
+void fsm_forget_keys(struct fsm *fsm);  /* of sessions: as in a state that never had one */
 
 /* A state's bytes, counted: made with one reference; wiped and freed with the last. */
 uint8_t *fsm_state_new(const void *bytes, size_t n);

@@ -212,7 +212,8 @@ enum raft_driver_result raft_driver_start(struct raft_driver *d, const struct re
     struct repl_loaded loaded = *found, *l = &loaded;
     HF_ASSERT(!d->started);
     bool older = vote_lost(l);
-    if (!loaded_sound(l) || (l->distrust != REPL_TRUSTED && alone(d, l)))
+    bool begun = l->distrust == REPL_DISTRUST_NEW && l->n_entries == 1 && l->snapshot.index == 0;
+    if (!loaded_sound(l) || (l->distrust != REPL_TRUSTED && alone(d, l) && !begun))
         return RAFT_DRIVER_INVALID;
     bool discard = log_contradicts(l);
     size_t n = discard ? 0 : l->n_entries;

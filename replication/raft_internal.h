@@ -261,6 +261,10 @@ void raft_repair_stored(struct raft_driver *d, bool overtaken);
 /* It neither votes nor campaigns: such a frame goes no further. */
 bool raft_muted_ignores(const struct raft_driver *d, const struct raft_frame *f);
 bool raft_muted_waits(const struct raft_driver *d); /* its election timer means nothing */
+/* A new directory's first leader is itself; or speaks to it. */
+void raft_muted_leads(struct raft_driver *d);
+void raft_muted_follows(struct raft_driver *d, const struct raft_frame *f,
+                        const struct repl_entry *entries, size_t n);
 /* TRUST and DISTRUST, for this node. */
 void raft_muted_hears(struct raft_driver *d, uint32_t from, const struct raft_frame *f);
 /* The leader, before the core sees the result: does it count? */

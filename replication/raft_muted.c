@@ -14,6 +14,10 @@
  * acknowledged and lost, not committed yet, stands in the leader's match index, and would be
  * committed by a copy that is not there. The barrier lies behind all such entries.
  *
+ * A directory that was just made is muted too, for nobody can tell it from one made anew under an id
+ * that has acknowledged something. The exception is a cluster's beginning: who has nothing but entry
+ * 1 votes for, campaigns among and follows those that have no more, and is trusted by that.
+ *
  * libraft counts by match indexes and never lowers one. So what it commits is taken back here as far
  * as others alone did not store it (nothing of it has left: this comes before the messages do), and
  * a match index from before is put to 0 in its private struct, whose shape is asserted at each use.
@@ -26,6 +30,7 @@ enum {
     RULE_MUTE = 21,    /* the node itself neither votes nor campaigns */
     RULE_COUNT = 22,   /* the leader does not count it */
     RULE_BARRIER = 23, /* trusted by a barrier of its present start, not by the commit index */
+    RULE_NEW = 25,     /* a new directory is no older one's equal */
     RULE_MAJORITY = 24 /* ... that others have committed */
 };
 
@@ -37,6 +42,7 @@ const char *repl_distrust_name(enum repl_distrust why)
         [REPL_DISTRUST_VOTE] = "its vote is older than its log",
         [REPL_DISTRUST_BOOT] = "its machine started anew",
         [REPL_DISTRUST_OPERATOR] = "an operator distrusts its disk",
+        [REPL_DISTRUST_NEW] = "its data directory is new",
         [REPL_DISTRUST_PEER] = "it has less than it once acknowledged to the leader"};
 
     return why < REPL_DISTRUSTS ? names[why] : "";
@@ -243,8 +249,18 @@ void raft_commit_trusted(struct raft_driver *d)
 
 /* --- the node itself --- */
 
+/* Nothing was ever stored here but what every founder begins with. */
+static bool begins(const struct raft_driver *d)
+{
+    return d->muted == REPL_DISTRUST_NEW && raft_log_last(&d->log) == 1 && d->snapshot.index == 0;
+}
+
 bool raft_muted_ignores(const struct raft_driver *d, const struct raft_frame *f)
 {
+    bool vote = f->type == RAFT_FRAME_REQUEST_VOTE;
+
+    if (begins(d) && (!RAFT_WRAPPED(d, RULE_NEW) || !vote || f->index <= 1))
+        return false;
     return d->muted != REPL_TRUSTED && RAFT_WRAPPED(d, RULE_MUTE) &&
            (f->type == RAFT_FRAME_REQUEST_VOTE || f->type == RAFT_FRAME_REQUEST_VOTE_RESULT ||
             f->type == RAFT_FRAME_TIMEOUT_NOW);
@@ -252,7 +268,7 @@ bool raft_muted_ignores(const struct raft_driver *d, const struct raft_frame *f)
 
 bool raft_muted_waits(const struct raft_driver *d)
 {
-    return d->muted != REPL_TRUSTED && RAFT_WRAPPED(d, RULE_MUTE) && !leads(d);
+    return d->muted != REPL_TRUSTED && !begins(d) && RAFT_WRAPPED(d, RULE_MUTE) && !leads(d);
 }
 
 static bool store(struct raft_driver *d, enum repl_distrust why)
@@ -264,6 +280,26 @@ static bool store(struct raft_driver *d, enum repl_distrust why)
     else
         d->muted = why;
     return stored;
+}
+
+/* One that has begun with others: it leads them, or follows a leader whose log begins with its own
+ * term, of which nothing is committed. A leader of longer standing has entries of older terms, or
+ * commits, and fills it as any that is muted. */
+void raft_muted_leads(struct raft_driver *d)
+{
+    if (d->muted == REPL_DISTRUST_NEW)
+        (void)store(d, REPL_TRUSTED);
+}
+
+void raft_muted_follows(struct raft_driver *d, const struct raft_frame *f,
+                        const struct repl_entry *entries, size_t n)
+{
+    bool first = f->index <= 1 && f->commit <= 1;
+
+    for (size_t i = 0; i < n; i++)
+        first = first && (entries[i].term == f->term || f->index + 1 + i == 1);
+    if (begins(d) && !d->stale && (first || !RAFT_WRAPPED(d, RULE_NEW)))
+        (void)store(d, REPL_TRUSTED);
 }
 
 static bool has_barrier(const struct raft_driver *d, const struct raft_frame *f)

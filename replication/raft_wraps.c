@@ -145,6 +145,7 @@ enum raft_driver_result raft_receive_append(struct raft_driver *d, uint32_t from
         n = 0; /* refused anyway */
     else
         heard_leader(d, f.term);
+    raft_muted_follows(d, &f, entries, n);
     rebase(d, &f, &entries, &n);
     if (n > 0 && entries[0].term < f.index_term)
         return RAFT_DRIVER_MALFORMED;

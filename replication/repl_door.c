@@ -83,7 +83,7 @@ static void fill_options(struct repl *repl, const struct repl_options *o)
     struct repl_configuration genesis;
 
     *out = (struct replica_options){.node = o->node,
-                                    .incarnation = REPL_INCARNATION,
+                                    .incarnation = RECOVER_FIRST_INCARNATION,
                                     .n_nodes = o->n_nodes,
                                     .n_listed = o->n_nodes,
                                     .n_shards = o->n_shards,
@@ -221,6 +221,7 @@ static void release(struct repl *repl)
     while ((event = repl_next_event(repl)) != NULL)
         repl_event_free(event);
     (void)close(repl->event_fd);
+    free(repl->backup);
     repl_keys_close(&repl->keys);
     uv_mutex_destroy(&repl->lock);
     uv_mutex_destroy(&repl->event_lock);
@@ -235,6 +236,25 @@ static bool open_keys(struct repl *repl, const struct repl_options *options,
         return false;
     repl->options.ring = repl->keys.ring;
     repl->options.seal = &repl->keys.ring->seal;
+    return true;
+}
+
+/* Before anything of the directory is opened: what a former start was told to do. */
+static bool recover(struct repl *repl, const struct repl_options *options, struct repl_error *error)
+{
+    struct repl_recovery done;
+    char text[256];
+
+    if (!repl_recover_ordered(options, &done, error))
+        return false;
+    if (done.incarnation == 0 || repl->log == NULL)
+        return true;
+    (void)snprintf(
+        text, sizeof text,
+        "recovered, as ordered: this node alone is the cluster, incarnation %llu (it was "
+        "%llu); all sessions ended, %zu nodes were left behind for ever",
+        (unsigned long long)done.incarnation, (unsigned long long)done.former, done.n_lost);
+    repl->log(repl->log_self, REPL_LOG_WARN, text);
     return true;
 }
 
@@ -253,7 +273,7 @@ struct repl *repl_start(const struct repl_options *options, struct repl_error *e
     repl->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (repl->event_fd < 0)
         (void)refuse(error, "no file descriptor for events");
-    if (repl->event_fd < 0 || !open_keys(repl, options, error) ||
+    if (repl->event_fd < 0 || !recover(repl, options, error) || !open_keys(repl, options, error) ||
         !repl_thread_start(repl, options, error)) {
         release(repl);
         return NULL;
@@ -410,6 +430,14 @@ enum repl_result repl_transfer_leader(struct repl *repl, uint32_t node)
     if (result == REPL_OK)
         HF_ASSERT(uv_async_send(&repl->async) == 0);
     return result;
+}
+
+void repl_backup_ask(struct repl *repl)
+{
+    uv_mutex_lock(&repl->lock);
+    push_command(repl, (struct command){.kind = COMMAND_BACKUP});
+    uv_mutex_unlock(&repl->lock);
+    HF_ASSERT(uv_async_send(&repl->async) == 0);
 }
 
 void repl_set_tls(struct repl *repl, struct tls_identity *tls)

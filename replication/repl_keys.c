@@ -261,6 +261,18 @@ void repl_keys_close(struct repl_keys *keys)
     keys->ring = NULL;
 }
 
+bool repl_keys_copy(struct repl_keys *keys, const char *dir, struct repl_error *error)
+{
+    uint64_t id = seal_ring_current(keys->ring, SEAL_CONFIGURATION);
+    uint8_t key[SEAL_KEY_BYTES];
+    bool ok;
+
+    HF_ASSERT(id != 0 && seal_ring_get(keys->ring, SEAL_CONFIGURATION, id, key));
+    ok = store(dir, &keys->ring->means, key);
+    secret_wipe_bytes(key, sizeof key);
+    return ok || refuse(error, dir, "cannot be written", errno);
+}
+
 bool repl_keys_ready(struct repl_keys *keys)
 {
     return seal_ring_current(keys->ring, SEAL_CONFIGURATION) != 0 &&

@@ -31,6 +31,9 @@ bool repl_keys_open(struct repl_keys *keys, const struct repl_options *options, 
                     struct repl_error *error) HF_MUST_USE;
 void repl_keys_close(struct repl_keys *keys);
 
+/* The configuration's key, of which there must be one, goes into another directory, too. False: *error. */
+bool repl_keys_copy(struct repl_keys *keys, const char *dir, struct repl_error *error) HF_MUST_USE;
+
 /* Can everything be sealed? Any thread. */
 bool repl_keys_ready(struct repl_keys *keys);
 

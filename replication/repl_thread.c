@@ -173,6 +173,8 @@ static void publish(struct repl *repl)
     struct repl_status status;
 
     replica_status(repl->core, repl_boottime_ns(), &status);
+    if (repl->tcp != NULL)
+        tcp_transport_set_incarnation(repl->tcp, status.incarnation);
     uv_mutex_lock(&repl->lock);
     repl->status = status;
     repl->oldest_request = replica_oldest_request(repl->core);
@@ -310,6 +312,9 @@ static void run_command(struct repl *repl, struct command *c)
         }
         free(c->bytes);
         return;
+    case COMMAND_BACKUP:
+        repl_make_backup(repl);
+        return;
     case COMMAND_TLS:
         if (repl->tls != NULL) {
             tls_layer_replace(repl->tls, c->tls);
@@ -422,7 +427,7 @@ static uint64_t cluster_name(const struct repl_options *options)
     struct digest_item d;
 
     repl_genesis(options, &genesis);
-    digest_item_init(&d, REPL_INCARNATION, genesis.n_servers);
+    digest_item_init(&d, RECOVER_FIRST_INCARNATION, genesis.n_servers);
     for (size_t i = 0; i < genesis.n_servers; i++)
         digest_item_u64(&d, genesis.servers[i].node);
     return digest_item_final(&d).a | 1;
@@ -435,7 +440,7 @@ static bool start_transport(struct repl *repl, const struct repl_options *option
     struct tcp_transport_options tcp = {
         .node = options->node,
         .boot = repl->options.boot,
-        .incarnation = cluster_name(options),
+        .cluster = cluster_name(options),
         .peers = peers,
         .listener = {.self = repl, .frame = on_frame, .link = on_link},
         .note = note,

@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "replication/loop_watch.h"
+#include "replication/recover.h"
 #include "replication/repl_keys.h"
 #include "replication/replica_core.h"
 #include "replication/tcp_transport.h"
@@ -19,8 +20,7 @@ enum {
     REPL_EXIT_FAILED = 75, /* the process ends: state or driver cannot go on */
     EVENTS_MAX = 1 << 20,  /* then the thread waits for the conductor: peers take over */
     EVENTS_MAX_BYTES = 1 << 30,
-    FRAMES_MAX = 1024,
-    REPL_INCARNATION = 1 /* of the cluster; raised when quorum is given up (not yet) */
+    FRAMES_MAX = 1024
 };
 
 enum command_kind {
@@ -28,7 +28,8 @@ enum command_kind {
     COMMAND_TRANSFER,
     COMMAND_FRAME,
     COMMAND_TLS,
-    COMMAND_INTRODUCE
+    COMMAND_INTRODUCE,
+    COMMAND_BACKUP
 };
 
 struct command {
@@ -87,6 +88,9 @@ struct repl {
     uint64_t next_request, oldest_request;
     size_t inbox_bytes, outstanding_bytes;
     bool stopping;
+    uint8_t *backup; /* made, and not taken yet; NULL = none, */
+    size_t backup_len;
+    bool backup_failed; /* or it could not be */
     struct repl_status status;
 
     /* events */
@@ -107,6 +111,13 @@ struct repl {
 /* repl_door.c */
 bool repl_joins(const struct repl_options *options); /* it is none of the founders */
 void repl_genesis(const struct repl_options *options, struct repl_configuration *out);
+
+/* repl_recover.c: does what was ordered, if anything was (then out->incarnation is not 0) */
+bool repl_recover_ordered(const struct repl_options *options, struct repl_recovery *out,
+                          struct repl_error *error);
+
+/* On the thread: makes what repl_backup_ask() asked for. */
+void repl_make_backup(struct repl *repl);
 
 /* repl_thread.c */
 bool repl_thread_start(struct repl *repl, const struct repl_options *options,

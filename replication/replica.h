@@ -219,6 +219,38 @@ struct repl;
  * could vote twice. False: *error says why. */
 bool repl_init(const struct repl_options *options, struct repl_error *error) HF_MUST_USE;
 
+/* --- when a majority is lost for good (recover.h): the operator's last resort --- */
+
+struct repl_recovery {
+    uint64_t former, incarnation;  /* of the cluster: before, from now on (0 = nothing was done) */
+    uint64_t index;                /* newest entry that this node had */
+    uint64_t cluster_ms;           /* cluster time then */
+    uint32_t lost[REPL_MAX_NODES]; /* members declared dead, for ever */
+    size_t n_lost;
+};
+
+/* What repl_recover() would give up; changes nothing. No daemon may run on the directory. */
+bool repl_recover_look(const struct repl_options *options, struct repl_recovery *out,
+                       struct repl_error *error) HF_MUST_USE;
+/* This node alone is the cluster from the next start on, without sessions, under a new incarnation. A
+ * crash at any instant leaves the old or the new. No daemon may run on the directory. */
+bool repl_recover(const struct repl_options *options, struct repl_recovery *out,
+                  struct repl_error *error) HF_MUST_USE;
+/* The same at the next repl_start(), which says so in the log: durable when true. Blocking (a file of a
+ * few bytes). Whether a majority may be alive is the caller's to ask. Any thread. */
+bool repl_order_recovery(struct repl *repl, struct repl_error *error) HF_MUST_USE;
+
+/* A backup: the state without its sessions, sealed with the configuration's key, which is not in it.
+ *   "HFBACKUP" | id of that key 8 | items of a snapshot
+ * Asked for, and there a moment later: malloc'd, *n bytes. NULL: not yet, or (*failed) this node cannot
+ * seal. Any thread. */
+void repl_backup_ask(struct repl *repl);
+uint8_t *repl_backup_take(struct repl *repl, size_t *n, bool *failed);
+/* holdfastd --restore: makes the data directory from such bytes, as a node that all others have left
+ * (recover.h); `key_dir` holds configuration.key. */
+bool repl_restore(const struct repl_options *options, const char *key_dir, struct span backup,
+                  struct repl_recovery *out, struct repl_error *error) HF_MUST_USE;
+
 /* Opens the log, listens, starts the thread. NULL: *error says why (another node's directory, a
  * corrupt file with its offset, port in use, a node list that differs from the log's, ...). A
  * failed write later ends the process. */
@@ -364,6 +396,7 @@ enum repl_counter {
 /* A consistent copy, at most one heartbeat old. */
 struct repl_status {
     uint32_t node, leader; /* leader 0 = none known */
+    uint64_t incarnation;  /* of the cluster; 0 = not known yet */
     uint64_t boot, term, last_index, commit_index, applied_index, snapshot_index, cluster_ms;
     bool quorum;    /* leader known, and it or we hear from a majority */
     bool lacks_key; /* it waits for a sealing key from another node, and takes no part meanwhile */

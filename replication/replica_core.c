@@ -235,9 +235,13 @@ void replica_genesis(const struct repl_node_address *nodes, size_t n_nodes,
 
 static bool begin(struct replica *r, const struct repl_loaded *loaded)
 {
+    bool no_log = loaded->n_entries == 0;
+
     if (raft_driver_start(r->driver, loaded, r->now_ns / NS_PER_MS) != RAFT_DRIVER_OK || r->failed)
         return false;
     r->started = true;
+    if (no_log && r->fsm.applied_index > 0 && r->fsm.session_key == 0)
+        replica_session_none_needed(r); /* a cluster that begins anew (recover.h) */
     if (r->callbacks.begun != NULL)
         r->callbacks.begun(r->callbacks.self);
     replica_pump(r);

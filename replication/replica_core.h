@@ -16,8 +16,9 @@
 
 struct replica_options {
     uint32_t node;
-    uint64_t boot;        /* random, not 0 */
-    uint64_t incarnation; /* of the cluster */
+    uint64_t boot; /* random, not 0 */
+    uint64_t
+        incarnation; /* of the cluster at its log's beginning; a snapshot's header says another */
     uint32_t raft_seed;
     struct repl_node_address nodes[REPL_MAX_NODES]; /* at the start; later the log says who */
     size_t n_nodes;
@@ -147,6 +148,8 @@ void replica_status(const struct replica *r, uint64_t now_ns, struct repl_status
 
 struct raft_driver;
 struct fsm;
+/* Of the cluster, as this node's disk or the snapshot that it got says; 0 = it has nothing yet. */
+uint64_t replica_incarnation(const struct replica *r);
 /* For tests and the simulator. */
 const struct fsm *replica_fsm(const struct replica *r);
 const struct raft_driver *replica_driver(const struct replica *r);

@@ -39,6 +39,12 @@ const struct repl_loaded *replica_judge_loaded(struct replica *r, const struct r
 {
     if (loaded->distrust == REPL_TRUSTED)
         return loaded;
+    if (loaded->distrust == REPL_DISTRUST_NEW) {
+        replica_log(r, REPL_LOG_INFO,
+                    "this data directory is new: it counts once the others begin with it, or a "
+                    "majority of them has filled its log");
+        return loaded;
+    }
     if (!alone(r, loaded)) {
         replica_log(
             r, REPL_LOG_ERROR,
@@ -80,8 +86,7 @@ void replica_tell_muted(struct replica *r, enum repl_distrust now)
     if (now == r->raft.muted)
         return;
     if (now == REPL_TRUSTED)
-        replica_log(r, REPL_LOG_INFO,
-                    "a majority without this node has filled its log: it counts again");
+        replica_log(r, REPL_LOG_INFO, "this node's stored data counts: it has what a majority has");
     else if (now == REPL_DISTRUST_PEER)
         replica_log(
             r, REPL_LOG_ERROR,

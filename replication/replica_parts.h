@@ -118,8 +118,10 @@ struct replica {
     size_t n_nodes;
     struct repl_node_address told[REPL_MAX_NODES]; /* to the callback `peers` */
     size_t n_told;
-    bool founded;          /* the log was not empty at the start */
-    uint64_t change_ns;    /* leader: no change of members before; 0 = none began since */
+    bool founded; /* the log was not empty at the start */
+    uint64_t
+        incarnation;    /* the newest snapshot's, also while it cannot be opened; 0 = no snapshot */
+    uint64_t change_ns; /* leader: no change of members before; 0 = none began since */
     uint64_t changes_told; /* refusals of changes that the log of this program has */
     bool halted;           /* met an entry of a version that this program does not know */
     bool left_told;
@@ -230,6 +232,8 @@ void replica_session_lead(struct replica *r);
 void replica_session_moved(struct replica *r);
 uint64_t replica_session_next_ns(const struct replica *r);
 void replica_session_use(struct replica *r);
+void replica_session_none_needed(
+    struct replica *r); /* nothing was sealed in this incarnation yet */
 bool replica_session_ready(const struct replica *r); /* sessions can be sealed here */
 void replica_session_applied(struct replica *r, const struct Holdfast__SessionKey *body);
 

@@ -186,6 +186,7 @@ void replica_restored_piece(struct replica *r, struct replica_job *job)
     uint64_t index = s->meta.index;
     uint64_t lacking = s->decoder.lacking;
     struct fsm *fsm = s->fsm;
+    uint64_t incarnation = fsm->incarnation;
 
     s->at += job->len;
     if (job->ok && s->at < s->total) {
@@ -194,6 +195,8 @@ void replica_restored_piece(struct replica *r, struct replica_job *job)
     }
     r->storage.read_end(r->storage.self, RAFT_DRIVER_READER);
     r->restoring = NULL;
+    if (incarnation != 0)
+        r->incarnation = incarnation;
     if (!snapshot_decoder_end(&s->decoder)) {
         if (lacking != 0)
             replica_lock_snapshot(r, lacking, &s->meta);
@@ -235,10 +238,11 @@ void replica_on_restore(void *self, const struct repl_snapshot_meta *meta, struc
         replica_restore(r, meta);
         return;
     }
-    /* The start: nobody waits for this loop yet. */
-    snapshot_decoder_init(&d, r->options.seal, r->options.incarnation, &fsm);
+    /* The start: nobody waits for this loop yet. What this node's own disk says is its incarnation. */
+    snapshot_decoder_init(&d, r->options.seal, 0, &fsm);
     ok = snapshot_decode(&d, data);
     lacking = d.lacking;
+    r->incarnation = fsm.incarnation;
     if (snapshot_decoder_end(&d) && ok && fsm.applied_index == meta->index)
         take_over(r, &fsm);
     else if (lacking != 0)
@@ -255,7 +259,7 @@ void replica_restore(struct replica *r, const struct repl_snapshot_meta *meta)
     r->restoring = s = repl_alloc_zero(1, sizeof *s);
     s->meta = *meta;
     s->fsm = repl_alloc_zero(1, sizeof *s->fsm);
-    snapshot_decoder_init(&s->decoder, r->options.seal, r->options.incarnation, s->fsm);
+    snapshot_decoder_init(&s->decoder, r->options.seal, replica_incarnation(r), s->fsm);
     s->decoder.blind = r->blind;
     raft_driver_hold(r->driver, r->now_ns / 1000000, true);
     read_on(r);

@@ -61,9 +61,10 @@ void replica_session_lead(struct replica *r)
 
     if (r->options.ring == NULL)
         return;
-    if (!is_due(r) || is_stale(r, m))
+    /* A leader that has left leads until another one can: what it drew itself it would still have. */
+    if (!is_due(r) || is_stale(r, m) || replica_is_outside(r))
         *m = (struct replica_making){0};
-    if (!is_due(r))
+    if (!is_due(r) || replica_is_outside(r))
         return;
     if (m->id == 0)
         draw(r);
@@ -104,6 +105,21 @@ void replica_session_use(struct replica *r)
         r->asked_ns = 0;
     }
     (void)replica_renew_outbox(r);
+}
+
+/* What is still kept of a former incarnation's keys opens nothing that counts: it goes. */
+void replica_session_none_needed(struct replica *r)
+{
+    uint64_t ids[SEAL_RING_KEYS];
+    size_t n;
+
+    if (r->options.ring == NULL)
+        return;
+    n = seal_ring_list(r->options.ring, SEAL_SESSION, ids, SEAL_RING_KEYS);
+    for (size_t i = 0; i < n; i++)
+        seal_ring_erase(r->options.ring, ids[i]);
+    if (n > 0)
+        replica_keys_changed(r);
 }
 
 bool replica_session_ready(const struct replica *r)

@@ -187,6 +187,7 @@ void replica_status(const struct replica *r, uint64_t now_ns, struct repl_status
     *out = (struct repl_status){.node = r->options.node,
                                 .leader = raft.leader,
                                 .boot = r->options.boot,
+                                .incarnation = replica_incarnation(r),
                                 .term = raft.term,
                                 .last_index = raft.last_index,
                                 .commit_index = raft.commit_index,

@@ -53,12 +53,14 @@ struct snapshot_decoder {
     uint64_t lacking; /* failed: since this key is not here */
     uint64_t blind; /* the key that is given up: its items are left out, and no digest is compared;
                          0 = none. Set after init */
+    bool sessionless; /* likewise, whatever key sealed the sessions. Set after init */
     uint8_t *partial; /* the beginning of an item that goes on in the next piece */
     size_t partial_len, partial_cap;
     struct snapshot_scratch plain;
 };
 
-/* Into an fsm that was not initialised, and is the decoder's until its end. */
+/* Into an fsm that was not initialised, and is the decoder's until its end. incarnation 0: any, the
+ * state has the snapshot's. */
 void snapshot_decoder_init(struct snapshot_decoder *d, const struct seal *seal,
                            uint64_t incarnation, struct fsm *fsm);
 /* False: malformed, contradicting itself, of an unknown format or another incarnation; for good. */

@@ -195,8 +195,10 @@ static bool in_item(struct fsm *fsm, const Holdfast__SnapshotItem *item, uint64_
     switch (item->item_case) {
     case HOLDFAST__SNAPSHOT_ITEM__ITEM_HEADER:
         if (items != 0 || item->header->format != SNAPSHOT_FORMAT ||
-            item->header->incarnation != fsm->incarnation)
+            item->header->incarnation == 0 ||
+            (fsm->incarnation != 0 && item->header->incarnation != fsm->incarnation))
             return false;
+        fsm->incarnation = item->header->incarnation;
         fsm->applied_index = item->header->applied_index;
         fsm->cluster_ms = item->header->cluster_ms;
         fsm->session_key = item->header->session_key;
@@ -226,6 +228,16 @@ static bool in_item(struct fsm *fsm, const Holdfast__SnapshotItem *item, uint64_
     }
 }
 
+/* Are items that this key sealed left out? 0: are any? */
+static bool leaves_out(const struct snapshot_decoder *d, uint64_t key)
+{
+    if (d->items == 0)
+        return false;
+    if (d->sessionless)
+        return key == 0 ? d->fsm->session_key != 0 : fsm_names_key(d->fsm, key);
+    return d->blind != 0 && (key == 0 || key == d->blind);
+}
+
 /* One whole item, sealed. */
 static bool read_item(struct snapshot_decoder *d, struct span sealed)
 {
@@ -234,7 +246,7 @@ static bool read_item(struct snapshot_decoder *d, struct span sealed)
 
     if (d->complete)
         return false;
-    if (d->blind != 0 && seal_key_of(sealed) == d->blind && d->items > 0) {
+    if (seal_key_of(sealed) != 0 && leaves_out(d, seal_key_of(sealed))) {
         d->items++;
         return true;
     }
@@ -250,7 +262,7 @@ static bool read_item(struct snapshot_decoder *d, struct span sealed)
     Holdfast__SnapshotItem *item = holdfast__snapshot_item__unpack(NULL, n, plain);
     bool ok = item != NULL &&
               (d->items > 0 || item->item_case == HOLDFAST__SNAPSHOT_ITEM__ITEM_HEADER) &&
-              in_item(d->fsm, item, d->items, d->blind != 0, &d->complete);
+              in_item(d->fsm, item, d->items, leaves_out(d, 0), &d->complete);
 
     if (item != NULL)
         holdfast__snapshot_item__free_unpacked(item, NULL);

@@ -50,6 +50,8 @@ enum repl_distrust {
     REPL_DISTRUST_BOOT = 3,     /* the machine started anew, and `distrust_after_boot` says so */
     REPL_DISTRUST_OPERATOR = 4, /* an operator's word: restored, cloned, repaired */
     REPL_DISTRUST_PEER = 5,     /* the leader knows that it acknowledged more than it has */
+    REPL_DISTRUST_NEW =
+        6, /* just made: perhaps in the place of one that had acknowledged something */
     REPL_DISTRUSTS
 };
 const char *repl_distrust_name(enum repl_distrust why); /* for people; "" for REPL_TRUSTED */

@@ -16,21 +16,24 @@ void tcp_hello_encode(const struct tcp_hello *h, uint8_t out[TCP_HELLO_BYTES])
     put_be32(out + 8, h->version);
     put_be32(out + 12, h->from);
     put_be32(out + 16, h->to);
-    put_be64(out + 20, h->incarnation);
+    put_be64(out + 20, h->cluster);
     put_be64(out + 28, h->boot);
-    put_be32(out + 36, crc32c(0, out, TCP_HELLO_BYTES - 4));
+    put_be64(out + 36, h->incarnation);
+    put_be32(out + TCP_HELLO_BYTES - 4, crc32c(0, out, TCP_HELLO_BYTES - 4));
 }
 
 enum tcp_decoded tcp_hello_decode(const uint8_t in[TCP_HELLO_BYTES], struct tcp_hello *h)
 {
     if (memcmp(in, magic, sizeof magic) != 0 ||
-        get_be32(in + 36) != crc32c(0, in, TCP_HELLO_BYTES - 4) || get_be32(in + 8) != TCP_VERSION)
+        get_be32(in + TCP_HELLO_BYTES - 4) != crc32c(0, in, TCP_HELLO_BYTES - 4) ||
+        get_be32(in + 8) != TCP_VERSION)
         return TCP_BAD_HELLO;
     *h = (struct tcp_hello){.version = get_be32(in + 8),
                             .from = get_be32(in + 12),
                             .to = get_be32(in + 16),
-                            .incarnation = get_be64(in + 20),
-                            .boot = get_be64(in + 28)};
+                            .cluster = get_be64(in + 20),
+                            .boot = get_be64(in + 28),
+                            .incarnation = get_be64(in + 36)};
     return TCP_DONE;
 }
 

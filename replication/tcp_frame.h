@@ -1,7 +1,7 @@
 /* The bytes of the transport: hello and frames. Pure, bounded, fuzzed.
  *
- *   hello  magic (8) "HFHELLO\0", version (4), from (4), to (4), incarnation (8), boot (8),
- *          CRC32C of all before (4)
+ *   hello  magic (8) "HFHELLO\0", version (4), from (4), to (4), cluster (8), boot (8),
+ *          incarnation (8), CRC32C of all before (4)
  *   frame  length of channel + payload (4), CRC32C of channel + payload (4), channel (1), payload
  *
  * Before the hello is complete nothing longer than it is buffered. A frame's buffer grows with the
@@ -14,11 +14,12 @@
 #include "base/assert.h"
 #include "replication/transport.h"
 
-enum { TCP_HELLO_BYTES = 40, TCP_FRAME_HEADER = 8, TCP_VERSION = 1, TCP_CHANNEL_PING = 0 };
+enum { TCP_HELLO_BYTES = 48, TCP_FRAME_HEADER = 8, TCP_VERSION = 2, TCP_CHANNEL_PING = 0 };
 
 struct tcp_hello {
     uint32_t version, from, to;
-    uint64_t incarnation, boot;
+    uint64_t cluster, boot;
+    uint64_t incarnation; /* of that cluster; 0 = the sender has nothing of its log yet */
 };
 
 enum tcp_decoded {

@@ -38,6 +38,7 @@ struct tcp_transport {
     uint64_t watched_ms; /* when the watch last looked */
     uint64_t note_second;
     unsigned notes;
+    uint64_t told_incarnation_ms; /* loop time of the newest note of that; 0 = none yet */
     bool closing;
     void (*closed)(void *arg);
     void *closed_arg;

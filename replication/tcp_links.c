@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { NOTES_A_SECOND = 8 };
+enum { NOTES_A_SECOND = 8, INCARNATION_NOTE_MS = 10000 };
 
 static void note(struct tcp_transport *t, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -58,8 +58,9 @@ static struct tcp_hello own_hello(const struct tcp_transport *t, uint32_t to)
     return (struct tcp_hello){.version = TCP_VERSION,
                               .from = t->o.node,
                               .to = to,
-                              .incarnation = t->o.incarnation,
-                              .boot = t->o.boot};
+                              .cluster = t->o.cluster,
+                              .boot = t->o.boot,
+                              .incarnation = t->o.incarnation};
 }
 
 static void on_retry(uv_timer_t *timer)
@@ -146,14 +147,40 @@ static void on_out_broken(void *self, struct tcp_conn *c, enum tcp_broken why, c
         tcp_conn_close(c);
 }
 
+/* Who recovered has left all others behind, for ever: neither side may take the other for a node
+ * that only was away. */
+static bool same_incarnation(const struct tcp_transport *t, const struct tcp_hello *h)
+{
+    return h->incarnation == t->o.incarnation || h->incarnation == 0 || t->o.incarnation == 0;
+}
+
+static void tell_incarnation(struct tcp_transport *t, const struct tcp_hello *h)
+{
+    uint64_t now = uv_now(t->loop);
+
+    t->counters.wrong_incarnation++;
+    if (t->told_incarnation_ms == 0 || now - t->told_incarnation_ms >= INCARNATION_NOTE_MS) {
+        t->told_incarnation_ms = now;
+        note(t,
+             "node %u is of incarnation %llu of this cluster, this node of %llu: one of them was "
+             "recovered or restored without the other; refused: who was left behind joins under a "
+             "new id, with an empty data directory",
+             h->from, (unsigned long long)h->incarnation, (unsigned long long)t->o.incarnation);
+    }
+}
+
 /* Whether a hello is of our cluster and between these two nodes; counts and tells otherwise. */
 static bool hello_fits(struct tcp_transport *t, const struct tcp_conn *c, const struct tcp_hello *h,
                        const struct tcp_link *p)
 {
-    if (h->incarnation != t->o.incarnation) {
+    if (h->cluster != t->o.cluster) {
         t->counters.wrong_cluster++;
-        note(t, "node %u is of another cluster incarnation (%llx, ours is %llx)", h->from,
-             (unsigned long long)h->incarnation, (unsigned long long)t->o.incarnation);
+        note(t, "node %u is of another cluster (%llx, ours is %llx)", h->from,
+             (unsigned long long)h->cluster, (unsigned long long)t->o.cluster);
+        return false;
+    }
+    if (!same_incarnation(t, h)) {
+        tell_incarnation(t, h);
         return false;
     }
     if (p == NULL || h->to != t->o.node || h->from != p->node ||
@@ -280,6 +307,10 @@ static void on_in_hello(void *self, struct tcp_conn *c, const struct tcp_hello *
     struct tcp_link *p = tcp_find_peer(t, h->from);
 
     if (!hello_fits(t, c, h, p)) {
+        if (h->cluster == t->o.cluster && !same_incarnation(t, h)) {
+            c->hello.to = h->from; /* it, too, is to learn why */
+            tcp_conn_greet(c);
+        }
         drop_in(t, c);
         return;
     }

@@ -159,6 +159,18 @@ const struct repl_transport *tcp_transport_interface(struct tcp_transport *t)
     return &t->interface;
 }
 
+void tcp_transport_set_incarnation(struct tcp_transport *t, uint64_t incarnation)
+{
+    if (t->o.incarnation == incarnation)
+        return;
+    t->o.incarnation = incarnation;
+    for (struct tcp_conn *c = t->pending; c != NULL; c = c->next_pending)
+        c->hello.incarnation = incarnation;
+    for (size_t i = 0; i < TCP_MAX_PEERS; i++) /* dialled already, not greeted yet */
+        if (t->peers[i].node != 0 && t->peers[i].out != NULL)
+            t->peers[i].out->hello.incarnation = incarnation;
+}
+
 void tcp_transport_recheck(struct tcp_transport *t)
 {
     tcp_recheck(t);

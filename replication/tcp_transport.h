@@ -9,7 +9,7 @@
  * to be settled when both dial at once, and each direction is FIFO.
  *
  * A frame: length (4 bytes, of what follows the header), CRC32C (4), channel (1), payload. A hello
- * names protocol version, cluster incarnation, sender, sender's boot and the node that is meant.
+ * names protocol version, cluster, its incarnation, sender, sender's boot and the node that is meant.
  * Silence is noticed: who dialled pings when idle and gives the kernel TCP_USER_TIMEOUT; who
  * accepted closes when nothing came for a while. A hello from a peer that is not connected makes us
  * dial it at once, so a node that returns is reachable in both directions within milliseconds.
@@ -54,7 +54,8 @@ struct tcp_timing {
 struct tcp_transport_options {
     uint32_t node;          /* ours */
     uint64_t boot;          /* random at each start of the daemon */
-    uint64_t incarnation;   /* of the cluster; peers must have the same */
+    uint64_t cluster;       /* its name; peers must have the same */
+    uint64_t incarnation;   /* of it; likewise, but who does not know one yet (0) may come */
     struct endpoint listen; /* our address: also the source of what we dial. Port 0: any (tests; see
                                tcp_transport_port) */
     const struct tcp_peer *peers;
@@ -73,14 +74,15 @@ struct tcp_counters {
     uint64_t frames_in, frames_out, bytes_in, bytes_out;
     uint64_t frames_refused; /* send() said false */
     uint64_t dials, dials_failed, accepts, links_up, links_down;
-    uint64_t limited;       /* accepted and closed at once: too many from one address */
-    uint64_t bad_layer;     /* what the layer refused: no certificate of ours, or noise */
-    uint64_t bad_hello;     /* malformed, or of another protocol version */
-    uint64_t wrong_cluster; /* another incarnation */
-    uint64_t wrong_node;    /* unknown sender, or not meant for us */
-    uint64_t bad_frame;     /* length, checksum or channel */
-    uint64_t silent;        /* nothing came for silence_ms */
-    uint64_t replaced;      /* an accepted connection gave way to a newer one of the same node */
+    uint64_t limited;           /* accepted and closed at once: too many from one address */
+    uint64_t bad_layer;         /* what the layer refused: no certificate of ours, or noise */
+    uint64_t bad_hello;         /* malformed, or of another protocol version */
+    uint64_t wrong_cluster;     /* another one */
+    uint64_t wrong_incarnation; /* ours, but it went on without us, or we without it */
+    uint64_t wrong_node;        /* unknown sender, or not meant for us */
+    uint64_t bad_frame;         /* length, checksum or channel */
+    uint64_t silent;            /* nothing came for silence_ms */
+    uint64_t replaced; /* an accepted connection gave way to a newer one of the same node */
     uint64_t notes_suppressed;
 };
 
@@ -103,6 +105,10 @@ const struct repl_transport *tcp_transport_interface(struct tcp_transport *t);
 /* Replaces the set of peers (membership changes): connections of peers that stay with the same
  * address are kept. */
 void tcp_transport_set_peers(struct tcp_transport *t, const struct tcp_peer *peers, size_t n);
+
+/* The incarnation became known, or is another now: said from the next hello on. Links that stand
+ * stay. */
+void tcp_transport_set_incarnation(struct tcp_transport *t, uint64_t incarnation);
 
 /* The layer's certificates changed: links that it would not have any more are dropped, others
  * stay. */

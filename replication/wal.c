@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "replication/wal_aside.h"
+#include "replication/wal_recover.h"
 #include "replication/wal_thread.h"
 
 struct wal {
@@ -339,6 +340,11 @@ const char *wal_load_note(const struct wal *wal)
 struct span wal_identity(const struct wal *wal)
 {
     return span_of(wal->core.dir.id, sizeof wal->core.dir.id);
+}
+
+bool wal_order(struct wal *wal, uint64_t incarnation, struct wal_error *error)
+{
+    return wal_order_store(&wal->core.dir, incarnation, error);
 }
 
 const struct repl_storage *wal_storage(struct wal *wal)

@@ -94,6 +94,10 @@ const char *wal_load_note(const struct wal *wal);
 /* The directory's identity: 16 random bytes, made once. */
 struct span wal_identity(const struct wal *wal);
 
+/* At the next start this directory begins `incarnation` (wal_recover.h). Durable when true; blocking, on
+ * the loop. */
+HF_MUST_USE bool wal_order(struct wal *wal, uint64_t incarnation, struct wal_error *error);
+
 /* The interface for the driver. */
 const struct repl_storage *wal_storage(struct wal *wal);
 

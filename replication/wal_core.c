@@ -107,12 +107,12 @@ static bool judge(struct wal_core *core, const struct wal_options *o, struct wal
     struct wal_high_water *w = &core->high_water;
     struct repl_loaded *l = &core->loaded;
     uint32_t machine = o->machine == NULL ? w->machine : crc32c(0, o->machine, strlen(o->machine));
-    enum repl_distrust why = w->distrust;
+    enum repl_distrust why = w->distrust, found = find_loss(core);
     bool founded = l->snapshot.index > 0 || l->n_entries > 1;
 
     l->high_water = w->mark.index;
     if (why == REPL_TRUSTED)
-        why = find_loss(core);
+        why = found;
     if (why == REPL_TRUSTED && o->distrust)
         why = REPL_DISTRUST_OPERATOR;
     if (why == REPL_TRUSTED && o->distrust_after_boot && founded && machine != w->machine)
@@ -121,7 +121,7 @@ static bool judge(struct wal_core *core, const struct wal_options *o, struct wal
     if ((why != w->distrust || machine != w->machine) &&
         !wal_high_water_distrust(&core->dir, w, why, machine, error))
         return false;
-    return why == REPL_TRUSTED || raise_mark(core, true, error);
+    return found == REPL_TRUSTED || raise_mark(core, true, error);
 }
 
 static bool load(struct wal_core *core, const struct wal_options *options, struct wal_error *error)

@@ -21,7 +21,7 @@ struct wal_dir {
     _Atomic uint64_t *progress; /* raised by every write and fsync that came back; NULL = by none */
 };
 
-enum wal_file_kind { WAL_FILE_IDENTITY = 1, WAL_FILE_MANIFEST = 2 };
+enum wal_file_kind { WAL_FILE_IDENTITY = 1, WAL_FILE_MANIFEST = 2, WAL_FILE_ORDER = 4 };
 
 void wal_error_set(struct wal_error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -21,9 +21,10 @@ static bool put_mark(const struct wal_dir *d, struct wal_high_water *w, const st
 
 bool wal_high_water_create(const struct wal_dir *d, struct wal_error *error)
 {
-    static const uint8_t none[WAL_SLOT_PAYLOAD];
+    uint8_t p[WAL_SLOT_PAYLOAD] = {0};
 
-    return wal_slots_create(d, file, none, error);
+    put_be32(p + 24, REPL_DISTRUST_NEW);
+    return wal_slots_create(d, file, p, error);
 }
 
 bool wal_high_water_open(const struct wal_dir *d, struct wal_high_water *w, struct wal_error *error)

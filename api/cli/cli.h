@@ -91,6 +91,8 @@ int cli_cluster_token(struct cli *cli);
 int cli_cluster_join(struct cli *cli);
 int cli_cluster_remove(struct cli *cli);
 int cli_cluster_replace(struct cli *cli);
+int cli_cluster_recover(struct cli *cli);
+int cli_snapshot_save(struct cli *cli);
 int cli_shard_list(struct cli *cli);
 int cli_shard_move(struct cli *cli);
 int cli_cluster_rotate_keys(struct cli *cli);

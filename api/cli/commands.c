@@ -65,6 +65,21 @@ const struct cli_command cli_commands[] = {
      .options = {{"--hours", "N", "how long it is valid (1)"}},
      .run = cli_cluster_replace},
     {.group = "cluster",
+     .verb = "recover",
+     .arguments = "",
+     .help =
+         "the last resort, when a majority is lost for good: this node alone becomes the cluster",
+     .options = {{"--lost", "N,N", "all other members, which are dead and stay so"},
+                 {"--force", NULL, "does it; without, it only says what would be lost"}},
+     .run = cli_cluster_recover},
+    {.group = "snapshot",
+     .verb = "save",
+     .arguments = "FILE",
+     .n_arguments = 1,
+     .help =
+         "a backup without tunnels; `holdfastd --restore FILE` needs configuration.key beside it",
+     .run = cli_snapshot_save},
+    {.group = "cluster",
      .verb = "rotate-keys",
      .arguments = "",
      .help =

@@ -1,4 +1,5 @@
-/* /v1/cluster/tokens, /v1/cluster/join, /v1/nodes/{id}/remove */
+/* /v1/cluster/tokens, /v1/cluster/join, /v1/cluster/recover, /v1/cluster/backup,
+ * /v1/nodes/{id}/remove */
 #include <string.h>
 
 #include "api/internal.h"
@@ -42,6 +43,40 @@ void api_post_join(struct api_call *call, const struct api_backend *backend)
         api_call_problem(call, &r.problem);
     } else {
         backend->join(backend->self, api_call_request(call), token);
+    }
+    json_decref(r.object);
+}
+
+/* POST /v1/cluster/recover {"lost": "2,3"} */
+void api_post_recover(struct api_call *call, const struct api_backend *backend)
+{
+    struct api_reader r = {0};
+    const char *lost;
+
+    if (!api_body_object(call, &r.object)) {
+        return;
+    }
+    lost = api_read_text(&r, "lost", true);
+    if (!api_read_end(&r)) {
+        api_call_problem(call, &r.problem);
+    } else {
+        backend->recover(backend->self, api_call_request(call), lost);
+    }
+    json_decref(r.object);
+}
+
+/* POST /v1/cluster/backup {} */
+void api_post_backup(struct api_call *call, const struct api_backend *backend)
+{
+    struct api_reader r = {0};
+
+    if (!api_body_object(call, &r.object)) {
+        return;
+    }
+    if (!api_read_end(&r)) {
+        api_call_problem(call, &r.problem);
+    } else {
+        backend->back_up(backend->self, api_call_request(call));
     }
     json_decref(r.object);
 }

@@ -100,7 +100,8 @@ static json_t *nodes(const struct repl_status *st)
                       n->leader, "healthy", n->healthy, "drained", n->drained, "reluctant",
                       n->reluctant, "boot", hex64(n->boot), "applied_index",
                       number(n->applied_index), "state", repl_agreement_name(n->agreement), "role",
-                      repl_role_name(n->role), "distrust", repl_distrust_name(n->distrust)));
+                      repl_role_name(n->role), "distrust",
+                      n->distrust == REPL_DISTRUST_NEW ? "" : repl_distrust_name(n->distrust)));
     }
     return out;
 }
@@ -169,7 +170,7 @@ static json_t *get_cluster(void *self, struct api_problem *problem)
         (void)snprintf(digest + 2 * i, 3, "%02x", st.digest[i]);
     return json_pack(
         "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:{s:o,s:o,s:o,s:o},s:s,s:o,s:o,s:o,s:o,s:o,s:o,"
-        "s:o,s:o}",
+        "s:o,s:o,s:o,s:o}",
         "node", number(st.node), "boot", hex64(st.boot), "leader",
         st.leader == 0 ? json_null() : number(st.leader), "term", number(st.term), "applied_index",
         number(st.applied_index), "commit_index", number(st.commit_index), "last_index",
@@ -179,8 +180,10 @@ static json_t *get_cluster(void *self, struct api_problem *problem)
         "lease_heartbeat_ms", number(st.timing.lease_heartbeat_ms), "digest", digest, "nodes",
         nodes(&st), "shards", shards(d, &st), "sas", number(conductor_count_sas(d->conductor)),
         "half_open", number(conductor_count_half_open(d->conductor)), "counters", counters(d, &st),
-        "snapshot_index", number(st.snapshot_index), "loops", loops(d), "keys",
-        admin_keys_json(&st));
+        "snapshot_index", number(st.snapshot_index), "incarnation", number(st.incarnation),
+        "majority_s",
+        d->majority_ms == 0 ? json_null() : number((io_boottime_ms() - d->majority_ms) / 1000),
+        "loops", loops(d), "keys", admin_keys_json(&st));
 }
 
 static json_t *child_json(const struct ike_child *child, const struct conductor_child_view *v)
@@ -366,4 +369,5 @@ void admin_fill(struct daemon *d)
     admin_moves_fill(&d->backend);
     admin_keys_fill(&d->backend);
     admin_members_fill(&d->backend);
+    recover_fill(&d->backend);
 }

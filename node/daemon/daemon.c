@@ -1,5 +1,6 @@
 #include "daemon/daemon.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -104,6 +105,7 @@ static void on_tick(uv_timer_t *handle)
     admin_moves_tick(d);
     admin_keys_tick(d);
     admin_members_tick(d);
+    recover_tick(d);
     guarding_tick(d);
     moves_tick(d);
     notices_tick(d);
@@ -198,8 +200,7 @@ static void repl_log(void *self, enum repl_log_level level, const char *text)
     log_line(self, levels[level], "repl", "%s", text);
 }
 
-static void repl_options_of(const struct config *config, const struct log *log,
-                            struct repl_options *o)
+void daemon_repl_options(const struct config *config, const struct log *log, struct repl_options *o)
 {
     *o = (struct repl_options){.node = config->node_id,
                                .data_dir = config->data_dir,
@@ -233,7 +234,7 @@ bool daemon_init(const struct config *config, struct daemon_error *error)
     struct repl_options o;
     struct repl_error e;
 
-    repl_options_of(config, &quiet, &o);
+    daemon_repl_options(config, &quiet, &o);
     if (repl_init(&o, &e))
         return true;
     (void)snprintf(error->text, sizeof error->text, "%s", e.text);
@@ -242,8 +243,11 @@ bool daemon_init(const struct config *config, struct daemon_error *error)
 
 static void keep_keys(void *self, int fd)
 {
+    struct daemon *d = self;
+
+    d->keys_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (!fdstore_put(keys_name, fd))
-        log_line(self, LOG_INFO, "node",
+        log_line(d->log, LOG_INFO, "node",
                  "no service manager keeps the keys of sessions while this daemon is down: without "
                  "another node that has them all SAs end then");
 }
@@ -253,13 +257,13 @@ static bool start_repl(struct daemon *d)
     struct repl_options o;
     struct repl_error e;
 
-    repl_options_of(d->config, d->log, &o);
+    daemon_repl_options(d->config, d->log, &o);
     o.kept_keys_fd = fdstore_take(keys_name);
     o.keep_keys_fd = keep_keys;
-    o.keep_keys_self = (void *)(uintptr_t)d->log;
-    d->repl = repl_start(&o, &e);
+    o.keep_keys_self = d;
     if (o.kept_keys_fd > 0)
-        (void)close(o.kept_keys_fd); /* it is mapped, and the store has its own */
+        d->keys_fd = o.kept_keys_fd;
+    d->repl = repl_start(&o, &e);
     if (d->repl == NULL)
         return daemon_fail(d, "%s", e.text);
     for (uint32_t i = 0; i < d->n_shards; i++)
@@ -445,6 +449,7 @@ static void stop(struct daemon *d)
     admin_moves_stop(d);
     admin_keys_stop(d);
     admin_members_stop(d);
+    recover_stop(d);
     if (d->api != NULL)
         api_server_close(d->api, NULL, NULL);
     if (d->arp != NULL)
@@ -473,7 +478,8 @@ static void stop(struct daemon *d)
     HF_ASSERT(uv_loop_close(&d->loop) == 0);
 }
 
-bool daemon_run(const struct config *config, const struct log *log, struct daemon_error *error)
+bool daemon_run(const struct config *config, const struct log *log, bool *again,
+                struct daemon_error *error)
 {
     struct daemon *d = calloc(1, sizeof *d);
     bool ok;
@@ -483,6 +489,7 @@ bool daemon_run(const struct config *config, const struct log *log, struct daemo
     d->log = log;
     d->error = error;
     d->tun.fd = -1;
+    d->keys_fd = -1;
     d->n_shards = (uint32_t)config->n_shards;
     for (uint32_t i = 0; i < d->n_shards; i++) {
         d->shards[i].config = &config->shards[i];
@@ -506,6 +513,11 @@ bool daemon_run(const struct config *config, const struct log *log, struct daemo
         (void)uv_run(&d->loop, UV_RUN_DEFAULT);
     }
     stop(d);
+    *again = ok && d->again;
+    if (*again)
+        fdstore_hand_on(keys_name, d->keys_fd);
+    if (d->keys_fd >= 0 && !*again)
+        (void)close(d->keys_fd);
     secret_wipe_bytes(d, sizeof *d);
     free(d);
     return ok;

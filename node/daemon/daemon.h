@@ -19,13 +19,23 @@ struct daemon_error {
     char text[1024];
 };
 
-/* Runs until SIGTERM or SIGINT. False: could not start, *error names what and the fix. */
-bool daemon_run(const struct config *config, const struct log *log, struct daemon_error *error);
+/* Runs until SIGTERM or SIGINT, or until it is to begin anew (*again). False: could not start, *error
+ * names what and the fix. */
+bool daemon_run(const struct config *config, const struct log *log, bool *again,
+                struct daemon_error *error);
 
 /* holdfastd --guard: installs the permanent guard. */
 bool daemon_install_guard(const struct config *config, struct daemon_error *error);
 
 /* holdfastd --init: makes the data directory. */
 bool daemon_init(const struct config *config, struct daemon_error *error);
+
+/* holdfastd --recover: says what would be lost; does it only when `force` and `lost` names the members
+ * that are dead. No daemon may run. */
+bool daemon_recover(const struct config *config, const char *lost, bool force,
+                    struct daemon_error *error);
+
+/* holdfastd --restore FILE: makes the data directory from a backup; configuration.key lies beside it. */
+bool daemon_restore(const struct config *config, const char *file, struct daemon_error *error);
 
 #endif

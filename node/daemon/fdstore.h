@@ -11,4 +11,8 @@ int fdstore_take(const char *name);
 /* A copy of it goes to the store. False: there is no store, or it does not take it. */
 bool fdstore_put(const char *name, int fd);
 
+/* For a program that this process is about to become (execve): it takes `fd` by that name, as from the
+ * store. Closes nothing; what was FIRST_FD is replaced. */
+void fdstore_hand_on(const char *name, int fd);
+
 #endif

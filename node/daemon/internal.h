@@ -102,6 +102,11 @@ struct daemon {
         uint8_t token[DAEMON_TOKEN_BYTES];
         uint64_t until_ms, again_ms;
     } member;
+    uint64_t recover_at_ms; /* then this daemon ends, to begin anew (recover.c); 0 = it does not */
+    bool again;             /* ... and main.c runs it once more, */
+    int keys_fd;            /* with the memfd of sessions' keys; -1 = none */
+    struct api_request *backup; /* waits for its bytes; NULL = none does */
+    uint64_t majority_ms;       /* when there was one last (boottime); 0 = not since the start */
     struct keys_wait {
         struct api_request *request; /* NULL = none: one at a time */
         uint64_t former, until_ms;
@@ -120,6 +125,10 @@ struct daemon {
 
 /* NULL: no such shard. Its place in d->shards is its slot. */
 struct daemon_shard *daemon_shard_of(struct daemon *d, uint32_t shard);
+
+/* daemon.c: what replication needs to know of the configuration */
+void daemon_repl_options(const struct config *config, const struct log *log,
+                         struct repl_options *o);
 
 /* sockets.c */
 bool sockets_open(struct daemon *d);
@@ -144,6 +153,11 @@ void admin_refuse(struct api_request *request, unsigned status, const char *name
 const struct repl_node_status *admin_node(const struct repl_status *st,
                                           uint32_t node);        /* or NULL */
 size_t admin_owned(const struct repl_status *st, uint32_t node); /* shards */
+
+/* recover.c */
+void recover_fill(struct api_backend *b);
+void recover_tick(struct daemon *d);
+void recover_stop(struct daemon *d);
 
 /* admin_members.c */
 void admin_members_fill(struct api_backend *b);

@@ -12,7 +12,13 @@
 
 #include "daemon/daemon.h"
 
-enum action { ACTION_RUN, ACTION_CHECK, ACTION_INIT, ACTION_GUARD };
+enum action { ACTION_RUN, ACTION_CHECK, ACTION_INIT, ACTION_GUARD, ACTION_RECOVER, ACTION_RESTORE };
+
+/* What goes with --recover and --restore. */
+struct recover_words {
+    const char *lost, *backup;
+    bool force;
+};
 
 #ifdef HOLDFAST_PLANTED
 /* Only in CMAKE_BUILD_TYPE=Planted: what this program does wrong, to be found in its file and log.
@@ -22,15 +28,25 @@ static const char plant[] = "HOLDFAST_PLANT=" HOLDFAST_PLANTED;
 
 static int usage(FILE *out, int code)
 {
-    (void)fprintf(out,
-                  "usage: holdfastd --config NODE.yaml [--check | --init | --guard | --distrust]\n"
-                  "  --check    validate the configuration and stop\n"
-                  "  --init     make the data directory, once per node\n"
-                  "  --guard    install the permanent guard (sysctls, routes, nftables), at boot\n"
-                  "  --distrust run, but count for nothing until the other nodes have filled the "
-                  "log: after a disk\n"
-                  "             was restored, cloned or repaired\n"
-                  "  --version\n");
+    (void)fprintf(
+        out,
+        "usage: holdfastd --config NODE.yaml [--check | --init | --guard | --distrust]\n"
+        "       holdfastd --config NODE.yaml --recover [--lost N,N --force]\n"
+        "       holdfastd --config NODE.yaml --restore FILE\n"
+        "  --check    validate the configuration and stop\n"
+        "  --init     make the data directory, once per node\n"
+        "  --guard    install the permanent guard (sysctls, routes, nftables), at boot\n"
+        "  --distrust run, but count for nothing until the other nodes have filled the log: after "
+        "a "
+        "disk\n"
+        "             was restored, cloned or repaired\n"
+        "  --recover  a majority is lost for good: says what making this node the cluster "
+        "costs; does it\n"
+        "             with --lost (the dead members) and --force; no daemon may run\n"
+        "  --restore  all is lost but a backup (`holdfast snapshot save`), with configuration.key "
+        "beside it:\n"
+        "             makes the data directory anew\n"
+        "  --version\n");
     return code;
 }
 
@@ -68,7 +84,8 @@ static bool lock_memory(const char **what)
     return mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0;
 }
 
-static int act(enum action action, const struct config *config)
+static int act(enum action action, const struct config *config, const struct recover_words *words,
+               bool *again)
 {
     static const enum log_level levels[] = {[CONFIG_LOG_ERROR] = LOG_ERROR,
                                             [CONFIG_LOG_WARN] = LOG_WARN,
@@ -85,24 +102,40 @@ static int act(enum action action, const struct config *config)
 #ifdef HOLDFAST_PLANTED
     log_line(&log, LOG_WARN, "node", "%s: a planted fault", plant);
 #endif
-    ok = action == ACTION_RUN    ? daemon_run(config, &log, &error)
-         : action == ACTION_INIT ? daemon_init(config, &error)
-                                 : daemon_install_guard(config, &error);
+    ok = action == ACTION_RUN       ? daemon_run(config, &log, again, &error)
+         : action == ACTION_INIT    ? daemon_init(config, &error)
+         : action == ACTION_RESTORE ? daemon_restore(config, words->backup, &error)
+         : action == ACTION_RECOVER ? daemon_recover(config, words->lost, words->force, &error)
+                                    : daemon_install_guard(config, &error);
     if (!ok)
         (void)fprintf(stderr, "holdfastd: %s\n", error.text);
     return ok ? 0 : 1;
 }
 
+/* What was recovered is trusted: the word was of the data before. */
+static void without_distrust(char **argv)
+{
+    char **to = argv;
+
+    for (char **from = argv; *from != NULL; from++)
+        if (strcmp(*from, "--distrust") != 0)
+            *to++ = *from;
+    *to = NULL;
+}
+
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
-        {"init", no_argument, NULL, 'i'},         {"guard", no_argument, NULL, 'g'},
-        {"distrust", no_argument, NULL, 'd'},     {"version", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'},  {"check", no_argument, NULL, 'k'},
+        {"init", no_argument, NULL, 'i'},          {"guard", no_argument, NULL, 'g'},
+        {"distrust", no_argument, NULL, 'd'},      {"recover", no_argument, NULL, 'r'},
+        {"restore", required_argument, NULL, 'b'}, {"lost", required_argument, NULL, 'l'},
+        {"force", no_argument, NULL, 'f'},         {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
     };
     enum action action = ACTION_RUN;
-    bool distrust = false;
+    struct recover_words words = {NULL, NULL, false};
+    bool again = false, distrust = false;
     struct config_report report;
     const char *path = NULL, *what;
     struct config *config;
@@ -124,6 +157,19 @@ int main(int argc, char **argv)
         case 'g':
             action = ACTION_GUARD;
             break;
+        case 'r':
+            action = ACTION_RECOVER;
+            break;
+        case 'b':
+            action = ACTION_RESTORE;
+            words.backup = optarg;
+            break;
+        case 'l':
+            words.lost = optarg;
+            break;
+        case 'f':
+            words.force = true;
+            break;
         case 'd':
             distrust = true;
             break;
@@ -136,7 +182,8 @@ int main(int argc, char **argv)
             return usage(stderr, 2);
         }
     }
-    if (path == NULL || optind != argc || (distrust && action != ACTION_RUN))
+    if (path == NULL || optind != argc || (distrust && action != ACTION_RUN) ||
+        (action != ACTION_RECOVER && (words.lost != NULL || words.force)))
         return usage(stderr, 2);
     if (action == ACTION_RUN && !lock_memory(&what))
         return unprotected(what);
@@ -150,7 +197,14 @@ int main(int argc, char **argv)
     }
     config_report_deinit(&report);
     config->distrust = distrust;
-    code = act(action, config);
+    code = act(action, config, &words, &again);
     config_free(config);
+    if (again &&
+        code == 0) { /* the same program, from its beginning: nothing of it stays in memory */
+        without_distrust(argv);
+        (void)execv("/proc/self/exe", argv);
+        (void)fprintf(stderr, "holdfastd: cannot start anew: %s\n", strerror(errno));
+        code = 1;
+    }
     return code;
 }

@@ -57,6 +57,8 @@ static void tell_quorum(struct daemon *d)
     size_t connected = 0;
 
     repl_status(d->repl, &st);
+    if (st.quorum)
+        d->majority_ms = io_boottime_ms();
     if (st.quorum == d->gateway.quorum)
         return;
     d->gateway.quorum = st.quorum;

@@ -5,18 +5,23 @@
 #include "ike/informational.h"
 #include "ike/lifetime.h"
 
+static enum ike_outcome begin_with(struct ike_turn *t, uint16_t ke_id)
+{
+    struct ike_selectors sel = ike_selectors_allowed(t->policy, t->after);
+    enum ike_outcome o = ike_child_offer(t, IKE_EX_CHILD_CREATE, NULL, &sel, ke_id);
+
+    return o == IKE_STEPPED ? ike_turn_stepped(t, IKE_EX_CHILD_CREATE, IKE_BY_US) : o;
+}
+
 enum ike_outcome ike_create_child_begin(struct ike_turn *t)
 {
     struct ike_selectors sel = ike_selectors_allowed(t->policy, t->after);
     struct ike_child_terms terms =
         ike_connection_terms(t->policy, t->after, sel.local, sel.n_local);
-    enum ike_outcome o;
 
     if (!ike_child_has_room(t->after))
         return ike_turn_ignore(t, IKE_REASON_TOO_MANY_CHILDREN);
-    o = ike_child_offer(t, IKE_EX_CHILD_CREATE, NULL, &sel,
-                        ike_child_group(t, terms.pfs == IKE_PFS_ALWAYS));
-    return o == IKE_STEPPED ? ike_turn_stepped(t, IKE_EX_CHILD_CREATE, IKE_BY_US) : o;
+    return begin_with(t, ike_child_group(t, terms.pfs == IKE_PFS_ALWAYS));
 }
 
 /* Is another CHILD SA already sending for these selectors? Then a new one of the peer's making does
@@ -107,6 +112,33 @@ void ike_create_child_answered(struct ike_turn *t, uint16_t error)
         sa->wanted |= IKE_WANT_DELETE_IKE;
 }
 
+static enum ike_outcome refused(struct ike_turn *t, const struct wire_notify *error)
+{
+    const struct ike_pending *p = &t->before->pending;
+    uint16_t group = error->data.len == 2 ? get_be16(error->data.data) : 0;
+
+    ike_turn_answered(t);
+    ike_create_child_answered(t, error->type);
+    t->out->reason = ike_reason_of_error(error->type);
+    if (error->type == WIRE_N_INVALID_KE_PAYLOAD && group != p->ke_id && !p->ke_retried &&
+        ike_proposal_child_ke_allowed(t->policy, t->after->ke_id, group)) {
+        enum ike_outcome o = begin_with(t, group);
+
+        t->out->reason = IKE_REASON_INVALID_KE;
+        if (o != IKE_IGNORED) {
+            t->out->completes = false; /* it goes on with another group */
+            t->after->pending.ke_retried = true;
+            return o;
+        }
+    }
+    if (error->type == WIRE_N_TEMPORARY_FAILURE) {
+        t->after->wanted |= IKE_WANT_CHILD;
+        t->after->retry_ms =
+            t->event->now_ms + ike_lifetime_retry_ms(&t->event->entropy[IKE_ENTROPY_RETRY]);
+    }
+    return IKE_STEPPED;
+}
+
 enum ike_outcome ike_create_child_response(struct ike_turn *t)
 {
     const struct wire_notify *error = wire_body_error(&t->rx->body);
@@ -115,17 +147,8 @@ enum ike_outcome ike_create_child_response(struct ike_turn *t)
     struct ike_child *made;
     enum ike_outcome o;
 
-    if (t->rx->body_result == WIRE_OK && error != NULL) {
-        ike_turn_answered(t);
-        ike_create_child_answered(t, error->type);
-        t->out->reason = ike_reason_of_error(error->type);
-        if (error->type == WIRE_N_TEMPORARY_FAILURE) {
-            t->after->wanted |= IKE_WANT_CHILD;
-            t->after->retry_ms =
-                t->event->now_ms + ike_lifetime_retry_ms(&t->event->entropy[IKE_ENTROPY_RETRY]);
-        }
-        return IKE_STEPPED;
-    }
+    if (t->rx->body_result == WIRE_OK && error != NULL)
+        return refused(t, error);
     if (ike_child_answer_is_gone(t)) { /* the peer made it and gave it up already */
         ike_turn_answered(t);
         t->out->reason = IKE_REASON_CHILD_NOT_FOUND;

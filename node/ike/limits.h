@@ -17,6 +17,7 @@ enum {
     IKE_MAX_EFFECTS = 16,
     IKE_REFUSED_MS = 300000,     /* "several minutes" of TEMPORARY_FAILURE (RFC 7296 2.25) */
     IKE_REFUSED_GAP_MS = 120000, /* refusals further apart have nothing to do with one another */
+    IKE_OVERDUE_MS = 40000,      /* at least so long our answer to an IKE rekey is repeated */
     IKE_MAX_PROPOSALS = 512,     /* acceptable combinations, of all configured proposals together */
     IKE_MAX_CONNECTIONS = 64,    /* named ones, beside the default */
     IKE_MAX_PATTERNS = 8,        /* identities that a connection is for */

@@ -50,9 +50,9 @@ enum ike_reason ike_proposal_refusal(const struct ike_policy *policy, uint8_t pr
 void ike_proposal_offer_ike(const struct ike_policy *policy, struct span spi_local,
                             struct wire_sa *out);
 
-/* Initiator: the rows for ESP. ke_id 0: without a transform of type 4; else every proposal with
- * this one group (that of the KE payload sent with it), and rows that name another group are left
- * out. */
+/* Initiator: the rows for ESP. ke_id 0: without a transform of type 4. Else all of them with this group
+ * (that of the KE payload sent with it), then those that name another one: a peer without the first
+ * asks for it by INVALID_KE_PAYLOAD (RFC 7296 1.3). */
 void ike_proposal_offer_esp(const struct ike_policy *policy, struct span spi_local, uint16_t ke_id,
                             struct wire_sa *out);
 

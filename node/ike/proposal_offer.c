@@ -13,7 +13,7 @@ enum kind { ENCR, PRF, INTEG, KE, KINDS };
 enum { MAX_VALUES = 16 };
 
 struct rows {
-    struct ike_proposal_row row[IKE_MAX_PROPOSALS];
+    struct ike_proposal_row row[2 * IKE_MAX_PROPOSALS]; /* for ESP each may stand with two groups */
     size_t n;
 };
 
@@ -156,18 +156,29 @@ void ike_proposal_offer_ike(const struct ike_policy *policy, struct span spi_loc
     offer(&rows, WIRE_PROTO_IKE, spi_local, out);
 }
 
+/* Rows with this group instead of their own (own false), or those that name another one. */
+static void add_esp_rows(const struct ike_policy *policy, uint16_t ke_id, bool own,
+                         struct rows *rows)
+{
+    for (size_t r = 0; r < policy->n_esp; r++) {
+        struct ike_proposal_row row = policy->esp[r];
+
+        if (own && (row.ke_id == 0 || row.ke_id == ke_id))
+            continue;
+        row.prf_id = 0;
+        row.ke_id = own ? row.ke_id : ke_id;
+        if (ike_proposal_esp_usable(policy, &row))
+            add_distinct(rows, &row);
+    }
+}
+
 void ike_proposal_offer_esp(const struct ike_policy *policy, struct span spi_local, uint16_t ke_id,
                             struct wire_sa *out)
 {
     struct rows rows = {.n = 0};
 
-    for (size_t r = 0; r < policy->n_esp; r++) {
-        struct ike_proposal_row row = policy->esp[r];
-
-        row.prf_id = 0;
-        row.ke_id = ke_id; /* the one that the KE payload is of */
-        if (ike_proposal_esp_usable(policy, &row))
-            add_distinct(&rows, &row);
-    }
+    add_esp_rows(policy, ke_id, false, &rows);
+    if (ke_id != 0) /* what the peer may ask for instead, by INVALID_KE_PAYLOAD */
+        add_esp_rows(policy, ke_id, true, &rows);
     offer(&rows, WIRE_PROTO_ESP, spi_local, out);
 }

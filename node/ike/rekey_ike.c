@@ -160,10 +160,16 @@ void ike_rekey_ike_birth(struct ike_turn *t)
     t->out->has_successor = true;
 }
 
+/* From soft_ms on our answer is repeated, at retry_ms it ends (timer.c). */
 static void await_their_delete(struct ike_turn *t)
 {
+    uint64_t total_ms = ike_retransmit_total_ms(t->policy);
+
     t->after->state = IKE_SA_REKEYED;
-    t->after->soft_ms = t->event->now_ms + ike_retransmit_total_ms(t->policy);
+    t->after->soft_ms = t->event->now_ms + total_ms;
+    t->after->retry_ms =
+        t->after->soft_ms + (total_ms > IKE_OVERDUE_MS ? total_ms : IKE_OVERDUE_MS);
+    t->after->local_part.retransmitted = 0;
 }
 
 static void put_answer(struct ike_turn *t, const struct ike_choice *choice, uint64_t spi,

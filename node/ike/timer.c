@@ -6,7 +6,7 @@
 #include "ike/informational.h"
 #include "ike/nat.h"
 
-enum { MAX_INTERVAL_MS = 1 << 30, ALIGN_SHARE = 10 };
+enum { MAX_INTERVAL_MS = 1 << 30, ALIGN_SHARE = 10, REPEAT_MS = 5000 };
 
 /* ---- the schedule of retransmissions ---- */
 
@@ -106,6 +106,13 @@ static void consider_exchanges(const struct ike_policy *policy, const struct ike
 {
     if (!ike_window_free(sa))
         return;
+    if (sa->state == IKE_SA_REKEYED && sa->successor_spi != 0) {
+        uint64_t repeat_ms = sa->soft_ms + (uint64_t)sa->local_part.retransmitted * REPEAT_MS;
+
+        consider(best, now_ms, repeat_ms < sa->retry_ms ? repeat_ms : sa->retry_ms,
+                 IKE_DUE_DELETE_IKE, 0);
+        return;
+    }
     if (sa->state == IKE_SA_REKEYED) {
         consider(best, now_ms, sa->soft_ms, IKE_DUE_DELETE_IKE, 0);
         return;
@@ -349,6 +356,25 @@ static enum ike_outcome create_child(struct ike_turn *t)
     return o == IKE_IGNORED ? IKE_STEPPED : o; /* the command is spent either way */
 }
 
+/* The peer rekeyed it, and its Delete does not come: perhaps the peer has not got our answer, and does
+ * not get through to ask again. It is repeated for a while, then the SA ends in silence. A Delete of
+ * ours would tell the peer that we never saw its rekey, and where both rekeyed it would go on with
+ * the loser (RFC 7296 2.8.2). */
+static enum ike_outcome delete_overdue(struct ike_turn *t)
+{
+    struct ike_sa *sa = t->after;
+    uint64_t now_ms = t->event->now_ms;
+
+    if (now_ms >= sa->retry_ms) {
+        ike_turn_end_sa(t, IKE_REASON_DELETED_BY_US);
+        return ike_turn_stepped(t, IKE_EX_NONE, IKE_BY_US);
+    }
+    sa->local_part.retransmitted = (uint32_t)((now_ms - sa->soft_ms) / REPEAT_MS) + 1;
+    sa->local_part.last_outbound_ms = now_ms;
+    ike_effect_add(t->out, IKE_SEND_RESPONSE, &sa->local, &sa->remote, ike_nat_marked(&sa->local));
+    return IKE_LOCAL;
+}
+
 static enum ike_outcome begin(struct ike_turn *t, const struct ike_due *due)
 {
     switch (due->kind) {
@@ -357,6 +383,8 @@ static enum ike_outcome begin(struct ike_turn *t, const struct ike_due *due)
          * the other one's Delete first never made this one, and cannot answer (RFC 7296 2.8.2). */
         if (t->after->state == IKE_SA_REKEYED && t->after->successor_spi == 0)
             return end_with_a_word(t, IKE_REASON_DELETED_BY_US);
+        if (t->after->state == IKE_SA_REKEYED)
+            return delete_overdue(t);
         ike_child_wanted_done(t->after, IKE_WANT_DELETE_IKE);
         return built(t, ike_delete_ike_begin(t), IKE_EX_IKE_DELETE);
     case IKE_DUE_DELETE_OWED:

@@ -208,6 +208,7 @@ void sim_client_init(struct sim_world *w, uint32_t index)
     c->policy.keepalive_ms = c->natted ? 20000 : 0;
     c->delay_ms = (uint32_t)sim_between(&w->random, 1, 20);
     c->jitter_ms = (uint32_t)sim_between(&w->random, 0, 2);
+    sim_meetings_client(c);
     sim_outside_nat(c);
     c->down_until_ms = sim_between(&w->random, 500, 3000);
     c->packet_ms = c->server_packet_ms = w->now_ms;
@@ -316,6 +317,7 @@ static void look_at(void *self, const struct conductor_sa_view *view)
     c->established = true;
     c->ike_spi = view->sa->local_spi;
     c->peer_spi = view->sa->remote_spi;
+    c->ike_group = view->sa->ke_id;
     if (addr_is_set(&view->sa->virtual_ip[SLOT_V4])) {
         c->inner = view->sa->virtual_ip[SLOT_V4];
         c->had_inner = true;

@@ -348,7 +348,7 @@ static void jump(struct sim_world *w)
     struct sim_node *n = &w->nodes[between(w, 0, w->plan.n_nodes - 1)];
 
     noted(w, SIM_FAULT_wall_jump, n->id);
-    n->wall_s += (int64_t)between(w, 0, 7200) - 3600;
+    n->wall_s += ((int64_t)between(w, 0, 7200) - 3600) * (w->other_walls ? -1 : 1);
 }
 
 static const struct kind kinds[] = {
@@ -378,7 +378,7 @@ static void begin_some(struct sim_world *w)
 
 /* --- what operators and both ends wish --- */
 
-static void want_at_gateway(struct sim_client *c, uint32_t want)
+void sim_gateway_want(const struct sim_client *c, uint32_t want, uint32_t child_spi)
 {
     struct sim_world *w = c->world;
     const char *why;
@@ -390,7 +390,7 @@ static void want_at_gateway(struct sim_client *c, uint32_t want)
             continue;
         n->kernel.now_ns = sim_node_ns(n);
         (void)sim_kernel_enter(&n->kernel);
-        (void)conductor_command(n->conductor, c->peer_spi, want, c->peer_child_spi, &why);
+        (void)conductor_command(n->conductor, c->peer_spi, want, child_spi, &why);
         sim_node_wake(n);
     }
 }
@@ -443,7 +443,7 @@ void sim_commands_run(struct sim_world *w)
     if (who < 750)
         (void)sim_client_want(c, first);
     if (who >= 400 && c->established)
-        want_at_gateway(c, who < 750 ? second : first);
+        sim_gateway_want(c, who < 750 ? second : first, c->peer_child_spi);
 }
 
 /* --- time passes --- */
@@ -518,6 +518,7 @@ void sim_faults_run(struct sim_world *w)
         sim_commands_run(w);
         w->next_command_ms = w->now_ms + between(w, 1, w->plan.command_every_ms * 2);
     }
+    sim_meetings_run(w);
 }
 
 static void sooner(uint64_t *next, uint64_t at_ms)
@@ -547,6 +548,7 @@ uint64_t sim_faults_due(const struct sim_world *w)
     for (uint32_t i = 0; i < w->plan.n_clients; i++)
         sooner(&next, w->clients[i].path_until_ms);
     sooner(&next, w->partition_until_ms);
+    sooner(&next, sim_meetings_due(w));
     return w->healed || w->next_command_ms > next ? next : w->next_command_ms;
 }
 
@@ -557,6 +559,7 @@ void sim_faults_heal(struct sim_world *w)
     w->healed = true;
     sim_network_heal(w->network);
     w->partition_until_ms = 0;
+    sim_meetings_heal(w);
     for (uint32_t i = 0; i < w->plan.n_nodes; i++) {
         struct sim_node *n = &w->nodes[i];
 

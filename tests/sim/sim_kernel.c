@@ -20,6 +20,12 @@ struct sim_kernel *sim_kernel_enter(struct sim_kernel *k)
     return before;
 }
 
+void *sim_kernel_self(void)
+{
+    HF_ASSERT(here != NULL);
+    return here->self;
+}
+
 uint64_t sim_kernel_now_ns(void)
 {
     HF_ASSERT(here != NULL);

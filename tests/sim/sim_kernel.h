@@ -69,6 +69,8 @@ void sim_kernel_init(struct sim_kernel *k);
 void sim_kernel_deinit(struct sim_kernel *k);
 /* From now on this machine runs; the one before. */
 struct sim_kernel *sim_kernel_enter(struct sim_kernel *k);
+/* Whose kernel it is that runs. */
+void *sim_kernel_self(void);
 /* CLOCK_BOOTTIME of the machine that runs. */
 uint64_t sim_kernel_now_ns(void);
 

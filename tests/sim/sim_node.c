@@ -5,7 +5,7 @@
 #include "replication/raft_driver.h"
 #include "sim/sim_world.h"
 
-enum { EVENTS_PER_TURN = 64 };
+enum { EVENTS_PER_TURN = 64, OTHER_WALL_S = 40000000 };
 
 /* --- its clock --- */
 
@@ -59,6 +59,7 @@ void sim_node_init(struct sim_world *w, uint32_t id)
     struct repl_storage s;
 
     *n = (struct sim_node){.world = w, .id = id, .outside_up = true, .inside_up = true};
+    n->wall_s = w->other_walls ? OTHER_WALL_S * (int64_t)id : 0;
     n->listener = (struct repl_transport_listener){.self = n, .frame = on_frame, .link = on_link};
     sim_node_set_clock(n, sim_between(&w->random, 1, 1000) * 1000000000, w->plan.drift_ppm[id - 1]);
     n->storage = sim_storage_create(sim_next(&w->random), &w->now_ms);

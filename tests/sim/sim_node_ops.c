@@ -391,6 +391,35 @@ void sim_node_stamp(struct sim_node *n)
     n->gateway.quorum = st.quorum;
 }
 
+size_t sim_node_most_half_open(const struct sim_node *n)
+{
+    const struct conductor_half_open_source *s;
+    size_t most = 0;
+
+    for (s = n->conductor->half_open_sources; s != NULL; s = s->hh.next)
+        most = s->n > most ? s->n : most;
+    return most;
+}
+
+/* gateway.c is compiled over this name (sim_gateway_names.h). What waits behind a step of the same SA
+ * is handled later and not judged. */
+void sim_sys_conductor_handle_datagram(struct conductor *c, uint32_t shard,
+                                       const struct endpoint *local, const struct endpoint *remote,
+                                       bool natt, struct span datagram);
+void sim_sys_conductor_handle_datagram(struct conductor *c, uint32_t shard,
+                                       const struct endpoint *local, const struct endpoint *remote,
+                                       bool natt, struct span datagram)
+{
+    const struct sim_node *n = sim_kernel_self();
+    bool forged = sim_outside_is_forged(n->world, datagram);
+
+    if (forged)
+        sim_watch_forged(n->world->watch, n->id, true);
+    conductor_handle_datagram(c, shard, local, remote, natt, datagram);
+    if (forged)
+        sim_watch_forged(n->world->watch, n->id, false);
+}
+
 /* In the daemon's order: replication, workers, conductor, then what ties them. */
 void sim_node_gateway(struct sim_node *n)
 {

@@ -5,6 +5,7 @@
 #include "sim/sim_world.h"
 
 enum { PUBLIC = 0xc6336401, SERVICE = 0xc0000200, STALE_PERMILLE = 60, INSIDE_MS = 1 };
+enum { NOBODY = 0xcb007107 }; /* 203.0.113.7 */
 
 struct ip_addr sim_service_address(uint32_t shard)
 {
@@ -103,21 +104,31 @@ static void remember(struct sim_outside *o, const struct sim_flight *f)
     o->seen[i].bytes = copy_of(span_of(f->bytes, f->len));
 }
 
+static bool is_ike(const struct sim_flight *f)
+{
+    return (f->from.port != 4500 && f->to.port != 4500) || (f->len > 4 && get_be32(f->bytes) == 0);
+}
+
 /* The client's path, either way. */
 static void cross(struct sim_client *c, struct sim_flight *f)
 {
     struct sim_world *w = c->world;
     struct sim_outside *o = &w->outside;
     bool again = sim_chance(&o->random, c->duplicate);
+    uint64_t late_ms = 0;
 
-    if (sim_chance(&o->random, c->loss)) {
+    if (sim_chance(&o->random, c->loss) ||
+        (c->muted == (int)f->kind && c->mute_from_ms <= w->now_ms &&
+         w->now_ms < c->mute_until_ms)) {
         w->stats.faults[SIM_FAULT_loss]++;
         return;
     }
     remember(o, f);
     w->stats.faults[SIM_FAULT_duplication] += again;
+    if (c->late_after >= 0 && c->late_kind == (int)f->kind && is_ike(f) && c->late_after-- == 0)
+        late_ms = c->late_ms;
     for (int i = 0; i <= again; i++) {
-        f->due_ms = w->now_ms + c->delay_ms + sim_between(&o->random, 0, c->jitter_ms);
+        f->due_ms = w->now_ms + late_ms + c->delay_ms + sim_between(&o->random, 0, c->jitter_ms);
         if (sim_chance(&o->random, c->reorder)) {
             f->due_ms += sim_between(&o->random, 2, 60);
             w->stats.faults[SIM_FAULT_reordering]++;
@@ -186,6 +197,7 @@ void sim_outside_from_node(struct sim_node *n, const struct endpoint *from,
                            .bytes = (uint8_t *)(uintptr_t)bytes.data};
 
     sim_fold(n->world, (n->world->now_ms << 8) ^ n->id ^ span_fnv1a64(bytes));
+    sim_watch_outside(n->world->watch, n->id, from->port == 4500, bytes);
     if (c == NULL || !n->outside_up)
         return; /* no such mapping any more; no link */
     f.target = c->index;
@@ -234,6 +246,19 @@ void sim_outside_to_pool(struct sim_world *w, uint32_t shard, struct span inner)
 
 /* --- attackers --- */
 
+/* It arrives at once, and what a node does with it is counted against it (I15). */
+static void launch_forged(struct sim_world *w, struct sim_flight *f)
+{
+    enum { MARKER = 4 };
+    struct sim_outside *o = &w->outside;
+    size_t skip = f->to.port == 4500 && f->len > MARKER ? MARKER : 0;
+
+    f->due_ms = w->now_ms + 1;
+    o->forged[o->n_forged++ % (sizeof o->forged / sizeof o->forged[0])] =
+        span_fnv1a64(span_of(f->bytes + skip, f->len - skip));
+    launch(w, f);
+}
+
 void sim_outside_replay(struct sim_world *w)
 {
     struct sim_outside *o = &w->outside;
@@ -260,10 +285,46 @@ void sim_outside_forge(struct sim_world *w)
         bytes[sim_between(&o->random, 0, f.len - 1)] ^=
             (uint8_t)(1u << sim_between(&o->random, 0, 7));
     f.bytes = bytes;
-    f.due_ms = w->now_ms + 1;
-    launch(w, &f);
+    launch_forged(w, &f);
     free(bytes);
     w->stats.faults[SIM_FAULT_forged]++;
+}
+
+/* One that nobody can be reached at asks for IKE SAs: as a client did, under SPIs of its own. */
+void sim_outside_flood(struct sim_world *w, struct sim_random *r, uint64_t n)
+{
+    enum { SPI_BYTES = 8, EXCHANGE_AT = 18, IKE_SA_INIT = 34 };
+    struct sim_outside *o = &w->outside;
+    struct sim_flight f = {.len = 0};
+    uint8_t *bytes;
+
+    for (size_t i = 0; i < o->n_seen; i++)
+        if (o->seen[i].kind == SIM_TO_NODE && o->seen[i].to.port == 500 &&
+            o->seen[i].len > EXCHANGE_AT && o->seen[i].bytes[EXCHANGE_AT] == IKE_SA_INIT)
+            f = o->seen[i];
+    if (f.len == 0)
+        return;
+    bytes = copy_of(span_of(f.bytes, f.len));
+    f.bytes = bytes;
+    for (uint64_t i = 0; i < n; i++) {
+        put_be64(bytes, sim_next(r) | 1);
+        f.from = (struct endpoint){addr_v4(NOBODY), (uint16_t)sim_between(r, 1024, 65535)};
+        launch_forged(w, &f);
+    }
+    free(bytes);
+    w->stats.faults[SIM_FAULT_flood]++;
+}
+
+/* As the conductor has it: an IKE message without the marker before it. */
+bool sim_outside_is_forged(const struct sim_world *w, struct span message)
+{
+    const struct sim_outside *o = &w->outside;
+    uint64_t hash = span_fnv1a64(message);
+
+    for (size_t i = 0; i < sizeof o->forged / sizeof o->forged[0]; i++)
+        if (o->forged[i] == hash)
+            return true;
+    return false;
 }
 
 /* --- arrivals --- */

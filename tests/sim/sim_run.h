@@ -11,6 +11,7 @@ struct sim_options {
     uint64_t seed;
     uint64_t run_ms; /* 0: as the seed says, about six minutes */
     bool verbose;    /* what happens, on stderr */
+    bool walls;      /* run it with other wall clocks as well: the trace must be the same */
     bool first;      /* ends at the first violation */
     bool quiet;      /* no faults, one client, three nodes: one takeover at most */
 };

@@ -13,8 +13,10 @@
     X(duplication, "duplication")                                                                  \
     X(reordering, "reordering")                                                                    \
     X(bad_path, "bad_path")                                                                        \
+    X(path_one_way, "path_one_way")                                                                \
     X(replay, "replayed_packet")                                                                   \
     X(forged, "forged_packet")                                                                     \
+    X(flood, "init_flood")                                                                         \
     X(stale_neighbour, "stale_neighbour")                                                          \
     X(partition_full, "partition_full")                                                            \
     X(partition_one_way, "partition_one_way")                                                      \

@@ -502,6 +502,24 @@ size_t sim_storage_lose(struct sim_storage *s, size_t n, bool vote, bool found)
     return lost;
 }
 
+bool sim_storage_wipe(struct sim_storage *s)
+{
+    HF_ASSERT(s->queued == 0);
+    if (s->first != 1 || s->n_log == 0)
+        return false;
+    while (s->n_log > 1)
+        drop_entries(&s->log[--s->n_log], 1);
+    free(s->snapshot_data);
+    s->snapshot = (struct repl_snapshot_meta){0};
+    s->snapshot_data = NULL;
+    s->snapshot_len = 0;
+    s->term = s->log[0].term;
+    s->voted_for = 0;
+    s->high_water = 1;
+    s->distrust = REPL_DISTRUST_NEW;
+    return true;
+}
+
 void sim_storage_older_vote(struct sim_storage *s, uint64_t term)
 {
     s->term = term;

@@ -6,11 +6,11 @@ enum {
     UDP_BYTES = 8,
     TO_AT = 16,
     MARK_AT = IP_BYTES + UDP_BYTES,
-    PACKET_BYTES = MARK_AT + 32
+    PACKET_BYTES = MARK_AT + 40
 };
 
-/* "holdfast-inner-packet" stands in each, so that plaintext outside would be seen. */
-static const char mark[] = "holdfast-inner";
+/* It stands in each, so that plaintext outside would be seen. */
+static const char mark[] = SIM_WATCH_PLAIN;
 
 static void make(uint8_t *p, const struct ip_addr *from, const struct ip_addr *to, uint32_t client,
                  uint64_t number)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/bytes.h"
 #include "sim/sim_watch_internal.h"
 
 static const char *const invariants[] = {
@@ -71,12 +72,12 @@ static void free_sas(struct sim_watch *w)
 void sim_watch_destroy(struct sim_watch *w)
 {
     struct sim_watch_map *const maps[] = {
-        &w->sealed,    &w->delivered, &w->esps,     &w->by_spi,  &w->sas,
-        &w->addresses, &w->records,   &w->requests, &w->digests, &w->epochs,
-        &w->boots,     &w->messages,  &w->copies,   &w->ivs,     &w->known,
+        &w->sealed,  &w->delivered, &w->esps,    &w->by_spi,  &w->sas,   &w->addresses,
+        &w->records, &w->requests,  &w->digests, &w->epochs,  &w->boots, &w->messages,
+        &w->copies,  &w->ivs,       &w->known,   &w->winners, NULL,
     };
 
-    for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
+    for (size_t i = 0; maps[i] != NULL; i++)
         free(maps[i]->entries);
     free_sas(w);
     free(w->wishes);
@@ -251,8 +252,14 @@ void sim_watch_forged(struct sim_watch *w, uint32_t node, bool begins)
 {
     struct sim_watch_node *n = sim_watch_node(w, node);
 
-    if (n != NULL)
-        n->forged = begins;
+    if (n == NULL)
+        return;
+    if (!begins)
+        SIM_WATCH_JUDGE(w, SIM_WATCH_no_entry, !n->submitted,
+                        "node %u submits a record for a datagram that is not its peer's",
+                        (unsigned)node);
+    n->forged = begins;
+    n->submitted = false;
 }
 
 void sim_watch_half_open(struct sim_watch *w, uint32_t node, size_t in_all, size_t of_one_source)
@@ -264,16 +271,38 @@ void sim_watch_half_open(struct sim_watch *w, uint32_t node, size_t in_all, size
                     of_one_source);
 }
 
-void sim_watch_outside(struct sim_watch *w, uint32_t node, struct span bytes)
+static bool is_ike(struct span bytes)
+{
+    struct wire_header h;
+
+    return wire_header_decode(bytes, &h) == WIRE_OK;
+}
+
+/* RFC 3948 2.1 to 2.3. */
+static bool is_encapsulated(struct span bytes)
+{
+    enum { MARKER = 4, KEEPALIVE = 0xff, FIRST_SPI = 256, ESP_LEAST = 16 };
+
+    if (bytes.len == 1)
+        return bytes.data[0] == KEEPALIVE;
+    if (bytes.len < ESP_LEAST)
+        return false;
+    if (get_be32(bytes.data) == 0)
+        return is_ike(span_of(bytes.data + MARKER, bytes.len - MARKER));
+    return get_be32(bytes.data) >= FIRST_SPI;
+}
+
+void sim_watch_outside(struct sim_watch *w, uint32_t node, bool natt, struct span bytes)
 {
     static const char plain[] = SIM_WATCH_PLAIN;
     const size_t n = sizeof plain - 1;
-    bool found = false;
+    bool fits = natt ? is_encapsulated(bytes) : is_ike(bytes), found = false;
 
     for (size_t i = 0; i + n <= bytes.len && !found; i++)
         found = bytes.data[i] == (uint8_t)plain[0] && memcmp(bytes.data + i, plain, n) == 0;
-    SIM_WATCH_JUDGE(w, SIM_WATCH_no_plaintext, !found,
-                    "node %u sends an inner packet in plaintext, %zu bytes", (unsigned)node,
+    SIM_WATCH_JUDGE(w, SIM_WATCH_no_plaintext, fits && !found,
+                    "node %u sends %s outside, %zu bytes", (unsigned)node,
+                    found ? "an inner packet in plaintext" : "what is neither IKE nor ESP",
                     bytes.len);
 }
 

@@ -121,7 +121,7 @@ struct sim_watch_wrap *sim_watch_wrap(struct sim_watch *w, uint32_t node,
 void sim_watch_unwrap(struct sim_watch_wrap *wrap);
 
 /* Around a datagram that is not the peer's own (forged, damaged, an attacker's): nothing may be
- * submitted meanwhile (I15). */
+ * submitted meanwhile; judged at its end (I15). */
 void sim_watch_forged(struct sim_watch *w, uint32_t node, bool begins);
 /* Half-open SAs in memory, and the most of one source, now and then. */
 void sim_watch_half_open(struct sim_watch *w, uint32_t node, size_t in_all, size_t of_one_source);
@@ -148,10 +148,11 @@ void sim_watch_left(struct sim_watch *w, uint32_t node, uint64_t key, uint64_t s
 /* A packet was accepted: its inner packet goes to the TUN. */
 void sim_watch_delivered(struct sim_watch *w, uint32_t node, uint64_t key, uint64_t seq,
                          const struct sim_watch_right *right);
-/* Any datagram that leaves outside, IKE and ESP: must not hold SIM_WATCH_PLAIN, which the world
- * puts into each inner packet (I13). Real suites only. */
+/* Any datagram that leaves outside: an IKE message, or (natt: from port 4500) one behind its marker, a
+ * keepalive, an ESP packet; and it must not hold SIM_WATCH_PLAIN, which the world puts into each
+ * inner packet (I13). Real suites only. */
 #define SIM_WATCH_PLAIN "holdfast-inner-packet"
-void sim_watch_outside(struct sim_watch *w, uint32_t node, struct span bytes);
+void sim_watch_outside(struct sim_watch *w, uint32_t node, bool natt, struct span bytes);
 
 /* --- clients --- */
 

@@ -63,6 +63,9 @@ struct sim_watch_sa {
     uint64_t gone_index, made_index;
     bool alive;
     struct ike_sa *state; /* as of its newest record; NULL when it is gone */
+    uint32_t lost_child; /* the CHILD SA whose rekeys collided last, when the other end won; or 0 */
+    uint32_t awaits;     /* the CHILD SA that the peer rekeyed last and whose Delete is awaited, */
+    uint64_t awaits_soft_ms; /* ... and when its soft limit comes */
 };
 
 struct sim_watch_node {
@@ -70,8 +73,9 @@ struct sim_watch_node {
     uint64_t boot, applied, cluster_ms;
     uint64_t at_index, ordinal; /* of the next record in an entry */
     uint64_t durable;
-    bool voter, restoring, forged;
-    uint64_t known_boot; /* its start that the log names: whose requests count */
+    bool voter, restoring;
+    bool forged, submitted; /* what is handled is nobody's; something was submitted meanwhile */
+    uint64_t known_boot;    /* its start that the log names: whose requests count */
     uint64_t digest_index;
     uint64_t digest;
     struct sim_watch_view { /* a shard as applied here */
@@ -127,9 +131,12 @@ struct sim_watch {
     struct sim_watch_map messages;  /* bytes' hash -> a: index of the record that holds it */
     struct sim_watch_map copies;    /* (SPIs, flags, message ID) -> a: bytes' hash */
     struct sim_watch_map ivs;       /* (SPIs, sender, IV) -> a: bytes' hash */
-    struct sim_watch_map known;     /* boots that the log ever named */
+    struct sim_watch_map
+        winners; /* SA that both rekeyed -> a: 1 the client's exchange, 2 the other */
+    struct sim_watch_map known; /* boots that the log ever named */
     struct sim_watch_wish *wishes;
     size_t n_wishes, wishes_capacity;
+    uint64_t event_ms; /* that end's own time (a client's, the cluster's) of what is told now */
     uint64_t highest, acknowledged; /* index applied anywhere; of a record that was answered for */
     uint64_t incarnation, dead_before; /* SAs made up to this index are dead */
     uint32_t leader;
@@ -192,9 +199,9 @@ void sim_watch_judge_installed(struct sim_watch *w, uint32_t node);
 /* sim_watch_cases.c: the other end of the same IKE SA; NULL: not known. */
 const struct sim_watch_sa *sim_watch_other_end(struct sim_watch *w, const struct sim_watch_sa *sa,
                                                uint64_t remote_spi);
-/* One end's state moved on. before == NULL: it is new. */
-void sim_watch_case_step(struct sim_watch *w, const struct sim_watch_sa *sa,
-                         const struct ike_sa *before, const struct ike_sa *after);
+/* One end's state moved on. before == NULL: it is new; after == NULL: gone. */
+void sim_watch_case_step(struct sim_watch *w, struct sim_watch_sa *sa, const struct ike_sa *before,
+                         const struct ike_sa *after);
 /* The shard has another owner, not by handover. */
 void sim_watch_case_takeover(struct sim_watch *w, uint32_t shard);
 

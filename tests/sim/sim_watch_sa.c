@@ -331,7 +331,8 @@ static void create(struct sim_watch *w, const Holdfast__SaCreate *c, uint64_t in
     take_record(w, c->sa_id, record_span(c->state), index);
 }
 
-/* What the SA had and the record does not take away is with it still, or with its successor. */
+/* What the SA had and the record does not take away is with it still; and with a successor born it takes
+ * none away. */
 static void judge_kept(struct sim_watch *w, const Holdfast__SaStep *s, const uint32_t *had,
                        size_t n)
 {
@@ -343,7 +344,7 @@ static void judge_kept(struct sim_watch *w, const Holdfast__SaStep *s, const uin
         bool kept = child_at(sa->state, had[i]) != NULL ||
                     (next != NULL && next->state != NULL && child_at(next->state, had[i]) != NULL);
 
-        for (size_t k = 0; k < s->n_gone_children; k++)
+        for (size_t k = 0; s->successor == NULL && k < s->n_gone_children; k++)
             kept |= s->gone_children[k] == had[i];
         SIM_WATCH_JUDGE(w, SIM_WATCH_none_vanishes, kept,
                         "SA %016" PRIx64 ": CHILD SA %08x is nowhere any more", s->sa_id,
@@ -421,6 +422,7 @@ void sim_watch_apply(struct sim_watch *w, const struct repl_event *event)
 {
     const Holdfast__Record *r = event->record;
 
+    w->event_ms = event->cluster_ms;
     switch (r->body_case) {
     case HOLDFAST__RECORD__BODY_SA_CREATE:
         create(w, r->sa_create, event->index);
@@ -500,6 +502,7 @@ void sim_watch_client_event(struct sim_watch *w, uint32_t client, const struct r
 
     if (event->kind != REPL_EV_APPLIED || event->verdict != REPL_ACCEPTED)
         return;
+    w->event_ms = event->cluster_ms;
     if (r->body_case == HOLDFAST__RECORD__BODY_SA_CREATE) {
         client_state(w, client, r->sa_create->sa_id, record_span(r->sa_create->state));
     } else if (r->body_case == HOLDFAST__RECORD__BODY_SA_STEP) {

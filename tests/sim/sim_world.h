@@ -53,6 +53,18 @@ struct sim_plan {
     enum conductor_recovery recovery;
 };
 
+/* sim_meetings.c: what it draws, and what comes next; UINT64_MAX = nothing. */
+struct sim_meetings {
+    struct sim_random random;
+    uint32_t every_ms; /* on average; 0 = not in this seed */
+    bool groups;       /* three groups, and each client has an order of its own */
+    bool short_life;   /* of CHILD SAs: seconds */
+    bool impatient;    /* the gateway gives up after two tries */
+    uint32_t overlap_ms;
+    uint64_t next_ms, second_ms;
+    uint32_t second_client;
+};
+
 struct sim_job {
     struct sim_job *next;
     void *job; /* replica_job or conductor_work */
@@ -133,10 +145,16 @@ struct sim_client {
     uint32_t delay_ms, jitter_ms;
     unsigned loss, duplicate, reorder; /* of 1000, at present */
     uint64_t path_until_ms;
+    int muted; /* SIM_TO_NODE, SIM_TO_CLIENT: nothing passes in that direction */
+    uint64_t mute_from_ms, mute_until_ms;
+    int late_kind,
+        late_after; /* after so many IKE messages in that direction one is late; -1: none */
+    uint64_t late_ms;
     /* what it is at present: sim_client_look() */
     bool established;
     uint64_t ike_spi, peer_spi;
     uint32_t child_spi, peer_child_spi, n_children, n_sas;
+    uint16_t ike_group; /* of its KE */
     bool changed;
     struct ip_addr inner; /* its virtual address; kept while it has none */
     bool had_inner;
@@ -170,15 +188,18 @@ struct sim_outside {
     /* Packets that passed, for who sends them again. */
     struct sim_flight seen[64];
     size_t n_seen;
+    uint64_t forged[256]; /* the newest messages that are nobody's, hashed */
+    size_t n_forged;
 };
 
 struct sim_world {
     uint64_t seed, now_ms;
-    bool first; /* it ends at the first violation */
-    bool verbose;
+    bool first;                /* it ends at the first violation */
+    bool verbose, other_walls; /* wall clocks are years off, and jump the other way */
     struct sim_plan plan;
     struct sim_random random; /* everything but what has a stream of its own */
     struct sim_random faults; /* likewise */
+    struct sim_meetings meetings;
     struct sim_network *network;
     struct sim_node nodes[SIM_NODES];
     struct sim_client clients[SIM_CLIENTS];
@@ -231,7 +252,8 @@ void sim_node_add_counters(struct sim_node *n);
 void sim_node_replica(struct sim_node *n); /* makes and starts it */
 void sim_node_gateway(struct sim_node *n); /* the rest of the process */
 void sim_node_drop_jobs(struct sim_node *n);
-void sim_node_stamp(struct sim_node *n); /* its health */
+void sim_node_stamp(struct sim_node *n);                  /* its health */
+size_t sim_node_most_half_open(const struct sim_node *n); /* of one source */
 
 /* --- sim_keys.c --- */
 void sim_keys_found(struct sim_world *w); /* node 1 has the configuration's key */
@@ -268,6 +290,8 @@ void sim_outside_nat(struct sim_client *c); /* its mapping is another from now o
 /* Somebody sends a packet that passed, or one that is made up. */
 void sim_outside_replay(struct sim_world *w);
 void sim_outside_forge(struct sim_world *w);
+void sim_outside_flood(struct sim_world *w, struct sim_random *r, uint64_t n);
+bool sim_outside_is_forged(const struct sim_world *w, struct span message);
 uint64_t sim_outside_due(const struct sim_world *w);
 bool sim_outside_run(struct sim_world *w); /* one that is due; false: none is */
 /* The server's packet towards a client. */
@@ -292,5 +316,15 @@ void sim_faults_run(struct sim_world *w);
 uint64_t sim_faults_due(const struct sim_world *w);
 void sim_faults_heal(struct sim_world *w);
 void sim_commands_run(struct sim_world *w);
+/* A command at the gateway for that client's IKE SA; child_spi: the gateway's, of the CHILD SA. */
+void sim_gateway_want(const struct sim_client *c, uint32_t want, uint32_t child_spi);
+
+/* --- sim_meetings.c --- */
+void sim_meetings_draw(struct sim_world *w, bool quiet);
+void sim_meetings_gateway(struct sim_world *w); /* its policy */
+void sim_meetings_client(struct sim_client *c); /* likewise, and its path */
+void sim_meetings_run(struct sim_world *w);
+uint64_t sim_meetings_due(const struct sim_world *w);
+void sim_meetings_heal(struct sim_world *w);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -27,6 +28,17 @@ void scale_pause_ms(unsigned ms)
 void scale_pause(void)
 {
     scale_pause_ms(1);
+}
+
+void scale_pause_settled(struct scale_node *n, uint64_t settled)
+{
+    struct pollfd p = {.fd = n->settled_fd, .events = POLLIN};
+    eventfd_t some;
+
+    if (atomic_load(&n->settled) >= settled)
+        return;
+    (void)poll(&p, 1, 100);
+    (void)eventfd_read(n->settled_fd, &some);
 }
 
 /* SPIs, address and peer of its own; far from any lifetime. */
@@ -209,8 +221,10 @@ static void took(struct scale_node *n, const struct repl_event *ev)
     if (ev->kind == REPL_EV_RESTORE_END)
         atomic_store(&n->restored, true);
     if ((ev->kind == REPL_EV_APPLIED && ev->mine) || ev->kind == REPL_EV_UNSETTLED) {
-        atomic_fetch_add(&n->settled, 1);
+        atomic_store(&n->settled_ns, repl_boottime_ns());
         atomic_fetch_sub(&n->outstanding, 1);
+        atomic_fetch_add(&n->settled, 1);
+        (void)eventfd_write(n->settled_fd, 1);
     }
 }
 
@@ -438,6 +452,7 @@ bool scale_node_start(struct scale_node *n, const struct ike_policy *policy, con
 
     *n = (struct scale_node){.id = id, .capacity = capacity, .log = {LOG_ERROR, STDERR_FILENO}};
     atomic_init(&n->restored, true);
+    n->settled_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     options_of(directory, id, n_nodes, dir, &o);
     n->repl = repl_start(&o, &error);
     if (n->repl == NULL) {
@@ -470,6 +485,7 @@ void scale_node_stop(struct scale_node *n)
     (void)close(n->tun[0]);
     (void)close(n->tun[1]);
     (void)close(n->udp);
+    (void)close(n->settled_fd);
 }
 
 void scale_node_stand_still(struct scale_node *n, bool still)

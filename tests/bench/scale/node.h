@@ -45,6 +45,8 @@ struct scale_node {
     _Atomic uint64_t epoch; /* of our own assignment; 0 = none */
     _Atomic uint64_t acted; /* the one under which every SA was reached */
     _Atomic uint64_t sas, outstanding, settled, rekeys, resets;
+    _Atomic uint64_t settled_ns; /* when the last one was */
+    int settled_fd;              /* an eventfd: something was */
 };
 
 /* Ends the program where the pattern cannot be made. */
@@ -72,5 +74,7 @@ void scale_node_turns(struct scale_node *n, struct loop_turns *control,
 
 void scale_pause(void); /* a moment */
 void scale_pause_ms(unsigned ms);
+/* Until so many are settled, or 100 ms. One thread at a time. */
+void scale_pause_settled(struct scale_node *n, uint64_t settled);
 
 #endif

@@ -9,7 +9,7 @@
  * nothing does ESP goes as it is (protocol 50).
  *
  * Commands on stdin, one a line: status, keys (for tshark), rekey-child, rekey-child-pfs, rekey-ike, dpd, delete,
- * quit. Answers on stdout, one JSON object a line; also {"event":"established"} and
+ * connect (anew, after a delete), quit. Answers on stdout, one JSON object a line; also {"event":"established"} and
  * {"event":"down"}. Ends when stdin closes.
  */
 #include <inttypes.h>
@@ -192,6 +192,16 @@ static void take_address(struct initiator *in)
     }
 }
 
+/* The next SA may have other addresses, from which the networks are reached. */
+static void drop_routes(struct initiator *in)
+{
+    struct io_error error;
+
+    for (size_t i = 0; i < in->arguments.n_networks; i++)
+        if (!netlink_route_del(in->netlink, &in->arguments.networks[i], in->tun.name, &error))
+            initiator_fail(error.text);
+}
+
 static void watch(struct initiator *in)
 {
     char ip[LOG_ENDPOINT_CHARS], ip6[LOG_ENDPOINT_CHARS];
@@ -314,6 +324,11 @@ static void obey(struct initiator *in, const char *line)
         status(in);
     if (strcmp(line, "keys") == 0)
         keys(in);
+    if (strcmp(line, "connect") == 0) { /* after a delete */
+        drop_routes(in);
+        conductor_initiate(in->conductor, SHARD, &in->arguments.local, &in->arguments.remote);
+        commit_all(in);
+    }
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         bool ok = false;
 

@@ -171,3 +171,36 @@ sim_mutant(versions_not_compared "seed=17 an Extend that is late is taken all th
 
 sim_mutant(deleted_sa_keeps_receiving "a CHILD SA that is gone stays in the data path"
   node/conductor/children.c [==[        c->ops.esp_remove(c->ops.esp_self, child->esp);]==] [==[        ;]==])
+
+sim_mutant(window_not_handed_over "after a handover nothing is known of what was accepted, and there is no floor"
+  node/conductor/children.c [==[    if (child->window.len > 0 && c->ops.esp_resume != NULL &&
+        c->ops.esp_resume(c->ops.esp_self, child->esp, shard->epoch.index, &grant, child->window))
+        return;]==] [==[    if (child->window.len > 0)
+        grant.floor = 0;]==])
+
+sim_mutant(outcome_by_order "an outcome is the oldest submission's, whatever its request id"
+  replication/replica_apply.c [==[outbox_settle(r->outbox, record->request, &item)]==]
+  [==[outbox_settle(r->outbox, replica_oldest_request(r), &item)]==])
+
+sim_mutant(successor_forgets_its_children "an IKE SA that is rekeyed leaves its CHILD SAs behind"
+  node/ike/rekey_ike.c [==[    memcpy(next->children, old->children, sizeof next->children);
+]==] [==[]==])
+
+sim_mutant(collision_without_nonces "who began the rekey wins, whatever the nonces"
+  node/ike/child_offer.c [==[    return ike_nonce_lower(ike_nonce_lower(peer_nonce, ours) ? peer_nonce : ours, theirs);]==]
+  [==[    return theirs.len == 0 && ours.len == 0 && peer_nonce.len == 0;]==])
+
+sim_mutant(the_giver_goes_on "seed=19 packets are served while a shard's windows are written down"
+  node/conductor/handover.c [==[    c->ops.esp_mode(c->ops.esp_self, s->id, CONDUCTOR_ESP_STILL);]==]
+  [==[    c->ops.esp_mode(c->ops.esp_self, s->id, CONDUCTOR_ESP_ACT);]==])
+
+sim_mutant(plaintext_outside "a packet leaves as it came"
+  node/esp/packet.c [==[    *len = total;
+    return ESP_DROP_NONE;]==] [==[    memcpy(text, inner.data, inner.len);
+    *len = total;
+    return ESP_DROP_NONE;]==])
+
+sim_mutant(half_open_without_bound "one source may ask for any number of IKE SAs, and needs no cookie"
+  node/conductor/core.c [==[half_open_from(c, &e->remote.ip) >= CONDUCTOR_COOKIE_SOURCE_AT;]==] [==[false;]==]
+  node/conductor/run.c [==[           half_open_from(c, &w->event.remote.ip) >= CONDUCTOR_HALF_OPEN_SOURCE_MAX;]==] [==[           false;]==]
+  node/conductor/run.c [==[            half_open_from(c, &w->event.remote.ip) >= CONDUCTOR_HALF_OPEN_SOURCE_MAX) {]==] [==[            false) {]==])

@@ -103,11 +103,14 @@ void is_lost(struct trace *t, enum pair_who from, enum what what, uint32_t n)
 void wants_group(struct trace *t, enum pair_who who, uint32_t n, uint16_t group)
 {
     size_t i = find_or_wait(t, collide_other(who), REQUEST, n);
+    struct ike_policy *policy = &t->p->side[who].policy;
     struct ike_sa *sa = pair_sa(t->p, who, IKE_SA_ESTABLISHED);
     struct pair_flying request;
     struct wire_header header;
     uint8_t bytes[2];
 
+    policy->esp[0].ke_id = group; /* and likes it from now on */
+    policy->esp[1].ke_id = group == GROUP_A ? GROUP_B : GROUP_A;
     if (i == t->p->n_flying || sa == NULL) {
         cr_assert(t->killed);
         return;
@@ -119,8 +122,8 @@ void wants_group(struct trace *t, enum pair_who who, uint32_t n, uint16_t group)
         pair_lose_index(t->p, i);
     if (header.message_id != sa->expected_request_id)
         return; /* answered already */
-    cr_assert(ike_answer_notify(&t->p->side[who].policy, sa, span_of(request.bytes, request.len),
-                                &header, WIRE_N_INVALID_KE_PAYLOAD, span_of(bytes, 2)));
+    cr_assert(ike_answer_notify(policy, sa, span_of(request.bytes, request.len), &header,
+                                WIRE_N_INVALID_KE_PAYLOAD, span_of(bytes, 2)));
     pair_fly_answer(t->p, who, sa);
 }
 

@@ -78,8 +78,8 @@ void reaches(struct trace *t, enum pair_who who, enum ike_event_kind limit);
 void arrives(struct trace *t, enum pair_who from, enum what what, uint32_t n);
 /* It does not; later copies may. */
 void is_lost(struct trace *t, enum pair_who from, enum what what, uint32_t n);
-/* `who` has the other side's request n and answers INVALID_KE_PAYLOAD with this group: a peer that
- * likes another one (our own offer of a CHILD SA names only one group, so ours never would). */
+/* `who` has the other side's request n and answers INVALID_KE_PAYLOAD with this group, which it
+ * likes best from then on. */
 void wants_group(struct trace *t, enum pair_who who, uint32_t n, uint16_t group);
 /* In a `prepare`: everything arrives, then the trace begins with what there is (its CHILD SA stays). */
 void settles(struct trace *t);

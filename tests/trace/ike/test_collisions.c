@@ -213,6 +213,52 @@ Test(collisions, both_rekey_the_ike_sa_and_nodes_die)
     }
 }
 
+/* The client has both answers and lost; its own is lost on the way, again and again, and its patience
+ * with the gateway's Delete ends before the gateway's with the answer. */
+Test(collisions, ike_rekey_whose_answer_is_late_for_very_long)
+{
+    p->side[CLIENT].policy.retransmit_tries = 3; /* 12 s in all */
+    p->side[GATEWAY].policy.retransmit_tries = 8;
+    for (int i = 0; i < N_ORDERS; i++) {
+        enum pair_who winner = orders[i].loser == CLIENT ? GATEWAY : CLIENT;
+        uint64_t winners;
+
+        both_ask(&orders[i], IKE_WANT_REKEY_IKE);
+        winners = pair_sa(p, winner, IKE_SA_ESTABLISHED)->pending.new_ike_spi;
+        cr_assert(pair_deliver(p, GATEWAY));
+        cr_assert(pair_lose(p, CLIENT)); /* its answer */
+        pair_pass(p, 15000);
+        while (pair_flying_from(p, CLIENT) > 0)
+            cr_assert(pair_deliver(p, CLIENT));
+        let_go();
+        pair_pass(p, 100000);
+        agree(1);
+        cr_assert_eq(pair_sa(p, winner, IKE_SA_ESTABLISHED)->local_spi, winners, "order %d", i);
+        p->held[CLIENT] = p->held[GATEWAY] = true;
+    }
+}
+
+/* The gateway's answer is lost, and so is whatever the client asks again: the gateway repeats it by itself
+ * when the client's Delete should have come. */
+Test(collisions, ike_rekey_whose_answer_is_repeated_unasked)
+{
+    p->side[CLIENT].policy.retransmit_tries = 8;
+    p->side[GATEWAY].policy.retransmit_tries = 2; /* 6 s in all */
+    (void)pair_command(p, CLIENT, IKE_WANT_REKEY_IKE);
+    cr_assert(pair_deliver(p, CLIENT));
+    cr_assert(pair_lose(p, GATEWAY));
+    pair_pass(p, 5500);
+    cr_assert_eq(pair_flying_from(p, GATEWAY), 0);
+    pair_pass(p, 1000);
+    while (pair_flying_from(p, CLIENT) > 0)
+        cr_assert(pair_lose(p, CLIENT));
+    cr_assert(pair_deliver(p, GATEWAY), "the same answer");
+    cr_assert_not_null(pair_sa(p, CLIENT, IKE_SA_DELETING), "the client has it");
+    let_go();
+    pair_pass(p, 100000);
+    agree(1);
+}
+
 /* The special case of RFC 7296 2.8.2: the client finishes without noticing the gateway's request.
  */
 Test(collisions, ike_rekey_that_only_one_notices)

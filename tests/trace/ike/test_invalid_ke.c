@@ -52,8 +52,7 @@ static const struct ike_pending *pending(void)
     return &pair_sa(p, GATEWAY, IKE_SA_ESTABLISHED)->pending;
 }
 
-/* The client refuses what the gateway has in flight and names a group; our own responder never
- * would for ESP, since a proposal of ours names one. */
+/* The client refuses what the gateway has in flight and names a group, whatever its own policy says. */
 static void refuse_naming(uint16_t group)
 {
     struct pair_flying request = p->flying[0];
@@ -85,6 +84,45 @@ Test(invalid_ke, of_a_child_is_followed)
     cr_assert_null(pair_disagreement(p));
     cr_assert_null(pair_child(p, GATEWAY, old));
     cr_assert_eq(pair_sender(p, GATEWAY)->ke_id, OTHER);
+}
+
+/* The peer is our own responder, which knows only the group that our KE payload is not of. */
+Test(invalid_ke, a_child_is_rekeyed_with_the_only_group_of_the_peer)
+{
+    uint32_t old = pair_sender(p, GATEWAY)->spi_in;
+
+    p->held[GATEWAY] = false;
+    (void)pair_command(p, GATEWAY, IKE_WANT_REKEY_CHILD_PFS);
+    cr_assert_eq(pending()->ke_id, X25519);
+    pair_run(p);
+    cr_assert_geq(pair_count_reason(p, CLIENT, IKE_REASON_INVALID_KE), 1);
+    cr_assert_null(pair_disagreement(p));
+    cr_assert_null(pair_child(p, GATEWAY, old));
+    cr_assert_eq(pair_sender(p, GATEWAY)->ke_id, OTHER);
+}
+
+Test(invalid_ke, of_a_new_child_is_followed)
+{
+    p->held[GATEWAY] = false;
+    p->side[GATEWAY].policy.pfs = IKE_PFS_ALWAYS;
+    (void)pair_command(p, GATEWAY, IKE_WANT_CHILD);
+    cr_assert(pending()->exchange == IKE_EX_CHILD_CREATE && pending()->ke_id == X25519);
+    pair_run(p);
+    cr_assert_geq(pair_count_reason(p, CLIENT, IKE_REASON_INVALID_KE), 1);
+    cr_assert_null(pair_disagreement(p));
+    cr_assert_eq(pair_sender(p, GATEWAY)->ke_id, OTHER, "the new one sends");
+}
+
+Test(invalid_ke, of_a_new_child_is_followed_once)
+{
+    p->side[GATEWAY].policy.pfs = IKE_PFS_ALWAYS;
+    (void)pair_command(p, GATEWAY, IKE_WANT_CHILD);
+    refuse_naming(OTHER);
+    cr_assert(pending()->exchange == IKE_EX_CHILD_CREATE && pending()->ke_id == OTHER);
+    refuse_naming(X25519);
+    cr_assert_eq(pending()->exchange, IKE_EX_NONE);
+    cr_assert_eq(pair_flying_from(p, GATEWAY), 0);
+    cr_assert_eq(p->said[p->n_said - 1].reason, IKE_REASON_INVALID_KE);
 }
 
 Test(invalid_ke, of_a_child_is_followed_once)

@@ -154,7 +154,7 @@ Test(rekey_ike, queued_commands_move_to_the_successor)
     agree();
 }
 
-/* The peer never sends the Delete that it owes: we do, after a while. */
+/* The peer never sends the Delete that it owes: the old SA ends by itself after a while. */
 Test(rekey_ike, owed_delete_that_never_comes)
 {
     (void)pair_command(p, CLIENT, IKE_WANT_REKEY_IKE);

@@ -97,6 +97,8 @@ static void write_things(struct rig *r)
     cr_assert_eq(r->rotations, 1);
     expect("POST", "/v1/cluster/join", "{\"token\":\"00ff\"}", 200, "{}");
     cr_assert_str_eq(r->joined_by, "00ff");
+    expect("POST", "/v1/cluster/recover", "{\"lost\":\"2,3\"}", 200, "{}");
+    cr_assert(r->recoveries == 1 && strcmp(r->lost, "2,3") == 0);
     expect("POST", "/v1/nodes/65535/drain", "{\"drained\":false}", 200, "{}");
     cr_assert(r->drains == 2 && r->drain.node == 65535 && !r->drain.drained);
     expect("POST", "/v1/sas/0123456789abcdef/rekey", "{\"kind\":\"ike\"}", 200, "{}");
@@ -141,6 +143,8 @@ static const struct bad bads[] = {
     {"/v1/shards/1/handover", "{\"to\":0}", "'to'"},
     {"/v1/nodes/1/remove", "{\"force\":true}", "'force'"},
     {"/v1/cluster/join", "{}", "'token'"},
+    {"/v1/cluster/recover", "{}", "'lost'"},
+    {"/v1/cluster/recover", "{\"lost\":\"2\",\"force\":true}", "'force'"},
     {"/v1/cluster/tokens", "{\"node\":0,\"address\":\"a\",\"valid_s\":1}", "'node'"},
     {"/v1/cluster/tokens", "{\"node\":4,\"valid_s\":1}", "'address'"},
     {"/v1/nodes/1/drain", "{}", "'drained' must be true or false"},

@@ -184,6 +184,56 @@ Test(cli, changes_what_it_is_told_to)
     rig_run(&rig, change);
 }
 
+/* Without the word and the list it only says what would be lost; the list is compared by the node. */
+static void recover(struct rig *r)
+{
+    static const char *const parts[] = {"Node 1 alone would become the cluster",
+                                        "This node reaches a majority NOW", "- all tunnels (1 now)",
+                                        "Never start those nodes with their present data",
+                                        "nothing was changed"};
+    static const char *const words[] = {"cluster recover", "cluster recover --force",
+                                        "cluster recover --lost 2,3"};
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        for (size_t k = 0; k < sizeof parts / sizeof parts[0]; k++)
+            expect_part(words[i], 2, parts[k]);
+    cr_expect_eq(r->recoveries, 0);
+    expect_part("cluster recover --lost 2,3 --force", 0, "ordered: the daemon starts anew");
+    cr_expect(r->recoveries == 1 && strcmp(r->lost, "2,3") == 0);
+}
+
+Test(cli, recovers_only_when_told_what_is_lost)
+{
+    rig_run(&rig, recover);
+}
+
+static void back_up(struct rig *r)
+{
+    char words[128], path[96];
+    char bytes[8] = "";
+    FILE *file;
+
+    (void)snprintf(path, sizeof path, "%s/backup", r->folder);
+    (void)snprintf(words, sizeof words, "snapshot save %s", path);
+    expect_part("snapshot save /no/such/folder", 1, "/no/such/folder: No such file or directory");
+    (void)snprintf(r->backup, sizeof r->backup, "48464b");
+    expect_part(words, 0, "saved 3 bytes, without tunnels and keys");
+    file = fopen(path, "rb");
+    cr_assert_not_null(file);
+    cr_expect_eq(fread(bytes, 1, sizeof bytes, file), 3);
+    cr_expect_str_eq(bytes, "HFK");
+    (void)fclose(file);
+    (void)snprintf(r->backup, sizeof r->backup, "no hex");
+    expect_part(words, 1, "the node's answer is no backup");
+    cr_expect_eq(r->backups, 3);
+}
+
+Test(cli, saves_a_backup)
+{
+    (void)snprintf(rig.backup, sizeof rig.backup, "00");
+    rig_run(&rig, back_up);
+}
+
 static void be_refused(struct rig *r)
 {
     (void)r;

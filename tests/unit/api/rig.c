@@ -122,6 +122,27 @@ static void fake_join(void *self, struct api_request *request, const char *token
     decide(rig, request);
 }
 
+static void fake_recover(void *self, struct api_request *request, const char *lost)
+{
+    struct rig *rig = self;
+
+    rig->recoveries++;
+    (void)snprintf(rig->lost, sizeof rig->lost, "%s", lost);
+    decide(rig, request);
+}
+
+static void fake_backup(void *self, struct api_request *request)
+{
+    struct rig *rig = self;
+
+    rig->backups++;
+    if (rig->how == RIG_REFUSE) {
+        decide(rig, request);
+    } else {
+        api_request_answer(request, json_pack("{s:s}", "backup", rig->backup));
+    }
+}
+
 static void fake_remove(void *self, struct api_request *request, uint32_t node)
 {
     struct rig *rig = self;
@@ -164,6 +185,8 @@ void rig_init(struct rig *rig)
                                         .make_token = fake_token,
                                         .join = fake_join,
                                         .remove_node = fake_remove,
+                                        .recover = fake_recover,
+                                        .back_up = fake_backup,
                                         .rotate_keys = fake_rotate,
                                         .arm = fake_arm,
                                         .reload = fake_reload};

@@ -32,7 +32,10 @@ struct rig {
     _Atomic unsigned transfers, rekeys, arms, moves, drains, reloads, rotations;
     struct api_move move;
     struct api_drain drain;
-    unsigned tokens, joins, removes;
+    unsigned tokens, joins, removes, recoveries;
+    char lost[32];
+    unsigned backups;
+    char backup[32]; /* what is answered */
     struct api_token token;
     char joined_by[80];
     uint32_t removed;

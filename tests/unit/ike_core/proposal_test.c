@@ -229,6 +229,31 @@ Test(proposal, rows_that_name_their_group)
     free(l);
 }
 
+/* A peer that has only our second group gets a CHILD SA by it: the KE payload is of the first. */
+Test(proposal, a_child_is_offered_with_every_group)
+{
+    struct lab *l = lab_new();
+    struct wire_sa offer;
+    struct ike_choice choice;
+
+    l->gateway.esp[0] = (struct ike_proposal_row){.encr_id = 20, .encr_bits = 256, .ke_id = 31};
+    l->gateway.esp[1] = l->gateway.esp[0];
+    l->gateway.esp[1].ke_id = OTHER_GROUP;
+    l->gateway.esp[2] = (struct ike_proposal_row){.encr_id = 20, .encr_bits = 256};
+    l->gateway.n_esp = 3;
+    ike_proposal_offer_esp(&l->gateway, span_of(SPI4, 4), 31, &offer);
+    cr_assert(offer.n_proposals == 1 && offer.n_transforms == 4, "one proposal, two groups");
+    cr_assert(offer.transforms[1].type == WIRE_TR_KE && offer.transforms[1].id == 31);
+    cr_assert(offer.transforms[2].type == WIRE_TR_KE && offer.transforms[2].id == OTHER_GROUP);
+    l->client.esp[0] = l->gateway.esp[1];
+    l->client.n_esp = 1;
+    cr_assert(ike_proposal_choose_esp(&l->client, &offer, IKE_CHILD_KE_OPTIONAL, 31, &choice));
+    cr_assert_eq(choice.row.ke_id, OTHER_GROUP);
+    ike_proposal_offer_esp(&l->gateway, span_of(SPI4, 4), 0, &offer);
+    cr_assert(offer.n_proposals == 1 && offer.n_transforms == 2, "none asked for: none offered");
+    free(l);
+}
+
 Test(proposal, reserved_spis_are_refused)
 {
     struct lab *l = lab_new();

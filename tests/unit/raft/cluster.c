@@ -323,8 +323,10 @@ struct cluster_node *cluster_add_node(struct cluster *c)
 void cluster_init(struct cluster *c, uint64_t seed, unsigned voters)
 {
     uint32_t unwrapped = c->unwrapped;
+    bool fresh = c->fresh;
     memset(c, 0, sizeof *c);
     c->unwrapped = unwrapped;
+    c->fresh = fresh;
     c->seed = seed;
     c->random.state = sim_mix(seed + 0x6a09e667f3bcc908ULL);
     c->now_ms = 1000;
@@ -340,6 +342,8 @@ void cluster_init(struct cluster *c, uint64_t seed, unsigned voters)
         struct repl_storage storage = sim_storage_interface(make_node(c)->storage);
         bool ok = raft_driver_bootstrap(&storage, &configuration);
         HF_ASSERT(ok);
+        if (fresh)
+            storage.distrust(storage.self, REPL_DISTRUST_NEW); /* as wal.c's --init */
         sim_storage_flush(c->nodes[i].storage);
     }
     for (unsigned i = 0; i < voters; i++)

@@ -58,8 +58,9 @@ struct cluster {
     size_t n_terms;
     uint32_t snapshot_every, trailing; /* a node takes a snapshot when its log holds so many
                                           entries; 0 = never by itself */
-    bool lies;                         /* chaos: disks forget */
-    uint32_t unwrapped;                /* only with the unwrapped library */
+    bool fresh;         /* set before cluster_init(): directories say that they are new */
+    bool lies;          /* chaos: disks forget */
+    uint32_t unwrapped; /* only with the unwrapped library */
     uint32_t election_ms, heartbeat_ms, install_timeout_ms;
     uint64_t next_command, trace;
     struct cluster_counters counters;

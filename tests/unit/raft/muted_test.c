@@ -332,6 +332,44 @@ Test(raft_muted, a_rolled_back_node_is_filled_and_counts_again)
     }
 }
 
+/* A founder's directory made anew under its old id while its cluster goes on, and the leader ends with
+ * it: what was committed stays. Beginning together they are trusted (DEMAND: muted no more). */
+static void made_anew(uint32_t unwrapped)
+{
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        memset(&c, 0, sizeof c);
+        c.unwrapped = unwrapped;
+        c.fresh = true;
+        cluster_init(&c, seed, 3);
+        struct cluster_node *leader = cluster_await_leader(&c, 5000);
+        DEMAND(leader != NULL);
+        cluster_run(&c, 300);
+        for (uint32_t id = 1; id <= 3; id++)
+            DEMAND(raft_driver_status(cluster_node(&c, id)->driver).muted == REPL_TRUSTED);
+        uint32_t wiped = leader->id % 3 + 1, cut = wiped % 3 + 1;
+        cluster_crash(&c, cut); /* it lacks what the other two commit now */
+        cluster_submit(&c, leader, 4);
+        cluster_run(&c, 100);
+        cluster_crash(&c, wiped);
+        cluster_crash(&c, leader->id);
+        DEMAND(sim_storage_wipe(cluster_node(&c, wiped)->storage));
+        cluster_start(&c, wiped);
+        cluster_start(&c, cut);
+        cluster_run(&c, 3000); /* the two together must not begin anew */
+        DEMAND(cluster_leader(&c) == NULL);
+        cluster_start(&c, leader->id);
+        cluster_demand_life(&c, 5000);
+        cluster_run(&c, 1000);
+        DEMAND(raft_driver_status(cluster_node(&c, wiped)->driver).muted == REPL_TRUSTED);
+        cluster_deinit(&c);
+    }
+}
+
+Test(raft_muted, a_directory_made_anew_counts_for_nothing)
+{
+    green_then_red(made_anew, 25);
+}
+
 /* Two of three: nothing is decided, and nobody is trusted by the other. */
 Test(raft_muted, without_a_majority_of_others_it_stays_muted)
 {

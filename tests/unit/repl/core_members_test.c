@@ -211,6 +211,45 @@ Test(repl_members, all_start_anew_when_their_founder_has_left)
     }
 }
 
+static bool has_another_key(const struct rig *rig, uint64_t former)
+{
+    uint64_t now = replica_fsm(rig->nodes[0].replica)->session_key;
+
+    return now != 0 && now != former;
+}
+
+/* A removal changes the key of sessions; who leaves as the leader must not be the one who makes it. */
+Test(repl_members, a_removed_leader_does_not_have_the_key_after_it)
+{
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct rig *rig = rig_create(3, 1, 8750 + seed);
+        uint64_t former;
+
+        next_sa = 1;
+        rig_seal(rig);
+        for (uint32_t i = 1; i <= 3; i++)
+            rig_start(rig, i);
+        write_some(rig);
+        (void)rig_run(rig, 1000, NULL, 0);
+        cluster_lead(rig, 2);
+        (void)join(rig); /* a change just before keeps the leader in office for a promise longer */
+        (void)join(rig);
+        cr_assert(rig_run(rig, 20000, has_voters, 5));
+        former = replica_fsm(rig_node(rig, 1)->replica)->session_key;
+        cr_assert_eq(rig_leader(rig), 2);
+        cr_assert(seal_ring_has(&rig_node(rig, 2)->ring, former));
+        leave(rig, 2);
+        cr_assert(rig_run(rig, 20000, has_another_key, former), "the key stays as it was");
+        cr_assert(rig_run(rig, 20000, has_voters, 4));
+        cr_assert_not(seal_ring_has(&rig_node(rig, 2)->ring,
+                                    replica_fsm(rig_node(rig, 1)->replica)->session_key),
+                      "seed %lu: the removed node has the new key", (unsigned long)seed);
+        stop_removed(rig, 2);
+        write_some(rig);
+        cluster_finish(rig);
+    }
+}
+
 /* No lease is lost while members come: the owner goes on through each change. */
 Test(repl_members, the_owner_acts_all_the_while)
 {

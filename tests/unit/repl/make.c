@@ -32,12 +32,12 @@ static char *string(const char *s)
     return p;
 }
 
-static Holdfast__Epoch *epoch(uint64_t index)
+static Holdfast__Epoch *epoch(uint64_t index, uint64_t incarnation)
 {
     Holdfast__Epoch *e = repl_alloc_zero(1, sizeof *e);
 
     holdfast__epoch__init(e);
-    e->incarnation = index == 0 ? 0 : 1;
+    e->incarnation = index == 0 ? 0 : incarnation == 0 ? 1 : incarnation;
     e->index = index;
     return e;
 }
@@ -55,7 +55,7 @@ static Holdfast__Record *new_record(struct maker *m, Holdfast__Record__BodyCase 
     r->boot = m->boot;
     r->request = m->request++;
     r->shard = m->shard;
-    r->epoch = epoch(m->epoch_index);
+    r->epoch = epoch(m->epoch_index, m->incarnation);
     return r;
 }
 
@@ -133,7 +133,7 @@ Holdfast__Record *make_assign(uint32_t shard, uint64_t replaces_index, uint32_t 
     BODY(Holdfast__Assign, holdfast__assign__init, r, assign);
 
     body->shard = shard;
-    body->replaces = epoch(replaces_index);
+    body->replaces = epoch(replaces_index, 1);
     body->owner_node = node;
     body->owner_boot = boot;
     return r;
@@ -145,7 +145,7 @@ Holdfast__Record *make_handover(struct maker *m, uint32_t node, uint64_t boot, u
     BODY(Holdfast__Assign, holdfast__assign__init, r, assign);
 
     body->shard = m->shard;
-    body->replaces = epoch(m->epoch_index);
+    body->replaces = epoch(m->epoch_index, m->incarnation);
     body->owner_node = node;
     body->owner_boot = boot;
     body->handover = true;

@@ -4,12 +4,13 @@
 
 #include "replication/record.h"
 
-/* Who submits: node, boot, the epoch's index (incarnation 1), shard 1. */
+/* Who submits: node, boot, shard, its epoch. */
 struct maker {
     uint32_t node;
     uint64_t boot, request;
     uint32_t shard;
     uint64_t epoch_index;
+    uint64_t incarnation; /* 0: 1 */
 };
 
 /* Each returns a record of its own, as record_unpack() would; record_free() releases it. `m` NULL:

@@ -555,7 +555,8 @@ struct maker rig_maker(struct rig *rig, uint32_t id, uint32_t shard)
                           .boot = n->boot,
                           .request = replica_next_request(n->replica),
                           .shard = shard,
-                          .epoch_index = s == NULL ? 0 : s->epoch.index};
+                          .epoch_index = s == NULL ? 0 : s->epoch.index,
+                          .incarnation = s == NULL ? 0 : s->epoch.incarnation};
 }
 
 uint64_t rig_submit(struct rig *rig, uint32_t id, Holdfast__Record *record)

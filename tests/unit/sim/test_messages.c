@@ -176,14 +176,23 @@ Test(sim_watch_rules, what_is_no_message)
 RULE(no_plaintext)
 {
     struct rig *r = rig_serving();
-    uint8_t bytes[100] = {0};
+    struct ike_message m = rig_message(r, false, 3, 7, 0);
+    uint8_t bytes[100] = {1, 0}, marked[4 + sizeof m.bytes] = {0};
+    static const uint8_t keepalive = 0xff;
 
     memcpy(bytes + 20, SIM_WATCH_PLAIN, sizeof SIM_WATCH_PLAIN - 2);
-    sim_watch_outside(r->watch, 1, span_of(bytes, sizeof bytes));
+    memcpy(marked + 4, m.bytes, m.len);
+    sim_watch_outside(r->watch, 1, true, span_of(bytes, sizeof bytes));
+    sim_watch_outside(r->watch, 1, true, span_of(marked, 4u + m.len));
+    sim_watch_outside(r->watch, 1, true, span_of(&keepalive, 1));
+    sim_watch_outside(r->watch, 1, false, span_of(m.bytes, m.len));
     rig_fine(r, SIM_WATCH_no_plaintext);
     memcpy(bytes + 100 - (sizeof SIM_WATCH_PLAIN - 1), SIM_WATCH_PLAIN, sizeof SIM_WATCH_PLAIN - 1);
-    sim_watch_outside(r->watch, 1, span_of(bytes, sizeof bytes));
+    sim_watch_outside(r->watch, 1, true, span_of(bytes, sizeof bytes));
     rig_broken(r, SIM_WATCH_no_plaintext, SIM_WATCH_RULES);
+    sim_watch_outside(r->watch, 1, false, span_of(bytes, 99)); /* not from this port */
+    sim_watch_outside(r->watch, 1, true, span_of(bytes, 3));
+    cr_assert_eq(sim_watch_broken(r->watch, SIM_WATCH_no_plaintext), 3);
     rig_free(r);
 }
 
@@ -200,6 +209,7 @@ RULE(no_entry)
     rig_fine(r, SIM_WATCH_no_entry);
     sim_watch_forged(r->watch, 1, true);
     cr_assert(ops->submit(ops->self, &record, NULL));
+    sim_watch_forged(r->watch, 1, false);
     rig_broken(r, SIM_WATCH_no_entry, SIM_WATCH_RULES);
     rig_free(r);
 }

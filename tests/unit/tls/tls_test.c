@@ -165,6 +165,20 @@ Test(tls, one_that_began_under_the_old_certificates_begins_anew)
     cr_assert(!end_send(&a, "x", 1));
 }
 
+/* What is on its way on a link that was refused is not heard any more. */
+static void deaf_to_node_1(void *link_to_1)
+{
+    void *other = b.session;
+
+    a.wire.len = b.plain.len = 0;
+    cr_assert(end_send(&a, "late", 4));
+    b.session = link_to_1;
+    end_receive(&b, a.wire.data, a.wire.len, 0);
+    cr_assert(b.dead && b.plain.len == 0);
+    b.session = other;
+    b.dead = false;
+}
+
 /* A list that revokes node 1, older than it may be or not: at the reload the link ends, and no new
  * one begins, by either side. Node 3's stays. */
 static void revoked(int64_t from_s, int64_t until_s)
@@ -195,6 +209,7 @@ static void revoked(int64_t from_s, int64_t until_s)
     say(&third, &b, 1000, 1000, 0);
     cr_assert(!b.i->recheck(link_to_1));
     cr_assert(strstr(b.i->why(link_to_1), "revoked") != NULL, "%s", b.i->why(link_to_1));
+    deaf_to_node_1(link_to_1);
     b.i->close(link_to_1);
     connect_both(0);
     cr_assert(b.dead && !end_ready(&b));

@@ -76,7 +76,8 @@ void bench_start(struct bench *b, uint32_t node, uint64_t boot, uint16_t port,
     struct side *s = &b->side[node];
     struct tcp_transport_options o = {.node = node,
                                       .boot = boot,
-                                      .incarnation = BENCH_CLUSTER,
+                                      .cluster = BENCH_CLUSTER,
+                                      .incarnation = BENCH_INCARNATION,
                                       .listen = local(b, port),
                                       .layer = layer,
                                       .timing = {.silence_ms = b->silence_ms, .ping_ms = 80},
@@ -196,15 +197,16 @@ void raw_send(int fd, const void *bytes, size_t n)
     cr_assert(send(fd, bytes, n, MSG_NOSIGNAL) == (ssize_t)n);
 }
 
-void raw_hello(int fd, uint32_t from, uint32_t to, uint64_t incarnation, uint64_t boot)
+void raw_hello(int fd, uint32_t from, uint32_t to, uint64_t cluster, uint64_t boot)
 {
     uint8_t hello[TCP_HELLO_BYTES];
 
     tcp_hello_encode(&(struct tcp_hello){.version = TCP_VERSION,
                                          .from = from,
                                          .to = to,
-                                         .incarnation = incarnation,
-                                         .boot = boot},
+                                         .cluster = cluster,
+                                         .boot = boot,
+                                         .incarnation = BENCH_INCARNATION},
                      hello);
     raw_send(fd, hello, sizeof hello);
 }

@@ -6,7 +6,7 @@
 #include "replication/tcp_frame.h"
 #include "replication/tcp_transport.h"
 
-enum { BENCH_CLUSTER = 0xc1, BENCH_WAIT_MS = 10000 };
+enum { BENCH_CLUSTER = 0xc1, BENCH_INCARNATION = 1, BENCH_WAIT_MS = 10000 };
 
 struct side {
     struct bench *bench;
@@ -57,7 +57,7 @@ struct tcp_counters bench_counters(struct bench *b, uint32_t node);
 /* A non-blocking socket connected to the node. */
 int raw_connect(struct bench *b, uint32_t node);
 void raw_send(int fd, const void *bytes, size_t n);
-void raw_hello(int fd, uint32_t from, uint32_t to, uint64_t incarnation, uint64_t boot);
+void raw_hello(int fd, uint32_t from, uint32_t to, uint64_t cluster, uint64_t boot);
 /* Whether the other end has closed it (reads what is there). */
 bool raw_closed(int fd);
 

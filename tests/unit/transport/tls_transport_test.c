@@ -158,6 +158,22 @@ Test(transport_tls, a_revoked_peer_is_dropped_at_the_reload, .timeout = 60)
     pki_pair_free(&pair);
 }
 
+/* Who has not proven anything yet began under certificates that are no longer in force. */
+Test(transport_tls, who_waits_at_a_reload_begins_anew, .timeout = 60)
+{
+    int fd;
+
+    start(1);
+    fd = raw_connect(&b, 1);
+    BENCH_UNTIL(&b, bench_counters(&b, 1).accepts == 1);
+    (void)uv_run(&b.loop, UV_RUN_NOWAIT);
+    cr_assert(!raw_closed(fd));
+    replace(1, NULL);
+    BENCH_UNTIL(&b, raw_closed(fd));
+    cr_assert(bench_counters(&b, 1).bad_layer == 1 && bench_counters(&b, 1).silent == 0);
+    (void)close(fd);
+}
+
 /* A flood of connections from one address: few wait, few are tried, and the links of others (here:
  * those that stand) feel nothing. */
 Test(transport_tls, a_flood_is_limited, .timeout = 60)

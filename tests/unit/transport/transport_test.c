@@ -263,3 +263,49 @@ Test(transport, a_layer_stands_between_socket_and_frames)
     bench_deinit(&b);
     (void)close(fd);
 }
+
+static bool told(const struct bench *b, uint32_t node, const char *words)
+{
+    return strstr(b->side[node].last_note, words) != NULL;
+}
+
+/* Who went on without the other is told so on both sides, however often they try; who knows of no
+ * incarnation yet (a node about to join) is heard, and keeps its link when it has learnt it. */
+Test(transport, another_incarnation_is_refused_and_both_sides_say_so)
+{
+    struct bench b;
+    uint64_t refused;
+
+    bench_init(&b, false);
+    bench_start(&b, 1, 11, 0, NULL);
+    bench_start(&b, 2, 22, 0, NULL);
+    tcp_transport_set_incarnation(b.side[1].t, 77);
+    bench_peer(&b, 1, 2, tcp_transport_port(b.side[2].t));
+    bench_peer(&b, 2, 1, tcp_transport_port(b.side[1].t));
+    BENCH_UNTIL(&b, bench_counters(&b, 1).wrong_incarnation > 3 &&
+                        bench_counters(&b, 2).wrong_incarnation > 3);
+    cr_assert(told(&b, 1, "node 2 is of incarnation 1 of this cluster, this node of 77"), "%s",
+              b.side[1].last_note);
+    cr_assert(told(&b, 2, "node 1 is of incarnation 77 of this cluster, this node of 1"), "%s",
+              b.side[2].last_note);
+    cr_assert(b.side[1].up == 0 && b.side[2].up == 0);
+    bench_stop(&b, 2);
+    bench_start(&b, 2, 23, 0, NULL);
+    tcp_transport_set_incarnation(b.side[2].t, 0);
+    bench_join(&b, 1, 2);
+    BENCH_UNTIL(&b, b.side[1].up > 0 && b.side[2].up > 0);
+    tcp_transport_set_incarnation(b.side[2].t, 77);
+    bench_swap_numbers(&b, 50);
+    /* It dials before it knows: what it has learnt meanwhile is said all the same. */
+    bench_stop(&b, 2);
+    bench_start(&b, 2, 24, 0, NULL);
+    tcp_transport_set_incarnation(b.side[2].t, 0);
+    bench_peer(&b, 1, 2, tcp_transport_port(b.side[2].t));
+    bench_peer(&b, 2, 1, tcp_transport_port(b.side[1].t));
+    tcp_transport_set_incarnation(b.side[2].t, 78);
+    refused = bench_counters(&b, 1).wrong_incarnation;
+    BENCH_UNTIL(&b, told(&b, 2, "node 1 is of incarnation 77 of this cluster, this node of 78"));
+    BENCH_UNTIL(&b, bench_counters(&b, 1).wrong_incarnation > refused);
+    cr_assert(b.side[2].up == 0 && b.side[2].frames == 0);
+    bench_deinit(&b);
+}

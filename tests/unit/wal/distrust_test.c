@@ -43,6 +43,8 @@ static void build(uint64_t ends[7])
     f = faultfs_create();
     cr_assert(wal_init_directory(faultfs_fs(f), "/data", 3, &error));
     cr_assert(wal_core_open(&core, options_of(f), &error), "%s", error.text);
+    cr_assert(core.loaded.distrust == REPL_DISTRUST_NEW); /* until somebody says that it is not */
+    cr_assert(wal_core_distrust(&core, REPL_TRUSTED, &error));
     for (unsigned i = 1; i <= 6; i++) {
         append(i, 1);
         ends[i] = core.log.end;
@@ -160,8 +162,8 @@ Test(wal_distrust, a_new_boot_of_the_machine_and_an_operators_word)
     finish();
 }
 
-/* A directory just made has nothing to lose. */
-Test(wal_distrust, a_new_directory_is_trusted)
+/* Just made it says that, over starts. */
+Test(wal_distrust, a_new_directory_says_so)
 {
     struct wal_options o;
 
@@ -171,6 +173,8 @@ Test(wal_distrust, a_new_directory_is_trusted)
     o.machine = "a boot";
     o.distrust_after_boot = true;
     cr_assert(wal_core_open(&core, &o, &error), "%s", error.text);
-    cr_assert_eq(core.loaded.distrust, REPL_TRUSTED);
+    append(1, 1);
+    reopen(&o);
+    cr_assert_eq(core.loaded.distrust, REPL_DISTRUST_NEW);
     finish();
 }

@@ -15,8 +15,8 @@ def crc32c(data):
     return crc ^ 0xFFFFFFFF
 
 
-def hello(version=1, sender=1, to=2, incarnation=7, boot=9):
-    body = b"HFHELLO\0" + struct.pack(">IIIQQ", version, sender, to, incarnation, boot)
+def hello(version=2, sender=1, to=2, cluster=7, boot=9, incarnation=1):
+    body = b"HFHELLO\0" + struct.pack(">IIIQQQ", version, sender, to, cluster, boot, incarnation)
     return body + struct.pack(">I", crc32c(body))
 
 
@@ -33,9 +33,9 @@ def write(name, piece, data):
 stream = hello() + frame(1, b"raft" * 20) + frame(0, b"") + frame(2, b"beat") + frame(6, bytes(300))
 write("whole.bin", 0, stream)
 write("cut-1.bin", 1, stream)
-write("cut-41.bin", 41, stream)
+write("cut-49.bin", 49, stream)
 write("hello-only.bin", 0, hello())
-write("bad-version.bin", 0, hello(version=2))
+write("bad-version.bin", 0, hello(version=1))
 write("zero-length.bin", 0, hello() + struct.pack(">II", 0, 0))
 write("huge-length.bin", 7, hello() + struct.pack(">II", 0xFFFFFFFF, 0) + b"x")
 write("long-claim.bin", 7, hello() + struct.pack(">II", 0x40000000, 0) + b"x" * 50)

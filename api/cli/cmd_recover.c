@@ -1,0 +1,165 @@
+/* holdfast cluster recover: says what is lost, then does it when that is typed; holdfast snapshot save. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api/cli/cli.h"
+
+static void print_contact(struct cli *cli, json_t *c)
+{
+    char span[32];
+
+    if (cli_true(c, "quorum")) {
+        (void)fprintf(cli->out, "This node reaches a majority NOW: nothing is to be recovered.\n");
+    } else if (json_is_integer(json_object_get(c, "majority_s"))) {
+        (void)fprintf(cli->out, "This node last reached a majority %s ago.\n",
+                      cli_span(cli_number(c, "majority_s") * 1000, span));
+    } else {
+        (void)fprintf(cli->out, "This node has reached no majority since its daemon started.\n");
+    }
+}
+
+static bool is_member(const char *role)
+{
+    return strcmp(role, "voter") == 0 || strcmp(role, "learner") == 0 ||
+           strcmp(role, "joining") == 0 || strcmp(role, "leaving") == 0;
+}
+
+/* Only a warning: what is typed is compared by the node. */
+static void print_warning(struct cli *cli, json_t *c)
+{
+    json_t *item;
+    size_t i;
+
+    (void)fprintf(cli->out, "Node %" PRId64 " alone would become the cluster.\n",
+                  cli_number(c, "node"));
+    print_contact(cli, c);
+    (void)fprintf(cli->out,
+                  "Lost for good:\n"
+                  "  - all tunnels (%" PRId64 " now): clients connect anew\n"
+                  "  - what was agreed behind entry %" PRId64 ", the newest that this node has\n",
+                  cli_number(c, "sas"), cli_number(c, "last_index"));
+    json_array_foreach(json_object_get(c, "nodes"), i, item)
+    {
+        if (cli_number(item, "id") != cli_number(c, "node") && is_member(cli_text(item, "role"))) {
+            (void)fprintf(cli->out, "  - node %" PRId64 " as a member%s\n", cli_number(item, "id"),
+                          cli_true(item, "connected") ? ", which is CONNECTED NOW" : "");
+        }
+    }
+    (void)fprintf(cli->out,
+                  "Never start those nodes with their present data: two of them could serve beside "
+                  "this one. Emptied, they join under new ids.\n");
+}
+
+int cli_cluster_recover(struct cli *cli)
+{
+    const char *lost = cli->options[0];
+    int status = CLI_DONE;
+    json_t *body;
+
+    if (cli->options[1] == NULL || lost == NULL) {
+        body = cli_ask(cli, "GET", "/v1/cluster", NULL, &status);
+        if (body == NULL) {
+            return status;
+        }
+        print_warning(cli, body);
+        json_decref(body);
+        (void)fprintf(cli->err, "holdfast: nothing was changed. If all of that is meant: "
+                                "holdfast cluster recover --lost N,N --force, with those nodes\n");
+        return CLI_USAGE;
+    }
+    body = cli_ask(cli, "POST", "/v1/cluster/recover", json_pack("{s:s}", "lost", lost), &status);
+    if (body == NULL) {
+        return status;
+    }
+    if (cli->json) {
+        return cli_print_json(cli, body);
+    }
+    (void)fprintf(cli->out,
+                  "ordered: the daemon starts anew as the cluster, without tunnels; see `holdfast "
+                  "cluster status`\n");
+    json_decref(body);
+    return CLI_DONE;
+}
+
+/* --- snapshot save --- */
+
+static int nibble(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* malloc'd; NULL: that is no hex. */
+static unsigned char *from_hex(const char *text, size_t *n)
+{
+    unsigned char *out = malloc(strlen(text) / 2 + 1);
+
+    *n = strlen(text) / 2;
+    for (size_t i = 0; i < *n && out != NULL; i++) {
+        int hi = nibble(text[2 * i]), lo = nibble(text[2 * i + 1]);
+
+        if (hi < 0 || lo < 0) {
+            free(out);
+            return NULL;
+        }
+        out[i] = (unsigned char)(hi << 4 | lo);
+    }
+    return out;
+}
+
+/* Beside its place first, then renamed: an earlier backup stays until this one is whole. */
+static bool write_whole(const char *path, const unsigned char *bytes, size_t n)
+{
+    char temp[4096];
+    int length = snprintf(temp, sizeof temp, "%s.tmp", path);
+    int fd;
+    bool ok;
+
+    if (length < 0 || (size_t)length >= sizeof temp) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return false;
+    }
+    ok = write(fd, bytes, n) == (ssize_t)n && fsync(fd) == 0;
+    ok = close(fd) == 0 && ok;
+    return ok && rename(temp, path) == 0;
+}
+
+int cli_snapshot_save(struct cli *cli)
+{
+    const char *path = cli->arguments[0];
+    int status = CLI_DONE;
+    unsigned char *bytes;
+    json_t *body = cli_ask(cli, "POST", "/v1/cluster/backup", json_object(), &status);
+    size_t n = 0;
+
+    if (body == NULL) {
+        return status;
+    }
+    bytes = from_hex(cli_text(body, "backup"), &n);
+    json_decref(body);
+    if (bytes == NULL || n == 0) {
+        (void)fprintf(cli->err, "holdfast: the node's answer is no backup\n");
+        free(bytes);
+        return CLI_REFUSED;
+    }
+    if (!write_whole(path, bytes, n)) {
+        (void)fprintf(cli->err, "holdfast: %s: %s\n", path, strerror(errno));
+        status = CLI_REFUSED;
+    } else if (cli->json) {
+        status = cli_print_json(cli, json_pack("{s:s,s:I}", "file", path, "bytes", (json_int_t)n));
+    } else {
+        (void)fprintf(cli->out,
+                      "saved %zu bytes, without tunnels and keys. Keep a copy of a node's "
+                      "configuration.key beside it: nothing else opens it\n",
+                      n);
+    }
+    free(bytes);
+    return status;
+}

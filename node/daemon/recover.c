@@ -1,0 +1,281 @@
+#include "daemon/recover.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/daemon.h"
+#include "daemon/internal.h"
+#include "io/clock.h"
+
+enum {
+    STOP_AFTER_MS = 200, /* the answer is on its way */
+    BACKUP_MAX_BYTES = 1 << 20
+};
+
+void recover_list(const uint32_t *nodes, size_t n, char out[RECOVER_TYPED_BYTES])
+{
+    uint32_t sorted[REPL_MAX_NODES];
+    size_t at = 0;
+
+    HF_ASSERT(n <= REPL_MAX_NODES);
+    for (size_t i = 0; i < n; i++) {
+        size_t k = i;
+
+        for (; k > 0 && sorted[k - 1] > nodes[i]; k--)
+            sorted[k] = sorted[k - 1];
+        sorted[k] = nodes[i];
+    }
+    (void)snprintf(out, RECOVER_TYPED_BYTES, "none");
+    for (size_t i = 0; i < n; i++) {
+        int w = snprintf(out + at, RECOVER_TYPED_BYTES - at, "%s%u", i == 0 ? "" : ",", sorted[i]);
+
+        HF_ASSERT(w > 0 && (size_t)w < RECOVER_TYPED_BYTES - at);
+        at += (size_t)w;
+    }
+}
+
+/* --- without a running daemon --- */
+
+static void warn(const struct repl_recovery *r, const char *lost)
+{
+    (void)printf("This node alone becomes the cluster, under a new incarnation. That ends, for "
+                 "good:\n"
+                 "  - all tunnels: clients connect anew;\n"
+                 "  - what was agreed behind entry %llu, the newest that this node has;\n"
+                 "  - the nodes %s as members: their ids are never used again.\n"
+                 "Never start those nodes with their present data: two of them could serve beside "
+                 "this one.\n",
+                 (unsigned long long)r->index, lost);
+}
+
+bool daemon_recover(const struct config *config, const char *lost, bool force,
+                    struct daemon_error *error)
+{
+    struct log quiet = {LOG_ERROR, STDERR_FILENO};
+    char wanted[RECOVER_TYPED_BYTES];
+    struct repl_options o;
+    struct repl_recovery r;
+    struct repl_error e;
+
+    daemon_repl_options(config, &quiet, &o);
+    if (!repl_recover_look(&o, &r, &e)) {
+        (void)snprintf(error->text, sizeof error->text, "%s", e.text);
+        return false;
+    }
+    recover_list(r.lost, r.n_lost, wanted);
+    warn(&r, wanted);
+    (void)fflush(stdout);
+    if (r.n_lost == 0) {
+        (void)snprintf(error->text, sizeof error->text,
+                       "this node is the only member already: nothing to recover, just start it");
+        return false;
+    }
+    if (!force || lost == NULL || strcmp(lost, wanted) != 0) {
+        (void)snprintf(error->text, sizeof error->text,
+                       "nothing was changed. If all of that is meant: --recover --lost %s --force",
+                       wanted);
+        return false;
+    }
+    if (!repl_recover(&o, &r, &e)) {
+        (void)snprintf(error->text, sizeof error->text, "%s", e.text);
+        return false;
+    }
+    (void)printf("done: incarnation %llu, it was %llu. Start holdfastd.\n",
+                 (unsigned long long)r.incarnation, (unsigned long long)r.former);
+    return true;
+}
+
+/* malloc'd; NULL: *error. */
+static uint8_t *read_file(const char *path, size_t *n, struct daemon_error *error)
+{
+    uint8_t *bytes = malloc(BACKUP_MAX_BYTES);
+    FILE *file = fopen(path, "rbe");
+
+    HF_ASSERT(bytes != NULL);
+    *n = file == NULL ? 0 : fread(bytes, 1, BACKUP_MAX_BYTES, file);
+    if (file != NULL && !ferror(file) && *n > 0 && *n < BACKUP_MAX_BYTES) {
+        (void)fclose(file);
+        return bytes;
+    }
+    (void)snprintf(error->text, sizeof error->text, "%s: %s", path,
+                   file == NULL ? strerror(errno) : "is no backup of `holdfast snapshot save`");
+    if (file != NULL)
+        (void)fclose(file);
+    free(bytes);
+    return NULL;
+}
+
+bool daemon_restore(const struct config *config, const char *path, struct daemon_error *error)
+{
+    struct log quiet = {LOG_ERROR, STDERR_FILENO};
+    const char *slash = strrchr(path, '/');
+    char key_dir[512];
+    struct repl_options o;
+    struct repl_recovery r;
+    struct repl_error e;
+    uint8_t *bytes;
+    size_t n;
+    bool ok;
+
+    (void)snprintf(key_dir, sizeof key_dir, "%.*s", slash == NULL ? 1 : (int)(slash - path),
+                   slash == NULL ? "." : path);
+    bytes = read_file(path, &n, error);
+    if (bytes == NULL)
+        return false;
+    daemon_repl_options(config, &quiet, &o);
+    ok = repl_restore(&o, key_dir, span_of(bytes, n), &r, &e);
+    free(bytes);
+    if (ok)
+        (void)printf("restored as of entry %llu: incarnation %llu, it was %llu; without tunnels, "
+                     "and this node alone. Start holdfastd.\n",
+                     (unsigned long long)r.index, (unsigned long long)r.incarnation,
+                     (unsigned long long)r.former);
+    else
+        (void)snprintf(error->text, sizeof error->text, "%s", e.text);
+    return ok;
+}
+
+/* --- beside one --- */
+
+static bool is_member(enum repl_role role)
+{
+    return role == REPL_VOTER || role == REPL_LEARNER || role == REPL_JOINING ||
+           role == REPL_LEAVING;
+}
+
+struct survey {
+    uint32_t lost[REPL_MAX_NODES];
+    size_t n_lost, voters, reached;
+    bool member;
+};
+
+static struct survey survey_of(const struct repl_status *st)
+{
+    struct survey s = {.n_lost = 0};
+
+    for (size_t i = 0; i < st->n_nodes; i++) {
+        const struct repl_node_status *n = &st->nodes[i];
+
+        if (!is_member(n->role))
+            continue;
+        s.voters += n->role == REPL_VOTER;
+        s.reached += n->role == REPL_VOTER && (n->node == st->node || n->connected);
+        s.member |= n->node == st->node;
+        if (n->node != st->node)
+            s.lost[s.n_lost++] = n->node;
+    }
+    return s;
+}
+
+/* While a majority may be alive this would make two clusters of one. */
+static bool allowed(struct daemon *d, struct api_request *request, const char *typed)
+{
+    char wanted[RECOVER_TYPED_BYTES];
+    struct repl_status st;
+    struct survey s;
+
+    repl_status(d->repl, &st);
+    s = survey_of(&st);
+    recover_list(s.lost, s.n_lost, wanted);
+    if (!s.member || st.incarnation == 0)
+        admin_refuse(request, 409, "not-a-member",
+                     "this node is no member of the cluster: recover on one that is");
+    else if (st.leader != 0 || st.quorum)
+        admin_refuse(request, 409, "quorum",
+                     "the cluster has a leader: it is alive. Remove or replace the dead nodes "
+                     "instead: holdfast cluster replace");
+    else if (s.reached > s.voters / 2)
+        admin_refuse(request, 409, "quorum",
+                     "a majority is reached from here: it will have a leader in a moment");
+    else if (strcmp(typed, wanted) != 0)
+        admin_refuse(request, 422, "wrong-nodes",
+                     "those are not the other members: see `holdfast cluster status`, and name all "
+                     "of them, in order, as dead");
+    else
+        return true;
+    return false;
+}
+
+static void recover(void *self, struct api_request *request, const char *lost)
+{
+    struct daemon *d = self;
+    struct repl_error e;
+
+    if (d->recover_at_ms != 0 || !allowed(d, request, lost)) {
+        if (d->recover_at_ms != 0)
+            admin_refuse(request, 409, "busy", "it was ordered already: this node starts anew");
+        return;
+    }
+    if (!repl_order_recovery(d->repl, &e)) {
+        admin_refuse(request, 500, "not-ordered", e.text);
+        return;
+    }
+    log_line(d->log, LOG_WARN, "cluster",
+             "recovery ordered: nodes %s are given up, this daemon starts anew as the cluster",
+             lost);
+    d->recover_at_ms = io_boottime_ms() + STOP_AFTER_MS;
+    api_request_answer(request, json_pack("{s:b,s:s}", "ordered", 1, "lost", lost));
+}
+
+static void back_up(void *self, struct api_request *request)
+{
+    struct daemon *d = self;
+
+    if (d->backup != NULL) {
+        admin_refuse(request, 409, "busy", "another backup is being made: try again");
+        return;
+    }
+    d->backup = request;
+    repl_backup_ask(d->repl);
+}
+
+static void answer_backup(struct daemon *d)
+{
+    static const char digits[] = "0123456789abcdef";
+    bool failed;
+    size_t n;
+    uint8_t *bytes = repl_backup_take(d->repl, &n, &failed);
+    char *text;
+
+    if (failed)
+        admin_refuse(d->backup, 503, "no-key", "this node has no sealing key yet: try again");
+    if (failed)
+        d->backup = NULL;
+    if (bytes == NULL)
+        return;
+    text = calloc(2, n + 1);
+    HF_ASSERT(text != NULL);
+    for (size_t i = 0; i < n; i++) {
+        text[2 * i] = digits[bytes[i] >> 4];
+        text[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    api_request_answer(d->backup, json_pack("{s:s}", "backup", text));
+    d->backup = NULL;
+    free(text);
+    free(bytes);
+}
+
+void recover_stop(struct daemon *d)
+{
+    if (d->backup != NULL)
+        admin_refuse(d->backup, 503, "stopping", "this node is stopping: ask another one");
+    d->backup = NULL;
+}
+
+void recover_tick(struct daemon *d)
+{
+    if (d->backup != NULL)
+        answer_backup(d);
+    if (d->recover_at_ms == 0 || io_boottime_ms() < d->recover_at_ms)
+        return;
+    d->again = true;
+    uv_stop(&d->loop);
+}
+
+void recover_fill(struct api_backend *b)
+{
+    b->recover = recover;
+    b->back_up = back_up;
+}

@@ -1,0 +1,40 @@
+/* The state of a cluster that begins anew with one of its members (recover.h). */
+#include "replication/fsm_parts.h"
+
+void fsm_end_sessions(struct fsm *fsm)
+{
+    while (fsm->all_sas != NULL)
+        fsm_sa_remove(fsm, fsm->all_sas);
+    while (fsm->all_leases != NULL)
+        fsm_lease_remove(fsm, fsm->all_leases);
+}
+
+void fsm_forget_keys(struct fsm *fsm)
+{
+    fsm->session_key = fsm->former_key = 0;
+    fsm->switch_index = fsm->key_ms = fsm->rotate_wish = 0;
+}
+
+/* Sessions end before the incarnation changes: what is taken off the digest is what was added. */
+void fsm_refound(struct fsm *fsm, uint32_t node, uint64_t incarnation)
+{
+    HF_ASSERT(incarnation > fsm->incarnation);
+    fsm_end_sessions(fsm);
+    fsm->incarnation = incarnation;
+    fsm_forget_keys(fsm);
+    memset(fsm->shards, 0, sizeof fsm->shards);
+    fsm->n_shards = 0;
+    memset(fsm->tokens, 0, sizeof fsm->tokens);
+    fsm->n_tokens = 0;
+    for (size_t i = 0; i < fsm->n_members; i++) {
+        struct fsm_member *m = fsm->members[i];
+
+        if (m->node != node) {
+            m->left = true;
+            m->boot = 0;
+        }
+        m->drained = false; /* there is nobody else to own anything */
+        m->floor = 1;       /* of a boot that ended: its next start says BOOT */
+        memset(m->judged, 0, sizeof m->judged);
+    }
+}

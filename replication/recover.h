@@ -1,0 +1,71 @@
+/* A cluster begins anew from what one node has of it: the operator's last resort when a majority is
+ * lost for good (`cluster recover`), or when all is lost but a backup (`--restore`).
+ *
+ *   log, snapshot of the survivor ─> recover_make() ──┐
+ *   snapshot that was saved ───────> recover_restore() ┴─> a snapshot: one member, no sessions, a new
+ *                                                          incarnation ─> storage: vote, install
+ *
+ * What ends: SAs, claims, leases of addresses, owners (so all epochs), tokens, the key of sessions.
+ * What stays: configuration, members with their ids (all but one have left, for ever), cluster time.
+ * Epochs are (incarnation, index), compared in that order, and an incarnation is above each that it
+ * comes from: so no number or record of the former cluster means anything in the new one.
+ *
+ * Pure but for its own heap: no clock, no randomness, no disk.
+ */
+#ifndef HF_REPL_RECOVER_H
+#define HF_REPL_RECOVER_H
+
+#include "replication/seal_ring.h"
+#include "replication/snapshot.h"
+
+/* A cluster that was never recovered. */
+#define RECOVER_FIRST_INCARNATION 1u
+
+/* The one that follows `former`: 10 bits that count up, 42 bits drawn (`random`), so that two nodes
+ * which recovered apart from each other never share one, and no program that reads JSON numbers as
+ * doubles loses a bit. 0: recovered too often (1,023 times). */
+uint64_t recover_incarnation(uint64_t former, uint64_t random);
+
+struct recover_options {
+    uint32_t node;            /* who stays */
+    const uint32_t *founders; /* of the log's first entry; borrowed */
+    size_t n_founders;
+    const struct seal *seal;
+    struct seal_ring *ring; /* whose `seal` it is; NULL: it needs no keys */
+    uint64_t random;        /* 42 bits of it are used */
+};
+
+/* What is given up. */
+struct recover_losses {
+    uint64_t former;                /* incarnation */
+    uint32_t nodes[REPL_MAX_NODES]; /* members that are declared dead, in the order of the log */
+    size_t n_nodes;
+    uint64_t index;      /* newest entry that this node has: what was committed behind it is lost */
+    uint64_t cluster_ms; /* ... and the cluster's time then */
+};
+
+struct recovered {
+    uint64_t incarnation;
+    uint64_t term; /* to be stored first, with no vote: it harms nobody if nothing follows */
+    struct repl_snapshot_meta meta; /* then this, as an installed one: the log begins behind it */
+    uint8_t *bytes;                 /* free() */
+    size_t len;
+    struct recover_losses losses;
+};
+
+/* False: *why says why there is nothing to begin with; *out is untouched. */
+bool recover_make(const struct repl_loaded *loaded, const struct recover_options *options,
+                  struct recovered *out, const char **why) HF_MUST_USE;
+
+/* What recover_make() would give up, without anything made. */
+bool recover_look(const struct repl_loaded *loaded, const struct recover_options *options,
+                  struct recover_losses *out, const char **why) HF_MUST_USE;
+
+/* The state without its sessions, to be kept anywhere: sealed with the configuration's key, which is
+ * not in it. malloc'd; NULL: no key. `fsm` is not changed. */
+uint8_t *recover_backup(const struct fsm *fsm, const struct seal *seal, size_t *n) HF_MUST_USE;
+/* The same as recover_make(), from such bytes. */
+bool recover_restore(struct span backup, const struct recover_options *options,
+                     struct recovered *out, const char **why) HF_MUST_USE;
+
+#endif

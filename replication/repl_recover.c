@@ -1,0 +1,287 @@
+/* recover.h on a data directory: at the operator's word, or by the order that a running daemon left. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "base/bytes.h"
+#include "replication/repl_thread.h"
+#include "replication/wal_recover.h"
+
+enum { MAGIC_BYTES = 8, BACKUP_HEADER = MAGIC_BYTES + 8 };
+
+static const char magic[MAGIC_BYTES + 1] = "HFBACKUP";
+
+struct work {
+    struct repl_keys keys;
+    struct wal_core core;
+    bool opened; /* core is */
+    uint32_t founders[REPL_MAX_MEMBERS];
+    struct recover_options options;
+};
+
+static bool refuse(struct repl_error *error, const struct repl_options *o, const char *text)
+{
+    (void)snprintf(error->text, sizeof error->text, "%s: %s", o->data_dir, text);
+    return false;
+}
+
+static uint64_t draw(void)
+{
+    uint64_t random;
+
+    HF_ASSERT(getrandom(&random, sizeof random, 0) == sizeof random);
+    return random;
+}
+
+/* The sessions' keys are not asked for: sessions end. */
+static bool open_keys(struct work *w, const struct repl_options *o, struct repl_error *error)
+{
+    struct repl_options own = *o;
+    struct repl_configuration genesis;
+
+    own.kept_keys_fd = 0;
+    own.keep_keys_fd = NULL;
+    if (!repl_keys_open(&w->keys, &own, draw() | 1, error))
+        return false;
+    repl_genesis(o, &genesis);
+    for (size_t i = 0; i < genesis.n_servers; i++)
+        w->founders[i] = genesis.servers[i].node;
+    w->options = (struct recover_options){.node = o->node,
+                                          .founders = w->founders,
+                                          .n_founders = genesis.n_servers,
+                                          .seal = &w->keys.ring->seal,
+                                          .ring = w->keys.ring,
+                                          .random = draw()};
+    return seal_ring_current(w->keys.ring, SEAL_CONFIGURATION) != 0 ||
+           refuse(error, o,
+                  "there is no configuration.key here, and without it nothing can be read");
+}
+
+static void close_all(struct work *w)
+{
+    if (w->opened)
+        wal_core_close(&w->core);
+    repl_keys_close(&w->keys);
+}
+
+static bool open_all(struct work *w, const struct repl_options *o, struct repl_error *error)
+{
+    struct wal_options wal = {.directory = o->data_dir, .node = o->node, .fs = o->fs};
+    struct wal_error reason = {.text = ""};
+
+    *w = (struct work){.opened = false};
+    if (!wal_core_open(&w->core, &wal, &reason)) {
+        (void)snprintf(error->text, sizeof error->text, "%s", reason.text);
+        return false;
+    }
+    w->opened = true;
+    if (open_keys(w, o, error))
+        return true;
+    close_all(w);
+    return false;
+}
+
+static void report_of(const struct recover_losses *losses, uint64_t incarnation,
+                      struct repl_recovery *out)
+{
+    *out = (struct repl_recovery){.former = losses->former,
+                                  .incarnation = incarnation,
+                                  .index = losses->index,
+                                  .cluster_ms = losses->cluster_ms,
+                                  .n_lost = losses->n_nodes};
+    memcpy(out->lost, losses->nodes, sizeof out->lost);
+}
+
+bool repl_recover_look(const struct repl_options *o, struct repl_recovery *out,
+                       struct repl_error *error)
+{
+    struct recover_losses losses;
+    const char *why = "";
+    struct work w;
+    bool ok;
+
+    if (!open_all(&w, o, error))
+        return false;
+    ok = recover_look(&w.core.loaded, &w.options, &losses, &why) || refuse(error, o, why);
+    if (ok)
+        report_of(&losses, 0, out);
+    close_all(&w);
+    return ok;
+}
+
+/* `ordered`: the incarnation that is to begin; 0: any. One that has begun is done. */
+static bool replace(struct work *w, const struct repl_options *o, uint64_t ordered,
+                    struct repl_recovery *out, struct repl_error *error)
+{
+    struct wal_error reason = {.text = ""};
+    struct recover_losses losses;
+    struct recovered r;
+    const char *why = "";
+    bool ok;
+
+    if (!recover_look(&w->core.loaded, &w->options, &losses, &why))
+        return refuse(error, o, why);
+    report_of(&losses, ordered, out);
+    if (ordered != 0 && losses.former == ordered) {
+        /* A crash may have come before the last step of it. */
+        ok = wal_core_distrust(&w->core, REPL_TRUSTED, &reason);
+        if (!ok)
+            (void)snprintf(error->text, sizeof error->text, "%s", reason.text);
+        return ok;
+    }
+    if (ordered != 0)
+        w->options.random = ordered;
+    if (!recover_make(&w->core.loaded, &w->options, &r, &why))
+        return refuse(error, o, why);
+    ok = (ordered == 0 || r.incarnation == ordered) ||
+         refuse(error, o,
+                "the order to recover is of another state than this: remove the file "
+                "`recover` and start again");
+    if (ok && !wal_core_replace(&w->core, &r.meta, span_of(r.bytes, r.len), &reason)) {
+        (void)snprintf(error->text, sizeof error->text, "%s", reason.text);
+        ok = false;
+    }
+    report_of(&r.losses, r.incarnation, out);
+    free(r.bytes);
+    return ok;
+}
+
+bool repl_recover(const struct repl_options *o, struct repl_recovery *out, struct repl_error *error)
+{
+    struct work w;
+    bool ok;
+
+    if (!open_all(&w, o, error))
+        return false;
+    ok = replace(&w, o, 0, out, error);
+    close_all(&w);
+    return ok;
+}
+
+bool repl_recover_ordered(const struct repl_options *o, struct repl_recovery *out,
+                          struct repl_error *error)
+{
+    struct wal_error reason = {.text = ""};
+    uint64_t ordered = 0;
+    struct work w;
+    bool ok;
+
+    *out = (struct repl_recovery){.incarnation = 0};
+    if (!wal_order_exists(o->fs, o->data_dir))
+        return true;
+    if (!open_all(&w, o, error))
+        return false;
+    ok = wal_order_load(&w.core.dir, &ordered, &reason);
+    if (!ok)
+        (void)snprintf(error->text, sizeof error->text, "%s", reason.text);
+    ok = ok && replace(&w, o, ordered, out, error);
+    if (ok && !wal_order_drop(&w.core.dir, &reason)) {
+        (void)snprintf(error->text, sizeof error->text, "%s", reason.text);
+        ok = false;
+    }
+    close_all(&w);
+    return ok;
+}
+
+/* --- a running node --- */
+
+bool repl_order_recovery(struct repl *repl, struct repl_error *error)
+{
+    struct wal_error reason = {.text = ""};
+    struct repl_status st;
+    uint64_t incarnation;
+
+    repl_status(repl, &st);
+    incarnation = recover_incarnation(st.incarnation, draw());
+    if (incarnation == 0) {
+        (void)snprintf(error->text, sizeof error->text, "%s",
+                       st.incarnation == 0 ? "this node has nothing of a cluster"
+                                           : "this cluster was recovered too often");
+        return false;
+    }
+    if (wal_order(repl->wal, incarnation, &reason))
+        return true;
+    (void)snprintf(error->text, sizeof error->text, "%s", reason.text);
+    return false;
+}
+
+/* --- backups --- */
+
+void repl_make_backup(struct repl *repl)
+{
+    size_t n = 0;
+    uint8_t *items = recover_backup(replica_fsm(repl->core), repl->options.seal, &n);
+    uint8_t *file = items == NULL ? NULL : repl_alloc_zero(1, BACKUP_HEADER + n);
+
+    if (file != NULL) {
+        memcpy(file, magic, MAGIC_BYTES);
+        put_be64(file + MAGIC_BYTES, seal_ring_current(repl->options.ring, SEAL_CONFIGURATION));
+        memcpy(file + BACKUP_HEADER, items, n);
+    }
+    free(items);
+    uv_mutex_lock(&repl->lock);
+    free(repl->backup);
+    repl->backup = file;
+    repl->backup_len = file == NULL ? 0 : BACKUP_HEADER + n;
+    repl->backup_failed = file == NULL;
+    uv_mutex_unlock(&repl->lock);
+}
+
+uint8_t *repl_backup_take(struct repl *repl, size_t *n, bool *failed)
+{
+    uint8_t *file;
+
+    uv_mutex_lock(&repl->lock);
+    file = repl->backup;
+    *n = repl->backup_len;
+    *failed = repl->backup_failed;
+    repl->backup = NULL;
+    repl->backup_failed = false;
+    uv_mutex_unlock(&repl->lock);
+    return file;
+}
+
+/* The directory comes last: what cannot be read leaves none behind. */
+static bool make_directory(struct work *w, const struct repl_options *o, const struct recovered *r,
+                           struct repl_error *error)
+{
+    struct wal_options wal = {.directory = o->data_dir, .node = o->node, .fs = o->fs};
+    struct wal_error reason = {.text = ""};
+
+    w->opened = wal_init_directory(o->fs, o->data_dir, o->node, &reason) &&
+                wal_core_open(&w->core, &wal, &reason);
+    if (w->opened && !repl_keys_copy(&w->keys, o->data_dir, error))
+        return false;
+    if (w->opened && wal_core_replace(&w->core, &r->meta, span_of(r->bytes, r->len), &reason))
+        return true;
+    (void)snprintf(error->text, sizeof error->text, "%s", reason.text);
+    return false;
+}
+
+bool repl_restore(const struct repl_options *o, const char *key_dir, struct span backup,
+                  struct repl_recovery *out, struct repl_error *error)
+{
+    struct repl_options beside = *o;
+    const char *why = "";
+    struct recovered r;
+    struct work w = {.opened = false};
+    bool ok;
+
+    beside.data_dir = key_dir;
+    if (backup.len < BACKUP_HEADER || memcmp(backup.data, magic, MAGIC_BYTES) != 0)
+        return refuse(error, o, "that file is no backup of `holdfast snapshot save`");
+    ok = open_keys(&w, &beside, error);
+    if (ok &&
+        seal_ring_current(w.keys.ring, SEAL_CONFIGURATION) != get_be64(backup.data + MAGIC_BYTES))
+        ok = refuse(error, &beside, "configuration.key is another cluster's than the backup");
+    if (ok && !recover_restore(span_of(backup.data + BACKUP_HEADER, backup.len - BACKUP_HEADER),
+                               &w.options, &r, &why))
+        ok = refuse(error, o, why);
+    else if (ok) {
+        ok = make_directory(&w, o, &r, error);
+        report_of(&r.losses, r.incarnation, out);
+        free(r.bytes);
+    }
+    close_all(&w);
+    return ok;
+}
