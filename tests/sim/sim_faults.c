@@ -23,7 +23,7 @@ static void noted(struct sim_world *w, enum sim_fault fault, uint32_t who)
 /* Some node whose process runs; NULL: the one that was drawn does not. */
 static struct sim_node *some_node(struct sim_world *w)
 {
-    struct sim_node *n = &w->nodes[between(w, 0, w->plan.n_nodes - 1)];
+    struct sim_node *n = &w->nodes[between(w, 0, w->n_nodes - 1)];
 
     return n->up && !n->paused ? n : NULL;
 }
@@ -72,7 +72,7 @@ static void kill_process(struct sim_world *w)
 static void all_crash(struct sim_world *w)
 {
     noted(w, SIM_FAULT_all_crash, 0);
-    for (uint32_t i = 0; i < w->plan.n_nodes; i++)
+    for (uint32_t i = 0; i < w->n_nodes; i++)
         if (w->nodes[i].up)
             go_down(&w->nodes[i], 100, 3000);
 }
@@ -120,9 +120,9 @@ static void stick_control(struct sim_world *w)
 
 static void transfer(struct sim_world *w)
 {
-    for (uint32_t i = 0; i < w->plan.n_nodes; i++) {
+    for (uint32_t i = 0; i < w->n_nodes; i++) {
         struct sim_node *n = &w->nodes[i];
-        uint32_t to = (uint32_t)between(w, 1, w->plan.n_nodes);
+        uint32_t to = (uint32_t)between(w, 1, w->n_nodes);
 
         if (!sim_node_leads(n) || to == n->id ||
             replica_transfer(n->replica, sim_node_ns(n), to) != REPL_OK)
@@ -195,12 +195,25 @@ static void corrupt_disk(struct sim_world *w)
 {
     struct sim_node *n = some_node(w);
 
-    if (n == NULL || 2 * (w->n_corrupt + 1) >= w->plan.n_nodes)
+    if (n == NULL || !sim_members_may_lose(w, n->id))
         return;
     noted(w, SIM_FAULT_disk_corrupt, n->id);
     go_down(n, 0, 0);
     n->corrupt = true;
     w->n_corrupt++;
+}
+
+/* A disk that loses what it had stored: one at a time, and a majority without it is left. */
+static void lie(struct sim_world *w)
+{
+    struct sim_node *n = some_node(w);
+    enum sim_fault fault;
+
+    if (n == NULL || sim_lies_any(w) || !sim_members_may_lose(w, n->id))
+        return;
+    go_down(n, 50, 5000);
+    if (sim_lies_begin(n, &fault))
+        noted(w, fault, n->id);
 }
 
 /* --- networks --- */
@@ -214,12 +227,12 @@ static void until(struct sim_world *w, uint64_t low_ms, uint64_t high_ms)
 
 static void cut_off(struct sim_world *w)
 {
-    uint32_t a = (uint32_t)between(w, 1, w->plan.n_nodes);
+    uint32_t a = (uint32_t)between(w, 1, w->n_nodes);
 
-    if (w->plan.n_nodes == 1)
+    if (w->n_nodes == 1)
         return;
     noted(w, SIM_FAULT_partition_full, a);
-    for (uint32_t b = 1; b <= w->plan.n_nodes; b++)
+    for (uint32_t b = 1; b <= w->n_nodes; b++)
         if (b != a) {
             sim_network_partition(w->network, a, b);
             sim_network_partition(w->network, b, a);
@@ -229,13 +242,13 @@ static void cut_off(struct sim_world *w)
 
 static void cut_one_way(struct sim_world *w)
 {
-    uint32_t a = (uint32_t)between(w, 1, w->plan.n_nodes);
+    uint32_t a = (uint32_t)between(w, 1, w->n_nodes);
     bool in = sim_chance(&w->faults, 500);
 
-    if (w->plan.n_nodes == 1)
+    if (w->n_nodes == 1)
         return;
     noted(w, SIM_FAULT_partition_one_way, a);
-    for (uint32_t b = 1; b <= w->plan.n_nodes; b++)
+    for (uint32_t b = 1; b <= w->n_nodes; b++)
         if (b != a)
             sim_network_partition(w->network, in ? b : a, in ? a : b);
     until(w, 100, 8000);
@@ -243,8 +256,8 @@ static void cut_one_way(struct sim_world *w)
 
 static void cut_pair(struct sim_world *w, bool broken)
 {
-    uint32_t a = (uint32_t)between(w, 1, w->plan.n_nodes);
-    uint32_t b = (uint32_t)between(w, 1, w->plan.n_nodes);
+    uint32_t a = (uint32_t)between(w, 1, w->n_nodes);
+    uint32_t b = (uint32_t)between(w, 1, w->n_nodes);
 
     if (a == b)
         return;
@@ -337,7 +350,7 @@ static void rebind(struct sim_world *w)
 /* 4000 ppm each way: the promise is longer than the lease by 2 %. */
 static void drift(struct sim_world *w)
 {
-    struct sim_node *n = &w->nodes[between(w, 0, w->plan.n_nodes - 1)];
+    struct sim_node *n = &w->nodes[between(w, 0, w->n_nodes - 1)];
 
     noted(w, SIM_FAULT_clock_drift, n->id);
     sim_node_set_clock(n, sim_node_ns(n), (int32_t)between(w, 0, 8000) - 4000);
@@ -345,7 +358,7 @@ static void drift(struct sim_world *w)
 
 static void jump(struct sim_world *w)
 {
-    struct sim_node *n = &w->nodes[between(w, 0, w->plan.n_nodes - 1)];
+    struct sim_node *n = &w->nodes[between(w, 0, w->n_nodes - 1)];
 
     noted(w, SIM_FAULT_wall_jump, n->id);
     n->wall_s += ((int64_t)between(w, 0, 7200) - 3600) * (w->other_walls ? -1 : 1);
@@ -357,7 +370,7 @@ static const struct kind kinds[] = {
     {40, hang_disk},   {40, fill_disk},     {30, fail_disk},  {4, corrupt_disk},
     {70, cut_off},     {50, cut_one_way},   {50, cut_partly}, {60, break_connection},
     {60, link_down},   {80, bad_path},      {60, attack},     {30, restart_client},
-    {40, rebind},      {30, drift},         {20, jump}};
+    {40, rebind},      {30, drift},         {20, jump},       {32, lie}};
 
 static void begin_some(struct sim_world *w)
 {
@@ -383,7 +396,7 @@ void sim_gateway_want(const struct sim_client *c, uint32_t want, uint32_t child_
     struct sim_world *w = c->world;
     const char *why;
 
-    for (uint32_t i = 0; i < w->plan.n_nodes; i++) {
+    for (uint32_t i = 0; i < w->n_nodes; i++) {
         struct sim_node *n = &w->nodes[i];
 
         if (!n->up || n->paused || n->stuck || !sim_node_acting(n, c->shard))
@@ -398,9 +411,9 @@ void sim_gateway_want(const struct sim_client *c, uint32_t want, uint32_t child_
 static void wish(struct sim_world *w)
 {
     struct sim_node *n = some_node(w);
-    uint32_t to = (uint32_t)between(w, 1, w->plan.n_nodes);
+    uint32_t to = (uint32_t)between(w, 1, w->n_nodes);
 
-    if (n == NULL || w->plan.n_nodes == 1)
+    if (n == NULL || w->n_nodes == 1)
         return;
     n->kernel.now_ns = sim_node_ns(n);
     (void)sim_kernel_enter(&n->kernel);
@@ -454,11 +467,11 @@ static void undrain(struct sim_node *n)
     struct sim_world *w = n->world;
 
     n->drained_until_ms = w->healed ? w->now_ms + UNDRAIN_MS : 0;
-    for (uint32_t i = 0; i < w->plan.n_nodes; i++) {
+    for (uint32_t i = 0; i < w->n_nodes; i++) {
         struct sim_node *by = &w->nodes[i];
         const struct fsm_member *m = by->up ? fsm_member(replica_fsm(by->replica), n->id) : NULL;
 
-        if (m == NULL || !m->drained)
+        if (m == NULL || !m->drained || m->left || !sim_members_has(w, n->id))
             continue;
         n->drained_until_ms = w->now_ms + UNDRAIN_MS;
         if (by->paused)
@@ -484,7 +497,7 @@ static void node_goes_on(struct sim_node *n)
 
     if (n->up && n->failed)
         go_down(n, 100, 4000);
-    if (!n->up && !n->corrupt && is_over(w, &n->down_until_ms))
+    if (!n->up && !n->corrupt && !n->gone && is_over(w, &n->down_until_ms))
         sim_node_start(n);
     if (is_over(w, &n->paused_until_ms) && n->up && n->paused)
         resume(n);
@@ -502,13 +515,15 @@ static void node_goes_on(struct sim_node *n)
 
 void sim_faults_run(struct sim_world *w)
 {
-    for (uint32_t i = 0; i < w->plan.n_nodes; i++)
+    for (uint32_t i = 0; i < w->n_nodes; i++)
         node_goes_on(&w->nodes[i]);
     for (uint32_t i = 0; i < w->plan.n_clients; i++)
         if (is_over(w, &w->clients[i].path_until_ms))
             good_path(&w->clients[i]);
     if (is_over(w, &w->partition_until_ms))
         sim_network_heal(w->network);
+    if (sim_members_due(w) <= w->now_ms)
+        sim_members_run(w);
     if (w->next_fault_ms <= w->now_ms && !w->healed) {
         begin_some(w);
         w->next_fault_ms =
@@ -531,12 +546,12 @@ uint64_t sim_faults_due(const struct sim_world *w)
 {
     uint64_t next = w->healed ? UINT64_MAX : w->next_fault_ms;
 
-    for (uint32_t i = 0; i < w->plan.n_nodes; i++) {
+    for (uint32_t i = 0; i < w->n_nodes; i++) {
         const struct sim_node *n = &w->nodes[i];
 
         if (n->up && n->failed)
             return w->now_ms;
-        if (!n->up && !n->corrupt)
+        if (!n->up && !n->corrupt && !n->gone)
             sooner(&next, n->down_until_ms);
         sooner(&next, n->paused_until_ms);
         sooner(&next, n->stuck_until_ms);
@@ -548,6 +563,7 @@ uint64_t sim_faults_due(const struct sim_world *w)
     for (uint32_t i = 0; i < w->plan.n_clients; i++)
         sooner(&next, w->clients[i].path_until_ms);
     sooner(&next, w->partition_until_ms);
+    sooner(&next, sim_members_due(w));
     sooner(&next, sim_meetings_due(w));
     return w->healed || w->next_command_ms > next ? next : w->next_command_ms;
 }
@@ -560,7 +576,7 @@ void sim_faults_heal(struct sim_world *w)
     sim_network_heal(w->network);
     w->partition_until_ms = 0;
     sim_meetings_heal(w);
-    for (uint32_t i = 0; i < w->plan.n_nodes; i++) {
+    for (uint32_t i = 0; i < w->n_nodes; i++) {
         struct sim_node *n = &w->nodes[i];
 
         if (n->up && n->paused)
@@ -571,7 +587,7 @@ void sim_faults_heal(struct sim_world *w)
         n->paused_until_ms = n->stuck_until_ms = n->hung_until_ms = 0;
         n->disk_until_ms = n->link_until_ms = 0;
         n->drained_until_ms = w->now_ms;
-        if (!n->up && !n->corrupt)
+        if (!n->up && !n->corrupt && !n->gone)
             n->down_until_ms = w->now_ms;
     }
     for (uint32_t i = 0; i < w->plan.n_clients; i++) {

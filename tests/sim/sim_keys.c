@@ -81,7 +81,7 @@ static void add_erased(struct sim_world *w, uint64_t id)
 
 void sim_keys_look(struct sim_world *w)
 {
-    for (uint32_t i = 0; w->plan.sealed && i < w->plan.n_nodes; i++) {
+    for (uint32_t i = 0; w->plan.sealed && i < w->n_nodes; i++) {
         struct sim_node *n = &w->nodes[i];
         const struct fsm *f = n->up ? replica_fsm(n->replica) : NULL;
 
@@ -100,10 +100,10 @@ bool sim_keys_gone(struct sim_world *w, bool judge)
 {
     bool gone = true;
 
-    for (uint32_t i = 0; w->plan.sealed && i < w->plan.n_nodes; i++) {
+    for (uint32_t i = 0; w->plan.sealed && i < w->n_nodes; i++) {
         struct sim_node *n = &w->nodes[i];
 
-        for (size_t k = 0; n->up && k < w->n_erased_keys; k++) {
+        for (size_t k = 0; n->up && !n->gone && k < w->n_erased_keys; k++) {
             bool kept = seal_ring_has(&n->ring, w->erased_keys[k]);
 
             for (size_t p = 0; p < SEAL_RING_KEYS; p++)

@@ -232,7 +232,7 @@ static void second(struct sim_client *c)
     struct sim_world *w = c->world;
     struct newest n = {.client = c};
 
-    for (uint32_t i = 0; i < w->plan.n_nodes; i++)
+    for (uint32_t i = 0; i < w->n_nodes; i++)
         if (w->nodes[i].up && sim_node_acting(&w->nodes[i], c->shard))
             conductor_each_sa(w->nodes[i].conductor, look_at, &n);
     if (n.spi_in != 0)

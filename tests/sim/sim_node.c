@@ -51,32 +51,41 @@ static void on_link(void *self, uint32_t node, bool up)
     replica_link(n->replica, sim_node_ns(n), node, up);
 }
 
+/* `holdfastd --init`: the first entry, the same on each founder. */
+static void found(struct sim_node *n)
+{
+    struct repl_node_address addresses[SIM_NODES] = {0};
+    struct repl_configuration genesis;
+    struct repl_storage s = sim_storage_interface(n->storage);
+
+    for (uint32_t i = 0; i < n->world->plan.n_nodes; i++)
+        addresses[i].node = i + 1;
+    replica_genesis(addresses, n->world->plan.n_nodes, &genesis);
+    HF_ASSERT(raft_driver_bootstrap(&s, &genesis));
+    sim_storage_flush(n->storage);
+}
+
 void sim_node_init(struct sim_world *w, uint32_t id)
 {
     struct sim_node *n = &w->nodes[id - 1];
-    struct repl_node_address addresses[SIM_NODES] = {0};
-    struct repl_configuration genesis;
-    struct repl_storage s;
+    int32_t ppm = id <= SIM_NODES ? w->plan.drift_ppm[id - 1]
+                                  : (int32_t)sim_between(&w->members, 0, 400) - 200;
 
     *n = (struct sim_node){.world = w, .id = id, .outside_up = true, .inside_up = true};
     n->wall_s = w->other_walls ? OTHER_WALL_S * (int64_t)id : 0;
     n->listener = (struct repl_transport_listener){.self = n, .frame = on_frame, .link = on_link};
-    sim_node_set_clock(n, sim_between(&w->random, 1, 1000) * 1000000000, w->plan.drift_ppm[id - 1]);
+    sim_node_set_clock(n, sim_between(&w->random, 1, 1000) * 1000000000, ppm);
     n->storage = sim_storage_create(sim_next(&w->random), &w->now_ms);
     sim_storage_set_delay(n->storage, 0, 2);
-    for (uint32_t i = 0; i < w->plan.n_nodes; i++)
-        addresses[i].node = i + 1;
-    replica_genesis(addresses, w->plan.n_nodes, &genesis);
-    s = sim_storage_interface(n->storage);
-    HF_ASSERT(raft_driver_bootstrap(&s, &genesis));
-    sim_storage_flush(n->storage);
+    if (id <= w->plan.n_nodes)
+        found(n);
 }
 
 void sim_node_start(struct sim_node *n)
 {
     struct sim_world *w = n->world;
 
-    HF_ASSERT(!n->up && !n->corrupt);
+    HF_ASSERT(!n->up && !n->corrupt && !n->gone);
     n->boot = sim_next(&w->random) | 1;
     n->up = true;
     n->paused = n->failed = n->stuck = n->hung = false;
@@ -92,8 +101,11 @@ void sim_node_start(struct sim_node *n)
     n->control_ms = n->tick_ms = n->timer_ms = w->now_ms;
     n->worker_ms = UINT64_MAX;
     n->takeovers = n->handovers = 0;
-    sim_watch_started(w->watch, n->id, n->boot, false);
+    sim_watch_started(w->watch, n->id, n->boot, n->lied);
+    n->told = (struct repl_configuration){0};
+    n->told_committed = 0;
     sim_node_gateway(n);
+    sim_members_look(n);
     sim_network_attach(w->network, n->id, &n->listener);
     w->stats.counts[SIM_COUNT_node_starts]++;
     sim_say(w, "node %u starts, boot %016llx", n->id, (unsigned long long)n->boot);
@@ -246,6 +258,8 @@ static void take_events(struct sim_node *n)
 
         if (ev->kind == REPL_EV_LEASE && ev->held)
             sim_outside_announce(n, ev->shard);
+        if (ev->kind == REPL_EV_FRAME && ev->channel == REPL_CHANNEL_ADMIN)
+            sim_members_frame(n, ev);
         if (ev->kind == REPL_EV_APPLIED && ev->mine && ev->verdict == REPL_ACCEPTED)
             sim_exchange_applied(n->world, NULL, true, ev->effects);
         if (!e->told)
@@ -318,6 +332,8 @@ void sim_node_run(struct sim_node *n)
     run_replica(n);
     if (n->failed)
         return;
+    sim_members_look(n);
+    sim_lies_look(n);
     if (n->tick_ms <= now)
         tick(n);
     if (n->worker_ms <= now && !n->hung)

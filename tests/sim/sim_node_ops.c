@@ -3,6 +3,7 @@
 
 #include "conductor/internal.h"
 #include "replication/raft_driver.h"
+#include "replication/repl_addresses.h"
 #include "sim/sim_world.h"
 
 static const uint64_t NS = 1000000;
@@ -73,6 +74,15 @@ static uint64_t on_disk_stuck(void *self)
     return sim_storage_stuck_ms(((struct sim_node *)self)->storage) * NS;
 }
 
+static void on_peers(void *self, const struct repl_node_address *nodes, size_t count)
+{
+    struct sim_node *n = self;
+
+    n->n_peers = count;
+    memcpy(n->peers, nodes, count * sizeof *nodes);
+    n->peers_changed = true;
+}
+
 static void on_log(void *self, enum repl_log_level level, const char *text)
 {
     const struct sim_node *n = self;
@@ -98,6 +108,7 @@ static void replica_options_of(const struct sim_node *n, struct replica_options 
                                   .incarnation = 1,
                                   .raft_seed = (uint32_t)sim_next(&n->world->random),
                                   .n_nodes = p->n_nodes,
+                                  .n_founders = p->n_nodes,
                                   .n_shards = p->n_shards,
                                   .timing = {.election_ms = 150,
                                              .heartbeat_ms = 30,
@@ -114,7 +125,12 @@ static void replica_options_of(const struct sim_node *n, struct replica_options 
                                   .seal = &seal_none};
     HF_ASSERT(p->n_nodes > 0);
     for (uint32_t i = 0; i < p->n_nodes; i++)
-        o->nodes[i].node = i + 1;
+        o->founders[i] = o->nodes[i].node = i + 1;
+    if (n->n_asks > 0) {
+        o->joined = true;
+        o->n_nodes = n->n_asks;
+        memcpy(o->nodes, n->asks, sizeof o->nodes);
+    }
     for (uint32_t i = 0; i < p->n_shards; i++)
         o->shards[i] = (struct repl_shard_option){.shard = i + 1, .prefer = i % p->n_nodes + 1};
 }
@@ -128,6 +144,7 @@ static void start_replica(struct sim_node *n)
                                           .events_waiting = on_waiting,
                                           .event = on_event,
                                           .entropy = on_entropy,
+                                          .peers = n->world->plan.members ? on_peers : NULL,
                                           .disk_ok = on_disk_ok,
                                           .disk_stuck_ns = on_disk_stuck,
                                           .keep_key = sim_keys_keep,
@@ -138,6 +155,11 @@ static void start_replica(struct sim_node *n)
     const char *why;
 
     replica_options_of(n, &o);
+    if (n->world->plan.members) {
+        o.n_listed = o.n_nodes;
+        o.n_nodes = repl_addresses_merge(o.nodes, o.n_nodes, o.n_listed, n->peers, n->n_peers);
+        on_peers(n, o.nodes, o.n_nodes); /* kept on its disk */
+    }
     if (n->world->plan.sealed)
         sim_keys_take(n, &o);
     n->replica =
@@ -241,7 +263,7 @@ static void op_copy_half_open(void *self, struct span encoded)
 {
     struct sim_node *n = self;
 
-    for (uint32_t i = 1; i <= n->world->plan.n_nodes; i++)
+    for (uint32_t i = 1; i <= n->world->n_nodes; i++)
         if (i != n->id)
             (void)send_frame(n, i, REPL_CHANNEL_HALF_OPEN, encoded);
 }
@@ -273,17 +295,18 @@ static void start_conductor(struct sim_node *n)
                                  .n_shards = w->plan.n_shards,
                                  .log = &w->log,
                                  .now_ns = sim_kernel_now_ns};
-    struct conductor_ops ops = {.self = n,
-                                .now_ms = op_now,
-                                .entropy = on_entropy,
-                                .wall_s = op_wall,
-                                .submit = op_submit,
-                                .may_act = op_may_act,
-                                .leader = op_leader,
-                                .send = op_send,
-                                .ike_aside = op_ike_aside,
-                                .run_job = op_run_job,
-                                .copy_half_open = w->plan.n_nodes > 1 ? op_copy_half_open : NULL};
+    struct conductor_ops ops = {
+        .self = n,
+        .now_ms = op_now,
+        .entropy = on_entropy,
+        .wall_s = op_wall,
+        .submit = op_submit,
+        .may_act = op_may_act,
+        .leader = op_leader,
+        .send = op_send,
+        .ike_aside = op_ike_aside,
+        .run_job = op_run_job,
+        .copy_half_open = w->plan.n_nodes > 1 || w->plan.members ? op_copy_half_open : NULL};
 
     for (uint32_t i = 0; i < w->plan.n_shards; i++)
         o.shards[i] =

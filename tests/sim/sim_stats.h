@@ -41,7 +41,17 @@
     X(client_restart, "client_restart")                                                            \
     X(nat_rebinding, "nat_rebinding")                                                              \
     X(clock_drift, "clock_drift")                                                                  \
-    X(wall_jump, "wall_clock_jump")
+    X(wall_jump, "wall_clock_jump")                                                                \
+    X(suffix_lost, "disk_suffix_lost")                                                             \
+    X(rolled_back, "disk_rolled_back")                                                             \
+    X(made_anew, "disk_made_anew")                                                                 \
+    X(member_joins, "member_joins")                                                                \
+    X(wrong_token, "join_by_a_wrong_token")                                                        \
+    X(old_token, "join_by_an_expired_token")                                                       \
+    X(member_leaves, "member_removed")                                                             \
+    X(down_leaves, "member_removed_while_down")                                                    \
+    X(lost_leaves, "member_removed_whose_disk_is_lost")                                            \
+    X(zombie, "removed_member_runs_on")
 
 enum sim_fault {
 #define X(id, name) SIM_FAULT_##id,
@@ -67,6 +77,10 @@ enum sim_fault {
     X(drains)                                                                                      \
     X(node_starts)                                                                                 \
     X(tunnels)                                                                                     \
+    X(trusted_again)                                                                               \
+    X(configurations)                                                                              \
+    X(grown_to_five)                                                                               \
+    X(shrunk_to_three)                                                                             \
     X(rekeys_child)                                                                                \
     X(rekeys_ike)                                                                                  \
     X(packets_sent)                                                                                \

@@ -23,6 +23,8 @@ struct endpoint {
     struct sim_network *network;
     uint32_t node; /* 0 = free */
     bool up, stopped;
+    bool choosy; /* it knows these alone, a bit for each id */
+    uint64_t knows;
     struct repl_transport_listener listener;
 };
 
@@ -111,9 +113,16 @@ static size_t slot(struct sim_network *n, uint32_t node, bool make)
     return free_slot;
 }
 
+static bool knows(const struct endpoint *a, const struct endpoint *b)
+{
+    return !a->choosy || (a->knows >> b->node & 1) != 0;
+}
+
 static bool joined(const struct sim_network *n, size_t a, size_t b)
 {
-    return a != b && n->endpoints[a].up && n->endpoints[b].up && n->down_until_ms[a][b] == 0;
+    const struct endpoint *x = &n->endpoints[a], *y = &n->endpoints[b];
+
+    return a != b && x->up && y->up && n->down_until_ms[a][b] == 0 && knows(x, y) && knows(y, x);
 }
 
 static void tell(struct sim_network *n, size_t a, size_t b, bool up)
@@ -157,6 +166,32 @@ void sim_network_detach(struct sim_network *n, uint32_t node)
         cut(n, a, b);
         if (was[b])
             tell(n, b, a, false);
+    }
+}
+
+void sim_network_know(struct sim_network *n, uint32_t node, const uint32_t *nodes, size_t count)
+{
+    size_t a = slot(n, node, true);
+    struct endpoint *e = &n->endpoints[a];
+    bool was[SIM_MAX_NODES];
+
+    for (size_t b = 0; b < SIM_MAX_NODES; b++)
+        was[b] = n->endpoints[b].node != 0 && joined(n, a, b);
+    e->choosy = true;
+    e->knows = 0;
+    for (size_t i = 0; i < count; i++) {
+        HF_ASSERT(nodes[i] < 64);
+        e->knows |= (uint64_t)1 << nodes[i];
+    }
+    for (size_t b = 0; b < SIM_MAX_NODES; b++) {
+        bool now = n->endpoints[b].node != 0 && joined(n, a, b);
+
+        if (was[b] && !now)
+            cut(n, a, b);
+        if (was[b] != now) {
+            tell(n, a, b, now);
+            tell(n, b, a, now);
+        }
     }
 }
 

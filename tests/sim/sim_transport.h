@@ -42,6 +42,10 @@ void sim_network_detach(struct sim_network *network, uint32_t node);
 
 struct repl_transport sim_network_transport(struct sim_network *network, uint32_t node);
 
+/* From now on it connects with these alone, and takes connections of these alone, as production does
+ * with the nodes that it is told of. Whoever never says so knows everybody. Ids below 64. */
+void sim_network_know(struct sim_network *network, uint32_t node, const uint32_t *nodes, size_t n);
+
 /* The connection of a and b breaks (frames in flight are lost); another one comes up `down_ms` and
  * one later. */
 void sim_network_break(struct sim_network *network, uint32_t a, uint32_t b, uint32_t down_ms);

@@ -50,8 +50,7 @@ struct sim_watch *sim_watch_create(const struct sim_watch_options *options)
 
     HF_ASSERT(w != NULL && options->nodes >= 1 && options->nodes <= SIM_WATCH_NODES);
     w->options = *options;
-    for (uint32_t i = 1; i <= options->nodes; i++)
-        w->nodes[i].voter = true;
+    sim_watch_founded(w);
     return w;
 }
 
@@ -177,7 +176,8 @@ void sim_watch_started(struct sim_watch *w, uint32_t node, uint64_t boot, bool l
 {
     struct sim_watch_node *n = sim_watch_node(w, node);
     struct sim_watch_entry *e;
-    bool made, was_lost;
+    uint64_t needs;
+    bool made;
 
     if (n == NULL || (e = sim_watch_at(w, &w->boots, boot, &made)) == NULL)
         return;
@@ -185,11 +185,13 @@ void sim_watch_started(struct sim_watch *w, uint32_t node, uint64_t boot, bool l
                     "node %u starts as boot %016llx, %s", (unsigned)node, (unsigned long long)boot,
                     n->running ? "though it runs" : "which was used before");
     e->a = node;
-    was_lost = n->lost && !n->filled; /* a restart mends nothing */
+    needs = n->lost ? n->needs : 0; /* a restart mends nothing */
+    if (lost && needs < n->durable)
+        needs = n->durable < w->highest ? n->durable : w->highest;
     *n = (struct sim_watch_node){.running = true,
                                  .boot = boot,
-                                 .lost = lost || was_lost,
-                                 .voter = n->voter,
+                                 .lost = lost || n->lost,
+                                 .needs = needs,
                                  .durable = n->durable};
 }
 
@@ -217,24 +219,16 @@ void sim_watch_durable(struct sim_watch *w, uint32_t node, uint64_t last_index)
         n->durable = last_index;
 }
 
-void sim_watch_voters(struct sim_watch *w, const uint32_t *nodes, size_t n)
-{
-    for (size_t i = 1; i <= SIM_WATCH_NODES; i++)
-        w->nodes[i].voter = false;
-    for (size_t i = 0; i < n; i++)
-        if (sim_watch_node(w, nodes[i]) != NULL)
-            w->nodes[nodes[i]].voter = true;
-}
-
-void sim_watch_counts(struct sim_watch *w, uint32_t node, bool filled)
+void sim_watch_counts(struct sim_watch *w, uint32_t node)
 {
     struct sim_watch_node *n = sim_watch_node(w, node);
 
     if (n == NULL)
         return;
-    n->filled = n->filled || filled;
-    SIM_WATCH_JUDGE(w, SIM_WATCH_data_lost, !n->lost || n->filled,
-                    "node %u lost what it had acknowledged, and counts again", (unsigned)node);
+    SIM_WATCH_JUDGE(w, SIM_WATCH_data_lost, !n->lost || n->durable >= n->needs,
+                    "node %u lost what it had acknowledged, and counts again with %llu of %llu",
+                    (unsigned)node, (unsigned long long)n->durable, (unsigned long long)n->needs);
+    n->lost = false;
 }
 
 void sim_watch_incarnation(struct sim_watch *w, uint64_t incarnation)

@@ -55,7 +55,7 @@ const char *sim_watch_case_name(enum sim_watch_case which); /* "both_rekey_child
 
 struct sim_watch_options {
     const uint64_t *now_ms; /* the world's clock; read at each call */
-    uint32_t nodes;         /* 1 .. nodes are the voters at the start */
+    uint32_t nodes;         /* 1 .. nodes are the members and voters at the start */
     uint32_t workers;       /* per node: so many batches may be in hand */
 };
 
@@ -92,11 +92,13 @@ void sim_watch_gone(struct sim_watch *w, uint32_t node);
 /* The disk's last durable entry: at each completion of append, truncate, install, and at each
  * start as it was found (0 = empty). */
 void sim_watch_durable(struct sim_watch *w, uint32_t node, uint64_t last_index);
-/* Who votes from now on. */
-void sim_watch_voters(struct sim_watch *w, const uint32_t *nodes, size_t n);
-/* A node that lost data counts for something: a vote given, an append or a heartbeat acknowledged.
- * `filled`: since its start a leader that a majority without it confirmed has filled its log. */
-void sim_watch_counts(struct sim_watch *w, uint32_t node, bool filled);
+/* Some log has a configuration at `index`: these vote by it. Told when it is there, before anything is
+ * applied that was counted by it, and again when it is committed. */
+void sim_watch_voters(struct sim_watch *w, uint64_t index, bool committed, const uint32_t *nodes,
+                      size_t n);
+/* A node counts, as it says: its votes, its copies, its acknowledgements. One that lost data must have
+ * again what it had acknowledged, as far as that was applied anywhere when it started. */
+void sim_watch_counts(struct sim_watch *w, uint32_t node);
 /* The cluster goes on under a new incarnation (recover, restore): all SAs before it are dead. */
 void sim_watch_incarnation(struct sim_watch *w, uint64_t incarnation);
 

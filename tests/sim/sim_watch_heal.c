@@ -51,11 +51,13 @@ static void judge_nodes(struct sim_watch *w)
     uint64_t newest = 0;
 
     for (size_t i = 1; i <= SIM_WATCH_NODES; i++)
-        if (w->nodes[i].running && w->nodes[i].digest_index > newest)
+        if (w->nodes[i].running && sim_watch_is_member(w, i) && w->nodes[i].digest_index > newest)
             newest = w->nodes[i].digest_index;
     for (size_t i = 1; i <= SIM_WATCH_NODES; i++) {
         const struct sim_watch_node *n = &w->nodes[i];
 
+        if (!sim_watch_is_member(w, i))
+            continue; /* whoever left, or never came in, hears nothing more */
         if (n->boot != 0)
             SIM_WATCH_JUDGE(w, SIM_WATCH_digest_reached, n->running || n->gone,
                             "node %zu does not come back", i);

@@ -4,7 +4,7 @@
  *   sim_watch_esp.c    numbers, ceilings, rights             sim_watch_ike.c   messages
  *   sim_watch_log.c    events of replication                 sim_watch_sa.c    what records say of SAs
  *   sim_watch_wrap.c   the conductor's rows                  sim_watch_cases.c collisions reached
- *   sim_watch_heal.c   liveness
+ *   sim_watch_heal.c   liveness                      sim_watch_members.c  who is of the cluster, who votes
  */
 #ifndef HF_SIM_WATCH_INTERNAL_H
 #define HF_SIM_WATCH_INTERNAL_H
@@ -30,6 +30,8 @@ static inline uint64_t sim_watch_mix(uint64_t x, uint64_t y)
 {
     return sim_mix(sim_mix(x + 0x9e3779b97f4a7c15u) + y);
 }
+
+enum { SIM_WATCH_VOTERS = 64 };
 
 /* What one owner in one epoch may use of a key's numbers: of the direction that it sends, or of the
  * one that it receives. */
@@ -69,11 +71,12 @@ struct sim_watch_sa {
 };
 
 struct sim_watch_node {
-    bool running, gone, lost, filled;
+    bool running, gone, lost;
+    uint64_t needs; /* lost: to count again */
     uint64_t boot, applied, cluster_ms;
     uint64_t at_index, ordinal; /* of the next record in an entry */
     uint64_t durable;
-    bool voter, restoring;
+    bool restoring;
     bool forged, submitted; /* what is handled is nobody's; something was submitted meanwhile */
     uint64_t known_boot;    /* its start that the log names: whose requests count */
     uint64_t digest_index;
@@ -86,6 +89,19 @@ struct sim_watch_node {
         uint64_t late_left, late_sealed; /* packets since its right ended */
     } shards[REPL_MAX_SHARDS];
     size_t n_shards;
+};
+
+/* A node as the log has it. */
+struct sim_watch_member {
+    bool member, left;
+    uint64_t token, expires_ms; /* hash of the newest token that was not used; 0 = none */
+};
+
+/* Who votes, a bit for each node, from a place of the log on. */
+struct sim_watch_voters {
+    uint64_t index;
+    uint32_t nodes;
+    bool committed;
 };
 
 struct sim_watch_shard { /* the cluster's */
@@ -113,6 +129,10 @@ struct sim_watch {
     struct sim_watch_node nodes[SIM_WATCH_NODES + 1];
     struct sim_watch_shard shards[REPL_MAX_SHARDS];
     size_t n_shards;
+    struct sim_watch_member members[SIM_WATCH_NODES + 1];
+    bool gap; /* a snapshot hid records that were told by nobody: who is a member is not known */
+    struct sim_watch_voters voters[SIM_WATCH_VOTERS]; /* by index; the newest ones */
+    size_t n_voters;
     /* numbers used and delivered: (key, number / 64) -> 64 bits */
     struct sim_watch_map sealed, delivered;
     struct sim_watch_map esps; /* key -> esp[a] */
@@ -171,6 +191,14 @@ static inline uint64_t sim_watch_now(const struct sim_watch *w)
 /* Entry of a map that has room; NULL: `room` is broken. */
 struct sim_watch_entry *sim_watch_at(struct sim_watch *w, struct sim_watch_map *m, uint64_t key,
                                      bool *made);
+
+/* sim_watch_members.c */
+void sim_watch_founded(struct sim_watch *w);
+/* An accepted record of the log, at its first telling. */
+void sim_watch_member_record(struct sim_watch *w, const struct repl_event *event);
+void sim_watch_member_assigned(struct sim_watch *w, const struct repl_event *event);
+void sim_watch_judge_stored(struct sim_watch *w, uint64_t index);
+bool sim_watch_is_member(const struct sim_watch *w, size_t node); /* as far as is known */
 
 /* sim_watch_esp.c: by key; made when there is none. */
 struct sim_watch_esp *sim_watch_esp_of(struct sim_watch *w, uint64_t key);

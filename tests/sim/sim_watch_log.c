@@ -88,20 +88,6 @@ static void judge_request(struct sim_watch *w, const struct repl_event *event)
                         r->request, (unsigned)r->node, e->a, event->index);
 }
 
-static void judge_stored(struct sim_watch *w, uint64_t index)
-{
-    size_t voters = 0, stored = 0;
-
-    for (size_t i = 1; i <= SIM_WATCH_NODES; i++)
-        if (w->nodes[i].voter) {
-            voters++;
-            stored += w->nodes[i].durable >= index;
-        }
-    SIM_WATCH_JUDGE(w, SIM_WATCH_majority_stored, stored > voters / 2,
-                    "index %" PRIu64 " is applied and durable on %zu of %zu", index, stored,
-                    voters);
-}
-
 /* Operators' wishes, as accepted: all of them, for a node may be behind the newest. */
 static void take_wish(struct sim_watch *w, const struct repl_event *event)
 {
@@ -163,11 +149,12 @@ static void applied(struct sim_watch *w, uint32_t node, const struct repl_event 
     n->cluster_ms = event->cluster_ms;
     if (judge_record(w, node, event)) {
         judge_request(w, event);
-        judge_stored(w, event->index);
+        sim_watch_judge_stored(w, event->index);
         if (event->index > w->highest)
             w->highest = event->index;
         if (event->verdict == REPL_ACCEPTED) {
             judge_fence(w, event);
+            sim_watch_member_record(w, event);
             sim_watch_apply(w, event);
             take_wish(w, event);
             take_boot(w, event->record);
@@ -193,6 +180,7 @@ static void assigned(struct sim_watch *w, uint32_t node, const struct repl_event
     if (made) {
         e->a = event->owner_node;
         e->b = event->owner_boot;
+        sim_watch_member_assigned(w, event);
         if (event->kind == REPL_EV_ASSIGNED && !event->handover)
             sim_watch_case_takeover(w, event->shard);
     }
@@ -275,6 +263,7 @@ void sim_watch_event(struct sim_watch *w, uint32_t node, const struct repl_event
         applied(w, node, event);
         break;
     case REPL_EV_RESET:
+        w->gap = w->gap || event->index > w->highest;
         n->applied = event->index;
         n->cluster_ms = event->cluster_ms;
         break;

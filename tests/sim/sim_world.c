@@ -98,11 +98,11 @@ static void make(struct sim_world *w)
     sim_outside_init(w);
     make_policy(w);
     sim_meetings_gateway(w);
-    for (uint32_t i = 1; i <= w->plan.n_nodes; i++)
-        sim_node_init(w, i);
+    while (w->n_nodes < w->plan.n_nodes)
+        sim_node_init(w, ++w->n_nodes);
     for (uint32_t i = 0; i < w->plan.n_clients; i++)
         sim_client_init(w, i);
-    for (uint32_t i = 0; i < w->plan.n_nodes; i++)
+    for (uint32_t i = 0; i < w->n_nodes; i++)
         w->nodes[i].down_until_ms = w->now_ms + sim_between(&w->random, 1, 300);
     sim_keys_found(w);
 }
@@ -114,7 +114,7 @@ static void check_owners(struct sim_world *w)
     for (uint32_t shard = 1; shard <= w->plan.n_shards; shard++) {
         unsigned acting = 0;
 
-        for (uint32_t i = 0; i < w->plan.n_nodes; i++)
+        for (uint32_t i = 0; i < w->n_nodes; i++)
             acting += sim_node_acting(&w->nodes[i], shard);
         w->stats.counts[SIM_COUNT_owners_checked]++;
         if (acting > 1)
@@ -138,7 +138,7 @@ static void check_digests(struct sim_world *w)
 {
     w->next_check_ms = w->now_ms + CHECK_EVERY_MS;
     sim_keys_look(w);
-    for (uint32_t i = 0; i < w->plan.n_nodes; i++) {
+    for (uint32_t i = 0; i < w->n_nodes; i++) {
         struct sim_node *n = &w->nodes[i];
         const struct fsm *f;
         struct repl_status st;
@@ -166,7 +166,7 @@ static uint64_t next_due(const struct sim_world *w)
     next = at < next ? at : next;
     at = sim_faults_due(w);
     next = at < next ? at : next;
-    for (uint32_t i = 0; i < w->plan.n_nodes; i++) {
+    for (uint32_t i = 0; i < w->n_nodes; i++) {
         at = sim_node_due(&w->nodes[i]);
         next = at < next ? at : next;
     }
@@ -184,7 +184,7 @@ static void pass(struct sim_world *w)
         w->stats.counts[SIM_COUNT_frames]++;
     while (sim_outside_run(w))
         ;
-    for (uint32_t i = 0; i < w->plan.n_nodes; i++)
+    for (uint32_t i = 0; i < w->n_nodes; i++)
         if (sim_node_due(&w->nodes[i]) <= w->now_ms)
             sim_node_run(&w->nodes[i]);
     for (uint32_t i = 0; i < w->plan.n_clients; i++)
@@ -234,12 +234,15 @@ static void check_served(struct sim_world *w, uint64_t since_ms)
 /* For who reads the trace of a seed that failed. */
 static void describe(const struct sim_world *w)
 {
-    for (uint32_t i = 0; i < w->plan.n_nodes && w->verbose; i++) {
+    for (uint32_t i = 0; i < w->n_nodes && w->verbose; i++) {
         const struct sim_node *n = &w->nodes[i];
         struct repl_status st;
 
         if (!n->up) {
-            sim_say(w, "node %u is down%s", n->id, n->corrupt ? ": its log does not read" : "");
+            sim_say(w, "node %u is %s", n->id,
+                    n->gone      ? "not there"
+                    : n->corrupt ? "down: its log does not read"
+                                 : "down");
             continue;
         }
         replica_status(n->replica, sim_node_ns(n), &st);
@@ -264,7 +267,7 @@ static bool is_owned(const struct sim_world *w, uint32_t shard)
 {
     bool owned = false;
 
-    for (uint32_t i = 0; i < w->plan.n_nodes; i++)
+    for (uint32_t i = 0; i < w->n_nodes; i++)
         owned |= sim_node_acting(&w->nodes[i], shard);
     return owned;
 }
@@ -286,10 +289,10 @@ static bool agreed(const struct sim_world *w)
 {
     const struct fsm *first = NULL;
 
-    for (uint32_t i = 0; i < w->plan.n_nodes; i++) {
+    for (uint32_t i = 0; i < w->n_nodes; i++) {
         const struct fsm *f;
 
-        if (!w->nodes[i].up)
+        if (!w->nodes[i].up || !sim_members_has(w, w->nodes[i].id))
             continue;
         f = replica_fsm(w->nodes[i].replica);
         first = first == NULL ? f : first;
@@ -322,14 +325,17 @@ static void heal(struct sim_world *w)
         run_until(w, w->now_ms + 1);
     if (!agreed(w))
         sim_violation(w, "L3: a healed node does not catch up");
+    if (w->change.phase != SIM_CHANGE_NONE)
+        sim_violation(w, "L1: a change of members (node %u) does not come to its end",
+                      w->change.node);
     for (uint64_t end = w->now_ms + QUIET_WITHIN_MS; !sim_watch_quiet(w->watch) && w->now_ms < end;)
         run_until(w, w->now_ms + 1);
     check_digests(w);
     for (uint64_t end = w->now_ms + KEYS_WITHIN_MS; !sim_keys_gone(w, false) && w->now_ms < end;)
         run_until(w, w->now_ms + 100);
     (void)sim_keys_gone(w, true);
-    for (uint32_t i = 0; i < w->plan.n_nodes; i++)
-        if (w->nodes[i].corrupt)
+    for (uint32_t i = 0; i < w->n_nodes; i++)
+        if (w->nodes[i].corrupt || w->nodes[i].gone)
             sim_watch_gone(w->watch, w->nodes[i].id);
     sim_watch_healed(w->watch);
     take_violations(w);
@@ -345,7 +351,7 @@ static void finish(struct sim_world *w, uint64_t other_trace)
     take_violations(w);
     for (uint32_t i = 0; i < w->plan.n_clients; i++)
         sim_client_deinit(&w->clients[i]);
-    for (uint32_t i = 0; i < w->plan.n_nodes; i++)
+    for (uint32_t i = 0; i < w->n_nodes; i++)
         sim_node_deinit(&w->nodes[i]);
     sim_network_destroy(w->network);
     sim_outside_deinit(w);
@@ -371,6 +377,7 @@ static void run(const struct sim_options *o, bool other_walls, uint64_t other_tr
     w->first = o->first && !other_walls;
     w->random.state = sim_mix(o->seed);
     w->faults.state = sim_mix(o->seed ^ 0x6661756c7473ULL);
+    w->members.state = sim_mix(o->seed ^ 0x6d656d62657273ULL);
     w->log = (struct log){w->verbose ? LOG_INFO : LOG_ERROR,
                           w->verbose ? STDERR_FILENO : open("/dev/null", O_WRONLY | O_CLOEXEC)};
     sim_plan_draw(w, o);

@@ -27,7 +27,8 @@
 #include "sim/sim_watch.h"
 
 enum {
-    SIM_NODES = 5,
+    SIM_NODES = 5,                  /* at the beginning */
+    SIM_MACHINES = SIM_WATCH_NODES, /* ever: ids are not used again */
     SIM_SHARDS = 3,
     SIM_ERASED_KEYS = 64,
     SIM_CLIENTS = 5,
@@ -41,7 +42,7 @@ struct sim_world;
 
 /* What the seed decides before anything happens. */
 struct sim_plan {
-    uint32_t n_nodes, n_shards, n_clients;
+    uint32_t n_nodes, n_shards, n_clients;    /* nodes: founders */
     uint64_t run_ms, faults_from_ms, heal_ms; /* faults in between */
     uint32_t fault_every_ms;                  /* on average; 0 = none */
     bool bad_paths;                           /* loss, duplication, reordering outside */
@@ -50,6 +51,7 @@ struct sim_plan {
     uint64_t snapshot_entries;
     int32_t drift_ppm[SIM_NODES];
     bool rebalance, esn, sealed;
+    bool members; /* nodes come and go */
     enum conductor_recovery recovery;
 };
 
@@ -88,6 +90,9 @@ struct sim_node {
     int64_t wall_s; /* how far its wall clock is off */
     bool outside_up, inside_up;
     bool corrupt; /* its log: refuses to start */
+    bool gone;    /* the machine: it does not stand there yet, or was taken away */
+    bool left;    /* the operator has removed it */
+    bool lied;    /* its disk: it lost what it had stored, and the node does not count again yet */
     bool disk_hung, disk_slow, disk_full;
     uint64_t down_until_ms; /* when it is not up */
     /* the process */
@@ -101,6 +106,14 @@ struct sim_node {
     uint64_t former_key,
         former_index; /* the log's, and how far it was, when it was looked at last */
     struct repl_loaded loaded;
+    /* Whom its file names when it is not a founder; whom it is to be connected with, as it says. */
+    struct repl_node_address asks[REPL_MAX_NODES];
+    size_t n_asks;
+    struct repl_node_address peers[REPL_MAX_NODES];
+    size_t n_peers;
+    bool peers_changed;
+    struct repl_configuration told; /* the newest one of its log that the watch knows of ... */
+    uint64_t told_committed;        /* ... and the newest committed one: its index */
     struct repl_transport_listener listener;
     struct replica *replica;
     struct repl_lease leases[SIM_SHARDS];
@@ -192,6 +205,20 @@ struct sim_outside {
     size_t n_forged;
 };
 
+/* The operator's present change of members: one after the other. */
+struct sim_change {
+    enum {
+        SIM_CHANGE_NONE,
+        SIM_CHANGE_TOKEN,
+        SIM_CHANGE_JOIN,
+        SIM_CHANGE_LEAVE,
+        SIM_CHANGE_OUT
+    } phase;
+    uint32_t node, goal; /* goal: so many members; reached: another one */
+    uint64_t next_ms;    /* something is to be done, or begun */
+    uint8_t token[32];   /* its hash */
+};
+
 struct sim_world {
     uint64_t seed, now_ms;
     bool first;                /* it ends at the first violation */
@@ -199,9 +226,12 @@ struct sim_world {
     struct sim_plan plan;
     struct sim_random random; /* everything but what has a stream of its own */
     struct sim_random faults; /* likewise */
+    struct sim_random members;
     struct sim_meetings meetings;
     struct sim_network *network;
-    struct sim_node nodes[SIM_NODES];
+    struct sim_node nodes[SIM_MACHINES];
+    uint32_t n_nodes; /* so far */
+    struct sim_change change;
     struct sim_client clients[SIM_CLIENTS];
     struct sim_outside outside;
     struct ike_policy policy; /* the gateway's */
@@ -254,6 +284,22 @@ void sim_node_gateway(struct sim_node *n); /* the rest of the process */
 void sim_node_drop_jobs(struct sim_node *n);
 void sim_node_stamp(struct sim_node *n);                  /* its health */
 size_t sim_node_most_half_open(const struct sim_node *n); /* of one source */
+
+/* --- sim_members.c: nodes that come and go --- */
+void sim_members_run(struct sim_world *w);
+uint64_t sim_members_due(const struct sim_world *w);
+/* May that disk be lost for good, so that a majority of the voters is left? */
+bool sim_members_may_lose(struct sim_world *w, uint32_t id);
+bool sim_members_has(const struct sim_world *w, uint32_t id); /* is it one, and is to stay? */
+void sim_members_frame(struct sim_node *n, const struct repl_event *event); /* ADMIN */
+void sim_members_look(struct sim_node *n); /* whose votes count, and whom it is connected with */
+
+/* --- sim_lies.c: disks that lose what they had stored --- */
+bool sim_lies_any(const struct sim_world *w);
+/* Its process is down: the end of its log, or more of it and the vote, or all under the old id. False:
+ * there was nothing to lose. */
+bool sim_lies_begin(struct sim_node *n, enum sim_fault *fault);
+void sim_lies_look(struct sim_node *n); /* does it count again, as it says? */
 
 /* --- sim_keys.c --- */
 void sim_keys_found(struct sim_world *w); /* node 1 has the configuration's key */

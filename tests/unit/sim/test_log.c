@@ -377,11 +377,58 @@ Test(sim_watch_rules, a_majority_of_who_votes)
     struct rig *r = rig_serving();
 
     sim_watch_durable(r->watch, 3, 1);
-    sim_watch_voters(r->watch, two, 2);
+    sim_watch_voters(r->watch, r->index + 1, true, two, 2);
     rig_step(r, 0);
     rig_fine(r, SIM_WATCH_majority_stored);
     sim_watch_durable(r->watch, 2, 1);
     rig_step(r, 0);
+    rig_broken(r, SIM_WATCH_majority_stored, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+/* What stands before a change may be counted by it, what stands behind it is not counted by the one
+ * before. */
+Test(sim_watch_rules, a_majority_while_voters_change)
+{
+    static const uint32_t five[] = {1, 2, 3, 4, 5}, three[] = {1, 2, 3};
+    struct rig *r = rig_serving();
+
+    sim_watch_voters(r->watch, r->index + 2, false, five, 5);
+    sim_watch_durable(r->watch, 2, 1);
+    sim_watch_durable(r->watch, 3, 1);
+    sim_watch_durable(r->watch, 4, 1000);
+    sim_watch_durable(r->watch, 5, 1000);
+    rig_step(r, 0); /* three of the five, and one of the three */
+    rig_fine(r, SIM_WATCH_majority_stored);
+    sim_watch_voters(r->watch, r->index + 1, true, five, 5);
+    sim_watch_voters(r->watch, r->index + 3, true, three, 3);
+    rig_step(r, 0);
+    rig_fine(r, SIM_WATCH_majority_stored);
+    sim_watch_durable(r->watch, 4, 1);
+    sim_watch_durable(r->watch, 2, 1000);
+    rig_step(r, 0); /* three of the five */
+    rig_fine(r, SIM_WATCH_majority_stored);
+    rig_step(r, 0); /* at the place of the new one: two of the three */
+    rig_fine(r, SIM_WATCH_majority_stored);
+    sim_watch_durable(r->watch, 2, 1);
+    rig_step(r, 0); /* one of the three, though another has it */
+    rig_broken(r, SIM_WATCH_majority_stored, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+/* One that was overwritten counts no more. */
+Test(sim_watch_rules, a_majority_by_what_became_of_a_change)
+{
+    static const uint32_t one[] = {1}, three[] = {1, 2, 3};
+    struct rig *r = rig_serving();
+
+    sim_watch_durable(r->watch, 2, 1);
+    sim_watch_durable(r->watch, 3, 1);
+    sim_watch_voters(r->watch, r->index + 1, false, one, 1);
+    rig_step(r, 0);
+    rig_fine(r, SIM_WATCH_majority_stored);
+    sim_watch_voters(r->watch, r->index + 1, true, three, 3);
+    rig_step(r, 0); /* the other one at that place is the committed one */
     rig_broken(r, SIM_WATCH_majority_stored, SIM_WATCH_RULES);
     rig_free(r);
 }

@@ -22,18 +22,35 @@ RULE(data_lost)
 {
     struct rig *r = rig_serving();
 
-    sim_watch_counts(r->watch, 2, false);
+    sim_watch_counts(r->watch, 2);
     sim_watch_stopped(r->watch, 2);
     sim_watch_started(r->watch, 2, 202, true);
-    sim_watch_counts(r->watch, 2, true);
-    sim_watch_counts(r->watch, 2, false);
+    sim_watch_durable(r->watch, 2, 1);
+    sim_watch_durable(r->watch, 2, r->index);
+    sim_watch_counts(r->watch, 2);
     rig_fine(r, SIM_WATCH_data_lost);
     sim_watch_stopped(r->watch, 3);
     sim_watch_started(r->watch, 3, 203, true);
+    sim_watch_durable(r->watch, 3, 1);
     sim_watch_stopped(r->watch, 3);
     sim_watch_started(r->watch, 3, 303, false); /* starting again mends nothing */
-    sim_watch_counts(r->watch, 3, false);
+    sim_watch_durable(r->watch, 3, r->index - 1);
+    sim_watch_counts(r->watch, 3);
     rig_broken(r, SIM_WATCH_data_lost, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+/* What nobody has applied may be overwritten: it is not missed. */
+Test(sim_watch_rules, data_that_was_never_committed)
+{
+    struct rig *r = rig_serving();
+
+    sim_watch_durable(r->watch, 3, r->index + 50);
+    sim_watch_stopped(r->watch, 3);
+    sim_watch_started(r->watch, 3, 203, true);
+    sim_watch_durable(r->watch, 3, r->index);
+    sim_watch_counts(r->watch, 3);
+    rig_fine(r, SIM_WATCH_data_lost);
     rig_free(r);
 }
 

@@ -1,0 +1,61 @@
+/* Disks that lose what they had stored, and say so at the next load as the high-water file, an older vote,
+ * or a directory that is new do. What nobody can see is not drawn: storage is trusted as Raft trusts it. */
+#include "replication/raft_driver.h"
+#include "sim/sim_world.h"
+
+enum { END_ENTRIES = 40, ALL_ENTRIES = 1 << 20 };
+
+bool sim_lies_any(const struct sim_world *w)
+{
+    for (uint32_t i = 0; i < w->n_nodes; i++)
+        if (w->nodes[i].lied && !w->nodes[i].gone)
+            return true;
+    return false;
+}
+
+/* The keys go with the directory, and with the machine. */
+static bool make_anew(struct sim_node *n)
+{
+    if (!sim_storage_wipe(n->storage))
+        return false;
+    n->kept_key.id = 0;
+    memset(n->session_keys, 0, sizeof n->session_keys);
+    return true;
+}
+
+bool sim_lies_begin(struct sim_node *n, enum sim_fault *fault)
+{
+    struct sim_random *r = &n->world->faults;
+
+    switch (sim_between(r, 0, 3)) {
+    case 0:
+        *fault = SIM_FAULT_made_anew;
+        n->lied = make_anew(n);
+        break;
+    case 1:
+        *fault = SIM_FAULT_rolled_back;
+        n->lied = sim_storage_lose(n->storage, ALL_ENTRIES, true, true) > 0;
+        break;
+    default:
+        *fault = SIM_FAULT_suffix_lost;
+        n->lied = sim_storage_lose(n->storage, (size_t)sim_between(r, 1, END_ENTRIES),
+                                   sim_chance(r, 500), true) > 0;
+        break;
+    }
+    return n->lied;
+}
+
+void sim_lies_look(struct sim_node *n)
+{
+    struct raft_driver_status st;
+
+    if (!n->lied)
+        return;
+    st = raft_driver_status(replica_driver(n->replica));
+    if (st.last_index == 0 || st.muted != REPL_TRUSTED)
+        return; /* it waits for a key, or counts for nothing */
+    n->lied = false;
+    n->world->stats.counts[SIM_COUNT_trusted_again]++;
+    sim_say(n->world, "node %u counts again", n->id);
+    sim_watch_counts(n->world->watch, n->id);
+}

@@ -1,0 +1,180 @@
+/* Who is of the cluster and who votes, by the log: I9 (node ids), I12 (a majority of whom). */
+#include <inttypes.h>
+
+#include "proto/records.pb-c.h"
+#include "replication/record.h"
+#include "sim/sim_watch_internal.h"
+
+static uint32_t bit(uint32_t node)
+{
+    return node >= 1 && node <= SIM_WATCH_NODES ? (uint32_t)1 << node : 0;
+}
+
+void sim_watch_founded(struct sim_watch *w)
+{
+    uint32_t founders = 0;
+
+    for (uint32_t i = 1; i <= w->options.nodes; i++) {
+        w->members[i].member = true;
+        founders |= bit(i);
+    }
+    w->voters[w->n_voters++] = (struct sim_watch_voters){.nodes = founders, .committed = true};
+}
+
+/* A gap says nothing about those that were members before it. */
+bool sim_watch_is_member(const struct sim_watch *w, size_t node)
+{
+    return w->members[node].member && !w->members[node].left;
+}
+
+/* --- who votes --- */
+
+static void forget(struct sim_watch *w, size_t at)
+{
+    w->n_voters--;
+    memmove(&w->voters[at], &w->voters[at + 1], (w->n_voters - at) * sizeof w->voters[0]);
+}
+
+/* Those that stand before it and were not committed never will be. */
+static void forget_overwritten(struct sim_watch *w, uint64_t committed)
+{
+    for (size_t i = w->n_voters; i-- > 0;)
+        if (w->voters[i].index < committed && !w->voters[i].committed)
+            forget(w, i);
+}
+
+void sim_watch_voters(struct sim_watch *w, uint64_t index, bool committed, const uint32_t *nodes,
+                      size_t n)
+{
+    struct sim_watch_voters told = {.index = index, .committed = committed};
+    size_t at;
+
+    for (size_t i = 0; i < n; i++)
+        if (sim_watch_node(w, nodes[i]) != NULL)
+            told.nodes |= bit(nodes[i]);
+    for (size_t i = 0; i < w->n_voters; i++)
+        if (w->voters[i].index == index && w->voters[i].nodes == told.nodes) {
+            w->voters[i].committed |= committed;
+            return;
+        }
+    if (w->n_voters == SIM_WATCH_VOTERS)
+        forget(w, 0); /* what was counted by the oldest is applied long since */
+    for (at = w->n_voters; at > 0 && w->voters[at - 1].index > index; at--)
+        w->voters[at] = w->voters[at - 1];
+    w->voters[at] = told;
+    w->n_voters++;
+    if (committed)
+        forget_overwritten(w, index);
+}
+
+static bool stored_by_majority(const struct sim_watch *w, uint32_t voters, uint64_t index)
+{
+    size_t n = 0, stored = 0;
+
+    for (uint32_t i = 1; i <= SIM_WATCH_NODES; i++)
+        if ((voters & bit(i)) != 0) {
+            n++;
+            stored += w->nodes[i].durable >= index;
+        }
+    return stored > n / 2;
+}
+
+/* An entry is counted by the configuration before it, or by the next one when that is in the leader's
+ * log already: no other begins before it is committed, and then so is all that stands before it. One
+ * that is not committed yet may be of a log that is overwritten, so each of those counts. */
+void sim_watch_judge_stored(struct sim_watch *w, uint64_t index)
+{
+    uint64_t before = 0, next = UINT64_MAX;
+    size_t durable = 0;
+    bool held = false;
+
+    for (size_t i = 0; i < w->n_voters; i++) {
+        uint64_t at = w->voters[i].index;
+
+        if (w->voters[i].committed) {
+            before = at <= index && at > before ? at : before;
+            next = at > index && at < next ? at : next;
+        }
+    }
+    for (size_t i = 0; i < w->n_voters && !held; i++)
+        if (w->voters[i].index >= before && w->voters[i].index <= next)
+            held = stored_by_majority(w, w->voters[i].nodes, index);
+    for (size_t i = 1; i <= SIM_WATCH_NODES; i++)
+        durable += w->nodes[i].durable >= index;
+    SIM_WATCH_JUDGE(w, SIM_WATCH_majority_stored, held,
+                    "index %" PRIu64 " is applied and durable on %zu nodes, which are no majority "
+                    "by the configuration of index %" PRIu64,
+                    index, durable, before);
+}
+
+/* --- who is a member --- */
+
+static struct sim_watch_member *member_of(struct sim_watch *w, uint32_t node)
+{
+    return sim_watch_node(w, node) == NULL ? NULL : &w->members[node];
+}
+
+static void take_token(struct sim_watch *w, const struct repl_event *event)
+{
+    const Holdfast__JoinToken *body = event->record->join_token;
+    struct sim_watch_member *m = member_of(w, body->node);
+
+    if (m == NULL)
+        return;
+    m->token = span_fnv1a64(record_span(body->hash));
+    m->expires_ms = event->cluster_ms + body->valid_ms;
+}
+
+static void take_join(struct sim_watch *w, const struct repl_event *event)
+{
+    const Holdfast__Member *body = event->record->member;
+    struct sim_watch_member *m = member_of(w, body->node);
+
+    if (m == NULL)
+        return;
+    SIM_WATCH_JUDGE(w, SIM_WATCH_id_once,
+                    w->gap || (!m->member && m->token != 0 && event->cluster_ms < m->expires_ms &&
+                               m->token == span_fnv1a64(record_span(body->token))),
+                    "index %" PRIu64 ": node %u joins, %s", event->index, (unsigned)body->node,
+                    m->member       ? "its id was used before"
+                    : m->token == 0 ? "no token of the log permits it"
+                                    : "its token is another one, or too old");
+    m->member = true;
+    m->token = 0;
+}
+
+static void judge_present(struct sim_watch *w, uint32_t node, uint64_t index, const char *what)
+{
+    const struct sim_watch_member *m = member_of(w, node);
+
+    if (m == NULL)
+        return;
+    SIM_WATCH_JUDGE(w, SIM_WATCH_left_is_out, w->gap || (m->member && !m->left),
+                    "index %" PRIu64 ": node %u %s, and %s", index, (unsigned)node, what,
+                    m->left ? "has left" : "is no member");
+}
+
+/* What it writes itself: its starts, and whatever it submits. */
+void sim_watch_member_record(struct sim_watch *w, const struct repl_event *event)
+{
+    const Holdfast__Record *r = event->record;
+    bool of_members = r->body_case == HOLDFAST__RECORD__BODY_MEMBER;
+
+    if (r->node != 0 && r->request != 0)
+        judge_present(w, r->node, event->index, "submits a record");
+    if (r->body_case == HOLDFAST__RECORD__BODY_JOIN_TOKEN)
+        take_token(w, event);
+    if (of_members && r->member->change == HOLDFAST__MEMBER__CHANGE__JOIN)
+        take_join(w, event);
+    if (of_members && r->member->change == HOLDFAST__MEMBER__CHANGE__BOOT)
+        judge_present(w, r->member->node, event->index, "starts");
+    if (of_members && r->member->change == HOLDFAST__MEMBER__CHANGE__LEAVE &&
+        member_of(w, r->member->node) != NULL)
+        w->members[r->member->node].left = true;
+}
+
+void sim_watch_member_assigned(struct sim_watch *w, const struct repl_event *event)
+{
+    if (event->kind == REPL_EV_ASSIGNED)
+        judge_present(w, event->owner_node, event->index, "is assigned a shard");
+}
