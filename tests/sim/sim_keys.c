@@ -96,6 +96,7 @@ void sim_keys_look(struct sim_world *w)
     }
 }
 
+/* A member that was removed and runs on is told nothing, so it keeps what it had (seal.md). */
 bool sim_keys_gone(struct sim_world *w, bool judge)
 {
     bool gone = true;
@@ -103,7 +104,7 @@ bool sim_keys_gone(struct sim_world *w, bool judge)
     for (uint32_t i = 0; w->plan.sealed && i < w->n_nodes; i++) {
         struct sim_node *n = &w->nodes[i];
 
-        for (size_t k = 0; n->up && !n->gone && k < w->n_erased_keys; k++) {
+        for (size_t k = 0; n->up && !n->left && k < w->n_erased_keys; k++) {
             bool kept = seal_ring_has(&n->ring, w->erased_keys[k]);
 
             for (size_t p = 0; p < SEAL_RING_KEYS; p++)
