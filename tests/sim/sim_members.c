@@ -86,6 +86,7 @@ static void tell_voters(struct sim_node *n, const struct repl_configuration *c, 
     for (size_t i = 0; i < c->n_servers; i++)
         if (c->servers[i].role == RAFT_DRIVER_VOTER)
             voters[count++] = c->servers[i].node;
+    n->was_alone = n->was_alone || (count == 1 && voters[0] == n->id);
     if (count > 0)
         sim_watch_voters(n->world->watch, c->index, committed, voters, count);
 }

@@ -89,10 +89,11 @@ struct sim_node {
     int32_t ppm;
     int64_t wall_s; /* how far its wall clock is off */
     bool outside_up, inside_up;
-    bool corrupt; /* its log: refuses to start */
-    bool gone;    /* the machine: it does not stand there yet, or was taken away */
-    bool left;    /* the operator has removed it */
-    bool lied;    /* its disk: it lost what it had stored, and the node does not count again yet */
+    bool corrupt;   /* its log: refuses to start */
+    bool was_alone; /* it was the only voter once */
+    bool gone;      /* the machine: it does not stand there yet, or was taken away */
+    bool left;      /* the operator has removed it */
+    bool lied; /* its disk: it lost what it had stored, and the node does not count again yet */
     bool disk_hung, disk_slow, disk_full;
     uint64_t down_until_ms; /* when it is not up */
     /* the process */
