@@ -156,6 +156,7 @@ static void any_pending(struct ike_pending *p)
         return;
     p->message_id = (uint32_t)next();
     p->sent_ms = next();
+    p->asked_ms = next();
     any_message(&p->request);
     p->child_spi_in = (uint32_t)next();
     p->new_spi_in = (uint32_t)next();
