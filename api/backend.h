@@ -90,6 +90,8 @@ struct api_backend {
     void (*recover)(void *self, struct api_request *request, const char *lost);
     /* Answered with the state without its sessions, sealed, in hex. */
     void (*back_up)(void *self, struct api_request *request);
+    /* Answered when sessions are sealed with another key and the former one is erased. */
+    void (*rotate_keys)(void *self, struct api_request *request);
     void (*arm)(void *self, struct api_request *request, const struct api_arm *args);
     /* Shared keys, certificates, CAs anew from the node's own file; answered when they are in force
      * or refused. */

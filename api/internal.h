@@ -97,6 +97,7 @@ void api_post_leader(struct api_call *call, const struct api_backend *backend);
 void api_get_sas(struct api_call *call, const struct api_backend *backend);
 void api_post_rekey(struct api_call *call, const struct api_backend *backend);
 void api_post_handover(struct api_call *call, const struct api_backend *backend);
+void api_post_keys(struct api_call *call, const struct api_backend *backend);
 void api_post_drain(struct api_call *call, const struct api_backend *backend);
 void api_post_token(struct api_call *call, const struct api_backend *backend);
 void api_post_join(struct api_call *call, const struct api_backend *backend);

@@ -11,6 +11,7 @@ static const struct api_route routes[] = {
     {"POST", "/v1/cluster/join", api_post_join},
     {"POST", "/v1/cluster/recover", api_post_recover},
     {"POST", "/v1/cluster/backup", api_post_backup},
+    {"POST", "/v1/cluster/keys", api_post_keys},
     {"GET", "/v1/sas", api_get_sas},
     {"POST", "/v1/sas/{id}/rekey", api_post_rekey},
     {"POST", "/v1/shards/{id}/handover", api_post_handover},

@@ -157,7 +157,7 @@ void fsm_apply(struct fsm *fsm, const Holdfast__Record *record, size_t position,
  * changed: SAs, claims and leases, all of them, when the loss is applied. */
 void fsm_skip(struct fsm *fsm, uint32_t node, uint64_t boot, uint64_t request);
 
-/* Does the state name that key: is what it sealed still judged? */
+/* Does the state name that key: is it in use, or may somebody still need it to get here? */
 static inline bool fsm_names_key(const struct fsm *fsm, uint64_t id)
 {
     return id != 0 && (id == fsm->session_key || id == fsm->former_key);

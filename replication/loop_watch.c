@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "base/assert.h"
+#include "base/registers.h"
 
 static uint64_t read_clock(clockid_t clock)
 {
@@ -36,6 +37,7 @@ static void on_prepare(uv_prepare_t *handle)
     w->last_ns = now;
     w->cpu_ns = cpu;
     w->idle_ns = idle;
+    registers_clear();
 }
 
 void loop_watch_start(struct loop_watch *w, uv_loop_t *loop)

@@ -9,6 +9,7 @@
 
 #include "replication/digest.h"
 #include "replication/map.h"
+#include "base/registers.h"
 #include "replication/repl_addresses.h"
 
 enum { MACHINE_BYTES = 64 };
@@ -244,6 +245,7 @@ static void on_closed_part(struct repl *repl)
 static void job_work(uv_work_t *work)
 {
     replica_job_run(((struct pool_job *)work->data)->job);
+    registers_clear();
 }
 
 static void job_after(uv_work_t *work, int status)

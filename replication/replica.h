@@ -415,6 +415,12 @@ struct repl_status {
     size_t n_tokens;
     struct repl_shard_status shards[REPL_MAX_SHARDS];
     size_t n_shards;
+    struct repl_key_status {
+        uint64_t session, former; /* ids of keys of sessions; 0 = none */
+        uint64_t came_ms;         /* cluster time when `session` came */
+        uint64_t age_ms;          /* it is replaced at that age; 0 = only when it is wished for */
+        bool wished;              /* ... which it is now */
+    } key;
     uint64_t outstanding; /* requests not settled */
     uint64_t counters[REPL_COUNTERS];
 };

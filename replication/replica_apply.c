@@ -196,7 +196,8 @@ static void follow(struct replica *r, struct follow_up f, const struct fsm_outco
     }
 }
 
-/* Of a session whose key is given up, or was when this one came: left out, on every node. */
+/* Of a session whose key is given up, or was when this one came, or that came behind the change to
+ * another: left out, on every node. */
 static bool left_out(struct replica *r, struct span sealed)
 {
     struct seal_clear clear;
@@ -205,9 +206,9 @@ static bool left_out(struct replica *r, struct span sealed)
         return false;
     clear = seal_clear_of(sealed);
     if (clear.key == seal_ring_current(r->options.ring, SEAL_CONFIGURATION) ||
-        (fsm_names_key(&r->fsm, clear.key) && clear.key != r->blind))
+        (clear.key == r->fsm.session_key && clear.key != r->blind))
         return false;
-    if (fsm_names_key(&r->fsm, clear.key))
+    if (clear.key == r->fsm.session_key)
         fsm_skip(&r->fsm, clear.node, clear.boot, clear.request);
     return true;
 }
@@ -280,14 +281,14 @@ static void apply_record(struct replica *r, struct span sealed, size_t position)
  * name is none: such a record is left out. */
 static uint64_t lacks_key(struct replica *r, const Holdfast__Entry *e)
 {
-    if (r->options.ring == NULL || e == NULL)
-        return 0;
-    for (size_t i = 0; i < e->n_records; i++) {
-        uint64_t id = seal_key_of(record_span(e->records[i]));
+    uint64_t session = r->fsm.session_key;
 
-        if (id != r->blind && fsm_names_key(&r->fsm, id) && !seal_ring_has(r->options.ring, id))
-            return id;
-    }
+    if (r->options.ring == NULL || e == NULL || session == 0 || session == r->blind ||
+        seal_ring_has(r->options.ring, session))
+        return 0;
+    for (size_t i = 0; i < e->n_records; i++)
+        if (seal_key_of(record_span(e->records[i])) == session)
+            return session;
     return 0;
 }
 

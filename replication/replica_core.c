@@ -111,8 +111,7 @@ void replica_pump(struct replica *r)
 {
     if (!r->started || r->failed)
         return;
-    if (r->blind != 0 && r->restoring == NULL && !fsm_names_key(&r->fsm, r->blind))
-        replica_await_state(r); /* it was not lost to all: what was left out here is judged there */
+    replica_blind_moved(r);
     replica_lock_unused(r);
     replica_keys_tick(r);
     replica_locked_poll(r);

@@ -67,6 +67,21 @@ void replica_lock_unused(struct replica *r)
     begin(r, id);
 }
 
+/* It was not lost to those who changed it. Who has the next one has a state in which all was judged
+ * that is left out here; if nobody has, that one is lost in its turn. */
+void replica_blind_moved(struct replica *r)
+{
+    if (r->blind == 0 || r->restoring != NULL || r->locked.want != 0 ||
+        r->fsm.session_key == r->blind)
+        return;
+    if (seal_ring_has(r->options.ring, r->fsm.session_key)) {
+        replica_await_state(r);
+        return;
+    }
+    r->locked.unused = true;
+    begin(r, r->fsm.session_key);
+}
+
 static void go_on(struct replica *r)
 {
     struct replica_locked was = r->locked;

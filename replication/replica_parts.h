@@ -224,6 +224,7 @@ void replica_founders(struct replica_options *o);
 /* The state names a key that is not here, and nothing asked for it: a node that has caught up does. */
 void replica_lock_unused(struct replica *r);
 void replica_locked_poll(struct replica *r);
+void replica_blind_moved(struct replica *r); /* the log changed to another key meanwhile */
 void replica_locked_drop(struct replica *r);
 
 /* replica_session.c */

@@ -1,9 +1,10 @@
 /* Another key of sessions in place of the one in use, and the end of that one.
  *
  *   wish, age, removal ─> SessionKey {replaces} = switch ─> all seal with the new one; what waits in
- *   the outbox is sealed anew; the former one still opens what was under way
+ *   the outbox, or was under way, is sealed anew and sent again: what the former one sealed and the log
+ *   has behind the switch is left out, so a snapshot behind the switch is all that is ever needed
  *        ─> each node: a snapshot behind the switch ─ report ─> leader: a majority has one
- *        ─> KeyErased ─> every node wipes the former one; what it sealed is left out from here on
+ *        ─> KeyErased ─> every node wipes the former one
  *
  * A node that was away needs it and has it no more: the others say so (GONE), and it takes a
  * snapshot in place of what it cannot open, as one does whose state was outvoted (digest.md).
@@ -128,6 +129,7 @@ bool replica_renew_outbox(struct replica *r)
         if (!replica_session_ready(r))
             return false;
         seal_anew(r, item->request, item->bytes, item->len);
+        outbox_unsend(r->outbox, item->request); /* what is under way will be left out */
     }
     return !r->failed;
 }

@@ -14,7 +14,7 @@
 
 static bool is_due(const struct replica *r)
 {
-    return r->fsm.session_key == 0 || (r->blind != 0 && fsm_names_key(&r->fsm, r->blind)) ||
+    return r->fsm.session_key == 0 || (r->blind != 0 && r->fsm.session_key == r->blind) ||
            replica_rotation_due(r);
 }
 

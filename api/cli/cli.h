@@ -95,6 +95,8 @@ int cli_cluster_recover(struct cli *cli);
 int cli_snapshot_save(struct cli *cli);
 int cli_shard_list(struct cli *cli);
 int cli_shard_move(struct cli *cli);
+int cli_cluster_rotate_keys(struct cli *cli);
+void cli_print_keys(struct cli *cli, const json_t *keys); /* a line of the status */
 int cli_node_drain(struct cli *cli);
 int cli_node_undrain(struct cli *cli);
 int cli_sa_list(struct cli *cli);

@@ -79,6 +79,12 @@ const struct cli_command cli_commands[] = {
      .help =
          "a backup without tunnels; `holdfastd --restore FILE` needs configuration.key beside it",
      .run = cli_snapshot_save},
+    {.group = "cluster",
+     .verb = "rotate-keys",
+     .arguments = "",
+     .help =
+         "seals what is stored of sessions with another key, and erases the former (ask any node)",
+     .run = cli_cluster_rotate_keys},
     {.group = "shard",
      .verb = "list",
      .arguments = "",

@@ -226,6 +226,7 @@ bool conductor_moving(struct conductor *c, uint32_t shard);
 void conductor_handle_handovers(struct conductor *c);
 /* An operator's wishes, for the log. False: replication takes nothing now. */
 bool conductor_wish_move(struct conductor *c, uint32_t shard, uint32_t node);
+bool conductor_wish_rotation(struct conductor *c); /* another key of sessions */
 bool conductor_wish_drain(struct conductor *c, uint32_t node, bool drained);
 /* Likewise members: a token that permits `node` at `address` to join, by its SHA-256; a join by it;
  * a leave. */

@@ -494,3 +494,13 @@ bool conductor_wish_drain(struct conductor *c, uint32_t node, bool drained)
     record.drain = &body;
     return submit_other(c, 0, &record, op_add(c, 0));
 }
+
+bool conductor_wish_rotation(struct conductor *c)
+{
+    Holdfast__RotateKeys body = HOLDFAST__ROTATE_KEYS__INIT;
+    Holdfast__Record record = HOLDFAST__RECORD__INIT;
+
+    record.body_case = HOLDFAST__RECORD__BODY_ROTATE_KEYS;
+    record.rotate_keys = &body;
+    return submit_other(c, 0, &record, op_add(c, 0));
+}

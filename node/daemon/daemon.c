@@ -13,6 +13,7 @@
 #include "daemon/internal.h"
 #include "io/clock.h"
 #include "replication/replica.h"
+#include "base/registers.h"
 
 bool daemon_fail(struct daemon *d, const char *format, ...)
 {
@@ -102,6 +103,7 @@ static void on_tick(uv_timer_t *handle)
     atomic_store(&health->links_up, d->outside_up && d->inside_up);
     admin_tick(d);
     admin_moves_tick(d);
+    admin_keys_tick(d);
     admin_members_tick(d);
     recover_tick(d);
     guarding_tick(d);
@@ -120,6 +122,7 @@ static void on_prepare(uv_prepare_t *handle)
         (void)uv_timer_stop(&d->timer);
     else
         (void)uv_timer_start(&d->timer, on_timer, in, 0);
+    registers_clear();
 }
 
 static void on_link(void *self, const struct netlink_link *link)
@@ -444,6 +447,7 @@ static void stop(struct daemon *d)
     close_sources(d);
     admin_stop(d);
     admin_moves_stop(d);
+    admin_keys_stop(d);
     admin_members_stop(d);
     recover_stop(d);
     if (d->api != NULL)

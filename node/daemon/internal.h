@@ -107,7 +107,11 @@ struct daemon {
     int keys_fd;            /* with the memfd of sessions' keys; -1 = none */
     struct api_request *backup; /* waits for its bytes; NULL = none does */
     uint64_t majority_ms;       /* when there was one last (boottime); 0 = not since the start */
-    uint64_t who_again_ms;      /* a node that finds no leader asks where the members are */
+    struct keys_wait {
+        struct api_request *request; /* NULL = none: one at a time */
+        uint64_t former, until_ms;
+    } keys;
+    uint64_t who_again_ms; /* a node that finds no leader asks where the members are */
     bool stopping;
     struct gateway gateway;
     bool leaving; /* a stop gives everything away first */
@@ -176,6 +180,12 @@ void certs_stop(struct daemon *d);
 void admin_moves_fill(struct api_backend *b);
 void admin_moves_tick(struct daemon *d);
 void admin_moves_stop(struct daemon *d);
+
+/* admin_keys.c */
+void admin_keys_fill(struct api_backend *b);
+json_t *admin_keys_json(const struct repl_status *st);
+void admin_keys_tick(struct daemon *d);
+void admin_keys_stop(struct daemon *d);
 
 /* admin.c */
 void admin_fill(struct daemon *d);

@@ -6,6 +6,7 @@
 #include "io/clock.h"
 #include "io/entropy.h"
 #include "replication/replica.h"
+#include "base/registers.h"
 
 static uint64_t op_now(void *self)
 {
@@ -58,6 +59,7 @@ static void job_work(uv_work_t *w)
     struct job_request *r = w->data;
 
     conductor_job_run(r->job);
+    registers_clear();
 }
 
 static void job_after(uv_work_t *w, int status)

@@ -13,6 +13,7 @@
 
 #include "crypto/tables.h"
 #include "daemon/internal.h"
+#include "base/registers.h"
 
 struct reload {
     uv_work_t work;
@@ -57,6 +58,7 @@ static void work(uv_work_t *w)
     struct reload *r = w->data;
 
     r->config = config_load(r->daemon->config->path, &r->report);
+    registers_clear();
 }
 
 static void refuse(struct reload *r, unsigned status, const char *name, const char *why)

@@ -46,13 +46,27 @@ struct ike_child *ike_child_free_slot(struct ike_sa *sa)
     return free;
 }
 
-bool ike_child_has_room(const struct ike_sa *sa)
+/* Our request is out that is to make one. */
+static bool awaits_child(const struct ike_pending *p)
 {
-    size_t used = sa->n_owed_deletes;
+    return p->exchange == IKE_EX_CHILD_CREATE || p->exchange == IKE_EX_CHILD_REKEY ||
+           p->exchange == IKE_EX_CHILD_REKEY_PFS;
+}
+
+/* A rekey needs one slot, until the old CHILD SA goes. What replaces none needs a second one that
+ * stays to spare, or none of them could be rekeyed. What our request that is out is to make needs
+ * one more, or the peer's answer would find none; a rekey that is out may use the spare one. */
+enum ike_child_room ike_child_room(const struct ike_sa *sa, bool rekey)
+{
+    size_t used = sa->n_owed_deletes, need = rekey ? 1 : 2, kept = 0;
 
     for (size_t i = 0; i < IKE_MAX_CHILDREN; i++)
         used += sa->children[i].state != IKE_CHILD_NONE;
-    return used + 2 <= IKE_MAX_CHILDREN;
+    if (awaits_child(&sa->pending))
+        kept = rekey || sa->pending.exchange == IKE_EX_CHILD_CREATE ? 1 : 0;
+    if (used + need > IKE_MAX_CHILDREN)
+        return IKE_CHILD_ROOM_NONE;
+    return used + need + kept > IKE_MAX_CHILDREN ? IKE_CHILD_ROOM_LATER : IKE_CHILD_ROOM;
 }
 
 static bool same_list(const struct ike_ts *a, uint8_t n_a, const struct ike_ts *b, uint8_t n_b)
@@ -188,8 +202,7 @@ void ike_child_owed_done(struct ike_sa *sa)
 
 void ike_child_note_early_delete(struct ike_pending *p, uint32_t spi_out)
 {
-    if (p->exchange != IKE_EX_CHILD_CREATE && p->exchange != IKE_EX_CHILD_REKEY &&
-        p->exchange != IKE_EX_CHILD_REKEY_PFS)
+    if (!awaits_child(p))
         return;
     if (p->n_early_deletes == IKE_MAX_EARLY_DELETES) {
         memmove(&p->early_deletes[0], &p->early_deletes[1],

@@ -21,8 +21,13 @@ struct ike_child *ike_child_find_out(struct ike_sa *sa, uint32_t spi_out);
 /* An unused slot, all zero, or NULL. A Delete that is owed counts as a slot in use. */
 struct ike_child *ike_child_free_slot(struct ike_sa *sa);
 
-/* May one more be made that replaces none? A slot stays to spare, or none of them could be rekeyed. */
-bool ike_child_has_room(const struct ike_sa *sa);
+/* May one more be made: a rekey's, or one that replaces none? For our own request: before it is out. */
+enum ike_child_room {
+    IKE_CHILD_ROOM,
+    IKE_CHILD_ROOM_LATER, /* what is left is kept for what our own outstanding request is to make */
+    IKE_CHILD_ROOM_NONE
+};
+enum ike_child_room ike_child_room(const struct ike_sa *sa, bool rekey);
 
 bool ike_child_same_selectors(const struct ike_child *a, const struct ike_child *b);
 

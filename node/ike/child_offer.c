@@ -185,11 +185,18 @@ static uint16_t judge_offer(struct ike_turn *t, const struct ike_child *old,
     *reason = IKE_REASON_TS_UNACCEPTABLE;
     if (!agree_selectors(body, allowed, old != NULL, agreed))
         return WIRE_N_TS_UNACCEPTABLE;
-    *reason = IKE_REASON_TOO_MANY_CHILDREN;
-    if (old != NULL ? ike_child_free_slot(t->after) == NULL : !ike_child_has_room(t->after))
+    switch (ike_child_room(t->after, old != NULL)) {
+    case IKE_CHILD_ROOM_NONE:
+        *reason = IKE_REASON_TOO_MANY_CHILDREN;
         return WIRE_N_NO_ADDITIONAL_SAS; /* RFC 7296 1.3 */
-    *reason = IKE_REASON_NONE;
-    return 0;
+    case IKE_CHILD_ROOM_LATER: /* RFC 7296 2.25: our own exchange is in the way, for now */
+        *reason = IKE_REASON_TEMPORARY_FAILURE;
+        return WIRE_N_TEMPORARY_FAILURE;
+    case IKE_CHILD_ROOM:
+    default:
+        *reason = IKE_REASON_NONE;
+        return 0;
+    }
 }
 
 enum ike_outcome ike_child_answer(struct ike_turn *t, enum ike_exchange exchange,

@@ -19,7 +19,7 @@ enum ike_outcome ike_create_child_begin(struct ike_turn *t)
     struct ike_child_terms terms =
         ike_connection_terms(t->policy, t->after, sel.local, sel.n_local);
 
-    if (!ike_child_has_room(t->after))
+    if (ike_child_room(t->after, false) != IKE_CHILD_ROOM)
         return ike_turn_ignore(t, IKE_REASON_TOO_MANY_CHILDREN);
     return begin_with(t, ike_child_group(t, terms.pfs == IKE_PFS_ALWAYS));
 }

@@ -56,7 +56,7 @@ enum ike_outcome ike_rekey_child_begin(struct ike_turn *t, uint32_t spi_in, enum
 
     if (c == NULL || c->state != IKE_CHILD_INSTALLED)
         return ike_turn_ignore(t, IKE_REASON_CHILD_NOT_FOUND);
-    if (ike_child_free_slot(t->after) == NULL)
+    if (ike_child_room(t->after, true) != IKE_CHILD_ROOM)
         return ike_turn_ignore(t, IKE_REASON_TOO_MANY_CHILDREN);
     terms = terms_of(t, c);
     with = pfs == IKE_CHILD_PFS_ON || (pfs == IKE_CHILD_PFS_POLICY && pfs_by_policy(&terms, c));

@@ -10,6 +10,7 @@
 
 #include "io/clock.h"
 #include "io/udp.h"
+#include "base/registers.h"
 
 enum { READY = 16 };
 
@@ -166,6 +167,7 @@ static void work(struct worker *w)
     for (int i = 0; more && i <= WORKER_WAITING_PER_SA / WORKER_BATCH; i++)
         more = worker_wait_release(w);
     take_parcels(w);
+    registers_clear();
     n = epoll_wait(w->epoll_fd, ready, READY, more ? 0 : WORKER_IDLE_MS);
     for (int i = 0; i < n && !w->failed; i++)
         if (!serve(w, ready[i].data.u64))

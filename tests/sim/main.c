@@ -232,6 +232,8 @@ static void find_missing(const struct sim_stats *s, struct missing *m)
     for (int i = 0; i < SIM_WATCH_RULES; i++)
         if (s->judged[i] == 0 && is_fed((enum sim_watch_rule)i))
             add_name(m->rules, sizeof m->rules, sim_watch_rule_name((enum sim_watch_rule)i));
+    if (s->counts[SIM_COUNT_rings_checked] == 0)
+        add_name(m->rules, sizeof m->rules, "erased_keys");
 }
 
 static void report(const struct totals *t, const struct missing *missing)

@@ -63,3 +63,58 @@ void sim_keys_take(struct sim_node *n, struct replica_options *o)
     HF_ASSERT(seal_ring_add(&n->ring, SEAL_CONFIGURATION, kept->bytes) == kept->id);
     HF_ASSERT(seal_ring_use(&n->ring, SEAL_CONFIGURATION, kept->id));
 }
+
+uint64_t sim_keys_age_ms(const struct sim_world *w)
+{
+    return 15000 + w->seed % 4 * 15000;
+}
+
+static void add_erased(struct sim_world *w, uint64_t id)
+{
+    for (size_t i = 0; i < w->n_erased_keys; i++)
+        if (w->erased_keys[i] == id)
+            return;
+    w->stats.counts[SIM_COUNT_keys_erased]++;
+    if (w->n_erased_keys < SIM_ERASED_KEYS)
+        w->erased_keys[w->n_erased_keys++] = id;
+}
+
+void sim_keys_look(struct sim_world *w)
+{
+    for (uint32_t i = 0; w->plan.sealed && i < w->n_nodes; i++) {
+        struct sim_node *n = &w->nodes[i];
+        const struct fsm *f = n->up ? replica_fsm(n->replica) : NULL;
+
+        /* One that starts anew knows of nothing yet, and one whose state is blank of no key at all. */
+        if (f == NULL || f->session_key == 0 || f->former_key == n->former_key)
+            continue;
+        if (n->former_key != 0 && f->applied_index > n->former_index &&
+            !fsm_names_key(f, n->former_key))
+            add_erased(w, n->former_key);
+        n->former_key = f->former_key;
+        n->former_index = f->applied_index;
+    }
+}
+
+/* A member that was removed and runs on is told nothing, so it keeps what it had (seal.md). */
+bool sim_keys_gone(struct sim_world *w, bool judge)
+{
+    bool gone = true;
+
+    for (uint32_t i = 0; w->plan.sealed && i < w->n_nodes; i++) {
+        struct sim_node *n = &w->nodes[i];
+
+        for (size_t k = 0; n->up && !n->left && k < w->n_erased_keys; k++) {
+            bool kept = seal_ring_has(&n->ring, w->erased_keys[k]);
+
+            for (size_t p = 0; p < SEAL_RING_KEYS; p++)
+                kept = kept || n->session_keys[p].id == w->erased_keys[k];
+            w->stats.counts[SIM_COUNT_rings_checked] += judge;
+            gone = gone && !kept;
+            if (kept && judge)
+                sim_violation(w, "I8: node %u keeps the erased key %016llx", n->id,
+                              (unsigned long long)w->erased_keys[k]);
+        }
+    }
+    return gone;
+}

@@ -120,6 +120,7 @@ static void replica_options_of(const struct sim_node *n, struct replica_options 
                                   .rebalance = p->rebalance,
                                   .settle_ms = 10000,
                                   .snapshot_entries = p->snapshot_entries,
+                                  .key_age_ms = sim_keys_age_ms(n->world),
                                   .snapshot_bytes = 64 << 20,
                                   .seal = &seal_none};
     HF_ASSERT(p->n_nodes > 0);

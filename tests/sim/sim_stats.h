@@ -69,6 +69,8 @@ enum sim_fault {
     X(takeovers)                                                                                   \
     X(handovers)                                                                                   \
     X(elections)                                                                                   \
+    X(keys_erased)                                                                                 \
+    X(rings_checked)                                                                               \
     X(snapshots)                                                                                   \
     X(restores)                                                                                    \
     X(moves)                                                                                       \

@@ -17,6 +17,7 @@ enum {
     HANDOVER_MS = 100,        /* ... and a handover that is under way then: it takes some ms */
     SERVED_WITHIN_MS = 70000, /* a client may have to find out first that its old tunnel is gone */
     DIGEST_WITHIN_MS = 30000, /* L3 */
+    KEYS_WITHIN_MS = 15000,   /* an erased key in no memory, on whoever came back */
     QUIET_WITHIN_MS = 30000,  /* an instant at which no exchange is under way */
     LIVELOCK = 100000         /* passes in one ms */
 };
@@ -137,13 +138,18 @@ static void tell_digest(struct sim_world *w, const struct sim_node *n)
 static void check_digests(struct sim_world *w)
 {
     w->next_check_ms = w->now_ms + CHECK_EVERY_MS;
+    sim_keys_look(w);
     for (uint32_t i = 0; i < w->n_nodes; i++) {
-        const struct sim_node *n = &w->nodes[i];
+        struct sim_node *n = &w->nodes[i];
         const struct fsm *f;
+        struct repl_status st;
 
         if (!n->up)
             continue;
         f = replica_fsm(n->replica);
+        replica_status(n->replica, sim_node_ns(n), &st);
+        if (f->applied_index == 0 || st.lacks_key) /* it has no state yet, or shows none */
+            continue;
         w->stats.counts[SIM_COUNT_digests_compared]++;
         tell_digest(w, n);
         if (!sim_check_digest(&w->check, f->applied_index, fsm_digest(f)))
@@ -326,6 +332,9 @@ static void heal(struct sim_world *w)
     for (uint64_t end = w->now_ms + QUIET_WITHIN_MS; !sim_watch_quiet(w->watch) && w->now_ms < end;)
         run_until(w, w->now_ms + 1);
     check_digests(w);
+    for (uint64_t end = w->now_ms + KEYS_WITHIN_MS; !sim_keys_gone(w, false) && w->now_ms < end;)
+        run_until(w, w->now_ms + 100);
+    (void)sim_keys_gone(w, true);
     for (uint32_t i = 0; i < w->n_nodes; i++)
         if (w->nodes[i].corrupt || w->nodes[i].gone)
             sim_watch_gone(w->watch, w->nodes[i].id);

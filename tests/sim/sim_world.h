@@ -30,6 +30,7 @@ enum {
     SIM_NODES = 5,                  /* at the beginning */
     SIM_MACHINES = SIM_WATCH_NODES, /* ever: ids are not used again */
     SIM_SHARDS = 3,
+    SIM_ERASED_KEYS = 64,
     SIM_CLIENTS = 5,
     SIM_TICK_MS = 25, /* a node stamps its health so often; the daemon's 10 would change nothing */
     SIM_NEVER_MS = 1 << 30,  /* longer than any run */
@@ -102,6 +103,8 @@ struct sim_node {
     struct seal_key kept_key;                     /* on its disk; id 0 = none yet */
     struct seal_ring ring;                        /* of this start; plan.sealed */
     struct seal_key session_keys[SEAL_RING_KEYS]; /* kept over the end of its process */
+    uint64_t former_key,
+        former_index; /* the log's, and how far it was, when it was looked at last */
     struct repl_loaded loaded;
     /* Whom its file names when it is not a founder; whom it is to be connected with, as it says. */
     struct repl_node_address asks[REPL_MAX_NODES];
@@ -235,6 +238,8 @@ struct sim_world {
     struct ike_psk_entry psks[SIM_CLIENTS];
     uint32_t shard_ids[SIM_SHARDS];
     struct log log;
+    uint64_t erased_keys[SIM_ERASED_KEYS]; /* of sessions */
+    size_t n_erased_keys;
     struct sim_check check;
     struct sim_watch *watch;
     uint64_t watch_told; /* of its violations */
@@ -301,6 +306,10 @@ void sim_keys_found(struct sim_world *w); /* node 1 has the configuration's key 
 void sim_keys_take(struct sim_node *n, struct replica_options *o);
 bool sim_keys_keep(void *node, const uint8_t bytes[SEAL_KEY_BYTES]);
 void sim_keys_changed(void *node);
+uint64_t sim_keys_age_ms(const struct sim_world *w); /* each seed's own; draws nothing */
+void sim_keys_look(struct sim_world *w);             /* which keys the log has erased */
+/* Of those none is left in a ring, nor where a node keeps its keys. When not, and `judge`: violations. */
+bool sim_keys_gone(struct sim_world *w, bool judge);
 
 /* --- sim_client.c --- */
 void sim_client_init(struct sim_world *w, uint32_t index);

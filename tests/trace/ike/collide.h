@@ -24,8 +24,9 @@ enum { GROUP_A = 1031, GROUP_B = 1032 };
 
 enum what { REQUEST, ANSWER };
 
-/* Where something at the end comes from. */
-enum origin { NOBODY, OLD, CLIENTS, GATEWAYS, WINNERS };
+/* Where something at the end comes from. EITHERS: both are tried again, and who is first is chance;
+ * ANYONES: the same, and the one that there was may go on. */
+enum origin { NOBODY, OLD, CLIENTS, GATEWAYS, WINNERS, EITHERS, ANYONES };
 
 /* The first octets of the four nonces; the lowest one loses (RFC 7296 2.8.1). */
 struct order {

@@ -90,14 +90,19 @@ struct run {
 
 static const char *origin_name(enum origin o)
 {
-    static const char *const names[] = {"nobody", "old", "client", "gateway", "winner"};
+    static const char *const names[] = {"nobody", "old",    "client", "gateway",
+                                        "winner", "either", "any"};
 
     return names[o];
 }
 
-/* The winner of the nonces, when that is who is meant. */
-static enum origin meant(const struct trace *t, enum origin o)
+/* The winner of the nonces, when that is who is meant; what was found, when either would do. */
+static enum origin meant(const struct trace *t, enum origin o, enum origin found)
 {
+    if (o == ANYONES && found != NOBODY)
+        return found;
+    if (o == EITHERS && (found == CLIENTS || found == GATEWAYS))
+        return found;
     if (o != WINNERS)
         return o;
     return t->winner == CLIENT ? CLIENTS : GATEWAYS;
@@ -117,10 +122,10 @@ static void judge_origins(struct run *r)
                         : sends->begun == IKE_BY_PEER           ? CLIENTS
                                                                 : GATEWAYS;
 
-    JUDGE(r, ike == meant(t, r->c->ike), "the IKE SA is the %s's, not the %s's", origin_name(ike),
-          origin_name(meant(t, r->c->ike)));
-    JUDGE(r, child == meant(t, r->c->child), "the CHILD SA is the %s's, not the %s's",
-          origin_name(child), origin_name(meant(t, r->c->child)));
+    JUDGE(r, ike == meant(t, r->c->ike, ike), "the IKE SA is the %s's, not the %s's",
+          origin_name(ike), origin_name(meant(t, r->c->ike, ike)));
+    JUDGE(r, child == meant(t, r->c->child, child), "the CHILD SA is the %s's, not the %s's",
+          origin_name(child), origin_name(meant(t, r->c->child, child)));
 }
 
 /* Nothing is left half done at a side: windows free, nothing wanted, owed or waiting, no slot taken by

@@ -93,6 +93,8 @@ static void write_things(struct rig *r)
            "{\"node\":4,\"address\":\"10.0.0.4:7400\",\"valid_s\":60}", 200, "{}");
     cr_assert(r->tokens == 1 && r->token.node == 4 && r->token.valid_s == 60);
     cr_assert_str_eq(r->token.address, "10.0.0.4:7400");
+    expect("POST", "/v1/cluster/keys", "{}", 200, "{}");
+    cr_assert_eq(r->rotations, 1);
     expect("POST", "/v1/cluster/join", "{\"token\":\"00ff\"}", 200, "{}");
     cr_assert_str_eq(r->joined_by, "00ff");
     expect("POST", "/v1/cluster/recover", "{\"lost\":\"2,3\"}", 200, "{}");

@@ -170,6 +170,8 @@ static void change(struct rig *r)
     cr_expect(r->drain.node == 2 && r->drain.drained);
     expect("node undrain 2", 0, "node 2 takes shards again\n");
     cr_expect(r->drain.node == 2 && !r->drain.drained);
+    expect_part("cluster rotate-keys", 0, "is erased: nobody can open what it sealed");
+    cr_expect_eq(r->rotations, 1);
     expect_part("shard move 7", 2, "which node?");
     expect_part("shard move x --to 3", 2, "'x' is no shard");
     expect_part("shard move 7 --to 0", 2, "'0' is no node");

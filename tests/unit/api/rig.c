@@ -160,6 +160,14 @@ static void fake_reload(void *self, struct api_request *request)
     decide(rig, request);
 }
 
+static void fake_rotate(void *self, struct api_request *request)
+{
+    struct rig *rig = self;
+
+    rig->rotations++;
+    decide(rig, request);
+}
+
 void rig_init(struct rig *rig)
 {
     memset(rig, 0, sizeof *rig);
@@ -179,6 +187,7 @@ void rig_init(struct rig *rig)
                                         .remove_node = fake_remove,
                                         .recover = fake_recover,
                                         .back_up = fake_backup,
+                                        .rotate_keys = fake_rotate,
                                         .arm = fake_arm,
                                         .reload = fake_reload};
 }

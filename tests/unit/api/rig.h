@@ -29,7 +29,7 @@ struct rig {
     size_t n_held;
 
     /* what it was asked */
-    _Atomic unsigned transfers, rekeys, arms, moves, drains, reloads;
+    _Atomic unsigned transfers, rekeys, arms, moves, drains, reloads, rotations;
     struct api_move move;
     struct api_drain drain;
     unsigned tokens, joins, removes, recoveries;

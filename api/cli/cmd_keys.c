@@ -1,0 +1,40 @@
+/* holdfast cluster rotate-keys */
+#include <inttypes.h>
+
+#include "api/cli/cli.h"
+
+int cli_cluster_rotate_keys(struct cli *cli)
+{
+    int status = CLI_DONE;
+    json_t *body = cli_ask(cli, "POST", "/v1/cluster/keys", json_object(), &status);
+
+    if (body == NULL) {
+        return status;
+    }
+    if (cli->json) {
+        return cli_print_json(cli, body);
+    }
+    (void)fprintf(cli->out,
+                  "sessions are sealed with the key %s; %s is erased: nobody can open what it "
+                  "sealed\n",
+                  cli_text(body, "session"), cli_text(body, "erased"));
+    json_decref(body);
+    return CLI_DONE;
+}
+
+void cli_print_keys(struct cli *cli, const json_t *keys)
+{
+    int64_t minutes = cli_number(keys, "age_ms") / 60000;
+
+    if (!json_is_object(keys))
+        return;
+    (void)fprintf(cli->out, "key of sessions: %" PRId64 " min old, replaced ",
+                  cli_number(keys, "since_ms") / 60000);
+    if (minutes > 0)
+        (void)fprintf(cli->out, "after %" PRId64 " min", minutes);
+    else
+        (void)fputs("by command", cli->out);
+    if (json_is_string(json_object_get(keys, "former")))
+        (void)fputs("; the former one waits for a majority's snapshots", cli->out);
+    (void)fputc('\n', cli->out);
+}
