@@ -213,12 +213,6 @@ static void add_name(char *names, size_t cap, const char *name)
     (void)snprintf(names + n, cap - n, "%s ", name);
 }
 
-/* Not yet: no disk of this world loses what it acknowledged and comes back. */
-static bool is_fed(enum sim_watch_rule rule)
-{
-    return rule != SIM_WATCH_data_lost;
-}
-
 static void find_missing(const struct sim_stats *s, struct missing *m)
 {
     for (int i = 0; i < SIM_FAULTS; i++)
@@ -230,7 +224,7 @@ static void find_missing(const struct sim_stats *s, struct missing *m)
         if (s->cases[i] == 0)
             add_name(m->cases, sizeof m->cases, sim_watch_case_name((enum sim_watch_case)i));
     for (int i = 0; i < SIM_WATCH_RULES; i++)
-        if (s->judged[i] == 0 && is_fed((enum sim_watch_rule)i))
+        if (s->judged[i] == 0)
             add_name(m->rules, sizeof m->rules, sim_watch_rule_name((enum sim_watch_rule)i));
     if (s->counts[SIM_COUNT_rings_checked] == 0)
         add_name(m->rules, sizeof m->rules, "erased_keys");

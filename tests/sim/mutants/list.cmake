@@ -204,3 +204,9 @@ sim_mutant(half_open_without_bound "one source may ask for any number of IKE SAs
   node/conductor/core.c [==[half_open_from(c, &e->remote.ip) >= CONDUCTOR_COOKIE_SOURCE_AT;]==] [==[false;]==]
   node/conductor/run.c [==[           half_open_from(c, &w->event.remote.ip) >= CONDUCTOR_HALF_OPEN_SOURCE_MAX;]==] [==[           false;]==]
   node/conductor/run.c [==[            half_open_from(c, &w->event.remote.ip) >= CONDUCTOR_HALF_OPEN_SOURCE_MAX) {]==] [==[            false) {]==])
+
+sim_mutant(distrust_ignored "seed=3 a node whose disk says that it lost something counts as if it had not"
+  replication/raft_driver.c [==[    d->muted = l->distrust;]==] [==[    d->muted = REPL_TRUSTED;]==])
+
+sim_mutant(any_token_will_do "seed=17 whoever has some token joins"
+  replication/fsm_members.c [==[    if (t == NULL || memcmp(t->hash, body->token.data, sizeof t->hash) != 0)]==] [==[    if (t == NULL)]==])
