@@ -179,6 +179,7 @@ bool config_policy(const struct config *config, const struct suite_table *suites
     p.retransmit_factor_milli = config->retransmit_factor_milli;
     p.retransmit_tries = config->retransmit_tries;
     p.retransmit_cap_ms = config->retransmit_cap_ms;
+    p.unanswered_ms = IKE_UNANSWERED_MS;
     p.dpd_ms = config->dpd_ms;
     p.keepalive_ms = config->keepalive_ms;
     p.half_open_ms = config->half_open_ms;

@@ -9,7 +9,7 @@
 #include "ike/step.h"
 #include "wire/cursor.h"
 
-enum { CODEC_VERSION = 1 };
+enum { CODEC_VERSION = 2 };
 
 /* Exactly one of w and r. A walk never writes to the state when it encodes. */
 struct walk {
@@ -206,6 +206,7 @@ static void pending(struct walk *k, struct ike_pending *p)
         return;
     u32(k, &p->message_id);
     u64(k, &p->sent_ms);
+    u64(k, &p->asked_ms);
     message(k, &p->request);
     u32(k, &p->child_spi_in);
     u32(k, &p->new_spi_in);
@@ -369,7 +370,7 @@ bool ike_sa_decode(struct span in, struct ike_sa *sa)
 /* A field was added or changed? Walk it above, raise CODEC_VERSION if it was released, then correct
  * the size here. */
 HF_STATIC_ASSERT(sizeof(struct ike_child) == 696);
-HF_STATIC_ASSERT(sizeof(struct ike_pending) == 4536);
+HF_STATIC_ASSERT(sizeof(struct ike_pending) == 4544);
 HF_STATIC_ASSERT(sizeof(struct ike_candidate) == 504);
 HF_STATIC_ASSERT(sizeof(struct ike_handshake) == 8856);
-HF_STATIC_ASSERT(sizeof(struct ike_sa) == 24648);
+HF_STATIC_ASSERT(sizeof(struct ike_sa) == 24656);

@@ -38,7 +38,7 @@ static bool write_request(const struct ike_policy *policy, const struct ike_even
     hs->init_tries++;
     sa->pending.exchange = IKE_EX_INIT;
     sa->pending.message_id = 0;
-    sa->pending.sent_ms = event->now_ms;
+    sa->pending.sent_ms = sa->pending.asked_ms = event->now_ms;
     sa->pending.request = request;
     sa->local_part.retransmitted = 0;
     sa->local_part.last_outbound_ms = event->now_ms;

@@ -16,6 +16,7 @@ enum {
     IKE_ENTROPY_BYTES = 192,   /* fresh random bytes that come with every event */
     IKE_MAX_EFFECTS = 16,
     IKE_REFUSED_MS = 300000,     /* "several minutes" of TEMPORARY_FAILURE (RFC 7296 2.25) */
+    IKE_UNANSWERED_MS = 300000,  /* "several minutes" of a request without an answer (2.4) */
     IKE_REFUSED_GAP_MS = 120000, /* refusals further apart have nothing to do with one another */
     IKE_OVERDUE_MS = 40000,      /* at least so long our answer to an IKE rekey is repeated */
     IKE_MAX_PROPOSALS = 512,     /* acceptable combinations, of all configured proposals together */

@@ -303,7 +303,7 @@ bool ike_seal_request(const struct ike_policy *policy, struct ike_sa *sa,
         return false;
     sa->pending.exchange = exchange;
     sa->pending.message_id = sa->next_request_id++;
-    sa->pending.sent_ms = now_ms;
+    sa->pending.sent_ms = sa->pending.asked_ms = now_ms;
     sa->iv_next++;
     return true;
 }

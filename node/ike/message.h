@@ -58,8 +58,9 @@ bool ike_seal_response(const struct ike_policy *policy, struct ike_sa *sa, struc
                        const struct wire_header *request_header,
                        const struct ike_draft *d) HF_MUST_USE;
 
-/* Seals the draft as our next request: writes sa->pending.{exchange, message_id, sent_ms, request},
- * next_request_id + 1, iv_next + 1; the other fields of pending are the caller's, before or after.
+/* Seals the draft as our next request: writes sa->pending.{exchange, message_id, sent_ms,
+ * asked_ms, request}, next_request_id + 1, iv_next + 1; the other fields of pending are the caller's,
+ * before or after.
  * No request may be outstanding (asserted). False as above. The wire exchange type follows from
  * `exchange`. */
 bool ike_seal_request(const struct ike_policy *policy, struct ike_sa *sa,

@@ -138,6 +138,8 @@ struct ike_policy {
     uint32_t n_connections;
     uint32_t retransmit_first_ms, retransmit_factor_milli, retransmit_tries;
     uint32_t retransmit_cap_ms;      /* no interval is longer; 0 = no cap */
+    uint32_t unanswered_ms;          /* while the peer's ESP verifies a request of ours is asked on
+                                        for so long (RFC 7296 2.4); 0 = one schedule */
     uint32_t dpd_ms;                 /* idle time before a liveness check; 0 = never */
     uint32_t keepalive_ms;           /* NAT keepalive interval when we are behind NAT; 0 = never */
     uint32_t half_open_ms;           /* a half-open SA ends after this */

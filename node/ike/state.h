@@ -89,7 +89,8 @@ struct ike_message {
 struct ike_pending {
     enum ike_exchange exchange; /* IKE_EX_NONE = no request outstanding */
     uint32_t message_id;
-    uint64_t sent_ms; /* when it was first due on the wire: retransmissions are computed from it */
+    uint64_t sent_ms;  /* when it was first due on the wire: retransmissions are computed from it */
+    uint64_t asked_ms; /* the same, but a schedule that starts over does not move it */
     struct ike_message request;
     uint32_t child_spi_in; /* the CHILD SA being rekeyed or deleted, or 0 */
     uint32_t new_spi_in;   /* ESP SPI allocated for a new CHILD SA */

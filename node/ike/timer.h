@@ -5,7 +5,7 @@
  *
  * Retransmissions are a pure function of pending.sent_ms (RFC 7296 2.1, 2.4): the n-th leaves
  * first * (1 + f + ... + f^(n-1)) after it. One interval after the last the peer is dead, unless it
- * was heard since.
+ * was heard since: then they start over, until policy->unanswered_ms after pending.asked_ms.
  */
 #ifndef HF_IKE_TIMER_H
 #define HF_IKE_TIMER_H

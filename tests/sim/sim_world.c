@@ -81,6 +81,7 @@ static void make_policy(struct sim_world *w)
     p->psks = w->psks;
     p->n_psks = w->plan.n_clients;
     p->dpd_ms = 10000;
+    p->unanswered_ms = 40000;
     p->linger_ms = 5000;
     p->retransmit_tries = 4;
     p->pfs = (enum ike_pfs)sim_between(&w->random, IKE_PFS_NEVER, IKE_PFS_ALWAYS);

@@ -22,6 +22,7 @@ void test_policy_init(struct ike_policy *p)
                              .retransmit_first_ms = 1000,
                              .retransmit_factor_milli = 1800,
                              .retransmit_tries = 5,
+                             .unanswered_ms = IKE_UNANSWERED_MS,
                              .dpd_ms = 30000,
                              .half_open_ms = 30000,
                              .linger_ms = 60000,

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "ike/timer.h"
 #include "ike_pair/pair.h"
 
 enum { LOSS = 30, PAIRS = 24, DPD_MS = 10000 };
@@ -84,4 +85,66 @@ Test(liveness, a_peer_whose_esp_arrives_never_dies)
     cr_assert_gt(rekeys, 200);
     cr_assert_eq(exchanges, 0, "asked for life while it was there");
     printf("compared %u rekeys over a bad link with traffic, 0 deaths\n", rekeys);
+}
+
+/* Both ends have rekeyed the IKE SA at once, and of what the gateway sends nothing more arrives until it
+ * has given up: the client waits for an answer on an SA that only it still has. ESP goes both ways. */
+static struct pair *apart(uint8_t clients_nonce, uint8_t gateways_nonce)
+{
+    struct pair *p = pair_new(7);
+
+    p->side[CLIENT].policy.dpd_ms = p->side[GATEWAY].policy.dpd_ms = 0;
+    p->side[CLIENT].choose_nonces = p->side[GATEWAY].choose_nonces = true;
+    p->side[CLIENT].ask_first = clients_nonce;
+    p->side[CLIENT].answer_first = 0xc0;
+    p->side[GATEWAY].ask_first = 0x40;
+    p->side[GATEWAY].answer_first = gateways_nonce;
+    p->held[CLIENT] = p->held[GATEWAY] = true;
+    (void)pair_command(p, GATEWAY, IKE_WANT_REKEY_IKE);
+    (void)pair_command(p, CLIENT, IKE_WANT_REKEY_IKE);
+    cr_assert(pair_deliver(p, GATEWAY) && pair_deliver(p, CLIENT)); /* the requests */
+    cr_assert(pair_lose(p, GATEWAY) && pair_deliver(p, CLIENT));    /* the answers */
+    return p;
+}
+
+/* A second passes in which what the client hears of ESP verifies, and maybe its node dies. */
+static void second_with_esp(struct pair *p, bool gateway_is_heard, bool node_dies)
+{
+    for (int w = CLIENT; w <= GATEWAY; w++) {
+        struct ike_sa *sa = pair_sa(p, (enum pair_who)w, IKE_SA_ESTABLISHED);
+
+        if (sa != NULL)
+            sa->local_part.last_inbound_ms = p->now_ms;
+    }
+    if (node_dies)
+        pair_takeover(p, CLIENT);
+    pair_pass(p, 1000);
+    while (pair_flying_from(p, CLIENT) > 0)
+        cr_assert(pair_deliver(p, CLIENT));
+    while (!gateway_is_heard && pair_flying_from(p, GATEWAY) > 0)
+        cr_assert(pair_lose(p, GATEWAY));
+}
+
+/* RFC 7296 2.4: ESP puts a liveness check off, it does not answer a request. With and without deaths
+ * of the node that asks: who goes on goes on counting. */
+Test(liveness, esp_does_not_keep_an_unanswered_request_for_ever)
+{
+    static const unsigned often[] = {0, 60, 100}; /* s between two deaths; 0 = none */
+    unsigned ends = 0;
+
+    for (unsigned i = 0; i < 3; i++, ends++) {
+        struct pair *p = apart(0x80, 0x20); /* the client's loses, and it cannot know */
+        uint64_t began = p->now_ms, total = ike_retransmit_total_ms(&p->side[CLIENT].policy);
+        unsigned every = often[i], s = 0;
+
+        while (pair_sa(p, CLIENT, IKE_SA_ESTABLISHED) != NULL) {
+            cr_assert_leq(p->now_ms, began + IKE_UNANSWERED_MS + 2 * total, "it asks for ever");
+            second_with_esp(p, s > 150, every > 0 && s % every == every - 1);
+            s++;
+        }
+        cr_assert_geq(p->now_ms, began + IKE_UNANSWERED_MS, "after %u s", s);
+        cr_assert_eq(pair_count_reason(p, CLIENT, IKE_REASON_PEER_DEAD), 1);
+        pair_free(p);
+    }
+    printf("compared %u requests that nobody answers\n", ends);
 }

@@ -53,6 +53,7 @@ Test(config_policy, carries_every_value)
     cr_assert_eq(p.retransmit_first_ms, 500);
     cr_assert_eq(p.retransmit_factor_milli, 1500);
     cr_assert_eq(p.retransmit_tries, 4);
+    cr_assert_eq(p.unanswered_ms, 5 * 60 * 1000);
     cr_assert_eq(p.dpd_ms, 10000);
     cr_assert_eq(p.keepalive_ms, 15000);
     cr_assert_eq(p.half_open_ms, 20000);

@@ -156,6 +156,7 @@ static void any_pending(struct ike_pending *p)
         return;
     p->message_id = (uint32_t)next();
     p->sent_ms = next();
+    p->asked_ms = next();
     any_message(&p->request);
     p->child_spi_in = (uint32_t)next();
     p->new_spi_in = (uint32_t)next();
@@ -339,8 +340,10 @@ Test(codec, truncated_extended_unknown_version)
     }
     bytes[len] = 0;
     cr_assert_not(ike_sa_decode(span_of(bytes, len + 1), &sa));
-    bytes[0] = 2;
-    cr_assert_not(ike_sa_decode(span_of(bytes, len), &sa));
+    for (unsigned version = 0; version < 256; version++) {
+        bytes[0] = (uint8_t)version;
+        cr_assert_eq(ike_sa_decode(span_of(bytes, len), &sa), version == 2);
+    }
     free(l);
 }
 
@@ -423,6 +426,8 @@ Test(codec, seeds_of_the_fuzzer_decode)
         cr_assert(sa.state == IKE_SA_ESTABLISHED && sa.children[1].spi_in == (i == 0 ? 0 : 0x1000));
         cr_assert_eq(sa.owed_deletes[0], i == 0 ? 0 : 0x2000);
         cr_assert_eq(sa.pending.n_early_deletes, i == 2 ? 2 : 0);
+        cr_assert_eq(sa.pending.sent_ms, i == 2 ? 5000 : 0);
+        cr_assert_eq(sa.pending.asked_ms, i == 2 ? 3000 : 0);
         cr_assert_eq(sa.pending.early_deletes[1], i == 2 ? 0x4001 : 0);
     }
 }
