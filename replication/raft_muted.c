@@ -163,9 +163,7 @@ static void answer_muted(struct raft_driver *d, const struct raft_peer *p, uint3
 
     if (!RAFT_WRAPPED(d, RULE_BARRIER))
         send_trust(d, node, p->doubt_boot, d->commit > 0 ? d->commit : 1);
-    else if (!RAFT_WRAPPED(d, RULE_MAJORITY) && made)
-        send_trust(d, node, p->doubt_boot, p->barrier);
-    else if (made && d->commit >= p->barrier)
+    else if (made && (d->commit >= p->barrier || !RAFT_WRAPPED(d, RULE_MAJORITY)))
         send_trust(d, node, p->doubt_boot, p->barrier);
 }
 

@@ -367,7 +367,7 @@ static void jump(struct sim_world *w)
 static const struct kind kinds[] = {
     {70, crash},       {70, kill_process},  {10, all_crash},  {90, pause_node},
     {50, hang_worker}, {50, stick_control}, {70, transfer},   {50, slow_disk},
-    {40, hang_disk},   {40, fill_disk},     {30, fail_disk},  {4, corrupt_disk},
+    {40, hang_disk},   {40, fill_disk},     {30, fail_disk},  {8, corrupt_disk},
     {70, cut_off},     {50, cut_one_way},   {50, cut_partly}, {60, break_connection},
     {60, link_down},   {80, bad_path},      {60, attack},     {30, restart_client},
     {40, rebind},      {30, drift},         {20, jump},       {32, lie}};
