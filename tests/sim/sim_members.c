@@ -45,8 +45,9 @@ static const struct sim_node *newest(const struct sim_world *w)
     for (uint32_t i = 0; i < w->n_nodes; i++) {
         const struct sim_node *n = &w->nodes[i];
 
-        if (is_in(n, n->id) && (best == NULL || replica_fsm(n->replica)->applied_index >
-                                                    replica_fsm(best->replica)->applied_index))
+        if (!n->left && is_in(n, n->id) &&
+            (best == NULL ||
+             replica_fsm(n->replica)->applied_index > replica_fsm(best->replica)->applied_index))
             best = n;
     }
     return best;
@@ -64,12 +65,13 @@ bool sim_members_has(const struct sim_world *w, uint32_t id)
     return n != NULL && is_in(n, id);
 }
 
-/* A member, other than that one, whom the operator can ask now; NULL: the one drawn does not answer. */
+/* A member, other than that one, whom the operator can ask now; NULL: the one drawn does not answer.
+ * One that was removed and does not know it is not asked: the operator knows. */
 static struct sim_node *asked(struct sim_world *w, uint32_t not )
 {
     struct sim_node *n = &w->nodes[between(w, 0, w->n_nodes - 1)];
 
-    if (n->id == not || !n->up || n->paused || n->stuck || n->failed || !is_in(n, n->id))
+    if (n->id == not || n->left || !n->up || n->paused || n->stuck || n->failed || !is_in(n, n->id))
         return NULL;
     n->kernel.now_ns = sim_node_ns(n);
     (void)sim_kernel_enter(&n->kernel);
