@@ -83,6 +83,8 @@ json_int_t api_read_integer(struct api_reader *r, const char *name, json_int_t m
 int api_read_bool(struct api_reader *r, const char *name); /* 1, 0, or -1 when absent */
 /* Refuses members that nobody read. False with r->problem set. */
 bool api_read_end(struct api_reader *r);
+/* For routes that take nothing: the body is {}. False: call was answered with 400. */
+bool api_body_empty(struct api_call *call);
 /* Exactly `digits` hexadecimal digits, not all zero. */
 bool api_parse_hex(const char *text, size_t digits, uint64_t *value);
 

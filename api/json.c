@@ -109,3 +109,17 @@ bool api_parse_hex(const char *text, size_t digits, uint64_t *value)
     *value = v;
     return v != 0;
 }
+
+bool api_body_empty(struct api_call *call)
+{
+    struct api_reader r = {0};
+    bool empty;
+
+    if (!api_body_object(call, &r.object))
+        return false;
+    empty = api_read_end(&r);
+    if (!empty)
+        api_call_problem(call, &r.problem);
+    json_decref(r.object);
+    return empty;
+}

@@ -68,32 +68,15 @@ void api_post_recover(struct api_call *call, const struct api_backend *backend)
 /* POST /v1/cluster/backup {} */
 void api_post_backup(struct api_call *call, const struct api_backend *backend)
 {
-    struct api_reader r = {0};
-
-    if (!api_body_object(call, &r.object)) {
-        return;
-    }
-    if (!api_read_end(&r)) {
-        api_call_problem(call, &r.problem);
-    } else {
+    if (api_body_empty(call))
         backend->back_up(backend->self, api_call_request(call));
-    }
-    json_decref(r.object);
 }
 
 /* POST /v1/nodes/{id}/remove {} */
 void api_post_remove(struct api_call *call, const struct api_backend *backend)
 {
-    struct api_reader r = {0};
     uint32_t node;
 
-    if (!api_id_of(call, "node", &node) || !api_body_object(call, &r.object)) {
-        return;
-    }
-    if (!api_read_end(&r)) {
-        api_call_problem(call, &r.problem);
-    } else {
+    if (api_id_of(call, "node", &node) && api_body_empty(call))
         backend->remove_node(backend->self, api_call_request(call), node);
-    }
-    json_decref(r.object);
 }

@@ -4,15 +4,6 @@
 /* POST /v1/reload {} */
 void api_post_reload(struct api_call *call, const struct api_backend *backend)
 {
-    struct api_reader r = {0};
-
-    if (!api_body_object(call, &r.object)) {
-        return;
-    }
-    if (!api_read_end(&r)) {
-        api_call_problem(call, &r.problem);
-    } else {
+    if (api_body_empty(call))
         backend->reload(backend->self, api_call_request(call));
-    }
-    json_decref(r.object);
 }
