@@ -3,46 +3,18 @@
  * forget. */
 #include <criterion/criterion.h>
 
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include "unit/raft/child.h"
 #include "unit/raft/cluster.h"
 #include "unit/raft/rig.h"
-
-#define DEMAND(x) ((x) ? (void)0 : _exit(3))
 
 static struct rig r;
 static struct cluster c;
 
-/* Whole cluster runs end the process at a breach: each in its own. */
-static int in_child(void (*run)(uint32_t unwrapped), uint32_t unwrapped)
-{
-    (void)fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0) {
-        struct rlimit none = {0, 0};
-        int null = open("/dev/null", O_WRONLY);
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        setrlimit(RLIMIT_CORE, &none);
-        dup2(null, 1);
-        dup2(null, 2);
-        (void)signal(SIGABRT, SIG_DFL);
-        run(unwrapped);
-        _exit(0);
-    }
-    int status = -1;
-    cr_assert(pid > 0 && waitpid(pid, &status, 0) == pid);
-    return status;
-}
-
 static void green_then_red(void (*run)(uint32_t unwrapped), unsigned rule)
 {
-    int with = in_child(run, 0), without = in_child(run, 1U << (rule - 1));
+    int with = in_child(run, 0, 0), without = in_child(run, 1U << (rule - 1), 0);
     cr_assert(WIFEXITED(with) && WEXITSTATUS(with) == 0, "rule %u: fails: status %x", rule, with);
     cr_assert(!(WIFEXITED(without) && WEXITSTATUS(without) == 0),
               "rule %u: nothing is seen without it", rule);
@@ -409,7 +381,7 @@ static void seeds_of_lies(uint32_t unwrapped)
 Test(raft_muted, the_seeds_notice_what_is_taken_away, .timeout = 240)
 {
     for (unsigned rule = 21; rule <= 23; rule += 2) {
-        int status = in_child(seeds_of_lies, 1U << (rule - 1));
+        int status = in_child(seeds_of_lies, 1U << (rule - 1), 0);
         cr_assert(!(WIFEXITED(status) && WEXITSTATUS(status) == 0), "rule %u is not missed", rule);
     }
 }

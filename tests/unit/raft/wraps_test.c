@@ -5,47 +5,15 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#include <fcntl.h>
-#include <signal.h>
 
 #include "replication/raft_test_heap.h"
+#include "unit/raft/child.h"
 #include "unit/raft/cluster.h"
 #include "unit/raft/rig.h"
 
-typedef void (*scenario)(uint32_t unwrapped);
-
-/* The outcome is wrong: not an assertion of the driver's but of the scenario. */
-#define DEMAND(x) ((x) ? (void)0 : _exit(3))
-
-static int in_child(scenario run, uint32_t unwrapped)
-{
-    (void)fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0) {
-        struct rlimit none = {0, 0};
-        int null = open("/dev/null", O_WRONLY);
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        setrlimit(RLIMIT_CORE, &none);
-        dup2(null, 1);
-        dup2(null, 2);
-        (void)signal(SIGABRT, SIG_DFL);
-        (void)signal(SIGSEGV, SIG_DFL);
-        alarm(60);
-        run(unwrapped);
-        _exit(0);
-    }
-    int status = -1;
-    cr_assert(pid > 0 && waitpid(pid, &status, 0) == pid);
-    return status;
-}
-
 static void green_then_red(scenario run, unsigned defect)
 {
-    int with = in_child(run, 0), without = in_child(run, 1U << (defect - 1));
+    int with = in_child(run, 0, 60), without = in_child(run, 1U << (defect - 1), 60);
     cr_assert(WIFEXITED(with) && WEXITSTATUS(with) == 0,
               "defect %u: fails although it is wrapped: status %x", defect, with);
     cr_assert(!(WIFEXITED(without) && WEXITSTATUS(without) == 0),
