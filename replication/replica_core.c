@@ -111,6 +111,9 @@ void replica_pump(struct replica *r)
 {
     if (!r->started || r->failed)
         return;
+    replica_judge_stranger(r);
+    if (r->failed)
+        return;
     replica_blind_moved(r);
     replica_lock_unused(r);
     replica_keys_tick(r);
@@ -425,6 +428,15 @@ void replica_frame(struct replica *r, uint64_t now_ns, uint32_t from, enum repl_
         return;
     }
     replica_pump(r);
+}
+
+void replica_stranger(struct replica *r, uint64_t now_ns, uint32_t node, uint64_t incarnation)
+{
+    set_now(r, now_ns);
+    r->stranger_node = node;
+    r->stranger_incarnation = incarnation;
+    if (!r->failed)
+        replica_judge_stranger(r);
 }
 
 void replica_link(struct replica *r, uint64_t now_ns, uint32_t node, bool up)
