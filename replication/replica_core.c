@@ -278,6 +278,7 @@ bool replica_start(struct replica *r, const struct repl_loaded *loaded, uint64_t
     set_now(r, now_ns);
     r->applied_ns = r->now_ns;
     r->founded = loaded->snapshot.index != 0 || loaded->n_entries > 0;
+    r->unwritten = loaded->snapshot.index != 0 && loaded->n_entries == 0;
     ownership_init(&r->ownership, &own, r->now_ns);
     memcpy(r->told, r->options.nodes, sizeof r->told);
     r->n_told = r->options.n_nodes;
@@ -435,7 +436,7 @@ void replica_stranger(struct replica *r, uint64_t now_ns, uint32_t node, uint64_
     set_now(r, now_ns);
     r->stranger_node = node;
     r->stranger_incarnation = incarnation;
-    if (!r->failed)
+    if (r->started && !r->failed)
         replica_judge_stranger(r);
 }
 

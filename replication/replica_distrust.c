@@ -89,11 +89,11 @@ void replica_judge_stranger(struct replica *r)
     uint32_t node = r->stranger_node;
     char why[384];
 
-    if (node == 0 || !r->able)
+    if (node == 0 || (!r->able && !r->unwritten))
         return;
     r->stranger_node = 0;
     if (!recover_is_founding(r->fsm.incarnation) || r->fsm.n_members > 1 ||
-        replica_cluster_ms(r) >= YOUNG_MS)
+        fsm_member(&r->fsm, r->options.node) == NULL || replica_cluster_ms(r) >= YOUNG_MS)
         return;
     (void)snprintf(
         why, sizeof why,

@@ -172,6 +172,7 @@ struct replica {
     bool hang_told;           /* the disk hangs, and the log says that this node waits */
     uint32_t stranger_node;   /* of another incarnation, greeted and not judged yet; 0 = none */
     uint64_t stranger_incarnation;
+    bool unwritten; /* this start found a snapshot and no log behind it: all there is is applied */
     struct replica_taking *taking;       /* a snapshot that is being made, or NULL */
     struct replica_restoring *restoring; /* an installed one that is being decoded, or NULL */
     uint64_t not_before_index;           /* no snapshot before, since one failed */

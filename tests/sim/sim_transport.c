@@ -151,6 +151,16 @@ static void tell_stranger(const struct endpoint *e, const struct endpoint *other
         e->listener.stranger(e->listener.self, other->node, other->incarnation);
 }
 
+/* A hello passes between them, if both are up. */
+static bool hears(const struct sim_network *n, size_t a, size_t b)
+{
+    const struct endpoint *x = &n->endpoints[a], *y = &n->endpoints[b];
+
+    return a != b && x->node != 0 && y->node != 0 && n->down_until_ms[a][b] == 0 &&
+           !n->links[a][b].partitioned && !n->links[b][a].partitioned && !x->stopped &&
+           !y->stopped && (knows(x, y) || knows(y, x));
+}
+
 /* Who would be connected with it but for their incarnations, in both directions: each greets, is refused,
  * and both learn why. It is enough that one of them knows the other, and dials. */
 static void meet(struct sim_network *n, size_t a)
@@ -160,14 +170,24 @@ static void meet(struct sim_network *n, size_t a)
     for (size_t b = 0; b < SIM_MAX_NODES && x->up; b++) {
         struct endpoint *y = &n->endpoints[b];
 
-        if (b == a || y->node == 0 || !y->up || !strangers(x, y) || n->down_until_ms[a][b] != 0 ||
-            n->links[a][b].partitioned || n->links[b][a].partitioned || x->stopped || y->stopped ||
-            (!knows(x, y) && !knows(y, x)))
+        if (!y->up || !strangers(x, y) || !hears(n, a, b))
             continue;
         n->counters.strangers++;
         tell_stranger(x, y);
         tell_stranger(y, x);
     }
+}
+
+bool sim_network_meets(const struct sim_network *n, uint32_t node)
+{
+    size_t a = 0;
+
+    while (a < SIM_MAX_NODES && n->endpoints[a].node != node)
+        a++;
+    for (size_t b = 0; b < SIM_MAX_NODES && a < SIM_MAX_NODES; b++)
+        if (n->endpoints[b].up && hears(n, a, b))
+            return true;
+    return false;
 }
 
 void sim_network_attach(struct sim_network *n, uint32_t node,

@@ -51,6 +51,9 @@ void sim_network_know(struct sim_network *network, uint32_t node, const uint32_t
  * different ones have no connection, as in production (tcp_links.c). */
 void sim_network_greet(struct sim_network *network, uint32_t node, uint64_t incarnation);
 
+/* Is anybody up that it, starting now, would greet or be greeted by? */
+bool sim_network_meets(const struct sim_network *network, uint32_t node);
+
 /* The connection of a and b breaks (frames in flight are lost); another one comes up `down_ms` and
  * one later. */
 void sim_network_break(struct sim_network *network, uint32_t a, uint32_t b, uint32_t down_ms);

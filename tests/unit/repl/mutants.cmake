@@ -119,8 +119,8 @@ recover_mutant(any_key_is_a_sessions recover.c "key != 0 && fsm->session_key != 
 recover_mutant(who_has_left_is_heard replica_members.c "    return m != NULL ? !m->left :" "    return m != NULL ? true :")
 recover_mutant(foundings_are_not_drawn recover.c "least + random % ((1ull << DRAWN_BITS) - least)" "least + random * 0")
 recover_mutant(a_founder_made_anew_serves replica_distrust.c "if (!recover_is_founding(r->fsm.incarnation) || " "if (node != 0 || ")
-recover_mutant(an_old_founding_is_ended replica_distrust.c "        replica_cluster_ms(r) >= YOUNG_MS)" "        false)")
-recover_mutant(who_has_members_is_ended replica_distrust.c " || r->fsm.n_members > 1" "")
+recover_mutant(an_old_founding_is_ended replica_distrust.c " || replica_cluster_ms(r) >= YOUNG_MS)" ")")
+recover_mutant(who_has_members_is_ended replica_distrust.c " || r->fsm.n_members > 1 ||\n        fsm_member(&r->fsm, r->options.node) == NULL" "")
 recover_mutant(a_backup_has_the_sessions_digest recover.c "    copy.sum = (struct digest){0, 0};" "    ;")
 
 list(JOIN hf_mutants "," hf_mutant_names)
