@@ -209,8 +209,6 @@ static void lie(struct sim_world *w)
     struct sim_node *n = some_node(w);
     enum sim_fault fault;
 
-    if (w->plan.members && w->plan.n_nodes == 1 && w->nodes[0].up && sim_chance(&w->faults, 700))
-        n = &w->nodes[0]; /* the founder of a cluster that grew: few seeds have one */
     if (n == NULL || sim_lies_any(w) || !sim_members_may_lose(w, n->id))
         return;
     go_down(n, 50, 5000);
@@ -497,14 +495,9 @@ static void node_goes_on(struct sim_node *n)
 {
     struct sim_world *w = n->world;
 
-    if (n->up && n->failed) {
-        bool out = sim_found_is_refused(n);
-
+    if (n->up && n->failed)
         go_down(n, 100, 4000);
-        if (out)
-            sim_found_stays_out(n);
-    }
-    if (!n->up && !n->corrupt && !n->gone && is_over(w, &n->down_until_ms) && !sim_found_waits(n))
+    if (!n->up && !n->corrupt && !n->gone && is_over(w, &n->down_until_ms) && sim_found_may(n))
         sim_node_start(n);
     if (is_over(w, &n->paused_until_ms) && n->up && n->paused)
         resume(n);

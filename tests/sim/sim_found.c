@@ -1,15 +1,17 @@
-/* A cluster that one node founds, as `holdfastd --init` does it: under an incarnation of its own. Made
- * anew later, on a new disk, that node begins another cluster: whoever of the first it meets refuses it,
- * and it ends, for good. It is started where it meets one of them, as an operator's network lets it: cut
- * off from all from its first instant on, nobody could tell it from a cluster that begins. */
+/* The only founder of a cluster that grew, made anew by `holdfastd --init` on another disk: it begins
+ * another cluster, under an incarnation that it draws (the first one's is that of clusters of before).
+ * Whoever of the first it meets refuses it, and it ends, for good. It is started where it meets one of
+ * them, as an operator's network lets it: cut off from all from its first instant on, nobody could tell
+ * it from a cluster that begins. And a node whose disk is cut back to when it was alone: it starts no
+ * more. */
 #include <stdlib.h>
 
 #include "replication/recover.h"
 #include "sim/sim_world.h"
 
-enum { AGAIN_MS = 100 };
+enum { AGAIN_MS = 100, TEMPTED = 10 /* of 1000 times */ };
 
-void sim_found_alone(struct sim_node *n, uint64_t random)
+static void found_alone(struct sim_node *n, uint64_t random)
 {
     struct repl_storage s = sim_storage_interface(n->storage);
     struct replica_options keys = {.seal = &seal_none};
@@ -47,23 +49,10 @@ void sim_found_again(struct sim_node *n)
         sim_keys_draw(n, r);
     n->n_peers = 0;
     n->second = true;
-    sim_found_alone(n, sim_next(r));
+    found_alone(n, sim_next(r));
 }
 
-bool sim_found_waits(struct sim_node *n)
-{
-    if (!n->second || sim_network_meets(n->world->network, n->id))
-        return false;
-    n->down_until_ms = n->world->now_ms + AGAIN_MS;
-    return true;
-}
-
-bool sim_found_is_refused(const struct sim_node *n)
-{
-    return n->failed && n->lied && (n->refused || n->second);
-}
-
-void sim_found_stays_out(struct sim_node *n)
+static void stays_out(struct sim_node *n)
 {
     struct sim_world *w = n->world;
 
@@ -72,4 +61,35 @@ void sim_found_stays_out(struct sim_node *n)
     n->lied = false;
     w->n_corrupt++;
     sim_say(w, "node %u stays out", n->id);
+}
+
+bool sim_found_may(struct sim_node *n)
+{
+    if (n->failed && n->lied && (n->refused || n->second)) {
+        stays_out(n);
+        return false;
+    }
+    if (n->second && !sim_network_meets(n->world->network, n->id)) {
+        n->down_until_ms = n->world->now_ms + AGAIN_MS;
+        return false;
+    }
+    return true;
+}
+
+void sim_found_tempt(struct sim_world *w)
+{
+    struct sim_node *n = &w->nodes[0];
+    enum sim_fault fault;
+
+    if (w->healed || w->plan.n_nodes > 1 || !n->up || n->paused || n->failed ||
+        !sim_chance(&w->members, TEMPTED) || sim_lies_any(w) || !sim_members_may_lose(w, n->id))
+        return;
+    sim_node_kill(n);
+    sim_storage_mend(n->storage);
+    n->disk_hung = n->disk_slow = false;
+    n->down_until_ms = w->now_ms + sim_between(&w->members, 50, 5000);
+    if (!sim_lies_begin(n, &fault))
+        return;
+    w->stats.faults[fault]++;
+    sim_say(w, "fault: %s %u", sim_fault_name(fault), n->id);
 }

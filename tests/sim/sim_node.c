@@ -85,7 +85,7 @@ void sim_node_init(struct sim_world *w, uint32_t id)
     sim_node_set_clock(n, sim_between(&w->random, 1, 1000) * 1000000000, ppm);
     n->storage = sim_storage_create(sim_next(&w->random), &w->now_ms);
     sim_storage_set_delay(n->storage, 0, 2);
-    if (id <= w->plan.n_nodes && w->plan.n_nodes > 1)
+    if (id <= w->plan.n_nodes)
         found(n);
 }
 

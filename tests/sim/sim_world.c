@@ -106,8 +106,6 @@ static void make(struct sim_world *w)
     for (uint32_t i = 0; i < w->n_nodes; i++)
         w->nodes[i].down_until_ms = w->now_ms + sim_between(&w->random, 1, 300);
     sim_keys_found(w);
-    if (w->plan.n_nodes == 1)
-        sim_found_alone(&w->nodes[0], sim_mix(w->seed));
 }
 
 /* --- what holds at every step --- */

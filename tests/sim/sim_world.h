@@ -306,12 +306,12 @@ bool sim_lies_begin(struct sim_node *n, enum sim_fault *fault);
 void sim_lies_look(struct sim_node *n); /* does it count again, as it says? */
 
 /* --- sim_found.c --- */
-void sim_found_alone(struct sim_node *n, uint64_t random); /* `--init` of the only founder */
-void sim_found_again(struct sim_node *n);                  /* ... on another disk; it is down */
-bool sim_found_waits(struct sim_node *n); /* it is not started yet, but later: it meets nobody */
-/* It has ended, and will at each start: for good. Then its process is down. */
-bool sim_found_is_refused(const struct sim_node *n);
-void sim_found_stays_out(struct sim_node *n);
+void sim_found_again(
+    struct sim_node *n); /* `--init` of the only founder, on another disk; it is down */
+bool sim_found_may(
+    struct sim_node *n); /* start? Later, when it meets nobody; never, when it ended */
+/* The founder of a cluster that grew loses its disk now and then: few seeds have one. */
+void sim_found_tempt(struct sim_world *w);
 
 /* --- sim_keys.c --- */
 void sim_keys_draw(struct sim_node *n, struct sim_random *random); /* another configuration's key */
