@@ -240,8 +240,3 @@ static void tell_end(struct conductor *c, const struct conductor_child *child)
 {
     uint64_t now = mutant_now(c), in_ms = UINT64_MAX;
 ]==])
-
-# --- one founder's second cluster ---
-
-sim_mutant(founder_made_anew_serves "seed=25 a founder made anew does not end when it meets the cluster that it founded before"
-  replication/replica_distrust.c [==[    if (node == 0 || (!r->able && !r->unwritten))]==] [==[    if (node < UINT32_MAX)]==])
