@@ -113,14 +113,15 @@ static struct tcp_sink wire(struct tcp_conn *c)
 static void send_hello_when_ready(struct tcp_conn *c)
 {
     uint8_t hello[TCP_HELLO_BYTES];
+    size_t n;
 
     if (!c->hello_due || !c->connected || (c->layer != NULL && !c->layer->ready(c->session)))
         return;
     c->hello_due = false;
-    tcp_hello_encode(&c->hello, hello);
+    n = tcp_hello_encode(&c->hello, hello);
     if (c->layer == NULL)
-        write_wire(c, span_of(hello, sizeof hello));
-    else if (!c->layer->send(c->session, span_of(hello, sizeof hello), wire(c)))
+        write_wire(c, span_of(hello, n));
+    else if (!c->layer->send(c->session, span_of(hello, n), wire(c)))
         broken(c, TCP_BROKEN_LAYER, c->layer->why(c->session));
 }
 

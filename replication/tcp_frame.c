@@ -10,30 +10,57 @@ static const uint8_t magic[8] = {'H', 'F', 'H', 'E', 'L', 'L', 'O', 0};
 
 enum { SMALL_BUFFER = 64 << 10 };
 
-void tcp_hello_encode(const struct tcp_hello *h, uint8_t out[TCP_HELLO_BYTES])
+enum { AT_VERSION = 8, AT_OLDEST = 44, AT_LENGTH = 46 };
+
+size_t tcp_hello_encode(const struct tcp_hello *h, uint8_t out[TCP_HELLO_BYTES])
 {
+    size_t n = h->version <= 2 ? TCP_HELLO_FORMER : TCP_HELLO_BYTES;
+
     memcpy(out, magic, sizeof magic);
-    put_be32(out + 8, h->version);
+    put_be32(out + AT_VERSION, h->version);
     put_be32(out + 12, h->from);
     put_be32(out + 16, h->to);
     put_be64(out + 20, h->cluster);
     put_be64(out + 28, h->boot);
     put_be64(out + 36, h->incarnation);
-    put_be32(out + TCP_HELLO_BYTES - 4, crc32c(0, out, TCP_HELLO_BYTES - 4));
+    if (n > TCP_HELLO_FORMER) {
+        put_be16(out + AT_OLDEST, h->oldest == 0 ? TCP_OLDEST : h->oldest);
+        put_be16(out + AT_LENGTH, (uint16_t)n);
+    }
+    put_be32(out + n - 4, crc32c(0, out, n - 4));
+    return n;
 }
 
-enum tcp_decoded tcp_hello_decode(const uint8_t in[TCP_HELLO_BYTES], struct tcp_hello *h)
+size_t tcp_hello_length(const uint8_t in[TCP_HELLO_FORMER])
 {
-    if (memcmp(in, magic, sizeof magic) != 0 ||
-        get_be32(in + TCP_HELLO_BYTES - 4) != crc32c(0, in, TCP_HELLO_BYTES - 4) ||
-        get_be32(in + 8) != TCP_VERSION)
+    uint32_t version = get_be32(in + AT_VERSION);
+    size_t n = version == 2 ? TCP_HELLO_FORMER : get_be16(in + AT_LENGTH);
+
+    if (memcmp(in, magic, sizeof magic) != 0 || version < 2 || n > TCP_HELLO_MAX ||
+        (version > 2 && n < TCP_HELLO_BYTES))
+        return 0;
+    return n;
+}
+
+enum tcp_decoded tcp_hello_decode(struct span in, struct tcp_hello *h)
+{
+    const uint8_t *p = in.data;
+    uint32_t version, oldest;
+
+    if (in.len < TCP_HELLO_FORMER || tcp_hello_length(p) != in.len ||
+        get_be32(p + in.len - 4) != crc32c(0, p, in.len - 4))
         return TCP_BAD_HELLO;
-    *h = (struct tcp_hello){.version = get_be32(in + 8),
-                            .from = get_be32(in + 12),
-                            .to = get_be32(in + 16),
-                            .cluster = get_be64(in + 20),
-                            .boot = get_be64(in + 28),
-                            .incarnation = get_be64(in + 36)};
+    version = get_be32(p + AT_VERSION);
+    oldest = version == 2 ? 2 : get_be16(p + AT_OLDEST);
+    if (oldest == 0 || oldest > version)
+        return TCP_BAD_HELLO;
+    *h = (struct tcp_hello){.version = version,
+                            .from = get_be32(p + 12),
+                            .to = get_be32(p + 16),
+                            .cluster = get_be64(p + 20),
+                            .boot = get_be64(p + 28),
+                            .incarnation = get_be64(p + 36),
+                            .oldest = (uint16_t)oldest};
     return TCP_DONE;
 }
 
@@ -125,12 +152,18 @@ enum tcp_decoded tcp_reader_next(struct tcp_reader *r, struct span *in, struct t
                                  uint8_t *channel, struct span *payload)
 {
     enum tcp_decoded d;
+    size_t n;
 
     if (r->greeted)
         return next_frame(r, in, channel, payload);
-    if (!gather(r, in, TCP_HELLO_BYTES))
+    if (r->len < TCP_HELLO_FORMER && !gather(r, in, TCP_HELLO_FORMER))
         return TCP_MORE;
-    d = tcp_hello_decode(r->buf, hello);
+    n = tcp_hello_length(r->buf);
+    if (n == 0)
+        return TCP_BAD_HELLO;
+    if (r->len < n && !gather(r, in, n))
+        return TCP_MORE;
+    d = tcp_hello_decode(span_of(r->buf, n), hello);
     if (d == TCP_DONE) {
         r->greeted = true;
         begin(r);

@@ -11,6 +11,7 @@ struct tcp_link {
     struct tcp_conn *out, *in;
     bool up;        /* out is greeted: frames may go */
     bool told_down; /* a failed dial was noted since it was last up */
+    bool former;    /* the next dial greets as version 2, which takes no other hello */
     uint32_t retry_ms;
     uv_timer_t timer; /* next dial; or the dial's limit; or the ping */
     bool timer_alive;

@@ -55,7 +55,7 @@ struct tcp_link *tcp_find_peer(struct tcp_transport *t, uint32_t node)
 
 static struct tcp_hello own_hello(const struct tcp_transport *t, uint32_t to)
 {
-    return (struct tcp_hello){.version = TCP_VERSION,
+    return (struct tcp_hello){.version = t->o.speaks,
                               .from = t->o.node,
                               .to = to,
                               .cluster = t->o.cluster,
@@ -80,6 +80,8 @@ static void drop_out(struct tcp_link *p, bool soon)
     p->up = false;
     if (was_up || soon)
         p->retry_ms = t->o.timing.first_retry_ms;
+    if (was_up)
+        p->former = false; /* it may come back as another program */
     if (!t->closing)
         (void)uv_timer_start(&p->timer, on_retry, soon ? 0 : p->retry_ms, 0);
     p->retry_ms =
@@ -141,10 +143,13 @@ static void on_out_broken(void *self, struct tcp_conn *c, enum tcp_broken why, c
     struct tcp_link *p = tcp_find_peer(t, c->node);
 
     count_broken(t, why);
-    if (p != NULL && p->out == c)
+    if (p != NULL && p->out == c) {
+        if (c->connected && !c->greeted) /* as version 2 does with any other hello */
+            p->former = !p->former;
         dial_failed(p, text);
-    else
+    } else {
         tcp_conn_close(c);
+    }
 }
 
 /* Who recovered has left all others behind, for ever: neither side may take the other for a node
@@ -174,10 +179,24 @@ static void tell_incarnation(struct tcp_transport *t, const struct tcp_conn *c,
         t->o.listener.stranger(t->o.listener.self, h->from, h->incarnation);
 }
 
+/* What both speak is the lower of the newest versions; refused where one side does not take that. */
+static bool same_versions(const struct tcp_transport *t, const struct tcp_hello *h)
+{
+    return h->version >= TCP_OLDEST && h->oldest <= t->o.speaks;
+}
+
 /* Whether a hello is of our cluster and between these two nodes; counts and tells otherwise. */
 static bool hello_fits(struct tcp_transport *t, const struct tcp_conn *c, const struct tcp_hello *h,
                        const struct tcp_link *p)
 {
+    if (!same_versions(t, h)) {
+        t->counters.wrong_version++;
+        note(t,
+             "node %u speaks versions %u to %u of the links, this node %u to %u: upgrade one of "
+             "them, by one version at a time",
+             h->from, (unsigned)h->oldest, h->version, (unsigned)TCP_OLDEST, t->o.speaks);
+        return false;
+    }
     if (h->cluster != t->o.cluster) {
         t->counters.wrong_cluster++;
         note(t, "node %u is of another cluster (%llx, ours is %llx)", h->from,
@@ -243,6 +262,8 @@ void tcp_dial(struct tcp_link *p)
     int error = UV_EMFILE;
 
     HF_ASSERT(p->out == NULL);
+    if (p->former)
+        hello.version = TCP_OLDEST;
     t->counters.dials++;
     p->out = tcp_conn_create(t->loop, p->address.ip.family == ADDR_V6 ? AF_INET6 : AF_INET, &events,
                              t->o.layer, &hello, &t->counters);
@@ -311,8 +332,14 @@ static void on_in_hello(void *self, struct tcp_conn *c, const struct tcp_hello *
     struct tcp_transport *t = self;
     struct tcp_link *p = tcp_find_peer(t, h->from);
 
+    if (t->o.speaks == 2 && h->version != 2) { /* a test's: what that version made of it */
+        on_in_broken(t, c, TCP_BROKEN_HELLO, "not a hello, damaged, or of another version");
+        return;
+    }
+    if (h->version < c->hello.version)
+        c->hello.version = h->version;
     if (!hello_fits(t, c, h, p)) {
-        if (h->cluster == t->o.cluster && !same_incarnation(t, h)) {
+        if (!same_versions(t, h) || (h->cluster == t->o.cluster && !same_incarnation(t, h))) {
             c->hello.to = h->from; /* it, too, is to learn why */
             tcp_conn_greet(c);
         }

@@ -126,6 +126,8 @@ struct tcp_transport *tcp_transport_create(uv_loop_t *loop,
     t->loop = loop;
     t->o = *options;
     t->o.peers = NULL;
+    if (t->o.speaks == 0)
+        t->o.speaks = TCP_VERSION;
     take_default(&t->o.timing.first_retry_ms, 10);
     take_default(&t->o.timing.max_retry_ms, 100);
     take_default(&t->o.timing.connect_ms, 100);

@@ -55,6 +55,7 @@ struct tcp_transport_options {
     uint32_t node;          /* ours */
     uint64_t boot;          /* random at each start of the daemon */
     uint64_t cluster;       /* its name; peers must have the same */
+    uint32_t speaks;        /* version of the links: TCP_VERSION, or 2 in a test; 0 = that */
     uint64_t incarnation;   /* of it; likewise, but who does not know one yet (0) may come */
     struct endpoint listen; /* our address: also the source of what we dial. Port 0: any (tests; see
                                tcp_transport_port) */
@@ -76,7 +77,8 @@ struct tcp_counters {
     uint64_t dials, dials_failed, accepts, links_up, links_down;
     uint64_t limited;           /* accepted and closed at once: too many from one address */
     uint64_t bad_layer;         /* what the layer refused: no certificate of ours, or noise */
-    uint64_t bad_hello;         /* malformed, or of another protocol version */
+    uint64_t bad_hello;         /* malformed */
+    uint64_t wrong_version;     /* it takes no version that we speak, or we none of its */
     uint64_t wrong_cluster;     /* another one */
     uint64_t wrong_incarnation; /* ours, but it went on without us, or we without it */
     uint64_t wrong_node;        /* unknown sender, or not meant for us */

@@ -87,6 +87,7 @@ void bench_start(struct bench *b, uint32_t node, uint64_t boot, uint16_t port,
         .boot = boot,
         .cluster = BENCH_CLUSTER,
         .incarnation = BENCH_INCARNATION,
+        .speaks = b->speaks,
         .listen = local(b, port),
         .layer = layer,
         .timing = {.silence_ms = b->silence_ms, .ping_ms = 80},
@@ -210,13 +211,13 @@ void raw_hello(int fd, uint32_t from, uint32_t to, uint64_t cluster, uint64_t bo
 {
     uint8_t hello[TCP_HELLO_BYTES];
 
-    tcp_hello_encode(&(struct tcp_hello){.version = TCP_VERSION,
-                                         .from = from,
-                                         .to = to,
-                                         .cluster = cluster,
-                                         .boot = boot,
-                                         .incarnation = BENCH_INCARNATION},
-                     hello);
+    (void)tcp_hello_encode(&(struct tcp_hello){.version = TCP_VERSION,
+                                               .from = from,
+                                               .to = to,
+                                               .cluster = cluster,
+                                               .boot = boot,
+                                               .incarnation = BENCH_INCARNATION},
+                           hello);
     raw_send(fd, hello, sizeof hello);
 }
 

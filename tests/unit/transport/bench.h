@@ -29,6 +29,7 @@ struct bench {
     struct side side[4]; /* [node] */
     bool v6;
     uint32_t silence_ms;
+    uint32_t speaks; /* of the nodes that are started from now on; 0 = as the program */
 };
 
 void bench_init(struct bench *b, bool v6);

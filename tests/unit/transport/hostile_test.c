@@ -42,9 +42,9 @@ Test(transport_hostile, hellos_that_are_refused_and_counted)
         fd[i] = raw_connect(&b, 1);
     memset(bad, 'x', sizeof bad);
     raw_send(fd[0], bad, sizeof bad);
-    tcp_hello_encode(&(struct tcp_hello){9, 2, 1, BENCH_CLUSTER, 1, 1}, bad);
+    (void)tcp_hello_encode(&(struct tcp_hello){9, 2, 1, BENCH_CLUSTER, 1, 1, 10}, bad);
     raw_send(fd[1], bad, sizeof bad);
-    tcp_hello_encode(&(struct tcp_hello){TCP_VERSION, 2, 1, BENCH_CLUSTER, 1, 1}, bad);
+    (void)tcp_hello_encode(&(struct tcp_hello){TCP_VERSION, 2, 1, BENCH_CLUSTER, 1, 1, 0}, bad);
     bad[20] ^= 1;
     raw_send(fd[2], bad, sizeof bad);
     raw_hello(fd[3], 2, 1, BENCH_CLUSTER + 1, 1);

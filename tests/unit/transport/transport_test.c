@@ -3,8 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "bench.h"
 #include "replication/crc32c.h"
 
@@ -309,5 +311,86 @@ Test(transport, another_incarnation_is_refused_and_both_sides_say_so)
     BENCH_UNTIL(&b, told(&b, 2, "node 1 is of incarnation 77 of this cluster, this node of 78"));
     BENCH_UNTIL(&b, bench_counters(&b, 1).wrong_incarnation > refused);
     cr_assert(b.side[2].up == 0 && b.side[2].frames == 0);
+    bench_deinit(&b);
+}
+
+/* What version 2 refused unread; now nobody learns more of it than that it was no hello. */
+Test(transport, a_program_of_the_version_before_is_linked_with_both_ways)
+{
+    struct bench b;
+
+    bench_init(&b, false);
+    b.speaks = 2;
+    bench_start(&b, 1, 11, 0, NULL);
+    b.speaks = 0;
+    bench_start(&b, 2, 22, 0, NULL);
+    bench_join(&b, 1, 2);
+    BENCH_UNTIL(&b, b.side[1].up > 0 && b.side[2].up > 0);
+    cr_assert_gt(bench_counters(&b, 1).bad_hello, 0, "it was greeted as a newer one first");
+    cr_assert(bench_counters(&b, 1).wrong_version + bench_counters(&b, 2).wrong_version == 0);
+    bench_swap_numbers(&b, 50);
+    bench_stop(&b, 1); /* it is upgraded */
+    bench_start(&b, 1, 12, 0, NULL);
+    bench_join(&b, 1, 2);
+    BENCH_UNTIL(&b, b.side[1].up > 0 && b.side[2].up > 1);
+    cr_assert_eq(bench_counters(&b, 1).bad_hello, 0);
+    bench_deinit(&b);
+}
+
+/* As a later program will greet: other versions, more fields. */
+static void later_hello(int fd, uint32_t version, uint16_t oldest, size_t more)
+{
+    struct tcp_hello h = {.version = version,
+                          .from = 2,
+                          .to = 1,
+                          .cluster = BENCH_CLUSTER,
+                          .boot = 5,
+                          .incarnation = BENCH_INCARNATION,
+                          .oldest = oldest};
+    uint8_t hello[TCP_HELLO_MAX] = {0};
+    size_t n = tcp_hello_encode(&h, hello);
+
+    memset(hello + n - 4, 0x5a, more);
+    n += more;
+    put_be16(hello + 46, (uint16_t)n);
+    put_be32(hello + n - 4, crc32c(0, hello, n - 4));
+    raw_send(fd, hello, n);
+}
+
+/* The node's answer, whole. */
+static struct tcp_hello answer_of(struct bench *b, int fd)
+{
+    uint8_t bytes[TCP_HELLO_BYTES];
+    struct tcp_hello h = {0};
+
+    BENCH_UNTIL(b, recv(fd, bytes, sizeof bytes, MSG_DONTWAIT | MSG_PEEK) == sizeof bytes);
+    cr_assert_eq(tcp_hello_decode(span_of(bytes, sizeof bytes), &h), TCP_DONE);
+    return h;
+}
+
+Test(transport, a_later_program_is_linked_with_where_it_takes_our_version)
+{
+    struct bench b;
+    struct tcp_hello h;
+    int fd[2];
+
+    bench_init(&b, false);
+    bench_start(&b, 1, 11, 0, NULL);
+    bench_peer(&b, 1, 2, 9); /* nobody listens there */
+    fd[0] = raw_connect(&b, 1);
+    later_hello(fd[0], 9, 3, 20);
+    h = answer_of(&b, fd[0]);
+    cr_assert(h.version == TCP_VERSION && h.oldest == TCP_OLDEST && h.to == 2);
+    cr_assert_eq(bench_counters(&b, 1).wrong_version, 0);
+    fd[1] = raw_connect(&b, 1);
+    later_hello(fd[1], 9, 8, TCP_HELLO_MAX - TCP_HELLO_BYTES);
+    h = answer_of(&b, fd[1]);
+    cr_assert(h.version == TCP_VERSION && h.oldest == TCP_OLDEST, "it, too, learns why");
+    BENCH_UNTIL(&b, raw_closed(fd[1]));
+    cr_assert_eq(bench_counters(&b, 1).wrong_version, 1);
+    cr_assert(told(&b, 1, "node 2 speaks versions 8 to 9 of the links, this node 2 to 3"), "%s",
+              b.side[1].last_note);
+    (void)close(fd[0]);
+    (void)close(fd[1]);
     bench_deinit(&b);
 }

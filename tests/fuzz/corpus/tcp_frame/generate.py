@@ -15,8 +15,10 @@ def crc32c(data):
     return crc ^ 0xFFFFFFFF
 
 
-def hello(version=2, sender=1, to=2, cluster=7, boot=9, incarnation=1):
+def hello(version=3, sender=1, to=2, cluster=7, boot=9, incarnation=1, oldest=2, more=b""):
     body = b"HFHELLO\0" + struct.pack(">IIIQQQ", version, sender, to, cluster, boot, incarnation)
+    if version > 2:
+        body += struct.pack(">HH", oldest, len(body) + 8 + len(more)) + more
     return body + struct.pack(">I", crc32c(body))
 
 
@@ -40,3 +42,8 @@ write("zero-length.bin", 0, hello() + struct.pack(">II", 0, 0))
 write("huge-length.bin", 7, hello() + struct.pack(">II", 0xFFFFFFFF, 0) + b"x")
 write("long-claim.bin", 7, hello() + struct.pack(">II", 0x40000000, 0) + b"x" * 50)
 write("bad-sum.bin", 0, hello() + frame(1, b"a")[:-1] + b"b")
+write("former.bin", 0, hello(version=2) + frame(1, b"raft" * 20))
+write("later.bin", 0, hello(version=9, oldest=3, more=b"added" * 20) + frame(1, b"raft" * 20))
+write("later-cut.bin", 50, hello(version=9, oldest=3, more=b"added" * 20) + frame(1, b"raft" * 20))
+write("no-oldest.bin", 0, hello(oldest=0))
+write("too-long.bin", 0, hello(more=bytes(500)))
