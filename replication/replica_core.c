@@ -36,6 +36,7 @@ void replica_emit(struct replica *r, struct repl_event event)
     struct repl_event *copy = repl_alloc_zero(1, sizeof *copy);
 
     *copy = event;
+    copy->speaks = fsm_spoken(&r->fsm);
     r->callbacks.event(r->callbacks.self, copy);
 }
 
