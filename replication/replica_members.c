@@ -191,6 +191,16 @@ static void tell_peers(struct replica *r)
         r->callbacks.peers(r->callbacks.self, r->told, r->n_told);
 }
 
+/* Who is no more has no say in whose state is sound, and needs no room for it. */
+static void forget_witnesses(struct replica *r)
+{
+    uint32_t nodes[REPL_MAX_NODES];
+
+    for (size_t i = 0; i < r->n_nodes; i++)
+        nodes[i] = r->nodes[i].node;
+    witness_keep(&r->witness, nodes, r->n_nodes);
+}
+
 void replica_list(struct replica *r)
 {
     struct roster l = {.n = 0};
@@ -213,6 +223,7 @@ void replica_list(struct replica *r)
     memcpy(r->nodes, l.nodes, sizeof r->nodes);
     r->n_nodes = l.n;
     r->awaited_index = 0; /* by place in the list: whoever waits hears with the next heartbeat */
+    forget_witnesses(r);
     tell_ownership(r);
     tell_peers(r);
 }

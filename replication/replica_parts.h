@@ -129,6 +129,7 @@ struct replica {
     struct batch batch;
     uint64_t now_ns;
     bool started, failed;
+    bool opened; /* something of this state was sealed with the configuration's key that is here */
     struct repl_loaded judged; /* what was loaded, where a distrust was lifted at the start */
     const struct repl_loaded *waiting; /* what it begins with once its key has come; or NULL */
     uint64_t asked_ns;                 /* for a key */

@@ -144,6 +144,7 @@ static void take_over(struct replica *r, struct fsm *fsm)
 {
     free_state(r);
     r->fsm = *fsm;
+    r->opened = true;
     replica_count(r, REPL_COUNT_RESTORES, 1);
     if (r->blind != 0 && r->blind != r->fsm.session_key)
         r->blind = 0; /* of a later state: all that was left out is behind it */
