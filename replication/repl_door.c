@@ -165,7 +165,8 @@ static void on_wal_closed(void *arg)
     ((struct founding *)arg)->closed = true;
 }
 
-bool repl_init(const struct repl_options *options, struct repl_error *error)
+/* Entry 1, the same bytes on each of several founders; nothing for a node that joins. */
+static bool found_together(const struct repl_options *options, struct repl_error *error)
 {
     struct wal_options wal_options = {.directory = options->data_dir, .node = options->node};
     struct repl_configuration genesis;
@@ -175,10 +176,6 @@ bool repl_init(const struct repl_options *options, struct repl_error *error)
     uv_loop_t loop;
     bool ok;
 
-    if (!check(options, error))
-        return false;
-    if (!wal_init_directory(NULL, options->data_dir, options->node, &reason))
-        return refuse(error, reason.text);
     HF_ASSERT(uv_loop_init(&loop) == 0);
     wal = wal_open(&loop, &wal_options, &reason);
     ok = wal != NULL;
@@ -200,7 +197,22 @@ bool repl_init(const struct repl_options *options, struct repl_error *error)
     if (!ok || f.failed)
         (void)snprintf(error->text, sizeof error->text, "%s: could not be founded: %s",
                        options->data_dir, reason.text);
-    return ok && !f.failed && repl_keys_found(options, error);
+    return ok && !f.failed;
+}
+
+bool repl_init(const struct repl_options *options, struct repl_error *error)
+{
+    struct repl_configuration genesis;
+    struct wal_error reason = {.text = ""};
+
+    if (!check(options, error))
+        return false;
+    if (!wal_init_directory(NULL, options->data_dir, options->node, &reason))
+        return refuse(error, reason.text);
+    repl_genesis(options, &genesis);
+    if (!repl_joins(options) && genesis.n_servers == 1)
+        return repl_keys_found(options, error) && repl_found_alone(options, error);
+    return found_together(options, error) && repl_keys_found(options, error);
 }
 
 /* --- start and stop --- */

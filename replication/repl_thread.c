@@ -220,6 +220,13 @@ static void on_link(void *self, uint32_t node, bool up)
     rearm(repl);
 }
 
+static void on_stranger(void *self, uint32_t node, uint64_t incarnation)
+{
+    struct repl *repl = self;
+
+    replica_stranger(repl->core, repl_boottime_ns(), node, incarnation);
+}
+
 static void on_stored(void *self, const struct repl_storage_done *done)
 {
     struct repl *repl = self;
@@ -442,7 +449,7 @@ static bool start_transport(struct repl *repl, const struct repl_options *option
         .boot = repl->options.boot,
         .cluster = cluster_name(options),
         .peers = peers,
-        .listener = {.self = repl, .frame = on_frame, .link = on_link},
+        .listener = {.self = repl, .frame = on_frame, .link = on_link, .stranger = on_stranger},
         .note = note,
         .note_self = repl};
     struct tcp_error reason;

@@ -116,6 +116,10 @@ void repl_genesis(const struct repl_options *options, struct repl_configuration 
 bool repl_recover_ordered(const struct repl_options *options, struct repl_recovery *out,
                           struct repl_error *error);
 
+/* --init of a lone founder, whose directory is empty but for configuration.key: what its cluster begins
+ * with, under an incarnation of its own. */
+bool repl_found_alone(const struct repl_options *options, struct repl_error *error);
+
 /* On the thread: makes what repl_backup_ask() asked for. */
 void repl_make_backup(struct repl *repl);
 

@@ -112,6 +112,9 @@ void replica_pump(struct replica *r)
 {
     if (!r->started || r->failed)
         return;
+    replica_judge_stranger(r);
+    if (r->failed)
+        return;
     replica_blind_moved(r);
     replica_lock_unused(r);
     replica_keys_tick(r);
@@ -276,6 +279,7 @@ bool replica_start(struct replica *r, const struct repl_loaded *loaded, uint64_t
     set_now(r, now_ns);
     r->applied_ns = r->now_ns;
     r->founded = loaded->snapshot.index != 0 || loaded->n_entries > 0;
+    r->unwritten = loaded->snapshot.index != 0 && loaded->n_entries == 0;
     ownership_init(&r->ownership, &own, r->now_ns);
     memcpy(r->told, r->options.nodes, sizeof r->told);
     r->n_told = r->options.n_nodes;
@@ -382,6 +386,15 @@ void replica_frame(struct replica *r, uint64_t now_ns, uint32_t from, enum repl_
         return;
     }
     replica_pump(r);
+}
+
+void replica_stranger(struct replica *r, uint64_t now_ns, uint32_t node, uint64_t incarnation)
+{
+    set_now(r, now_ns);
+    r->stranger_node = node;
+    r->stranger_incarnation = incarnation;
+    if (r->started && !r->failed)
+        replica_judge_stranger(r);
 }
 
 void replica_link(struct replica *r, uint64_t now_ns, uint32_t node, bool up)

@@ -117,6 +117,8 @@ uint64_t replica_next_ns(const struct replica *r);
 void replica_frame(struct replica *r, uint64_t now_ns, uint32_t from, enum repl_channel channel,
                    struct span bytes);
 void replica_link(struct replica *r, uint64_t now_ns, uint32_t node, bool up);
+/* A node of another incarnation of this cluster greeted (transport.h). */
+void replica_stranger(struct replica *r, uint64_t now_ns, uint32_t node, uint64_t incarnation);
 void replica_stored(struct replica *r, uint64_t now_ns, const struct repl_storage_done *done);
 
 /* Where members are, as one of them says to a node that cannot know yet. Until it has heard the log up

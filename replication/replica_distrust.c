@@ -1,9 +1,13 @@
 /* What the replica does about a disk that may have lost what it acknowledged (I10): raft_muted.c has
  * the rules; here is what they mean for leases, for a node that is alone, and for people. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "replication/raft_frame.h"
+#include "replication/recover.h"
 #include "replication/replica_parts.h"
+
+enum { YOUNG_MS = 300000 }; /* of cluster time, which begins with a founding */
 
 /* The newest configuration of what was loaded names this node and no other voter. */
 static bool alone(const struct replica *r, const struct repl_loaded *l)
@@ -73,6 +77,34 @@ const struct repl_loaded *replica_judge_loaded(struct replica *r, const struct r
     r->judged = *loaded;
     r->judged.distrust = REPL_TRUSTED;
     return &r->judged;
+}
+
+/* A lone founder's directory that is made anew with its old file begins another cluster (recover.h),
+ * and would serve beside the first, which goes on without it. A node of that greets at once, for its log
+ * says where this one is: so the young cluster ends. One that has served for longer is not ended by an
+ * old machine that turns up: both sides only refuse, and say so. Judged once all that is stored here is
+ * applied: before, a node of long standing looks young, too. */
+void replica_judge_stranger(struct replica *r)
+{
+    uint32_t node = r->stranger_node;
+    char why[384];
+
+    if (node == 0 || (!r->able && !r->unwritten))
+        return;
+    r->stranger_node = 0;
+    if (!recover_is_founding(r->fsm.incarnation) || r->fsm.n_members > 1 ||
+        fsm_member(&r->fsm, r->options.node) == NULL || replica_cluster_ms(r) >= YOUNG_MS)
+        return;
+    (void)snprintf(
+        why, sizeof why,
+        "node %u is of a cluster (incarnation %llu) that this node founded before: this "
+        "data directory was made anew (--init, incarnation %llu), and would begin a "
+        "second one beside it. Remove the directory, and let this machine join under a "
+        "new id: `holdfast cluster replace %u` on node %u. If that cluster is over, stop "
+        "its nodes first",
+        (unsigned)node, (unsigned long long)r->stranger_incarnation,
+        (unsigned long long)r->fsm.incarnation, (unsigned)r->options.node, (unsigned)node);
+    replica_fail(r, why);
 }
 
 /* Until then no promise of its counts either. */

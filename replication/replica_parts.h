@@ -171,6 +171,9 @@ struct replica {
     uint64_t stepped_down_ns; /* tried last */
     uint64_t others_well_ns;  /* since when a majority without this node can commit; 0 = cannot */
     bool hang_told;           /* the disk hangs, and the log says that this node waits */
+    uint32_t stranger_node;   /* of another incarnation, greeted and not judged yet; 0 = none */
+    uint64_t stranger_incarnation;
+    bool unwritten; /* this start found a snapshot and no log behind it: all there is is applied */
     struct replica_taking *taking;       /* a snapshot that is being made, or NULL */
     struct replica_restoring *restoring; /* an installed one that is being decoded, or NULL */
     uint64_t not_before_index;           /* no snapshot before, since one failed */
@@ -367,6 +370,8 @@ bool replica_address_parse(const char *text, struct endpoint *out);
 /* replica_distrust.c */
 /* What this node begins with; NULL: it does not (failed). */
 const struct repl_loaded *replica_judge_loaded(struct replica *r, const struct repl_loaded *loaded);
+/* Another incarnation of the cluster lives: may end this node. */
+void replica_judge_stranger(struct replica *r);
 bool replica_is_muted(const struct replica *r);
 void replica_tell_muted(struct replica *r, enum repl_distrust now); /* before r->raft says so */
 void replica_on_doubted(void *self, uint32_t node, uint64_t acknowledged, uint64_t has);

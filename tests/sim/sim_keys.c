@@ -12,15 +12,20 @@ static struct seal_means means_of(void)
     return means;
 }
 
-void sim_keys_found(struct sim_world *w)
+void sim_keys_draw(struct sim_node *n, struct sim_random *random)
 {
     const struct seal_means means = means_of();
-    struct seal_key *kept = &w->nodes[0].kept_key;
+    struct seal_key *kept = &n->kept_key;
 
     for (size_t i = 0; i < sizeof kept->bytes; i++)
-        kept->bytes[i] = (uint8_t)(sim_next(&w->random) >> 24);
+        kept->bytes[i] = (uint8_t)(sim_next(random) >> 24);
     kept->kind = SEAL_CONFIGURATION;
     kept->id = seal_key_id(&means, kept->kind, kept->bytes);
+}
+
+void sim_keys_found(struct sim_world *w)
+{
+    sim_keys_draw(&w->nodes[0], &w->random);
 }
 
 void sim_keys_changed(void *node)

@@ -167,7 +167,8 @@ static void start_replica(struct sim_node *n)
     sim_storage_load(n->storage, &n->loaded);
     sim_watch_durable(n->world->watch, n->id, n->loaded.first_index + n->loaded.n_entries - 1);
     HF_ASSERT(replica_fits(&n->loaded, &o, &why));
-    HF_ASSERT(replica_start(n->replica, &n->loaded, sim_node_ns(n)));
+    n->refused = !replica_start(n->replica, &n->loaded, sim_node_ns(n));
+    HF_ASSERT(!n->refused || (n->failed && n->lied && n->was_alone));
 }
 
 /* --- the conductor --- */

@@ -10,7 +10,7 @@ target_link_libraries(repl_keys_tests PUBLIC hf_replication hf_sim_doubles crite
 target_include_directories(repl_keys_tests PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/node ${PROJECT_SOURCE_DIR}/tests)
 
 # A cluster that begins anew.
-add_library(repl_recover_tests OBJECT EXCLUDE_FROM_ALL core_recover_test.c cluster.c rig.c rig_ask.c rig_jobs.c rig_keys.c rig_recover.c make.c)
+add_library(repl_recover_tests OBJECT EXCLUDE_FROM_ALL core_recover_test.c core_found_test.c cluster.c rig.c rig_ask.c rig_jobs.c rig_keys.c rig_recover.c make.c)
 target_link_libraries(repl_recover_tests PUBLIC hf_replication hf_sim_doubles criterion)
 target_include_directories(repl_recover_tests PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/node ${PROJECT_SOURCE_DIR}/tests)
 
@@ -117,6 +117,10 @@ recover_mutant(the_key_of_sessions_stays fsm_refound.c "    fsm_forget_keys(fsm)
 recover_mutant(the_log_is_left_out recover.c "    ok = apply_log(fsm, o, loaded, why);" "    ok = loaded != NULL && why != NULL;")
 recover_mutant(any_key_is_a_sessions recover.c "key != 0 && fsm->session_key != 0 &&" "key != 0 && fsm != NULL &&")
 recover_mutant(who_has_left_is_heard replica_members.c "    return m != NULL ? !m->left :" "    return m != NULL ? true :")
+recover_mutant(foundings_are_not_drawn recover.c "least + random % ((1ull << DRAWN_BITS) - least)" "least + random * 0")
+recover_mutant(a_founder_made_anew_serves replica_distrust.c "if (!recover_is_founding(r->fsm.incarnation) || " "if (node != 0 || ")
+recover_mutant(an_old_founding_is_ended replica_distrust.c " || replica_cluster_ms(r) >= YOUNG_MS)" ")")
+recover_mutant(who_has_members_is_ended replica_distrust.c " || r->fsm.n_members > 1 ||\n        fsm_member(&r->fsm, r->options.node) == NULL" "")
 recover_mutant(a_backup_has_the_sessions_digest recover.c "    copy.sum = (struct digest){0, 0};" "    ;")
 
 list(JOIN hf_mutants "," hf_mutant_names)

@@ -229,6 +229,14 @@ static void on_link(void *self, uint32_t node, bool up)
         replica_link(n->replica, now_ns(n->rig), node, up);
 }
 
+static void on_stranger(void *self, uint32_t node, uint64_t incarnation)
+{
+    struct rig_node *n = self;
+
+    if (n->replica != NULL)
+        replica_stranger(n->replica, now_ns(n->rig), node, incarnation);
+}
+
 /* --- nodes --- */
 
 static struct rig_node *make_node(struct rig *rig, uint32_t id)
@@ -237,8 +245,8 @@ static struct rig_node *make_node(struct rig *rig, uint32_t id)
 
     node->id = id;
     node->rig = rig;
-    node->listener =
-        (struct repl_transport_listener){.self = node, .frame = on_frame, .link = on_link};
+    node->listener = (struct repl_transport_listener){
+        .self = node, .frame = on_frame, .link = on_link, .stranger = on_stranger};
     node->storage = sim_storage_create(sim_next(&rig->random), &rig->now_ms);
     sim_storage_set_delay(node->storage, 0, 1);
     return node;
@@ -390,6 +398,7 @@ void rig_start(struct rig *rig, uint32_t id)
                                 &n->clock);
     sim_storage_load(n->storage, &n->loaded);
     HF_ASSERT(replica_start(n->replica, &n->loaded, now_ns(rig)) || n->failed);
+    sim_network_greet(rig->network, id, replica_incarnation(n->replica));
     sim_network_attach(rig->network, id, &n->listener);
 }
 
@@ -515,6 +524,8 @@ static void run_node(struct rig *rig, struct rig_node *n)
     rig_jobs_run(n);
     if (n->up && !n->paused && replica_next_ns(n->replica) <= now_ns(rig))
         replica_tick(n->replica, now_ns(rig));
+    if (n->up)
+        sim_network_greet(rig->network, n->id, replica_incarnation(n->replica));
 }
 
 /* One instant: everything that is due now; then time moves to the next thing due. */

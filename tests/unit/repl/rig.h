@@ -87,6 +87,8 @@ void rig_keys_changed(void *node);
 
 /* rig_recover.c: `cluster recover` on a node that is down. False: there is nothing to recover from. */
 bool rig_recover(struct rig *rig, uint32_t node, uint64_t random);
+/* `--init` of a lone founder that is down, whatever there was on its disk. */
+void rig_found(struct rig *rig, uint32_t node, uint64_t random);
 
 /* n founded nodes, not started yet. Shard 1 prefers node 1, shard 2 (when n_shards is 2) node 2. */
 struct rig *rig_create(size_t n, size_t n_shards, uint64_t seed);
