@@ -298,8 +298,8 @@ static void run_command(struct repl *repl, struct command *c)
     switch (c->kind) {
     case COMMAND_SUBMIT:
         /* repl_submit() let in no more than the outbox holds; it takes the bytes over. */
-        HF_ASSERT(replica_submit(repl->core, repl_boottime_ns(), c->request, c->bytes, c->len,
-                                 c->effects) == REPL_OK);
+        HF_ASSERT(replica_put(repl->core, repl_boottime_ns(), c->request, c->bytes, c->len,
+                              c->effects) == REPL_OK);
         return;
     case COMMAND_TRANSFER:
         if (replica_transfer(repl->core, repl_boottime_ns(), c->node) != REPL_OK)
@@ -364,7 +364,7 @@ static void on_async(uv_async_t *async)
 {
     struct repl *repl = async->data;
     struct command *list;
-    bool stopping;
+    bool stopping, put = false;
 
     uv_mutex_lock(&repl->lock);
     list = repl->first;
@@ -377,9 +377,12 @@ static void on_async(uv_async_t *async)
         struct command *c = list;
 
         list = c->next;
+        put = put || c->kind == COMMAND_SUBMIT;
         run_command(repl, c);
         free(c);
     }
+    if (put) /* once for all: in one frame, in one entry */
+        replica_go(repl->core, repl_boottime_ns());
     if (stopping) {
         begin_close(repl);
         return;
