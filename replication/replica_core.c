@@ -441,15 +441,29 @@ size_t replica_outstanding_bytes(const struct replica *r)
     return r->outbox->bytes;
 }
 
-enum repl_result replica_submit(struct replica *r, uint64_t now_ns, uint64_t request,
-                                uint8_t *sealed, size_t n, void *effects)
+enum repl_result replica_put(struct replica *r, uint64_t now_ns, uint64_t request, uint8_t *sealed,
+                             size_t n, void *effects)
 {
     set_now(r, now_ns);
     if (!outbox_room(r->outbox, n))
         return REPL_BUSY;
     replica_renew(r, request, sealed, n); /* the key may have changed since it was sealed */
     outbox_put(r->outbox, request, sealed, n, effects);
+    return REPL_OK;
+}
+
+void replica_go(struct replica *r, uint64_t now_ns)
+{
+    set_now(r, now_ns);
     replica_pump(r);
+}
+
+enum repl_result replica_submit(struct replica *r, uint64_t now_ns, uint64_t request,
+                                uint8_t *sealed, size_t n, void *effects)
+{
+    if (replica_put(r, now_ns, request, sealed, n, effects) != REPL_OK)
+        return REPL_BUSY;
+    replica_go(r, now_ns);
     return REPL_OK;
 }
 
