@@ -42,12 +42,13 @@ bool raft_founds(const struct raft_driver *d)
     return false; /* it joins, and has received no more yet */
 }
 
-/* What is true of the disk. RAFT_FOUNDER_UNHEARD: nothing to say (it joins). */
+/* What is true of the disk. RAFT_FOUNDER_UNHEARD: nothing to say (it joins). Who has lost something
+ * has begun: it counted before. */
 static enum raft_founder stands(const struct raft_driver *d)
 {
     if (!raft_founds(d))
-        return raft_log_last(&d->log) > 1 || d->muted == REPL_TRUSTED ? RAFT_FOUNDER_BEGUN
-                                                                      : RAFT_FOUNDER_UNHEARD;
+        return raft_log_last(&d->log) > 1 || d->muted != REPL_DISTRUST_NEW ? RAFT_FOUNDER_BEGUN
+                                                                           : RAFT_FOUNDER_UNHEARD;
     return d->muted == REPL_DISTRUST_AGREED && d->distrusts_done == d->distrusts_queued
                ? RAFT_FOUNDER_AGREED
                : RAFT_FOUNDER_NEW;

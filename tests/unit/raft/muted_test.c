@@ -324,7 +324,7 @@ static void made_anew(uint32_t unwrapped)
         cluster_run(&c, 100);
         cluster_crash(&c, wiped);
         cluster_crash(&c, leader->id);
-        DEMAND(sim_storage_wipe(cluster_node(&c, wiped)->storage));
+        sim_storage_wipe(cluster_node(&c, wiped)->storage);
         cluster_start(&c, wiped);
         cluster_start(&c, cut);
         cluster_run(&c, 3000); /* the two together must not begin anew */
@@ -360,7 +360,7 @@ static void one_founder_never_came(uint32_t unwrapped)
             cluster_run(&c, 100);
             cluster_crash(&c, wiped);
             cluster_crash(&c, leader->id);
-            DEMAND(sim_storage_wipe(cluster_node(&c, wiped)->storage));
+            sim_storage_wipe(cluster_node(&c, wiped)->storage);
             cluster_start(&c, wiped);
             cluster_start(&c, late);
             cluster_run(&c, 3000);
@@ -385,7 +385,8 @@ static void two_made_anew(uint32_t unwrapped)
         uint64_t before = c.n_committed;
         for (uint32_t id = 1; id <= 3; id++) {
             cluster_crash(&c, id); /* all at once: nobody leads when they come back */
-            DEMAND(id == leader->id || sim_storage_wipe(cluster_node(&c, id)->storage));
+            if (id != leader->id)
+                sim_storage_wipe(cluster_node(&c, id)->storage);
         }
         for (uint32_t id = 1; id <= 3; id++)
             cluster_start(&c, id);
