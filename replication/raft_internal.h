@@ -284,6 +284,9 @@ void raft_weigh_result(struct raft_driver *d, uint32_t from, const struct raft_f
 /* Takes back what the core committed by copies that do not count. */
 void raft_commit_trusted(struct raft_driver *d);
 void raft_muted_poll(struct raft_driver *d); /* the barriers that are due */
+/* Are those that count a majority of the voters of `next`? Else a muted one of them could never be
+ * trusted again: that takes a majority without it. */
+bool raft_counts_on(const struct raft_driver *d, const struct repl_configuration *next);
 /* Nobody takes a muted node's word for an entry; what it has is only how far it was filled. */
 uint64_t raft_filled(const struct raft_driver *d, uint32_t node);
 /* Of the core's configuration as it is now: this node, and no other voter. */

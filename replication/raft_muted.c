@@ -26,10 +26,11 @@
 /* Rules that the test library can take away, one by one, as it does with wraps: each must be
  * noticed. */
 enum {
-    RULE_MUTE = 21,    /* the node itself neither votes nor campaigns */
-    RULE_COUNT = 22,   /* the leader does not count it */
-    RULE_BARRIER = 23, /* trusted by a barrier of its present start, not by the commit index */
-    RULE_MAJORITY = 24 /* ... that others have committed */
+    RULE_MUTE = 21,     /* the node itself neither votes nor campaigns */
+    RULE_COUNT = 22,    /* the leader does not count it */
+    RULE_BARRIER = 23,  /* trusted by a barrier of its present start, not by the commit index */
+    RULE_MAJORITY = 24, /* ... that others have committed */
+    RULE_CHANGE = 28    /* no change after which those that count are no majority */
 };
 
 const char *repl_distrust_name(enum repl_distrust why)
@@ -119,6 +120,19 @@ uint64_t raft_driver_match(const struct raft_driver *d, uint32_t node)
 bool raft_driver_counts(const struct raft_driver *d, uint32_t node)
 {
     return node == d->options.node ? d->muted == REPL_TRUSTED : counts(d, node);
+}
+
+bool raft_counts_on(const struct raft_driver *d, const struct repl_configuration *next)
+{
+    unsigned voters = 0, counting = 0;
+
+    for (unsigned i = 0; i < next->n_servers; i++) {
+        bool voter = next->servers[i].role == RAFT_DRIVER_VOTER;
+
+        voters += voter;
+        counting += voter && raft_driver_counts(d, next->servers[i].node);
+    }
+    return counting > voters / 2 || !RAFT_WRAPPED(d, RULE_CHANGE);
 }
 
 /* --- the leader --- */

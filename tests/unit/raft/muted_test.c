@@ -251,6 +251,43 @@ Test(raft_muted, no_trust_before_others_have_the_barrier)
     green_then_red(no_trust_before_others_have_it, 23);
 }
 
+/* With 3 muted, {1, 3} could commit nothing without 3, and nobody but the two could trust it. */
+static void no_change_that_ends_in_silence(uint32_t unwrapped)
+{
+    rig_init(&r, 1, 3, unwrapped);
+    rig_elect(&r);
+    uint64_t last = status().last_index;
+    result_of(2, 0, 0, last, false);
+    DEMAND(status().commit_index == last);
+    result_of(3, 77, 0, last, true);
+    rig_disk(&r);
+    result_of(2, 0, 0, status().last_index, false);
+    DEMAND(status().commit_index == status().last_index && !status().changing);
+    DEMAND(raft_driver_remove(r.driver, r.now_ms, 2) == RAFT_DRIVER_BUSY);
+    DEMAND(raft_driver_assign(r.driver, r.now_ms, 2, RAFT_DRIVER_STANDBY) == RAFT_DRIVER_BUSY);
+    DEMAND(!status().changing);
+    result_of(3, 77, 0, status().last_index, false); /* filled, and trusted */
+    DEMAND(raft_driver_remove(r.driver, r.now_ms, 2) == RAFT_DRIVER_OK);
+    rig_disk(&r);
+    result_of(3, 77, 0, status().last_index, false);
+    DEMAND(status().commit_index == status().last_index && !status().changing);
+    rig_deinit(&r);
+}
+
+/* ... but the muted one itself may go. */
+Test(raft_muted, no_change_after_which_nobody_could_commit)
+{
+    green_then_red(no_change_that_ends_in_silence, 28);
+    rig_init(&r, 1, 3, 0);
+    rig_elect(&r);
+    result_of(2, 0, 0, status().last_index, false);
+    result_of(3, 77, 0, status().last_index, true);
+    rig_disk(&r);
+    result_of(2, 0, 0, status().last_index, false);
+    cr_assert_eq(raft_driver_remove(r.driver, r.now_ms, 3), RAFT_DRIVER_OK);
+    rig_deinit(&r);
+}
+
 /* What it refuses now it once had: it is told, and does not count from that moment on. */
 Test(raft_muted, the_leader_in_office_finds_a_rolled_back_node)
 {
