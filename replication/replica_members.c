@@ -385,8 +385,8 @@ void replica_lead_members(struct replica *r)
     if (r->now_ns < r->change_ns || raft_driver_status(r->driver).changing)
         return;
     for (size_t i = 0; i < r->fsm.n_members; i++)
-        if (change_of(r, r->fsm.members[i], &result))
-            return;
+        if (change_of(r, r->fsm.members[i], &result) && result == RAFT_DRIVER_OK)
+            return; /* what is refused may become possible by another's change */
     learner = promotable(r);
     if (learner != 0)
         (void)raft_driver_assign(r->driver, r->now_ns / 1000000, learner, RAFT_DRIVER_VOTER);

@@ -132,6 +132,8 @@ struct replica {
     bool opened; /* something of this state was sealed with the configuration's key that is here */
     struct repl_loaded judged; /* what was loaded, where a distrust was lifted at the start */
     const struct repl_loaded *waiting; /* what it begins with once its key has come; or NULL */
+    uint64_t founding_ns; /* when it was said last that a founder is awaited; or since when it is */
+    bool founding_told;
     uint64_t asked_ns;                 /* for a key */
     struct replica_locked locked;
     uint64_t blind; /* the key that is given up: what it sealed is left out; 0 = none */
@@ -374,6 +376,7 @@ const struct repl_loaded *replica_judge_loaded(struct replica *r, const struct r
 void replica_judge_stranger(struct replica *r);
 bool replica_is_muted(const struct replica *r);
 void replica_tell_muted(struct replica *r, enum repl_distrust now); /* before r->raft says so */
+void replica_tell_founding(struct replica *r);
 void replica_on_doubted(void *self, uint32_t node, uint64_t acknowledged, uint64_t has);
 
 /* replica_disk.c */

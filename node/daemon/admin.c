@@ -101,7 +101,9 @@ static json_t *nodes(const struct repl_status *st)
                       n->reluctant, "boot", hex64(n->boot), "applied_index",
                       number(n->applied_index), "state", repl_agreement_name(n->agreement), "role",
                       repl_role_name(n->role), "distrust",
-                      n->distrust == REPL_DISTRUST_NEW ? "" : repl_distrust_name(n->distrust)));
+                      n->distrust == REPL_DISTRUST_NEW || n->distrust == REPL_DISTRUST_AGREED
+                          ? ""
+                          : repl_distrust_name(n->distrust)));
     }
     return out;
 }

@@ -338,7 +338,7 @@ static bool goes_on_without(const struct repl_status *st, uint32_t node)
         if (n->role != REPL_VOTER || n->node == node)
             continue;
         voters++;
-        up += n->connected;
+        up += n->connected && n->distrust == REPL_TRUSTED;
     }
     return voters > 0 && up > voters / 2;
 }
@@ -360,7 +360,8 @@ static void remove_node(void *self, struct api_request *request, uint32_t node)
         admin_refuse(request, 409, "itself", "ask another node to remove this one");
     else if (!goes_on_without(&st, node))
         admin_refuse(request, 409, "no-quorum",
-                     "the nodes that stay have no majority up: bring them back first");
+                     "the nodes that stay have no majority that is up and counts (see `holdfast "
+                     "cluster status`): bring them back, or wait until their logs are filled");
     else if (begin(d, request, w))
         (void)conductor_wish_drain(d->conductor, node, true);
 }

@@ -25,8 +25,7 @@ static bool make_anew(struct sim_node *n)
         sim_found_again(n);
         return true;
     }
-    if (!sim_storage_wipe(n->storage))
-        return false;
+    sim_storage_wipe(n->storage);
     n->kept_key.id = 0;
     memset(n->session_keys, 0, sizeof n->session_keys);
     return true;

@@ -69,6 +69,14 @@ static void found(struct sim_node *n)
         addresses[i].node = i + 1;
     replica_genesis(addresses, n->world->plan.n_nodes, &genesis);
     HF_ASSERT(raft_driver_bootstrap(&s, &genesis));
+}
+
+/* Whoever begins with it, or joins. */
+static void new_directory(struct sim_node *n)
+{
+    struct repl_storage s = sim_storage_interface(n->storage);
+
+    s.distrust(s.self, REPL_DISTRUST_NEW);
     sim_storage_flush(n->storage);
 }
 
@@ -87,6 +95,7 @@ void sim_node_init(struct sim_world *w, uint32_t id)
     sim_storage_set_delay(n->storage, 0, 2);
     if (id <= w->plan.n_nodes)
         found(n);
+    new_directory(n);
 }
 
 void sim_node_start(struct sim_node *n)

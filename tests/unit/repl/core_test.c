@@ -54,8 +54,10 @@ Test(repl_core, the_preferred_node_owns_first)
 
 Test(repl_core, another_owns_when_the_preferred_one_is_absent)
 {
-    struct rig *rig = rig_create(3, 1, 21);
+    struct rig *rig = cluster_running(3, 21); /* it begins with all its nodes */
 
+    for (uint32_t i = 1; i <= 3; i++)
+        rig_kill(rig, i);
     rig_start(rig, 2);
     rig_start(rig, 3);
     cr_assert(rig_run(rig, 5000, rig_has_owner, 1));

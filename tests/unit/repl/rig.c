@@ -252,10 +252,23 @@ static struct rig_node *make_node(struct rig *rig, uint32_t id)
     return node;
 }
 
+/* As wal_high_water_create() makes it. */
+static void new_directory(struct rig_node *node)
+{
+    struct repl_storage s = sim_storage_interface(node->storage);
+
+    s.distrust(s.self, REPL_DISTRUST_NEW);
+    sim_storage_flush(node->storage);
+}
+
 uint32_t rig_add(struct rig *rig)
 {
+    struct rig_node *node;
+
     HF_ASSERT(rig->n < RIG_MAX_NODES);
-    make_node(rig, (uint32_t)++rig->n)->joiner = true;
+    node = make_node(rig, (uint32_t)++rig->n);
+    node->joiner = true;
+    new_directory(node);
     return (uint32_t)rig->n;
 }
 
@@ -282,7 +295,7 @@ struct rig *rig_create(size_t n, size_t n_shards, uint64_t seed)
         struct repl_storage s = sim_storage_interface(node->storage);
 
         HF_ASSERT(raft_driver_bootstrap(&s, &genesis));
-        sim_storage_flush(node->storage);
+        new_directory(node);
     }
     return rig;
 }
