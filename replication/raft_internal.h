@@ -136,6 +136,7 @@ struct raft_driver {
         stale; /* stale: the message in hand is of an older term */
     const char *why;
     enum repl_distrust muted; /* this node counts for nothing, and why; REPL_TRUSTED = it does */
+    bool lifts;               /* at the start: raft_driver_lift() */
 
     struct raft_pending *pending; /* ring */
     size_t pending_head, pending_count, pending_capacity;

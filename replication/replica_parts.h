@@ -129,7 +129,6 @@ struct replica {
     struct batch batch;
     uint64_t now_ns;
     bool started, failed;
-    struct repl_loaded judged; /* what was loaded, where a distrust was lifted at the start */
     const struct repl_loaded *waiting; /* what it begins with once its key has come; or NULL */
     uint64_t asked_ns;                 /* for a key */
     struct replica_locked locked;
@@ -364,8 +363,8 @@ void replica_address_text(const struct endpoint *at, char *out, size_t cap);
 bool replica_address_parse(const char *text, struct endpoint *out);
 
 /* replica_distrust.c */
-/* What this node begins with; NULL: it does not (failed). */
-const struct repl_loaded *replica_judge_loaded(struct replica *r, const struct repl_loaded *loaded);
+/* Says what speaks against what was loaded, and what follows. False: it does not begin (failed). */
+bool replica_judge_loaded(struct replica *r, const struct repl_loaded *loaded);
 bool replica_is_muted(const struct replica *r);
 void replica_tell_muted(struct replica *r, enum repl_distrust now); /* before r->raft says so */
 void replica_on_doubted(void *self, uint32_t node, uint64_t acknowledged, uint64_t has);
