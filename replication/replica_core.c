@@ -286,8 +286,7 @@ bool replica_start(struct replica *r, const struct repl_loaded *loaded, uint64_t
     replica_list(r);
     for (size_t i = 0; i < r->options.n_shards; i++)
         ownership_configure(&r->ownership, r->options.shards[i].shard, r->options.shards[i].prefer);
-    loaded = replica_judge_loaded(r, loaded);
-    if (loaded == NULL)
+    if (!replica_judge_loaded(r, loaded))
         return false;
     if (replica_keys_wait(r)) {
         r->waiting = loaded;

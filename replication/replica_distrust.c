@@ -45,46 +45,46 @@ static void end_sessions(struct replica *r)
         r->callbacks.keys_changed(r->callbacks.self);
 }
 
-const struct repl_loaded *replica_judge_loaded(struct replica *r, const struct repl_loaded *loaded)
+bool replica_judge_loaded(struct replica *r, const struct repl_loaded *loaded)
 {
-    if (loaded->distrust == REPL_TRUSTED)
-        return loaded;
-    if (is_new(loaded->distrust)) {
+    enum repl_distrust why = raft_driver_distrusts(loaded);
+
+    if (why == REPL_TRUSTED)
+        return true;
+    if (is_new(why)) {
         replica_log(
             r, REPL_LOG_INFO,
             "this data directory is new: it counts once a majority of others has filled its "
             "log or, where the whole cluster is new, once all its nodes have been up at the "
             "same time");
-        return loaded;
+        return true;
     }
     if (!alone(r, loaded)) {
         replica_log(
             r, REPL_LOG_ERROR,
             "ALARM: this node's stored data is not trusted: %s. It counts for nothing until a "
             "majority without it has filled its log",
-            repl_distrust_name(loaded->distrust));
-        return loaded;
+            repl_distrust_name(why));
+        return true;
     }
     /* Where others could have joined since, what is lost may be just that: they may go on without
      * this node, and it must not begin a second cluster. */
     if (!r->options.unjoinable || r->options.ring == NULL) {
         replica_log(r, REPL_LOG_ERROR, "ALARM: this node's stored data is not trusted: %s",
-                    repl_distrust_name(loaded->distrust));
+                    repl_distrust_name(why));
         replica_fail(r,
                      "the stored data is not trusted, and by it this node is alone: if it is, "
                      "`holdfast cluster recover` says so; if the cluster has other nodes, remove "
                      "this one there and let it join under a new id");
-        return NULL;
+        return false;
     }
     replica_log(r, REPL_LOG_WARN,
                 "this node's stored data is not trusted: %s. It is alone: it goes on, and all its "
                 "sessions end",
-                repl_distrust_name(loaded->distrust));
+                repl_distrust_name(why));
     end_sessions(r);
-    r->storage.distrust(r->storage.self, REPL_TRUSTED);
-    r->judged = *loaded;
-    r->judged.distrust = REPL_TRUSTED;
-    return &r->judged;
+    raft_driver_lift(r->driver);
+    return true;
 }
 
 /* A lone founder's directory that is made anew with its old file begins another cluster (recover.h),

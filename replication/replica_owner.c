@@ -259,6 +259,22 @@ static bool planted(struct replica *r, size_t i, const struct ownership_shard *s
 }
 #endif
 
+/* A thread that got no turn tells of an end late: how late is part of what happened. */
+static void tell_lease(struct replica *r, const struct ownership_shard *s)
+{
+    uint64_t end_ns = s->lease_until_ns; /* 0: it was given up, or is another's by the log */
+
+    if (s->was_held) {
+        replica_log(r, REPL_LOG_INFO, "shard %u: lease held", (unsigned)s->shard);
+        return;
+    }
+    replica_count(r, REPL_COUNT_LEASES_LOST, 1);
+    replica_log(r, REPL_LOG_INFO, "shard %u: lease lost, it ended %llu ms ago", (unsigned)s->shard,
+                end_ns == 0 || end_ns > r->now_ns
+                    ? 0ull
+                    : (unsigned long long)((r->now_ns - end_ns) / 1000000));
+}
+
 void replica_publish_leases(struct replica *r)
 {
     struct ownership_shard *s;
@@ -282,10 +298,7 @@ void replica_publish_leases(struct replica *r)
         atomic_store_explicit(&lease->until_ns, until, memory_order_release);
     }
     while ((s = ownership_lease_change(&r->ownership, r->now_ns)) != NULL) {
-        if (!s->was_held)
-            replica_count(r, REPL_COUNT_LEASES_LOST, 1);
-        replica_log(r, REPL_LOG_INFO, "shard %u: lease %s", (unsigned)s->shard,
-                    s->was_held ? "held" : "lost");
+        tell_lease(r, s);
         replica_emit(r, (struct repl_event){.kind = REPL_EV_LEASE,
                                             .shard = s->shard,
                                             .epoch = s->epoch,

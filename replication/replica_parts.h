@@ -130,11 +130,10 @@ struct replica {
     uint64_t now_ns;
     bool started, failed;
     bool opened; /* something of this state was sealed with the configuration's key that is here */
-    struct repl_loaded judged; /* what was loaded, where a distrust was lifted at the start */
     const struct repl_loaded *waiting; /* what it begins with once its key has come; or NULL */
     uint64_t founding_ns; /* when it was said last that a founder is awaited; or since when it is */
     bool founding_told;
-    uint64_t asked_ns;                 /* for a key */
+    uint64_t asked_ns; /* for a key */
     struct replica_locked locked;
     uint64_t blind; /* the key that is given up: what it sealed is left out; 0 = none */
     bool reset_due; /* the loss was applied: at the end of this entry all is one state again */
@@ -370,8 +369,8 @@ void replica_address_text(const struct endpoint *at, char *out, size_t cap);
 bool replica_address_parse(const char *text, struct endpoint *out);
 
 /* replica_distrust.c */
-/* What this node begins with; NULL: it does not (failed). */
-const struct repl_loaded *replica_judge_loaded(struct replica *r, const struct repl_loaded *loaded);
+/* Says what speaks against what was loaded, and what follows. False: it does not begin (failed). */
+bool replica_judge_loaded(struct replica *r, const struct repl_loaded *loaded);
 /* Another incarnation of the cluster lives: may end this node. */
 void replica_judge_stranger(struct replica *r);
 bool replica_is_muted(const struct replica *r);

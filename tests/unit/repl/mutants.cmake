@@ -14,6 +14,16 @@ add_library(repl_recover_tests OBJECT EXCLUDE_FROM_ALL core_recover_test.c core_
 target_link_libraries(repl_recover_tests PUBLIC hf_replication hf_sim_doubles criterion)
 target_include_directories(repl_recover_tests PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/node ${PROJECT_SOURCE_DIR}/tests)
 
+# A disk that may have lost what it acknowledged.
+add_library(repl_distrust_tests OBJECT EXCLUDE_FROM_ALL core_distrust_test.c cluster.c rig.c rig_ask.c rig_jobs.c rig_keys.c make.c)
+target_link_libraries(repl_distrust_tests PUBLIC hf_replication hf_sim_doubles criterion)
+target_include_directories(repl_distrust_tests PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/node ${PROJECT_SOURCE_DIR}/tests)
+
+# A leader whose disk hangs.
+add_library(repl_disk_tests OBJECT EXCLUDE_FROM_ALL core_disk_test.c cluster.c rig.c rig_ask.c rig_jobs.c rig_keys.c make.c)
+target_link_libraries(repl_disk_tests PUBLIC hf_replication hf_sim_doubles criterion)
+target_include_directories(repl_disk_tests PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/node ${PROJECT_SOURCE_DIR}/tests)
+
 set(hf_mutants)
 function(repl_mutant name source find replace)
   set(tests repl_ownership_tests)
@@ -122,6 +132,36 @@ recover_mutant(a_founder_made_anew_serves replica_distrust.c "if (!recover_is_fo
 recover_mutant(an_old_founding_is_ended replica_distrust.c " || replica_cluster_ms(r) >= YOUNG_MS)" ")")
 recover_mutant(who_has_members_is_ended replica_distrust.c " || r->fsm.n_members > 1 ||\n        fsm_member(&r->fsm, r->options.node) == NULL" "")
 recover_mutant(a_backup_has_the_sessions_digest recover.c "    copy.sum = (struct digest){0, 0};" "    ;")
+
+function(distrust_mutant name source find replace)
+  repl_mutant(${name} ${source} "${find}" "${replace}" repl_distrust_tests)
+  set(hf_mutants ${hf_mutants} PARENT_SCOPE)
+endfunction()
+distrust_mutant(control_distrust replica_distrust.c "others == 0" "others == 0")
+distrust_mutant(the_muted_promise replica_owner.c "replica_is_muted(r) || " "")
+distrust_mutant(the_muted_own replica_owner.c " && !replica_is_muted(r)" "")
+distrust_mutant(distrust_is_not_reported replica_owner.c "    b->report.distrust = (uint32_t)r->raft.muted;" "")
+distrust_mutant(distrust_is_not_shown replica_status.c ".distrust = self ? r->raft.muted :" ".distrust = self ? REPL_TRUSTED :")
+distrust_mutant(an_older_vote_is_not_told replica_distrust.c "= raft_driver_distrusts(loaded)" "= loaded->distrust")
+distrust_mutant(sessions_survive_the_loss replica_distrust.c "    end_sessions(r);" "    ;")
+distrust_mutant(the_mark_stays raft_driver.c "    if (d->lifts)" "    if (false)")
+distrust_mutant(the_joinable_go_on_alone replica_distrust.c "!r->options.unjoinable || " "")
+distrust_mutant(the_founder_stays_alone replica_distrust.c "l->entries[i].kind == REPL_ENTRY_CHANGE &&" "i == 0 &&")
+distrust_mutant(the_rolled_back_are_not_told replica_distrust.c "now == REPL_DISTRUST_PEER" "false")
+distrust_mutant(the_rolled_back_are_not_counted replica_distrust.c "replica_count(r, REPL_COUNT_DOUBTED, 1);" "")
+distrust_mutant(trust_is_not_told replica_distrust.c "now == REPL_TRUSTED)" "false)")
+
+function(disk_mutant name source find replace)
+  repl_mutant(${name} ${source} "${find}" "${replace}" repl_disk_tests)
+  set(hf_mutants ${hf_mutants} PARENT_SCOPE)
+endfunction()
+disk_mutant(control_disk replica_disk.c "disk_ok_ns != 0" "disk_ok_ns != 0")
+disk_mutant(office_is_kept replica_disk.c "        replica_step_aside(r);" "        ;")
+disk_mutant(office_to_any_disk replica_members.c "(well != works ? well : has > most)" "(works = has > most)")
+disk_mutant(nobody_ends replica_disk.c "        replica_fail(r, why);" "        ;")
+disk_mutant(the_end_gives_no_time replica_disk.c "well_ms >= 2 * stall_ms" "well_ms >= stall_ms")
+disk_mutant(the_others_are_well_at_once replica_disk.c "    return r->others_well_ns == 0 ? 0 :" "    return r->others_well_ns == 0 ? 0 : 1 ? 1000000 :")
+disk_mutant(disks_are_not_asked replica_disk.c "             replica_disk_works(r, &r->nodes[i]) &&" "")
 
 list(JOIN hf_mutants "," hf_mutant_names)
 hf_unit_test(repl_mutants_test SOURCES mutants_test.c LIBS hf_base)
