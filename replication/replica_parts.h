@@ -227,6 +227,12 @@ void replica_locked_poll(struct replica *r);
 void replica_blind_moved(struct replica *r); /* the log changed to another key meanwhile */
 void replica_locked_drop(struct replica *r);
 
+/* replica_admit.c: of whom it is known that they are members */
+bool replica_may_have_key(const struct replica *r, uint32_t node);
+bool replica_may_give_key(const struct replica *r, uint32_t node); /* the configuration's */
+/* The newest configuration of what was loaded; false: malformed, as the driver will say. */
+bool replica_loaded_configuration(const struct repl_loaded *loaded, struct repl_configuration *out);
+
 /* replica_session.c */
 void replica_session_lead(struct replica *r);
 void replica_session_moved(struct replica *r);
@@ -239,7 +245,6 @@ void replica_session_applied(struct replica *r, const struct Holdfast__SessionKe
 
 /* replica_rotate.c */
 struct seal_message;
-bool replica_may_have_key(const struct replica *r, uint32_t node);
 bool replica_rotation_due(const struct replica *r);
 void replica_rotate_lead(struct replica *r);
 void replica_snapshot_heard(struct replica *r, uint32_t from, uint64_t snapshot_index);
