@@ -60,8 +60,7 @@ static void spy_says(struct rig *rig, struct spy *spy, uint32_t to, struct seal_
 /* Whatever one can ask for: the keys in use, and that one by its id. */
 static void spy_asks_all(struct rig *rig, struct spy *spy, uint32_t to, uint64_t session)
 {
-    spy_says(rig, spy, to,
-             (struct seal_message){.what = SEAL_WANT, .kind = SEAL_CONFIGURATION});
+    spy_says(rig, spy, to, (struct seal_message){.what = SEAL_WANT, .kind = SEAL_CONFIGURATION});
     spy_says(rig, spy, to, (struct seal_message){.what = SEAL_WANT, .kind = SEAL_SESSION});
     spy_says(rig, spy, to,
              (struct seal_message){.what = SEAL_WANT, .kind = SEAL_SESSION, .id = session});
