@@ -333,6 +333,7 @@ enum repl_role {
     REPL_OUTSIDE   /* this node itself: waits to join; or a node that it only knows from its file */
 };
 const char *repl_role_name(enum repl_role role);
+bool repl_is_member(enum repl_role role); /* for good: who leaves is none any more */
 /* Is it an address as the log has them: a.b.c.d:port or [x:x:x:x:x:x:x:x]:port? */
 bool repl_address_valid(const char *text);
 

@@ -41,8 +41,8 @@ bool replica_may_have_key(const struct replica *r, uint32_t node)
 
     if (node == r->options.node || (m != NULL && m->left))
         return false;
-    if (m != NULL &&
-        r->ownership.confirmed) /* also one that joined, and is in no configuration yet */
+    /* Also one that joined, and is in no configuration yet. */
+    if (m != NULL && r->ownership.confirmed)
         return true;
     for (size_t i = 0; i < c.n_servers; i++)
         if (c.servers[i].node == node)

@@ -87,6 +87,11 @@ const char *repl_role_name(enum repl_role role)
     return (size_t)role < sizeof names / sizeof *names ? names[role] : "?";
 }
 
+bool repl_is_member(enum repl_role role)
+{
+    return role == REPL_VOTER || role == REPL_LEARNER || role == REPL_JOINING;
+}
+
 static enum repl_role role_of(const struct replica *r, size_t i)
 {
     const struct fsm_member *m = fsm_member(&r->fsm, r->nodes[i].node);
