@@ -427,7 +427,10 @@ struct repl_status {
 };
 
 void repl_status(struct repl *repl, struct repl_status *out);
-/* The other nodes that are connected; how many. Any thread. */
+/* The other members that are connected; how many. Who only has a token is connected, too, and gets nothing
+ * that members keep to themselves. */
+size_t repl_linked_members(const struct repl_status *status, uint32_t nodes[REPL_MAX_NODES]);
+/* The same of now. Any thread. */
 size_t repl_peers(struct repl *repl, uint32_t nodes[REPL_MAX_NODES]);
 /* The replication loop's longest turns, since this was last asked. Any thread. */
 struct loop_turns repl_loop_turns(struct repl *repl);

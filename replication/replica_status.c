@@ -92,6 +92,17 @@ bool repl_is_member(enum repl_role role)
     return role == REPL_VOTER || role == REPL_LEARNER || role == REPL_JOINING;
 }
 
+size_t repl_linked_members(const struct repl_status *st, uint32_t nodes[REPL_MAX_NODES])
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < st->n_nodes; i++)
+        if (st->nodes[i].connected && st->nodes[i].node != st->node &&
+            repl_is_member(st->nodes[i].role))
+            nodes[n++] = st->nodes[i].node;
+    return n;
+}
+
 static enum repl_role role_of(const struct replica *r, size_t i)
 {
     const struct fsm_member *m = fsm_member(&r->fsm, r->nodes[i].node);
