@@ -472,12 +472,10 @@ void repl_status(struct repl *repl, struct repl_status *out)
 
 size_t repl_peers(struct repl *repl, uint32_t nodes[REPL_MAX_NODES])
 {
-    size_t n = 0;
+    size_t n;
 
     uv_mutex_lock(&repl->lock);
-    for (size_t i = 0; i < repl->status.n_nodes; i++)
-        if (repl->status.nodes[i].connected && repl->status.nodes[i].node != repl->options.node)
-            nodes[n++] = repl->status.nodes[i].node;
+    n = repl_linked_members(&repl->status, nodes);
     uv_mutex_unlock(&repl->lock);
     return n;
 }

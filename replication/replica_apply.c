@@ -139,7 +139,8 @@ void replica_take_boot(struct replica *r, uint32_t node, uint64_t boot)
 {
     ownership_booted(&r->ownership, node, boot);
     replica_list(r); /* its address; and after our own we know all that the log says */
-    if (node == r->options.node && boot != r->options.boot && r->ownership.confirmed) {
+    if (node == r->options.node && boot != 0 && boot != r->options.boot &&
+        r->ownership.confirmed) {
         /* Somebody else started under our id: two machines with one identity. */
         r->ownership.confirmed = false;
         replica_fail(r, "another daemon runs under this node's id");
@@ -192,6 +193,8 @@ static void follow(struct replica *r, struct follow_up f, const struct fsm_outco
     if (f.members && outcome->verdict == REPL_ACCEPTED) {
         replica_log(r, REPL_LOG_INFO, "node %u %s", (unsigned)f.node,
                     fsm_member(&r->fsm, f.node)->left ? "leaves the cluster" : "joins the cluster");
+        if (fsm_member(&r->fsm, f.node)->left)
+            replica_left(r);
         replica_list(r);
     }
 }

@@ -115,6 +115,7 @@ void replica_pump(struct replica *r)
     replica_judge_stranger(r);
     if (r->failed)
         return;
+    replica_forget_left(r);
     replica_blind_moved(r);
     replica_lock_unused(r);
     replica_keys_tick(r);
@@ -300,6 +301,7 @@ void replica_tick(struct replica *r, uint64_t now_ns)
     set_now(r, now_ns);
     if (!r->failed)
         replica_judge_disk(r);
+    replica_forget_old(r);
     if (r->failed)
         return;
     if (!r->started) {

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "replication/raft_frame.h"
 #include "replication/recover.h"
 #include "replication/replica_parts.h"
 
@@ -18,15 +17,11 @@ static bool is_new(enum repl_distrust why)
 /* The newest configuration of what was loaded names this node and no other voter. */
 static bool alone(const struct replica *r, const struct repl_loaded *l)
 {
-    struct repl_configuration c = l->snapshot.configuration;
+    struct repl_configuration c;
     size_t others = 0;
 
-    for (size_t i = 0; i < l->n_entries; i++) {
-        struct span data = l->entries[i].data;
-
-        if (l->entries[i].kind == REPL_ENTRY_CHANGE && !raft_configuration_take(&data, &c))
-            return false; /* the driver will say so */
-    }
+    if (!replica_loaded_configuration(l, &c))
+        return false;
     for (size_t i = 0; i < c.n_servers; i++)
         others += c.servers[i].node != r->options.node && c.servers[i].role == RAFT_DRIVER_VOTER;
     return c.n_servers > 0 && others == 0;

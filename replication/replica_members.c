@@ -351,6 +351,25 @@ void replica_step_aside(struct replica *r)
         (void)raft_driver_transfer(r->driver, r->now_ns / 1000000, best);
 }
 
+void replica_left(struct replica *r)
+{
+    r->leave_index = r->fsm.applied_index;
+    r->leave_ns = r->now_ns;
+}
+
+/* Who is in no configuration hears nothing any more. So it hears first that it has left, and wipes what it
+ * has (replica_forget.c), if it is there to hear it. */
+static bool must_hear(const struct replica *r, uint32_t node)
+{
+    if (r->now_ns - r->leave_ns >= LEAVE_HEARD_MS * 1000000ull ||
+        !r->transport.connected(r->transport.self, node))
+        return false;
+    for (size_t i = 0; i < r->n_nodes; i++)
+        if (r->nodes[i].node == node)
+            return r->ownership.peers[i].applied_index < r->leave_index;
+    return false;
+}
+
 /* What is to be done next with this member; false: nothing. */
 static bool change_of(struct replica *r, const struct fsm_member *m,
                       enum raft_driver_result *result)
@@ -363,6 +382,8 @@ static bool change_of(struct replica *r, const struct fsm_member *m,
             replica_step_aside(r);
             return false;
         }
+        if (must_hear(r, m->node))
+            return false;
         *result = raft_driver_remove(r->driver, now_ms, m->node);
         return true;
     }

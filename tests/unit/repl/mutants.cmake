@@ -5,7 +5,7 @@ target_link_libraries(repl_ownership_tests PUBLIC hf_repl_pure hf_sim_doubles cr
 target_include_directories(repl_ownership_tests PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/node ${PROJECT_SOURCE_DIR}/tests)
 
 # Keys of sessions: their rules are held by these.
-add_library(repl_keys_tests OBJECT EXCLUDE_FROM_ALL core_keys_test.c core_rotate_test.c fsm_keys_test.c cluster.c rig.c rig_ask.c rig_jobs.c rig_keys.c make.c)
+add_library(repl_keys_tests OBJECT EXCLUDE_FROM_ALL core_admit_test.c core_forget_test.c core_keys_test.c core_rotate_test.c fsm_keys_test.c cluster.c rig.c rig_ask.c rig_jobs.c rig_keys.c make.c)
 target_link_libraries(repl_keys_tests PUBLIC hf_replication hf_sim_doubles criterion)
 target_include_directories(repl_keys_tests PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/node ${PROJECT_SOURCE_DIR}/tests)
 
@@ -112,7 +112,18 @@ keys_mutant(no_snapshot_behind_the_switch replica_snapshot.c " || s.snapshot_ind
 keys_mutant(what_waits_is_not_sealed_anew replica_rotate.c "        seal_anew(r, item->request, item->bytes, item->len);" "")
 keys_mutant(erased_means_lost replica_rotate.c "           !fsm_names_key(&r->fsm, in->id) && !seal_ring_has(r->options.ring, in->id);" "           in->id == 0;")
 keys_mutant(spare_keys_stay replica_rotate.c "spare->named || r->fsm.cluster_ms" "r->fsm.cluster_ms + 1 == 0 && r->fsm.cluster_ms")
-keys_mutant(the_removed_are_given_keys replica_rotate.c " && (m == NULL || !m->left);" "; (void)m;")
+keys_mutant(the_removed_are_given_keys replica_admit.c "(m != NULL && m->left)" "false")
+keys_mutant(a_token_is_given_keys replica_admit.c "m != NULL && r->ownership.confirmed" "m == NULL || r->ownership.confirmed")
+keys_mutant(an_old_state_says_who_is_given_keys replica_admit.c "m != NULL && r->ownership.confirmed" "m != NULL")
+keys_mutant(a_token_gives_keys replica_admit.c "newest(r).n_servers == 0" "true")
+keys_mutant(who_left_keeps_keys replica_forget.c "    r->blind = 0;\n    replica_session_none_needed(r);" "    r->blind = 0;")
+keys_mutant(who_left_keeps_sessions replica_forget.c "    fsm_forget(&r->fsm);" "    ;")
+keys_mutant(who_left_is_not_told replica_members.c "        if (must_hear(r, m->node))" "        if (false)")
+keys_mutant(who_left_is_waited_for_for_ever replica_members.c "r->now_ns - r->leave_ns >= LEAVE_HEARD_MS" "false && r->now_ns - r->leave_ns >= LEAVE_HEARD_MS")
+keys_mutant(who_left_says_digests replica_owner.c "if (!r->sessionless) {" "if (true) {")
+keys_mutant(who_is_cut_off_keeps_keys replica_forget.c "    replica_session_none_needed(r);\n    replica_fail" "    replica_fail")
+keys_mutant(a_key_without_an_age_gets_too_old replica_forget.c "r->options.key_age_ms == 0 || " "")
+keys_mutant(only_the_known_give_keys replica_admit.c "newest(r).n_servers == 0" "false")
 keys_mutant(no_age replica_rotate.c "r->options.key_age_ms != 0 && now_ms" "false && now_ms")
 
 function(recover_mutant name source find replace)
