@@ -400,6 +400,7 @@ struct repl_status {
     uint64_t boot, term, last_index, commit_index, applied_index, snapshot_index, cluster_ms;
     bool quorum;    /* leader known, and it or we hear from a majority */
     bool lacks_key; /* it waits for a sealing key from another node, and takes no part meanwhile */
+    bool sessionless; /* its state left sessions out, for want of a key: it is nobody's */
     struct repl_timing timing;
     uint8_t digest[REPL_DIGEST_BYTES]; /* of the state as of applied_index */
     struct repl_node_status nodes[REPL_MAX_NODES];

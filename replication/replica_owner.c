@@ -180,14 +180,16 @@ static void fill_report(struct replica *r, struct beat *b)
         b->lapse_list[n] = &b->lapses[n];
         n++;
     }
-    put_digest(b->digest, fsm_digest(&r->fsm));
     b->report.applied_index = r->fsm.applied_index;
     b->report.healthy = replica_healthy(r);
     b->report.disk_ok = r->callbacks.disk_ok(r->callbacks.self);
     b->report.reluctant = reluctant(r);
     b->report.n_lapsed = n;
     b->report.lapsed = b->lapse_list;
-    b->report.digest = (ProtobufCBinaryData){.len = sizeof b->digest, .data = b->digest};
+    if (!r->sessionless) { /* else it is no state that anybody could have */
+        put_digest(b->digest, fsm_digest(&r->fsm));
+        b->report.digest = (ProtobufCBinaryData){.len = sizeof b->digest, .data = b->digest};
+    }
     b->report.awaits_state = r->diverged;
     b->report.distrust = (uint32_t)r->raft.muted;
     b->report.awaits_above = r->awaits_above;

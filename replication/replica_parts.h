@@ -7,6 +7,7 @@
 #include "replication/ownership.h"
 #include "replication/raft_driver.h"
 #include "replication/replica_core.h"
+#include "replication/seal_message.h"
 #include "replication/snapshot.h"
 #include "replication/witness.h"
 
@@ -21,18 +22,21 @@ enum {
     ANNOUNCE_MS = 100,          /* between two tries of the BOOT record */
     REFUSED_WAIT_MS = 10,       /* after a leader refused a forward */
     COOKIE_SECRET_MS = 3600000, /* a new one so often (RFC 7296 2.6: change it frequently) */
-    LOST_WAIT_MS = 3000,    /* a node that may have a key is waited for, when a majority lacks it */
-    UNLED_ELECTIONS = 4,    /* so many election timeouts without a leader, and at least */
-    UNLED_MS = 1000,        /* ... so long: an owner asks for no lease any more */
-    ERASE_AGAIN_MS = 1000,  /* between two times of saying that a key is erased */
-    SPARE_KEY_MS = 10000,   /* cluster time: a key that nothing names is nobody's by then */
-    SWEEP_KEYS_MS = 1000,   /* so often such keys are looked for */
-    ALL_HAVE_MS = 1000,     /* so long all are waited for to have it, not only a majority */
-    MAKING_KEY_MS = 5000,   /* a leader's key that no majority has taken by then is given up */
-    ASK_KEY_MS = 100,       /* between two times of asking for a key */
-    TELL_WAIT_MS = 10,      /* for a node that has not stored yet what it waits for */
-    TAKE_ITEMS = 256,       /* of an image, kept in one turn of the loop */
-    TAKE_BYTES = 256 << 10, /* ... and of their states */
+    LOST_WAIT_MS = 3000,        /* a node that can go on is waited for, when a majority cannot */
+    WORD_MS = 300,              /* so long counts what another node said of that */
+    SOUND_MS = 1000,            /* ... so long it is taken for one to give leadership to */
+    AWAIT_MS = 10000,           /* ... and so long a snapshot of it is hoped for */
+    UNLED_ELECTIONS = 4,        /* so many election timeouts without a leader, and at least */
+    UNLED_MS = 1000,            /* ... so long: an owner asks for no lease any more */
+    ERASE_AGAIN_MS = 1000,      /* between two times of saying that a key is erased */
+    SPARE_KEY_MS = 10000,       /* cluster time: a key that nothing names is nobody's by then */
+    SWEEP_KEYS_MS = 1000,       /* so often such keys are looked for */
+    ALL_HAVE_MS = 1000,         /* so long all are waited for to have it, not only a majority */
+    MAKING_KEY_MS = 5000,       /* a leader's key that no majority has taken by then is given up */
+    ASK_KEY_MS = 100,           /* between two times of asking for a key */
+    TELL_WAIT_MS = 10,          /* for a node that has not stored yet what it waits for */
+    TAKE_ITEMS = 256,           /* of an image, kept in one turn of the loop */
+    TAKE_BYTES = 256 << 10,     /* ... and of their states */
     TAKE_UNWRITTEN_BYTES = 2 << 20,
     TAKE_AGAIN_MS = 30000,              /* after one that found no room on the disk */
     RESTORE_BYTES = 4 * REPL_READ_UNIT, /* read and decoded at a time */
@@ -60,14 +64,24 @@ struct replica_set {
 
 /* What is to be applied next and cannot be opened (replica_locked.c). */
 struct replica_locked {
-    uint64_t want; /* a key; 0 = nothing is */
-    uint64_t since_ns;
-    struct replica_set lacks; /* who says that it has no such key */
-    uint64_t index;           /* an entry ... */
-    uint8_t *entry;           /* a copy; NULL: it is a snapshot, that one, */
-    bool unused;              /* or nothing: what was sealed with it so far, if anything, is gone */
+    uint64_t want;  /* a key; 0 = nothing is */
+    uint64_t index; /* an entry ... */
+    uint8_t *entry; /* a copy; NULL: it is a snapshot, that one, */
+    bool unused;    /* or nothing: what was sealed with it so far, if anything, is gone */
     size_t len;
     struct repl_snapshot_meta meta;
+};
+
+/* The key that a stuck node lacks, and what others say of it (replica_lost.c). */
+struct replica_need {
+    uint64_t key, index; /* the log asks for it at that place */
+    struct replica_word {
+        uint32_t node;
+        uint64_t stuck_ns, sound_ns; /* said last that it cannot go on either; that it can */
+    } words[REPL_MAX_NODES];
+    size_t n_words;
+    uint64_t awaits_ns; /* since when this node awaits a snapshot */
+    uint64_t lost_ns;   /* since when a majority cannot go on; 0 = it is not so */
 };
 
 /* A session's key on its way into the log (replica_session.c). */
@@ -133,7 +147,9 @@ struct replica {
     const struct repl_loaded *waiting; /* what it begins with once its key has come; or NULL */
     uint64_t asked_ns;                 /* for a key */
     struct replica_locked locked;
-    uint64_t blind; /* the key that is given up: what it sealed is left out; 0 = none */
+    uint64_t blind;   /* the key that is given up: sessions are left out since; 0 = none */
+    bool sessionless; /* ... so the state is nobody's, until all sessions end, or a snapshot */
+    struct replica_need need;
     bool reset_due; /* the loss was applied: at the end of this entry all is one state again */
     struct replica_making making;
     struct replica_spare spares[SEAL_RING_KEYS];
@@ -224,8 +240,19 @@ void replica_founders(struct replica_options *o);
 /* The state names a key that is not here, and nothing asked for it: a node that has caught up does. */
 void replica_lock_unused(struct replica *r);
 void replica_locked_poll(struct replica *r);
-void replica_blind_moved(struct replica *r); /* the log changed to another key meanwhile */
 void replica_locked_drop(struct replica *r);
+
+/* replica_lost.c: are the sessions lost to the cluster? */
+/* Does this node lack a key without which it cannot go on? */
+bool replica_is_stuck(const struct replica *r);
+void replica_need_key(struct replica *r, uint64_t key); /* it is stuck from now on */
+/* A stuck node's question came: GONE, LACK or 0, no answer. */
+enum seal_what replica_answer_past(const struct replica *r, const struct seal_message *in);
+void replica_need_heard(struct replica *r, uint32_t from, const struct seal_message *in);
+void replica_need_poll(struct replica *r);
+/* They are, as far as is known now: a majority cannot go on, and nobody is known who can. */
+bool replica_is_lost(const struct replica *r);
+bool replica_was_sound(const struct replica *r, uint32_t node); /* a moment ago, by its own word */
 
 /* replica_session.c */
 void replica_session_lead(struct replica *r);
@@ -238,7 +265,6 @@ bool replica_session_ready(const struct replica *r); /* sessions can be sealed h
 void replica_session_applied(struct replica *r, const struct Holdfast__SessionKey *body);
 
 /* replica_rotate.c */
-struct seal_message;
 bool replica_may_have_key(const struct replica *r, uint32_t node);
 bool replica_rotation_due(const struct replica *r);
 void replica_rotate_lead(struct replica *r);
@@ -249,8 +275,6 @@ bool replica_renew_outbox(struct replica *r);
 void replica_renew(struct replica *r, uint64_t request, uint8_t *bytes, size_t n);
 void replica_key_erased(struct replica *r, uint64_t id);
 void replica_keys_sweep(struct replica *r);
-/* Is it erased, for one that has the log up to in->index? */
-bool replica_key_gone(const struct replica *r, const struct seal_message *in);
 uint64_t replica_wanted_at(const struct replica *r); /* how far the log asks for the lacking key */
 void replica_await_state(struct replica *r); /* what is lacking to it is erased everywhere */
 

@@ -196,6 +196,7 @@ void replica_status(const struct replica *r, uint64_t now_ns, struct repl_status
                                 .cluster_ms = replica_cluster_ms(r),
                                 .quorum = has_quorum(r),
                                 .lacks_key = r->waiting != NULL || !replica_sees(r),
+                                .sessionless = r->sessionless,
                                 .timing = r->options.timing,
                                 .key = {.session = r->fsm.session_key,
                                         .former = r->fsm.former_key,
