@@ -2,13 +2,14 @@
  * when the sessions are lost to all, and that all are one state then. */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "replication/replica_parts.h"
 #include "unit/repl/cluster.h"
 
 /* --- a sealed cluster, and what is seen of it at every instant --- */
 
-static size_t compared, mismatched, sessionless;
+static size_t compared, mismatched, sessionless, restarts;
 
 /* For rig_run(): nobody's state is what two nodes may compare. */
 static bool look(const struct rig *rig, uint64_t unused)
@@ -79,6 +80,7 @@ static void start_the_failed(struct rig *rig)
         if (rig->nodes[i - 1].up && rig_has_failed(rig, i)) {
             rig_kill(rig, i);
             rig_start(rig, i);
+            restarts++;
         }
     rig->stays_on = stays_on;
 }
@@ -132,7 +134,7 @@ static struct rig *sealed(size_t n, uint64_t seed)
     for (uint64_t id = 1; id <= 5; id++)
         submit(rig, create, id);
     cr_assert(rig_run(rig, 10000, agrees, 0));
-    compared = mismatched = sessionless = 0;
+    compared = mismatched = sessionless = restarts = 0;
     return rig;
 }
 
@@ -179,6 +181,15 @@ static void all_sessions(const struct rig *rig, uint64_t seed)
                       "seed %d: node %u lost SA %d", (int)seed, i, (int)id);
 }
 
+/* It has a snapshot, and waits for the key to read it with. */
+static bool lacks_its_key(const struct rig *rig, uint64_t node)
+{
+    const struct replica *r = rig->nodes[node - 1].replica;
+
+    (void)look(rig, 0);
+    return r->locked.want != 0 && r->locked.entry == NULL && !r->locked.unused;
+}
+
 static void cut(struct rig *rig, uint32_t a, uint32_t b)
 {
     sim_network_partition(rig->network, a, b);
@@ -199,6 +210,78 @@ static void off(struct rig *rig, uint32_t node, bool stays_on)
     rig->stays_on = stays_on;
     rig_kill(rig, node);
     rig->stays_on = false;
+}
+
+/* --- what a node answers to PAST --- */
+
+struct answer {
+    const char *of;
+    uint64_t applied, session, former, locked, blind, awaits;
+    bool diverged, muted, has;
+    enum seal_what answer;
+};
+
+enum { KEY = 7, OTHER = 8, ASKED_AT = 100 };
+
+static const struct answer answers[] = {
+    {.of = "it went on", .applied = 100, .session = OTHER, .answer = SEAL_GONE},
+    {.of = "the former key is named",
+     .applied = 100,
+     .session = OTHER,
+     .former = KEY,
+     .answer = SEAL_GONE},
+    {.of = "it has the key", .applied = 100, .session = OTHER, .has = true},
+    {.of = "it is not there yet", .applied = 99, .session = OTHER},
+    {.of = "its state is wrong", .applied = 100, .session = OTHER, .diverged = true},
+    {.of = "it has no key at all", .applied = 100},
+    {.of = "it lacks that key, there", .applied = 100, .session = KEY, .answer = SEAL_LACK},
+    {.of = "it lacks that key, but is not there yet", .applied = 99, .session = KEY},
+    {.of = "it is locked", .applied = 9, .session = KEY, .locked = KEY, .answer = SEAL_LACK},
+    {.of = "it is locked for another",
+     .applied = 200,
+     .session = OTHER,
+     .locked = OTHER,
+     .answer = SEAL_LACK},
+    {.of = "it is blind", .applied = 200, .session = OTHER, .blind = KEY, .answer = SEAL_LACK},
+    {.of = "it awaits a state",
+     .applied = 200,
+     .session = KEY,
+     .awaits = 9,
+     .diverged = true,
+     .answer = SEAL_LACK},
+    {.of = "locked, under distrust", .session = KEY, .locked = KEY, .muted = true},
+    {.of = "lacks it, under distrust", .applied = 100, .session = KEY, .muted = true},
+    {.of = "went on, under distrust",
+     .applied = 100,
+     .session = OTHER,
+     .muted = true,
+     .answer = SEAL_GONE},
+};
+
+Test(repl_lost, what_a_node_says_of_a_key_that_another_lacks)
+{
+    const struct seal_message past = {
+        .what = SEAL_PAST, .kind = SEAL_SESSION, .id = KEY, .index = ASKED_AT};
+    size_t n = sizeof answers / sizeof *answers;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct answer *a = &answers[i];
+        struct seal_ring ring = {.keys = {{.id = a->has ? KEY : 0, .kind = SEAL_SESSION}}};
+        struct replica *r = repl_alloc_zero(1, sizeof *r);
+
+        r->options.ring = &ring;
+        r->fsm.applied_index = a->applied;
+        r->fsm.session_key = a->session;
+        r->fsm.former_key = a->former;
+        r->locked.want = a->locked;
+        r->blind = a->blind;
+        r->awaits_above = a->awaits;
+        r->diverged = a->diverged;
+        r->raft.muted = a->muted ? REPL_DISTRUST_SUFFIX : REPL_TRUSTED;
+        cr_assert_eq(replica_answer_past(r, &past), a->answer, "%s", a->of);
+        free(r);
+    }
+    (void)printf("compared %zu answers\n", n);
 }
 
 /* --- to lack a key is not to need it --- */
@@ -238,8 +321,7 @@ Test(repl_lost, who_is_under_distrust_does_not_say_that_a_key_is_lost)
         uint32_t has = (uint32_t)(seed % 3) + 1;
         uint32_t muted = has % 3 + 1;
 
-        for (uint64_t id = 51; id <= 54; id++)
-            submit(rig, create, id);
+        rotate(rig); /* so that there is a snapshot, which cannot be read */
         for (uint32_t i = 1; i <= 3; i++)
             off(rig, i, i == has);
         (void)sim_storage_lose(rig_node(rig, muted)->storage, 0, true, true);
@@ -247,6 +329,8 @@ Test(repl_lost, who_is_under_distrust_does_not_say_that_a_key_is_lost)
             if (i != has)
                 rig_start(rig, i);
         run(rig, 8000);
+        for (uint32_t i = 1; i <= 3; i++)
+            cr_assert(i == has || lacks_its_key(rig, i));
         cr_assert_eq(sessionless, 0, "seed %d: taken for lost", (int)seed);
         rig_start(rig, has);
         cr_assert(comes(rig, 20000, owned, 1));
@@ -442,6 +526,30 @@ Test(repl_lost, what_a_majority_said_once_is_not_decided_when_it_is_none_any_mor
     (void)printf("compared 8 clusters\n");
 }
 
+/* What was said is as good as not said: before it is said again, nothing is decided. */
+Test(repl_lost, the_loss_is_written_only_while_a_majority_says_so)
+{
+    struct rig *rig = sealed(3, 2750);
+    struct replica *r;
+    uint64_t former = session_key(rig);
+
+    for (uint32_t i = 1; i <= 3; i++)
+        off(rig, i, false);
+    rig_start(rig, 1);
+    rig_start(rig, 2);
+    cr_assert(rig_run(rig, 10000, leads_blind, 0));
+    r = rig_node(rig, rig_leader(rig))->replica;
+    r->need.n_words = 0;
+    r->asked_ns = rig->now_ms * 1000000;
+    run(rig, 50);
+    cr_assert_eq(r->fsm.session_key, former, "nobody said so");
+    cr_assert(comes(rig, 10000, owned, 1));
+    cr_assert_neq(r->fsm.session_key, former);
+    rig_start(rig, 3);
+    finish(rig);
+    (void)printf("compared 1 cluster\n");
+}
+
 /* --- a majority cannot go on --- */
 
 /* They lack different keys, one of them has been away since before the change; whoever leads. */
@@ -468,6 +576,7 @@ Test(repl_lost, with_two_of_three_that_lack_different_keys_the_cluster_goes_on)
         }
         cr_assert(comes(rig, 30000, owned, 1), "seed %d: nobody goes on", (int)seed);
         cr_assert_gt(sessionless, 0);
+        cr_assert_eq(restarts, 0);
         lost += fsm_sa(fsm_of(rig, away), 1) == NULL;
         submit(rig, create, 1000);
         rig_start(rig, third);
@@ -504,6 +613,8 @@ Test(repl_lost, who_was_promised_a_state_that_is_gone_begins_anew)
         cr_assert(rig_run(rig, 5000, both_await, 0));
         off(rig, 5, false);
         rig_start(rig, 3);
+        sim_storage_set_delay(rig_node(rig, 3)->storage, 50,
+                              60); /* and a snapshot takes its time */
         for (uint64_t end = rig->now_ms + 2500; rig->now_ms < end;) {
             run(rig, 20); /* one of those that wait is to lead */
             (void)!replica_transfer(rig_node(rig, 3)->replica, rig->now_ms * 1000000, 1);
@@ -515,6 +626,35 @@ Test(repl_lost, who_was_promised_a_state_that_is_gone_begins_anew)
         cr_assert(comes(rig, 20000, agrees, 0));
         for (uint32_t i = 1; i <= 5; i++)
             cr_assert(fsm_sa(fsm_of(rig, i), 1) == NULL && fsm_sa(fsm_of(rig, i), 1000) != NULL);
+        finish(rig);
+    }
+    (void)printf("compared 4 clusters\n");
+}
+
+/* Node 1 gets a snapshot in place of what it cannot open, and is cut off before the key of that comes. */
+Test(repl_lost, what_it_awaited_came_and_is_past_too)
+{
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        struct rig *rig = sealed(3, 2900 + seed);
+        uint64_t former;
+
+        off(rig, 1, false);
+        rotate(rig);
+        rig_start(rig, 1);
+        cr_assert(rig_run(rig, 5000, lacks_its_key, 1));
+        cut(rig, 1, 2);
+        cut(rig, 1, 3);
+        run(rig, 1000);
+        cr_assert(lacks_its_key(rig, 1));
+        former = session_key(rig);
+        submit(rig, wish, 0);
+        for (uint64_t end = rig->now_ms + 10000;
+             rig->now_ms < end &&
+             (fsm_of(rig, 2)->session_key == former || fsm_of(rig, 2)->former_key != 0);)
+            run(rig, 100);
+        sim_network_heal(rig->network);
+        cr_assert(comes(rig, 10000, agrees, 0), "seed %d: it waits for ever", (int)seed);
+        all_sessions(rig, seed);
         finish(rig);
     }
     (void)printf("compared 4 clusters\n");

@@ -111,6 +111,12 @@ keys_mutant(blind_for_one_key_only replica_session.c "r->blind != 0 || replica_r
 keys_mutant(the_sessionless_show_their_state replica_owner.c "if (!r->sessionless)" "if (true)")
 keys_mutant(leadership_to_anybody replica_witness.c "r->awaits_above != 0 ? replica_was_sound(r, node)" "r->awaits_above != 0 ? true")
 keys_mutant(hopes_for_ever replica_lost.c " &&\n           is_recent(r, r->need.awaits_ns, AWAIT_MS);" ";")
+keys_mutant(to_lack_is_to_be_stuck replica_lost.c "return r->fsm.applied_index >= in->index && r->fsm.session_key == in->id;" "return true;")
+keys_mutant(the_distrusted_say_what_is_lost replica_lost.c "if (replica_is_muted(r) || seal" "if (seal")
+keys_mutant(the_blind_decide_alone replica_session.c "if (r->blind != 0 && !replica_is_lost(r))" "if (false)")
+keys_mutant(the_blind_open_the_next_key replica_apply.c "clear.key == r->fsm.session_key && r->blind == 0" "clear.key == r->fsm.session_key && clear.key != r->blind")
+keys_mutant(any_snapshot_will_do replica_witness.c "        if (r->switched_index > above)\n            above = r->switched_index - 1;\n" "")
+keys_mutant(a_state_is_awaited_once replica_locked.c "    r->awaits_above = 0; /*" "    /*")
 keys_mutant(no_age replica_rotate.c "r->options.key_age_ms != 0 && now_ms" "false && now_ms")
 
 function(recover_mutant name source find replace)
