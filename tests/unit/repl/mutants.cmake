@@ -5,7 +5,7 @@ target_link_libraries(repl_ownership_tests PUBLIC hf_repl_pure hf_sim_doubles cr
 target_include_directories(repl_ownership_tests PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/node ${PROJECT_SOURCE_DIR}/tests)
 
 # Keys of sessions: their rules are held by these.
-add_library(repl_keys_tests OBJECT EXCLUDE_FROM_ALL core_keys_test.c core_rotate_test.c core_lost_test.c fsm_keys_test.c cluster.c rig.c rig_ask.c rig_jobs.c rig_keys.c make.c)
+add_library(repl_keys_tests OBJECT EXCLUDE_FROM_ALL core_keys_test.c core_rotate_test.c core_lost_test.c core_past_test.c fsm_keys_test.c cluster.c rig.c rig_ask.c rig_jobs.c rig_keys.c make.c)
 target_link_libraries(repl_keys_tests PUBLIC hf_replication hf_sim_doubles criterion)
 target_include_directories(repl_keys_tests PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/node ${PROJECT_SOURCE_DIR}/tests)
 
