@@ -107,6 +107,9 @@ void sim_watch_incarnation(struct sim_watch *w, uint64_t incarnation);
 /* Each event, before the conductor gets it (once, however often conductor_replication_some() is
  * called with it). */
 void sim_watch_event(struct sim_watch *w, uint32_t node, const struct repl_event *event);
+/* One that the conductor never got, since the process ended: what it says was committed all the same,
+ * and only a snapshot may tell of it from then on. */
+void sim_watch_missed(struct sim_watch *w, uint32_t node, const struct repl_event *event);
 /* fsm_digest() (or repl_status.digest) of a node as of an applied index. */
 void sim_watch_digest(struct sim_watch *w, uint32_t node, uint64_t index,
                       const uint8_t digest[REPL_DIGEST_BYTES]);

@@ -141,25 +141,30 @@ static void judge_fence(struct sim_watch *w, const struct repl_event *event)
                     (unsigned)s->owner, s->newest_epoch);
 }
 
+static void committed(struct sim_watch *w, uint32_t node, const struct repl_event *event)
+{
+    if (!judge_record(w, node, event))
+        return;
+    judge_request(w, event);
+    sim_watch_judge_stored(w, event->index);
+    if (event->index > w->highest)
+        w->highest = event->index;
+    if (event->verdict != REPL_ACCEPTED)
+        return;
+    judge_fence(w, event);
+    sim_watch_member_record(w, event);
+    sim_watch_apply(w, event);
+    take_wish(w, event);
+    take_boot(w, event->record);
+}
+
 static void applied(struct sim_watch *w, uint32_t node, const struct repl_event *event)
 {
     struct sim_watch_node *n = &w->nodes[node];
 
     n->applied = event->index;
     n->cluster_ms = event->cluster_ms;
-    if (judge_record(w, node, event)) {
-        judge_request(w, event);
-        sim_watch_judge_stored(w, event->index);
-        if (event->index > w->highest)
-            w->highest = event->index;
-        if (event->verdict == REPL_ACCEPTED) {
-            judge_fence(w, event);
-            sim_watch_member_record(w, event);
-            sim_watch_apply(w, event);
-            take_wish(w, event);
-            take_boot(w, event->record);
-        }
-    }
+    committed(w, node, event);
     if (event->mine && event->verdict == REPL_ACCEPTED && event->index > w->acknowledged)
         w->acknowledged = event->index;
 }
@@ -250,6 +255,12 @@ static void judge_gift(struct sim_watch *w, uint32_t node, const struct repl_eve
                     "%" PRIu64,
                     (unsigned)event->shard, (unsigned)node, (unsigned)event->owner_node,
                     event->reason, n->applied);
+}
+
+void sim_watch_missed(struct sim_watch *w, uint32_t node, const struct repl_event *event)
+{
+    if (sim_watch_node(w, node) != NULL && event->kind == REPL_EV_APPLIED)
+        committed(w, node, event);
 }
 
 void sim_watch_event(struct sim_watch *w, uint32_t node, const struct repl_event *event)
