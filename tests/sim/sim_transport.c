@@ -24,7 +24,7 @@ struct endpoint {
     uint32_t node; /* 0 = free */
     bool up, stopped;
     bool choosy; /* it knows these alone, a bit for each id */
-    uint64_t knows;
+    uint64_t knows, incarnation;
     struct repl_transport_listener listener;
 };
 
@@ -118,11 +118,17 @@ static bool knows(const struct endpoint *a, const struct endpoint *b)
     return !a->choosy || (a->knows >> b->node & 1) != 0;
 }
 
+static bool same_incarnation(const struct endpoint *a, const struct endpoint *b)
+{
+    return a->incarnation == b->incarnation || a->incarnation == 0 || b->incarnation == 0;
+}
+
 static bool joined(const struct sim_network *n, size_t a, size_t b)
 {
     const struct endpoint *x = &n->endpoints[a], *y = &n->endpoints[b];
 
-    return a != b && x->up && y->up && n->down_until_ms[a][b] == 0 && knows(x, y) && knows(y, x);
+    return a != b && x->up && y->up && n->down_until_ms[a][b] == 0 && knows(x, y) && knows(y, x) &&
+           same_incarnation(x, y);
 }
 
 static void tell(struct sim_network *n, size_t a, size_t b, bool up)
@@ -169,20 +175,15 @@ void sim_network_detach(struct sim_network *n, uint32_t node)
     }
 }
 
-void sim_network_know(struct sim_network *n, uint32_t node, const uint32_t *nodes, size_t count)
+static void note_joined(const struct sim_network *n, size_t a, bool was[SIM_MAX_NODES])
 {
-    size_t a = slot(n, node, true);
-    struct endpoint *e = &n->endpoints[a];
-    bool was[SIM_MAX_NODES];
-
     for (size_t b = 0; b < SIM_MAX_NODES; b++)
         was[b] = n->endpoints[b].node != 0 && joined(n, a, b);
-    e->choosy = true;
-    e->knows = 0;
-    for (size_t i = 0; i < count; i++) {
-        HF_ASSERT(nodes[i] < 64);
-        e->knows |= (uint64_t)1 << nodes[i];
-    }
+}
+
+/* Connections that may not be any more break, those that may be now come up. */
+static void rejoin(struct sim_network *n, size_t a, const bool was[SIM_MAX_NODES])
+{
     for (size_t b = 0; b < SIM_MAX_NODES; b++) {
         bool now = n->endpoints[b].node != 0 && joined(n, a, b);
 
@@ -193,6 +194,34 @@ void sim_network_know(struct sim_network *n, uint32_t node, const uint32_t *node
             tell(n, b, a, now);
         }
     }
+}
+
+void sim_network_know(struct sim_network *n, uint32_t node, const uint32_t *nodes, size_t count)
+{
+    size_t a = slot(n, node, true);
+    struct endpoint *e = &n->endpoints[a];
+    bool was[SIM_MAX_NODES];
+
+    note_joined(n, a, was);
+    e->choosy = true;
+    e->knows = 0;
+    for (size_t i = 0; i < count; i++) {
+        HF_ASSERT(nodes[i] < 64);
+        e->knows |= (uint64_t)1 << nodes[i];
+    }
+    rejoin(n, a, was);
+}
+
+void sim_network_incarnation(struct sim_network *n, uint32_t node, uint64_t incarnation)
+{
+    size_t a = slot(n, node, true);
+    bool was[SIM_MAX_NODES];
+
+    if (n->endpoints[a].incarnation == incarnation)
+        return;
+    note_joined(n, a, was);
+    n->endpoints[a].incarnation = incarnation;
+    rejoin(n, a, was);
 }
 
 static void put(struct link *l, struct packet p)

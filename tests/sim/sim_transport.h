@@ -46,6 +46,10 @@ struct repl_transport sim_network_transport(struct sim_network *network, uint32_
  * with the nodes that it is told of. Whoever never says so knows everybody. Ids below 64. */
 void sim_network_know(struct sim_network *network, uint32_t node, const uint32_t *nodes, size_t n);
 
+/* From now on it says in its hello that it is of that incarnation of the cluster, 0 = of none yet: who is of
+ * another one has no connection with it. */
+void sim_network_incarnation(struct sim_network *network, uint32_t node, uint64_t incarnation);
+
 /* The connection of a and b breaks (frames in flight are lost); another one comes up `down_ms` and
  * one later. */
 void sim_network_break(struct sim_network *network, uint32_t a, uint32_t b, uint32_t down_ms);
