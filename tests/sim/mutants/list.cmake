@@ -210,3 +210,16 @@ sim_mutant(distrust_ignored "seed=3 a node whose disk says that it lost somethin
 
 sim_mutant(any_token_will_do "seed=17 whoever has some token joins"
   replication/fsm_members.c [==[    if (t == NULL || memcmp(t->hash, body->token.data, sizeof t->hash) != 0)]==] [==[    if (t == NULL)]==])
+
+sim_mutant(incarnation_not_raised "seed=1 who recovers goes on under the incarnation that it had"
+  replication/fsm_refound.c [==[    fsm->incarnation = incarnation;]==] [==[]==])
+
+sim_mutant(sessions_survive_recover "seed=1 SAs and their owners are in the state that a recovery makes"
+  replication/fsm_refound.c [==[    HF_ASSERT(incarnation > fsm->incarnation);
+    fsm_end_sessions(fsm);]==] [==[]==]
+  replication/fsm_refound.c [==[    memset(fsm->shards, 0, sizeof fsm->shards);
+    fsm->n_shards = 0;]==] [==[]==]
+  replication/recover.c [==[    return key != 0 && fsm->session_key != 0 &&]==] [==[    return false && key != 0 &&]==]
+  replication/recover.c [==[    d.sessionless = true;]==] [==[]==]
+  replication/snapshot_restore.c [==[    return m->items == items && m->digest.len == REPL_DIGEST_BYTES &&
+           get_be64(m->digest.data) == d.a && get_be64(m->digest.data + 8) == d.b;]==] [==[    return m->items == items;]==])
