@@ -403,5 +403,5 @@ void sim_recovery_look(struct sim_node *n)
     const struct sim_recovery *r = &n->world->recovery;
 
     if (r->on && !r->no_door)
-        sim_network_incarnation(n->world->network, n->id, replica_incarnation(n->replica));
+        sim_network_greet(n->world->network, n->id, replica_incarnation(n->replica));
 }

@@ -212,7 +212,7 @@ void sim_network_know(struct sim_network *n, uint32_t node, const uint32_t *node
     rejoin(n, a, was);
 }
 
-void sim_network_incarnation(struct sim_network *n, uint32_t node, uint64_t incarnation)
+void sim_network_greet(struct sim_network *n, uint32_t node, uint64_t incarnation)
 {
     size_t a = slot(n, node, true);
     bool was[SIM_MAX_NODES];

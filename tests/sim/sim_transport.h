@@ -46,9 +46,9 @@ struct repl_transport sim_network_transport(struct sim_network *network, uint32_
  * with the nodes that it is told of. Whoever never says so knows everybody. Ids below 64. */
 void sim_network_know(struct sim_network *network, uint32_t node, const uint32_t *nodes, size_t n);
 
-/* From now on it says in its hello that it is of that incarnation of the cluster, 0 = of none yet: who is of
- * another one has no connection with it. */
-void sim_network_incarnation(struct sim_network *network, uint32_t node, uint64_t incarnation);
+/* What its hello says from now on: the cluster's incarnation, 0 while it knows none. Two that know
+ * different ones have no connection, as in production (tcp_links.c). */
+void sim_network_greet(struct sim_network *network, uint32_t node, uint64_t incarnation);
 
 /* The connection of a and b breaks (frames in flight are lost); another one comes up `down_ms` and
  * one later. */
