@@ -96,7 +96,8 @@ int cli_snapshot_save(struct cli *cli);
 int cli_shard_list(struct cli *cli);
 int cli_shard_move(struct cli *cli);
 int cli_cluster_rotate_keys(struct cli *cli);
-void cli_print_keys(struct cli *cli, const json_t *keys); /* a line of the status */
+void cli_print_keys(struct cli *cli, const json_t *keys);      /* two lines of the status */
+void cli_print_key_alarm(struct cli *cli, const json_t *keys); /* when their end is overdue */
 int cli_node_drain(struct cli *cli);
 int cli_node_undrain(struct cli *cli);
 int cli_sa_list(struct cli *cli);

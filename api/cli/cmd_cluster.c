@@ -65,6 +65,7 @@ static void print_alarms(struct cli *cli, json_t *c)
                           "no majority tells which is right: bring the missing nodes back\n",
                           cli_number(item, "id"));
     }
+    cli_print_key_alarm(cli, json_object_get(c, "keys"));
 }
 
 static bool follows(json_t *node)

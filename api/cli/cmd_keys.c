@@ -37,4 +37,29 @@ void cli_print_keys(struct cli *cli, const json_t *keys)
     if (json_is_string(json_object_get(keys, "former")))
         (void)fputs("; the former one waits for a majority's snapshots", cli->out);
     (void)fputc('\n', cli->out);
+    if (!json_is_integer(json_object_get(keys, "erased_within_ms")))
+        (void)fputs("keys of a deleted tunnel: no time is promised within which nobody can read "
+                    "them any more\n",
+                    cli->out);
+    else
+        (void)fprintf(cli->out,
+                      "keys of a deleted tunnel: nobody can read them any more after at most "
+                      "%" PRId64 " min\n",
+                      (cli_number(keys, "erased_within_ms") + 59999) / 60000);
+}
+
+void cli_print_key_alarm(struct cli *cli, const json_t *keys)
+{
+    bool former = json_is_string(json_object_get(keys, "former"));
+
+    if (!cli_true(keys, "overdue"))
+        return;
+    (void)fprintf(cli->out,
+                  "ALARM: %s for %" PRId64
+                  " min: what was stored of tunnels deleted since can still be read. %s\n",
+                  former ? "a former key of sessions waits to be erased"
+                         : "the key of sessions has been in use",
+                  cli_number(keys, former ? "former_since_ms" : "since_ms") / 60000,
+                  former ? "A majority of the nodes must have made a snapshot: look at their disks"
+                         : "See the leader's log");
 }

@@ -2,6 +2,7 @@
  * too); the answer comes when another key is in use and the former one is erased. */
 #include "daemon/internal.h"
 #include "io/clock.h"
+#include "replication/key_bound.h"
 #include "replication/record.h"
 
 enum { KEYS_WAIT_MS = 8000 }; /* below the server's own limit for a POST */
@@ -14,11 +15,15 @@ static json_t *hex(uint64_t id)
 json_t *admin_keys_json(const struct repl_status *st)
 {
     const struct repl_key_status *k = &st->key;
-    uint64_t since = st->cluster_ms > k->came_ms ? st->cluster_ms - k->came_ms : 0;
+    struct repl_key_bound b;
 
-    return json_pack("{s:o,s:o,s:I,s:I,s:b}", "session", hex(k->session), "former", hex(k->former),
-                     "since_ms", (json_int_t)since, "age_ms", (json_int_t)k->age_ms, "wished",
-                     k->wished);
+    repl_key_bound(st, &b);
+    return json_pack(
+        "{s:o,s:o,s:I,s:I,s:b,s:o,s:o,s:b}", "session", hex(k->session), "former", hex(k->former),
+        "since_ms", (json_int_t)b.present_ms, "age_ms", (json_int_t)k->age_ms, "wished", k->wished,
+        "former_since_ms", k->former != 0 ? json_integer((json_int_t)b.former_ms) : json_null(),
+        "erased_within_ms", b.within_ms != 0 ? json_integer((json_int_t)b.within_ms) : json_null(),
+        "overdue", b.overdue);
 }
 
 static void rotate_keys(void *self, struct api_request *request)

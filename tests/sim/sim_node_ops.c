@@ -179,11 +179,18 @@ static uint64_t op_now(void *self)
     return replica_clock_read(&n->clock, &n->given_ms, sim_node_ns(n));
 }
 
+/* In the run with other wall clocks they jump up to an hour, either way, each ten seconds. */
 static uint64_t op_wall(void *self)
 {
+    enum { EACH_MS = 10000, UP_TO_S = 3600 };
     const struct sim_node *n = self;
+    int64_t jumped_s = 0;
 
-    return (uint64_t)((int64_t)(SIM_WALL_S + n->world->now_ms / 1000) + n->wall_s);
+    if (n->world->other_walls)
+        jumped_s = (int64_t)(sim_mix(n->world->now_ms / EACH_MS ^ (uint64_t)n->id << 32) %
+                             (2 * UP_TO_S + 1)) -
+                   UP_TO_S;
+    return (uint64_t)((int64_t)(SIM_WALL_S + n->world->now_ms / 1000) + n->wall_s + jumped_s);
 }
 
 /* As repl_submit() does it, without its queue between two threads. */

@@ -223,3 +223,33 @@ sim_mutant(sessions_survive_recover "seed=1 SAs and their owners are in the stat
   replication/recover.c [==[    d.sessionless = true;]==] [==[]==]
   replication/snapshot_restore.c [==[    return m->items == items && m->digest.len == REPL_DIGEST_BYTES &&
            get_be64(m->digest.data) == d.a && get_be64(m->digest.data + 8) == d.b;]==] [==[    return m->items == items;]==])
+
+# --- rules that read the wall clock (I14): what a jump of it changes. Seeds that run twice, with other wall clocks, are each 25th ---
+
+sim_mutant(hard_limit_by_the_wall_clock "seed=25 until when the data path may use an SA is counted by the wall clock"
+  node/conductor/core.c [==[struct conductor *conductor_create(]==] [==[bool mutant_clock_read[16];
+struct conductor *conductor_create(]==]
+  node/conductor/core.c [==[    c->ops = *ops;]==] [==[    c->ops = *ops;
+    mutant_clock_read[options->node % 16] = false;]==]
+  node/conductor/children.c [==[static void tell_end(struct conductor *c, const struct conductor_child *child)
+{
+    uint64_t now = c->ops.now_ms(c->ops.self), in_ms = UINT64_MAX;
+]==] [==[static uint64_t mutant_now(struct conductor *c)
+{
+    extern bool mutant_clock_read[];
+    static int64_t base_s[16];
+    uint64_t now = c->ops.now_ms(c->ops.self);
+    uint32_t n = c->options.node % 16;
+    int64_t ahead_s = (int64_t)c->ops.wall_s(c->ops.self) - (int64_t)(now / 1000);
+
+    if (!mutant_clock_read[n])
+        base_s[n] = ahead_s;
+    mutant_clock_read[n] = true;
+    ahead_s = (ahead_s - base_s[n]) * 1000;
+    return ahead_s < 0 && (uint64_t)-ahead_s > now ? 0 : now + (uint64_t)ahead_s;
+}
+
+static void tell_end(struct conductor *c, const struct conductor_child *child)
+{
+    uint64_t now = mutant_now(c), in_ms = UINT64_MAX;
+]==])

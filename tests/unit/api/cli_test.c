@@ -89,6 +89,49 @@ static void expect_part(const char *words, int status, const char *part)
     cr_expect_not_null(strstr(output, part), "%s said:\n%s\nwanted: %s", words, output, part);
 }
 
+/* What the status says of the keys that sessions are sealed with; NULL: the answer has none. */
+static json_t *keys_said;
+
+static json_t *with_keys(void *self, struct api_problem *problem)
+{
+    json_t *body = three_nodes(self, problem);
+
+    (void)json_object_set(body, "keys", keys_said);
+    return body;
+}
+
+static void look_at_keys(struct rig *r)
+{
+    r->backend.cluster = with_keys;
+    keys_said = json_pack("{s:s,s:n,s:I,s:I,s:n,s:I,s:b}", "session", "01", "former", "since_ms",
+                          (json_int_t)(12 * 60000), "age_ms", (json_int_t)3600000,
+                          "former_since_ms", "erased_within_ms", (json_int_t)3660000, "overdue", 0);
+    expect_part("cluster status", 0,
+                "digest 0123456789abcdef\n"
+                "key of sessions: 12 min old, replaced after 60 min\n"
+                "keys of a deleted tunnel: nobody can read them any more after at most 61 min\n");
+    cr_expect_null(strstr(output, "ALARM"));
+    expect_part("cluster status -o json", 0, "\"erased_within_ms\": 3660000");
+    (void)json_object_set_new(keys_said, "former", json_string("02"));
+    (void)json_object_set_new(keys_said, "former_since_ms", json_integer(12 * 60000));
+    (void)json_object_set_new(keys_said, "overdue", json_true());
+    expect_part(
+        "cluster status", 0,
+        "1 tunnels\nALARM: a former key of sessions waits to be erased for 12 min: what was "
+        "stored of tunnels deleted since can still be read. A majority of the nodes must have "
+        "made a snapshot: look at their disks\n");
+    expect_part("cluster status", 0,
+                "after 60 min; the former one waits for a majority's snapshots\n");
+    (void)json_object_set_new(keys_said, "erased_within_ms", json_null());
+    expect_part("cluster status", 0, "keys of a deleted tunnel: no time is promised");
+    json_decref(keys_said);
+}
+
+Test(cli, says_until_when_a_deleted_tunnels_keys_can_be_read)
+{
+    rig_run(&rig, look_at_keys);
+}
+
 static void look(struct rig *r)
 {
     (void)r;
