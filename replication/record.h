@@ -26,8 +26,9 @@ enum {
     RECORD_MAX_LEASE_MS = 60000,
     RECORD_TOKEN_BYTES = 32, /* SHA-256 */
     RECORD_MAX_TOKEN_MS = 7 * 86400000,
-    RECORD_SPEAKS = 3, /* the newest version of records that this program knows */
-    RECORD_SPEAKS_ROTATION = 3
+    RECORD_SPEAKS = 4, /* the newest version of records that this program knows */
+    RECORD_SPEAKS_ROTATION = 3,
+    RECORD_SPEAKS_BEGINNINGS = 4 /* how the cluster began anew is in the state */
 };
 
 /* The version that first had records like this one: 1, or 2 for membership (join_token, JOIN,

@@ -405,3 +405,14 @@ void sim_recovery_look(struct sim_node *n)
     if (r->on && !r->no_door)
         sim_network_greet(n->world->network, n->id, replica_incarnation(n->replica));
 }
+
+void sim_recovery_recorded(struct sim_node *n)
+{
+    const struct fsm *f = replica_fsm(n->replica);
+    uint64_t incarnations[REPL_MAX_BEGINNINGS];
+
+    for (size_t i = 0; i < f->n_beginnings; i++)
+        incarnations[i] = f->beginnings[i].incarnation;
+    if (n->world->recovery.on)
+        sim_watch_recorded(n->world->watch, n->id, incarnations, f->n_beginnings);
+}

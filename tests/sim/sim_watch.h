@@ -107,6 +107,8 @@ void sim_watch_incarnation(struct sim_watch *w, uint32_t node, uint64_t from, ui
                            uint64_t index);
 /* Where that index of the node's log stands among all incarnations' indexes: rises over both. */
 uint64_t sim_watch_place(const struct sim_watch *w, uint32_t node, uint64_t index);
+/* The incarnations of whose beginning the node's state has a record. Asked of who has a state. */
+void sim_watch_recorded(struct sim_watch *w, uint32_t node, const uint64_t *incarnations, size_t n);
 
 /* --- replication --- */
 

@@ -90,3 +90,15 @@ void sim_watch_incarnation(struct sim_watch *w, uint32_t node, uint64_t from, ui
     w->highest = place;
     begin_members(w, node, place);
 }
+
+void sim_watch_recorded(struct sim_watch *w, uint32_t node, const uint64_t *incarnations, size_t n)
+{
+    uint64_t era = w->nodes[node].era;
+    bool has = era == 0;
+
+    for (size_t i = 0; i < n; i++)
+        has |= incarnations[i] == w->incarnations[era];
+    SIM_WATCH_JUDGE(w, SIM_WATCH_beginning_recorded, has,
+                    "node %u is of incarnation %" PRIu64 ", and has no record of how it began",
+                    (unsigned)node, w->incarnations[era]);
+}

@@ -152,6 +152,7 @@ static void check_digests(struct sim_world *w)
             continue;
         w->stats.counts[SIM_COUNT_digests_compared]++;
         tell_digest(w, n);
+        sim_recovery_recorded(n);
         if (!sim_check_digest(&w->check, sim_watch_place(w->watch, n->id, f->applied_index),
                               fsm_digest(f)))
             sim_violation(w, "I11: node %u has another digest at index %" PRIu64, n->id,

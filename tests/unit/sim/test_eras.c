@@ -174,3 +174,19 @@ Test(sim_watch_rules, a_member_that_was_given_up)
     rig_broken(r, SIM_WATCH_left_is_out, SIM_WATCH_RULES);
     rig_free(r);
 }
+
+RULE(beginning_recorded)
+{
+    static const uint64_t written[] = {5};
+    struct rig *r = rig_serving();
+
+    sim_watch_recorded(r->watch, 1, NULL, 0); /* the first one needs no word */
+    sim_watch_incarnation(r->watch, 1, 1, 5, r->index + 1);
+    sim_watch_recorded(r->watch, 1, written, 1);
+    sim_watch_recorded(r->watch, 2, NULL, 0); /* a former node */
+    rig_fine(r, SIM_WATCH_beginning_recorded);
+    sim_watch_incarnation(r->watch, 1, 5, 6, r->index + 2);
+    sim_watch_recorded(r->watch, 1, written, 1);
+    rig_broken(r, SIM_WATCH_beginning_recorded, SIM_WATCH_RULES);
+    rig_free(r);
+}
