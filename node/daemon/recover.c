@@ -89,6 +89,14 @@ json_t *recover_json(struct repl *repl)
     return out;
 }
 
+uint32_t recover_used_ids(struct repl *repl)
+{
+    struct repl_beginning all[REPL_MAX_BEGINNINGS];
+    size_t n = repl_beginnings(repl, all);
+
+    return n == 0 ? 0 : all[n - 1].word.highest_id;
+}
+
 /* --- without a running daemon --- */
 
 static void warn(const struct repl_recovery *r, const char *lost)
