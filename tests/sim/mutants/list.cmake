@@ -211,6 +211,19 @@ sim_mutant(distrust_ignored "seed=3 a node whose disk says that it lost somethin
 sim_mutant(any_token_will_do "seed=17 whoever has some token joins"
   replication/fsm_members.c [==[    if (t == NULL || memcmp(t->hash, body->token.data, sizeof t->hash) != 0)]==] [==[    if (t == NULL)]==])
 
+sim_mutant(incarnation_not_raised "seed=1 who recovers goes on under the incarnation that it had"
+  replication/fsm_refound.c [==[    fsm->incarnation = beginning->incarnation;]==] [==[]==])
+
+sim_mutant(sessions_survive_recover "seed=1 SAs and their owners are in the state that a recovery makes"
+  replication/fsm_refound.c [==[    HF_ASSERT(beginning->incarnation > fsm->incarnation);
+    fsm_end_sessions(fsm);]==] [==[]==]
+  replication/fsm_refound.c [==[    memset(fsm->shards, 0, sizeof fsm->shards);
+    fsm->n_shards = 0;]==] [==[]==]
+  replication/recover.c [==[    return key != 0 && fsm->session_key != 0 &&]==] [==[    return false && key != 0 &&]==]
+  replication/recover.c [==[    d.sessionless = true;]==] [==[]==]
+  replication/snapshot_restore.c [==[    return m->items == items && m->digest.len == REPL_DIGEST_BYTES &&
+           get_be64(m->digest.data) == d.a && get_be64(m->digest.data + 8) == d.b;]==] [==[    return m->items == items;]==])
+
 # --- rules that read the wall clock (I14): what a jump of it changes. Seeds that run twice, with other wall clocks, are each 25th ---
 
 sim_mutant(hard_limit_by_the_wall_clock "seed=25 until when the data path may use an SA is counted by the wall clock"
@@ -240,3 +253,7 @@ static void tell_end(struct conductor *c, const struct conductor_child *child)
 {
     uint64_t now = mutant_now(c), in_ms = UINT64_MAX;
 ]==])
+
+sim_mutant(recovery_without_a_record "seed=1 how an incarnation began is not in its state"
+  replication/fsm_refound.c [==[    write_down(fsm, beginning);]==] [==[    if (beginning->node == 0)
+        write_down(fsm, beginning);]==])
