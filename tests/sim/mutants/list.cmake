@@ -205,6 +205,10 @@ sim_mutant(half_open_without_bound "one source may ask for any number of IKE SAs
   node/conductor/run.c [==[           half_open_from(c, &w->event.remote.ip) >= CONDUCTOR_HALF_OPEN_SOURCE_MAX;]==] [==[           false;]==]
   node/conductor/run.c [==[            half_open_from(c, &w->event.remote.ip) >= CONDUCTOR_HALF_OPEN_SOURCE_MAX) {]==] [==[            false) {]==])
 
+sim_mutant(icv_not_checked "an IKE message is taken whether or not its ICV holds"
+  node/ike/message.c [==[    if (!opened)
+        return IKE_REASON_BAD_ICV;]==] [==[]==])
+
 sim_mutant(distrust_ignored "seed=3 a node whose disk says that it lost something counts as if it had not"
   replication/raft_driver.c [==[    d->muted = l->distrust;]==] [==[    d->muted = REPL_TRUSTED;]==])
 
