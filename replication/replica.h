@@ -152,11 +152,11 @@ struct repl_timing {
     uint32_t election_ms, heartbeat_ms;    /* Raft: 150, 30 */
     uint32_t lease_ms, lease_heartbeat_ms; /* ownership: 150, 30 */
     uint32_t stale_ms;                     /* health stamps; 0 = lease_ms */
-    uint32_t disk_stall_ms; /* oldest write not durable for so long: not healthy; 0 = 1000 */
-    uint32_t disk_hang_ms;  /* no write came back for so long while some wait: a leader's process
-                               ends, for it commits nothing and stays leader for ever, but only
-                               while a majority without it can commit; above disk_stall_ms;
-                               0 = 5000 */
+    uint32_t disk_stall_ms; /* oldest write not durable for so long: not healthy, and a leader gives
+                               its office away where others can go on; 0 = 1000 */
+    uint32_t disk_hang_ms;  /* no write came back for so long while some wait: the process of one
+                               that still leads ends, for it commits nothing, but only while a
+                               majority without it can commit; above disk_stall_ms; 0 = 5000 */
 };
 
 struct repl_node_address {

@@ -291,55 +291,11 @@ bool replica_start(struct replica *r, const struct repl_loaded *loaded, uint64_t
     return begin(r, loaded);
 }
 
-/* Could the others, a majority without this leader, commit if it ended? That asks whether they are
- * there and store what they are sent; not whether they may own: one that started anew is confirmed
- * by an entry, and none comes from a leader that cannot store. They count only once it was so for
- * as long as a stall: a disk under all comes back for one node after the other. */
-static bool others_go_on(struct replica *r)
-{
-    struct raft_driver_status now = raft_driver_status(r->driver);
-    uint64_t recent_ns = ownership_promise_ns(&r->ownership);
-    size_t n = 0;
-
-    for (size_t i = 0; i < r->n_nodes; i++)
-        n += r->nodes[i].node != r->options.node && r->nodes[i].role == RAFT_DRIVER_VOTER &&
-             r->nodes[i].disk_ok_ns != 0 && r->now_ns - r->nodes[i].disk_ok_ns <= recent_ns &&
-             raft_driver_match(r->driver, r->nodes[i].node) >= now.last_index;
-    if (now.state != RAFT_DRIVER_LEADER || !ownership_majority(&r->ownership, n))
-        r->others_well_ns = 0;
-    else if (r->others_well_ns == 0)
-        r->others_well_ns = r->now_ns;
-    return r->others_well_ns != 0 &&
-           r->now_ns - r->others_well_ns >= r->options.timing.disk_stall_ms * NS_PER_MS;
-}
-
-/* A write that fails ends the process at once. One that never comes back must end a leader's, too:
- * Raft's heartbeats need no disk, so it would stay in office and commit nothing. Nobody gains by
- * the end of another node, nor of any while too few others could go on: it waits for its disk. */
-static void judge_disk(struct replica *r)
-{
-    uint64_t stuck_ms = r->callbacks.disk_stuck_ns(r->callbacks.self) / NS_PER_MS;
-    bool helps = others_go_on(r);
-    char why[96];
-
-    if (stuck_ms == 0 || stuck_ms < r->options.timing.disk_hang_ms) {
-        r->hang_told = false;
-        return;
-    }
-    (void)snprintf(why, sizeof why, "the disk hangs: no write came back for %llu ms",
-                   (unsigned long long)stuck_ms);
-    if (helps)
-        replica_fail(r, why);
-    else if (!r->hang_told)
-        replica_log(r, REPL_LOG_ERROR, "%s; this node waits: its end would help nobody now", why);
-    r->hang_told = true;
-}
-
 void replica_tick(struct replica *r, uint64_t now_ns)
 {
     set_now(r, now_ns);
     if (!r->failed)
-        judge_disk(r);
+        replica_judge_disk(r);
     if (r->failed)
         return;
     if (!r->started) {

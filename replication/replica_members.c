@@ -315,19 +315,25 @@ static uint32_t promotable(const struct replica *r)
     return voters % 2 == 0 || ready > 1 ? first : 0;
 }
 
-/* Leadership goes to the voter that has most of the log; the next leader removes this node. */
+/* Leadership goes to the voter that has most of the log, first of those whose disks work: another's
+ * own vote would never be on its disk, so it would never lead. */
 void replica_step_aside(struct replica *r)
 {
     uint32_t best = 0;
     uint64_t most = 0;
+    bool works = false;
 
     for (size_t i = 0; i < r->n_nodes; i++) {
-        uint64_t has = raft_driver_match(r->driver, r->nodes[i].node);
+        const struct replica_node *n = &r->nodes[i];
+        uint64_t has = raft_driver_match(r->driver, n->node);
+        bool well = replica_disk_works(r, n);
 
-        if (r->nodes[i].role == RAFT_DRIVER_VOTER && r->nodes[i].node != r->options.node &&
-            r->transport.connected(r->transport.self, r->nodes[i].node) && has > most) {
+        if (n->role == RAFT_DRIVER_VOTER && n->node != r->options.node &&
+            r->transport.connected(r->transport.self, n->node) && has > 0 &&
+            (well != works ? well : has > most)) {
+            works = well;
             most = has;
-            best = r->nodes[i].node;
+            best = n->node;
         }
     }
     if (best != 0)

@@ -353,7 +353,7 @@ void replica_list(struct replica *r); /* what it is made of has changed */
 struct replica_node *replica_node(struct replica *r, uint32_t node); /* or NULL */
 void replica_on_configuration(void *self, const struct repl_configuration *configuration);
 void replica_lead_members(struct replica *r); /* the leader makes the configuration the members' */
-void replica_step_aside(struct replica *r);   /* leadership to who has most of the log */
+void replica_step_aside(struct replica *r);   /* leadership to who can take it best */
 void replica_on_changed(void *self, enum raft_driver_result result);
 /* Is this node no member: removed, or waiting to join? */
 bool replica_is_outside(const struct replica *r);
@@ -369,6 +369,11 @@ const struct repl_loaded *replica_judge_loaded(struct replica *r, const struct r
 bool replica_is_muted(const struct replica *r);
 void replica_tell_muted(struct replica *r, enum repl_distrust now); /* before r->raft says so */
 void replica_on_doubted(void *self, uint32_t node, uint64_t acknowledged, uint64_t has);
+
+/* replica_disk.c */
+void replica_judge_disk(struct replica *r); /* with each tick: a leader's that gives out */
+/* By its newest report, which is not old. */
+bool replica_disk_works(const struct replica *r, const struct replica_node *n);
 
 /* replica_owner.c */
 bool replica_healthy(const struct replica *r);

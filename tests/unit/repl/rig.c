@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "replication/raft_frame.h"
 #include "replication/repl_addresses.h"
 #include "replication/seal.h"
 
@@ -211,7 +212,11 @@ static void on_failed(void *self, const char *why)
 static void on_frame(void *self, uint32_t from, enum repl_channel channel, struct span bytes)
 {
     struct rig_node *n = self;
+    struct raft_frame f;
 
+    if (n->rig->none_takes_office && channel == REPL_CHANNEL_RAFT && raft_frame_decode(bytes, &f) &&
+        f.type == RAFT_FRAME_TIMEOUT_NOW)
+        return;
     if (n->replica != NULL)
         replica_frame(n->replica, now_ns(n->rig), from, channel, bytes);
 }

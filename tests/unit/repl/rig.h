@@ -69,7 +69,8 @@ struct rig {
     uint32_t asked;  /* the member that joiners know */
     uint64_t snapshot_entries, trailing, takeover_ms;
     uint64_t key_age_ms;
-    uint64_t hang_ms;                       /* the limit that they are started with */
+    bool none_takes_office; /* no node hears that it is to campaign: transfers come to nothing */
+    uint64_t hang_ms;       /* the limit that they are started with */
     uint64_t steps, two_owners, unassigned; /* the last two: violations, counted by instant */
     uint64_t resets, unsettled;             /* events of all nodes, over all their starts */
 };
