@@ -194,6 +194,23 @@ sim_mutant(the_giver_goes_on "seed=50 packets are served while a shard's windows
   node/conductor/handover.c [==[    c->ops.esp_mode(c->ops.esp_self, s->id, CONDUCTOR_ESP_STILL);]==]
   [==[    c->ops.esp_mode(c->ops.esp_self, s->id, CONDUCTOR_ESP_ACT);]==])
 
+sim_mutant(durable_before_it_is "a write that is durable counts for those under way behind it as well"
+  replication/raft_disk.c [==[                entries_durable(d, op.last);]==] [==[                entries_durable(d, raft_log_last(&d->log));]==])
+
+sim_mutant(retransmission_sealed_anew "seed=4 a request that is repeated is sealed once more, under its own message ID"
+  node/ike/timer.c [==[#include "ike/timer.h"]==] [==[#include "ike/timer.h"
+#include "ike/message.h"]==]
+  node/ike/timer.c [==[    sa->local_part.retransmitted = tries_due(t->policy, sa, t->event->now_ms);
+    ike_turn_send_request(t);
+    return IKE_LOCAL;]==] [==[    sa->local_part.retransmitted = tries_due(t->policy, sa, t->event->now_ms);
+    sa->next_request_id--;
+    if (!ike_reseal_request(t->policy, sa, sa->pending.sent_ms)) {
+        sa->next_request_id++;
+        return IKE_LOCAL;
+    }
+    ike_turn_send_request(t);
+    return ike_turn_stepped(t, sa->pending.exchange, IKE_BY_US);]==])
+
 sim_mutant(plaintext_outside "a packet leaves as it came"
   node/esp/packet.c [==[    *len = total;
     return ESP_DROP_NONE;]==] [==[    memcpy(text, inner.data, inner.len);
@@ -214,23 +231,6 @@ sim_mutant(distrust_ignored "seed=3 a node whose disk says that it lost somethin
 
 sim_mutant(any_token_will_do "seed=17 whoever has some token joins"
   replication/fsm_members.c [==[    if (t == NULL || memcmp(t->hash, body->token.data, sizeof t->hash) != 0)]==] [==[    if (t == NULL)]==])
-
-sim_mutant(durable_before_it_is "a write that is durable counts for those under way behind it as well"
-  replication/raft_disk.c [==[                entries_durable(d, op.last);]==] [==[                entries_durable(d, raft_log_last(&d->log));]==])
-
-sim_mutant(retransmission_sealed_anew "seed=4 a request that is repeated is sealed once more, under its own message ID"
-  node/ike/timer.c [==[#include "ike/timer.h"]==] [==[#include "ike/timer.h"
-#include "ike/message.h"]==]
-  node/ike/timer.c [==[    sa->local_part.retransmitted = tries_due(t->policy, sa, t->event->now_ms);
-    ike_turn_send_request(t);
-    return IKE_LOCAL;]==] [==[    sa->local_part.retransmitted = tries_due(t->policy, sa, t->event->now_ms);
-    sa->next_request_id--;
-    if (!ike_reseal_request(t->policy, sa, sa->pending.sent_ms)) {
-        sa->next_request_id++;
-        return IKE_LOCAL;
-    }
-    ike_turn_send_request(t);
-    return ike_turn_stepped(t, sa->pending.exchange, IKE_BY_US);]==])
 
 # --- rules that read the wall clock (I14): what a jump of it changes. Seeds that run twice, with other wall clocks, are each 25th ---
 
