@@ -110,47 +110,26 @@ static bool is_ike(const struct sim_flight *f)
     return (f->from.port != 4500 && f->to.port != 4500) || (f->len > 4 && get_be32(f->bytes) == 0);
 }
 
-enum { MARKER = 4 };
-
-static size_t marker_of(const struct sim_flight *f)
+/* In half of the seeds somebody on the path sends copies of what goes to a node, a bit of the IKE message
+ * another one: ahead of it, taken for what the node awaits but for the ICV, and close behind, where it
+ * waits until the step is in the log. */
+static void damage(struct sim_world *w, struct sim_flight f)
 {
-    return f->to.port == 4500 && f->len > MARKER ? MARKER : 0;
-}
-
-/* What a node does with it is counted against it (I15). */
-static void launch_forged(struct sim_world *w, struct sim_flight *f)
-{
+    enum { PERMILLE = 60, MARKER = 4 };
     struct sim_outside *o = &w->outside;
-    size_t skip = marker_of(f);
+    size_t skip = f.to.port == 4500 ? MARKER : 0;
 
+    if (w->seed % 2 == 0 || f.kind != SIM_TO_NODE || !is_ike(&f) || f.len <= skip ||
+        !sim_chance(&o->forger, PERMILLE))
+        return;
+    f.bytes = copy_of(span_of(f.bytes, f.len));
+    f.bytes[sim_between(&o->forger, skip, f.len - 1)] ^=
+        (uint8_t)(1u << sim_between(&o->forger, 0, 7));
     o->forged[o->n_forged++ % (sizeof o->forged / sizeof o->forged[0])] =
-        span_fnv1a64(span_of(f->bytes + skip, f->len - skip));
-    launch(w, f);
-}
-
-/* A copy of it with a bit that is another one; the marker is no part of an IKE message. */
-static void launch_damaged(struct sim_world *w, struct sim_random *r, struct sim_flight f)
-{
-    size_t skip = marker_of(&f);
-    uint8_t *bytes = copy_of(span_of(f.bytes, f.len));
-
-    if (f.len > 0)
-        bytes[sim_between(r, skip, f.len - 1)] ^= (uint8_t)(1u << sim_between(r, 0, 7));
-    f.bytes = bytes;
-    launch_forged(w, &f);
-    free(bytes);
+        span_fnv1a64(span_of(f.bytes + skip, f.len - skip));
+    launch(w, &f);
+    forget(&f);
     w->stats.faults[SIM_FAULT_forged]++;
-}
-
-/* In half of the seeds somebody on the path sends a damaged copy ahead of what a node awaits, which is taken
- * for it but for the ICV, and one close behind, which waits until the step is in the log. */
-static void damage(struct sim_world *w, const struct sim_flight *f)
-{
-    enum { PERMILLE = 60 };
-    struct sim_random *r = &w->outside.forger;
-
-    if (w->seed % 2 == 1 && f->kind == SIM_TO_NODE && is_ike(f) && sim_chance(r, PERMILLE))
-        launch_damaged(w, r, *f);
 }
 
 /* The client's path, either way. */
@@ -177,9 +156,9 @@ static void cross(struct sim_client *c, struct sim_flight *f)
             f->due_ms += sim_between(&o->random, 2, 60);
             w->stats.faults[SIM_FAULT_reordering]++;
         }
-        damage(w, f);
+        damage(w, *f);
         launch(w, f);
-        damage(w, f);
+        damage(w, *f);
     }
 }
 
@@ -292,6 +271,19 @@ void sim_outside_to_pool(struct sim_world *w, uint32_t shard, struct span inner)
 
 /* --- attackers --- */
 
+/* It arrives at once, and what a node does with it is counted against it (I15). */
+static void launch_forged(struct sim_world *w, struct sim_flight *f)
+{
+    enum { MARKER = 4 };
+    struct sim_outside *o = &w->outside;
+    size_t skip = f->to.port == 4500 && f->len > MARKER ? MARKER : 0;
+
+    f->due_ms = w->now_ms + 1;
+    o->forged[o->n_forged++ % (sizeof o->forged / sizeof o->forged[0])] =
+        span_fnv1a64(span_of(f->bytes + skip, f->len - skip));
+    launch(w, f);
+}
+
 void sim_outside_replay(struct sim_world *w)
 {
     struct sim_outside *o = &w->outside;
@@ -312,9 +304,15 @@ void sim_outside_forge(struct sim_world *w)
     if (o->n_seen == 0)
         return;
     struct sim_flight f = o->seen[sim_between(&o->random, 0, o->n_seen - 1)];
+    uint8_t *bytes = copy_of(span_of(f.bytes, f.len));
 
-    f.due_ms = w->now_ms + 1;
-    launch_damaged(w, &o->random, f);
+    if (f.len > 0)
+        bytes[sim_between(&o->random, 0, f.len - 1)] ^=
+            (uint8_t)(1u << sim_between(&o->random, 0, 7));
+    f.bytes = bytes;
+    launch_forged(w, &f);
+    free(bytes);
+    w->stats.faults[SIM_FAULT_forged]++;
 }
 
 /* One that nobody can be reached at asks for IKE SAs: as a client did, under SPIs of its own. */
@@ -336,7 +334,6 @@ void sim_outside_flood(struct sim_world *w, struct sim_random *r, uint64_t n)
     for (uint64_t i = 0; i < n; i++) {
         put_be64(bytes, sim_next(r) | 1);
         f.from = (struct endpoint){addr_v4(NOBODY), (uint16_t)sim_between(r, 1024, 65535)};
-        f.due_ms = w->now_ms + 1;
         launch_forged(w, &f);
     }
     free(bytes);
