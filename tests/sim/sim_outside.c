@@ -276,7 +276,11 @@ static void launch_forged(struct sim_world *w, struct sim_flight *f)
 {
     enum { MARKER = 4 };
     struct sim_outside *o = &w->outside;
-    size_t skip = f->to.port == 4500 && f->len > MARKER ? MARKER : 0;
+    static const uint8_t ike[MARKER] = {0};
+    /* where the marker itself was changed it is no IKE message any more, and what stood behind it is
+     * as its sender sent it */
+    bool marked = f->len > MARKER && memcmp(f->bytes, ike, MARKER) == 0;
+    size_t skip = f->to.port == 4500 && marked ? MARKER : 0;
 
     f->due_ms = w->now_ms + 1;
     o->forged[o->n_forged++ % (sizeof o->forged / sizeof o->forged[0])] =
