@@ -249,6 +249,14 @@ void sim_watch_forged(struct sim_watch *w, uint32_t node, bool begins)
     n->submitted = false;
 }
 
+void sim_watch_forged_late(struct sim_watch *w, uint32_t node, bool for_the_log)
+{
+    SIM_WATCH_JUDGE(
+        w, SIM_WATCH_no_entry_late, !for_the_log,
+        "node %u steps an SA of the log for a datagram that is not its peer's and waited",
+        (unsigned)node);
+}
+
 void sim_watch_half_open(struct sim_watch *w, uint32_t node, size_t in_all, size_t of_one_source)
 {
     SIM_WATCH_JUDGE(w, SIM_WATCH_half_open_bound,

@@ -136,6 +136,8 @@ void sim_watch_unwrap(struct sim_watch_wrap *wrap);
 /* Around a datagram that is not the peer's own (forged, damaged, an attacker's): nothing may be
  * submitted meanwhile; judged at its end (I15). */
 void sim_watch_forged(struct sim_watch *w, uint32_t node, bool begins);
+/* One that waited behind a step of the same SA was stepped: for the log? */
+void sim_watch_forged_late(struct sim_watch *w, uint32_t node, bool for_the_log);
 /* Half-open SAs in memory, and the most of one source, now and then. */
 void sim_watch_half_open(struct sim_watch *w, uint32_t node, size_t in_all, size_t of_one_source);
 /* Another node is sent a copy of a half-open SA, keys and all, by one that has applied so much: more, perhaps,

@@ -259,8 +259,15 @@ static void judge_gift(struct sim_watch *w, uint32_t node, const struct repl_eve
 
 void sim_watch_missed(struct sim_watch *w, uint32_t node, const struct repl_event *event)
 {
-    if (sim_watch_node(w, node) != NULL && event->kind == REPL_EV_APPLIED)
-        committed(w, node, event);
+    struct repl_event at = *event;
+
+    if (sim_watch_node(w, node) == NULL || event->kind != REPL_EV_APPLIED)
+        return;
+    at.index = sim_watch_place(w, node, event->index);
+    if (sim_watch_is_former(w, node))
+        (void)judge_record(w, node, &at);
+    else
+        committed(w, node, &at);
 }
 
 /* The log that is over says nothing of the cluster any more; but to all that have it it says the same. */

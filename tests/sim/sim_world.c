@@ -98,6 +98,7 @@ static void make(struct sim_world *w)
     sim_network_set_delay(w->network, 0, 1);
     sim_outside_init(w);
     make_policy(w);
+    sim_forged_in(w);
     sim_meetings_gateway(w);
     while (w->n_nodes < w->plan.n_nodes)
         sim_node_init(w, ++w->n_nodes);

@@ -205,6 +205,7 @@ struct sim_outside {
     /* Packets that passed, for who sends them again. */
     struct sim_flight seen[64];
     size_t n_seen;
+    struct sim_random forger;
     uint64_t forged[256]; /* the newest messages that are nobody's, hashed */
     size_t n_forged;
 };
@@ -381,6 +382,8 @@ void sim_outside_replay(struct sim_world *w);
 void sim_outside_forge(struct sim_world *w);
 void sim_outside_flood(struct sim_world *w, struct sim_random *r, uint64_t n);
 bool sim_outside_is_forged(const struct sim_world *w, struct span message);
+/* The world whose gateway the engine's steps are judged of (sim_forged.c). */
+void sim_forged_in(struct sim_world *w);
 uint64_t sim_outside_due(const struct sim_world *w);
 bool sim_outside_run(struct sim_world *w); /* one that is due; false: none is */
 /* The server's packet towards a client. */
