@@ -34,6 +34,7 @@ bool rig_recover(struct rig *rig, uint32_t id, uint64_t random)
     s.draft_close(s.self, REPL_DRAFT_RECEIVED);
     sim_storage_flush(n->storage);
     s.install(s.self, &r.meta);
+    s.distrust(s.self, REPL_TRUSTED);
     sim_storage_flush(n->storage);
     free(r.bytes);
     return true;
