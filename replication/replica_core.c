@@ -120,6 +120,7 @@ void replica_pump(struct replica *r)
     replica_keys_tick(r);
     replica_locked_poll(r);
     if (!replica_sees(r)) { /* blind, it can do one thing: agree on the next key */
+        replica_own_unseeing(r);
         replica_lead(r);
         replica_flush(r);
         replica_publish_leases(r);
@@ -365,8 +366,7 @@ void replica_frame(struct replica *r, uint64_t now_ns, uint32_t from, enum repl_
             replica_count(r, REPL_COUNT_FRAMES_MALFORMED, 1);
         break;
     case REPL_CHANNEL_OWNERSHIP:
-        if (replica_sees(r)) /* it promises nothing that it could not keep */
-            replica_on_ownership(r, from, bytes);
+        replica_on_ownership(r, from, bytes);
         break;
     case REPL_CHANNEL_FORWARD:
         replica_on_forward(r, from, bytes);

@@ -214,6 +214,21 @@ static void beat(struct replica *r)
     send_ownership(r, 0, &b.message);
 }
 
+void replica_own_unseeing(struct replica *r)
+{
+    Holdfast__Ownership message = HOLDFAST__OWNERSHIP__INIT;
+    Holdfast__NodeReport report = HOLDFAST__NODE_REPORT__INIT;
+
+    if (!replica_is_muted(r) || !ownership_beat_due(&r->ownership, r->now_ns))
+        return;
+    message.boot = r->options.boot;
+    message.report = &report;
+    report.applied_index = r->fsm.applied_index;
+    report.snapshot_index = raft_driver_status(r->driver).snapshot_index;
+    report.distrust = (uint32_t)r->raft.muted;
+    send_ownership(r, 0, &message);
+}
+
 /* --- leases --- */
 
 #ifdef HOLDFAST_PLANT_unapplied_assignment
@@ -430,6 +445,15 @@ static void take_acks(struct replica *r, uint32_t from, const Holdfast__Ownershi
     }
 }
 
+static void take_distrust(struct replica *r, uint32_t from, const Holdfast__NodeReport *report)
+{
+    struct replica_node *row = replica_node(r, from);
+
+    if (row != NULL)
+        row->distrust = report->distrust < REPL_DISTRUSTS ? (enum repl_distrust)report->distrust
+                                                          : REPL_DISTRUST_OPERATOR;
+}
+
 static void take_report(struct replica *r, uint32_t from, const Holdfast__Ownership *in)
 {
     const Holdfast__NodeReport *report = in->report;
@@ -440,9 +464,6 @@ static void take_report(struct replica *r, uint32_t from, const Holdfast__Owners
     ownership_report_reluctant(&r->ownership, from, report->reluctant);
     if (row != NULL)
         row->disk_ok_ns = report->disk_ok ? r->now_ns : 0;
-    if (row != NULL)
-        row->distrust = report->distrust < REPL_DISTRUSTS ? (enum repl_distrust)report->distrust
-                                                          : REPL_DISTRUST_OPERATOR;
     for (size_t i = 0; i < report->n_lapsed; i++)
         ownership_report_lapse(&r->ownership, from, report->lapsed[i]->shard,
                                record_epoch(report->lapsed[i]->epoch), r->now_ns);
@@ -460,9 +481,13 @@ void replica_on_ownership(struct replica *r, uint32_t from, struct span bytes)
             holdfast__ownership__free_unpacked(in, NULL);
         return;
     }
-    answer_heartbeats(r, from, in);
-    take_acks(r, from, in);
     if (in->report != NULL)
-        take_report(r, from, in);
+        take_distrust(r, from, in->report);
+    if (replica_sees(r)) { /* it promises nothing that it could not keep */
+        answer_heartbeats(r, from, in);
+        take_acks(r, from, in);
+        if (in->report != NULL)
+            take_report(r, from, in);
+    }
     holdfast__ownership__free_unpacked(in, NULL);
 }

@@ -424,6 +424,9 @@ bool replica_disk_works(const struct replica *r, const struct replica_node *n);
 /* replica_owner.c */
 bool replica_healthy(const struct replica *r);
 void replica_own(struct replica *r);
+/* Of a node that cannot read what it has: that its disk is under distrust, if it is. When the power of
+ * all failed that is all that anybody can know. */
+void replica_own_unseeing(struct replica *r);
 void replica_publish_leases(struct replica *r);
 void replica_on_ownership(struct replica *r, uint32_t from, struct span bytes);
 

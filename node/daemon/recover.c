@@ -10,6 +10,7 @@
 #include "daemon/daemon.h"
 #include "daemon/internal.h"
 #include "io/clock.h"
+#include "replication/recover_survey.h"
 
 enum {
     STOP_AFTER_MS = 200, /* the answer is on its way */
@@ -204,45 +205,15 @@ bool daemon_restore(const struct config *config, const struct daemon_words *word
 
 /* --- beside one --- */
 
-static bool is_member(enum repl_role role)
-{
-    return role == REPL_VOTER || role == REPL_LEARNER || role == REPL_JOINING ||
-           role == REPL_LEAVING;
-}
-
-struct survey {
-    uint32_t lost[REPL_MAX_NODES];
-    size_t n_lost, voters, reached;
-    bool member;
-};
-
-static struct survey survey_of(const struct repl_status *st)
-{
-    struct survey s = {.n_lost = 0};
-
-    for (size_t i = 0; i < st->n_nodes; i++) {
-        const struct repl_node_status *n = &st->nodes[i];
-
-        if (!is_member(n->role))
-            continue;
-        s.voters += n->role == REPL_VOTER;
-        s.reached += n->role == REPL_VOTER && (n->node == st->node || n->connected);
-        s.member |= n->node == st->node;
-        if (n->node != st->node)
-            s.lost[s.n_lost++] = n->node;
-    }
-    return s;
-}
-
 /* While a majority may be alive this would make two clusters of one. */
 static bool allowed(struct daemon *d, struct api_request *request, const char *typed)
 {
     char wanted[RECOVER_TYPED_BYTES];
     struct repl_status st;
-    struct survey s;
+    struct recover_survey s;
 
     repl_status(d->repl, &st);
-    s = survey_of(&st);
+    s = recover_survey(&st);
     recover_list(s.lost, s.n_lost, wanted);
     if (!s.member || st.incarnation == 0)
         admin_refuse(request, 409, "not-a-member",
@@ -251,7 +222,7 @@ static bool allowed(struct daemon *d, struct api_request *request, const char *t
         admin_refuse(request, 409, "quorum",
                      "the cluster has a leader: it is alive. Remove or replace the dead nodes "
                      "instead: holdfast cluster replace");
-    else if (s.reached > s.voters / 2)
+    else if (s.able > s.voters / 2)
         admin_refuse(request, 409, "quorum",
                      "a majority is reached from here: it will have a leader in a moment");
     else if (strcmp(typed, wanted) != 0)

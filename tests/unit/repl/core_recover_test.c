@@ -5,6 +5,7 @@
 
 #include "replication/fsm_parts.h"
 #include "replication/recover.h"
+#include "replication/recover_survey.h"
 #include "unit/repl/cluster.h"
 
 enum { SAS = 80, SNAPSHOT = 64 };
@@ -419,4 +420,60 @@ Test(repl_recover, incarnations_count_and_differ)
     cr_assert_neq(recover_incarnation(1, 5), recover_incarnation(1, 6));
     cr_assert_eq(recover_incarnation(1023ull << 42, 0), 0);
     cr_assert_eq(recover_incarnation(0, 0), 0);
+}
+
+static struct recover_survey survey(struct rig *rig, uint32_t node)
+{
+    struct repl_status st;
+
+    replica_status(rig_node(rig, node)->replica, rig->now_ms * 1000000, &st);
+    cr_assert(st.leader == 0 && !st.quorum);
+    return recover_survey(&st);
+}
+
+/* The power of all failed, and their disks are not trusted after that: nobody can vouch for anybody, so no
+ * leader comes for ever, although all are there. `cluster recover` is the way out and must not take them for
+ * a majority; with two of three whose disks count it must. */
+Test(repl_recover, a_majority_under_distrust_is_none)
+{
+    for (uint32_t trusted = 0; trusted <= 1; trusted++) {
+        struct repl_epoch last;
+        struct rig *rig = lost(8600 + trusted, SNAPSHOT, &last);
+
+        for (uint32_t i = 1 + trusted; i <= 3; i++) {
+            struct repl_storage s = sim_storage_interface(rig_node(rig, i)->storage);
+
+            s.distrust(s.self, REPL_DISTRUST_BOOT);
+            sim_storage_flush(rig_node(rig, i)->storage);
+        }
+        for (uint32_t i = 1; i <= 3; i++)
+            rig_start(rig, i);
+        cr_assert_not(rig_run(rig, 10000, rig_has_leader, 0));
+        for (uint32_t i = 1; i <= 3; i++) {
+            struct recover_survey s = survey(rig, i);
+
+            cr_assert(s.member && s.voters == 3 && s.n_lost == 2 && s.able == trusted,
+                      "node %u: %zu voters, %zu of them able", i, s.voters, s.able);
+        }
+        for (uint32_t i = 1; i <= 3; i++)
+            rig_kill(rig, i);
+        cr_assert(rig_recover(rig, 1, 9 + trusted));
+        rig_start(rig, 1);
+        cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
+        cr_assert(above(epoch(rig, 1), last));
+        rig_destroy(rig);
+    }
+    /* two of three are trusted, and wait only for their election */
+    struct rig *rig = cluster_running(3, 8610);
+    struct repl_storage s;
+
+    for (uint32_t i = 1; i <= 3; i++)
+        rig_kill(rig, i);
+    s = sim_storage_interface(rig_node(rig, 3)->storage);
+    s.distrust(s.self, REPL_DISTRUST_BOOT);
+    sim_storage_flush(rig_node(rig, 3)->storage);
+    for (uint32_t i = 1; i <= 3; i++)
+        rig_start(rig, i);
+    cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
+    cluster_finish(rig);
 }

@@ -175,7 +175,7 @@ distrust_mutant(an_older_vote_is_not_told replica_distrust.c "= raft_driver_dist
 distrust_mutant(sessions_survive_the_loss replica_distrust.c "    end_sessions(r);" "    ;")
 distrust_mutant(the_mark_stays raft_driver.c "    if (d->lifts)" "    if (false)")
 distrust_mutant(the_joinable_go_on_alone replica_distrust.c "!r->options.unjoinable || " "")
-distrust_mutant(the_founder_stays_alone replica_distrust.c "l->entries[i].kind == REPL_ENTRY_CHANGE &&" "i == 0 &&")
+distrust_mutant(the_founder_stays_alone replica_admit.c "l->entries[i].kind == REPL_ENTRY_CHANGE &&" "i == 0 &&")
 distrust_mutant(the_rolled_back_are_not_told replica_distrust.c "now == REPL_DISTRUST_PEER" "false")
 distrust_mutant(the_rolled_back_are_not_counted replica_distrust.c "replica_count(r, REPL_COUNT_DOUBTED, 1);" "")
 distrust_mutant(trust_is_not_told replica_distrust.c "now == REPL_TRUSTED)" "false)")
