@@ -110,8 +110,8 @@ static bool is_ike(const struct sim_flight *f)
     return (f->from.port != 4500 && f->to.port != 4500) || (f->len > 4 && get_be32(f->bytes) == 0);
 }
 
-/* In half of the seeds somebody on the path sends copies of what goes to a node, a bit of the IKE message
- * another one: ahead of it, taken for what the node awaits but for the ICV, and close behind, where it
+/* In half of the seeds, until all heals, somebody on the path sends copies of what goes to a node, a bit
+ * of the IKE message another one: ahead of it, taken for what the node awaits but for the ICV, and close behind, where it
  * waits until the step is in the log. */
 static void damage(struct sim_world *w, struct sim_flight f)
 {
@@ -119,7 +119,7 @@ static void damage(struct sim_world *w, struct sim_flight f)
     struct sim_outside *o = &w->outside;
     size_t skip = f.to.port == 4500 ? MARKER : 0;
 
-    if (w->seed % 2 == 0 || f.kind != SIM_TO_NODE || !is_ike(&f) || f.len <= skip ||
+    if (w->seed % 2 == 0 || w->healed || f.kind != SIM_TO_NODE || !is_ike(&f) || f.len <= skip ||
         !sim_chance(&o->forger, PERMILLE))
         return;
     f.bytes = copy_of(span_of(f.bytes, f.len));
