@@ -261,6 +261,7 @@ Test(sim_watch_rules, what_a_node_applied_before_it_ended_is_known)
     struct rig *r = rig_serving();
     Holdfast__Record record = HOLDFAST__RECORD__INIT;
     Holdfast__SaCreate create = HOLDFAST__SA_CREATE__INIT;
+    Holdfast__Epoch epoch = HOLDFAST__EPOCH__INIT;
     struct repl_event event = rig_event(r, REPL_EV_APPLIED);
     struct ike_sa other = r->sa;
 
@@ -272,6 +273,8 @@ Test(sim_watch_rules, what_a_node_applied_before_it_ended_is_known)
     create.sa_id = other.local_spi;
     record.body_case = HOLDFAST__RECORD__BODY_SA_CREATE;
     record.sa_create = &create;
+    epoch.incarnation = 1;
+    record.epoch = &epoch;
     event.record = &record;
     event.index = ++r->index;
     sim_watch_missed(r->watch, 1, &event);
