@@ -21,6 +21,8 @@ static bool founded_alone(const struct sim_node *n)
 /* The keys go with the directory, and with the machine. */
 static bool make_anew(struct sim_node *n)
 {
+    if (n->world->recovery.n_begun > 0)
+        return false; /* its entry 1 is of an incarnation that is over: it would be refused for good */
     if (founded_alone(n)) {
         sim_found_again(n);
         return true;

@@ -134,7 +134,6 @@ void sim_members_look(struct sim_node *n)
         sim_network_know(n->world->network, n->id, ids, n->n_peers);
     }
     look_at_configurations(n);
-    sim_recovery_look(n);
 }
 
 /* Nothing may be under way: what is lost then must be outnumbered before and after it. */

@@ -123,7 +123,7 @@ void sim_node_start(struct sim_node *n)
     n->told_committed = 0;
     sim_node_gateway(n);
     sim_members_look(n);
-    sim_network_greet(w->network, n->id, replica_incarnation(n->replica));
+    sim_network_greet(w->network, n->id, sim_recovery_says(n));
     sim_network_attach(w->network, n->id, &n->listener);
     w->stats.counts[SIM_COUNT_node_starts]++;
     sim_say(w, "node %u starts, boot %016llx", n->id, (unsigned long long)n->boot);
@@ -259,7 +259,7 @@ static void run_replica(struct sim_node *n)
     }
     if (!n->failed && replica_next_ns(n->replica) <= sim_node_ns(n))
         replica_tick(n->replica, sim_node_ns(n));
-    sim_network_greet(n->world->network, n->id, replica_incarnation(n->replica));
+    sim_network_greet(n->world->network, n->id, sim_recovery_says(n));
 }
 
 static void tick(struct sim_node *n)

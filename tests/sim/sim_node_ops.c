@@ -278,7 +278,8 @@ static void op_copy_half_open(void *self, struct span encoded)
     count = repl_linked_members(&status, nodes);
     for (size_t i = 0; i < count; i++)
         if (send_frame(n, nodes[i], REPL_CHANNEL_HALF_OPEN, encoded) == REPL_OK)
-            sim_watch_copied(n->world->watch, nodes[i], status.applied_index);
+            sim_watch_copied(n->world->watch, nodes[i],
+                             sim_watch_place(n->world->watch, n->id, status.applied_index));
 }
 
 static enum repl_result op_forward(void *self, uint32_t node, struct span frame)

@@ -71,7 +71,7 @@ static bool is_in(const struct sim_node *n)
 {
     const struct fsm_member *m = n->up ? fsm_member(replica_fsm(n->replica), n->id) : NULL;
 
-    return m != NULL && !m->left && !n->left;
+    return m != NULL && !m->left && !n->left && !n->second;
 }
 
 static const struct seal *seal_of(const struct sim_node *n)
@@ -116,7 +116,7 @@ static size_t voters_of(const struct sim_world *w, uint32_t voters[REPL_MAX_SERV
     for (uint32_t i = 0; i < w->n_nodes; i++) {
         struct raft_driver_status st;
 
-        if (!sim_node_leads(&w->nodes[i]) || w->nodes[i].left)
+        if (!sim_node_leads(&w->nodes[i]) || w->nodes[i].left || w->nodes[i].second)
             continue;
         st = raft_driver_status(replica_driver(w->nodes[i].replica));
         if (st.term < term)
@@ -311,7 +311,7 @@ static void new_machine(struct sim_node *n)
     n->former_key = 0;
     w->n_corrupt -= n->corrupt;
     n->corrupt = n->gone = false;
-    n->disk_full = false;
+    n->disk_full = n->second = n->refused = n->was_alone = false;
 }
 
 static void begin_anew(struct sim_world *w)
@@ -397,13 +397,10 @@ void sim_recovery_deinit(struct sim_world *w)
     free(w->recovery.backup);
 }
 
-/* As repl_thread.c tells the transport. */
-void sim_recovery_look(struct sim_node *n)
+/* As repl_thread.c tells the transport; where there is no door everybody seems to know nothing yet. */
+uint64_t sim_recovery_says(const struct sim_node *n)
 {
-    const struct sim_recovery *r = &n->world->recovery;
-
-    if (r->on && !r->no_door)
-        sim_network_greet(n->world->network, n->id, replica_incarnation(n->replica));
+    return n->world->recovery.no_door ? 0 : replica_incarnation(n->replica);
 }
 
 void sim_recovery_recorded(struct sim_node *n)

@@ -26,6 +26,11 @@ uint64_t sim_watch_epoch(const struct sim_watch *w, struct repl_epoch epoch)
     return (era <= w->era ? era : SIM_WATCH_ERAS) << INDEX_BITS | epoch.index;
 }
 
+bool sim_watch_is_over(const struct sim_watch *w, uint64_t place)
+{
+    return place >> INDEX_BITS != w->era;
+}
+
 bool sim_watch_is_former(const struct sim_watch *w, uint32_t node)
 {
     return w->nodes[node].era != w->era;
@@ -54,8 +59,13 @@ static void judge_incarnation(struct sim_watch *w, uint64_t from, uint64_t incar
 static void begin_members(struct sim_watch *w, uint32_t node, uint64_t place)
 {
     for (uint32_t i = 1; i <= SIM_WATCH_NODES; i++) {
-        w->members[i].left = w->members[i].left || (i != node && w->members[i].member);
-        w->members[i].token = 0;
+        struct sim_watch_member *m = &w->members[i];
+
+        if (m->member && !m->left && i != node) {
+            m->left = true;
+            m->left_index = place;
+        }
+        m->token = m->copied = 0;
     }
     w->members[node] = (struct sim_watch_member){.member = true};
     for (size_t i = 0; i < w->n_shards; i++) {

@@ -198,6 +198,7 @@ struct sim_watch_entry *sim_watch_at(struct sim_watch *w, struct sim_watch_map *
 
 /* sim_watch_era.c */
 uint64_t sim_watch_epoch(const struct sim_watch *w, struct repl_epoch epoch); /* its place */
+bool sim_watch_is_over(const struct sim_watch *w, uint64_t place);
 bool sim_watch_is_former(const struct sim_watch *w,
                          uint32_t node); /* of an incarnation that is over */
 void sim_watch_judge_former(struct sim_watch *w, uint32_t node, const char *does);

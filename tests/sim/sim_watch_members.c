@@ -158,7 +158,7 @@ void sim_watch_copied(struct sim_watch *w, uint32_t to, uint64_t applied)
 {
     struct sim_watch_member *m = member_of(w, to);
 
-    if (m == NULL || w->gap)
+    if (m == NULL || w->gap || sim_watch_is_over(w, applied))
         return;
     if (m->member)
         SIM_WATCH_JUDGE(w, SIM_WATCH_copied_to_members, !m->left || applied < m->left_index,

@@ -338,9 +338,9 @@ void sim_recovery_draw(struct sim_world *w, bool quiet);
 void sim_recovery_run(struct sim_world *w);
 uint64_t sim_recovery_due(const struct sim_world *w);
 bool sim_recovery_waits(
-    const struct sim_world *w);                 /* a majority is lost: nobody can change members */
-void sim_recovery_look(struct sim_node *n);     /* whom the door lets in */
-void sim_recovery_recorded(struct sim_node *n); /* asks its state, for the watch */
+    const struct sim_world *w); /* a majority is lost: nobody can change members */
+uint64_t sim_recovery_says(const struct sim_node *n); /* of which incarnation it is, in its hello */
+void sim_recovery_recorded(struct sim_node *n);       /* asks its state, for the watch */
 void sim_recovery_deinit(struct sim_world *w);
 
 /* --- sim_keys.c --- */
