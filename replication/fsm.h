@@ -172,6 +172,9 @@ void fsm_found(struct fsm *fsm, uint32_t node);
 /* The state under a new incarnation (above the former): `node`, a member, stays, all others have left;
  * sessions, owners and tokens are gone. Before the next entry. */
 void fsm_refound(struct fsm *fsm, uint32_t node, uint64_t incarnation);
+/* Sessions and the names of their keys are gone; owners, members and all else stay. The state is not that
+ * of any place of the log then. */
+void fsm_forget(struct fsm *fsm);
 /* Members that have not left; the version of records that all of them know. */
 size_t fsm_present(const struct fsm *fsm);
 uint32_t fsm_spoken(const struct fsm *fsm);

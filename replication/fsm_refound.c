@@ -38,3 +38,9 @@ void fsm_refound(struct fsm *fsm, uint32_t node, uint64_t incarnation)
         memset(m->judged, 0, sizeof m->judged);
     }
 }
+
+void fsm_forget(struct fsm *fsm)
+{
+    fsm_end_sessions(fsm);
+    fsm_forget_keys(fsm);
+}

@@ -206,12 +206,27 @@ static bool vote_lost(struct repl_loaded *l)
     return true;
 }
 
+enum repl_distrust raft_driver_distrusts(const struct repl_loaded *found)
+{
+    struct repl_loaded loaded = *found;
+    (void)vote_lost(&loaded);
+    return loaded.distrust;
+}
+
+void raft_driver_lift(struct raft_driver *d)
+{
+    HF_ASSERT(!d->started);
+    d->lifts = true;
+}
+
 enum raft_driver_result raft_driver_start(struct raft_driver *d, const struct repl_loaded *found,
                                           uint64_t now_ms)
 {
     struct repl_loaded loaded = *found, *l = &loaded;
     HF_ASSERT(!d->started);
     bool older = vote_lost(l);
+    if (d->lifts)
+        l->distrust = REPL_TRUSTED;
     bool founds = (l->distrust == REPL_DISTRUST_NEW || l->distrust == REPL_DISTRUST_AGREED) &&
                   l->n_entries == 1 && l->first_index == 1 && l->snapshot.index == 0;
     if (!loaded_sound(l) || (l->distrust != REPL_TRUSTED && alone(d, l) && !founds))

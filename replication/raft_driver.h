@@ -163,6 +163,12 @@ bool raft_driver_bootstrap(const struct repl_storage *storage,
 enum raft_driver_result raft_driver_start(struct raft_driver *driver,
                                           const struct repl_loaded *loaded, uint64_t now_ms);
 
+/* What speaks against what was loaded, an older vote included, which only the driver sees. */
+enum repl_distrust raft_driver_distrusts(const struct repl_loaded *loaded);
+/* Before the start: this node is alone for good, and goes on with what it has; the mark on its disk is
+ * lifted by the start's first write. */
+void raft_driver_lift(struct raft_driver *driver);
+
 /* Time: call tick when now_ms >= raft_driver_next_timeout(), which is to be asked again after every
  * call below. now_ms is monotonic (CLOCK_BOOTTIME); a lower value than before is taken as the
  * former one. UINT64_MAX: no timer. */

@@ -17,6 +17,18 @@ uint64_t recover_incarnation(uint64_t former, uint64_t random)
     return count << DRAWN_BITS | (random & ((1ull << DRAWN_BITS) - 1));
 }
 
+uint64_t recover_founding(uint64_t random)
+{
+    uint64_t least = RECOVER_FIRST_INCARNATION + 1;
+
+    return least + random % ((1ull << DRAWN_BITS) - least);
+}
+
+bool recover_is_founding(uint64_t incarnation)
+{
+    return incarnation > RECOVER_FIRST_INCARNATION && incarnation >> DRAWN_BITS == 0;
+}
+
 static bool no(const char **why, const char *text)
 {
     *why = text;
@@ -178,6 +190,31 @@ static bool make(struct fsm *fsm, uint64_t term, const struct recover_options *o
                                                       .servers = {{.node = o->node, .role = 1}},
                                                       .n_servers = 1}};
     r.bytes = snapshot_encode(fsm, o->seal, &r.len);
+    if (r.bytes == NULL)
+        return no(why, "the configuration's sealing key is not here");
+    *out = r;
+    return true;
+}
+
+enum {
+    FOUNDED_INDEX = 2
+}; /* that of entry 1, and one behind it: nothing else begins with a snapshot */
+
+/* The configuration is that of entry 1, as the node's file says, so that a start compares the two. */
+bool recover_found(const struct recover_options *o, struct recovered *out, const char **why)
+{
+    struct recovered r = {.incarnation = recover_founding(o->random), .term = 1};
+    struct fsm fsm;
+
+    fsm_init(&fsm, r.incarnation);
+    fsm_found(&fsm, o->node);
+    fsm_begin_entry(&fsm, FOUNDED_INDEX, 0);
+    r.meta = (struct repl_snapshot_meta){
+        .index = FOUNDED_INDEX,
+        .term = r.term,
+        .configuration = {.index = 1, .servers = {{.node = o->node, .role = 1}}, .n_servers = 1}};
+    r.bytes = snapshot_encode(&fsm, o->seal, &r.len);
+    fsm_deinit(&fsm);
     if (r.bytes == NULL)
         return no(why, "the configuration's sealing key is not here");
     *out = r;

@@ -18,8 +18,15 @@
 #include "replication/seal_ring.h"
 #include "replication/snapshot.h"
 
-/* A cluster that was never recovered. */
+/* A cluster that several nodes founded, or one before 2026-11-27, and that was never recovered. */
 #define RECOVER_FIRST_INCARNATION 1u
+
+/* What a lone founder begins with: 42 bits drawn (`random`), above RECOVER_FIRST_INCARNATION and below all
+ * that recover_incarnation() gives. So a founder that is made anew with its old file begins another
+ * cluster, which the members of the first refuse by that (several write the same entry 1 each, and have
+ * no word between them: what is made anew among them counts for nothing, raft_muted.c). */
+uint64_t recover_founding(uint64_t random);
+bool recover_is_founding(uint64_t incarnation);
 
 /* The one that follows `former`: 10 bits that count up, 42 bits drawn (`random`), so that two nodes
  * which recovered apart from each other never share one, and no program that reads JSON numbers as
@@ -27,7 +34,7 @@
 uint64_t recover_incarnation(uint64_t former, uint64_t random);
 
 struct recover_options {
-    uint32_t node;            /* who stays */
+    uint32_t node;            /* who stays, or founds */
     const uint32_t *founders; /* of the log's first entry; borrowed */
     size_t n_founders;
     const struct seal *seal;
@@ -60,6 +67,11 @@ bool recover_make(const struct repl_loaded *loaded, const struct recover_options
 /* What recover_make() would give up, without anything made. */
 bool recover_look(const struct repl_loaded *loaded, const struct recover_options *options,
                   struct recover_losses *out, const char **why) HF_MUST_USE;
+
+/* What the data directory of a lone founder begins with: as if entry 1, the configuration, and an
+ * incarnation of its own had been applied. *out as above, without losses. False: no key. */
+bool recover_found(const struct recover_options *options, struct recovered *out,
+                   const char **why) HF_MUST_USE;
 
 /* The state without its sessions, to be kept anywhere: sealed with the configuration's key, which is
  * not in it. malloc'd; NULL: no key. `fsm` is not changed. */

@@ -258,6 +258,34 @@ static bool make_directory(struct work *w, const struct repl_options *o, const s
     return false;
 }
 
+/* Trusted before there is anything in it: a crash leaves a directory that is refused, or all of it. */
+static bool found_alone(struct work *w, const struct repl_options *o, struct repl_error *error)
+{
+    struct wal_error reason = {.text = ""};
+    struct recovered r;
+    const char *why = "";
+    bool ok;
+
+    if (!recover_found(&w->options, &r, &why))
+        return refuse(error, o, why);
+    ok = wal_core_distrust(&w->core, REPL_TRUSTED, &reason) &&
+         wal_core_replace(&w->core, &r.meta, span_of(r.bytes, r.len), &reason);
+    free(r.bytes);
+    return ok || refuse(error, o, reason.text);
+}
+
+bool repl_found_alone(const struct repl_options *o, struct repl_error *error)
+{
+    struct work w;
+    bool ok;
+
+    if (!open_all(&w, o, error))
+        return false;
+    ok = found_alone(&w, o, error);
+    close_all(&w);
+    return ok;
+}
+
 bool repl_restore(const struct repl_options *o, const char *key_dir, struct span backup,
                   struct repl_recovery *out, struct repl_error *error)
 {

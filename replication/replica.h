@@ -99,6 +99,7 @@ struct repl_event {
     enum repl_event_kind kind;
     uint64_t index;            /* log index */
     uint64_t cluster_ms;       /* cluster time as of that entry */
+    uint32_t speaks;           /* the version of records that all members knew then: never falls */
     enum repl_verdict verdict; /* APPLIED; an Extend is ACCEPTED when at least one item is */
     bool mine;                 /* APPLIED: submitted by this node in this boot and not settled yet;
                                   ASSIGNED: this node in this boot is the owner */
@@ -333,6 +334,7 @@ enum repl_role {
     REPL_OUTSIDE   /* this node itself: waits to join; or a node that it only knows from its file */
 };
 const char *repl_role_name(enum repl_role role);
+bool repl_is_member(enum repl_role role); /* for good: who leaves is none any more */
 /* Is it an address as the log has them: a.b.c.d:port or [x:x:x:x:x:x:x:x]:port? */
 bool repl_address_valid(const char *text);
 
@@ -400,6 +402,7 @@ struct repl_status {
     uint64_t boot, term, last_index, commit_index, applied_index, snapshot_index, cluster_ms;
     bool quorum;    /* leader known, and it or we hear from a majority */
     bool lacks_key; /* it waits for a sealing key from another node, and takes no part meanwhile */
+    bool sessionless; /* its state left sessions out, for want of a key: it is nobody's */
     struct repl_timing timing;
     uint8_t digest[REPL_DIGEST_BYTES]; /* of the state as of applied_index */
     struct repl_node_status nodes[REPL_MAX_NODES];
@@ -426,7 +429,10 @@ struct repl_status {
 };
 
 void repl_status(struct repl *repl, struct repl_status *out);
-/* The other nodes that are connected; how many. Any thread. */
+/* The other members that are connected; how many. Who only has a token is connected, too, and gets nothing
+ * that members keep to themselves. */
+size_t repl_linked_members(const struct repl_status *status, uint32_t nodes[REPL_MAX_NODES]);
+/* The same of now. Any thread. */
 size_t repl_peers(struct repl *repl, uint32_t nodes[REPL_MAX_NODES]);
 /* The replication loop's longest turns, since this was last asked. Any thread. */
 struct loop_turns repl_loop_turns(struct repl *repl);

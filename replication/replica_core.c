@@ -36,6 +36,7 @@ void replica_emit(struct replica *r, struct repl_event event)
     struct repl_event *copy = repl_alloc_zero(1, sizeof *copy);
 
     *copy = event;
+    copy->speaks = fsm_spoken(&r->fsm);
     r->callbacks.event(r->callbacks.self, copy);
 }
 
@@ -111,6 +112,10 @@ void replica_pump(struct replica *r)
 {
     if (!r->started || r->failed)
         return;
+    replica_judge_stranger(r);
+    if (r->failed)
+        return;
+    replica_forget_left(r);
     replica_blind_moved(r);
     replica_lock_unused(r);
     replica_keys_tick(r);
@@ -276,14 +281,14 @@ bool replica_start(struct replica *r, const struct repl_loaded *loaded, uint64_t
     set_now(r, now_ns);
     r->applied_ns = r->now_ns;
     r->founded = loaded->snapshot.index != 0 || loaded->n_entries > 0;
+    r->unwritten = loaded->snapshot.index != 0 && loaded->n_entries == 0;
     ownership_init(&r->ownership, &own, r->now_ns);
     memcpy(r->told, r->options.nodes, sizeof r->told);
     r->n_told = r->options.n_nodes;
     replica_list(r);
     for (size_t i = 0; i < r->options.n_shards; i++)
         ownership_configure(&r->ownership, r->options.shards[i].shard, r->options.shards[i].prefer);
-    loaded = replica_judge_loaded(r, loaded);
-    if (loaded == NULL)
+    if (!replica_judge_loaded(r, loaded))
         return false;
     if (replica_keys_wait(r)) {
         r->waiting = loaded;
@@ -297,6 +302,7 @@ void replica_tick(struct replica *r, uint64_t now_ns)
     set_now(r, now_ns);
     if (!r->failed)
         replica_judge_disk(r);
+    replica_forget_old(r);
     if (r->failed)
         return;
     if (!r->started) {
@@ -384,6 +390,15 @@ void replica_frame(struct replica *r, uint64_t now_ns, uint32_t from, enum repl_
     replica_pump(r);
 }
 
+void replica_stranger(struct replica *r, uint64_t now_ns, uint32_t node, uint64_t incarnation)
+{
+    set_now(r, now_ns);
+    r->stranger_node = node;
+    r->stranger_incarnation = incarnation;
+    if (r->started && !r->failed)
+        replica_judge_stranger(r);
+}
+
 void replica_link(struct replica *r, uint64_t now_ns, uint32_t node, bool up)
 {
     struct replica_node *row = replica_node(r, node);
@@ -428,15 +443,29 @@ size_t replica_outstanding_bytes(const struct replica *r)
     return r->outbox->bytes;
 }
 
-enum repl_result replica_submit(struct replica *r, uint64_t now_ns, uint64_t request,
-                                uint8_t *sealed, size_t n, void *effects)
+enum repl_result replica_put(struct replica *r, uint64_t now_ns, uint64_t request, uint8_t *sealed,
+                             size_t n, void *effects)
 {
     set_now(r, now_ns);
     if (!outbox_room(r->outbox, n))
         return REPL_BUSY;
     replica_renew(r, request, sealed, n); /* the key may have changed since it was sealed */
     outbox_put(r->outbox, request, sealed, n, effects);
+    return REPL_OK;
+}
+
+void replica_go(struct replica *r, uint64_t now_ns)
+{
+    set_now(r, now_ns);
     replica_pump(r);
+}
+
+enum repl_result replica_submit(struct replica *r, uint64_t now_ns, uint64_t request,
+                                uint8_t *sealed, size_t n, void *effects)
+{
+    if (replica_put(r, now_ns, request, sealed, n, effects) != REPL_OK)
+        return REPL_BUSY;
+    replica_go(r, now_ns);
     return REPL_OK;
 }
 

@@ -117,6 +117,8 @@ uint64_t replica_next_ns(const struct replica *r);
 void replica_frame(struct replica *r, uint64_t now_ns, uint32_t from, enum repl_channel channel,
                    struct span bytes);
 void replica_link(struct replica *r, uint64_t now_ns, uint32_t node, bool up);
+/* A node of another incarnation of this cluster greeted (transport.h). */
+void replica_stranger(struct replica *r, uint64_t now_ns, uint32_t node, uint64_t incarnation);
 void replica_stored(struct replica *r, uint64_t now_ns, const struct repl_storage_done *done);
 
 /* Where members are, as one of them says to a node that cannot know yet. Until it has heard the log up
@@ -142,6 +144,11 @@ size_t replica_outstanding_bytes(const struct replica *r);
  * outbox is full, `sealed` stays the caller's. */
 enum repl_result replica_submit(struct replica *r, uint64_t now_ns, uint64_t request,
                                 uint8_t *sealed, size_t n, void *effects) HF_MUST_USE;
+/* The same, but it stays where it is until replica_go(): what is put between two of them sets out
+ * together, in one frame to the leader or one entry, as far as there is room. */
+enum repl_result replica_put(struct replica *r, uint64_t now_ns, uint64_t request, uint8_t *sealed,
+                             size_t n, void *effects) HF_MUST_USE;
+void replica_go(struct replica *r, uint64_t now_ns);
 
 enum repl_result replica_transfer(struct replica *r, uint64_t now_ns, uint32_t node) HF_MUST_USE;
 void replica_status(const struct replica *r, uint64_t now_ns, struct repl_status *out);

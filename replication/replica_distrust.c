@@ -1,10 +1,12 @@
 /* What the replica does about a disk that may have lost what it acknowledged (I10): raft_muted.c has
  * the rules; here is what they mean for leases, for a node that is alone, and for people. */
+#include <stdio.h>
 #include <stdlib.h>
 
-#include "replication/raft_frame.h"
+#include "replication/recover.h"
 #include "replication/replica_parts.h"
 
+enum { YOUNG_MS = 300000 }; /* of cluster time, which begins with a founding */
 static const uint64_t NS_PER_MS = 1000000;
 
 static bool is_new(enum repl_distrust why)
@@ -15,15 +17,11 @@ static bool is_new(enum repl_distrust why)
 /* The newest configuration of what was loaded names this node and no other voter. */
 static bool alone(const struct replica *r, const struct repl_loaded *l)
 {
-    struct repl_configuration c = l->snapshot.configuration;
+    struct repl_configuration c;
     size_t others = 0;
 
-    for (size_t i = 0; i < l->n_entries; i++) {
-        struct span data = l->entries[i].data;
-
-        if (l->entries[i].kind == REPL_ENTRY_CHANGE && !raft_configuration_take(&data, &c))
-            return false; /* the driver will say so */
-    }
+    if (!replica_loaded_configuration(l, &c))
+        return false;
     for (size_t i = 0; i < c.n_servers; i++)
         others += c.servers[i].node != r->options.node && c.servers[i].role == RAFT_DRIVER_VOTER;
     return c.n_servers > 0 && others == 0;
@@ -42,46 +40,74 @@ static void end_sessions(struct replica *r)
         r->callbacks.keys_changed(r->callbacks.self);
 }
 
-const struct repl_loaded *replica_judge_loaded(struct replica *r, const struct repl_loaded *loaded)
+bool replica_judge_loaded(struct replica *r, const struct repl_loaded *loaded)
 {
-    if (loaded->distrust == REPL_TRUSTED)
-        return loaded;
-    if (is_new(loaded->distrust)) {
+    enum repl_distrust why = raft_driver_distrusts(loaded);
+
+    if (why == REPL_TRUSTED)
+        return true;
+    if (is_new(why)) {
         replica_log(
             r, REPL_LOG_INFO,
             "this data directory is new: it counts once a majority of others has filled its "
             "log or, where the whole cluster is new, once all its nodes have been up at the "
             "same time");
-        return loaded;
+        return true;
     }
     if (!alone(r, loaded)) {
         replica_log(
             r, REPL_LOG_ERROR,
             "ALARM: this node's stored data is not trusted: %s. It counts for nothing until a "
             "majority without it has filled its log",
-            repl_distrust_name(loaded->distrust));
-        return loaded;
+            repl_distrust_name(why));
+        return true;
     }
     /* Where others could have joined since, what is lost may be just that: they may go on without
      * this node, and it must not begin a second cluster. */
     if (!r->options.unjoinable || r->options.ring == NULL) {
         replica_log(r, REPL_LOG_ERROR, "ALARM: this node's stored data is not trusted: %s",
-                    repl_distrust_name(loaded->distrust));
+                    repl_distrust_name(why));
         replica_fail(r,
                      "the stored data is not trusted, and by it this node is alone: if it is, "
                      "`holdfast cluster recover` says so; if the cluster has other nodes, remove "
                      "this one there and let it join under a new id");
-        return NULL;
+        return false;
     }
     replica_log(r, REPL_LOG_WARN,
                 "this node's stored data is not trusted: %s. It is alone: it goes on, and all its "
                 "sessions end",
-                repl_distrust_name(loaded->distrust));
+                repl_distrust_name(why));
     end_sessions(r);
-    r->storage.distrust(r->storage.self, REPL_TRUSTED);
-    r->judged = *loaded;
-    r->judged.distrust = REPL_TRUSTED;
-    return &r->judged;
+    raft_driver_lift(r->driver);
+    return true;
+}
+
+/* A lone founder's directory that is made anew with its old file begins another cluster (recover.h),
+ * and would serve beside the first, which goes on without it. A node of that greets at once, for its log
+ * says where this one is: so the young cluster ends. One that has served for longer is not ended by an
+ * old machine that turns up: both sides only refuse, and say so. Judged once all that is stored here is
+ * applied: before, a node of long standing looks young, too. */
+void replica_judge_stranger(struct replica *r)
+{
+    uint32_t node = r->stranger_node;
+    char why[384];
+
+    if (node == 0 || (!r->able && !r->unwritten))
+        return;
+    r->stranger_node = 0;
+    if (!recover_is_founding(r->fsm.incarnation) || r->fsm.n_members > 1 ||
+        fsm_member(&r->fsm, r->options.node) == NULL || replica_cluster_ms(r) >= YOUNG_MS)
+        return;
+    (void)snprintf(
+        why, sizeof why,
+        "node %u is of a cluster (incarnation %llu) that this node founded before: this "
+        "data directory was made anew (--init, incarnation %llu), and would begin a "
+        "second one beside it. Remove the directory, and let this machine join under a "
+        "new id: `holdfast cluster replace %u` on node %u. If that cluster is over, stop "
+        "its nodes first",
+        (unsigned)node, (unsigned long long)r->stranger_incarnation,
+        (unsigned long long)r->fsm.incarnation, (unsigned)r->options.node, (unsigned)node);
+    replica_fail(r, why);
 }
 
 /* Until then no promise of its counts either. */
@@ -95,7 +121,9 @@ void replica_tell_muted(struct replica *r, enum repl_distrust now)
     if (now == r->raft.muted)
         return;
     if (now == REPL_TRUSTED)
-        replica_log(r, REPL_LOG_INFO, "this node's stored data counts: it has what a majority has");
+        replica_log(r, REPL_LOG_INFO, "this node's stored data counts: %s",
+                    r->raft.muted == REPL_DISTRUST_AGREED ? "all nodes of the new cluster have met"
+                                                          : "it has what a majority has");
     else if (now == REPL_DISTRUST_PEER)
         replica_log(
             r, REPL_LOG_ERROR,

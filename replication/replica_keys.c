@@ -146,9 +146,9 @@ static void answer(struct replica *r, uint32_t to, const struct seal_message *in
     secret_wipe_bytes(out.key, sizeof out.key);
 }
 
-static void take_configuration(struct replica *r, const struct seal_message *in)
+static void take_configuration(struct replica *r, uint32_t from, const struct seal_message *in)
 {
-    if (r->waiting == NULL)
+    if (r->waiting == NULL || !replica_may_give_key(r, from))
         return;
     if (r->callbacks.keep_key != NULL && !r->callbacks.keep_key(r->callbacks.self, in->key)) {
         replica_fail(r, "the sealing key cannot be stored");
@@ -196,6 +196,9 @@ static void take_session(struct replica *r, uint32_t from, const struct seal_mes
 {
     struct seal_message out = {.what = SEAL_HAVE, .kind = SEAL_SESSION, .id = in->id};
 
+    /* The one that is asked for is itself, whoever gives it: its id is made from it. */
+    if (!replica_may_have_key(r, from) && in->id != session_wanted(r))
+        return;
     if (replica_keys_add(r, in->key) != in->id)
         return;
     send(r, from, &out);
@@ -217,7 +220,7 @@ static void take(struct replica *r, uint32_t from, const struct seal_message *in
         return;
     }
     if (in->kind == SEAL_CONFIGURATION)
-        take_configuration(r, in);
+        take_configuration(r, from, in);
     else
         take_session(r, from, in);
 }

@@ -180,14 +180,16 @@ static void fill_report(struct replica *r, struct beat *b)
         b->lapse_list[n] = &b->lapses[n];
         n++;
     }
-    put_digest(b->digest, fsm_digest(&r->fsm));
     b->report.applied_index = r->fsm.applied_index;
     b->report.healthy = replica_healthy(r);
     b->report.disk_ok = r->callbacks.disk_ok(r->callbacks.self);
     b->report.reluctant = reluctant(r);
     b->report.n_lapsed = n;
     b->report.lapsed = b->lapse_list;
-    b->report.digest = (ProtobufCBinaryData){.len = sizeof b->digest, .data = b->digest};
+    if (!r->sessionless) { /* else it is no state that anybody could have */
+        put_digest(b->digest, fsm_digest(&r->fsm));
+        b->report.digest = (ProtobufCBinaryData){.len = sizeof b->digest, .data = b->digest};
+    }
     b->report.awaits_state = r->diverged;
     b->report.distrust = (uint32_t)r->raft.muted;
     b->report.awaits_above = r->awaits_above;
@@ -274,6 +276,22 @@ static bool planted(struct replica *r, size_t i, const struct ownership_shard *s
 }
 #endif
 
+/* A thread that got no turn tells of an end late: how late is part of what happened. */
+static void tell_lease(struct replica *r, const struct ownership_shard *s)
+{
+    uint64_t end_ns = s->lease_until_ns; /* 0: it was given up, or is another's by the log */
+
+    if (s->was_held) {
+        replica_log(r, REPL_LOG_INFO, "shard %u: lease held", (unsigned)s->shard);
+        return;
+    }
+    replica_count(r, REPL_COUNT_LEASES_LOST, 1);
+    replica_log(r, REPL_LOG_INFO, "shard %u: lease lost, it ended %llu ms ago", (unsigned)s->shard,
+                end_ns == 0 || end_ns > r->now_ns
+                    ? 0ull
+                    : (unsigned long long)((r->now_ns - end_ns) / 1000000));
+}
+
 void replica_publish_leases(struct replica *r)
 {
     struct ownership_shard *s;
@@ -297,10 +315,7 @@ void replica_publish_leases(struct replica *r)
         atomic_store_explicit(&lease->until_ns, until, memory_order_release);
     }
     while ((s = ownership_lease_change(&r->ownership, r->now_ns)) != NULL) {
-        if (!s->was_held)
-            replica_count(r, REPL_COUNT_LEASES_LOST, 1);
-        replica_log(r, REPL_LOG_INFO, "shard %u: lease %s", (unsigned)s->shard,
-                    s->was_held ? "held" : "lost");
+        tell_lease(r, s);
         replica_emit(r, (struct repl_event){.kind = REPL_EV_LEASE,
                                             .shard = s->shard,
                                             .epoch = s->epoch,

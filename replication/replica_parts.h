@@ -21,6 +21,8 @@ enum {
     ANNOUNCE_MS = 100,          /* between two tries of the BOOT record */
     REFUSED_WAIT_MS = 10,       /* after a leader refused a forward */
     COOKIE_SECRET_MS = 3600000, /* a new one so often (RFC 7296 2.6: change it frequently) */
+    FORGET_MS = 60000,      /* longer than a key is in use nobody is without news of the cluster */
+    LEAVE_HEARD_MS = 1000,  /* so long a node that is removed is waited for to hear of it */
     LOST_WAIT_MS = 3000,    /* a node that may have a key is waited for, when a majority lacks it */
     UNLED_ELECTIONS = 4,    /* so many election timeouts without a leader, and at least */
     UNLED_MS = 1000,        /* ... so long: an owner asks for no lease any more */
@@ -122,21 +124,23 @@ struct replica {
     uint64_t
         incarnation;    /* the newest snapshot's, also while it cannot be opened; 0 = no snapshot */
     uint64_t change_ns; /* leader: no change of members before; 0 = none began since */
-    uint64_t changes_told; /* refusals of changes that the log of this program has */
-    bool halted;           /* met an entry of a version that this program does not know */
+    uint64_t leave_index, leave_ns; /* the newest LEAVE applied since the start, and when */
+    uint64_t changes_told;          /* refusals of changes that the log of this program has */
+    bool halted;                    /* met an entry of a version that this program does not know */
     bool left_told;
     struct outbox *outbox;
     struct batch batch;
     uint64_t now_ns;
     bool started, failed;
-    struct repl_loaded judged; /* what was loaded, where a distrust was lifted at the start */
+    bool opened; /* something of this state was sealed with the configuration's key that is here */
     const struct repl_loaded *waiting; /* what it begins with once its key has come; or NULL */
     uint64_t founding_ns; /* when it was said last that a founder is awaited; or since when it is */
     bool founding_told;
-    uint64_t asked_ns;                 /* for a key */
+    uint64_t asked_ns; /* for a key */
     struct replica_locked locked;
-    uint64_t blind; /* the key that is given up: what it sealed is left out; 0 = none */
-    bool reset_due; /* the loss was applied: at the end of this entry all is one state again */
+    uint64_t blind;   /* the key that is given up: what it sealed is left out; 0 = none */
+    bool sessionless; /* ... so the state is nobody's, until all sessions end, or a snapshot */
+    bool reset_due;   /* the loss was applied: at the end of this entry all is one state again */
     struct replica_making making;
     struct replica_spare spares[SEAL_RING_KEYS];
     uint64_t swept_ms;                    /* cluster time when they were looked at */
@@ -172,6 +176,9 @@ struct replica {
     uint64_t stepped_down_ns; /* tried last */
     uint64_t others_well_ns;  /* since when a majority without this node can commit; 0 = cannot */
     bool hang_told;           /* the disk hangs, and the log says that this node waits */
+    uint32_t stranger_node;   /* of another incarnation, greeted and not judged yet; 0 = none */
+    uint64_t stranger_incarnation;
+    bool unwritten; /* this start found a snapshot and no log behind it: all there is is applied */
     struct replica_taking *taking;       /* a snapshot that is being made, or NULL */
     struct replica_restoring *restoring; /* an installed one that is being decoded, or NULL */
     uint64_t not_before_index;           /* no snapshot before, since one failed */
@@ -229,6 +236,16 @@ void replica_locked_poll(struct replica *r);
 void replica_blind_moved(struct replica *r); /* the log changed to another key meanwhile */
 void replica_locked_drop(struct replica *r);
 
+/* replica_admit.c: of whom it is known that they are members */
+bool replica_may_have_key(const struct replica *r, uint32_t node);
+bool replica_may_give_key(const struct replica *r, uint32_t node); /* the configuration's */
+/* The newest configuration of what was loaded; false: malformed, as the driver will say. */
+bool replica_loaded_configuration(const struct repl_loaded *loaded, struct repl_configuration *out);
+
+/* replica_forget.c: keys end here, since nobody will say so */
+void replica_forget_left(struct replica *r); /* this node has left */
+void replica_forget_old(struct replica *r);  /* nothing is applied any more, for long */
+
 /* replica_session.c */
 void replica_session_lead(struct replica *r);
 void replica_session_moved(struct replica *r);
@@ -241,7 +258,6 @@ void replica_session_applied(struct replica *r, const struct Holdfast__SessionKe
 
 /* replica_rotate.c */
 struct seal_message;
-bool replica_may_have_key(const struct replica *r, uint32_t node);
 bool replica_rotation_due(const struct replica *r);
 void replica_rotate_lead(struct replica *r);
 void replica_snapshot_heard(struct replica *r, uint32_t from, uint64_t snapshot_index);
@@ -354,6 +370,7 @@ uint64_t replica_cluster_ms(const struct replica *r);
 void replica_list(struct replica *r); /* what it is made of has changed */
 struct replica_node *replica_node(struct replica *r, uint32_t node); /* or NULL */
 void replica_on_configuration(void *self, const struct repl_configuration *configuration);
+void replica_left(struct replica *r);         /* a node's LEAVE was applied */
 void replica_lead_members(struct replica *r); /* the leader makes the configuration the members' */
 void replica_step_aside(struct replica *r);   /* leadership to who can take it best */
 void replica_on_changed(void *self, enum raft_driver_result result);
@@ -366,8 +383,10 @@ void replica_address_text(const struct endpoint *at, char *out, size_t cap);
 bool replica_address_parse(const char *text, struct endpoint *out);
 
 /* replica_distrust.c */
-/* What this node begins with; NULL: it does not (failed). */
-const struct repl_loaded *replica_judge_loaded(struct replica *r, const struct repl_loaded *loaded);
+/* Says what speaks against what was loaded, and what follows. False: it does not begin (failed). */
+bool replica_judge_loaded(struct replica *r, const struct repl_loaded *loaded);
+/* Another incarnation of the cluster lives: may end this node. */
+void replica_judge_stranger(struct replica *r);
 bool replica_is_muted(const struct replica *r);
 void replica_tell_muted(struct replica *r, enum repl_distrust now); /* before r->raft says so */
 void replica_tell_founding(struct replica *r);

@@ -15,15 +15,6 @@
 #include "replication/replica_parts.h"
 #include "replication/seal_message.h"
 
-/* --- who may have one --- */
-
-bool replica_may_have_key(const struct replica *r, uint32_t node)
-{
-    const struct fsm_member *m = fsm_member(&r->fsm, node);
-
-    return node != r->options.node && replica_is_member(r, node) && (m == NULL || !m->left);
-}
-
 /* --- when another one is due --- */
 
 bool replica_rotation_due(const struct replica *r)

@@ -79,7 +79,7 @@ void replica_witness_heard(struct replica *r, uint32_t from, const struct Holdfa
     replica_snapshot_heard(r, from, in->snapshot_index);
     if (read_digest(in->digest, &now)) {
         say(r, from, in->applied_index, now);
-        if (in->applied_index == r->fsm.applied_index) {
+        if (in->applied_index == r->fsm.applied_index && !r->sessionless) {
             ours = fsm_digest(&r->fsm);
             say(r, r->options.node, r->fsm.applied_index, ours);
             if (!digest_equal(ours, now))

@@ -12,7 +12,7 @@ static void note(struct tcp_transport *t, const char *format, ...)
 static void note(struct tcp_transport *t, const char *format, ...)
 {
     uint64_t second = uv_now(t->loop) / 1000;
-    char text[256];
+    char text[384];
     va_list args;
 
     if (second != t->note_second)
@@ -154,7 +154,8 @@ static bool same_incarnation(const struct tcp_transport *t, const struct tcp_hel
     return h->incarnation == t->o.incarnation || h->incarnation == 0 || t->o.incarnation == 0;
 }
 
-static void tell_incarnation(struct tcp_transport *t, const struct tcp_hello *h)
+static void tell_incarnation(struct tcp_transport *t, const struct tcp_conn *c,
+                             const struct tcp_hello *h)
 {
     uint64_t now = uv_now(t->loop);
 
@@ -163,10 +164,14 @@ static void tell_incarnation(struct tcp_transport *t, const struct tcp_hello *h)
         t->told_incarnation_ms = now;
         note(t,
              "node %u is of incarnation %llu of this cluster, this node of %llu: one of them was "
-             "recovered or restored without the other; refused: who was left behind joins under a "
-             "new id, with an empty data directory",
+             "made anew (--init), recovered or restored without the other; refused: stop it, empty "
+             "its data directory, and let it join the other's cluster under a new id (holdfast "
+             "cluster replace)",
              h->from, (unsigned long long)h->incarnation, (unsigned long long)t->o.incarnation);
     }
+    if (t->o.listener.stranger != NULL &&
+        (c->layer == NULL || c->layer->peer_node(c->session) == h->from))
+        t->o.listener.stranger(t->o.listener.self, h->from, h->incarnation);
 }
 
 /* Whether a hello is of our cluster and between these two nodes; counts and tells otherwise. */
@@ -180,7 +185,7 @@ static bool hello_fits(struct tcp_transport *t, const struct tcp_conn *c, const 
         return false;
     }
     if (!same_incarnation(t, h)) {
-        tell_incarnation(t, h);
+        tell_incarnation(t, c, h);
         return false;
     }
     if (p == NULL || h->to != t->o.node || h->from != p->node ||

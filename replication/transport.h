@@ -38,6 +38,9 @@ struct repl_transport_listener {
                   struct span bytes); /* bytes valid in the call */
     void (*link)(void *self, uint32_t node,
                  bool up); /* a connection broke: frames in flight may be lost */
+    /* It is who it says and of this cluster by name, but of another incarnation (not 0) than ours: the
+     * connection is refused, at each attempt. May be NULL. */
+    void (*stranger)(void *self, uint32_t node, uint64_t incarnation);
 };
 
 #endif

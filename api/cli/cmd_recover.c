@@ -1,6 +1,5 @@
 /* holdfast cluster recover: says what is lost, then does it when that is typed; holdfast snapshot save. */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,27 +109,6 @@ static unsigned char *from_hex(const char *text, size_t *n)
     return out;
 }
 
-/* Beside its place first, then renamed: an earlier backup stays until this one is whole. */
-static bool write_whole(const char *path, const unsigned char *bytes, size_t n)
-{
-    char temp[4096];
-    int length = snprintf(temp, sizeof temp, "%s.tmp", path);
-    int fd;
-    bool ok;
-
-    if (length < 0 || (size_t)length >= sizeof temp) {
-        errno = ENAMETOOLONG;
-        return false;
-    }
-    fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        return false;
-    }
-    ok = write(fd, bytes, n) == (ssize_t)n && fsync(fd) == 0;
-    ok = close(fd) == 0 && ok;
-    return ok && rename(temp, path) == 0;
-}
-
 int cli_snapshot_save(struct cli *cli)
 {
     const char *path = cli->arguments[0];
@@ -149,7 +127,8 @@ int cli_snapshot_save(struct cli *cli)
         free(bytes);
         return CLI_REFUSED;
     }
-    if (!write_whole(path, bytes, n)) {
+    /* Beside its place first, then renamed: an earlier backup stays until this one is whole. */
+    if (!cli_file_write(path, bytes, n, 0600, true)) {
         (void)fprintf(cli->err, "holdfast: %s: %s\n", path, strerror(errno));
         status = CLI_REFUSED;
     } else if (cli->json) {

@@ -9,6 +9,7 @@
 #include "daemon/daemon.h"
 #include "daemon/datapath.h"
 #include "daemon/gateway.h"
+#include "daemon/join_ask.h"
 #include "io/arp.h"
 #include "io/guard.h"
 #include "io/netlink.h"
@@ -101,6 +102,7 @@ struct daemon {
         uint32_t node;
         uint8_t token[DAEMON_TOKEN_BYTES];
         uint64_t until_ms, again_ms;
+        struct join_refusals refusals; /* MEMBER_JOIN */
     } member;
     uint64_t recover_at_ms; /* then this daemon ends, to begin anew (recover.c); 0 = it does not */
     bool again;             /* ... and main.c runs it once more, */

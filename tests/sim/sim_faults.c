@@ -497,7 +497,7 @@ static void node_goes_on(struct sim_node *n)
 
     if (n->up && n->failed)
         go_down(n, 100, 4000);
-    if (!n->up && !n->corrupt && !n->gone && is_over(w, &n->down_until_ms))
+    if (!n->up && !n->corrupt && !n->gone && is_over(w, &n->down_until_ms) && sim_found_may(n))
         sim_node_start(n);
     if (is_over(w, &n->paused_until_ms) && n->up && n->paused)
         resume(n);

@@ -12,15 +12,20 @@ static struct seal_means means_of(void)
     return means;
 }
 
-void sim_keys_found(struct sim_world *w)
+void sim_keys_draw(struct sim_node *n, struct sim_random *random)
 {
     const struct seal_means means = means_of();
-    struct seal_key *kept = &w->nodes[0].kept_key;
+    struct seal_key *kept = &n->kept_key;
 
     for (size_t i = 0; i < sizeof kept->bytes; i++)
-        kept->bytes[i] = (uint8_t)(sim_next(&w->random) >> 24);
+        kept->bytes[i] = (uint8_t)(sim_next(random) >> 24);
     kept->kind = SEAL_CONFIGURATION;
     kept->id = seal_key_id(&means, kept->kind, kept->bytes);
+}
+
+void sim_keys_found(struct sim_world *w)
+{
+    sim_keys_draw(&w->nodes[0], &w->random);
 }
 
 void sim_keys_changed(void *node)
@@ -96,7 +101,15 @@ void sim_keys_look(struct sim_world *w)
     }
 }
 
-/* A member that was removed and runs on is told nothing, so it keeps what it had (seal.md). */
+/* Who was removed and has not heard of it is told nothing, so it keeps what it had until it is too long that
+ * it heard anything (seal.md): longer than a run is. */
+static bool heard_nothing(const struct sim_node *n)
+{
+    const struct fsm_member *m = fsm_member(replica_fsm(n->replica), n->id);
+
+    return n->left && (m == NULL || !m->left);
+}
+
 bool sim_keys_gone(struct sim_world *w, bool judge)
 {
     bool gone = true;
@@ -104,7 +117,7 @@ bool sim_keys_gone(struct sim_world *w, bool judge)
     for (uint32_t i = 0; w->plan.sealed && i < w->n_nodes; i++) {
         struct sim_node *n = &w->nodes[i];
 
-        for (size_t k = 0; n->up && !n->left && k < w->n_erased_keys; k++) {
+        for (size_t k = 0; n->up && !heard_nothing(n) && k < w->n_erased_keys; k++) {
             bool kept = seal_ring_has(&n->ring, w->erased_keys[k]);
 
             for (size_t p = 0; p < SEAL_RING_KEYS; p++)

@@ -411,6 +411,7 @@ void sim_members_run(struct sim_world *w)
     bool idle = c->phase == SIM_CHANGE_NONE;
 
     c->next_ms = w->now_ms + AGAIN_MS;
+    sim_found_tempt(w);
     switch (c->phase) {
     case SIM_CHANGE_NONE:
         begin_some(w);

@@ -51,6 +51,13 @@ static void on_link(void *self, uint32_t node, bool up)
     replica_link(n->replica, sim_node_ns(n), node, up);
 }
 
+static void on_stranger(void *self, uint32_t node, uint64_t incarnation)
+{
+    struct sim_node *n = self;
+
+    replica_stranger(n->replica, sim_node_ns(n), node, incarnation);
+}
+
 /* `holdfastd --init`: the first entry, the same on each founder. */
 static void found(struct sim_node *n)
 {
@@ -81,7 +88,8 @@ void sim_node_init(struct sim_world *w, uint32_t id)
 
     *n = (struct sim_node){.world = w, .id = id, .outside_up = true, .inside_up = true};
     n->wall_s = w->other_walls ? OTHER_WALL_S * (int64_t)id : 0;
-    n->listener = (struct repl_transport_listener){.self = n, .frame = on_frame, .link = on_link};
+    n->listener = (struct repl_transport_listener){
+        .self = n, .frame = on_frame, .link = on_link, .stranger = on_stranger};
     sim_node_set_clock(n, sim_between(&w->random, 1, 1000) * 1000000000, ppm);
     n->storage = sim_storage_create(sim_next(&w->random), &w->now_ms);
     sim_storage_set_delay(n->storage, 0, 2);
@@ -115,6 +123,7 @@ void sim_node_start(struct sim_node *n)
     n->told_committed = 0;
     sim_node_gateway(n);
     sim_members_look(n);
+    sim_network_greet(w->network, n->id, replica_incarnation(n->replica));
     sim_network_attach(w->network, n->id, &n->listener);
     w->stats.counts[SIM_COUNT_node_starts]++;
     sim_say(w, "node %u starts, boot %016llx", n->id, (unsigned long long)n->boot);
@@ -247,6 +256,7 @@ static void run_replica(struct sim_node *n)
     }
     if (!n->failed && replica_next_ns(n->replica) <= sim_node_ns(n))
         replica_tick(n->replica, sim_node_ns(n));
+    sim_network_greet(n->world->network, n->id, replica_incarnation(n->replica));
 }
 
 static void tick(struct sim_node *n)

@@ -167,7 +167,8 @@ static void start_replica(struct sim_node *n)
     sim_storage_load(n->storage, &n->loaded);
     sim_watch_durable(n->world->watch, n->id, n->loaded.first_index + n->loaded.n_entries - 1);
     HF_ASSERT(replica_fits(&n->loaded, &o, &why));
-    HF_ASSERT(replica_start(n->replica, &n->loaded, sim_node_ns(n)));
+    n->refused = !replica_start(n->replica, &n->loaded, sim_node_ns(n));
+    HF_ASSERT(!n->refused || (n->failed && n->lied && n->was_alone));
 }
 
 /* --- the conductor --- */
@@ -269,10 +270,15 @@ static enum repl_result send_frame(struct sim_node *n, uint32_t node, enum repl_
 static void op_copy_half_open(void *self, struct span encoded)
 {
     struct sim_node *n = self;
+    struct repl_status status;
+    uint32_t nodes[REPL_MAX_NODES];
+    size_t count;
 
-    for (uint32_t i = 1; i <= n->world->n_nodes; i++)
-        if (i != n->id)
-            (void)send_frame(n, i, REPL_CHANNEL_HALF_OPEN, encoded);
+    replica_status(n->replica, sim_node_ns(n), &status);
+    count = repl_linked_members(&status, nodes);
+    for (size_t i = 0; i < count; i++)
+        if (send_frame(n, nodes[i], REPL_CHANNEL_HALF_OPEN, encoded) == REPL_OK)
+            sim_watch_copied(n->world->watch, nodes[i], status.applied_index);
 }
 
 static enum repl_result op_forward(void *self, uint32_t node, struct span frame)

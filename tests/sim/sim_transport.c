@@ -25,6 +25,7 @@ struct endpoint {
     bool up, stopped;
     bool choosy; /* it knows these alone, a bit for each id */
     uint64_t knows;
+    uint64_t incarnation; /* in its hello */
     struct repl_transport_listener listener;
 };
 
@@ -118,11 +119,17 @@ static bool knows(const struct endpoint *a, const struct endpoint *b)
     return !a->choosy || (a->knows >> b->node & 1) != 0;
 }
 
+static bool strangers(const struct endpoint *a, const struct endpoint *b)
+{
+    return a->incarnation != 0 && b->incarnation != 0 && a->incarnation != b->incarnation;
+}
+
 static bool joined(const struct sim_network *n, size_t a, size_t b)
 {
     const struct endpoint *x = &n->endpoints[a], *y = &n->endpoints[b];
 
-    return a != b && x->up && y->up && n->down_until_ms[a][b] == 0 && knows(x, y) && knows(y, x);
+    return a != b && x->up && y->up && n->down_until_ms[a][b] == 0 && knows(x, y) && knows(y, x) &&
+           !strangers(x, y);
 }
 
 static void tell(struct sim_network *n, size_t a, size_t b, bool up)
@@ -138,6 +145,51 @@ static void cut(struct sim_network *n, size_t a, size_t b)
     clear(n, &n->links[b][a]);
 }
 
+static void tell_stranger(const struct endpoint *e, const struct endpoint *other)
+{
+    if (e->listener.stranger != NULL)
+        e->listener.stranger(e->listener.self, other->node, other->incarnation);
+}
+
+/* A hello passes between them, if both are up. */
+static bool hears(const struct sim_network *n, size_t a, size_t b)
+{
+    const struct endpoint *x = &n->endpoints[a], *y = &n->endpoints[b];
+
+    return a != b && x->node != 0 && y->node != 0 && n->down_until_ms[a][b] == 0 &&
+           !n->links[a][b].partitioned && !n->links[b][a].partitioned && !x->stopped &&
+           !y->stopped && (knows(x, y) || knows(y, x));
+}
+
+/* Who would be connected with it but for their incarnations, in both directions: each greets, is refused,
+ * and both learn why. It is enough that one of them knows the other, and dials. */
+static void meet(struct sim_network *n, size_t a)
+{
+    struct endpoint *x = &n->endpoints[a];
+
+    for (size_t b = 0; b < SIM_MAX_NODES && x->up; b++) {
+        struct endpoint *y = &n->endpoints[b];
+
+        if (!y->up || !strangers(x, y) || !hears(n, a, b))
+            continue;
+        n->counters.strangers++;
+        tell_stranger(x, y);
+        tell_stranger(y, x);
+    }
+}
+
+bool sim_network_meets(const struct sim_network *n, uint32_t node)
+{
+    size_t a = 0;
+
+    while (a < SIM_MAX_NODES && n->endpoints[a].node != node)
+        a++;
+    for (size_t b = 0; b < SIM_MAX_NODES && a < SIM_MAX_NODES; b++)
+        if (n->endpoints[b].up && hears(n, a, b))
+            return true;
+    return false;
+}
+
 void sim_network_attach(struct sim_network *n, uint32_t node,
                         const struct repl_transport_listener *listener)
 {
@@ -150,6 +202,7 @@ void sim_network_attach(struct sim_network *n, uint32_t node,
             tell(n, a, b, true);
             tell(n, b, a, true);
         }
+    meet(n, a);
 }
 
 void sim_network_detach(struct sim_network *n, uint32_t node)
@@ -169,20 +222,15 @@ void sim_network_detach(struct sim_network *n, uint32_t node)
     }
 }
 
-void sim_network_know(struct sim_network *n, uint32_t node, const uint32_t *nodes, size_t count)
+/* Which others it is connected with. */
+static void connections(const struct sim_network *n, size_t a, bool with[SIM_MAX_NODES])
 {
-    size_t a = slot(n, node, true);
-    struct endpoint *e = &n->endpoints[a];
-    bool was[SIM_MAX_NODES];
-
     for (size_t b = 0; b < SIM_MAX_NODES; b++)
-        was[b] = n->endpoints[b].node != 0 && joined(n, a, b);
-    e->choosy = true;
-    e->knows = 0;
-    for (size_t i = 0; i < count; i++) {
-        HF_ASSERT(nodes[i] < 64);
-        e->knows |= (uint64_t)1 << nodes[i];
-    }
+        with[b] = n->endpoints[b].node != 0 && joined(n, a, b);
+}
+
+static void tell_changes(struct sim_network *n, size_t a, const bool was[SIM_MAX_NODES])
+{
     for (size_t b = 0; b < SIM_MAX_NODES; b++) {
         bool now = n->endpoints[b].node != 0 && joined(n, a, b);
 
@@ -193,6 +241,35 @@ void sim_network_know(struct sim_network *n, uint32_t node, const uint32_t *node
             tell(n, b, a, now);
         }
     }
+}
+
+void sim_network_know(struct sim_network *n, uint32_t node, const uint32_t *nodes, size_t count)
+{
+    size_t a = slot(n, node, true);
+    struct endpoint *e = &n->endpoints[a];
+    bool was[SIM_MAX_NODES];
+
+    connections(n, a, was);
+    e->choosy = true;
+    e->knows = 0;
+    for (size_t i = 0; i < count; i++) {
+        HF_ASSERT(nodes[i] < 64);
+        e->knows |= (uint64_t)1 << nodes[i];
+    }
+    tell_changes(n, a, was);
+}
+
+void sim_network_greet(struct sim_network *n, uint32_t node, uint64_t incarnation)
+{
+    size_t a = slot(n, node, true);
+    bool was[SIM_MAX_NODES];
+
+    if (n->endpoints[a].incarnation == incarnation)
+        return;
+    connections(n, a, was);
+    n->endpoints[a].incarnation = incarnation;
+    tell_changes(n, a, was);
+    meet(n, a);
 }
 
 static void put(struct link *l, struct packet p)

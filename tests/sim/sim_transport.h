@@ -20,6 +20,7 @@ struct sim_network;
 
 struct sim_network_counters {
     uint64_t sent, refused, delivered, lost, broken, duplicated, reordered;
+    uint64_t strangers; /* connections refused, for the two are of different incarnations */
 };
 
 /* *now_ms is the simulator's clock; it must outlive the network. */
@@ -45,6 +46,13 @@ struct repl_transport sim_network_transport(struct sim_network *network, uint32_
 /* From now on it connects with these alone, and takes connections of these alone, as production does
  * with the nodes that it is told of. Whoever never says so knows everybody. Ids below 64. */
 void sim_network_know(struct sim_network *network, uint32_t node, const uint32_t *nodes, size_t n);
+
+/* What its hello says from now on: the cluster's incarnation, 0 while it knows none. Two that know
+ * different ones have no connection, as in production (tcp_links.c). */
+void sim_network_greet(struct sim_network *network, uint32_t node, uint64_t incarnation);
+
+/* Is anybody up that it, starting now, would greet or be greeted by? */
+bool sim_network_meets(const struct sim_network *network, uint32_t node);
 
 /* The connection of a and b breaks (frames in flight are lost); another one comes up `down_ms` and
  * one later. */

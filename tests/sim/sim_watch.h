@@ -127,6 +127,9 @@ void sim_watch_unwrap(struct sim_watch_wrap *wrap);
 void sim_watch_forged(struct sim_watch *w, uint32_t node, bool begins);
 /* Half-open SAs in memory, and the most of one source, now and then. */
 void sim_watch_half_open(struct sim_watch *w, uint32_t node, size_t in_all, size_t of_one_source);
+/* Another node is sent a copy of a half-open SA, keys and all, by one that has applied so much: more, perhaps,
+ * than was told of it. So that `to` joined in front of that may be told later. */
+void sim_watch_copied(struct sim_watch *w, uint32_t to, uint64_t applied);
 
 /* --- the data path --- */
 

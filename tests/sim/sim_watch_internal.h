@@ -94,6 +94,8 @@ struct sim_watch_node {
 /* A node as the log has it. */
 struct sim_watch_member {
     bool member, left;
+    uint64_t left_index;
+    uint64_t copied; /* a copy was sent before its join was told, by one that had applied so much */
     uint64_t token, expires_ms; /* hash of the newest token that was not used; 0 = none */
 };
 
@@ -197,6 +199,8 @@ void sim_watch_founded(struct sim_watch *w);
 /* An accepted record of the log, at its first telling. */
 void sim_watch_member_record(struct sim_watch *w, const struct repl_event *event);
 void sim_watch_member_assigned(struct sim_watch *w, const struct repl_event *event);
+/* The log says that it joined there; UINT64_MAX: it never did. */
+void sim_watch_judge_copied(struct sim_watch *w, uint32_t node, uint64_t joined);
 void sim_watch_judge_stored(struct sim_watch *w, uint64_t index);
 bool sim_watch_is_member(const struct sim_watch *w, size_t node); /* as far as is known */
 

@@ -148,7 +148,7 @@ static void check_digests(struct sim_world *w)
             continue;
         f = replica_fsm(n->replica);
         replica_status(n->replica, sim_node_ns(n), &st);
-        if (f->applied_index == 0 || st.lacks_key) /* it has no state yet, or shows none */
+        if (f->applied_index == 0 || st.lacks_key || st.sessionless) /* it has no state yet, or shows none */
             continue;
         w->stats.counts[SIM_COUNT_digests_compared]++;
         tell_digest(w, n);

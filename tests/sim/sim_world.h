@@ -91,9 +91,12 @@ struct sim_node {
     bool outside_up, inside_up;
     bool corrupt;   /* its log: refuses to start */
     bool was_alone; /* it was the only voter once */
-    bool gone;      /* the machine: it does not stand there yet, or was taken away */
-    bool left;      /* the operator has removed it */
-    bool lied; /* its disk: it lost what it had stored, and the node does not count again yet */
+    bool second;    /* it founded anew, while the cluster that it founded first goes on */
+    bool
+        refused; /* the process: it did not start, for its disk lost data and nobody else is known */
+    bool gone;   /* the machine: it does not stand there yet, or was taken away */
+    bool left;   /* the operator has removed it */
+    bool lied;   /* its disk: it lost what it had stored, and the node does not count again yet */
     bool disk_hung, disk_slow, disk_full;
     uint64_t down_until_ms; /* when it is not up */
     /* the process */
@@ -302,7 +305,16 @@ bool sim_lies_any(const struct sim_world *w);
 bool sim_lies_begin(struct sim_node *n, enum sim_fault *fault);
 void sim_lies_look(struct sim_node *n); /* does it count again, as it says? */
 
+/* --- sim_found.c --- */
+void sim_found_again(
+    struct sim_node *n); /* `--init` of the only founder, on another disk; it is down */
+bool sim_found_may(
+    struct sim_node *n); /* start? Later, when it meets nobody; never, when it ended */
+/* The founder of a cluster that grew loses its disk now and then: few seeds have one. */
+void sim_found_tempt(struct sim_world *w);
+
 /* --- sim_keys.c --- */
+void sim_keys_draw(struct sim_node *n, struct sim_random *random); /* another configuration's key */
 void sim_keys_found(struct sim_world *w); /* node 1 has the configuration's key */
 void sim_keys_take(struct sim_node *n, struct replica_options *o);
 bool sim_keys_keep(void *node, const uint8_t bytes[SEAL_KEY_BYTES]);

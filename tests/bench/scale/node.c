@@ -101,7 +101,7 @@ static bool submit(struct scale_node *n, Holdfast__Record *record)
 
     if (!scale_node_acts(n))
         return false;
-    epoch.incarnation = 1;
+    epoch.incarnation = atomic_load(&n->incarnation);
     epoch.index = atomic_load(&n->epoch);
     record->epoch = &epoch;
     record->shard = SCALE_SHARD;
@@ -210,8 +210,10 @@ static void op_run_job(void *self, struct conductor *c, struct conductor_work *w
 
 static void took(struct scale_node *n, const struct repl_event *ev)
 {
-    if (ev->kind == REPL_EV_ASSIGNED)
+    if (ev->kind == REPL_EV_ASSIGNED) {
+        atomic_store(&n->incarnation, ev->epoch.incarnation);
         atomic_store(&n->epoch, ev->mine ? ev->epoch.index : 0);
+    }
     if (ev->kind == REPL_EV_RESET) {
         atomic_fetch_add(&n->resets, 1);
         atomic_store(&n->epoch, 0);

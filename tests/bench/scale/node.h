@@ -42,8 +42,9 @@ struct scale_node {
     struct repl_event *event; /* in hand: it goes on in the next turn */
     const struct repl_lease *lease;
     _Atomic bool stopping, still, restored;
-    _Atomic uint64_t epoch; /* of our own assignment; 0 = none */
-    _Atomic uint64_t acted; /* the one under which every SA was reached */
+    _Atomic uint64_t epoch;       /* of our own assignment; 0 = none */
+    _Atomic uint64_t incarnation; /* ... of the cluster then */
+    _Atomic uint64_t acted;       /* the one under which every SA was reached */
     _Atomic uint64_t sas, outstanding, settled, rekeys, resets;
     _Atomic uint64_t settled_ns; /* when the last one was */
     int settled_fd;              /* an eventfd: something was */

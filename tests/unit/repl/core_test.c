@@ -99,6 +99,40 @@ Test(repl_core, a_forwarded_record_does_not_wait_for_a_heartbeat)
     cluster_finish(rig);
 }
 
+/* As an inbox that is emptied: one frame, not one a record, beside what is due at that instant. */
+Test(repl_core, what_is_put_together_sets_out_in_one_frame)
+{
+    enum { RECORDS = 100, BESIDE = 8 };
+    struct rig *rig = cluster_running(3, 32);
+    struct replica *r = rig_node(rig, 1)->replica;
+    uint64_t sent, now_ns;
+
+    cluster_lead(rig, 2);
+    cr_assert_eq(rig_owner(rig, 1), 1);
+    now_ns = rig->now_ms * 1000000;
+    sent = sim_network_counters(rig->network)->sent;
+    for (uint32_t i = 0; i < RECORDS; i++) {
+        struct maker m = rig_maker(rig, 1, 1);
+        Holdfast__Record *record =
+            make_create(&m, 1 + i, "state", 4096 + i, 0x0a630000 + i, "client");
+        uint64_t request = replica_next_request(r);
+        size_t len = 0;
+        uint8_t *sealed =
+            replica_pack(record, 1, rig_node(rig, 1)->boot, request, &seal_none, &len);
+
+        cr_assert_not_null(sealed);
+        record_free(record);
+        cr_assert_eq(replica_put(r, now_ns, request, sealed, len, NULL), REPL_OK);
+    }
+    cr_assert_eq(sim_network_counters(rig->network)->sent, sent);
+    replica_go(r, now_ns);
+    cr_assert_gt(sim_network_counters(rig->network)->sent, sent);
+    cr_assert_leq(sim_network_counters(rig->network)->sent, sent + 1 + BESIDE);
+    cr_assert(rig_run(rig, 3000, rig_settled, 1));
+    cr_assert_eq(rig_node(rig, 1)->settled_accepted, RECORDS);
+    cluster_finish(rig);
+}
+
 /* Entries of a leader that was cut off are lost; leading again it must not wait for them. */
 Test(repl_core, a_leader_again_does_not_wait_for_its_lost_entries)
 {

@@ -1,5 +1,6 @@
 #include "unit/repl/rig.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "replication/raft_frame.h"
@@ -199,14 +200,18 @@ static void on_log(void *self, enum repl_log_level level, const char *text)
     struct rig_node *n = self;
 
     (void)level;
+    n->alarms += strncmp(text, "ALARM", 5) == 0;
+    n->trust_told += strstr(text, "this node's stored data counts") != NULL;
     n->disk_told += strncmp(text, "the disk hangs", 14) == 0;
     n->halt_told += strstr(text, "applies nothing any more") != NULL;
 }
 
 static void on_failed(void *self, const char *why)
 {
-    (void)why;
-    ((struct rig_node *)self)->failed = true;
+    struct rig_node *n = self;
+
+    n->failed = true;
+    (void)snprintf(n->why, sizeof n->why, "%s", why);
 }
 
 static void on_frame(void *self, uint32_t from, enum repl_channel channel, struct span bytes)
@@ -214,8 +219,8 @@ static void on_frame(void *self, uint32_t from, enum repl_channel channel, struc
     struct rig_node *n = self;
     struct raft_frame f;
 
-    if (n->rig->none_takes_office && channel == REPL_CHANNEL_RAFT && raft_frame_decode(bytes, &f) &&
-        f.type == RAFT_FRAME_TIMEOUT_NOW)
+    if (n->rig->lost_frames != 0 && channel == REPL_CHANNEL_RAFT && raft_frame_decode(bytes, &f) &&
+        (n->rig->lost_frames >> f.type & 1) != 0)
         return;
     if (n->replica != NULL)
         replica_frame(n->replica, now_ns(n->rig), from, channel, bytes);
@@ -229,6 +234,14 @@ static void on_link(void *self, uint32_t node, bool up)
         replica_link(n->replica, now_ns(n->rig), node, up);
 }
 
+static void on_stranger(void *self, uint32_t node, uint64_t incarnation)
+{
+    struct rig_node *n = self;
+
+    if (n->replica != NULL)
+        replica_stranger(n->replica, now_ns(n->rig), node, incarnation);
+}
+
 /* --- nodes --- */
 
 static struct rig_node *make_node(struct rig *rig, uint32_t id)
@@ -237,8 +250,8 @@ static struct rig_node *make_node(struct rig *rig, uint32_t id)
 
     node->id = id;
     node->rig = rig;
-    node->listener =
-        (struct repl_transport_listener){.self = node, .frame = on_frame, .link = on_link};
+    node->listener = (struct repl_transport_listener){
+        .self = node, .frame = on_frame, .link = on_link, .stranger = on_stranger};
     node->storage = sim_storage_create(sim_next(&rig->random), &rig->now_ms);
     sim_storage_set_delay(node->storage, 0, 1);
     return node;
@@ -329,6 +342,7 @@ static void fill_options(const struct rig *rig, const struct rig_node *n, uint32
         .seal = &seal_none,
     };
     o->speaks = n->speaks;
+    o->unjoinable = rig->unjoinable;
     for (uint32_t i = 0; i < rig->founders; i++)
         o->nodes[i].node = i + 1;
     if (n->joiner) {
@@ -389,6 +403,7 @@ void rig_start(struct rig *rig, uint32_t id)
     n->up = true;
     n->paused = n->sick = n->failed = false;
     n->last_cluster_ms = n->quiesced = n->disk_told = n->halt_told = 0;
+    n->alarms = n->trust_told = 0;
     n->settled_accepted = n->settled_refused = n->unsettled = n->resets = n->assigned_mine = 0;
     memset(n->verdict, 0, sizeof n->verdict);
     memset(n->mine_epoch, 0, sizeof n->mine_epoch);
@@ -403,6 +418,7 @@ void rig_start(struct rig *rig, uint32_t id)
                                 &n->clock);
     sim_storage_load(n->storage, &n->loaded);
     HF_ASSERT(replica_start(n->replica, &n->loaded, now_ns(rig)) || n->failed);
+    sim_network_greet(rig->network, id, replica_incarnation(n->replica));
     sim_network_attach(rig->network, id, &n->listener);
 }
 
@@ -528,6 +544,8 @@ static void run_node(struct rig *rig, struct rig_node *n)
     rig_jobs_run(n);
     if (n->up && !n->paused && replica_next_ns(n->replica) <= now_ns(rig))
         replica_tick(n->replica, now_ns(rig));
+    if (n->up)
+        sim_network_greet(rig->network, n->id, replica_incarnation(n->replica));
 }
 
 /* One instant: everything that is due now; then time moves to the next thing due. */

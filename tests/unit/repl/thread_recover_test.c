@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cluster_pki/cluster_pki.h"
@@ -161,4 +162,49 @@ Test(repl_thread_recover, a_backup_makes_a_directory_anew)
     cr_assert(st.incarnation == r.incarnation && st.n_nodes == 1 && st.n_gone == 2);
     repl_stop(repl);
     free(backup);
+}
+
+/* Each --init of a lone founder begins another cluster; three that found together have no word between
+ * them, and begin the first. */
+Test(repl_thread_recover, a_lone_founder_draws_its_incarnation)
+{
+    struct repl_error error;
+    struct repl_recovery r;
+    struct repl_status st;
+    struct repl *repl;
+    uint64_t first;
+
+    options.n_nodes = 1;
+    cr_assert(repl_init(&options, &error), "%s", error.text);
+    cr_assert_not(repl_init(&options, &error), "over what is there");
+    repl = started();
+    await_lease(repl, &st);
+    first = st.incarnation;
+    cr_assert(first > 1 && first < 1ull << 42 && st.leader == 1 && st.shards[0].mine);
+    cr_assert_eq(st.shards[0].epoch.incarnation, first);
+    repl_stop(repl);
+    repl = started();
+    await_lease(repl, &st);
+    cr_assert_eq(st.incarnation, first, "it is drawn once");
+    repl_stop(repl);
+    options.data_dir = other;
+    cr_assert(repl_init(&options, &error), "%s", error.text);
+    repl = started();
+    await_lease(repl, &st);
+    cr_assert(st.incarnation != first && st.incarnation > 1, "the second cluster is the first");
+    repl_stop(repl);
+    cr_assert(repl_recover(&options, &r, &error), "%s", error.text);
+    cr_assert(r.former == st.incarnation && r.incarnation >> 42 == 1);
+}
+
+/* The file names the founder alone, for ever: another list is refused as it always was. */
+Test(repl_thread_recover, another_list_than_the_founders_is_refused)
+{
+    struct repl_error error;
+
+    options.n_nodes = 1;
+    cr_assert(repl_init(&options, &error), "%s", error.text);
+    options.n_nodes = 2;
+    cr_assert_null(repl_start(&options, &error));
+    cr_assert(strstr(error.text, "node list") != NULL, "%s", error.text);
 }

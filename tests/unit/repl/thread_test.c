@@ -119,9 +119,13 @@ static uint64_t await_lease(struct repl *repl)
 static void submit_create(struct repl *repl, uint64_t epoch, uint64_t id)
 {
     struct maker m = {.node = 1, .boot = 1, .request = 1, .shard = 1, .epoch_index = epoch};
-    Holdfast__Record *r = make_create(&m, id, "state", (uint32_t)(1000 + id), 0, "");
+    struct repl_status st;
+    Holdfast__Record *r;
     uint64_t request = 0;
 
+    repl_status(repl, &st);
+    m.incarnation = st.incarnation;
+    r = make_create(&m, id, "state", (uint32_t)(1000 + id), 0, "");
     cr_assert_eq(repl_submit(repl, r, NULL, &request), REPL_OK);
     cr_assert_neq(request, 0);
     record_free(r);

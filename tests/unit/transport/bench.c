@@ -35,6 +35,14 @@ static void on_link(void *self, uint32_t node, bool up)
     *(up ? &s->up : &s->down) += 1;
 }
 
+static void on_stranger(void *self, uint32_t node, uint64_t incarnation)
+{
+    struct side *s = self;
+
+    s->stranger = node;
+    s->stranger_incarnation = incarnation;
+}
+
 static void on_note(void *self, const char *text)
 {
     struct side *s = self;
@@ -74,16 +82,17 @@ void bench_start(struct bench *b, uint32_t node, uint64_t boot, uint16_t port,
                  const struct tcp_layer *layer)
 {
     struct side *s = &b->side[node];
-    struct tcp_transport_options o = {.node = node,
-                                      .boot = boot,
-                                      .cluster = BENCH_CLUSTER,
-                                      .incarnation = BENCH_INCARNATION,
-                                      .listen = local(b, port),
-                                      .layer = layer,
-                                      .timing = {.silence_ms = b->silence_ms, .ping_ms = 80},
-                                      .listener = {.self = s, .frame = on_frame, .link = on_link},
-                                      .note = on_note,
-                                      .note_self = s};
+    struct tcp_transport_options o = {
+        .node = node,
+        .boot = boot,
+        .cluster = BENCH_CLUSTER,
+        .incarnation = BENCH_INCARNATION,
+        .listen = local(b, port),
+        .layer = layer,
+        .timing = {.silence_ms = b->silence_ms, .ping_ms = 80},
+        .listener = {.self = s, .frame = on_frame, .link = on_link, .stranger = on_stranger},
+        .note = on_note,
+        .note_self = s};
     struct tcp_error error;
 
     *s = (struct side){.bench = b, .node = node};

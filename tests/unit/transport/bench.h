@@ -17,7 +17,9 @@ struct side {
     uint64_t next; /* the number that the next small frame must carry */
     bool out_of_order;
     uint64_t digest_of_large;
-    char last_note[256];
+    char last_note[384];
+    uint32_t stranger; /* of another incarnation, that greeted last */
+    uint64_t stranger_incarnation;
 };
 
 struct bench {

@@ -289,6 +289,8 @@ Test(transport, another_incarnation_is_refused_and_both_sides_say_so)
     cr_assert(told(&b, 2, "node 1 is of incarnation 77 of this cluster, this node of 1"), "%s",
               b.side[2].last_note);
     cr_assert(b.side[1].up == 0 && b.side[2].up == 0);
+    cr_assert(b.side[1].stranger == 2 && b.side[1].stranger_incarnation == 1);
+    cr_assert(b.side[2].stranger == 1 && b.side[2].stranger_incarnation == 77);
     bench_stop(&b, 2);
     bench_start(&b, 2, 23, 0, NULL);
     tcp_transport_set_incarnation(b.side[2].t, 0);
