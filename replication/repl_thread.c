@@ -177,6 +177,7 @@ static void publish(struct repl *repl)
         tcp_transport_set_incarnation(repl->tcp, status.incarnation);
     uv_mutex_lock(&repl->lock);
     repl->status = status;
+    repl_keep_beginnings(repl);
     repl->oldest_request = replica_oldest_request(repl->core);
     repl->outstanding_bytes = replica_outstanding_bytes(repl->core) + repl->inbox_bytes;
     uv_mutex_unlock(&repl->lock);

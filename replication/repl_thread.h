@@ -94,6 +94,8 @@ struct repl {
     size_t backup_len;
     bool backup_failed; /* or it could not be */
     struct repl_status status;
+    struct repl_beginning beginnings[REPL_MAX_BEGINNINGS];
+    size_t n_beginnings;
 
     /* events */
     uv_mutex_t event_lock;
@@ -124,6 +126,8 @@ bool repl_recover_ordered(const struct repl_options *options, struct repl_recove
  * with, under an incarnation of its own. */
 bool repl_found_alone(const struct repl_options *options, struct repl_error *error);
 
+/* On the thread, under the lock: what repl_beginnings() says. */
+void repl_keep_beginnings(struct repl *repl);
 /* On the thread: makes what repl_backup_ask() asked for. */
 void repl_make_backup(struct repl *repl);
 

@@ -210,7 +210,7 @@ static bool left_out(struct replica *r, struct span sealed)
         return false;
     clear = seal_clear_of(sealed);
     if (clear.key == seal_ring_current(r->options.ring, SEAL_CONFIGURATION) ||
-        (clear.key == r->fsm.session_key && clear.key != r->blind))
+        (clear.key == r->fsm.session_key && r->blind == 0))
         return false;
     if (!r->opened) {
         replica_log(r, REPL_LOG_ERROR,
@@ -298,7 +298,7 @@ static uint64_t lacks_key(struct replica *r, const Holdfast__Entry *e)
 {
     uint64_t session = r->fsm.session_key;
 
-    if (r->options.ring == NULL || e == NULL || session == 0 || session == r->blind ||
+    if (r->options.ring == NULL || e == NULL || session == 0 || r->blind != 0 ||
         seal_ring_has(r->options.ring, session))
         return 0;
     for (size_t i = 0; i < e->n_records; i++)

@@ -116,7 +116,6 @@ void replica_pump(struct replica *r)
     if (r->failed)
         return;
     replica_forget_left(r);
-    replica_blind_moved(r);
     replica_lock_unused(r);
     replica_keys_tick(r);
     replica_locked_poll(r);

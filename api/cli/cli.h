@@ -93,6 +93,7 @@ int cli_cluster_join(struct cli *cli);
 int cli_cluster_remove(struct cli *cli);
 int cli_cluster_replace(struct cli *cli);
 int cli_cluster_recover(struct cli *cli);
+void cli_print_beginnings(struct cli *cli, const json_t *beginnings); /* of GET /v1/cluster */
 int cli_snapshot_save(struct cli *cli);
 int cli_shard_list(struct cli *cli);
 int cli_shard_move(struct cli *cli);

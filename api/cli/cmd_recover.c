@@ -3,9 +3,11 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "api/cli/cli.h"
+#include "base/operator.h"
 
 static void print_contact(struct cli *cli, json_t *c)
 {
@@ -50,14 +52,37 @@ static void print_warning(struct cli *cli, json_t *c)
     }
     (void)fprintf(cli->out,
                   "Never start those nodes with their present data: two of them could serve beside "
-                  "this one. Emptied, they join under new ids.\n");
+                  "this one. Emptied, they join under new ids.\n"
+                  "Their ids, and all others that this node knows, are never given again; say "
+                  "--highest-id N when a node with a higher one than those may have been there.\n");
+}
+
+/* NULL: --highest-id is no id. */
+static json_t *order_of(struct cli *cli)
+{
+    const char *why = cli->options[2], *highest = cli->options[3];
+    char *end = NULL;
+    long id = highest == NULL ? 0 : strtol(highest, &end, 10);
+    json_t *body;
+    char who[48];
+
+    if (highest != NULL && (*end != '\0' || id < 1 || id > 65535)) {
+        (void)fprintf(cli->err, "holdfast: '%s' is no node's id: a number from 1 to 65535\n",
+                      highest);
+        return NULL;
+    }
+    operator_name(who, sizeof who);
+    body = json_pack("{s:s,s:s,s:s*}", "lost", cli->options[0], "who", who, "why", why);
+    if (body != NULL && id > 0)
+        (void)json_object_set_new(body, "highest_id", json_integer(id));
+    return body;
 }
 
 int cli_cluster_recover(struct cli *cli)
 {
     const char *lost = cli->options[0];
     int status = CLI_DONE;
-    json_t *body;
+    json_t *body, *order;
 
     if (cli->options[1] == NULL || lost == NULL) {
         body = cli_ask(cli, "GET", "/v1/cluster", NULL, &status);
@@ -70,7 +95,11 @@ int cli_cluster_recover(struct cli *cli)
                                 "holdfast cluster recover --lost N,N --force, with those nodes\n");
         return CLI_USAGE;
     }
-    body = cli_ask(cli, "POST", "/v1/cluster/recover", json_pack("{s:s}", "lost", lost), &status);
+    order = order_of(cli);
+    if (order == NULL) {
+        return CLI_USAGE;
+    }
+    body = cli_ask(cli, "POST", "/v1/cluster/recover", order, &status);
     if (body == NULL) {
         return status;
     }
@@ -82,6 +111,28 @@ int cli_cluster_recover(struct cli *cli)
                   "cluster status`\n");
     json_decref(body);
     return CLI_DONE;
+}
+
+/* The newest one; all are in -o json. */
+void cli_print_beginnings(struct cli *cli, const json_t *beginnings)
+{
+    size_t n = json_array_size(beginnings);
+    const json_t *b = n == 0 ? NULL : json_array_get(beginnings, n - 1);
+    time_t at = (time_t)cli_number(b, "wall_s");
+    char date[32] = "at an unknown time";
+    struct tm tm;
+
+    if (b == NULL)
+        return;
+    if (at != 0 && gmtime_r(&at, &tm) != NULL)
+        (void)strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S UTC", &tm);
+    (void)fprintf(cli->out,
+                  "began anew: %s on node %" PRId64 ", %s, by %s%s%s; nodes %s were given up; "
+                  "incarnation %" PRId64 " (it was %" PRId64 "); ids up to %" PRId64 " are used\n",
+                  cli_text(b, "how"), cli_number(b, "node"), date, cli_text(b, "who"),
+                  cli_text(b, "why")[0] == '\0' ? "" : ": ", cli_text(b, "why"),
+                  cli_text(b, "given_up"), cli_number(b, "incarnation"), cli_number(b, "former"),
+                  cli_number(b, "highest_id"));
 }
 
 /* --- snapshot save --- */

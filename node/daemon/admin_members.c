@@ -83,9 +83,9 @@ static void make_token(void *self, struct api_request *request, const struct api
         admin_refuse(
             request, 422, "bad-address",
             "the address must be like 10.0.0.4:7400, or [fd00:0:0:0:0:0:0:4]:7400 in full");
-    } else if (is_gone(&st, args->node)) {
+    } else if (is_gone(&st, args->node) || args->node <= recover_used_ids(d->repl)) {
         admin_refuse(request, 409, "id-used",
-                     "a node of that id was removed: ids are never used again, take another one");
+                     "a node of that id was there: ids are never used again, take another one");
     } else if (n != NULL && n->role != REPL_EXPECTED && n->role != REPL_OUTSIDE) {
         admin_refuse(request, 409, "id-used", "that node is a member already");
     } else if (places_taken(&st, args->node) >= REPL_MAX_MEMBERS) {

@@ -158,6 +158,9 @@ size_t admin_owned(const struct repl_status *st, uint32_t node); /* shards */
 
 /* recover.c */
 void recover_fill(struct api_backend *b);
+json_t *recover_json(struct repl *repl); /* how the cluster began anew */
+uint32_t
+recover_used_ids(struct repl *repl); /* ... and up to which no id is free; 0 = it did not */
 void recover_tick(struct daemon *d);
 void recover_stop(struct daemon *d);
 

@@ -74,7 +74,7 @@ uint64_t sim_keys_age_ms(const struct sim_world *w)
     return 15000 + w->seed % 4 * 15000;
 }
 
-static void add_erased(struct sim_world *w, uint64_t id)
+void sim_keys_erased(struct sim_world *w, uint64_t id)
 {
     for (size_t i = 0; i < w->n_erased_keys; i++)
         if (w->erased_keys[i] == id)
@@ -95,7 +95,7 @@ void sim_keys_look(struct sim_world *w)
             continue;
         if (n->former_key != 0 && f->applied_index > n->former_index &&
             !fsm_names_key(f, n->former_key))
-            add_erased(w, n->former_key);
+            sim_keys_erased(w, n->former_key);
         n->former_key = f->former_key;
         n->former_index = f->applied_index;
     }

@@ -153,6 +153,9 @@ static void end_process(struct sim_node *n)
 
     (void)sim_kernel_enter(&n->kernel);
     sim_node_add_counters(n);
+    for (e = n->first_event; e != NULL; e = e->next)
+        if (!e->told)
+            sim_watch_missed(n->world->watch, n->id, e->event);
     n->up = false;
     sim_network_detach(n->world->network, n->id);
     worker_pool_stop(n->pool);

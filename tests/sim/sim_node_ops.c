@@ -437,25 +437,6 @@ size_t sim_node_most_half_open(const struct sim_node *n)
     return most;
 }
 
-/* gateway.c is compiled over this name (sim_gateway_names.h). What waits behind a step of the same SA
- * is handled later and not judged. */
-void sim_sys_conductor_handle_datagram(struct conductor *c, uint32_t shard,
-                                       const struct endpoint *local, const struct endpoint *remote,
-                                       bool natt, struct span datagram);
-void sim_sys_conductor_handle_datagram(struct conductor *c, uint32_t shard,
-                                       const struct endpoint *local, const struct endpoint *remote,
-                                       bool natt, struct span datagram)
-{
-    const struct sim_node *n = sim_kernel_self();
-    bool forged = sim_outside_is_forged(n->world, datagram);
-
-    if (forged)
-        sim_watch_forged(n->world->watch, n->id, true);
-    conductor_handle_datagram(c, shard, local, remote, natt, datagram);
-    if (forged)
-        sim_watch_forged(n->world->watch, n->id, false);
-}
-
 /* In the daemon's order: replication, workers, conductor, then what ties them. */
 void sim_node_gateway(struct sim_node *n)
 {

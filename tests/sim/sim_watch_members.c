@@ -43,28 +43,28 @@ static void forget_overwritten(struct sim_watch *w, uint64_t committed)
             forget(w, i);
 }
 
-void sim_watch_voters(struct sim_watch *w, uint64_t index, bool committed, const uint32_t *nodes,
+void sim_watch_voters(struct sim_watch *w, uint64_t place, bool committed, const uint32_t *nodes,
                       size_t n)
 {
-    struct sim_watch_voters told = {.index = index, .committed = committed};
+    struct sim_watch_voters told = {.index = place, .committed = committed};
     size_t at;
 
     for (size_t i = 0; i < n; i++)
         if (sim_watch_node(w, nodes[i]) != NULL)
             told.nodes |= bit(nodes[i]);
     for (size_t i = 0; i < w->n_voters; i++)
-        if (w->voters[i].index == index && w->voters[i].nodes == told.nodes) {
+        if (w->voters[i].index == place && w->voters[i].nodes == told.nodes) {
             w->voters[i].committed |= committed;
             return;
         }
     if (w->n_voters == SIM_WATCH_VOTERS)
         forget(w, 0); /* what was counted by the oldest is applied long since */
-    for (at = w->n_voters; at > 0 && w->voters[at - 1].index > index; at--)
+    for (at = w->n_voters; at > 0 && w->voters[at - 1].index > place; at--)
         w->voters[at] = w->voters[at - 1];
     w->voters[at] = told;
     w->n_voters++;
     if (committed)
-        forget_overwritten(w, index);
+        forget_overwritten(w, place);
 }
 
 static bool stored_by_majority(const struct sim_watch *w, uint32_t voters, uint64_t index)

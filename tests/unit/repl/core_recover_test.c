@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "replication/fsm_parts.h"
 #include "replication/recover.h"
 #include "replication/recover_survey.h"
 #include "unit/repl/cluster.h"
@@ -314,6 +315,99 @@ Test(repl_recover, a_backup_begins_a_new_incarnation_too)
     (void)printf("compared %zu bytes of a backup, each damaged and cut there\n", n);
     free(backup);
     cluster_finish(rig);
+}
+
+/* --- what is written down (I17) --- */
+
+static struct recover_options option_of(uint32_t node, const char *why, uint32_t highest_id)
+{
+    struct recover_options o = {
+        .node = node, .seal = &seal_none, .random = 9, .word = {.highest_id = highest_id}};
+
+    (void)snprintf(o.word.why, sizeof o.word.why, "%s", why);
+    return o;
+}
+
+/* A state with members 1 and 2, begun anew by node 1. */
+static struct fsm begun(const char *why, uint32_t highest_id, struct recovered *r)
+{
+    struct recover_options o = option_of(1, why, highest_id);
+    const char *said = "";
+    uint8_t *backup;
+    struct fsm fsm;
+    size_t n;
+
+    fsm_init(&fsm, 1);
+    fsm_found(&fsm, 1);
+    fsm_found(&fsm, 2);
+    fsm_begin_entry(&fsm, 5, 1000);
+    backup = recover_backup(&fsm, &seal_none, &n);
+    fsm_deinit(&fsm);
+    cr_assert(recover_restore(span_of(backup, n), &o, r, &said), "%s", said);
+    free(backup);
+    cr_assert(snapshot_restore(span_of(r->bytes, r->len), &seal_none, r->incarnation, &fsm));
+    return fsm;
+}
+
+Test(repl_recover, who_and_why_are_in_the_state_that_is_made)
+{
+    struct recovered r, other;
+    struct fsm fsm = begun("fire", 0, &r), second = begun("water", 0, &other);
+    const struct repl_beginning *b = &fsm.beginnings[0];
+    struct digest one = fsm_digest(&fsm), two = fsm_digest(&second);
+
+    cr_assert_eq(fsm.n_beginnings, 1);
+    cr_assert(b->how == REPL_RESTORED && b->former == 1 && b->incarnation == r.incarnation &&
+              b->node == 1 && b->index == 5 && b->n_given_up == 1 && b->given_up[0] == 2);
+    cr_assert_str_eq(b->word.why, "fire");
+    cr_assert(one.a != two.a && one.b != two.b, "two accounts of one beginning have one digest");
+    cr_assert_eq(fsm_spoken(&fsm), RECORD_SPEAKS, "a program that cannot read it may go on");
+    fsm_deinit(&fsm);
+    fsm_deinit(&second);
+    free(r.bytes);
+    free(other.bytes);
+}
+
+/* A survivor that lags, or a backup, does not know of all ids that there were: the operator does (I9). */
+Test(repl_recover, ids_that_were_lost_sight_of_are_not_given_again)
+{
+    struct recovered r;
+    struct fsm fsm = begun("", 7, &r);
+    uint8_t hash[RECORD_TOKEN_BYTES] = {1};
+    Holdfast__JoinToken token = HOLDFAST__JOIN_TOKEN__INIT;
+
+    token.address = (char *)(uintptr_t) "10.0.0.4:7400";
+    token.hash = (ProtobufCBinaryData){.data = hash, .len = sizeof hash};
+    token.valid_ms = 1000;
+    for (token.node = 1; token.node <= 7; token.node++)
+        cr_assert_eq(fsm_apply_token(&fsm, &token), REPL_REFUSED_EXISTS, "node %u", token.node);
+    cr_assert_eq(fsm_apply_token(&fsm, &token), REPL_ACCEPTED);
+    cr_assert_eq(fsm_highest_id(&fsm), 8, "what a token permits is used");
+    fsm_deinit(&fsm);
+    free(r.bytes);
+}
+
+/* The newest ones are kept, and each recovery knows what the one before it did. */
+Test(repl_recover, the_newest_beginnings_are_kept)
+{
+    struct recovered r;
+    struct fsm fsm = begun("0", 50, &r);
+
+    for (uint32_t i = 1; i <= REPL_MAX_BEGINNINGS + 3; i++) {
+        struct repl_beginning b = {.how = REPL_RECOVERED,
+                                   .incarnation = fsm.incarnation + 1,
+                                   .former = fsm.incarnation,
+                                   .node = 1};
+
+        (void)snprintf(b.word.why, sizeof b.word.why, "%u", i);
+        fsm_refound(&fsm, &b);
+    }
+    cr_assert_eq(fsm.n_beginnings, REPL_MAX_BEGINNINGS);
+    cr_assert_str_eq(fsm.beginnings[0].word.why, "4");
+    cr_assert_str_eq(fsm.beginnings[REPL_MAX_BEGINNINGS - 1].word.why, "19");
+    cr_assert(fsm.used_ids == 50 && fsm.beginnings[REPL_MAX_BEGINNINGS - 1].word.highest_id == 50);
+    fsm_deinit(&fsm);
+    free(r.bytes);
 }
 
 Test(repl_recover, incarnations_count_and_differ)
