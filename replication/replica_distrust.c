@@ -121,7 +121,9 @@ void replica_tell_muted(struct replica *r, enum repl_distrust now)
     if (now == r->raft.muted)
         return;
     if (now == REPL_TRUSTED)
-        replica_log(r, REPL_LOG_INFO, "this node's stored data counts: it has what a majority has");
+        replica_log(r, REPL_LOG_INFO, "this node's stored data counts: %s",
+                    r->raft.muted == REPL_DISTRUST_AGREED ? "all nodes of the new cluster have met"
+                                                          : "it has what a majority has");
     else if (now == REPL_DISTRUST_PEER)
         replica_log(
             r, REPL_LOG_ERROR,
