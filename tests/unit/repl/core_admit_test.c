@@ -132,18 +132,36 @@ Test(repl_admit, a_token_gets_no_key_from_one_that_starts_anew)
     rig_destroy(rig);
 }
 
+/* Whom node 1 copies to what members keep to themselves: half-open SAs, with keys. */
+static size_t linked_members(const struct rig *rig, bool *fourth)
+{
+    uint32_t nodes[REPL_MAX_NODES];
+    struct repl_status st;
+    size_t n;
+
+    replica_status(rig->nodes[0].replica, rig->now_ms * 1000000, &st);
+    n = repl_linked_members(&st, nodes);
+    *fourth = false;
+    for (size_t i = 0; i < n; i++)
+        *fourth = *fourth || nodes[i] == 4;
+    return n;
+}
+
 /* Once it has joined it gets both, from members that are up. */
 Test(repl_admit, who_joined_gets_the_keys)
 {
     uint64_t session;
     struct rig *rig = with_token(9101, 0, &session);
     struct maker m;
+    bool fourth;
 
     for (uint32_t i = 1; i <= 4; i++)
         rig_start(rig, i);
     cr_assert(rig_run(rig, 10000, rig_has_owner, 1));
     (void)rig_run(rig, 2000, NULL, 0);
     cr_assert_eq(rig_node(rig, 4)->kept.id, 0);
+    cr_assert_eq(linked_members(rig, &fourth), 2);
+    cr_assert_not(fourth, "who has a token is no member");
     m = rig_maker(rig, 1, 1);
     cr_assert_neq(rig_submit(rig, 1, make_join(&m, 4, 4)), 0);
     cr_assert(rig_run(rig, 5000, rig_settled, 1));
@@ -151,6 +169,8 @@ Test(repl_admit, who_joined_gets_the_keys)
     cr_assert_eq(rig_node(rig, 4)->kept.id, rig_node(rig, 1)->kept.id);
     cr_assert(seal_ring_has(&rig_node(rig, 4)->ring,
                             replica_fsm(rig_node(rig, 1)->replica)->session_key));
+    cr_assert_eq(linked_members(rig, &fourth), 3);
+    cr_assert(fourth);
     cluster_finish(rig);
 }
 
