@@ -158,8 +158,40 @@ static bool restart_all(struct cell *c)
     return true;
 }
 
+static bool counts(void *arg)
+{
+    const struct node *n = arg;
+
+    return n->proc.log && strstr(n->proc.log, "this node's stored data counts");
+}
+
+/* `--init` under its old id: it counts for nothing until the others have filled its log, and says so; then
+ * it counts. That is tried: the present owner dies, and the two that are left, it among them, go on. */
+static bool make_anew(struct cell *c, unsigned node)
+{
+    struct node *n = &c->nodes[node];
+    struct cell_takeover *t;
+    unsigned victim;
+
+    cell_phase(c, "node %u is made anew", node);
+    if (!node_init(n, c->binary) || !node_restart(n, c->binary) || !cell_healed(c, node))
+        return false;
+    if (!lab_until(&c->lab, counts, n, RETURN_MS)) {
+        oracle_violation(&c->report,
+                         "wiped: node %u, made anew, does not count again, or not say so", node);
+        return false;
+    }
+    cell_adopt_owners(c);
+    victim = c->owner;
+    t = kill_one(c, victim);
+    if (!t || !cell_await_move(c, t, "died while another disk was new"))
+        return false;
+    t->return_ns = pump_wall_ns();
+    return node_restart(&c->nodes[victim], c->binary) && cell_healed(c, victim);
+}
+
 /* The disk is a new one: a node that began anew under its old id could vote twice (I10). It must not
- * start, and say why; the others go on without it. */
+ * start, and say why; the others go on without it. Then an operator makes it anew all the same. */
 static bool replace_disk(struct cell *c)
 {
     unsigned victim = c->owner;
@@ -183,7 +215,8 @@ static bool replace_disk(struct cell *c)
                          victim);
         return false;
     }
-    return cell_wait_flow(c, AGAIN, c->drill->settle_ms);
+    t->return_ns = pump_wall_ns();
+    return cell_wait_flow(c, AGAIN, c->drill->settle_ms) && make_anew(c, victim);
 }
 
 static bool outbound_flows(void *arg)

@@ -247,6 +247,20 @@ bool node_wipe(struct node *n)
         NODE_INSTALL_MS, false, NULL);
 }
 
+bool node_init(struct node *n, const char *binary)
+{
+    const char *argv[] = {binary, "--init", "--config", n->config, NULL};
+
+    char path[128];
+    const char *forget[] = {"rm", "-f", "--", path, NULL};
+    struct chaos_spawn init = {.place = LAB_NODE + n->id - 1, .argv = argv, .step_fd = -1};
+    struct chaos_spawn without = {.place = LAB_NODE + n->id - 1, .argv = forget, .step_fd = -1};
+
+    (void)snprintf(path, sizeof path, "%s/disk/data/configuration.key", n->dir);
+    return proc_run(n->lab, &init, NODE_INSTALL_MS, false, NULL) &&
+           proc_run(n->lab, &without, NODE_INSTALL_MS, false, NULL);
+}
+
 bool node_start(struct node *n, const char *binary)
 {
     const char *argv[] = {binary, "--config", n->config, NULL};

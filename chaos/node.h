@@ -136,6 +136,9 @@ bool node_shift_clock(struct node *n, int64_t seconds);
 
 /* Its data is gone, as with a new disk. The daemon must have ended. */
 bool node_wipe(struct node *n);
+/* `holdfastd --init` on what node_wipe() left, where the others have the cluster's configuration.key: one
+ * that this makes is moved away. */
+bool node_init(struct node *n, const char *binary);
 
 /* Starts it again with the data it left, links up. */
 bool node_restart(struct node *n, const char *binary);

@@ -11,6 +11,12 @@
 
 /* --- telling --- */
 
+/* Of several founders the one with the lowest id makes the key of the configuration at --init: made anew
+ * under its old id it has another one than its cluster. */
+static const char cannot[] =
+    "the snapshot cannot be restored: is configuration.key the one of this cluster? Where the data "
+    "directory was made anew, move that file away and start again: the others give it theirs";
+
 static void tell_sa(struct replica *r, const struct fsm_sa *sa)
 {
     replica_emit(r, (struct repl_event){.kind = REPL_EV_RESTORED_SA,
@@ -203,7 +209,7 @@ void replica_restored_piece(struct replica *r, struct replica_job *job)
         if (lacking != 0)
             replica_lock_snapshot(r, lacking, &s->meta);
         else
-            replica_fail(r, "the snapshot cannot be restored");
+            replica_fail(r, cannot);
     } else if (fsm->applied_index != index) {
         fsm_deinit(fsm);
         replica_fail(r, "the installed snapshot is of another index");
@@ -250,7 +256,7 @@ void replica_on_restore(void *self, const struct repl_snapshot_meta *meta, struc
     else if (lacking != 0)
         replica_lock_snapshot(r, lacking, meta);
     else
-        replica_fail(r, "the snapshot cannot be restored");
+        replica_fail(r, cannot);
 }
 
 void replica_restore(struct replica *r, const struct repl_snapshot_meta *meta)

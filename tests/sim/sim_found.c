@@ -9,7 +9,7 @@
 #include "replication/recover.h"
 #include "sim/sim_world.h"
 
-enum { AGAIN_MS = 100, TEMPTED = 10 /* of 1000 times */ };
+enum { AGAIN_MS = 100, TEMPTED = 40 /* of 1000 times */ };
 
 static void found_alone(struct sim_node *n, uint64_t random)
 {
