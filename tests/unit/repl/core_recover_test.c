@@ -151,6 +151,40 @@ Test(repl_recover, nodes_that_come_back_are_not_heard)
     rig_destroy(rig);
 }
 
+/* What of these words of `from` node 1 took for somebody's: each of them is malformed, and told as such. */
+static uint64_t heard(struct rig *rig, uint32_t from)
+{
+    static const enum repl_channel channels[] = {REPL_CHANNEL_RAFT, REPL_CHANNEL_OWNERSHIP,
+                                                 REPL_CHANNEL_FORWARD, REPL_CHANNEL_KEYS};
+    static const uint8_t words[] = {0xff, 0xff, 0xff};
+    struct replica *r = rig_node(rig, 1)->replica;
+    struct repl_status before, after;
+
+    replica_status(r, rig->now_ms * 1000000, &before);
+    for (size_t i = 0; i < sizeof channels / sizeof *channels; i++)
+        replica_frame(r, rig->now_ms * 1000000, from, channels[i], span_of(words, sizeof words));
+    replica_status(r, rig->now_ms * 1000000, &after);
+    return after.counters[REPL_COUNT_FRAMES_MALFORMED] -
+           before.counters[REPL_COUNT_FRAMES_MALFORMED];
+}
+
+Test(repl_recover, who_has_left_is_not_heard)
+{
+    struct repl_epoch old;
+    struct rig *rig = cluster_running(3, 15);
+
+    cr_assert_eq(heard(rig, 2), 4, "a member is");
+    cr_assert_eq(heard(rig, 7), 0);
+    rig_destroy(rig);
+    rig = lost(16, 1000000, &old);
+    cr_assert(rig_recover(rig, 1, 16));
+    rig_start(rig, 1);
+    cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
+    cr_assert_eq(heard(rig, 2), 0);
+    cr_assert_eq(heard(rig, 3), 0);
+    rig_destroy(rig);
+}
+
 Test(repl_recover, each_time_a_higher_incarnation)
 {
     struct repl_epoch old;
