@@ -46,6 +46,12 @@ struct api_drain {
     bool drained; /* false: it takes shards again */
 };
 
+struct api_recover {
+    const char *lost;      /* the other members, which are dead: "2,3" */
+    const char *who, *why; /* as the operator says; NULL: nothing */
+    uint32_t highest_id;   /* of any node there ever was; 0: not said */
+};
+
 struct api_token {
     uint32_t node;
     uint32_t valid_s;
@@ -85,9 +91,8 @@ struct api_backend {
     void (*make_token)(void *self, struct api_request *request, const struct api_token *args);
     void (*join)(void *self, struct api_request *request, const char *token);
     void (*remove_node)(void *self, struct api_request *request, uint32_t node);
-    /* This node alone is to be the cluster: `lost` names the other members, which are dead. Answered
-     * when that is ordered; the node then starts anew. */
-    void (*recover)(void *self, struct api_request *request, const char *lost);
+    /* This node alone is to be the cluster. Answered when that is ordered; the node then starts anew. */
+    void (*recover)(void *self, struct api_request *request, const struct api_recover *args);
     /* Answered with the state without its sessions, sealed, in hex. */
     void (*back_up)(void *self, struct api_request *request);
     /* Answered when sessions are sealed with another key and the former one is erased. */

@@ -118,6 +118,9 @@ struct fsm {
     size_t n_members;
     struct fsm_token tokens[REPL_MAX_MEMBERS];
     size_t n_tokens;
+    struct repl_beginning beginnings[REPL_MAX_BEGINNINGS]; /* oldest first */
+    size_t n_beginnings;
+    uint32_t used_ids; /* no node id up to it is given again; 0 = none was lost sight of */
     struct map sas, claims, leases;
     struct fsm_sa *all_sas, *last_sa; /* lists of the same, in an order that no map disturbs */
     struct fsm_lease *all_leases, *last_lease;
@@ -169,9 +172,16 @@ bool fsm_judged(const struct fsm *fsm, uint32_t node, uint64_t boot, uint64_t re
 
 /* A node of the log's first configuration, right behind it. */
 void fsm_found(struct fsm *fsm, uint32_t node);
-/* The state under a new incarnation (above the former): `node`, a member, stays, all others have left;
- * sessions, owners and tokens are gone. Before the next entry. */
-void fsm_refound(struct fsm *fsm, uint32_t node, uint64_t incarnation);
+/* The state under a new incarnation (above the former): `beginning->node`, a member, stays, all others have
+ * left; sessions, owners and tokens are gone; and how it began is in it, with the highest id that
+ * is known (word.highest_id, or higher). Only programs that know RECORD_SPEAKS_BEGINNINGS can go
+ * on with it. Before the next entry. */
+void fsm_refound(struct fsm *fsm, const struct repl_beginning *beginning);
+/* The highest node id that a member or token of the state has or had. */
+uint32_t fsm_highest_id(const struct fsm *fsm);
+/* Sessions and the names of their keys are gone; owners, members and all else stay. The state is not that
+ * of any place of the log then. */
+void fsm_forget(struct fsm *fsm);
 /* Members that have not left; the version of records that all of them know. */
 size_t fsm_present(const struct fsm *fsm);
 uint32_t fsm_spoken(const struct fsm *fsm);

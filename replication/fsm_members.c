@@ -77,7 +77,7 @@ enum repl_verdict fsm_apply_token(struct fsm *fsm, const Holdfast__JoinToken *bo
 {
     struct fsm_token *t = find_token(fsm, body->node);
 
-    if (fsm_find_member(fsm, body->node) != NULL)
+    if (fsm_find_member(fsm, body->node) != NULL || body->node <= fsm->used_ids)
         return REPL_REFUSED_EXISTS;
     if (t == NULL && (fsm_present(fsm) + fsm->n_tokens >= REPL_MAX_MEMBERS ||
                       fsm->n_members + fsm->n_tokens >= FSM_MAX_MEMBERS))
@@ -135,7 +135,7 @@ static enum repl_verdict apply_boot(struct fsm *fsm, const Holdfast__Member *bod
     /* Who waits with a token joins by that. */
     if (m == NULL && (fsm->n_members == FSM_MAX_MEMBERS || find_token(fsm, body->node) != NULL))
         return REPL_REFUSED_UNKNOWN;
-    if (m != NULL && m->left)
+    if (m != NULL ? m->left : body->node <= fsm->used_ids)
         return REPL_REFUSED_EXISTS;
     if ((m == NULL ? 0 : m->boot) != body->replaces_boot)
         return REPL_REFUSED_VERSION;

@@ -15,12 +15,41 @@ void fsm_forget_keys(struct fsm *fsm)
     fsm->switch_index = fsm->key_ms = fsm->rotate_wish = 0;
 }
 
-/* Sessions end before the incarnation changes: what is taken off the digest is what was added. */
-void fsm_refound(struct fsm *fsm, uint32_t node, uint64_t incarnation)
+uint32_t fsm_highest_id(const struct fsm *fsm)
 {
-    HF_ASSERT(incarnation > fsm->incarnation);
+    uint32_t highest = fsm->used_ids;
+
+    for (size_t i = 0; i < fsm->n_members; i++)
+        if (fsm->members[i]->node > highest)
+            highest = fsm->members[i]->node;
+    for (size_t i = 0; i < fsm->n_tokens; i++)
+        if (fsm->tokens[i].node > highest)
+            highest = fsm->tokens[i].node;
+    return highest;
+}
+
+static void write_down(struct fsm *fsm, const struct repl_beginning *beginning)
+{
+    struct repl_beginning *b;
+
+    if (fsm->n_beginnings == REPL_MAX_BEGINNINGS)
+        memmove(&fsm->beginnings[0], &fsm->beginnings[1],
+                --fsm->n_beginnings * sizeof fsm->beginnings[0]);
+    b = &fsm->beginnings[fsm->n_beginnings++];
+    *b = *beginning;
+    b->word.highest_id = fsm->used_ids;
+}
+
+/* Sessions end before the incarnation changes: what is taken off the digest is what was added. */
+void fsm_refound(struct fsm *fsm, const struct repl_beginning *beginning)
+{
+    uint32_t node = beginning->node, highest = fsm_highest_id(fsm);
+
+    HF_ASSERT(beginning->incarnation > fsm->incarnation);
     fsm_end_sessions(fsm);
-    fsm->incarnation = incarnation;
+    fsm->incarnation = beginning->incarnation;
+    fsm->used_ids = beginning->word.highest_id > highest ? beginning->word.highest_id : highest;
+    write_down(fsm, beginning);
     fsm_forget_keys(fsm);
     memset(fsm->shards, 0, sizeof fsm->shards);
     fsm->n_shards = 0;
@@ -32,9 +61,17 @@ void fsm_refound(struct fsm *fsm, uint32_t node, uint64_t incarnation)
         if (m->node != node) {
             m->left = true;
             m->boot = 0;
+        } else {
+            m->speaks = RECORD_SPEAKS; /* this program goes on with it, or a newer one */
         }
         m->drained = false; /* there is nobody else to own anything */
         m->floor = 1;       /* of a boot that ended: its next start says BOOT */
         memset(m->judged, 0, sizeof m->judged);
     }
+}
+
+void fsm_forget(struct fsm *fsm)
+{
+    fsm_end_sessions(fsm);
+    fsm_forget_keys(fsm);
 }

@@ -175,6 +175,26 @@ static struct digest token_digest(const struct fsm *fsm, const struct fsm_token 
     return digest_item_final(&d);
 }
 
+static struct digest beginning_digest(const struct fsm *fsm, const struct repl_beginning *b)
+{
+    struct digest_item d;
+
+    digest_item_init(&d, fsm->incarnation, FSM_ITEM_STATIC + 6);
+    digest_item_u64(&d, b->how);
+    digest_item_u64(&d, b->former);
+    digest_item_u64(&d, b->incarnation);
+    digest_item_u64(&d, b->node);
+    digest_item_u64(&d, b->index);
+    digest_item_u64(&d, b->cluster_ms);
+    for (size_t i = 0; i < b->n_given_up; i++)
+        digest_item_u64(&d, b->given_up[i]);
+    digest_item_u64(&d, b->word.wall_s);
+    digest_item_u64(&d, b->word.highest_id);
+    digest_item_span(&d, span_of(b->word.who, sizeof b->word.who));
+    digest_item_span(&d, span_of(b->word.why, sizeof b->word.why));
+    return digest_item_final(&d);
+}
+
 /* Which of the member's requests were judged. */
 static struct digest account_digest(const struct fsm *fsm, const struct fsm_member *m)
 {
@@ -205,6 +225,9 @@ struct digest fsm_content_digest(const struct fsm *fsm)
         digest_add(&sum, member_digest(fsm, fsm->members[i]));
     for (size_t i = 0; i < fsm->n_tokens; i++)
         digest_add(&sum, token_digest(fsm, &fsm->tokens[i]));
+    /* used_ids is the newest one's highest_id. */
+    for (size_t i = 0; i < fsm->n_beginnings; i++)
+        digest_add(&sum, beginning_digest(fsm, &fsm->beginnings[i]));
     return sum;
 }
 

@@ -4,7 +4,7 @@
  *   Delete ─ at most key_age ─> another key ─ at most REPL_ERASE_WITHIN_MS ─> the former one is wiped
  *
  * All of it is cluster time, which stands while no majority is there: then nothing is deleted either. A
- * node that is cut off or stopped keeps what it had in memory until it hears of its end.
+ * node that is cut off wipes what it has when it has heard nothing for as long (replica_forget.c).
  */
 #ifndef HF_REPL_KEY_BOUND_H
 #define HF_REPL_KEY_BOUND_H

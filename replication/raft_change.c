@@ -255,6 +255,8 @@ enum raft_driver_result raft_driver_remove(struct raft_driver *d, uint64_t now_m
     memmove(server, server + 1, (size_t)(end - server) * sizeof *server); /* the order must stay */
     if (!has_voter(&next))
         return RAFT_DRIVER_INVALID;
+    if (!raft_counts_on(d, &next))
+        return RAFT_DRIVER_BUSY;
     start_change(d, node, &next);
     submit_change(d);
     raft_settle(d);
@@ -308,6 +310,8 @@ enum raft_driver_result raft_driver_assign(struct raft_driver *d, uint64_t now_m
     server->role = role;
     if (!has_voter(&next))
         return RAFT_DRIVER_INVALID;
+    if (!raft_counts_on(d, &next))
+        return RAFT_DRIVER_BUSY;
     start_change(d, node, &next);
     submit_change(d);
     raft_settle(d);

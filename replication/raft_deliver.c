@@ -46,6 +46,7 @@ struct raft_driver_status raft_driver_status(const struct raft_driver *d)
     s.snapshotting = d->taking.index != 0;
     s.transferring_to = d->transfer.node;
     s.muted = d->muted;
+    s.awaits = raft_found_awaits(d);
     s.changing = d->change.phase != RAFT_CHANGE_NONE;
     s.configuration_index = d->raft.configuration_uncommitted_index != 0
                                 ? d->raft.configuration_uncommitted_index
@@ -59,7 +60,7 @@ static bool tell_state(struct raft_driver *d)
     const struct raft_driver_status *told = &d->told;
     if (now.state == told->state && now.role == told->role && now.leader == told->leader &&
         now.term == told->term && now.own_term_committed == told->own_term_committed &&
-        now.muted == told->muted)
+        now.muted == told->muted && now.awaits == told->awaits)
         return false;
     d->told = now;
     if (d->callbacks.state != NULL)

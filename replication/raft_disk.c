@@ -54,6 +54,7 @@ bool raft_store_distrust(struct raft_driver *d, enum repl_distrust why)
 {
     if (!push(d, (struct raft_pending){.op = REPL_STORAGE_DISTRUST}))
         return false;
+    d->distrusts_queued++;
     d->storage.distrust(d->storage.self, why);
     return true;
 }
@@ -304,7 +305,9 @@ void raft_driver_storage_done(struct raft_driver *d, uint64_t now_ms,
                 entries_durable(d, op.last);
             break;
         case REPL_STORAGE_TRUNCATE:
+            break;
         case REPL_STORAGE_DISTRUST:
+            d->distrusts_done++;
             break;
         case REPL_STORAGE_SNAPSHOT:
             snapshot_durable(d);

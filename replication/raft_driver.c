@@ -206,15 +206,33 @@ static bool vote_lost(struct repl_loaded *l)
     return true;
 }
 
+enum repl_distrust raft_driver_distrusts(const struct repl_loaded *found)
+{
+    struct repl_loaded loaded = *found;
+    (void)vote_lost(&loaded);
+    return loaded.distrust;
+}
+
+void raft_driver_lift(struct raft_driver *d)
+{
+    HF_ASSERT(!d->started);
+    d->lifts = true;
+}
+
 enum raft_driver_result raft_driver_start(struct raft_driver *d, const struct repl_loaded *found,
                                           uint64_t now_ms)
 {
     struct repl_loaded loaded = *found, *l = &loaded;
     HF_ASSERT(!d->started);
     bool older = vote_lost(l);
-    bool begun = l->distrust == REPL_DISTRUST_NEW && l->n_entries == 1 && l->snapshot.index == 0;
-    if (!loaded_sound(l) || (l->distrust != REPL_TRUSTED && alone(d, l) && !begun))
+    if (d->lifts)
+        l->distrust = REPL_TRUSTED;
+    bool founds = (l->distrust == REPL_DISTRUST_NEW || l->distrust == REPL_DISTRUST_AGREED) &&
+                  l->n_entries == 1 && l->first_index == 1 && l->snapshot.index == 0;
+    if (!loaded_sound(l) || (l->distrust != REPL_TRUSTED && alone(d, l) && !founds))
         return RAFT_DRIVER_INVALID;
+    if (founds && alone(d, l))
+        l->distrust = REPL_TRUSTED; /* it need not ask anybody: raft_found.c */
     bool discard = log_contradicts(l);
     size_t n = discard ? 0 : l->n_entries;
     uint64_t first = n > 0 ? l->first_index : l->snapshot.index + 1;
@@ -250,7 +268,8 @@ uint64_t raft_driver_next_timeout(const struct raft_driver *d)
     raft_clamp_timeout(d, &at);
     if (d->transfer.node != 0 && d->transfer.deadline_ms < at)
         at = d->transfer.deadline_ms;
-    return at;
+    uint64_t found = raft_found_timeout(d);
+    return found < at ? found : at;
 }
 
 void raft_driver_tick(struct raft_driver *d, uint64_t now_ms)
@@ -288,7 +307,11 @@ enum raft_driver_result raft_driver_receive(struct raft_driver *d, uint64_t now_
         return RAFT_DRIVER_MALFORMED;
     }
     d->counters.frames_in++;
-    if (!raft_in_order(d, from, &frame) || raft_muted_ignores(d, &frame))
+    if (!raft_in_order(d, from, &frame))
+        return RAFT_DRIVER_OK;
+    if (frame.type == RAFT_FRAME_REQUEST_VOTE)
+        raft_found_begun(d); /* nobody else asks */
+    if (raft_muted_ignores(d, &frame))
         return RAFT_DRIVER_OK;
     d->stale = frame.term < d->raft.current_term;
     switch (frame.type) {
@@ -301,6 +324,10 @@ enum raft_driver_result raft_driver_receive(struct raft_driver *d, uint64_t now_
     case RAFT_FRAME_TRUST:
     case RAFT_FRAME_DISTRUST:
         raft_muted_hears(d, from, &frame);
+        result = RAFT_DRIVER_OK;
+        break;
+    case RAFT_FRAME_FOUND:
+        raft_found_hears(d, from, &frame);
         result = RAFT_DRIVER_OK;
         break;
     case RAFT_FRAME_INSTALL_ACK:

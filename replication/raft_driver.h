@@ -99,6 +99,9 @@ struct raft_driver_status {
     uint64_t configuration_index;    /* of the newest configuration in the log, committed or not */
     enum repl_distrust
         muted; /* this node counts for nothing (I10), and why; REPL_TRUSTED: it does */
+    uint32_t
+        awaits; /* a founder that has not answered this start yet: a new cluster begins once all
+                        have; 0 = none, or it has begun */
 };
 
 /* How often each came up, since create. */
@@ -121,7 +124,7 @@ struct raft_driver_callbacks {
      * RAFT_DRIVER_READER, whose completions are not given to the driver. What that takes longer
      * than the call, raft_driver_hold() covers. */
     void (*restore)(void *self, const struct repl_snapshot_meta *meta, struct span data);
-    /* Leader, own state, own role, term, own_term_committed or muted changed. */
+    /* Leader, own state, own role, term, own_term_committed, muted or awaits changed. */
     void (*state)(void *self, const struct raft_driver_status *status);
     /* A configuration was committed (also the one at start and after a restore). */
     void (*configuration)(void *self, const struct repl_configuration *configuration);
@@ -159,6 +162,12 @@ bool raft_driver_bootstrap(const struct repl_storage *storage,
  * caller names the files), or it is under distrust and no other voter is known to lift that. */
 enum raft_driver_result raft_driver_start(struct raft_driver *driver,
                                           const struct repl_loaded *loaded, uint64_t now_ms);
+
+/* What speaks against what was loaded, an older vote included, which only the driver sees. */
+enum repl_distrust raft_driver_distrusts(const struct repl_loaded *loaded);
+/* Before the start: this node is alone for good, and goes on with what it has; the mark on its disk is
+ * lifted by the start's first write. */
+void raft_driver_lift(struct raft_driver *driver);
 
 /* Time: call tick when now_ms >= raft_driver_next_timeout(), which is to be asked again after every
  * call below. now_ms is monotonic (CLOCK_BOOTTIME); a lower value than before is taken as the
@@ -205,7 +214,7 @@ enum raft_driver_result raft_driver_transfer(struct raft_driver *driver, uint64_
                                              uint32_t node);
 
 /* Membership, one change at a time, by the leader, after an entry of its own term is committed.
- * Ends with changed(). add: as spare (receives nothing). assign: to voter (after catching up;
+ * Ends with changed(). BUSY also while the voters that count (I10) would be no majority afterwards. add: as spare (receives nothing). assign: to voter (after catching up;
  * TIMED_OUT if it cannot), standby or spare. */
 enum raft_driver_result raft_driver_add(struct raft_driver *driver, uint64_t now_ms, uint32_t node);
 enum raft_driver_result raft_driver_assign(struct raft_driver *driver, uint64_t now_ms,

@@ -234,6 +234,11 @@ static bool decode_body(struct reader *r, struct raft_frame *f, uint8_t flags)
         f->peer_boot = get_be64(take(r, 8));
         f->index = get_be64(take(r, 8));
         return flags == 0 && f->peer_boot != 0 && f->index <= UINT64_MAX / 2;
+    case RAFT_FRAME_FOUND:
+        f->agreed = (flags & 1) != 0;
+        f->begun = (flags & 2) != 0;
+        f->peer_boot = get_be64(take(r, 8));
+        return flags <= 2; /* not both */
     }
     return false;
 }
@@ -280,9 +285,11 @@ size_t raft_frame_encode(const struct raft_frame *frame, uint8_t *out)
     out[1] = (uint8_t)frame->type;
     bool again = frame->type == RAFT_FRAME_INSTALL_ACK && frame->again;
     bool muted = frame->type == RAFT_FRAME_APPEND_RESULT && frame->muted;
-    bool first = (vote && frame->disrupt) || (result && frame->granted) || again || muted;
+    bool found = frame->type == RAFT_FRAME_FOUND;
+    bool first = (vote && frame->disrupt) || (result && frame->granted) || again || muted ||
+                 (found && frame->agreed);
     out[2] = first ? 1 : 0;
-    out[2] |= (vote || result) && frame->pre_vote ? 2 : 0;
+    out[2] |= ((vote || result) && frame->pre_vote) || (found && frame->begun) ? 2 : 0;
     out[3] = 0;
     uint8_t *p = put_u64(out + 4, frame->boot);
     p = put_u64(p, frame->sequence);
@@ -329,6 +336,9 @@ size_t raft_frame_encode(const struct raft_frame *frame, uint8_t *out)
     case RAFT_FRAME_DISTRUST:
         p = put_u64(p, frame->peer_boot);
         p = put_u64(p, frame->index);
+        break;
+    case RAFT_FRAME_FOUND:
+        p = put_u64(p, frame->peer_boot);
         break;
     }
     return (size_t)(p - out);

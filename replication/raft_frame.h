@@ -12,6 +12,7 @@
  *   INSTALL_ACK          index u64, transfer u32, offset u64    flags: 1 send from there again
  *   TRUST                peer_boot u64, index u64, term u64     (raft_muted.c)
  *   DISTRUST             peer_boot u64, index u64
+ *   FOUND                peer_boot u64 (0 = not known)     flags: 1 agreed, 2 begun (raft_found.c)
  *   TIMEOUT_NOW          last_index u64, last_term u64
  *   configuration        index u64, n u8, n times: node u32, role u8     (all big-endian)
  *
@@ -46,8 +47,9 @@ enum raft_frame_type {
     RAFT_FRAME_INSTALL,
     RAFT_FRAME_TIMEOUT_NOW,
     RAFT_FRAME_INSTALL_ACK,
-    RAFT_FRAME_TRUST,   /* leader to a muted node: this barrier was made for your present start */
-    RAFT_FRAME_DISTRUST /* leader to a node: you acknowledged that index, and have it no more */
+    RAFT_FRAME_TRUST,    /* leader to a muted node: this barrier was made for your present start */
+    RAFT_FRAME_DISTRUST, /* leader to a node: you acknowledged that index, and have it no more */
+    RAFT_FRAME_FOUND     /* founder to founder, and the answer: what the sender holds */
 };
 
 struct raft_frame {
@@ -55,7 +57,8 @@ struct raft_frame {
     uint64_t boot, sequence, term;
     bool disrupt, pre_vote, granted, again;
     bool muted;          /* APPEND_RESULT: the sender's copies do not count */
-    uint64_t peer_boot;  /* TRUST, DISTRUST: the receiver's start that is meant */
+    bool agreed, begun;  /* FOUND; neither: entry 1 alone */
+    uint64_t peer_boot;  /* TRUST, DISTRUST, FOUND: the receiver's start that is meant */
     uint64_t index;      /* last_index of votes, results, TIMEOUT_NOW; prev_index of APPEND; the
                             snapshot's of INSTALL */
     uint64_t index_term; /* the term at `index`; TRUST: the barrier's */

@@ -8,6 +8,7 @@
  *   raft_install.c  a snapshot in pieces, out and in
  *   raft_repair.c   a sound state in place of a wrong one, the log kept
  *   raft_muted.c    a node under distrust counts for nothing (I10)
+ *   raft_found.c    a cluster's beginning
  *   raft_change.c   submit, confirm, membership, transfer
  *   raft_deliver.c  callbacks, in order
  *   raft_frame.c, raft_log.c   encoding; log cache (they know no libraft)
@@ -63,6 +64,14 @@ enum raft_doubt {
     RAFT_DOUBT_MUTED /* by its own word */
 };
 
+/* What a peer said to this start of ours about its disk: raft_found.c. In this order. */
+enum raft_founder {
+    RAFT_FOUNDER_UNHEARD,
+    RAFT_FOUNDER_NEW,    /* entry 1 alone */
+    RAFT_FOUNDER_AGREED, /* and it knows that all are so */
+    RAFT_FOUNDER_BEGUN   /* more, or it counts */
+};
+
 struct raft_peer {
     uint32_t node; /* 0 = free */
     uint64_t boot, former_boot, sequence;
@@ -70,6 +79,8 @@ struct raft_peer {
     uint64_t doubt_boot;            /* of which start of it */
     uint64_t acknowledged;          /* TELL: what it once had */
     uint64_t barrier, barrier_term; /* made since for that start; 0 = not yet */
+    enum raft_founder founder;
+    uint64_t found_told; /* the start of it that we told last how we stand */
 };
 
 struct raft_change_state {
@@ -136,6 +147,10 @@ struct raft_driver {
         stale; /* stale: the message in hand is of an older term */
     const char *why;
     enum repl_distrust muted; /* this node counts for nothing, and why; REPL_TRUSTED = it does */
+    uint64_t distrusts_queued, distrusts_done; /* changes of it: those on the disk */
+    enum raft_founder found_said;              /* raft_found.c: to all, last */
+    uint64_t found_ms;                         /* ... and when again */
+    bool lifts;                                /* at the start: raft_driver_lift() */
 
     struct raft_pending *pending; /* ring */
     size_t pending_head, pending_count, pending_capacity;
@@ -261,22 +276,33 @@ void raft_repair_stored(struct raft_driver *d, bool overtaken);
 /* It neither votes nor campaigns: such a frame goes no further. */
 bool raft_muted_ignores(const struct raft_driver *d, const struct raft_frame *f);
 bool raft_muted_waits(const struct raft_driver *d); /* its election timer means nothing */
-/* A new directory's first leader is itself; or speaks to it. */
-void raft_muted_leads(struct raft_driver *d);
-void raft_muted_follows(struct raft_driver *d, const struct raft_frame *f,
-                        const struct repl_entry *entries, size_t n);
 /* TRUST and DISTRUST, for this node. */
+/* What this node is from now on, on the disk before all that follows. False: out of memory, failed. */
+bool raft_become(struct raft_driver *d, enum repl_distrust why);
 void raft_muted_hears(struct raft_driver *d, uint32_t from, const struct raft_frame *f);
 /* The leader, before the core sees the result: does it count? */
 void raft_weigh_result(struct raft_driver *d, uint32_t from, const struct raft_frame *f);
 /* Takes back what the core committed by copies that do not count. */
 void raft_commit_trusted(struct raft_driver *d);
 void raft_muted_poll(struct raft_driver *d); /* the barriers that are due */
+/* Are those that count a majority of the voters of `next`? Else a muted one of them could never be
+ * trusted again: that takes a majority without it. */
+bool raft_counts_on(const struct raft_driver *d, const struct repl_configuration *next);
 /* Nobody takes a muted node's word for an entry; what it has is only how far it was filled. */
 uint64_t raft_filled(const struct raft_driver *d, uint32_t node);
 /* Of the core's configuration as it is now: this node, and no other voter. */
 bool raft_only_voter(const struct raft_driver *d, const struct repl_configuration *c);
 struct raft_peer *raft_peer_of(struct raft_driver *d, uint32_t node); /* made when there is none */
+
+/* raft_found.c */
+/* A founder that has entry 1 alone, and has not begun. */
+bool raft_founds(const struct raft_driver *d);
+void raft_found_poll(struct raft_driver *d);
+uint64_t raft_found_timeout(const struct raft_driver *d); /* UINT64_MAX: none */
+void raft_found_hears(struct raft_driver *d, uint32_t from, const struct raft_frame *f);
+void raft_found_begun(struct raft_driver *d); /* a peer campaigns or leads */
+/* A founder that has said nothing to this start yet; 0 = none, or there is nothing to found. */
+uint32_t raft_found_awaits(const struct raft_driver *d);
 
 /* raft_change.c */
 void raft_change_poll(struct raft_driver *d);

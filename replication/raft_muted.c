@@ -15,8 +15,7 @@
  * committed by a copy that is not there. The barrier lies behind all such entries.
  *
  * A directory that was just made is muted too, for nobody can tell it from one made anew under an id
- * that has acknowledged something. The exception is a cluster's beginning: who has nothing but entry
- * 1 votes for, campaigns among and follows those that have no more, and is trusted by that.
+ * that has acknowledged something. A cluster's beginning is raft_found.c's.
  *
  * libraft counts by match indexes and never lowers one. So what it commits is taken back here as far
  * as others alone did not store it (nothing of it has left: this comes before the messages do), and
@@ -27,11 +26,11 @@
 /* Rules that the test library can take away, one by one, as it does with wraps: each must be
  * noticed. */
 enum {
-    RULE_MUTE = 21,    /* the node itself neither votes nor campaigns */
-    RULE_COUNT = 22,   /* the leader does not count it */
-    RULE_BARRIER = 23, /* trusted by a barrier of its present start, not by the commit index */
-    RULE_NEW = 25,     /* a new directory is no older one's equal */
-    RULE_MAJORITY = 24 /* ... that others have committed */
+    RULE_MUTE = 21,     /* the node itself neither votes nor campaigns */
+    RULE_COUNT = 22,    /* the leader does not count it */
+    RULE_BARRIER = 23,  /* trusted by a barrier of its present start, not by the commit index */
+    RULE_MAJORITY = 24, /* ... that others have committed */
+    RULE_CHANGE = 28    /* no change after which those that count are no majority */
 };
 
 const char *repl_distrust_name(enum repl_distrust why)
@@ -43,6 +42,7 @@ const char *repl_distrust_name(enum repl_distrust why)
         [REPL_DISTRUST_BOOT] = "its machine started anew",
         [REPL_DISTRUST_OPERATOR] = "an operator distrusts its disk",
         [REPL_DISTRUST_NEW] = "its data directory is new",
+        [REPL_DISTRUST_AGREED] = "its data directory is new, and its cluster begins",
         [REPL_DISTRUST_PEER] = "it has less than it once acknowledged to the leader"};
 
     return why < REPL_DISTRUSTS ? names[why] : "";
@@ -120,6 +120,19 @@ uint64_t raft_driver_match(const struct raft_driver *d, uint32_t node)
 bool raft_driver_counts(const struct raft_driver *d, uint32_t node)
 {
     return node == d->options.node ? d->muted == REPL_TRUSTED : counts(d, node);
+}
+
+bool raft_counts_on(const struct raft_driver *d, const struct repl_configuration *next)
+{
+    unsigned voters = 0, counting = 0;
+
+    for (unsigned i = 0; i < next->n_servers; i++) {
+        bool voter = next->servers[i].role == RAFT_DRIVER_VOTER;
+
+        voters += voter;
+        counting += voter && raft_driver_counts(d, next->servers[i].node);
+    }
+    return counting > voters / 2 || !RAFT_WRAPPED(d, RULE_CHANGE);
 }
 
 /* --- the leader --- */
@@ -247,18 +260,8 @@ void raft_commit_trusted(struct raft_driver *d)
 
 /* --- the node itself --- */
 
-/* Nothing was ever stored here but what every founder begins with. */
-static bool begins(const struct raft_driver *d)
-{
-    return d->muted == REPL_DISTRUST_NEW && raft_log_last(&d->log) == 1 && d->snapshot.index == 0;
-}
-
 bool raft_muted_ignores(const struct raft_driver *d, const struct raft_frame *f)
 {
-    bool vote = f->type == RAFT_FRAME_REQUEST_VOTE;
-
-    if (begins(d) && (!RAFT_WRAPPED(d, RULE_NEW) || !vote || f->index <= 1))
-        return false;
     return d->muted != REPL_TRUSTED && RAFT_WRAPPED(d, RULE_MUTE) &&
            (f->type == RAFT_FRAME_REQUEST_VOTE || f->type == RAFT_FRAME_REQUEST_VOTE_RESULT ||
             f->type == RAFT_FRAME_TIMEOUT_NOW);
@@ -266,10 +269,10 @@ bool raft_muted_ignores(const struct raft_driver *d, const struct raft_frame *f)
 
 bool raft_muted_waits(const struct raft_driver *d)
 {
-    return d->muted != REPL_TRUSTED && !begins(d) && RAFT_WRAPPED(d, RULE_MUTE) && !leads(d);
+    return d->muted != REPL_TRUSTED && RAFT_WRAPPED(d, RULE_MUTE) && !leads(d);
 }
 
-static bool store(struct raft_driver *d, enum repl_distrust why)
+bool raft_become(struct raft_driver *d, enum repl_distrust why)
 {
     bool stored = raft_store_distrust(d, why);
 
@@ -277,27 +280,8 @@ static bool store(struct raft_driver *d, enum repl_distrust why)
         raft_fail(d, "out of memory");
     else
         d->muted = why;
+    d->raft.election_timer_start = d->now_ms;
     return stored;
-}
-
-/* One that has begun with others: it leads them, or follows a leader whose log begins with its own
- * term, of which nothing is committed. A leader of longer standing has entries of older terms, or
- * commits, and fills it as any that is muted. */
-void raft_muted_leads(struct raft_driver *d)
-{
-    if (d->muted == REPL_DISTRUST_NEW)
-        (void)store(d, REPL_TRUSTED);
-}
-
-void raft_muted_follows(struct raft_driver *d, const struct raft_frame *f,
-                        const struct repl_entry *entries, size_t n)
-{
-    bool first = f->index <= 1 && f->commit <= 1;
-
-    for (size_t i = 0; i < n; i++)
-        first = first && (entries[i].term == f->term || f->index + 1 + i == 1);
-    if (begins(d) && !d->stale && (first || !RAFT_WRAPPED(d, RULE_NEW)))
-        (void)store(d, REPL_TRUSTED);
 }
 
 static bool has_barrier(const struct raft_driver *d, const struct raft_frame *f)
@@ -316,10 +300,7 @@ static void trusted(struct raft_driver *d, uint32_t leader)
         if (!raft_store_vote(d, d->raft.current_term, leader))
             raft_fail(d, "out of memory");
     }
-    if (!store(d, REPL_TRUSTED))
-        return;
-    d->raft.election_timer_start = d->now_ms;
-    d->counters.trusted++;
+    d->counters.trusted += raft_become(d, REPL_TRUSTED);
 }
 
 void raft_muted_hears(struct raft_driver *d, uint32_t from, const struct raft_frame *f)
@@ -329,8 +310,7 @@ void raft_muted_hears(struct raft_driver *d, uint32_t from, const struct raft_fr
         d->raft.follower_state.current_leader.id != from)
         return;
     if (f->type == RAFT_FRAME_DISTRUST && d->muted == REPL_TRUSTED) {
-        if (store(d, REPL_DISTRUST_PEER))
-            d->counters.muted++;
+        d->counters.muted += raft_become(d, REPL_DISTRUST_PEER);
     } else if (f->type == RAFT_FRAME_TRUST && d->muted != REPL_TRUSTED && !d->installing &&
                has_barrier(d, f)) {
         trusted(d, from);

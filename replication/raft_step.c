@@ -206,8 +206,6 @@ int raft_core_step(struct raft_driver *d, struct raft_event *event,
     if ((flags & ((RAFT_UPDATE_CURRENT_TERM) | (RAFT_UPDATE_VOTED_FOR))) != 0 &&
         !raft_store_vote(d, d->raft.current_term, (uint32_t)d->raft.voted_for))
         raft_fail(d, "out of memory");
-    if (d->raft.state == RAFT_LEADER)
-        raft_muted_leads(d); /* on the disk before its first entry */
     if ((flags & (RAFT_UPDATE_ENTRIES)) != 0 && !raft_store_entries(d, &update, payload))
         raft_fail(d, "out of memory");
     if ((flags & (RAFT_UPDATE_SNAPSHOT)) != 0 && !raft_store_install(d, &update))
@@ -227,6 +225,7 @@ int raft_core_step(struct raft_driver *d, struct raft_event *event,
 void raft_settle(struct raft_driver *d)
 {
     if (!d->failed) {
+        raft_found_poll(d);
         raft_muted_poll(d);
         raft_change_poll(d);
         raft_transfer_poll(d);

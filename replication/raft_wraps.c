@@ -145,7 +145,7 @@ enum raft_driver_result raft_receive_append(struct raft_driver *d, uint32_t from
         n = 0; /* refused anyway */
     else
         heard_leader(d, f.term);
-    raft_muted_follows(d, &f, entries, n);
+    raft_found_begun(d); /* who leads has begun */
     rebase(d, &f, &entries, &n);
     if (n > 0 && entries[0].term < f.index_term)
         return RAFT_DRIVER_MALFORMED;
@@ -385,6 +385,7 @@ enum raft_driver_result raft_receive_small(struct raft_driver *d, uint32_t from,
     case RAFT_FRAME_INSTALL_ACK:
     case RAFT_FRAME_TRUST:
     case RAFT_FRAME_DISTRUST:
+    case RAFT_FRAME_FOUND:
         return RAFT_DRIVER_MALFORMED;
     }
     struct lent lent;

@@ -136,8 +136,32 @@ static bool valid_token(const Holdfast__JoinToken *t)
            t->valid_ms > 0 && t->valid_ms <= RECORD_MAX_TOKEN_MS;
 }
 
+/* An SA's state is opaque here but for its first byte, the version of its encoding. */
+static uint32_t state_format(const ProtobufCBinaryData *state)
+{
+    return state->len > 0 && state->data[0] == 2 ? RECORD_SPEAKS_CODEC_2 : 1;
+}
+
+static uint32_t create_format(const Holdfast__SaCreate *create)
+{
+    uint32_t format = state_format(&create->state);
+
+    return format == 1 && create->gives != NULL ? state_format(&create->gives->state) : format;
+}
+
+static uint32_t step_format(const Holdfast__SaStep *step)
+{
+    uint32_t format = state_format(&step->state);
+
+    return format == 1 && step->successor != NULL ? create_format(step->successor) : format;
+}
+
 uint32_t record_format(const Holdfast__Record *r)
 {
+    if (r->body_case == HOLDFAST__RECORD__BODY_SA_CREATE)
+        return create_format(r->sa_create);
+    if (r->body_case == HOLDFAST__RECORD__BODY_SA_STEP)
+        return step_format(r->sa_step);
     if (r->body_case == HOLDFAST__RECORD__BODY_MEMBER)
         return r->member->change == HOLDFAST__MEMBER__CHANGE__BOOT ? 1 : 2;
     if (r->body_case == HOLDFAST__RECORD__BODY_SESSION_KEY)

@@ -157,8 +157,10 @@ static bool find_losses(const struct fsm *fsm, const struct recover_options *o,
 {
     const struct fsm_member *self = fsm_member(fsm, o->node);
 
-    *out = (struct recover_losses){
-        .former = fsm->incarnation, .index = fsm->applied_index, .cluster_ms = fsm->cluster_ms};
+    *out = (struct recover_losses){.former = fsm->incarnation,
+                                   .index = fsm->applied_index,
+                                   .cluster_ms = fsm->cluster_ms,
+                                   .highest_id = fsm_highest_id(fsm)};
     if (self == NULL)
         return no(why, "this node was never a member of the cluster: there is nothing to recover");
     if (self->left)
@@ -169,9 +171,25 @@ static bool find_losses(const struct fsm *fsm, const struct recover_options *o,
     return true;
 }
 
+static void refound(struct fsm *fsm, enum repl_how how, const struct recover_options *o,
+                    const struct recovered *r)
+{
+    struct repl_beginning b = {.how = how,
+                               .former = r->losses.former,
+                               .incarnation = r->incarnation,
+                               .node = o->node,
+                               .index = r->losses.index,
+                               .cluster_ms = r->losses.cluster_ms,
+                               .n_given_up = r->losses.n_nodes,
+                               .word = o->word};
+
+    memcpy(b.given_up, r->losses.nodes, sizeof b.given_up);
+    fsm_refound(fsm, &b);
+}
+
 /* Behind all that this node has, so never the first entry: that is the founders', and is compared with
  * the node's file. */
-static bool make(struct fsm *fsm, uint64_t term, const struct recover_options *o,
+static bool make(struct fsm *fsm, enum repl_how how, uint64_t term, const struct recover_options *o,
                  struct recovered *out, const char **why)
 {
     struct recovered r = {.term = term};
@@ -181,7 +199,7 @@ static bool make(struct fsm *fsm, uint64_t term, const struct recover_options *o
     r.incarnation = recover_incarnation(fsm->incarnation, o->random);
     if (r.incarnation == 0)
         return no(why, "this cluster was recovered too often");
-    fsm_refound(fsm, o->node, r.incarnation);
+    refound(fsm, how, o, &r);
     fsm_begin_entry(fsm, fsm->applied_index + 1, 0);
     r.meta =
         (struct repl_snapshot_meta){.index = fsm->applied_index,
@@ -242,7 +260,7 @@ bool recover_make(const struct repl_loaded *loaded, const struct recover_options
 
     if (!state_of(&fsm, loaded, o, why))
         return false;
-    ok = make(&fsm, loaded->term + 1, o, out, why);
+    ok = make(&fsm, REPL_RECOVERED, loaded->term + 1, o, out, why);
     fsm_deinit(&fsm);
     return ok;
 }
@@ -270,7 +288,7 @@ bool recover_restore(struct span backup, const struct recover_options *o, struct
 
     if (!decode(&fsm, backup, o, why))
         return false;
-    ok = make(&fsm, 1, o, out, why);
+    ok = make(&fsm, REPL_RESTORED, 1, o, out, why);
     fsm_deinit(&fsm);
     return ok;
 }

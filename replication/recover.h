@@ -5,6 +5,8 @@
  *   snapshot that was saved ───────> recover_restore() ┴─> a snapshot: one member, no sessions, a new
  *                                                          incarnation ─> storage: vote, install
  *
+ * Who began it, when and why is a part of the state that is made (struct repl_beginning).
+ *
  * What ends: SAs, claims, leases of addresses, owners (so all epochs), tokens, the key of sessions.
  * What stays: configuration, members with their ids (all but one have left, for ever), cluster time.
  * Epochs are (incarnation, index), compared in that order, and an incarnation is above each that it
@@ -40,6 +42,7 @@ struct recover_options {
     const struct seal *seal;
     struct seal_ring *ring; /* whose `seal` it is; NULL: it needs no keys */
     uint64_t random;        /* 42 bits of it are used */
+    struct repl_word word;  /* the operator's */
 };
 
 /* What is given up. */
@@ -49,6 +52,7 @@ struct recover_losses {
     size_t n_nodes;
     uint64_t index;      /* newest entry that this node has: what was committed behind it is lost */
     uint64_t cluster_ms; /* ... and the cluster's time then */
+    uint32_t highest_id; /* of a node, as far as this one knows */
 };
 
 struct recovered {

@@ -229,6 +229,7 @@ static void release(struct repl *repl)
         free(c->bytes);
         free(c);
     }
+    repl_flush_events(repl);
     repl->dropping = false;
     while ((event = repl_next_event(repl)) != NULL)
         repl_event_free(event);
@@ -304,70 +305,6 @@ void repl_stop(struct repl *repl)
 uint64_t repl_boot(const struct repl *repl)
 {
     return repl->options.boot;
-}
-
-/* --- events --- */
-
-int repl_event_fd(const struct repl *repl)
-{
-    return repl->event_fd;
-}
-
-/* On the replication thread. A conductor that takes nothing any more stops it: then this node's
- * heartbeats end, and others take over. */
-void repl_push_event(void *self, struct repl_event *event)
-{
-    struct repl *repl = self;
-    struct event_node *node = repl_alloc_zero(1, sizeof *node);
-    uint64_t one = 1;
-
-    if (event->kind == REPL_EV_LEADER) { /* who has heard of it finds it in the status, too */
-        uv_mutex_lock(&repl->lock);
-        repl->status.leader = event->node;
-        uv_mutex_unlock(&repl->lock);
-    }
-    node->event = event;
-    node->bytes = sizeof *event + event->bytes_len + event->record_bytes +
-                  event->n_children * sizeof *event->children +
-                  event->n_items * sizeof *event->items;
-    uv_mutex_lock(&repl->event_lock);
-    while (repl->thread_running && !repl->dropping &&
-           (repl->n_events >= EVENTS_MAX || repl->event_bytes >= repl->event_bytes_max))
-        uv_cond_wait(&repl->event_room, &repl->event_lock);
-    if (repl->last_event == NULL)
-        repl->first_event = node;
-    else
-        repl->last_event->next = node;
-    repl->last_event = node;
-    repl->event_bytes += node->bytes;
-    if (repl->n_events++ == 0)
-        HF_ASSERT(write(repl->event_fd, &one, sizeof one) == sizeof one);
-    uv_mutex_unlock(&repl->event_lock);
-}
-
-struct repl_event *repl_next_event(struct repl *repl)
-{
-    struct repl_event *event = NULL;
-    struct event_node *node;
-    uint64_t count;
-
-    uv_mutex_lock(&repl->event_lock);
-    node = repl->first_event;
-    if (node == NULL) {
-        (void)!read(repl->event_fd, &count, sizeof count);
-    } else {
-        repl->first_event = node->next;
-        if (node->next == NULL)
-            repl->last_event = NULL;
-        repl->n_events--;
-        repl->event_bytes -= node->bytes;
-        if (repl->n_events == EVENTS_MAX / 2 || repl->event_bytes < repl->event_bytes_max / 2)
-            uv_cond_signal(&repl->event_room);
-        event = node->event;
-    }
-    uv_mutex_unlock(&repl->event_lock);
-    free(node);
-    return event;
 }
 
 /* --- commands --- */
@@ -535,12 +472,10 @@ void repl_status(struct repl *repl, struct repl_status *out)
 
 size_t repl_peers(struct repl *repl, uint32_t nodes[REPL_MAX_NODES])
 {
-    size_t n = 0;
+    size_t n;
 
     uv_mutex_lock(&repl->lock);
-    for (size_t i = 0; i < repl->status.n_nodes; i++)
-        if (repl->status.nodes[i].connected && repl->status.nodes[i].node != repl->options.node)
-            nodes[n++] = repl->status.nodes[i].node;
+    n = repl_linked_members(&repl->status, nodes);
     uv_mutex_unlock(&repl->lock);
     return n;
 }

@@ -4,6 +4,7 @@
 #include <sys/random.h>
 
 #include "base/bytes.h"
+#include "replication/fsm.h"
 #include "replication/repl_thread.h"
 #include "replication/wal_recover.h"
 
@@ -51,7 +52,8 @@ static bool open_keys(struct work *w, const struct repl_options *o, struct repl_
                                           .n_founders = genesis.n_servers,
                                           .seal = &w->keys.ring->seal,
                                           .ring = w->keys.ring,
-                                          .random = draw()};
+                                          .random = draw(),
+                                          .word = o->word};
     return seal_ring_current(w->keys.ring, SEAL_CONFIGURATION) != 0 ||
            refuse(error, o,
                   "there is no configuration.key here, and without it nothing can be read");
@@ -88,7 +90,8 @@ static void report_of(const struct recover_losses *losses, uint64_t incarnation,
                                   .incarnation = incarnation,
                                   .index = losses->index,
                                   .cluster_ms = losses->cluster_ms,
-                                  .n_lost = losses->n_nodes};
+                                  .n_lost = losses->n_nodes,
+                                  .highest_id = losses->highest_id};
     memcpy(out->lost, losses->nodes, sizeof out->lost);
 }
 
@@ -171,7 +174,7 @@ bool repl_recover_ordered(const struct repl_options *o, struct repl_recovery *ou
         return true;
     if (!open_all(&w, o, error))
         return false;
-    ok = wal_order_load(&w.core.dir, &ordered, &reason);
+    ok = wal_order_load(&w.core.dir, &ordered, &w.options.word, &reason);
     if (!ok)
         (void)snprintf(error->text, sizeof error->text, "%s", reason.text);
     ok = ok && replace(&w, o, ordered, out, error);
@@ -185,7 +188,7 @@ bool repl_recover_ordered(const struct repl_options *o, struct repl_recovery *ou
 
 /* --- a running node --- */
 
-bool repl_order_recovery(struct repl *repl, struct repl_error *error)
+bool repl_order_recovery(struct repl *repl, const struct repl_word *word, struct repl_error *error)
 {
     struct wal_error reason = {.text = ""};
     struct repl_status st;
@@ -199,10 +202,34 @@ bool repl_order_recovery(struct repl *repl, struct repl_error *error)
                                            : "this cluster was recovered too often");
         return false;
     }
-    if (wal_order(repl->wal, incarnation, &reason))
+    if (wal_order(repl->wal, incarnation, word, &reason))
         return true;
     (void)snprintf(error->text, sizeof error->text, "%s", reason.text);
     return false;
+}
+
+/* On the thread: seldom are there others than before. */
+void repl_keep_beginnings(struct repl *repl)
+{
+    const struct fsm *fsm = replica_fsm(repl->core);
+    size_t n = fsm->n_beginnings;
+
+    if (n == repl->n_beginnings &&
+        (n == 0 || fsm->beginnings[n - 1].incarnation == repl->beginnings[n - 1].incarnation))
+        return;
+    memcpy(repl->beginnings, fsm->beginnings, sizeof repl->beginnings);
+    repl->n_beginnings = n;
+}
+
+size_t repl_beginnings(struct repl *repl, struct repl_beginning out[REPL_MAX_BEGINNINGS])
+{
+    size_t n;
+
+    uv_mutex_lock(&repl->lock);
+    n = repl->n_beginnings;
+    memcpy(out, repl->beginnings, n * sizeof *out);
+    uv_mutex_unlock(&repl->lock);
+    return n;
 }
 
 /* --- backups --- */

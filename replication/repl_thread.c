@@ -14,7 +14,7 @@
 
 enum { MACHINE_BYTES = 64 };
 
-static void rearm(struct repl *repl);
+static void turn_ends(struct repl *repl);
 
 /* --- what the core asks of the outside --- */
 
@@ -177,6 +177,7 @@ static void publish(struct repl *repl)
         tcp_transport_set_incarnation(repl->tcp, status.incarnation);
     uv_mutex_lock(&repl->lock);
     repl->status = status;
+    repl_keep_beginnings(repl);
     repl->oldest_request = replica_oldest_request(repl->core);
     repl->outstanding_bytes = replica_outstanding_bytes(repl->core) + repl->inbox_bytes;
     uv_mutex_unlock(&repl->lock);
@@ -188,7 +189,7 @@ static void on_timer(uv_timer_t *timer)
 
     replica_tick(repl->core, repl_boottime_ns());
     publish(repl);
-    rearm(repl);
+    turn_ends(repl);
 }
 
 /* A timer that ends soon enough, or has ended, is left alone. Started anew by every event it would
@@ -204,12 +205,19 @@ static void rearm(struct repl *repl)
         (void)uv_timer_start(&repl->timer, on_timer, wait_ms, 0);
 }
 
+/* Last in each callback that let the core take a step. */
+static void turn_ends(struct repl *repl)
+{
+    repl_flush_events(repl);
+    rearm(repl);
+}
+
 static void on_frame(void *self, uint32_t from, enum repl_channel channel, struct span bytes)
 {
     struct repl *repl = self;
 
     replica_frame(repl->core, repl_boottime_ns(), from, channel, bytes);
-    rearm(repl);
+    turn_ends(repl);
 }
 
 static void on_link(void *self, uint32_t node, bool up)
@@ -217,7 +225,7 @@ static void on_link(void *self, uint32_t node, bool up)
     struct repl *repl = self;
 
     replica_link(repl->core, repl_boottime_ns(), node, up);
-    rearm(repl);
+    turn_ends(repl);
 }
 
 static void on_stranger(void *self, uint32_t node, uint64_t incarnation)
@@ -232,7 +240,7 @@ static void on_stored(void *self, const struct repl_storage_done *done)
     struct repl *repl = self;
 
     replica_stored(repl->core, repl_boottime_ns(), done);
-    rearm(repl);
+    turn_ends(repl);
 }
 
 /* --- work off the loop --- */
@@ -267,7 +275,7 @@ static void job_after(uv_work_t *work, int status)
         on_closed_part(repl);
     } else {
         replica_job_done(repl->core, repl_boottime_ns(), p->job);
-        rearm(repl);
+        turn_ends(repl);
     }
     free(p);
 }
@@ -284,17 +292,6 @@ static void start_job(void *self, struct replica_job *job)
     HF_ASSERT(uv_queue_work(&repl->loop, &p->work, job_work, job_after) == 0);
 }
 
-static size_t events_waiting(void *self)
-{
-    struct repl *repl = self;
-    size_t n;
-
-    uv_mutex_lock(&repl->event_lock);
-    n = repl->n_events;
-    uv_mutex_unlock(&repl->event_lock);
-    return n;
-}
-
 /* --- the inbox --- */
 
 static void run_command(struct repl *repl, struct command *c)
@@ -305,8 +302,8 @@ static void run_command(struct repl *repl, struct command *c)
     switch (c->kind) {
     case COMMAND_SUBMIT:
         /* repl_submit() let in no more than the outbox holds; it takes the bytes over. */
-        HF_ASSERT(replica_submit(repl->core, repl_boottime_ns(), c->request, c->bytes, c->len,
-                                 c->effects) == REPL_OK);
+        HF_ASSERT(replica_put(repl->core, repl_boottime_ns(), c->request, c->bytes, c->len,
+                              c->effects) == REPL_OK);
         return;
     case COMMAND_TRANSFER:
         if (replica_transfer(repl->core, repl_boottime_ns(), c->node) != REPL_OK)
@@ -371,7 +368,7 @@ static void on_async(uv_async_t *async)
 {
     struct repl *repl = async->data;
     struct command *list;
-    bool stopping;
+    bool stopping, put = false;
 
     uv_mutex_lock(&repl->lock);
     list = repl->first;
@@ -384,9 +381,12 @@ static void on_async(uv_async_t *async)
         struct command *c = list;
 
         list = c->next;
+        put = put || c->kind == COMMAND_SUBMIT;
         run_command(repl, c);
         free(c);
     }
+    if (put) /* once for all: in one frame, in one entry */
+        replica_go(repl->core, repl_boottime_ns());
     if (stopping) {
         begin_close(repl);
         return;
@@ -394,7 +394,7 @@ static void on_async(uv_async_t *async)
     if (repl->peers_changed)
         set_peers(repl);
     publish(repl);
-    rearm(repl);
+    turn_ends(repl);
 }
 
 static void run_loop(void *arg)
@@ -402,7 +402,7 @@ static void run_loop(void *arg)
     struct repl *repl = arg;
 
     (void)pthread_setname_np(pthread_self(), "hf-repl");
-    rearm(repl);
+    turn_ends(repl);
     (void)uv_run(&repl->loop, UV_RUN_DEFAULT);
 }
 
@@ -516,7 +516,7 @@ static bool start_core(struct repl *repl, struct repl_error *error)
     static const struct repl_transport alone = {.send = no_send, .connected = no_link};
     struct replica_callbacks callbacks = {.self = repl,
                                           .job = start_job,
-                                          .events_waiting = events_waiting,
+                                          .events_waiting = repl_events_waiting,
                                           .event = repl_push_event,
                                           .entropy = draw_entropy,
                                           .peers = on_peers,
@@ -538,6 +538,7 @@ static bool start_core(struct repl *repl, struct repl_error *error)
         return false;
     }
     publish(repl);
+    repl_flush_events(repl);
     return true;
 }
 

@@ -20,6 +20,8 @@ enum {
     REPL_EXIT_FAILED = 75, /* the process ends: state or driver cannot go on */
     EVENTS_MAX = 1 << 20,  /* then the thread waits for the conductor: peers take over */
     EVENTS_MAX_BYTES = 1 << 30,
+    EVENTS_HELD = 64, /* what a turn of the core brings goes to the queue in such bunches */
+    EVENTS_HELD_BYTES = 1 << 16,
     FRAMES_MAX = 1024
 };
 
@@ -92,6 +94,8 @@ struct repl {
     size_t backup_len;
     bool backup_failed; /* or it could not be */
     struct repl_status status;
+    struct repl_beginning beginnings[REPL_MAX_BEGINNINGS];
+    size_t n_beginnings;
 
     /* events */
     uv_mutex_t event_lock;
@@ -100,6 +104,8 @@ struct repl {
     size_t n_events, event_bytes, event_bytes_max; /* EVENTS_MAX_BYTES, or a test's */
     bool dropping;                                 /* stopping: events are freed at once */
     int event_fd;
+    struct event_node *first_held, *last_held; /* the thread's own: not in the queue yet */
+    size_t n_held, held_bytes;
 
     /* shared atomics */
     struct repl_lease leases[REPL_MAX_SHARDS];
@@ -120,6 +126,8 @@ bool repl_recover_ordered(const struct repl_options *options, struct repl_recove
  * with, under an incarnation of its own. */
 bool repl_found_alone(const struct repl_options *options, struct repl_error *error);
 
+/* On the thread, under the lock: what repl_beginnings() says. */
+void repl_keep_beginnings(struct repl *repl);
 /* On the thread: makes what repl_backup_ask() asked for. */
 void repl_make_backup(struct repl *repl);
 
@@ -127,6 +135,11 @@ void repl_make_backup(struct repl *repl);
 bool repl_thread_start(struct repl *repl, const struct repl_options *options,
                        struct repl_error *error);
 void repl_thread_stop(struct repl *repl);
+
+/* repl_events.c, on the thread. */
 void repl_push_event(void *self, struct repl_event *event);
+/* After each turn of the core: what it brought goes to the conductor. */
+void repl_flush_events(struct repl *repl);
+size_t repl_events_waiting(void *self);
 
 #endif

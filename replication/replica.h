@@ -99,6 +99,7 @@ struct repl_event {
     enum repl_event_kind kind;
     uint64_t index;            /* log index */
     uint64_t cluster_ms;       /* cluster time as of that entry */
+    uint32_t speaks;           /* the version of records that all members knew then: never falls */
     enum repl_verdict verdict; /* APPLIED; an Extend is ACCEPTED when at least one item is */
     bool mine;                 /* APPLIED: submitted by this node in this boot and not settled yet;
                                   ASSIGNED: this node in this boot is the owner */
@@ -172,6 +173,16 @@ struct repl_shard_option {
 enum repl_log_level { REPL_LOG_ERROR, REPL_LOG_WARN, REPL_LOG_INFO, REPL_LOG_DEBUG };
 
 /* Borrowed for the call of repl_init()/repl_start(). */
+/* An operator's word on recover or restore, kept in what it makes. */
+enum { REPL_WHO_BYTES = 48, REPL_WHY_BYTES = 128 };
+struct repl_word {
+    uint64_t wall_s;          /* by the machine's clock, for whoever reads it; 0 = not known */
+    uint32_t highest_id;      /* node ids up to it were in use, also those that this node never
+                                 heard of; 0 = the operator knows no more than the node */
+    char who[REPL_WHO_BYTES]; /* texts end with a 0, nothing follows it */
+    char why[REPL_WHY_BYTES];
+};
+
 struct repl_options {
     uint32_t node;
     const char *data_dir;
@@ -205,7 +216,8 @@ struct repl_options {
     void (*log)(void *self, enum repl_log_level level, const char *text);
     void *log_self;
     const struct wal_fs
-        *fs; /* NULL: the kernel's files; else a test's, which outlives the replica */
+        *fs;               /* NULL: the kernel's files; else a test's, which outlives the replica */
+    struct repl_word word; /* of repl_recover() and repl_restore() alone */
 };
 
 struct repl_error {
@@ -227,7 +239,24 @@ struct repl_recovery {
     uint64_t cluster_ms;           /* cluster time then */
     uint32_t lost[REPL_MAX_NODES]; /* members declared dead, for ever */
     size_t n_lost;
+    uint32_t highest_id; /* the highest node id that was ever used, as far as this node knows */
 };
+
+/* How an incarnation of the cluster began: the audit of recover and restore (I17). A part of the state
+ * that they make, so it is there before anything follows from them. */
+enum { REPL_MAX_BEGINNINGS = 16 }; /* the newest ones are kept */
+enum repl_how { REPL_RECOVERED = 1, REPL_RESTORED = 2 };
+struct repl_beginning {
+    enum repl_how how;
+    uint64_t former, incarnation;
+    uint32_t node;              /* who went on */
+    uint64_t index, cluster_ms; /* how far it had the former's log */
+    uint32_t given_up[REPL_MAX_NODES];
+    size_t n_given_up;
+    struct repl_word word; /* highest_id: no id up to it is ever given again */
+};
+/* Those of this node's state, the oldest first. Any thread. */
+size_t repl_beginnings(struct repl *repl, struct repl_beginning out[REPL_MAX_BEGINNINGS]);
 
 /* What repl_recover() would give up; changes nothing. No daemon may run on the directory. */
 bool repl_recover_look(const struct repl_options *options, struct repl_recovery *out,
@@ -238,7 +267,8 @@ bool repl_recover(const struct repl_options *options, struct repl_recovery *out,
                   struct repl_error *error) HF_MUST_USE;
 /* The same at the next repl_start(), which says so in the log: durable when true. Blocking (a file of a
  * few bytes). Whether a majority may be alive is the caller's to ask. Any thread. */
-bool repl_order_recovery(struct repl *repl, struct repl_error *error) HF_MUST_USE;
+bool repl_order_recovery(struct repl *repl, const struct repl_word *word,
+                         struct repl_error *error) HF_MUST_USE;
 
 /* A backup: the state without its sessions, sealed with the configuration's key, which is not in it.
  *   "HFBACKUP" | id of that key 8 | items of a snapshot
@@ -333,6 +363,7 @@ enum repl_role {
     REPL_OUTSIDE   /* this node itself: waits to join; or a node that it only knows from its file */
 };
 const char *repl_role_name(enum repl_role role);
+bool repl_is_member(enum repl_role role); /* for good: who leaves is none any more */
 /* Is it an address as the log has them: a.b.c.d:port or [x:x:x:x:x:x:x:x]:port? */
 bool repl_address_valid(const char *text);
 
@@ -400,6 +431,7 @@ struct repl_status {
     uint64_t boot, term, last_index, commit_index, applied_index, snapshot_index, cluster_ms;
     bool quorum;    /* leader known, and it or we hear from a majority */
     bool lacks_key; /* it waits for a sealing key from another node, and takes no part meanwhile */
+    bool sessionless; /* its state left sessions out, for want of a key: it is nobody's */
     struct repl_timing timing;
     uint8_t digest[REPL_DIGEST_BYTES]; /* of the state as of applied_index */
     struct repl_node_status nodes[REPL_MAX_NODES];
@@ -426,7 +458,10 @@ struct repl_status {
 };
 
 void repl_status(struct repl *repl, struct repl_status *out);
-/* The other nodes that are connected; how many. Any thread. */
+/* The other members that are connected; how many. Who only has a token is connected, too, and gets nothing
+ * that members keep to themselves. */
+size_t repl_linked_members(const struct repl_status *status, uint32_t nodes[REPL_MAX_NODES]);
+/* The same of now. Any thread. */
 size_t repl_peers(struct repl *repl, uint32_t nodes[REPL_MAX_NODES]);
 /* The replication loop's longest turns, since this was last asked. Any thread. */
 struct loop_turns repl_loop_turns(struct repl *repl);

@@ -139,7 +139,8 @@ void replica_take_boot(struct replica *r, uint32_t node, uint64_t boot)
 {
     ownership_booted(&r->ownership, node, boot);
     replica_list(r); /* its address; and after our own we know all that the log says */
-    if (node == r->options.node && boot != r->options.boot && r->ownership.confirmed) {
+    if (node == r->options.node && boot != 0 && boot != r->options.boot &&
+        r->ownership.confirmed) {
         /* Somebody else started under our id: two machines with one identity. */
         r->ownership.confirmed = false;
         replica_fail(r, "another daemon runs under this node's id");
@@ -192,12 +193,15 @@ static void follow(struct replica *r, struct follow_up f, const struct fsm_outco
     if (f.members && outcome->verdict == REPL_ACCEPTED) {
         replica_log(r, REPL_LOG_INFO, "node %u %s", (unsigned)f.node,
                     fsm_member(&r->fsm, f.node)->left ? "leaves the cluster" : "joins the cluster");
+        if (fsm_member(&r->fsm, f.node)->left)
+            replica_left(r);
         replica_list(r);
     }
 }
 
 /* Of a session whose key is given up, or was when this one came, or that came behind the change to
- * another: left out, on every node. */
+ * another: left out, on every node. But the first record of a log is the configuration's: what cannot
+ * open that would leave out all there is, and begin as if nothing had ever been. */
 static bool left_out(struct replica *r, struct span sealed)
 {
     struct seal_clear clear;
@@ -206,8 +210,17 @@ static bool left_out(struct replica *r, struct span sealed)
         return false;
     clear = seal_clear_of(sealed);
     if (clear.key == seal_ring_current(r->options.ring, SEAL_CONFIGURATION) ||
-        (clear.key == r->fsm.session_key && clear.key != r->blind))
+        (clear.key == r->fsm.session_key && r->blind == 0))
         return false;
+    if (!r->opened) {
+        replica_log(r, REPL_LOG_ERROR,
+                    "the log is sealed with the key %016llx, the one here is %016llx",
+                    (unsigned long long)clear.key,
+                    (unsigned long long)seal_ring_current(r->options.ring, SEAL_CONFIGURATION));
+        replica_fail(r, "configuration.key is not the one that this log is sealed with: put the "
+                        "cluster's own back");
+        return true;
+    }
     if (clear.key == r->fsm.session_key)
         fsm_skip(&r->fsm, clear.node, clear.boot, clear.request);
     return true;
@@ -237,6 +250,8 @@ static void apply_record(struct replica *r, struct span sealed, size_t position)
         replica_fail(r, "a committed record cannot be opened");
         return;
     }
+
+    r->opened = true;
 
     Holdfast__Record *record = record_unpack(span_of(plain, n));
 
@@ -283,7 +298,7 @@ static uint64_t lacks_key(struct replica *r, const Holdfast__Entry *e)
 {
     uint64_t session = r->fsm.session_key;
 
-    if (r->options.ring == NULL || e == NULL || session == 0 || session == r->blind ||
+    if (r->options.ring == NULL || e == NULL || session == 0 || r->blind != 0 ||
         seal_ring_has(r->options.ring, session))
         return 0;
     for (size_t i = 0; i < e->n_records; i++)

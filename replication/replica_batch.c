@@ -154,12 +154,13 @@ void replica_flush(struct replica *r)
     uint32_t waiting;
 
     while (r->able && !r->failed) {
-        size_t n = batch_next(r, &r->batch, records, &waiting);
         bool tell = must_tell(r);
         uint64_t term = r->raft.term;
+        size_t n;
 
         if (raft_driver_status(r->driver).last_stored < r->entry_index)
             return;
+        n = batch_next(r, &r->batch, records, &waiting);
         if (n == 0 && !tell && r->now_ns - r->entry_ns < STAMP_EVERY_MS * 1000000ull)
             return;
         if (!submit_entry(r, records, n))

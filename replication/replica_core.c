@@ -36,6 +36,7 @@ void replica_emit(struct replica *r, struct repl_event event)
     struct repl_event *copy = repl_alloc_zero(1, sizeof *copy);
 
     *copy = event;
+    copy->speaks = fsm_spoken(&r->fsm);
     r->callbacks.event(r->callbacks.self, copy);
 }
 
@@ -114,11 +115,12 @@ void replica_pump(struct replica *r)
     replica_judge_stranger(r);
     if (r->failed)
         return;
-    replica_blind_moved(r);
+    replica_forget_left(r);
     replica_lock_unused(r);
     replica_keys_tick(r);
     replica_locked_poll(r);
     if (!replica_sees(r)) { /* blind, it can do one thing: agree on the next key */
+        replica_own_unseeing(r);
         replica_lead(r);
         replica_flush(r);
         replica_publish_leases(r);
@@ -285,8 +287,7 @@ bool replica_start(struct replica *r, const struct repl_loaded *loaded, uint64_t
     replica_list(r);
     for (size_t i = 0; i < r->options.n_shards; i++)
         ownership_configure(&r->ownership, r->options.shards[i].shard, r->options.shards[i].prefer);
-    loaded = replica_judge_loaded(r, loaded);
-    if (loaded == NULL)
+    if (!replica_judge_loaded(r, loaded))
         return false;
     if (replica_keys_wait(r)) {
         r->waiting = loaded;
@@ -300,6 +301,7 @@ void replica_tick(struct replica *r, uint64_t now_ns)
     set_now(r, now_ns);
     if (!r->failed)
         replica_judge_disk(r);
+    replica_forget_old(r);
     if (r->failed)
         return;
     if (!r->started) {
@@ -308,6 +310,7 @@ void replica_tick(struct replica *r, uint64_t now_ns)
     }
     if (raft_driver_next_timeout(r->driver) <= r->now_ns / NS_PER_MS)
         raft_driver_tick(r->driver, r->now_ns / NS_PER_MS);
+    replica_tell_founding(r);
     if (r->now_ns > RESUBMIT_MS * NS_PER_MS)
         (void)outbox_unsend_older(r->outbox, r->now_ns - RESUBMIT_MS * NS_PER_MS);
     replica_pump(r);
@@ -363,8 +366,7 @@ void replica_frame(struct replica *r, uint64_t now_ns, uint32_t from, enum repl_
             replica_count(r, REPL_COUNT_FRAMES_MALFORMED, 1);
         break;
     case REPL_CHANNEL_OWNERSHIP:
-        if (replica_sees(r)) /* it promises nothing that it could not keep */
-            replica_on_ownership(r, from, bytes);
+        replica_on_ownership(r, from, bytes);
         break;
     case REPL_CHANNEL_FORWARD:
         replica_on_forward(r, from, bytes);
@@ -440,15 +442,29 @@ size_t replica_outstanding_bytes(const struct replica *r)
     return r->outbox->bytes;
 }
 
-enum repl_result replica_submit(struct replica *r, uint64_t now_ns, uint64_t request,
-                                uint8_t *sealed, size_t n, void *effects)
+enum repl_result replica_put(struct replica *r, uint64_t now_ns, uint64_t request, uint8_t *sealed,
+                             size_t n, void *effects)
 {
     set_now(r, now_ns);
     if (!outbox_room(r->outbox, n))
         return REPL_BUSY;
     replica_renew(r, request, sealed, n); /* the key may have changed since it was sealed */
     outbox_put(r->outbox, request, sealed, n, effects);
+    return REPL_OK;
+}
+
+void replica_go(struct replica *r, uint64_t now_ns)
+{
+    set_now(r, now_ns);
     replica_pump(r);
+}
+
+enum repl_result replica_submit(struct replica *r, uint64_t now_ns, uint64_t request,
+                                uint8_t *sealed, size_t n, void *effects)
+{
+    if (replica_put(r, now_ns, request, sealed, n, effects) != REPL_OK)
+        return REPL_BUSY;
+    replica_go(r, now_ns);
     return REPL_OK;
 }
 

@@ -144,6 +144,11 @@ size_t replica_outstanding_bytes(const struct replica *r);
  * outbox is full, `sealed` stays the caller's. */
 enum repl_result replica_submit(struct replica *r, uint64_t now_ns, uint64_t request,
                                 uint8_t *sealed, size_t n, void *effects) HF_MUST_USE;
+/* The same, but it stays where it is until replica_go(): what is put between two of them sets out
+ * together, in one frame to the leader or one entry, as far as there is room. */
+enum repl_result replica_put(struct replica *r, uint64_t now_ns, uint64_t request, uint8_t *sealed,
+                             size_t n, void *effects) HF_MUST_USE;
+void replica_go(struct replica *r, uint64_t now_ns);
 
 enum repl_result replica_transfer(struct replica *r, uint64_t now_ns, uint32_t node) HF_MUST_USE;
 void replica_status(const struct replica *r, uint64_t now_ns, struct repl_status *out);

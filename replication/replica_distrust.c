@@ -3,24 +3,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "replication/raft_frame.h"
 #include "replication/recover.h"
 #include "replication/replica_parts.h"
 
 enum { YOUNG_MS = 300000 }; /* of cluster time, which begins with a founding */
+static const uint64_t NS_PER_MS = 1000000;
+
+static bool is_new(enum repl_distrust why)
+{
+    return why == REPL_DISTRUST_NEW || why == REPL_DISTRUST_AGREED;
+}
 
 /* The newest configuration of what was loaded names this node and no other voter. */
 static bool alone(const struct replica *r, const struct repl_loaded *l)
 {
-    struct repl_configuration c = l->snapshot.configuration;
+    struct repl_configuration c;
     size_t others = 0;
 
-    for (size_t i = 0; i < l->n_entries; i++) {
-        struct span data = l->entries[i].data;
-
-        if (l->entries[i].kind == REPL_ENTRY_CHANGE && !raft_configuration_take(&data, &c))
-            return false; /* the driver will say so */
-    }
+    if (!replica_loaded_configuration(l, &c))
+        return false;
     for (size_t i = 0; i < c.n_servers; i++)
         others += c.servers[i].node != r->options.node && c.servers[i].role == RAFT_DRIVER_VOTER;
     return c.n_servers > 0 && others == 0;
@@ -39,44 +40,46 @@ static void end_sessions(struct replica *r)
         r->callbacks.keys_changed(r->callbacks.self);
 }
 
-const struct repl_loaded *replica_judge_loaded(struct replica *r, const struct repl_loaded *loaded)
+bool replica_judge_loaded(struct replica *r, const struct repl_loaded *loaded)
 {
-    if (loaded->distrust == REPL_TRUSTED)
-        return loaded;
-    if (loaded->distrust == REPL_DISTRUST_NEW) {
-        replica_log(r, REPL_LOG_INFO,
-                    "this data directory is new: it counts once the others begin with it, or a "
-                    "majority of them has filled its log");
-        return loaded;
+    enum repl_distrust why = raft_driver_distrusts(loaded);
+
+    if (why == REPL_TRUSTED)
+        return true;
+    if (is_new(why)) {
+        replica_log(
+            r, REPL_LOG_INFO,
+            "this data directory is new: it counts once a majority of others has filled its "
+            "log or, where the whole cluster is new, once all its nodes have been up at the "
+            "same time");
+        return true;
     }
     if (!alone(r, loaded)) {
         replica_log(
             r, REPL_LOG_ERROR,
             "ALARM: this node's stored data is not trusted: %s. It counts for nothing until a "
             "majority without it has filled its log",
-            repl_distrust_name(loaded->distrust));
-        return loaded;
+            repl_distrust_name(why));
+        return true;
     }
     /* Where others could have joined since, what is lost may be just that: they may go on without
      * this node, and it must not begin a second cluster. */
     if (!r->options.unjoinable || r->options.ring == NULL) {
         replica_log(r, REPL_LOG_ERROR, "ALARM: this node's stored data is not trusted: %s",
-                    repl_distrust_name(loaded->distrust));
+                    repl_distrust_name(why));
         replica_fail(r,
                      "the stored data is not trusted, and by it this node is alone: if it is, "
                      "`holdfast cluster recover` says so; if the cluster has other nodes, remove "
                      "this one there and let it join under a new id");
-        return NULL;
+        return false;
     }
     replica_log(r, REPL_LOG_WARN,
                 "this node's stored data is not trusted: %s. It is alone: it goes on, and all its "
                 "sessions end",
-                repl_distrust_name(loaded->distrust));
+                repl_distrust_name(why));
     end_sessions(r);
-    r->storage.distrust(r->storage.self, REPL_TRUSTED);
-    r->judged = *loaded;
-    r->judged.distrust = REPL_TRUSTED;
-    return &r->judged;
+    raft_driver_lift(r->driver);
+    return true;
 }
 
 /* A lone founder's directory that is made anew with its old file begins another cluster (recover.h),
@@ -118,13 +121,38 @@ void replica_tell_muted(struct replica *r, enum repl_distrust now)
     if (now == r->raft.muted)
         return;
     if (now == REPL_TRUSTED)
-        replica_log(r, REPL_LOG_INFO, "this node's stored data counts: it has what a majority has");
+        replica_log(r, REPL_LOG_INFO, "this node's stored data counts: %s",
+                    r->raft.muted == REPL_DISTRUST_AGREED ? "all nodes of the new cluster have met"
+                                                          : "it has what a majority has");
     else if (now == REPL_DISTRUST_PEER)
         replica_log(
             r, REPL_LOG_ERROR,
             "ALARM: %s: this node's disk lost data, or was rolled back. It counts for nothing "
             "until a majority without it has filled its log",
             repl_distrust_name(now));
+}
+
+/* A new cluster that waits for a founder looks dead: say whom it waits for, now and then. */
+void replica_tell_founding(struct replica *r)
+{
+    enum { FIRST_MS = 3000, AGAIN_MS = 60000 };
+    uint64_t wait_ms = r->founding_told ? AGAIN_MS : FIRST_MS;
+
+    if (r->raft.awaits == 0) {
+        r->founding_ns = 0;
+        return;
+    }
+    if (r->founding_ns == 0)
+        r->founding_ns = r->now_ns;
+    if (r->now_ns - r->founding_ns < wait_ms * NS_PER_MS)
+        return;
+    r->founding_ns = r->now_ns;
+    r->founding_told = true;
+    replica_log(r, REPL_LOG_WARN,
+                "a new cluster begins once all nodes of its list have been up at the same time: "
+                "node %u has not been heard. (A node that is not there yet is better left out of "
+                "the list, with new data directories, and joined later)",
+                (unsigned)r->raft.awaits);
 }
 
 void replica_on_doubted(void *self, uint32_t node, uint64_t acknowledged, uint64_t has)

@@ -1,8 +1,8 @@
 /* Keys that this node lacks: asked for; and given to who asks (seal_message.h).
  *
  *   start ─> is the configuration's key here? ─ no ─> WANT to every peer ─> GIVE ─> kept, start
- *   a session's key that is lacking (replica_locked.c) ─> WANT ─> GIVE, or LACK
- *                                              ─> PAST ─> GONE: erased (replica_rotate.c)
+ *   a session's key that is lacking (replica_locked.c) ─> WANT ─> GIVE
+ *                                              ─> PAST ─> GONE, LACK (replica_lost.c)
  *   a new one (replica_session.c): GIVE to all members ─> HAVE
  *
  * Without the configuration's key the node's raft does not run: it neither votes nor stores.
@@ -87,21 +87,21 @@ static bool wants(const struct replica *r, struct seal_message *want)
 
 void replica_keys_ask(struct replica *r)
 {
-    struct seal_message past = {.what = SEAL_PAST, .kind = SEAL_SESSION};
+    struct seal_message past = {
+        .what = SEAL_PAST, .kind = SEAL_SESSION, .id = r->need.key, .index = r->need.index};
     struct seal_message want;
+    bool stuck = replica_is_stuck(r);
 
-    if (!wants(r, &want))
+    if (!wants(r, &want) && !stuck)
         return;
     r->asked_ns = r->now_ns;
-    past.id = want.id;
-    past.index = r->waiting == NULL ? replica_wanted_at(r) : 0;
     for (size_t i = 0; i < r->n_nodes; i++) {
         if (r->nodes[i].node == r->options.node)
             continue;
-        /* In this order: who has erased it says so before it says that it lacks it. */
-        if (want.kind == SEAL_SESSION && !replica_sees(r))
+        if (stuck)
             send(r, r->nodes[i].node, &past);
-        send(r, r->nodes[i].node, &want);
+        if (want.kind != SEAL_SESSION || want.id != 0)
+            send(r, r->nodes[i].node, &want);
     }
 }
 
@@ -121,7 +121,8 @@ uint64_t replica_keys_next_ns(const struct replica *r)
 {
     struct seal_message want;
 
-    return wants(r, &want) ? r->asked_ns + ASK_KEY_MS * 1000000ull : UINT64_MAX;
+    return wants(r, &want) || replica_is_stuck(r) ? r->asked_ns + ASK_KEY_MS * 1000000ull
+                                                  : UINT64_MAX;
 }
 
 void replica_keys_tick(struct replica *r)
@@ -132,23 +133,20 @@ void replica_keys_tick(struct replica *r)
 
 static void answer(struct replica *r, uint32_t to, const struct seal_message *in)
 {
-    struct seal_message out = {.what = SEAL_LACK, .kind = in->kind, .id = in->id};
+    struct seal_message out = {.what = SEAL_GIVE, .kind = in->kind};
 
-    if (!replica_may_have_key(r, to))
+    if (!replica_may_have_key(r, to) || !seal_ring_get(r->options.ring, in->kind, in->id, out.key))
         return;
-    if (seal_ring_get(r->options.ring, in->kind, in->id, out.key)) {
-        out.what = SEAL_GIVE;
-        out.id = seal_key_id(&r->options.ring->means, in->kind, out.key);
-        replica_log(r, REPL_LOG_INFO, "node %u is given the sealing key %016llx", (unsigned)to,
-                    (unsigned long long)out.id);
-    }
+    out.id = seal_key_id(&r->options.ring->means, in->kind, out.key);
+    replica_log(r, REPL_LOG_INFO, "node %u is given the sealing key %016llx", (unsigned)to,
+                (unsigned long long)out.id);
     send(r, to, &out);
     secret_wipe_bytes(out.key, sizeof out.key);
 }
 
-static void take_configuration(struct replica *r, const struct seal_message *in)
+static void take_configuration(struct replica *r, uint32_t from, const struct seal_message *in)
 {
-    if (r->waiting == NULL)
+    if (r->waiting == NULL || !replica_may_give_key(r, from))
         return;
     if (r->callbacks.keep_key != NULL && !r->callbacks.keep_key(r->callbacks.self, in->key)) {
         replica_fail(r, "the sealing key cannot be stored");
@@ -196,6 +194,9 @@ static void take_session(struct replica *r, uint32_t from, const struct seal_mes
 {
     struct seal_message out = {.what = SEAL_HAVE, .kind = SEAL_SESSION, .id = in->id};
 
+    /* The one that is asked for is itself, whoever gives it: its id is made from it. */
+    if (!replica_may_have_key(r, from) && in->id != session_wanted(r))
+        return;
     if (replica_keys_add(r, in->key) != in->id)
         return;
     send(r, from, &out);
@@ -209,6 +210,17 @@ static void take_session(struct replica *r, uint32_t from, const struct seal_mes
     replica_unlock(r, in->id);
 }
 
+static void answer_past(struct replica *r, uint32_t to, const struct seal_message *in)
+{
+    struct seal_message out = {.kind = in->kind, .id = in->id};
+
+    if (in->kind != SEAL_SESSION || !replica_may_have_key(r, to))
+        return;
+    out.what = replica_answer_past(r, in);
+    if (out.what != SEAL_NOTHING)
+        send(r, to, &out);
+}
+
 /* What is taken is what it says it is. */
 static void take(struct replica *r, uint32_t from, const struct seal_message *in)
 {
@@ -217,7 +229,7 @@ static void take(struct replica *r, uint32_t from, const struct seal_message *in
         return;
     }
     if (in->kind == SEAL_CONFIGURATION)
-        take_configuration(r, in);
+        take_configuration(r, from, in);
     else
         take_session(r, from, in);
 }
@@ -234,12 +246,10 @@ void replica_on_keys(struct replica *r, uint32_t from, struct span bytes)
         answer(r, from, &in);
     if (in.what == SEAL_GIVE)
         take(r, from, &in);
-    if (in.what == SEAL_LACK && in.kind == SEAL_SESSION && in.id == r->locked.want)
-        replica_set_add(&r->locked.lacks, from);
-    if (in.what == SEAL_PAST && replica_may_have_key(r, from) && replica_key_gone(r, &in))
-        send(r, from, &(struct seal_message){.what = SEAL_GONE, .kind = in.kind, .id = in.id});
-    if (in.what == SEAL_GONE && in.id != 0 && (in.id == r->locked.want || in.id == r->blind))
-        replica_await_state(r);
+    if (in.what == SEAL_PAST)
+        answer_past(r, from, &in);
+    if (in.what == SEAL_GONE || in.what == SEAL_LACK)
+        replica_need_heard(r, from, &in);
     if (in.what == SEAL_HAVE && in.id == r->making.id)
         replica_set_add(&r->making.have, from);
     secret_wipe_bytes(&in, sizeof in);

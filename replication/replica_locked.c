@@ -1,14 +1,16 @@
 /* A node that lacks a session's key: it applies nothing more, owns, promises and gives nothing, until
  *
- *   the key comes ─────────────────────> what waits is applied, and the log goes on
- *   a snapshot is installed meanwhile ──> what waited is of no interest any more
- *   a majority lacks it, too ───────────> blind: records of sessions are left out, all else is
- *                                         applied, until the record that says that the key is lost.
- *                                         That ends all sessions, on every node: then all are one
- *                                         state again.
+ *   the key comes ───────────────────────> what waits is applied, and the log goes on
+ *   a snapshot is installed meanwhile ────> what waited is of no interest any more
+ *   one that can go on needs it no more ──> that one's snapshot is awaited (replica_rotate.c)
+ *   a majority cannot go on (replica_lost.c) ─> blind: whatever sessions' keys sealed is left out,
+ *                                         all else is applied, until the record that says that they
+ *                                         are lost. That ends all sessions, on every node: then all
+ *                                         are one state again.
  *
- * A blind node shows nothing and decides nothing but the next key (replica_session.c). If the key
- * does come, it starts anew from its disk, for it left out what it could have had.
+ * Where sessions were left out the state is nobody's: a blind node shows nothing and decides nothing but
+ * the next key (replica_session.c), whatever became of the one that it lacked. If that comes after all,
+ * it starts anew from its disk, for it left out what it could have had.
  */
 #include <stdlib.h>
 
@@ -33,9 +35,9 @@ void replica_locked_drop(struct replica *r)
 
 static void begin(struct replica *r, uint64_t want)
 {
+    r->awaits_above = 0; /* a snapshot came, and another key is lacking to read it */
     r->locked.want = want;
-    r->locked.since_ns = r->now_ns;
-    replica_set_add(&r->locked.lacks, r->options.node);
+    replica_need_key(r, want);
     replica_log(r, REPL_LOG_WARN, "the sealing key %016llx is not here: asking the other nodes",
                 (unsigned long long)want);
     raft_driver_hold(r->driver, r->now_ns / 1000000, true);
@@ -67,21 +69,6 @@ void replica_lock_unused(struct replica *r)
     begin(r, id);
 }
 
-/* It was not lost to those who changed it. Who has the next one has a state in which all was judged
- * that is left out here; if nobody has, that one is lost in its turn. */
-void replica_blind_moved(struct replica *r)
-{
-    if (r->blind == 0 || r->restoring != NULL || r->locked.want != 0 ||
-        r->fsm.session_key == r->blind)
-        return;
-    if (seal_ring_has(r->options.ring, r->fsm.session_key)) {
-        replica_await_state(r);
-        return;
-    }
-    r->locked.unused = true;
-    begin(r, r->fsm.session_key);
-}
-
 static void go_on(struct replica *r)
 {
     struct replica_locked was = r->locked;
@@ -105,23 +92,24 @@ void replica_unlock(struct replica *r, uint64_t id)
         go_on(r);
 }
 
-/* Nobody can be asked any more, or those that cannot be reached had their time. */
-static bool is_lost(const struct replica *r)
-{
-    size_t voters;
-    size_t n = replica_set_voters(r, &r->locked.lacks, &voters);
-
-    return n > voters / 2 &&
-           (n == voters || r->now_ns - r->locked.since_ns >= LOST_WAIT_MS * 1000000ull);
-}
-
 void replica_locked_poll(struct replica *r)
 {
-    if (r->locked.want == 0 || !is_lost(r))
+    if (!replica_is_stuck(r))
         return;
-    replica_log(r, REPL_LOG_WARN,
-                "a majority lacks the sealing key %016llx: what was sealed with it is left out",
-                (unsigned long long)r->locked.want);
-    r->blind = r->locked.want;
-    go_on(r);
+    replica_need_poll(r);
+    if (!replica_is_lost(r) || r->restoring != NULL)
+        return;
+    if (r->awaits_above != 0) {
+        /* What it had in front of what it cannot open is on its disk, to begin with again. */
+        replica_fail(r, "nobody has a state to give to this node any more: starting anew");
+    } else if (r->locked.want != 0) {
+        replica_log(r, REPL_LOG_WARN,
+                    "a majority cannot go on without the sealing key %016llx: what sessions' keys "
+                    "sealed is left out",
+                    (unsigned long long)r->locked.want);
+        r->blind = r->locked.want;
+        r->sessionless = true;
+        r->diverged = false; /* what was, a snapshot that it got takes the place of now */
+        go_on(r);
+    }
 }

@@ -191,6 +191,16 @@ static void tell_peers(struct replica *r)
         r->callbacks.peers(r->callbacks.self, r->told, r->n_told);
 }
 
+/* Who is no more has no say in whose state is sound, and needs no room for it. */
+static void forget_witnesses(struct replica *r)
+{
+    uint32_t nodes[REPL_MAX_NODES];
+
+    for (size_t i = 0; i < r->n_nodes; i++)
+        nodes[i] = r->nodes[i].node;
+    witness_keep(&r->witness, nodes, r->n_nodes);
+}
+
 void replica_list(struct replica *r)
 {
     struct roster l = {.n = 0};
@@ -213,6 +223,7 @@ void replica_list(struct replica *r)
     memcpy(r->nodes, l.nodes, sizeof r->nodes);
     r->n_nodes = l.n;
     r->awaited_index = 0; /* by place in the list: whoever waits hears with the next heartbeat */
+    forget_witnesses(r);
     tell_ownership(r);
     tell_peers(r);
 }
@@ -340,6 +351,25 @@ void replica_step_aside(struct replica *r)
         (void)raft_driver_transfer(r->driver, r->now_ns / 1000000, best);
 }
 
+void replica_left(struct replica *r)
+{
+    r->leave_index = r->fsm.applied_index;
+    r->leave_ns = r->now_ns;
+}
+
+/* Who is in no configuration hears nothing any more. So it hears first that it has left, and wipes what it
+ * has (replica_forget.c), if it is there to hear it. */
+static bool must_hear(const struct replica *r, uint32_t node)
+{
+    if (r->now_ns - r->leave_ns >= LEAVE_HEARD_MS * 1000000ull ||
+        !r->transport.connected(r->transport.self, node))
+        return false;
+    for (size_t i = 0; i < r->n_nodes; i++)
+        if (r->nodes[i].node == node)
+            return r->ownership.peers[i].applied_index < r->leave_index;
+    return false;
+}
+
 /* What is to be done next with this member; false: nothing. */
 static bool change_of(struct replica *r, const struct fsm_member *m,
                       enum raft_driver_result *result)
@@ -352,6 +382,8 @@ static bool change_of(struct replica *r, const struct fsm_member *m,
             replica_step_aside(r);
             return false;
         }
+        if (must_hear(r, m->node))
+            return false;
         *result = raft_driver_remove(r->driver, now_ms, m->node);
         return true;
     }
@@ -374,8 +406,8 @@ void replica_lead_members(struct replica *r)
     if (r->now_ns < r->change_ns || raft_driver_status(r->driver).changing)
         return;
     for (size_t i = 0; i < r->fsm.n_members; i++)
-        if (change_of(r, r->fsm.members[i], &result))
-            return;
+        if (change_of(r, r->fsm.members[i], &result) && result == RAFT_DRIVER_OK)
+            return; /* what is refused may become possible by another's change */
     learner = promotable(r);
     if (learner != 0)
         (void)raft_driver_assign(r->driver, r->now_ns / 1000000, learner, RAFT_DRIVER_VOTER);

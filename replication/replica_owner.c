@@ -180,14 +180,16 @@ static void fill_report(struct replica *r, struct beat *b)
         b->lapse_list[n] = &b->lapses[n];
         n++;
     }
-    put_digest(b->digest, fsm_digest(&r->fsm));
     b->report.applied_index = r->fsm.applied_index;
     b->report.healthy = replica_healthy(r);
     b->report.disk_ok = r->callbacks.disk_ok(r->callbacks.self);
     b->report.reluctant = reluctant(r);
     b->report.n_lapsed = n;
     b->report.lapsed = b->lapse_list;
-    b->report.digest = (ProtobufCBinaryData){.len = sizeof b->digest, .data = b->digest};
+    if (!r->sessionless) { /* else it is no state that anybody could have */
+        put_digest(b->digest, fsm_digest(&r->fsm));
+        b->report.digest = (ProtobufCBinaryData){.len = sizeof b->digest, .data = b->digest};
+    }
     b->report.awaits_state = r->diverged;
     b->report.distrust = (uint32_t)r->raft.muted;
     b->report.awaits_above = r->awaits_above;
@@ -210,6 +212,21 @@ static void beat(struct replica *r)
     fill_report(r, &b);
     b.message.report = &b.report;
     send_ownership(r, 0, &b.message);
+}
+
+void replica_own_unseeing(struct replica *r)
+{
+    Holdfast__Ownership message = HOLDFAST__OWNERSHIP__INIT;
+    Holdfast__NodeReport report = HOLDFAST__NODE_REPORT__INIT;
+
+    if (!replica_is_muted(r) || !ownership_beat_due(&r->ownership, r->now_ns))
+        return;
+    message.boot = r->options.boot;
+    message.report = &report;
+    report.applied_index = r->fsm.applied_index;
+    report.snapshot_index = raft_driver_status(r->driver).snapshot_index;
+    report.distrust = (uint32_t)r->raft.muted;
+    send_ownership(r, 0, &message);
 }
 
 /* --- leases --- */
@@ -259,6 +276,22 @@ static bool planted(struct replica *r, size_t i, const struct ownership_shard *s
 }
 #endif
 
+/* A thread that got no turn tells of an end late: how late is part of what happened. */
+static void tell_lease(struct replica *r, const struct ownership_shard *s)
+{
+    uint64_t end_ns = s->lease_until_ns; /* 0: it was given up, or is another's by the log */
+
+    if (s->was_held) {
+        replica_log(r, REPL_LOG_INFO, "shard %u: lease held", (unsigned)s->shard);
+        return;
+    }
+    replica_count(r, REPL_COUNT_LEASES_LOST, 1);
+    replica_log(r, REPL_LOG_INFO, "shard %u: lease lost, it ended %llu ms ago", (unsigned)s->shard,
+                end_ns == 0 || end_ns > r->now_ns
+                    ? 0ull
+                    : (unsigned long long)((r->now_ns - end_ns) / 1000000));
+}
+
 void replica_publish_leases(struct replica *r)
 {
     struct ownership_shard *s;
@@ -282,10 +315,7 @@ void replica_publish_leases(struct replica *r)
         atomic_store_explicit(&lease->until_ns, until, memory_order_release);
     }
     while ((s = ownership_lease_change(&r->ownership, r->now_ns)) != NULL) {
-        if (!s->was_held)
-            replica_count(r, REPL_COUNT_LEASES_LOST, 1);
-        replica_log(r, REPL_LOG_INFO, "shard %u: lease %s", (unsigned)s->shard,
-                    s->was_held ? "held" : "lost");
+        tell_lease(r, s);
         replica_emit(r, (struct repl_event){.kind = REPL_EV_LEASE,
                                             .shard = s->shard,
                                             .epoch = s->epoch,
@@ -415,6 +445,15 @@ static void take_acks(struct replica *r, uint32_t from, const Holdfast__Ownershi
     }
 }
 
+static void take_distrust(struct replica *r, uint32_t from, const Holdfast__NodeReport *report)
+{
+    struct replica_node *row = replica_node(r, from);
+
+    if (row != NULL)
+        row->distrust = report->distrust < REPL_DISTRUSTS ? (enum repl_distrust)report->distrust
+                                                          : REPL_DISTRUST_OPERATOR;
+}
+
 static void take_report(struct replica *r, uint32_t from, const Holdfast__Ownership *in)
 {
     const Holdfast__NodeReport *report = in->report;
@@ -425,9 +464,6 @@ static void take_report(struct replica *r, uint32_t from, const Holdfast__Owners
     ownership_report_reluctant(&r->ownership, from, report->reluctant);
     if (row != NULL)
         row->disk_ok_ns = report->disk_ok ? r->now_ns : 0;
-    if (row != NULL)
-        row->distrust = report->distrust < REPL_DISTRUSTS ? (enum repl_distrust)report->distrust
-                                                          : REPL_DISTRUST_OPERATOR;
     for (size_t i = 0; i < report->n_lapsed; i++)
         ownership_report_lapse(&r->ownership, from, report->lapsed[i]->shard,
                                record_epoch(report->lapsed[i]->epoch), r->now_ns);
@@ -445,9 +481,13 @@ void replica_on_ownership(struct replica *r, uint32_t from, struct span bytes)
             holdfast__ownership__free_unpacked(in, NULL);
         return;
     }
-    answer_heartbeats(r, from, in);
-    take_acks(r, from, in);
     if (in->report != NULL)
-        take_report(r, from, in);
+        take_distrust(r, from, in->report);
+    if (replica_sees(r)) { /* it promises nothing that it could not keep */
+        answer_heartbeats(r, from, in);
+        take_acks(r, from, in);
+        if (in->report != NULL)
+            take_report(r, from, in);
+    }
     holdfast__ownership__free_unpacked(in, NULL);
 }

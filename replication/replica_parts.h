@@ -7,6 +7,7 @@
 #include "replication/ownership.h"
 #include "replication/raft_driver.h"
 #include "replication/replica_core.h"
+#include "replication/seal_message.h"
 #include "replication/snapshot.h"
 #include "replication/witness.h"
 
@@ -21,7 +22,12 @@ enum {
     ANNOUNCE_MS = 100,          /* between two tries of the BOOT record */
     REFUSED_WAIT_MS = 10,       /* after a leader refused a forward */
     COOKIE_SECRET_MS = 3600000, /* a new one so often (RFC 7296 2.6: change it frequently) */
-    LOST_WAIT_MS = 3000,    /* a node that may have a key is waited for, when a majority lacks it */
+    FORGET_MS = 60000,      /* longer than a key is in use nobody is without news of the cluster */
+    LEAVE_HEARD_MS = 1000,  /* so long a node that is removed is waited for to hear of it */
+    LOST_WAIT_MS = 3000,    /* a node that can go on is waited for, when a majority cannot */
+    WORD_MS = 300,          /* so long counts what another node said of that */
+    SOUND_MS = 1000,        /* ... so long it is taken for one to give leadership to */
+    AWAIT_MS = 10000,       /* ... and so long a snapshot of it is hoped for */
     UNLED_ELECTIONS = 4,    /* so many election timeouts without a leader, and at least */
     UNLED_MS = 1000,        /* ... so long: an owner asks for no lease any more */
     ERASE_AGAIN_MS = 1000,  /* between two times of saying that a key is erased */
@@ -60,14 +66,24 @@ struct replica_set {
 
 /* What is to be applied next and cannot be opened (replica_locked.c). */
 struct replica_locked {
-    uint64_t want; /* a key; 0 = nothing is */
-    uint64_t since_ns;
-    struct replica_set lacks; /* who says that it has no such key */
-    uint64_t index;           /* an entry ... */
-    uint8_t *entry;           /* a copy; NULL: it is a snapshot, that one, */
-    bool unused;              /* or nothing: what was sealed with it so far, if anything, is gone */
+    uint64_t want;  /* a key; 0 = nothing is */
+    uint64_t index; /* an entry ... */
+    uint8_t *entry; /* a copy; NULL: it is a snapshot, that one, */
+    bool unused;    /* or nothing: what was sealed with it so far, if anything, is gone */
     size_t len;
     struct repl_snapshot_meta meta;
+};
+
+/* The key that a stuck node lacks, and what others say of it (replica_lost.c). */
+struct replica_need {
+    uint64_t key, index; /* the log asks for it at that place */
+    struct replica_word {
+        uint32_t node;
+        uint64_t stuck_ns, sound_ns; /* said last that it cannot go on either; that it can */
+    } words[REPL_MAX_NODES];
+    size_t n_words;
+    uint64_t awaits_ns; /* since when this node awaits a snapshot */
+    uint64_t lost_ns;   /* since when a majority cannot go on; 0 = it is not so */
 };
 
 /* A session's key on its way into the log (replica_session.c). */
@@ -122,18 +138,23 @@ struct replica {
     uint64_t
         incarnation;    /* the newest snapshot's, also while it cannot be opened; 0 = no snapshot */
     uint64_t change_ns; /* leader: no change of members before; 0 = none began since */
-    uint64_t changes_told; /* refusals of changes that the log of this program has */
-    bool halted;           /* met an entry of a version that this program does not know */
+    uint64_t leave_index, leave_ns; /* the newest LEAVE applied since the start, and when */
+    uint64_t changes_told;          /* refusals of changes that the log of this program has */
+    bool halted;                    /* met an entry of a version that this program does not know */
     bool left_told;
     struct outbox *outbox;
     struct batch batch;
     uint64_t now_ns;
     bool started, failed;
-    struct repl_loaded judged; /* what was loaded, where a distrust was lifted at the start */
+    bool opened; /* something of this state was sealed with the configuration's key that is here */
     const struct repl_loaded *waiting; /* what it begins with once its key has come; or NULL */
-    uint64_t asked_ns;                 /* for a key */
+    uint64_t founding_ns; /* when it was said last that a founder is awaited; or since when it is */
+    bool founding_told;
+    uint64_t asked_ns; /* for a key */
     struct replica_locked locked;
-    uint64_t blind; /* the key that is given up: what it sealed is left out; 0 = none */
+    uint64_t blind;   /* the key that is given up: sessions are left out since; 0 = none */
+    bool sessionless; /* ... so the state is nobody's, until all sessions end, or a snapshot */
+    struct replica_need need;
     bool reset_due; /* the loss was applied: at the end of this entry all is one state again */
     struct replica_making making;
     struct replica_spare spares[SEAL_RING_KEYS];
@@ -227,8 +248,30 @@ void replica_founders(struct replica_options *o);
 /* The state names a key that is not here, and nothing asked for it: a node that has caught up does. */
 void replica_lock_unused(struct replica *r);
 void replica_locked_poll(struct replica *r);
-void replica_blind_moved(struct replica *r); /* the log changed to another key meanwhile */
 void replica_locked_drop(struct replica *r);
+
+/* replica_admit.c: of whom it is known that they are members */
+bool replica_may_have_key(const struct replica *r, uint32_t node);
+bool replica_may_give_key(const struct replica *r, uint32_t node); /* the configuration's */
+/* The newest configuration of what was loaded; false: malformed, as the driver will say. */
+bool replica_loaded_configuration(const struct repl_loaded *loaded, struct repl_configuration *out);
+
+/* replica_forget.c: keys end here, since nobody will say so */
+void replica_forget_left(struct replica *r); /* this node has left */
+void replica_forget_old(struct replica *r);  /* nothing is applied any more, for long */
+
+struct seal_message;
+/* replica_lost.c: are the sessions lost to the cluster? */
+/* Does this node lack a key without which it cannot go on? */
+bool replica_is_stuck(const struct replica *r);
+void replica_need_key(struct replica *r, uint64_t key); /* it is stuck from now on */
+/* A stuck node's question came: GONE, LACK or 0, no answer. */
+enum seal_what replica_answer_past(const struct replica *r, const struct seal_message *in);
+void replica_need_heard(struct replica *r, uint32_t from, const struct seal_message *in);
+void replica_need_poll(struct replica *r);
+/* They are, as far as is known now: a majority cannot go on, and nobody is known who can. */
+bool replica_is_lost(const struct replica *r);
+bool replica_was_sound(const struct replica *r, uint32_t node); /* a moment ago, by its own word */
 
 /* replica_session.c */
 void replica_session_lead(struct replica *r);
@@ -241,8 +284,6 @@ bool replica_session_ready(const struct replica *r); /* sessions can be sealed h
 void replica_session_applied(struct replica *r, const struct Holdfast__SessionKey *body);
 
 /* replica_rotate.c */
-struct seal_message;
-bool replica_may_have_key(const struct replica *r, uint32_t node);
 bool replica_rotation_due(const struct replica *r);
 void replica_rotate_lead(struct replica *r);
 void replica_snapshot_heard(struct replica *r, uint32_t from, uint64_t snapshot_index);
@@ -252,8 +293,6 @@ bool replica_renew_outbox(struct replica *r);
 void replica_renew(struct replica *r, uint64_t request, uint8_t *bytes, size_t n);
 void replica_key_erased(struct replica *r, uint64_t id);
 void replica_keys_sweep(struct replica *r);
-/* Is it erased, for one that has the log up to in->index? */
-bool replica_key_gone(const struct replica *r, const struct seal_message *in);
 uint64_t replica_wanted_at(const struct replica *r); /* how far the log asks for the lacking key */
 void replica_await_state(struct replica *r); /* what is lacking to it is erased everywhere */
 
@@ -355,6 +394,7 @@ uint64_t replica_cluster_ms(const struct replica *r);
 void replica_list(struct replica *r); /* what it is made of has changed */
 struct replica_node *replica_node(struct replica *r, uint32_t node); /* or NULL */
 void replica_on_configuration(void *self, const struct repl_configuration *configuration);
+void replica_left(struct replica *r);         /* a node's LEAVE was applied */
 void replica_lead_members(struct replica *r); /* the leader makes the configuration the members' */
 void replica_step_aside(struct replica *r);   /* leadership to who can take it best */
 void replica_on_changed(void *self, enum raft_driver_result result);
@@ -367,12 +407,13 @@ void replica_address_text(const struct endpoint *at, char *out, size_t cap);
 bool replica_address_parse(const char *text, struct endpoint *out);
 
 /* replica_distrust.c */
-/* What this node begins with; NULL: it does not (failed). */
-const struct repl_loaded *replica_judge_loaded(struct replica *r, const struct repl_loaded *loaded);
+/* Says what speaks against what was loaded, and what follows. False: it does not begin (failed). */
+bool replica_judge_loaded(struct replica *r, const struct repl_loaded *loaded);
 /* Another incarnation of the cluster lives: may end this node. */
 void replica_judge_stranger(struct replica *r);
 bool replica_is_muted(const struct replica *r);
 void replica_tell_muted(struct replica *r, enum repl_distrust now); /* before r->raft says so */
+void replica_tell_founding(struct replica *r);
 void replica_on_doubted(void *self, uint32_t node, uint64_t acknowledged, uint64_t has);
 
 /* replica_disk.c */
@@ -383,6 +424,9 @@ bool replica_disk_works(const struct replica *r, const struct replica_node *n);
 /* replica_owner.c */
 bool replica_healthy(const struct replica *r);
 void replica_own(struct replica *r);
+/* Of a node that cannot read what it has: that its disk is under distrust, if it is. When the power of
+ * all failed that is all that anybody can know. */
+void replica_own_unseeing(struct replica *r);
 void replica_publish_leases(struct replica *r);
 void replica_on_ownership(struct replica *r, uint32_t from, struct span bytes);
 

@@ -129,6 +129,7 @@ static void free_state(struct replica *r)
 
 void replica_reset(struct replica *r)
 {
+    r->sessionless = false;
     for (size_t i = 0; i < r->fsm.n_shards; i++) {
         const struct fsm_shard *s = &r->fsm.shards[i];
 
@@ -150,6 +151,7 @@ static void take_over(struct replica *r, struct fsm *fsm)
 {
     free_state(r);
     r->fsm = *fsm;
+    r->opened = true;
     replica_count(r, REPL_COUNT_RESTORES, 1);
     if (r->blind != 0 && r->blind != r->fsm.session_key)
         r->blind = 0; /* of a later state: all that was left out is behind it */

@@ -15,15 +15,6 @@
 #include "replication/replica_parts.h"
 #include "replication/seal_message.h"
 
-/* --- who may have one --- */
-
-bool replica_may_have_key(const struct replica *r, uint32_t node)
-{
-    const struct fsm_member *m = fsm_member(&r->fsm, node);
-
-    return node != r->options.node && replica_is_member(r, node) && (m == NULL || !m->left);
-}
-
 /* --- when another one is due --- */
 
 bool replica_rotation_due(const struct replica *r)
@@ -203,12 +194,6 @@ void replica_keys_sweep(struct replica *r)
 
 /* --- what can be opened nowhere --- */
 
-bool replica_key_gone(const struct replica *r, const struct seal_message *in)
-{
-    return replica_sees(r) && !r->diverged && r->fsm.applied_index >= in->index &&
-           !fsm_names_key(&r->fsm, in->id) && !seal_ring_has(r->options.ring, in->id);
-}
-
 uint64_t replica_wanted_at(const struct replica *r)
 {
     struct raft_driver_status s = raft_driver_status(r->driver);
@@ -220,9 +205,11 @@ void replica_await_state(struct replica *r)
 {
     uint64_t above = replica_wanted_at(r);
 
-    replica_log(r, REPL_LOG_WARN,
-                "the sealing key %016llx is erased: a snapshot takes the place of what it sealed",
-                (unsigned long long)(r->locked.want != 0 ? r->locked.want : r->blind));
+    replica_log(
+        r, REPL_LOG_WARN,
+        "others went on without the sealing key %016llx: a snapshot takes the place of what "
+        "it sealed",
+        (unsigned long long)r->need.key);
     replica_locked_drop(r);
     r->blind = 0;
     r->awaits_above = above;

@@ -14,8 +14,7 @@
 
 static bool is_due(const struct replica *r)
 {
-    return r->fsm.session_key == 0 || (r->blind != 0 && r->fsm.session_key == r->blind) ||
-           replica_rotation_due(r);
+    return r->fsm.session_key == 0 || r->blind != 0 || replica_rotation_due(r);
 }
 
 /* Drawn for another state, or taken by too few for too long. */
@@ -74,6 +73,9 @@ void replica_session_lead(struct replica *r)
         m->sent_ns = r->now_ns;
         replica_keys_give(r, m->id, &m->have);
     }
+    /* Who could not go on may have been given what it needs: not while one is known that has it all. */
+    if (r->blind != 0 && !replica_is_lost(r))
+        return;
     have = replica_set_voters(r, &m->have, &voters);
     if (have == voters ||
         (have > voters / 2 && (m->replaces == 0 || r->blind != 0 ||
@@ -136,7 +138,7 @@ void replica_session_applied(struct replica *r, const struct Holdfast__SessionKe
     replica_log(r, REPL_LOG_INFO, "sessions are sealed with the key %016llx from now on%s",
                 (unsigned long long)body->id,
                 lost ? ", the former one is lost: all sessions ended" : "");
-    if (!lost && former != 0)
+    if (former != 0)
         r->switched_index = r->fsm.applied_index;
     replica_session_use(r);
     if (!lost || r->options.ring == NULL)

@@ -139,7 +139,7 @@ static bool is_due(const struct replica *r)
 {
     struct raft_driver_status s = raft_driver_status(r->driver);
 
-    if (s.installing || s.snapshotting || s.applied_index <= s.snapshot_index ||
+    if (r->sessionless || s.installing || s.snapshotting || s.applied_index <= s.snapshot_index ||
         r->fsm.applied_index < r->not_before_index || r->now_ns < r->not_before_ns)
         return false;
     if (r->snapshot_wanted || s.snapshot_index < r->switched_index)

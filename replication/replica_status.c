@@ -87,6 +87,22 @@ const char *repl_role_name(enum repl_role role)
     return (size_t)role < sizeof names / sizeof *names ? names[role] : "?";
 }
 
+bool repl_is_member(enum repl_role role)
+{
+    return role == REPL_VOTER || role == REPL_LEARNER || role == REPL_JOINING;
+}
+
+size_t repl_linked_members(const struct repl_status *st, uint32_t nodes[REPL_MAX_NODES])
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < st->n_nodes; i++)
+        if (st->nodes[i].connected && st->nodes[i].node != st->node &&
+            repl_is_member(st->nodes[i].role))
+            nodes[n++] = st->nodes[i].node;
+    return n;
+}
+
 static enum repl_role role_of(const struct replica *r, size_t i)
 {
     const struct fsm_member *m = fsm_member(&r->fsm, r->nodes[i].node);
@@ -196,6 +212,7 @@ void replica_status(const struct replica *r, uint64_t now_ns, struct repl_status
                                 .cluster_ms = replica_cluster_ms(r),
                                 .quorum = has_quorum(r),
                                 .lacks_key = r->waiting != NULL || !replica_sees(r),
+                                .sessionless = r->sessionless,
                                 .timing = r->options.timing,
                                 .key = {.session = r->fsm.session_key,
                                         .former = r->fsm.former_key,

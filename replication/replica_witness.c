@@ -79,7 +79,7 @@ void replica_witness_heard(struct replica *r, uint32_t from, const struct Holdfa
     replica_snapshot_heard(r, from, in->snapshot_index);
     if (read_digest(in->digest, &now)) {
         say(r, from, in->applied_index, now);
-        if (in->applied_index == r->fsm.applied_index) {
+        if (in->applied_index == r->fsm.applied_index && !r->sessionless) {
             ours = fsm_digest(&r->fsm);
             say(r, r->options.node, r->fsm.applied_index, ours);
             if (!digest_equal(ours, now))
@@ -189,8 +189,8 @@ void replica_scrub(struct replica *r)
         r->scrub_id = 0;
 }
 
-/* Of the majority, connected, and nearest to our log; when ours only lacks what it cannot open, whoever
- * is connected. 0 = none. */
+/* Of the majority, connected, and nearest to our log; when ours only lacks what it cannot open, one that
+ * says that it went on. 0 = none. */
 static uint32_t successor(const struct replica *r)
 {
     uint32_t best = 0;
@@ -201,7 +201,8 @@ static uint32_t successor(const struct replica *r)
         uint64_t match = raft_driver_match(r->driver, node);
 
         if (node != r->options.node && r->transport.connected(r->transport.self, node) &&
-            (witness_verdict(&r->witness, node) == WITNESS_AGREES || r->awaits_above != 0) &&
+            (r->awaits_above != 0 ? replica_was_sound(r, node)
+                                  : witness_verdict(&r->witness, node) == WITNESS_AGREES) &&
             match >= most) {
             best = node;
             most = match;
@@ -233,19 +234,21 @@ static bool is_sound_for(const struct replica *r, const struct replica_node *nod
     return verdict == WITNESS_AGREES || (node->lacks_erased && verdict == WITNESS_UNKNOWN);
 }
 
-/* As a leader of the majority: whoever was outvoted gets our state. */
+/* As a leader of the majority: whoever was outvoted gets our state. What was made before the newest
+ * change of keys it might not be able to read. */
 static void repair(struct replica *r)
 {
     for (size_t i = 0; i < r->n_nodes; i++) {
         uint32_t node = r->nodes[i].node;
+        uint64_t above = r->nodes[i].repair_above;
 
         if (r->nodes[i].repair_above == 0 || node == r->options.node ||
             !is_sound_for(r, &r->nodes[i]) || !r->transport.connected(r->transport.self, node))
             continue;
-        if (raft_driver_repair(r->driver, r->now_ns / 1000000, node, r->nodes[i].repair_above) ==
-            RAFT_DRIVER_INVALID)
-            r->snapshot_wanted =
-                r->snapshot_wanted || r->fsm.applied_index > r->nodes[i].repair_above;
+        if (r->switched_index > above)
+            above = r->switched_index - 1;
+        if (raft_driver_repair(r->driver, r->now_ns / 1000000, node, above) == RAFT_DRIVER_INVALID)
+            r->snapshot_wanted = r->snapshot_wanted || r->fsm.applied_index > above;
     }
 }
 

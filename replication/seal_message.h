@@ -10,12 +10,14 @@
 #include "replication/seal_ring.h"
 
 enum seal_what {
-    SEAL_WANT = 1, /* the key with this id; id 0: the one in use for that kind */
+    SEAL_NOTHING = 0, /* is never sent */
+    SEAL_WANT = 1,    /* the key with this id; id 0: the one in use for that kind */
     SEAL_GIVE = 2,
-    SEAL_LACK = 3, /* the answer of one that has no such key */
+    SEAL_LACK = 3, /* an answer to PAST: it cannot go on either, for want of this key or another */
     SEAL_HAVE = 4, /* ... of one that took a session's key */
-    SEAL_PAST = 5, /* is the key with this id, which the log names at `index`, erased? */
-    SEAL_GONE = 6  /* the answer of one that has applied so much, if it is */
+    SEAL_PAST =
+        5,        /* who went on without the key with this id, which the log asks for at `index`? */
+    SEAL_GONE = 6 /* the answer of one that did, and has no such key */
 };
 
 enum {

@@ -161,6 +161,28 @@ static void out_token(struct out *o, const struct fsm_token *t)
     out_item(o, &item);
 }
 
+static void out_beginning(struct out *o, const struct repl_beginning *b)
+{
+    Holdfast__SnapshotItem item = HOLDFAST__SNAPSHOT_ITEM__INIT;
+    Holdfast__SnapshotBeginning m = HOLDFAST__SNAPSHOT_BEGINNING__INIT;
+
+    m.how = (uint32_t)b->how;
+    m.former = b->former;
+    m.incarnation = b->incarnation;
+    m.node = b->node;
+    m.index = b->index;
+    m.cluster_ms = b->cluster_ms;
+    m.given_up = (uint32_t *)(uintptr_t)b->given_up;
+    m.n_given_up = b->n_given_up;
+    m.wall_s = b->word.wall_s;
+    m.highest_id = b->word.highest_id;
+    m.who = (char *)(uintptr_t)b->word.who;
+    m.why = (char *)(uintptr_t)b->word.why;
+    item.item_case = HOLDFAST__SNAPSHOT_ITEM__ITEM_BEGINNING;
+    item.beginning = &m;
+    out_item(o, &item);
+}
+
 static Holdfast__SnapshotClaim claim_of(const struct image_claim *c)
 {
     Holdfast__SnapshotClaim m = HOLDFAST__SNAPSHOT_CLAIM__INIT;
@@ -230,6 +252,8 @@ bool snapshot_encode_head(struct snapshot_encoder *e, const struct fsm *fsm,
         out_member(&o, fsm->members[i]);
     for (size_t i = 0; i < fsm->n_tokens; i++)
         out_token(&o, &fsm->tokens[i]);
+    for (size_t i = 0; i < fsm->n_beginnings; i++)
+        out_beginning(&o, &fsm->beginnings[i]);
     return !e->failed;
 }
 

@@ -106,6 +106,34 @@ static bool in_token(struct fsm *fsm, const Holdfast__SnapshotToken *m)
     return true;
 }
 
+static bool in_beginning(struct fsm *fsm, const Holdfast__SnapshotBeginning *m)
+{
+    struct repl_beginning *b = &fsm->beginnings[fsm->n_beginnings];
+
+    if (fsm->n_beginnings == REPL_MAX_BEGINNINGS || m->node == 0 || m->incarnation == 0 ||
+        (m->how != REPL_RECOVERED && m->how != REPL_RESTORED) || m->n_given_up > REPL_MAX_NODES ||
+        strlen(m->who) >= REPL_WHO_BYTES || strlen(m->why) >= REPL_WHY_BYTES ||
+        m->highest_id < fsm->used_ids)
+        return false;
+    fsm->n_beginnings++;
+    *b = (struct repl_beginning){
+        .how = (enum repl_how)m->how,
+        .former = m->former,
+        .incarnation = m->incarnation,
+        .node = m->node,
+        .index = m->index,
+        .cluster_ms = m->cluster_ms,
+        .n_given_up = m->n_given_up,
+        .word = {.wall_s = m->wall_s, .highest_id = m->highest_id},
+    };
+    for (size_t i = 0; i < m->n_given_up; i++)
+        b->given_up[i] = m->given_up[i];
+    memcpy(b->word.who, m->who, strlen(m->who));
+    memcpy(b->word.why, m->why, strlen(m->why));
+    fsm->used_ids = m->highest_id;
+    return true;
+}
+
 static bool in_sa(struct fsm *fsm, const Holdfast__SnapshotSa *m)
 {
     uint64_t assignments = fsm_assignments(fsm, m->shard);
@@ -215,6 +243,8 @@ static bool in_item(struct fsm *fsm, const Holdfast__SnapshotItem *item, uint64_
         return in_member(fsm, item->member);
     case HOLDFAST__SNAPSHOT_ITEM__ITEM_TOKEN:
         return in_token(fsm, item->token);
+    case HOLDFAST__SNAPSHOT_ITEM__ITEM_BEGINNING:
+        return in_beginning(fsm, item->beginning);
     case HOLDFAST__SNAPSHOT_ITEM__ITEM_SA:
         return in_sa(fsm, item->sa);
     case HOLDFAST__SNAPSHOT_ITEM__ITEM_LEASE:

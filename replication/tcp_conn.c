@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/secret.h"
+
+enum { READ_BYTES = 64 << 10 };
+
 struct write {
     uv_write_t req;
     struct tcp_conn *conn;
@@ -142,7 +146,7 @@ bool tcp_conn_send(struct tcp_conn *c, uint8_t channel, const struct span *parts
         return false;
     if (c->queued + total > TCP_QUEUE_BYTES)
         return false;
-    w = make_write(c, total);
+    w = make_write(c, total); /* one piece, so that the layer makes few records of it */
     memcpy(w->bytes, header, sizeof header);
     for (size_t i = 0; i < n_parts; i++) {
         if (parts[i].len > 0)
@@ -155,6 +159,7 @@ bool tcp_conn_send(struct tcp_conn *c, uint8_t channel, const struct span *parts
         return true;
     }
     ok = c->layer->send(c->session, span_of(w->bytes, total), wire(c));
+    secret_wipe_bytes(w->bytes, total); /* a key may have been in it */
     free(w);
     return ok;
 }
@@ -205,16 +210,20 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
             send_hello_when_ready(c);
         }
     }
-    free(buf->base);
     if (n < 0)
         broken(c, TCP_BROKEN_SOCKET, n == UV_EOF ? "closed by the peer" : uv_strerror((int)n));
 }
 
+/* libuv reads into it and calls on_read() before it asks again. */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
-    (void)handle;
-    buf->base = malloc(suggested);
-    buf->len = buf->base == NULL ? 0 : suggested;
+    struct tcp_conn *c = handle->data;
+
+    (void)suggested;
+    if (c->room == NULL)
+        c->room = malloc(READ_BYTES);
+    buf->base = (char *)c->room;
+    buf->len = c->room == NULL ? 0 : READ_BYTES;
 }
 
 struct tcp_conn *tcp_conn_create(uv_loop_t *loop, int family, const struct tcp_conn_events *events,
@@ -324,6 +333,7 @@ static void on_closed(uv_handle_t *handle)
     if (c->session != NULL)
         c->layer->close(c->session);
     tcp_reader_deinit(&c->reader);
+    free(c->room);
     free(c);
     events.closed(events.self);
 }

@@ -32,6 +32,7 @@ struct tcp_conn {
     const struct tcp_layer *layer;
     void *session;
     struct tcp_reader reader;
+    uint8_t *room; /* what comes off the socket, while it is looked at; NULL before the first */
     struct tcp_hello hello; /* ours */
     struct tcp_counters *counters;
     bool dialled, connected, hello_due, closing;

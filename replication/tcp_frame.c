@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/secret.h"
 #include "replication/crc32c.h"
 
 static const uint8_t magic[8] = {'H', 'F', 'H', 'E', 'L', 'L', 'O', 0};
@@ -83,9 +84,18 @@ bool tcp_frame_header(uint8_t channel, const struct span *parts, size_t n_parts,
     return true;
 }
 
+/* Frames may carry keys: none is left behind, neither when it was consumed nor when its room moves.
+ */
+static void drop(uint8_t *buf, size_t used)
+{
+    if (used > 0)
+        secret_wipe_bytes(buf, used);
+    free(buf);
+}
+
 void tcp_reader_deinit(struct tcp_reader *r)
 {
-    free(r->buf);
+    drop(r->buf, r->len);
     *r = (struct tcp_reader){0};
 }
 
@@ -99,12 +109,17 @@ static bool gather(struct tcp_reader *r, struct span *in, size_t want)
         n = in->len;
     if (r->len + n > r->cap) {
         size_t cap = r->cap == 0 ? 4096 : r->cap;
+        uint8_t *buf;
 
         while (cap < r->len + n)
             cap *= 2;
         cap = cap < want || want < 4096 ? cap : want;
-        r->buf = realloc(r->buf, cap);
-        HF_ASSERT(r->buf != NULL);
+        buf = malloc(cap);
+        HF_ASSERT(buf != NULL);
+        if (r->len > 0)
+            memcpy(buf, r->buf, r->len);
+        drop(r->buf, r->len);
+        r->buf = buf;
         r->cap = cap;
     }
     if (n > 0)
@@ -118,6 +133,7 @@ static bool gather(struct tcp_reader *r, struct span *in, size_t want)
 /* The last frame was consumed: a large buffer is not kept. */
 static void begin(struct tcp_reader *r)
 {
+    secret_wipe_bytes(r->buf, r->len);
     r->len = 0;
     if (r->cap > SMALL_BUFFER) {
         free(r->buf);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "replication/tls_bio.h"
 #include "replication/tls_internal.h"
 
 enum {
@@ -23,7 +24,7 @@ struct tls_session {
     struct tls_layer *layer;
     struct tls_identity *identity; /* it began under; held */
     SSL *ssl;
-    BIO *in, *out; /* the SSL's */
+    struct tls_memory memory; /* the SSL's BIO is over it */
     uint32_t expected, peer;
     bool dialled, ready, broken;
     size_t early; /* bytes that came before it was ready */
@@ -92,12 +93,11 @@ static void adopt(struct tls_layer *l, struct tls_identity *identity)
 
 static void flush(struct tls_session *s, struct tcp_sink wire)
 {
-    char *bytes;
-    long n = BIO_get_mem_data(s->out, &bytes);
+    struct span out = tls_memory_out(&s->memory);
 
-    if (n > 0)
-        wire.write(wire.self, span_of(bytes, (size_t)n));
-    (void)BIO_reset(s->out);
+    if (out.len > 0)
+        wire.write(wire.self, out);
+    tls_memory_sent(&s->memory);
 }
 
 /* What SSL_get_error() says of a call that did not succeed: more bytes are needed, or it is over. */
@@ -156,9 +156,17 @@ static bool read_all(struct tls_session *s, struct tcp_sink plain, struct tcp_si
     return ok;
 }
 
+static bool take(struct tls_session *s, struct tcp_sink plain, struct tcp_sink wire)
+{
+    if (!s->ready && !shake(s, wire))
+        return false;
+    return !s->ready || read_all(s, plain, wire);
+}
+
 static bool receive(void *session, struct span in, struct tcp_sink plain, struct tcp_sink wire)
 {
     struct tls_session *s = session;
+    bool ok;
 
     if (s->broken)
         return false;
@@ -167,11 +175,12 @@ static bool receive(void *session, struct span in, struct tcp_sink plain, struct
         if (s->early > TLS_MAX_HANDSHAKE_BYTES)
             return fail(s, "too much before it was proven who it is");
     }
-    if (in.len > INT32_MAX || (in.len > 0 && BIO_write(s->in, in.data, (int)in.len) != (int)in.len))
-        return fail(s, "out of memory");
-    if (!s->ready && !shake(s, wire))
-        return false;
-    return !s->ready || read_all(s, plain, wire);
+    s->memory.in = in;
+    ok = take(s, plain, wire);
+    if (ok && s->memory.in.len > 0) /* it waits for more only when it has taken all there was */
+        ok = fail(s, "TLS: what came was not taken");
+    s->memory.in = span_of(NULL, 0);
+    return ok;
 }
 
 static bool send_chunk(struct tls_session *s, struct span plain, struct tcp_sink wire)
@@ -216,7 +225,8 @@ static void close_session(void *session)
 {
     struct tls_session *s = session;
 
-    SSL_free(s->ssl); /* and both BIOs */
+    SSL_free(s->ssl); /* and its BIO */
+    tls_memory_deinit(&s->memory);
     tls_identity_release(s->identity);
     free(s);
 }
@@ -225,6 +235,7 @@ static void *open_session(void *self, bool dialled, uint32_t expected, struct tc
 {
     struct tls_layer *l = self;
     struct tls_session *s = calloc(1, sizeof *s);
+    BIO *bio;
 
     HF_ASSERT(s != NULL);
     s->layer = l;
@@ -232,17 +243,13 @@ static void *open_session(void *self, bool dialled, uint32_t expected, struct tc
     s->dialled = dialled;
     s->expected = expected;
     s->ssl = SSL_new(s->identity->ctx);
-    s->in = BIO_new(BIO_s_mem());
-    s->out = BIO_new(BIO_s_mem());
-    if (s->ssl == NULL || s->in == NULL || s->out == NULL) {
-        BIO_free(s->in);
-        BIO_free(s->out);
-        s->in = s->out = NULL;
+    bio = tls_bio_create(&s->memory);
+    if (s->ssl == NULL || bio == NULL) {
+        BIO_free(bio);
         close_session(s);
         return NULL;
     }
-    (void)BIO_set_mem_eof_return(s->in, -1); /* empty: more will come */
-    SSL_set_bio(s->ssl, s->in, s->out);
+    SSL_set_bio(s->ssl, bio, bio);
     SSL_set_app_data(s->ssl, s);
     if (!dialled) {
         SSL_set_accept_state(s->ssl);

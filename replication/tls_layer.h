@@ -1,8 +1,8 @@
 /* Mutual TLS 1.3 between the transport's sockets and its frames (tcp_layer.h). Sans-I/O: no sockets
  * and no timers, so that tests put two ends together in memory, cut and turn what passes between.
  *
- *   socket bytes ─> receive ─> mem BIO ─> SSL_do_handshake, SSL_read ─> plain
- *   frames       ─> send ──────────────> SSL_write ─> mem BIO ────────> wire
+ *   socket bytes ─> receive ─> tls_bio ─> SSL_do_handshake, SSL_read ─> plain
+ *   frames       ─> send ──────────────> SSL_write ─> tls_bio ────────> wire
  *
  * A session is ready when its peer has proven to be a node of our cluster (tls_identity.h): the one
  * that was dialled, or any that dialled us; the transport holds the hello and its list against

@@ -342,9 +342,10 @@ struct span wal_identity(const struct wal *wal)
     return span_of(wal->core.dir.id, sizeof wal->core.dir.id);
 }
 
-bool wal_order(struct wal *wal, uint64_t incarnation, struct wal_error *error)
+bool wal_order(struct wal *wal, uint64_t incarnation, const struct repl_word *word,
+               struct wal_error *error)
 {
-    return wal_order_store(&wal->core.dir, incarnation, error);
+    return wal_order_store(&wal->core.dir, incarnation, word, error);
 }
 
 const struct repl_storage *wal_storage(struct wal *wal)

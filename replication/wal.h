@@ -96,7 +96,9 @@ struct span wal_identity(const struct wal *wal);
 
 /* At the next start this directory begins `incarnation` (wal_recover.h). Durable when true; blocking, on
  * the loop. */
-HF_MUST_USE bool wal_order(struct wal *wal, uint64_t incarnation, struct wal_error *error);
+struct repl_word;
+HF_MUST_USE bool wal_order(struct wal *wal, uint64_t incarnation, const struct repl_word *word,
+                           struct wal_error *error);
 
 /* The interface for the driver. */
 const struct repl_storage *wal_storage(struct wal *wal);

@@ -117,6 +117,10 @@ static bool judge(struct wal_core *core, const struct wal_options *o, struct wal
         why = REPL_DISTRUST_OPERATOR;
     if (why == REPL_TRUSTED && o->distrust_after_boot && founded && machine != w->machine)
         why = REPL_DISTRUST_BOOT;
+    /* what its founders agreed on is an acknowledgement, too, and may have been followed by others */
+    if (why == REPL_DISTRUST_AGREED &&
+        (o->distrust || (o->distrust_after_boot && machine != w->machine)))
+        why = REPL_DISTRUST_NEW;
     l->distrust = why;
     if ((why != w->distrust || machine != w->machine) &&
         !wal_high_water_distrust(&core->dir, w, why, machine, error))

@@ -10,7 +10,7 @@
 #include "replication/wal.h"
 #include "replication/wal_slots.h"
 
-enum { WAL_ID_BYTES = 16, WAL_SMALL_MAX = 128, WAL_NAME_BYTES = 64, WAL_PATH_BYTES = 4096 };
+enum { WAL_ID_BYTES = 16, WAL_SMALL_MAX = 256, WAL_NAME_BYTES = 64, WAL_PATH_BYTES = 4096 };
 
 /* What every function here needs to know of the directory. */
 struct wal_dir {

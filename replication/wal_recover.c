@@ -6,15 +6,29 @@
 
 #include "base/bytes.h"
 
-enum { ORDER_BYTES = 8 };
+enum {
+    FORMER_BYTES = 8, /* before 2026-11-27: the incarnation alone */
+    WALL_AT = 8,
+    HIGHEST_AT = 16,
+    WHO_AT = 20,
+    WHY_AT = WHO_AT + REPL_WHO_BYTES,
+    ORDER_BYTES = WHY_AT + REPL_WHY_BYTES
+};
+
+HF_STATIC_ASSERT((int)ORDER_BYTES <= (int)WAL_SMALL_MAX);
 
 static const char order_file[] = "recover";
 
-bool wal_order_store(const struct wal_dir *d, uint64_t incarnation, struct wal_error *error)
+bool wal_order_store(const struct wal_dir *d, uint64_t incarnation, const struct repl_word *word,
+                     struct wal_error *error)
 {
     uint8_t p[ORDER_BYTES];
 
     put_be64(p, incarnation);
+    put_be64(p + WALL_AT, word->wall_s);
+    put_be32(p + HIGHEST_AT, word->highest_id);
+    memcpy(p + WHO_AT, word->who, sizeof word->who);
+    memcpy(p + WHY_AT, word->why, sizeof word->why);
     return wal_small_replace(d, order_file, WAL_FILE_ORDER, p, sizeof p, error);
 }
 
@@ -34,16 +48,24 @@ bool wal_order_exists(const struct wal_fs *fs, const char *directory)
     return exists(fs != NULL ? fs : wal_fs_kernel(), directory);
 }
 
-bool wal_order_load(const struct wal_dir *d, uint64_t *incarnation, struct wal_error *error)
+bool wal_order_load(const struct wal_dir *d, uint64_t *incarnation, struct repl_word *word,
+                    struct wal_error *error)
 {
-    uint8_t p[ORDER_BYTES];
+    uint8_t p[ORDER_BYTES] = {0};
+    struct wal_error of_former;
 
     *incarnation = 0;
+    *word = (struct repl_word){0};
     if (!exists(d->fs, d->path))
         return true;
-    if (!wal_small_load(d, order_file, WAL_FILE_ORDER, p, sizeof p, error))
+    if (!wal_small_load(d, order_file, WAL_FILE_ORDER, p, sizeof p, error) &&
+        !wal_small_load(d, order_file, WAL_FILE_ORDER, p, FORMER_BYTES, &of_former))
         return false;
     *incarnation = get_be64(p);
+    word->wall_s = get_be64(p + WALL_AT);
+    word->highest_id = get_be32(p + HIGHEST_AT);
+    memcpy(word->who, p + WHO_AT, sizeof word->who - 1);
+    memcpy(word->why, p + WHY_AT, sizeof word->why - 1);
     return true;
 }
 

@@ -104,6 +104,21 @@ void witness_forget(struct witness *w, uint32_t node)
         *n = (struct witness_node){0};
 }
 
+static bool is_one_of(uint32_t node, const uint32_t *nodes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (nodes[i] == node)
+            return true;
+    return false;
+}
+
+void witness_keep(struct witness *w, const uint32_t *nodes, size_t n)
+{
+    for (size_t i = 0; i < REPL_MAX_NODES; i++)
+        if (w->nodes[i].node != 0 && !is_one_of(w->nodes[i].node, nodes, n))
+            w->nodes[i] = (struct witness_node){0};
+}
+
 enum witness_verdict witness_verdict(const struct witness *w, uint32_t node)
 {
     for (size_t i = 0; i < REPL_MAX_NODES; i++)

@@ -47,6 +47,8 @@ void witness_say(struct witness *w, uint32_t node, bool votes, size_t voters, ui
                  struct digest digest);
 /* What the node said counts no more: its state is another one now. */
 void witness_forget(struct witness *w, uint32_t node);
+/* Of all others what was said counts no more, and their places are free. */
+void witness_keep(struct witness *w, const uint32_t *nodes, size_t n);
 /* The verdict at the newest index at which there was one. */
 enum witness_verdict witness_verdict(const struct witness *w, uint32_t node);
 

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 #define CLI_SOCKET "/run/holdfast/admin.sock"
 
@@ -92,6 +93,7 @@ int cli_cluster_join(struct cli *cli);
 int cli_cluster_remove(struct cli *cli);
 int cli_cluster_replace(struct cli *cli);
 int cli_cluster_recover(struct cli *cli);
+void cli_print_beginnings(struct cli *cli, const json_t *beginnings); /* of GET /v1/cluster */
 int cli_snapshot_save(struct cli *cli);
 int cli_shard_list(struct cli *cli);
 int cli_shard_move(struct cli *cli);
@@ -113,5 +115,13 @@ int cli_pki_node(struct cli *cli);
 int cli_pki_revoke(struct cli *cli);
 /* Becomes holdfast-drill, beside this program. Returns only on failure. */
 int cli_drill_exec(int argc, char **argv, bool json);
+
+/* file.c. Each false: errno says why, and nothing of it is left. */
+enum { CLI_PATH_BYTES = 4096 };
+/* The whole of it, with this mode, on the disk before it returns. Not `replace`: an error when there
+ * is something already; else what was there stays until this is whole. */
+bool cli_file_write(const char *path, const void *bytes, size_t len, mode_t mode, bool replace);
+/* The names in the folder that holds `path`. */
+bool cli_folder_sync(const char *path);
 
 #endif

@@ -156,6 +156,7 @@ int cli_cluster_status(struct cli *cli)
                   cli_number(c, "term"), cli_number(c, "commit_index"),
                   cli_number(c, "applied_index"), cli_text(c, "digest"));
     cli_print_keys(cli, json_object_get(c, "keys"));
+    cli_print_beginnings(cli, json_object_get(c, "beginnings"));
     print_certificate(cli, json_object_get(c, "certificate"));
     print_nodes(cli, c);
     (void)fputc('\n', cli->out);

@@ -257,7 +257,7 @@ static int carry_out(struct founding *f)
     if (status == CLI_DONE && !f->keep_data) {
         status = run_daemon(f, "--init");
     }
-    if (status == CLI_DONE && rename(f->fresh, f->config) != 0) {
+    if (status == CLI_DONE && (rename(f->fresh, f->config) != 0 || !cli_folder_sync(f->config))) {
         status = refuse(f, "%s: %s", f->config, strerror(errno));
     }
     return status;

@@ -102,33 +102,6 @@ static bool add_output(struct pki_job *j, const char *name, const char *ending, 
     return true;
 }
 
-/* New, or with --force in place of what was there: never half of it. */
-static bool write_one(const struct output *o, bool force)
-{
-    char path[PATH_BYTES + 8];
-    size_t at = 0;
-    ssize_t n = 0;
-    int fd;
-
-    (void)snprintf(path, sizeof path, "%s%s", o->path, force ? ".new" : "");
-    if (force)
-        (void)unlink(path);
-    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, o->mode);
-    if (fd < 0)
-        return false;
-    while (at < o->len && (n = write(fd, o->text + at, o->len - at)) > 0)
-        at += (size_t)n;
-    if (fchmod(fd, o->mode) != 0 || fsync(fd) != 0 || close(fd) != 0 || at < o->len ||
-        (force && rename(path, o->path) != 0)) {
-        int error = errno;
-
-        (void)unlink(path);
-        errno = error;
-        return false;
-    }
-    return true;
-}
-
 static int write_all(struct pki_job *j, bool force)
 {
     struct stat st;
@@ -139,7 +112,8 @@ static int write_all(struct pki_job *j, bool force)
     if (mkdir(j->dir, 0700) != 0 && errno != EEXIST)
         return refuse_path(j, j->dir, strerror(errno));
     for (size_t i = 0; i < j->n_outputs; i++)
-        if (!write_one(&j->outputs[i], force))
+        if (!cli_file_write(j->outputs[i].path, j->outputs[i].text, j->outputs[i].len,
+                            j->outputs[i].mode, force))
             return refuse_path(j, j->outputs[i].path, strerror(errno));
     return CLI_DONE;
 }
@@ -474,10 +448,11 @@ static int add_lists(struct pki_job *j, X509 **revoked, size_t n, const struct p
 
     if (crl == NULL)
         return refuse(j, j->why);
-    text = pki_crl_pem(crl, &len);
-    ok = add_output(j, "ca", ".crl", text, len, 0644);
+    /* In this order: what was ever listed is kept, whenever the power is cut. */
     text = pki_cert_pem(revoked, n, &len);
-    ok = ok && add_output(j, "revoked", ".pem", text, len, 0644);
+    ok = add_output(j, "revoked", ".pem", text, len, 0644);
+    text = ok ? pki_crl_pem(crl, &len) : NULL;
+    ok = ok && add_output(j, "ca", ".crl", text, len, 0644);
     X509_CRL_free(crl);
     return ok ? write_all(j, true) : refuse(j, j->why);
 }
@@ -490,21 +465,70 @@ static bool listed(X509 *const *all, size_t n, const X509 *cert)
     return false;
 }
 
+/* Is the list that stands made of these, and of no others? Else what is missing here would be good
+ * again with the next list. */
+static int judge_list(struct pki_job *j, X509 *const *revoked, size_t n)
+{
+    char path[PATH_BYTES];
+    X509_CRL *crl;
+    X509_REVOKED *row;
+    size_t found = 0;
+    int rows;
+    BIO *in;
+
+    (void)snprintf(path, sizeof path, "%s/ca.crl", j->dir);
+    if ((in = open_file(path)) == NULL)
+        return errno == ENOENT ? CLI_DONE : refuse_path(j, path, strerror(errno));
+    crl = PEM_read_bio_X509_CRL(in, NULL, NULL, NULL);
+    BIO_free(in);
+    if (crl == NULL)
+        return refuse_path(j, path, "is damaged: put back what it was, or take it away");
+    for (size_t i = 0; i < n; i++)
+        found += X509_CRL_get0_by_cert(crl, &row, revoked[i]) == 1;
+    rows = sk_X509_REVOKED_num(X509_CRL_get_REVOKED(crl));
+    X509_CRL_free(crl);
+    if (rows <= 0 || found >= (size_t)rows)
+        return CLI_DONE;
+    return refuse_path(
+        j, path,
+        "lists certificates that revoked.pem does not hold, and a new list would make "
+        "good again: put revoked.pem back as it was");
+}
+
+/* All of revoked.pem, to its end. */
+static int read_revoked(struct pki_job *j, X509 **revoked, size_t *n)
+{
+    char path[PATH_BYTES], line[128];
+    size_t begun = 0;
+    BIO *in;
+
+    (void)snprintf(path, sizeof path, "%s/revoked.pem", j->dir);
+    *n = read_certs(path, revoked, MOST_REVOKED);
+    if ((in = open_file(path)) == NULL && errno != ENOENT)
+        return refuse_path(j, path, strerror(errno));
+    while (in != NULL && BIO_gets(in, line, sizeof line) > 0)
+        begun += strncmp(line, "-----BEGIN", 10) == 0;
+    BIO_free(in);
+    if (begun != *n)
+        return refuse_path(j, path, "is damaged: a certificate in it cannot be read");
+    if (*n == MOST_REVOKED)
+        return refuse_path(j, path, "is full: make a new CA");
+    return judge_list(j, revoked, *n);
+}
+
 int cli_pki_revoke(struct cli *cli)
 {
     struct pki_job j = {.cli = cli,
                         .dir = option(cli, "--dir") != NULL ? option(cli, "--dir") : "."};
     X509 **revoked = calloc(MOST_REVOKED + 1, sizeof(X509 *)), *cert = NULL;
     struct pki_request r = {0};
-    char path[PATH_BYTES];
     size_t n = 0;
     int status = revoked == NULL ? CLI_REFUSED : take_days(&j, option(cli, "--days"), 30, &r);
 
     if (status == CLI_DONE)
         status = read_issuer(&j, j.dir);
-    (void)snprintf(path, sizeof path, "%s/revoked.pem", j.dir);
     if (status == CLI_DONE)
-        n = read_certs(path, revoked, MOST_REVOKED);
+        status = read_revoked(&j, revoked, &n);
     if (status == CLI_DONE && read_certs(cli->arguments[0], &cert, 1) != 1)
         status = refuse_path(&j, cli->arguments[0], "holds no certificate");
     if (status == CLI_DONE && !listed(revoked, n, cert)) {

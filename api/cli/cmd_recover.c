@@ -1,12 +1,13 @@
 /* holdfast cluster recover: says what is lost, then does it when that is typed; holdfast snapshot save. */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "api/cli/cli.h"
+#include "base/operator.h"
 
 static void print_contact(struct cli *cli, json_t *c)
 {
@@ -51,14 +52,37 @@ static void print_warning(struct cli *cli, json_t *c)
     }
     (void)fprintf(cli->out,
                   "Never start those nodes with their present data: two of them could serve beside "
-                  "this one. Emptied, they join under new ids.\n");
+                  "this one. Emptied, they join under new ids.\n"
+                  "Their ids, and all others that this node knows, are never given again; say "
+                  "--highest-id N when a node with a higher one than those may have been there.\n");
+}
+
+/* NULL: --highest-id is no id. */
+static json_t *order_of(struct cli *cli)
+{
+    const char *why = cli->options[2], *highest = cli->options[3];
+    char *end = NULL;
+    long id = highest == NULL ? 0 : strtol(highest, &end, 10);
+    json_t *body;
+    char who[48];
+
+    if (highest != NULL && (*end != '\0' || id < 1 || id > 65535)) {
+        (void)fprintf(cli->err, "holdfast: '%s' is no node's id: a number from 1 to 65535\n",
+                      highest);
+        return NULL;
+    }
+    operator_name(who, sizeof who);
+    body = json_pack("{s:s,s:s,s:s*}", "lost", cli->options[0], "who", who, "why", why);
+    if (body != NULL && id > 0)
+        (void)json_object_set_new(body, "highest_id", json_integer(id));
+    return body;
 }
 
 int cli_cluster_recover(struct cli *cli)
 {
     const char *lost = cli->options[0];
     int status = CLI_DONE;
-    json_t *body;
+    json_t *body, *order;
 
     if (cli->options[1] == NULL || lost == NULL) {
         body = cli_ask(cli, "GET", "/v1/cluster", NULL, &status);
@@ -71,7 +95,11 @@ int cli_cluster_recover(struct cli *cli)
                                 "holdfast cluster recover --lost N,N --force, with those nodes\n");
         return CLI_USAGE;
     }
-    body = cli_ask(cli, "POST", "/v1/cluster/recover", json_pack("{s:s}", "lost", lost), &status);
+    order = order_of(cli);
+    if (order == NULL) {
+        return CLI_USAGE;
+    }
+    body = cli_ask(cli, "POST", "/v1/cluster/recover", order, &status);
     if (body == NULL) {
         return status;
     }
@@ -83,6 +111,28 @@ int cli_cluster_recover(struct cli *cli)
                   "cluster status`\n");
     json_decref(body);
     return CLI_DONE;
+}
+
+/* The newest one; all are in -o json. */
+void cli_print_beginnings(struct cli *cli, const json_t *beginnings)
+{
+    size_t n = json_array_size(beginnings);
+    const json_t *b = n == 0 ? NULL : json_array_get(beginnings, n - 1);
+    time_t at = (time_t)cli_number(b, "wall_s");
+    char date[32] = "at an unknown time";
+    struct tm tm;
+
+    if (b == NULL)
+        return;
+    if (at != 0 && gmtime_r(&at, &tm) != NULL)
+        (void)strftime(date, sizeof date, "%Y-%m-%d %H:%M:%S UTC", &tm);
+    (void)fprintf(cli->out,
+                  "began anew: %s on node %" PRId64 ", %s, by %s%s%s; nodes %s were given up; "
+                  "incarnation %" PRId64 " (it was %" PRId64 "); ids up to %" PRId64 " are used\n",
+                  cli_text(b, "how"), cli_number(b, "node"), date, cli_text(b, "who"),
+                  cli_text(b, "why")[0] == '\0' ? "" : ": ", cli_text(b, "why"),
+                  cli_text(b, "given_up"), cli_number(b, "incarnation"), cli_number(b, "former"),
+                  cli_number(b, "highest_id"));
 }
 
 /* --- snapshot save --- */
@@ -110,27 +160,6 @@ static unsigned char *from_hex(const char *text, size_t *n)
     return out;
 }
 
-/* Beside its place first, then renamed: an earlier backup stays until this one is whole. */
-static bool write_whole(const char *path, const unsigned char *bytes, size_t n)
-{
-    char temp[4096];
-    int length = snprintf(temp, sizeof temp, "%s.tmp", path);
-    int fd;
-    bool ok;
-
-    if (length < 0 || (size_t)length >= sizeof temp) {
-        errno = ENAMETOOLONG;
-        return false;
-    }
-    fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        return false;
-    }
-    ok = write(fd, bytes, n) == (ssize_t)n && fsync(fd) == 0;
-    ok = close(fd) == 0 && ok;
-    return ok && rename(temp, path) == 0;
-}
-
 int cli_snapshot_save(struct cli *cli)
 {
     const char *path = cli->arguments[0];
@@ -149,7 +178,8 @@ int cli_snapshot_save(struct cli *cli)
         free(bytes);
         return CLI_REFUSED;
     }
-    if (!write_whole(path, bytes, n)) {
+    /* Beside its place first, then renamed: an earlier backup stays until this one is whole. */
+    if (!cli_file_write(path, bytes, n, 0600, true)) {
         (void)fprintf(cli->err, "holdfast: %s: %s\n", path, strerror(errno));
         status = CLI_REFUSED;
     } else if (cli->json) {

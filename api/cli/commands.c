@@ -70,7 +70,9 @@ const struct cli_command cli_commands[] = {
      .help =
          "the last resort, when a majority is lost for good: this node alone becomes the cluster",
      .options = {{"--lost", "N,N", "all other members, which are dead and stay so"},
-                 {"--force", NULL, "does it; without, it only says what would be lost"}},
+                 {"--force", NULL, "does it; without, it only says what would be lost"},
+                 {"--why", "TEXT", "kept with the date in what `cluster status` says"},
+                 {"--highest-id", "N", "of any node there ever was, if this one may not know it"}},
      .run = cli_cluster_recover},
     {.group = "snapshot",
      .verb = "save",

@@ -47,20 +47,25 @@ void api_post_join(struct api_call *call, const struct api_backend *backend)
     json_decref(r.object);
 }
 
-/* POST /v1/cluster/recover {"lost": "2,3"} */
+/* POST /v1/cluster/recover {"lost": "2,3", "who": "alice", "why": "fire", "highest_id": 5} */
 void api_post_recover(struct api_call *call, const struct api_backend *backend)
 {
     struct api_reader r = {0};
-    const char *lost;
+    struct api_recover args = {0};
 
     if (!api_body_object(call, &r.object)) {
         return;
     }
-    lost = api_read_text(&r, "lost", true);
+    args.lost = api_read_text(&r, "lost", true);
+    args.who = api_read_text(&r, "who", false);
+    args.why = api_read_text(&r, "why", false);
+    if (json_object_get(r.object, "highest_id") != NULL) {
+        args.highest_id = (uint32_t)api_read_integer(&r, "highest_id", 1, 65535);
+    }
     if (!api_read_end(&r)) {
         api_call_problem(call, &r.problem);
     } else {
-        backend->recover(backend->self, api_call_request(call), lost);
+        backend->recover(backend->self, api_call_request(call), &args);
     }
     json_decref(r.object);
 }

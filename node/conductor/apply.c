@@ -4,14 +4,19 @@
 
 #include <stdlib.h>
 
-/* The state bytes of a record become the SA's state; `out` is the decoded value. */
+/* The state bytes of a record become the SA's state; `out` is the decoded value. What nobody can read
+ * (the version is one that all members know: it is damaged) nobody can go on with: its traffic stops
+ * here, and its owner ends it. The state before it must not live on under the new version. */
 static bool take_state(struct conductor *c, struct conductor_sa *sa, struct span state,
                        struct ike_sa *out)
 {
     if (!ike_sa_decode(state, out)) {
         count(&c->counters, COUNTER_decode_failed);
-        log_line(c->log, LOG_ERROR, "conductor", "sa=%016llx applied state does not decode",
+        log_line(c->log, LOG_ERROR, "conductor",
+                 "sa=%016llx applied state does not decode: the SA ends",
                  (unsigned long long)sa->id);
+        children_remove_all(c, sa);
+        sa_unreadable(c, sa);
         return false;
     }
     out->local_part = sa->local_part;
@@ -351,6 +356,8 @@ bool conductor_replication_some(struct conductor *c, const struct repl_event *ev
 
 void conductor_handle_replication(struct conductor *c, const struct repl_event *ev)
 {
+    if (ev->speaks > c->speaks)
+        c->speaks = ev->speaks;
     switch (ev->kind) {
     case REPL_EV_APPLIED:
         apply_record(c, ev);

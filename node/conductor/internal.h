@@ -177,6 +177,7 @@ struct conductor {
     struct conductor_handover handovers[REPL_MAX_SHARDS]; /* likewise */
     struct conductor_pass pass;
     uint64_t applied_index;
+    uint32_t speaks; /* newest version of records that all members know, as events said */
     uint8_t cookie_secret[32], cookie_secret_previous[32];
     uint8_t cookie_secret_id;
     bool cookie_ready, cookie_previous_ready;
@@ -200,6 +201,10 @@ void sa_make_replicated(struct conductor *c, struct conductor_sa *sa);
 void sa_remove(struct conductor *c, struct conductor_sa *sa);
 void sa_set_state(struct conductor *c, struct conductor_sa *sa, struct span encoded,
                   const struct ike_sa *decoded);
+/* Its state is nothing from now on; the owner deletes it. */
+void sa_unreadable(struct conductor *c, struct conductor_sa *sa);
+/* Into the scratch buffer `which` (0 or 1), as all members know it. */
+struct span sa_encode(struct conductor *c, int which, const struct ike_sa *sa);
 bool sa_decode(struct conductor *c, const struct conductor_sa *sa, struct ike_sa *out);
 /* The SA's time. Only where this node may act does it stand in the heap; elsewhere it is kept for a
  * takeover. */

@@ -289,7 +289,7 @@ void conductor_set_policy(struct conductor *c, const struct ike_policy *policy)
 static void keep_half_open(struct conductor *c, struct conductor_sa *sa, struct conductor_work *w)
 {
     const struct ike_sa *after = &c->transition.after;
-    size_t len;
+    struct span encoded;
 
     if (after->state != IKE_SA_HALF_OPEN) {
         if (sa != NULL) {
@@ -310,11 +310,11 @@ static void keep_half_open(struct conductor *c, struct conductor_sa *sa, struct 
         sa_add_half_open(c, sa, after->remote_spi, &w->event.remote);
         count(&c->counters, COUNTER_half_open_made);
     }
-    HF_ASSERT(ike_sa_encode(after, c->encoded[0], sizeof c->encoded[0], &len));
+    encoded = sa_encode(c, 0, after);
     sa->local_part = after->local_part;
-    sa_set_state(c, sa, span_of(c->encoded[0], len), after);
+    sa_set_state(c, sa, encoded, after);
     if (c->ops.copy_half_open != NULL)
-        c->ops.copy_half_open(c->ops.self, span_of(c->encoded[0], len));
+        c->ops.copy_half_open(c->ops.self, encoded);
 }
 
 static bool has_child(const struct ike_sa *sa, uint32_t spi_in)

@@ -197,15 +197,6 @@ static void draft_create(struct draft *d, const struct ike_sa *sa, struct span s
     d->create.identity = (ProtobufCBinaryData){.len = 1u + key.len, .data = d->identity};
 }
 
-/* Into the scratch buffer `which`. */
-static struct span encode(struct conductor *c, int which, const struct ike_sa *sa)
-{
-    size_t len;
-
-    HF_ASSERT(ike_sa_encode(sa, c->encoded[which], sizeof c->encoded[which], &len));
-    return span_of(c->encoded[which], len);
-}
-
 static bool has_address(const struct ike_sa *sa)
 {
     return addr_is_set(&sa->virtual_ip[SLOT_V4]) || addr_is_set(&sa->virtual_ip[SLOT_V6]);
@@ -214,7 +205,7 @@ static bool has_address(const struct ike_sa *sa)
 static void draft_sa_step(struct conductor *c, struct draft *d, const struct conductor_sa *sa)
 {
     const struct ike_transition *t = &c->transition;
-    struct span after = encode(c, 0, &t->after);
+    struct span after = sa_encode(c, 0, &t->after);
 
     holdfast__sa_step__init(&d->step);
     d->step.sa_id = sa->id;
@@ -223,7 +214,7 @@ static void draft_sa_step(struct conductor *c, struct draft *d, const struct con
         (ProtobufCBinaryData){.len = after.len, .data = (uint8_t *)(uintptr_t)after.data};
     draft_claims(c, d, &c->before, &t->after);
     if (t->has_successor) {
-        draft_create(d, &t->successor, encode(c, 1, &t->successor));
+        draft_create(d, &t->successor, sa_encode(c, 1, &t->successor));
         draft_claims(c, d, &c->before, &t->successor);
         d->step.successor = &d->create;
     }
@@ -286,7 +277,7 @@ static void draft_gives(struct conductor *c, struct draft *d, uint64_t giver)
     for (unsigned slot = 0; slot < ADDR_SLOTS; slot++)
         if (addr_equal(&c->giver.virtual_ip[slot], &after->virtual_ip[slot]))
             c->giver.virtual_ip[slot] = (struct ip_addr){0};
-    state = encode(c, 1, &c->giver);
+    state = sa_encode(c, 1, &c->giver);
     secret_wipe_bytes(&c->giver, sizeof c->giver);
     holdfast__sa_give__init(&d->gives);
     d->gives.sa_id = sa->id;
@@ -298,7 +289,7 @@ static void draft_gives(struct conductor *c, struct draft *d, uint64_t giver)
 
 static void draft_sa_create(struct conductor *c, struct draft *d, uint32_t shard, uint64_t giver)
 {
-    draft_create(d, &c->transition.after, encode(c, 0, &c->transition.after));
+    draft_create(d, &c->transition.after, sa_encode(c, 0, &c->transition.after));
     draft_claims(c, d, NULL, &c->transition.after);
     d->create.children = d->claim_ptrs;
     d->create.n_children = d->n_claims;

@@ -110,8 +110,37 @@ void sa_remove(struct conductor *c, struct conductor_sa *sa)
     free(sa);
 }
 
+void sa_unreadable(struct conductor *c, struct conductor_sa *sa)
+{
+    wipe_free(sa->state, sa->state_len);
+    sa->state = NULL;
+    sa->state_len = 0;
+    sa->pending = false;
+    sa->ended = true;
+    drop_queue(sa);
+    sa_again(c, sa, 0);
+}
+
+/* Which codec a version of records brought: who knows the records of that version reads it. */
+static uint8_t codec_of(uint32_t speaks)
+{
+    HF_STATIC_ASSERT(IKE_CODEC_NEWEST == 2);
+    return speaks >= RECORD_SPEAKS_CODEC_2 ? 2 : 1;
+}
+
+struct span sa_encode(struct conductor *c, int which, const struct ike_sa *sa)
+{
+    size_t len;
+
+    HF_ASSERT(ike_sa_encode_as(sa, codec_of(c->speaks), c->encoded[which], sizeof c->encoded[which],
+                               &len));
+    return span_of(c->encoded[which], len);
+}
+
 bool sa_decode(struct conductor *c, const struct conductor_sa *sa, struct ike_sa *out)
 {
+    if (sa->state == NULL) /* said once, in sa_unreadable() */
+        return false;
     if (!ike_sa_decode(span_of(sa->state, sa->state_len), out)) {
         count(&c->counters, COUNTER_decode_failed);
         log_line(c->log, LOG_ERROR, "conductor", "sa=%016llx state of %zu bytes does not decode",

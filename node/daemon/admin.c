@@ -101,7 +101,9 @@ static json_t *nodes(const struct repl_status *st)
                       n->reluctant, "boot", hex64(n->boot), "applied_index",
                       number(n->applied_index), "state", repl_agreement_name(n->agreement), "role",
                       repl_role_name(n->role), "distrust",
-                      n->distrust == REPL_DISTRUST_NEW ? "" : repl_distrust_name(n->distrust)));
+                      n->distrust == REPL_DISTRUST_NEW || n->distrust == REPL_DISTRUST_AGREED
+                          ? ""
+                          : repl_distrust_name(n->distrust)));
     }
     return out;
 }
@@ -170,7 +172,7 @@ static json_t *get_cluster(void *self, struct api_problem *problem)
         (void)snprintf(digest + 2 * i, 3, "%02x", st.digest[i]);
     return json_pack(
         "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:{s:o,s:o,s:o,s:o},s:s,s:o,s:o,s:o,s:o,s:o,s:o,"
-        "s:o,s:o,s:o,s:o}",
+        "s:o,s:o,s:o,s:o,s:o}",
         "node", number(st.node), "boot", hex64(st.boot), "leader",
         st.leader == 0 ? json_null() : number(st.leader), "term", number(st.term), "applied_index",
         number(st.applied_index), "commit_index", number(st.commit_index), "last_index",
@@ -183,7 +185,7 @@ static json_t *get_cluster(void *self, struct api_problem *problem)
         "snapshot_index", number(st.snapshot_index), "incarnation", number(st.incarnation),
         "majority_s",
         d->majority_ms == 0 ? json_null() : number((io_boottime_ms() - d->majority_ms) / 1000),
-        "loops", loops(d), "keys", admin_keys_json(&st));
+        "loops", loops(d), "keys", admin_keys_json(&st), "beginnings", recover_json(d->repl));
 }
 
 static json_t *child_json(const struct ike_child *child, const struct conductor_child_view *v)

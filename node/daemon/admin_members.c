@@ -2,8 +2,8 @@
  * nodes' own connection; a removal drains first. What is wished stands in the log (which is its
  * audit, too); the answer comes when the cluster is so.
  *
- *   new node: POST join {token} ──ADMIN frame {JOIN, token, speaks}──> member ── record JOIN ──> log
- *             role "learner" or "voter": answered     <── {REFUSED, why} ┘ no such token
+ *   new node: POST join {token} ──ADMIN frame {JOIN, token, speaks}──> all ── a member: record JOIN ──> log
+ *             role "learner" or "voter": answered     <── {REFUSED, why} ┘ no such token (join_ask.h)
  *             knows where one member is; ────ADMIN frame {WHO}────> any member
  *             connects with all of them       <──── {MEMBERS, their addresses}
  */
@@ -35,19 +35,6 @@ static bool is_gone(const struct repl_status *st, uint32_t node)
     return false;
 }
 
-static const struct repl_token_status *token_of(const struct repl_status *st, uint32_t node)
-{
-    for (size_t i = 0; i < st->n_tokens; i++)
-        if (st->tokens[i].node == node)
-            return &st->tokens[i];
-    return NULL;
-}
-
-static bool is_member(enum repl_role role)
-{
-    return role == REPL_VOTER || role == REPL_LEARNER || role == REPL_JOINING;
-}
-
 /* False: somebody waits already, and the request was refused. */
 static bool begin(struct daemon *d, struct api_request *request, struct member_wait wait)
 {
@@ -69,7 +56,7 @@ static size_t places_taken(const struct repl_status *st, uint32_t node)
     size_t n = 0;
 
     for (size_t i = 0; i < st->n_nodes; i++)
-        n += is_member(st->nodes[i].role);
+        n += repl_is_member(st->nodes[i].role);
     for (size_t i = 0; i < st->n_tokens; i++)
         n += st->tokens[i].node != node;
     return n;
@@ -96,9 +83,9 @@ static void make_token(void *self, struct api_request *request, const struct api
         admin_refuse(
             request, 422, "bad-address",
             "the address must be like 10.0.0.4:7400, or [fd00:0:0:0:0:0:0:4]:7400 in full");
-    } else if (is_gone(&st, args->node)) {
+    } else if (is_gone(&st, args->node) || args->node <= recover_used_ids(d->repl)) {
         admin_refuse(request, 409, "id-used",
-                     "a node of that id was removed: ids are never used again, take another one");
+                     "a node of that id was there: ids are never used again, take another one");
     } else if (n != NULL && n->role != REPL_EXPECTED && n->role != REPL_OUTSIDE) {
         admin_refuse(request, 409, "id-used", "that node is a member already");
     } else if (places_taken(&st, args->node) >= REPL_MAX_MEMBERS) {
@@ -172,6 +159,7 @@ static bool read_token(const char *text, uint8_t out[DAEMON_TOKEN_BYTES])
     return true;
 }
 
+/* All of them: who is outside, too, says nothing. */
 static void ask(struct daemon *d, const struct repl_status *st)
 {
     uint8_t frame[1 + DAEMON_TOKEN_BYTES + 4] = {FRAME_JOIN};
@@ -179,10 +167,9 @@ static void ask(struct daemon *d, const struct repl_status *st)
     memcpy(frame + 1, d->member.token, DAEMON_TOKEN_BYTES);
     put_be32(frame + 1 + DAEMON_TOKEN_BYTES, RECORD_SPEAKS);
     for (size_t i = 0; i < st->n_nodes; i++)
-        if (st->nodes[i].node != st->node && st->nodes[i].connected &&
-            repl_send_frame(d->repl, st->nodes[i].node, REPL_CHANNEL_ADMIN,
-                            span_of(frame, sizeof frame)) == REPL_OK)
-            break;
+        if (st->nodes[i].node != st->node && st->nodes[i].connected)
+            (void)repl_send_frame(d->repl, st->nodes[i].node, REPL_CHANNEL_ADMIN,
+                                  span_of(frame, sizeof frame));
     d->member.again_ms = io_boottime_ms() + AGAIN_MS;
     secret_wipe_bytes(frame, sizeof frame);
 }
@@ -222,7 +209,7 @@ static void say_members(struct daemon *d, uint32_t to)
     for (size_t i = 0; i < st.n_nodes; i++) {
         const struct repl_node_status *n = &st.nodes[i];
 
-        if (!is_member(n->role) || n->node == to || n->address.ip.family == ADDR_NONE)
+        if (!repl_is_member(n->role) || n->node == to || n->address.ip.family == ADDR_NONE)
             continue;
         put_be32(frame + at, n->node);
         frame[at + 4] = n->address.ip.family;
@@ -274,55 +261,68 @@ static void ask_who(struct daemon *d)
 
 /* --- joining: a member's side --- */
 
-static void say_no(struct daemon *d, uint32_t to, const char *why)
+static void say_no(struct daemon *d, uint32_t to, const char *why, const uint8_t hash[32])
 {
-    uint8_t frame[256] = {FRAME_REFUSED};
-    int n = snprintf((char *)frame + 1, sizeof frame - 1, "%s", why);
+    uint8_t frame[1 + JOIN_WHY_BYTES] = {FRAME_REFUSED};
+    size_t n = join_refusal(why, hash, frame + 1);
 
-    HF_ASSERT(n >= 0 && (size_t)n < sizeof frame - 1);
-    (void)repl_send_frame(d->repl, to, REPL_CHANNEL_ADMIN, span_of(frame, (size_t)n + 1));
+    (void)repl_send_frame(d->repl, to, REPL_CHANNEL_ADMIN, span_of(frame, 1 + n));
 }
 
 static void asked(struct daemon *d, uint32_t from, struct span in)
 {
-    const struct repl_token_status *t;
     struct repl_status st;
     uint8_t hash[32];
 
-    repl_status(d->repl, &st);
-    t = token_of(&st, from);
     if (in.len != 1 + DAEMON_TOKEN_BYTES + 4)
         return;
+    repl_status(d->repl, &st);
     hash_of(in.data + 1, hash);
-    if (t == NULL && admin_node(&st, from) != NULL && is_member(admin_node(&st, from)->role))
-        return; /* asked once more: it is in, and will hear of it */
-    if (t == NULL || memcmp(t->hash, hash, sizeof hash) != 0) {
+    switch (join_answer(&st, from, hash)) {
+    case JOIN_REFUSED:
         log_line(d->log, LOG_WARN, "node", "node %u asked to join without a valid token", from);
         say_no(d, from,
                "no such token for this node: it was used, it has expired, or it is another node's; "
-               "make a new one on a member: holdfast cluster token");
+               "make a new one on a member: holdfast cluster token",
+               hash);
+        return;
+    case JOIN_TAKEN:
+        log_line(d->log, LOG_INFO, "node", "node %u joins by its token", from);
+        (void)conductor_wish_join(d->conductor, from, hash,
+                                  get_be32(in.data + 1 + DAEMON_TOKEN_BYTES));
+        return;
+    case JOIN_SILENCE:
+    default:
         return;
     }
-    log_line(d->log, LOG_INFO, "node", "node %u joins by its token", from);
-    (void)conductor_wish_join(d->conductor, from, hash, get_be32(in.data + 1 + DAEMON_TOKEN_BYTES));
+}
+
+static void heard_refusal(struct daemon *d, uint32_t from, struct span said)
+{
+    struct member_wait *w = &d->member;
+    struct repl_status st;
+    uint8_t hash[32];
+
+    if (w->request == NULL || w->what != MEMBER_JOIN)
+        return;
+    repl_status(d->repl, &st);
+    hash_of(w->token, hash);
+    if (!join_refused(&w->refusals, &st, from, said, hash))
+        return;
+    admin_refuse(w->request, 403, "bad-token", w->refusals.why);
+    secret_wipe_bytes(w, sizeof *w);
 }
 
 void admin_members_frame(struct daemon *d, uint32_t from, struct span in)
 {
-    char why[API_DETAIL_BYTES];
-
     if (in.len > 0 && in.data[0] == FRAME_JOIN)
         asked(d, from, in);
     if (in.len == 1 && in.data[0] == FRAME_WHO)
         say_members(d, from);
     if (in.len > 1 && in.data[0] == FRAME_MEMBERS)
         heard_members(d, in);
-    if (in.len == 0 || in.data[0] != FRAME_REFUSED || d->member.request == NULL ||
-        d->member.what != MEMBER_JOIN)
-        return;
-    (void)snprintf(why, sizeof why, "%.*s", (int)(in.len - 1), (const char *)in.data + 1);
-    admin_refuse(d->member.request, 403, "bad-token", why);
-    secret_wipe_bytes(&d->member, sizeof d->member);
+    if (in.len > 1 && in.data[0] == FRAME_REFUSED)
+        heard_refusal(d, from, span_of(in.data + 1, in.len - 1));
 }
 
 /* --- removal --- */
@@ -338,7 +338,7 @@ static bool goes_on_without(const struct repl_status *st, uint32_t node)
         if (n->role != REPL_VOTER || n->node == node)
             continue;
         voters++;
-        up += n->connected;
+        up += n->connected && n->distrust == REPL_TRUSTED;
     }
     return voters > 0 && up > voters / 2;
 }
@@ -360,7 +360,8 @@ static void remove_node(void *self, struct api_request *request, uint32_t node)
         admin_refuse(request, 409, "itself", "ask another node to remove this one");
     else if (!goes_on_without(&st, node))
         admin_refuse(request, 409, "no-quorum",
-                     "the nodes that stay have no majority up: bring them back first");
+                     "the nodes that stay have no majority that is up and counts (see `holdfast "
+                     "cluster status`): bring them back, or wait until their logs are filled");
     else if (begin(d, request, w))
         (void)conductor_wish_drain(d->conductor, node, true);
 }
@@ -390,14 +391,14 @@ static bool done(struct daemon *d, const struct repl_status *st)
 
     switch (w->what) {
     case MEMBER_TOKEN:
-        t = token_of(st, w->node);
+        t = join_token_of(st, w->node);
         hash_of(w->token, hash);
         if (t == NULL || memcmp(t->hash, hash, sizeof hash) != 0)
             return false;
         answer_token(d);
         return true;
     case MEMBER_JOIN:
-        if (self == NULL || !is_member(self->role)) {
+        if (self == NULL || !repl_is_member(self->role)) {
             if (io_boottime_ms() >= w->again_ms)
                 ask(d, st);
             return false;
@@ -434,7 +435,10 @@ void admin_members_tick(struct daemon *d)
     if (!done(d, &st)) {
         if (io_boottime_ms() < d->member.until_ms)
             return;
-        admin_refuse(d->member.request, 504, "timeout", late[d->member.what]);
+        if (d->member.refusals.n > 0) /* by some; the others know no better, it seems */
+            admin_refuse(d->member.request, 403, "bad-token", d->member.refusals.why);
+        else
+            admin_refuse(d->member.request, 504, "timeout", late[d->member.what]);
     }
     secret_wipe_bytes(&d->member, sizeof d->member);
 }

@@ -30,12 +30,20 @@ bool daemon_install_guard(const struct config *config, struct daemon_error *erro
 /* holdfastd --init: makes the data directory. */
 bool daemon_init(const struct config *config, struct daemon_error *error);
 
+/* What goes with --recover and --restore; texts may be NULL. */
+struct daemon_words {
+    const char *lost, *backup, *why;
+    uint32_t highest_id; /* of any node there ever was; 0: not said */
+    bool force;
+};
+
 /* holdfastd --recover: says what would be lost; does it only when `force` and `lost` names the members
  * that are dead. No daemon may run. */
-bool daemon_recover(const struct config *config, const char *lost, bool force,
+bool daemon_recover(const struct config *config, const struct daemon_words *words,
                     struct daemon_error *error);
 
 /* holdfastd --restore FILE: makes the data directory from a backup; configuration.key lies beside it. */
-bool daemon_restore(const struct config *config, const char *file, struct daemon_error *error);
+bool daemon_restore(const struct config *config, const struct daemon_words *words,
+                    struct daemon_error *error);
 
 #endif

@@ -9,6 +9,7 @@
 #include "daemon/daemon.h"
 #include "daemon/datapath.h"
 #include "daemon/gateway.h"
+#include "daemon/join_ask.h"
 #include "io/arp.h"
 #include "io/guard.h"
 #include "io/netlink.h"
@@ -101,6 +102,7 @@ struct daemon {
         uint32_t node;
         uint8_t token[DAEMON_TOKEN_BYTES];
         uint64_t until_ms, again_ms;
+        struct join_refusals refusals; /* MEMBER_JOIN */
     } member;
     uint64_t recover_at_ms; /* then this daemon ends, to begin anew (recover.c); 0 = it does not */
     bool again;             /* ... and main.c runs it once more, */
@@ -156,6 +158,9 @@ size_t admin_owned(const struct repl_status *st, uint32_t node); /* shards */
 
 /* recover.c */
 void recover_fill(struct api_backend *b);
+json_t *recover_json(struct repl *repl); /* how the cluster began anew */
+uint32_t
+recover_used_ids(struct repl *repl); /* ... and up to which no id is free; 0 = it did not */
 void recover_tick(struct daemon *d);
 void recover_stop(struct daemon *d);
 

@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -13,12 +14,6 @@
 #include "daemon/daemon.h"
 
 enum action { ACTION_RUN, ACTION_CHECK, ACTION_INIT, ACTION_GUARD, ACTION_RECOVER, ACTION_RESTORE };
-
-/* What goes with --recover and --restore. */
-struct recover_words {
-    const char *lost, *backup;
-    bool force;
-};
 
 #ifdef HOLDFAST_PLANTED
 /* Only in CMAKE_BUILD_TYPE=Planted: what this program does wrong, to be found in its file and log.
@@ -31,8 +26,9 @@ static int usage(FILE *out, int code)
     (void)fprintf(
         out,
         "usage: holdfastd --config NODE.yaml [--check | --init | --guard | --distrust]\n"
-        "       holdfastd --config NODE.yaml --recover [--lost N,N --force]\n"
-        "       holdfastd --config NODE.yaml --restore FILE\n"
+        "       holdfastd --config NODE.yaml --recover [--lost N,N --force] [--why TEXT] "
+        "[--highest-id N]\n"
+        "       holdfastd --config NODE.yaml --restore FILE [--why TEXT] [--highest-id N]\n"
         "  --check    validate the configuration and stop\n"
         "  --init     make the data directory, once per node\n"
         "  --guard    install the permanent guard (sysctls, routes, nftables), at boot\n"
@@ -46,6 +42,8 @@ static int usage(FILE *out, int code)
         "  --restore  all is lost but a backup (`holdfast snapshot save`), with configuration.key "
         "beside it:\n"
         "             makes the data directory anew\n"
+        "  --highest-id N  with both: no node will ever be given an id up to N, beside those that "
+        "are known\n"
         "  --version\n");
     return code;
 }
@@ -84,7 +82,7 @@ static bool lock_memory(const char **what)
     return mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0;
 }
 
-static int act(enum action action, const struct config *config, const struct recover_words *words,
+static int act(enum action action, const struct config *config, const struct daemon_words *words,
                bool *again)
 {
     static const enum log_level levels[] = {[CONFIG_LOG_ERROR] = LOG_ERROR,
@@ -104,8 +102,8 @@ static int act(enum action action, const struct config *config, const struct rec
 #endif
     ok = action == ACTION_RUN       ? daemon_run(config, &log, again, &error)
          : action == ACTION_INIT    ? daemon_init(config, &error)
-         : action == ACTION_RESTORE ? daemon_restore(config, words->backup, &error)
-         : action == ACTION_RECOVER ? daemon_recover(config, words->lost, words->force, &error)
+         : action == ACTION_RESTORE ? daemon_restore(config, words, &error)
+         : action == ACTION_RECOVER ? daemon_recover(config, words, &error)
                                     : daemon_install_guard(config, &error);
     if (!ok)
         (void)fprintf(stderr, "holdfastd: %s\n", error.text);
@@ -123,6 +121,15 @@ static void without_distrust(char **argv)
     *to = NULL;
 }
 
+static bool id_of(const char *text, uint32_t *id)
+{
+    char *end;
+    unsigned long value = strtoul(text, &end, 10);
+
+    *id = (uint32_t)value;
+    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && value >= 1 && value <= 65535;
+}
+
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
@@ -131,10 +138,11 @@ int main(int argc, char **argv)
         {"distrust", no_argument, NULL, 'd'},      {"recover", no_argument, NULL, 'r'},
         {"restore", required_argument, NULL, 'b'}, {"lost", required_argument, NULL, 'l'},
         {"force", no_argument, NULL, 'f'},         {"version", no_argument, NULL, 'v'},
+        {"why", required_argument, NULL, 'w'},     {"highest-id", required_argument, NULL, 'n'},
         {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
     };
     enum action action = ACTION_RUN;
-    struct recover_words words = {NULL, NULL, false};
+    struct daemon_words words = {.lost = NULL};
     bool again = false, distrust = false;
     struct config_report report;
     const char *path = NULL, *what;
@@ -169,6 +177,13 @@ int main(int argc, char **argv)
             break;
         case 'f':
             words.force = true;
+            break;
+        case 'w':
+            words.why = optarg;
+            break;
+        case 'n':
+            if (!id_of(optarg, &words.highest_id))
+                return usage(stderr, 2);
             break;
         case 'd':
             distrust = true;

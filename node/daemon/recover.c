@@ -4,10 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/operator.h"
 #include "daemon/daemon.h"
 #include "daemon/internal.h"
 #include "io/clock.h"
+#include "replication/recover_survey.h"
 
 enum {
     STOP_AFTER_MS = 200, /* the answer is on its way */
@@ -36,6 +39,65 @@ void recover_list(const uint32_t *nodes, size_t n, char out[RECOVER_TYPED_BYTES]
     }
 }
 
+/* Cut to what is kept; what is no plain text would spoil a terminal, or a JSON text. */
+static void take_text(char *out, size_t n, const char *text)
+{
+    size_t i = 0;
+
+    for (; text != NULL && text[i] != '\0' && i + 1 < n; i++)
+        out[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
+    out[i] = '\0';
+}
+
+/* By the wall clock: only people read it. */
+static struct repl_word word_of(const char *who, const char *why, uint32_t highest_id)
+{
+    struct repl_word word = {.wall_s = (uint64_t)time(NULL), .highest_id = highest_id};
+
+    take_text(word.who, sizeof word.who, who);
+    take_text(word.why, sizeof word.why, why);
+    return word;
+}
+
+static struct repl_word own_word(const struct daemon_words *words)
+{
+    char who[REPL_WHO_BYTES];
+
+    operator_name(who, sizeof who);
+    return word_of(who, words->why, words->highest_id);
+}
+
+json_t *recover_json(struct repl *repl)
+{
+    struct repl_beginning all[REPL_MAX_BEGINNINGS];
+    size_t n = repl_beginnings(repl, all);
+    json_t *out = json_array();
+
+    for (size_t i = 0; i < n; i++) {
+        const struct repl_beginning *b = &all[i];
+        char given_up[RECOVER_TYPED_BYTES];
+
+        recover_list(b->given_up, b->n_given_up, given_up);
+        (void)json_array_append_new(
+            out, json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:s,s:I,s:I,s:s,s:s}", "how",
+                           b->how == REPL_RESTORED ? "restore" : "recover", "former",
+                           (json_int_t)b->former, "incarnation", (json_int_t)b->incarnation, "node",
+                           (json_int_t)b->node, "index", (json_int_t)b->index, "cluster_ms",
+                           (json_int_t)b->cluster_ms, "given_up", given_up, "wall_s",
+                           (json_int_t)b->word.wall_s, "highest_id", (json_int_t)b->word.highest_id,
+                           "who", b->word.who, "why", b->word.why));
+    }
+    return out;
+}
+
+uint32_t recover_used_ids(struct repl *repl)
+{
+    struct repl_beginning all[REPL_MAX_BEGINNINGS];
+    size_t n = repl_beginnings(repl, all);
+
+    return n == 0 ? 0 : all[n - 1].word.highest_id;
+}
+
 /* --- without a running daemon --- */
 
 static void warn(const struct repl_recovery *r, const char *lost)
@@ -44,13 +106,14 @@ static void warn(const struct repl_recovery *r, const char *lost)
                  "good:\n"
                  "  - all tunnels: clients connect anew;\n"
                  "  - what was agreed behind entry %llu, the newest that this node has;\n"
-                 "  - the nodes %s as members: their ids are never used again.\n"
+                 "  - the nodes %s as members: ids up to %u are never used again (if a node with a "
+                 "higher one may have been there: --highest-id).\n"
                  "Never start those nodes with their present data: two of them could serve beside "
                  "this one.\n",
-                 (unsigned long long)r->index, lost);
+                 (unsigned long long)r->index, lost, r->highest_id);
 }
 
-bool daemon_recover(const struct config *config, const char *lost, bool force,
+bool daemon_recover(const struct config *config, const struct daemon_words *words,
                     struct daemon_error *error)
 {
     struct log quiet = {LOG_ERROR, STDERR_FILENO};
@@ -60,6 +123,7 @@ bool daemon_recover(const struct config *config, const char *lost, bool force,
     struct repl_error e;
 
     daemon_repl_options(config, &quiet, &o);
+    o.word = own_word(words);
     if (!repl_recover_look(&o, &r, &e)) {
         (void)snprintf(error->text, sizeof error->text, "%s", e.text);
         return false;
@@ -72,7 +136,7 @@ bool daemon_recover(const struct config *config, const char *lost, bool force,
                        "this node is the only member already: nothing to recover, just start it");
         return false;
     }
-    if (!force || lost == NULL || strcmp(lost, wanted) != 0) {
+    if (!words->force || words->lost == NULL || strcmp(words->lost, wanted) != 0) {
         (void)snprintf(error->text, sizeof error->text,
                        "nothing was changed. If all of that is meant: --recover --lost %s --force",
                        wanted);
@@ -107,10 +171,11 @@ static uint8_t *read_file(const char *path, size_t *n, struct daemon_error *erro
     return NULL;
 }
 
-bool daemon_restore(const struct config *config, const char *path, struct daemon_error *error)
+bool daemon_restore(const struct config *config, const struct daemon_words *words,
+                    struct daemon_error *error)
 {
     struct log quiet = {LOG_ERROR, STDERR_FILENO};
-    const char *slash = strrchr(path, '/');
+    const char *path = words->backup, *slash = strrchr(path, '/');
     char key_dir[512];
     struct repl_options o;
     struct repl_recovery r;
@@ -125,6 +190,7 @@ bool daemon_restore(const struct config *config, const char *path, struct daemon
     if (bytes == NULL)
         return false;
     daemon_repl_options(config, &quiet, &o);
+    o.word = own_word(words);
     ok = repl_restore(&o, key_dir, span_of(bytes, n), &r, &e);
     free(bytes);
     if (ok)
@@ -139,45 +205,15 @@ bool daemon_restore(const struct config *config, const char *path, struct daemon
 
 /* --- beside one --- */
 
-static bool is_member(enum repl_role role)
-{
-    return role == REPL_VOTER || role == REPL_LEARNER || role == REPL_JOINING ||
-           role == REPL_LEAVING;
-}
-
-struct survey {
-    uint32_t lost[REPL_MAX_NODES];
-    size_t n_lost, voters, reached;
-    bool member;
-};
-
-static struct survey survey_of(const struct repl_status *st)
-{
-    struct survey s = {.n_lost = 0};
-
-    for (size_t i = 0; i < st->n_nodes; i++) {
-        const struct repl_node_status *n = &st->nodes[i];
-
-        if (!is_member(n->role))
-            continue;
-        s.voters += n->role == REPL_VOTER;
-        s.reached += n->role == REPL_VOTER && (n->node == st->node || n->connected);
-        s.member |= n->node == st->node;
-        if (n->node != st->node)
-            s.lost[s.n_lost++] = n->node;
-    }
-    return s;
-}
-
 /* While a majority may be alive this would make two clusters of one. */
 static bool allowed(struct daemon *d, struct api_request *request, const char *typed)
 {
     char wanted[RECOVER_TYPED_BYTES];
     struct repl_status st;
-    struct survey s;
+    struct recover_survey s;
 
     repl_status(d->repl, &st);
-    s = survey_of(&st);
+    s = recover_survey(&st);
     recover_list(s.lost, s.n_lost, wanted);
     if (!s.member || st.incarnation == 0)
         admin_refuse(request, 409, "not-a-member",
@@ -186,7 +222,7 @@ static bool allowed(struct daemon *d, struct api_request *request, const char *t
         admin_refuse(request, 409, "quorum",
                      "the cluster has a leader: it is alive. Remove or replace the dead nodes "
                      "instead: holdfast cluster replace");
-    else if (s.reached > s.voters / 2)
+    else if (s.able > s.voters / 2)
         admin_refuse(request, 409, "quorum",
                      "a majority is reached from here: it will have a leader in a moment");
     else if (strcmp(typed, wanted) != 0)
@@ -198,25 +234,26 @@ static bool allowed(struct daemon *d, struct api_request *request, const char *t
     return false;
 }
 
-static void recover(void *self, struct api_request *request, const char *lost)
+static void recover(void *self, struct api_request *request, const struct api_recover *args)
 {
     struct daemon *d = self;
+    struct repl_word word = word_of(args->who, args->why, args->highest_id);
     struct repl_error e;
 
-    if (d->recover_at_ms != 0 || !allowed(d, request, lost)) {
+    if (d->recover_at_ms != 0 || !allowed(d, request, args->lost)) {
         if (d->recover_at_ms != 0)
             admin_refuse(request, 409, "busy", "it was ordered already: this node starts anew");
         return;
     }
-    if (!repl_order_recovery(d->repl, &e)) {
+    if (!repl_order_recovery(d->repl, &word, &e)) {
         admin_refuse(request, 500, "not-ordered", e.text);
         return;
     }
     log_line(d->log, LOG_WARN, "cluster",
              "recovery ordered: nodes %s are given up, this daemon starts anew as the cluster",
-             lost);
+             args->lost);
     d->recover_at_ms = io_boottime_ms() + STOP_AFTER_MS;
-    api_request_answer(request, json_pack("{s:b,s:s}", "ordered", 1, "lost", lost));
+    api_request_answer(request, json_pack("{s:b,s:s}", "ordered", 1, "lost", args->lost));
 }
 
 static void back_up(void *self, struct api_request *request)

@@ -9,13 +9,12 @@
 #include "ike/step.h"
 #include "wire/cursor.h"
 
-enum { CODEC_VERSION = 2 };
-
 /* Exactly one of w and r. A walk never writes to the state when it encodes. */
 struct walk {
     struct wire_writer *w;
     struct wire_reader *r;
-    bool bad; /* a value out of range */
+    uint8_t version; /* of the bytes */
+    bool bad;        /* a value out of range */
 };
 
 static void u8(struct walk *k, uint8_t *v)
@@ -48,6 +47,15 @@ static void u64(struct walk *k, uint64_t *v)
         wire_write_u64(k->w, *v);
     else
         *v = wire_read_u64(k->r);
+}
+
+/* A field that version 1 did not have: read from its bytes it is `former`. */
+static void since_2_u64(struct walk *k, uint64_t *v, uint64_t former)
+{
+    if (k->version >= 2)
+        u64(k, v);
+    else if (k->r != NULL)
+        *v = former;
 }
 
 /* A byte that may not exceed max: lengths of arrays and values of enums. Out of range it reads as
@@ -206,7 +214,7 @@ static void pending(struct walk *k, struct ike_pending *p)
         return;
     u32(k, &p->message_id);
     u64(k, &p->sent_ms);
-    u64(k, &p->asked_ms);
+    since_2_u64(k, &p->asked_ms, p->sent_ms);
     message(k, &p->request);
     u32(k, &p->child_spi_in);
     u32(k, &p->new_spi_in);
@@ -338,12 +346,14 @@ static void sa_fields(struct walk *k, struct ike_sa *sa)
     handshake(k, &sa->handshake);
 }
 
-bool ike_sa_encode(const struct ike_sa *sa, uint8_t *buf, size_t cap, size_t *len)
+bool ike_sa_encode_as(const struct ike_sa *sa, uint8_t version, uint8_t *buf, size_t cap,
+                      size_t *len)
 {
     struct wire_writer w = wire_writer_of(buf, cap);
-    struct walk k = {.w = &w};
+    struct walk k = {.w = &w, .version = version};
 
-    wire_write_u8(&w, CODEC_VERSION);
+    HF_ASSERT(version >= IKE_CODEC_OLDEST && version <= IKE_CODEC_NEWEST);
+    wire_write_u8(&w, version);
     sa_fields(&k, (struct ike_sa *)(uintptr_t)sa); /* only read: see struct walk */
     if (w.overflow)
         return false;
@@ -351,13 +361,18 @@ bool ike_sa_encode(const struct ike_sa *sa, uint8_t *buf, size_t cap, size_t *le
     return true;
 }
 
+bool ike_sa_encode(const struct ike_sa *sa, uint8_t *buf, size_t cap, size_t *len)
+{
+    return ike_sa_encode_as(sa, IKE_CODEC_NEWEST, buf, cap, len);
+}
+
 bool ike_sa_decode(struct span in, struct ike_sa *sa)
 {
     struct wire_reader r = wire_reader_of(in);
-    struct walk k = {.r = &r};
+    struct walk k = {.r = &r, .version = wire_read_u8(&r)};
 
     secret_wipe_bytes(sa, sizeof *sa);
-    if (wire_read_u8(&r) == CODEC_VERSION)
+    if (k.version >= IKE_CODEC_OLDEST && k.version <= IKE_CODEC_NEWEST)
         sa_fields(&k, sa);
     else
         k.bad = true;
@@ -367,8 +382,8 @@ bool ike_sa_decode(struct span in, struct ike_sa *sa)
     return false;
 }
 
-/* A field was added or changed? Walk it above, raise CODEC_VERSION if it was released, then correct
- * the size here. */
+/* A field was added or changed? Walk it above as one that former versions lack, raise IKE_CODEC_NEWEST
+ * and with it RECORD_SPEAKS (conductor/table.c), then correct the size here. */
 HF_STATIC_ASSERT(sizeof(struct ike_child) == 696);
 HF_STATIC_ASSERT(sizeof(struct ike_pending) == 4544);
 HF_STATIC_ASSERT(sizeof(struct ike_candidate) == 504);

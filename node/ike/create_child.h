@@ -46,6 +46,11 @@ enum ike_outcome ike_rekey_ike_response(struct ike_turn *t);
  * false), or as the redundant one, childless, so that its creator can delete it. */
 void ike_rekey_ike_birth(struct ike_turn *t);
 
+/* Our rekey finds no answer. True where it has lost to the peer's own whatever the answer would say,
+ * our nonce being the lowest already: the peer's stands (a successor is made), and it waits for no
+ * answer any more. False: nothing is done; who won is unknown, or there is one rekey only. */
+bool ike_rekey_ike_yield(struct ike_turn *t);
+
 /* Shared between the files above (child_offer.c). */
 
 /* Traffic selectors from our side. */

@@ -284,6 +284,19 @@ static enum ike_outcome refused(struct ike_turn *t, const struct wire_notify *er
     return IKE_STEPPED;
 }
 
+bool ike_rekey_ike_yield(struct ike_turn *t)
+{
+    const struct ike_pending *p = &t->before->pending;
+
+    if (p->exchange != IKE_EX_IKE_REKEY || t->after->candidate.local_spi == 0 ||
+        !ike_collision_ours_loses(p, span_of(p->nonce, IKE_NONCE_BYTES)))
+        return false;
+    ike_pending_clear(t->after);
+    ike_rekey_ike_birth(t);
+    await_their_delete(t);
+    return true;
+}
+
 /* Our answer is in and good. With a candidate of the peer's making the nonces decide who is the
  * successor. */
 static enum ike_outcome settle(struct ike_turn *t, const struct ike_choice *choice,

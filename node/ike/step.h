@@ -167,8 +167,16 @@ const char *ike_sa_state_name(enum ike_sa_state s);
 const char *ike_child_state_name(enum ike_child_state s);
 
 /* Canonical encoding of the replicated part (local_part is left out): equal states give equal
- * bytes. Version byte first. False: does not fit in cap (never for cap >= IKE_SA_ENCODED_MAX). */
-enum { IKE_SA_ENCODED_MAX = 49152 };
+ * bytes. Version byte first; what a former version has no field for is left out, and decodes to what
+ * the former program went by. False: does not fit in cap (never for cap >= IKE_SA_ENCODED_MAX).
+ *
+ * | version | since then |
+ * | 1 | |
+ * | 2 | pending.asked_ms; from version 1 it is sent_ms | */
+enum { IKE_SA_ENCODED_MAX = 49152, IKE_CODEC_OLDEST = 1, IKE_CODEC_NEWEST = 2 };
+bool ike_sa_encode_as(const struct ike_sa *sa, uint8_t version, uint8_t *buf, size_t cap,
+                      size_t *len) HF_MUST_USE;
+/* As the newest. */
 bool ike_sa_encode(const struct ike_sa *sa, uint8_t *buf, size_t cap, size_t *len) HF_MUST_USE;
 /* False: malformed or of an unknown version; *sa is then all zero. local_part is zeroed. */
 bool ike_sa_decode(struct span bytes, struct ike_sa *sa) HF_MUST_USE;

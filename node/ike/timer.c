@@ -228,8 +228,12 @@ static enum ike_outcome give_up(struct ike_turn *t)
     /* Authenticated traffic after the last try: our requests get lost, the peer is alive (RFC
      * 7296 2.4). But not for ever: ESP also verifies when the peer has another IKE SA, or none, and
      * then nothing is ever answered. An SA that we delete anyway need not be asked again. */
-    if (!handshake && sa->state != IKE_SA_DELETING && sa->local_part.last_inbound_ms > last_try &&
-        t->event->now_ms - sa->pending.asked_ms < t->policy->unanswered_ms)
+    bool lives =
+        !handshake && sa->state != IKE_SA_DELETING && sa->local_part.last_inbound_ms > last_try;
+
+    if (lives && ike_rekey_ike_yield(t))
+        return ike_turn_stepped(t, exchange, IKE_BY_US);
+    if (lives && t->event->now_ms - sa->pending.asked_ms < t->policy->unanswered_ms)
         return start_over(t);
     ike_turn_end_sa(t,
                     sa->state == IKE_SA_DELETING ? IKE_REASON_DELETED_BY_US : IKE_REASON_PEER_DEAD);

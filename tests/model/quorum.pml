@@ -1,7 +1,7 @@
 /* What the log rests on: terms, votes, entries that a majority stored, and one disk that lies. Checks I10, and by it that the log is
  * one sequence: where two different entries are applied at one index, two owners get one epoch and the same numbers (I1), or a Delete
- * is undone (I8). Broken: LOST_SUFFIX LOST_VOTE TWO_LEADERS UNCONFIRMED
- * FILLED_TO_COMMIT PEERS_ONLY.
+ * is undone (I8). Broken: LOST_SUFFIX LOST_VOTE TWO_LEADERS NEW_AS_FRESH UNCONFIRMED
+ * FILLED_TO_COMMIT PEERS_ONLY SUSPECT_VOTES SUSPECT_COUNTS. MADE_ANEW: the disk that lies has lost everything.
  *
  * Raft as in libraft (replication/raft.md), driven by replication/raft_*.c: one message is one step, for a frame of an older term
  * is refused, and one of an older connection is dropped (raft_wraps.c, defect 11). A restart alone loses nothing that counts here
@@ -42,6 +42,16 @@ node_t node[N];
 byte decided[ENTRIES];      /* what was applied first at each index; 0 = nothing yet */
 byte lies;
 
+#ifdef SUSPECT_VOTES /* raft_muted.c: raft_muted_ignores, raft_muted_waits */
+#define silent(n) false
+#else
+#define silent(n) node[n].suspect
+#endif
+#ifdef SUSPECT_COUNTS /* raft_muted.c: counts */
+#define left_out(n) false
+#else
+#define left_out(n) node[n].suspect
+#endif
 #define last_term(n) (node[n].stored == 0 -> 0 : TERM(node[n].log[node[n].stored - 1]))
 #define up_to_date(c, v) (last_term(c) > last_term(v) || (last_term(c) == last_term(v) && node[c].stored >= node[v].stored))
 #define acked(l, i) ((node[l].match[0] > i) + (node[l].match[1] > i) + (node[l].match[2] > i))
@@ -67,7 +77,7 @@ inline adopt(n, m) /* the term of m */
 
 inline campaign(n)
 {
-    d_step { node[n].role != LEADER && node[n].term < TERMS && !node[n].suspect ->
+    d_step { node[n].role != LEADER && node[n].term < TERMS && !silent(n) ->
         node[n].term++;
         node[n].vote = n + 1;
         node[n].votes = 1 << n;
@@ -77,7 +87,7 @@ inline campaign(n)
 
 inline grant(v, c) /* RequestVote, and its answer */
 {
-    d_step { node[c].role == CANDIDATE && node[c].term >= node[v].term && !node[v].suspect && up_to_date(c, v) &&
+    d_step { node[c].role == CANDIDATE && node[c].term >= node[v].term && !silent(v) && up_to_date(c, v) &&
         (node[c].term > node[v].term || node[v].vote == 0) ->
         if :: node[c].term > node[v].term -> adopt(v, c) :: else fi;
         node[v].vote = c + 1;
@@ -128,7 +138,7 @@ inline append(f, l, i)
             if :: i + 1 < ENTRIES -> node[f].log[ENTRIES - 1] = 0 :: else fi;
             printf("node %d stores entry %d of node %d\n", f, i + 1, l)
         fi;
-        if :: !node[f].suspect && node[l].match[f] <= i -> node[l].match[f] = i + 1 :: else fi;
+        if :: !left_out(f) && node[l].match[f] <= i -> node[l].match[f] = i + 1 :: else fi;
         if
         :: node[l].commit > i && node[f].commit == i -> node[f].commit = i + 1; applies(f, i)
         :: else
@@ -159,7 +169,7 @@ inline forget(n)
     node[n].commit = 0;
     node[n].match[0] = 0; node[n].match[1] = 0; node[n].match[2] = 0
 }
-#if defined(LOST_SUFFIX) || defined(LOST_VOTE) || defined(TWO_LEADERS) || defined(PEERS_ONLY)
+#if defined(LOST_SUFFIX) || defined(LOST_VOTE) || defined(TWO_LEADERS) || defined(PEERS_ONLY) || defined(NEW_AS_FRESH)
 #define found_out 0
 #else
 #define found_out 1
@@ -190,6 +200,19 @@ inline lose_vote_alone(n) /* the term is kept: the way to two leaders in one ter
         node[n].vote = 0;
         node[n].suspect = found_out;
         printf("node %d starts anew and has lost its vote of term %d\n", n, node[n].term) }
+}
+
+/* The directory is gone, and one is made in its place under the same id (REPL_DISTRUST_NEW). */
+inline lose_all(n)
+{
+    d_step { lies < LIES && (node[n].stored > 0 || node[n].vote > 0) && !node[n].suspect ->
+        forget(n);
+        node[n].term = 0;
+        node[n].vote = 0;
+        node[n].stored = 0;
+        node[n].log[0] = 0; node[n].log[ENTRIES - 1] = 0;
+        node[n].suspect = found_out;
+        printf("node %d starts anew and has lost all\n", n) }
 }
 
 /* A peer that remembers more than the node has refuses it (raft_muted.c: doubt). Only who leads remembers, and only until it leads no more. */
@@ -250,6 +273,9 @@ proctype server(byte n)
 #if ENTRIES > 1
     :: count(n, 1)
 #endif
+#ifdef MADE_ANEW
+    :: lose_all(n)
+#else
 #if !defined(LOST_VOTE) && !defined(TWO_LEADERS)
     :: lose_suffix(n)
 #endif
@@ -258,6 +284,7 @@ proctype server(byte n)
 #endif
 #if !defined(LOST_SUFFIX) && !defined(PEERS_ONLY)
     :: lose_vote_alone(n)
+#endif
 #endif
     od
 }

@@ -35,7 +35,7 @@ static struct sim_client *some_client(struct sim_world *w)
 
 /* --- processes --- */
 
-static void go_down(struct sim_node *n, uint64_t low_ms, uint64_t high_ms)
+void sim_faults_down(struct sim_node *n, uint64_t low_ms, uint64_t high_ms)
 {
     struct sim_world *w = n->world;
 
@@ -54,7 +54,7 @@ static void crash(struct sim_world *w)
     if (n == NULL)
         return;
     noted(w, SIM_FAULT_node_crash, n->id);
-    go_down(n, 200, 8000);
+    sim_faults_down(n, 200, 8000);
     sim_node_set_clock(n, between(w, 1, 100) * 1000000000, n->ppm); /* its machine boots */
 }
 
@@ -66,7 +66,7 @@ static void kill_process(struct sim_world *w)
     if (n == NULL)
         return;
     noted(w, SIM_FAULT_node_kill, n->id);
-    go_down(n, 50, 3000);
+    sim_faults_down(n, 50, 3000);
 }
 
 static void all_crash(struct sim_world *w)
@@ -74,7 +74,7 @@ static void all_crash(struct sim_world *w)
     noted(w, SIM_FAULT_all_crash, 0);
     for (uint32_t i = 0; i < w->n_nodes; i++)
         if (w->nodes[i].up)
-            go_down(&w->nodes[i], 100, 3000);
+            sim_faults_down(&w->nodes[i], 100, 3000);
 }
 
 static void pause_node(struct sim_world *w)
@@ -198,7 +198,7 @@ static void corrupt_disk(struct sim_world *w)
     if (n == NULL || !sim_members_may_lose(w, n->id))
         return;
     noted(w, SIM_FAULT_disk_corrupt, n->id);
-    go_down(n, 0, 0);
+    sim_faults_down(n, 0, 0);
     n->corrupt = true;
     w->n_corrupt++;
 }
@@ -211,7 +211,7 @@ static void lie(struct sim_world *w)
 
     if (n == NULL || sim_lies_any(w) || !sim_members_may_lose(w, n->id))
         return;
-    go_down(n, 50, 5000);
+    sim_faults_down(n, 50, 5000);
     if (sim_lies_begin(n, &fault))
         noted(w, fault, n->id);
 }
@@ -496,7 +496,7 @@ static void node_goes_on(struct sim_node *n)
     struct sim_world *w = n->world;
 
     if (n->up && n->failed)
-        go_down(n, 100, 4000);
+        sim_faults_down(n, 100, 4000);
     if (!n->up && !n->corrupt && !n->gone && is_over(w, &n->down_until_ms) && sim_found_may(n))
         sim_node_start(n);
     if (is_over(w, &n->paused_until_ms) && n->up && n->paused)

@@ -74,7 +74,7 @@ uint64_t sim_keys_age_ms(const struct sim_world *w)
     return 15000 + w->seed % 4 * 15000;
 }
 
-static void add_erased(struct sim_world *w, uint64_t id)
+void sim_keys_erased(struct sim_world *w, uint64_t id)
 {
     for (size_t i = 0; i < w->n_erased_keys; i++)
         if (w->erased_keys[i] == id)
@@ -95,13 +95,21 @@ void sim_keys_look(struct sim_world *w)
             continue;
         if (n->former_key != 0 && f->applied_index > n->former_index &&
             !fsm_names_key(f, n->former_key))
-            add_erased(w, n->former_key);
+            sim_keys_erased(w, n->former_key);
         n->former_key = f->former_key;
         n->former_index = f->applied_index;
     }
 }
 
-/* A member that was removed and runs on is told nothing, so it keeps what it had (seal.md). */
+/* Who was removed and has not heard of it is told nothing, so it keeps what it had until it is too long that
+ * it heard anything (seal.md): longer than a run is. */
+static bool heard_nothing(const struct sim_node *n)
+{
+    const struct fsm_member *m = fsm_member(replica_fsm(n->replica), n->id);
+
+    return n->left && (m == NULL || !m->left);
+}
+
 bool sim_keys_gone(struct sim_world *w, bool judge)
 {
     bool gone = true;
@@ -109,7 +117,7 @@ bool sim_keys_gone(struct sim_world *w, bool judge)
     for (uint32_t i = 0; w->plan.sealed && i < w->n_nodes; i++) {
         struct sim_node *n = &w->nodes[i];
 
-        for (size_t k = 0; n->up && !n->left && k < w->n_erased_keys; k++) {
+        for (size_t k = 0; n->up && !heard_nothing(n) && k < w->n_erased_keys; k++) {
             bool kept = seal_ring_has(&n->ring, w->erased_keys[k]);
 
             for (size_t p = 0; p < SEAL_RING_KEYS; p++)

@@ -21,12 +21,13 @@ static bool founded_alone(const struct sim_node *n)
 /* The keys go with the directory, and with the machine. */
 static bool make_anew(struct sim_node *n)
 {
+    if (n->world->recovery.n_begun > 0)
+        return false; /* its entry 1 is of an incarnation that is over: it would be refused for good */
     if (founded_alone(n)) {
         sim_found_again(n);
         return true;
     }
-    if (!sim_storage_wipe(n->storage))
-        return false;
+    sim_storage_wipe(n->storage);
     n->kept_key.id = 0;
     memset(n->session_keys, 0, sizeof n->session_keys);
     return true;

@@ -90,7 +90,8 @@ static void tell_voters(struct sim_node *n, const struct repl_configuration *c, 
             voters[count++] = c->servers[i].node;
     n->was_alone = n->was_alone || (count == 1 && voters[0] == n->id);
     if (count > 0)
-        sim_watch_voters(n->world->watch, c->index, committed, voters, count);
+        sim_watch_voters(n->world->watch, sim_watch_place(n->world->watch, n->id, c->index),
+                         committed, voters, count);
 }
 
 static bool same(const struct repl_configuration *a, const struct repl_configuration *b)
@@ -438,7 +439,8 @@ void sim_members_run(struct sim_world *w)
 
 uint64_t sim_members_due(const struct sim_world *w)
 {
-    if (!w->plan.members || (w->healed && w->change.phase == SIM_CHANGE_NONE))
+    if (!w->plan.members || sim_recovery_waits(w) ||
+        (w->healed && w->change.phase == SIM_CHANGE_NONE))
         return UINT64_MAX;
     return w->change.next_ms;
 }

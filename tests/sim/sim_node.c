@@ -69,6 +69,14 @@ static void found(struct sim_node *n)
         addresses[i].node = i + 1;
     replica_genesis(addresses, n->world->plan.n_nodes, &genesis);
     HF_ASSERT(raft_driver_bootstrap(&s, &genesis));
+}
+
+/* Whoever begins with it, or joins. */
+static void new_directory(struct sim_node *n)
+{
+    struct repl_storage s = sim_storage_interface(n->storage);
+
+    s.distrust(s.self, REPL_DISTRUST_NEW);
     sim_storage_flush(n->storage);
 }
 
@@ -87,6 +95,7 @@ void sim_node_init(struct sim_world *w, uint32_t id)
     sim_storage_set_delay(n->storage, 0, 2);
     if (id <= w->plan.n_nodes)
         found(n);
+    new_directory(n);
 }
 
 void sim_node_start(struct sim_node *n)
@@ -114,7 +123,7 @@ void sim_node_start(struct sim_node *n)
     n->told_committed = 0;
     sim_node_gateway(n);
     sim_members_look(n);
-    sim_network_greet(w->network, n->id, replica_incarnation(n->replica));
+    sim_network_greet(w->network, n->id, sim_recovery_says(n));
     sim_network_attach(w->network, n->id, &n->listener);
     w->stats.counts[SIM_COUNT_node_starts]++;
     sim_say(w, "node %u starts, boot %016llx", n->id, (unsigned long long)n->boot);
@@ -144,6 +153,9 @@ static void end_process(struct sim_node *n)
 
     (void)sim_kernel_enter(&n->kernel);
     sim_node_add_counters(n);
+    for (e = n->first_event; e != NULL; e = e->next)
+        if (!e->told)
+            sim_watch_missed(n->world->watch, n->id, e->event);
     n->up = false;
     sim_network_detach(n->world->network, n->id);
     worker_pool_stop(n->pool);
@@ -247,7 +259,7 @@ static void run_replica(struct sim_node *n)
     }
     if (!n->failed && replica_next_ns(n->replica) <= sim_node_ns(n))
         replica_tick(n->replica, sim_node_ns(n));
-    sim_network_greet(n->world->network, n->id, replica_incarnation(n->replica));
+    sim_network_greet(n->world->network, n->id, sim_recovery_says(n));
 }
 
 static void tick(struct sim_node *n)

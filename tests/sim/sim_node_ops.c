@@ -270,10 +270,16 @@ static enum repl_result send_frame(struct sim_node *n, uint32_t node, enum repl_
 static void op_copy_half_open(void *self, struct span encoded)
 {
     struct sim_node *n = self;
+    struct repl_status status;
+    uint32_t nodes[REPL_MAX_NODES];
+    size_t count;
 
-    for (uint32_t i = 1; i <= n->world->n_nodes; i++)
-        if (i != n->id)
-            (void)send_frame(n, i, REPL_CHANNEL_HALF_OPEN, encoded);
+    replica_status(n->replica, sim_node_ns(n), &status);
+    count = repl_linked_members(&status, nodes);
+    for (size_t i = 0; i < count; i++)
+        if (send_frame(n, nodes[i], REPL_CHANNEL_HALF_OPEN, encoded) == REPL_OK)
+            sim_watch_copied(n->world->watch, nodes[i],
+                             sim_watch_place(n->world->watch, n->id, status.applied_index));
 }
 
 static enum repl_result op_forward(void *self, uint32_t node, struct span frame)
@@ -430,25 +436,6 @@ size_t sim_node_most_half_open(const struct sim_node *n)
     for (s = n->conductor->half_open_sources; s != NULL; s = s->hh.next)
         most = s->n > most ? s->n : most;
     return most;
-}
-
-/* gateway.c is compiled over this name (sim_gateway_names.h). What waits behind a step of the same SA
- * is handled later and not judged. */
-void sim_sys_conductor_handle_datagram(struct conductor *c, uint32_t shard,
-                                       const struct endpoint *local, const struct endpoint *remote,
-                                       bool natt, struct span datagram);
-void sim_sys_conductor_handle_datagram(struct conductor *c, uint32_t shard,
-                                       const struct endpoint *local, const struct endpoint *remote,
-                                       bool natt, struct span datagram)
-{
-    const struct sim_node *n = sim_kernel_self();
-    bool forged = sim_outside_is_forged(n->world, datagram);
-
-    if (forged)
-        sim_watch_forged(n->world->watch, n->id, true);
-    conductor_handle_datagram(c, shard, local, remote, natt, datagram);
-    if (forged)
-        sim_watch_forged(n->world->watch, n->id, false);
 }
 
 /* In the daemon's order: replication, workers, conductor, then what ties them. */

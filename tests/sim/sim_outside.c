@@ -14,7 +14,8 @@ struct ip_addr sim_service_address(uint32_t shard)
 
 void sim_outside_init(struct sim_world *w)
 {
-    w->outside = (struct sim_outside){.random.state = sim_next(&w->random)};
+    w->outside = (struct sim_outside){.random.state = sim_next(&w->random),
+                                      .forger.state = sim_mix(w->seed ^ 0x666f72676572ULL)};
 }
 
 static void forget(struct sim_flight *f)
@@ -109,6 +110,28 @@ static bool is_ike(const struct sim_flight *f)
     return (f->from.port != 4500 && f->to.port != 4500) || (f->len > 4 && get_be32(f->bytes) == 0);
 }
 
+/* In half of the seeds, until all heals, somebody on the path sends copies of what goes to a node, a bit
+ * of the IKE message another one: ahead of it, taken for what the node awaits but for the ICV, and close behind, where it
+ * waits until the step is in the log. */
+static void damage(struct sim_world *w, struct sim_flight f)
+{
+    enum { PERMILLE = 60, MARKER = 4 };
+    struct sim_outside *o = &w->outside;
+    size_t skip = f.to.port == 4500 ? MARKER : 0;
+
+    if (w->seed % 2 == 0 || w->healed || f.kind != SIM_TO_NODE || !is_ike(&f) || f.len <= skip ||
+        !sim_chance(&o->forger, PERMILLE))
+        return;
+    f.bytes = copy_of(span_of(f.bytes, f.len));
+    f.bytes[sim_between(&o->forger, skip, f.len - 1)] ^=
+        (uint8_t)(1u << sim_between(&o->forger, 0, 7));
+    o->forged[o->n_forged++ % (sizeof o->forged / sizeof o->forged[0])] =
+        span_fnv1a64(span_of(f.bytes + skip, f.len - skip));
+    launch(w, &f);
+    forget(&f);
+    w->stats.faults[SIM_FAULT_forged]++;
+}
+
 /* The client's path, either way. */
 static void cross(struct sim_client *c, struct sim_flight *f)
 {
@@ -133,7 +156,9 @@ static void cross(struct sim_client *c, struct sim_flight *f)
             f->due_ms += sim_between(&o->random, 2, 60);
             w->stats.faults[SIM_FAULT_reordering]++;
         }
+        damage(w, *f);
         launch(w, f);
+        damage(w, *f);
     }
 }
 
@@ -251,7 +276,11 @@ static void launch_forged(struct sim_world *w, struct sim_flight *f)
 {
     enum { MARKER = 4 };
     struct sim_outside *o = &w->outside;
-    size_t skip = f->to.port == 4500 && f->len > MARKER ? MARKER : 0;
+    static const uint8_t ike[MARKER] = {0};
+    /* where the marker itself was changed it is no IKE message any more, and what stood behind it is
+     * as its sender sent it */
+    bool marked = f->len > MARKER && memcmp(f->bytes, ike, MARKER) == 0;
+    size_t skip = f->to.port == 4500 && marked ? MARKER : 0;
 
     f->due_ms = w->now_ms + 1;
     o->forged[o->n_forged++ % (sizeof o->forged / sizeof o->forged[0])] =

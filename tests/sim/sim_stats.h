@@ -52,7 +52,10 @@
     X(member_leaves, "member_removed")                                                             \
     X(down_leaves, "member_removed_while_down")                                                    \
     X(lost_leaves, "member_removed_whose_disk_is_lost")                                            \
-    X(zombie, "removed_member_runs_on")
+    X(zombie, "removed_member_runs_on")                                                            \
+    X(recover, "recover")                                                                          \
+    X(restore, "restore")                                                                          \
+    X(left_behind, "former_incarnation_comes_back")
 
 enum sim_fault {
 #define X(id, name) SIM_FAULT_##id,

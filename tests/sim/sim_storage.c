@@ -48,6 +48,8 @@ struct sim_storage {
     enum repl_distrust distrust;
     struct repl_entry *log;
     size_t n_log, log_capacity;
+    struct repl_entry genesis; /* a founder's */
+    bool founds;
     struct repl_snapshot_meta snapshot;
     uint8_t *snapshot_data;
     size_t snapshot_len;
@@ -73,6 +75,13 @@ struct sim_storage *sim_storage_create(uint64_t seed, const uint64_t *now_ms)
     return s;
 }
 
+static struct repl_entry entry_copy(const struct repl_entry *e)
+{
+    struct repl_entry c = *e;
+    c.data = span_of(copy(e->data.data, e->data.len), e->data.len);
+    return c;
+}
+
 static void drop_entries(struct repl_entry *entries, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -93,6 +102,8 @@ void sim_storage_destroy(struct sim_storage *s)
     for (size_t i = 0; i < s->queued; i++)
         free_operation(&s->queue[i]);
     drop_entries(s->log, s->n_log);
+    if (s->founds)
+        drop_entries(&s->genesis, 1);
     free(s->queue);
     free(s->log);
     free(s->snapshot_data);
@@ -151,11 +162,8 @@ static void op_append(void *self, uint64_t first, const struct repl_entry *entri
     struct operation *op = enqueue(self, REPL_STORAGE_APPEND, first + n - 1);
     op->entries = calloc(n, sizeof *op->entries);
     HF_ASSERT(n > 0 && op->entries != NULL);
-    for (size_t i = 0; i < n; i++) {
-        op->entries[i] = entries[i];
-        op->entries[i].data =
-            span_of(copy(entries[i].data.data, entries[i].data.len), entries[i].data.len);
-    }
+    for (size_t i = 0; i < n; i++)
+        op->entries[i] = entry_copy(&entries[i]);
     op->n = n;
 }
 
@@ -461,11 +469,27 @@ void sim_storage_flush(struct sim_storage *s)
         durable(s, &s->queue[0]);
         remove_operation(s);
     }
+    if (!s->founds && s->first == 1 && s->n_log == 1) {
+        s->genesis = entry_copy(&s->log[0]);
+        s->founds = true;
+    }
+}
+
+/* What is torn must not be left to chance alone: an append of several entries is seldom the one that the
+ * power goes in. */
+static size_t survivors(struct sim_storage *s)
+{
+    size_t survive = (size_t)sim_between(&s->random, 0, s->queued);
+
+    for (size_t i = 0; i < s->queued; i++)
+        if (s->queue[i].op == REPL_STORAGE_APPEND && s->queue[i].n > 1)
+            return sim_chance(&s->random, 700) ? i : survive;
+    return survive;
 }
 
 void sim_storage_crash(struct sim_storage *s)
 {
-    size_t survive = s->failed ? 0 : (size_t)sim_between(&s->random, 0, s->queued);
+    size_t survive = s->failed ? 0 : survivors(s);
     s->counters.crashes++;
     for (; survive > 0; survive--) {
         durable(s, &s->queue[0]);
@@ -502,22 +526,22 @@ size_t sim_storage_lose(struct sim_storage *s, size_t n, bool vote, bool found)
     return lost;
 }
 
-bool sim_storage_wipe(struct sim_storage *s)
+void sim_storage_wipe(struct sim_storage *s)
 {
     HF_ASSERT(s->queued == 0);
-    if (s->first != 1 || s->n_log == 0)
-        return false;
-    while (s->n_log > 1)
-        drop_entries(&s->log[--s->n_log], 1);
+    drop_entries(s->log, s->n_log);
+    s->n_log = 0;
+    s->first = 1;
+    if (s->founds)
+        s->log[s->n_log++] = entry_copy(&s->genesis);
     free(s->snapshot_data);
     s->snapshot = (struct repl_snapshot_meta){0};
     s->snapshot_data = NULL;
     s->snapshot_len = 0;
-    s->term = s->log[0].term;
+    s->term = s->founds ? s->genesis.term : 0;
     s->voted_for = 0;
-    s->high_water = 1;
+    s->high_water = s->n_log;
     s->distrust = REPL_DISTRUST_NEW;
-    return true;
 }
 
 void sim_storage_older_vote(struct sim_storage *s, uint64_t term)

@@ -60,9 +60,9 @@ void sim_storage_crash(struct sim_storage *storage);
  * the high-water mark would; else it looks as if it had never been. Returns how many entries went. */
 size_t sim_storage_lose(struct sim_storage *storage, size_t n, bool vote, bool found);
 
-/* Made anew, as --init does of a founder: nothing but entry 1 is left, and the next load says so.
- * False: that entry is not in the log any more. */
-bool sim_storage_wipe(struct sim_storage *storage);
+/* Made anew, as --init does: nothing is left but, of a founder, the entry 1 of its first flush; and
+ * the next load says so. */
+void sim_storage_wipe(struct sim_storage *storage);
 
 /* The vote's file is an older one: of that term, nobody voted for. */
 void sim_storage_older_vote(struct sim_storage *storage, uint64_t term);

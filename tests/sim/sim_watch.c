@@ -50,6 +50,7 @@ struct sim_watch *sim_watch_create(const struct sim_watch_options *options)
 
     HF_ASSERT(w != NULL && options->nodes >= 1 && options->nodes <= SIM_WATCH_NODES);
     w->options = *options;
+    w->incarnations[0] = 1;
     sim_watch_founded(w);
     return w;
 }
@@ -189,6 +190,7 @@ void sim_watch_started(struct sim_watch *w, uint32_t node, uint64_t boot, bool l
     if (lost && needs < n->durable)
         needs = n->durable < w->highest ? n->durable : w->highest;
     *n = (struct sim_watch_node){.running = true,
+                                 .era = n->boot == 0 ? w->era : n->era,
                                  .boot = boot,
                                  .lost = lost || n->lost,
                                  .needs = needs,
@@ -216,7 +218,7 @@ void sim_watch_durable(struct sim_watch *w, uint32_t node, uint64_t last_index)
     struct sim_watch_node *n = sim_watch_node(w, node);
 
     if (n != NULL)
-        n->durable = last_index;
+        n->durable = sim_watch_place(w, node, last_index);
 }
 
 void sim_watch_counts(struct sim_watch *w, uint32_t node)
@@ -229,15 +231,6 @@ void sim_watch_counts(struct sim_watch *w, uint32_t node)
                     "node %u lost what it had acknowledged, and counts again with %llu of %llu",
                     (unsigned)node, (unsigned long long)n->durable, (unsigned long long)n->needs);
     n->lost = false;
-}
-
-void sim_watch_incarnation(struct sim_watch *w, uint64_t incarnation)
-{
-    w->incarnation = incarnation;
-    w->dead_before = w->highest;
-    for (size_t i = 0; i < w->n_esp; i++)
-        if (w->esp[i]->committed && w->esp[i]->gone_index == 0)
-            w->esp[i]->gone_index = w->highest;
 }
 
 /* --- input that is nobody's, and the wall clock --- */
@@ -254,6 +247,14 @@ void sim_watch_forged(struct sim_watch *w, uint32_t node, bool begins)
                         (unsigned)node);
     n->forged = begins;
     n->submitted = false;
+}
+
+void sim_watch_forged_late(struct sim_watch *w, uint32_t node, bool for_the_log)
+{
+    SIM_WATCH_JUDGE(
+        w, SIM_WATCH_no_entry_late, !for_the_log,
+        "node %u steps an SA of the log for a datagram that is not its peer's and waited",
+        (unsigned)node);
 }
 
 void sim_watch_half_open(struct sim_watch *w, uint32_t node, size_t in_all, size_t of_one_source)

@@ -25,6 +25,7 @@
 enum {
     SIM_WATCH_NODES = 15, /* ids ever used in one run, replaced nodes too */
     SIM_WATCH_CLIENTS = 64,
+    SIM_WATCH_ERAS = 8,   /* incarnations of the cluster in one run */
     SIM_WATCH_KEPT = 32,  /* violations kept with their text; all are counted */
     SIM_WATCH_BATCH = 64, /* packets that a worker may have in hand (I5) */
     SIM_WATCH_TEXT = 240
@@ -92,21 +93,31 @@ void sim_watch_gone(struct sim_watch *w, uint32_t node);
 /* The disk's last durable entry: at each completion of append, truncate, install, and at each
  * start as it was found (0 = empty). */
 void sim_watch_durable(struct sim_watch *w, uint32_t node, uint64_t last_index);
-/* Some log has a configuration at `index`: these vote by it. Told when it is there, before anything is
+/* Some log has a configuration at that place: these vote by it. Told when it is there, before anything is
  * applied that was counted by it, and again when it is committed. */
-void sim_watch_voters(struct sim_watch *w, uint64_t index, bool committed, const uint32_t *nodes,
+void sim_watch_voters(struct sim_watch *w, uint64_t place, bool committed, const uint32_t *nodes,
                       size_t n);
 /* A node counts, as it says: its votes, its copies, its acknowledgements. One that lost data must have
  * again what it had acknowledged, as far as that was applied anywhere when it started. */
 void sim_watch_counts(struct sim_watch *w, uint32_t node);
-/* The cluster goes on under a new incarnation (recover, restore): all SAs before it are dead. */
-void sim_watch_incarnation(struct sim_watch *w, uint64_t incarnation);
+/* The cluster goes on from this node alone under a new incarnation (recover, restore), as of `index` of its
+ * new log: all SAs before it are dead, all other members have left. `from`: the incarnation whose state
+ * that is. Nodes that start for the first time later are of it. */
+void sim_watch_incarnation(struct sim_watch *w, uint32_t node, uint64_t from, uint64_t incarnation,
+                           uint64_t index);
+/* Where that index of the node's log stands among all incarnations' indexes: rises over both. */
+uint64_t sim_watch_place(const struct sim_watch *w, uint32_t node, uint64_t index);
+/* The incarnations of whose beginning the node's state has a record. Asked of who has a state. */
+void sim_watch_recorded(struct sim_watch *w, uint32_t node, const uint64_t *incarnations, size_t n);
 
 /* --- replication --- */
 
 /* Each event, before the conductor gets it (once, however often conductor_replication_some() is
  * called with it). */
 void sim_watch_event(struct sim_watch *w, uint32_t node, const struct repl_event *event);
+/* One that the conductor never got, since the process ended: what it says was committed all the same,
+ * and only a snapshot may tell of it from then on. */
+void sim_watch_missed(struct sim_watch *w, uint32_t node, const struct repl_event *event);
 /* fsm_digest() (or repl_status.digest) of a node as of an applied index. */
 void sim_watch_digest(struct sim_watch *w, uint32_t node, uint64_t index,
                       const uint8_t digest[REPL_DIGEST_BYTES]);
@@ -125,8 +136,13 @@ void sim_watch_unwrap(struct sim_watch_wrap *wrap);
 /* Around a datagram that is not the peer's own (forged, damaged, an attacker's): nothing may be
  * submitted meanwhile; judged at its end (I15). */
 void sim_watch_forged(struct sim_watch *w, uint32_t node, bool begins);
+/* One that waited behind a step of the same SA was stepped: for the log? */
+void sim_watch_forged_late(struct sim_watch *w, uint32_t node, bool for_the_log);
 /* Half-open SAs in memory, and the most of one source, now and then. */
 void sim_watch_half_open(struct sim_watch *w, uint32_t node, size_t in_all, size_t of_one_source);
+/* Another node is sent a copy of a half-open SA, keys and all, by one that has applied so much: more, perhaps,
+ * than was told of it. So that `to` joined in front of that may be told later. */
+void sim_watch_copied(struct sim_watch *w, uint32_t to, uint64_t applied);
 
 /* --- the data path --- */
 

@@ -160,11 +160,11 @@ void sim_watch_granted(struct sim_watch *w, uint32_t node, uint64_t key_in, uint
 {
     struct sim_watch_esp *in = sim_watch_esp_of(w, key_in), *out = sim_watch_esp_of(w, key_out);
     struct sim_watch_node *n = sim_watch_node(w, node);
-    struct sim_watch_grant g = {.epoch = epoch, .node = node};
+    struct sim_watch_grant g = {.epoch = sim_watch_place(w, node, epoch), .node = node};
     struct esp_window decoded;
     size_t used;
 
-    if (n == NULL)
+    if (n == NULL || sim_watch_is_former(w, node))
         return;
     g.boot = n->boot;
     g.first = grant->first > 0 ? grant->first : 1;
@@ -189,7 +189,7 @@ void sim_watch_limits(struct sim_watch *w, uint32_t node, uint32_t shard, uint64
     struct sim_watch_view *v = sim_watch_view(w, node, shard);
     struct sim_watch_grant *sends, *receives;
 
-    if (v == NULL)
+    if (v == NULL || sim_watch_is_former(w, node))
         return;
     SIM_WATCH_JUDGE(w, SIM_WATCH_number_granted, end <= out->committed_end,
                     "key %016" PRIx64 ": node %u is told the end %" PRIu64
@@ -214,7 +214,7 @@ void sim_watch_installed(struct sim_watch *w, uint32_t node, const struct ike_ch
     const uint64_t keys[] = {sim_watch_key(&child->key_in), sim_watch_key(&child->key_out)};
     const struct sim_watch_node *n = sim_watch_node(w, node);
 
-    for (size_t i = 0; n != NULL && i < 2; i++) {
+    for (size_t i = 0; n != NULL && !sim_watch_is_former(w, node) && i < 2; i++) {
         const struct sim_watch_esp *e = sim_watch_esp_of(w, keys[i]);
 
         SIM_WATCH_JUDGE(w, SIM_WATCH_not_restored, e->gone_index == 0 || e->gone_index > n->applied,
@@ -260,15 +260,27 @@ static bool has_right(const struct sim_watch_view *v, const struct sim_watch_rig
            v->epoch == right->epoch;
 }
 
-void sim_watch_sealed(struct sim_watch *w, uint32_t node, uint64_t key, uint64_t seq,
-                      const struct sim_watch_right *right)
+/* Its epoch as a place. */
+static struct sim_watch_right placed(const struct sim_watch *w, uint32_t node,
+                                     const struct sim_watch_right *right)
 {
+    struct sim_watch_right at = *right;
+
+    at.epoch = right->epoch == 0 ? 0 : sim_watch_place(w, node, right->epoch);
+    return at;
+}
+
+void sim_watch_sealed(struct sim_watch *w, uint32_t node, uint64_t key, uint64_t seq,
+                      const struct sim_watch_right *with)
+{
+    const struct sim_watch_right at = placed(w, node, with), *right = &at;
     struct sim_watch_view *v = sim_watch_view(w, node, right->shard);
     struct sim_watch_esp *e = sim_watch_esp_of(w, key);
     const struct sim_watch_grant *g;
 
     if (v == NULL)
         return;
+    sim_watch_judge_former(w, node, "seals");
     SIM_WATCH_JUDGE(w, SIM_WATCH_number_once, !mark(w, &w->sealed, key, seq),
                     "key %016" PRIx64 ": node %u seals number %" PRIu64 " again", key,
                     (unsigned)node, seq);
@@ -304,8 +316,9 @@ void sim_watch_spoke(struct sim_watch *w, uint32_t node, uint32_t shard, uint64_
 }
 
 void sim_watch_left(struct sim_watch *w, uint32_t node, uint64_t key, uint64_t seq,
-                    const struct sim_watch_right *right)
+                    const struct sim_watch_right *with)
 {
+    const struct sim_watch_right at = placed(w, node, with), *right = &at;
     struct sim_watch_view *v = sim_watch_view(w, node, right->shard);
 
     (void)key;
@@ -322,14 +335,16 @@ void sim_watch_left(struct sim_watch *w, uint32_t node, uint64_t key, uint64_t s
 }
 
 void sim_watch_delivered(struct sim_watch *w, uint32_t node, uint64_t key, uint64_t seq,
-                         const struct sim_watch_right *right)
+                         const struct sim_watch_right *with)
 {
+    const struct sim_watch_right at = placed(w, node, with), *right = &at;
     struct sim_watch_node *n = sim_watch_node(w, node);
     struct sim_watch_esp *e = sim_watch_esp_of(w, key);
     struct sim_watch_grant *g;
 
     if (n == NULL)
         return;
+    sim_watch_judge_former(w, node, "delivers");
     SIM_WATCH_JUDGE(w, SIM_WATCH_delivered_once, !mark(w, &w->delivered, key, seq),
                     "key %016" PRIx64 ": node %u delivers number %" PRIu64 " again", key,
                     (unsigned)node, seq);

@@ -151,6 +151,8 @@ void sim_watch_healed(struct sim_watch *w)
     HF_ASSERT(w->healing);
     judge_owners(w);
     judge_nodes(w);
+    for (uint32_t i = 1; i <= SIM_WATCH_NODES; i++)
+        sim_watch_judge_copied(w, i, UINT64_MAX);
     for (size_t i = 0; i < w->n_sa; i++)
         if (w->sa[i]->alive && w->sa[i]->state != NULL &&
             w->sa[i]->state->state != IKE_SA_HALF_OPEN)

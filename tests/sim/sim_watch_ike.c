@@ -81,6 +81,7 @@ void sim_watch_ike_sent(struct sim_watch *w, uint32_t node, uint32_t shard, bool
     if (n == NULL || v == NULL || wire_header_decode(message, &h) != WIRE_OK)
         return; /* a keepalive is no message */
     judge_bytes(w, "node", node, message, &h);
+    sim_watch_judge_former(w, node, "sends a message");
     SIM_WATCH_JUDGE(w, SIM_WATCH_nothing_begun, may_act && v->mine,
                     "shard %u: node %u sends message %u of SA %016" PRIx64 "/%016" PRIx64
                     ", lease %s, assignment %s",

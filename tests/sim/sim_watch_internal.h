@@ -5,6 +5,7 @@
  *   sim_watch_log.c    events of replication                 sim_watch_sa.c    what records say of SAs
  *   sim_watch_wrap.c   the conductor's rows                  sim_watch_cases.c collisions reached
  *   sim_watch_heal.c   liveness                      sim_watch_members.c  who is of the cluster, who votes
+ *   sim_watch_era.c    incarnations: what is called an index here is a place, counted over all of them
  */
 #ifndef HF_SIM_WATCH_INTERNAL_H
 #define HF_SIM_WATCH_INTERNAL_H
@@ -71,6 +72,7 @@ struct sim_watch_sa {
 };
 
 struct sim_watch_node {
+    uint64_t era; /* of which incarnation: so many were before it */
     bool running, gone, lost;
     uint64_t needs; /* lost: to count again */
     uint64_t boot, applied, cluster_ms;
@@ -94,6 +96,8 @@ struct sim_watch_node {
 /* A node as the log has it. */
 struct sim_watch_member {
     bool member, left;
+    uint64_t left_index;
+    uint64_t copied; /* a copy was sent before its join was told, by one that had applied so much */
     uint64_t token, expires_ms; /* hash of the newest token that was not used; 0 = none */
 };
 
@@ -158,7 +162,7 @@ struct sim_watch {
     size_t n_wishes, wishes_capacity;
     uint64_t event_ms; /* that end's own time (a client's, the cluster's) of what is told now */
     uint64_t highest, acknowledged; /* index applied anywhere; of a record that was answered for */
-    uint64_t incarnation, dead_before; /* SAs made up to this index are dead */
+    uint64_t incarnations[SIM_WATCH_ERAS], era; /* in the order in which they began; the newest */
     uint32_t leader;
     uint64_t elections;
     bool healing;
@@ -192,11 +196,20 @@ static inline uint64_t sim_watch_now(const struct sim_watch *w)
 struct sim_watch_entry *sim_watch_at(struct sim_watch *w, struct sim_watch_map *m, uint64_t key,
                                      bool *made);
 
+/* sim_watch_era.c */
+uint64_t sim_watch_epoch(const struct sim_watch *w, struct repl_epoch epoch); /* its place */
+bool sim_watch_is_over(const struct sim_watch *w, uint64_t place);
+bool sim_watch_is_former(const struct sim_watch *w,
+                         uint32_t node); /* of an incarnation that is over */
+void sim_watch_judge_former(struct sim_watch *w, uint32_t node, const char *does);
+
 /* sim_watch_members.c */
 void sim_watch_founded(struct sim_watch *w);
 /* An accepted record of the log, at its first telling. */
 void sim_watch_member_record(struct sim_watch *w, const struct repl_event *event);
 void sim_watch_member_assigned(struct sim_watch *w, const struct repl_event *event);
+/* The log says that it joined there; UINT64_MAX: it never did. */
+void sim_watch_judge_copied(struct sim_watch *w, uint32_t node, uint64_t joined);
 void sim_watch_judge_stored(struct sim_watch *w, uint64_t index);
 bool sim_watch_is_member(const struct sim_watch *w, size_t node); /* as far as is known */
 
@@ -217,6 +230,8 @@ void sim_watch_ike_sent(struct sim_watch *w, uint32_t node, uint32_t shard, bool
 
 /* sim_watch_sa.c: an accepted record is applied for the first time, at `index`. */
 void sim_watch_apply(struct sim_watch *w, const struct repl_event *event);
+/* All that the gateway has end there. */
+void sim_watch_sessions_end(struct sim_watch *w, uint64_t place);
 /* A node has the SA out of a snapshot of that index. */
 void sim_watch_restored(struct sim_watch *w, uint32_t node, uint64_t index, struct span state);
 struct sim_watch_sa *sim_watch_sa_of(struct sim_watch *w, uint32_t owner_of, uint64_t id);

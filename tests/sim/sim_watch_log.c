@@ -134,11 +134,28 @@ static void judge_fence(struct sim_watch *w, const struct repl_event *event)
         return;
     SIM_WATCH_JUDGE(w, SIM_WATCH_fenced,
                     r->node == s->owner && r->boot == s->boot &&
-                        record_epoch(r->epoch).index == s->newest_epoch,
+                        sim_watch_epoch(w, record_epoch(r->epoch)) == s->newest_epoch,
                     "index %" PRIu64 ": a record of node %u, epoch %" PRIu64
                     " is accepted; the owner is node %u, epoch %" PRIu64,
-                    event->index, (unsigned)r->node, record_epoch(r->epoch).index,
+                    event->index, (unsigned)r->node, sim_watch_epoch(w, record_epoch(r->epoch)),
                     (unsigned)s->owner, s->newest_epoch);
+}
+
+static void committed(struct sim_watch *w, uint32_t node, const struct repl_event *event)
+{
+    if (!judge_record(w, node, event))
+        return;
+    judge_request(w, event);
+    sim_watch_judge_stored(w, event->index);
+    if (event->index > w->highest)
+        w->highest = event->index;
+    if (event->verdict != REPL_ACCEPTED)
+        return;
+    judge_fence(w, event);
+    sim_watch_member_record(w, event);
+    sim_watch_apply(w, event);
+    take_wish(w, event);
+    take_boot(w, event->record);
 }
 
 static void applied(struct sim_watch *w, uint32_t node, const struct repl_event *event)
@@ -147,19 +164,7 @@ static void applied(struct sim_watch *w, uint32_t node, const struct repl_event 
 
     n->applied = event->index;
     n->cluster_ms = event->cluster_ms;
-    if (judge_record(w, node, event)) {
-        judge_request(w, event);
-        sim_watch_judge_stored(w, event->index);
-        if (event->index > w->highest)
-            w->highest = event->index;
-        if (event->verdict == REPL_ACCEPTED) {
-            judge_fence(w, event);
-            sim_watch_member_record(w, event);
-            sim_watch_apply(w, event);
-            take_wish(w, event);
-            take_boot(w, event->record);
-        }
-    }
+    committed(w, node, event);
     if (event->mine && event->verdict == REPL_ACCEPTED && event->index > w->acknowledged)
         w->acknowledged = event->index;
 }
@@ -168,7 +173,7 @@ static void assigned(struct sim_watch *w, uint32_t node, const struct repl_event
 {
     struct sim_watch_view *v = sim_watch_view(w, node, event->shard);
     struct sim_watch_shard *s = sim_watch_shard_of(w, event->shard);
-    uint64_t epoch = event->epoch.index;
+    uint64_t epoch = sim_watch_epoch(w, event->epoch);
     struct sim_watch_entry *e;
     bool made;
 
@@ -252,12 +257,32 @@ static void judge_gift(struct sim_watch *w, uint32_t node, const struct repl_eve
                     event->reason, n->applied);
 }
 
-void sim_watch_event(struct sim_watch *w, uint32_t node, const struct repl_event *event)
+void sim_watch_missed(struct sim_watch *w, uint32_t node, const struct repl_event *event)
 {
-    struct sim_watch_node *n = sim_watch_node(w, node);
+    struct repl_event at = *event;
 
-    if (n == NULL)
+    if (sim_watch_node(w, node) == NULL || event->kind != REPL_EV_APPLIED)
         return;
+    at.index = sim_watch_place(w, node, event->index);
+    if (sim_watch_is_former(w, node))
+        (void)judge_record(w, node, &at);
+    else
+        committed(w, node, &at);
+}
+
+/* The log that is over says nothing of the cluster any more; but to all that have it it says the same. */
+static void former_event(struct sim_watch *w, uint32_t node, const struct repl_event *event)
+{
+    if (event->kind != REPL_EV_APPLIED)
+        return;
+    w->nodes[node].applied = event->index;
+    (void)judge_record(w, node, event);
+}
+
+static void take_event(struct sim_watch *w, uint32_t node, const struct repl_event *event)
+{
+    struct sim_watch_node *n = &w->nodes[node];
+
     switch (event->kind) {
     case REPL_EV_APPLIED:
         applied(w, node, event);
@@ -295,10 +320,24 @@ void sim_watch_event(struct sim_watch *w, uint32_t node, const struct repl_event
     }
 }
 
-void sim_watch_digest(struct sim_watch *w, uint32_t node, uint64_t index,
+void sim_watch_event(struct sim_watch *w, uint32_t node, const struct repl_event *event)
+{
+    struct repl_event at = *event;
+
+    if (sim_watch_node(w, node) == NULL)
+        return;
+    at.index = sim_watch_place(w, node, event->index);
+    if (sim_watch_is_former(w, node))
+        former_event(w, node, &at);
+    else
+        take_event(w, node, &at);
+}
+
+void sim_watch_digest(struct sim_watch *w, uint32_t node, uint64_t last,
                       const uint8_t digest[REPL_DIGEST_BYTES])
 {
     struct sim_watch_node *n = sim_watch_node(w, node);
+    uint64_t index = sim_watch_place(w, node, last);
     uint64_t hash = span_fnv1a64(span_of(digest, REPL_DIGEST_BYTES));
     struct sim_watch_entry *e;
     bool made;

@@ -43,28 +43,28 @@ static void forget_overwritten(struct sim_watch *w, uint64_t committed)
             forget(w, i);
 }
 
-void sim_watch_voters(struct sim_watch *w, uint64_t index, bool committed, const uint32_t *nodes,
+void sim_watch_voters(struct sim_watch *w, uint64_t place, bool committed, const uint32_t *nodes,
                       size_t n)
 {
-    struct sim_watch_voters told = {.index = index, .committed = committed};
+    struct sim_watch_voters told = {.index = place, .committed = committed};
     size_t at;
 
     for (size_t i = 0; i < n; i++)
         if (sim_watch_node(w, nodes[i]) != NULL)
             told.nodes |= bit(nodes[i]);
     for (size_t i = 0; i < w->n_voters; i++)
-        if (w->voters[i].index == index && w->voters[i].nodes == told.nodes) {
+        if (w->voters[i].index == place && w->voters[i].nodes == told.nodes) {
             w->voters[i].committed |= committed;
             return;
         }
     if (w->n_voters == SIM_WATCH_VOTERS)
         forget(w, 0); /* what was counted by the oldest is applied long since */
-    for (at = w->n_voters; at > 0 && w->voters[at - 1].index > index; at--)
+    for (at = w->n_voters; at > 0 && w->voters[at - 1].index > place; at--)
         w->voters[at] = w->voters[at - 1];
     w->voters[at] = told;
     w->n_voters++;
     if (committed)
-        forget_overwritten(w, index);
+        forget_overwritten(w, place);
 }
 
 static bool stored_by_majority(const struct sim_watch *w, uint32_t voters, uint64_t index)
@@ -139,8 +139,43 @@ static void take_join(struct sim_watch *w, const struct repl_event *event)
                     m->member       ? "its id was used before"
                     : m->token == 0 ? "no token of the log permits it"
                                     : "its token is another one, or too old");
+    sim_watch_judge_copied(w, body->node, event->index);
     m->member = true;
     m->token = 0;
+}
+
+static void take_leave(struct sim_watch *w, const struct repl_event *event)
+{
+    struct sim_watch_member *m = member_of(w, event->record->member->node);
+
+    if (m == NULL || m->left)
+        return;
+    m->left = true;
+    m->left_index = event->index;
+}
+
+void sim_watch_copied(struct sim_watch *w, uint32_t to, uint64_t applied)
+{
+    struct sim_watch_member *m = member_of(w, to);
+
+    if (m == NULL || w->gap || sim_watch_is_over(w, applied))
+        return;
+    if (m->member)
+        SIM_WATCH_JUDGE(w, SIM_WATCH_copied_to_members, !m->left || applied < m->left_index,
+                        "node %u, which left, is sent a copy of a half-open SA", (unsigned)to);
+    else if (m->copied == 0 || applied < m->copied)
+        m->copied = applied;
+}
+
+void sim_watch_judge_copied(struct sim_watch *w, uint32_t node, uint64_t joined)
+{
+    struct sim_watch_member *m = &w->members[node];
+
+    if (m->copied != 0 && !w->gap)
+        SIM_WATCH_JUDGE(w, SIM_WATCH_copied_to_members, joined <= m->copied,
+                        "node %u is no member and is sent a copy of a half-open SA",
+                        (unsigned)node);
+    m->copied = 0;
 }
 
 static void judge_present(struct sim_watch *w, uint32_t node, uint64_t index, const char *what)
@@ -168,9 +203,8 @@ void sim_watch_member_record(struct sim_watch *w, const struct repl_event *event
         take_join(w, event);
     if (of_members && r->member->change == HOLDFAST__MEMBER__CHANGE__BOOT)
         judge_present(w, r->member->node, event->index, "starts");
-    if (of_members && r->member->change == HOLDFAST__MEMBER__CHANGE__LEAVE &&
-        member_of(w, r->member->node) != NULL)
-        w->members[r->member->node].left = true;
+    if (of_members && r->member->change == HOLDFAST__MEMBER__CHANGE__LEAVE)
+        take_leave(w, event);
 }
 
 void sim_watch_member_assigned(struct sim_watch *w, const struct repl_event *event)

@@ -281,6 +281,13 @@ static void sa_ends(struct sim_watch *w, uint64_t id, uint64_t index)
     drop(sa);
 }
 
+void sim_watch_sessions_end(struct sim_watch *w, uint64_t place)
+{
+    for (size_t i = 0; i < w->n_sa; i++)
+        if (w->sa[i]->owner_of == 0)
+            sa_ends(w, w->sa[i]->id, place);
+}
+
 static void know_state(struct sim_watch *w, const struct ike_sa *state, uint64_t index)
 {
     know_message(w, &state->last_response, index);

@@ -98,6 +98,7 @@ static void make(struct sim_world *w)
     sim_network_set_delay(w->network, 0, 1);
     sim_outside_init(w);
     make_policy(w);
+    sim_forged_in(w);
     sim_meetings_gateway(w);
     while (w->n_nodes < w->plan.n_nodes)
         sim_node_init(w, ++w->n_nodes);
@@ -148,11 +149,14 @@ static void check_digests(struct sim_world *w)
             continue;
         f = replica_fsm(n->replica);
         replica_status(n->replica, sim_node_ns(n), &st);
-        if (f->applied_index == 0 || st.lacks_key) /* it has no state yet, or shows none */
+        /* Before entry 1 a node has as much as its file says; without sessions, nobody's state. */
+        if (f->applied_index == 0 || st.sessionless)
             continue;
         w->stats.counts[SIM_COUNT_digests_compared]++;
         tell_digest(w, n);
-        if (!sim_check_digest(&w->check, f->applied_index, fsm_digest(f)))
+        sim_recovery_recorded(n);
+        if (!sim_check_digest(&w->check, sim_watch_place(w->watch, n->id, f->applied_index),
+                              fsm_digest(f)))
             sim_violation(w, "I11: node %u has another digest at index %" PRIu64, n->id,
                           f->applied_index);
     }
@@ -166,6 +170,8 @@ static uint64_t next_due(const struct sim_world *w)
 
     next = at < next ? at : next;
     at = sim_faults_due(w);
+    next = at < next ? at : next;
+    at = sim_recovery_due(w);
     next = at < next ? at : next;
     for (uint32_t i = 0; i < w->n_nodes; i++) {
         at = sim_node_due(&w->nodes[i]);
@@ -191,6 +197,8 @@ static void pass(struct sim_world *w)
     for (uint32_t i = 0; i < w->plan.n_clients; i++)
         if (sim_client_due(&w->clients[i]) <= w->now_ms)
             sim_client_run(&w->clients[i]);
+    if (sim_recovery_due(w) <= w->now_ms)
+        sim_recovery_run(w);
     if (sim_faults_due(w) <= w->now_ms)
         sim_faults_run(w);
     check_owners(w);
@@ -356,6 +364,7 @@ static void finish(struct sim_world *w, uint64_t other_trace)
         sim_node_deinit(&w->nodes[i]);
     sim_network_destroy(w->network);
     sim_outside_deinit(w);
+    sim_recovery_deinit(w);
     sim_check_deinit(&w->check);
     for (int i = 0; i < SIM_WATCH_CASES; i++)
         w->stats.cases[i] = sim_watch_reached(w->watch, (enum sim_watch_case)i);

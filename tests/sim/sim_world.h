@@ -205,6 +205,7 @@ struct sim_outside {
     /* Packets that passed, for who sends them again. */
     struct sim_flight seen[64];
     size_t n_seen;
+    struct sim_random forger;
     uint64_t forged[256]; /* the newest messages that are nobody's, hashed */
     size_t n_forged;
 };
@@ -223,6 +224,25 @@ struct sim_change {
     uint8_t token[32];   /* its hash */
 };
 
+/* sim_recover.c: a cluster that begins anew. */
+struct sim_recovery {
+    struct sim_random random;
+    bool on;       /* in this seed */
+    bool no_door;  /* the transport lets in who is of another incarnation */
+    bool restores; /* next time from what was saved, if anything was */
+    uint64_t incarnation, n_begun;
+    uint64_t next_ms;  /* the strike, or what follows it */
+    uint32_t survivor; /* who is to begin anew at recover_ms; 0 = all is well */
+    bool restoring;
+    uint64_t recover_ms, former_keys[2]; /* of its sessions */
+    /* what was saved last, with the key beside it, and whose ids are in it */
+    uint64_t save_ms, backup_incarnation;
+    uint8_t *backup;
+    size_t backup_len, n_kept;
+    struct seal_key backup_key;
+    uint32_t kept[REPL_MAX_NODES];
+};
+
 struct sim_world {
     uint64_t seed, now_ms;
     bool first;                /* it ends at the first violation */
@@ -236,6 +256,7 @@ struct sim_world {
     struct sim_node nodes[SIM_MACHINES];
     uint32_t n_nodes; /* so far */
     struct sim_change change;
+    struct sim_recovery recovery;
     struct sim_client clients[SIM_CLIENTS];
     struct sim_outside outside;
     struct ike_policy policy; /* the gateway's */
@@ -312,6 +333,15 @@ bool sim_found_may(
     struct sim_node *n); /* start? Later, when it meets nobody; never, when it ended */
 /* The founder of a cluster that grew loses its disk now and then: few seeds have one. */
 void sim_found_tempt(struct sim_world *w);
+/* --- sim_recover.c: recover and restore --- */
+void sim_recovery_draw(struct sim_world *w, bool quiet);
+void sim_recovery_run(struct sim_world *w);
+uint64_t sim_recovery_due(const struct sim_world *w);
+bool sim_recovery_waits(
+    const struct sim_world *w); /* a majority is lost: nobody can change members */
+uint64_t sim_recovery_says(const struct sim_node *n); /* of which incarnation it is, in its hello */
+void sim_recovery_recorded(struct sim_node *n);       /* asks its state, for the watch */
+void sim_recovery_deinit(struct sim_world *w);
 
 /* --- sim_keys.c --- */
 void sim_keys_draw(struct sim_node *n, struct sim_random *random); /* another configuration's key */
@@ -321,6 +351,7 @@ bool sim_keys_keep(void *node, const uint8_t bytes[SEAL_KEY_BYTES]);
 void sim_keys_changed(void *node);
 uint64_t sim_keys_age_ms(const struct sim_world *w); /* each seed's own; draws nothing */
 void sim_keys_look(struct sim_world *w);             /* which keys the log has erased */
+void sim_keys_erased(struct sim_world *w, uint64_t id);
 /* Of those none is left in a ring, nor where a node keeps its keys. When not, and `judge`: violations. */
 bool sim_keys_gone(struct sim_world *w, bool judge);
 
@@ -351,6 +382,8 @@ void sim_outside_replay(struct sim_world *w);
 void sim_outside_forge(struct sim_world *w);
 void sim_outside_flood(struct sim_world *w, struct sim_random *r, uint64_t n);
 bool sim_outside_is_forged(const struct sim_world *w, struct span message);
+/* The world whose gateway the engine's steps are judged of (sim_forged.c). */
+void sim_forged_in(struct sim_world *w);
 uint64_t sim_outside_due(const struct sim_world *w);
 bool sim_outside_run(struct sim_world *w); /* one that is due; false: none is */
 /* The server's packet towards a client. */
@@ -375,6 +408,8 @@ void sim_faults_run(struct sim_world *w);
 uint64_t sim_faults_due(const struct sim_world *w);
 void sim_faults_heal(struct sim_world *w);
 void sim_commands_run(struct sim_world *w);
+/* Its process ends, and starts again after so long; 0, 0: when down_until_ms is set. */
+void sim_faults_down(struct sim_node *n, uint64_t low_ms, uint64_t high_ms);
 /* A command at the gateway for that client's IKE SA; child_spi: the gateway's, of the CHILD SA. */
 void sim_gateway_want(const struct sim_client *c, uint32_t want, uint32_t child_spi);
 

@@ -100,8 +100,9 @@ static void frames(const char *folder)
 {
     static const char *names[] = {
         "",        "append",      "append_result", "request_vote", "request_vote_result",
-        "install", "timeout_now", "install_ack",   "trust",        "distrust"};
-    for (int type = RAFT_FRAME_APPEND; type <= RAFT_FRAME_DISTRUST; type++) {
+        "install", "timeout_now", "install_ack",   "trust",        "distrust",
+        "found"};
+    for (int type = RAFT_FRAME_APPEND; type <= RAFT_FRAME_FOUND; type++) {
         uint8_t bytes[1024];
         struct raft_frame f = {.type = (enum raft_frame_type)type,
                                .boot = 1,

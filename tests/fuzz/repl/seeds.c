@@ -97,6 +97,17 @@ static void snapshot(void)
     bytes = snapshot_encode(&empty, &seal_none, &n);
     save("repl_snapshot", "empty", bytes, n);
     free(bytes);
+    empty.beginnings[empty.n_beginnings++] =
+        (struct repl_beginning){.how = REPL_RESTORED,
+                                .incarnation = 1,
+                                .node = 1,
+                                .given_up = {2, 3},
+                                .n_given_up = 2,
+                                .word = {.highest_id = 3, .who = "alice", .why = "fire"}};
+    empty.used_ids = 3;
+    bytes = snapshot_encode(&empty, &seal_none, &n);
+    save("repl_snapshot", "begun-anew", bytes, n);
+    free(bytes);
     fsm_deinit(&empty);
 }
 

@@ -1,5 +1,7 @@
 /* holdfastd as it was one version of records ago: the program as it is, linked so that its replica is told
- * to know no newer ones (-Wl,--wrap=replica_create). No line of the product is different for it. */
+ * to know no newer ones, and its engine reads no newer states of SAs (-Wl,--wrap=replica_create,
+ * ike_sa_decode). No line of the product is different for it. */
+#include "ike/step.h"
 #include "replication/record.h"
 #include "replication/replica_core.h"
 
@@ -27,4 +29,16 @@ struct replica *__wrap_replica_create(const struct replica_options *options,
 
     former.speaks = RECORD_SPEAKS - 1;
     return __real_replica_create(&former, storage, transport, callbacks, leases, health, clock);
+}
+
+bool __real_ike_sa_decode(struct span in, struct ike_sa *sa);
+bool __wrap_ike_sa_decode(struct span in, struct ike_sa *sa);
+
+bool __wrap_ike_sa_decode(struct span in, struct ike_sa *sa)
+{
+    HF_STATIC_ASSERT(RECORD_SPEAKS_CODEC_2 == RECORD_SPEAKS); /* else the former one read that, too */
+    if (in.len > 0 && in.data[0] < IKE_CODEC_NEWEST)
+        return __real_ike_sa_decode(in, sa);
+    secret_wipe_bytes(sa, sizeof *sa);
+    return false;
 }

@@ -17,7 +17,12 @@
 #include "lab/unsealed/memory.h"
 #include "replication/seal_ring.h"
 
-enum { MAX_WORDS = 512, MAX_WORD_BYTES = 64, PLACE_BYTES = 8 + SEAL_KEY_BYTES, KEY_FILE_BYTES = 48 };
+enum {
+    MAX_WORDS = 512,
+    MAX_WORD_BYTES = 64,
+    PLACE_BYTES = 8 + SEAL_KEY_BYTES,
+    KEY_FILE_BYTES = 48
+};
 
 struct word {
     const char *text;

@@ -190,9 +190,26 @@ sim_mutant(collision_without_nonces "who began the rekey wins, whatever the nonc
   node/ike/child_offer.c [==[    return ike_nonce_lower(ike_nonce_lower(peer_nonce, ours) ? peer_nonce : ours, theirs);]==]
   [==[    return theirs.len == 0 && ours.len == 0 && peer_nonce.len == 0;]==])
 
-sim_mutant(the_giver_goes_on "seed=19 packets are served while a shard's windows are written down"
+sim_mutant(the_giver_goes_on "seed=50 packets are served while a shard's windows are written down"
   node/conductor/handover.c [==[    c->ops.esp_mode(c->ops.esp_self, s->id, CONDUCTOR_ESP_STILL);]==]
   [==[    c->ops.esp_mode(c->ops.esp_self, s->id, CONDUCTOR_ESP_ACT);]==])
+
+sim_mutant(durable_before_it_is "a write that is durable counts for those under way behind it as well"
+  replication/raft_disk.c [==[                entries_durable(d, op.last);]==] [==[                entries_durable(d, raft_log_last(&d->log));]==])
+
+sim_mutant(retransmission_sealed_anew "seed=4 a request that is repeated is sealed once more, under its own message ID"
+  node/ike/timer.c [==[#include "ike/timer.h"]==] [==[#include "ike/timer.h"
+#include "ike/message.h"]==]
+  node/ike/timer.c [==[    sa->local_part.retransmitted = tries_due(t->policy, sa, t->event->now_ms);
+    ike_turn_send_request(t);
+    return IKE_LOCAL;]==] [==[    sa->local_part.retransmitted = tries_due(t->policy, sa, t->event->now_ms);
+    sa->next_request_id--;
+    if (!ike_reseal_request(t->policy, sa, sa->pending.sent_ms)) {
+        sa->next_request_id++;
+        return IKE_LOCAL;
+    }
+    ike_turn_send_request(t);
+    return ike_turn_stepped(t, sa->pending.exchange, IKE_BY_US);]==])
 
 sim_mutant(plaintext_outside "a packet leaves as it came"
   node/esp/packet.c [==[    *len = total;
@@ -205,11 +222,28 @@ sim_mutant(half_open_without_bound "one source may ask for any number of IKE SAs
   node/conductor/run.c [==[           half_open_from(c, &w->event.remote.ip) >= CONDUCTOR_HALF_OPEN_SOURCE_MAX;]==] [==[           false;]==]
   node/conductor/run.c [==[            half_open_from(c, &w->event.remote.ip) >= CONDUCTOR_HALF_OPEN_SOURCE_MAX) {]==] [==[            false) {]==])
 
+sim_mutant(icv_not_checked "an IKE message is taken whether or not its ICV holds"
+  node/ike/message.c [==[    if (!opened)
+        return IKE_REASON_BAD_ICV;]==] [==[]==])
+
 sim_mutant(distrust_ignored "seed=3 a node whose disk says that it lost something counts as if it had not"
   replication/raft_driver.c [==[    d->muted = l->distrust;]==] [==[    d->muted = REPL_TRUSTED;]==])
 
 sim_mutant(any_token_will_do "seed=17 whoever has some token joins"
   replication/fsm_members.c [==[    if (t == NULL || memcmp(t->hash, body->token.data, sizeof t->hash) != 0)]==] [==[    if (t == NULL)]==])
+
+sim_mutant(incarnation_not_raised "seed=1 who recovers goes on under the incarnation that it had"
+  replication/fsm_refound.c [==[    fsm->incarnation = beginning->incarnation;]==] [==[]==])
+
+sim_mutant(sessions_survive_recover "seed=1 SAs and their owners are in the state that a recovery makes"
+  replication/fsm_refound.c [==[    HF_ASSERT(beginning->incarnation > fsm->incarnation);
+    fsm_end_sessions(fsm);]==] [==[]==]
+  replication/fsm_refound.c [==[    memset(fsm->shards, 0, sizeof fsm->shards);
+    fsm->n_shards = 0;]==] [==[]==]
+  replication/recover.c [==[    return key != 0 && fsm->session_key != 0 &&]==] [==[    return false && key != 0 &&]==]
+  replication/recover.c [==[    d.sessionless = true;]==] [==[]==]
+  replication/snapshot_restore.c [==[    return m->items == items && m->digest.len == REPL_DIGEST_BYTES &&
+           get_be64(m->digest.data) == d.a && get_be64(m->digest.data + 8) == d.b;]==] [==[    return m->items == items;]==])
 
 # --- rules that read the wall clock (I14): what a jump of it changes. Seeds that run twice, with other wall clocks, are each 25th ---
 
@@ -240,3 +274,7 @@ static void tell_end(struct conductor *c, const struct conductor_child *child)
 {
     uint64_t now = mutant_now(c), in_ms = UINT64_MAX;
 ]==])
+
+sim_mutant(recovery_without_a_record "seed=1 how an incarnation began is not in its state"
+  replication/fsm_refound.c [==[    write_down(fsm, beginning);]==] [==[    if (beginning->node == 0)
+        write_down(fsm, beginning);]==])

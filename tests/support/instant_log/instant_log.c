@@ -5,7 +5,7 @@ void instant_log_init(struct instant_log *log,
                                    void *op),
                       void *self)
 {
-    *log = (struct instant_log){.self = self, .tell = tell};
+    *log = (struct instant_log){.self = self, .tell = tell, .speaks = RECORD_SPEAKS};
     fsm_init(&log->fsm, 1);
 }
 
@@ -36,6 +36,7 @@ void instant_log_commit(struct instant_log *log, uint64_t now_ms, Holdfast__Reco
     fsm_begin_entry(&log->fsm, ++log->index, now_ms);
     fsm_apply(&log->fsm, r, 0, items, &out);
     ev.index = log->index;
+    ev.speaks = fsm_spoken(&log->fsm);
     ev.verdict = out.verdict;
     ev.sa_version = out.sa_version;
     ev.successor_version = out.successor_version;
@@ -67,8 +68,10 @@ void instant_log_boot(struct instant_log *log, uint64_t now_ms, uint32_t node, u
 
     m.node = r.node = node;
     m.boot = r.boot = boot;
+    m.replaces_boot = fsm_member(&log->fsm, node) != NULL ? fsm_member(&log->fsm, node)->boot : 0;
     m.change = HOLDFAST__MEMBER__CHANGE__BOOT;
     m.address = address;
+    m.speaks = log->speaks;
     r.body_case = HOLDFAST__RECORD__BODY_MEMBER;
     r.member = &m;
     instant_log_commit(log, now_ms, &r, NULL, NULL);

@@ -15,6 +15,7 @@
 struct instant_log {
     struct fsm fsm;
     uint64_t index;
+    uint32_t speaks; /* of nodes that start from now on; RECORD_SPEAKS */
     void *self;
     /* Every event, for every mirror: `submitter` and `op` as given to submit, for the one that has
      * `mine`. */

@@ -148,3 +148,54 @@ Test(liveness, esp_does_not_keep_an_unanswered_request_for_ever)
     }
     printf("compared %u requests that nobody answers\n", ends);
 }
+
+/* The client's nonce alone is below the gateway's exchange: whatever the answer would say, the SA that
+ * the gateway made stands. Nothing that the gateway sends arrives for the whole schedule. */
+Test(liveness, a_rekey_that_has_lost_gives_way_when_nobody_answers_it)
+{
+    static const unsigned often[] = {0, 60, 100};
+    unsigned went_on = 0;
+
+    for (unsigned i = 0; i < 3; i++, went_on++) {
+        struct pair *p = apart(0x10, 0x20);
+        uint64_t spi = pair_sa(p, CLIENT, IKE_SA_ESTABLISHED)->local_spi;
+        unsigned every = often[i];
+        struct ike_sa *ours, *theirs;
+
+        for (unsigned s = 0; s < 600; s++) {
+            second_with_esp(p, s > 150, every > 0 && s % every == every - 1);
+            cr_assert_not_null(pair_sa(p, CLIENT, IKE_SA_ESTABLISHED), "dead after %u s", s);
+        }
+        p->held[CLIENT] = p->held[GATEWAY] = false;
+        ours = pair_sa(p, CLIENT, IKE_SA_ESTABLISHED);
+        theirs = pair_sa(p, GATEWAY, IKE_SA_ESTABLISHED);
+        cr_assert_neq(ours->local_spi, spi, "still the old one");
+        cr_assert(theirs != NULL && theirs->local_spi == ours->remote_spi &&
+                  theirs->remote_spi == ours->local_spi);
+        cr_assert_eq(ours->children[0].state, IKE_CHILD_INSTALLED);
+        cr_assert_eq(ours->children[0].spi_in, theirs->children[0].spi_out);
+        cr_assert_eq(pair_command(p, CLIENT, IKE_WANT_REKEY_CHILD), IKE_STEPPED);
+        pair_pass(p, 1000);
+        cr_assert_eq(pair_count_reason(p, CLIENT, IKE_REASON_PEER_DEAD), 0);
+        cr_assert(pair_sa(p, CLIENT, IKE_SA_ESTABLISHED)->pending.exchange == IKE_EX_NONE,
+                  "no answer on the new one");
+        pair_free(p);
+    }
+    printf("compared %u rekeys that had lost\n", went_on);
+}
+
+/* The same, but of the gateway nothing is heard at all. */
+Test(liveness, a_rekey_that_has_lost_keeps_no_dead_peer)
+{
+    struct pair *p = apart(0x10, 0x20);
+    uint64_t began = p->now_ms, total = ike_retransmit_total_ms(&p->side[CLIENT].policy);
+
+    while (pair_sa(p, CLIENT, IKE_SA_ESTABLISHED) != NULL) {
+        cr_assert_leq(p->now_ms, began + 2 * total, "it asks for ever");
+        pair_pass(p, 1000);
+        while (pair_lose(p, CLIENT) || pair_lose(p, GATEWAY)) {
+        }
+    }
+    cr_assert_eq(pair_count_reason(p, CLIENT, IKE_REASON_PEER_DEAD), 1);
+    pair_free(p);
+}

@@ -145,6 +145,8 @@ static const struct bad bads[] = {
     {"/v1/cluster/join", "{}", "'token'"},
     {"/v1/cluster/recover", "{}", "'lost'"},
     {"/v1/cluster/recover", "{\"lost\":\"2\",\"force\":true}", "'force'"},
+    {"/v1/cluster/recover", "{\"lost\":\"2\",\"highest_id\":0}", "'highest_id'"},
+    {"/v1/cluster/recover", "{\"lost\":\"2\",\"why\":1}", "'why'"},
     {"/v1/cluster/tokens", "{\"node\":0,\"address\":\"a\",\"valid_s\":1}", "'node'"},
     {"/v1/cluster/tokens", "{\"node\":4,\"valid_s\":1}", "'address'"},
     {"/v1/nodes/1/drain", "{}", "'drained' must be true or false"},

@@ -132,6 +132,32 @@ Test(cli, says_until_when_a_deleted_tunnels_keys_can_be_read)
     rig_run(&rig, look_at_keys);
 }
 
+static json_t *begun_anew(void *self, struct api_problem *problem)
+{
+    json_t *body = three_nodes(self, problem);
+
+    (void)json_object_set_new(
+        body, "beginnings",
+        json_pack("[{s:s},{s:s,s:i,s:i,s:i,s:s,s:I,s:i,s:s,s:s}]", "how", "restore", "how",
+                  "recover", "former", 1, "incarnation", 77, "node", 3, "given_up", "1,2", "wall_s",
+                  (json_int_t)1764000000, "highest_id", 5, "who", "alice as root", "why", "fire"));
+    return body;
+}
+
+static void look_at_beginnings(struct rig *r)
+{
+    r->backend.cluster = begun_anew;
+    expect_part("cluster status", 0,
+                "began anew: recover on node 3, 2025-11-24 16:00:00 UTC, by alice as root: fire; "
+                "nodes 1,2 were given up; incarnation 77 (it was 1); ids up to 5 are used\n");
+    expect_part("cluster status -o json", 0, "\"how\": \"restore\"");
+}
+
+Test(cli, says_how_the_cluster_began_anew)
+{
+    rig_run(&rig, look_at_beginnings);
+}
+
 static void look(struct rig *r)
 {
     (void)r;
@@ -242,7 +268,12 @@ static void recover(struct rig *r)
             expect_part(words[i], 2, parts[k]);
     cr_expect_eq(r->recoveries, 0);
     expect_part("cluster recover --lost 2,3 --force", 0, "ordered: the daemon starts anew");
-    cr_expect(r->recoveries == 1 && strcmp(r->lost, "2,3") == 0);
+    cr_expect(r->recoveries == 1 && strcmp(r->lost, "2,3") == 0 && r->who[0] != '\0' &&
+              r->why[0] == '\0' && r->highest_id == 0);
+    expect_part("cluster recover --lost 2,3 --force --why fire --highest-id 7", 0, "ordered");
+    cr_expect(r->recoveries == 2 && strcmp(r->why, "fire") == 0 && r->highest_id == 7);
+    expect_part("cluster recover --lost 2,3 --force --highest-id x", 2, "'x' is no node's id");
+    cr_expect_eq(r->recoveries, 2);
 }
 
 Test(cli, recovers_only_when_told_what_is_lost)

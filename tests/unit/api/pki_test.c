@@ -115,6 +115,41 @@ Test(pki, revocation)
     refused("revoke nothing.pem", 1, "holds no certificate");
 }
 
+/* A list that has less than the one before makes what was revoked good again. */
+Test(pki, nothing_is_revoked_no_more)
+{
+    static const char *const harms[] = {
+        "rm revoked.pem",
+        ": >revoked.pem",
+        "head -n 5 revoked.pem >r; mv r revoked.pem",    /* in the first */
+        "sed -i '2s/....$/!!!!/' revoked.pem",           /* damage in the first */
+        "sed -i '$d' revoked.pem",                       /* in the last */
+        "sed '/END/q' revoked.pem >r; mv r revoked.pem", /* the second is lost whole */
+        "head -c 100 /dev/urandom >ca.crl",
+        "chmod 0 ca.crl; rm revoked.pem; mkdir revoked.pem"};
+    size_t harm = 0;
+
+    good("ca");
+    good("client alice@example.org");
+    good("client bob@example.org");
+    good("client carol@example.org");
+    good("revoke alice@example.org.pem");
+    good("revoke bob@example.org.pem");
+    cr_assert_eq(shell("cp revoked.pem revoked.kept; cp ca.crl crl.kept"), 0);
+    for (; harm < sizeof harms / sizeof *harms; harm++) {
+        cr_assert_eq(shell(harms[harm]), 0);
+        cr_expect_eq(pki("revoke carol@example.org.pem"), 1, "%s: %s", harms[harm], output);
+        cr_assert_eq(shell("rm -rf revoked.pem; cp revoked.kept revoked.pem; rm -f ca.crl; "
+                           "cp crl.kept ca.crl"),
+                     0);
+    }
+    /* The power went between the two files: the next list has them all. */
+    cr_assert_eq(shell("cat carol@example.org.pem >>revoked.pem"), 0);
+    good("revoke alice@example.org.pem");
+    cr_assert_not_null(strstr(output, "3 revoked"), "%s", output);
+    (void)printf("compared %zu harms\n", harm);
+}
+
 Test(pki, nothing_is_overwritten)
 {
     good("ca");

@@ -122,12 +122,15 @@ static void fake_join(void *self, struct api_request *request, const char *token
     decide(rig, request);
 }
 
-static void fake_recover(void *self, struct api_request *request, const char *lost)
+static void fake_recover(void *self, struct api_request *request, const struct api_recover *args)
 {
     struct rig *rig = self;
 
     rig->recoveries++;
-    (void)snprintf(rig->lost, sizeof rig->lost, "%s", lost);
+    (void)snprintf(rig->lost, sizeof rig->lost, "%s", args->lost);
+    (void)snprintf(rig->who, sizeof rig->who, "%s", args->who == NULL ? "" : args->who);
+    (void)snprintf(rig->why, sizeof rig->why, "%s", args->why == NULL ? "" : args->why);
+    rig->highest_id = args->highest_id;
     decide(rig, request);
 }
 

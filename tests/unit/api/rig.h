@@ -33,7 +33,8 @@ struct rig {
     struct api_move move;
     struct api_drain drain;
     unsigned tokens, joins, removes, recoveries;
-    char lost[32];
+    char lost[32], who[64], why[64];
+    uint32_t highest_id;
     unsigned backups;
     char backup[32]; /* what is answered */
     struct api_token token;

@@ -8,6 +8,7 @@
 static void commit(struct world *w, struct world_node *node, struct world_submission *s,
                    bool tell_submitter);
 
+uint32_t world_oldest;
 enum conductor_recovery world_recovery = CONDUCTOR_RECOVER_REKEY;
 uint32_t world_recoveries_per_second;
 
@@ -454,7 +455,9 @@ static void node_create(struct world *w, unsigned i)
     n->idle_in_ms = UINT64_MAX;
     world_handover_ops(&ops);
     n->conductor = conductor_create(&o, &ops);
+    n->log->speaks = i == 0 && world_oldest != 0 ? world_oldest : RECORD_SPEAKS;
     instant_log_boot(n->log, w->now, n->id, n->boot);
+    n->log->speaks = RECORD_SPEAKS;
 }
 
 struct world *world_create(void (*tune)(struct ike_policy *gateway, struct ike_policy *client))

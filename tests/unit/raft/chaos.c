@@ -139,16 +139,19 @@ static void act_lie(struct cluster *c)
     size_t n_entries = (size_t)sim_between(&c->random, vote ? 0 : 1, 12);
     if (n == NULL || liar(c) != NULL)
         return;
-    for (unsigned i = 0; i < c->n_nodes; i++) /* nor while one has not begun yet */
-        if (sim_storage_distrust(c->nodes[i].storage) != REPL_TRUSTED)
-            return;
     if (n->driver != NULL)
         cluster_crash(c, n->id);
-    size_t lost = sim_storage_lose(n->storage, n_entries, vote, true);
+    size_t lost = 0;
+    if (sim_chance(&c->random, 200)) {
+        sim_storage_wipe(n->storage);
+        c->counters.wiped++;
+    } else {
+        lost = sim_storage_lose(n->storage, n_entries, vote, true);
+        c->counters.votes_forgotten += vote;
+    }
     n->lied = true;
     c->counters.lies++;
     c->counters.entries_forgotten += lost;
-    c->counters.votes_forgotten += vote;
     if (sim_chance(&c->random, 700))
         cluster_start(c, n->id);
 }
@@ -261,15 +264,16 @@ bool chaos_lies(uint64_t first, uint64_t n, uint32_t unwrapped)
     struct cluster_counters k = {0};
     for (uint64_t i = 0; i < n; i++)
         chaos_lies_run(first + i, unwrapped, &k);
-    (void)printf("lies: seeds %llu steps %llu disks that forgot %llu, of them entries %llu and "
-                 "votes %llu; muted %llu trusted %llu elections %llu installs %llu entries %llu\n",
-                 (unsigned long long)k.seeds, (unsigned long long)k.steps,
-                 (unsigned long long)k.lies, (unsigned long long)k.entries_forgotten,
-                 (unsigned long long)k.votes_forgotten, (unsigned long long)k.muted,
-                 (unsigned long long)k.trusted, (unsigned long long)k.elections,
-                 (unsigned long long)k.installs, (unsigned long long)k.entries);
-    return k.lies > 0 && k.entries_forgotten > 0 && k.votes_forgotten > 0 && k.muted > 0 &&
-           k.trusted > 0 && k.elections > 0 && k.installs > 0 && k.entries > 0;
+    (void)printf(
+        "lies: seeds %llu steps %llu disks that forgot %llu, of them entries %llu and "
+        "votes %llu, all %llu; muted %llu trusted %llu elections %llu installs %llu entries %llu\n",
+        (unsigned long long)k.seeds, (unsigned long long)k.steps, (unsigned long long)k.lies,
+        (unsigned long long)k.entries_forgotten, (unsigned long long)k.votes_forgotten,
+        (unsigned long long)k.wiped, (unsigned long long)k.muted, (unsigned long long)k.trusted,
+        (unsigned long long)k.elections, (unsigned long long)k.installs,
+        (unsigned long long)k.entries);
+    return k.lies > 0 && k.entries_forgotten > 0 && k.votes_forgotten > 0 && k.wiped > 0 &&
+           k.muted > 0 && k.trusted > 0 && k.elections > 0 && k.installs > 0 && k.entries > 0;
 }
 
 bool chaos_seeds(uint64_t first, uint64_t n, uint32_t unwrapped)

@@ -65,6 +65,10 @@ static size_t sample(enum raft_frame_type type, uint8_t *out)
     case RAFT_FRAME_DISTRUST:
         f.peer_boot = 78;
         break;
+    case RAFT_FRAME_FOUND:
+        f.peer_boot = 78;
+        f.begun = true;
+        break;
     }
     return raft_frame_encode(&f, out);
 }
@@ -88,6 +92,9 @@ Test(raft_frame, what_is_encoded_is_decoded)
               f.index_term == 9);
     n = sample(RAFT_FRAME_DISTRUST, bytes);
     cr_assert(raft_frame_decode(span_of(bytes, n), &f) && f.peer_boot == 78 && f.index == 4);
+    n = sample(RAFT_FRAME_FOUND, bytes);
+    cr_assert(raft_frame_decode(span_of(bytes, n), &f) && f.peer_boot == 78 && f.begun &&
+              !f.agreed);
     n = sample(RAFT_FRAME_TIMEOUT_NOW, bytes);
     cr_assert(raft_frame_decode(span_of(bytes, n), &f) && f.index == 4 && f.index_term == 3);
     n = sample(RAFT_FRAME_INSTALL, bytes);
@@ -116,7 +123,7 @@ Test(raft_frame, what_is_encoded_is_decoded)
 Test(raft_frame, hostile_bytes_are_a_result)
 {
     unsigned refused = 0, taken = 0;
-    for (int type = RAFT_FRAME_APPEND; type <= RAFT_FRAME_DISTRUST; type++) {
+    for (int type = RAFT_FRAME_APPEND; type <= RAFT_FRAME_FOUND; type++) {
         uint8_t bytes[512];
         struct raft_frame f;
         size_t n = sample((enum raft_frame_type)type, bytes);

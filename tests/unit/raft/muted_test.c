@@ -1,6 +1,6 @@
 /* A node that lost what it acknowledged (I10): each rule by a small scenario that is red without it
- * (the library with a switch per rule; 21 to 24 are raft_muted.c's), and seeds in which disks
- * forget. */
+ * (the library with a switch per rule; 21 to 24 are raft_muted.c's, 25 to 27 raft_found.c's), and
+ * seeds in which disks forget. */
 #include <criterion/criterion.h>
 
 #include <stdio.h>
@@ -251,6 +251,43 @@ Test(raft_muted, no_trust_before_others_have_the_barrier)
     green_then_red(no_trust_before_others_have_it, 23);
 }
 
+/* With 3 muted, {1, 3} could commit nothing without 3, and nobody but the two could trust it. */
+static void no_change_that_ends_in_silence(uint32_t unwrapped)
+{
+    rig_init(&r, 1, 3, unwrapped);
+    rig_elect(&r);
+    uint64_t last = status().last_index;
+    result_of(2, 0, 0, last, false);
+    DEMAND(status().commit_index == last);
+    result_of(3, 77, 0, last, true);
+    rig_disk(&r);
+    result_of(2, 0, 0, status().last_index, false);
+    DEMAND(status().commit_index == status().last_index && !status().changing);
+    DEMAND(raft_driver_remove(r.driver, r.now_ms, 2) == RAFT_DRIVER_BUSY);
+    DEMAND(raft_driver_assign(r.driver, r.now_ms, 2, RAFT_DRIVER_STANDBY) == RAFT_DRIVER_BUSY);
+    DEMAND(!status().changing);
+    result_of(3, 77, 0, status().last_index, false); /* filled, and trusted */
+    DEMAND(raft_driver_remove(r.driver, r.now_ms, 2) == RAFT_DRIVER_OK);
+    rig_disk(&r);
+    result_of(3, 77, 0, status().last_index, false);
+    DEMAND(status().commit_index == status().last_index && !status().changing);
+    rig_deinit(&r);
+}
+
+/* ... but the muted one itself may go. */
+Test(raft_muted, no_change_after_which_nobody_could_commit)
+{
+    green_then_red(no_change_that_ends_in_silence, 28);
+    rig_init(&r, 1, 3, 0);
+    rig_elect(&r);
+    result_of(2, 0, 0, status().last_index, false);
+    result_of(3, 77, 0, status().last_index, true);
+    rig_disk(&r);
+    result_of(2, 0, 0, status().last_index, false);
+    cr_assert_eq(raft_driver_remove(r.driver, r.now_ms, 3), RAFT_DRIVER_OK);
+    rig_deinit(&r);
+}
+
 /* What it refuses now it once had: it is told, and does not count from that moment on. */
 Test(raft_muted, the_leader_in_office_finds_a_rolled_back_node)
 {
@@ -324,7 +361,7 @@ static void made_anew(uint32_t unwrapped)
         cluster_run(&c, 100);
         cluster_crash(&c, wiped);
         cluster_crash(&c, leader->id);
-        DEMAND(sim_storage_wipe(cluster_node(&c, wiped)->storage));
+        sim_storage_wipe(cluster_node(&c, wiped)->storage);
         cluster_start(&c, wiped);
         cluster_start(&c, cut);
         cluster_run(&c, 3000); /* the two together must not begin anew */
@@ -340,6 +377,149 @@ static void made_anew(uint32_t unwrapped)
 Test(raft_muted, a_directory_made_anew_counts_for_nothing)
 {
     green_then_red(made_anew, 25);
+}
+
+/* A founder that was never there while the others began, and one of those made anew: the two must
+ * not begin a second time what the third holds. (So the others do not begin without it.) */
+static void one_founder_never_came(uint32_t unwrapped)
+{
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        memset(&c, 0, sizeof c);
+        c.unwrapped = unwrapped;
+        c.fresh = true;
+        cluster_init(&c, seed, 3);
+        uint32_t late = (uint32_t)(seed % 3 + 1);
+        cluster_crash(&c, late);
+        struct cluster_node *leader = cluster_await_leader(&c, 3000);
+        if (leader != NULL) {
+            uint32_t wiped = 6 - leader->id - late;
+            cluster_submit(&c, leader, 4);
+            cluster_run(&c, 100);
+            cluster_crash(&c, wiped);
+            cluster_crash(&c, leader->id);
+            sim_storage_wipe(cluster_node(&c, wiped)->storage);
+            cluster_start(&c, wiped);
+            cluster_start(&c, late);
+            cluster_run(&c, 3000);
+        }
+        cluster_demand_life(&c, 5000);
+        cluster_deinit(&c);
+    }
+}
+
+/* Two of three made anew beside the one that holds everything: they are no cluster of their own. */
+static void two_made_anew(uint32_t unwrapped)
+{
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        memset(&c, 0, sizeof c);
+        c.unwrapped = unwrapped;
+        c.fresh = true;
+        cluster_init(&c, seed, 3);
+        struct cluster_node *leader = cluster_await_leader(&c, 5000);
+        DEMAND(leader != NULL);
+        cluster_submit(&c, leader, 4);
+        cluster_run(&c, 300);
+        uint64_t before = c.n_committed;
+        for (uint32_t id = 1; id <= 3; id++) {
+            cluster_crash(&c, id); /* all at once: nobody leads when they come back */
+            if (id != leader->id)
+                sim_storage_wipe(cluster_node(&c, id)->storage);
+        }
+        for (uint32_t id = 1; id <= 3; id++)
+            cluster_start(&c, id);
+        cluster_run(&c, 3000);
+        DEMAND(c.n_committed == before);
+        for (uint32_t id = 1; id <= 3; id++)
+            DEMAND((raft_driver_status(cluster_node(&c, id)->driver).muted == REPL_TRUSTED) ==
+                   (id == leader->id));
+        cluster_deinit(&c);
+    }
+}
+
+Test(raft_muted, nobody_begins_before_every_founder_was_there)
+{
+    green_then_red(one_founder_never_came, 25);
+}
+
+Test(raft_muted, two_directories_made_anew_are_no_cluster)
+{
+    green_then_red(two_made_anew, 25);
+}
+
+static void found_frame(uint32_t from, uint64_t boot, bool agreed)
+{
+    rig_feed(&r, from,
+             (struct raft_frame){
+                 .type = RAFT_FRAME_FOUND, .term = 1, .peer_boot = boot, .agreed = agreed});
+    rig_disk(&r);
+}
+
+/* What a peer said to an earlier start, so perhaps to an earlier directory, is no answer to this. */
+static void answers_to_this_start(uint32_t unwrapped)
+{
+    uint64_t boot;
+
+    rig_init(&r, 1, 3, unwrapped);
+    rig_stop(&r);
+    struct repl_storage storage = sim_storage_interface(r.storage);
+    storage.distrust(storage.self, REPL_DISTRUST_NEW);
+    sim_storage_flush(r.storage);
+    r.now_ms += 10;
+    boot = 4711 + r.now_ms;
+    DEMAND(rig_start(&r) == RAFT_DRIVER_OK && status().muted == REPL_DISTRUST_NEW);
+    found_frame(2, boot - 10, false);
+    found_frame(3, boot - 10, true);
+    DEMAND(status().muted == REPL_DISTRUST_NEW && status().awaits == 2);
+    const struct rig_sent *answer = rig_last(&r, RAFT_FRAME_FOUND, 3);
+    DEMAND(answer != NULL && answer->frame.peer_boot != 0 && !answer->frame.agreed &&
+           !answer->frame.begun);
+    found_frame(3, boot, true);
+    DEMAND(status().muted == REPL_DISTRUST_NEW && status().awaits == 2);
+    found_frame(2, boot, false);
+    DEMAND(status().muted == REPL_DISTRUST_AGREED && status().awaits == 0);
+    answer = rig_last(&r, RAFT_FRAME_FOUND, 2);
+    DEMAND(answer->frame.agreed && !answer->frame.begun);
+    found_frame(2, boot, true);
+    DEMAND(status().muted == REPL_TRUSTED && sim_storage_distrust(r.storage) == REPL_TRUSTED);
+    DEMAND(rig_last(&r, RAFT_FRAME_FOUND, 2)->frame.begun);
+    rig_deinit(&r);
+}
+
+Test(raft_muted, founders_answer_this_very_start)
+{
+    green_then_red(answers_to_this_start, 26);
+}
+
+/* Founders that end and come back at any moment of the beginning: it comes to an end. */
+static void broken_beginnings(uint32_t unwrapped)
+{
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        memset(&c, 0, sizeof c);
+        c.unwrapped = unwrapped;
+        c.fresh = true;
+        cluster_init(&c, seed, seed % 4 == 0 ? 5 : 3);
+        for (unsigned i = 0; i < c.n_nodes; i++)
+            sim_storage_set_delay(c.nodes[i].storage, 0, 20);
+        sim_network_set_delay(c.network, 0, 20);
+        for (unsigned i = 0; i < 12; i++) {
+            uint32_t id = (uint32_t)sim_between(&c.random, 1, c.n_nodes);
+            cluster_run(&c, sim_between(&c.random, 0, 40));
+            if (cluster_node(&c, id)->driver != NULL)
+                cluster_crash(&c, id);
+            else
+                cluster_start(&c, id);
+        }
+        cluster_demand_life(&c, 5000);
+        cluster_run(&c, 1000);
+        for (uint32_t id = 1; id <= c.n_nodes; id++)
+            DEMAND(raft_driver_status(cluster_node(&c, id)->driver).muted == REPL_TRUSTED);
+        cluster_deinit(&c);
+    }
+}
+
+Test(raft_muted, a_beginning_that_is_broken_off_goes_on, .timeout = 60)
+{
+    green_then_red(broken_beginnings, 27);
 }
 
 /* Two of three: nothing is decided, and nobody is trusted by the other. */

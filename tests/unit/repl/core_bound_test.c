@@ -77,6 +77,15 @@ static bool one_is_overdue(const struct rig *rig, uint64_t unused)
     return false;
 }
 
+static bool none_waits(const struct rig *rig, uint64_t unused)
+{
+    (void)unused;
+    for (uint32_t i = 1; i <= rig->n; i++)
+        if (bound_of(rig, i).former_ms != 0)
+            return false;
+    return true;
+}
+
 static void disks(struct rig *rig, bool full)
 {
     for (uint32_t i = 1; i <= rig->n; i++)
@@ -96,6 +105,7 @@ Test(repl_bound, it_is_kept_or_told)
     cr_assert(rig_run(rig, 8000, rig_has_owner, 1));
     cr_assert_not(rig_run(rig, 80000, one_is_overdue, 0));
     cr_assert_eq(bound_of(rig, 1).within_ms, 65000);
+    cr_assert(rig_run(rig, 8000, none_waits, 0)); /* what waits from now on began after this */
     disks(rig, true);
     cr_assert_not(rig_run(rig, 60000, one_is_overdue, 0), "before the time is over");
     cr_assert(rig_run(rig, 12000, is_overdue, true));

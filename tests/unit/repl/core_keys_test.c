@@ -502,6 +502,38 @@ Test(repl_keys, a_lone_node_without_its_key_refuses_to_start)
     rig_destroy(rig);
 }
 
+/* Another cluster's file in place of its own, and no snapshot that would tell: it does not begin as if
+ * nothing had ever been. */
+Test(repl_keys, a_wrong_key_file_is_refused_before_anything_is_left_out)
+{
+    for (size_t nodes = 1; nodes <= 3; nodes += 2) {
+        struct rig *rig = sealed(nodes, 11 + nodes);
+        static const uint8_t another[SEAL_KEY_BYTES] = {7};
+        struct seal_key own;
+        uint64_t was;
+
+        rig->stays_on = true;
+        start_all(rig);
+        create(rig, 1);
+        cr_assert(rig_run(rig, 3000, rig_agrees, 0));
+        own = rig->nodes[0].kept;
+        was = replica_fsm(rig->nodes[0].replica)->applied_index;
+        rig_kill(rig, 1);
+        cr_assert(rig_keep_key(&rig->nodes[0], another));
+        cr_assert_neq(rig->nodes[0].kept.id, own.id);
+        rig_start(rig, 1);
+        cr_assert(rig_run(rig, 5000, rig_has_failed, 1));
+        rig_kill(rig, 1);
+        /* Its own again: all is there. */
+        rig->nodes[0].kept = own;
+        rig_start(rig, 1);
+        cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
+        cr_assert_geq(replica_fsm(rig->nodes[0].replica)->applied_index, was);
+        cr_assert_not_null(sa(rig, 1, 1));
+        rig_destroy(rig);
+    }
+}
+
 /* A restart seals under another subkey: what the former start sealed is opened all the same. */
 Test(repl_keys, sealed_clusters_take_over_restart_and_install_snapshots)
 {

@@ -111,9 +111,20 @@ static void take_over(struct rig *rig)
     cr_assert(rig_run(rig, 20000, rig_agrees, 0));
 }
 
+/* Its start is known to whoever owns: before that nothing can be given to it. */
+static bool has_booted(const struct rig *rig, uint64_t node)
+{
+    uint32_t from = rig_owner(rig, 1);
+    const struct fsm_member *m =
+        from == 0 ? NULL : fsm_member(replica_fsm(rig->nodes[from - 1].replica), (uint32_t)node);
+
+    return m != NULL && m->boot == rig->nodes[node - 1].boot;
+}
+
 /* As the conductor would: it stops, then asks. */
 static void hand_over(struct rig *rig, uint32_t to)
 {
+    cr_assert(rig_run(rig, 5000, has_booted, to));
     uint32_t from = owner(rig);
     struct maker m = rig_maker(rig, from, 1);
     const struct fsm_shard *s = fsm_shard(replica_fsm(rig_node(rig, from)->replica), 1);

@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "replication/fsm_parts.h"
 #include "replication/recover.h"
+#include "replication/recover_survey.h"
 #include "unit/repl/cluster.h"
 
 enum { SAS = 80, SNAPSHOT = 64 };
@@ -146,6 +148,40 @@ Test(repl_recover, nodes_that_come_back_are_not_heard)
     m = rig_maker(rig, 1, 1);
     cr_assert_eq(verdict(rig, 1, make_token(&m, 2, 1, 60000)), 1 + REPL_REFUSED_EXISTS,
                  "an id was used again");
+    rig_destroy(rig);
+}
+
+/* What of these words of `from` node 1 took for somebody's: each of them is malformed, and told as such. */
+static uint64_t heard(struct rig *rig, uint32_t from)
+{
+    static const enum repl_channel channels[] = {REPL_CHANNEL_RAFT, REPL_CHANNEL_OWNERSHIP,
+                                                 REPL_CHANNEL_FORWARD, REPL_CHANNEL_KEYS};
+    static const uint8_t words[] = {0xff, 0xff, 0xff};
+    struct replica *r = rig_node(rig, 1)->replica;
+    struct repl_status before, after;
+
+    replica_status(r, rig->now_ms * 1000000, &before);
+    for (size_t i = 0; i < sizeof channels / sizeof *channels; i++)
+        replica_frame(r, rig->now_ms * 1000000, from, channels[i], span_of(words, sizeof words));
+    replica_status(r, rig->now_ms * 1000000, &after);
+    return after.counters[REPL_COUNT_FRAMES_MALFORMED] -
+           before.counters[REPL_COUNT_FRAMES_MALFORMED];
+}
+
+Test(repl_recover, who_has_left_is_not_heard)
+{
+    struct repl_epoch old;
+    struct rig *rig = cluster_running(3, 15);
+
+    cr_assert_eq(heard(rig, 2), 4, "a member is");
+    cr_assert_eq(heard(rig, 7), 0);
+    rig_destroy(rig);
+    rig = lost(16, 1000000, &old);
+    cr_assert(rig_recover(rig, 1, 16));
+    rig_start(rig, 1);
+    cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
+    cr_assert_eq(heard(rig, 2), 0);
+    cr_assert_eq(heard(rig, 3), 0);
     rig_destroy(rig);
 }
 
@@ -315,6 +351,99 @@ Test(repl_recover, a_backup_begins_a_new_incarnation_too)
     cluster_finish(rig);
 }
 
+/* --- what is written down (I17) --- */
+
+static struct recover_options option_of(uint32_t node, const char *why, uint32_t highest_id)
+{
+    struct recover_options o = {
+        .node = node, .seal = &seal_none, .random = 9, .word = {.highest_id = highest_id}};
+
+    (void)snprintf(o.word.why, sizeof o.word.why, "%s", why);
+    return o;
+}
+
+/* A state with members 1 and 2, begun anew by node 1. */
+static struct fsm begun(const char *why, uint32_t highest_id, struct recovered *r)
+{
+    struct recover_options o = option_of(1, why, highest_id);
+    const char *said = "";
+    uint8_t *backup;
+    struct fsm fsm;
+    size_t n;
+
+    fsm_init(&fsm, 1);
+    fsm_found(&fsm, 1);
+    fsm_found(&fsm, 2);
+    fsm_begin_entry(&fsm, 5, 1000);
+    backup = recover_backup(&fsm, &seal_none, &n);
+    fsm_deinit(&fsm);
+    cr_assert(recover_restore(span_of(backup, n), &o, r, &said), "%s", said);
+    free(backup);
+    cr_assert(snapshot_restore(span_of(r->bytes, r->len), &seal_none, r->incarnation, &fsm));
+    return fsm;
+}
+
+Test(repl_recover, who_and_why_are_in_the_state_that_is_made)
+{
+    struct recovered r, other;
+    struct fsm fsm = begun("fire", 0, &r), second = begun("water", 0, &other);
+    const struct repl_beginning *b = &fsm.beginnings[0];
+    struct digest one = fsm_digest(&fsm), two = fsm_digest(&second);
+
+    cr_assert_eq(fsm.n_beginnings, 1);
+    cr_assert(b->how == REPL_RESTORED && b->former == 1 && b->incarnation == r.incarnation &&
+              b->node == 1 && b->index == 5 && b->n_given_up == 1 && b->given_up[0] == 2);
+    cr_assert_str_eq(b->word.why, "fire");
+    cr_assert(one.a != two.a && one.b != two.b, "two accounts of one beginning have one digest");
+    cr_assert_eq(fsm_spoken(&fsm), RECORD_SPEAKS, "a program that cannot read it may go on");
+    fsm_deinit(&fsm);
+    fsm_deinit(&second);
+    free(r.bytes);
+    free(other.bytes);
+}
+
+/* A survivor that lags, or a backup, does not know of all ids that there were: the operator does (I9). */
+Test(repl_recover, ids_that_were_lost_sight_of_are_not_given_again)
+{
+    struct recovered r;
+    struct fsm fsm = begun("", 7, &r);
+    uint8_t hash[RECORD_TOKEN_BYTES] = {1};
+    Holdfast__JoinToken token = HOLDFAST__JOIN_TOKEN__INIT;
+
+    token.address = (char *)(uintptr_t) "10.0.0.4:7400";
+    token.hash = (ProtobufCBinaryData){.data = hash, .len = sizeof hash};
+    token.valid_ms = 1000;
+    for (token.node = 1; token.node <= 7; token.node++)
+        cr_assert_eq(fsm_apply_token(&fsm, &token), REPL_REFUSED_EXISTS, "node %u", token.node);
+    cr_assert_eq(fsm_apply_token(&fsm, &token), REPL_ACCEPTED);
+    cr_assert_eq(fsm_highest_id(&fsm), 8, "what a token permits is used");
+    fsm_deinit(&fsm);
+    free(r.bytes);
+}
+
+/* The newest ones are kept, and each recovery knows what the one before it did. */
+Test(repl_recover, the_newest_beginnings_are_kept)
+{
+    struct recovered r;
+    struct fsm fsm = begun("0", 50, &r);
+
+    for (uint32_t i = 1; i <= REPL_MAX_BEGINNINGS + 3; i++) {
+        struct repl_beginning b = {.how = REPL_RECOVERED,
+                                   .incarnation = fsm.incarnation + 1,
+                                   .former = fsm.incarnation,
+                                   .node = 1};
+
+        (void)snprintf(b.word.why, sizeof b.word.why, "%u", i);
+        fsm_refound(&fsm, &b);
+    }
+    cr_assert_eq(fsm.n_beginnings, REPL_MAX_BEGINNINGS);
+    cr_assert_str_eq(fsm.beginnings[0].word.why, "4");
+    cr_assert_str_eq(fsm.beginnings[REPL_MAX_BEGINNINGS - 1].word.why, "19");
+    cr_assert(fsm.used_ids == 50 && fsm.beginnings[REPL_MAX_BEGINNINGS - 1].word.highest_id == 50);
+    fsm_deinit(&fsm);
+    free(r.bytes);
+}
+
 Test(repl_recover, incarnations_count_and_differ)
 {
     cr_assert_eq(recover_incarnation(1, 0), 1ull << 42);
@@ -325,4 +454,60 @@ Test(repl_recover, incarnations_count_and_differ)
     cr_assert_neq(recover_incarnation(1, 5), recover_incarnation(1, 6));
     cr_assert_eq(recover_incarnation(1023ull << 42, 0), 0);
     cr_assert_eq(recover_incarnation(0, 0), 0);
+}
+
+static struct recover_survey survey(struct rig *rig, uint32_t node)
+{
+    struct repl_status st;
+
+    replica_status(rig_node(rig, node)->replica, rig->now_ms * 1000000, &st);
+    cr_assert(st.leader == 0 && !st.quorum);
+    return recover_survey(&st);
+}
+
+/* The power of all failed, and their disks are not trusted after that: nobody can vouch for anybody, so no
+ * leader comes for ever, although all are there. `cluster recover` is the way out and must not take them for
+ * a majority; with two of three whose disks count it must. */
+Test(repl_recover, a_majority_under_distrust_is_none)
+{
+    for (uint32_t trusted = 0; trusted <= 1; trusted++) {
+        struct repl_epoch last;
+        struct rig *rig = lost(8600 + trusted, SNAPSHOT, &last);
+
+        for (uint32_t i = 1 + trusted; i <= 3; i++) {
+            struct repl_storage s = sim_storage_interface(rig_node(rig, i)->storage);
+
+            s.distrust(s.self, REPL_DISTRUST_BOOT);
+            sim_storage_flush(rig_node(rig, i)->storage);
+        }
+        for (uint32_t i = 1; i <= 3; i++)
+            rig_start(rig, i);
+        cr_assert_not(rig_run(rig, 10000, rig_has_leader, 0));
+        for (uint32_t i = 1; i <= 3; i++) {
+            struct recover_survey s = survey(rig, i);
+
+            cr_assert(s.member && s.voters == 3 && s.n_lost == 2 && s.able == trusted,
+                      "node %u: %zu voters, %zu of them able", i, s.voters, s.able);
+        }
+        for (uint32_t i = 1; i <= 3; i++)
+            rig_kill(rig, i);
+        cr_assert(rig_recover(rig, 1, 9 + trusted));
+        rig_start(rig, 1);
+        cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
+        cr_assert(above(epoch(rig, 1), last));
+        rig_destroy(rig);
+    }
+    /* two of three are trusted, and wait only for their election */
+    struct rig *rig = cluster_running(3, 8610);
+    struct repl_storage s;
+
+    for (uint32_t i = 1; i <= 3; i++)
+        rig_kill(rig, i);
+    s = sim_storage_interface(rig_node(rig, 3)->storage);
+    s.distrust(s.self, REPL_DISTRUST_BOOT);
+    sim_storage_flush(rig_node(rig, 3)->storage);
+    for (uint32_t i = 1; i <= 3; i++)
+        rig_start(rig, i);
+    cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
+    cluster_finish(rig);
 }

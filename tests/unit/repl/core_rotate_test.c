@@ -357,6 +357,7 @@ Test(repl_rotate, one_without_the_erased_key_is_given_a_snapshot_even_when_it_is
         stays = owner(rig);
         away = stays % 3 + 1;
         other = away % 3 + 1;
+        cr_assert(rig_run(rig, 10000, spoken, 0)); /* all have booted: before, nothing rotates */
         cr_assert(rig_run(rig, 10000, rig_agrees, 0));
         rig_kill(rig, away);
         submit(rig, create, 51); /* something in the log that it cannot open */

@@ -54,8 +54,10 @@ Test(repl_core, the_preferred_node_owns_first)
 
 Test(repl_core, another_owns_when_the_preferred_one_is_absent)
 {
-    struct rig *rig = rig_create(3, 1, 21);
+    struct rig *rig = cluster_running(3, 21); /* it begins with all its nodes */
 
+    for (uint32_t i = 1; i <= 3; i++)
+        rig_kill(rig, i);
     rig_start(rig, 2);
     rig_start(rig, 3);
     cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
@@ -94,6 +96,40 @@ Test(repl_core, a_forwarded_record_does_not_wait_for_a_heartbeat)
         cr_assert(rig_run(rig, 1000, rig_settled, 1));
         cr_assert_lt(rig->now_ms - from, 12); /* at most 1 ms a hop, 1 ms a write */
     }
+    cluster_finish(rig);
+}
+
+/* As an inbox that is emptied: one frame, not one a record, beside what is due at that instant. */
+Test(repl_core, what_is_put_together_sets_out_in_one_frame)
+{
+    enum { RECORDS = 100, BESIDE = 8 };
+    struct rig *rig = cluster_running(3, 32);
+    struct replica *r = rig_node(rig, 1)->replica;
+    uint64_t sent, now_ns;
+
+    cluster_lead(rig, 2);
+    cr_assert_eq(rig_owner(rig, 1), 1);
+    now_ns = rig->now_ms * 1000000;
+    sent = sim_network_counters(rig->network)->sent;
+    for (uint32_t i = 0; i < RECORDS; i++) {
+        struct maker m = rig_maker(rig, 1, 1);
+        Holdfast__Record *record =
+            make_create(&m, 1 + i, "state", 4096 + i, 0x0a630000 + i, "client");
+        uint64_t request = replica_next_request(r);
+        size_t len = 0;
+        uint8_t *sealed =
+            replica_pack(record, 1, rig_node(rig, 1)->boot, request, &seal_none, &len);
+
+        cr_assert_not_null(sealed);
+        record_free(record);
+        cr_assert_eq(replica_put(r, now_ns, request, sealed, len, NULL), REPL_OK);
+    }
+    cr_assert_eq(sim_network_counters(rig->network)->sent, sent);
+    replica_go(r, now_ns);
+    cr_assert_gt(sim_network_counters(rig->network)->sent, sent);
+    cr_assert_leq(sim_network_counters(rig->network)->sent, sent + 1 + BESIDE);
+    cr_assert(rig_run(rig, 3000, rig_settled, 1));
+    cr_assert_eq(rig_node(rig, 1)->settled_accepted, RECORDS);
     cluster_finish(rig);
 }
 

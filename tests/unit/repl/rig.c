@@ -1,5 +1,6 @@
 #include "unit/repl/rig.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "replication/raft_frame.h"
@@ -199,14 +200,18 @@ static void on_log(void *self, enum repl_log_level level, const char *text)
     struct rig_node *n = self;
 
     (void)level;
+    n->alarms += strncmp(text, "ALARM", 5) == 0;
+    n->trust_told += strstr(text, "this node's stored data counts") != NULL;
     n->disk_told += strncmp(text, "the disk hangs", 14) == 0;
     n->halt_told += strstr(text, "applies nothing any more") != NULL;
 }
 
 static void on_failed(void *self, const char *why)
 {
-    (void)why;
-    ((struct rig_node *)self)->failed = true;
+    struct rig_node *n = self;
+
+    n->failed = true;
+    (void)snprintf(n->why, sizeof n->why, "%s", why);
 }
 
 static void on_frame(void *self, uint32_t from, enum repl_channel channel, struct span bytes)
@@ -214,8 +219,8 @@ static void on_frame(void *self, uint32_t from, enum repl_channel channel, struc
     struct rig_node *n = self;
     struct raft_frame f;
 
-    if (n->rig->none_takes_office && channel == REPL_CHANNEL_RAFT && raft_frame_decode(bytes, &f) &&
-        f.type == RAFT_FRAME_TIMEOUT_NOW)
+    if (n->rig->lost_frames != 0 && channel == REPL_CHANNEL_RAFT && raft_frame_decode(bytes, &f) &&
+        (n->rig->lost_frames >> f.type & 1) != 0)
         return;
     if (n->replica != NULL)
         replica_frame(n->replica, now_ns(n->rig), from, channel, bytes);
@@ -252,10 +257,23 @@ static struct rig_node *make_node(struct rig *rig, uint32_t id)
     return node;
 }
 
+/* As wal_high_water_create() makes it. */
+static void new_directory(struct rig_node *node)
+{
+    struct repl_storage s = sim_storage_interface(node->storage);
+
+    s.distrust(s.self, REPL_DISTRUST_NEW);
+    sim_storage_flush(node->storage);
+}
+
 uint32_t rig_add(struct rig *rig)
 {
+    struct rig_node *node;
+
     HF_ASSERT(rig->n < RIG_MAX_NODES);
-    make_node(rig, (uint32_t)++rig->n)->joiner = true;
+    node = make_node(rig, (uint32_t)++rig->n);
+    node->joiner = true;
+    new_directory(node);
     return (uint32_t)rig->n;
 }
 
@@ -282,7 +300,7 @@ struct rig *rig_create(size_t n, size_t n_shards, uint64_t seed)
         struct repl_storage s = sim_storage_interface(node->storage);
 
         HF_ASSERT(raft_driver_bootstrap(&s, &genesis));
-        sim_storage_flush(node->storage);
+        new_directory(node);
     }
     return rig;
 }
@@ -324,6 +342,7 @@ static void fill_options(const struct rig *rig, const struct rig_node *n, uint32
         .seal = &seal_none,
     };
     o->speaks = n->speaks;
+    o->unjoinable = rig->unjoinable;
     for (uint32_t i = 0; i < rig->founders; i++)
         o->nodes[i].node = i + 1;
     if (n->joiner) {
@@ -384,6 +403,7 @@ void rig_start(struct rig *rig, uint32_t id)
     n->up = true;
     n->paused = n->sick = n->failed = false;
     n->last_cluster_ms = n->quiesced = n->disk_told = n->halt_told = 0;
+    n->alarms = n->trust_told = 0;
     n->settled_accepted = n->settled_refused = n->unsettled = n->resets = n->assigned_mine = 0;
     memset(n->verdict, 0, sizeof n->verdict);
     memset(n->mine_epoch, 0, sizeof n->mine_epoch);

@@ -47,7 +47,8 @@ struct rig_node {
     uint64_t gifts;    /* events that it should hand over */
     uint32_t gift_to;  /* the newest one's */
     uint64_t quiesced; /* epoch index for which it stopped by itself, to hand over */
-    uint64_t last_cluster_ms, applied_events, disk_told, halt_told;
+    uint64_t last_cluster_ms, applied_events, disk_told, halt_told, alarms, trust_told;
+    char why[256]; /* it failed */
     uint32_t leader_seen;
     bool failed;
     struct map mirror;                      /* of the SAs, from its events alone */
@@ -69,8 +70,9 @@ struct rig {
     uint32_t asked;  /* the member that joiners know */
     uint64_t snapshot_entries, trailing, takeover_ms;
     uint64_t key_age_ms;
-    bool none_takes_office; /* no node hears that it is to campaign: transfers come to nothing */
-    uint64_t hang_ms;       /* the limit that they are started with */
+    uint32_t lost_frames; /* of Raft's: 1 << enum raft_frame_type, those never arrive */
+    bool unjoinable;      /* replica_options */
+    uint64_t hang_ms;     /* the limit that they are started with */
     uint64_t steps, two_owners, unassigned; /* the last two: violations, counted by instant */
     uint64_t resets, unsettled;             /* events of all nodes, over all their starts */
 };

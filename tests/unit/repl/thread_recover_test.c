@@ -91,6 +91,21 @@ static bool has_order(void)
 }
 
 /* Alone it serves nothing; the order makes it the cluster at its next start, once. */
+static const struct repl_word word = {
+    .wall_s = 1764000000, .highest_id = 9, .who = "alice", .why = "fire"};
+
+/* An order is followed by a start that knows nothing of who gave it but what stands in the directory. */
+static void is_written_down(struct repl *repl, const struct repl_status *st)
+{
+    struct repl_beginning b[REPL_MAX_BEGINNINGS];
+
+    cr_assert_eq(repl_beginnings(repl, b), 1);
+    cr_assert(b[0].how == REPL_RECOVERED && b[0].former == 1 &&
+              b[0].incarnation == st->incarnation && b[0].node == 1 && b[0].n_given_up == 2 &&
+              b[0].given_up[0] == 2 && b[0].given_up[1] == 3);
+    cr_assert_eq(memcmp(&b[0].word, &word, sizeof word), 0);
+}
+
 Test(repl_thread_recover, an_order_is_followed_at_the_next_start)
 {
     struct repl_error error;
@@ -107,7 +122,7 @@ Test(repl_thread_recover, an_order_is_followed_at_the_next_start)
     cr_assert_not(repl_recover_look(&options, &r, &error), "beside a daemon that runs");
     repl_status(repl, &st);
     cr_assert(st.incarnation == 1 && st.leader == 0 && !has_order());
-    cr_assert(repl_order_recovery(repl, &error), "%s", error.text);
+    cr_assert(repl_order_recovery(repl, &word, &error), "%s", error.text);
     repl_stop(repl);
     cr_assert(has_order());
     repl = started();
@@ -115,6 +130,7 @@ Test(repl_thread_recover, an_order_is_followed_at_the_next_start)
     await_lease(repl, &st);
     first = st.incarnation;
     cr_assert(first > 1 && st.leader == 1 && st.n_gone == 2 && st.n_nodes == 1);
+    is_written_down(repl, &st);
     repl_stop(repl);
     repl = started();
     await_lease(repl, &st);

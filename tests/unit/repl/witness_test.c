@@ -106,3 +106,21 @@ Test(repl_witness, a_state_that_was_replaced_begins_anew)
     witness_say(&w, 2, true, 1, 0, wrong); /* nothing applied yet: no word */
     expect(&w, WITNESS_OUTVOTED, WITNESS_AGREES, WITNESS_AGREES);
 }
+
+/* Over its life a cluster has more nodes than there are places: of those that left nothing is kept. */
+Test(repl_witness, as_many_nodes_as_ever_came)
+{
+    struct witness w = {0};
+
+    for (uint32_t first = 1; first < 100; first++) {
+        const uint32_t here[] = {first, first + 1, first + 2, first + 3, first + 4};
+
+        witness_keep(&w, here, 5);
+        for (uint32_t i = 0; i < 5; i++)
+            witness_say(&w, here[i], true, 5, 5 * first + 1, i == first % 5 ? wrong : right);
+        for (uint32_t i = 0; i < 5; i++)
+            cr_assert_eq(witness_verdict(&w, here[i]),
+                         i == first % 5 ? WITNESS_OUTVOTED : WITNESS_AGREES, "node %u of %u..",
+                         here[i], first);
+    }
+}

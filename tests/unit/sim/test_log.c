@@ -254,6 +254,39 @@ RULE(not_restored)
     rig_free(r);
 }
 
+/* Its conductor never took the record, and who starts anew has it from a snapshot. */
+Test(sim_watch_rules, what_a_node_applied_before_it_ended_is_known)
+{
+    static uint8_t bytes[IKE_SA_ENCODED_MAX];
+    struct rig *r = rig_serving();
+    Holdfast__Record record = HOLDFAST__RECORD__INIT;
+    Holdfast__SaCreate create = HOLDFAST__SA_CREATE__INIT;
+    Holdfast__Epoch epoch = HOLDFAST__EPOCH__INIT;
+    struct repl_event event = rig_event(r, REPL_EV_APPLIED);
+    struct ike_sa other = r->sa;
+
+    other.local_spi++;
+    other.children[0].spi_in++;
+    memset(other.virtual_ip, 0, sizeof other.virtual_ip);
+    cr_assert(ike_sa_encode(&other, bytes, sizeof bytes, &create.state.len));
+    create.state.data = bytes;
+    create.sa_id = other.local_spi;
+    record.body_case = HOLDFAST__RECORD__BODY_SA_CREATE;
+    record.sa_create = &create;
+    epoch.incarnation = 1;
+    record.epoch = &epoch;
+    event.record = &record;
+    event.index = ++r->index;
+    sim_watch_missed(r->watch, 1, &event);
+    r->sa = other;
+    rig_step(r, 0);
+    rig_fine(r, SIM_WATCH_not_restored);
+    r->sa.local_spi++; /* of which nobody told */
+    rig_step(r, 0);
+    rig_broken(r, SIM_WATCH_not_restored, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
 Test(sim_watch_rules, a_snapshot_takes_away_what_is_gone)
 {
     struct rig *r = rig_serving();

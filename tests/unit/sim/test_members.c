@@ -146,6 +146,53 @@ Test(sim_watch_rules, who_left_submits)
     rig_free(r);
 }
 
+RULE(copied_to_members)
+{
+    struct rig *r = rig_serving();
+
+    token(r, JOINER, 1000);
+    sim_watch_copied(r->watch, 2, r->index);
+    sim_watch_copied(r->watch, JOINER, r->index + 1); /* by one that has applied its join already */
+    join(r, JOINER);
+    rig_fine(r, SIM_WATCH_copied_to_members);
+    sim_watch_copied(r->watch, JOINER + 1, r->index + 1);
+    token(r, JOINER + 1, 1000);
+    join(r, JOINER + 1);
+    rig_broken(r, SIM_WATCH_copied_to_members, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+Test(sim_watch_rules, who_left_gets_no_copy)
+{
+    struct rig *r = rig_serving();
+
+    leave(r, 3);
+    sim_watch_copied(r->watch, 3, r->index - 1); /* by one that does not know it yet */
+    rig_fine(r, SIM_WATCH_copied_to_members);
+    sim_watch_copied(r->watch, 3, r->index);
+    rig_broken(r, SIM_WATCH_copied_to_members, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+Test(sim_watch_rules, who_never_joins_gets_no_copy)
+{
+    static const uint32_t shards[] = {RIG_SHARD};
+    const struct sim_watch_healing limits = {
+        .owner_ms = 50, .elections = 1, .shards = shards, .n_shards = 1};
+    uint8_t digest[REPL_DIGEST_BYTES] = {0};
+    struct rig *r = rig_serving();
+
+    sim_watch_copied(r->watch, JOINER, r->index);
+    r->now_ms = 100;
+    sim_watch_heal(r->watch, &limits);
+    rig_leave(r, 1, 1);
+    for (uint32_t i = 1; i <= 3; i++)
+        sim_watch_digest(r->watch, i, r->index, digest);
+    sim_watch_healed(r->watch);
+    rig_broken(r, SIM_WATCH_copied_to_members, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
 /* Whoever left, or waits outside, need not know what the others do. */
 Test(sim_watch_rules, digests_of_who_is_in)
 {

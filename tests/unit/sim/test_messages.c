@@ -196,6 +196,17 @@ RULE(no_plaintext)
     rig_free(r);
 }
 
+RULE(no_entry_late)
+{
+    struct rig *r = rig_serving();
+
+    sim_watch_forged_late(r->watch, 1, false);
+    rig_fine(r, SIM_WATCH_no_entry_late);
+    sim_watch_forged_late(r->watch, 1, true);
+    rig_broken(r, SIM_WATCH_no_entry_late, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
 RULE(no_entry)
 {
     struct rig *r = rig_serving();

@@ -347,12 +347,15 @@ RULE(key_gone)
 Test(sim_watch_rules, keys_of_another_incarnation)
 {
     struct rig *r = rig_serving();
+    struct repl_event reset = rig_event(r, REPL_EV_RESET);
 
     rig_seal(r, 1, 1);
     rig_fine(r, SIM_WATCH_key_gone);
-    sim_watch_incarnation(r->watch, 2);
+    sim_watch_incarnation(r->watch, 1, 1, 2, r->index + 1);
+    reset.index = r->index + 1;
+    rig_tell(r, 1, &reset);
     rig_seal(r, 1, 2);
-    rig_broken(r, SIM_WATCH_key_gone, SIM_WATCH_RULES);
+    rig_broken(r, SIM_WATCH_key_gone, SIM_WATCH_assignment_applied);
     rig_free(r);
 }
 

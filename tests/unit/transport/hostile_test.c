@@ -153,6 +153,33 @@ Test(transport_hostile, no_channel_makes_the_reader_hold_much)
     free(frame);
 }
 
+/* A key came in a frame: once the frame is consumed, its room holds nothing of it. */
+Test(transport_hostile, a_consumed_frame_is_overwritten)
+{
+    enum { BODY = 101 };
+    struct tcp_reader r = {.greeted = true};
+    uint8_t bytes[TCP_FRAME_HEADER + BODY];
+    struct span in = span_of(bytes, sizeof bytes), payload;
+    struct tcp_hello hello;
+    uint8_t channel;
+    size_t held = 0, left = 0;
+
+    memset(bytes, 0xa5, sizeof bytes);
+    put_be32(bytes, BODY);
+    put_be32(bytes + 4, crc32c(0, bytes + TCP_FRAME_HEADER, BODY));
+    cr_assert(tcp_reader_next(&r, &in, &hello, &channel, &payload) == TCP_DONE);
+    for (size_t i = 0; i < payload.len; i++)
+        held += payload.data[i] == 0xa5;
+    cr_assert(held == BODY - 1);
+    cr_assert(tcp_reader_next(&r, &in, &hello, &channel, &payload) == TCP_MORE);
+    cr_assert(r.len == 0 && r.cap >= sizeof bytes);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        left += r.buf[i] == 0xa5;
+    cr_assert(left == 0, "%zu bytes are left", left);
+    printf("compared %zu bytes\n", held);
+    tcp_reader_deinit(&r);
+}
+
 /* Nor may it be sent: the peer would drop the connection, and every frame behind it. */
 Test(transport_hostile, a_frame_that_the_peer_would_refuse_is_not_made)
 {

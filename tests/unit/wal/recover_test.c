@@ -71,6 +71,9 @@ static bool is_new(struct faultfs *f, struct script *s, const struct repl_snapsh
     return new;
 }
 
+static const struct repl_word given = {
+    .wall_s = 1764000000, .highest_id = 7, .who = "somebody", .why = "two machines burnt"};
+
 /* False: call n was never reached. */
 static bool cut_at(uint64_t seed, enum faultfs_loss loss, uint64_t n, struct tally *t)
 {
@@ -78,6 +81,7 @@ static bool cut_at(uint64_t seed, enum faultfs_loss loss, uint64_t n, struct tal
     struct script *s = malloc(sizeof *s);
     uint64_t rng = seed * 7919 + n * 10 + loss, ordered = 0;
     struct repl_snapshot_meta meta;
+    struct repl_word word;
     struct wal_core core;
     struct wal_error error;
     bool ok, cut;
@@ -88,7 +92,7 @@ static bool cut_at(uint64_t seed, enum faultfs_loss loss, uint64_t n, struct tal
     wal_core_load_done(&core);
     for (int i = 0; i < STEPS; i++)
         cr_assert(script_step(s, &core, &error), "%s", error.text);
-    cr_assert(wal_order_store(&core.dir, INCARNATION, &error), "%s", error.text);
+    cr_assert(wal_order_store(&core.dir, INCARNATION, &given, &error), "%s", error.text);
     wal_core_close(&core);
     cr_assert(wal_order_exists(faultfs_fs(f), "/data"));
     cr_assert(wal_core_open(&core, options_of(f), &error), "%s", error.text);
@@ -109,7 +113,8 @@ static bool cut_at(uint64_t seed, enum faultfs_loss loss, uint64_t n, struct tal
     t->old += cut && !ok;
     /* What was cut is done again, with what the next start finds. */
     cr_assert(wal_core_open(&core, options_of(f), &error), "%s", error.text);
-    cr_assert(wal_order_load(&core.dir, &ordered, &error) && ordered == INCARNATION);
+    cr_assert(wal_order_load(&core.dir, &ordered, &word, &error) && ordered == INCARNATION &&
+              memcmp(&word, &given, sizeof word) == 0);
     if (!ok) {
         meta = meta_for(&core);
         cr_assert(wal_core_replace(&core, &meta, span_of(content(), BYTES), &error), "%s",
@@ -142,6 +147,7 @@ Test(wal_recover, an_order_of_another_directory_is_refused)
     struct faultfs *f = faultfs_create(), *other = faultfs_create();
     struct wal_core core;
     struct wal_error error;
+    struct repl_word word;
     struct wal_dir d;
     uint64_t ordered;
 
@@ -150,12 +156,33 @@ Test(wal_recover, an_order_of_another_directory_is_refused)
     cr_assert(wal_core_open(&core, options_of(other), &error));
     d = core.dir;
     d.fs = faultfs_fs(f);
-    cr_assert(wal_order_store(&d, INCARNATION, &error));
+    cr_assert(wal_order_store(&d, INCARNATION, &given, &error));
     wal_core_close(&core);
     cr_assert(wal_core_open(&core, options_of(f), &error));
-    cr_assert_not(wal_order_load(&core.dir, &ordered, &error));
+    cr_assert_not(wal_order_load(&core.dir, &ordered, &word, &error));
     cr_assert_not_null(strstr(error.text, "/data/recover"), "%s", error.text);
     wal_core_close(&core);
     faultfs_destroy(f);
     faultfs_destroy(other);
+}
+
+/* What a program wrote that knew of no word, and ended before it was followed. */
+Test(wal_recover, an_order_without_a_word)
+{
+    static const uint8_t incarnation[8] = {0, 0, 4, 0, 0, 0, 0, 9};
+    struct faultfs *f = faultfs_create();
+    struct wal_core core;
+    struct wal_error error;
+    struct repl_word word = given;
+    uint64_t ordered;
+
+    cr_assert(wal_init_directory(faultfs_fs(f), "/data", 3, &error));
+    cr_assert(wal_core_open(&core, options_of(f), &error));
+    cr_assert(wal_small_replace(&core.dir, "recover", WAL_FILE_ORDER, incarnation,
+                                sizeof incarnation, &error));
+    cr_assert(wal_order_load(&core.dir, &ordered, &word, &error), "%s", error.text);
+    cr_assert(ordered == (4ull << 40 | 9) && word.who[0] == 0 && word.why[0] == 0 &&
+              word.wall_s == 0 && word.highest_id == 0);
+    wal_core_close(&core);
+    faultfs_destroy(f);
 }

@@ -1,0 +1,89 @@
+/* Where nobody can tell a node any more that a session's keys have ended, it ends them by itself.
+ *
+ *   own LEAVE applied, and it leads no more ─> its sessions end, keys are wiped (ring and memfd); it
+ *                       applies nothing after that; it stores and votes until no configuration has it
+ *   nothing applied for key_age + FORGET_MS  ─> keys are wiped, and the process starts anew from its
+ *                       disk, so that nothing else of its memory stays either
+ *
+ * The second is the node that was cut off, stopped, or removed without hearing of it. Meanwhile the others
+ * have changed the key; if there are no others that could, every client has long given up. Back with a
+ * majority it is given the key, or a snapshot (replica_rotate.c), or all sessions end (replica_locked.c).
+ * Time decides about secrecy alone here: what is wiped too early costs sessions, never a number used
+ * twice.
+ */
+#include <stdlib.h>
+
+#include "replication/replica_parts.h"
+
+static const uint64_t NS_PER_MS = 1000000;
+
+static bool knows_it_left(const struct replica *r)
+{
+    const struct fsm_member *m = fsm_member(&r->fsm, r->options.node);
+
+    return m != NULL && m->left;
+}
+
+static void drop_snapshot(struct replica *r)
+{
+    uint64_t taking = r->taking == NULL ? 0 : r->taking->index;
+
+    replica_drop_snapshot(r);
+    if (taking != 0)
+        raft_driver_snapshot_drop(r->driver, taking);
+}
+
+/* What waits was sealed with a key that is gone, or asks for something that a member only may. */
+static void give_up_requests(struct replica *r)
+{
+    struct outbox_item *item, gone;
+
+    for (uint64_t at = 0; (item = outbox_each(r->outbox, &at)) != NULL;)
+        if (outbox_settle(r->outbox, item->request, &gone)) {
+            free(gone.bytes);
+            replica_emit(r, (struct repl_event){.kind = REPL_EV_UNSETTLED,
+                                                .request = gone.request,
+                                                .effects = gone.effects,
+                                                .mine = true});
+        }
+}
+
+void replica_forget_left(struct replica *r)
+{
+    if (r->sessionless || r->raft.state == RAFT_DRIVER_LEADER || r->telling ||
+        r->restoring != NULL || !knows_it_left(r))
+        return;
+    replica_log(r, REPL_LOG_INFO,
+                "this node has left the cluster: its sessions and keys are wiped");
+    drop_snapshot(r);
+    replica_locked_drop(r);
+    r->blind = 0;
+    replica_session_none_needed(r);
+    r->halted = true;
+    replica_state_again(r);
+    ownership_disown(&r->ownership);
+    replica_publish_leases(r);
+    give_up_requests(r);
+    fsm_forget(&r->fsm);
+    replica_reset(r);
+    r->sessionless = true;
+}
+
+static bool has_session_key(const struct replica *r)
+{
+    uint64_t id;
+
+    return r->options.ring != NULL && seal_ring_list(r->options.ring, SEAL_SESSION, &id, 1) > 0;
+}
+
+void replica_forget_old(struct replica *r)
+{
+    uint64_t limit_ms = r->options.key_age_ms + FORGET_MS;
+
+    if (r->failed || r->options.key_age_ms == 0 || r->now_ns < r->applied_ns ||
+        (r->now_ns - r->applied_ns) / NS_PER_MS < limit_ms || !has_session_key(r))
+        return;
+    replica_session_none_needed(r);
+    replica_fail(r, "nothing was heard of the cluster for longer than a key of sessions is in use: "
+                    "its keys are wiped here, starting anew");
+}

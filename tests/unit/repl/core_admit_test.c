@@ -1,0 +1,251 @@
+/* Sealing keys go to members and come from members: not to and from those who only have a token, nor
+ * those who were removed, whatever a node that has just started does not know yet. */
+#include <criterion/criterion.h>
+
+#include <stdio.h>
+
+#include "crypto/tables.h"
+#include "replication/seal_message.h"
+#include "unit/repl/cluster.h"
+
+/* A daemon on the network that says what the test wants, and counts the keys that it is given. */
+struct spy {
+    struct repl_transport_listener listener;
+    struct repl_transport transport;
+    uint64_t answers, given[2]; /* by seal_kind - 1 */
+};
+
+static void spy_hears(void *self, uint32_t from, enum repl_channel channel, struct span bytes)
+{
+    struct spy *spy = self;
+    struct seal_message in;
+
+    (void)from;
+    if (channel != REPL_CHANNEL_KEYS || !seal_message_decode(bytes, &in))
+        return;
+    spy->answers++;
+    if (in.what == SEAL_GIVE)
+        spy->given[in.kind == SEAL_SESSION]++;
+}
+
+static void spy_link(void *self, uint32_t node, bool up)
+{
+    (void)self;
+    (void)node;
+    (void)up;
+}
+
+static void spy_starts(struct rig *rig, struct spy *spy, uint32_t as)
+{
+    *spy = (struct spy){.listener = {.self = spy, .frame = spy_hears, .link = spy_link},
+                        .transport = sim_network_transport(rig->network, as)};
+    sim_network_attach(rig->network, as, &spy->listener);
+}
+
+static void spy_ends(struct rig *rig, uint32_t as)
+{
+    sim_network_detach(rig->network, as);
+    (void)rig_run(rig, 100, NULL, 0);
+}
+
+static void spy_says(struct rig *rig, struct spy *spy, uint32_t to, struct seal_message message)
+{
+    uint8_t bytes[SEAL_MESSAGE_BYTES];
+    struct span part = span_of(bytes, seal_message_encode(&message, bytes));
+
+    cr_assert(spy->transport.send(spy->transport.self, to, REPL_CHANNEL_KEYS, &part, 1));
+    (void)rig_run(rig, 100, NULL, 0);
+}
+
+/* Whatever one can ask for: the keys in use, and that one by its id. */
+static void spy_asks_all(struct rig *rig, struct spy *spy, uint32_t to, uint64_t session)
+{
+    spy_says(rig, spy, to, (struct seal_message){.what = SEAL_WANT, .kind = SEAL_CONFIGURATION});
+    spy_says(rig, spy, to, (struct seal_message){.what = SEAL_WANT, .kind = SEAL_SESSION});
+    spy_says(rig, spy, to,
+             (struct seal_message){.what = SEAL_WANT, .kind = SEAL_SESSION, .id = session});
+}
+
+static bool has_snapshot(const struct rig *rig, uint64_t node)
+{
+    return raft_driver_status(replica_driver(rig->nodes[node - 1].replica)).snapshot_index > 0;
+}
+
+/* Three members with a snapshot each, keys in the memory of machines that stay on, and a token for a
+ * fourth node, which is known to all: all were started anew with it in their lists. */
+static struct rig *with_token(uint64_t seed, uint32_t speaks, uint64_t *session)
+{
+    struct rig *rig = rig_create(3, 1, seed);
+    struct maker m;
+    uint32_t id;
+
+    rig_seal(rig);
+    rig->snapshot_entries = 64;
+    rig->trailing = 8;
+    rig->stays_on = true;
+    rig_node(rig, 2)->speaks = speaks;
+    for (uint32_t i = 1; i <= 3; i++)
+        rig_start(rig, i);
+    cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
+    m = rig_maker(rig, 1, 1);
+    id = rig_add(rig);
+    cr_assert_neq(rig_submit(rig, 1, make_token(&m, id, (uint8_t)id, 600000)), 0);
+    cr_assert(rig_run(rig, 5000, rig_settled, 1));
+    for (uint64_t k = 0; k < 100; k++) {
+        cluster_create_sas(rig, rig_owner(rig, 1), 1 + k, 1);
+        (void)rig_run(rig, 50, NULL, 0);
+    }
+    for (uint32_t i = 1; i <= 3; i++) {
+        cr_assert(rig_run(rig, 20000, has_snapshot, i));
+        cr_assert_eq(rig_node(rig, i)->n_peers, 4, "node %u does not know the fourth", i);
+    }
+    *session = replica_fsm(rig_node(rig, 1)->replica)->session_key;
+    cr_assert_neq(*session, 0);
+    for (uint32_t i = 1; i <= 3; i++)
+        rig_kill(rig, i);
+    return rig;
+}
+
+/* No majority is there, so it never hears what became of the token. */
+Test(repl_admit, a_token_gets_no_key_from_one_that_starts_anew)
+{
+    uint64_t session;
+    struct rig *rig = with_token(9100, 0, &session);
+    struct spy spy;
+
+    rig_start(rig, 1);
+    rig_start(rig, 4);
+    (void)rig_run(rig, 5000, NULL, 0);
+    cr_assert_eq(rig_node(rig, 4)->kept.id, 0, "it has the configuration's key");
+    rig_kill(rig, 4);
+    spy_starts(rig, &spy, 4);
+    spy_asks_all(rig, &spy, 1, session);
+    cr_assert_eq(spy.given[0], 0, "it is given the configuration's key");
+    cr_assert_eq(spy.given[1], 0, "it is given the sessions' key");
+    spy_ends(rig, 4);
+    /* The same words of a member are heard. */
+    spy_starts(rig, &spy, 2);
+    spy_asks_all(rig, &spy, 1, session);
+    cr_assert_eq(spy.given[0], 1);
+    cr_assert_geq(spy.given[1], 1);
+    spy_ends(rig, 2);
+    rig_destroy(rig);
+}
+
+/* Whom node 1 copies to what members keep to themselves: half-open SAs, with keys. */
+static size_t linked_members(const struct rig *rig, bool *fourth)
+{
+    uint32_t nodes[REPL_MAX_NODES];
+    struct repl_status st;
+    size_t n;
+
+    replica_status(rig->nodes[0].replica, rig->now_ms * 1000000, &st);
+    n = repl_linked_members(&st, nodes);
+    *fourth = false;
+    for (size_t i = 0; i < n; i++)
+        *fourth = *fourth || nodes[i] == 4;
+    return n;
+}
+
+/* Once it has joined it gets both, from members that are up. */
+Test(repl_admit, who_joined_gets_the_keys)
+{
+    uint64_t session;
+    struct rig *rig = with_token(9101, 0, &session);
+    struct maker m;
+    bool fourth;
+
+    for (uint32_t i = 1; i <= 4; i++)
+        rig_start(rig, i);
+    cr_assert(rig_run(rig, 10000, rig_has_owner, 1));
+    (void)rig_run(rig, 2000, NULL, 0);
+    cr_assert_eq(rig_node(rig, 4)->kept.id, 0);
+    cr_assert_eq(linked_members(rig, &fourth), 2);
+    cr_assert_not(fourth, "who has a token is no member");
+    m = rig_maker(rig, 1, 1);
+    cr_assert_neq(rig_submit(rig, 1, make_join(&m, 4, 4)), 0);
+    cr_assert(rig_run(rig, 5000, rig_settled, 1));
+    (void)rig_run(rig, 5000, NULL, 0);
+    cr_assert_eq(rig_node(rig, 4)->kept.id, rig_node(rig, 1)->kept.id);
+    cr_assert(seal_ring_has(&rig_node(rig, 4)->ring,
+                            replica_fsm(rig_node(rig, 1)->replica)->session_key));
+    cr_assert_eq(linked_members(rig, &fourth), 3);
+    cr_assert(fourth);
+    cluster_finish(rig);
+}
+
+/* A key that a node takes is stored for good: one that lost its own takes none of who is no member. */
+Test(repl_admit, a_token_gives_no_key_to_one_that_lost_its_own)
+{
+    uint64_t session;
+    struct rig *rig = with_token(9102, 0, &session);
+    struct seal_message give = {.what = SEAL_GIVE, .kind = SEAL_CONFIGURATION, .key = {7}};
+    struct seal_means means;
+    struct spy spy;
+
+    HF_ASSERT(seal_means_of(&suite_default, &means));
+    give.id = seal_key_id(&means, give.kind, give.key);
+    memset(&rig_node(rig, 3)->kept, 0, sizeof rig_node(rig, 3)->kept);
+    rig_start(rig, 3);
+    spy_starts(rig, &spy, 4);
+    spy_says(rig, &spy, 3, give);
+    cr_assert_eq(rig_node(rig, 3)->kept.id, 0, "it took a stranger's key");
+    spy_ends(rig, 4);
+    rig_start(rig, 1);
+    (void)rig_run(rig, 1000, NULL, 0);
+    cr_assert_eq(rig_node(rig, 3)->kept.id, rig_node(rig, 1)->kept.id);
+    rig_destroy(rig);
+}
+
+static bool knows_it_left(const struct rig *rig, uint64_t node)
+{
+    const struct fsm_member *m = fsm_member(replica_fsm(rig->nodes[0].replica), (uint32_t)node);
+
+    return m != NULL && m->left;
+}
+
+static bool is_in_no_configuration(const struct rig *rig, uint64_t node)
+{
+    struct repl_configuration c =
+        raft_driver_newest_configuration(replica_driver(rig->nodes[0].replica));
+
+    for (size_t i = 0; i < c.n_servers; i++)
+        if (c.servers[i].node == node)
+            return false;
+    return true;
+}
+
+/* The state that a node starts with may be older than the removal; its log is not. (An older member:
+ * nothing rotates, and no snapshot is made for that.) */
+Test(repl_admit, the_removed_gets_no_key_from_one_that_starts_anew)
+{
+    uint64_t session;
+    struct rig *rig = with_token(9103, RECORD_SPEAKS_ROTATION - 1, &session);
+    struct maker m;
+    struct spy spy;
+
+    rig->snapshot_entries = 1000000;
+    for (uint32_t i = 1; i <= 3; i++)
+        rig_start(rig, i);
+    cr_assert(rig_run(rig, 10000, rig_has_owner, 1));
+    if (rig_owner(rig, 1) == 3) {
+        rig_kill(rig, 3);
+        cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
+    }
+    m = rig_maker(rig, rig_owner(rig, 1), 1);
+    cr_assert_neq(rig_submit(rig, m.node, make_leave(&m, 3)), 0);
+    cr_assert(rig_run(rig, 5000, knows_it_left, 3));
+    cr_assert(rig_run(rig, 5000, is_in_no_configuration, 3));
+    (void)rig_run(rig, 3000, NULL, 0);
+    for (uint32_t i = 1; i <= 3; i++)
+        if (rig_node(rig, i)->up)
+            rig_kill(rig, i);
+    session = rig_node(rig, 1)->memory[0].id;
+    rig_start(rig, 1);
+    cr_assert_not(knows_it_left(rig, 3), "its snapshot tells of it already: nothing is tried");
+    spy_starts(rig, &spy, 3);
+    spy_asks_all(rig, &spy, 1, session);
+    cr_assert_eq(spy.given[0] + spy.given[1], 0, "the removed node is given a key");
+    spy_ends(rig, 3);
+    rig_destroy(rig);
+}

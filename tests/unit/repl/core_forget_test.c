@@ -1,0 +1,240 @@
+/* A node that nobody tells any more that keys have ended: it was removed, or cut off for long. */
+#include <criterion/criterion.h>
+
+#include <stdio.h>
+
+#include "unit/repl/cluster.h"
+
+enum { AGE_MS = 20000, AFTER_MS = 60000 };
+
+static struct rig *running(size_t n, uint64_t key_age_ms, uint64_t seed)
+{
+    struct rig *rig = rig_create(n, 1, seed);
+
+    rig_seal(rig);
+    rig->stays_on = true;
+    rig->key_age_ms = key_age_ms;
+    for (uint32_t i = 1; i <= n; i++)
+        rig_start(rig, i);
+    cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
+    cluster_create_sas(rig, rig_owner(rig, 1), 1, 20);
+    cr_assert(rig_run(rig, 5000, rig_settled, rig_owner(rig, 1)));
+    cr_assert(rig_run(rig, 5000, rig_agrees, 0));
+    return rig;
+}
+
+/* Keys of sessions in the ring, in the memory that outlives the process, and SAs in the state. */
+static size_t kept(const struct rig *rig, uint32_t node)
+{
+    struct rig_node *n = (struct rig_node *)(uintptr_t)&rig->nodes[node - 1];
+    uint64_t ids[SEAL_RING_KEYS];
+    size_t count = seal_ring_list(&n->ring, SEAL_SESSION, ids, SEAL_RING_KEYS);
+
+    for (size_t i = 0; i < SEAL_RING_KEYS; i++)
+        count += n->memory[i].id != 0;
+    return count +
+           (n->up && !n->failed ? replica_fsm(n->replica)->sas.n_used + n->mirror.n_used : 0);
+}
+
+static bool keeps_nothing(const struct rig *rig, uint64_t node)
+{
+    return kept(rig, (uint32_t)node) == 0;
+}
+
+static size_t servers_as(const struct rig *rig, uint32_t node)
+{
+    return raft_driver_configuration(replica_driver(rig->nodes[node - 1].replica))->n_servers;
+}
+
+static bool has_servers(const struct rig *rig, uint64_t n)
+{
+    return rig_leader(rig) != 0 && servers_as(rig, rig_leader(rig)) == n;
+}
+
+/* The owner of shard 1 is not the one that leaves. */
+static void leave(struct rig *rig, uint32_t node)
+{
+    uint32_t via = rig_owner(rig, 1);
+    struct maker m = rig_maker(rig, via, 1);
+
+    cr_assert_neq(via, node);
+    cr_assert_neq(rig_submit(rig, via, make_leave(&m, node)), 0);
+    cr_assert(rig_run(rig, 5000, rig_settled, via));
+}
+
+Test(repl_forget, who_left_keeps_neither_keys_nor_sessions)
+{
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct rig *rig = running(3, 0, 9200 + seed);
+        uint32_t leaves = rig_owner(rig, 1) == 3 ? 2 : 3;
+
+        cluster_lead(rig, 5 - leaves);
+        cr_assert_gt(kept(rig, leaves), 20, "nothing is there to be wiped");
+        leave(rig, leaves);
+        cr_assert(rig_run(rig, 5000, keeps_nothing, leaves));
+        cr_assert(rig_run(rig, 5000, has_servers, 2));
+        (void)rig_run(rig, 3000, NULL, 0);
+        cr_assert_eq(kept(rig, leaves), 0, "it was given something again");
+        cr_assert_not(rig_node(rig, leaves)->failed);
+        cr_assert(fsm_member(replica_fsm(rig_node(rig, leaves)->replica), leaves)->left);
+        rig_kill(rig, leaves);
+        cr_assert_eq(replica_fsm(rig_node(rig, 1)->replica)->sas.n_used, 20);
+        cluster_finish(rig);
+    }
+}
+
+/* It leads until another one can; then it has nothing, either. */
+Test(repl_forget, a_leader_that_left)
+{
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct rig *rig = running(3, 0, 9300 + seed);
+        uint32_t leaves = rig_owner(rig, 1) == 3 ? 2 : 3;
+
+        cluster_lead(rig, leaves);
+        leave(rig, leaves);
+        cr_assert(rig_run(rig, 10000, has_servers, 2));
+        cr_assert(rig_run(rig, 10000, keeps_nothing, leaves));
+        rig_kill(rig, leaves);
+        cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
+        cluster_finish(rig);
+    }
+}
+
+/* Its vote and its disk are needed until the configuration is without it. */
+Test(repl_forget, one_of_two_leaves)
+{
+    struct rig *rig = running(2, 0, 9400);
+
+    cr_assert_eq(rig_owner(rig, 1), 1);
+    leave(rig, 2);
+    cr_assert(rig_run(rig, 10000, keeps_nothing, 2));
+    cr_assert(rig_run(rig, 10000, has_servers, 1));
+    rig_kill(rig, 2);
+    cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
+    cluster_finish(rig);
+}
+
+static uint64_t mismatches(const struct rig *rig)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < rig->n; i++) {
+        struct repl_status st;
+
+        replica_status(rig->nodes[i].replica, rig->now_ms * 1000000, &st);
+        n += st.counters[REPL_COUNT_DIGEST_MISMATCH];
+    }
+    return n;
+}
+
+/* Its state is that of no place of the log any more: it says no digest. */
+Test(repl_forget, who_left_has_no_say_about_the_state)
+{
+    struct rig *rig = cluster_running(3, 9450); /* not sealed: nothing follows its LEAVE at once */
+    uint32_t leaves = rig_owner(rig, 1) == 3 ? 2 : 3;
+
+    cluster_create_sas(rig, rig_owner(rig, 1), 1, 20);
+    cr_assert(rig_run(rig, 5000, rig_settled, rig_owner(rig, 1)));
+    cluster_lead(rig, 5 - leaves);
+    cr_assert(rig_run(rig, 5000, rig_agrees, 0));
+    leave(rig, leaves);
+    cr_assert(rig_run(rig, 5000, has_servers, 2));
+    cr_assert_eq(kept(rig, leaves), 0);
+    cr_assert_eq(mismatches(rig), 0);
+    rig_kill(rig, leaves);
+    cluster_finish(rig);
+}
+
+static bool cannot_act(const struct rig *rig, uint64_t node)
+{
+    return rig_owner(rig, 1) != node && rig_leader(rig) != node;
+}
+
+static void cut_off(struct rig *rig, uint32_t node)
+{
+    for (uint32_t i = 1; i <= rig->n; i++)
+        if (i != node) {
+            sim_network_partition(rig->network, node, i);
+            sim_network_partition(rig->network, i, node);
+        }
+    cr_assert(rig_run(rig, 5000, cannot_act, node));
+}
+
+Test(repl_forget, who_cannot_hear_that_it_left_is_out_all_the_same)
+{
+    struct rig *rig = running(3, 0, 9480);
+    uint32_t leaves = rig_owner(rig, 1) == 3 ? 2 : 3;
+
+    cut_off(rig, leaves);
+    leave(rig, leaves);
+    cr_assert(rig_run(rig, 5000, has_servers, 2));
+    rig_kill(rig, leaves);
+    cluster_finish(rig);
+}
+
+Test(repl_forget, who_is_cut_off_for_long_keeps_nothing)
+{
+    struct rig *rig = running(3, AGE_MS, 9500);
+    uint32_t off = rig_owner(rig, 1) == 3 ? 2 : 3;
+
+    cut_off(rig, off);
+    (void)rig_run(rig, AGE_MS + AFTER_MS - 8000, NULL, 0);
+    cr_assert_not(rig_has_failed(rig, off), "too early");
+    cr_assert_gt(kept(rig, off), 0);
+    cr_assert(rig_run(rig, 10000, rig_has_failed, off));
+    cr_assert_eq(kept(rig, off), 0);
+    cr_assert(!rig_has_failed(rig, 1) && !rig_has_failed(rig, 5 - off));
+    rig_kill(rig, off);
+    rig_start(rig, off);
+    (void)rig_run(rig, AGE_MS + AFTER_MS + 5000, NULL, 0);
+    cr_assert_not(rig_has_failed(rig, off), "it has nothing to wipe, and waits");
+    sim_network_heal(rig->network);
+    cr_assert(rig_run(rig, 20000, rig_agrees, 0));
+    cr_assert_eq(replica_fsm(rig_node(rig, off)->replica)->sas.n_used, 20);
+    cluster_finish(rig);
+}
+
+/* Two are gone, no majority is left to change keys: the last one's go all the same, and all sessions end
+ * when the others are back. */
+Test(repl_forget, without_a_majority_for_long_all_sessions_end)
+{
+    struct rig *rig = running(3, AGE_MS, 9600);
+
+    rig->stays_on = false;
+    rig_kill(rig, 2);
+    rig_kill(rig, 3);
+    cr_assert(rig_run(rig, AGE_MS + AFTER_MS + 5000, rig_has_failed, 1));
+    cr_assert_eq(kept(rig, 1), 0);
+    rig_kill(rig, 1);
+    for (uint32_t i = 1; i <= 3; i++)
+        rig_start(rig, i);
+    cr_assert(rig_run(rig, 30000, rig_has_owner, 1), "the cluster stays dead");
+    cr_assert(rig_run(rig, 20000, rig_agrees, 0));
+    cr_assert_eq(replica_fsm(rig_node(rig, 1)->replica)->sas.n_used, 0);
+    cluster_create_sas(rig, rig_owner(rig, 1), 100, 5);
+    cluster_finish(rig);
+}
+
+/* Who rotates nothing by age has no time after which a key is too old. */
+Test(repl_forget, without_an_age_nothing_is_too_old)
+{
+    struct rig *rig = running(3, 0, 9700);
+    uint32_t off = rig_owner(rig, 1) == 3 ? 2 : 3;
+
+    cut_off(rig, off);
+    (void)rig_run(rig, 10 * (AGE_MS + AFTER_MS), NULL, 0);
+    cr_assert_not(rig_has_failed(rig, off));
+    sim_network_heal(rig->network);
+    cluster_finish(rig);
+}
+
+/* A quiet cluster is no cut: time is stamped by entries though nothing happens. */
+Test(repl_forget, a_quiet_cluster_keeps_its_sessions)
+{
+    struct rig *rig = running(1, AGE_MS, 9800);
+
+    (void)rig_run(rig, 3 * (AGE_MS + AFTER_MS), NULL, 0);
+    cr_assert_not(rig_has_failed(rig, 1));
+    cr_assert_eq(replica_fsm(rig_node(rig, 1)->replica)->sas.n_used, 20);
+    cluster_finish(rig);
+}
