@@ -24,6 +24,8 @@ static bool make_anew(struct sim_node *n)
     if (n->world->recovery.n_begun > 0)
         return false; /* its entry 1 is of an incarnation that is over: it would be refused for good */
     if (founded_alone(n)) {
+        if (n->world->recovery.no_door)
+            return false; /* nothing but the hello's refusal finds it out */
         sim_found_again(n);
         return true;
     }

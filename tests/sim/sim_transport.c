@@ -185,7 +185,7 @@ bool sim_network_meets(const struct sim_network *n, uint32_t node)
     while (a < SIM_MAX_NODES && n->endpoints[a].node != node)
         a++;
     for (size_t b = 0; b < SIM_MAX_NODES && a < SIM_MAX_NODES; b++)
-        if (n->endpoints[b].up && hears(n, a, b))
+        if (n->endpoints[b].up && n->endpoints[b].incarnation != 0 && hears(n, a, b))
             return true;
     return false;
 }

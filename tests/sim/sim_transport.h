@@ -51,7 +51,7 @@ void sim_network_know(struct sim_network *network, uint32_t node, const uint32_t
  * different ones have no connection, as in production (tcp_links.c). */
 void sim_network_greet(struct sim_network *network, uint32_t node, uint64_t incarnation);
 
-/* Is anybody up that it, starting now, would greet or be greeted by? */
+/* Is anybody up, of a known incarnation, that it, starting now, would greet or be greeted by? */
 bool sim_network_meets(const struct sim_network *network, uint32_t node);
 
 /* The connection of a and b breaks (frames in flight are lost); another one comes up `down_ms` and
