@@ -179,6 +179,12 @@ static void tell_incarnation(struct tcp_transport *t, const struct tcp_conn *c,
         t->o.listener.stranger(t->o.listener.self, h->from, h->incarnation);
 }
 
+/* In a test: what version 2 made of any other hello. */
+static bool unread(const struct tcp_transport *t, const struct tcp_hello *h)
+{
+    return t->o.speaks == 2 && h->version != 2;
+}
+
 /* What both speak is the lower of the newest versions; refused where one side does not take that. */
 static bool same_versions(const struct tcp_transport *t, const struct tcp_hello *h)
 {
@@ -224,6 +230,10 @@ static void on_out_hello(void *self, struct tcp_conn *c, const struct tcp_hello 
 
     if (p == NULL || p->out != c) {
         tcp_conn_close(c);
+        return;
+    }
+    if (unread(t, h)) {
+        on_out_broken(t, c, TCP_BROKEN_HELLO, "not a hello, damaged, or of another version");
         return;
     }
     if (!hello_fits(t, c, h, p)) {
@@ -332,7 +342,7 @@ static void on_in_hello(void *self, struct tcp_conn *c, const struct tcp_hello *
     struct tcp_transport *t = self;
     struct tcp_link *p = tcp_find_peer(t, h->from);
 
-    if (t->o.speaks == 2 && h->version != 2) { /* a test's: what that version made of it */
+    if (unread(t, h)) {
         on_in_broken(t, c, TCP_BROKEN_HELLO, "not a hello, damaged, or of another version");
         return;
     }
