@@ -10,6 +10,7 @@
 #include "replication/digest.h"
 #include "replication/map.h"
 #include "base/registers.h"
+#include "base/secret.h"
 #include "replication/repl_addresses.h"
 
 enum { MACHINE_BYTES = 64 };
@@ -314,6 +315,7 @@ static void run_command(struct repl *repl, struct command *c)
             t = tcp_transport_interface(repl->tcp);
             (void)t->send(t->self, c->node, c->channel, &part, 1);
         }
+        secret_wipe_bytes(c->bytes, c->len); /* of an SA that is half open: its keys */
         free(c->bytes);
         return;
     case COMMAND_BACKUP:
