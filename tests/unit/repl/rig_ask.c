@@ -1,4 +1,4 @@
-/* What a test asks of the whole rig. */
+/* What a test asks of the whole rig, and disks that hang. */
 #include "replication/fsm.h"
 #include "unit/repl/rig.h"
 
@@ -57,4 +57,22 @@ bool rig_settled(const struct rig *rig, uint64_t node)
     const struct replica *r = rig->nodes[node - 1].replica;
 
     return r != NULL && replica_next_request(r) == replica_oldest_request(r);
+}
+
+void rig_hang_disk(struct rig *rig, uint32_t id)
+{
+    sim_storage_set_delay(rig_node(rig, id)->storage, RIG_NEVER_MS, RIG_NEVER_MS);
+    rig_node(rig, id)->hung = true;
+}
+
+void rig_mend_disk(struct rig *rig, uint32_t id)
+{
+    sim_storage_set_delay(rig_node(rig, id)->storage, 0, 1);
+    sim_storage_hasten(rig_node(rig, id)->storage);
+    rig_node(rig, id)->hung = false;
+}
+
+bool rig_has_failed(const struct rig *rig, uint64_t node)
+{
+    return rig->nodes[node - 1].failed;
 }
