@@ -41,9 +41,7 @@ static bool disk_ok(void *self)
 
 static uint64_t disk_stuck_ns(void *self)
 {
-    struct repl *repl = self;
-
-    return wal_stuck_ns(repl->wal);
+    return wal_stuck_ns(((struct repl *)self)->wal);
 }
 
 /* A node that cannot go on must not linger: its peers take over at once. */
@@ -62,9 +60,7 @@ static void die(void *self, const char *why)
 
 static bool keep_key(void *self, const uint8_t bytes[SEAL_KEY_BYTES])
 {
-    struct repl *repl = self;
-
-    return repl_keys_keep(&repl->keys, bytes);
+    return repl_keys_keep(&((struct repl *)self)->keys, bytes);
 }
 
 static void keys_changed(void *self)

@@ -442,24 +442,6 @@ void rig_kill(struct rig *rig, uint32_t id)
     memset(n->leases, 0, sizeof n->leases);
 }
 
-void rig_hang_disk(struct rig *rig, uint32_t id)
-{
-    sim_storage_set_delay(rig_node(rig, id)->storage, RIG_NEVER_MS, RIG_NEVER_MS);
-    rig_node(rig, id)->hung = true;
-}
-
-void rig_mend_disk(struct rig *rig, uint32_t id)
-{
-    sim_storage_set_delay(rig_node(rig, id)->storage, 0, 1);
-    sim_storage_hasten(rig_node(rig, id)->storage);
-    rig_node(rig, id)->hung = false;
-}
-
-bool rig_has_failed(const struct rig *rig, uint64_t node)
-{
-    return rig->nodes[node - 1].failed;
-}
-
 void rig_pause(struct rig *rig, uint32_t id)
 {
     for (uint32_t i = 1; i <= rig->n; i++)

@@ -1,4 +1,4 @@
-/* What a test asks of the whole rig. */
+/* What a test asks of the whole rig and of its nodes, and disks that hang. */
 #include <stdlib.h>
 
 #include "replication/fsm.h"
@@ -89,4 +89,22 @@ uint64_t rig_submit(struct rig *rig, uint32_t id, Holdfast__Record *record)
         return request;
     free(sealed);
     return 0;
+}
+
+void rig_hang_disk(struct rig *rig, uint32_t id)
+{
+    sim_storage_set_delay(rig_node(rig, id)->storage, RIG_NEVER_MS, RIG_NEVER_MS);
+    rig_node(rig, id)->hung = true;
+}
+
+void rig_mend_disk(struct rig *rig, uint32_t id)
+{
+    sim_storage_set_delay(rig_node(rig, id)->storage, 0, 1);
+    sim_storage_hasten(rig_node(rig, id)->storage);
+    rig_node(rig, id)->hung = false;
+}
+
+bool rig_has_failed(const struct rig *rig, uint64_t node)
+{
+    return rig->nodes[node - 1].failed;
 }
