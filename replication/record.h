@@ -28,7 +28,7 @@ enum {
     RECORD_MAX_TOKEN_MS = 7 * 86400000,
     RECORD_SPEAKS = 4, /* the newest version of records that this program knows */
     RECORD_SPEAKS_ROTATION = 3,
-    RECORD_SPEAKS_CODEC_2 = 4, /* an SA's state may begin with 2 */
+    RECORD_SPEAKS_CODEC_2 = 4,   /* an SA's state may begin with 2 */
     RECORD_SPEAKS_BEGINNINGS = 4 /* how the cluster began anew is in the state */
 };
 

@@ -226,6 +226,8 @@ static void release(struct repl *repl)
 
         repl->first = c->next;
         tls_identity_release(c->tls);
+        if (c->bytes != NULL)
+            secret_wipe_bytes(c->bytes, c->len);
         free(c->bytes);
         free(c);
     }

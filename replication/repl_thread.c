@@ -10,7 +10,7 @@
 #include "replication/digest.h"
 #include "replication/map.h"
 #include "base/registers.h"
-#include "replication/repl_addresses.h"
+#include "base/secret.h"
 
 enum { MACHINE_BYTES = 64 };
 
@@ -41,89 +41,7 @@ static bool disk_ok(void *self)
 
 static uint64_t disk_stuck_ns(void *self)
 {
-    struct repl *repl = self;
-
-    return wal_stuck_ns(repl->wal);
-}
-
-/* Not from inside the core's call: it may come from a frame of the very connection that goes. */
-static void on_peers(void *self, const struct repl_node_address *nodes, size_t n)
-{
-    struct repl *repl = self;
-
-    memcpy(repl->peers, nodes, n * sizeof *nodes);
-    repl->n_peers = n;
-    repl->peers_changed = true;
-    HF_ASSERT(uv_async_send(&repl->async) == 0);
-}
-
-static void on_closed_part(struct repl *repl);
-static void keep_peers(struct repl *repl);
-
-static void keep_work(uv_work_t *work)
-{
-    struct repl *repl = work->data;
-
-    repl->kept_ok = repl_addresses_store(repl->data_dir, repl->kept, repl->n_kept);
-}
-
-static void keep_after(uv_work_t *work, int status)
-{
-    struct repl *repl = work->data;
-
-    (void)status;
-    repl->keeping_now = false;
-    repl->jobs--;
-    if (repl->closing) {
-        on_closed_part(repl);
-        return;
-    }
-    if (!repl->kept_ok)
-        log_text(repl, REPL_LOG_WARN,
-                 "the file `peers` of the data directory could not be written: after a restart "
-                 "only the nodes of the configuration are asked");
-    keep_peers(repl);
-}
-
-/* Off the loop, one writing at a time; whatever changes meanwhile is written next. What could not be
- * written is tried again with the next change. */
-static void keep_peers(struct repl *repl)
-{
-    struct repl_node_address nodes[REPL_MAX_NODES] = {0};
-    bool same;
-    size_t n = 0;
-
-    for (size_t i = 0; i < repl->n_peers; i++)
-        if (repl->peers[i].node != repl->options.node &&
-            repl->peers[i].address.ip.family != ADDR_NONE)
-            nodes[n++] = repl->peers[i];
-    same = n == repl->n_kept;
-    for (size_t i = 0; same && i < n; i++)
-        same = nodes[i].node == repl->kept[i].node &&
-               endpoint_equal(&nodes[i].address, &repl->kept[i].address);
-    if (same || repl->keeping_now || repl->closing || repl->tcp == NULL)
-        return;
-    memcpy(repl->kept, nodes, sizeof repl->kept);
-    repl->n_kept = n;
-    repl->keeping_now = true;
-    repl->keeping.data = repl;
-    repl->jobs++;
-    HF_ASSERT(uv_queue_work(&repl->loop, &repl->keeping, keep_work, keep_after) == 0);
-}
-
-static void set_peers(struct repl *repl)
-{
-    struct tcp_peer peers[REPL_MAX_NODES];
-    size_t n = 0;
-
-    repl->peers_changed = false;
-    for (size_t i = 0; i < repl->n_peers; i++)
-        if (repl->peers[i].node != repl->options.node &&
-            repl->peers[i].address.ip.family != ADDR_NONE)
-            peers[n++] = (struct tcp_peer){repl->peers[i].node, repl->peers[i].address};
-    if (repl->tcp != NULL)
-        tcp_transport_set_peers(repl->tcp, peers, n);
-    keep_peers(repl);
+    return wal_stuck_ns(((struct repl *)self)->wal);
 }
 
 /* A node that cannot go on must not linger: its peers take over at once. */
@@ -142,9 +60,7 @@ static void die(void *self, const char *why)
 
 static bool keep_key(void *self, const uint8_t bytes[SEAL_KEY_BYTES])
 {
-    struct repl *repl = self;
-
-    return repl_keys_keep(&repl->keys, bytes);
+    return repl_keys_keep(&((struct repl *)self)->keys, bytes);
 }
 
 static void keys_changed(void *self)
@@ -251,7 +167,7 @@ struct pool_job {
     struct replica_job *job;
 };
 
-static void on_closed_part(struct repl *repl)
+void repl_part_closed(struct repl *repl)
 {
     if (--repl->to_close == 0)
         uv_stop(&repl->loop);
@@ -272,7 +188,7 @@ static void job_after(uv_work_t *work, int status)
     repl->jobs--;
     if (repl->closing) {
         replica_job_drop(p->job);
-        on_closed_part(repl);
+        repl_part_closed(repl);
     } else {
         replica_job_done(repl->core, repl_boottime_ns(), p->job);
         turn_ends(repl);
@@ -314,6 +230,7 @@ static void run_command(struct repl *repl, struct command *c)
             t = tcp_transport_interface(repl->tcp);
             (void)t->send(t->self, c->node, c->channel, &part, 1);
         }
+        secret_wipe_bytes(c->bytes, c->len); /* of an SA that is half open: its keys */
         free(c->bytes);
         return;
     case COMMAND_BACKUP:
@@ -336,18 +253,18 @@ static void run_command(struct repl *repl, struct command *c)
 
 static void on_closed(uv_handle_t *handle)
 {
-    on_closed_part(handle->data);
+    repl_part_closed(handle->data);
 }
 
 static void on_watch_closed(uv_handle_t *handle)
 {
-    on_closed_part(
+    repl_part_closed(
         ((struct repl *)(void *)((char *)handle - offsetof(struct repl, watch.prepare))));
 }
 
 static void on_part_closed(void *arg)
 {
-    on_closed_part(arg);
+    repl_part_closed(arg);
 }
 
 static void begin_close(struct repl *repl)
@@ -392,7 +309,7 @@ static void on_async(uv_async_t *async)
         return;
     }
     if (repl->peers_changed)
-        set_peers(repl);
+        repl_set_peers(repl);
     publish(repl);
     turn_ends(repl);
 }
@@ -519,7 +436,7 @@ static bool start_core(struct repl *repl, struct repl_error *error)
                                           .events_waiting = repl_events_waiting,
                                           .event = repl_push_event,
                                           .entropy = draw_entropy,
-                                          .peers = on_peers,
+                                          .peers = repl_on_peers,
                                           .disk_ok = disk_ok,
                                           .disk_stuck_ns = disk_stuck_ns,
                                           .keep_key = keep_key,

@@ -136,6 +136,13 @@ bool repl_thread_start(struct repl *repl, const struct repl_options *options,
                        struct repl_error *error);
 void repl_thread_stop(struct repl *repl);
 
+/* One of what is awaited at the end has ended. */
+void repl_part_closed(struct repl *repl);
+
+/* repl_peers.c, on the thread: the core's callback; then, outside of its call. */
+void repl_on_peers(void *self, const struct repl_node_address *nodes, size_t n);
+void repl_set_peers(struct repl *repl);
+
 /* repl_events.c, on the thread. */
 void repl_push_event(void *self, struct repl_event *event);
 /* After each turn of the core: what it brought goes to the conductor. */

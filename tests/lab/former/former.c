@@ -36,7 +36,8 @@ bool __wrap_ike_sa_decode(struct span in, struct ike_sa *sa);
 
 bool __wrap_ike_sa_decode(struct span in, struct ike_sa *sa)
 {
-    HF_STATIC_ASSERT(RECORD_SPEAKS_CODEC_2 == RECORD_SPEAKS); /* else the former one read that, too */
+    HF_STATIC_ASSERT(RECORD_SPEAKS_CODEC_2 ==
+                     RECORD_SPEAKS); /* else the former one read that, too */
     if (in.len > 0 && in.data[0] < IKE_CODEC_NEWEST)
         return __real_ike_sa_decode(in, sa);
     secret_wipe_bytes(sa, sizeof *sa);

@@ -442,24 +442,6 @@ void rig_kill(struct rig *rig, uint32_t id)
     memset(n->leases, 0, sizeof n->leases);
 }
 
-void rig_hang_disk(struct rig *rig, uint32_t id)
-{
-    sim_storage_set_delay(rig_node(rig, id)->storage, RIG_NEVER_MS, RIG_NEVER_MS);
-    rig_node(rig, id)->hung = true;
-}
-
-void rig_mend_disk(struct rig *rig, uint32_t id)
-{
-    sim_storage_set_delay(rig_node(rig, id)->storage, 0, 1);
-    sim_storage_hasten(rig_node(rig, id)->storage);
-    rig_node(rig, id)->hung = false;
-}
-
-bool rig_has_failed(const struct rig *rig, uint64_t node)
-{
-    return rig->nodes[node - 1].failed;
-}
-
 void rig_pause(struct rig *rig, uint32_t id)
 {
     for (uint32_t i = 1; i <= rig->n; i++)
@@ -580,33 +562,4 @@ bool rig_run(struct rig *rig, uint64_t ms, rig_pred pred, uint64_t arg)
         step(rig, end);
     }
     return pred != NULL && pred(rig, arg);
-}
-
-struct maker rig_maker(struct rig *rig, uint32_t id, uint32_t shard)
-{
-    struct rig_node *n = rig_node(rig, id);
-    const struct fsm_shard *s = fsm_shard(replica_fsm(n->replica), shard);
-
-    return (struct maker){.node = id,
-                          .boot = n->boot,
-                          .request = replica_next_request(n->replica),
-                          .shard = shard,
-                          .epoch_index = s == NULL ? 0 : s->epoch.index,
-                          .incarnation = s == NULL ? 0 : s->epoch.incarnation};
-}
-
-uint64_t rig_submit(struct rig *rig, uint32_t id, Holdfast__Record *record)
-{
-    struct rig_node *n = rig_node(rig, id);
-    uint64_t request = replica_next_request(n->replica);
-    size_t len = 0;
-    uint8_t *sealed =
-        replica_pack(record, id, n->boot, request, rig->sealed ? &n->ring.seal : &seal_none, &len);
-
-    HF_ASSERT(sealed != NULL);
-    record_free(record);
-    if (replica_submit(n->replica, now_ns(rig), request, sealed, len, NULL) == REPL_OK)
-        return request;
-    free(sealed);
-    return 0;
 }

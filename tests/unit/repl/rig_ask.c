@@ -1,5 +1,8 @@
-/* What a test asks of the whole rig. */
+/* What a test asks of the whole rig and of its nodes, and disks that hang. */
+#include <stdlib.h>
+
 #include "replication/fsm.h"
+#include "replication/seal.h"
 #include "unit/repl/rig.h"
 
 uint32_t rig_leader(const struct rig *rig)
@@ -57,4 +60,51 @@ bool rig_settled(const struct rig *rig, uint64_t node)
     const struct replica *r = rig->nodes[node - 1].replica;
 
     return r != NULL && replica_next_request(r) == replica_oldest_request(r);
+}
+
+struct maker rig_maker(struct rig *rig, uint32_t id, uint32_t shard)
+{
+    struct rig_node *n = rig_node(rig, id);
+    const struct fsm_shard *s = fsm_shard(replica_fsm(n->replica), shard);
+
+    return (struct maker){.node = id,
+                          .boot = n->boot,
+                          .request = replica_next_request(n->replica),
+                          .shard = shard,
+                          .epoch_index = s == NULL ? 0 : s->epoch.index,
+                          .incarnation = s == NULL ? 0 : s->epoch.incarnation};
+}
+
+uint64_t rig_submit(struct rig *rig, uint32_t id, Holdfast__Record *record)
+{
+    struct rig_node *n = rig_node(rig, id);
+    uint64_t request = replica_next_request(n->replica);
+    size_t len = 0;
+    uint8_t *sealed =
+        replica_pack(record, id, n->boot, request, rig->sealed ? &n->ring.seal : &seal_none, &len);
+
+    HF_ASSERT(sealed != NULL);
+    record_free(record);
+    if (replica_submit(n->replica, rig->now_ms * 1000000, request, sealed, len, NULL) == REPL_OK)
+        return request;
+    free(sealed);
+    return 0;
+}
+
+void rig_hang_disk(struct rig *rig, uint32_t id)
+{
+    sim_storage_set_delay(rig_node(rig, id)->storage, RIG_NEVER_MS, RIG_NEVER_MS);
+    rig_node(rig, id)->hung = true;
+}
+
+void rig_mend_disk(struct rig *rig, uint32_t id)
+{
+    sim_storage_set_delay(rig_node(rig, id)->storage, 0, 1);
+    sim_storage_hasten(rig_node(rig, id)->storage);
+    rig_node(rig, id)->hung = false;
+}
+
+bool rig_has_failed(const struct rig *rig, uint64_t node)
+{
+    return rig->nodes[node - 1].failed;
 }
