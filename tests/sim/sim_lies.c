@@ -33,9 +33,19 @@ static bool make_anew(struct sim_node *n)
     return true;
 }
 
+/* A vote alone is something, too, where the snapshot holds all entries. */
+static bool lose(struct sim_node *n, size_t n_entries, bool vote)
+{
+    enum repl_distrust before = sim_storage_distrust(n->storage);
+
+    return sim_storage_lose(n->storage, n_entries, vote, true) > 0 ||
+           sim_storage_distrust(n->storage) != before;
+}
+
 bool sim_lies_begin(struct sim_node *n, enum sim_fault *fault)
 {
     struct sim_random *r = &n->world->faults;
+    size_t n_entries;
 
     /* Cut back to when it was the only voter, a node refuses to start; made anew, the one that founded
      * alone founds another cluster (sim_found.c), which few seeds have a chance to see. */
@@ -46,12 +56,12 @@ bool sim_lies_begin(struct sim_node *n, enum sim_fault *fault)
         break;
     case 1:
         *fault = SIM_FAULT_rolled_back;
-        n->lied = sim_storage_lose(n->storage, ALL_ENTRIES, true, true) > 0;
+        n->lied = lose(n, ALL_ENTRIES, true);
         break;
     default:
         *fault = SIM_FAULT_suffix_lost;
-        n->lied = sim_storage_lose(n->storage, (size_t)sim_between(r, 1, END_ENTRIES),
-                                   sim_chance(r, 500), true) > 0;
+        n_entries = (size_t)sim_between(r, 1, END_ENTRIES);
+        n->lied = lose(n, n_entries, sim_chance(r, 500));
         break;
     }
     return n->lied;
