@@ -33,6 +33,18 @@ static bool make_anew(struct sim_node *n)
     return true;
 }
 
+/* Made anew with its founding file it knows the founders alone, and takes the cluster's key from members that it
+ * knows: where all others of them have left it waits for ever, and an operator replaces it. */
+static bool knows_a_member(const struct sim_node *n)
+{
+    const struct sim_world *w = n->world;
+    bool knows = n->id > w->plan.n_nodes; /* it joined: it asks whom it asked then */
+
+    for (uint32_t i = 0; i < w->plan.n_nodes; i++)
+        knows = knows || (w->nodes[i].id != n->id && !w->nodes[i].left && !w->nodes[i].gone);
+    return knows;
+}
+
 /* A vote alone is something, too, where the snapshot holds all entries. */
 static bool lose(struct sim_node *n, size_t n_entries, bool vote)
 {
@@ -52,7 +64,7 @@ bool sim_lies_begin(struct sim_node *n, enum sim_fault *fault)
     switch (founded_alone(n) && sim_chance(r, 500) ? 0 : sim_between(r, 0, 3)) {
     case 0:
         *fault = SIM_FAULT_made_anew;
-        n->lied = make_anew(n);
+        n->lied = (founded_alone(n) || knows_a_member(n)) && make_anew(n);
         break;
     case 1:
         *fault = SIM_FAULT_rolled_back;
