@@ -195,7 +195,8 @@ static void corrupt_disk(struct sim_world *w)
 {
     struct sim_node *n = some_node(w);
 
-    if (n == NULL || !sim_members_may_lose(w, n->id))
+    /* one that has not begun is made anew, and waited for: nothing is lost with it */
+    if (n == NULL || sim_found_waits(n) || !sim_members_may_lose(w, n->id))
         return;
     noted(w, SIM_FAULT_disk_corrupt, n->id);
     sim_faults_down(n, 0, 0);

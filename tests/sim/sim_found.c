@@ -76,6 +76,27 @@ bool sim_found_may(struct sim_node *n)
     return true;
 }
 
+void sim_found_late(struct sim_world *w)
+{
+    enum { ONE_IN = 8, LEAST_MS = 10000, MOST_MS = 120000 };
+    struct sim_random r = {.state = sim_mix(w->seed + 0x1a7e)}; /* other draws stay what they are */
+    struct sim_node *n;
+
+    if (w->plan.n_nodes == 1 || sim_between(&r, 1, ONE_IN) != 1)
+        return;
+    n = &w->nodes[sim_between(&r, 0, w->plan.n_nodes - 1)];
+    n->down_until_ms += sim_between(&r, LEAST_MS, MOST_MS);
+    w->stats.faults[SIM_FAULT_founder_late]++;
+    sim_say(w, "fault: %s %u", sim_fault_name(SIM_FAULT_founder_late), n->id);
+}
+
+bool sim_found_waits(const struct sim_node *n)
+{
+    enum repl_distrust why = sim_storage_distrust(n->storage);
+
+    return why == REPL_DISTRUST_NEW || why == REPL_DISTRUST_AGREED;
+}
+
 void sim_found_tempt(struct sim_world *w)
 {
     struct sim_node *n = &w->nodes[0];

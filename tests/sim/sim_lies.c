@@ -35,25 +35,47 @@ static bool make_anew(struct sim_node *n)
     return true;
 }
 
+/* Made anew with its founding file it knows the founders alone, and takes the cluster's key from members that it
+ * knows: where all others of them have left it waits for ever, and an operator replaces it. */
+static bool knows_a_member(const struct sim_node *n)
+{
+    const struct sim_world *w = n->world;
+    bool knows = n->id > w->plan.n_nodes; /* it joined: it asks whom it asked then */
+
+    for (uint32_t i = 0; i < w->plan.n_nodes; i++)
+        knows = knows || (w->nodes[i].id != n->id && !w->nodes[i].left && !w->nodes[i].gone);
+    return knows;
+}
+
+/* A vote alone is something, too, where the snapshot holds all entries. */
+static bool lose(struct sim_node *n, size_t n_entries, bool vote)
+{
+    enum repl_distrust before = sim_storage_distrust(n->storage);
+
+    return sim_storage_lose(n->storage, n_entries, vote, true) > 0 ||
+           sim_storage_distrust(n->storage) != before;
+}
+
 bool sim_lies_begin(struct sim_node *n, enum sim_fault *fault)
 {
     struct sim_random *r = &n->world->faults;
+    size_t n_entries;
 
     /* Cut back to when it was the only voter, a node refuses to start; made anew, the one that founded
      * alone founds another cluster (sim_found.c), which few seeds have a chance to see. */
     switch (founded_alone(n) && sim_chance(r, 500) ? 0 : sim_between(r, 0, 3)) {
     case 0:
         *fault = SIM_FAULT_made_anew;
-        n->lied = make_anew(n);
+        n->lied = (founded_alone(n) || knows_a_member(n)) && make_anew(n);
         break;
     case 1:
         *fault = SIM_FAULT_rolled_back;
-        n->lied = sim_storage_lose(n->storage, ALL_ENTRIES, true, true) > 0;
+        n->lied = lose(n, ALL_ENTRIES, true);
         break;
     default:
         *fault = SIM_FAULT_suffix_lost;
-        n->lied = sim_storage_lose(n->storage, (size_t)sim_between(r, 1, END_ENTRIES),
-                                   sim_chance(r, 500), true) > 0;
+        n_entries = (size_t)sim_between(r, 1, END_ENTRIES);
+        n->lied = lose(n, n_entries, sim_chance(r, 500));
         break;
     }
     return n->lied;

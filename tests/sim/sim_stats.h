@@ -46,6 +46,7 @@
     X(rolled_back, "disk_rolled_back")                                                             \
     X(made_anew, "disk_made_anew")                                                                 \
     X(stays_out, "lone_founder_stays_out")                                                         \
+    X(founder_late, "founder_late")                                                                \
     X(member_joins, "member_joins")                                                                \
     X(wrong_token, "join_by_a_wrong_token")                                                        \
     X(old_token, "join_by_an_expired_token")                                                       \

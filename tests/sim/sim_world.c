@@ -106,6 +106,7 @@ static void make(struct sim_world *w)
         sim_client_init(w, i);
     for (uint32_t i = 0; i < w->n_nodes; i++)
         w->nodes[i].down_until_ms = w->now_ms + sim_between(&w->random, 1, 300);
+    sim_found_late(w);
     sim_keys_found(w);
 }
 

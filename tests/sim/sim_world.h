@@ -331,6 +331,9 @@ void sim_found_again(
     struct sim_node *n); /* `--init` of the only founder, on another disk; it is down */
 bool sim_found_may(
     struct sim_node *n); /* start? Later, when it meets nobody; never, when it ended */
+/* One of several founders starts minutes after the others, in some seeds: the cluster waits for it. */
+void sim_found_late(struct sim_world *w);
+bool sim_found_waits(const struct sim_node *n); /* its cluster has not begun, as its disk says */
 /* The founder of a cluster that grew loses its disk now and then: few seeds have one. */
 void sim_found_tempt(struct sim_world *w);
 /* --- sim_recover.c: recover and restore --- */

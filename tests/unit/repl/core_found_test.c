@@ -150,3 +150,32 @@ Test(repl_found, foundings_differ_and_a_recovery_is_above_each)
     cr_assert_not(recover_is_founding(RECOVER_FIRST_INCARNATION));
     (void)printf("compared 64 foundings\n");
 }
+
+/* A cluster of several begins once all of them have been up at the same time, however late the last one
+ * comes; meanwhile its nodes say whom they wait for, and none takes it upon itself. From then on a majority
+ * is enough. */
+Test(repl_found, several_begin_together)
+{
+    for (uint64_t seed = 8900; seed < 8905; seed++) {
+        struct rig *rig = rig_create(3, 1, seed);
+
+        rig_start(rig, 1);
+        rig_start(rig, 2);
+        cr_assert_not(rig_run(rig, 150000, rig_has_leader, 0));
+        for (uint32_t i = 1; i <= 2; i++)
+            cr_assert_eq(rig_node(rig, i)->founder_told, 3, "after 3 s, then each minute: %lu",
+                         (unsigned long)rig_node(rig, i)->founder_told);
+        rig_kill(rig, 2);
+        rig_start(rig, 3); /* 1 and 3 have met, but not 2 and 3 */
+        cr_assert_not(rig_run(rig, 10000, rig_has_leader, 0));
+        rig_start(rig, 2);
+        cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
+        for (uint32_t i = 1; i <= 3; i++)
+            rig_kill(rig, i);
+        rig_start(rig, 1);
+        rig_start(rig, 2);
+        cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
+        rig_start(rig, 3);
+        cluster_finish(rig);
+    }
+}

@@ -178,3 +178,31 @@ Test(wal_distrust, a_new_directory_says_so)
     cr_assert_eq(core.loaded.distrust, REPL_DISTRUST_NEW);
     finish();
 }
+
+/* What founders agreed on is believed like an acknowledgement: not of a disk that may have lost the sequel. */
+Test(wal_distrust, an_agreement_is_not_believed_of_a_disk_under_distrust)
+{
+    struct wal_options o;
+
+    f = faultfs_create();
+    cr_assert(wal_init_directory(faultfs_fs(f), "/data", 3, &error));
+    o = *options_of(f);
+    o.machine = "a boot";
+    cr_assert(wal_core_open(&core, &o, &error), "%s", error.text);
+    append(1, 1);
+    for (unsigned i = 0; i < 2; i++) {
+        wal_core_load_done(&core);
+        cr_assert(wal_core_distrust(&core, REPL_DISTRUST_AGREED, &error));
+        reopen(&o);
+        cr_assert_eq(core.loaded.distrust, REPL_DISTRUST_AGREED);
+        o.distrust = i == 0;
+        o.distrust_after_boot = i == 1;
+        o.machine = i == 1 ? "another boot" : o.machine;
+        reopen(&o);
+        cr_assert_eq(core.loaded.distrust, REPL_DISTRUST_NEW);
+        o.distrust = false;
+        reopen(&o); /* for good */
+        cr_assert_eq(core.loaded.distrust, REPL_DISTRUST_NEW);
+    }
+    finish();
+}
