@@ -139,8 +139,7 @@ void replica_take_boot(struct replica *r, uint32_t node, uint64_t boot)
 {
     ownership_booted(&r->ownership, node, boot);
     replica_list(r); /* its address; and after our own we know all that the log says */
-    if (node == r->options.node && boot != 0 && boot != r->options.boot &&
-        r->ownership.confirmed) {
+    if (node == r->options.node && boot != 0 && boot != r->options.boot && r->ownership.confirmed) {
         /* Somebody else started under our id: two machines with one identity. */
         r->ownership.confirmed = false;
         replica_fail(r, "another daemon runs under this node's id");
