@@ -22,7 +22,7 @@
 #include "replication/record.h"
 
 enum {
-    FSM_MAX_MEMBERS = 64, /* ever; ids are never reused */
+    FSM_MAX_MEMBERS = REPL_MAX_IDS, /* ever */
     FSM_MAX_ADVANCE_MS = REPL_MAX_ADVANCE_MS,
     FSM_WINDOW = REPL_MAX_OUTSTANDING,
     FSM_MOVE_MS = 30000 /* how long a move waits for a node that cannot take the shard now */

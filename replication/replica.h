@@ -40,6 +40,7 @@ struct wal_fs;           /* wal_fs.h */
 enum {
     REPL_MAX_SHARDS = 64,
     REPL_MAX_MEMBERS = 5,        /* of a cluster */
+    REPL_MAX_IDS = 64,           /* members that a cluster ever has: ids are never used again */
     REPL_MAX_NODES = 8,          /* that a node knows at a time: members, who comes, who goes */
     REPL_MAX_OUTSTANDING = 4096, /* requests submitted and not settled */
     REPL_MAX_OUTSTANDING_BYTES = 32 << 20,
@@ -436,8 +437,8 @@ struct repl_status {
     uint8_t digest[REPL_DIGEST_BYTES]; /* of the state as of applied_index */
     struct repl_node_status nodes[REPL_MAX_NODES];
     size_t n_nodes;
-    uint32_t speaks;   /* the version of records that all members know */
-    uint32_t gone[64]; /* ids of nodes that left, never to be used again */
+    uint32_t speaks;             /* the version of records that all members know */
+    uint32_t gone[REPL_MAX_IDS]; /* ids of nodes that left, never to be used again */
     size_t n_gone;
     struct repl_token_status {
         uint32_t node;

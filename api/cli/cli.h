@@ -33,6 +33,7 @@ struct cli_command {
     const char *help;
     struct cli_option options[CLI_MOST_OPTIONS];
     unsigned n_arguments;
+    bool secret; /* it has keys or tokens in its memory */
     int (*run)(struct cli *cli);
 };
 

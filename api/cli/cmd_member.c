@@ -1,8 +1,11 @@
 /* holdfast cluster token | join | remove | replace */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "api/cli/cli.h"
+#include "base/secret.h"
 
 static long id_of(struct cli *cli, const char *text)
 {
@@ -64,8 +67,8 @@ static void print_section(struct cli *cli, const json_t *body, const char *addre
                   "    nodes:\n"
                   "      - { id: %" PRId64 ", address: %s }\n"
                   "      - { id: %" PRId64 ", address: %s }\n"
-                  "there: holdfastd --init, --guard, start it, then: holdfast cluster join --token "
-                  "TOKEN\n",
+                  "there: holdfastd --init, --guard, start it, then: holdfast cluster join "
+                  "--token-file -\n",
                   node, address, cli_number(member, "id"), cli_text(member, "address"));
 }
 
@@ -89,18 +92,44 @@ int cli_cluster_token(struct cli *cli)
     return body == NULL ? status : print_token(cli, body, cli->arguments[1]);
 }
 
+/* The first line of the file, or of standard input. False: it was said why. */
+static bool read_token(struct cli *cli, const char *path, char *out, size_t cap)
+{
+    bool in = strcmp(path, "-") == 0;
+    FILE *f = in ? stdin : fopen(path, "re");
+    bool ok = f != NULL && setvbuf(f, NULL, _IONBF, 0) == 0 && fgets(out, (int)cap, f) != NULL;
+
+    if (!ok) {
+        (void)fprintf(cli->err, "holdfast: no token in %s: %s\n", in ? "standard input" : path,
+                      f == NULL ? strerror(errno) : "nothing is there");
+    } else {
+        out[strcspn(out, "\r\n")] = '\0';
+    }
+    if (f != NULL && !in) {
+        (void)fclose(f);
+    }
+    return ok;
+}
+
 int cli_cluster_join(struct cli *cli)
 {
     int status = CLI_DONE;
+    char token[128];
     json_t *body;
 
-    if (cli->options[0] == NULL) {
-        (void)fprintf(cli->err, "holdfast: which token? `holdfast cluster join --token TOKEN`; "
-                                "`holdfast cluster token` makes one on a member\n");
+    if ((cli->options[0] == NULL) == (cli->options[1] == NULL)) {
+        (void)fprintf(cli->err,
+                      "holdfast: which token? `holdfast cluster join --token-file -`, or `--token "
+                      "TOKEN`; `holdfast cluster token` makes one on a member\n");
         return CLI_USAGE;
     }
-    body = cli_ask(cli, "POST", "/v1/cluster/join", json_pack("{s:s}", "token", cli->options[0]),
+    if (cli->options[1] != NULL && !read_token(cli, cli->options[1], token, sizeof token)) {
+        return CLI_USAGE;
+    }
+    body = cli_ask(cli, "POST", "/v1/cluster/join",
+                   json_pack("{s:s}", "token", cli->options[1] != NULL ? token : cli->options[0]),
                    &status);
+    secret_wipe_bytes(token, sizeof token);
     if (body == NULL) {
         return status;
     }

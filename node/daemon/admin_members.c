@@ -92,6 +92,10 @@ static void make_token(void *self, struct api_request *request, const struct api
         admin_refuse(request, 409, "full",
                      "a cluster has five members at most, tokens that wait among them: remove a "
                      "node first, or let a token expire");
+    } else if (join_ids_used_up(&st, args->node)) {
+        admin_refuse(request, 409, "ids-used-up",
+                     "this cluster has had 64 members, removed ones among them: ids are never used "
+                     "again, so it takes no more; a new one is founded by `holdfast cluster init`");
     } else {
         HF_ASSERT(getrandom(w.token, sizeof w.token, 0) == (ssize_t)sizeof w.token);
         hash_of(w.token, hash);

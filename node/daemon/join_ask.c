@@ -43,6 +43,17 @@ enum join_answer join_answer(const struct repl_status *st, uint32_t from, const 
     return JOIN_REFUSED;
 }
 
+bool join_ids_used_up(const struct repl_status *st, uint32_t node)
+{
+    size_t n = st->n_gone;
+
+    for (size_t i = 0; i < st->n_nodes; i++)
+        n += repl_is_member(st->nodes[i].role);
+    for (size_t i = 0; i < st->n_tokens; i++)
+        n += st->tokens[i].node != node;
+    return n >= REPL_MAX_IDS;
+}
+
 static bool has_refused(const struct join_refusals *r, uint32_t node)
 {
     for (size_t i = 0; i < r->n; i++)

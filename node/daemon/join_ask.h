@@ -34,6 +34,9 @@ bool join_refused(struct join_refusals *r, const struct repl_status *st, uint32_
 /* A refusal as join_refused() reads it; `out` has JOIN_WHY_BYTES. Its length. */
 size_t join_refusal(const char *why, const uint8_t hash[32], uint8_t *out);
 
+/* Has this cluster had so many members, those that tokens wait for among them, that `node` cannot be one more? */
+bool join_ids_used_up(const struct repl_status *st, uint32_t node);
+
 /* The token that waits for this node; NULL: none. */
 const struct repl_token_status *join_token_of(const struct repl_status *st, uint32_t node);
 

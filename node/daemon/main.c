@@ -1,16 +1,13 @@
 /* holdfastd: see README.md. The process's own protections, arguments, then daemon_run(). */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/process.h"
 #include "daemon/daemon.h"
 
 enum action { ACTION_RUN, ACTION_CHECK, ACTION_INIT, ACTION_GUARD, ACTION_RECOVER, ACTION_RESTORE };
@@ -54,32 +51,18 @@ static int unprotected(const char *what)
     return 1;
 }
 
-/* Keys live in this process's memory from config_load() on, whatever the action: it is undumpable
- * and leaves no core file before it reads anything (I16); what a debugger of root writes all the same
- * has none of its memory (core(5), coredump_filter: first, for later it is root's alone). False: what was refused is in *what. */
-static bool close_to_others(const char **what)
+/* Keys live in this process's memory from config_load() on, whatever the action. Who only looks at a file
+ * may be anybody, with no right to lock: he is told. */
+static bool lock_memory(enum action action)
 {
-    struct rlimit none = {0, 0};
-    int filter = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
-    bool left_out = filter >= 0 && write(filter, "0", 1) == 1;
+    const char *what;
 
-    if (filter >= 0)
-        (void)close(filter);
-    *what = "/proc/self/coredump_filter";
-    if (!left_out)
+    if (process_lock(&what))
+        return true;
+    if (action != ACTION_CHECK)
         return false;
-    *what = "PR_SET_DUMPABLE";
-    if (prctl(PR_SET_DUMPABLE, 0) != 0)
-        return false;
-    *what = "RLIMIT_CORE";
-    return setrlimit(RLIMIT_CORE, &none) == 0;
-}
-
-/* Keys of a daemon that stays must not reach a swap device. */
-static bool lock_memory(const char **what)
-{
-    *what = "mlockall (raise LimitMEMLOCK or grant CAP_IPC_LOCK)";
-    return mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0;
+    (void)fprintf(stderr, "holdfastd: keys that are read may reach a swap device: %s\n", what);
+    return true;
 }
 
 static int act(enum action action, const struct config *config, const struct daemon_words *words,
@@ -149,7 +132,7 @@ int main(int argc, char **argv)
     struct config *config;
     int option, code;
 
-    if (!close_to_others(&what))
+    if (!process_close(&what))
         return unprotected(what);
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
@@ -200,8 +183,8 @@ int main(int argc, char **argv)
     if (path == NULL || optind != argc || (distrust && action != ACTION_RUN) ||
         (action != ACTION_RECOVER && (words.lost != NULL || words.force)))
         return usage(stderr, 2);
-    if (action == ACTION_RUN && !lock_memory(&what))
-        return unprotected(what);
+    if (!lock_memory(action))
+        return unprotected("mlockall (raise LimitMEMLOCK or grant CAP_IPC_LOCK)");
     (void)signal(SIGPIPE, SIG_IGN);
     config_report_init(&report);
     config = config_load(path, &report);

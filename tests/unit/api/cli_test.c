@@ -308,6 +308,38 @@ Test(cli, saves_a_backup)
     rig_run(&rig, back_up);
 }
 
+/* A token in the arguments is everybody's on that machine: by file, or by standard input, it is not. */
+static void join(struct rig *r)
+{
+    char words[256], path[96];
+    FILE *file;
+
+    (void)snprintf(path, sizeof path, "%s/token", r->folder);
+    file = fopen(path, "w");
+    cr_assert_not_null(file);
+    (void)fputs("00ff\nmore\n", file);
+    (void)fclose(file);
+    (void)snprintf(words, sizeof words, "cluster join --token-file %s", path);
+    (void)run_cli(words);
+    cr_expect(r->joins == 1 && strcmp(r->joined_by, "00ff") == 0, "joined by '%s'", r->joined_by);
+    (void)snprintf(words, sizeof words, "cluster join --token-file - <%s", path);
+    r->joined_by[0] = '\0';
+    (void)run_cli(words);
+    cr_expect(r->joins == 2 && strcmp(r->joined_by, "00ff") == 0, "joined by '%s'", r->joined_by);
+    (void)run_cli("cluster join --token 11ee");
+    cr_expect(r->joins == 3 && strcmp(r->joined_by, "11ee") == 0, "joined by '%s'", r->joined_by);
+    expect_part("cluster join", 2, "which token?");
+    expect_part("cluster join --token 11ee --token-file -", 2, "which token?");
+    expect_part("cluster join --token-file - </dev/null", 2, "no token in standard input");
+    expect_part("cluster join --token-file /no/such/file", 2, "/no/such/file: No such file");
+    cr_expect_eq(r->joins, 3);
+}
+
+Test(cli, joins_by_a_token_of_a_file)
+{
+    rig_run(&rig, join);
+}
+
 static void be_refused(struct rig *r)
 {
     (void)r;

@@ -108,3 +108,15 @@ Test(join_ask, a_refusal_without_its_token_is_heard)
     cr_assert(join_refused(&r, &two, 3, span_of(long_one, sizeof long_one), token));
     cr_assert_eq(strlen(r.why), JOIN_WHY_BYTES - 1);
 }
+
+/* Who was removed counts for ever; a second token for one node takes the place of the first. */
+Test(join_ask, ids_are_used_up_some_day)
+{
+    struct repl_status three = seen_by(3);
+
+    three.n_gone = REPL_MAX_IDS - 2; /* 3 itself, a token for 2 */
+    cr_assert(join_ids_used_up(&three, 70));
+    cr_assert_not(join_ids_used_up(&three, 2));
+    three.n_gone--;
+    cr_assert_not(join_ids_used_up(&three, 70));
+}

@@ -1,0 +1,15 @@
+/* What a program that reads keys does before it reads anything (I16). For the shell: it asks the kernel. */
+#ifndef HF_BASE_PROCESS_H
+#define HF_BASE_PROCESS_H
+
+#include <stdbool.h>
+
+/* Undumpable, without a core file; and what a debugger of root's writes all the same has none of its memory
+ * (core(5), coredump_filter). False: errno says why, *what which of them. */
+bool process_close(const char **what);
+
+/* All memory, now and later, stays off every swap device. False: likewise; it needs LimitMEMLOCK or
+ * CAP_IPC_LOCK. */
+bool process_lock(const char **what);
+
+#endif
