@@ -54,7 +54,7 @@ void sim_recovery_draw(struct sim_world *w, bool quiet)
     p->members = true;
     p->n_nodes = founders[between(w, 0, 4)];
     r->no_door = sim_chance(&r->random, NO_DOOR_PERMILLE);
-    r->restores = p->n_nodes == 1 || sim_chance(&r->random, 500);
+    r->restores = p->n_nodes == 1 || sim_chance(&r->random, 300);
     r->save_ms = p->faults_from_ms + between(w, 0, 4000);
     r->next_ms = between(w, r->save_ms + 2000, end_ms(w) - 2 * slack_ms(w));
 }
