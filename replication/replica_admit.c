@@ -51,7 +51,8 @@ bool replica_may_have_key(const struct replica *r, uint32_t node)
 }
 
 /* A node that joins has heard of no member yet: it believes those that it was told to ask. It has nothing
- * to lose: what a wrong key sealed is left out by all others. */
+ * to lose: what a wrong key sealed is left out by all others, and it ends itself at the first record that
+ * the key does not open. */
 bool replica_may_give_key(const struct replica *r, uint32_t node)
 {
     return replica_may_have_key(r, node) || (r->waiting != NULL && newest(r).n_servers == 0);

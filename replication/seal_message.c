@@ -32,7 +32,7 @@ bool seal_message_decode(struct span bytes, struct seal_message *m)
     const uint8_t *p = bytes.data;
 
     if (bytes.len < SEAL_MESSAGE_SHORT_BYTES || p[0] != MESSAGE_VERSION || p[1] < SEAL_WANT ||
-        p[1] > SEAL_GONE || p[2] < SEAL_CONFIGURATION || p[2] >= SEAL_KINDS)
+        p[1] > SEAL_LACK || p[2] < SEAL_CONFIGURATION || p[2] >= SEAL_KINDS)
         return false;
     if (bytes.len != length_of(p[1]) || (p[1] == SEAL_GIVE && get_be64(p + 3) == 0))
         return false;

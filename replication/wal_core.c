@@ -108,7 +108,9 @@ static bool judge(struct wal_core *core, const struct wal_options *o, struct wal
     struct repl_loaded *l = &core->loaded;
     uint32_t machine = o->machine == NULL ? w->machine : crc32c(0, o->machine, strlen(o->machine));
     enum repl_distrust why = w->distrust, found = find_loss(core);
-    bool founded = l->snapshot.index > 0 || l->n_entries > 1;
+    /* Also with entry 1 alone: who is trusted has begun, and the end of its log may be what is lost. */
+    bool founded = l->snapshot.index > 0 || l->n_entries > 1 ||
+                   (w->distrust == REPL_TRUSTED && l->n_entries == 1);
 
     l->high_water = w->mark.index;
     if (why == REPL_TRUSTED)

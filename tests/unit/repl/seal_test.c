@@ -208,7 +208,7 @@ Test(repl_seal, messages_go_there_and_back)
     uint8_t bytes[SEAL_MESSAGE_BYTES + 1];
     size_t compared = 0;
 
-    for (int what = SEAL_WANT; what <= SEAL_GONE; what++)
+    for (int what = SEAL_WANT; what <= SEAL_LACK; what++)
         for (int kind = SEAL_CONFIGURATION; kind < SEAL_KINDS; kind++) {
             struct seal_message m = {.what = (enum seal_what)what,
                                      .kind = (enum seal_kind)kind,

@@ -206,3 +206,25 @@ Test(wal_distrust, an_agreement_is_not_believed_of_a_disk_under_distrust)
     }
     finish();
 }
+
+/* A founder that has begun, and whose disk kept the mark that it counts and lost what it had written since. */
+Test(wal_distrust, who_has_begun_is_not_taken_for_new)
+{
+    struct wal_options o;
+
+    f = faultfs_create();
+    cr_assert(wal_init_directory(faultfs_fs(f), "/data", 3, &error));
+    o = *options_of(f);
+    o.machine = "a boot";
+    cr_assert(wal_core_open(&core, &o, &error), "%s", error.text);
+    append(1, 1);
+    wal_core_load_done(&core);
+    cr_assert(wal_core_distrust(&core, REPL_TRUSTED, &error));
+    o.distrust_after_boot = true;
+    reopen(&o);
+    cr_assert_eq(core.loaded.distrust, REPL_TRUSTED);
+    o.machine = "another boot";
+    reopen(&o);
+    cr_assert_eq(core.loaded.distrust, REPL_DISTRUST_BOOT);
+    finish();
+}
