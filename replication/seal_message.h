@@ -14,9 +14,9 @@ enum seal_what {
     SEAL_WANT = 1,    /* the key with this id; id 0: the one in use for that kind */
     SEAL_GIVE = 2,
     SEAL_LACK_FORMER = 3, /* programs of before say it to each WANT: no word about going on */
-    SEAL_HAVE = 4, /* ... of one that took a session's key */
+    SEAL_HAVE = 4,        /* ... of one that took a session's key */
     SEAL_PAST =
-        5,        /* who went on without the key with this id, which the log asks for at `index`? */
+        5, /* who went on without the key with this id, which the log asks for at `index`? */
     SEAL_GONE = 6, /* the answer of one that did, and has no such key */
     SEAL_LACK = 7  /* ... of one that cannot go on either, for want of this key or another */
 };

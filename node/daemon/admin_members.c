@@ -370,14 +370,15 @@ static void remove_node(void *self, struct api_request *request, uint32_t node)
         (void)conductor_wish_drain(d->conductor, node, true);
 }
 
-/* True: it is out. */
+/* True: it is out. Asked anew: another one may have gone while its shards were handed over. */
 static bool go_on_removing(struct daemon *d, const struct repl_status *st)
 {
     struct member_wait *w = &d->member;
 
     if (is_gone(st, w->node))
         return admin_node(st, w->node) == NULL;
-    if (admin_owned(st, w->node) == 0 && io_boottime_ms() >= w->again_ms) {
+    if (admin_owned(st, w->node) == 0 && goes_on_without(st, w->node) &&
+        io_boottime_ms() >= w->again_ms) {
         (void)conductor_wish_leave(d->conductor, w->node);
         w->again_ms = io_boottime_ms() + AGAIN_MS;
     }
