@@ -79,8 +79,13 @@ void notices_tick(struct daemon *d)
     uint64_t now = io_boottime_ms();
 
     datapath_count_drops(d->datapath);
-    if (now < d->notices.next_ms)
+    /* Without one nothing is forwarded that comes for another node: who has just started must not
+     * give a shard away and drop what its neighbours still send here. */
+    if (now < d->notices.next_ms) {
+        if (!d->gateway.quorum)
+            tell_quorum(d);
         return;
+    }
     d->notices.next_ms = now + NOTICES_EVERY_MS;
     tell_drops(d);
     tell_quorum(d);
