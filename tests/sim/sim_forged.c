@@ -47,8 +47,17 @@ static bool for_the_log(enum ike_outcome outcome, const struct ike_sa *before,
 enum ike_outcome __wrap_ike_step(const struct ike_policy *policy, const struct ike_sa *before,
                                  const struct ike_event *event, struct ike_transition *t)
 {
-    enum ike_outcome outcome = __real_ike_step(policy, before, event, t);
+    enum ike_outcome outcome;
 
+    /* Inside that call another one's turn may come, of a message that waited: what it submits is its own. */
+    if (direct) {
+        const struct sim_node *n = sim_kernel_self();
+
+        sim_watch_forged(here->watch, n->id,
+                         event->kind == IKE_EV_DATAGRAM &&
+                             sim_outside_is_forged(here, event->datagram));
+    }
+    outcome = __real_ike_step(policy, before, event, t);
     if (here != NULL && policy == &here->policy && event->kind == IKE_EV_DATAGRAM && !direct &&
         sim_outside_is_forged(here, event->datagram)) {
         const struct sim_node *n = sim_kernel_self();

@@ -117,8 +117,11 @@ static void take_boot(struct sim_watch *w, const Holdfast__Record *r)
     bool made;
 
     if (r->body_case != HOLDFAST__RECORD__BODY_MEMBER ||
-        r->member->change != HOLDFAST__MEMBER__CHANGE__BOOT ||
         (n = sim_watch_node(w, r->member->node)) == NULL)
+        return;
+    if (r->member->change == HOLDFAST__MEMBER__CHANGE__LEAVE)
+        n->known_boot = 0; /* the start that left is over, too */
+    if (r->member->change != HOLDFAST__MEMBER__CHANGE__BOOT)
         return;
     n->known_boot = r->member->boot;
     (void)sim_watch_at(w, &w->known, r->member->boot, &made);

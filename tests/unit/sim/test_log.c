@@ -156,6 +156,29 @@ Test(sim_watch_rules, requests_of_another_start)
     rig_free(r);
 }
 
+Test(sim_watch_rules, requests_of_one_that_left)
+{
+    struct rig *r = rig_serving();
+    Holdfast__Record record = HOLDFAST__RECORD__INIT;
+    Holdfast__Member member = HOLDFAST__MEMBER__INIT;
+    struct repl_event event = rig_event(r, REPL_EV_APPLIED);
+
+    boots(r, 1, r->nodes[1].boot);
+    asks_again(r, REPL_ACCEPTED);
+    member.node = 1;
+    member.change = HOLDFAST__MEMBER__CHANGE__LEAVE;
+    record.body_case = HOLDFAST__RECORD__BODY_MEMBER;
+    record.member = &member;
+    event.record = &record;
+    event.index = ++r->index;
+    sim_watch_event(r->watch, 2, &event);
+    asks_again(r, REPL_REFUSED_EPOCH);
+    rig_fine(r, SIM_WATCH_executed_once);
+    asks_again(r, REPL_ACCEPTED);
+    rig_broken(r, SIM_WATCH_executed_once, SIM_WATCH_left_is_out);
+    rig_free(r);
+}
+
 Test(sim_watch_rules, requests_of_a_start_not_known_yet)
 {
     struct rig *r = rig_serving();
