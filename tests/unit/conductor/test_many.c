@@ -20,7 +20,6 @@ static void put(struct world *w, const struct ike_sa *like, unsigned i)
 {
     static uint8_t bytes[IKE_SA_ENCODED_MAX];
     static struct ike_sa sa;
-    const struct conductor_shard *s = conductor_shard(w->nodes[w->owner].conductor, WORLD_SHARD);
     struct world_node *n = &w->nodes[w->owner];
     Holdfast__Record r = HOLDFAST__RECORD__INIT;
     Holdfast__Epoch epoch = HOLDFAST__EPOCH__INIT;
@@ -37,19 +36,13 @@ static void put(struct world *w, const struct ike_sa *like, unsigned i)
     sa.children[0].soft_ms = w->now + HOUR_MS + i; /* none is due while the test looks */
     sa.children[0].hard_ms = w->now + 2 * HOUR_MS + i;
     cr_assert(ike_sa_encode(&sa, bytes, sizeof bytes, &len));
-    epoch.incarnation = s->epoch.incarnation;
-    epoch.index = s->epoch.index;
     claim.reservation_end = 1025;
     claim.ceiling = 8;
     create.sa_id = sa.local_spi;
     create.state = (ProtobufCBinaryData){.len = len, .data = bytes};
     create.n_children = 1;
     create.children = claims;
-    r.node = n->id;
-    r.boot = n->boot;
-    r.request = ++n->request;
-    r.shard = WORLD_SHARD;
-    r.epoch = &epoch;
+    world_own_record(w, &r, &epoch);
     r.body_case = HOLDFAST__RECORD__BODY_SA_CREATE;
     r.sa_create = &create;
     instant_log_commit(n->log, w->now, &r, NULL, NULL);

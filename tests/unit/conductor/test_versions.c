@@ -56,23 +56,15 @@ Test(versions, states_are_written_as_the_oldest_member_reads_them)
 static void damage(struct world *w)
 {
     static uint8_t state[] = {IKE_CODEC_NEWEST + 1, 0, 0, 0};
-    const struct conductor_shard *s = conductor_shard(w->nodes[w->owner].conductor, WORLD_SHARD);
     const struct fsm_sa *sa = replicated(w);
-    struct world_node *n = &w->nodes[w->owner];
     Holdfast__Record r = HOLDFAST__RECORD__INIT;
     Holdfast__Epoch epoch = HOLDFAST__EPOCH__INIT;
     Holdfast__SaStep step = HOLDFAST__SA_STEP__INIT;
 
-    epoch.incarnation = s->epoch.incarnation;
-    epoch.index = s->epoch.index;
     step.sa_id = sa->id;
     step.version = fsm_sa_version(&w->gateway_log.fsm, sa);
     step.state = (ProtobufCBinaryData){.len = sizeof state, .data = state};
-    r.node = n->id;
-    r.boot = n->boot;
-    r.request = ++n->request;
-    r.shard = WORLD_SHARD;
-    r.epoch = &epoch;
+    world_own_record(w, &r, &epoch);
     r.body_case = HOLDFAST__RECORD__BODY_SA_STEP;
     r.sa_step = &step;
     instant_log_commit(&w->gateway_log, w->now, &r, NULL, NULL);

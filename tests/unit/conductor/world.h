@@ -153,6 +153,9 @@ void world_restart_client(struct world *w);
 void world_run(struct world *w, uint64_t ms);
 /* Assigns the shard to node `n` (0..2), which then holds the lease. */
 void world_assign(struct world *w, unsigned n);
+/* The head of the owner's next record of WORLD_SHARD: whose it is, and the fence. `epoch` stays the caller's. */
+void world_own_record(struct world *w, struct Holdfast__Record *record,
+                      struct Holdfast__Epoch *epoch);
 /* The node loaded a snapshot of the log as it is now. */
 void world_restore(struct world *w, unsigned node);
 /* What the node has submitted is of unknown fate: committed where `kept`, lost otherwise; either

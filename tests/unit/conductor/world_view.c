@@ -85,3 +85,17 @@ bool world_connect(struct world *w)
     world_run(w, 3000);
     return world_established(w, WORLD_CLIENT) == 1 && world_established(w, w->owner) == 1;
 }
+
+void world_own_record(struct world *w, Holdfast__Record *record, Holdfast__Epoch *epoch)
+{
+    struct world_node *n = &w->nodes[w->owner];
+    const struct conductor_shard *s = conductor_shard(n->conductor, WORLD_SHARD);
+
+    epoch->incarnation = s->epoch.incarnation;
+    epoch->index = s->epoch.index;
+    record->node = n->id;
+    record->boot = n->boot;
+    record->request = ++n->request;
+    record->shard = WORLD_SHARD;
+    record->epoch = epoch;
+}

@@ -108,7 +108,6 @@ repl_mutant(words_never_grow_old replica_lost.c "is_recent(r, r->need.words[i].s
 repl_mutant(who_names_a_former_key_is_stuck replica_lost.c "r->fsm.session_key != in->id &&" "!fsm_names_key(&r->fsm, in->id) &&")
 repl_mutant(who_awaits_a_state_awaits_it_for_ever replica_locked.c "if (r->awaits_above != 0) {" "if (false) {")
 repl_mutant(blind_for_one_key_only replica_session.c "r->blind != 0 || replica_rotation_due" "(r->blind != 0 && r->fsm.session_key == r->blind) || replica_rotation_due")
-repl_mutant(the_sessionless_show_their_state replica_owner.c "if (!r->sessionless)" "if (true)")
 repl_mutant(leadership_to_anybody replica_witness.c "r->awaits_above != 0 ? replica_was_sound(r, node)" "r->awaits_above != 0 ? true")
 repl_mutant(hopes_for_ever replica_lost.c " &&\n           is_recent(r, r->need.awaits_ns, AWAIT_MS);" ";")
 repl_mutant(to_lack_is_to_be_stuck replica_lost.c "return r->fsm.applied_index >= in->index && r->fsm.session_key == in->id;" "return true;")

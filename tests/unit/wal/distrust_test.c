@@ -162,8 +162,8 @@ Test(wal_distrust, a_new_boot_of_the_machine_and_an_operators_word)
     finish();
 }
 
-/* Just made it says that, over starts. */
-Test(wal_distrust, a_new_directory_says_so)
+/* A directory just made, with entry 1, and what it is opened with. */
+static struct wal_options made_new(bool distrust_after_boot)
 {
     struct wal_options o;
 
@@ -171,9 +171,17 @@ Test(wal_distrust, a_new_directory_says_so)
     cr_assert(wal_init_directory(faultfs_fs(f), "/data", 3, &error));
     o = *options_of(f);
     o.machine = "a boot";
-    o.distrust_after_boot = true;
+    o.distrust_after_boot = distrust_after_boot;
     cr_assert(wal_core_open(&core, &o, &error), "%s", error.text);
     append(1, 1);
+    return o;
+}
+
+/* Just made it says that, over starts. */
+Test(wal_distrust, a_new_directory_says_so)
+{
+    struct wal_options o = made_new(true);
+
     reopen(&o);
     cr_assert_eq(core.loaded.distrust, REPL_DISTRUST_NEW);
     finish();
@@ -182,14 +190,8 @@ Test(wal_distrust, a_new_directory_says_so)
 /* What founders agreed on is believed like an acknowledgement: not of a disk that may have lost the sequel. */
 Test(wal_distrust, an_agreement_is_not_believed_of_a_disk_under_distrust)
 {
-    struct wal_options o;
+    struct wal_options o = made_new(false);
 
-    f = faultfs_create();
-    cr_assert(wal_init_directory(faultfs_fs(f), "/data", 3, &error));
-    o = *options_of(f);
-    o.machine = "a boot";
-    cr_assert(wal_core_open(&core, &o, &error), "%s", error.text);
-    append(1, 1);
     for (unsigned i = 0; i < 2; i++) {
         wal_core_load_done(&core);
         cr_assert(wal_core_distrust(&core, REPL_DISTRUST_AGREED, &error));
@@ -210,14 +212,8 @@ Test(wal_distrust, an_agreement_is_not_believed_of_a_disk_under_distrust)
 /* A founder that has begun, and whose disk kept the mark that it counts and lost what it had written since. */
 Test(wal_distrust, who_has_begun_is_not_taken_for_new)
 {
-    struct wal_options o;
+    struct wal_options o = made_new(false);
 
-    f = faultfs_create();
-    cr_assert(wal_init_directory(faultfs_fs(f), "/data", 3, &error));
-    o = *options_of(f);
-    o.machine = "a boot";
-    cr_assert(wal_core_open(&core, &o, &error), "%s", error.text);
-    append(1, 1);
     wal_core_load_done(&core);
     cr_assert(wal_core_distrust(&core, REPL_TRUSTED, &error));
     o.distrust_after_boot = true;
