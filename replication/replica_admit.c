@@ -39,7 +39,7 @@ bool replica_may_have_key(const struct replica *r, uint32_t node)
     const struct fsm_member *m = fsm_member(&r->fsm, node);
     struct repl_configuration c = newest(r);
 
-    if (node == r->options.node || (m != NULL && m->left))
+    if (node == r->options.node || replica_has_left(r, node))
         return false;
     /* Also one that joined, and is in no configuration yet. */
     if (m != NULL && r->ownership.confirmed)

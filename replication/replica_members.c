@@ -100,6 +100,16 @@ static bool is_founder(const struct replica *r, uint32_t node)
     return false;
 }
 
+bool replica_has_left(const struct replica *r, uint32_t node)
+{
+    const struct fsm_member *m = fsm_member(&r->fsm, node);
+
+    for (size_t i = 0; i < r->n_unread_left; i++)
+        if (r->unread_left[i] == node)
+            return true;
+    return m != NULL && m->left;
+}
+
 static void add_started(const struct replica *r, struct roster *l)
 {
     /* Until the log has been heard up to this start, it may name nobody who is still there. */
@@ -107,10 +117,9 @@ static void add_started(const struct replica *r, struct roster *l)
 
     for (size_t i = 0; i < r->options.n_nodes; i++) {
         const struct repl_node_address *n = &r->options.nodes[i];
-        const struct fsm_member *m = fsm_member(&r->fsm, n->node);
         struct replica_node *row = NULL;
 
-        if (n->node == r->options.node || (keep && (m == NULL || !m->left)))
+        if (n->node == r->options.node || (keep && !replica_has_left(r, n->node)))
             row = row_of(l, n->node);
         if (row != NULL && r->configuration.n_servers == 0 && r->founded && is_founder(r, n->node))
             row->role = RAFT_DRIVER_VOTER;
@@ -276,13 +285,14 @@ bool replica_is_outside(const struct replica *r)
 
 bool replica_is_member(const struct replica *r, uint32_t node)
 {
-    const struct fsm_member *m = fsm_member(&r->fsm, node);
-
     for (size_t i = 0; i < r->configuration.n_servers; i++)
         if (r->configuration.servers[i].node == node)
             return true;
     /* Without a configuration this node has heard nothing yet, but must hear it from somebody. */
-    return m != NULL ? !m->left : r->configuration.n_servers == 0 || !r->ownership.confirmed;
+    if (replica_has_left(r, node))
+        return false;
+    return fsm_member(&r->fsm, node) != NULL || r->configuration.n_servers == 0 ||
+           !r->ownership.confirmed;
 }
 
 /* --- the leader: the configuration becomes what the members are, one change at a time --- */

@@ -152,6 +152,9 @@ struct replica {
     bool founding_told;
     uint64_t asked_ns; /* for a key */
     struct replica_locked locked;
+    /* By the snapshot that waits for a key: who has left stands in front of the sessions. */
+    uint32_t unread_left[FSM_MAX_MEMBERS];
+    size_t n_unread_left;
     uint64_t blind;   /* the key that is given up: sessions are left out since; 0 = none */
     bool sessionless; /* ... so the state is nobody's, until all sessions end, or a snapshot */
     struct replica_need need;
@@ -398,6 +401,8 @@ void replica_left(struct replica *r);         /* a node's LEAVE was applied */
 void replica_lead_members(struct replica *r); /* the leader makes the configuration the members' */
 void replica_step_aside(struct replica *r);   /* leadership to who can take it best */
 void replica_on_changed(void *self, enum raft_driver_result result);
+/* By the state, or as far as a snapshot that waits for a key could be read. */
+bool replica_has_left(const struct replica *r, uint32_t node);
 /* Is this node no member: removed, or waiting to join? */
 bool replica_is_outside(const struct replica *r);
 /* May it be spoken with beyond ADMIN? Not with who only has a token yet. */

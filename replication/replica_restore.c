@@ -147,10 +147,23 @@ void replica_reset(struct replica *r)
     begin_telling(r);
 }
 
+/* What is read of a snapshot that cannot be read to its end counts for one thing: who has left is not to be
+ * heard meanwhile. After a recovery those are all members of before, with a log of their own at the same
+ * indexes; one of them that came back would be given this node's vote. */
+static void note_unread(struct replica *r, const struct fsm *fsm)
+{
+    r->n_unread_left = 0;
+    for (size_t i = 0; i < fsm->n_members; i++)
+        if (fsm->members[i]->left)
+            r->unread_left[r->n_unread_left++] = fsm->members[i]->node;
+    replica_list(r);
+}
+
 static void take_over(struct replica *r, struct fsm *fsm)
 {
     free_state(r);
     r->fsm = *fsm;
+    r->n_unread_left = 0;
     r->opened = true;
     replica_count(r, REPL_COUNT_RESTORES, 1);
     if (r->blind != 0 && r->blind != r->fsm.session_key)
@@ -205,6 +218,8 @@ void replica_restored_piece(struct replica *r, struct replica_job *job)
     r->restoring = NULL;
     if (incarnation != 0)
         r->incarnation = incarnation;
+    if (lacking != 0)
+        note_unread(r, fsm);
     if (!snapshot_decoder_end(&s->decoder)) {
         if (lacking != 0)
             replica_lock_snapshot(r, lacking, &s->meta);
@@ -251,6 +266,8 @@ void replica_on_restore(void *self, const struct repl_snapshot_meta *meta, struc
     ok = snapshot_decode(&d, data);
     lacking = d.lacking;
     r->incarnation = fsm.incarnation;
+    if (lacking != 0)
+        note_unread(r, &fsm);
     if (snapshot_decoder_end(&d) && ok && fsm.applied_index == meta->index)
         take_over(r, &fsm);
     else if (lacking != 0)
