@@ -39,8 +39,9 @@ struct tcp_conn {
     size_t queued;
     uint64_t began_ms, last_in_ms, last_out_ms;
     /* the transport's */
-    uint32_t node; /* 0 until greeted, for an accepted one */
-    uint64_t boot; /* the peer's, once greeted */
+    uint32_t node;        /* 0 until greeted, for an accepted one */
+    uint64_t boot;        /* the peer's, once greeted */
+    uint64_t incarnation; /* likewise, as its hello said */
     bool greeted;
     uint8_t door; /* tcp_door.c: where an accepted one came from */
     struct ip_addr source;

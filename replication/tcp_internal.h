@@ -59,6 +59,7 @@ bool tcp_door_tells(struct tcp_transport *t, const struct tcp_conn *c);
 struct tcp_conn *tcp_door_surplus(const struct tcp_transport *t, uint8_t door);
 
 /* Drops every connection that the layer would not have any more. */
+void tcp_drop_strangers(struct tcp_transport *t); /* of another incarnation than ours is now */
 void tcp_recheck(struct tcp_transport *t);
 
 /* Callbacks of libuv. */

@@ -154,9 +154,9 @@ static void on_out_broken(void *self, struct tcp_conn *c, enum tcp_broken why, c
 
 /* Who recovered has left all others behind, for ever: neither side may take the other for a node
  * that only was away. */
-static bool same_incarnation(const struct tcp_transport *t, const struct tcp_hello *h)
+static bool same_incarnation(const struct tcp_transport *t, uint64_t theirs)
 {
-    return h->incarnation == t->o.incarnation || h->incarnation == 0 || t->o.incarnation == 0;
+    return theirs == t->o.incarnation || theirs == 0 || t->o.incarnation == 0;
 }
 
 static void tell_incarnation(struct tcp_transport *t, const struct tcp_conn *c,
@@ -209,7 +209,7 @@ static bool hello_fits(struct tcp_transport *t, const struct tcp_conn *c, const 
              (unsigned long long)h->cluster, (unsigned long long)t->o.cluster);
         return false;
     }
-    if (!same_incarnation(t, h)) {
+    if (!same_incarnation(t, h->incarnation)) {
         tell_incarnation(t, c, h);
         return false;
     }
@@ -244,6 +244,7 @@ static void on_out_hello(void *self, struct tcp_conn *c, const struct tcp_hello 
     }
     c->greeted = true;
     c->boot = h->boot;
+    c->incarnation = h->incarnation;
     p->up = true;
     p->told_down = false;
     p->retry_ms = t->o.timing.first_retry_ms;
@@ -349,7 +350,8 @@ static void on_in_hello(void *self, struct tcp_conn *c, const struct tcp_hello *
     if (h->version < c->hello.version)
         c->hello.version = h->version;
     if (!hello_fits(t, c, h, p)) {
-        if (!same_versions(t, h) || (h->cluster == t->o.cluster && !same_incarnation(t, h))) {
+        if (!same_versions(t, h) ||
+            (h->cluster == t->o.cluster && !same_incarnation(t, h->incarnation))) {
             c->hello.to = h->from; /* it, too, is to learn why */
             tcp_conn_greet(c);
         }
@@ -363,6 +365,7 @@ static void on_in_hello(void *self, struct tcp_conn *c, const struct tcp_hello *
     }
     c->node = p->node;
     c->boot = h->boot;
+    c->incarnation = h->incarnation;
     c->greeted = true;
     c->hello.to = p->node;
     p->in = c;
@@ -418,6 +421,21 @@ void tcp_on_connection(uv_stream_t *server, int status)
     surplus = tcp_door_surplus(t, c->door);
     if (surplus != NULL)
         drop_in(t, surplus);
+}
+
+/* They came in while this node knew of no incarnation. Dialled anew they are refused, and both told. */
+void tcp_drop_strangers(struct tcp_transport *t)
+{
+    for (size_t i = 0; i < TCP_MAX_PEERS; i++) {
+        struct tcp_link *p = &t->peers[i];
+
+        if (p->node == 0)
+            continue;
+        if (p->in != NULL && !same_incarnation(t, p->in->incarnation))
+            drop_in(t, p->in);
+        if (p->up && !same_incarnation(t, p->out->incarnation))
+            drop_out(p, false);
+    }
 }
 
 void tcp_recheck(struct tcp_transport *t)

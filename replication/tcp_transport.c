@@ -171,6 +171,7 @@ void tcp_transport_set_incarnation(struct tcp_transport *t, uint64_t incarnation
     for (size_t i = 0; i < TCP_MAX_PEERS; i++) /* dialled already, not greeted yet */
         if (t->peers[i].node != 0 && t->peers[i].out != NULL)
             t->peers[i].out->hello.incarnation = incarnation;
+    tcp_drop_strangers(t);
 }
 
 void tcp_transport_recheck(struct tcp_transport *t)

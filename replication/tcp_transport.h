@@ -108,8 +108,8 @@ const struct repl_transport *tcp_transport_interface(struct tcp_transport *t);
  * address are kept. */
 void tcp_transport_set_peers(struct tcp_transport *t, const struct tcp_peer *peers, size_t n);
 
-/* The incarnation became known, or is another now: said from the next hello on. Links that stand
- * stay. */
+/* The incarnation became known, or is another now: said from the next hello on. Links that stand stay, but
+ * those with who greeted as of another one: nobody else would tell it (a node that lacks its key is let in). */
 void tcp_transport_set_incarnation(struct tcp_transport *t, uint64_t incarnation);
 
 /* The layer's certificates changed: links that it would not have any more are dropped, others

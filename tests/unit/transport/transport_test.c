@@ -314,6 +314,32 @@ Test(transport, another_incarnation_is_refused_and_both_sides_say_so)
     bench_deinit(&b);
 }
 
+/* Who was let in since it knew of no incarnation yet, as one does that lacks its key, and turns out to be of
+ * another one, is no longer linked with, and told as any other. */
+Test(transport, who_turns_out_to_be_of_another_incarnation_is_cut_off)
+{
+    struct bench b;
+
+    for (uint32_t learns = 1; learns <= 2; learns++) { /* who dialled, and who was dialled */
+        bench_init(&b, false);
+        bench_start(&b, 1, 11, 0, NULL);
+        bench_start(&b, 2, 22, 0, NULL);
+        tcp_transport_set_incarnation(b.side[3 - learns].t, 77);
+        tcp_transport_set_incarnation(b.side[learns].t, 0);
+        bench_join(&b, 1, 2);
+        BENCH_UNTIL(&b, b.side[1].up > 0 && b.side[2].up > 0);
+        tcp_transport_set_incarnation(b.side[learns].t, 78);
+        BENCH_UNTIL(&b,
+                    bench_counters(&b, 1).links_down > 0 && bench_counters(&b, 2).links_down > 0);
+        BENCH_UNTIL(&b, bench_counters(&b, 1).wrong_incarnation > 3 &&
+                            bench_counters(&b, 2).wrong_incarnation > 3);
+        cr_assert(b.side[1].up == 1 && b.side[2].up == 1, "they are linked again");
+        cr_assert(b.side[learns].stranger == 3 - learns &&
+                  b.side[learns].stranger_incarnation == 77);
+        bench_deinit(&b);
+    }
+}
+
 /* What version 2 refused unread; now nobody learns more of it than that it was no hello. */
 Test(transport, a_program_of_the_version_before_is_linked_with_both_ways)
 {
