@@ -109,7 +109,8 @@ struct raft_driver_counters {
     uint64_t elections_won, frames_in, frames_out, frames_malformed, frames_unsent, submitted,
         applied, installs_sent, installs_received, pieces_out, pieces_in, snapshots_taken,
         changes_committed, muted, trusted, doubted; /* itself; itself again; others, by a leader */
-    uint64_t wrapped[16]; /* [n]: wrap of defect n did something; [0] unused */
+    uint64_t contradicted; /* a peer contradicted what is committed here: the end of this node */
+    uint64_t wrapped[16];  /* [n]: wrap of defect n did something; [0] unused */
 };
 
 /* All but `apply` and `restore` may be NULL. Spans are valid in the call. */

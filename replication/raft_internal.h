@@ -146,6 +146,7 @@ struct raft_driver {
     bool started, failed, failed_told, stepping, delivering,
         stale; /* stale: the message in hand is of an older term */
     const char *why;
+    char words[480];          /* `why`, when it names something */
     enum repl_distrust muted; /* this node counts for nothing, and why; REPL_TRUSTED = it does */
     uint64_t distrusts_queued, distrusts_done; /* changes of it: those on the disk */
     enum raft_founder found_said;              /* raft_found.c: to all, last */
@@ -210,6 +211,9 @@ void raft_settle(struct raft_driver *d);
 void raft_stretch_elections(struct raft_driver *d);
 void raft_calm_elections(struct raft_driver *d);
 void raft_fail(struct raft_driver *d, const char *why);
+/* A peer's log (or snapshot) has that term at an index that is committed here: this node ends, and says so. */
+void raft_contradicted(struct raft_driver *d, uint32_t from, const char *what, uint64_t index,
+                       uint64_t term);
 bool raft_core_configuration(const struct repl_configuration *from, struct raft_configuration *to);
 struct repl_configuration raft_from_core(const struct raft_configuration *from, uint64_t index);
 /* Entries as the core wants them (it reads only CHANGE's data): *batch and *out by raft_malloc.

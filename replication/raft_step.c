@@ -11,6 +11,23 @@ void raft_fail(struct raft_driver *d, const char *why)
     d->why = why;
 }
 
+/* Which of the two is right nobody can tell here; whoever operates the cluster sees who goes on. */
+void raft_contradicted(struct raft_driver *d, uint32_t from, const char *what, uint64_t index,
+                       uint64_t term)
+{
+    d->counters.contradicted++;
+    (void)snprintf(d->words, sizeof d->words,
+                   "ALARM: node %u's %s contradicts what is committed here: entry %llu is of term "
+                   "%llu there, of term %llu here. One of the two lost data, or was copied or "
+                   "restored; this node ends whenever it hears that one. If the cluster goes on "
+                   "without this node, replace this one (holdfast cluster replace %u), else stop "
+                   "node %u and replace that",
+                   (unsigned)from, what, (unsigned long long)index, (unsigned long long)term,
+                   (unsigned long long)raft_driver_term_of(d, index), (unsigned)d->options.node,
+                   (unsigned)from);
+    raft_fail(d, d->words);
+}
+
 bool raft_core_configuration(const struct repl_configuration *from, struct raft_configuration *to)
 {
     raft_configuration_init(to);

@@ -5,6 +5,23 @@
 
 #include <stdio.h>
 
+/* The core refused it, so it differs from the log at one index at least that is committed. */
+static void contradicted_at(struct raft_driver *d, uint32_t from, const struct raft_message *m,
+                            const struct raft_payload *p)
+{
+    uint64_t index = m->append_entries.prev_log_index, term = m->append_entries.prev_log_term;
+
+    for (size_t i = 0; p != NULL && i < p->n; i++) {
+        uint64_t ours = raft_driver_term_of(d, index);
+
+        if (ours != 0 && ours != term) /* 0: it is trimmed, so the core did not look at it */
+            break;
+        index = p->first + i;
+        term = p->entries[i].term;
+    }
+    raft_contradicted(d, from, "log", index, term);
+}
+
 static int receive(struct raft_driver *d, uint32_t from, struct raft_message *message,
                    const struct raft_payload *payload)
 {
@@ -17,8 +34,10 @@ static int receive(struct raft_driver *d, uint32_t from, struct raft_message *me
     int rv = raft_core_step(d, &event, payload);
     if (rv == RAFT_NOMEM)
         raft_fail(d, "out of memory");
+    else if (rv != 0 && message->type == RAFT_APPEND_ENTRIES)
+        contradicted_at(d, from, message, payload);
     else if (rv != 0)
-        raft_fail(d, "a peer's log contradicts committed entries");
+        raft_fail(d, "the core refused what a peer sent");
     return rv;
 }
 
@@ -183,7 +202,7 @@ enum raft_driver_result raft_receive_install(struct raft_driver *d, uint32_t fro
     }
     uint64_t term = raft_driver_term_of(d, frame->index);
     if (frame->index <= d->commit && term != 0 && term != frame->index_term) {
-        raft_fail(d, "a peer's snapshot contradicts committed entries");
+        raft_contradicted(d, from, "snapshot", frame->index, frame->index_term);
         return RAFT_DRIVER_OK;
     }
     raft_install_piece(d, from, frame);

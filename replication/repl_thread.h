@@ -64,7 +64,7 @@ struct repl {
     uv_timer_t timer;
     struct loop_watch watch;
     bool thread_running;
-    char refusal[256]; /* what ended the replica before the thread ran */
+    char refusal[512]; /* what ended the replica before the thread ran */
     int to_close;      /* handles and parts that are not closed yet, at the end */
 
     struct repl_keys keys;

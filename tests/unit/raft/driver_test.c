@@ -299,6 +299,23 @@ Test(raft_driver, contradiction_of_committed_entries_fails_the_node)
     rig_append(&r, 3, 3, 3, 2, 5, "c");
     cr_assert_eq(r.failed, 1);
     cr_assert_eq(raft_driver_term_of(r.driver, 4), 2);
+    cr_assert_eq(raft_driver_counters(r.driver)->contradicted, 1);
+    cr_assert_not_null(strstr(r.why, "node 3's log contradicts what is committed here: entry 4 is "
+                                     "of term 3 there, of term 2 here"),
+                       "%s", r.why);
+    cr_assert_not_null(strstr(r.why, "holdfast cluster replace 2"), "%s", r.why);
+    rig_deinit(&r);
+}
+
+/* What came before its entries, too; and its snapshot. */
+Test(raft_driver, a_contradiction_says_who_and_what)
+{
+    rig_init(&r, 2, 3, 0);
+    rig_append(&r, 1, 2, 1, 1, 5, "cccc");
+    rig_disk(&r);
+    rig_append(&r, 3, 4, 5, 3, 5, "c");
+    cr_assert_eq(r.failed, 1);
+    cr_assert_not_null(strstr(r.why, "entry 5 is of term 3 there, of term 2 here"), "%s", r.why);
     rig_deinit(&r);
 }
 

@@ -1,5 +1,6 @@
 #include "unit/raft/rig.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static void on_apply(void *self, uint64_t index, const struct repl_entry *entry)
@@ -45,8 +46,10 @@ static void on_taken(void *self, uint64_t index, enum raft_driver_result result)
 
 static void on_failed(void *self, const char *why)
 {
-    (void)why;
-    ((struct rig *)self)->failed++;
+    struct rig *r = self;
+
+    r->failed++;
+    (void)snprintf(r->why, sizeof r->why, "%s", why);
 }
 
 static bool net_send(void *self, uint32_t node, enum repl_channel channel, const struct span *parts,

@@ -29,6 +29,7 @@ struct rig {
     size_t last_command_len;
     struct repl_configuration configuration;
     unsigned failed, states;
+    char why[512]; /* it failed */
     uint64_t taken;
     enum raft_driver_result taken_result;
 };
