@@ -96,6 +96,8 @@ static void on_failed(void *self, const char *why)
     struct sim_node *n = self;
 
     n->failed = true;
+    sim_watch_ended(n->world->watch, n->id,
+                    raft_driver_counters(replica_driver(n->replica))->contradicted > 0);
     sim_say(n->world, "node %u ends: %s", n->id, why);
 }
 
@@ -135,6 +137,17 @@ static void replica_options_of(const struct sim_node *n, struct replica_options 
         o->shards[i] = (struct repl_shard_option){.shard = i + 1, .prefer = i % p->n_nodes + 1};
 }
 
+/* Of what a lone founder began a second time (sim_found.c) no node of the first cluster has anything. */
+void sim_node_stored(const struct sim_node *n)
+{
+    struct repl_loaded log;
+
+    if (n->corrupt || n->second)
+        return;
+    sim_storage_look(n->storage, &log);
+    sim_watch_stored(n->world->watch, n->id, &log);
+}
+
 static void start_replica(struct sim_node *n)
 {
     struct repl_storage storage = sim_storage_interface(n->storage);
@@ -166,6 +179,7 @@ static void start_replica(struct sim_node *n)
         replica_create(&o, &storage, &transport, &callbacks, n->leases, &n->health, &n->clock);
     sim_storage_load(n->storage, &n->loaded);
     sim_watch_durable(n->world->watch, n->id, n->loaded.first_index + n->loaded.n_entries - 1);
+    sim_node_stored(n);
     HF_ASSERT(replica_fits(&n->loaded, &o, &why));
     n->refused = !replica_start(n->replica, &n->loaded, sim_node_ns(n));
     HF_ASSERT(!n->refused || (n->failed && n->lied && n->was_alone));

@@ -558,6 +558,11 @@ enum repl_distrust sim_storage_distrust(const struct sim_storage *s)
 void sim_storage_load(struct sim_storage *s, struct repl_loaded *loaded)
 {
     HF_ASSERT(s->queued == 0);
+    sim_storage_look(s, loaded);
+}
+
+void sim_storage_look(const struct sim_storage *s, struct repl_loaded *loaded)
+{
     *loaded = (struct repl_loaded){.term = s->term,
                                    .voted_for = s->voted_for,
                                    .snapshot = s->snapshot,

@@ -72,6 +72,8 @@ enum repl_distrust sim_storage_distrust(const struct sim_storage *storage);
 
 /* What is durable. Valid until the next call of any function. */
 void sim_storage_load(struct sim_storage *storage, struct repl_loaded *loaded);
+/* The same, of a disk that is in use. */
+void sim_storage_look(const struct sim_storage *storage, struct repl_loaded *loaded);
 /* The data of the durable snapshot; empty when there is none. */
 struct span sim_storage_snapshot(const struct sim_storage *storage);
 /* Is (index, term) durable here, in the log or behind the snapshot? */

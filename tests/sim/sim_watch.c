@@ -72,9 +72,9 @@ static void free_sas(struct sim_watch *w)
 void sim_watch_destroy(struct sim_watch *w)
 {
     struct sim_watch_map *const maps[] = {
-        &w->sealed,  &w->delivered, &w->esps,    &w->by_spi,  &w->sas,   &w->addresses,
-        &w->records, &w->requests,  &w->digests, &w->epochs,  &w->boots, &w->messages,
-        &w->copies,  &w->ivs,       &w->known,   &w->winners, NULL,
+        &w->sealed,  &w->delivered, &w->esps,    &w->by_spi,  &w->sas,    &w->addresses,
+        &w->records, &w->requests,  &w->digests, &w->epochs,  &w->boots,  &w->messages,
+        &w->copies,  &w->ivs,       &w->known,   &w->winners, &w->stored, NULL,
     };
 
     for (size_t i = 0; maps[i] != NULL; i++)

@@ -97,6 +97,11 @@ void sim_watch_durable(struct sim_watch *w, uint32_t node, uint64_t last_index);
  * applied that was counted by it, and again when it is committed. */
 void sim_watch_voters(struct sim_watch *w, uint64_t place, bool committed, const uint32_t *nodes,
                       size_t n);
+/* The log on the node's disk, as a start finds it, and at the end. */
+void sim_watch_stored(struct sim_watch *w, uint32_t node, const struct repl_loaded *log);
+/* A process ends by itself. contradicted: for another node's log says something else of what it holds for
+ * committed. */
+void sim_watch_ended(struct sim_watch *w, uint32_t node, bool contradicted);
 /* A node counts, as it says: its votes, its copies, its acknowledgements. One that lost data must have
  * again what it had acknowledged, as far as that was applied anywhere when it started. */
 void sim_watch_counts(struct sim_watch *w, uint32_t node);

@@ -6,6 +6,7 @@
  *   sim_watch_wrap.c   the conductor's rows                  sim_watch_cases.c collisions reached
  *   sim_watch_heal.c   liveness                      sim_watch_members.c  who is of the cluster, who votes
  *   sim_watch_era.c    incarnations: what is called an index here is a place, counted over all of them
+ *   sim_watch_disks.c  the logs on the disks
  */
 #ifndef HF_SIM_WATCH_INTERNAL_H
 #define HF_SIM_WATCH_INTERNAL_H
@@ -157,6 +158,7 @@ struct sim_watch {
     struct sim_watch_map ivs;       /* (SPIs, sender, IV) -> a: bytes' hash */
     struct sim_watch_map
         winners; /* SA that both rekeyed -> a: 1 the client's exchange, 2 the other */
+    struct sim_watch_map stored; /* (place, term) of a log's entry -> a: hash, b: term before it */
     struct sim_watch_map known; /* boots that the log ever named */
     struct sim_watch_wish *wishes;
     size_t n_wishes, wishes_capacity;

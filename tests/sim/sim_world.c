@@ -366,6 +366,8 @@ static void heal(struct sim_world *w)
     for (uint32_t i = 0; i < w->n_nodes; i++)
         if (w->nodes[i].corrupt || w->nodes[i].gone)
             sim_watch_gone(w->watch, w->nodes[i].id);
+    for (uint32_t i = 0; i < w->n_nodes; i++)
+        sim_node_stored(&w->nodes[i]);
     sim_watch_healed(w->watch);
     take_violations(w);
 }

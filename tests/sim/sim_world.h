@@ -300,7 +300,8 @@ void sim_node_inner(struct sim_node *n, struct span inner);
 void sim_node_set_clock(struct sim_node *n, uint64_t ns, int32_t ppm);
 bool sim_node_acting(const struct sim_node *n, uint32_t shard);
 bool sim_node_leads(const struct sim_node *n);
-void sim_node_wake(struct sim_node *n); /* its control loop has something to do */
+void sim_node_wake(struct sim_node *n);         /* its control loop has something to do */
+void sim_node_stored(const struct sim_node *n); /* what is on its disk, to the judge */
 void sim_node_add_counters(struct sim_node *n);
 
 /* sim_node_ops.c */
