@@ -229,6 +229,14 @@ sim_mutant(icv_not_checked "an IKE message is taken whether or not its ICV holds
 sim_mutant(distrust_ignored "seed=3 a node whose disk says that it lost something counts as if it had not"
   replication/raft_driver.c [==[    d->muted = l->distrust;]==] [==[    d->muted = REPL_TRUSTED;]==])
 
+sim_mutant(votes_for_any_log "seed=9 a vote is given to whoever asks, however short its log"
+  replication/raft_wraps.c [==[                                                    .last_log_index = f->index,
+                                                    .last_log_term = f->index_term,
+                                                    .disrupt_leader]==]
+  [==[                                                    .last_log_index = UINT64_MAX / 4,
+                                                    .last_log_term = f->term,
+                                                    .disrupt_leader]==])
+
 sim_mutant(any_token_will_do "seed=17 whoever has some token joins"
   replication/fsm_members.c [==[    if (t == NULL || memcmp(t->hash, body->token.data, sizeof t->hash) != 0)]==] [==[    if (t == NULL)]==])
 
