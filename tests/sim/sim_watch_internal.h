@@ -159,7 +159,7 @@ struct sim_watch {
     struct sim_watch_map
         winners; /* SA that both rekeyed -> a: 1 the client's exchange, 2 the other */
     struct sim_watch_map stored; /* (place, term) of a log's entry -> a: hash, b: term before it */
-    struct sim_watch_map known; /* boots that the log ever named */
+    struct sim_watch_map known;  /* boots that the log ever named */
     struct sim_watch_wish *wishes;
     size_t n_wishes, wishes_capacity;
     uint64_t event_ms; /* that end's own time (a client's, the cluster's) of what is told now */
