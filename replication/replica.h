@@ -41,7 +41,8 @@ enum {
     REPL_MAX_SHARDS = 64,
     REPL_MAX_MEMBERS = 5,        /* of a cluster */
     REPL_MAX_IDS = 64,           /* members that a cluster ever has: ids are never used again */
-    REPL_MAX_NODES = 8,          /* that a node knows at a time: members, who comes, who goes */
+    REPL_MAX_NODES = 16,         /* that a node knows at a time: members, who comes, who goes; at
+                                    a start also those of its log's beginning and of hints */
     REPL_MAX_OUTSTANDING = 4096, /* requests submitted and not settled */
     REPL_MAX_OUTSTANDING_BYTES = 32 << 20,
     REPL_MAX_RECORD_BYTES = 1 << 20,
