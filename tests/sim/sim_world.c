@@ -277,9 +277,9 @@ static void describe(const struct sim_world *w)
         replica_status(n->replica, sim_node_ns(n), &st);
         sim_say(w,
                 "node %u: leader %u term %" PRIu64 " last %" PRIu64 " commit %" PRIu64
-                " applied %" PRIu64 " quorum %d outstanding %" PRIu64,
+                " applied %" PRIu64 " quorum %d outstanding %" PRIu64 " lacks a key %d",
                 n->id, st.leader, st.term, st.last_index, st.commit_index, st.applied_index,
-                st.quorum, st.outstanding);
+                st.quorum, st.outstanding, st.lacks_key);
         for (size_t k = 0; k < st.n_shards; k++)
             sim_say(w, "  shard %u: owner %u epoch %" PRIu64 " mine %d lease %" PRId64 " ms",
                     st.shards[k].shard, st.shards[k].owner_node, st.shards[k].epoch.index,
@@ -352,8 +352,10 @@ static void heal(struct sim_world *w)
                       w->stats.counts[SIM_COUNT_elections] - elections);
     for (uint64_t end = w->now_ms + DIGEST_WITHIN_MS; !agreed(w) && w->now_ms < end;)
         run_until(w, w->now_ms + 1);
-    if (!agreed(w))
+    if (!agreed(w)) {
         sim_violation(w, "L3: a healed node does not catch up");
+        describe(w);
+    }
     if (w->change.phase != SIM_CHANGE_NONE)
         sim_violation(w, "L1: a change of members (node %u) does not come to its end",
                       w->change.node);
