@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "replication/recover_survey.h"
 #include "replication/replica_parts.h"
 #include "unit/repl/cluster.h"
 
@@ -278,6 +279,30 @@ Test(repl_members, all_were_replaced_and_a_majority_comes_back)
         write_some(rig);
         cluster_finish(rig);
     }
+}
+
+/* One that started anew without a majority has applied nothing of what its log holds: what it says of the
+ * members, and whom a recovery would give up, are those of the log's end, not founders of long ago. */
+Test(repl_members, a_survivor_names_the_present_members)
+{
+    struct rig *rig = all_replaced(8761);
+    struct recover_survey s;
+    struct repl_status st;
+
+    rig_start(rig, 10);
+    rig_start(rig, 9);
+    (void)rig_run(rig, 500, NULL, 0);
+    replica_status(rig_node(rig, 10)->replica, rig->now_ms * 1000000, &st);
+    cr_assert(st.leader == 0 && st.applied_index < 10);
+    for (size_t i = 0; i < st.n_nodes; i++)
+        cr_assert_eq(st.nodes[i].role, st.nodes[i].node >= 6 ? REPL_VOTER : REPL_LEFT, "node %u",
+                     st.nodes[i].node);
+    s = recover_survey(&st);
+    cr_assert(s.member && s.voters == 5 && s.able == 2 && s.n_lost == 4,
+              "%zu voters, %zu of them able, %zu lost", s.voters, s.able, s.n_lost);
+    for (uint32_t i = 0; i < 4; i++)
+        cr_assert_eq(s.lost[i], 6 + i);
+    rig_destroy(rig);
 }
 
 static size_t listed(const struct rig_node *n, uint32_t from, uint32_t to)
