@@ -170,7 +170,7 @@ struct sim_client {
     /* what it is at present: sim_client_look() */
     bool established;
     uint64_t ike_spi, peer_spi;
-    uint32_t child_spi, peer_child_spi, n_children, n_sas;
+    uint32_t child_spi, peer_child_spi, n_children, n_sas, n_living;
     uint16_t ike_group; /* of its KE */
     bool changed;
     struct ip_addr inner; /* its virtual address; kept while it has none */
