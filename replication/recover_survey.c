@@ -16,8 +16,8 @@ struct recover_survey recover_survey(const struct repl_status *st)
 
         if (!is_member(n->role))
             continue;
-        s.voters += n->role == REPL_VOTER;
-        s.able += n->role == REPL_VOTER && reached && n->distrust == REPL_TRUSTED;
+        s.voters += n->votes;
+        s.able += n->votes && reached && n->distrust == REPL_TRUSTED;
         s.member |= n->node == st->node;
         if (n->node != st->node)
             s.lost[s.n_lost++] = n->node;

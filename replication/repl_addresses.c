@@ -108,15 +108,17 @@ bool repl_addresses_store(const char *data_dir, const struct repl_node_address *
 size_t repl_addresses_merge(struct repl_node_address nodes[REPL_MAX_NODES], size_t n, size_t fixed,
                             const struct repl_node_address *more, size_t n_more)
 {
-    for (size_t i = 0; i < n_more; i++) {
+    for (size_t i = n_more; i-- > 0 && fixed < REPL_MAX_NODES;) {
         size_t k = 0;
 
         while (k < n && nodes[k].node != more[i].node)
             k++;
-        if (k < fixed || k == REPL_MAX_NODES)
+        if (k < fixed)
             continue;
-        nodes[k] = more[i];
-        n += k == n;
+        n += k == n && n < REPL_MAX_NODES;
+        k = k < n ? k : n - 1; /* whose place it takes, as all before it move up */
+        memmove(&nodes[fixed + 1], &nodes[fixed], (k - fixed) * sizeof nodes[0]);
+        nodes[fixed] = more[i];
     }
     return n;
 }

@@ -16,8 +16,9 @@ bool repl_addresses_load(const char *data_dir, struct repl_node_address nodes[RE
 bool repl_addresses_store(const char *data_dir, const struct repl_node_address *nodes,
                           size_t n) HF_MUST_USE;
 
-/* Adds `more` to the n that are there: the first `fixed` keep what they have (an operator's file says
- * so), later ones take the new address; what finds no room is left out. The new number. */
+/* Adds `more` to the n that are there: the first `fixed` keep their place and what they have (an operator's
+ * file says so); behind them the newest word comes first, so where there is no room what was said longest
+ * ago is left out. The new number. */
 size_t repl_addresses_merge(struct repl_node_address nodes[REPL_MAX_NODES], size_t n, size_t fixed,
                             const struct repl_node_address *more, size_t n_more);
 

@@ -66,6 +66,8 @@ static void keep_peers(struct repl *repl)
     HF_ASSERT(uv_queue_work(&repl->loop, &repl->keeping, keep_work, keep_after) == 0);
 }
 
+_Static_assert(TCP_MAX_PEERS >= 2 * (REPL_MAX_NODES - 1), "all may be others than before at once");
+
 void repl_set_peers(struct repl *repl)
 {
     struct tcp_peer peers[REPL_MAX_NODES];

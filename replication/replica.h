@@ -41,7 +41,8 @@ enum {
     REPL_MAX_SHARDS = 64,
     REPL_MAX_MEMBERS = 5,        /* of a cluster */
     REPL_MAX_IDS = 64,           /* members that a cluster ever has: ids are never used again */
-    REPL_MAX_NODES = 8,          /* that a node knows at a time: members, who comes, who goes */
+    REPL_MAX_NODES = 16,         /* that a node knows at a time: members, who comes, who goes; at
+                                    a start also those of its log's beginning and of hints */
     REPL_MAX_OUTSTANDING = 4096, /* requests submitted and not settled */
     REPL_MAX_OUTSTANDING_BYTES = 32 << 20,
     REPL_MAX_RECORD_BYTES = 1 << 20,
@@ -360,7 +361,7 @@ enum repl_role {
     REPL_JOINING,  /* a member that is not in Raft's configuration yet */
     REPL_EXPECTED, /* has a token, no member yet */
     REPL_LEAVING,  /* left, but still in Raft's configuration */
-    REPL_LEFT,     /* this node itself: removed */
+    REPL_LEFT,     /* removed: this node itself, or one that it still lists at a start */
     REPL_OUTSIDE   /* this node itself: waits to join; or a node that it only knows from its file */
 };
 const char *repl_role_name(enum repl_role role);
@@ -376,7 +377,9 @@ struct repl_node_status {
     bool healthy;   /* by its own report, not older than a lease */
     bool drained;   /* by an operator */
     bool reluctant; /* by its own report: would rather own nothing */
-    enum repl_role role;
+    enum repl_role
+        role;   /* at a start without a majority: by the end of the log, not by what is applied */
+    bool votes; /* by the newest configuration of this node's log, committed or not */
     uint64_t boot; /* as the replicated state has it; 0 = never seen */
     uint64_t applied_index;
     enum repl_agreement agreement; /* as far as this node has heard */

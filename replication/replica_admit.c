@@ -22,8 +22,7 @@ bool replica_loaded_configuration(const struct repl_loaded *l, struct repl_confi
     return true;
 }
 
-/* The newest one on this node, committed or not; no servers: it has heard of none. */
-static struct repl_configuration newest(const struct replica *r)
+struct repl_configuration replica_newest_configuration(const struct replica *r)
 {
     struct repl_configuration c = {.n_servers = 0};
 
@@ -37,7 +36,7 @@ static struct repl_configuration newest(const struct replica *r)
 bool replica_may_have_key(const struct replica *r, uint32_t node)
 {
     const struct fsm_member *m = fsm_member(&r->fsm, node);
-    struct repl_configuration c = newest(r);
+    struct repl_configuration c = replica_newest_configuration(r);
 
     if (node == r->options.node || replica_has_left(r, node))
         return false;
@@ -55,5 +54,6 @@ bool replica_may_have_key(const struct replica *r, uint32_t node)
  * the key does not open. */
 bool replica_may_give_key(const struct replica *r, uint32_t node)
 {
-    return replica_may_have_key(r, node) || (r->waiting != NULL && newest(r).n_servers == 0);
+    return replica_may_have_key(r, node) ||
+           (r->waiting != NULL && replica_newest_configuration(r).n_servers == 0);
 }

@@ -110,12 +110,23 @@ bool replica_has_left(const struct replica *r, uint32_t node)
     return m != NULL && m->left;
 }
 
+/* Until the log has been heard up to this start, what is applied of it may name nobody who is still there.
+ * First of all there is room for whom its end names: they vote by that, applied or not. */
+static void add_newest(const struct replica *r, struct roster *l)
+{
+    struct repl_configuration c = replica_newest_configuration(r);
+
+    for (size_t i = 0; i < c.n_servers && !r->ownership.confirmed; i++)
+        (void)row_of(l, c.servers[i].node);
+}
+
+/* ... and for those of whom others have told, before those that an operator's file names. */
 static void add_started(const struct replica *r, struct roster *l)
 {
-    /* Until the log has been heard up to this start, it may name nobody who is still there. */
     bool keep = !r->ownership.confirmed;
 
-    for (size_t i = 0; i < r->options.n_nodes; i++) {
+    for (size_t k = 0; k < r->options.n_nodes; k++) {
+        size_t i = (k + r->options.n_listed) % r->options.n_nodes;
         const struct repl_node_address *n = &r->options.nodes[i];
         struct replica_node *row = NULL;
 
@@ -215,9 +226,10 @@ void replica_list(struct replica *r)
     struct roster l = {.n = 0};
 
     (void)row_of(&l, r->options.node); /* first: there is room for it whoever else is known */
+    add_newest(r, &l);
     add_configured(r, &l);
-    add_expected(r, &l);
     add_started(r, &l);
+    add_expected(r, &l);
     for (size_t i = 0; i < l.n; i++) {
         const struct replica_node *old = replica_node(r, l.nodes[i].node);
 

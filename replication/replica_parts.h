@@ -256,6 +256,8 @@ void replica_locked_drop(struct replica *r);
 /* replica_admit.c: of whom it is known that they are members */
 bool replica_may_have_key(const struct replica *r, uint32_t node);
 bool replica_may_give_key(const struct replica *r, uint32_t node); /* the configuration's */
+/* The newest one on this node, committed or not; no servers: it has heard of none. */
+struct repl_configuration replica_newest_configuration(const struct replica *r);
 /* The newest configuration of what was loaded; false: malformed, as the driver will say. */
 bool replica_loaded_configuration(const struct repl_loaded *loaded, struct repl_configuration *out);
 

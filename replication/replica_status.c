@@ -103,12 +103,30 @@ size_t repl_linked_members(const struct repl_status *st, uint32_t nodes[REPL_MAX
     return n;
 }
 
-static enum repl_role role_of(const struct replica *r, size_t i)
+static uint8_t role_in(const struct repl_configuration *c, uint32_t node)
+{
+    for (size_t i = 0; i < c->n_servers; i++)
+        if (c->servers[i].node == node)
+            return c->servers[i].role;
+    return RAFT_DRIVER_NO_MEMBER;
+}
+
+/* Until its own start is applied a node may stand anywhere in its log, without a majority for ever: then
+ * whom the end of the log does not name has left since. */
+static enum repl_role role_of(const struct replica *r, size_t i,
+                              const struct repl_configuration *newest)
 {
     const struct fsm_member *m = fsm_member(&r->fsm, r->nodes[i].node);
     uint8_t role = r->nodes[i].role;
+    bool left = m != NULL && m->left;
 
-    if (m != NULL && m->left)
+    if (!r->ownership.confirmed && newest->n_servers > 0 && newest->index > r->fsm.applied_index) {
+        uint8_t by_then = role_in(newest, r->nodes[i].node);
+
+        left = by_then == RAFT_DRIVER_NO_MEMBER && (m != NULL || role != RAFT_DRIVER_NO_MEMBER);
+        role = by_then;
+    }
+    if (left)
         return role == RAFT_DRIVER_NO_MEMBER ? REPL_LEFT : REPL_LEAVING;
     if (role == RAFT_DRIVER_VOTER)
         return REPL_VOTER;
@@ -137,7 +155,8 @@ static void members_status(const struct replica *r, struct repl_status *out)
     out->n_tokens = r->fsm.n_tokens;
 }
 
-static void node_status(const struct replica *r, size_t i, struct repl_node_status *out)
+static void node_status(const struct replica *r, size_t i, const struct repl_configuration *newest,
+                        struct repl_node_status *out)
 {
     uint32_t node = r->nodes[i].node;
     bool self = node == r->options.node;
@@ -151,7 +170,8 @@ static void node_status(const struct replica *r, size_t i, struct repl_node_stat
         .healthy = ownership_candidate(&r->ownership, i, r->now_ns),
         .drained = r->ownership.peers[i].drained,
         .reluctant = r->ownership.peers[i].reluctant,
-        .role = role_of(r, i),
+        .role = role_of(r, i, newest),
+        .votes = role_in(newest, node) == RAFT_DRIVER_VOTER,
         .boot = m == NULL ? 0 : m->boot,
         .applied_index = self ? r->fsm.applied_index : r->ownership.peers[i].applied_index,
         .agreement = replica_agreement(r, node),
@@ -198,6 +218,7 @@ void replica_status(const struct replica *r, uint64_t now_ns, struct repl_status
 {
     struct raft_driver_status raft = raft_driver_status(r->driver);
     struct digest d = fsm_content_digest(&r->fsm);
+    const struct repl_configuration newest = replica_newest_configuration(r);
 
     (void)now_ns;
     *out = (struct repl_status){.node = r->options.node,
@@ -225,7 +246,7 @@ void replica_status(const struct replica *r, uint64_t now_ns, struct repl_status
     put_be64(out->digest, d.a);
     put_be64(out->digest + 8, d.b);
     for (size_t i = 0; i < r->n_nodes; i++)
-        node_status(r, i, &out->nodes[i]);
+        node_status(r, i, &newest, &out->nodes[i]);
     members_status(r, out);
     for (size_t i = 0; i < r->options.n_shards; i++)
         shard_status((struct replica *)(uintptr_t)r, i, &out->shards[i]);

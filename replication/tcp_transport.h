@@ -33,7 +33,7 @@
 #include "replication/transport.h"
 
 enum {
-    TCP_MAX_PEERS = 8,
+    TCP_MAX_PEERS = 32, /* twice REPL_MAX_NODES: those that go are still closing when others come */
     TCP_QUEUE_BYTES = 16 << 20 /* waiting per peer; beyond: send() is false */
 };
 

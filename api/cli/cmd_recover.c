@@ -51,8 +51,9 @@ static void print_warning(struct cli *cli, json_t *c)
         }
     }
     (void)fprintf(cli->out,
-                  "Never start those nodes with their present data: two of them could serve beside "
-                  "this one. Emptied, they join under new ids.\n"
+                  "Those nodes must be off, and must never be started again with their present "
+                  "data: two of them could serve beside this one. Emptied, they join under new "
+                  "ids.\n"
                   "Their ids, and all others that this node knows, are never given again; say "
                   "--highest-id N when a node with a higher one than those may have been there.\n");
 }

@@ -102,15 +102,16 @@ uint32_t recover_used_ids(struct repl *repl)
 
 static void warn(const struct repl_recovery *r, const char *lost)
 {
-    (void)printf("This node alone becomes the cluster, under a new incarnation. That ends, for "
-                 "good:\n"
-                 "  - all tunnels: clients connect anew;\n"
-                 "  - what was agreed behind entry %llu, the newest that this node has;\n"
-                 "  - the nodes %s as members: ids up to %u are never used again (if a node with a "
-                 "higher one may have been there: --highest-id).\n"
-                 "Never start those nodes with their present data: two of them could serve beside "
-                 "this one.\n",
-                 (unsigned long long)r->index, lost, r->highest_id);
+    (void)printf(
+        "This node alone becomes the cluster, under a new incarnation. That ends, for "
+        "good:\n"
+        "  - all tunnels: clients connect anew;\n"
+        "  - what was agreed behind entry %llu, the newest that this node has;\n"
+        "  - the nodes %s as members: ids up to %u are never used again (if a node with a "
+        "higher one may have been there: --highest-id).\n"
+        "Those nodes must be off, and must never be started again with their present data: "
+        "two of them could serve beside this one.\n",
+        (unsigned long long)r->index, lost, r->highest_id);
 }
 
 bool daemon_recover(const struct config *config, const struct daemon_words *words,
@@ -171,6 +172,20 @@ static uint8_t *read_file(const char *path, size_t *n, struct daemon_error *erro
     return NULL;
 }
 
+static void say_restored(const struct repl_recovery *r)
+{
+    char lost[RECOVER_TYPED_BYTES];
+
+    recover_list(r->lost, r->n_lost, lost);
+    (void)printf("restored as of entry %llu: incarnation %llu, it was %llu; without tunnels, and "
+                 "this node alone.\n"
+                 "Before you start holdfastd: the former nodes (%s, this one's other disk, and all "
+                 "that joined later) must be off, and must never be started again with their "
+                 "present data: two of them could serve beside this one.\n",
+                 (unsigned long long)r->index, (unsigned long long)r->incarnation,
+                 (unsigned long long)r->former, lost);
+}
+
 bool daemon_restore(const struct config *config, const struct daemon_words *words,
                     struct daemon_error *error)
 {
@@ -194,10 +209,7 @@ bool daemon_restore(const struct config *config, const struct daemon_words *word
     ok = repl_restore(&o, key_dir, span_of(bytes, n), &r, &e);
     free(bytes);
     if (ok)
-        (void)printf("restored as of entry %llu: incarnation %llu, it was %llu; without tunnels, "
-                     "and this node alone. Start holdfastd.\n",
-                     (unsigned long long)r.index, (unsigned long long)r.incarnation,
-                     (unsigned long long)r.former);
+        say_restored(&r);
     else
         (void)snprintf(error->text, sizeof error->text, "%s", e.text);
     return ok;

@@ -18,7 +18,7 @@
 #include "io/error.h"
 #include "io/netlink.h"
 
-enum { GUARD_MAX_ADDRESSES = 256, GUARD_MAX_POOLS = 128, GUARD_MAX_NODES = 16 };
+enum { GUARD_MAX_ADDRESSES = 256, GUARD_MAX_POOLS = 128, GUARD_MAX_NODES = 24 };
 
 struct guard_config {
     const char *outside, *inside;    /* interfaces; must exist for install and verify */

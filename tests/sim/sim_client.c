@@ -266,7 +266,7 @@ void sim_client_stop(struct sim_client *c)
     enter(c);
     sim_watch_client_restarted(c->world->watch, c->index);
     c->running = c->established = false;
-    c->n_sas = c->n_children = 0;
+    c->n_sas = c->n_living = c->n_children = 0;
     c->ike_spi = c->peer_spi = 0;
     worker_pool_stop(c->pool);
     while ((s = c->submitted) != NULL) {
@@ -311,6 +311,7 @@ static void look_at(void *self, const struct conductor_sa_view *view)
 {
     struct sim_client *c = self;
 
+    c->n_living += view->sa->state == IKE_SA_HALF_OPEN || view->sa->state == IKE_SA_ESTABLISHED;
     if (view->sa->state != IKE_SA_ESTABLISHED)
         return;
     c->n_sas++;
@@ -340,7 +341,7 @@ static void look(struct sim_client *c)
     if (!c->changed)
         return;
     c->changed = c->established = false;
-    c->n_sas = c->n_children = 0;
+    c->n_sas = c->n_living = c->n_children = 0;
     conductor_each_sa(c->conductor, look_at, c);
     if (was != c->established)
         sim_say(c->world, "client %u %s", c->index, c->established ? "established" : "lost its SA");
@@ -377,6 +378,8 @@ static void rearm(struct sim_client *c)
     c->timer_ms = at == UINT64_MAX ? UINT64_MAX : c->world->now_ms + (at > now ? at - now : 1);
 }
 
+/* What is left of SAs that are rekeyed, or whose Delete nobody answers, does not keep it from dialling: its
+ * gateway may have given all of them up. */
 static void dial(struct sim_client *c)
 {
     const struct sim_world *w = c->world;
@@ -386,7 +389,7 @@ static void dial(struct sim_client *c)
     c->dial_ms = w->now_ms + REDIAL_MS;
     if (!c->natted)
         from.ip = addr_v4(0xc6336401 + c->index);
-    if (conductor_count_sas(c->conductor) + conductor_count_half_open(c->conductor) == 0)
+    if (c->n_living + conductor_count_half_open(c->conductor) == 0)
         conductor_initiate(c->conductor, SHARD, &from, &to);
     else if (c->established && c->n_children == 0)
         (void)sim_client_want(c, IKE_WANT_CHILD);

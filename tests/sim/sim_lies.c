@@ -31,19 +31,27 @@ static bool make_anew(struct sim_node *n)
     }
     sim_storage_wipe(n->storage);
     n->kept_key.id = 0;
+    n->n_peers = 0;
     memset(n->session_keys, 0, sizeof n->session_keys);
     return true;
 }
 
-/* Made anew with its founding file it knows the founders alone, and takes the cluster's key from members that it
+static bool is_there(const struct sim_world *w, const struct sim_node *n, uint32_t id)
+{
+    return id != n->id && !w->nodes[id - 1].left && !w->nodes[id - 1].gone;
+}
+
+/* Made anew with its founding file it knows the founders alone (one that joined: whom it asked then), and takes the cluster's key from members that it
  * knows: where all others of them have left it waits for ever, and an operator replaces it. */
 static bool knows_a_member(const struct sim_node *n)
 {
     const struct sim_world *w = n->world;
-    bool knows = n->id > w->plan.n_nodes; /* it joined: it asks whom it asked then */
+    bool knows = false;
 
-    for (uint32_t i = 0; i < w->plan.n_nodes; i++)
-        knows = knows || (w->nodes[i].id != n->id && !w->nodes[i].left && !w->nodes[i].gone);
+    for (uint32_t i = 0; n->n_asks == 0 && i < w->plan.n_nodes; i++)
+        knows = knows || is_there(w, n, i + 1);
+    for (size_t i = 0; i < n->n_asks; i++)
+        knows = knows || is_there(w, n, n->asks[i].node);
     return knows;
 }
 

@@ -243,10 +243,18 @@ static void ask_to_join(struct sim_world *w)
 
 void sim_members_frame(struct sim_node *n, const struct repl_event *event)
 {
+    if (sim_hints_frame(n, event->node, span_of(event->bytes, event->bytes_len)))
+        return;
     if (event->bytes_len != RECORD_TOKEN_BYTES || member_as(n, event->node) != NULL)
         return;
     sim_say(n->world, "node %u is asked by node %u to let it join", n->id, event->node);
     (void)conductor_wish_join(n->conductor, event->node, event->bytes, RECORD_SPEAKS);
+}
+
+/* Some are told of the member alone at which their token was made: it says where the others are. */
+static bool knows_one(const struct sim_node *n)
+{
+    return sim_mix(n->world->seed ^ n->id) % 3 == 0;
 }
 
 static void begin_join(struct sim_world *w, const struct sim_node *as)
@@ -262,7 +270,7 @@ static void begin_join(struct sim_world *w, const struct sim_node *as)
     n->gone = true;
     n->asks[n->n_asks++].node = n->id;
     for (size_t i = 0; i < f->n_members; i++)
-        if (!f->members[i]->left)
+        if (!f->members[i]->left && (!knows_one(n) || f->members[i]->node == as->id))
             n->asks[n->n_asks++].node = f->members[i]->node;
     *c = (struct sim_change){.phase = SIM_CHANGE_TOKEN, .node = n->id, .goal = c->goal};
     for (size_t i = 0; i < sizeof c->token; i++)

@@ -117,7 +117,7 @@ void sim_node_start(struct sim_node *n)
     atomic_store(&n->given_ms, 0);
     n->control_ms = n->tick_ms = n->timer_ms = w->now_ms;
     n->worker_ms = UINT64_MAX;
-    n->takeovers = n->handovers = 0;
+    n->takeovers = n->handovers = n->who_again_ms = 0;
     sim_watch_started(w->watch, n->id, n->boot, n->lied);
     n->told = (struct repl_configuration){0};
     n->told_committed = 0;
@@ -267,8 +267,10 @@ static void tick(struct sim_node *n)
     n->tick_ms = n->world->now_ms + SIM_TICK_MS;
     if (!n->hung)
         (void)sim_kernel_turn(&n->kernel);
-    if (!n->stuck)
-        sim_node_stamp(n);
+    if (n->stuck)
+        return;
+    sim_node_stamp(n);
+    sim_hints_ask(n);
 }
 
 static void take_events(struct sim_node *n)

@@ -193,6 +193,14 @@ static struct sim_node *choose(struct sim_world *w, bool restores)
     return (restores ? may_be_restored(w, n) : may_survive(w, n)) ? n : NULL;
 }
 
+/* The operator's word is that who is lost never comes back (`cluster recover`, `--restore`), for a majority
+ * of them would serve beside the new cluster. So at most half of the voters do, and of those that stay, where
+ * one is on the way out: his LEAVE may be in their logs, and his removal follows when they are back. */
+static size_t may_return(const struct sim_world *w, size_t n_voters)
+{
+    return (n_voters - (w->change.phase >= SIM_CHANGE_LEAVE)) / 2;
+}
+
 static void strike(struct sim_world *w)
 {
     struct sim_recovery *r = &w->recovery;
@@ -212,8 +220,8 @@ static void strike(struct sim_world *w)
     r->former_keys[1] = survivor->up ? replica_fsm(survivor->replica)->former_key : 0;
     r->recover_ms = w->now_ms + between(w, 300, slack_ms(w) - 1000);
     r->next_ms = r->recover_ms;
+    behind = between(w, 0, may_return(w, n_voters));
     w->change.phase = SIM_CHANGE_NONE;
-    behind = between(w, 0, n_voters / 2);
     for (uint32_t i = 0; i < w->n_nodes; i++) {
         struct sim_node *n = &w->nodes[i];
 

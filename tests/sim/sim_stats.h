@@ -85,6 +85,7 @@ enum sim_fault {
     X(trusted_again)                                                                               \
     X(configurations)                                                                              \
     X(grown_to_five)                                                                               \
+    X(hints)                                                                                       \
     X(shrunk_to_three)                                                                             \
     X(rekeys_child)                                                                                \
     X(rekeys_ike)                                                                                  \

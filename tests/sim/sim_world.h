@@ -103,7 +103,7 @@ struct sim_node {
     bool up, paused, failed, stuck /* control loop */, hung /* worker */;
     uint64_t paused_until_ms, stuck_until_ms, hung_until_ms, disk_until_ms, link_until_ms;
     uint64_t drained_until_ms;
-    uint64_t boot;
+    uint64_t boot, who_again_ms;
     struct seal_key kept_key;                     /* on its disk; id 0 = none yet */
     struct seal_ring ring;                        /* of this start; plan.sealed */
     struct seal_key session_keys[SEAL_RING_KEYS]; /* kept over the end of its process */
@@ -170,7 +170,7 @@ struct sim_client {
     /* what it is at present: sim_client_look() */
     bool established;
     uint64_t ike_spi, peer_spi;
-    uint32_t child_spi, peer_child_spi, n_children, n_sas;
+    uint32_t child_spi, peer_child_spi, n_children, n_sas, n_living;
     uint16_t ike_group; /* of its KE */
     bool changed;
     struct ip_addr inner; /* its virtual address; kept while it has none */
@@ -319,6 +319,10 @@ bool sim_members_may_lose(struct sim_world *w, uint32_t id);
 bool sim_members_has(const struct sim_world *w, uint32_t id); /* is it one, and is to stay? */
 void sim_members_frame(struct sim_node *n, const struct repl_event *event); /* ADMIN */
 void sim_members_look(struct sim_node *n); /* whose votes count, and whom it is connected with */
+
+/* --- sim_hints.c: where the members are --- */
+void sim_hints_ask(struct sim_node *n); /* as often as its time passes */
+bool sim_hints_frame(struct sim_node *n, uint32_t from, struct span in); /* true: it was one */
 
 /* --- sim_lies.c: disks that lose what they had stored --- */
 bool sim_lies_any(const struct sim_world *w);

@@ -258,7 +258,7 @@ static void recover(struct rig *r)
 {
     static const char *const parts[] = {"Node 1 alone would become the cluster",
                                         "This node reaches a majority NOW", "- all tunnels (1 now)",
-                                        "Never start those nodes with their present data",
+                                        "must never be started again with their present",
                                         "nothing was changed"};
     static const char *const words[] = {"cluster recover", "cluster recover --force",
                                         "cluster recover --lost 2,3"};

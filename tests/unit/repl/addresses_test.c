@@ -101,5 +101,13 @@ Test(repl_addresses, an_operators_address_stays_and_a_later_word_counts)
         n = repl_addresses_merge(nodes, n, 2, more, 1);
     }
     cr_assert_eq(n, REPL_MAX_NODES);
-    cr_assert_eq(nodes[REPL_MAX_NODES - 1].node, 8, "what finds no room is left out");
+    for (uint32_t i = 0; i < REPL_MAX_NODES; i++)
+        cr_assert_eq(nodes[i].node, i < 2 ? i + 1 : 22 - i, "the newest word first: row %u", i);
+    more[0] = at(15, 15);
+    more[1] = at(21, 21);
+    more[2] = at(2, 200);
+    cr_assert_eq(repl_addresses_merge(nodes, n, 2, more, 3), n);
+    cr_assert(nodes[1].node == 2 && nodes[2].node == 15 && nodes[3].node == 21 &&
+                  nodes[4].node == 20 && nodes[n - 1].node == 8,
+              "one that was there moves up, what was said longest ago makes room");
 }

@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "replication/recover_survey.h"
+#include "replication/replica_parts.h"
 #include "unit/repl/cluster.h"
 
 static uint64_t next_sa = 1;
@@ -220,6 +222,121 @@ Test(repl_members, all_start_anew_when_their_founder_has_left)
         write_some(rig);
         cluster_finish(rig);
     }
+}
+
+/* Its operator wrote down the present ones, but what it kept names none but others that are gone. */
+static void knows_the_past(struct rig_node *n)
+{
+    for (n->n_peers = 0; n->n_peers + 1 < REPL_MAX_NODES; n->n_peers++)
+        n->peers[n->n_peers] = (struct repl_node_address){.node = 40 + (uint32_t)n->n_peers};
+    n->n_asks = 0;
+    for (uint32_t node = 6; node <= 10; node++)
+        if (node != n->id)
+            n->asks[n->n_asks++] = node;
+}
+
+/* Five have taken the place of five others, one after the other, and no log was trimmed meanwhile: at a
+ * start it begins with founders of whom nobody is there. All are down. */
+static struct rig *all_replaced(uint64_t seed)
+{
+    struct rig *rig = rig_create(5, 1, seed);
+
+    next_sa = 1;
+    rig->choosy = true;
+    for (uint32_t node = 1; node <= 5; node++)
+        rig_start(rig, node);
+    write_some(rig);
+    for (uint32_t node = 1; node <= 5; node++) {
+        leave(rig, node);
+        cr_assert(rig_run(rig, 10000, has_voters, 4));
+        stop_removed(rig, node);
+        (void)join(rig);
+        cr_assert(rig_run(rig, 10000, has_voters, 5), "node %u's place", node);
+    }
+    write_some(rig);
+    for (uint32_t node = 6; node <= 10; node++)
+        rig_kill(rig, node);
+    return rig;
+}
+
+/* Whom the end of the log names finds room in the list. */
+Test(repl_members, all_were_replaced_and_a_majority_comes_back)
+{
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        struct rig *rig = all_replaced(8750 + seed);
+
+        for (uint32_t node = 8; node <= 10; node++)
+            rig_start(rig, node);
+        cr_assert(rig_run(rig, 10000, rig_has_owner, 1), "the cluster stays dead");
+        write_some(rig);
+        for (uint32_t node = 8; node <= 10; node++)
+            rig_kill(rig, node);
+        for (uint32_t node = 8; node <= 10; node++) {
+            knows_the_past(rig_node(rig, node));
+            rig_start(rig, node);
+        }
+        cr_assert(rig_run(rig, 10000, rig_has_owner, 1), "what is past took all the room");
+        write_some(rig);
+        cluster_finish(rig);
+    }
+}
+
+/* One that started anew without a majority has applied nothing of what its log holds: what it says of the
+ * members, and whom a recovery would give up, are those of the log's end, not founders of long ago. */
+Test(repl_members, a_survivor_names_the_present_members)
+{
+    struct rig *rig = all_replaced(8761);
+    struct recover_survey s;
+    struct repl_status st;
+
+    rig_start(rig, 10);
+    rig_start(rig, 9);
+    (void)rig_run(rig, 500, NULL, 0);
+    replica_status(rig_node(rig, 10)->replica, rig->now_ms * 1000000, &st);
+    cr_assert(st.leader == 0 && st.applied_index < 10);
+    for (size_t i = 0; i < st.n_nodes; i++)
+        cr_assert_eq(st.nodes[i].role, st.nodes[i].node >= 6 ? REPL_VOTER : REPL_LEFT, "node %u",
+                     st.nodes[i].node);
+    s = recover_survey(&st);
+    cr_assert(s.member && s.voters == 5 && s.able == 2 && s.n_lost == 4,
+              "%zu voters, %zu of them able, %zu lost", s.voters, s.able, s.n_lost);
+    for (uint32_t i = 0; i < 4; i++)
+        cr_assert_eq(s.lost[i], 6 + i);
+    rig_destroy(rig);
+}
+
+static size_t listed(const struct rig_node *n, uint32_t from, uint32_t to)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < n->n_peers; i++)
+        count += n->peers[i].node >= from && n->peers[i].node <= to;
+    return count;
+}
+
+/* One that was away for so long that its log and its operator's file name nobody who is there any more, and
+ * that is told of the present members, then of others: the last word finds room. */
+Test(repl_members, a_members_word_finds_room)
+{
+    struct rig *rig = all_replaced(8760);
+    struct rig_node *n = rig_node(rig, 10);
+
+    for (n->n_asks = 0; n->n_asks + 1 < REPL_MAX_MEMBERS; n->n_asks++)
+        n->asks[n->n_asks] = 30 + (uint32_t)n->n_asks;
+    n->n_peers = 0;
+    rig_start(rig, 10);
+    for (uint32_t first = 40; first <= 50; first += 5) {
+        struct repl_node_address word[REPL_MAX_MEMBERS] = {0};
+
+        for (uint32_t i = 0; i < REPL_MAX_MEMBERS; i++)
+            word[i].node = first + i;
+        replica_introduce(n->replica, n->replica->now_ns, word, REPL_MAX_MEMBERS);
+        cr_assert_eq(listed(n, first, first + REPL_MAX_MEMBERS - 1), REPL_MAX_MEMBERS,
+                     "%zu of those from %u on", listed(n, first, first + 4), first);
+        cr_assert_eq(listed(n, 6, 10), 5, "who votes stays");
+    }
+    rig_kill(rig, 10);
+    rig_destroy(rig);
 }
 
 static bool has_another_key(const struct rig *rig, uint64_t former)

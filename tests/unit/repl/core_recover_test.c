@@ -501,6 +501,25 @@ static struct recover_survey survey(struct rig *rig, uint32_t node)
     return recover_survey(&st);
 }
 
+/* Who is on the way out votes until a configuration without him is in the log: two of four are no majority,
+ * though three will stay. */
+Test(repl_recover, who_leaves_still_counts_as_a_voter)
+{
+    struct repl_status st = {.node = 1, .n_nodes = 4};
+    struct recover_survey s;
+
+    for (uint32_t i = 0; i < 4; i++)
+        st.nodes[i] = (struct repl_node_status){.node = i + 1,
+                                                .connected = i < 2,
+                                                .role = i < 3 ? REPL_VOTER : REPL_LEAVING,
+                                                .votes = true};
+    s = recover_survey(&st);
+    cr_assert(s.member && s.voters == 4 && s.able == 2 && s.n_lost == 3);
+    st.nodes[3].votes = false;
+    s = recover_survey(&st);
+    cr_assert(s.voters == 3 && s.able == 2 && s.n_lost == 3);
+}
+
 /* The power of all failed, and their disks are not trusted after that: nobody can vouch for anybody, so no
  * leader comes for ever, although all are there. `cluster recover` is the way out and must not take them for
  * a majority; with two of three whose disks count it must. */

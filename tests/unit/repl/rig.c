@@ -274,6 +274,9 @@ uint32_t rig_add(struct rig *rig)
     HF_ASSERT(rig->n < RIG_MAX_NODES);
     node = make_node(rig, (uint32_t)++rig->n);
     node->joiner = true;
+    for (size_t i = 0; i + 1 < rig->n && rig->choosy && node->n_asks + 1 < REPL_MAX_MEMBERS; i++)
+        if (rig->nodes[i].up)
+            node->asks[node->n_asks++] = rig->nodes[i].id;
     new_directory(node);
     return (uint32_t)rig->n;
 }
@@ -347,10 +350,12 @@ static void fill_options(const struct rig *rig, const struct rig_node *n, uint32
     for (uint32_t i = 0; i < rig->founders; i++)
         o->nodes[i].node = i + 1;
     if (n->joiner) {
-        o->n_nodes = 2;
         o->joined = true;
+        o->n_nodes = n->n_asks > 0 ? n->n_asks : 1;
         o->nodes[0].node = rig->asked;
-        o->nodes[1].node = n->id;
+        for (size_t i = 0; i < n->n_asks; i++)
+            o->nodes[i].node = n->asks[i];
+        o->nodes[o->n_nodes++].node = n->id;
     }
     for (uint32_t i = 0; i < rig->founders; i++)
         o->founders[o->n_founders++] = i + 1;
@@ -366,6 +371,20 @@ static void on_peers(void *self, const struct repl_node_address *nodes, size_t c
 
     memcpy(n->peers, nodes, count * sizeof *nodes);
     n->n_peers = count;
+    n->peers_changed = true;
+}
+
+/* As repl_set_peers(), not from inside the core's call. */
+static void set_peers(struct rig_node *n)
+{
+    uint32_t ids[REPL_MAX_NODES];
+
+    if (!n->peers_changed || !n->rig->choosy)
+        return;
+    n->peers_changed = false;
+    for (size_t i = 0; i < n->n_peers; i++)
+        ids[i] = n->peers[i].node;
+    sim_network_know(n->rig->network, n->id, ids, n->n_peers);
 }
 
 static void stamp_health(struct rig *rig)
@@ -413,12 +432,14 @@ void rig_start(struct rig *rig, uint32_t id)
     memset(&n->clock, 0, sizeof n->clock);
     stamp_health(rig);
     fill_options(rig, n, (uint32_t)sim_next(&rig->random), &options);
+    on_peers(n, options.nodes, options.n_nodes);
     if (rig->sealed)
         rig_take_keys(n, &options);
     n->replica = replica_create(&options, &storage, &transport, &callbacks, n->leases, &n->health,
                                 &n->clock);
     sim_storage_load(n->storage, &n->loaded);
     HF_ASSERT(replica_start(n->replica, &n->loaded, now_ns(rig)) || n->failed);
+    set_peers(n);
     sim_network_greet(rig->network, id, replica_incarnation(n->replica));
     sim_network_attach(rig->network, id, &n->listener);
 }
@@ -527,6 +548,8 @@ static void run_node(struct rig *rig, struct rig_node *n)
     rig_jobs_run(n);
     if (n->up && !n->paused && replica_next_ns(n->replica) <= now_ns(rig))
         replica_tick(n->replica, now_ns(rig));
+    if (n->up)
+        set_peers(n);
     if (n->up)
         sim_network_greet(rig->network, n->id, replica_incarnation(n->replica));
 }

@@ -11,7 +11,7 @@
 #include "sim/sim_transport.h"
 #include "unit/repl/make.h"
 
-enum { RIG_MAX_NODES = 7, RIG_SHARDS = 2, RIG_MAX_REQUESTS = 20000 };
+enum { RIG_MAX_NODES = 10, RIG_SHARDS = 2, RIG_MAX_REQUESTS = 20000 };
 enum { RIG_STALL_MS = 1000, RIG_HANG_MS = 5000, RIG_NEVER_MS = 1000000000 };
 
 /* Work off the loop: run when it is due, then told. */
@@ -25,7 +25,9 @@ struct rig_node {
     struct rig_job *jobs; /* in the order of their start */
     uint64_t jobs_done;
     uint32_t id;
-    bool joiner;           /* starts with an empty disk, and asks node 1 */
+    bool joiner;                     /* starts with an empty disk, and asks node 1 */
+    uint32_t asks[REPL_MAX_MEMBERS]; /* ... or, in a choosy rig, those that were up then */
+    size_t n_asks;
     uint32_t speaks;       /* 0 = as the program */
     bool up, paused, sick; /* sick: its conductor does not stamp its health */
     bool hung;             /* no write of its disk comes back */
@@ -36,6 +38,7 @@ struct rig_node {
     struct repl_loaded loaded;                      /* what it was started with */
     struct repl_node_address peers[REPL_MAX_NODES]; /* the newest list that it told, on its disk */
     size_t n_peers;
+    bool peers_changed;
     struct repl_lease leases[RIG_SHARDS];
     struct repl_health health;
     struct replica_clock clock;
@@ -66,6 +69,7 @@ struct rig {
     struct rig_node nodes[RIG_MAX_NODES];
     bool stays_on; /* rig_kill() ends the daemon, not the machine: keys in memory stay */
     bool sealed;   /* as in production; else nothing is (seal_none), which costs less */
+    bool choosy; /* as in production: who knows each other by its list is connected; else all are */
     size_t n, n_shards;
     size_t founders; /* nodes 1 ... */
     uint32_t asked;  /* the member that joiners know */

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "bench.h"
 #include "replication/crc32c.h"
+#include "replication/replica.h"
 
 static void both_ways(bool v6)
 {
@@ -122,6 +123,27 @@ Test(transport, peers_come_and_go_and_kept_ones_stay_connected)
     BENCH_UNTIL(&b, b.side[3].frames == 1);
     /* Node 2 dials on, but is no peer any more. */
     BENCH_UNTIL(&b, bench_counters(&b, 1).wrong_node > 0);
+    bench_deinit(&b);
+}
+
+/* As when a node that was away hears who is a member by now: those that go are still closing when the others
+ * come. */
+Test(transport, all_peers_are_others_at_once)
+{
+    struct bench b;
+    struct tcp_peer p[REPL_MAX_NODES - 1];
+
+    bench_init(&b, false);
+    bench_start(&b, 1, 11, 0, NULL);
+    bench_start(&b, 2, 22, 0, NULL);
+    for (uint32_t round = 0; round < 2; round++) {
+        for (uint32_t i = 0; i + 1 < REPL_MAX_NODES; i++)
+            p[i] = (struct tcp_peer){(round == 0 ? 100 : 2) + i, {addr_v4(0x7f000001), 1}};
+        p[0].address.port = tcp_transport_port(b.side[2].t);
+        tcp_transport_set_peers(b.side[1].t, p, REPL_MAX_NODES - 1);
+    }
+    bench_peer(&b, 2, 1, tcp_transport_port(b.side[1].t));
+    BENCH_UNTIL(&b, b.side[1].up == 1 && b.side[2].up == 1);
     bench_deinit(&b);
 }
 
