@@ -47,8 +47,6 @@ sim_mutant(stale_owner_applies "seed=6 records of an older epoch are accepted"
         return REPL_ACCEPTED;]==] [==[    if (!record_fenced(r) || s != NULL)
         return REPL_ACCEPTED;]==]
   replication/fsm_sa.c [==[    if (fsm_sa_version(fsm, sa) != version)
-        return REPL_REFUSED_VERSION;]==] [==[]==]
-  replication/fsm_sa.c [==[    if (now.version != item->version)
         return REPL_REFUSED_VERSION;]==] [==[]==])
 
 sim_mutant(delete_forgotten_in_the_snapshot "seed=64 who restores a snapshot has CHILD SAs that a record took away before"
@@ -170,7 +168,9 @@ sim_mutant(any_boot_is_mine "a restarted node takes up what it owned before"
   "I5"
   replication/ownership.c [==[    s->mine = node == o->options.self && boot == o->options.boot;]==] [==[    s->mine = node == o->options.self;]==]
   node/conductor/assigned.c [==[    s->mine = ev->owner_node == c->options.node && ev->owner_boot == c->options.boot;]==]
-  [==[    s->mine = ev->owner_node == c->options.node;]==])
+  [==[    s->mine = ev->owner_node == c->options.node;]==]
+  node/esp/ceiling.c [==[    HF_ASSERT(p->phase == ESP_PACE_COMMITTING);
+    p->phase = ESP_PACE_IDLE;]==] [==[    p->phase = ESP_PACE_IDLE;]==])
 
 sim_mutant(first_touch_counts_one_assignment "seed=2 several assignments since the last touch count as one"
   "I1-grants_disjoint"
