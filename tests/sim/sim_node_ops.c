@@ -138,7 +138,7 @@ static void replica_options_of(const struct sim_node *n, struct replica_options 
 static void start_replica(struct sim_node *n)
 {
     struct repl_storage storage = sim_storage_interface(n->storage);
-    struct repl_transport transport = sim_network_transport(n->world->network, n->id);
+    struct repl_transport transport = sim_votes_transport(n);
     struct replica_callbacks callbacks = {.self = n,
                                           .job = on_job,
                                           .events_waiting = on_waiting,
