@@ -77,6 +77,7 @@ void sim_watch_destroy(struct sim_watch *w)
         &w->copies,  &w->ivs,       &w->known,   &w->winners, NULL,
     };
 
+    HF_ASSERT(w != NULL);
     for (size_t i = 0; maps[i] != NULL; i++)
         free(maps[i]->entries);
     free_sas(w);
