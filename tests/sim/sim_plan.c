@@ -2,7 +2,7 @@
 #include "sim/sim_run.h"
 #include "sim/sim_world.h"
 
-enum { HEAL_MS = 75000, MEMBERS_PERMILLE = 220 };
+enum { HEAL_MS = 75000, LONG_HEAL_EACH = 4, MEMBERS_PERMILLE = 220 };
 
 static uint32_t pick(struct sim_world *w, const uint32_t *of, size_t n)
 {
@@ -39,6 +39,8 @@ void sim_plan_draw(struct sim_world *w, const struct sim_options *o)
                            .sealed = sim_chance(&w->random, 500),
                            .recovery = (enum conductor_recovery)sim_between(
                                &w->random, CONDUCTOR_RECOVER_REKEY, CONDUCTOR_RECOVER_BOUNDED)};
+    if (o->heal_ms != 0 && w->seed % LONG_HEAL_EACH != 0)
+        p->heal_ms = o->heal_ms;
     draw_members(w);
     for (uint32_t i = 0; i < SIM_NODES; i++)
         p->drift_ppm[i] = (int32_t)sim_between(&w->random, 0, 400) - 200;

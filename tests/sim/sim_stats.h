@@ -69,6 +69,7 @@ enum sim_fault {
 #define SIM_COUNT_LIST(X)                                                                          \
     X(steps)                                                                                       \
     X(simulated_ms)                                                                                \
+    X(fault_ms)                                                                                    \
     X(frames)                                                                                      \
     X(records)                                                                                     \
     X(takeovers)                                                                                   \

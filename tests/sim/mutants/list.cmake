@@ -1,20 +1,26 @@
 # The mutants. Nothing taken away: must stay green, or the others prove nothing.
-sim_mutant(control "nothing is taken away" replication/fsm.c [==[s->owner_node = body->owner_node;]==] [==[s->owner_node = body->owner_node;]==])
+sim_mutant(control "nothing is taken away"
+  "-"
+  replication/fsm.c [==[s->owner_node = body->owner_node;]==] [==[s->owner_node = body->owner_node;]==])
 
 # --- the fifteen that the design names ---
 
 sim_mutant(no_barrier "a new leader appends no entry of its own term"
+  "L1"
   replication/raft_wraps.c [==[raft_driver_term_of(d, raft_log_last(&d->log)) == d->raft.current_term)]==]
   [==[d->raft.current_term != 0)]==])
 
 sim_mutant(answer_before_commit "a step's messages leave when it is submitted"
+  "I3-message_committed"
   node/conductor/submit.c [==[#if defined(HOLDFAST_PLANT_answer_before_commit)]==] [==[#if 1]==])
 
 sim_mutant(reservation_reused_after_restart "a new owner takes the whole reservation, also what others used"
+  "I1-grants_disjoint | node/esp/reservation.c: first >= atomic_load_explicit( &r->limit, memory_order_relaxed)"
   node/conductor/children.c [==[        grant = repl_claim_grant(&child->claim, shard->assignments);]==]
   [==[        grant = repl_claim_grant(&child->claim, shard->assignments), grant.first = 1;]==])
 
 sim_mutant(ceiling_ignored "what lies above the ceiling, and below the floor, is accepted"
+  "I2-ceiling | I2"
   node/esp/gate.c [==[#ifdef HOLDFAST_PLANT_ceiling_ignored
         /* planted fault, its first half]==] [==[#if 1
         /* planted fault, its first half]==]
@@ -23,6 +29,7 @@ sim_mutant(ceiling_ignored "what lies above the ceiling, and below the floor, is
     *ceiling]==])
 
 sim_mutant(epoch_from_the_term "the epoch is Raft's term"
+  "I5-one_owner"
   replication/fsm.c [==[.index = fsm->applied_index};
     s->owner_node]==] [==[.index = mutant_term};
     s->owner_node]==]
@@ -35,15 +42,15 @@ static struct fsm_shard *find_shard(struct fsm *fsm, uint32_t shard)
         replica_apply_entry(r, index, entry->data);]==])
 
 sim_mutant(stale_owner_applies "seed=6 records of an older epoch are accepted"
+  "I5-fenced"
   replication/fsm.c [==[    if (!record_fenced(r))
         return REPL_ACCEPTED;]==] [==[    if (!record_fenced(r) || s != NULL)
         return REPL_ACCEPTED;]==]
   replication/fsm_sa.c [==[    if (fsm_sa_version(fsm, sa) != version)
-        return REPL_REFUSED_VERSION;]==] [==[]==]
-  replication/fsm_sa.c [==[    if (now.version != item->version)
         return REPL_REFUSED_VERSION;]==] [==[]==])
 
 sim_mutant(delete_forgotten_in_the_snapshot "seed=64 who restores a snapshot has CHILD SAs that a record took away before"
+  "I11 | I11-same_digest | I8-not_restored | I8-key_gone"
   replication/fsm_sa.c [==[/* The SA, when it is of that shard and has that version now. */]==]
   [==[uint64_t mutant_id[256];
 uint8_t *mutant_state[256];
@@ -72,6 +79,7 @@ size_t mutant_len[256];]==]
            get_be64(m->digest.data) == d.a && get_be64(m->digest.data + 8) == d.b;]==] [==[    return m->items == items;]==])
 
 sim_mutant(half_sent_batch "of the numbers of several SAs in one record only the first half is kept, all are told as granted"
+  "I2-shrink | I2-floor | I1-grants_disjoint"
   replication/fsm_sa.c [==[        items[i].verdict = extend_one(fsm, shard, slot, body->items[i], &items[i].claim);]==]
   [==[        struct fsm_claim *mutant = map_get(&fsm->claims, fsm_claim_key(body->items[i]->spi_in));
         struct repl_claim was = mutant != NULL ? mutant->claim : (struct repl_claim){0};
@@ -85,14 +93,17 @@ sim_mutant(half_sent_batch "of the numbers of several SAs in one record only the
         }]==])
 
 sim_mutant(lease_renewed_by_the_owner_itself "seed=8 its own acknowledgement is enough"
+  "I5 | I5-one_speaker | I5-nothing_begun | I5-batch_in_hand"
   replication/ownership.c [==[ownership_majority(o, n) && s->acked_ns]==] [==[n > 0 && s->acked_ns]==])
 
 sim_mutant(request_id_not_checked "seed=17 a request that was judged is judged again"
+  "I6-executed_once"
   replication/fsm.c [==[    if (is_judged(m, request))
         return REPL_REFUSED_DUPLICATE;]==] [==[    if (is_judged(m, request))
         return REPL_ACCEPTED;]==])
 
 sim_mutant(message_id_off_by_one_at_takeover "seed=2 a new owner sends the outstanding request under the next message ID"
+  "I6-ids_rise"
   node/ike/timer.c [==[#include "ike/timer.h"]==] [==[#include "ike/timer.h"
 #include "ike/message.h"]==]
   node/ike/timer.c [==[    sa->local_part.retransmitted = n;
@@ -103,6 +114,7 @@ sim_mutant(message_id_off_by_one_at_takeover "seed=2 a new owner sends the outst
     return ike_turn_stepped(t, sa->pending.exchange, IKE_BY_US);]==])
 
 sim_mutant(ke_value_not_replicated "seed=18 the private value of an outstanding key exchange is not in the record"
+  "I7-same_winner | I7-both_ends"
   node/ike/codec.c [==[    key(k, &p->ke_private);
     flag(k, &p->collided);]==] [==[    {
         struct secret none = {0};
@@ -111,10 +123,12 @@ sim_mutant(ke_value_not_replicated "seed=18 the private value of an outstanding 
     flag(k, &p->collided);]==])
 
 sim_mutant(nonce_shared_by_two_seals "an answer's IV is the next request's as well"
+  "I1b-iv_once"
   node/ike/message.c [==[    sa->expected_request_id++;
     sa->iv_next++;]==] [==[    sa->expected_request_id++;]==])
 
 sim_mutant(snapshot_older_than_the_log "seed=18 the log that follows a snapshot begins some entries behind it"
+  "I11-same_record | I11-same_digest | I11"
   replication/replica_restore.c [==[    replica_count(r, REPL_COUNT_RESTORES, 1);]==] [==[    replica_count(r, REPL_COUNT_RESTORES, 1);
     {
         extern uint64_t mutant_restored[];
@@ -129,6 +143,7 @@ sim_mutant(snapshot_older_than_the_log "seed=18 the log that follows a snapshot 
 void replica_on_apply(void *self]==])
 
 sim_mutant(spi_not_unique "ESP SPIs are few, and the log does not mind one that is taken"
+  "I9-spi_unique | replication/map.c: map->slots[i].value == NULL"
   node/ike/spi.c [==[    uint32_t spi = get_be32(entropy);]==] [==[    uint32_t spi = FIRST_ESP_SPI + entropy[0] % 4;]==]
   replication/fsm_sa.c [==[        if (fsm_claim(fsm, claims[i]->spi_in) != NULL)
             return false;]==] [==[        if (fsm_claim(fsm, claims[i]->spi_in) != NULL)
@@ -137,30 +152,38 @@ sim_mutant(spi_not_unique "ESP SPIs are few, and the log does not mind one that 
 # --- others ---
 
 sim_mutant(acting_on_apply "seed=3 an owner acts from its assignment on, without a lease"
+  "I5 | I5-one_speaker | I5-nothing_begun | I5-batch_in_hand"
   replication/ownership.c [==[    return s->mine && now_ns < s->lease_until_ns;]==] [==[    return s->mine;]==]
   replication/ownership.c [==[    if (s->mine)
         o->next_beat_ns = now_ns; /* at once */]==] [==[    if (s->mine)
         o->next_beat_ns = now_ns, s->lease_until_ns = now_ns + 3600ull * 1000000000;]==])
 
 sim_mutant(leader_decides_alone "seed=3 one node that hears no owner is enough to assign anew; promises are ignored"
+  "I5 | I5-one_speaker | I5-nothing_begun | I5-batch_in_hand"
   replication/ownership_decide.c [==[return ownership_majority(o, n);]==] [==[return n > 0;]==]
   replication/ownership.c [==[    if (now_ns < s->promised_until_ns && !repl_epoch_equal(beat->epoch, s->promised))
         return false;]==] [==[]==])
 
 sim_mutant(any_boot_is_mine "a restarted node takes up what it owned before"
+  "I1-grants_disjoint | I13-assignment_applied | I5"
   replication/ownership.c [==[    s->mine = node == o->options.self && boot == o->options.boot;]==] [==[    s->mine = node == o->options.self;]==]
   node/conductor/assigned.c [==[    s->mine = ev->owner_node == c->options.node && ev->owner_boot == c->options.boot;]==]
-  [==[    s->mine = ev->owner_node == c->options.node;]==])
+  [==[    s->mine = ev->owner_node == c->options.node;]==]
+  node/esp/ceiling.c [==[    HF_ASSERT(p->phase == ESP_PACE_COMMITTING);
+    p->phase = ESP_PACE_IDLE;]==] [==[    p->phase = ESP_PACE_IDLE;]==])
 
 sim_mutant(first_touch_counts_one_assignment "seed=2 several assignments since the last touch count as one"
+  "I1-grants_disjoint | node/esp/reservation.c: first >= atomic_load_explicit( &r->limit, memory_order_relaxed)"
   replication/grant.c [==[    claim->reservation_end += n * GRANT_ASSIGN_NUMBERS;]==]
   [==[    claim->reservation_end += (n > 0) * GRANT_ASSIGN_NUMBERS;]==])
 
 sim_mutant(ceiling_lowered_without_waiting "seed=4 a lower ceiling is committed below what was accepted"
+  "I2-shrink"
   node/esp/ceiling.c [==[    p->asked_ceiling = number_larger(p->lowered_to, now->last_in);]==]
   [==[    p->asked_ceiling = now->last_in > 16 ? now->last_in - 16 : p->lowered_to;]==])
 
 sim_mutant(versions_not_compared "seed=17 an Extend that is late is taken all the same"
+  "I6-executed_once | node/esp/ceiling.c: p->phase == ESP_PACE_COMMITTING"
   replication/fsm_sa.c [==[    if (now.version != item->version)
         return REPL_REFUSED_VERSION;]==] [==[]==]
   replication/fsm_sa.c [==[    if (item->reservation_end != 0 && item->reservation_end < now.reservation_end)
@@ -170,34 +193,42 @@ sim_mutant(versions_not_compared "seed=17 an Extend that is late is taken all th
         return REPL_ACCEPTED;]==])
 
 sim_mutant(deleted_sa_keeps_receiving "a CHILD SA that is gone stays in the data path"
+  "I8-key_gone | I8-not_restored"
   node/conductor/children.c [==[        c->ops.esp_remove(c->ops.esp_self, child->esp);]==] [==[        ;]==])
 
 sim_mutant(window_not_handed_over "after a handover nothing is known of what was accepted, and there is no floor"
+  "I2-floor | I2-delivered_once | I2"
   node/conductor/children.c [==[    if (child->window.len > 0 && c->ops.esp_resume != NULL &&
         c->ops.esp_resume(c->ops.esp_self, child->esp, shard->epoch.index, &grant, child->window))
         return;]==] [==[    if (child->window.len > 0)
         grant.floor = 0;]==])
 
 sim_mutant(outcome_by_order "an outcome is the oldest submission's, whatever its request id"
+  "node/conductor/run.c: bytes.len > 0 | node/esp/ceiling.c: p->phase == ESP_PACE_COMMITTING"
   replication/replica_apply.c [==[outbox_settle(r->outbox, record->request, &item)]==]
   [==[outbox_settle(r->outbox, replica_oldest_request(r), &item)]==])
 
 sim_mutant(successor_forgets_its_children "an IKE SA that is rekeyed leaves its CHILD SAs behind"
+  "I7-none_vanishes"
   node/ike/rekey_ike.c [==[    memcpy(next->children, old->children, sizeof next->children);
 ]==] [==[]==])
 
 sim_mutant(collision_without_nonces "who began the rekey wins, whatever the nonces"
+  "I7-same_winner"
   node/ike/child_offer.c [==[    return ike_nonce_lower(ike_nonce_lower(peer_nonce, ours) ? peer_nonce : ours, theirs);]==]
   [==[    return theirs.len == 0 && ours.len == 0 && peer_nonce.len == 0;]==])
 
 sim_mutant(the_giver_goes_on "seed=50 packets are served while a shard's windows are written down"
+  "I2-floor | I2-delivered_once | I2"
   node/conductor/handover.c [==[    c->ops.esp_mode(c->ops.esp_self, s->id, CONDUCTOR_ESP_STILL);]==]
   [==[    c->ops.esp_mode(c->ops.esp_self, s->id, CONDUCTOR_ESP_ACT);]==])
 
 sim_mutant(durable_before_it_is "a write that is durable counts for those under way behind it as well"
+  "I12-majority_stored | I12-nothing_lost"
   replication/raft_disk.c [==[                entries_durable(d, op.last);]==] [==[                entries_durable(d, raft_log_last(&d->log));]==])
 
 sim_mutant(retransmission_sealed_anew "seed=4 a request that is repeated is sealed once more, under its own message ID"
+  "I4-same_message | I4"
   node/ike/timer.c [==[#include "ike/timer.h"]==] [==[#include "ike/timer.h"
 #include "ike/message.h"]==]
   node/ike/timer.c [==[    sa->local_part.retransmitted = tries_due(t->policy, sa, t->event->now_ms);
@@ -212,30 +243,37 @@ sim_mutant(retransmission_sealed_anew "seed=4 a request that is repeated is seal
     return ike_turn_stepped(t, sa->pending.exchange, IKE_BY_US);]==])
 
 sim_mutant(plaintext_outside "a packet leaves as it came"
+  "I13-no_plaintext"
   node/esp/packet.c [==[    *len = total;
     return ESP_DROP_NONE;]==] [==[    memcpy(text, inner.data, inner.len);
     *len = total;
     return ESP_DROP_NONE;]==])
 
 sim_mutant(half_open_without_bound "one source may ask for any number of IKE SAs, and needs no cookie"
+  "I15-half_open_bound"
   node/conductor/core.c [==[half_open_from(c, &e->remote.ip) >= CONDUCTOR_COOKIE_SOURCE_AT;]==] [==[false;]==]
   node/conductor/run.c [==[           half_open_from(c, &w->event.remote.ip) >= CONDUCTOR_HALF_OPEN_SOURCE_MAX;]==] [==[           false;]==]
   node/conductor/run.c [==[            half_open_from(c, &w->event.remote.ip) >= CONDUCTOR_HALF_OPEN_SOURCE_MAX) {]==] [==[            false) {]==])
 
 sim_mutant(icv_not_checked "an IKE message is taken whether or not its ICV holds"
+  "I15-no_entry | I15-no_entry_late"
   node/ike/message.c [==[    if (!opened)
         return IKE_REASON_BAD_ICV;]==] [==[]==])
 
 sim_mutant(distrust_ignored "seed=3 a node whose disk says that it lost something counts as if it had not"
+  "I10-data_lost"
   replication/raft_driver.c [==[    d->muted = l->distrust;]==] [==[    d->muted = REPL_TRUSTED;]==])
 
 sim_mutant(any_token_will_do "seed=17 whoever has some token joins"
+  "I9-id_once"
   replication/fsm_members.c [==[    if (t == NULL || memcmp(t->hash, body->token.data, sizeof t->hash) != 0)]==] [==[    if (t == NULL)]==])
 
 sim_mutant(incarnation_not_raised "seed=1 who recovers goes on under the incarnation that it had"
+  "I5-one_owner | I5-incarnation_new"
   replication/fsm_refound.c [==[    fsm->incarnation = beginning->incarnation;]==] [==[]==])
 
 sim_mutant(sessions_survive_recover "seed=1 SAs and their owners are in the state that a recovery makes"
+  "I8-not_restored | I8-key_gone"
   replication/fsm_refound.c [==[    HF_ASSERT(beginning->incarnation > fsm->incarnation);
     fsm_end_sessions(fsm);]==] [==[]==]
   replication/fsm_refound.c [==[    memset(fsm->shards, 0, sizeof fsm->shards);
@@ -248,6 +286,7 @@ sim_mutant(sessions_survive_recover "seed=1 SAs and their owners are in the stat
 # --- rules that read the wall clock (I14): what a jump of it changes. Seeds that run twice, with other wall clocks, are each 25th ---
 
 sim_mutant(hard_limit_by_the_wall_clock "seed=25 until when the data path may use an SA is counted by the wall clock"
+  "I14-no_wall_clock"
   node/conductor/core.c [==[struct conductor *conductor_create(]==] [==[bool mutant_clock_read[16];
 struct conductor *conductor_create(]==]
   node/conductor/core.c [==[    c->ops = *ops;]==] [==[    c->ops = *ops;
@@ -276,5 +315,6 @@ static void tell_end(struct conductor *c, const struct conductor_child *child)
 ]==])
 
 sim_mutant(recovery_without_a_record "seed=1 how an incarnation began is not in its state"
+  "I17-beginning_recorded"
   replication/fsm_refound.c [==[    write_down(fsm, beginning);]==] [==[    if (beginning->node == 0)
         write_down(fsm, beginning);]==])
