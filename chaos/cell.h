@@ -79,9 +79,10 @@ struct cell {
     unsigned owner, leader;              /* as of now; the owner of shard 1 */
     unsigned owners[LAB_MAX_SHARDS + 1]; /* by shard id */
     uint64_t assignments[LAB_MAX_SHARDS + 1],
-        moves[LAB_MAX_SHARDS + 1]; /* at first; by the drill */
-    uint64_t recoveries_gone;      /* replay recoveries of nodes that were killed since */
-    uint64_t unasked;              /* assignments that the drill did not cause, at the end */
+        moves[LAB_MAX_SHARDS + 1];     /* at first; by the drill */
+    uint64_t recoveries_gone;          /* replay recoveries of nodes that were killed since */
+    uint64_t unasked;                  /* assignments that the drill did not cause, at the end */
+    uint64_t made[LAB_MAX_SHARDS + 1]; /* all assignments of a shard, as the nodes say at the end */
     uint64_t epoch;
     unsigned owner_before, leader_before;
     bool reached;
@@ -114,6 +115,8 @@ struct cell {
     uint64_t minority_from_ns, minority_to_ns; /* no majority, the last lease over; 0 = never */
     struct oracle_tenure tenures[CELL_MAX_TENURES];
     size_t n_tenures;
+    size_t
+        n_told_tenures; /* by the nodes' logs: what one-speaker was judged by; 0 = they lack some */
     uint64_t quiet_from_ns, quiet_to_ns; /* the gateway may begin nothing between them; 0 = never */
     struct cell_spis before, committed, after;
     bool record_survived; /* the interrupted step's, from `submitted` on: seen in `committed` */
@@ -221,7 +224,7 @@ void cell_judge(struct cell *c);
 /* An address is one client's (I9). */
 void cell_judge_addresses(struct cell *c);
 /* How often shards changed hands by what the nodes say now, without the drill having anything to do
- * with it: added to c->unasked. Of each shard the node that has applied most knows; one that was
+ * with it: added to c->unasked; all of them: c->made. Of each shard the node that has applied most knows; one that was
  * away or cut off may lag. */
 void cell_count_unasked(struct cell *c, const struct node_view *views, size_t n);
 /* Replay recoveries of all living nodes, and of those that were killed: each is a rekey that the

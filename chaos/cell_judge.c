@@ -2,9 +2,12 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "oracle_tenures.h"
 
 enum { STRAGGLERS_MS = 400, SETTLE_MS = 30 };
 enum { BATCH_IN_HAND = 64 }; /* packets of a worker: design/invariants I5 */
@@ -119,9 +122,44 @@ bool cell_judge_beginner(struct cell *c, uint64_t asked_ns, bool by_client, cons
     return false;
 }
 
+static void judge_one_speaker(struct cell *c, const struct oracle_tenure *tenures, size_t n)
+{
+    oracle_one_speaker(&c->sniff.capture, c->zero_ns, tenures, n, CELL_IN_FLIGHT_NS,
+                       BATCH_IN_HAND * (unsigned)sysconf(_SC_NPROCESSORS_ONLN), &c->report);
+}
+
+/* Only the owner speaks. Who owned what when is known twice: from all assignments by the nodes' own logs,
+ * and from what the drill did (cell_fault.c) as long as no shard moved unasked. Where neither is known,
+ * nothing is. */
+static void judge_owners(struct cell *c)
+{
+    struct oracle_tellings told = {0};
+    unsigned violations = c->report.n;
+    struct oracle_tenure *tenures;
+    const char *why;
+
+    for (unsigned n = 1; !cell_is_reference(c) && n <= c->lab.nodes; n++) {
+        const struct node *node = &c->nodes[n];
+        const char *const logs[] = {node->older, node->earlier.log, node->proc.log};
+
+        for (size_t i = 0; i < sizeof logs / sizeof logs[0]; i++)
+            oracle_take_tellings(&told, n, logs[i], c->zero_ns, &c->report);
+    }
+    tenures = oracle_told_tenures(&told, &c->sniff.capture, c->made, c->drill->shards,
+                                  &c->n_told_tenures, &why);
+    if (tenures)
+        judge_one_speaker(c, tenures, c->n_told_tenures);
+    else if (c->unasked)
+        (void)cell_inconclusive(c, "%llu assignments that the fault does not explain, and %s",
+                                (unsigned long long)c->unasked, why);
+    if (!c->unasked && c->report.n == violations)
+        judge_one_speaker(c, c->tenures, c->n_tenures);
+    free(tenures);
+    oracle_tellings_deinit(&told);
+}
+
 /* A node that was killed says nothing until it is started again, one that was stopped nothing until
- * it goes on. And whatever befell it: only the owner speaks. Where a shard moved although nobody
- * asked for it (this machine was too slow for its timing), who owned it when is not known. */
+ * it goes on. And whatever befell it: only the owner speaks. */
 static void judge_speakers(struct cell *c)
 {
     const struct capture *cap = &c->sniff.capture;
@@ -137,10 +175,8 @@ static void judge_speakers(struct cell *c)
                                   t->stopped_ns + CELL_IN_FLIGHT_NS,
                                   t->continued_ns ? t->continued_ns : UINT64_MAX, &c->report);
     }
-    if (!c->unasked)
-        oracle_one_speaker(cap, c->zero_ns, c->tenures, c->n_tenures, CELL_IN_FLIGHT_NS,
-                           BATCH_IN_HAND * (unsigned)sysconf(_SC_NPROCESSORS_ONLN), &c->report);
-    else if (c->drill->expect & DRILL_EXP_NOBODY_ELSE)
+    judge_owners(c);
+    if (c->unasked && c->drill->expect & DRILL_EXP_NOBODY_ELSE)
         oracle_violation(&c->report,
                          "nobody-else: %llu assignments that the fault does not explain",
                          (unsigned long long)c->unasked);
@@ -321,6 +357,7 @@ void cell_count_unasked(struct cell *c, const struct node_view *views, size_t n)
         for (size_t i = 0; i < n; i++)
             if (views[i].answered && views[i].shards[s - 1].assignments > made)
                 made = views[i].shards[s - 1].assignments;
+        c->made[s] = made;
         made -= c->assignments[s];
         if (made > c->moves[s])
             c->unasked += made - c->moves[s];

@@ -323,10 +323,28 @@ bool node_pause(struct node *n, bool paused)
            lab_fail(n->lab, "kill: %s", strerror(errno));
 }
 
+/* Of the process before the last one only its log stays. */
+static bool keep_older(struct node *n)
+{
+    size_t had = n->older ? strlen(n->older) : 0;
+    char *both;
+
+    if (!n->earlier.log)
+        return true;
+    both = realloc(n->older, had + n->earlier.log_len + 1);
+    if (!both)
+        return lab_fail(n->lab, "out of memory");
+    memcpy(both + had, n->earlier.log, n->earlier.log_len + 1);
+    n->older = both;
+    return true;
+}
+
 bool node_restart(struct node *n, const char *binary)
 {
     if (!proc_wait(n->lab, &n->proc, 5000))
         return lab_fail(n->lab, "node %u is still alive", n->id);
+    if (!keep_older(n))
+        return false;
     proc_deinit(n->lab, &n->earlier);
     for (size_t i = 0; i < n->lab->n_children; i++) {
         if (n->lab->children[i] == &n->proc)
@@ -407,4 +425,6 @@ void node_deinit(struct node *n)
     proc_deinit(n->lab, &n->proc);
     proc_deinit(n->lab, &n->earlier);
     proc_deinit(n->lab, &n->hinder);
+    free(n->older);
+    n->older = NULL;
 }

@@ -38,6 +38,7 @@ struct node {
     char dir[96], socket[128], config[128];
     struct chaos_proc proc;
     struct chaos_proc earlier; /* the process before a restart; its log is kept */
+    char *older;               /* heap: the logs of those before it, one after the other; or NULL */
     struct pump_watch step_pipe;
     struct chaos_proc hinder; /* what holds one of its threads up */
     bool shifts;              /* its wall clock can be moved */

@@ -136,11 +136,12 @@ void oracle_dead_is_silent(const struct capture *c, uint64_t zero_ns, uint8_t po
 
 struct speaker_search {
     const struct oracle_tenure *now, *before;
+    bool former; /* the node had one before it */
 };
 
-/* The shard's tenure that is in force at `ns`, and the one before it. */
+/* The shard's tenure that is in force at `ns`, the one before it, and whether the node was an owner. */
 static struct speaker_search tenure_at(const struct oracle_tenure *tenures, size_t n,
-                                       unsigned shard, uint64_t ns)
+                                       unsigned shard, uint8_t node, uint64_t ns)
 {
     struct speaker_search s = {0};
 
@@ -148,6 +149,7 @@ static struct speaker_search tenure_at(const struct oracle_tenure *tenures, size
         if (tenures[i].shard != shard || tenures[i].from_ns > ns)
             continue;
         s.before = s.now;
+        s.former = s.former || (s.now && s.now->node == node);
         s.now = &tenures[i];
     }
     return s;
@@ -167,17 +169,15 @@ void oracle_one_speaker(const struct capture *c, uint64_t zero_ns,
         const struct capture_frame *f = &c->frames[i];
         unsigned shard = lab_shard_of_vip(f->src);
         struct speaker_search s;
-        bool in_hand;
 
         if (!f->left || f->port == CAPTURE_CLIENT_PORT || !shard)
             continue;
-        s = tenure_at(tenures, n, shard, f->ns);
+        s = tenure_at(tenures, n, shard, f->port, f->ns);
         if (!s.now || s.now->node == f->port)
             continue;
-        in_hand = s.before && s.before->node == f->port;
-        if (in_hand && f->ns <= s.now->from_ns + slack_ns)
+        if (s.before && s.before->node == f->port && f->ns <= s.now->from_ns + slack_ns)
             continue;
-        if (in_hand && f->kind == CAPTURE_ESP && ++late[s.now - tenures] <= batch)
+        if (s.former && f->kind == CAPTURE_ESP && ++late[s.now - tenures] <= batch)
             continue;
         oracle_violation(r,
                          "one-speaker: node %u sent %s as shard %u's service address at %.3f ms, "

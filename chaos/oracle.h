@@ -43,7 +43,7 @@ struct oracle_tenure {
 
 /* Only the owner speaks as the shard's service address (I5). What its predecessor had in hand may
  * leave within slack_ns of its successor's first frame; later, when it was stopped or held up, at
- * most `batch` ESP packets of a tenure's predecessor, and nothing else. Tenures of one shard are in
+ * most `batch` ESP packets of former owners in a tenure, and nothing else. Tenures of one shard are in
  * order of time. */
 void oracle_one_speaker(const struct capture *c, uint64_t zero_ns,
                         const struct oracle_tenure *tenures, size_t n, uint64_t slack_ns,

@@ -151,7 +151,7 @@ void sim_node_stored(const struct sim_node *n)
 static void start_replica(struct sim_node *n)
 {
     struct repl_storage storage = sim_storage_interface(n->storage);
-    struct repl_transport transport = sim_network_transport(n->world->network, n->id);
+    struct repl_transport transport = sim_votes_transport(n);
     struct replica_callbacks callbacks = {.self = n,
                                           .job = on_job,
                                           .events_waiting = on_waiting,

@@ -77,6 +77,7 @@ void sim_watch_destroy(struct sim_watch *w)
         &w->copies,  &w->ivs,       &w->known,   &w->winners, &w->stored, NULL,
     };
 
+    HF_ASSERT(w != NULL);
     for (size_t i = 0; maps[i] != NULL; i++)
         free(maps[i]->entries);
     free_sas(w);
@@ -194,6 +195,8 @@ void sim_watch_started(struct sim_watch *w, uint32_t node, uint64_t boot, bool l
                                  .boot = boot,
                                  .lost = lost || n->lost,
                                  .needs = needs,
+                                 .had = n->lost ? n->had : n->durable,
+                                 .began_behind = w->highest,
                                  .durable = n->durable};
 }
 
@@ -231,6 +234,15 @@ void sim_watch_counts(struct sim_watch *w, uint32_t node)
                     "node %u lost what it had acknowledged, and counts again with %llu of %llu",
                     (unsigned)node, (unsigned long long)n->durable, (unsigned long long)n->needs);
     n->lost = false;
+}
+
+void sim_watch_takes_part(struct sim_watch *w, uint32_t node, const char *how)
+{
+    const struct sim_watch_node *n = sim_watch_node(w, node);
+
+    if (n != NULL)
+        SIM_WATCH_JUDGE(w, SIM_WATCH_withholds, !n->lost,
+                        "node %u lost what it had acknowledged, and %s", (unsigned)node, how);
 }
 
 /* --- input that is nobody's, and the wall clock --- */

@@ -105,6 +105,12 @@ void sim_watch_ended(struct sim_watch *w, uint32_t node, bool contradicted);
 /* A node counts, as it says: its votes, its copies, its acknowledgements. One that lost data must have
  * again what it had acknowledged, as far as that was applied anywhere when it started. */
 void sim_watch_counts(struct sim_watch *w, uint32_t node);
+/* It gives a vote (or would: a pre-vote), asks for votes, or leads: `how`, in words, of one node. Nobody does
+ * who lost data, until it counts. */
+void sim_watch_takes_part(struct sim_watch *w, uint32_t node, const char *how);
+/* The leader `from` says to `node`, of that start: you count, once you have its log up to `index`. */
+void sim_watch_trusts(struct sim_watch *w, uint32_t from, uint32_t node, uint64_t boot,
+                      uint64_t index);
 /* The cluster goes on from this node alone under a new incarnation (recover, restore), as of `index` of its
  * new log: all SAs before it are dead, all other members have left. `from`: the incarnation whose state
  * that is. Nodes that start for the first time later are of it. */

@@ -75,7 +75,9 @@ struct sim_watch_sa {
 struct sim_watch_node {
     uint64_t era; /* of which incarnation: so many were before it */
     bool running, gone, lost;
-    uint64_t needs; /* lost: to count again */
+    uint64_t needs;        /* lost: to count again */
+    uint64_t had;          /* ... how far its log went: so far its copies may have counted before */
+    uint64_t began_behind; /* the highest index that was applied anywhere when it started */
     uint64_t boot, applied, cluster_ms;
     uint64_t at_index, ordinal; /* of the next record in an entry */
     uint64_t durable;

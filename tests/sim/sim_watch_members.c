@@ -67,44 +67,79 @@ void sim_watch_voters(struct sim_watch *w, uint64_t place, bool committed, const
         forget_overwritten(w, place);
 }
 
-static bool stored_by_majority(const struct sim_watch *w, uint32_t voters, uint64_t index)
+/* Of who lost data only what it may have acknowledged before: that may be told as applied later. */
+static bool copy_counts(const struct sim_watch_node *n, uint64_t index)
+{
+    return n->durable >= index && (!n->lost || index <= n->had);
+}
+
+static bool stored_by_majority(const struct sim_watch *w, uint32_t voters, uint32_t without,
+                               uint64_t index)
 {
     size_t n = 0, stored = 0;
 
     for (uint32_t i = 1; i <= SIM_WATCH_NODES; i++)
         if ((voters & bit(i)) != 0) {
             n++;
-            stored += w->nodes[i].durable >= index;
+            stored += i != without && copy_counts(&w->nodes[i], index);
         }
     return stored > n / 2;
 }
 
 /* An entry is counted by the configuration before it, or by the next one when that is in the leader's
  * log already: no other begins before it is committed, and then so is all that stands before it. One
- * that is not committed yet may be of a log that is overwritten, so each of those counts. */
-void sim_watch_judge_stored(struct sim_watch *w, uint64_t index)
+ * that is not committed yet may be of a log that is overwritten, so each of those counts. *before: the
+ * configuration before it. */
+static bool held(const struct sim_watch *w, uint64_t index, uint32_t without, uint64_t *before)
 {
-    uint64_t before = 0, next = UINT64_MAX;
-    size_t durable = 0;
-    bool held = false;
+    uint64_t next = UINT64_MAX;
+    bool is = false;
 
+    *before = 0;
     for (size_t i = 0; i < w->n_voters; i++) {
         uint64_t at = w->voters[i].index;
 
         if (w->voters[i].committed) {
-            before = at <= index && at > before ? at : before;
+            *before = at <= index && at > *before ? at : *before;
             next = at > index && at < next ? at : next;
         }
     }
-    for (size_t i = 0; i < w->n_voters && !held; i++)
-        if (w->voters[i].index >= before && w->voters[i].index <= next)
-            held = stored_by_majority(w, w->voters[i].nodes, index);
+    for (size_t i = 0; i < w->n_voters && !is; i++)
+        if (w->voters[i].index >= *before && w->voters[i].index <= next)
+            is = stored_by_majority(w, w->voters[i].nodes, without, index);
+    return is;
+}
+
+void sim_watch_judge_stored(struct sim_watch *w, uint64_t index)
+{
+    uint64_t before;
+    size_t durable = 0;
+    bool is = held(w, index, 0, &before);
+
     for (size_t i = 1; i <= SIM_WATCH_NODES; i++)
         durable += w->nodes[i].durable >= index;
-    SIM_WATCH_JUDGE(w, SIM_WATCH_majority_stored, held,
+    SIM_WATCH_JUDGE(w, SIM_WATCH_majority_stored, is,
                     "index %" PRIu64 " is applied and durable on %zu nodes, which are no majority "
-                    "by the configuration of index %" PRIu64,
+                    "that counts by the configuration of index %" PRIu64,
                     index, durable, before);
+}
+
+/* A leader has all in its log that was committed before its term, so what it appends after that start
+ * lies behind all that was applied then. */
+void sim_watch_trusts(struct sim_watch *w, uint32_t from, uint32_t node, uint64_t boot,
+                      uint64_t index)
+{
+    const struct sim_watch_node *n = sim_watch_node(w, node);
+    uint64_t place = sim_watch_place(w, from, index), before;
+    bool by_others;
+
+    if (n == NULL || !n->lost || n->boot != boot)
+        return;
+    by_others = held(w, place, node, &before);
+    SIM_WATCH_JUDGE(
+        w, SIM_WATCH_trusted_by_others, by_others && place > n->began_behind,
+        "node %u is trusted by node %u up to index %" PRIu64 ", %s", (unsigned)node, (unsigned)from,
+        place, by_others ? "which was there before its start" : "which no majority without it has");
 }
 
 /* --- who is a member --- */

@@ -331,6 +331,9 @@ bool sim_lies_any(const struct sim_world *w);
 bool sim_lies_begin(struct sim_node *n, enum sim_fault *fault);
 void sim_lies_look(struct sim_node *n); /* does it count again, as it says? */
 
+/* --- sim_votes.c: its network, with the judge told who votes, campaigns, leads and is trusted --- */
+struct repl_transport sim_votes_transport(struct sim_node *n);
+
 /* --- sim_found.c --- */
 void sim_found_again(
     struct sim_node *n); /* `--init` of the only founder, on another disk; it is down */

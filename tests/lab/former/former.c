@@ -1,6 +1,10 @@
 /* holdfastd as it was one version of records ago: the program as it is, linked so that its replica is told
  * to know no newer ones, and its engine reads no newer states of SAs (-Wl,--wrap=replica_create,
- * ike_sa_decode). No line of the product is different for it. */
+ * ike_sa_decode). No line of the product is different for it.
+ *
+ * So it shows how programs of different knowledge meet in one cluster, by today's rules; not what an older release does by its
+ * own code: there is none yet. Its files, snapshots, frames and mistakes are today's. Bytes of an older form that no encoder of
+ * today wrote are the SAs of codec version 1 alone (tests/fuzz/corpus/ike_codec, by hand; tests/unit/ike_core). */
 #include "ike/step.h"
 #include "replication/record.h"
 #include "replication/replica_core.h"

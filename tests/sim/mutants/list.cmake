@@ -326,3 +326,34 @@ sim_mutant(recovery_without_a_record "seed=1 how an incarnation began is not in 
   "I17-beginning_recorded"
   replication/fsm_refound.c [==[    write_down(fsm, beginning);]==] [==[    if (beginning->node == 0)
         write_down(fsm, beginning);]==])
+
+# --- who lost data (I10): the driver's rules 21 to 24 ---
+
+sim_mutant(muted_votes "seed=4 who lost data votes for others"
+  "I10-withholds"
+  replication/raft_muted.c [==[           (f->type == RAFT_FRAME_REQUEST_VOTE || f->type == RAFT_FRAME_REQUEST_VOTE_RESULT ||]==]
+  [==[           (f->type == RAFT_FRAME_REQUEST_VOTE_RESULT ||]==])
+
+sim_mutant(muted_campaigns "seed=4 who lost data asks for votes"
+  "I10-withholds"
+  replication/raft_muted.c [==[    return d->muted != REPL_TRUSTED && RAFT_WRAPPED(d, RULE_MUTE) && !leads(d);]==]
+  [==[    return false;]==])
+
+sim_mutant(muted_is_counted "seed=109 a leader counts the copies of who lost data"
+  "I12-majority_stored | I10-trusted_by_others"
+  replication/raft_muted.c [==[    return p == NULL || p->doubt == RAFT_DOUBT_NONE || !RAFT_WRAPPED(d, RULE_COUNT);]==]
+  [==[    return true;]==])
+
+sim_mutant(trusted_by_the_commit_index "seed=4 who lost data is trusted by what was committed before, without a barrier"
+  "I10-trusted_by_others"
+  replication/raft_muted.c [==[    if (!RAFT_WRAPPED(d, RULE_BARRIER))
+        send_trust]==] [==[    if (true)
+        send_trust]==]
+  replication/raft_muted.c [==[    if (!RAFT_WRAPPED(d, RULE_BARRIER))
+        return d->raft.last_stored]==] [==[    if (true)
+        return d->raft.last_stored]==])
+
+sim_mutant(trusted_before_others_have_it "seed=87 who lost data is trusted by a barrier that only its leader has"
+  "I10-trusted_by_others"
+  replication/raft_muted.c [==[    else if (made && (d->commit >= p->barrier || !RAFT_WRAPPED(d, RULE_MAJORITY)))]==]
+  [==[    else if (made)]==])

@@ -108,12 +108,59 @@ Test(breach, nothing_is_wrong_with_the_cell_itself)
     expect_green();
 }
 
+/* What nodes say as they apply an assignment, ms after ZERO. */
+static void says(unsigned node, unsigned ms, unsigned owner, unsigned assignment)
+{
+    static char logs[LAB_MAX_NODES + 1][512];
+    size_t at = cell.nodes[node].proc.log ? strlen(logs[node]) : 0;
+
+    (void)snprintf(logs[node] + at, sizeof logs[node] - at,
+                   "1970-01-01T00:00:00.%03uZ info repl shard 1: epoch %u, owner node %u, "
+                   "assignment %u\n",
+                   ms + ZERO / MS, 10 * assignment, owner, assignment);
+    cell.nodes[node].proc.log = logs[node];
+}
+
 Test(breach, an_assignment_that_the_fault_does_not_explain)
 {
+    says(3, 0, 1, 1);
     cell.unasked = 2;
     expect_green(); /* told as unasked_moves; judged where the drill says that there is none */
+    cr_assert_eq(cell.n_told_tenures, 1);
     drill.expect = DRILL_EXP_NOBODY_ELSE;
     expect_violation("nobody-else: 2 assignments that the fault does not explain");
+}
+
+/* Nobody asked for node 2: only the nodes themselves know who owned it when. */
+Test(breach, two_speakers_are_named_where_a_shard_moved_unasked_too)
+{
+    unsigned batch = 64 * (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+
+    cell.unasked = 1;
+    says(1, 0, 1, 1);
+    says(2, 20, 2, 2);
+    says(3, 0, 1, 1);
+    frame_esp(&cell.sniff.capture, 20, 1, 7, 2); /* was in hand */
+    frame_esp(&cell.sniff.capture, 25, 2, 7, 100);
+    for (unsigned i = 0; i < batch; i++) /* was stopped, and empties its hands */
+        frame_esp(&cell.sniff.capture, 60, 1, 7, 200 + i);
+    expect_green();
+    frame_esp(&cell.sniff.capture, 61, 1, 7, 1000);
+    expect_violation("one-speaker: node 1 sent ESP as shard 1's service address at 61.000 ms, "
+                     "which is node 2's since 25.000 ms");
+}
+
+Test(breach, without_all_assignments_nothing_is_concluded_of_an_unasked_one)
+{
+    cell.unasked = 1;
+    expect_why("1 assignments that the fault does not explain, and the nodes' logs lack one");
+    says(3, 20, 2, 2);
+    expect_why("the nodes' logs lack one");
+    cell.nodes[2].older = /* what a process said before the last two of that node */
+        "1970-01-01T00:00:00.005Z info repl shard 1: epoch 10, owner node 1, assignment 1\n";
+    expect_green();
+    cell.assignments[1] = 3; /* as the nodes counted before the drill */
+    expect_why("the nodes' logs lack one");
 }
 
 /* No majority from 25 ms to 40 ms, the last lease over. */

@@ -82,6 +82,21 @@ Test(speakers, a_zombie_may_empty_its_hands_and_no_more)
         "node 2's since 100.000 ms");
 }
 
+/* It was stopped before another owner came and went. */
+Test(speakers, so_may_one_that_was_the_owner_before_the_last)
+{
+    static const struct oracle_tenure three[] = {
+        {1, 1, 0}, {1, 2, ZERO + 100 * MS}, {1, 3, ZERO + 200 * MS}};
+
+    for (unsigned i = 0; i < BATCH; i++)
+        frame_esp(&cap, 210 + i, 1, 7, 10 + i);
+    oracle_one_speaker(&cap, ZERO, three, 3, SLACK, BATCH, &report);
+    cr_assert_eq(report.n, 0, "%s", report.text[0]);
+    frame_esp(&cap, 219, 1, 7, 20);
+    oracle_one_speaker(&cap, ZERO, three, 3, SLACK, BATCH, &report);
+    expect_named("one-speaker: node 1 sent ESP as shard 1's service address at 219.000 ms");
+}
+
 Test(speakers, a_zombie_that_begins_or_answers_is_named)
 {
     frame_ike(&cap, 150, 1, IKE_HDR_INFORMATIONAL, false, 2, 8);

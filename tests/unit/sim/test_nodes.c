@@ -40,6 +40,61 @@ RULE(data_lost)
     rig_free(r);
 }
 
+RULE(withholds)
+{
+    struct rig *r = rig_serving();
+
+    sim_watch_takes_part(r->watch, 2, "gives a vote");
+    sim_watch_stopped(r->watch, 2);
+    sim_watch_started(r->watch, 2, 202, true);
+    sim_watch_durable(r->watch, 2, r->index);
+    sim_watch_counts(r->watch, 2);
+    sim_watch_takes_part(r->watch, 2, "leads");
+    rig_fine(r, SIM_WATCH_withholds);
+    sim_watch_stopped(r->watch, 3);
+    sim_watch_started(r->watch, 3, 203, true);
+    sim_watch_takes_part(r->watch, 3, "gives a vote");
+    rig_broken(r, SIM_WATCH_withholds, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+/* Node 2 lost all of it. The barrier that node 1 makes then is the next index. */
+static struct rig *rig_distrusting(void)
+{
+    struct rig *r = rig_serving();
+
+    sim_watch_stopped(r->watch, 2);
+    sim_watch_started(r->watch, 2, 202, true);
+    sim_watch_durable(r->watch, 2, r->index + 1);
+    sim_watch_durable(r->watch, 1, r->index + 1);
+    sim_watch_durable(r->watch, 3, r->index + 1);
+    return r;
+}
+
+RULE(trusted_by_others)
+{
+    struct rig *r = rig_distrusting();
+
+    sim_watch_trusts(r->watch, 1, 2, 202, r->index + 1);
+    rig_fine(r, SIM_WATCH_trusted_by_others);
+    sim_watch_durable(r->watch, 3, r->index);            /* so node 1 has it, and node 2 */
+    sim_watch_trusts(r->watch, 1, 2, 102, r->index + 1); /* of a start that is over: no word */
+    sim_watch_trusts(r->watch, 1, 3, 103, r->index + 1); /* it lost nothing */
+    cr_assert_eq(sim_watch_judged(r->watch, SIM_WATCH_trusted_by_others), 1);
+    sim_watch_trusts(r->watch, 1, 2, 202, r->index + 1);
+    rig_broken(r, SIM_WATCH_trusted_by_others, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+Test(sim_watch_rules, trusted_by_what_was_there_before)
+{
+    struct rig *r = rig_distrusting();
+
+    sim_watch_trusts(r->watch, 1, 2, 202, r->index);
+    rig_broken(r, SIM_WATCH_trusted_by_others, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
 /* What nobody has applied may be overwritten: it is not missed. */
 Test(sim_watch_rules, data_that_was_never_committed)
 {

@@ -1,0 +1,140 @@
+/* Who owned what when, out of the nodes' logs. */
+#include <criterion/criterion.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "chaos/lab.h"
+#include "chaos/oracle_tenures.h"
+#include "frames.h"
+
+enum { MS = FRAME_MS, ZERO = FRAME_ZERO };
+
+static struct oracle_tellings told;
+static struct oracle_report report;
+static struct capture cap;
+static struct oracle_tenure *tenures;
+static size_t n_tenures;
+static const char *why;
+
+static void setup(void)
+{
+    told = (struct oracle_tellings){0};
+    report = (struct oracle_report){0};
+    cap = (struct capture){0};
+    tenures = NULL;
+}
+
+static void teardown(void)
+{
+    free(tenures);
+    oracle_tellings_deinit(&told);
+    capture_deinit(&cap);
+}
+
+TestSuite(tenures, .init = setup, .fini = teardown);
+
+static void take(unsigned node, const char *log)
+{
+    oracle_take_tellings(&told, node, log, ZERO, &report);
+}
+
+static void put_together(const uint64_t *made, unsigned shards)
+{
+    free(tenures);
+    tenures = oracle_told_tenures(&told, &cap, made, shards, &n_tenures, &why);
+}
+
+static void expect_tenure(size_t at, unsigned shard, unsigned node, uint64_t ns)
+{
+    const struct oracle_tenure *t = &tenures[at];
+
+    cr_assert(t->shard == shard && t->node == node && t->from_ns == ns,
+              "tenure %zu is shard %u's of node %u from %llu", at, t->shard, t->node,
+              (unsigned long long)t->from_ns);
+}
+
+/* Each from the first frame of its owner on; node 3 never spoke, node 1 again after it. */
+Test(tenures, are_those_of_the_log_in_the_order_of_their_numbers)
+{
+    const uint64_t made[] = {0, 4, 1};
+
+    take(1, "1970-01-01T00:00:00.010Z info repl shard 1: epoch 5, owner node 1, assignment 1\n"
+            "1970-01-01T00:00:00.030Z info repl shard 1: epoch 9, owner node 2, assignment 2 "
+            "(handover)\n"
+            "1970-01-01T00:00:00.011Z info owner shard=1 epoch=1.5 owner=1 (this node)\n"
+            "1970-01-01T00:00:00.012Z info repl shard 1: assigning to node 2\n");
+    take(2, "1970-01-01T00:00:00.050Z info repl shard 1: epoch 11, owner node 3, assignment 3\n"
+            "1970-01-01T00:00:00.012Z info repl shard 2: epoch 6, owner node 2, assignment 1\n"
+            "1970-01-01T00:00:00.070Z info repl shard 1: epoch 12, owner node 1, assignment 4\n"
+            /* after a restart, from its log */
+            "1970-01-01T00:00:00.090Z info repl shard 1: epoch 9, owner node 2, assignment 2\n");
+    frame_esp(&cap, 7, 1, 7, 1);
+    frame_esp(&cap, 24, 1, 7, 2);
+    frame_esp(&cap, 27, 2, 7, 50);
+    frame_esp(&cap, 71, 1, 7, 90);
+    put_together(made, 2);
+    cr_assert(tenures != NULL, "%s", why);
+    cr_assert_eq(n_tenures, 5);
+    cr_assert_eq(report.n, 0);
+    expect_tenure(0, 1, 1, ZERO + 7 * MS);
+    expect_tenure(1, 1, 2, ZERO + 27 * MS);
+    expect_tenure(2, 1, 3, 50 * MS);
+    expect_tenure(3, 1, 1, ZERO + 71 * MS);
+    expect_tenure(4, 2, 2, 12 * MS);
+}
+
+Test(tenures, a_clock_that_jumped_is_brought_back)
+{
+    const uint64_t made[] = {0, 2};
+
+    take(1, "1970-01-01T01:00:00.010Z info repl shard 1: epoch 5, owner node 1, assignment 1\n");
+    take(2, "1969-12-31T23:00:00.020Z info repl shard 1: epoch 6, owner node 2, assignment 2\n");
+    put_together(made, 1);
+    cr_assert(tenures != NULL, "%s", why);
+    expect_tenure(0, 1, 1, 10 * MS);
+    expect_tenure(1, 1, 2, 20 * MS);
+}
+
+Test(tenures, are_not_known_where_one_is_missing)
+{
+    const uint64_t made[] = {0, 1}, three[] = {0, 3};
+
+    put_together(made, 1);
+    cr_assert(tenures == NULL);
+    take(1, "1970-01-01T00:00:00.010Z info repl shard 1: epoch 5, owner node 1, assignment 1\n");
+    put_together(made, 1);
+    cr_assert(tenures != NULL && n_tenures == 1);
+    put_together(three, 1); /* the nodes count more */
+    cr_assert(tenures == NULL);
+    take(1, "1970-01-01T00:00:00.030Z info repl shard 1: epoch 9, owner node 2, assignment 3");
+    put_together(made, 1);
+    cr_assert(tenures == NULL);
+    cr_assert_str_eq(why, "the nodes' logs lack one");
+}
+
+Test(tenures, two_owners_of_one_epoch_are_named)
+{
+    const char *one =
+        "1970-01-01T00:00:00.010Z info repl shard 1: epoch 5, owner node 1, assignment 1\n";
+
+    take(1, one);
+    take(2, one);
+    cr_assert_eq(report.n, 0);
+    take(3, "1970-01-01T00:00:00.010Z info repl shard 1: epoch 5, owner node 3, assignment 1\n");
+    cr_assert_eq(report.n, 1);
+    cr_assert_str_eq(report.text[0], "one-owner: shard 1's assignment 1 is epoch 5 of node 1 for "
+                                     "node 1, epoch 5 of node 3 for node 3");
+}
+
+Test(tenures, what_is_no_such_line_is_passed_over)
+{
+    take(1, NULL);
+    take(1, "");
+    take(1, "\n\nshard 1: epoch 5, owner node 1, assignment 1\n"
+            "1970-01-01T00:00:00.010Z info repl shard 99: epoch 5, owner node 1, assignment 1\n"
+            "1970-01-01T00:00:00.010Z info repl shard 1: epoch 5, owner node 1\n"
+            "1970-01-01T00:00:00.010Z info repl something\n repl shard 1: epoch 5, owner node 1, "
+            "assignment 1\n");
+    cr_assert_eq(told.n, 0);
+}
