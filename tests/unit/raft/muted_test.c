@@ -1,5 +1,5 @@
 /* A node that lost what it acknowledged (I10): each rule by a small scenario that is red without it
- * (the library with a switch per rule; 21 to 24 are raft_muted.c's, 25 to 27 raft_found.c's), and
+ * (the library with a switch per rule; 21 to 24 are raft_muted.c's, 25 to 27 raft_found.c's, 29 raft_change.c's), and
  * seeds in which disks forget. */
 #include <criterion/criterion.h>
 
@@ -269,7 +269,8 @@ static void no_change_that_ends_in_silence(uint32_t unwrapped)
     result_of(3, 77, 0, status().last_index, false); /* filled, and trusted */
     DEMAND(raft_driver_remove(r.driver, r.now_ms, 2) == RAFT_DRIVER_OK);
     rig_disk(&r);
-    result_of(3, 77, 0, status().last_index, false);
+    result_of(3, 77, 0, status().last_index, false); /* the barrier, by the new voters */
+    result_of(3, 77, 0, status().last_index, false); /* the change */
     DEMAND(status().commit_index == status().last_index && !status().changing);
     rig_deinit(&r);
 }
@@ -286,6 +287,47 @@ Test(raft_muted, no_change_after_which_nobody_could_commit)
     result_of(2, 0, 0, status().last_index, false);
     cr_assert_eq(raft_driver_remove(r.driver, r.now_ms, 3), RAFT_DRIVER_OK);
     rig_deinit(&r);
+}
+
+static bool two_voters(void)
+{
+    return raft_driver_newest_configuration(r.driver).n_servers == 2;
+}
+
+/* 3 is silent: {1, 3} could never commit its own beginning. It may be so when the change is asked for,
+ * or from then on; 3's link stands, or 3 is heard and its disk hangs. */
+static void no_voters_that_cannot_commit(uint32_t unwrapped)
+{
+    rig_init(&r, 1, 3, unwrapped);
+    rig_elect(&r);
+    result_of(3, 0, 0, status().last_index, false);
+    rig_run(&r, 140);
+    result_of(2, 0, 0, status().last_index, false);
+    rig_run(&r, 100); /* 3 was heard 240 ms ago, 2 just now */
+    DEMAND(raft_driver_remove(r.driver, r.now_ms, 2) == RAFT_DRIVER_BUSY);
+    DEMAND(raft_driver_assign(r.driver, r.now_ms, 2, RAFT_DRIVER_SPARE) == RAFT_DRIVER_BUSY);
+    uint64_t last = status().last_index;
+    result_of(3, 0, 0, last, false);
+    DEMAND(raft_driver_remove(r.driver, r.now_ms, 2) == RAFT_DRIVER_OK);
+    for (unsigned i = 0; i < 40; i++) { /* 3 lives, and stores nothing more */
+        rig_run(&r, 50);
+        result_of(2, 0, 0, status().last_index, false);
+        result_of(3, 0, 0, last, false);
+        DEMAND(!two_voters());
+    }
+    DEMAND(!status().changing && status().commit_index == status().last_index);
+    DEMAND(raft_driver_remove(r.driver, r.now_ms, 3) == RAFT_DRIVER_OK); /* the way out */
+    rig_disk(&r);
+    result_of(2, 0, 0, status().last_index, false);
+    DEMAND(two_voters());
+    result_of(2, 0, 0, status().last_index, false);
+    DEMAND(status().commit_index == status().last_index && !status().changing);
+    rig_deinit(&r);
+}
+
+Test(raft_muted, no_change_to_voters_that_cannot_commit_it)
+{
+    green_then_red(no_voters_that_cannot_commit, 29);
 }
 
 /* What it refuses now it once had: it is told, and does not count from that moment on. */

@@ -11,6 +11,10 @@
 #include "unit/raft/cluster.h"
 #include "unit/raft/rig.h"
 
+/* No change of voters before the new ones have shown that they can commit it (raft_change.c): what two
+ * scenarios need comes about only without. */
+enum { NO_PROOF = 1 << 28 };
+
 static void green_then_red(scenario run, unsigned defect)
 {
     int with = in_child(run, 0, 60), without = in_child(run, 1U << (defect - 1), 60);
@@ -68,7 +72,7 @@ static struct cluster_node *leader_of(struct cluster *c)
  * back with the fifth and the last. Two configurations at one index. */
 static void two_changes_at_one_index(uint32_t unwrapped)
 {
-    struct cluster c = {.unwrapped = unwrapped};
+    struct cluster c = {.unwrapped = unwrapped | NO_PROOF};
     cluster_init(&c, 11, 4);
     struct cluster_node *first = leader_of(&c);
     uint32_t fifth = cluster_add_node(&c)->id;
@@ -372,7 +376,7 @@ Test(raft_wraps, defect_11_a_frame_comes_twice)
 /* The only voter promotes a second, which does not hear of it before the first is restarted. */
 static void promoted_unawares(uint32_t unwrapped)
 {
-    struct cluster c = {.unwrapped = unwrapped};
+    struct cluster c = {.unwrapped = unwrapped | NO_PROOF};
     cluster_init(&c, 5, 1);
     struct cluster_node *leader = cluster_await_leader(&c, 3000);
     DEMAND(leader != NULL);
