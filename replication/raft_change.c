@@ -154,8 +154,8 @@ static bool same_voters(const struct repl_configuration *a, const struct repl_co
             continue;
         n++;
         for (unsigned k = 0; k < b->n_servers; k++)
-            both += b->servers[k].node == a->servers[i].node &&
-                    b->servers[k].role == RAFT_DRIVER_VOTER;
+            both +=
+                b->servers[k].node == a->servers[i].node && b->servers[k].role == RAFT_DRIVER_VOTER;
     }
     for (unsigned k = 0; k < b->n_servers; k++)
         n -= b->servers[k].role == RAFT_DRIVER_VOTER;

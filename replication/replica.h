@@ -372,6 +372,7 @@ struct repl_node_status {
     uint32_t node;
     struct endpoint address;
     bool connected; /* to us; self: true */
+    bool heard;     /* a report of its is not older than a second; self: true */
     bool leader;
     bool healthy;   /* by its own report, not older than a lease */
     bool drained;   /* by an operator */

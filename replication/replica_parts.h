@@ -153,6 +153,7 @@ struct replica {
     uint64_t asked_ns; /* for a key */
     struct replica_locked locked;
     uint64_t blind;   /* the key that is given up: sessions are left out since; 0 = none */
+    bool forgotten;   /* this node has left, and has wiped what it had (replica_forget.c) */
     bool sessionless; /* ... so the state is nobody's, until all sessions end, or a snapshot */
     struct replica_need need;
     bool reset_due; /* the loss was applied: at the end of this entry all is one state again */

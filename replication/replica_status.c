@@ -137,6 +137,13 @@ static void members_status(const struct replica *r, struct repl_status *out)
     out->n_tokens = r->fsm.n_tokens;
 }
 
+static bool heard(const struct replica *r, size_t i)
+{
+    uint64_t at = r->ownership.peers[i].heard_ns;
+
+    return at != 0 && (at >= r->now_ns || r->now_ns - at <= SOUND_MS * 1000000ull);
+}
+
 static void node_status(const struct replica *r, size_t i, struct repl_node_status *out)
 {
     uint32_t node = r->nodes[i].node;
@@ -147,6 +154,7 @@ static void node_status(const struct replica *r, size_t i, struct repl_node_stat
         .node = node,
         .address = r->nodes[i].address,
         .connected = self || r->transport.connected(r->transport.self, node),
+        .heard = self || heard(r, i),
         .leader = node == r->raft.leader,
         .healthy = ownership_candidate(&r->ownership, i, r->now_ns),
         .drained = r->ownership.peers[i].drained,

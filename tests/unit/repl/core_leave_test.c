@@ -11,7 +11,8 @@ static bool has_servers(const struct rig *rig, uint64_t n)
     uint32_t leader = rig_leader(rig);
 
     return leader != 0 &&
-           raft_driver_configuration(replica_driver(rig->nodes[leader - 1].replica))->n_servers == n;
+           raft_driver_configuration(replica_driver(rig->nodes[leader - 1].replica))->n_servers ==
+               n;
 }
 
 /* A leader that is not asleep has applied it. */
