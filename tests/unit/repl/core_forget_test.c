@@ -84,6 +84,31 @@ Test(repl_forget, who_left_keeps_neither_keys_nor_sessions)
     }
 }
 
+/* It was away and has much to catch up with, on a disk that is slow: who takes it out waits for it. */
+Test(repl_forget, who_lags_hears_that_it_left)
+{
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct rig *rig = running(3, 0, 9250 + seed);
+        uint32_t leaves = rig_owner(rig, 1) == 3 ? 2 : 3;
+
+        cluster_lead(rig, 5 - leaves);
+        rig_kill(rig, leaves);
+        for (uint64_t i = 0; i < 20; i++) {
+            cluster_create_sas(rig, rig_owner(rig, 1), 100 + 20 * i, 20);
+            cr_assert(rig_run(rig, 5000, rig_settled, rig_owner(rig, 1)));
+        }
+        rig_start(rig, leaves);
+        sim_storage_set_delay(rig_node(rig, leaves)->storage, 100, 100);
+        (void)rig_run(rig, 20, NULL, 0); /* it is linked */
+        leave(rig, leaves);
+        cr_assert(rig_run(rig, 5000, has_servers, 2));
+        cr_assert(rig_run(rig, 5000, keeps_nothing, leaves), "seed %d", (int)seed);
+        rig_kill(rig, leaves);
+        cluster_finish(rig);
+    }
+    printf("compared 5 clusters\n");
+}
+
 /* It leads until another one can; then it has nothing, either. */
 Test(repl_forget, a_leader_that_left)
 {
