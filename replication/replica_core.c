@@ -314,7 +314,7 @@ void replica_tick(struct replica *r, uint64_t now_ns)
     }
     if (raft_driver_next_timeout(r->driver) <= r->now_ns / NS_PER_MS)
         raft_driver_tick(r->driver, r->now_ns / NS_PER_MS);
-    replica_tell_founding(r);
+    replica_tell_waits(r);
     if (r->now_ns > RESUBMIT_MS * NS_PER_MS)
         (void)outbox_unsend_older(r->outbox, r->now_ns - RESUBMIT_MS * NS_PER_MS);
     replica_pump(r);

@@ -216,6 +216,7 @@ void replica_list(struct replica *r)
             l.nodes[i].link = old->link;
             l.nodes[i].disk_ok_ns = old->disk_ok_ns;
             l.nodes[i].distrust = old->distrust;
+            l.nodes[i].reported = old->reported;
             l.nodes[i].repair_above = old->repair_above;
         }
         set_address(r, &l.nodes[i]);

@@ -235,6 +235,7 @@ void replica_status(const struct replica *r, uint64_t now_ns, struct repl_status
     for (size_t i = 0; i < r->n_nodes; i++)
         node_status(r, i, &out->nodes[i]);
     members_status(r, out);
+    replica_waits(r, out->waits);
     for (size_t i = 0; i < r->options.n_shards; i++)
         shard_status((struct replica *)(uintptr_t)r, i, &out->shards[i]);
     memcpy(out->counters, r->counters, sizeof out->counters);
