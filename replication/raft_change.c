@@ -139,6 +139,29 @@ enum raft_driver_result raft_driver_confirmed(const struct raft_driver *d,
 
 /* --- membership --- */
 
+/* A change of voters counts from the moment when it stands in the log, and is committed by the new ones.
+ * So these show first that they can: a majority of them, those alone that count, stores a barrier that
+ * was made for it. What dies, hangs or is cut off before that leaves the voters as they were, whoever
+ * leads next; the change is begun anew (replica_members.c). */
+enum { PROOF_ELECTIONS = 10 };
+
+static bool same_voters(const struct repl_configuration *a, const struct repl_configuration *b)
+{
+    unsigned n = 0, both = 0;
+
+    for (unsigned i = 0; i < a->n_servers; i++) {
+        if (a->servers[i].role != RAFT_DRIVER_VOTER)
+            continue;
+        n++;
+        for (unsigned k = 0; k < b->n_servers; k++)
+            both +=
+                b->servers[k].node == a->servers[i].node && b->servers[k].role == RAFT_DRIVER_VOTER;
+    }
+    for (unsigned k = 0; k < b->n_servers; k++)
+        n -= b->servers[k].role == RAFT_DRIVER_VOTER;
+    return n == 0 && both > 0;
+}
+
 static bool has_voter(const struct repl_configuration *c)
 {
     for (unsigned i = 0; i < c->n_servers; i++)
@@ -165,6 +188,49 @@ static void submit_change(struct raft_driver *d)
         change_ends(d, RAFT_DRIVER_LOST);
 }
 
+static struct repl_server *find(struct repl_configuration *c, uint32_t node)
+{
+    for (unsigned i = 0; i < c->n_servers; i++)
+        if (c->servers[i].node == node)
+            return &c->servers[i];
+    return NULL;
+}
+
+/* A spare receives nothing: that it caught up has to do. */
+static bool needs_proof(struct raft_driver *d)
+{
+    struct repl_configuration now = raft_from_core(&d->raft.configuration, 0);
+    const struct repl_server *server = find(&now, d->change.node);
+
+    return RAFT_WRAPPED(d, RAFT_RULE_PROOF) && !same_voters(&now, &d->change.next) &&
+           server != NULL && server->role != RAFT_DRIVER_SPARE;
+}
+
+static void prove(struct raft_driver *d)
+{
+    struct repl_entry barrier = {.term = d->raft.current_term, .kind = REPL_ENTRY_BARRIER};
+
+    if (!needs_proof(d)) {
+        submit_change(d);
+        return;
+    }
+    d->change.index = raft_log_last(&d->log) + 1;
+    d->change.phase = RAFT_CHANGE_PROVING;
+    d->change.deadline_ms = d->now_ms + PROOF_ELECTIONS * (uint64_t)d->options.election_ms;
+    if (raft_submit_entries(d, &barrier, 1) != 0)
+        change_ends(d, RAFT_DRIVER_LOST);
+}
+
+static void poll_proof(struct raft_driver *d, bool leading)
+{
+    if (!leading)
+        change_ends(d, RAFT_DRIVER_LOST);
+    else if (raft_stored_by(d, &d->change.next, d->change.index))
+        submit_change(d);
+    else if (d->now_ms >= d->change.deadline_ms)
+        change_ends(d, RAFT_DRIVER_BUSY);
+}
+
 /* The core catches `node` up in rounds; raft_change_poll() sees how it ends. */
 static void catch_up(struct raft_driver *d, uint32_t node)
 {
@@ -186,11 +252,13 @@ void raft_change_poll(struct raft_driver *d)
             change_ends(d, stands ? RAFT_DRIVER_OK : RAFT_DRIVER_LOST);
         else if (!leading && !(stands && d->commit >= c->index))
             change_ends(d, RAFT_DRIVER_LOST);
+    } else if (c->phase == RAFT_CHANGE_PROVING) {
+        poll_proof(d, leading);
     } else if (c->phase == RAFT_CHANGE_CATCHING_UP) {
         if (!leading || raft_catch_up(&d->raft, c->node, &status) != 0)
             change_ends(d, RAFT_DRIVER_LOST);
         else if (status == RAFT_CATCH_UP_FINISHED)
-            submit_change(d);
+            prove(d);
         else if (status != RAFT_CATCH_UP_RUNNING)
             change_ends(d, RAFT_DRIVER_TIMED_OUT);
     }
@@ -210,14 +278,6 @@ static enum raft_driver_result begin_change(struct raft_driver *d, uint64_t now_
         return RAFT_DRIVER_BUSY;
     *next = raft_from_core(&d->raft.configuration, 0);
     return RAFT_DRIVER_OK;
-}
-
-static struct repl_server *find(struct repl_configuration *c, uint32_t node)
-{
-    for (unsigned i = 0; i < c->n_servers; i++)
-        if (c->servers[i].node == node)
-            return &c->servers[i];
-    return NULL;
 }
 
 static void start_change(struct raft_driver *d, uint32_t node,
@@ -258,7 +318,7 @@ enum raft_driver_result raft_driver_remove(struct raft_driver *d, uint64_t now_m
     if (!raft_counts_on(d, &next))
         return RAFT_DRIVER_BUSY;
     start_change(d, node, &next);
-    submit_change(d);
+    prove(d);
     raft_settle(d);
     return RAFT_DRIVER_OK;
 }
@@ -287,7 +347,7 @@ static enum raft_driver_result promote(struct raft_driver *d, uint64_t now_ms, u
     if (raft_catch_up_needed(d, node))
         catch_up(d, node);
     else
-        submit_change(d);
+        prove(d);
     raft_settle(d);
     return RAFT_DRIVER_OK;
 }
@@ -313,7 +373,7 @@ enum raft_driver_result raft_driver_assign(struct raft_driver *d, uint64_t now_m
     if (!raft_counts_on(d, &next))
         return RAFT_DRIVER_BUSY;
     start_change(d, node, &next);
-    submit_change(d);
+    prove(d);
     raft_settle(d);
     return RAFT_DRIVER_OK;
 }

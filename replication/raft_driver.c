@@ -268,6 +268,8 @@ uint64_t raft_driver_next_timeout(const struct raft_driver *d)
     raft_clamp_timeout(d, &at);
     if (d->transfer.node != 0 && d->transfer.deadline_ms < at)
         at = d->transfer.deadline_ms;
+    if (d->change.phase == RAFT_CHANGE_PROVING && d->change.deadline_ms < at)
+        at = d->change.deadline_ms;
     uint64_t found = raft_found_timeout(d);
     return found < at ? found : at;
 }
@@ -309,6 +311,7 @@ enum raft_driver_result raft_driver_receive(struct raft_driver *d, uint64_t now_
     d->counters.frames_in++;
     if (!raft_in_order(d, from, &frame))
         return RAFT_DRIVER_OK;
+    raft_hears(d, from);
     if (frame.type == RAFT_FRAME_REQUEST_VOTE)
         raft_found_begun(d); /* nobody else asks */
     if (raft_muted_ignores(d, &frame))

@@ -215,7 +215,8 @@ enum raft_driver_result raft_driver_transfer(struct raft_driver *driver, uint64_
                                              uint32_t node);
 
 /* Membership, one change at a time, by the leader, after an entry of its own term is committed.
- * Ends with changed(). BUSY also while the voters that count (I10) would be no majority afterwards. add: as spare (receives nothing). assign: to voter (after catching up;
+ * Ends with changed(). BUSY also while the voters that count (I10) and were heard within an
+ * election timeout would be no majority afterwards: such a change could never be committed. add: as spare (receives nothing). assign: to voter (after catching up;
  * TIMED_OUT if it cannot), standby or spare. */
 enum raft_driver_result raft_driver_add(struct raft_driver *driver, uint64_t now_ms, uint32_t node);
 enum raft_driver_result raft_driver_assign(struct raft_driver *driver, uint64_t now_ms,

@@ -29,6 +29,10 @@
 #define RAFT_WRAPPED(driver, n) true
 #endif
 
+/* ... and of the rules of our own that it can take away (21 to 28 are in the files that keep them) the
+ * one that two files keep: no change of voters before the new ones have shown that they can commit it. */
+enum { RAFT_RULE_PROOF = 29 };
+
 enum {
     RAFT_MAX_PEERS = 2 * REPL_MAX_SERVERS, /* whose frames' order is remembered */
     RAFT_MAX_HELD = 256,                   /* frames that wait for a vote to be durable */
@@ -75,6 +79,8 @@ enum raft_founder {
 struct raft_peer {
     uint32_t node; /* 0 = free */
     uint64_t boot, former_boot, sequence;
+    bool heard;
+    uint64_t heard_ms; /* when its newest frame came */
     enum raft_doubt doubt;
     uint64_t doubt_boot;            /* of which start of it */
     uint64_t acknowledged;          /* TELL: what it once had */
@@ -87,12 +93,14 @@ struct raft_change_state {
     enum {
         RAFT_CHANGE_NONE,
         RAFT_CHANGE_CATCHING_UP,
+        RAFT_CHANGE_PROVING, /* the voters of `next` are to store a barrier first */
         RAFT_CHANGE_SUBMITTED,
         RAFT_CHANGE_ENDED
     } phase;
     uint32_t node;
     struct repl_configuration next;
     uint64_t term, index;
+    uint64_t deadline_ms; /* PROVING */
     enum raft_driver_result result;
 };
 
@@ -277,6 +285,7 @@ void raft_repair_drop(struct raft_driver *d);
 void raft_repair_stored(struct raft_driver *d, bool overtaken);
 
 /* raft_muted.c */
+void raft_hears(struct raft_driver *d, uint32_t from); /* a frame of its came */
 /* It neither votes nor campaigns: such a frame goes no further. */
 bool raft_muted_ignores(const struct raft_driver *d, const struct raft_frame *f);
 bool raft_muted_waits(const struct raft_driver *d); /* its election timer means nothing */
@@ -289,9 +298,13 @@ void raft_weigh_result(struct raft_driver *d, uint32_t from, const struct raft_f
 /* Takes back what the core committed by copies that do not count. */
 void raft_commit_trusted(struct raft_driver *d);
 void raft_muted_poll(struct raft_driver *d); /* the barriers that are due */
-/* Are those that count a majority of the voters of `next`? Else a muted one of them could never be
- * trusted again: that takes a majority without it. */
+/* Of the voters of `next`, are those that count and were heard within an election timeout a majority?
+ * Else that configuration could stand in the log with nobody to commit it, or a muted one of them could
+ * never be trusted again: that takes a majority without it. */
 bool raft_counts_on(const struct raft_driver *d, const struct repl_configuration *next);
+/* ... and a majority of them has stored the log up to `index`. */
+bool raft_stored_by(const struct raft_driver *d, const struct repl_configuration *next,
+                    uint64_t index);
 /* Nobody takes a muted node's word for an entry; what it has is only how far it was filled. */
 uint64_t raft_filled(const struct raft_driver *d, uint32_t node);
 /* Of the core's configuration as it is now: this node, and no other voter. */

@@ -122,17 +122,51 @@ bool raft_driver_counts(const struct raft_driver *d, uint32_t node)
     return node == d->options.node ? d->muted == REPL_TRUSTED : counts(d, node);
 }
 
+void raft_hears(struct raft_driver *d, uint32_t from)
+{
+    struct raft_peer *p = raft_peer_of(d, from);
+
+    p->heard = true;
+    p->heard_ms = d->now_ms;
+}
+
+/* A leader hears each voter that lives with every heartbeat; one that is new to its office knows of
+ * nobody for a moment, and waits. */
+static bool lives(const struct raft_driver *d, uint32_t node)
+{
+    const struct raft_peer *p = known(d, node);
+
+    return node == d->options.node || !RAFT_WRAPPED(d, RAFT_RULE_PROOF) ||
+           (p != NULL && p->heard && d->now_ms - p->heard_ms <= d->options.election_ms);
+}
+
 bool raft_counts_on(const struct raft_driver *d, const struct repl_configuration *next)
 {
     unsigned voters = 0, counting = 0;
 
     for (unsigned i = 0; i < next->n_servers; i++) {
+        uint32_t node = next->servers[i].node;
         bool voter = next->servers[i].role == RAFT_DRIVER_VOTER;
 
         voters += voter;
-        counting += voter && raft_driver_counts(d, next->servers[i].node);
+        counting += voter && raft_driver_counts(d, node) && lives(d, node);
     }
     return counting > voters / 2 || !RAFT_WRAPPED(d, RULE_CHANGE);
+}
+
+bool raft_stored_by(const struct raft_driver *d, const struct repl_configuration *next,
+                    uint64_t index)
+{
+    unsigned voters = 0, have = 0;
+
+    for (unsigned i = 0; i < next->n_servers; i++) {
+        uint32_t node = next->servers[i].node;
+        bool voter = next->servers[i].role == RAFT_DRIVER_VOTER;
+
+        voters += voter;
+        have += voter && raft_driver_counts(d, node) && raft_filled(d, node) >= index;
+    }
+    return have > voters / 2;
 }
 
 /* --- the leader --- */

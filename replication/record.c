@@ -308,7 +308,7 @@ Holdfast__Record *record_unpack(struct span bytes)
                : holdfast__record__unpack(NULL, bytes.len, bytes.data);
 }
 
-static void wipe(ProtobufCBinaryData *d)
+void record_wipe(ProtobufCBinaryData *d)
 {
     if (d->len > 0)
         secret_wipe_bytes(d->data, d->len);
@@ -318,18 +318,18 @@ static void wipe(ProtobufCBinaryData *d)
 static void wipe_secrets(Holdfast__Record *r)
 {
     if (r->body_case == HOLDFAST__RECORD__BODY_SA_CREATE) {
-        wipe(&r->sa_create->state);
+        record_wipe(&r->sa_create->state);
         if (r->sa_create->gives != NULL)
-            wipe(&r->sa_create->gives->state);
+            record_wipe(&r->sa_create->gives->state);
     }
     if (r->body_case == HOLDFAST__RECORD__BODY_SA_STEP) {
-        wipe(&r->sa_step->state);
+        record_wipe(&r->sa_step->state);
         if (r->sa_step->successor != NULL)
-            wipe(&r->sa_step->successor->state);
+            record_wipe(&r->sa_step->successor->state);
     }
     if (r->body_case == HOLDFAST__RECORD__BODY_CONFIG) {
-        wipe(&r->config->cookie_secret);
-        wipe(&r->config->cookie_secret_previous);
+        record_wipe(&r->config->cookie_secret);
+        record_wipe(&r->config->cookie_secret_previous);
     }
 }
 

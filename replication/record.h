@@ -69,6 +69,9 @@ uint8_t *entry_pack(uint32_t format, uint64_t cluster_ms, const struct span *rec
 Holdfast__Entry *entry_unpack(struct span bytes) HF_MUST_USE;
 void entry_free(Holdfast__Entry *entry);
 
+/* Before what protobuf unpacked is freed: a field that may hold a key. */
+void record_wipe(ProtobufCBinaryData *field);
+
 static inline struct span record_span(ProtobufCBinaryData d)
 {
     return span_of(d.data, d.len);

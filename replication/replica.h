@@ -373,6 +373,7 @@ struct repl_node_status {
     uint32_t node;
     struct endpoint address;
     bool connected; /* to us; self: true */
+    bool heard;     /* a report of its is not older than a second; self: true */
     bool leader;
     bool healthy;   /* by its own report, not older than a lease */
     bool drained;   /* by an operator */
@@ -428,12 +429,15 @@ enum repl_counter {
     REPL_COUNTERS
 };
 
+enum { REPL_WAITS_BYTES = 512 };
+
 /* A consistent copy, at most one heartbeat old. */
 struct repl_status {
     uint32_t node, leader; /* leader 0 = none known */
     uint64_t incarnation;  /* of the cluster; 0 = not known yet */
     uint64_t boot, term, last_index, commit_index, applied_index, snapshot_index, cluster_ms;
-    bool quorum;    /* leader known, and it or we hear from a majority */
+    bool quorum;                  /* leader known, and it or we hear from a majority */
+    char waits[REPL_WAITS_BYTES]; /* why there is no leader, and what to do; "" = it is not known */
     bool lacks_key; /* it waits for a sealing key from another node, and takes no part meanwhile */
     bool sessionless; /* its state left sessions out, for want of a key: it is nobody's */
     struct repl_timing timing;

@@ -225,12 +225,14 @@ static bool left_out(struct replica *r, struct span sealed)
     return true;
 }
 
-/* Nobody is told of what a blind node applies, but its own memory of the key. */
+/* Nobody is told of what a blind node applies, but its own memory of the keys. */
 static void apply_blind(struct replica *r, Holdfast__Record *record,
                         const struct fsm_outcome *outcome)
 {
     if (outcome->rekeyed)
         replica_session_applied(r, record->session_key);
+    if (outcome->erased)
+        replica_key_erased(r, record->key_erased->id);
     record_free(record);
 }
 
@@ -311,6 +313,7 @@ static void see_again(struct replica *r)
 {
     r->reset_due = false;
     r->blind = 0;
+    replica_left(r); /* perhaps somebody did meanwhile */
     replica_list(r);
     replica_reset(r);
     replica_state_again(r);

@@ -65,8 +65,10 @@ static void on_state(void *self, const struct raft_driver_status *status)
         r->change_ns = 0;
         ownership_leading(&r->ownership, false, r->now_ns);
         ownership_leading(&r->ownership, able, r->now_ns);
-        if (able)
+        if (able) {
             replica_clock_led(r);
+            replica_left(r); /* whoever did before is to hear of it from this leader, too */
+        }
     }
     if (renamed)
         replica_emit(r, (struct repl_event){.kind = REPL_EV_LEADER, .node = status->leader});
@@ -123,6 +125,8 @@ void replica_pump(struct replica *r)
         replica_own_unseeing(r);
         replica_lead(r);
         replica_flush(r);
+        if (r->raft.state == RAFT_DRIVER_LEADER && replica_is_outside(r))
+            replica_step_aside(r); /* it has left: it makes no key for the others */
         replica_publish_leases(r);
         return;
     }
@@ -310,7 +314,7 @@ void replica_tick(struct replica *r, uint64_t now_ns)
     }
     if (raft_driver_next_timeout(r->driver) <= r->now_ns / NS_PER_MS)
         raft_driver_tick(r->driver, r->now_ns / NS_PER_MS);
-    replica_tell_founding(r);
+    replica_tell_waits(r);
     if (r->now_ns > RESUBMIT_MS * NS_PER_MS)
         (void)outbox_unsend_older(r->outbox, r->now_ns - RESUBMIT_MS * NS_PER_MS);
     replica_pump(r);

@@ -7,7 +7,6 @@
 #include "replication/replica_parts.h"
 
 enum { YOUNG_MS = 300000 }; /* of cluster time, which begins with a founding */
-static const uint64_t NS_PER_MS = 1000000;
 
 static bool is_new(enum repl_distrust why)
 {
@@ -130,29 +129,6 @@ void replica_tell_muted(struct replica *r, enum repl_distrust now)
             "ALARM: %s: this node's disk lost data, or was rolled back. It counts for nothing "
             "until a majority without it has filled its log",
             repl_distrust_name(now));
-}
-
-/* A new cluster that waits for a founder looks dead: say whom it waits for, now and then. */
-void replica_tell_founding(struct replica *r)
-{
-    enum { FIRST_MS = 3000, AGAIN_MS = 60000 };
-    uint64_t wait_ms = r->founding_told ? AGAIN_MS : FIRST_MS;
-
-    if (r->raft.awaits == 0) {
-        r->founding_ns = 0;
-        return;
-    }
-    if (r->founding_ns == 0)
-        r->founding_ns = r->now_ns;
-    if (r->now_ns - r->founding_ns < wait_ms * NS_PER_MS)
-        return;
-    r->founding_ns = r->now_ns;
-    r->founding_told = true;
-    replica_log(r, REPL_LOG_WARN,
-                "a new cluster begins once all nodes of its list have been up at the same time: "
-                "node %u has not been heard. (A node that is not there yet is better left out of "
-                "the list, with new data directories, and joined later)",
-                (unsigned)r->raft.awaits);
 }
 
 void replica_on_doubted(void *self, uint32_t node, uint64_t acknowledged, uint64_t has)

@@ -50,8 +50,8 @@ static void give_up_requests(struct replica *r)
 
 void replica_forget_left(struct replica *r)
 {
-    if (r->sessionless || r->raft.state == RAFT_DRIVER_LEADER || r->telling ||
-        r->restoring != NULL || !knows_it_left(r))
+    if (r->forgotten || r->raft.state == RAFT_DRIVER_LEADER || r->telling || r->restoring != NULL ||
+        !knows_it_left(r))
         return;
     replica_log(r, REPL_LOG_INFO,
                 "this node has left the cluster: its sessions and keys are wiped");
@@ -67,6 +67,7 @@ void replica_forget_left(struct replica *r)
     fsm_forget(&r->fsm);
     replica_reset(r);
     r->sessionless = true;
+    r->forgotten = true;
 }
 
 static bool has_session_key(const struct replica *r)

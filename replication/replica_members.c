@@ -237,6 +237,7 @@ void replica_list(struct replica *r)
             l.nodes[i].link = old->link;
             l.nodes[i].disk_ok_ns = old->disk_ok_ns;
             l.nodes[i].distrust = old->distrust;
+            l.nodes[i].reported = old->reported;
             l.nodes[i].repair_above = old->repair_above;
         }
         set_address(r, &l.nodes[i]);
@@ -443,5 +444,7 @@ void replica_on_changed(void *self, enum raft_driver_result result)
     if (result != RAFT_DRIVER_OK)
         replica_log(r, REPL_LOG_WARN, "a change of members did not come about: %s",
                     result == RAFT_DRIVER_TIMED_OUT ? "the node did not catch up in time"
-                                                    : "leadership was lost");
+                    : result == RAFT_DRIVER_BUSY
+                        ? "of the voters that would be there no majority answers"
+                        : "leadership was lost");
 }

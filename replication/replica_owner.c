@@ -449,9 +449,11 @@ static void take_distrust(struct replica *r, uint32_t from, const Holdfast__Node
 {
     struct replica_node *row = replica_node(r, from);
 
-    if (row != NULL)
-        row->distrust = report->distrust < REPL_DISTRUSTS ? (enum repl_distrust)report->distrust
-                                                          : REPL_DISTRUST_OPERATOR;
+    if (row == NULL)
+        return;
+    row->reported = true;
+    row->distrust = report->distrust < REPL_DISTRUSTS ? (enum repl_distrust)report->distrust
+                                                      : REPL_DISTRUST_OPERATOR;
 }
 
 static void take_report(struct replica *r, uint32_t from, const Holdfast__Ownership *in)

@@ -109,7 +109,8 @@ struct replica_node {
     struct endpoint address;
     uint8_t role; /* RAFT_DRIVER_VOTER, ..., RAFT_DRIVER_NO_MEMBER; as applied */
     bool link;
-    enum repl_distrust distrust; /* by its newest report */
+    enum repl_distrust distrust; /* by its newest report, */
+    bool reported;               /* if there was one */
     uint64_t disk_ok_ns;         /* newest report that says so, if none since denies it */
     uint64_t repair_above;       /* it awaits a snapshot above that; 0 = does not */
     bool lacks_erased; /* ... since it was away when a key was erased: nothing is wrong with it */
@@ -148,14 +149,19 @@ struct replica {
     bool started, failed;
     bool opened; /* something of this state was sealed with the configuration's key that is here */
     const struct repl_loaded *waiting; /* what it begins with once its key has come; or NULL */
-    uint64_t founding_ns; /* when it was said last that a founder is awaited; or since when it is */
-    bool founding_told;
+    struct replica_wait {
+        enum { WAITS_NOT, WAITS_UNHEARD, WAITS_SILENT, WAITS_OLDER, WAITS_STUCK } why;
+        uint32_t node;     /* for whom; not of WAITS_STUCK */
+        uint64_t since_ns; /* ... or when it was said last */
+        bool told;
+    } wait;
     uint64_t asked_ns; /* for a key */
     struct replica_locked locked;
     /* By the snapshot that waits for a key: who has left stands in front of the sessions. */
     uint32_t unread_left[FSM_MAX_MEMBERS];
     size_t n_unread_left;
     uint64_t blind;   /* the key that is given up: sessions are left out since; 0 = none */
+    bool forgotten;   /* this node has left, and has wiped what it had (replica_forget.c) */
     bool sessionless; /* ... so the state is nobody's, until all sessions end, or a snapshot */
     struct replica_need need;
     bool reset_due; /* the loss was applied: at the end of this entry all is one state again */
@@ -420,8 +426,11 @@ bool replica_judge_loaded(struct replica *r, const struct repl_loaded *loaded);
 void replica_judge_stranger(struct replica *r);
 bool replica_is_muted(const struct replica *r);
 void replica_tell_muted(struct replica *r, enum repl_distrust now); /* before r->raft says so */
-void replica_tell_founding(struct replica *r);
 void replica_on_doubted(void *self, uint32_t node, uint64_t acknowledged, uint64_t has);
+
+/* replica_waits.c: there is no leader. Why, now and then to the log, and as a sentence; "" = not known */
+void replica_tell_waits(struct replica *r);
+void replica_waits(const struct replica *r, char text[REPL_WAITS_BYTES]);
 
 /* replica_disk.c */
 void replica_judge_disk(struct replica *r); /* with each tick: a leader's that gives out */

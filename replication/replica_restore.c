@@ -130,6 +130,7 @@ static void free_state(struct replica *r)
 void replica_reset(struct replica *r)
 {
     r->sessionless = false;
+    r->forgotten = false;
     for (size_t i = 0; i < r->fsm.n_shards; i++) {
         const struct fsm_shard *s = &r->fsm.shards[i];
 

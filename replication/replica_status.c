@@ -155,6 +155,13 @@ static void members_status(const struct replica *r, struct repl_status *out)
     out->n_tokens = r->fsm.n_tokens;
 }
 
+static bool heard(const struct replica *r, size_t i)
+{
+    uint64_t at = r->ownership.peers[i].heard_ns;
+
+    return at != 0 && (at >= r->now_ns || r->now_ns - at <= SOUND_MS * 1000000ull);
+}
+
 static void node_status(const struct replica *r, size_t i, const struct repl_configuration *newest,
                         struct repl_node_status *out)
 {
@@ -166,6 +173,7 @@ static void node_status(const struct replica *r, size_t i, const struct repl_con
         .node = node,
         .address = r->nodes[i].address,
         .connected = self || r->transport.connected(r->transport.self, node),
+        .heard = self || heard(r, i),
         .leader = node == r->raft.leader,
         .healthy = ownership_candidate(&r->ownership, i, r->now_ns),
         .drained = r->ownership.peers[i].drained,
@@ -248,6 +256,7 @@ void replica_status(const struct replica *r, uint64_t now_ns, struct repl_status
     for (size_t i = 0; i < r->n_nodes; i++)
         node_status(r, i, &newest, &out->nodes[i]);
     members_status(r, out);
+    replica_waits(r, out->waits);
     for (size_t i = 0; i < r->options.n_shards; i++)
         shard_status((struct replica *)(uintptr_t)r, i, &out->shards[i]);
     memcpy(out->counters, r->counters, sizeof out->counters);

@@ -268,6 +268,20 @@ static bool leaves_out(const struct snapshot_decoder *d, uint64_t key)
     return d->blind != 0 && (key == 0 || key == d->blind);
 }
 
+/* SA states and cookie secrets are keys: nothing of them stays in freed memory. */
+static void free_item(Holdfast__SnapshotItem *item)
+{
+    if (item == NULL)
+        return;
+    if (item->item_case == HOLDFAST__SNAPSHOT_ITEM__ITEM_SA)
+        record_wipe(&item->sa->state);
+    if (item->item_case == HOLDFAST__SNAPSHOT_ITEM__ITEM_CONFIG) {
+        record_wipe(&item->config->cookie_secret);
+        record_wipe(&item->config->cookie_secret_previous);
+    }
+    holdfast__snapshot_item__free_unpacked(item, NULL);
+}
+
 /* One whole item, sealed. */
 static bool read_item(struct snapshot_decoder *d, struct span sealed)
 {
@@ -294,8 +308,7 @@ static bool read_item(struct snapshot_decoder *d, struct span sealed)
               (d->items > 0 || item->item_case == HOLDFAST__SNAPSHOT_ITEM__ITEM_HEADER) &&
               in_item(d->fsm, item, d->items, leaves_out(d, 0), &d->complete);
 
-    if (item != NULL)
-        holdfast__snapshot_item__free_unpacked(item, NULL);
+    free_item(item);
     d->items++;
     return ok;
 }

@@ -41,9 +41,12 @@ static void print_headline(struct cli *cli, json_t *c)
 /* A state that is not the majority's is the worst that can be said of a node, so it comes first. */
 static void print_alarms(struct cli *cli, json_t *c)
 {
+    const char *waits = json_string_value(json_object_get(c, "waits")); /* older daemons say none */
     json_t *item;
     size_t i;
 
+    if (waits != NULL && waits[0] != '\0')
+        (void)fprintf(cli->out, "ALARM: %s\n", waits);
     json_array_foreach(json_object_get(c, "nodes"), i, item)
     {
         const char *state = cli_text(item, "state");

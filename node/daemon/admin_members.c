@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "crypto/tables.h"
 #include "daemon/internal.h"
+#include "daemon/leave_ask.h"
 #include "io/clock.h"
 #include "replication/record.h"
 
@@ -331,41 +332,25 @@ void admin_members_frame(struct daemon *d, uint32_t from, struct span in)
 
 /* --- removal --- */
 
-/* Could the voters that stay go on? */
-static bool goes_on_without(const struct repl_status *st, uint32_t node)
-{
-    size_t voters = 0, up = 0;
-
-    for (size_t i = 0; i < st->n_nodes; i++) {
-        const struct repl_node_status *n = &st->nodes[i];
-
-        if (n->role != REPL_VOTER || n->node == node)
-            continue;
-        voters++;
-        up += n->connected && n->distrust == REPL_TRUSTED;
-    }
-    return voters > 0 && up > voters / 2;
-}
-
 static void remove_node(void *self, struct api_request *request, uint32_t node)
 {
     struct daemon *d = self;
     const struct repl_node_status *n;
     struct repl_status st;
     struct member_wait w = {.what = MEMBER_REMOVE, .node = node};
+    char why[LEAVE_WHY_BYTES];
 
     repl_status(d->repl, &st);
     n = admin_node(&st, node);
+    w.drained = n != NULL && n->drained;
     if (is_gone(&st, node) && n == NULL)
         admin_refuse(request, 409, "removed", "that node was removed already");
     else if (n == NULL || n->role == REPL_OUTSIDE || n->role == REPL_EXPECTED)
         admin_refuse(request, 404, "unknown-node", "no such member: see GET /v1/cluster");
     else if (node == st.node)
         admin_refuse(request, 409, "itself", "ask another node to remove this one");
-    else if (!goes_on_without(&st, node))
-        admin_refuse(request, 409, "no-quorum",
-                     "the nodes that stay have no majority that is up and counts (see `holdfast "
-                     "cluster status`): bring them back, or wait until their logs are filled");
+    else if (!leave_goes_on(&st, node, why))
+        admin_refuse(request, 409, "no-quorum", why);
     else if (begin(d, request, w))
         (void)conductor_wish_drain(d->conductor, node, true);
 }
@@ -374,15 +359,40 @@ static void remove_node(void *self, struct api_request *request, uint32_t node)
 static bool go_on_removing(struct daemon *d, const struct repl_status *st)
 {
     struct member_wait *w = &d->member;
+    char why[LEAVE_WHY_BYTES];
 
     if (is_gone(st, w->node))
         return admin_node(st, w->node) == NULL;
-    if (admin_owned(st, w->node) == 0 && goes_on_without(st, w->node) &&
+    if (admin_owned(st, w->node) == 0 && leave_goes_on(st, w->node, why) &&
         io_boottime_ms() >= w->again_ms) {
         (void)conductor_wish_leave(d->conductor, w->node);
         w->again_ms = io_boottime_ms() + AGAIN_MS;
     }
     return false;
+}
+
+/* Time is up. Where nothing was written down it is as if it had not been asked for. */
+static void removal_is_late(struct daemon *d, const struct repl_status *st)
+{
+    struct member_wait *w = &d->member;
+    char why[LEAVE_WHY_BYTES], text[LEAVE_WHY_BYTES + 128];
+    bool goes_on = leave_goes_on(st, w->node, why);
+
+    if (is_gone(st, w->node)) {
+        (void)snprintf(
+            text, sizeof text,
+            "written down, but it is not out yet: see GET /v1/cluster, and ask again%s%s",
+            goes_on ? "" : ": ", why);
+        admin_refuse(w->request, 504, "timeout", text);
+        return;
+    }
+    if (!w->drained)
+        (void)conductor_wish_drain(d->conductor, w->node, false);
+    if (goes_on)
+        admin_refuse(w->request, 504, "timeout",
+                     "not removed: its shards were not handed over in time: ask again");
+    else
+        admin_refuse(w->request, 409, "no-quorum", why);
 }
 
 /* --- what waits --- */
@@ -428,9 +438,7 @@ void admin_members_tick(struct daemon *d)
         [MEMBER_TOKEN] = "not taken by the log in time: is there a majority? Ask again",
         [MEMBER_JOIN] =
             ("no member has answered: is one of cluster.nodes reachable, and did it make "
-             "this token for this node's id and address?"),
-        [MEMBER_REMOVE] =
-            "written down, but it is not out yet: see GET /v1/cluster, and ask again"};
+             "this token for this node's id and address?")};
     struct repl_status st;
 
     ask_who(d);
@@ -442,6 +450,8 @@ void admin_members_tick(struct daemon *d)
             return;
         if (d->member.refusals.n > 0) /* by some; the others know no better, it seems */
             admin_refuse(d->member.request, 403, "bad-token", d->member.refusals.why);
+        else if (d->member.what == MEMBER_REMOVE)
+            removal_is_late(d, &st);
         else
             admin_refuse(d->member.request, 504, "timeout", late[d->member.what]);
     }

@@ -103,6 +103,7 @@ struct daemon {
         uint8_t token[DAEMON_TOKEN_BYTES];
         uint64_t until_ms, again_ms;
         struct join_refusals refusals; /* MEMBER_JOIN */
+        bool drained;                  /* MEMBER_REMOVE: it was before */
     } member;
     uint64_t recover_at_ms; /* then this daemon ends, to begin anew (recover.c); 0 = it does not */
     bool again;             /* ... and main.c runs it once more, */

@@ -280,7 +280,8 @@ static void begin_join(struct sim_world *w, const struct sim_node *as)
 
 /* --- leaving --- */
 
-/* As the admin interface judges it: could the voters that stay go on? */
+/* Could the voters that stay go on? Laxer than the admin interface (leave_ask.h), so that the leader's own
+ * judgement has something to refuse. */
 static bool goes_on_without(const struct sim_node *as, uint32_t id)
 {
     size_t voters = 0, up = 0;

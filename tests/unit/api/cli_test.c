@@ -213,6 +213,25 @@ Test(cli, a_state_that_is_not_the_majoritys_is_an_alarm)
     rig_run(&rig, look_at_alarms);
 }
 
+static json_t *cannot_begin(void *self, struct api_problem *problem)
+{
+    json_t *c = three_nodes(self, problem);
+
+    (void)json_object_set_new(c, "waits", json_string("node 3 has not been heard"));
+    return c;
+}
+
+static void look_at_waits(struct rig *r)
+{
+    r->backend.cluster = cannot_begin;
+    expect_part("cluster status", 0, "1 tunnels\nALARM: node 3 has not been heard\nterm 7");
+}
+
+Test(cli, says_why_a_cluster_waits)
+{
+    rig_run(&rig, look_at_waits);
+}
+
 Test(cli, shows_the_cluster_and_its_tunnels)
 {
     rig_run(&rig, look);

@@ -11,7 +11,11 @@
 #include "unit/raft/cluster.h"
 #include "unit/raft/rig.h"
 
-static void green_then_red(scenario run, unsigned defect)
+/* No change of voters before the new ones have shown that they can commit it (raft_change.c): what two
+ * scenarios need comes about only without. */
+enum { NO_PROOF = 1 << 28 };
+
+static void red_unwrapped(scenario run, unsigned defect)
 {
     int with = in_child(run, 0, 60), without = in_child(run, 1U << (defect - 1), 60);
     cr_assert(WIFEXITED(with) && WEXITSTATUS(with) == 0,
@@ -44,7 +48,7 @@ static void change_inside_a_batch(uint32_t unwrapped)
 
 Test(raft_wraps, defect_1_change_inside_a_batch)
 {
-    green_then_red(change_inside_a_batch, 1);
+    red_unwrapped(change_inside_a_batch, 1);
 }
 
 static void part(struct cluster *c, uint32_t a, uint32_t b)
@@ -68,7 +72,7 @@ static struct cluster_node *leader_of(struct cluster *c)
  * back with the fifth and the last. Two configurations at one index. */
 static void two_changes_at_one_index(uint32_t unwrapped)
 {
-    struct cluster c = {.unwrapped = unwrapped};
+    struct cluster c = {.unwrapped = unwrapped | NO_PROOF};
     cluster_init(&c, 11, 4);
     struct cluster_node *first = leader_of(&c);
     uint32_t fifth = cluster_add_node(&c)->id;
@@ -113,7 +117,7 @@ static void two_changes_at_one_index(uint32_t unwrapped)
 
 Test(raft_wraps, defect_2_two_changes_at_one_index)
 {
-    green_then_red(two_changes_at_one_index, 2);
+    red_unwrapped(two_changes_at_one_index, 2);
 }
 
 /* Forty entries, a snapshot, four of them kept: a new leader begins at the twentieth. */
@@ -143,7 +147,7 @@ static void append_below_the_compacted_log(uint32_t unwrapped)
 
 Test(raft_wraps, defect_3_append_below_the_compacted_log)
 {
-    green_then_red(append_below_the_compacted_log, 3);
+    red_unwrapped(append_below_the_compacted_log, 3);
 }
 
 /* cluster_step() finds a timer that stays in the past. */
@@ -164,7 +168,7 @@ static void timer_after_demotion(uint32_t unwrapped)
 
 Test(raft_wraps, defect_4_timer_in_the_past)
 {
-    green_then_red(timer_after_demotion, 4);
+    red_unwrapped(timer_after_demotion, 4);
 }
 
 /* All of a snapshot in one piece; its disk takes it, and the core's own install begins. */
@@ -211,7 +215,7 @@ static void snapshot_behind_an_install(uint32_t unwrapped)
 
 Test(raft_wraps, defect_5_snapshot_behind_an_install)
 {
-    green_then_red(snapshot_behind_an_install, 5);
+    red_unwrapped(snapshot_behind_an_install, 5);
 }
 
 /* The core's allocations are counted. */
@@ -231,7 +235,7 @@ static void install_upon_install(uint32_t unwrapped)
 
 Test(raft_wraps, defect_6_install_upon_install)
 {
-    green_then_red(install_upon_install, 6);
+    red_unwrapped(install_upon_install, 6);
 }
 
 /* A stand-by that has everything becomes a voter in an idle cluster. */
@@ -258,7 +262,7 @@ static void promotion_of_who_is_up_to_date(uint32_t unwrapped)
 
 Test(raft_wraps, defect_7_promotion_of_who_is_up_to_date)
 {
-    green_then_red(promotion_of_who_is_up_to_date, 7);
+    red_unwrapped(promotion_of_who_is_up_to_date, 7);
 }
 
 static void promotion_off_the_leader(uint32_t unwrapped)
@@ -278,7 +282,7 @@ static void promotion_off_the_leader(uint32_t unwrapped)
 
 Test(raft_wraps, defect_8_promotion_off_the_leader_or_of_nobody)
 {
-    green_then_red(promotion_off_the_leader, 8);
+    red_unwrapped(promotion_off_the_leader, 8);
 }
 
 /* A new leader looks for where the logs part, below what is committed. */
@@ -298,7 +302,7 @@ static void commit_index_goes_back(uint32_t unwrapped)
 
 Test(raft_wraps, defect_9_commit_index_goes_back)
 {
-    green_then_red(commit_index_goes_back, 9);
+    red_unwrapped(commit_index_goes_back, 9);
 }
 
 /* An answer to a pre-vote names a term that nobody has: it must raise nobody's. */
@@ -317,7 +321,7 @@ static void late_vote_result(uint32_t unwrapped)
 
 Test(raft_wraps, defect_10_late_vote_result)
 {
-    green_then_red(late_vote_result, 10);
+    red_unwrapped(late_vote_result, 10);
 }
 
 static void answer(struct rig *r, uint32_t from, uint64_t last)
@@ -366,13 +370,13 @@ static void a_frame_comes_twice(uint32_t unwrapped)
 
 Test(raft_wraps, defect_11_a_frame_comes_twice)
 {
-    green_then_red(a_frame_comes_twice, 11);
+    red_unwrapped(a_frame_comes_twice, 11);
 }
 
 /* The only voter promotes a second, which does not hear of it before the first is restarted. */
 static void promoted_unawares(uint32_t unwrapped)
 {
-    struct cluster c = {.unwrapped = unwrapped};
+    struct cluster c = {.unwrapped = unwrapped | NO_PROOF};
     cluster_init(&c, 5, 1);
     struct cluster_node *leader = cluster_await_leader(&c, 3000);
     DEMAND(leader != NULL);
@@ -397,7 +401,7 @@ static void promoted_unawares(uint32_t unwrapped)
 
 Test(raft_wraps, defect_12_promoted_unawares)
 {
-    green_then_red(promoted_unawares, 12);
+    red_unwrapped(promoted_unawares, 12);
 }
 
 /* The only voter loses an entry that its stand-by has, and leads again. */
@@ -430,7 +434,7 @@ static void one_term_led_twice(uint32_t unwrapped)
 
 Test(raft_wraps, defect_13_one_term_led_twice)
 {
-    green_then_red(one_term_led_twice, 13);
+    red_unwrapped(one_term_led_twice, 13);
 }
 
 /* Who has the longest log has a lower term than who has the others' votes: a refusal must tell it
@@ -457,7 +461,7 @@ static void refusal_tells_the_term(uint32_t unwrapped)
 
 Test(raft_wraps, defect_14_refusal_tells_the_term)
 {
-    green_then_red(refusal_tells_the_term, 14);
+    red_unwrapped(refusal_tells_the_term, 14);
 }
 
 /* At rest heartbeats to the followers fall apart, so their answers come between a leader's timeouts:
@@ -485,5 +489,5 @@ static void an_entry_waits_for_no_heartbeat(uint32_t unwrapped)
 
 Test(raft_wraps, defect_15_an_entry_waits_for_no_heartbeat)
 {
-    green_then_red(an_entry_waits_for_no_heartbeat, 15);
+    red_unwrapped(an_entry_waits_for_no_heartbeat, 15);
 }

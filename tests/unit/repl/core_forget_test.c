@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "replication/replica_parts.h"
 #include "unit/repl/cluster.h"
 
 enum { AGE_MS = 20000, AFTER_MS = 60000 };
@@ -83,6 +84,31 @@ Test(repl_forget, who_left_keeps_neither_keys_nor_sessions)
     }
 }
 
+/* It was away and has much to catch up with, on a disk that is slow: who takes it out waits for it. */
+Test(repl_forget, who_lags_hears_that_it_left)
+{
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct rig *rig = running(3, 0, 9250 + seed);
+        uint32_t leaves = rig_owner(rig, 1) == 3 ? 2 : 3;
+
+        cluster_lead(rig, 5 - leaves);
+        rig_kill(rig, leaves);
+        for (uint64_t i = 0; i < 20; i++) {
+            cluster_create_sas(rig, rig_owner(rig, 1), 100 + 20 * i, 20);
+            cr_assert(rig_run(rig, 5000, rig_settled, rig_owner(rig, 1)));
+        }
+        rig_start(rig, leaves);
+        sim_storage_set_delay(rig_node(rig, leaves)->storage, 100, 100);
+        (void)rig_run(rig, 20, NULL, 0); /* it is linked */
+        leave(rig, leaves);
+        cr_assert(rig_run(rig, 5000, has_servers, 2));
+        cr_assert(rig_run(rig, 5000, keeps_nothing, leaves), "seed %d", (int)seed);
+        rig_kill(rig, leaves);
+        cluster_finish(rig);
+    }
+    printf("compared 5 clusters\n");
+}
+
 /* It leads until another one can; then it has nothing, either. */
 Test(repl_forget, a_leader_that_left)
 {
@@ -114,6 +140,188 @@ Test(repl_forget, one_of_two_leaves)
     cluster_finish(rig);
 }
 
+static bool cannot_act(const struct rig *rig, uint64_t node)
+{
+    return rig_owner(rig, 1) != node && rig_leader(rig) != node;
+}
+
+static void cut_off(struct rig *rig, uint32_t node)
+{
+    for (uint32_t i = 1; i <= rig->n; i++)
+        if (i != node) {
+            sim_network_partition(rig->network, node, i);
+            sim_network_partition(rig->network, i, node);
+        }
+    cr_assert(rig_run(rig, 5000, cannot_act, node));
+}
+
+/* --- of nodes that lack a key (replica_locked.c) --- */
+
+static const struct fsm *fsm_of(const struct rig *rig, uint32_t node)
+{
+    return replica_fsm(rig->nodes[node - 1].replica);
+}
+
+static bool changed(const struct rig *rig, uint64_t former)
+{
+    uint32_t leader = rig_leader(rig);
+
+    return leader != 0 && fsm_of(rig, leader)->session_key != former;
+}
+
+/* Before, no key is replaced. */
+static bool all_speak(const struct rig *rig, uint64_t unused)
+{
+    (void)unused;
+    return fsm_of(rig, 1)->n_members == rig->n &&
+           fsm_spoken(fsm_of(rig, 1)) >= RECORD_SPEAKS_ROTATION;
+}
+
+static bool erased(const struct rig *rig, uint64_t former)
+{
+    return changed(rig, former) && fsm_of(rig, rig_leader(rig))->former_key == 0;
+}
+
+static void off(struct rig *rig, uint32_t node, bool stays_on)
+{
+    rig->stays_on = stays_on;
+    rig_kill(rig, node);
+    rig->stays_on = true;
+}
+
+/* Node `away` has the first key in memory, and was not there when the others took the second. That is
+ * lost with them: when they are up again, `away` and 1 first, no majority can go on. */
+static struct rig *without_a_key(uint32_t away, uint64_t seed, uint64_t *first, bool leaves)
+{
+    struct rig *rig = running(3, 0, seed);
+    uint32_t via;
+    struct maker m;
+
+    rig->trailing = 1000; /* the log has all, so no install comes by itself */
+    cr_assert(rig_run(rig, 5000, all_speak, 0));
+    *first = fsm_of(rig, 1)->session_key;
+    off(rig, away, true);
+    (void)rig_run(rig, 1000, NULL, 0);
+    cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
+    via = rig_owner(rig, 1);
+    m = rig_maker(rig, via, 1);
+    cr_assert_neq(rig_submit(rig, via, make_rotate(&m)), 0);
+    cr_assert(rig_run(rig, 20000, changed, *first));
+    cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
+    cluster_create_sas(rig, rig_owner(rig, 1), 100, 3);
+    cr_assert(rig_run(rig, 5000, rig_settled, rig_owner(rig, 1)));
+    if (!leaves)
+        cr_assert(rig_run(rig, 20000, erased, *first)); /* behind what the second one sealed */
+    if (leaves) {
+        via = rig_owner(rig, 1);
+        m = rig_maker(rig, via, 1);
+        cr_assert_neq(rig_submit(rig, via, make_leave(&m, away)), 0);
+        cr_assert(rig_run(rig, 5000, rig_settled, via));
+        cr_assert(has_servers(rig, 3), "it would hear nothing any more");
+    }
+    for (uint32_t i = 1; i <= 3; i++)
+        if (i != away)
+            off(rig, i, false);
+    rig_start(rig, 1);
+    rig_start(rig, away);
+    if (!leaves)
+        rig_start(rig, 2);
+    return rig;
+}
+
+static bool left_blind(const struct rig *rig, uint64_t node)
+{
+    const struct fsm_member *m = fsm_member(fsm_of(rig, (uint32_t)node), (uint32_t)node);
+
+    return m != NULL && m->left;
+}
+
+/* It applies its LEAVE without seeing anything, and hears nothing from then on. */
+Test(repl_forget, who_left_while_it_lacks_a_key_keeps_nothing)
+{
+    size_t compared = 0;
+
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        uint64_t first;
+        struct rig *rig = without_a_key(3, 9460 + seed, &first, true);
+
+        cr_assert(kept(rig, 3) > 0, "nothing is there to be wiped");
+        if (!rig_run(rig, 20000, left_blind, 3)) { /* 1 went on sooner, and it hears no more */
+            rig_destroy(rig);
+            continue;
+        }
+        compared++;
+        cut_off(rig, 3);
+        (void)rig_run(rig, 3000, NULL, 0);
+        cr_assert_eq(kept(rig, 3), 0, "it keeps %zu keys and SAs", kept(rig, 3));
+        rig_kill(rig, 3);
+        rig_destroy(rig);
+    }
+    cr_assert_gt(compared, 0);
+    printf("compared %zu clusters\n", compared);
+}
+
+static bool leads(const struct rig *rig, uint32_t node)
+{
+    return raft_driver_status(replica_driver(rig->nodes[node - 1].replica)).state ==
+           RAFT_DRIVER_LEADER;
+}
+
+static size_t led_blind;
+
+static bool look(const struct rig *rig, uint64_t node)
+{
+    led_blind += leads(rig, (uint32_t)node) && left_blind(rig, node);
+    return false;
+}
+
+/* It leads, and can agree on no key any more: another one has to. */
+Test(repl_forget, a_leader_that_left_while_it_lacks_a_key)
+{
+    led_blind = 0;
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        uint64_t first;
+        struct rig *rig = without_a_key(3, 9470 + seed, &first, true);
+
+        for (uint64_t end = rig->now_ms + 4000; rig->now_ms < end;) {
+            (void)rig_run(rig, 20, look, 3);
+            if (leads(rig, 1) && !left_blind(rig, 3))
+                (void)!replica_transfer(rig_node(rig, 1)->replica, rig->now_ms * 1000000, 3);
+        }
+        rig_start(rig, 2);
+        cr_assert(rig_run(rig, 30000, rig_has_owner, 1), "the cluster stays dead");
+        cr_assert(rig_run(rig, 10000, has_servers, 2));
+        cr_assert(rig_run(rig, 5000, keeps_nothing, 3));
+        rig_kill(rig, 3);
+        cluster_finish(rig);
+    }
+    cr_assert_gt(led_blind, 0, "it never led");
+    printf("compared 4 clusters\n");
+}
+
+static bool is_past_the_erasure(const struct rig *rig, uint64_t node)
+{
+    const struct replica *r = rig->nodes[node - 1].replica;
+
+    return r->blind != 0 && r->fsm.former_key == 0 && r->fsm.session_key == r->blind;
+}
+
+/* What the log says of a former key holds for who lacks another one, too. */
+Test(repl_forget, a_key_is_erased_where_another_one_is_lacking)
+{
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        uint64_t first;
+        struct rig *rig = without_a_key(3, 9490 + seed, &first, false);
+
+        cr_assert(seal_ring_has(&rig_node(rig, 3)->ring, first));
+        cr_assert(rig_run(rig, 20000, is_past_the_erasure, 3));
+        cr_assert_not(seal_ring_has(&rig_node(rig, 3)->ring, first), "it is still there");
+        cr_assert(rig_run(rig, 30000, rig_has_owner, 1));
+        cluster_finish(rig);
+    }
+    printf("compared 4 clusters\n");
+}
+
 static uint64_t mismatches(const struct rig *rig)
 {
     uint64_t n = 0;
@@ -143,21 +351,6 @@ Test(repl_forget, who_left_has_no_say_about_the_state)
     cr_assert_eq(mismatches(rig), 0);
     rig_kill(rig, leaves);
     cluster_finish(rig);
-}
-
-static bool cannot_act(const struct rig *rig, uint64_t node)
-{
-    return rig_owner(rig, 1) != node && rig_leader(rig) != node;
-}
-
-static void cut_off(struct rig *rig, uint32_t node)
-{
-    for (uint32_t i = 1; i <= rig->n; i++)
-        if (i != node) {
-            sim_network_partition(rig->network, node, i);
-            sim_network_partition(rig->network, i, node);
-        }
-    cr_assert(rig_run(rig, 5000, cannot_act, node));
 }
 
 Test(repl_forget, who_cannot_hear_that_it_left_is_out_all_the_same)

@@ -202,6 +202,7 @@ static void on_log(void *self, enum repl_log_level level, const char *text)
     (void)level;
     n->alarms += strncmp(text, "ALARM", 5) == 0;
     n->founder_told += strstr(text, "node 3 has not been heard") != NULL;
+    n->stuck_told += strstr(text, "no leader can come") != NULL;
     n->trust_told += strstr(text, "this node's stored data counts") != NULL;
     n->disk_told += strncmp(text, "the disk hangs", 14) == 0;
     n->halt_told += strstr(text, "applies nothing any more") != NULL;
@@ -423,7 +424,7 @@ void rig_start(struct rig *rig, uint32_t id)
     n->up = true;
     n->paused = n->sick = n->failed = false;
     n->last_cluster_ms = n->quiesced = n->disk_told = n->halt_told = 0;
-    n->alarms = n->trust_told = n->founder_told = 0;
+    n->alarms = n->trust_told = n->founder_told = n->stuck_told = 0;
     n->settled_accepted = n->settled_refused = n->unsettled = n->resets = n->assigned_mine = 0;
     memset(n->verdict, 0, sizeof n->verdict);
     memset(n->mine_epoch, 0, sizeof n->mine_epoch);

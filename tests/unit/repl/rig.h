@@ -51,7 +51,7 @@ struct rig_node {
     uint32_t gift_to;  /* the newest one's */
     uint64_t quiesced; /* epoch index for which it stopped by itself, to hand over */
     uint64_t last_cluster_ms, applied_events, disk_told, halt_told, alarms, trust_told,
-        founder_told;
+        founder_told, stuck_told;
     char why[256]; /* it failed */
     uint32_t leader_seen;
     bool failed;

@@ -6,11 +6,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cluster_pki/cluster_pki.h"
 #include "replication/replica.h"
+#include "unit/repl/heap_look.h"
 #include "unit/repl/loopback.h"
 
 enum { N = 3, WAIT_MS = 60000 };
@@ -175,6 +177,36 @@ Test(repl_thread_cluster, frames_reach_the_other_conductor, .timeout = 120)
     cr_assert_eq(repl_send_frame(c.nodes[0], 2, REPL_CHANNEL_RAFT, span_of(bytes, 1)), REPL_INVALID,
                  "replication's own channel");
 }
+
+#ifdef HOLDFAST_HEAP_LOOKS
+static const uint8_t key[32] = "of an SA that is not whole yet";
+
+static bool node_2_has_ten_frames(void)
+{
+    return c.frames[1] >= 10;
+}
+
+/* Copies of half-open SAs and tokens go this way: from the conductor's thread to this one's, over TLS, and
+ * up again. */
+Test(repl_thread_cluster, nothing_of_a_frame_is_given_back, .timeout = 120)
+{
+    static uint8_t bytes[3000];
+
+    memcpy(bytes + 100, key, sizeof key);
+    until(owned);
+    until(all_connected);
+    heap_look_for(key, sizeof key);
+    for (size_t i = 0; i < 10; i++)
+        cr_assert_eq(repl_send_frame(c.nodes[0], 2, REPL_CHANNEL_STRAY,
+                                     span_of(bytes, i % 2 == 0 ? 3000 : 150)),
+                     REPL_OK);
+    until(node_2_has_ten_frames);
+    cr_assert_eq(heap_look_found(), 0, "%zu pieces with the key in them", heap_look_found());
+    cr_assert_gt(heap_look_looked(), 20);
+    (void)printf("compared %zu pieces\n", heap_look_looked());
+    heap_look_for(NULL, 0);
+}
+#endif
 
 static bool the_second_sees_the_third(void)
 {
