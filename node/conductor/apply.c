@@ -345,11 +345,10 @@ static bool has_nothing_more(const struct ike_sa *sa)
 static bool is_answered(struct conductor *c, const struct ike_sa *sa)
 {
     return sa->state == IKE_SA_HALF_OPEN && sa->role == IKE_RESPONDER && sa->local_spi != 0 &&
-           sa->remote_spi != 0 && shard_find(c, sa->shard) != NULL &&
-           addr_is_set(&sa->local.ip) && addr_is_set(&sa->remote.ip) &&
-           sa->handshake.init_request.len > 0 && sa->handshake.init_response.len > 0 &&
-           sa->handshake.nonce_i_len > 0 && sa->handshake.nonce_r_len > 0 &&
-           suite_find_prf(c->policy->suites, sa->prf_id) != NULL &&
+           sa->remote_spi != 0 && shard_find(c, sa->shard) != NULL && addr_is_set(&sa->local.ip) &&
+           addr_is_set(&sa->remote.ip) && sa->handshake.init_request.len > 0 &&
+           sa->handshake.init_response.len > 0 && sa->handshake.nonce_i_len > 0 &&
+           sa->handshake.nonce_r_len > 0 && suite_find_prf(c->policy->suites, sa->prf_id) != NULL &&
            suite_find_aead(c->policy->suites, sa->encr_id, sa->encr_bits, sa->integ_id) != NULL &&
            suite_find_ke(c->policy->suites, sa->ke_id) != NULL &&
            sa->created_ms <= c->ops.now_ms(c->ops.self) + c->policy->half_open_ms &&

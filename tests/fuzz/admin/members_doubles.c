@@ -60,8 +60,7 @@ void repl_introduce(struct repl *repl, const struct repl_node_address *nodes, si
     HF_ASSERT(n > 0 && n <= REPL_MAX_NODES);
     for (size_t i = 0; i < n; i++)
         HF_ASSERT(nodes[i].node != 0 && nodes[i].address.port != 0 &&
-                  (nodes[i].address.ip.family == ADDR_V4 ||
-                   nodes[i].address.ip.family == ADDR_V6));
+                  (nodes[i].address.ip.family == ADDR_V4 || nodes[i].address.ip.family == ADDR_V6));
     doubles.introduced++;
 }
 

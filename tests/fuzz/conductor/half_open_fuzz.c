@@ -152,7 +152,7 @@ static void edit(struct ike_sa *sa, uint8_t which, uint16_t value)
 static bool encodes(const struct ike_sa *sa)
 {
     const struct secret *keys[] = {&sa->keys.sk_d,    &sa->keys.sk_e_in, &sa->keys.sk_e_out,
-                                    &sa->keys.sk_a_in, &sa->keys.sk_p_in, &sa->handshake.ke_private};
+                                   &sa->keys.sk_a_in, &sa->keys.sk_p_in, &sa->handshake.ke_private};
     bool ok = sa->last_response.len <= sizeof sa->last_response.bytes &&
               sa->pending.request.len <= sizeof sa->pending.request.bytes &&
               sa->remote_id.len <= sizeof sa->remote_id.bytes &&
@@ -161,7 +161,9 @@ static bool encodes(const struct ike_sa *sa)
               sa->handshake.init_response.len <= sizeof sa->handshake.init_response.bytes &&
               sa->handshake.nonce_i_len <= sizeof sa->handshake.nonce_i &&
               sa->handshake.nonce_r_len <= sizeof sa->handshake.nonce_r &&
-              sa->handshake.cookie_len <= sizeof sa->handshake.cookie;
+              sa->handshake.cookie_len <= sizeof sa->handshake.cookie &&
+              (addr_len(&sa->remote.ip) > 0 || sa->remote.ip.family == ADDR_NONE) &&
+              (addr_len(&sa->virtual_ip[0]) > 0 || sa->virtual_ip[0].family == ADDR_NONE);
 
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         ok = ok && keys[i]->len <= sizeof keys[i]->bytes;

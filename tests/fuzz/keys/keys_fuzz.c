@@ -126,8 +126,7 @@ static size_t make_frame(const struct replica *r, uint8_t what, uint8_t which,
                          uint8_t out[SEAL_MESSAGE_BYTES])
 {
     struct seal_message m = {.what = (enum seal_what)(what % 8),
-                             .kind =
-                                 (what & 8) != 0 ? SEAL_CONFIGURATION : SEAL_SESSION,
+                             .kind = (what & 8) != 0 ? SEAL_CONFIGURATION : SEAL_SESSION,
                              .index = r->fsm.applied_index + (what >> 4) - 4};
 
     if (m.what == SEAL_GIVE) {
@@ -190,8 +189,7 @@ static void judge(struct rig_node *n, const struct before *b)
             HF_ASSERT(was_there(b, k, ids[i]) || b->member || (k == 0 && ids[i] == b->lacking) ||
                       (k == 1 && b->waited && b->giver));
     }
-    HF_ASSERT(b->waited ||
-              seal_ring_current(r->options.ring, SEAL_CONFIGURATION) == b->current[1]);
+    HF_ASSERT(b->waited || seal_ring_current(r->options.ring, SEAL_CONFIGURATION) == b->current[1]);
     HF_ASSERT(b->stuck || b->waited || b->current[0] == 0 || r->fsm.applied_index != b->applied ||
               seal_ring_current(r->options.ring, SEAL_SESSION) == b->current[0]);
     HF_ASSERT(b->current[0] == 0 || b->stuck || r->fsm.applied_index != b->applied ||
@@ -238,8 +236,7 @@ static void op(const uint8_t *in, struct span raw)
         break;
     default:
         if (n->up)
-            give_frame(to, from,
-                       span_of(frame, make_frame(n->replica, in[2], in[3], frame)));
+            give_frame(to, from, span_of(frame, make_frame(n->replica, in[2], in[3], frame)));
         break;
     }
 }

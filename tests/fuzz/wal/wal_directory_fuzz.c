@@ -109,8 +109,7 @@ static struct faultfs *put_disk(const struct disk *d)
         fd = fs->open(fs->self, path, O_RDWR | O_CREAT, 0600);
         HF_ASSERT(fd >= 0);
         for (size_t at = 0; at < d->files[i].n;) {
-            ssize_t n =
-                fs->pwrite(fs->self, fd, d->files[i].bytes + at, d->files[i].n - at, at);
+            ssize_t n = fs->pwrite(fs->self, fd, d->files[i].bytes + at, d->files[i].n - at, at);
 
             HF_ASSERT(n > 0);
             at += (size_t)n;
@@ -196,8 +195,7 @@ static void take_history(struct disk *d, struct found *to)
 static bool is_rich(const struct wal_core *core, const struct script *s)
 {
     return core->log.n_segments >= 3 && core->manifest.snapshot_index > 0 &&
-           s->candidates[0].term > 0 && core->log.end > 1000 &&
-           core->log.end < MODEL_SEGMENT - 100;
+           s->candidates[0].term > 0 && core->log.end > 1000 && core->log.end < MODEL_SEGMENT - 100;
 }
 
 static void make(struct disk *d, struct found *what, uint64_t *seed)

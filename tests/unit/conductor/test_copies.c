@@ -108,8 +108,8 @@ static void of_far_ahead(struct ike_sa *sa)
 Test(copies, what_no_answered_handshake_has_is_not_taken)
 {
     static void (*const edits[])(struct ike_sa *) = {
-        as_initiator, with_request, with_another_request, with_child,        owing_a_delete,
-        with_address, with_candidate, of_unknown_cipher,  of_unknown_prf,    of_no_shard,
+        as_initiator, with_request,   with_another_request, with_child,     owing_a_delete,
+        with_address, with_candidate, of_unknown_cipher,    of_unknown_prf, of_no_shard,
         of_nobody,    without_answer, of_far_ahead};
     struct world *w = begin();
     static struct ike_sa sa;
