@@ -6,33 +6,28 @@
  *   chain; then a name: n 1, n bytes; then edits: file and kind 1 | place 2 | value 1
  */
 #include <openssl/crypto.h>
-#include <openssl/pem.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cluster_pki/cluster_pki.h"
+#include "fuzz/tls/pem_spoil.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { NODE = 2, FILES = 4, ROOM = 16384, NAME_ROOM = 256 };
+enum { NODE = 2, FILES = 4, NAME_ROOM = 256 };
 
 static struct cluster_pki pki, other;
 static EVP_PKEY *node_key;
 
-struct file {
-    uint8_t bytes[ROOM];
-    size_t n;
-};
-
-static void put(struct file *f, char *text, size_t n)
+static void put(struct pem_file *f, char *text, size_t n)
 {
-    HF_ASSERT(text != NULL && n <= ROOM);
+    HF_ASSERT(text != NULL && n <= PEM_ROOM);
     memcpy(f->bytes, text, n);
     f->n = n;
     OPENSSL_free(text);
 }
 
-static bool true_files(const uint8_t *data, const char *name, struct file files[FILES])
+static bool true_files(const uint8_t *data, const char *name, struct pem_file files[FILES])
 {
     struct pki_request r = cluster_pki_request(name);
     struct pki_pair pair = {.key = node_key};
@@ -67,61 +62,7 @@ static bool true_files(const uint8_t *data, const char *name, struct file files[
     return true;
 }
 
-/* The first block's bytes under the text's base64. */
-static void edit_der(struct file *f, size_t place, uint8_t value)
-{
-    BIO *in = BIO_new_mem_buf(f->bytes, (int)f->n), *out = BIO_new(BIO_s_mem());
-    char *name = NULL, *header = NULL, *text;
-    unsigned char *der = NULL;
-    long n = 0, len;
-
-    HF_ASSERT(in != NULL && out != NULL);
-    if (PEM_read_bio(in, &name, &header, &der, &n) == 1 && n > 0) {
-        der[place % (size_t)n] ^= value;
-        HF_ASSERT(PEM_write_bio(out, name, "", der, n) > 0);
-        len = BIO_get_mem_data(out, &text);
-        HF_ASSERT(len > 0 && len <= ROOM);
-        memcpy(f->bytes, text, (size_t)len);
-        f->n = (size_t)len;
-    }
-    OPENSSL_free(name);
-    OPENSSL_free(header);
-    OPENSSL_free(der);
-    BIO_free(in);
-    BIO_free(out);
-}
-
-static void edit(struct file files[FILES], uint8_t what, size_t place, uint8_t value)
-{
-    struct file *f = &files[what % FILES];
-    const struct file *from = &files[value % FILES];
-
-    if (f->n == 0)
-        return;
-    switch (what / FILES % 8) {
-    case 0:
-        f->bytes[place % f->n] ^= value;
-        break;
-    case 1:
-        f->n = place % (f->n + 1);
-        break;
-    case 2: /* another file behind it, or once more itself */
-        if (f->n + from->n <= ROOM) {
-            memmove(f->bytes + f->n, from->bytes, from->n);
-            f->n += from->n;
-        }
-        break;
-    case 3:
-        if (f != from)
-            *f = *from;
-        break;
-    default:
-        edit_der(f, place, value);
-        break;
-    }
-}
-
-static void judge(const struct file files[FILES])
+static void judge(const struct pem_file files[FILES])
 {
     struct span parts[FILES];
     struct tls_files all;
@@ -155,7 +96,7 @@ static void judge(const struct file files[FILES])
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct file files[FILES];
+    static struct pem_file files[FILES];
     char name[NAME_ROOM];
     size_t n;
 
@@ -173,7 +114,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!true_files(data, n == 0 ? "urn:holdfast:cluster:lab:node:2" : name, files))
         return 0;
     for (size_t at = 2 + n; at + 4 <= size; at += 4)
-        edit(files, data[at], (size_t)data[at + 1] << 8 | data[at + 2], data[at + 3]);
+        pem_spoil(files, FILES, data[at], (size_t)data[at + 1] << 8 | data[at + 2], data[at + 3]);
     judge(files);
     return 0;
 }
