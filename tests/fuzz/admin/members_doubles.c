@@ -101,7 +101,8 @@ bool conductor_wish_leave(struct conductor *c, uint32_t node)
 bool conductor_wish_drain(struct conductor *c, uint32_t node, bool drained)
 {
     (void)c;
-    HF_ASSERT(node != doubles.status.node && drained);
+    (void)drained;
+    HF_ASSERT(node != doubles.status.node);
     doubles.drains++;
     return !doubles.busy;
 }
