@@ -227,6 +227,16 @@ static bool judge_own(struct tls_identity *t, enum tls_file *which, char why[TLS
            tls_judge(t, t->own, t->chain, false, false, &node, &error, why);
 }
 
+/* Those that lead to a CA were judged; what stands beside them OpenSSL judges here, by its key alone. */
+static bool send_chain(struct tls_identity *t, enum tls_file *which, char why[TLS_WHY_BYTES])
+{
+    for (int i = 0; i < sk_X509_num(t->chain); i++)
+        if (SSL_CTX_add1_chain_cert(t->ctx, sk_X509_value(t->chain, i)) != 1)
+            return refuse(which, TLS_FILE_CERTIFICATE, why,
+                          "holds another certificate beside its own that is too weak: take it out");
+    return true;
+}
+
 /* ---- time ---- */
 
 static int64_t seconds_of(const ASN1_TIME *at)
@@ -330,9 +340,8 @@ struct tls_identity *tls_identity_load(uint32_t node, const struct tls_files *fi
     HF_ASSERT(t->store != NULL && t->chain != NULL && t->crls != NULL);
     ok = load_cas(t, files->ca, cas, which, why) && load_own(t, files->certificate, which, why) &&
          name_own(t, node, which, why) && load_key(t, files->key, which, why) &&
-         load_crls(t, files->revoked, cas, which, why) && judge_own(t, which, why);
-    for (int i = 0; ok && i < sk_X509_num(t->chain); i++)
-        HF_ASSERT(SSL_CTX_add1_chain_cert(t->ctx, sk_X509_value(t->chain, i)) == 1);
+         load_crls(t, files->revoked, cas, which, why) && judge_own(t, which, why) &&
+         send_chain(t, which, why);
     if (ok)
         span_time(t, cas);
     sk_X509_pop_free(cas, X509_free);

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
@@ -465,15 +466,31 @@ static bool listed(X509 *const *all, size_t n, const X509 *cert)
     return false;
 }
 
+/* Each row, not as many as there are: one certificate may stand twice among the revoked. */
+static bool has_all(X509_CRL *crl, X509 *const *revoked, size_t n)
+{
+    STACK_OF(X509_REVOKED) *rows = X509_CRL_get_REVOKED(crl);
+    bool all = true;
+
+    for (int row = 0; row < sk_X509_REVOKED_num(rows); row++) {
+        const ASN1_INTEGER *serial =
+            X509_REVOKED_get0_serialNumber(sk_X509_REVOKED_value(rows, row));
+        bool found = false;
+
+        for (size_t i = 0; i < n && !found; i++)
+            found = ASN1_INTEGER_cmp(X509_get0_serialNumber(revoked[i]), serial) == 0;
+        all = all && found;
+    }
+    return all;
+}
+
 /* Is the list that stands made of these, and of no others? Else what is missing here would be good
  * again with the next list. */
 static int judge_list(struct pki_job *j, X509 *const *revoked, size_t n)
 {
     char path[PATH_BYTES];
     X509_CRL *crl;
-    X509_REVOKED *row;
-    size_t found = 0;
-    int rows;
+    bool whole, all;
     BIO *in;
 
     (void)snprintf(path, sizeof path, "%s/ca.crl", j->dir);
@@ -481,13 +498,14 @@ static int judge_list(struct pki_job *j, X509 *const *revoked, size_t n)
         return errno == ENOENT ? CLI_DONE : refuse_path(j, path, strerror(errno));
     crl = PEM_read_bio_X509_CRL(in, NULL, NULL, NULL);
     BIO_free(in);
-    if (crl == NULL)
-        return refuse_path(j, path, "is damaged: put back what it was, or take it away");
-    for (size_t i = 0; i < n; i++)
-        found += X509_CRL_get0_by_cert(crl, &row, revoked[i]) == 1;
-    rows = sk_X509_REVOKED_num(X509_CRL_get_REVOKED(crl));
+    whole = crl != NULL && X509_CRL_verify(crl, X509_get0_pubkey(j->issuer.cert)) == 1;
+    all = whole && has_all(crl, revoked, n);
     X509_CRL_free(crl);
-    if (rows <= 0 || found >= (size_t)rows)
+    ERR_clear_error();
+    if (!whole)
+        return refuse_path(j, path,
+                           "is damaged, or another CA's: put back what it was, or take it away");
+    if (all)
         return CLI_DONE;
     return refuse_path(
         j, path,

@@ -55,7 +55,7 @@ bool cert_usage_issues(X509 *ca, bool gateway)
 bool cert_key_strong(const EVP_PKEY *key, int most_rsa_bits)
 {
     enum suite_key_kind kind = crypto_key_kind(key);
-    int bits = EVP_PKEY_get_bits(key);
+    int bits = kind == SUITE_KEY_NONE ? 0 : EVP_PKEY_get_bits(key);
 
     return kind == SUITE_KEY_RSA ? bits >= CERT_RSA_MIN_BITS && bits <= most_rsa_bits
                                  : kind != SUITE_KEY_NONE;

@@ -31,6 +31,8 @@ enum suite_key_kind crypto_key_kind(const EVP_PKEY *key)
     char curve[32];
     size_t n = 0;
 
+    if (key == NULL) /* of an algorithm that OpenSSL does not know */
+        return SUITE_KEY_NONE;
     switch (EVP_PKEY_get_base_id(key)) {
     case EVP_PKEY_RSA:
         return SUITE_KEY_RSA;

@@ -62,6 +62,19 @@ static bool has_refused(const struct join_refusals *r, uint32_t node)
     return false;
 }
 
+/* It goes to the operator's terminal, and never says nothing. */
+static void take_reason(char why[JOIN_WHY_BYTES], const uint8_t *text, size_t len)
+{
+    static const char none[] = "refused, and no reason was given";
+
+    len = len < JOIN_WHY_BYTES ? len : JOIN_WHY_BYTES - 1;
+    for (size_t i = 0; i < len; i++)
+        why[i] = (char)(text[i] >= ' ' && text[i] <= '~' ? text[i] : '?');
+    why[len] = '\0';
+    if (len == 0)
+        memcpy(why, none, sizeof none);
+}
+
 bool join_refused(struct join_refusals *r, const struct repl_status *st, uint32_t from,
                   struct span said, const uint8_t hash[32])
 {
@@ -70,10 +83,7 @@ bool join_refused(struct join_refusals *r, const struct repl_status *st, uint32_
 
     if (end != NULL && (said.len != len + 1 + TAG_BYTES || memcmp(end + 1, hash, TAG_BYTES) != 0))
         return false;
-    if (len >= sizeof r->why)
-        len = sizeof r->why - 1;
-    memcpy(r->why, said.data, len);
-    r->why[len] = '\0';
+    take_reason(r->why, said.data, len);
     if (!has_refused(r, from) && r->n < REPL_MAX_NODES)
         r->nodes[r->n++] = from;
     for (size_t i = 0; i < st->n_nodes; i++)

@@ -1,4 +1,4 @@
-/* Writes the corpora of repl_record, repl_snapshot and repl_frame below the folder given. */
+/* Writes the corpora of repl_record, repl_snapshot, repl_restore and repl_frame below the folder given. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -48,6 +48,22 @@ static void add(const char *name, Holdfast__Record *r)
     record_free(r);
 }
 
+/* For both who read it: repl_restore's inputs say first how. */
+static void save_state(const char *name, const struct fsm *state)
+{
+    size_t n = 0;
+    uint8_t *bytes = snapshot_encode(state, &seal_none, &n);
+    uint8_t *how = malloc(n + 1);
+
+    HF_ASSERT(bytes != NULL && how != NULL);
+    save("repl_snapshot", name, bytes, n);
+    how[0] = 4;
+    memcpy(how + 1, bytes, n);
+    save("repl_restore", name, how, n + 1);
+    free(how);
+    free(bytes);
+}
+
 static void records(void)
 {
     struct maker m = {.node = 1, .boot = 11, .request = 1, .shard = 1, .epoch_index = 2};
@@ -79,6 +95,7 @@ static void records(void)
     add("handover", make_handover(&m, 2, 22, 2));
     m = (struct maker){
         .node = 2, .boot = 22, .request = 1, .shard = 1, .epoch_index = fsm.applied_index};
+    save_state("with-sessions", &fsm);
     add("delete", make_delete(&m, 7, fsm_sa_version(&fsm, fsm_sa(&fsm, 7))));
     add("assign", make_assign(1, fsm.applied_index - 1, 1, 11));
     save("repl_record", "history", history, history_len);
@@ -86,17 +103,12 @@ static void records(void)
 
 static void snapshot(void)
 {
-    size_t n = 0;
-    uint8_t *bytes = snapshot_encode(&fsm, &seal_none, &n);
     struct fsm empty;
 
-    save("repl_snapshot", "state", bytes, n);
-    free(bytes);
+    save_state("state", &fsm);
     fsm_deinit(&fsm);
     fsm_init(&empty, 1);
-    bytes = snapshot_encode(&empty, &seal_none, &n);
-    save("repl_snapshot", "empty", bytes, n);
-    free(bytes);
+    save_state("empty", &empty);
     empty.beginnings[empty.n_beginnings++] =
         (struct repl_beginning){.how = REPL_RESTORED,
                                 .incarnation = 1,
@@ -105,9 +117,7 @@ static void snapshot(void)
                                 .n_given_up = 2,
                                 .word = {.highest_id = 3, .who = "alice", .why = "fire"}};
     empty.used_ids = 3;
-    bytes = snapshot_encode(&empty, &seal_none, &n);
-    save("repl_snapshot", "begun-anew", bytes, n);
-    free(bytes);
+    save_state("begun-anew", &empty);
     fsm_deinit(&empty);
 }
 

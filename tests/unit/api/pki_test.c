@@ -121,10 +121,15 @@ Test(pki, nothing_is_revoked_no_more)
     static const char *const harms[] = {
         "rm revoked.pem",
         ": >revoked.pem",
-        "head -n 5 revoked.pem >r; mv r revoked.pem",    /* in the first */
-        "sed -i '2s/....$/!!!!/' revoked.pem",           /* damage in the first */
-        "sed -i '$d' revoked.pem",                       /* in the last */
-        "sed '/END/q' revoked.pem >r; mv r revoked.pem", /* the second is lost whole */
+        "head -n 5 revoked.pem >r; mv r revoked.pem",              /* in the first */
+        "sed -i '2s/....$/!!!!/' revoked.pem",                     /* damage in the first */
+        "sed -i '$d' revoked.pem",                                 /* in the last */
+        "sed '/END/q' revoked.pem >r; mv r revoked.pem",           /* the second is lost whole */
+        "sed '/END/q' revoked.pem >r; cat r r >revoked.pem; rm r", /* ... and the first is there twice */
+        "sed -i '3s/^./!/' ca.crl",                                /* the list is damaged */
+        "openssl crl -in ca.crl -outform DER -out d && printf 'X' | "
+        "dd of=d bs=1 seek=$(($(stat -c %s d) - 3)) conv=notrunc 2>/dev/null && "
+        "openssl crl -inform DER -in d -out ca.crl", /* ... but reads as one */
         "head -c 100 /dev/urandom >ca.crl",
         "chmod 0 ca.crl; rm revoked.pem; mkdir revoked.pem"};
     size_t harm = 0;

@@ -132,6 +132,28 @@ Test(cert_chain, who_is_a_ca)
     printf("compared %u\n", compared);
 }
 
+/* Found by fuzz/crypto: a CA's file with a key of an algorithm that this OpenSSL does not know (a newer
+ * one's, say) ended the program at its start, and a daemon that only reloaded. */
+Test(cert_chain, a_ca_with_a_key_of_an_unknown_kind)
+{
+    static const uint8_t ec[] = {0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01};
+    struct pki_request r = certs_ca_request("CN=tomorrow");
+    struct pki_pair pair = certs_make("p256", &r, NULL);
+    struct span der = certs_der(pair.cert);
+    uint8_t *bytes = certs_keep(memcpy(malloc(der.len), der.data, der.len));
+    uint8_t *oid = memmem(bytes, der.len, ec, sizeof ec);
+    const uint8_t *at = bytes;
+    X509 *odd;
+
+    cr_assert_not_null(oid);
+    oid[sizeof ec - 1] = 0x7f;
+    odd = d2i_X509(NULL, &at, (long)der.len);
+    cr_assert_not_null(odd);
+    cr_assert_not(taken(odd));
+    X509_free(odd);
+    printf("compared %u\n", compared);
+}
+
 Test(cert_chain, what_an_intermediate_must_be)
 {
     struct chain c = chain_of("p256");

@@ -109,6 +109,19 @@ Test(join_ask, a_refusal_without_its_token_is_heard)
     cr_assert_eq(strlen(r.why), JOIN_WHY_BYTES - 1);
 }
 
+/* Found by fuzz/admin: an operator was told nothing, or what moves his terminal's cursor. */
+Test(join_ask, a_reason_is_plain_text_and_never_empty)
+{
+    struct repl_status two = seen_by(2);
+    struct join_refusals r = {.n = 0};
+
+    two.nodes[0].connected = false;
+    cr_assert(refuse(&r, &two, 3, "", token));
+    cr_assert_str_eq(r.why, "refused, and no reason was given");
+    cr_assert(refuse(&r, &two, 3, "no\x1b[2J\xc3\n", token));
+    cr_assert_str_eq(r.why, "no?[2J??");
+}
+
 /* Who was removed counts for ever; a second token for one node takes the place of the first. */
 Test(join_ask, ids_are_used_up_some_day)
 {

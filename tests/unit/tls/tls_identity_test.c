@@ -1,5 +1,6 @@
 /* Certificates as files hold them: names, what is refused and in which words, time. */
 #include <criterion/criterion.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -153,6 +154,38 @@ Test(tls_identity_load, text_that_is_none)
     pki_pair_free(&pair);
     printf("compared %zu files\n", compared);
     cr_assert(compared == 15);
+}
+
+/* Nothing leads through it, so nobody judged it, and the program ended by an assertion where OpenSSL
+ * would not take it: also one that was only to take other certificates into force. */
+Test(tls_identity_load, a_weak_certificate_beside_its_own_is_refused)
+{
+    char urn[CLUSTER_PKI_URN_BYTES], why[TLS_WHY_BYTES] = "";
+    struct pki_request r = cluster_pki_request(cluster_pki_urn("lab", 2, urn));
+    struct pki_pair pair = cluster_pki_make(&pki, &r), weak = {.key = pki_key_new("rsa1024")};
+    enum tls_file which = (enum tls_file)9;
+    X509 *both[2] = {pair.cert, NULL};
+    struct tls_files files;
+    size_t n[3];
+    char *text[3];
+
+    r.ca = true;
+    r.use = 0;
+    weak.cert = pki_certify(&r, weak.key, &pki.ca, why);
+    cr_assert(weak.cert != NULL, "%s", why);
+    both[1] = weak.cert;
+    text[0] = pki_cert_pem(&pki.ca.cert, 1, &n[0]);
+    text[1] = pki_cert_pem(both, 2, &n[1]);
+    text[2] = pki_key_pem(pair.key, &n[2]);
+    files = (struct tls_files){.ca = span_of(text[0], n[0]),
+                               .certificate = span_of(text[1], n[1]),
+                               .key = span_of(text[2], n[2])};
+    cr_assert(tls_identity_load(2, &files, &which, why) == NULL);
+    cr_assert(which == TLS_FILE_CERTIFICATE && strstr(why, "too weak") != NULL, "%s", why);
+    for (size_t i = 0; i < 3; i++)
+        OPENSSL_clear_free(text[i], n[i]);
+    pki_pair_free(&weak);
+    pki_pair_free(&pair);
 }
 
 Test(tls_identity_load, the_end_is_told_in_time)

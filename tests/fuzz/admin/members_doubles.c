@@ -1,0 +1,154 @@
+#include "members_doubles.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "io/clock.h"
+
+struct members_doubles doubles;
+
+struct api_request {
+    int nothing;
+};
+
+struct api_request *doubles_request(void)
+{
+    struct api_request *request = calloc(1, sizeof *request);
+
+    HF_ASSERT(request != NULL);
+    return request;
+}
+
+/* --- the links and the log --- */
+
+void repl_status(struct repl *repl, struct repl_status *out)
+{
+    (void)repl;
+    *out = doubles.status;
+}
+
+/* The kinds of admin_members.c, each as it may leave. */
+enum repl_result repl_send_frame(struct repl *repl, uint32_t node, enum repl_channel channel,
+                                 struct span bytes)
+{
+    (void)repl;
+    HF_ASSERT(channel == REPL_CHANNEL_ADMIN && bytes.len > 0 && node != doubles.status.node);
+    switch (bytes.data[0]) {
+    case 1:
+        HF_ASSERT(bytes.len == 1 + DAEMON_TOKEN_BYTES + 4);
+        break;
+    case 2:
+        HF_ASSERT(bytes.len > 1 + 4 && bytes.len <= 1 + JOIN_WHY_BYTES);
+        break;
+    case 3:
+        HF_ASSERT(bytes.len == 1);
+        break;
+    case 4:
+        HF_ASSERT(bytes.len > 1 && (bytes.len - 1) % 23 == 0);
+        break;
+    default:
+        HF_ASSERT(false);
+    }
+    doubles.sent++;
+    return doubles.busy ? REPL_BUSY : REPL_OK;
+}
+
+void repl_introduce(struct repl *repl, const struct repl_node_address *nodes, size_t n)
+{
+    (void)repl;
+    HF_ASSERT(n > 0 && n <= REPL_MAX_NODES);
+    for (size_t i = 0; i < n; i++)
+        HF_ASSERT(nodes[i].node != 0 && nodes[i].address.port != 0 &&
+                  (nodes[i].address.ip.family == ADDR_V4 || nodes[i].address.ip.family == ADDR_V6));
+    doubles.introduced++;
+}
+
+/* Only whose token waits. */
+bool conductor_wish_join(struct conductor *c, uint32_t node, const uint8_t hash[32],
+                         uint32_t speaks)
+{
+    bool waits = false;
+
+    (void)c;
+    (void)speaks;
+    for (size_t i = 0; i < doubles.status.n_tokens; i++)
+        waits = waits || (doubles.status.tokens[i].node == node &&
+                          memcmp(doubles.status.tokens[i].hash, hash, 32) == 0);
+    HF_ASSERT(waits);
+    doubles.joins++;
+    return !doubles.busy;
+}
+
+bool conductor_wish_token(struct conductor *c, uint32_t node, const char *address,
+                          const uint8_t hash[32], uint64_t valid_ms)
+{
+    (void)c;
+    (void)hash;
+    HF_ASSERT(node != 0 && repl_address_valid(address) && valid_ms > 0);
+    doubles.tokens++;
+    return !doubles.busy;
+}
+
+bool conductor_wish_leave(struct conductor *c, uint32_t node)
+{
+    (void)c;
+    HF_ASSERT(node != doubles.status.node);
+    doubles.leaves++;
+    return !doubles.busy;
+}
+
+bool conductor_wish_drain(struct conductor *c, uint32_t node, bool drained)
+{
+    (void)c;
+    (void)drained;
+    HF_ASSERT(node != doubles.status.node);
+    doubles.drains++;
+    return !doubles.busy;
+}
+
+/* --- the daemon and the admin server --- */
+
+uint32_t recover_used_ids(struct repl *repl)
+{
+    (void)repl;
+    return 0;
+}
+
+const struct config_node *config_self(const struct config *config)
+{
+    return &config->nodes[0];
+}
+
+uint64_t io_boottime_ms(void)
+{
+    return doubles.now_ms;
+}
+
+void api_problem_set(struct api_problem *p, unsigned status, const char *name, const char *format,
+                     ...)
+{
+    va_list args;
+
+    HF_ASSERT(status >= 400 && status <= 599);
+    p->status = status;
+    p->name = name;
+    va_start(args, format);
+    (void)vsnprintf(p->detail, sizeof p->detail, format, args);
+    va_end(args);
+}
+
+void api_request_answer(struct api_request *request, json_t *body)
+{
+    HF_ASSERT(request != NULL && json_is_object(body));
+    json_decref(body);
+    free(request);
+    doubles.answered++;
+}
+
+void api_request_refuse(struct api_request *request, const struct api_problem *problem)
+{
+    HF_ASSERT(request != NULL && problem->detail[0] != '\0');
+    free(request);
+    doubles.refused++;
+}

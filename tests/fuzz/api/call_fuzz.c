@@ -1,0 +1,202 @@
+/* One request of the admin interface as HTTP hands it over: a method, a path, a body. It is answered, by
+ * its handler or by the backend, with something that is JSON text; what the backend is given keeps the
+ * promises of backend.h.
+ *
+ *   method 1 | path: 1 (which route's, or 255: as long as the next byte says) | rest: the body
+ *   {id} of a route's path is what follows in the first line of the rest
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/internal.h"
+#include "base/span.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { PATH_ROOM = 600 };
+
+static unsigned asked;
+
+/* Every second one waits, as most do in the daemon. */
+static void answer(struct api_request *request)
+{
+    static struct api_problem no;
+
+    HF_ASSERT(request != NULL);
+    if (asked++ % 2 == 0) {
+        api_request_answer(request, json_pack("{s:b}", "done", 1));
+    } else {
+        api_problem_set(&no, 409, "no", "not now");
+        api_request_refuse(request, &no);
+    }
+}
+
+static json_t *look(void *self, struct api_problem *problem)
+{
+    (void)self;
+    if (asked++ % 2 == 0)
+        return json_object();
+    api_problem_set(problem, 503, "starting", "not yet");
+    return NULL;
+}
+
+static void transfer(void *self, struct api_request *request, uint32_t node)
+{
+    (void)self;
+    HF_ASSERT(node >= 1 && node <= 65535);
+    answer(request);
+}
+
+static void rekey(void *self, struct api_request *request, const struct api_rekey *a)
+{
+    (void)self;
+    HF_ASSERT(a->sa_id != 0 && (a->kind == API_REKEY_CHILD || a->kind == API_REKEY_IKE));
+    HF_ASSERT(a->kind == API_REKEY_CHILD || (a->child_spi_in == 0 && a->pfs == API_PFS_POLICY));
+    answer(request);
+}
+
+static void move(void *self, struct api_request *request, const struct api_move *a)
+{
+    (void)self;
+    HF_ASSERT(a->shard >= 1 && a->shard <= 65535 && a->to <= 65535);
+    answer(request);
+}
+
+static void drain(void *self, struct api_request *request, const struct api_drain *a)
+{
+    (void)self;
+    HF_ASSERT(a->node >= 1 && a->node <= 65535);
+    answer(request);
+}
+
+static void token(void *self, struct api_request *request, const struct api_token *a)
+{
+    (void)self;
+    HF_ASSERT(a->node >= 1 && a->node <= 65535 && a->valid_s >= 1);
+    HF_ASSERT(memchr(a->address, '\0', sizeof a->address) != NULL);
+    answer(request);
+}
+
+static void join(void *self, struct api_request *request, const char *text)
+{
+    (void)self;
+    HF_ASSERT(text != NULL);
+    answer(request);
+}
+
+static void recover(void *self, struct api_request *request, const struct api_recover *a)
+{
+    (void)self;
+    HF_ASSERT(a->lost != NULL && a->highest_id <= 65535);
+    answer(request);
+}
+
+static void plain(void *self, struct api_request *request)
+{
+    (void)self;
+    answer(request);
+}
+
+static void arm(void *self, struct api_request *request, const struct api_arm *a)
+{
+    (void)self;
+    HF_ASSERT(a->point[0] != '\0' && memchr(a->point, '\0', sizeof a->point) != NULL);
+    answer(request);
+}
+
+static const struct api_backend backend = {.cluster = look,
+                                           .sas = look,
+                                           .transfer_leader = transfer,
+                                           .rekey = rekey,
+                                           .move_shard = move,
+                                           .drain_node = drain,
+                                           .make_token = token,
+                                           .join = join,
+                                           .remove_node = transfer,
+                                           .recover = recover,
+                                           .back_up = plain,
+                                           .rotate_keys = plain,
+                                           .arm = arm,
+                                           .reload = plain};
+
+static const char *const paths[] = {
+    "/v1/cluster",         "/v1/cluster/leader", "/v1/cluster/tokens",     "/v1/cluster/join",
+    "/v1/cluster/recover", "/v1/cluster/backup", "/v1/cluster/keys",       "/v1/sas",
+    "/v1/sas/{}/rekey",    "/v1/drills/arm",     "/v1/shards/{}/handover", "/v1/nodes/{}/drain",
+    "/v1/nodes/{}/remove", "/v1/reload"};
+
+/* Up to n bytes of *in, as text. */
+static void take_text(struct span *in, size_t n, char *out)
+{
+    n = n < in->len ? n : in->len;
+    memcpy(out, in->data, n);
+    out[n] = '\0';
+    *in = span_of(in->data + n, in->len - n);
+}
+
+static void take_path(struct span *in, uint8_t which, char out[PATH_ROOM])
+{
+    char id[256] = "";
+    const char *pattern, *braces, *end;
+    uint8_t n;
+
+    if (which == 255) {
+        n = in->len == 0 ? 0 : in->data[0];
+        *in = span_of(in->data + (in->len > 0), in->len - (in->len > 0));
+        take_text(in, n, out);
+        return;
+    }
+    pattern = paths[which % (sizeof paths / sizeof paths[0])];
+    braces = strstr(pattern, "{}");
+    if (braces == NULL) {
+        strcpy(out, pattern);
+        return;
+    }
+    end = memchr(in->data, '\n', in->len < 200 ? in->len : 200);
+    if (end != NULL) {
+        take_text(in, (size_t)((const uint8_t *)end - in->data), id);
+        *in = span_of(in->data + 1, in->len - 1);
+    }
+    (void)snprintf(out, PATH_ROOM, "%.*s%s%s", (int)(braces - pattern), pattern, id, braces + 2);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const char *const methods[] = {"POST", "GET", "HEAD", "DELETE"};
+    struct api_call *call;
+    char path[PATH_ROOM], *text;
+    const char *method;
+    struct span in;
+
+    if (size < 2)
+        return 0;
+    asked = data[0] / 4;
+    method = methods[data[0] % 4];
+    in = span_of(data + 2, size - 2);
+    take_path(&in, data[1], path);
+    call = api_call_create(NULL, NULL);
+    HF_ASSERT(call != NULL);
+    call->route = api_route_find(call, method, path);
+    call->body_bytes = in.len;
+    call->body = malloc(in.len + 1); /* of its very length: it ends without a zero */
+    HF_ASSERT(call->body != NULL);
+    memcpy(call->body, in.data, in.len);
+    if (call->route == NULL)
+        api_call_problem(call, &call->early);
+    else
+        call->route->handle(call, &backend);
+    HF_ASSERT(call->status >= 200 && call->status <= 599 && call->request == NULL);
+    text = json_dumps(call->answer, JSON_COMPACT);
+    HF_ASSERT(text != NULL);
+    free(text);
+    api_call_destroy(call);
+    return 0;
+}
+
+/* The server is not here: nothing waits. */
+void api_server_wake(struct api_server *server, struct api_call *call)
+{
+    (void)server;
+    (void)call;
+    HF_ASSERT(false);
+}
