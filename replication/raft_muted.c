@@ -43,6 +43,7 @@ const char *repl_distrust_name(enum repl_distrust why)
         [REPL_DISTRUST_OPERATOR] = "an operator distrusts its disk",
         [REPL_DISTRUST_NEW] = "its data directory is new",
         [REPL_DISTRUST_AGREED] = "its data directory is new, and its cluster begins",
+        [REPL_DISTRUST_ROLLED_BACK] = "its machine was rolled back, or is a copy",
         [REPL_DISTRUST_PEER] = "it has less than it once acknowledged to the leader"};
 
     return why < REPL_DISTRUSTS ? names[why] : "";

@@ -285,6 +285,21 @@ static bool make_directory(struct work *w, const struct repl_options *o, const s
     return false;
 }
 
+bool repl_rolled_back(const struct repl_options *o, struct repl_error *error)
+{
+    struct wal_options wal = {
+        .directory = o->data_dir, .node = o->node, .fs = o->fs, .rolled_back = true};
+    struct wal_error reason = {.text = ""};
+    struct wal_core core;
+
+    if (!wal_core_open(&core, &wal, &reason)) {
+        (void)snprintf(error->text, sizeof error->text, "%s", reason.text);
+        return false;
+    }
+    wal_core_close(&core);
+    return true;
+}
+
 /* Trusted before there is anything in it: a crash leaves a directory that is refused, or all of it. */
 static bool found_alone(struct work *w, const struct repl_options *o, struct repl_error *error)
 {

@@ -52,7 +52,8 @@ enum repl_distrust {
     REPL_DISTRUST_PEER = 5,     /* the leader knows that it acknowledged more than it has */
     REPL_DISTRUST_NEW =
         6, /* just made: perhaps in the place of one that had acknowledged something */
-    REPL_DISTRUST_AGREED = 7, /* just made, as all founders' are; they begin: raft_found.c */
+    REPL_DISTRUST_AGREED = 7,      /* just made, as all founders' are; they begin: raft_found.c */
+    REPL_DISTRUST_ROLLED_BACK = 8, /* the machine goes on from an earlier state of its memory */
     REPL_DISTRUSTS
 };
 const char *repl_distrust_name(enum repl_distrust why); /* for people; "" for REPL_TRUSTED */

@@ -52,6 +52,7 @@ struct wal_options {
         *machine; /* /proc/sys/kernel/random/boot_id; NULL: not known, nothing is said of it */
     bool distrust_after_boot; /* a new boot of the machine may have lost what was synced */
     bool distrust;            /* an operator says so, now */
+    bool rolled_back;         /* the hypervisor says so, of the machine */
     uint64_t segment_bytes;   /* 0: WAL_SEGMENT_BYTES; at least 4096 */
     wal_fatal fatal;          /* NULL: message and _exit */
     void *fatal_self;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "crypto/tables.h"
+#include "daemon/anew.h"
 #include "daemon/fdstore.h"
 #include "daemon/internal.h"
 #include "io/clock.h"
@@ -190,9 +191,6 @@ static void cut_links(void *self)
 
 /* --- bringing it up --- */
 
-/* In the service manager's store. */
-static const char keys_name[] = "holdfast-keys";
-
 static void repl_log(void *self, enum repl_log_level level, const char *text)
 {
     static const enum log_level levels[] = {LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG};
@@ -228,6 +226,50 @@ void daemon_repl_options(const struct config *config, const struct log *log, str
         o->shards[i] = (struct repl_shard_option){config->shards[i].id, config->shards[i].prefer};
 }
 
+/* This process is a copy of one that went on: another may send with the same numbers and keys. It ends here, with all
+ * its threads, and nothing is written first: not a line of log, which might wait. */
+static void on_rolled_back(void *self)
+{
+    struct daemon *d = self;
+
+    anew_rolled_back(atomic_load(&d->keys_fd));
+}
+
+static void on_missed(void *self)
+{
+    struct daemon *d = self;
+
+    log_line(d->log, LOG_WARN, "node",
+             "events of the kernel about devices were lost: should this machine have been rolled "
+             "back just now, "
+             "start this daemon with --distrust");
+}
+
+/* Before anything is opened that could send. */
+static bool watch_generation(struct daemon *d)
+{
+    const struct generation_listener l = {on_rolled_back, on_missed, d};
+    struct io_error io;
+    int fd;
+
+    if (d->config->rolled_back) {
+        struct repl_options o;
+        struct repl_error e;
+
+        daemon_repl_options(d->config, d->log, &o);
+        if (!repl_rolled_back(&o, &e))
+            return daemon_fail(d, "%s", e.text);
+    }
+    fd = generation_open(&io);
+    if (fd >= 0)
+        d->generation = generation_watch_start(fd, generation_from_kernel, &l, &io);
+    if (d->generation == NULL)
+        log_line(d->log, LOG_WARN, "node",
+                 "%s: a machine that is rolled back with its memory is not found out here",
+                 io.text);
+    return true;
+}
+
 bool daemon_init(const struct config *config, struct daemon_error *error)
 {
     struct log quiet = {LOG_ERROR, STDERR_FILENO};
@@ -246,7 +288,7 @@ static void keep_keys(void *self, int fd)
     struct daemon *d = self;
 
     d->keys_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (!fdstore_put(keys_name, fd))
+    if (!fdstore_put(DAEMON_KEYS_NAME, fd))
         log_line(d->log, LOG_INFO, "node",
                  "no service manager keeps the keys of sessions while this daemon is down: without "
                  "another node that has them all SAs end then");
@@ -258,7 +300,7 @@ static bool start_repl(struct daemon *d)
     struct repl_error e;
 
     daemon_repl_options(d->config, d->log, &o);
-    o.kept_keys_fd = fdstore_take(keys_name);
+    o.kept_keys_fd = fdstore_take(DAEMON_KEYS_NAME);
     o.keep_keys_fd = keep_keys;
     o.keep_keys_self = d;
     if (o.kept_keys_fd > 0)
@@ -423,7 +465,7 @@ static bool start(struct daemon *d)
 {
     struct io_error io;
 
-    if (!policy_first(d))
+    if (!watch_generation(d) || !policy_first(d))
         return false;
     certs_start(d, d->config->tls);
     if (!guarding_start(d))
@@ -513,9 +555,11 @@ bool daemon_run(const struct config *config, const struct log *log, bool *again,
         (void)uv_run(&d->loop, UV_RUN_DEFAULT);
     }
     stop(d);
+    if (d->generation != NULL)
+        generation_watch_stop(d->generation);
     *again = ok && d->again;
     if (*again)
-        fdstore_hand_on(keys_name, d->keys_fd);
+        fdstore_hand_on(DAEMON_KEYS_NAME, d->keys_fd);
     if (d->keys_fd >= 0 && !*again)
         (void)close(d->keys_fd);
     secret_wipe_bytes(d, sizeof *d);

@@ -15,6 +15,9 @@
 #include "config/config.h"
 #include "conductor/log.h"
 
+/* The sessions' keys in the service manager's store. */
+#define DAEMON_KEYS_NAME "holdfast-keys"
+
 struct daemon_error {
     char text[1024];
 };

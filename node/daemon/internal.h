@@ -11,6 +11,7 @@
 #include "daemon/gateway.h"
 #include "daemon/join_ask.h"
 #include "io/arp.h"
+#include "io/generation.h"
 #include "io/guard.h"
 #include "io/netlink.h"
 #include "io/tun.h"
@@ -107,9 +108,11 @@ struct daemon {
     } member;
     uint64_t recover_at_ms; /* then this daemon ends, to begin anew (recover.c); 0 = it does not */
     bool again;             /* ... and main.c runs it once more, */
-    int keys_fd;            /* with the memfd of sessions' keys; -1 = none */
-    struct api_request *backup; /* waits for its bytes; NULL = none does */
-    uint64_t majority_ms;       /* when there was one last (boottime); 0 = not since the start */
+    _Atomic int
+        keys_fd; /* with the memfd of sessions' keys; -1 = none. Read by the watch's thread, too */
+    struct generation_watch *generation; /* NULL: the machine's cannot be watched */
+    struct api_request *backup;          /* waits for its bytes; NULL = none does */
+    uint64_t majority_ms; /* when there was one last (boottime); 0 = not since the start */
     struct keys_wait {
         struct api_request *request; /* NULL = none: one at a time */
         uint64_t former, until_ms;

@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "base/process.h"
+#include "daemon/anew.h"
 #include "daemon/daemon.h"
+#include "daemon/fdstore.h"
 
 enum action { ACTION_RUN, ACTION_CHECK, ACTION_INIT, ACTION_GUARD, ACTION_RECOVER, ACTION_RESTORE };
 
@@ -93,15 +95,16 @@ static int act(enum action action, const struct config *config, const struct dae
     return ok ? 0 : 1;
 }
 
-/* What was recovered is trusted: the word was of the data before. */
-static void without_distrust(char **argv)
+/* What anew_rolled_back() said: the number of a descriptor that is open, 0 = none. */
+static bool take_keys(const char *text)
 {
-    char **to = argv;
+    char *end;
+    long fd = strtol(text, &end, 10);
 
-    for (char **from = argv; *from != NULL; from++)
-        if (strcmp(*from, "--distrust") != 0)
-            *to++ = *from;
-    *to = NULL;
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || fd > 65535)
+        return false;
+    fdstore_hand_on(DAEMON_KEYS_NAME, (int)fd);
+    return true;
 }
 
 static bool id_of(const char *text, uint32_t *id)
@@ -113,21 +116,42 @@ static bool id_of(const char *text, uint32_t *id)
     return text[0] >= '0' && text[0] <= '9' && *end == '\0' && value >= 1 && value <= 65535;
 }
 
+/* NULL: what is wrong with the file was printed. */
+static struct config *load(const char *path)
+{
+    struct config_report report;
+    struct config *config;
+
+    config_report_init(&report);
+    config = config_load(path, &report);
+    if (config == NULL)
+        config_report_print(&report, stderr);
+    config_report_deinit(&report);
+    return config;
+}
+
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},  {"check", no_argument, NULL, 'k'},
-        {"init", no_argument, NULL, 'i'},          {"guard", no_argument, NULL, 'g'},
-        {"distrust", no_argument, NULL, 'd'},      {"recover", no_argument, NULL, 'r'},
-        {"restore", required_argument, NULL, 'b'}, {"lost", required_argument, NULL, 'l'},
-        {"force", no_argument, NULL, 'f'},         {"version", no_argument, NULL, 'v'},
-        {"why", required_argument, NULL, 'w'},     {"highest-id", required_argument, NULL, 'n'},
-        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'},
+        {"check", no_argument, NULL, 'k'},
+        {"init", no_argument, NULL, 'i'},
+        {"guard", no_argument, NULL, 'g'},
+        {"distrust", no_argument, NULL, 'd'},
+        {"recover", no_argument, NULL, 'r'},
+        {"restore", required_argument, NULL, 'b'},
+        {"lost", required_argument, NULL, 'l'},
+        {"force", no_argument, NULL, 'f'},
+        {"version", no_argument, NULL, 'v'},
+        {"why", required_argument, NULL, 'w'},
+        {"highest-id", required_argument, NULL, 'n'},
+        {"help", no_argument, NULL, 'h'},
+        {"rolled-back", required_argument, NULL, 'm'},
+        {NULL, 0, NULL, 0},
     };
     enum action action = ACTION_RUN;
     struct daemon_words words = {.lost = NULL};
-    bool again = false, distrust = false;
-    struct config_report report;
+    bool again = false, distrust = false, rolled_back = false;
     const char *path = NULL, *what;
     struct config *config;
     int option, code;
@@ -171,6 +195,11 @@ int main(int argc, char **argv)
         case 'd':
             distrust = true;
             break;
+        case 'm': /* only by anew.c */
+            rolled_back = true;
+            if (!take_keys(optarg))
+                return usage(stderr, 2);
+            break;
         case 'v':
             (void)printf("holdfastd %s\n", HOLDFAST_VERSION);
             return 0;
@@ -180,27 +209,23 @@ int main(int argc, char **argv)
             return usage(stderr, 2);
         }
     }
-    if (path == NULL || optind != argc || (distrust && action != ACTION_RUN) ||
+    if (path == NULL || optind != argc || ((distrust || rolled_back) && action != ACTION_RUN) ||
         (action != ACTION_RECOVER && (words.lost != NULL || words.force)))
         return usage(stderr, 2);
     if (!lock_memory(action))
         return unprotected("mlockall (raise LimitMEMLOCK or grant CAP_IPC_LOCK)");
     (void)signal(SIGPIPE, SIG_IGN);
-    config_report_init(&report);
-    config = config_load(path, &report);
-    if (config == NULL) {
-        config_report_print(&report, stderr);
-        config_report_deinit(&report);
+    anew_remember(argv);
+    config = load(path);
+    if (config == NULL)
         return 1;
-    }
-    config_report_deinit(&report);
     config->distrust = distrust;
+    config->rolled_back = rolled_back;
     code = act(action, config, &words, &again);
     config_free(config);
     if (again &&
         code == 0) { /* the same program, from its beginning: nothing of it stays in memory */
-        without_distrust(argv);
-        (void)execv("/proc/self/exe", argv);
+        anew_recovered();
         (void)fprintf(stderr, "holdfastd: cannot start anew: %s\n", strerror(errno));
         code = 1;
     }

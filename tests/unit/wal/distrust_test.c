@@ -162,6 +162,29 @@ Test(wal_distrust, a_new_boot_of_the_machine_and_an_operators_word)
     finish();
 }
 
+/* Said by one start of the daemon, which ends before it serves, or at once: the next one knows. */
+Test(wal_distrust, a_machine_that_was_rolled_back)
+{
+    struct wal_options o;
+    uint64_t ends[7] = {0};
+
+    build(ends);
+    o = *options_of(f);
+    o.rolled_back = true;
+    reopen(&o);
+    cr_assert_eq(core.loaded.distrust, REPL_DISTRUST_ROLLED_BACK);
+    o.rolled_back = false;
+    o.distrust = true;
+    reopen(&o);
+    cr_assert_eq(core.loaded.distrust, REPL_DISTRUST_ROLLED_BACK);
+    wal_core_load_done(&core);
+    cr_assert(wal_core_distrust(&core, REPL_TRUSTED, &error));
+    o.distrust = false;
+    reopen(&o);
+    cr_assert_eq(core.loaded.distrust, REPL_TRUSTED);
+    finish();
+}
+
 /* A directory just made, with entry 1, and what it is opened with. */
 static struct wal_options made_new(bool distrust_after_boot)
 {
@@ -192,17 +215,18 @@ Test(wal_distrust, an_agreement_is_not_believed_of_a_disk_under_distrust)
 {
     struct wal_options o = made_new(false);
 
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < 3; i++) {
         wal_core_load_done(&core);
         cr_assert(wal_core_distrust(&core, REPL_DISTRUST_AGREED, &error));
         reopen(&o);
         cr_assert_eq(core.loaded.distrust, REPL_DISTRUST_AGREED);
         o.distrust = i == 0;
         o.distrust_after_boot = i == 1;
+        o.rolled_back = i == 2;
         o.machine = i == 1 ? "another boot" : o.machine;
         reopen(&o);
         cr_assert_eq(core.loaded.distrust, REPL_DISTRUST_NEW);
-        o.distrust = false;
+        o.distrust = o.rolled_back = false;
         reopen(&o); /* for good */
         cr_assert_eq(core.loaded.distrust, REPL_DISTRUST_NEW);
     }
