@@ -101,7 +101,8 @@ struct repl_event {
     enum repl_event_kind kind;
     uint64_t index;            /* log index */
     uint64_t cluster_ms;       /* cluster time as of that entry */
-    uint32_t speaks;           /* the version of records that all members knew then: never falls */
+    uint32_t speaks;           /* RESTORE_END, APPLIED of a member's record: the version of records
+                                  that all members knew then. Never falls */
     enum repl_verdict verdict; /* APPLIED; an Extend is ACCEPTED when at least one item is */
     bool mine;                 /* APPLIED: submitted by this node in this boot and not settled yet;
                                   ASSIGNED: this node in this boot is the owner */

@@ -36,7 +36,9 @@ void replica_emit(struct replica *r, struct repl_event event)
     struct repl_event *copy = repl_alloc_zero(1, sizeof *copy);
 
     *copy = event;
-    copy->speaks = fsm_spoken(&r->fsm);
+    if (event.kind == REPL_EV_RESTORE_END ||
+        (event.kind == REPL_EV_APPLIED && event.record->body_case == HOLDFAST__RECORD__BODY_MEMBER))
+        copy->speaks = fsm_spoken(&r->fsm); /* nothing else changes it */
     r->callbacks.event(r->callbacks.self, copy);
 }
 
