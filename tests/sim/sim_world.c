@@ -13,8 +13,8 @@
 
 enum {
     CHECK_EVERY_MS = 100,
-    OWNER_WITHIN_MS = 10000, /* L1, after the healing began */
-    HANDOVER_MS = 100,       /* ... and a handover that is under way then: it takes some ms */
+    OWNER_WITHIN_MS = 10000,   /* L1, after the healing began */
+    HANDOVER_MS = 100,         /* ... and a handover that is under way then: it takes some ms */
     SERVED_WITHIN_MS = 105000, /* L1 of a client, after the healing began, however long that is */
     DIGEST_WITHIN_MS = 30000,  /* L3 */
     KEYS_WITHIN_MS = 15000,    /* an erased key in no memory, on whoever came back */
