@@ -14,10 +14,10 @@ struct sim_options {
     uint64_t seed;
     uint64_t run_ms;  /* 0: as the seed says, about six minutes */
     uint64_t heal_ms; /* 0: as the plan says; SIM_HEAL_LEAST_MS at least, and not of each seed */
-    bool verbose;    /* what happens, on stderr */
-    bool walls;      /* run it with other wall clocks as well: the trace must be the same */
-    bool first;      /* ends at the first violation */
-    bool quiet;      /* no faults, one client, three nodes: one takeover at most */
+    bool verbose;     /* what happens, on stderr */
+    bool walls;       /* run it with other wall clocks as well: the trace must be the same */
+    bool first;       /* ends at the first violation */
+    bool quiet;       /* no faults, one client, three nodes: one takeover at most */
 };
 
 struct sim_result {

@@ -264,7 +264,8 @@ sim_mutant(distrust_ignored "seed=3 a node whose disk says that it lost somethin
   "I10-data_lost"
   replication/raft_driver.c [==[    d->muted = l->distrust;]==] [==[    d->muted = REPL_TRUSTED;]==])
 
-sim_mutant(votes_for_any_log "seed=9 a vote is given to whoever asks, however short its log" "I12-one_history"
+sim_mutant(votes_for_any_log "seed=9 a vote is given to whoever asks, however short its log"
+  "I12-one_history"
   replication/raft_wraps.c [==[                                                    .last_log_index = f->index,
                                                     .last_log_term = f->index_term,
                                                     .disrupt_leader]==]
