@@ -267,6 +267,7 @@ void sim_client_stop(struct sim_client *c)
     sim_watch_client_restarted(c->world->watch, c->index);
     c->running = c->established = false;
     c->n_sas = c->n_living = c->n_children = 0;
+    c->n_held = 0;
     c->ike_spi = c->peer_spi = 0;
     worker_pool_stop(c->pool);
     while ((s = c->submitted) != NULL) {
@@ -311,6 +312,8 @@ static void look_at(void *self, const struct conductor_sa_view *view)
 {
     struct sim_client *c = self;
 
+    if (addr_is_set(&view->sa->virtual_ip[SLOT_V4]) && c->n_held < SIM_HELD)
+        c->held[c->n_held++] = view->sa->virtual_ip[SLOT_V4];
     c->n_living += view->sa->state == IKE_SA_HALF_OPEN || view->sa->state == IKE_SA_ESTABLISHED;
     if (view->sa->state != IKE_SA_ESTABLISHED)
         return;
@@ -342,6 +345,7 @@ static void look(struct sim_client *c)
         return;
     c->changed = c->established = false;
     c->n_sas = c->n_living = c->n_children = 0;
+    c->n_held = 0;
     conductor_each_sa(c->conductor, look_at, c);
     if (was != c->established)
         sim_say(c->world, "client %u %s", c->index, c->established ? "established" : "lost its SA");

@@ -81,6 +81,15 @@ void sim_traffic_at_server(struct sim_node *n, struct span inner)
     c->last_up_ms = w->now_ms;
 }
 
+static bool is_its_own(const struct sim_client *c, const uint8_t address[4])
+{
+    bool own = memcmp(address, c->inner.bytes, 4) == 0;
+
+    for (size_t i = 0; i < c->n_held && !own; i++)
+        own = memcmp(address, c->held[i].bytes, 4) == 0;
+    return own;
+}
+
 /* What is sent to an address goes to whoever has it: the server goes on sending to one whose client has
  * lost its tunnel, and meanwhile another may have been given it. */
 void sim_traffic_at_client(struct sim_client *c, struct span inner)
@@ -89,7 +98,7 @@ void sim_traffic_at_client(struct sim_client *c, struct span inner)
     uint64_t number = 0;
     struct sim_client *of = client_of(w, inner, &number);
 
-    if (of == NULL || memcmp(inner.data + TO_AT, c->inner.bytes, 4) != 0) {
+    if (of == NULL || !is_its_own(c, inner.data + TO_AT)) {
         sim_violation(w, "client %u gets a packet that is not its own", c->index);
         return;
     }

@@ -31,6 +31,7 @@ enum {
     SIM_MACHINES = SIM_WATCH_NODES, /* ever: ids are not used again */
     SIM_SHARDS = 3,
     SIM_ERASED_KEYS = 64,
+    SIM_HELD = 16, /* addresses of a client: more SAs than it ever has at once */
     SIM_CLIENTS = 5,
     SIM_TICK_MS = 25, /* a node stamps its health so often; the daemon's 10 would change nothing */
     SIM_NEVER_MS = 1 << 30,  /* longer than any run */
@@ -175,6 +176,9 @@ struct sim_client {
     bool changed;
     struct ip_addr inner; /* its virtual address; kept while it has none */
     bool had_inner;
+    struct ip_addr
+        held[SIM_HELD]; /* of all its SAs, those that end among them: packets still come by them */
+    size_t n_held;
     /* traffic */
     struct sim_numbers up, down;       /* sent by it, by the server */
     uint64_t last_up_ms, last_down_ms; /* newest that arrived */
