@@ -42,7 +42,8 @@ enum {
     REPL_MAX_MEMBERS = 5,        /* of a cluster */
     REPL_MAX_IDS = 64,           /* members that a cluster ever has: ids are never used again */
     REPL_MAX_NODES = 16,         /* that a node knows at a time: members, who comes, who goes; at
-                                    a start also those of its log's beginning and of hints */
+                                    a start, or without a leader, also those of its log's
+                                    beginning and of hints */
     REPL_MAX_OUTSTANDING = 4096, /* requests submitted and not settled */
     REPL_MAX_OUTSTANDING_BYTES = 32 << 20,
     REPL_MAX_RECORD_BYTES = 1 << 20,
@@ -303,8 +304,9 @@ void repl_set_tls(struct repl *repl, struct tls_identity *tls);
  * also before repl_start(), which takes them from there by itself. How many. */
 size_t repl_kept_nodes(const char *data_dir, struct repl_node_address nodes[REPL_MAX_NODES]);
 
-/* A member has said where members are (n <= REPL_MAX_NODES, each with an address): a node that joins, or
- * was away for long, connects with them, too, until the log tells who they are. Any thread. */
+/* A member has said where members are (n <= REPL_MAX_NODES, each with an address): a node that joins,
+ * was away for long, or finds no leader, since it was cut off when that one joined, connects with them, too,
+ * until the log tells who they are. Any thread. */
 void repl_introduce(struct repl *repl, const struct repl_node_address *nodes, size_t n);
 
 /* This start's random id. */

@@ -72,8 +72,10 @@ static void on_state(void *self, const struct raft_driver_status *status)
             replica_left(r); /* whoever did before is to hear of it from this leader, too */
         }
     }
-    if (renamed)
+    if (renamed) {
+        replica_leader_named(r);
         replica_emit(r, (struct repl_event){.kind = REPL_EV_LEADER, .node = status->leader});
+    }
 }
 
 void replica_state_again(struct replica *r)
@@ -357,7 +359,8 @@ void replica_frame(struct replica *r, uint64_t now_ns, uint32_t from, enum repl_
 {
     set_now(r, now_ns);
     /* Who only has a token, or has left, may ask; it gets no key and is not heard by Raft. */
-    if (r->failed || (channel != REPL_CHANNEL_ADMIN && !replica_is_member(r, from)))
+    if (r->failed || !(channel == REPL_CHANNEL_ADMIN || replica_is_member(r, from) ||
+                       (channel == REPL_CHANNEL_RAFT && replica_is_told_of(r, from))))
         return;
     if (channel == REPL_CHANNEL_KEYS) {
         replica_on_keys(r, from, bytes);

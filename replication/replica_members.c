@@ -147,6 +147,33 @@ static void add_configured(const struct replica *r, struct roster *l)
     }
 }
 
+static bool log_names(const struct replica *r, uint32_t node)
+{
+    for (size_t i = 0; i < r->configuration.n_servers; i++)
+        if (r->configuration.servers[i].node == node)
+            return true;
+    return fsm_member(&r->fsm, node) != NULL && !replica_has_left(r, node);
+}
+
+/* The log is heard, again or all the while, where the leader is one that it names. */
+static void find_back(struct replica *r)
+{
+    if (r->raft.leader != 0 && log_names(r, r->raft.leader))
+        r->strayed = false;
+}
+
+/* Who ran all the while and was cut off knows nobody who came meanwhile; and when that one leads, nobody
+ * else has more of the log for it. As at a start it goes by a member's word then, in what room is left. */
+static void add_heard_of(const struct replica *r, struct roster *l)
+{
+    for (size_t k = 0; k < r->options.n_nodes && r->strayed; k++) {
+        size_t i = (k + r->options.n_listed) % r->options.n_nodes;
+
+        if (!replica_has_left(r, r->options.nodes[i].node))
+            (void)row_of(l, r->options.nodes[i].node);
+    }
+}
+
 /* Who has a token is expected: connected with, so that it can ask. */
 static void add_expected(const struct replica *r, struct roster *l)
 {
@@ -225,11 +252,13 @@ void replica_list(struct replica *r)
 {
     struct roster l = {.n = 0};
 
+    find_back(r);
     (void)row_of(&l, r->options.node); /* first: there is room for it whoever else is known */
     add_newest(r, &l);
     add_configured(r, &l);
     add_started(r, &l);
     add_expected(r, &l);
+    add_heard_of(r, &l);
     for (size_t i = 0; i < l.n; i++) {
         const struct replica_node *old = replica_node(r, l.nodes[i].node);
 
@@ -258,7 +287,15 @@ void replica_introduce(struct replica *r, uint64_t now_ns, const struct repl_nod
     r->now_ns = now_ns > r->now_ns ? now_ns : r->now_ns;
     r->options.n_nodes =
         repl_addresses_merge(r->options.nodes, r->options.n_nodes, r->options.n_listed, nodes, n);
+    for (size_t i = 0; i < n && r->ownership.confirmed; i++)
+        r->strayed |= !log_names(r, nodes[i].node) && !replica_has_left(r, nodes[i].node);
     replica_list(r);
+}
+
+void replica_leader_named(struct replica *r)
+{
+    if (r->strayed)
+        replica_list(r);
 }
 
 void replica_on_configuration(void *self, const struct repl_configuration *configuration)
@@ -298,14 +335,20 @@ bool replica_is_outside(const struct replica *r)
 
 bool replica_is_member(const struct replica *r, uint32_t node)
 {
-    for (size_t i = 0; i < r->configuration.n_servers; i++)
-        if (r->configuration.servers[i].node == node)
-            return true;
+    if (log_names(r, node))
+        return true;
     /* Without a configuration this node has heard nothing yet, but must hear it from somebody. */
     if (replica_has_left(r, node))
         return false;
-    return fsm_member(&r->fsm, node) != NULL || r->configuration.n_servers == 0 ||
-           !r->ownership.confirmed;
+    return r->configuration.n_servers == 0 || !r->ownership.confirmed;
+}
+
+bool replica_is_told_of(const struct replica *r, uint32_t node)
+{
+    for (size_t i = 0; i < r->options.n_nodes && r->strayed; i++)
+        if (r->options.nodes[i].node == node)
+            return !replica_has_left(r, node);
+    return false;
 }
 
 /* --- the leader: the configuration becomes what the members are, one change at a time --- */

@@ -141,7 +141,8 @@ struct replica {
     uint64_t change_ns; /* leader: no change of members before; 0 = none began since */
     uint64_t leave_index, leave_ns; /* the newest LEAVE applied since the start, and when */
     uint64_t changes_told;          /* refusals of changes that the log of this program has */
-    bool halted;                    /* met an entry of a version that this program does not know */
+    bool strayed; /* no leader that the log names, and a member names others than the log */
+    bool halted;  /* met an entry of a version that this program does not know */
     bool left_told;
     struct outbox *outbox;
     struct batch batch;
@@ -415,6 +416,9 @@ bool replica_has_left(const struct replica *r, uint32_t node);
 bool replica_is_outside(const struct replica *r);
 /* May it be spoken with beyond ADMIN? Not with who only has a token yet. */
 bool replica_is_member(const struct replica *r, uint32_t node);
+/* Raft alone hears one of whom a member says that it is one, too, while there is no leader of the log's. */
+bool replica_is_told_of(const struct replica *r, uint32_t node);
+void replica_leader_named(struct replica *r); /* another one than before, or none */
 /* "" for none. IPv4 a.b.c.d:port, IPv6 [x:x:x:x:x:x:x:x]:port, as the log has them. */
 void replica_address_text(const struct endpoint *at, char *out, size_t cap);
 bool replica_address_parse(const char *text, struct endpoint *out);

@@ -248,7 +248,8 @@ static void heard_members(struct daemon *d, struct span in)
         repl_introduce(d->repl, nodes, n);
 }
 
-/* As long as it finds no leader: one that joins, or comes back when those of its file are gone. */
+/* As long as it finds no leader: one that joins, or comes back when those of its file are gone, or was cut
+ * off when the one that leads now joined. */
 static void ask_who(struct daemon *d)
 {
     static const uint8_t frame[1] = {FRAME_WHO};

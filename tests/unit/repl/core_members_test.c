@@ -339,6 +339,73 @@ Test(repl_members, a_members_word_finds_room)
     rig_destroy(rig);
 }
 
+static uint32_t leader_as(struct rig *rig, uint32_t node)
+{
+    struct repl_status st;
+
+    replica_status(rig_node(rig, node)->replica, rig->now_ms * 1000000, &st);
+    return st.leader;
+}
+
+/* As the daemon would (ask_who()): without a leader it asks those that it is connected with. */
+static void hears_members(struct rig *rig, uint32_t node, uint32_t from)
+{
+    const struct rig_node *by = rig_node(rig, from);
+
+    if (leader_as(rig, node) == 0)
+        replica_introduce(rig_node(rig, node)->replica, rig->now_ms * 1000000, by->peers,
+                          by->n_peers);
+}
+
+static void cut_off(struct rig *rig, uint32_t node)
+{
+    for (uint32_t other = 1; other <= rig->n; other++) {
+        if (other == node)
+            continue;
+        sim_network_partition(rig->network, node, other);
+        sim_network_partition(rig->network, other, node);
+    }
+}
+
+/* Who joined while one that runs all the while was cut off leads then: of that leader its log says nothing,
+ * and nobody but that leader tells it more of the log. A member's word is what it has. */
+Test(repl_members, one_that_was_cut_off_finds_a_leader_that_came_meanwhile)
+{
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct rig *rig = rig_create(3, 1, 8770 + seed);
+        struct repl_node_address other = {.node = 40};
+        const struct rig_node *lone = rig_node(rig, 1);
+
+        next_sa = 1;
+        rig->choosy = true;
+        for (uint32_t i = 1; i <= 3; i++)
+            rig_start(rig, i);
+        write_some(rig);
+        cr_assert(rig_run(rig, 5000, rig_agrees, 0));
+        cut_off(rig, 1);
+        (void)rig_run(rig, 3000, NULL, 0);
+        (void)join(rig);
+        (void)join(rig);
+        cr_assert(rig_run(rig, 20000, has_voters, 5));
+        cluster_lead(rig, 5);
+        cr_assert_eq(listed(lone, 5, 5), 0, "how would it know?");
+        sim_network_heal(rig->network);
+        replica_introduce(lone->replica, rig->now_ms * 1000000, &other, 1);
+        for (int i = 0; i < 20; i++) {
+            hears_members(rig, 1, 2);
+            (void)rig_run(rig, 500, NULL, 0);
+        }
+        cr_assert_eq(leader_as(rig, 1), 5, "seed %lu: it does not find node 5",
+                     (unsigned long)seed);
+        write_some(rig);
+        cr_assert(rig_run(rig, 5000, rig_agrees, 0));
+        cr_assert_eq(listed(lone, 40, 40), 0, "the log is heard: no word counts any more");
+        replica_introduce(lone->replica, rig->now_ms * 1000000, &other, 1);
+        cr_assert_eq(listed(lone, 40, 40), 0);
+        cluster_finish(rig);
+    }
+}
+
 static bool has_another_key(const struct rig *rig, uint64_t former)
 {
     uint64_t now = replica_fsm(rig->nodes[0].replica)->session_key;
