@@ -45,10 +45,21 @@ static uint64_t op_wall(void *self)
     return SIM_WALL_S + ((struct sim_client *)self)->world->now_ms / 1000;
 }
 
+/* Leases are the gateway's: it may give an address that an SA which ends has here still. */
+static size_t without_leases(Holdfast__Record *r, size_t n_addresses)
+{
+    size_t n = r->body_case == HOLDFAST__RECORD__BODY_SA_CREATE ? r->sa_create->n_addresses : 0;
+
+    if (r->body_case == HOLDFAST__RECORD__BODY_SA_CREATE && r->sa_create->gives == NULL)
+        r->sa_create->n_addresses = n_addresses;
+    return n;
+}
+
 static bool op_submit(void *self, Holdfast__Record *r, void *op)
 {
     struct sim_client *c = self;
     struct sim_submission *s = calloc(1, sizeof *s);
+    size_t n_addresses = without_leases(r, 0);
 
     HF_ASSERT(s != NULL);
     r->node = NODE;
@@ -56,6 +67,7 @@ static bool op_submit(void *self, Holdfast__Record *r, void *op)
     r->request = ++c->request;
     s->bytes = record_pack(r, &s->len);
     HF_ASSERT(s->bytes != NULL);
+    (void)without_leases(r, n_addresses);
     s->op = op;
     *c->submitted_tail = s;
     c->submitted_tail = &s->next;
