@@ -124,5 +124,8 @@ enum { CLI_PATH_BYTES = 4096 };
 bool cli_file_write(const char *path, const void *bytes, size_t len, mode_t mode, bool replace);
 /* The names in the folder that holds `path`. */
 bool cli_folder_sync(const char *path);
+/* A descriptor that holds the folder for this program alone, until it is closed or the program ends; waits for who holds
+ * it. It binds only those that ask for it, too. -1: errno. */
+int cli_folder_lock(const char *folder);
 
 #endif

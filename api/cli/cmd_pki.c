@@ -10,7 +10,8 @@
  *   revoke  DIR/ca.crl                                   all that was ever revoked: DIR/revoked.pem
  *
  * Keys and bundles are 0600. Nothing that exists is overwritten without --force, and everything is
- * looked at before anything is written.
+ * looked at before anything is written. One revocation at a time: the folder is locked (flock) while the former ones are
+ * read and the new list is written, or what another adds meanwhile would be lost, and good again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -45,6 +46,7 @@ struct pki_job {
     size_t n_chain;
     struct output outputs[MOST_FILES];
     size_t n_outputs;
+    int lock_fd; /* the folder, while its revocations are read and written; 0 = it is not locked */
     char why[PKI_WHY_BYTES];
 };
 
@@ -81,6 +83,8 @@ static void job_end(struct pki_job *j)
         X509_free(j->chain[i]);
     for (size_t i = 0; i < j->n_outputs; i++)
         OPENSSL_clear_free(j->outputs[i].text, j->outputs[i].len);
+    if (j->lock_fd > 0)
+        (void)close(j->lock_fd);
 }
 
 /* NULL text: it could not be made. The name must not lead out of the folder. */
@@ -534,6 +538,13 @@ static int read_revoked(struct pki_job *j, X509 **revoked, size_t *n)
     return judge_list(j, revoked, *n);
 }
 
+/* Waits for whoever revokes there now. */
+static int lock(struct pki_job *j)
+{
+    j->lock_fd = cli_folder_lock(j->dir);
+    return j->lock_fd > 0 ? CLI_DONE : refuse_path(j, j->dir, strerror(errno));
+}
+
 int cli_pki_revoke(struct cli *cli)
 {
     struct pki_job j = {.cli = cli,
@@ -545,6 +556,8 @@ int cli_pki_revoke(struct cli *cli)
 
     if (status == CLI_DONE)
         status = read_issuer(&j, j.dir);
+    if (status == CLI_DONE)
+        status = lock(&j);
     if (status == CLI_DONE)
         status = read_revoked(&j, revoked, &n);
     if (status == CLI_DONE && read_certs(cli->arguments[0], &cert, 1) != 1)

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,6 +28,22 @@ bool cli_folder_sync(const char *path)
         return false;
     ok = fsync(fd) == 0;
     return close(fd) == 0 && ok;
+}
+
+int cli_folder_lock(const char *folder)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r, error;
+
+    if (fd < 0)
+        return -1;
+    while ((r = flock(fd, LOCK_EX)) != 0 && errno == EINTR)
+        ;
+    if (r == 0)
+        return fd;
+    error = errno;
+    (void)close(fd);
+    errno = error;
+    return -1;
 }
 
 static bool put(int fd, const void *bytes, size_t len)

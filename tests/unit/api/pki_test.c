@@ -115,6 +115,35 @@ Test(pki, revocation)
     refused("revoke nothing.pem", 1, "holds no certificate");
 }
 
+/* Two at once, each for another certificate: the last list has all of them, and so has the file it was made of. */
+Test(pki, two_that_revoke_at_once_lose_nothing, .timeout = 300)
+{
+    enum { PAIRS = 25 };
+    char command[512], words[64];
+    size_t compared = 0;
+
+    good("ca");
+    for (int i = 0; i < 2 * PAIRS; i++) {
+        (void)snprintf(words, sizeof words, "client c%d@example.org --key ed25519", i);
+        good(words);
+    }
+    for (int i = 0; i < 2 * PAIRS; i += 2) {
+        (void)snprintf(command, sizeof command,
+                       "{ %s pki revoke c%d@example.org.pem & a=$!; %s pki revoke "
+                       "c%d@example.org.pem & wait $! && wait $a; } 2>&1",
+                       CLI_PROGRAM, i, CLI_PROGRAM, i + 1);
+        cr_assert_eq(shell(command), 0, "%s", output);
+        (void)snprintf(words, sizeof words, "%d revoked", i + 2);
+        cr_assert_not_null(strstr(output, words), "the pair %d: %s", i / 2, output);
+        compared++;
+    }
+    cr_assert_eq(shell("openssl crl -in ca.crl -noout -text | grep -c 'Serial Number:'"), 0);
+    cr_assert_eq(atoi(output), 2 * PAIRS, "%s", output);
+    cr_assert_eq(shell("grep -c BEGIN revoked.pem"), 0);
+    cr_assert_eq(atoi(output), 2 * PAIRS, "%s", output);
+    printf("compared %zu pairs\n", compared);
+}
+
 /* A list that has less than the one before makes what was revoked good again. */
 Test(pki, nothing_is_revoked_no_more)
 {
