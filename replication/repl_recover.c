@@ -285,19 +285,14 @@ static bool make_directory(struct work *w, const struct repl_options *o, const s
     return false;
 }
 
-bool repl_rolled_back(const struct repl_options *o, struct repl_error *error)
+bool repl_rolled_back(const char *data_dir, uint32_t node, struct repl_error *error)
 {
-    struct wal_options wal = {
-        .directory = o->data_dir, .node = o->node, .fs = o->fs, .rolled_back = true};
     struct wal_error reason = {.text = ""};
-    struct wal_core core;
 
-    if (!wal_core_open(&core, &wal, &reason)) {
-        (void)snprintf(error->text, sizeof error->text, "%s", reason.text);
-        return false;
-    }
-    wal_core_close(&core);
-    return true;
+    if (wal_rolled_back(NULL, data_dir, node, &reason))
+        return true;
+    (void)snprintf(error->text, sizeof error->text, "%s", reason.text);
+    return false;
 }
 
 /* Trusted before there is anything in it: a crash leaves a directory that is refused, or all of it. */

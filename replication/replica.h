@@ -236,8 +236,9 @@ struct repl;
 bool repl_init(const struct repl_options *options, struct repl_error *error) HF_MUST_USE;
 
 /* This machine goes on from a copy of an earlier state of it: what its disk holds is under distrust from now on
- * (REPL_DISTRUST_ROLLED_BACK), durably, before anything else is done. No daemon may run on the directory. */
-bool repl_rolled_back(const struct repl_options *options, struct repl_error *error) HF_MUST_USE;
+ * (REPL_DISTRUST_ROLLED_BACK), durably, before anything else is done: it needs no configuration, no keys and no locked
+ * memory (wal_rolled_back()). No daemon may run on the directory. */
+bool repl_rolled_back(const char *data_dir, uint32_t node, struct repl_error *error) HF_MUST_USE;
 
 /* --- when a majority is lost for good (recover.h): the operator's last resort --- */
 

@@ -52,7 +52,6 @@ struct wal_options {
         *machine; /* /proc/sys/kernel/random/boot_id; NULL: not known, nothing is said of it */
     bool distrust_after_boot; /* a new boot of the machine may have lost what was synced */
     bool distrust;            /* an operator says so, now */
-    bool rolled_back;         /* the hypervisor says so, of the machine */
     uint64_t segment_bytes;   /* 0: WAL_SEGMENT_BYTES; at least 4096 */
     wal_fatal fatal;          /* NULL: message and _exit */
     void *fatal_self;
@@ -75,6 +74,13 @@ struct wal;
  */
 HF_MUST_USE bool wal_init_directory(const struct wal_fs *fs, const char *directory, uint32_t node,
                                     struct wal_error *error);
+
+/* The machine goes on from an earlier state of its memory: the directory says so from now on (REPL_DISTRUST_ROLLED_BACK,
+ * or what says more), whoever opens it next. Writes two sectors in place, and reads nothing but those and the identity: no
+ * log, no snapshot, no configuration is needed, and on most disks no room. Durable when true; blocking. Nobody may have it
+ * open. fs NULL: the kernel's. */
+HF_MUST_USE bool wal_rolled_back(const struct wal_fs *fs, const char *directory, uint32_t node,
+                                 struct wal_error *error);
 
 /* Opens, locks, checks and loads (blocking), and starts the disk thread on success; NULL on any
  * refusal. `loop` must outlive the wal. */

@@ -115,15 +115,13 @@ static bool judge(struct wal_core *core, const struct wal_options *o, struct wal
     l->high_water = w->mark.index;
     if (why == REPL_TRUSTED)
         why = found;
-    if (why == REPL_TRUSTED && o->rolled_back)
-        why = REPL_DISTRUST_ROLLED_BACK;
     if (why == REPL_TRUSTED && o->distrust)
         why = REPL_DISTRUST_OPERATOR;
     if (why == REPL_TRUSTED && o->distrust_after_boot && founded && machine != w->machine)
         why = REPL_DISTRUST_BOOT;
     /* what its founders agreed on is an acknowledgement, too, and may have been followed by others */
     if (why == REPL_DISTRUST_AGREED &&
-        (o->rolled_back || o->distrust || (o->distrust_after_boot && machine != w->machine)))
+        (o->distrust || (o->distrust_after_boot && machine != w->machine)))
         why = REPL_DISTRUST_NEW;
     l->distrust = why;
     if ((why != w->distrust || machine != w->machine) &&

@@ -140,7 +140,6 @@ struct config {
     bool
         distrust_after_boot; /* a new boot of this machine may have lost what its disk had synced */
     bool distrust;           /* not of the file: holdfastd --distrust */
-    bool rolled_back;        /* nor this: --rolled-back, of anew.c */
     uint64_t snapshot_entries, snapshot_bytes; /* of log, then a snapshot */
 
     char outside_interface[CONFIG_MAX_INTERFACE];

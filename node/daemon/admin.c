@@ -172,7 +172,7 @@ static json_t *get_cluster(void *self, struct api_problem *problem)
         (void)snprintf(digest + 2 * i, 3, "%02x", st.digest[i]);
     return json_pack(
         "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:{s:o,s:o,s:o,s:o},s:s,s:o,s:o,s:o,s:o,s:o,s:o,"
-        "s:o,s:o,s:o,s:o,s:o,s:s}",
+        "s:o,s:o,s:o,s:o,s:o,s:o,s:s}",
         "node", number(st.node), "boot", hex64(st.boot), "leader",
         st.leader == 0 ? json_null() : number(st.leader), "term", number(st.term), "applied_index",
         number(st.applied_index), "commit_index", number(st.commit_index), "last_index",
@@ -186,7 +186,7 @@ static json_t *get_cluster(void *self, struct api_problem *problem)
         "majority_s",
         d->majority_ms == 0 ? json_null() : number((io_boottime_ms() - d->majority_ms) / 1000),
         "loops", loops(d), "keys", admin_keys_json(&st), "beginnings", recover_json(d->repl),
-        "waits", st.waits);
+        "rollback", rollback_json(d), "waits", st.waits);
 }
 
 static json_t *child_json(const struct ike_child *child, const struct conductor_child_view *v)

@@ -1,66 +1,101 @@
 #include "daemon/anew.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "daemon/daemon.h"
+#include "daemon/fdstore.h"
+#include "replication/replica.h"
 
-static const char program[] = "/proc/self/exe";
-static char rolled_back[] = "--rolled-back", distrust[] = "--distrust";
+enum { FD_DIGITS = 10, MOST_FD = 65535, AGAIN_S = 1 };
 
-static char **words;      /* without those two */
-static size_t n_words;    /* two places more are there, and the end */
-static char **as_started; /* for a start after a rollback: an operator's --distrust still holds */
-static size_t n_as_started;
+static const char itself[] = "/proc/self/exe";
+static char config_option[] = "--config", distrust_option[] = "--distrust",
+            rolled_back_option[] = "--rolled-back";
 
-static void add(char **to, size_t *n, char *word)
+static char *recovered[4];   /* program --config FILE */
+static char *rolled_back[7]; /* ... [--distrust] --rolled-back VALUE */
+static size_t value_at;      /* VALUE's place there */
+static char *value;          /* ":NODE:DIRECTORY" behind FD_DIGITS bytes */
+
+void anew_remember(char *program, char *config, bool distrust, const char *data_dir, uint32_t node)
 {
-    to[*n] = word;
-    *n += 1;
-    to[*n] = NULL;
-}
+    size_t n = 0, room = strlen(data_dir) + 16;
 
-void anew_remember(char **argv)
-{
-    size_t n = 0;
-
-    while (argv[n] != NULL)
-        n++;
-    words = calloc(n + 3, sizeof *words);
-    as_started = calloc(n + 3, sizeof *as_started);
-    HF_ASSERT(words != NULL && as_started != NULL);
-    n_words = n_as_started = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(argv[i], rolled_back) == 0 && argv[i + 1] != NULL) {
-            i++;
-            continue;
-        }
-        add(as_started, &n_as_started, argv[i]);
-        if (strcmp(argv[i], distrust) != 0)
-            add(words, &n_words, argv[i]);
-    }
+    recovered[0] = rolled_back[n++] = program;
+    recovered[1] = rolled_back[n++] = config_option;
+    recovered[2] = rolled_back[n++] = config;
+    if (distrust)
+        rolled_back[n++] = distrust_option;
+    rolled_back[n++] = rolled_back_option;
+    value_at = n;
+    value = malloc(FD_DIGITS + room);
+    HF_ASSERT(value != NULL);
+    HF_ASSERT((size_t)snprintf(value + FD_DIGITS, room, ":%u:%s", node, data_dir) < room);
 }
 
 void anew_recovered(void)
 {
-    (void)execv(program, words);
+    (void)execv(itself, recovered);
 }
 
 _Noreturn void anew_rolled_back(int keys_fd)
 {
-    static char number[16];
-    size_t n = n_as_started, at = sizeof number - 1;
     unsigned left = keys_fd > 0 && fcntl(keys_fd, F_SETFD, 0) == 0 ? (unsigned)keys_fd : 0;
+    size_t at = FD_DIGITS;
+    sigset_t all;
 
     do { /* no call that takes a lock */
-        number[--at] = (char)('0' + left % 10);
+        value[--at] = (char)('0' + left % 10);
         left /= 10;
     } while (left > 0);
-    add(as_started, &n, rolled_back);
-    add(as_started, &n, number + at);
-    (void)execv(program, as_started);
+    rolled_back[value_at] = value + at;
+    /* None may end the new start before the mark: the mask goes with execv(). */
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, NULL);
+    (void)execv(itself, rolled_back);
     _exit(EXIT_FAILURE);
+}
+
+/* A number up to `most`, with `behind` behind it. */
+static bool take_number(const char **text, unsigned long most, char behind, unsigned long *number)
+{
+    char *end;
+
+    if ((*text)[0] < '0' || (*text)[0] > '9')
+        return false;
+    *number = strtoul(*text, &end, 10);
+    if (*number > most || *end != behind)
+        return false;
+    *text = end + 1;
+    return true;
+}
+
+bool anew_begin(const char *text)
+{
+    const struct timespec a_second = {.tv_sec = AGAIN_S};
+    struct repl_error now, before = {.text = ""};
+    unsigned long fd, node;
+
+    if (!take_number(&text, MOST_FD, ':', &fd) || !take_number(&text, UINT32_MAX, ':', &node) ||
+        text[0] != '/')
+        return false;
+    while (!repl_rolled_back(text, (uint32_t)node, &now)) {
+        if (strcmp(now.text, before.text) != 0)
+            (void)fprintf(stderr,
+                          "holdfastd: ALARM: this machine was rolled back, and its disk cannot say "
+                          "so: %s. Tried until it can; should this process be ended before, start "
+                          "the next one with --distrust\n",
+                          now.text);
+        before = now;
+        (void)nanosleep(&a_second, NULL);
+    }
+    fdstore_hand_on(DAEMON_KEYS_NAME, (int)fd);
+    return true;
 }

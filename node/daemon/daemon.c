@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "crypto/tables.h"
-#include "daemon/anew.h"
 #include "daemon/fdstore.h"
 #include "daemon/internal.h"
 #include "io/clock.h"
@@ -226,50 +225,6 @@ void daemon_repl_options(const struct config *config, const struct log *log, str
         o->shards[i] = (struct repl_shard_option){config->shards[i].id, config->shards[i].prefer};
 }
 
-/* This process is a copy of one that went on: another may send with the same numbers and keys. It ends here, with all
- * its threads, and nothing is written first: not a line of log, which might wait. */
-static void on_rolled_back(void *self)
-{
-    struct daemon *d = self;
-
-    anew_rolled_back(atomic_load(&d->keys_fd));
-}
-
-static void on_missed(void *self)
-{
-    struct daemon *d = self;
-
-    log_line(d->log, LOG_WARN, "node",
-             "events of the kernel about devices were lost: should this machine have been rolled "
-             "back just now, "
-             "start this daemon with --distrust");
-}
-
-/* Before anything is opened that could send. */
-static bool watch_generation(struct daemon *d)
-{
-    const struct generation_listener l = {on_rolled_back, on_missed, d};
-    struct io_error io;
-    int fd;
-
-    if (d->config->rolled_back) {
-        struct repl_options o;
-        struct repl_error e;
-
-        daemon_repl_options(d->config, d->log, &o);
-        if (!repl_rolled_back(&o, &e))
-            return daemon_fail(d, "%s", e.text);
-    }
-    fd = generation_open(&io);
-    if (fd >= 0)
-        d->generation = generation_watch_start(fd, generation_from_kernel, &l, &io);
-    if (d->generation == NULL)
-        log_line(d->log, LOG_WARN, "node",
-                 "%s: a machine that is rolled back with its memory is not found out here",
-                 io.text);
-    return true;
-}
-
 bool daemon_init(const struct config *config, struct daemon_error *error)
 {
     struct log quiet = {LOG_ERROR, STDERR_FILENO};
@@ -300,11 +255,9 @@ static bool start_repl(struct daemon *d)
     struct repl_error e;
 
     daemon_repl_options(d->config, d->log, &o);
-    o.kept_keys_fd = fdstore_take(DAEMON_KEYS_NAME);
+    o.kept_keys_fd = d->keys_fd > 0 ? d->keys_fd : 0;
     o.keep_keys_fd = keep_keys;
     o.keep_keys_self = d;
-    if (o.kept_keys_fd > 0)
-        d->keys_fd = o.kept_keys_fd;
     d->repl = repl_start(&o, &e);
     if (d->repl == NULL)
         return daemon_fail(d, "%s", e.text);
@@ -464,8 +417,11 @@ static bool start_admin(struct daemon *d)
 static bool start(struct daemon *d)
 {
     struct io_error io;
+    int kept = fdstore_take(DAEMON_KEYS_NAME); /* before anything is run that could inherit it */
 
-    if (!watch_generation(d) || !policy_first(d))
+    d->keys_fd = kept > 0 ? kept : -1;
+    rollback_watch(d); /* before anything is opened that could send */
+    if (!policy_first(d))
         return false;
     certs_start(d, d->config->tls);
     if (!guarding_start(d))
@@ -555,8 +511,7 @@ bool daemon_run(const struct config *config, const struct log *log, bool *again,
         (void)uv_run(&d->loop, UV_RUN_DEFAULT);
     }
     stop(d);
-    if (d->generation != NULL)
-        generation_watch_stop(d->generation);
+    rollback_stop(d);
     *again = ok && d->again;
     if (*again)
         fdstore_hand_on(DAEMON_KEYS_NAME, d->keys_fd);

@@ -110,9 +110,13 @@ struct daemon {
     bool again;             /* ... and main.c runs it once more, */
     _Atomic int
         keys_fd; /* with the memfd of sessions' keys; -1 = none. Read by the watch's thread, too */
-    struct generation_watch *generation; /* NULL: the machine's cannot be watched */
-    struct api_request *backup;          /* waits for its bytes; NULL = none does */
-    uint64_t majority_ms; /* when there was one last (boottime); 0 = not since the start */
+    struct {
+        struct generation_watch *watch; /* NULL: there is none */
+        _Atomic int deaf;               /* errno: a rollback is not heard of (any more); 0: it is */
+        _Atomic unsigned missed;        /* how often the kernel dropped events */
+    } rollback;
+    struct api_request *backup; /* waits for its bytes; NULL = none does */
+    uint64_t majority_ms;       /* when there was one last (boottime); 0 = not since the start */
     struct keys_wait {
         struct api_request *request; /* NULL = none: one at a time */
         uint64_t former, until_ms;
@@ -173,6 +177,11 @@ void admin_members_fill(struct api_backend *b);
 void admin_members_frame(struct daemon *d, uint32_t from, struct span in);
 void admin_members_tick(struct daemon *d);
 void admin_members_stop(struct daemon *d);
+
+/* rollback.c: whether this machine goes on from an earlier state of its memory; then it never returns */
+void rollback_watch(struct daemon *d);
+json_t *rollback_json(struct daemon *d);
+void rollback_stop(struct daemon *d);
 
 /* guarding.c: the guard as the configuration wants it; its set of nodes follows the members */
 bool guarding_start(struct daemon *d);

@@ -10,7 +10,6 @@
 #include "base/process.h"
 #include "daemon/anew.h"
 #include "daemon/daemon.h"
-#include "daemon/fdstore.h"
 
 enum action { ACTION_RUN, ACTION_CHECK, ACTION_INIT, ACTION_GUARD, ACTION_RECOVER, ACTION_RESTORE };
 
@@ -95,18 +94,6 @@ static int act(enum action action, const struct config *config, const struct dae
     return ok ? 0 : 1;
 }
 
-/* What anew_rolled_back() said: the number of a descriptor that is open, 0 = none. */
-static bool take_keys(const char *text)
-{
-    char *end;
-    long fd = strtol(text, &end, 10);
-
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || fd > 65535)
-        return false;
-    fdstore_hand_on(DAEMON_KEYS_NAME, (int)fd);
-    return true;
-}
-
 static bool id_of(const char *text, uint32_t *id)
 {
     char *end;
@@ -130,7 +117,17 @@ static struct config *load(const char *path)
     return config;
 }
 
-int main(int argc, char **argv)
+/* What the words of the command line say. */
+struct given {
+    enum action action;
+    char *path;
+    struct daemon_words words;
+    bool distrust;
+    const char *rolled_back; /* only by anew.c */
+};
+
+/* -1: go on; else the program's exit status. */
+static int take_words(int argc, char **argv, struct given *g)
 {
     static const struct option options[] = {
         {"config", required_argument, NULL, 'c'},
@@ -149,56 +146,47 @@ int main(int argc, char **argv)
         {"rolled-back", required_argument, NULL, 'm'},
         {NULL, 0, NULL, 0},
     };
-    enum action action = ACTION_RUN;
-    struct daemon_words words = {.lost = NULL};
-    bool again = false, distrust = false, rolled_back = false;
-    const char *path = NULL, *what;
-    struct config *config;
-    int option, code;
+    int option;
 
-    if (!process_close(&what))
-        return unprotected(what);
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
         case 'c':
-            path = optarg;
+            g->path = optarg;
             break;
         case 'k':
-            action = ACTION_CHECK;
+            g->action = ACTION_CHECK;
             break;
         case 'i':
-            action = ACTION_INIT;
+            g->action = ACTION_INIT;
             break;
         case 'g':
-            action = ACTION_GUARD;
+            g->action = ACTION_GUARD;
             break;
         case 'r':
-            action = ACTION_RECOVER;
+            g->action = ACTION_RECOVER;
             break;
         case 'b':
-            action = ACTION_RESTORE;
-            words.backup = optarg;
+            g->action = ACTION_RESTORE;
+            g->words.backup = optarg;
             break;
         case 'l':
-            words.lost = optarg;
+            g->words.lost = optarg;
             break;
         case 'f':
-            words.force = true;
+            g->words.force = true;
             break;
         case 'w':
-            words.why = optarg;
+            g->words.why = optarg;
             break;
         case 'n':
-            if (!id_of(optarg, &words.highest_id))
+            if (!id_of(optarg, &g->words.highest_id))
                 return usage(stderr, 2);
             break;
         case 'd':
-            distrust = true;
+            g->distrust = true;
             break;
-        case 'm': /* only by anew.c */
-            rolled_back = true;
-            if (!take_keys(optarg))
-                return usage(stderr, 2);
+        case 'm':
+            g->rolled_back = optarg;
             break;
         case 'v':
             (void)printf("holdfastd %s\n", HOLDFAST_VERSION);
@@ -209,19 +197,50 @@ int main(int argc, char **argv)
             return usage(stderr, 2);
         }
     }
-    if (path == NULL || optind != argc || ((distrust || rolled_back) && action != ACTION_RUN) ||
-        (action != ACTION_RECOVER && (words.lost != NULL || words.force)))
+    if (g->path == NULL || optind != argc ||
+        ((g->distrust || g->rolled_back != NULL) && g->action != ACTION_RUN) ||
+        (g->action != ACTION_RECOVER && (g->words.lost != NULL || g->words.force)))
         return usage(stderr, 2);
-    if (!lock_memory(action))
-        return unprotected("mlockall (raise LimitMEMLOCK or grant CAP_IPC_LOCK)");
+    return -1;
+}
+
+/* execve() hands on which signals its thread had blocked: here all count, and in what is started from here. */
+static void hear_signals(void)
+{
+    sigset_t none;
+
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
-    anew_remember(argv);
-    config = load(path);
+}
+
+int main(int argc, char **argv)
+{
+    struct given g = {.action = ACTION_RUN};
+    const char *what;
+    bool again = false, closed;
+    struct config *config;
+    int code, closed_errno;
+
+    closed = process_close(&what);
+    closed_errno = errno;
+    code = take_words(argc, argv, &g);
+    if (code >= 0)
+        return code;
+    if (g.rolled_back != NULL && !anew_begin(g.rolled_back)) /* before anything that may fail */
+        return usage(stderr, 2);
+    hear_signals();
+    errno = closed_errno;
+    if (!closed)
+        return unprotected(what);
+    if (!lock_memory(g.action))
+        return unprotected("mlockall (raise LimitMEMLOCK or grant CAP_IPC_LOCK)");
+    config = load(g.path);
     if (config == NULL)
         return 1;
-    config->distrust = distrust;
-    config->rolled_back = rolled_back;
-    code = act(action, config, &words, &again);
+    config->distrust = g.distrust;
+    anew_remember(argv[0], g.path, g.distrust, config->data_dir, config->node_id);
+    code = act(g.action, config, &g.words, &again);
     config_free(config);
     if (again &&
         code == 0) { /* the same program, from its beginning: nothing of it stays in memory */

@@ -79,8 +79,8 @@ bool generation_is_new(const uint8_t *datagram, size_t len)
     return false;
 }
 
-/* One datagram. False: the socket gives no more. */
-static bool take(struct generation_watch *w)
+/* One datagram. Otherwise the errno with which the socket gives no more. */
+static int take(struct generation_watch *w)
 {
     uint8_t bytes[GENERATION_DATAGRAM_BYTES];
     _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(struct ucred))];
@@ -96,29 +96,30 @@ static bool take(struct generation_watch *w)
 
     if (n < 0 && errno == ENOBUFS) {
         w->listener.missed(w->listener.self);
-        return true;
+        return 0;
     }
     if (n < 0)
-        return errno == EAGAIN || errno == EINTR;
+        return errno == EAGAIN || errno == EINTR ? 0 : errno;
     if ((m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 && w->from_kernel(&m) &&
         generation_is_new(bytes, (size_t)n))
         w->listener.changed(w->listener.self);
-    return true;
+    return 0;
 }
 
 static void *run(void *self)
 {
     struct generation_watch *w = self;
     struct pollfd p[2] = {{w->fd, POLLIN, 0}, {w->end_fd, POLLIN, 0}};
+    int code = 0;
 
-    while (p[1].revents == 0) {
-        if (poll(p, 2, -1) < 0 && errno != EINTR)
-            break;
-        if (p[0].revents != 0 && !take(w)) {
-            w->listener.missed(w->listener.self);
-            break;
-        }
+    while (code == 0 && p[1].revents == 0) {
+        if (poll(p, 2, -1) >= 0)
+            code = p[0].revents != 0 ? take(w) : 0;
+        else if (errno != EINTR)
+            code = errno;
     }
+    if (code != 0)
+        w->listener.ended(w->listener.self, code);
     return NULL;
 }
 

@@ -30,6 +30,8 @@ struct generation_watch;
 struct generation_listener {
     void (*changed)(void *self);
     void (*missed)(void *self); /* the kernel dropped events: one of them may have been that */
+    void (*ended)(void *self,
+                  int code); /* an errno: nothing is heard from now on; called once, and last */
     void *self;
 };
 

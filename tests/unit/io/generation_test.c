@@ -104,7 +104,7 @@ Test(generation, only_the_kernels_own)
 
 /* --- the thread --- */
 
-static int changed_fd, missed_fd;
+static int changed_fd, missed_fd, ended_fd;
 
 static void add_one(int fd)
 {
@@ -123,6 +123,12 @@ static void on_missed(void *self)
     add_one(missed_fd);
 }
 
+static void on_ended(void *self, int code)
+{
+    cr_assert_eq(self, &changed_fd);
+    cr_assert_eq(eventfd_write(ended_fd, (eventfd_t)code), 0);
+}
+
 /* Waits; and how often, since the last time. */
 static uint64_t count(int fd)
 {
@@ -136,12 +142,14 @@ static uint64_t count(int fd)
 
 static struct generation_watch *start(int fd, bool (*from)(const struct msghdr *))
 {
-    const struct generation_listener l = {on_changed, on_missed, &changed_fd};
+    const struct generation_listener l = {
+        .changed = on_changed, .missed = on_missed, .ended = on_ended, .self = &changed_fd};
     struct io_error error;
     struct generation_watch *w;
 
     changed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     missed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     w = generation_watch_start(fd, from, &l, &error);
     cr_assert_not_null(w, "%s", error.text);
     return w;
@@ -188,7 +196,21 @@ Test(generation, the_thread_tells_at_once_and_drops_what_is_no_news)
     cr_assert_eq(count(changed_fd), 1);
     cr_assert_eq(eventfd_read(missed_fd, &n), -1); /* nothing was lost */
     generation_watch_stop(w);
+    cr_assert_eq(eventfd_read(ended_fd, &n), -1); /* nor did it end by itself */
     (void)close(fds[1]);
+}
+
+/* A descriptor that is ready and gives no datagram: no socket any more. Once, with the reason, and as nothing else. */
+Test(generation, a_watch_that_ends_says_so)
+{
+    struct generation_watch *w = start(eventfd(1, EFD_CLOEXEC), ours);
+    uint64_t n;
+
+    cr_assert_eq(count(ended_fd), ENOTSOCK);
+    generation_watch_stop(w);
+    cr_assert_eq(eventfd_read(ended_fd, &n), -1);
+    cr_assert_eq(eventfd_read(missed_fd, &n), -1);
+    cr_assert_eq(eventfd_read(changed_fd, &n), -1);
 }
 
 Test(generation, another_senders_is_dropped)

@@ -1,6 +1,7 @@
 /* What the log says of itself when less is there than was durable (I10): the end of it gone in order
  * is a start under distrust, kept until it is lifted; anything else is damage. */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -162,6 +163,19 @@ Test(wal_distrust, a_new_boot_of_the_machine_and_an_operators_word)
     finish();
 }
 
+static bool mark(void)
+{
+    return wal_rolled_back(faultfs_fs(f), "/data", 3, &error);
+}
+
+/* The mark alone, with nobody who has the directory open; and a start. */
+static void reopen_marked(const struct wal_options *o)
+{
+    wal_core_close(&core);
+    cr_assert(mark(), "%s", error.text);
+    cr_assert(wal_core_open(&core, o, &error), "%s", error.text);
+}
+
 /* Said by one start of the daemon, which ends before it serves, or at once: the next one knows. */
 Test(wal_distrust, a_machine_that_was_rolled_back)
 {
@@ -170,10 +184,10 @@ Test(wal_distrust, a_machine_that_was_rolled_back)
 
     build(ends);
     o = *options_of(f);
-    o.rolled_back = true;
-    reopen(&o);
+    cr_assert_not(mark()); /* somebody has it open */
+    reopen_marked(&o);
+    cr_assert_eq(entries(), 6); /* ... and nothing else is changed */
     cr_assert_eq(core.loaded.distrust, REPL_DISTRUST_ROLLED_BACK);
-    o.rolled_back = false;
     o.distrust = true;
     reopen(&o);
     cr_assert_eq(core.loaded.distrust, REPL_DISTRUST_ROLLED_BACK);
@@ -183,6 +197,69 @@ Test(wal_distrust, a_machine_that_was_rolled_back)
     reopen(&o);
     cr_assert_eq(core.loaded.distrust, REPL_TRUSTED);
     finish();
+}
+
+/* Whatever the disk does at whichever call: when it is said to be there it is, and else it can be tried again. */
+Test(wal_distrust, the_mark_is_there_when_it_is_said)
+{
+    unsigned compared = 0, marked = 0;
+    uint64_t rng = 4711;
+
+    for (unsigned loss = 0; loss < FAULTFS_LOSSES; loss++) {
+        bool crashed = true;
+
+        for (uint64_t at = 1; crashed; at++, compared++) {
+            uint64_t ends[7] = {0};
+            bool said;
+
+            build(ends);
+            wal_core_close(&core);
+            faultfs_crash_at(f, at);
+            said = mark();
+            crashed = faultfs_crashed(f);
+            cr_assert(said || crashed, "%s", error.text);
+            faultfs_crash_at(f, 0);
+            faultfs_reboot(f, (enum faultfs_loss)loss, &rng);
+            cr_assert(wal_core_open(&core, options_of(f), &error), "%s", error.text);
+            cr_assert(core.loaded.distrust == REPL_DISTRUST_ROLLED_BACK ||
+                          (!said && core.loaded.distrust == REPL_TRUSTED),
+                      "call %llu: %d", (unsigned long long)at, (int)core.loaded.distrust);
+            marked += core.loaded.distrust != REPL_TRUSTED;
+            reopen_marked(options_of(f));
+            cr_assert_eq(core.loaded.distrust, REPL_DISTRUST_ROLLED_BACK);
+            finish();
+        }
+    }
+    cr_assert(marked > FAULTFS_LOSSES && marked < compared, "%u of %u", marked, compared);
+    printf("compared %u\n", compared);
+}
+
+/* A disk that refuses a write, and a log that nobody can read: neither makes the mark less than it is. */
+Test(wal_distrust, the_mark_needs_two_sectors_and_no_more)
+{
+    uint64_t ends[7] = {0}, calls;
+    uint8_t *bytes;
+    size_t n;
+
+    build(ends);
+    wal_core_close(&core);
+    calls = faultfs_calls(f);
+    cr_assert(mark(), "%s", error.text);
+    calls = faultfs_calls(f) - calls;
+    for (uint64_t i = 1; i <= calls; i++) {
+        faultfs_fail_at(f, i, ENOSPC);
+        cr_assert_not(mark());
+        cr_assert_not_null(strstr(error.text, "/data/"), "%s", error.text);
+        cr_assert(mark(), "%s", error.text);
+    }
+    cr_assert(calls >= 4, "%llu", (unsigned long long)calls);
+    bytes = segment(&n);
+    memset(bytes, 0x55, n);
+    cr_assert(mark(), "%s", error.text);
+    cr_assert_not(wal_core_open(&core, options_of(f), &error));
+    cr_assert_eq(faultfs_open_files(f), 0);
+    faultfs_destroy(f);
+    printf("compared %llu\n", (unsigned long long)calls + 1);
 }
 
 /* A directory just made, with entry 1, and what it is opened with. */
@@ -222,11 +299,13 @@ Test(wal_distrust, an_agreement_is_not_believed_of_a_disk_under_distrust)
         cr_assert_eq(core.loaded.distrust, REPL_DISTRUST_AGREED);
         o.distrust = i == 0;
         o.distrust_after_boot = i == 1;
-        o.rolled_back = i == 2;
         o.machine = i == 1 ? "another boot" : o.machine;
-        reopen(&o);
+        if (i == 2)
+            reopen_marked(&o);
+        else
+            reopen(&o);
         cr_assert_eq(core.loaded.distrust, REPL_DISTRUST_NEW);
-        o.distrust = o.rolled_back = false;
+        o.distrust = false;
         reopen(&o); /* for good */
         cr_assert_eq(core.loaded.distrust, REPL_DISTRUST_NEW);
     }
