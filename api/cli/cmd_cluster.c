@@ -42,7 +42,7 @@ static void print_headline(struct cli *cli, json_t *c)
 static void print_alarms(struct cli *cli, json_t *c)
 {
     const char *waits = json_string_value(json_object_get(c, "waits")); /* older daemons say none */
-    json_t *item;
+    json_t *rollback = json_object_get(c, "rollback"), *item;
     size_t i;
 
     if (waits != NULL && waits[0] != '\0')
@@ -68,6 +68,11 @@ static void print_alarms(struct cli *cli, json_t *c)
                           "no majority tells which is right: bring the missing nodes back\n",
                           cli_number(item, "id"));
     }
+    if (json_is_false(json_object_get(rollback, "watched")))
+        (void)fprintf(cli->out,
+                      "ALARM: node %" PRId64 " does not hear when its machine is rolled back: %s. "
+                      "Start its daemon anew, and after a rollback with --distrust\n",
+                      cli_number(c, "node"), cli_text(rollback, "why"));
     cli_print_key_alarm(cli, json_object_get(c, "keys"));
 }
 

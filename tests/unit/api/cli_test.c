@@ -227,6 +227,38 @@ static void look_at_waits(struct rig *r)
     expect_part("cluster status", 0, "1 tunnels\nALARM: node 3 has not been heard\nterm 7");
 }
 
+static json_t *deaf(void *self, struct api_problem *problem)
+{
+    json_t *c = three_nodes(self, problem);
+
+    (void)json_object_set_new(
+        c, "rollback", json_pack("{s:b,s:s,s:i}", "watched", 0, "why", "Socket gone", "missed", 0));
+    return c;
+}
+
+static json_t *hears(void *self, struct api_problem *problem)
+{
+    json_t *c = deaf(self, problem);
+
+    (void)json_object_set_new(json_object_get(c, "rollback"), "watched", json_true());
+    return c;
+}
+
+static void look_at_rollback(struct rig *r)
+{
+    r->backend.cluster = deaf;
+    expect_part("cluster status", 0,
+                "1 tunnels\nALARM: node 1 does not hear when its machine is rolled back: Socket "
+                "gone. Start its daemon anew, and after a rollback with --distrust\nterm 7");
+    r->backend.cluster = hears;
+    expect_part("cluster status", 0, "1 tunnels\nterm 7");
+}
+
+Test(cli, says_that_a_rollback_is_not_heard_of)
+{
+    rig_run(&rig, look_at_rollback);
+}
+
 Test(cli, says_why_a_cluster_waits)
 {
     rig_run(&rig, look_at_waits);
