@@ -155,13 +155,43 @@ static struct speaker_search tenure_at(const struct oracle_tenure *tenures, size
     return s;
 }
 
-void oracle_one_speaker(const struct capture *c, uint64_t zero_ns,
-                        const struct oracle_tenure *tenures, size_t n, uint64_t slack_ns,
-                        unsigned batch, struct oracle_report *r)
-{
-    unsigned *late = calloc(n ? n : 1, sizeof *late);
+/* Packets of former owners in one tenure. */
+struct speaker_count {
+    unsigned on_their_way, held_up;
+    uint64_t held_up_ns; /* the first of these */
+};
 
-    if (!late) {
+/* It leaves a node that was an owner and is not any more. */
+static bool was_in_hand(const struct oracle_hands *hands, struct speaker_count *count,
+                        const struct speaker_search *s, const struct capture_frame *f)
+{
+    if (s->before && s->before->node == f->port && f->ns <= s->now->from_ns + hands->slack_ns &&
+        ++count->on_their_way <= hands->batch)
+        return true;
+    if (!s->former || f->kind != CAPTURE_ESP)
+        return false;
+    for (size_t i = 0; i < hands->n; i++) {
+        struct oracle_hand *h = &hands->list[i];
+
+        if (h->node == f->port && h->left > 0 && f->ns >= h->from_ns && f->ns <= h->to_ns) {
+            h->left--;
+            return true;
+        }
+    }
+    if (!hands->held_up)
+        return false;
+    if (count->held_up++ == 0)
+        count->held_up_ns = f->ns;
+    return count->held_up <= hands->batch && f->ns <= count->held_up_ns + hands->slack_ns;
+}
+
+void oracle_one_speaker(const struct capture *c, uint64_t zero_ns,
+                        const struct oracle_tenure *tenures, size_t n,
+                        const struct oracle_hands *hands, struct oracle_report *r)
+{
+    struct speaker_count *counts = calloc(n ? n : 1, sizeof *counts);
+
+    if (!counts) {
         oracle_violation(r, "one-speaker: out of memory, nothing judged");
         return;
     }
@@ -173,11 +203,7 @@ void oracle_one_speaker(const struct capture *c, uint64_t zero_ns,
         if (!f->left || f->port == CAPTURE_CLIENT_PORT || !shard)
             continue;
         s = tenure_at(tenures, n, shard, f->port, f->ns);
-        if (!s.now || s.now->node == f->port)
-            continue;
-        if (s.before && s.before->node == f->port && f->ns <= s.now->from_ns + slack_ns)
-            continue;
-        if (s.former && f->kind == CAPTURE_ESP && ++late[s.now - tenures] <= batch)
+        if (!s.now || s.now->node == f->port || was_in_hand(hands, &counts[s.now - tenures], &s, f))
             continue;
         oracle_violation(r,
                          "one-speaker: node %u sent %s as shard %u's service address at %.3f ms, "
@@ -185,7 +211,7 @@ void oracle_one_speaker(const struct capture *c, uint64_t zero_ns,
                          f->port, frame_kind(f), shard, ms_after(f->ns, zero_ns), s.now->node,
                          ms_after(s.now->from_ns, zero_ns));
     }
-    free(late);
+    free(counts);
 }
 
 void oracle_begins_nothing(const struct capture *c, uint64_t zero_ns, uint8_t exchange,
