@@ -53,8 +53,8 @@ struct cell_takeover {
         dead_ns; /* from here on it is silent: kill_ns, or where the runner killed it the end of that */
     uint64_t return_ns;                /* the dead node was started again */
     uint64_t stopped_ns, continued_ns; /* SIGSTOP and SIGCONT of `from`; 0 = none */
-    uint64_t goes_on_from_ns,
-        goes_on_to_ns; /* between them its workers, which were stopped, went on; 0 = none were */
+    /* Between them its workers, which were stopped, went on; 0 = none were. */
+    uint64_t goes_on_from_ns, goes_on_to_ns;
     unsigned from, to; /* `to`: of the first shard that moved */
     unsigned shards;   /* bits by shard id: what was to move */
     unsigned replayed; /* put into the new owner's port */
@@ -120,6 +120,7 @@ struct cell {
     size_t n_tenures;
     size_t
         n_told_tenures; /* by the nodes' logs: what one-speaker was judged by; 0 = they lack some */
+    unsigned lease_ends; /* by the nodes' logs: after each its node says nothing for a while */
     uint64_t quiet_from_ns, quiet_to_ns; /* the gateway may begin nothing between them; 0 = never */
     struct cell_spis before, committed, after;
     bool record_survived; /* the interrupted step's, from `submitted` on: seen in `committed` */

@@ -121,10 +121,9 @@ bool cell_judge_beginner(struct cell *c, uint64_t asked_ns, bool by_client, cons
     return false;
 }
 
-/* What the drill stopped empties its hands as it goes on, at once. */
-static void judge_one_speaker(struct cell *c, const struct oracle_tenure *tenures, size_t n)
+/* What the drill stopped empties its hands as it goes on, at once. list: CELL_MAX_TAKEOVERS of them. */
+static struct oracle_hands hands_of(const struct cell *c, struct oracle_hand *list)
 {
-    struct oracle_hand list[CELL_MAX_TAKEOVERS];
     struct oracle_hands hands = {.slack_ns = CELL_IN_FLIGHT_NS,
                                  .batch = BATCH_IN_HAND * c->workers,
                                  .list = list,
@@ -139,7 +138,29 @@ static void judge_one_speaker(struct cell *c, const struct oracle_tenure *tenure
                                                    .to_ns = t->goes_on_to_ns + CELL_IN_FLIGHT_NS,
                                                    .left = hands.batch};
     }
+    return hands;
+}
+
+static void judge_one_speaker(struct cell *c, const struct oracle_tenure *tenures, size_t n)
+{
+    struct oracle_hand list[CELL_MAX_TAKEOVERS];
+    struct oracle_hands hands = hands_of(c, list);
+
     oracle_one_speaker(&c->sniff.capture, c->zero_ns, tenures, n, &hands, &c->report);
+}
+
+/* Owner or not: without a lease it says nothing. */
+static void judge_leases(struct cell *c)
+{
+    for (unsigned n = 1; !cell_is_reference(c) && n <= c->lab.nodes; n++) {
+        const struct node *node = &c->nodes[n];
+        const char *const logs[] = {node->older, node->earlier.log, node->proc.log};
+        struct oracle_hand list[CELL_MAX_TAKEOVERS];
+        struct oracle_hands hands = hands_of(c, list);
+
+        c->lease_ends += oracle_lease_over(&c->sniff.capture, c->zero_ns, (uint8_t)n, logs,
+                                           sizeof logs / sizeof logs[0], &hands, &c->report);
+    }
 }
 
 /* Only the owner speaks. Who owned what when is known twice: from all assignments by the nodes' own logs,
@@ -192,6 +213,7 @@ static void judge_speakers(struct cell *c)
                                   t->continued_ns ? t->continued_ns : UINT64_MAX, &c->report);
     }
     judge_owners(c);
+    judge_leases(c);
     if (c->unasked && c->drill->expect & DRILL_EXP_NOBODY_ELSE)
         oracle_violation(&c->report,
                          "nobody-else: %llu assignments that the fault does not explain",

@@ -111,7 +111,7 @@ void oracle_no_plaintext(const struct capture *c, uint64_t zero_ns, struct oracl
     }
 }
 
-static const char *frame_kind(const struct capture_frame *f)
+const char *oracle_frame_kind(const struct capture_frame *f)
 {
     static const char *const kinds[] = {"ESP", "IKE", "a keepalive", "ARP", "IP"};
 
@@ -129,7 +129,7 @@ void oracle_dead_is_silent(const struct capture *c, uint64_t zero_ns, uint8_t po
             oracle_violation(r,
                              "dead-is-silent: node %u sent %s as the service address at %.3f ms, "
                              "it died before %.3f ms",
-                             port, frame_kind(f), ms_after(f->ns, zero_ns),
+                             port, oracle_frame_kind(f), ms_after(f->ns, zero_ns),
                              ms_after(from_ns, zero_ns));
     }
 }
@@ -155,20 +155,10 @@ static struct speaker_search tenure_at(const struct oracle_tenure *tenures, size
     return s;
 }
 
-/* Packets of former owners in one tenure. */
-struct speaker_count {
-    unsigned on_their_way, held_up;
-    uint64_t held_up_ns; /* the first of these */
-};
-
-/* It leaves a node that was an owner and is not any more. */
-static bool was_in_hand(const struct oracle_hands *hands, struct speaker_count *count,
-                        const struct speaker_search *s, const struct capture_frame *f)
+bool oracle_was_in_hand(const struct oracle_hands *hands, struct oracle_held_up *held_up,
+                        const struct capture_frame *f)
 {
-    if (s->before && s->before->node == f->port && f->ns <= s->now->from_ns + hands->slack_ns &&
-        ++count->on_their_way <= hands->batch)
-        return true;
-    if (!s->former || f->kind != CAPTURE_ESP)
+    if (f->kind != CAPTURE_ESP)
         return false;
     for (size_t i = 0; i < hands->n; i++) {
         struct oracle_hand *h = &hands->list[i];
@@ -180,9 +170,24 @@ static bool was_in_hand(const struct oracle_hands *hands, struct speaker_count *
     }
     if (!hands->held_up)
         return false;
-    if (count->held_up++ == 0)
-        count->held_up_ns = f->ns;
-    return count->held_up <= hands->batch && f->ns <= count->held_up_ns + hands->slack_ns;
+    if (held_up->n++ == 0)
+        held_up->first_ns = f->ns;
+    return held_up->n <= hands->batch && f->ns <= held_up->first_ns + hands->slack_ns;
+}
+
+/* Packets of former owners in one tenure. */
+struct speaker_count {
+    unsigned on_their_way;
+    struct oracle_held_up held_up;
+};
+
+static bool may_come_by(const struct oracle_hands *hands, struct speaker_count *count,
+                        const struct speaker_search *s, const struct capture_frame *f)
+{
+    if (s->before && s->before->node == f->port && f->ns <= s->now->from_ns + hands->slack_ns &&
+        ++count->on_their_way <= hands->batch)
+        return true;
+    return s->former && oracle_was_in_hand(hands, &count->held_up, f);
 }
 
 void oracle_one_speaker(const struct capture *c, uint64_t zero_ns,
@@ -203,13 +208,13 @@ void oracle_one_speaker(const struct capture *c, uint64_t zero_ns,
         if (!f->left || f->port == CAPTURE_CLIENT_PORT || !shard)
             continue;
         s = tenure_at(tenures, n, shard, f->port, f->ns);
-        if (!s.now || s.now->node == f->port || was_in_hand(hands, &counts[s.now - tenures], &s, f))
+        if (!s.now || s.now->node == f->port || may_come_by(hands, &counts[s.now - tenures], &s, f))
             continue;
         oracle_violation(r,
                          "one-speaker: node %u sent %s as shard %u's service address at %.3f ms, "
                          "which is node %u's since %.3f ms",
-                         f->port, frame_kind(f), shard, ms_after(f->ns, zero_ns), s.now->node,
-                         ms_after(s.now->from_ns, zero_ns));
+                         f->port, oracle_frame_kind(f), shard, ms_after(f->ns, zero_ns),
+                         s.now->node, ms_after(s.now->from_ns, zero_ns));
     }
     free(counts);
 }

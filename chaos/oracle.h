@@ -26,6 +26,9 @@ struct oracle_report {
 void oracle_violation(struct oracle_report *r, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* "ESP", "IKE", ...: static. */
+const char *oracle_frame_kind(const struct capture_frame *f);
+
 /* Times in texts are milliseconds after zero_ns. c must be sorted. */
 void oracle_unique_numbers(const struct capture *c, uint64_t zero_ns, struct oracle_report *r);
 void oracle_no_renegotiation(const struct capture *c, uint64_t zero_ns, uint64_t up_ns,
@@ -50,16 +53,26 @@ struct oracle_hand {
 
 /* What may leave a node that has been the owner, and is not any more. */
 struct oracle_hands {
-    uint64_t
-        slack_ns; /* after its successor's first frame what is on its way comes by, and what leaves
-                          at once leaves within it */
+    /* What is on its way comes by within it after its successor's first frame, what leaves at once
+     * leaves within it. */
+    uint64_t slack_ns;
     unsigned batch; /* ESP packets that a node has in hand at most */
     struct oracle_hand *list;
     size_t n;
-    bool
-        held_up; /* this machine held threads up where nobody stopped them: nobody knows when one went
-                     on, but at most a batch of a tenure's former owners leaves, all within slack_ns */
+    /* This machine held threads up where nobody stopped them: nobody knows when one went on, but at
+     * most a batch of a tenure's former owners leaves, all of it within slack_ns. */
+    bool held_up;
 };
+
+/* Packets of a thread that was held up, so far. */
+struct oracle_held_up {
+    unsigned n;
+    uint64_t first_ns;
+};
+
+/* May this frame, which left `node` when it might start nothing any more, have been in hand? */
+bool oracle_was_in_hand(const struct oracle_hands *hands, struct oracle_held_up *held_up,
+                        const struct capture_frame *f);
 
 /* Only the owner speaks as the shard's service address (I5). Of its predecessor at most a batch comes
  * by within slack_ns of its successor's first frame; later ESP packets alone, as `hands` says. Tenures
