@@ -24,7 +24,7 @@ static const char plant[] = "HOLDFAST_PLANT=" HOLDFAST_PLANTED;
 #ifdef HOLDFAST_PLANT_outlives_kill
 /* Planted fault: what serves is a child of the process that is known, and killed; who lives passes its
  * words on. */
-static void planted_child(void)
+__attribute__((constructor)) static void planted_child(void)
 {
     char text[4096];
     int words[2], status = 0;
@@ -184,9 +184,6 @@ int main(int argc, char **argv)
     struct config *config;
     int option, code;
 
-#ifdef HOLDFAST_PLANT_outlives_kill
-    planted_child();
-#endif
     if (!process_close(&what))
         return unprotected(what);
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
