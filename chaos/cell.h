@@ -53,9 +53,11 @@ struct cell_takeover {
         dead_ns; /* from here on it is silent: kill_ns, or where the runner killed it the end of that */
     uint64_t return_ns;                /* the dead node was started again */
     uint64_t stopped_ns, continued_ns; /* SIGSTOP and SIGCONT of `from`; 0 = none */
-    unsigned from, to;                 /* `to`: of the first shard that moved */
-    unsigned shards;                   /* bits by shard id: what was to move */
-    unsigned replayed;                 /* put into the new owner's port */
+    /* Between them its workers, which were stopped, went on; 0 = none were. */
+    uint64_t goes_on_from_ns, goes_on_to_ns;
+    unsigned from, to; /* `to`: of the first shard that moved */
+    unsigned shards;   /* bits by shard id: what was to move */
+    unsigned replayed; /* put into the new owner's port */
     uint64_t tried;    /* ESP packets that it looked at meanwhile, by its counters */
     uint64_t refused;  /* of them: replayed, old, below the floor, unknown SPI */
     bool replay_first; /* no live packet of the client reached the new owner before the replay */
@@ -76,7 +78,8 @@ struct cell {
 
     uint64_t impaired_ns; /* from here on the relay's rules are in force */
     uint64_t zero_ns, up_ns, trigger_ns, follow_up_ns;
-    unsigned owner, leader;              /* as of now; the owner of shard 1 */
+    unsigned workers;       /* ESP threads of a node; 0 = not known: nothing is in hand */
+    unsigned owner, leader; /* as of now; the owner of shard 1 */
     unsigned owners[LAB_MAX_SHARDS + 1]; /* by shard id */
     uint64_t assignments[LAB_MAX_SHARDS + 1],
         moves[LAB_MAX_SHARDS + 1];     /* at first; by the drill */
@@ -117,6 +120,7 @@ struct cell {
     size_t n_tenures;
     size_t
         n_told_tenures; /* by the nodes' logs: what one-speaker was judged by; 0 = they lack some */
+    unsigned lease_ends; /* by the nodes' logs: after each its node says nothing for a while */
     uint64_t quiet_from_ns, quiet_to_ns; /* the gateway may begin nothing between them; 0 = never */
     struct cell_spis before, committed, after;
     bool record_survived; /* the interrupted step's, from `submitted` on: seen in `committed` */

@@ -6,14 +6,15 @@
 
 enum { AGAIN = 50, ASK_MS = 10000, HOUR_S = 3600, BEAT_MS = 200 };
 
-/* A leader whose disk hangs ends its process (replication/README.md); whoever else hangs goes on. */
-static bool goes_on(struct cell *c, unsigned victim)
+/* It ends by its own time limit. */
+static bool let_go(struct cell *c, struct node *n)
 {
-    struct node *n = &c->nodes[victim];
-
-    return node_alive(n) || node_restart(n, c->binary);
+    return proc_wait(&c->lab, &n->hinder, ASK_MS) ||
+           lab_fail(&c->lab, "the fault of node %u does not end", n->id);
 }
 
+/* Whatever thread it is, the process stays: others take over, and a leader whose disk hangs gives its
+ * office away (replication/README.md). */
 static bool hang_thread(struct cell *c)
 {
     static const char *const threads[] = {[DRILL_WORKER] = "hf-esp-0",
@@ -21,17 +22,23 @@ static bool hang_thread(struct cell *c)
                                           [DRILL_REPLICATION] = "hf-repl",
                                           [DRILL_DISK] = "hf-disk"};
     unsigned victim = c->owner;
-    uint64_t since = pump_mono_ns();
-    struct cell_takeover *t = cell_begin_takeover(c, victim, pump_wall_ns());
+    uint64_t since = pump_mono_ns(), begins_ns = pump_wall_ns();
+    struct cell_takeover *t = cell_begin_takeover(c, victim, begins_ns);
     struct node *n = &c->nodes[victim];
 
-    if (c->spec->mode == DRILL_DISK && c->leader == victim)
-        c->broke |= 1u << victim;
-    return node_hinder(n, threads[c->spec->mode], "stop", c->drill->for_ms) &&
-           cell_watch(c, t, since, "hangs") &&
-           (proc_wait(&c->lab, &n->hinder, ASK_MS) ||
-            lab_fail(&c->lab, "the fault of node %u does not end", victim)) &&
-           goes_on(c, victim) && cell_healed(c, victim);
+    if (!node_hinder(n, threads[c->spec->mode], "stop", c->drill->for_ms) ||
+        !cell_watch(c, t, since, "hangs") || !let_go(c, n))
+        return false;
+    if (c->spec->mode == DRILL_WORKER) {
+        t->goes_on_from_ns = begins_ns + c->drill->for_ms * 1000000ull;
+        t->goes_on_to_ns = pump_wall_ns();
+    }
+    if (node_alive(n))
+        return cell_healed(c, victim);
+    oracle_violation(&c->report,
+                     "hang: node %u did not outlive its thread %s, which hung for %u ms", victim,
+                     threads[c->spec->mode], c->drill->for_ms);
+    return false;
 }
 
 static bool has_ended(void *arg)
@@ -87,9 +94,7 @@ static bool slow_disk(struct cell *c)
     if (!node_hinder(n, "hf-disk", "slow:100", c->drill->for_ms))
         return false;
     c->reached = true;
-    return flows_until(c, since, "the owner's disk was slow") &&
-           (proc_wait(&c->lab, &n->hinder, ASK_MS) ||
-            lab_fail(&c->lab, "the fault of node %u does not end", n->id));
+    return flows_until(c, since, "the owner's disk was slow") && let_go(c, n);
 }
 
 static bool jump_clock(struct cell *c)

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "oracle_tenures.h"
 
@@ -122,15 +121,51 @@ bool cell_judge_beginner(struct cell *c, uint64_t asked_ns, bool by_client, cons
     return false;
 }
 
+/* What the drill stopped empties its hands as it goes on, at once. list: CELL_MAX_TAKEOVERS of them. */
+static struct oracle_hands hands_of(const struct cell *c, struct oracle_hand *list)
+{
+    struct oracle_hands hands = {.slack_ns = CELL_IN_FLIGHT_NS,
+                                 .batch = BATCH_IN_HAND * c->workers,
+                                 .list = list,
+                                 .held_up = c->unasked > 0};
+
+    for (unsigned i = 0; i < c->n_takeovers; i++) {
+        const struct cell_takeover *t = &c->takeovers[i];
+
+        if (t->goes_on_to_ns)
+            list[hands.n++] = (struct oracle_hand){.node = (uint8_t)t->from,
+                                                   .from_ns = t->goes_on_from_ns,
+                                                   .to_ns = t->goes_on_to_ns + CELL_IN_FLIGHT_NS,
+                                                   .left = hands.batch};
+    }
+    return hands;
+}
+
 static void judge_one_speaker(struct cell *c, const struct oracle_tenure *tenures, size_t n)
 {
-    oracle_one_speaker(&c->sniff.capture, c->zero_ns, tenures, n, CELL_IN_FLIGHT_NS,
-                       BATCH_IN_HAND * (unsigned)sysconf(_SC_NPROCESSORS_ONLN), &c->report);
+    struct oracle_hand list[CELL_MAX_TAKEOVERS];
+    struct oracle_hands hands = hands_of(c, list);
+
+    oracle_one_speaker(&c->sniff.capture, c->zero_ns, tenures, n, &hands, &c->report);
+}
+
+/* Owner or not: without a lease it says nothing. */
+static void judge_leases(struct cell *c)
+{
+    for (unsigned n = 1; !cell_is_reference(c) && n <= c->lab.nodes; n++) {
+        const struct node *node = &c->nodes[n];
+        const char *const logs[] = {node->older, node->earlier.log, node->proc.log};
+        struct oracle_hand list[CELL_MAX_TAKEOVERS];
+        struct oracle_hands hands = hands_of(c, list);
+
+        c->lease_ends += oracle_lease_over(&c->sniff.capture, c->zero_ns, (uint8_t)n, logs,
+                                           sizeof logs / sizeof logs[0], &hands, &c->report);
+    }
 }
 
 /* Only the owner speaks. Who owned what when is known twice: from all assignments by the nodes' own logs,
  * and from what the drill did (cell_fault.c) as long as no shard moved unasked. Where neither is known,
- * nothing is. */
+ * nothing is, and the cell concludes nothing. */
 static void judge_owners(struct cell *c)
 {
     struct oracle_tellings told = {0};
@@ -152,6 +187,8 @@ static void judge_owners(struct cell *c)
     else if (c->unasked)
         (void)cell_inconclusive(c, "%llu assignments that the fault does not explain, and %s",
                                 (unsigned long long)c->unasked, why);
+    if (c->n_told_tenures == 0 && (c->unasked || c->n_tenures == 0))
+        (void)cell_inconclusive(c, "nobody knows who owned what: who spoke was not judged");
     if (!c->unasked && c->report.n == violations)
         judge_one_speaker(c, c->tenures, c->n_tenures);
     free(tenures);
@@ -176,6 +213,7 @@ static void judge_speakers(struct cell *c)
                                   t->continued_ns ? t->continued_ns : UINT64_MAX, &c->report);
     }
     judge_owners(c);
+    judge_leases(c);
     if (c->unasked && c->drill->expect & DRILL_EXP_NOBODY_ELSE)
         oracle_violation(&c->report,
                          "nobody-else: %llu assignments that the fault does not explain",
@@ -197,20 +235,25 @@ static void judge_deliveries(struct cell *c)
     }
 }
 
+/* Behind the gateway the server hears what comes at once; a client's own program takes its time. */
 static void judge_minority(struct cell *c)
 {
     static const char *const names[] = {"client to server", "server to client"};
-    unsigned batch = BATCH_IN_HAND * (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+    size_t sent[TRAFFIC_DIRECTIONS] = {0};
 
     if (!c->minority_to_ns)
         return;
     oracle_minority_silent(&c->sniff.capture, c->zero_ns, c->minority_from_ns, c->minority_to_ns,
-                           batch, &c->report);
+                           &c->report);
     for (unsigned i = 0; c->traffic.lab && i < c->traffic.plan.clients; i++)
         for (unsigned d = 0; d < TRAFFIC_DIRECTIONS; d++)
-            oracle_minority_delivers_nothing(&c->traffic.clients[i].numbers[d], names[d],
-                                             c->zero_ns, c->minority_from_ns, c->minority_to_ns,
-                                             batch, &c->report);
+            sent[d] += oracle_minority_delivers_nothing(
+                &c->traffic.clients[i].numbers[d], names[d], c->zero_ns, c->minority_from_ns,
+                c->minority_to_ns, d == TRAFFIC_OUT ? BATCH_IN_HAND * c->workers : 0, &c->report);
+    for (unsigned d = 0; d < TRAFFIC_DIRECTIONS; d++)
+        if (c->drill->directions >> d & 1 && sent[d] == 0)
+            (void)cell_inconclusive(c, "%s: nothing was sent while no majority was there",
+                                    names[d]);
 }
 
 static void judge_captures(struct cell *c)
@@ -246,33 +289,45 @@ static void judge_client(struct cell *c)
 }
 
 /* Its disk failed, or it had none: it ends by itself, and says by its status which. */
-static bool excused(const struct cell *c, unsigned node, const struct chaos_proc *p)
+static bool excused(const struct cell *c, unsigned node, int status)
 {
-    int status = WIFEXITED(p->status) ? WEXITSTATUS(p->status) : -1;
+    int exited = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 
-    return (c->broke >> node & 1 && (status == NODE_EXIT_DISK || status == NODE_EXIT_FAILED)) ||
-           (c->refused >> node & 1 && status == NODE_EXIT_REFUSED);
+    return (c->broke >> node & 1 && exited == NODE_EXIT_DISK) ||
+           (c->refused >> node & 1 && exited == NODE_EXIT_REFUSED);
 }
 
-/* A node may die only by SIGKILL, and only when it was its turn, or end well when it was asked to. */
+/* One of a node's processes has ended so; `log`, what it had said up to then, `len` bytes of it. */
+static void judge_end(struct cell *c, unsigned node, int status, const char *log, size_t len)
+{
+    bool killed = c->killed >> node & 1, asked = c->ended >> node & 1;
+    size_t tail = len > 150 ? len - 150 : 0;
+
+    for (unsigned i = 0; i < c->n_takeovers; i++) /* by itself, at its step */
+        killed = killed || (c->drill->fault == DRILL_KILL && c->takeovers[i].from == node);
+    if (!excused(c, node, status) &&
+        !(killed && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) &&
+        !(asked && WIFEXITED(status) && WEXITSTATUS(status) == 0))
+        oracle_violation(&c->report, "node %u ended by itself (status %#x): ...%.*s", node,
+                         (unsigned)status, (int)(len - tail), log ? log + tail : "");
+}
+
+/* A node may die only by SIGKILL, and only when it was its turn, or end well when it was asked to: each
+ * of its processes. */
 static void judge_nodes(struct cell *c)
 {
     for (unsigned n = 1; !cell_is_reference(c) && n <= c->lab.nodes; n++) {
-        const struct chaos_proc *procs[] = {&c->nodes[n].earlier, &c->nodes[n].proc};
-        bool killed = c->killed >> n & 1, asked = c->ended >> n & 1;
+        const struct node *node = &c->nodes[n];
+        const struct chaos_proc *procs[] = {&node->earlier, &node->proc};
 
-        for (unsigned i = 0; i < c->n_takeovers; i++) /* by itself, at its step */
-            killed = killed || (c->drill->fault == DRILL_KILL && c->takeovers[i].from == n);
-        for (unsigned i = 0; i < 2; i++) {
-            const struct chaos_proc *p = procs[i];
-            size_t tail = p->log_len > 150 ? p->log_len - 150 : 0;
+        for (size_t i = 0; i < node->n_past; i++) {
+            size_t at = i ? node->past[i - 1].log_end : 0;
 
-            if (p->ended && !excused(c, n, p) &&
-                !(killed && WIFSIGNALED(p->status) && WTERMSIG(p->status) == SIGKILL) &&
-                !(asked && WIFEXITED(p->status) && WEXITSTATUS(p->status) == 0))
-                oracle_violation(&c->report, "node %u ended by itself (status %#x): ...%s", n,
-                                 (unsigned)p->status, p->log ? p->log + tail : "");
+            judge_end(c, n, node->past[i].status, node->older + at, node->past[i].log_end - at);
         }
+        for (unsigned i = 0; i < 2; i++)
+            if (procs[i]->ended)
+                judge_end(c, n, procs[i]->status, procs[i]->log, procs[i]->log_len);
     }
 }
 

@@ -54,8 +54,11 @@ static bool pause_owner(struct cell *c)
         return false;
     t->stopped_ns = pump_wall_ns();
     ok = cell_watch(c, t, since, "was stopped");
-    t->continued_ns = pump_wall_ns();
-    return node_pause(&c->nodes[victim], false) && ok && cell_healed(c, victim);
+    t->continued_ns = t->goes_on_from_ns = pump_wall_ns();
+    if (!node_pause(&c->nodes[victim], false))
+        return false;
+    t->goes_on_to_ns = pump_wall_ns();
+    return ok && cell_healed(c, victim);
 }
 
 static bool pull_cable(struct cell *c)

@@ -273,6 +273,7 @@ static bool start_gateway(struct cell *c)
     ok = lab_until(&c->lab, settled_or_dead, c, UP_MS);
     if (!nodes_fine(c))
         return false;
+    c->workers = node_workers(&c->nodes[1]);
     return ok ? arrange_leader(c) : cell_inconclusive(c, "no settled cluster after %u ms", UP_MS);
 }
 

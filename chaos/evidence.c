@@ -119,6 +119,14 @@ void cell_save_evidence(struct cell *c, const json_t *verdict)
         save_log(dir, name, &c->nodes[n].proc);
         (void)snprintf(name, sizeof name, "node%u-before-restart.log", n);
         save_log(dir, name, &c->nodes[n].earlier);
+        if (c->nodes[n].older) {
+            (void)snprintf(name, sizeof name, "node%u-older.log", n);
+            f = open_in(dir, name);
+            if (f) {
+                (void)fputs(c->nodes[n].older, f);
+                (void)fclose(f);
+            }
+        }
     }
     save_config(dir, "client-strongswan.conf", c->client.dir, "strongswan.conf");
     save_config(dir, "client-swanctl.conf", c->client.dir, "swanctl.conf");

@@ -323,19 +323,26 @@ bool node_pause(struct node *n, bool paused)
            lab_fail(n->lab, "kill: %s", strerror(errno));
 }
 
-/* Of the process before the last one only its log stays. */
+/* Of the process before the last one its log stays, and how it ended. */
 static bool keep_older(struct node *n)
 {
-    size_t had = n->older ? strlen(n->older) : 0;
+    const struct chaos_proc *p = &n->earlier;
+    size_t had = n->n_past ? n->past[n->n_past - 1].log_end : 0;
+    struct node_past *past;
     char *both;
 
-    if (!n->earlier.log)
+    if (!p->started)
         return true;
-    both = realloc(n->older, had + n->earlier.log_len + 1);
+    past = realloc(n->past, (n->n_past + 1) * sizeof *past);
+    n->past = past ? past : n->past;
+    both = past ? realloc(n->older, had + p->log_len + 1) : NULL;
     if (!both)
         return lab_fail(n->lab, "out of memory");
-    memcpy(both + had, n->earlier.log, n->earlier.log_len + 1);
+    if (p->log)
+        memcpy(both + had, p->log, p->log_len);
+    both[had + p->log_len] = '\0';
     n->older = both;
+    n->past[n->n_past++] = (struct node_past){p->status, had + p->log_len};
     return true;
 }
 
@@ -426,5 +433,8 @@ void node_deinit(struct node *n)
     proc_deinit(n->lab, &n->earlier);
     proc_deinit(n->lab, &n->hinder);
     free(n->older);
+    free(n->past);
     n->older = NULL;
+    n->past = NULL;
+    n->n_past = 0;
 }

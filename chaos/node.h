@@ -11,8 +11,8 @@
 enum { NODE_MAX_SAS = 2 * LAB_MAX_CLIENTS + 8, NODE_MAX_CHILDREN = 8, NODE_SOON_MS = 6000 };
 /* More clients are asked for life only every 30 s: hundreds of idle ones would fill the machine. */
 enum { NODE_FEW_CLIENTS = 20 };
-/* How a daemon ends by itself: a write failed, or hangs (sysexits' EX_IOERR, EX_TEMPFAIL); it would
- * not start. */
+/* How a daemon ends by itself: a write failed (sysexits' EX_IOERR); its replication cannot go on
+ * (EX_TEMPFAIL); it would not start. */
 enum { NODE_EXIT_DISK = 74, NODE_EXIT_FAILED = 75, NODE_EXIT_REFUSED = 1 };
 
 struct node_timing {
@@ -32,6 +32,12 @@ struct node_step {
     uint64_t dead_ns; /* when its killing had ended; 0 = it killed itself */
 };
 
+/* How a process before the last two ended. */
+struct node_past {
+    int status;     /* as waitpid() gives it */
+    size_t log_end; /* of its log in node.older */
+};
+
 struct node {
     struct chaos_lab *lab;
     unsigned id;
@@ -39,6 +45,8 @@ struct node {
     struct chaos_proc proc;
     struct chaos_proc earlier; /* the process before a restart; its log is kept */
     char *older;               /* heap: the logs of those before it, one after the other; or NULL */
+    struct node_past *past;    /* heap: how those ended, n_past of them, the oldest first */
+    size_t n_past;
     struct pump_watch step_pipe;
     struct chaos_proc hinder; /* what holds one of its threads up */
     bool shifts;              /* its wall clock can be moved */
@@ -158,6 +166,9 @@ int node_handover(struct node *n, unsigned shard, unsigned to, unsigned ms);
 int node_drain(struct node *n, unsigned node, bool back, unsigned ms);
 
 bool node_alive(const struct node *n);
+
+/* Its ESP worker threads, counted in the living process; 0: not known. */
+unsigned node_workers(const struct node *n);
 void node_deinit(struct node *n);
 
 #endif

@@ -1,5 +1,6 @@
 #include "node.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,4 +174,30 @@ const struct node_sa *node_find_client(const struct node_sas *sas)
             return &sas->sas[i];
     }
     return NULL;
+}
+
+unsigned node_workers(const struct node *n)
+{
+    static const char name[] = "hf-esp-";
+    char path[64], comm[32];
+    const struct dirent *e;
+    unsigned found = 0;
+    DIR *d = NULL;
+
+    if (node_alive(n)) {
+        (void)snprintf(path, sizeof path, "/proc/%d/task", (int)n->proc.pid);
+        d = opendir(path);
+    }
+    while (d && (e = readdir(d)) != NULL) {
+        FILE *f;
+
+        (void)snprintf(path, sizeof path, "/proc/%d/task/%.16s/comm", (int)n->proc.pid, e->d_name);
+        f = fopen(path, "re");
+        found += f && fgets(comm, sizeof comm, f) && strncmp(comm, name, sizeof name - 1) == 0;
+        if (f)
+            (void)fclose(f);
+    }
+    if (d)
+        (void)closedir(d);
+    return found;
 }

@@ -111,7 +111,7 @@ void oracle_no_plaintext(const struct capture *c, uint64_t zero_ns, struct oracl
     }
 }
 
-static const char *frame_kind(const struct capture_frame *f)
+const char *oracle_frame_kind(const struct capture_frame *f)
 {
     static const char *const kinds[] = {"ESP", "IKE", "a keepalive", "ARP", "IP"};
 
@@ -129,7 +129,7 @@ void oracle_dead_is_silent(const struct capture *c, uint64_t zero_ns, uint8_t po
             oracle_violation(r,
                              "dead-is-silent: node %u sent %s as the service address at %.3f ms, "
                              "it died before %.3f ms",
-                             port, frame_kind(f), ms_after(f->ns, zero_ns),
+                             port, oracle_frame_kind(f), ms_after(f->ns, zero_ns),
                              ms_after(from_ns, zero_ns));
     }
 }
@@ -155,13 +155,48 @@ static struct speaker_search tenure_at(const struct oracle_tenure *tenures, size
     return s;
 }
 
-void oracle_one_speaker(const struct capture *c, uint64_t zero_ns,
-                        const struct oracle_tenure *tenures, size_t n, uint64_t slack_ns,
-                        unsigned batch, struct oracle_report *r)
+bool oracle_was_in_hand(const struct oracle_hands *hands, struct oracle_held_up *held_up,
+                        const struct capture_frame *f)
 {
-    unsigned *late = calloc(n ? n : 1, sizeof *late);
+    if (f->kind != CAPTURE_ESP)
+        return false;
+    for (size_t i = 0; i < hands->n; i++) {
+        struct oracle_hand *h = &hands->list[i];
 
-    if (!late) {
+        if (h->node == f->port && h->left > 0 && f->ns >= h->from_ns && f->ns <= h->to_ns) {
+            h->left--;
+            return true;
+        }
+    }
+    if (!hands->held_up)
+        return false;
+    if (held_up->n++ == 0)
+        held_up->first_ns = f->ns;
+    return held_up->n <= hands->batch && f->ns <= held_up->first_ns + hands->slack_ns;
+}
+
+/* Packets of former owners in one tenure. */
+struct speaker_count {
+    unsigned on_their_way;
+    struct oracle_held_up held_up;
+};
+
+static bool may_come_by(const struct oracle_hands *hands, struct speaker_count *count,
+                        const struct speaker_search *s, const struct capture_frame *f)
+{
+    if (s->before && s->before->node == f->port && f->ns <= s->now->from_ns + hands->slack_ns &&
+        ++count->on_their_way <= hands->batch)
+        return true;
+    return s->former && oracle_was_in_hand(hands, &count->held_up, f);
+}
+
+void oracle_one_speaker(const struct capture *c, uint64_t zero_ns,
+                        const struct oracle_tenure *tenures, size_t n,
+                        const struct oracle_hands *hands, struct oracle_report *r)
+{
+    struct speaker_count *counts = calloc(n ? n : 1, sizeof *counts);
+
+    if (!counts) {
         oracle_violation(r, "one-speaker: out of memory, nothing judged");
         return;
     }
@@ -173,19 +208,15 @@ void oracle_one_speaker(const struct capture *c, uint64_t zero_ns,
         if (!f->left || f->port == CAPTURE_CLIENT_PORT || !shard)
             continue;
         s = tenure_at(tenures, n, shard, f->port, f->ns);
-        if (!s.now || s.now->node == f->port)
-            continue;
-        if (s.before && s.before->node == f->port && f->ns <= s.now->from_ns + slack_ns)
-            continue;
-        if (s.former && f->kind == CAPTURE_ESP && ++late[s.now - tenures] <= batch)
+        if (!s.now || s.now->node == f->port || may_come_by(hands, &counts[s.now - tenures], &s, f))
             continue;
         oracle_violation(r,
                          "one-speaker: node %u sent %s as shard %u's service address at %.3f ms, "
                          "which is node %u's since %.3f ms",
-                         f->port, frame_kind(f), shard, ms_after(f->ns, zero_ns), s.now->node,
-                         ms_after(s.now->from_ns, zero_ns));
+                         f->port, oracle_frame_kind(f), shard, ms_after(f->ns, zero_ns),
+                         s.now->node, ms_after(s.now->from_ns, zero_ns));
     }
-    free(late);
+    free(counts);
 }
 
 void oracle_begins_nothing(const struct capture *c, uint64_t zero_ns, uint8_t exchange,

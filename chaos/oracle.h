@@ -26,6 +26,9 @@ struct oracle_report {
 void oracle_violation(struct oracle_report *r, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* "ESP", "IKE", ...: static. */
+const char *oracle_frame_kind(const struct capture_frame *f);
+
 /* Times in texts are milliseconds after zero_ns. c must be sorted. */
 void oracle_unique_numbers(const struct capture *c, uint64_t zero_ns, struct oracle_report *r);
 void oracle_no_renegotiation(const struct capture *c, uint64_t zero_ns, uint64_t up_ns,
@@ -41,26 +44,58 @@ struct oracle_tenure {
     uint64_t from_ns;
 };
 
-/* Only the owner speaks as the shard's service address (I5). What its predecessor had in hand may
- * leave within slack_ns of its successor's first frame; later, when it was stopped or held up, at
- * most `batch` ESP packets of former owners in a tenure, and nothing else. Tenures of one shard are in
- * order of time. */
+/* A node that was stopped goes on: what it had in hand may leave in [from_ns, to_ns]. */
+struct oracle_hand {
+    uint8_t node;
+    uint64_t from_ns, to_ns;
+    unsigned left; /* ESP packets that may still; counted down */
+};
+
+/* What may leave a node that has been the owner, and is not any more. */
+struct oracle_hands {
+    /* What is on its way comes by within it after its successor's first frame, what leaves at once
+     * leaves within it. */
+    uint64_t slack_ns;
+    unsigned batch; /* ESP packets that a node has in hand at most */
+    struct oracle_hand *list;
+    size_t n;
+    /* This machine held threads up where nobody stopped them: nobody knows when one went on, but at
+     * most a batch of a tenure's former owners leaves, all of it within slack_ns. */
+    bool held_up;
+};
+
+/* Packets of a thread that was held up, so far. */
+struct oracle_held_up {
+    unsigned n;
+    uint64_t first_ns;
+};
+
+/* May this frame, which left `node` when it might start nothing any more, have been in hand? */
+bool oracle_was_in_hand(const struct oracle_hands *hands, struct oracle_held_up *held_up,
+                        const struct capture_frame *f);
+
+/* Only the owner speaks as the shard's service address (I5). Of its predecessor at most a batch comes
+ * by within slack_ns of its successor's first frame; later ESP packets alone, as `hands` says. Tenures
+ * of one shard are in order of time. */
 void oracle_one_speaker(const struct capture *c, uint64_t zero_ns,
-                        const struct oracle_tenure *tenures, size_t n, uint64_t slack_ns,
-                        unsigned batch, struct oracle_report *r);
+                        const struct oracle_tenure *tenures, size_t n,
+                        const struct oracle_hands *hands, struct oracle_report *r);
 
 /* The gateway began no exchange of that type in [from_ns, to_ns]. */
 void oracle_begins_nothing(const struct capture *c, uint64_t zero_ns, uint8_t exchange,
                            uint64_t from_ns, uint64_t to_ns, struct oracle_report *r);
 
-/* oracle_minority.c: from from_ns, when the last lease had ended, to to_ns no majority was there.
- * Nobody may speak as a service address, nor let through what arrives, but for at most `batch`
- * packets that were in hand. */
+/* oracle_minority.c: from from_ns to to_ns no majority was there, and the last lease had ended so long
+ * before that what was in hand then has left. Nobody may speak as a service address; each node that
+ * does is named once. */
 void oracle_minority_silent(const struct capture *c, uint64_t zero_ns, uint64_t from_ns,
-                            uint64_t to_ns, unsigned batch, struct oracle_report *r);
-void oracle_minority_delivers_nothing(const struct numbers *n, const char *direction,
-                                      uint64_t zero_ns, uint64_t from_ns, uint64_t to_ns,
-                                      unsigned batch, struct oracle_report *r);
+                            uint64_t to_ns, struct oracle_report *r);
+/* ... nor let anything through. `late`: numbers sent before from_ns that may still arrive, where behind
+ * the gateway they pass a client that takes its time. Returns how many were sent in that time: none
+ * arrives of none. */
+size_t oracle_minority_delivers_nothing(const struct numbers *n, const char *direction,
+                                        uint64_t zero_ns, uint64_t from_ns, uint64_t to_ns,
+                                        unsigned late, struct oracle_report *r);
 
 /* No more numbers are missing than the path itself dropped packets. `counted`: how many the gateway
  * says that it dropped; they excuse nothing, the text tells of them. */

@@ -10,8 +10,16 @@
 #define NS_PER_S 1000000000
 #define NS_PER_HOUR (3600ll * NS_PER_S)
 
-/* The beginning of a line of the daemon's log (node/conductor/log.c): UTC, milliseconds. */
-static bool stamp_of(const char *line, uint64_t *ns)
+/* A drill moves clocks by whole hours, and lasts less than half of one. */
+static uint64_t brought_back(uint64_t ns, uint64_t zero_ns)
+{
+    int64_t off = (int64_t)(ns - zero_ns);
+    int64_t hours = (off + (off < 0 ? -NS_PER_HOUR / 2 : NS_PER_HOUR / 2)) / NS_PER_HOUR;
+
+    return ns - (uint64_t)(hours * NS_PER_HOUR);
+}
+
+bool oracle_stamp_of(const char *line, uint64_t zero_ns, uint64_t *ns)
 {
     struct tm tm = {0};
     unsigned ms;
@@ -23,25 +31,17 @@ static bool stamp_of(const char *line, uint64_t *ns)
         return false;
     tm.tm_year -= 1900;
     tm.tm_mon -= 1;
-    *ns = (uint64_t)timegm(&tm) * NS_PER_S + ms * 1000000ull;
+    *ns = brought_back((uint64_t)timegm(&tm) * NS_PER_S + ms * 1000000ull, zero_ns);
     return true;
 }
 
-/* A drill moves clocks by whole hours, and lasts less than half of one. */
-static uint64_t brought_back(uint64_t ns, uint64_t zero_ns)
-{
-    int64_t off = (int64_t)(ns - zero_ns);
-    int64_t hours = (off + (off < 0 ? -NS_PER_HOUR / 2 : NS_PER_HOUR / 2)) / NS_PER_HOUR;
-
-    return ns - (uint64_t)(hours * NS_PER_HOUR);
-}
-
-static bool telling_of(const char *line, struct oracle_told *out)
+static bool telling_of(const char *line, uint64_t zero_ns, struct oracle_told *out)
 {
     const char *said = strstr(line, " repl shard "), *end = strchr(line, '\n');
     unsigned long long epoch, assignment;
 
-    if (said == NULL || (end != NULL && said > end) || !stamp_of(line, &out->from_ns) ||
+    if (said == NULL || (end != NULL && said > end) ||
+        !oracle_stamp_of(line, zero_ns, &out->from_ns) ||
         sscanf(said, " repl shard %u: epoch %llu, owner node %u, assignment %llu", &out->shard,
                &epoch, &out->owner, &assignment) != 4)
         return false;
@@ -104,9 +104,8 @@ void oracle_take_tellings(struct oracle_tellings *t, unsigned node, const char *
     for (const char *line = log; line != NULL && *line; line = strchr(line, '\n')) {
         line += *line == '\n';
         told.by = node;
-        if (!telling_of(line, &told) || told.shard < 1 || told.shard > LAB_MAX_SHARDS)
+        if (!telling_of(line, zero_ns, &told) || told.shard < 1 || told.shard > LAB_MAX_SHARDS)
             continue;
-        told.from_ns = brought_back(told.from_ns, zero_ns);
         take(t, &told, r);
     }
 }

@@ -35,4 +35,21 @@ struct oracle_tenure *oracle_told_tenures(const struct oracle_tellings *t, const
                                           const uint64_t *made, unsigned shards, size_t *n,
                                           const char **why);
 
+/* When a line of a daemon's log (node/conductor/log.c: UTC, milliseconds) was written, to the millisecond
+ * below; hours off zero_ns are taken off. False: it does not begin so. */
+bool oracle_stamp_of(const char *line, uint64_t zero_ns, uint64_t *ns);
+
+/* oracle_leases.c: a node whose lease of a shard is over says nothing as that shard until it has one
+ * again, whether another owns it meanwhile or nobody, but for what was in hand (I5). By the node's own
+ * log, which tells the end a little late and the next beginning at once:
+ *
+ *   2026-11-27T17:52:06.123Z info repl shard 1: lease lost, it ended 12 ms ago
+ *   2026-11-27T17:52:07.001Z info repl shard 1: lease held
+ *
+ * Judged from hands->slack_ns after the one to as long before the other. logs[0..n_logs): those of its
+ * processes, the oldest first; each may be NULL. Returns how many ends were told. c is sorted. */
+unsigned oracle_lease_over(const struct capture *c, uint64_t zero_ns, uint8_t node,
+                           const char *const *logs, size_t n_logs, const struct oracle_hands *hands,
+                           struct oracle_report *r);
+
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/process.h"
@@ -17,6 +18,33 @@ enum action { ACTION_RUN, ACTION_CHECK, ACTION_INIT, ACTION_GUARD, ACTION_RECOVE
 /* Only in CMAKE_BUILD_TYPE=Planted: what this program does wrong, to be found in its file and log.
  */
 static const char plant[] = "HOLDFAST_PLANT=" HOLDFAST_PLANTED;
+#endif
+
+#ifdef HOLDFAST_PLANT_outlives_kill
+/* Planted fault: what serves is a child of the process that is known, and killed; who lives passes its
+ * words on. */
+__attribute__((constructor)) static void planted_child(void)
+{
+    char text[4096];
+    int words[2], status = 0;
+    pid_t child = pipe(words) == 0 ? fork() : -1;
+    ssize_t n;
+
+    if (child < 0)
+        _exit(EXIT_FAILURE);
+    if (child == 0) {
+        if (dup2(words[1], STDOUT_FILENO) < 0 || dup2(words[1], STDERR_FILENO) < 0)
+            _exit(EXIT_FAILURE);
+        (void)close(words[0]);
+        (void)close(words[1]);
+        return;
+    }
+    (void)close(words[1]);
+    while ((n = read(words[0], text, sizeof text)) > 0 && write(STDERR_FILENO, text, (size_t)n) > 0)
+        ;
+    (void)waitpid(child, &status, 0);
+    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE);
+}
 #endif
 
 static int usage(FILE *out, int code)

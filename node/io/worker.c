@@ -22,14 +22,32 @@ static uint64_t lease_epoch(const struct repl_lease *lease, uint64_t now_ns)
     uint64_t epoch = atomic_load_explicit(&lease->epoch_index, memory_order_acquire);
     uint64_t until = atomic_load_explicit(&lease->until_ns, memory_order_acquire);
 
+#ifdef HOLDFAST_PLANT_lease_ignored
+    until = UINT64_MAX; /* planted fault: whoever owns by the log acts, lease or none */
+#endif
     if (now_ns >= until || atomic_load_explicit(&lease->epoch_index, memory_order_relaxed) != epoch)
         return 0;
     return epoch;
 }
 
+#ifdef HOLDFAST_PLANT_zombie_goes_on
+/* Planted fault: while the first shard may be acted for, leases and modes are read in some batches
+ * alone, so that a process that was stopped goes on with what it knew. */
+static bool planted_blind(const struct worker *w)
+{
+    static unsigned batches;
+
+    return w->lease_epochs[0] != 0 && ++batches % 4096 != 0;
+}
+#endif
+
 void worker_batch_begin(struct worker *w)
 {
     w->now_ns = io_boottime_ns();
+#ifdef HOLDFAST_PLANT_zombie_goes_on
+    if (planted_blind(w))
+        return;
+#endif
     for (unsigned s = 0; s < w->pool->n_shards; s++)
         w->modes[s] = atomic_load_explicit(&w->pool->modes[s], memory_order_acquire);
     for (unsigned s = 0; s < w->pool->n_shards; s++)

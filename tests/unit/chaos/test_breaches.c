@@ -5,13 +5,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/bytes.h"
 #include "chaos/cell.h"
 #include "frames.h"
 
-enum { MS = FRAME_MS, ZERO = FRAME_ZERO };
+enum { MS = FRAME_MS, ZERO = FRAME_ZERO, BATCH = 64 /* one worker's */ };
 
 static struct drill drill;
 static struct drill_cell spec;
@@ -32,6 +31,7 @@ static void setup(void)
     cell.up_ns = ZERO + MS;
     cell.reached = cell.finished = true;
     cell.owner = cell.owner_before = 1;
+    cell.workers = 1;
     cell.tenures[0] = (struct oracle_tenure){1, 1, 0};
     cell.n_tenures = 1;
     cell.traffic = (struct traffic){.lab = &cell.lab, .clients = clients, .tick.fd = -1};
@@ -134,15 +134,13 @@ Test(breach, an_assignment_that_the_fault_does_not_explain)
 /* Nobody asked for node 2: only the nodes themselves know who owned it when. */
 Test(breach, two_speakers_are_named_where_a_shard_moved_unasked_too)
 {
-    unsigned batch = 64 * (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
-
     cell.unasked = 1;
     says(1, 0, 1, 1);
     says(2, 20, 2, 2);
     says(3, 0, 1, 1);
     frame_esp(&cell.sniff.capture, 20, 1, 7, 2); /* was in hand */
     frame_esp(&cell.sniff.capture, 25, 2, 7, 100);
-    for (unsigned i = 0; i < batch; i++) /* was stopped, and empties its hands */
+    for (unsigned i = 0; i < BATCH; i++) /* was held up, and empties its hands */
         frame_esp(&cell.sniff.capture, 60, 1, 7, 200 + i);
     expect_green();
     frame_esp(&cell.sniff.capture, 61, 1, 7, 1000);
@@ -163,32 +161,98 @@ Test(breach, without_all_assignments_nothing_is_concluded_of_an_unasked_one)
     expect_why("the nodes' logs lack one");
 }
 
-/* No majority from 25 ms to 40 ms, the last lease over. */
-Test(breach, a_minority_that_speaks_or_lets_through)
+/* A drill of ours stopped node 1 until 60 ms: only then, and at once, its hands are emptied. */
+Test(breach, a_zombie_that_goes_on)
 {
-    unsigned batch = 64 * (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
-    struct numbers *n = &clients[0].numbers[TRAFFIC_OUT];
+    struct cell_takeover *t = takeover();
 
+    t->stopped_ns = ZERO + 10 * MS;
+    t->continued_ns = t->goes_on_from_ns = ZERO + 60 * MS;
+    t->goes_on_to_ns = ZERO + 61 * MS;
+    for (unsigned i = 0; i < BATCH; i++)
+        frame_esp(&cell.sniff.capture, 81, 1, 7, 200 + i);
+    expect_green();
+    frame_esp(&cell.sniff.capture, 80, 1, 7, 1000);
+    expect_violation("one-speaker: node 1 sent ESP as shard 1's service address at 81.000 ms");
+    cell.workers = 2;
+    expect_green();
+    frame_esp(&cell.sniff.capture, 82, 1, 7, 1001);
+    expect_violation("one-speaker: node 1 sent ESP as shard 1's service address at 82.000 ms");
+}
+
+Test(breach, where_nobody_knows_who_owned_what_nothing_is_concluded)
+{
+    cell.n_tenures = 0;
+    expect_why("nobody knows who owned what: who spoke was not judged");
+    says(1, 0, 1, 1); /* then the nodes know */
+    cell.made[1] = 1;
+    expect_green();
+}
+
+/* No majority from 25 ms to 40 ms, the last lease over; both ends sent number 20 meanwhile, and it was kept
+ * until there was one again. */
+static void minority(void)
+{
     (void)takeover();
     cell.minority_from_ns = ZERO + 25 * MS;
     cell.minority_to_ns = ZERO + 40 * MS;
-    expect_green();
-    for (unsigned i = 0; i < batch; i++) { /* in hand when it ended */
-        frame_esp(&cell.sniff.capture, 26, 2, 7, 200 + i);
-        (void)numbers_send(n, ZERO + 20 * MS);
-        numbers_arrive(n, 20 + i, ZERO + 26 * MS);
+    for (unsigned way = 0; way < TRAFFIC_DIRECTIONS; way++) {
+        (void)numbers_send(&clients[0].numbers[way], ZERO + 26 * MS);
+        numbers_arrive(&clients[0].numbers[way], 20, ZERO + 50 * MS);
     }
+}
+
+Test(breach, a_minority_that_speaks)
+{
+    minority();
     expect_green();
     frame_esp(&cell.sniff.capture, 24, 2, 7, 9000); /* before, and after */
     frame_esp(&cell.sniff.capture, 41, 2, 7, 9001);
     expect_green();
-    (void)numbers_send(n, ZERO + 20 * MS);
-    numbers_arrive(n, 20 + batch, ZERO + 30 * MS);
-    expect_violation("minority-delivers: server to client: number");
-    cell.minority_to_ns = ZERO + 29 * MS;
-    expect_green();
     frame_esp(&cell.sniff.capture, 28, 2, 7, 9002);
-    expect_violation("minority-silent: node 2 spoke as a service address at 28.000 ms");
+    frame_esp(&cell.sniff.capture, 30, 2, 7, 9003);
+    expect_violation("minority-silent: node 2 spoke as a service address at 28.000 ms, 2 times in "
+                     "all; the last lease had ended by 25.000 ms");
+}
+
+Test(breach, a_minority_that_lets_through_what_the_client_sends)
+{
+    struct numbers *n = &clients[0].numbers[TRAFFIC_IN];
+
+    minority();
+    expect_green();
+    (void)numbers_send(n, ZERO + 20 * MS);
+    numbers_arrive(n, 21, ZERO + 30 * MS); /* behind the gateway nothing is late */
+    expect_violation("minority-delivers: client to server: number 21 arrived at 30.000 ms, 1 in "
+                     "all; the last lease had ended by 25.000 ms");
+}
+
+Test(breach, a_minority_that_lets_through_what_the_server_sends)
+{
+    struct numbers *n = &clients[0].numbers[TRAFFIC_OUT];
+
+    minority();
+    for (unsigned i = 0; i < BATCH; i++) { /* sent before: the client's own program is slow */
+        (void)numbers_send(n, ZERO + 20 * MS);
+        numbers_arrive(n, 21 + i, ZERO + 26 * MS);
+    }
+    expect_green();
+    (void)numbers_send(n, ZERO + 20 * MS);
+    numbers_arrive(n, 21 + BATCH, ZERO + 30 * MS);
+    expect_violation("minority-delivers: server to client: number 85 arrived at 30.000 ms, 1 in");
+    n->arrivals[n->n_arrivals - 1].ns = ZERO + 50 * MS;
+    expect_green();
+    n->arrivals[20].ns = ZERO + 31 * MS; /* sent when nobody might let it through */
+    expect_violation("minority-delivers: server to client: number 20 arrived at 31.000 ms, 1 in");
+}
+
+Test(breach, a_minority_that_nobody_sent_anything_shows_nothing)
+{
+    minority();
+    clients[0].numbers[TRAFFIC_OUT].n_sent--;
+    expect_why("server to client: nothing was sent while no majority was there");
+    drill.directions = 1;
+    expect_green();
 }
 
 Test(breach, an_end_of_its_own_is_excused_by_its_fault_and_status_alone)
@@ -198,6 +262,8 @@ Test(breach, an_end_of_its_own_is_excused_by_its_fault_and_status_alone)
     expect_violation("node 2 ended by itself (status 0x4a00)");
     cell.broke = 1u << 2;
     expect_green();
+    cell.nodes[2].proc.status = NODE_EXIT_FAILED << 8; /* the disk is no excuse for another end */
+    expect_violation("node 2 ended by itself (status 0x4b00)");
     cell.nodes[2].proc.status = NODE_EXIT_REFUSED << 8;
     expect_violation("node 2 ended by itself (status 0x100)");
     cell.refused = 1u << 2;
@@ -267,19 +333,24 @@ Test(breach, a_node_that_speaks_while_it_is_stopped)
     struct cell_takeover *t = takeover();
 
     t->stopped_ns = ZERO + 10 * MS;
-    t->continued_ns = ZERO + 200 * MS;
+    t->continued_ns = t->goes_on_from_ns = t->goes_on_to_ns = ZERO + 200 * MS;
     frame_esp(&cell.sniff.capture, 25, 1, 7, 2); /* was under way */
     frame_esp(&cell.sniff.capture, 210, 1, 7, 3);
     expect_green();
     frame_esp(&cell.sniff.capture, 150, 1, 7, 4);
-    expect_violation("dead-is-silent: node 1 sent ESP as the service address at 150.000 ms");
+    judge();
+    cr_assert_eq(cell.report.n, 2);
+    cr_assert(strstr(cell.report.text[0],
+                     "dead-is-silent: node 1 sent ESP as the service address at 150.000 ms"));
+    cr_assert(strstr(cell.report.text[1], "one-speaker: node 1 sent ESP"));
 }
 
 Test(breach, a_node_that_speaks_although_it_was_killed)
 {
     struct cell_takeover *t = takeover();
 
-    frame_esp(&cell.sniff.capture, 60, 1, 7, 2); /* of a worker's hands: no zombie has them */
+    t->goes_on_from_ns = t->goes_on_to_ns = ZERO + 60 * MS; /* as if it had been stopped alone */
+    frame_esp(&cell.sniff.capture, 60, 1, 7, 2);            /* of a worker's hands */
     expect_green();
     cell.killed = 1u << 1;
     expect_violation("dead-is-silent: node 1 sent ESP as the service address at 60.000 ms");
@@ -379,6 +450,23 @@ Test(breach, a_node_that_ends_otherwise_than_it_was_told_to)
     *p = (struct chaos_proc){0};
     expect_violation("node 2 ended by itself (status 0xb)");
     cell.nodes[2].earlier = (struct chaos_proc){0};
+}
+
+/* Of a rolling restart's third process the first is two behind. */
+Test(breach, a_process_before_the_last_two_that_ended_otherwise)
+{
+    struct node_past past[] = {{0, 9}, {SIGABRT, 19}};
+    char logs[] = "first on\npanic: x\n";
+
+    cell.nodes[2].older = logs;
+    cell.nodes[2].past = past;
+    cell.nodes[2].n_past = 2;
+    cell.ended = 1u << 2;
+    expect_violation("node 2 ended by itself (status 0x6): ...panic: x\n");
+    past[1].status = 0;
+    expect_green();
+    past[0].status = 1 << 8;
+    expect_violation("node 2 ended by itself (status 0x100): ...first on\n");
 }
 
 Test(breach, a_new_handshake_once_the_tunnel_was_up)

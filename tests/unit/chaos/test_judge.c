@@ -24,7 +24,8 @@ static void made(enum drill_point point)
 {
     struct capture sample = {0};
 
-    drill = (struct drill){.fault = DRILL_KILL, .expect = DRILL_EXP_EXCHANGE, .nodes = 3};
+    drill =
+        (struct drill){.fault = DRILL_KILL, .expect = DRILL_EXP_EXCHANGE, .nodes = 3, .shards = 1};
     spec = (struct drill_cell){.drill = &drill,
                                .id = "c",
                                .exchange = DRILL_CHILD_REKEY,
@@ -48,6 +49,10 @@ static void made(enum drill_point point)
                                                .from = 1,
                                                .to = 2};
     cell.n_takeovers = 1;
+    cell.workers = 1;
+    cell.tenures[0] = (struct oracle_tenure){1, 1, 0};
+    cell.tenures[1] = (struct oracle_tenure){1, 2, FRAME_ZERO + 20 * FRAME_MS};
+    cell.n_tenures = 2;
     request(8, true, 2);
     frame_ike(&sample, 0, 1, IKE_HDR_CREATE_CHILD, true, 2, 8);
     cell.step.message = span_fnv1a64(capture_message(&sample, &sample.frames[0]));
@@ -340,8 +345,8 @@ Test(judge, a_frame_from_before_the_takeover_was_expected_is_the_takeover_too)
     struct cell_takeover *t;
 
     made(DRILL_SENT);
-    drill.shards = 1;
     cell.n_takeovers = 0;
+    cell.n_tenures = 0;
     cell.owners[1] = 1;
     frame_esp(&cell.sniff.capture, 9, 2, 7, 1); /* before the death: it explains nothing */
     frame_esp(&cell.sniff.capture, 14, 1, 7, 2);

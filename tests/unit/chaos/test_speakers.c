@@ -31,10 +31,26 @@ static void teardown(void)
 
 TestSuite(speakers, .init = setup, .fini = teardown);
 
+/* What the drill knows of stopped nodes that went on: `n` of them. */
+static void judge_with(struct oracle_hand *list, size_t n, bool held_up)
+{
+    const struct oracle_hands hands = {SLACK, BATCH, list, n, held_up};
+
+    report = (struct oracle_report){0};
+    oracle_one_speaker(&cap, ZERO, tenures, 4, &hands, &report);
+}
+
 static void judge(void)
 {
-    report = (struct oracle_report){0};
-    oracle_one_speaker(&cap, ZERO, tenures, 4, SLACK, BATCH, &report);
+    judge_with(NULL, 0, false);
+}
+
+/* Node 1 was stopped and goes on at 150 ms. */
+static void judge_going_on(void)
+{
+    struct oracle_hand one = {1, ZERO + 150 * MS, ZERO + 170 * MS, BATCH};
+
+    judge_with(&one, 1, false);
 }
 
 static void expect_named(const char *part)
@@ -73,13 +89,66 @@ Test(speakers, a_zombie_may_empty_its_hands_and_no_more)
 {
     for (unsigned i = 0; i < BATCH; i++)
         frame_esp(&cap, 150 + i, 1, 7, 10 + i);
-    judge();
+    judge_going_on();
     cr_assert_eq(report.n, 0, "%s", report.text[0]);
     frame_esp(&cap, 160, 1, 7, 20);
-    judge();
+    judge_going_on();
     expect_named(
         "one-speaker: node 1 sent ESP as shard 1's service address at 160.000 ms, which is "
         "node 2's since 100.000 ms");
+}
+
+Test(speakers, a_zombie_empties_its_hands_at_once_or_is_named)
+{
+    frame_esp(&cap, 170, 1, 7, 10);
+    judge_going_on();
+    cr_assert_eq(report.n, 0, "%s", report.text[0]);
+    frame_esp(&cap, 171, 1, 7, 11);
+    judge_going_on();
+    expect_named("node 1 sent ESP as shard 1's service address at 171.000 ms");
+    capture_deinit(&cap);
+    frame_esp(&cap, 149, 1, 7, 12); /* it was stopped */
+    judge_going_on();
+    expect_named("node 1 sent ESP as shard 1's service address at 149.000 ms");
+}
+
+Test(speakers, who_was_not_stopped_has_nothing_in_hand)
+{
+    struct oracle_hand other = {3, ZERO + 150 * MS, ZERO + 170 * MS, BATCH};
+
+    frame_esp(&cap, 155, 1, 7, 10);
+    judge();
+    expect_named("node 1 sent ESP as shard 1's service address at 155.000 ms");
+    judge_with(&other, 1, false);
+    expect_named("node 1 sent ESP as shard 1's service address at 155.000 ms");
+}
+
+/* Nobody stopped it, but leases were missed: this machine gave it no turn. */
+Test(speakers, a_thread_that_was_held_up_empties_its_hands_at_once)
+{
+    for (unsigned i = 0; i < BATCH; i++)
+        frame_esp(&cap, 155 + i, 1, 7, 10 + i);
+    judge_with(NULL, 0, true);
+    cr_assert_eq(report.n, 0, "%s", report.text[0]);
+    frame_esp(&cap, 160, 1, 7, 20);
+    judge_with(NULL, 0, true);
+    expect_named("node 1 sent ESP as shard 1's service address at 160.000 ms");
+    capture_deinit(&cap);
+    frame_esp(&cap, 155, 1, 7, 10);
+    frame_esp(&cap, 176, 1, 7, 11);
+    judge_with(NULL, 0, true);
+    expect_named("node 1 sent ESP as shard 1's service address at 176.000 ms");
+}
+
+Test(speakers, a_predecessor_has_no_more_than_a_batch_on_its_way)
+{
+    for (unsigned i = 0; i < BATCH; i++)
+        frame_esp(&cap, 101, 1, 7, 10 + i);
+    judge();
+    cr_assert_eq(report.n, 0, "%s", report.text[0]);
+    frame_esp(&cap, 102, 1, 7, 20);
+    judge();
+    expect_named("node 1 sent ESP as shard 1's service address at 102.000 ms");
 }
 
 /* It was stopped before another owner came and went. */
@@ -87,24 +156,28 @@ Test(speakers, so_may_one_that_was_the_owner_before_the_last)
 {
     static const struct oracle_tenure three[] = {
         {1, 1, 0}, {1, 2, ZERO + 100 * MS}, {1, 3, ZERO + 200 * MS}};
+    struct oracle_hand one = {1, ZERO + 210 * MS, ZERO + 230 * MS, BATCH};
+    const struct oracle_hands hands = {SLACK, BATCH, &one, 1, false};
 
     for (unsigned i = 0; i < BATCH; i++)
         frame_esp(&cap, 210 + i, 1, 7, 10 + i);
-    oracle_one_speaker(&cap, ZERO, three, 3, SLACK, BATCH, &report);
+    oracle_one_speaker(&cap, ZERO, three, 3, &hands, &report);
     cr_assert_eq(report.n, 0, "%s", report.text[0]);
+    cr_assert_eq(one.left, 0);
+    one.left = BATCH;
     frame_esp(&cap, 219, 1, 7, 20);
-    oracle_one_speaker(&cap, ZERO, three, 3, SLACK, BATCH, &report);
+    oracle_one_speaker(&cap, ZERO, three, 3, &hands, &report);
     expect_named("one-speaker: node 1 sent ESP as shard 1's service address at 219.000 ms");
 }
 
 Test(speakers, a_zombie_that_begins_or_answers_is_named)
 {
     frame_ike(&cap, 150, 1, IKE_HDR_INFORMATIONAL, false, 2, 8);
-    judge();
+    judge_going_on();
     expect_named("one-speaker: node 1 sent IKE as shard 1's service address at 150.000 ms");
     capture_deinit(&cap);
     arp(150, 1, LAB_VIP);
-    judge();
+    judge_going_on();
     expect_named("one-speaker: node 1 sent ARP");
 }
 
@@ -122,8 +195,10 @@ Test(speakers, a_node_that_never_owned_it_is_named_at_once)
 
 Test(speakers, without_known_tenures_nothing_is_judged)
 {
+    const struct oracle_hands hands = {SLACK, BATCH, NULL, 0, false};
+
     frame_esp(&cap, 50, 3, 7, 1);
-    oracle_one_speaker(&cap, ZERO, NULL, 0, SLACK, BATCH, &report);
+    oracle_one_speaker(&cap, ZERO, NULL, 0, &hands, &report);
     cr_assert_eq(report.n, 0);
 }
 

@@ -127,6 +127,74 @@ Test(tenures, two_owners_of_one_epoch_are_named)
                                      "node 1, epoch 5 of node 3 for node 3");
 }
 
+/* Node 1's lease of shard 1 is over from 20 ms to 80 ms, by two processes; shard 2's never was. */
+static unsigned judge_leases(bool held_up)
+{
+    const char *const logs[] = {
+        NULL,
+        "1970-01-01T00:00:00.010Z info repl shard 1: lease held\n"
+        "1970-01-01T00:00:00.010Z info repl shard 2: lease held\n"
+        "1970-01-01T00:00:00.042Z info repl shard 1: lease lost, it ended 18 ms ago\n",
+        "1970-01-01T01:00:00.085Z info repl shard 1: lease held\n"};
+    struct oracle_hand one = {1, ZERO + 50 * MS, ZERO + 52 * MS, 2};
+    const struct oracle_hands hands = {5 * MS, 2, &one, held_up ? 0 : 1, held_up};
+
+    report = (struct oracle_report){0};
+    return oracle_lease_over(&cap, ZERO, 1, logs, 3, &hands, &report);
+}
+
+Test(tenures, without_a_lease_a_node_says_nothing_whoever_owns)
+{
+    frame_esp(&cap, 15, 1, 7, 1);
+    frame_esp(&cap, 25, 1, 7, 2); /* at once */
+    frame_esp(&cap, 50, 1, 7, 3); /* in hand when it was stopped */
+    frame_esp(&cap, 52, 1, 7, 4);
+    frame_esp(&cap, 40, 2, 7, 5); /* another node */
+    frame_esp(&cap, 75, 1, 7, 6); /* on its way to be told */
+    cr_assert_eq(judge_leases(false), 1);
+    cr_assert_eq(report.n, 0, "%s", report.text[0]);
+    frame_esp(&cap, 26, 1, 7, 7);
+    frame_esp(&cap, 53, 1, 7, 8);
+    (void)judge_leases(false);
+    cr_assert_eq(report.n, 1);
+    cr_assert_str_eq(report.text[0], "lease-over: node 1 sent ESP as shard 1's service address at "
+                                     "26.000 ms, 2 times in all; by its log its lease was over "
+                                     "since 20.000 ms");
+    capture_deinit(&cap);
+    frame_ike(&cap, 51, 1, IKE_HDR_INFORMATIONAL, false, 2, 8); /* no hand holds such a message */
+    (void)judge_leases(false);
+    cr_assert_eq(report.n, 1);
+    cr_assert(strstr(report.text[0], "sent IKE as shard 1's"), "%s", report.text[0]);
+}
+
+Test(tenures, a_lease_that_is_over_where_threads_were_held_up)
+{
+    frame_esp(&cap, 40, 1, 7, 1);
+    frame_esp(&cap, 45, 1, 7, 2);
+    (void)judge_leases(true);
+    cr_assert_eq(report.n, 0, "%s", report.text[0]);
+    frame_esp(&cap, 46, 1, 7, 3);
+    (void)judge_leases(true);
+    cr_assert_eq(report.n, 1);
+}
+
+Test(tenures, a_lease_that_never_comes_back_is_over_for_good)
+{
+    const char *log = "1970-01-01T00:00:00.012Z info repl shard 2: lease lost, it ended 0 ms ago\n";
+    const struct oracle_hands hands = {5 * MS, 2, NULL, 0, false};
+    uint8_t esp[16] = {1};
+
+    frame_add(&cap, 12, 3, true, LAB_VIP + 1, LAB_CLIENT, 4500, span_of(esp, sizeof esp));
+    frame_esp(&cap, 900, 3, 7, 1); /* of shard 1 it says nothing */
+    cr_assert_eq(oracle_lease_over(&cap, ZERO, 3, &log, 1, &hands, &report), 1);
+    cr_assert_eq(report.n, 0, "%s", report.text[0]);
+    frame_add(&cap, 900, 3, true, LAB_VIP + 1, LAB_CLIENT, 4500, span_of(esp, sizeof esp));
+    (void)oracle_lease_over(&cap, ZERO, 3, &log, 1, &hands, &report);
+    cr_assert_eq(report.n, 1);
+    cr_assert(strstr(report.text[0], "lease-over: node 3 sent ESP as shard 2's service address at "
+                                     "900.000 ms"));
+}
+
 Test(tenures, what_is_no_such_line_is_passed_over)
 {
     take(1, NULL);
