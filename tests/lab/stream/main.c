@@ -7,7 +7,7 @@
  *   go       begins to send: once the other end is there
  *   mark N   when N more have come: {"gap_ms": the longest time between two since the last mark}
  *   stop     sends no more
- *   report   {"sent", "received", "duplicates", "highest"}
+ *   report   {"sent", "refused", "received", "duplicates", "highest"}; refused by the kernel, of those sent
  *   quit     ends, without an answer; so does the end of stdin
  */
 #include <arpa/inet.h>
@@ -32,7 +32,7 @@ enum { PACKET_BYTES = 200, NUMBERS = 1 << 22, RECEIVE_BUFFER = 4 << 20 };
 struct stream {
     int fd, timer;
     bool going, stopped;
-    uint32_t sent, received, duplicates, highest, marking;
+    uint32_t sent, refused, received, duplicates, highest, marking;
     uint64_t last_ns, gap_ns;
     uint8_t seen[NUMBERS / 8];
     char line[64];
@@ -72,7 +72,8 @@ static void send_due(struct stream *s)
     for (; due > 0 && s->going && !s->stopped && s->sent + 1 < NUMBERS; due--) {
         put_be32(packet, ++s->sent);
         /* What the kernel refuses (no route yet, no buffer) is lost, and counted as such. */
-        (void)!send(s->fd, packet, sizeof packet, MSG_DONTWAIT);
+        if (send(s->fd, packet, sizeof packet, MSG_DONTWAIT) != (ssize_t)sizeof packet)
+            s->refused++;
     }
 }
 
@@ -115,8 +116,9 @@ static void obey(struct stream *s)
         s->stopped = true;
         (void)printf("{\"sent\":%u}\n", s->sent);
     } else if (strcmp(s->line, "report") == 0) {
-        (void)printf("{\"sent\":%u,\"received\":%u,\"duplicates\":%u,\"highest\":%u}\n", s->sent,
-                     s->received, s->duplicates, s->highest);
+        (void)printf("{\"sent\":%u,\"refused\":%u,\"received\":%u,\"duplicates\":%u,"
+                     "\"highest\":%u}\n",
+                     s->sent, s->refused, s->received, s->duplicates, s->highest);
     }
 }
 
