@@ -3,11 +3,14 @@
 #include <stdlib.h>
 #include <ucontext.h>
 
+/* The sanitizer must know on which stack it is. */
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/common_interface_defs.h>
+#define SWITCH_BEGINS __sanitizer_start_switch_fiber
+#define SWITCH_ENDS __sanitizer_finish_switch_fiber
 #else
-#define __sanitizer_start_switch_fiber(fake, stack, bytes) ((void)(fake))
-#define __sanitizer_finish_switch_fiber(fake, stack, bytes) ((void)(fake))
+#define SWITCH_BEGINS(fake, stack, bytes) ((void)(fake))
+#define SWITCH_ENDS(fake, stack, bytes) ((void)(fake))
 #endif
 
 enum { STACK_BYTES = 512 * 1024 };
@@ -47,25 +50,25 @@ static void to_worker(struct sim_hand *h)
 {
     void *fake = NULL;
 
-    __sanitizer_start_switch_fiber(&fake, h->stack, STACK_BYTES);
+    SWITCH_BEGINS(&fake, h->stack, STACK_BYTES);
     HF_ASSERT(swapcontext(&h->world, &h->worker) == 0);
-    __sanitizer_finish_switch_fiber(fake, NULL, NULL);
+    SWITCH_ENDS(fake, NULL, NULL);
 }
 
 static void to_world(struct sim_hand *h)
 {
     void *fake = NULL;
 
-    __sanitizer_start_switch_fiber(h->full ? &fake : NULL, h->world_stack, h->world_bytes);
+    SWITCH_BEGINS(h->full ? &fake : NULL, h->world_stack, h->world_bytes);
     HF_ASSERT(swapcontext(&h->worker, &h->world) == 0);
-    __sanitizer_finish_switch_fiber(fake, &h->world_stack, &h->world_bytes);
+    SWITCH_ENDS(fake, &h->world_stack, &h->world_bytes);
 }
 
 static void whole_turn(void)
 {
     struct sim_hand *h = beginning;
 
-    __sanitizer_finish_switch_fiber(NULL, &h->world_stack, &h->world_bytes);
+    SWITCH_ENDS(NULL, &h->world_stack, &h->world_bytes);
     h->turn(h->arg);
     h->full = false;
     to_world(h);
