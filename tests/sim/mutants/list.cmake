@@ -361,7 +361,7 @@ sim_mutant(trusted_before_others_have_it "seed=87 who lost data is trusted by a 
 
 # --- the lease, read before each batch (I5): who goes on without it ---
 
-sim_mutant(lease_read_each_ten_seconds "seed=1 a worker believes a lease that it read until its clock's next ten seconds begin"
+sim_mutant(lease_read_each_ten_seconds "seed=3 a worker believes a lease that it read until its clock's next ten seconds begin"
   "I5-batch_in_hand"
   node/io/worker.c [==[    w->now_ns = io_boottime_ns();]==] [==[    uint64_t mutant_before = w->now_ns / 10000000000u;
 
@@ -370,7 +370,7 @@ sim_mutant(lease_read_each_ten_seconds "seed=1 a worker believes a lease that it
   [==[        if (w->lease_epochs[s] == 0 || w->now_ns / 10000000000u != mutant_before)
             w->lease_epochs[s] = lease_epoch(w->pool->shards[s].lease, w->now_ns);]==])
 
-sim_mutant(inbound_without_a_lease "seed=1 what comes from clients is taken in by whose epoch it was, lease or none"
+sim_mutant(inbound_without_a_lease "seed=3 what comes from clients is taken in by whose epoch it was, lease or none"
   "I5-batch_in_hand"
   node/io/worker_in.c [==[    struct esp_turn turn = worker_turn(w, sa->shard_slot);]==]
   [==[    struct esp_turn turn = {.now_ns = w->now_ns,
