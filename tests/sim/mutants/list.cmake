@@ -377,7 +377,7 @@ sim_mutant(inbound_without_a_lease "seed=3 what comes from clients is taken in b
                             .lease_epoch = atomic_load(&w->pool->shards[sa->shard_slot].lease->epoch_index)};]==]
   node/io/worker_in.c [==[    if (w->lease_epochs[d->shard_slot] == 0) {]==] [==[    if (false) {]==])
 
-sim_mutant(lease_read_once_a_turn "seed=1 a worker reads leases when it wakes up, not before each batch"
+sim_mutant(lease_read_once_a_turn "seed=7 a worker reads leases when it wakes up, not before each batch"
   "I5-batch_in_hand"
   node/io/worker.c [==[void worker_once(struct worker *w)
 {
