@@ -7,6 +7,7 @@
 struct esp_sa *sim_sys_worker_sa_install(struct worker_pool *pool, const struct esp_sa_params *p);
 
 #define SIM_KERNEL_KEEPS_NAMES
+#include "sim/sim_hand.h"
 #include "sim/sim_kernel_names.h"
 #include "sim/sim_watch.h"
 
@@ -90,6 +91,8 @@ void sim_kernel_deinit(struct sim_kernel *k)
     sim_queue_clear(&k->tun);
     for (size_t i = 0; i < sizeof k->udp / sizeof k->udp[0]; i++)
         sim_queue_clear(&k->udp[i]);
+    sim_hand_destroy(k->hand);
+    k->hand = NULL;
     if (here == k)
         here = NULL;
 }
@@ -120,13 +123,44 @@ bool sim_kernel_busy(const struct sim_kernel *k)
     return false;
 }
 
+static void whole_turn(void *worker)
+{
+    worker_once(worker);
+}
+
 bool sim_kernel_turn(struct sim_kernel *k)
 {
-    HF_ASSERT(here == k);
+    HF_ASSERT(here == k && !sim_kernel_is_cut(k));
     if (k->worker == NULL)
         return false;
-    worker_once(k->worker);
+    if (k->turned != NULL)
+        k->turned(k->self);
+    if (k->cut_after == 0) {
+        worker_once(k->worker);
+        return true;
+    }
+    if (k->hand == NULL)
+        k->hand = sim_hand_create();
+    sim_hand_begin(k->hand, whole_turn, k->worker);
     return true;
+}
+
+bool sim_kernel_is_cut(const struct sim_kernel *k)
+{
+    return k->hand != NULL && sim_hand_is_full(k->hand);
+}
+
+void sim_kernel_go_on(struct sim_kernel *k)
+{
+    HF_ASSERT(here == k);
+    sim_hand_go_on(k->hand);
+}
+
+/* It has a packet in hand, and may be stopped now. */
+static void in_hand(void)
+{
+    if (here->cut_after > 0 && --here->cut_after == 0)
+        sim_hand_cut(here->hand);
 }
 
 /* --- what the worker asks --- */
@@ -218,10 +252,14 @@ ssize_t sim_sys_read(int fd, void *out, size_t cap)
 
 ssize_t sim_sys_write(int fd, const void *bytes, size_t n)
 {
-    if (fd == SIM_FD_TUN)
-        here->deliver(here->self, span_of(bytes, n));
-    else
+    if (fd != SIM_FD_TUN) {
         here->set[fd] = true;
+        return (ssize_t)n;
+    }
+    in_hand();
+    if (here->entered != NULL)
+        here->entered(here->self, &here->in);
+    here->deliver(here->self, span_of(bytes, n));
     return (ssize_t)n;
 }
 
@@ -273,6 +311,9 @@ enum udp_result sim_sys_udp_send(int fd, const struct ip_addr *source, const str
 {
     (void)source;
     HF_ASSERT(n_parts == 1 && fd >= SIM_FD_UDP);
+    in_hand();
+    if (here->left != NULL)
+        here->left(here->self, &here->out);
     here->emit(here->self, (uint32_t)(fd - SIM_FD_UDP), peer, parts[0]);
     return UDP_OK;
 }
@@ -325,6 +366,24 @@ static const struct sim_key *key_of(const struct esp_sa *sa)
     hf_panic(__FILE__, __LINE__, "a CHILD SA without a key");
 }
 
+static void sealed(uint64_t seq, const struct esp_sa *sa, const struct esp_turn *turn)
+{
+    here->out = (struct sim_in_hand){.key = key_of(sa)->out,
+                                     .seq = seq,
+                                     .epoch = turn->lease_epoch,
+                                     .shard_slot = sa->shard_slot};
+    here->sealed(here->self, here->out.key, seq, sa, turn);
+}
+
+static void opened(uint64_t seq, const struct esp_sa *sa, const struct esp_turn *turn)
+{
+    here->in = (struct sim_in_hand){.key = key_of(sa)->in,
+                                    .seq = seq,
+                                    .epoch = turn->lease_epoch,
+                                    .shard_slot = sa->shard_slot};
+    here->opened(here->self, here->in.key, seq, sa, turn);
+}
+
 enum esp_drop sim_sys_esp_outbound(struct esp_sa *sa, const struct esp_turn *turn,
                                    const struct esp_inner *decoded, struct span inner, uint8_t *out,
                                    size_t cap, struct esp_out_result *result)
@@ -332,7 +391,7 @@ enum esp_drop sim_sys_esp_outbound(struct esp_sa *sa, const struct esp_turn *tur
     enum esp_drop drop = esp_outbound(sa, turn, decoded, inner, out, cap, result);
 
     if (drop == ESP_DROP_NONE)
-        here->sealed(here->self, key_of(sa)->out, result->seq, sa, turn);
+        sealed(result->seq, sa, turn);
     return drop;
 }
 
@@ -343,7 +402,7 @@ enum esp_drop sim_sys_esp_inbound(struct esp_sa *sa, const struct esp_turn *turn
     enum esp_drop drop = esp_inbound(sa, turn, packet, from, out, cap, result);
 
     if (drop == ESP_DROP_NONE)
-        here->opened(here->self, key_of(sa)->in, result->seq, sa, turn);
+        opened(result->seq, sa, turn);
     return drop;
 }
 
@@ -354,6 +413,6 @@ enum esp_drop sim_sys_esp_inbound_release(struct esp_sa *sa, const struct esp_tu
     enum esp_drop drop = esp_inbound_release(sa, turn, seq, inner, result);
 
     if (drop == ESP_DROP_NONE)
-        here->opened(here->self, key_of(sa)->in, seq, sa, turn);
+        opened(seq, sa, turn);
     return drop;
 }

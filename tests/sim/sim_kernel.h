@@ -38,9 +38,16 @@ struct sim_key {
     uint64_t in, out;
 };
 
+/* A packet that was sealed or accepted and has not gone on yet, with the epoch of the lease under which. */
+struct sim_in_hand {
+    uint64_t key, seq, epoch;
+    uint32_t shard_slot;
+};
+
 struct worker;
 struct esp_sa;
 struct esp_turn;
+struct sim_hand;
 
 struct sim_kernel {
     uint64_t now_ns; /* CLOCK_BOOTTIME of this machine */
@@ -53,6 +60,15 @@ struct sim_kernel {
                    const struct esp_turn *turn);
     void (*opened)(void *self, uint64_t key, uint64_t seq, const struct esp_sa *sa,
                    const struct esp_turn *turn);
+    /* The same packets when they leave by the socket, or go in by the TUN; and: its worker begins a
+     * turn. NULL: nobody wants to know. */
+    void (*left)(void *self, const struct sim_in_hand *p);
+    void (*entered)(void *self, const struct sim_in_hand *p);
+    void (*turned)(void *self);
+    struct sim_in_hand out, in; /* the newest ones */
+    /* So many packets from now its worker is stopped, with the last of them in hand; 0 = it is not. */
+    uint32_t cut_after;
+    struct sim_hand *hand;                /* NULL: no turn was to be cut yet */
     struct sim_key keys[SIM_KERNEL_KEYS]; /* the newest ones, in turn */
     size_t n_keys;
     struct sim_queue tun, udp[SIM_KERNEL_FDS - SIM_FD_UDP];
@@ -87,7 +103,10 @@ void sim_kernel_put_tun(struct sim_kernel *k, struct span inner);
 /* Is anything there for the worker? For who watches that eventfd? */
 bool sim_kernel_busy(const struct sim_kernel *k);
 bool sim_kernel_readable(const struct sim_kernel *k, int fd);
-/* One turn of its worker; false: its pool does not run. */
+/* One turn of its worker, which may be cut; false: its pool does not run. */
 bool sim_kernel_turn(struct sim_kernel *k);
+/* Its worker was stopped in the middle of a turn: it has no other before it went on with this one. */
+bool sim_kernel_is_cut(const struct sim_kernel *k);
+void sim_kernel_go_on(struct sim_kernel *k);
 
 #endif

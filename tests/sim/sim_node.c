@@ -209,7 +209,7 @@ void sim_node_wake(struct sim_node *n)
 
 static void wake_worker(struct sim_node *n)
 {
-    if (n->worker_ms == UINT64_MAX && sim_kernel_busy(&n->kernel))
+    if (n->worker_ms == UINT64_MAX && !sim_kernel_is_cut(&n->kernel) && sim_kernel_busy(&n->kernel))
         n->worker_ms = n->world->now_ms + sim_between(&n->world->random, 0, 1);
 }
 
@@ -265,9 +265,11 @@ static void run_replica(struct sim_node *n)
 static void tick(struct sim_node *n)
 {
     n->tick_ms = n->world->now_ms + SIM_TICK_MS;
-    if (!n->hung)
+    if (!n->hung && !sim_kernel_is_cut(&n->kernel)) {
         (void)sim_kernel_turn(&n->kernel);
-    if (n->stuck)
+        sim_stops_look(n);
+    }
+    if (n->stuck || n->paused)
         return;
     sim_node_stamp(n);
     sim_hints_ask(n);
@@ -337,11 +339,24 @@ static void control(struct sim_node *n)
     wake_worker(n);
 }
 
+static uint64_t worker_due(const struct sim_node *n)
+{
+    uint64_t until = sim_stops_until(n);
+
+    if (n->hung)
+        return UINT64_MAX;
+    return until < n->worker_ms ? until : n->worker_ms;
+}
+
 /* The control loop is called for by what workers tell. */
 static void work(struct sim_node *n)
 {
     n->worker_ms = UINT64_MAX;
-    (void)sim_kernel_turn(&n->kernel);
+    if (sim_kernel_is_cut(&n->kernel))
+        sim_kernel_go_on(&n->kernel);
+    else
+        (void)sim_kernel_turn(&n->kernel);
+    sim_stops_look(n);
     wake_worker(n);
 }
 
@@ -360,8 +375,10 @@ void sim_node_run(struct sim_node *n)
     sim_lies_look(n);
     if (n->tick_ms <= now)
         tick(n);
-    if (n->worker_ms <= now && !n->hung)
+    if (!n->paused && worker_due(n) <= now)
         work(n);
+    if (n->paused)
+        return; /* in the middle of it */
     if (n->control_ms == UINT64_MAX &&
         sim_kernel_readable(&n->kernel, worker_pool_event_fd(n->pool)))
         sim_node_wake(n);
@@ -385,8 +402,8 @@ uint64_t sim_node_due(const struct sim_node *n)
     next = n->tick_ms < next ? n->tick_ms : next;
     if (n->raft_jobs != NULL && n->raft_jobs->due_ms < next)
         next = n->raft_jobs->due_ms;
-    if (!n->hung && n->worker_ms < next)
-        next = n->worker_ms;
+    at = worker_due(n);
+    next = at < next ? at : next;
     if (n->stuck)
         return next;
     if (n->engine_jobs != NULL && n->engine_jobs->due_ms < next)

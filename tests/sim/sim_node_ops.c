@@ -362,25 +362,49 @@ static void on_deliver(void *self, struct span inner)
     sim_traffic_at_server(self, inner);
 }
 
-/* The right under which its worker handles the packet. */
-static struct sim_watch_right right_of(const struct sim_node *n, const struct esp_sa *sa,
-                                       const struct esp_turn *turn)
+/* The right under which its worker handles a packet: the epoch is the one that it read, the lease and the
+ * clock are as they are now. */
+static struct sim_watch_right right_of(const struct sim_node *n, uint32_t slot, uint64_t epoch)
 {
-    return (struct sim_watch_right){.shard = sa->shard_slot + 1,
-                                    .epoch = turn->lease_epoch,
-                                    .lease_until_ns =
-                                        atomic_load(&n->leases[sa->shard_slot].until_ns),
-                                    .now_ns = turn->now_ns};
+    return (struct sim_watch_right){.shard = slot + 1,
+                                    .epoch = epoch,
+                                    .lease_until_ns = atomic_load(&n->leases[slot].until_ns),
+                                    .now_ns = sim_node_ns(n)};
+}
+
+static void on_turned(void *self)
+{
+    struct sim_node *n = self;
+    struct sim_watch_right rights[SIM_SHARDS];
+
+    for (uint32_t i = 0; i < n->world->plan.n_shards; i++)
+        rights[i] = right_of(n, i, atomic_load(&n->leases[i].epoch_index));
+    sim_watch_turn(n->world->watch, n->id, rights, n->world->plan.n_shards);
+}
+
+static void on_left(void *self, const struct sim_in_hand *p)
+{
+    const struct sim_node *n = self;
+    struct sim_watch_right right = right_of(n, p->shard_slot, p->epoch);
+
+    sim_watch_left(n->world->watch, n->id, p->key, p->seq, &right);
+}
+
+static void on_entered(void *self, const struct sim_in_hand *p)
+{
+    const struct sim_node *n = self;
+    struct sim_watch_right right = right_of(n, p->shard_slot, p->epoch);
+
+    sim_watch_entered(n->world->watch, n->id, &right);
 }
 
 static void on_sealed(void *self, uint64_t key, uint64_t seq, const struct esp_sa *sa,
                       const struct esp_turn *turn)
 {
     struct sim_node *n = self;
-    struct sim_watch_right right = right_of(n, sa, turn);
+    struct sim_watch_right right = right_of(n, sa->shard_slot, turn->lease_epoch);
 
     sim_watch_sealed(n->world->watch, n->id, key, seq, &right);
-    sim_watch_left(n->world->watch, n->id, key, seq, &right);
     n->world->stats.counts[SIM_COUNT_numbers_checked]++;
     if (!sim_check_sealed(&n->world->check, key, seq))
         sim_violation(n->world, "I1: node %u seals spi %08x number %llu a second time", n->id,
@@ -391,7 +415,7 @@ static void on_opened(void *self, uint64_t key, uint64_t seq, const struct esp_s
                       const struct esp_turn *turn)
 {
     struct sim_node *n = self;
-    struct sim_watch_right right = right_of(n, sa, turn);
+    struct sim_watch_right right = right_of(n, sa->shard_slot, turn->lease_epoch);
 
     sim_watch_delivered(n->world->watch, n->id, key, seq, &right);
     if (!sim_check_opened(&n->world->check, key, seq))
@@ -416,6 +440,9 @@ static void start_workers(struct sim_node *n)
     n->kernel.deliver = on_deliver;
     n->kernel.sealed = on_sealed;
     n->kernel.opened = on_opened;
+    n->kernel.left = on_left;
+    n->kernel.entered = on_entered;
+    n->kernel.turned = on_turned;
     n->kernel.now_ns = sim_node_ns(n);
     (void)sim_kernel_enter(&n->kernel);
     for (uint32_t i = 0; i < o.n_shards; i++) {

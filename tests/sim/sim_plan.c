@@ -54,6 +54,7 @@ void sim_plan_draw(struct sim_world *w, const struct sim_options *o)
     }
     sim_recovery_draw(w, o->quiet);
     sim_meetings_draw(w, o->quiet);
+    sim_stops_draw(w, o->quiet);
     w->now_ms = 1000;
     w->next_fault_ms = p->fault_every_ms == 0 ? UINT64_MAX : p->faults_from_ms;
     w->next_command_ms = o->quiet ? UINT64_MAX : p->faults_from_ms;

@@ -35,6 +35,7 @@
     X(all_crash, "all_crash")                                                                      \
     X(leader_transfer, "leader_transfer")                                                          \
     X(worker_hung, "worker_hung")                                                                  \
+    X(batch_in_hand, "worker_stopped_in_a_batch")                                                  \
     X(control_stuck, "control_stuck")                                                              \
     X(outside_down, "outside_link_down")                                                           \
     X(inside_down, "inside_link_down")                                                             \
@@ -98,6 +99,8 @@ enum sim_fault {
     X(messages_checked)                                                                            \
     X(digests_compared)                                                                            \
     X(owners_checked)                                                                              \
+    X(gaps)                                                                                        \
+    X(gaps_open)                                                                                   \
     X(violations)
 
 enum sim_count {

@@ -230,10 +230,20 @@ void sim_watch_counts(struct sim_watch *w, uint32_t node)
 
     if (n == NULL)
         return;
-    SIM_WATCH_JUDGE(w, SIM_WATCH_data_lost, !n->lost || n->durable >= n->needs,
-                    "node %u lost what it had acknowledged, and counts again with %llu of %llu",
-                    (unsigned)node, (unsigned long long)n->durable, (unsigned long long)n->needs);
+    SIM_WATCH_JUDGE_IF(w, SIM_WATCH_data_lost, n->lost, n->durable >= n->needs,
+                       "node %u lost what it had acknowledged, and counts again with %llu of %llu",
+                       (unsigned)node, (unsigned long long)n->durable,
+                       (unsigned long long)n->needs);
     n->lost = false;
+}
+
+static bool somebody_withholds(const struct sim_watch *w)
+{
+    bool any = false;
+
+    for (size_t i = 1; i <= SIM_WATCH_NODES; i++)
+        any |= w->nodes[i].running && w->nodes[i].lost;
+    return any;
 }
 
 void sim_watch_takes_part(struct sim_watch *w, uint32_t node, const char *how)
@@ -241,8 +251,8 @@ void sim_watch_takes_part(struct sim_watch *w, uint32_t node, const char *how)
     const struct sim_watch_node *n = sim_watch_node(w, node);
 
     if (n != NULL)
-        SIM_WATCH_JUDGE(w, SIM_WATCH_withholds, !n->lost,
-                        "node %u lost what it had acknowledged, and %s", (unsigned)node, how);
+        SIM_WATCH_JUDGE_IF(w, SIM_WATCH_withholds, n->lost || somebody_withholds(w), !n->lost,
+                           "node %u lost what it had acknowledged, and %s", (unsigned)node, how);
 }
 
 /* --- input that is nobody's, and the wall clock --- */
@@ -271,11 +281,11 @@ void sim_watch_forged_late(struct sim_watch *w, uint32_t node, bool for_the_log)
 
 void sim_watch_half_open(struct sim_watch *w, uint32_t node, size_t in_all, size_t of_one_source)
 {
-    SIM_WATCH_JUDGE(w, SIM_WATCH_half_open_bound,
-                    in_all <= CONDUCTOR_HALF_OPEN_MAX &&
-                        of_one_source <= CONDUCTOR_HALF_OPEN_SOURCE_MAX,
-                    "node %u holds %zu half-open SAs, %zu of one source", (unsigned)node, in_all,
-                    of_one_source);
+    SIM_WATCH_JUDGE_IF(w, SIM_WATCH_half_open_bound, in_all > 0,
+                       in_all <= CONDUCTOR_HALF_OPEN_MAX &&
+                           of_one_source <= CONDUCTOR_HALF_OPEN_SOURCE_MAX,
+                       "node %u holds %zu half-open SAs, %zu of one source", (unsigned)node, in_all,
+                       of_one_source);
 }
 
 static bool is_ike(struct span bytes)

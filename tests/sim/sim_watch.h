@@ -78,6 +78,9 @@ uint64_t sim_watch_violations(const struct sim_watch *w, const struct sim_watch_
 /* How often the rule judged something, and how often it was broken. */
 uint64_t sim_watch_judged(const struct sim_watch *w, enum sim_watch_rule rule);
 uint64_t sim_watch_broken(const struct sim_watch *w, enum sim_watch_rule rule);
+/* How often a snapshot was told of before the records in it: then who is a member is not judged until
+ * those are told. *open: it is so now. */
+uint64_t sim_watch_gaps(const struct sim_watch *w, bool *open);
 /* How often the case was reached. */
 uint64_t sim_watch_reached(const struct sim_watch *w, enum sim_watch_case which);
 
@@ -161,22 +164,28 @@ void sim_watch_copied(struct sim_watch *w, uint32_t to, uint64_t applied);
  * have it (key_in, key_out). Both ends have the same value for the same direction. */
 uint64_t sim_watch_key(const struct secret *key);
 
-/* The right under which a worker handles a packet, as it read it. */
+/* The right under which a worker handles a packet: the epoch is the one that it read before the batch, the
+ * lease and the clock are as they are at this moment. */
 struct sim_watch_right {
     uint32_t shard;
-    uint64_t epoch;                  /* of the lease read before the batch; 0 = none */
+    uint64_t epoch;                  /* 0 = none */
     uint64_t lease_until_ns, now_ns; /* local */
 };
+/* A node's worker begins a turn: what the shards' leases say then. All packets up to the next call are
+ * handled in this turn, however often the worker is stopped in it. */
+void sim_watch_turn(struct sim_watch *w, uint32_t node, const struct sim_watch_right *rights,
+                    size_t n);
 /* A number was used: the cipher was called. */
 void sim_watch_sealed(struct sim_watch *w, uint32_t node, uint64_t key, uint64_t seq,
                       const struct sim_watch_right *right);
-/* That packet leaves the node: at once, or later when the process was stopped with it in hand.
- * `right` as of now: its lease and clock at this moment. */
+/* That packet leaves the node: at once, or later when the worker was stopped with it in hand. */
 void sim_watch_left(struct sim_watch *w, uint32_t node, uint64_t key, uint64_t seq,
                     const struct sim_watch_right *right);
 /* A packet was accepted: its inner packet goes to the TUN. */
 void sim_watch_delivered(struct sim_watch *w, uint32_t node, uint64_t key, uint64_t seq,
                          const struct sim_watch_right *right);
+/* ... and is there: at once, or later. */
+void sim_watch_entered(struct sim_watch *w, uint32_t node, const struct sim_watch_right *right);
 /* Any datagram that leaves outside: an IKE message, or (natt: from port 4500) one behind its marker, a
  * keepalive, an ESP packet; and it must not hold SIM_WATCH_PLAIN, which the world puts into each
  * inner packet (I13). Real suites only. */

@@ -27,11 +27,11 @@ void sim_watch_stored(struct sim_watch *w, uint32_t node, const struct repl_load
             e->a = hash;
         if (e->b == 0)
             e->b = before;
-        SIM_WATCH_JUDGE(w, SIM_WATCH_one_entry, e->a == hash && (before == 0 || e->b == before),
-                        "node %u: index %" PRIu64 ", term %" PRIu64
-                        " is %s than in another node's log",
-                        (unsigned)node, index, entry->term,
-                        e->a != hash ? "another entry" : "behind another term");
+        SIM_WATCH_JUDGE_IF(
+            w, SIM_WATCH_one_entry, !made, e->a == hash && (before == 0 || e->b == before),
+            "node %u: index %" PRIu64 ", term %" PRIu64 " is %s than in another node's log",
+            (unsigned)node, index, entry->term,
+            e->a != hash ? "another entry" : "behind another term");
         before = entry->term;
     }
 }

@@ -36,12 +36,22 @@ bool sim_watch_is_former(const struct sim_watch *w, uint32_t node)
     return w->nodes[node].era != w->era;
 }
 
+static bool somebody_is_former(const struct sim_watch *w)
+{
+    bool any = false;
+
+    for (uint32_t i = 1; i <= SIM_WATCH_NODES && w->era > 0; i++)
+        any |= w->nodes[i].running && sim_watch_is_former(w, i);
+    return any;
+}
+
 void sim_watch_judge_former(struct sim_watch *w, uint32_t node, const char *does)
 {
-    SIM_WATCH_JUDGE(w, SIM_WATCH_former_silent, !sim_watch_is_former(w, node),
-                    "node %u %s, of incarnation %" PRIu64 ", which is over since %" PRIu64 " began",
-                    (unsigned)node, does, w->incarnations[w->nodes[node].era],
-                    w->incarnations[w->era]);
+    SIM_WATCH_JUDGE_IF(
+        w, SIM_WATCH_former_silent, sim_watch_is_former(w, node) || somebody_is_former(w),
+        !sim_watch_is_former(w, node),
+        "node %u %s, of incarnation %" PRIu64 ", which is over since %" PRIu64 " began",
+        (unsigned)node, does, w->incarnations[w->nodes[node].era], w->incarnations[w->era]);
 }
 
 static void judge_incarnation(struct sim_watch *w, uint64_t from, uint64_t incarnation)
@@ -63,6 +73,7 @@ static void begin_members(struct sim_watch *w, uint32_t node, uint64_t place)
 
         if (m->member && !m->left && i != node) {
             m->left = true;
+            w->n_left++;
             m->left_index = place;
         }
         m->token = m->copied = 0;
@@ -76,6 +87,7 @@ static void begin_members(struct sim_watch *w, uint32_t node, uint64_t place)
     w->n_wishes = 0;
     w->n_voters = 0;
     w->leader = 0;
+    w->gap = (struct sim_watch_gap){0};
     sim_watch_voters(w, place, true, &node, 1);
 }
 
@@ -104,11 +116,11 @@ void sim_watch_incarnation(struct sim_watch *w, uint32_t node, uint64_t from, ui
 void sim_watch_recorded(struct sim_watch *w, uint32_t node, const uint64_t *incarnations, size_t n)
 {
     uint64_t era = w->nodes[node].era;
-    bool has = era == 0;
+    bool has = false;
 
     for (size_t i = 0; i < n; i++)
         has |= incarnations[i] == w->incarnations[era];
-    SIM_WATCH_JUDGE(w, SIM_WATCH_beginning_recorded, has,
-                    "node %u is of incarnation %" PRIu64 ", and has no record of how it began",
-                    (unsigned)node, w->incarnations[era]);
+    SIM_WATCH_JUDGE_IF(w, SIM_WATCH_beginning_recorded, era > 0, has,
+                       "node %u is of incarnation %" PRIu64 ", and has no record of how it began",
+                       (unsigned)node, w->incarnations[era]);
 }

@@ -92,26 +92,35 @@ static struct sim_watch_grant *add_grant(struct sim_watch_esp *e, struct sim_wat
     return &e->grants[at];
 }
 
+static bool is_empty(const struct sim_watch_grant *g)
+{
+    return g->first >= g->end;
+}
+
+/* Between its neighbours by epoch that hold numbers at all. */
 static void judge_disjoint(struct sim_watch *w, const struct sim_watch_esp *e,
                            const struct sim_watch_grant *g)
 {
-    const struct sim_watch_grant *before = g > e->grants ? g - 1 : NULL;
-    const struct sim_watch_grant *after = g + 1 < e->grants + e->n_grants ? g + 1 : NULL;
-    bool empty = g->first >= g->end;
-    bool holds = empty || ((before == NULL || before->end <= g->first) &&
-                           (after == NULL || after->first >= after->end || g->end <= after->first));
+    const struct sim_watch_grant *end = e->grants + e->n_grants, *after = g + 1, *before = NULL;
 
-    SIM_WATCH_JUDGE(w, SIM_WATCH_grants_disjoint,
-                    holds && (before == NULL || before->epoch != g->epoch),
-                    "key %016" PRIx64 ": node %u may use [%" PRIu64 ", %" PRIu64
-                    ") in epoch %" PRIu64 ", beside [%" PRIu64 ", %" PRIu64 ")",
-                    e->key, (unsigned)g->node, g->first, g->end, g->epoch,
-                    before != NULL  ? before->first
-                    : after != NULL ? after->first
-                                    : 0,
-                    before != NULL  ? before->end
-                    : after != NULL ? after->end
-                                    : 0);
+    for (const struct sim_watch_grant *i = e->grants; i < g; i++)
+        before = is_empty(i) ? before : i;
+    while (after < end && is_empty(after))
+        after++;
+    SIM_WATCH_JUDGE_IF(
+        w, SIM_WATCH_grants_disjoint, before != NULL && !is_empty(g), before->end <= g->first,
+        "key %016" PRIx64 ": node %u may use [%" PRIu64 ", %" PRIu64 ") in epoch %" PRIu64
+        ", behind [%" PRIu64 ", %" PRIu64 ")",
+        e->key, (unsigned)g->node, g->first, g->end, g->epoch, before->first, before->end);
+    SIM_WATCH_JUDGE_IF(
+        w, SIM_WATCH_grants_disjoint, after < end && !is_empty(g), g->end <= after->first,
+        "key %016" PRIx64 ": node %u may use [%" PRIu64 ", %" PRIu64 ") in epoch %" PRIu64
+        ", before [%" PRIu64 ", %" PRIu64 ")",
+        e->key, (unsigned)g->node, g->first, g->end, g->epoch, after->first, after->end);
+    SIM_WATCH_JUDGE_IF(w, SIM_WATCH_grants_disjoint, g > e->grants, g[-1].epoch != g->epoch,
+                       "key %016" PRIx64 ": node %u is given [%" PRIu64 ", %" PRIu64
+                       ") in epoch %" PRIu64 ", which gave numbers to node %u",
+                       e->key, (unsigned)g->node, g->first, g->end, g->epoch, (unsigned)g[-1].node);
     SIM_WATCH_JUDGE(w, SIM_WATCH_no_wrap, e->esn || g->end <= (uint64_t)UINT32_MAX + 1,
                     "key %016" PRIx64 ": a reservation ends at %" PRIu64, e->key, g->end);
 }
@@ -125,10 +134,10 @@ static void judge_floor(struct sim_watch *w, const struct sim_watch_esp *e,
     for (size_t i = 0; i < e->n_grants; i++)
         if (e->grants[i].epoch < g->epoch && e->grants[i].top > top)
             top = e->grants[i].top;
-    SIM_WATCH_JUDGE(w, SIM_WATCH_floor, top <= g->floor,
-                    "key %016" PRIx64 ": node %u begins above %" PRIu64 " in epoch %" PRIu64
-                    ", but %" PRIu64 " was delivered",
-                    e->key, (unsigned)g->node, g->floor, g->epoch, top);
+    SIM_WATCH_JUDGE_IF(w, SIM_WATCH_floor, top > 0, top <= g->floor,
+                       "key %016" PRIx64 ": node %u begins above %" PRIu64 " in epoch %" PRIu64
+                       ", but %" PRIu64 " was delivered",
+                       e->key, (unsigned)g->node, g->floor, g->epoch, top);
 }
 
 /* The same with a handover's exact window: each number that was delivered above its floor is in it. */
@@ -140,19 +149,20 @@ static void judge_window(struct sim_watch *w, const struct sim_watch_esp *e,
     for (size_t i = 0; i < e->n_grants; i++)
         if (e->grants[i].epoch < g->epoch && e->grants[i].top > top)
             top = e->grants[i].top;
-    SIM_WATCH_JUDGE(w, SIM_WATCH_floor, top <= window->replay.top || top <= window->floor,
-                    "key %016" PRIx64 ": node %u goes on from a window up to %" PRIu64
-                    ", but %" PRIu64 " was delivered",
-                    e->key, (unsigned)g->node, window->replay.top, top);
+    SIM_WATCH_JUDGE_IF(w, SIM_WATCH_floor, top > 0,
+                       top <= window->replay.top || top <= window->floor,
+                       "key %016" PRIx64 ": node %u goes on from a window up to %" PRIu64
+                       ", but %" PRIu64 " was delivered",
+                       e->key, (unsigned)g->node, window->replay.top, top);
     first = window->replay.top > ESP_REPLAY_WINDOW ? window->replay.top - ESP_REPLAY_WINDOW : 0;
     if (first < window->floor)
         first = window->floor;
     for (uint64_t seq = first + 1; seq <= window->replay.top; seq++)
-        SIM_WATCH_JUDGE(w, SIM_WATCH_floor,
-                        !marked(&w->delivered, e->key, seq) ||
-                            esp_replay_look(&window->replay, seq) != ESP_SEEN_NEW,
-                        "key %016" PRIx64 ": node %u takes %" PRIu64 " for new, it was delivered",
-                        e->key, (unsigned)g->node, seq);
+        SIM_WATCH_JUDGE_IF(w, SIM_WATCH_floor, marked(&w->delivered, e->key, seq),
+                           esp_replay_look(&window->replay, seq) != ESP_SEEN_NEW,
+                           "key %016" PRIx64 ": node %u takes %" PRIu64
+                           " for new, it was delivered",
+                           e->key, (unsigned)g->node, seq);
 }
 
 void sim_watch_granted(struct sim_watch *w, uint32_t node, uint64_t key_in, uint64_t key_out,
@@ -217,10 +227,10 @@ void sim_watch_installed(struct sim_watch *w, uint32_t node, const struct ike_ch
     for (size_t i = 0; n != NULL && !sim_watch_is_former(w, node) && i < 2; i++) {
         const struct sim_watch_esp *e = sim_watch_esp_of(w, keys[i]);
 
-        SIM_WATCH_JUDGE(w, SIM_WATCH_not_restored, e->gone_index == 0 || e->gone_index > n->applied,
-                        "spi %08x: node %u installs it as of %" PRIu64
-                        ", it went with index %" PRIu64,
-                        (unsigned)child->spi_in, (unsigned)node, n->applied, e->gone_index);
+        SIM_WATCH_JUDGE_IF(
+            w, SIM_WATCH_not_restored, e->gone_index != 0, e->gone_index > n->applied,
+            "spi %08x: node %u installs it as of %" PRIu64 ", it went with index %" PRIu64,
+            (unsigned)child->spi_in, (unsigned)node, n->applied, e->gone_index);
     }
 }
 
@@ -235,69 +245,56 @@ static void judge_key(struct sim_watch *w, const struct sim_watch_esp *e, uint32
                     "key %016" PRIx64 ": node %u %s, its record is %" PRIu64
                     ", applied is %" PRIu64,
                     e->key, (unsigned)node, does, e->made_index, n->applied);
-    SIM_WATCH_JUDGE(w, SIM_WATCH_key_gone, e->gone_index == 0 || e->gone_index > n->applied,
-                    "spi %08x: node %u %s, it went with index %" PRIu64 ", applied is %" PRIu64,
-                    (unsigned)e->spi_in, (unsigned)node, does, e->gone_index, n->applied);
-    SIM_WATCH_JUDGE(w, SIM_WATCH_rekey_ends,
-                    e->hard_ms == UINT64_MAX || n->cluster_ms <= e->hard_ms + HARD_SLACK_MS,
-                    "spi %08x: node %u %s at cluster time %" PRIu64
-                    " ms, the hard limit is %" PRIu64,
-                    (unsigned)e->spi_in, (unsigned)node, does, n->cluster_ms, e->hard_ms);
-}
-
-static void judge_in_hand(struct sim_watch *w, uint32_t node, const struct sim_watch_right *right,
-                          uint64_t late, const char *does)
-{
-    SIM_WATCH_JUDGE(w, SIM_WATCH_batch_in_hand,
-                    late <= (uint64_t)SIM_WATCH_BATCH * w->options.workers,
-                    "shard %u: node %u %s packet %" PRIu64 " after its right of epoch %" PRIu64,
-                    (unsigned)right->shard, (unsigned)node, does, late, right->epoch);
-}
-
-static bool has_right(const struct sim_watch_view *v, const struct sim_watch_right *right)
-{
-    return right->epoch != 0 && right->now_ns < right->lease_until_ns && v->mine &&
-           v->epoch == right->epoch;
-}
-
-/* Its epoch as a place. */
-static struct sim_watch_right placed(const struct sim_watch *w, uint32_t node,
-                                     const struct sim_watch_right *right)
-{
-    struct sim_watch_right at = *right;
-
-    at.epoch = right->epoch == 0 ? 0 : sim_watch_place(w, node, right->epoch);
-    return at;
+    SIM_WATCH_JUDGE_IF(w, SIM_WATCH_key_gone, e->gone_index != 0, e->gone_index > n->turn_applied,
+                       "spi %08x: node %u %s, it went with index %" PRIu64 ", applied was %" PRIu64
+                       " when its turn began",
+                       (unsigned)e->spi_in, (unsigned)node, does, e->gone_index, n->turn_applied);
+    SIM_WATCH_JUDGE_IF(w, SIM_WATCH_rekey_ends, e->hard_ms != UINT64_MAX,
+                       n->turn_cluster_ms <= e->hard_ms + HARD_SLACK_MS,
+                       "spi %08x: node %u %s at cluster time %" PRIu64
+                       " ms, the hard limit is %" PRIu64,
+                       (unsigned)e->spi_in, (unsigned)node, does, n->turn_cluster_ms, e->hard_ms);
 }
 
 void sim_watch_sealed(struct sim_watch *w, uint32_t node, uint64_t key, uint64_t seq,
                       const struct sim_watch_right *with)
 {
-    const struct sim_watch_right at = placed(w, node, with), *right = &at;
-    struct sim_watch_view *v = sim_watch_view(w, node, right->shard);
     struct sim_watch_esp *e = sim_watch_esp_of(w, key);
     const struct sim_watch_grant *g;
+    struct sim_watch_right right;
 
-    if (v == NULL)
+    if (sim_watch_node(w, node) == NULL)
         return;
-    sim_watch_judge_former(w, node, "seals");
+    right = sim_watch_begins(w, node, with, "seals");
     SIM_WATCH_JUDGE(w, SIM_WATCH_number_once, !mark(w, &w->sealed, key, seq),
                     "key %016" PRIx64 ": node %u seals number %" PRIu64 " again", key,
                     (unsigned)node, seq);
     SIM_WATCH_JUDGE(w, SIM_WATCH_no_wrap, e->esn || seq <= UINT32_MAX,
                     "key %016" PRIx64 ": number %" PRIu64, key, seq);
     judge_key(w, e, node, "seals");
-    g = grant_of(e, node, w->nodes[node].boot, right->epoch);
+    g = grant_of(e, node, w->nodes[node].boot, right.epoch);
     SIM_WATCH_JUDGE(w, SIM_WATCH_assignment_applied, g != NULL,
                     "key %016" PRIx64 ": node %u seals in epoch %" PRIu64 ", which gave it nothing",
-                    key, (unsigned)node, right->epoch);
+                    key, (unsigned)node, right.epoch);
     if (g != NULL)
         SIM_WATCH_JUDGE(w, SIM_WATCH_number_granted, seq >= g->first && seq < g->end,
                         "key %016" PRIx64 ": node %u seals %" PRIu64 ", granted is [%" PRIu64
                         ", %" PRIu64 ")",
                         key, (unsigned)node, seq, g->first, g->end);
-    v->late_sealed = has_right(v, right) ? 0 : v->late_sealed + 1;
-    judge_in_hand(w, node, right, v->late_sealed, "seals");
+}
+
+void sim_watch_acted(struct sim_watch *w, uint32_t node, uint32_t shard, uint64_t epoch)
+{
+    struct sim_watch_shard *s = sim_watch_shard_of(w, shard);
+
+    if (s == NULL)
+        return;
+    SIM_WATCH_JUDGE_IF(w, SIM_WATCH_one_speaker, s->spoke_epoch != 0 && epoch != s->spoke_epoch,
+                       epoch > s->spoke_epoch,
+                       "shard %u: node %u acts in epoch %" PRIu64 ", epoch %" PRIu64 " has acted",
+                       (unsigned)shard, (unsigned)node, epoch, s->spoke_epoch);
+    if (epoch > s->spoke_epoch)
+        s->spoke_epoch = epoch;
 }
 
 void sim_watch_spoke(struct sim_watch *w, uint32_t node, uint32_t shard, uint64_t epoch)
@@ -306,54 +303,31 @@ void sim_watch_spoke(struct sim_watch *w, uint32_t node, uint32_t shard, uint64_
 
     if (s == NULL)
         return;
-    SIM_WATCH_JUDGE(w, SIM_WATCH_one_speaker, epoch >= s->spoke_epoch,
-                    "shard %u: node %u acts in epoch %" PRIu64 ", epoch %" PRIu64 " has acted",
-                    (unsigned)shard, (unsigned)node, epoch, s->spoke_epoch);
-    if (epoch > s->spoke_epoch)
-        s->spoke_epoch = epoch;
+    sim_watch_acted(w, node, shard, epoch);
     if (w->healing && s->first_ms == 0 && epoch == s->newest_epoch)
         s->first_ms = sim_watch_now(w);
-}
-
-void sim_watch_left(struct sim_watch *w, uint32_t node, uint64_t key, uint64_t seq,
-                    const struct sim_watch_right *with)
-{
-    const struct sim_watch_right at = placed(w, node, with), *right = &at;
-    struct sim_watch_view *v = sim_watch_view(w, node, right->shard);
-
-    (void)key;
-    (void)seq;
-    if (v == NULL)
-        return;
-    if (has_right(v, right)) {
-        v->late_left = 0;
-        sim_watch_spoke(w, node, right->shard, right->epoch);
-    } else {
-        v->late_left++;
-    }
-    judge_in_hand(w, node, right, v->late_left, "sends");
 }
 
 void sim_watch_delivered(struct sim_watch *w, uint32_t node, uint64_t key, uint64_t seq,
                          const struct sim_watch_right *with)
 {
-    const struct sim_watch_right at = placed(w, node, with), *right = &at;
     struct sim_watch_node *n = sim_watch_node(w, node);
     struct sim_watch_esp *e = sim_watch_esp_of(w, key);
     struct sim_watch_grant *g;
+    struct sim_watch_right right;
 
     if (n == NULL)
         return;
-    sim_watch_judge_former(w, node, "delivers");
+    right = sim_watch_begins(w, node, with, "accepts");
     SIM_WATCH_JUDGE(w, SIM_WATCH_delivered_once, !mark(w, &w->delivered, key, seq),
                     "key %016" PRIx64 ": node %u delivers number %" PRIu64 " again", key,
                     (unsigned)node, seq);
     judge_key(w, e, node, "delivers");
-    g = grant_of(e, node, n->boot, right->epoch);
+    g = grant_of(e, node, n->boot, right.epoch);
     SIM_WATCH_JUDGE(w, SIM_WATCH_assignment_applied, g != NULL,
                     "key %016" PRIx64 ": node %u delivers in epoch %" PRIu64
                     ", which gave it nothing",
-                    key, (unsigned)node, right->epoch);
+                    key, (unsigned)node, right.epoch);
     if (g == NULL)
         return;
     SIM_WATCH_JUDGE(w, SIM_WATCH_ceiling, seq > g->floor && seq <= g->ceiling,

@@ -27,12 +27,11 @@ static bool synchronizes(const struct wire_header *h)
 
 /* What was kept of `key`: `hash` itself, if this is the first time. NULL: no room. */
 static struct sim_watch_entry *seen_as(struct sim_watch *w, struct sim_watch_map *map, uint64_t key,
-                                       uint64_t hash)
+                                       uint64_t hash, bool *first)
 {
-    bool made;
-    struct sim_watch_entry *e = sim_watch_at(w, map, key, &made);
+    struct sim_watch_entry *e = sim_watch_at(w, map, key, first);
 
-    if (e != NULL && made)
+    if (e != NULL && *first)
         e->a = hash;
     return e;
 }
@@ -42,12 +41,13 @@ static void judge_bytes(struct sim_watch *w, const char *who, uint32_t number, s
 {
     uint64_t hash = span_fnv1a64(message), sa = sim_watch_mix(h->spi_i, h->spi_r), key;
     struct sim_watch_entry *e;
+    bool first;
     size_t at;
 
     if (protected_message(message, h, &at)) {
         key = sim_watch_mix(sim_watch_mix(sa, h->flags & WIRE_FLAG_INITIATOR),
                             get_be64(message.data + at));
-        e = seen_as(w, &w->ivs, key, hash);
+        e = seen_as(w, &w->ivs, key, hash, &first);
         if (e != NULL)
             SIM_WATCH_JUDGE(w, SIM_WATCH_iv_once, e->a == hash,
                             "%s %u: an IV of SA %016" PRIx64 "/%016" PRIx64
@@ -60,13 +60,13 @@ static void judge_bytes(struct sim_watch *w, const char *who, uint32_t number, s
         return; /* before the responder has chosen: cookies and other groups change the request */
     key = sim_watch_mix(sim_watch_mix(sa, h->flags & (WIRE_FLAG_INITIATOR | WIRE_FLAG_RESPONSE)),
                         h->message_id);
-    e = seen_as(w, &w->copies, key, hash);
+    e = seen_as(w, &w->copies, key, hash, &first);
     if (e != NULL)
-        SIM_WATCH_JUDGE(w, SIM_WATCH_same_message, e->a == hash,
-                        "%s %u: message %u of SA %016" PRIx64 "/%016" PRIx64
-                        " (%s) leaves with other bytes",
-                        who, (unsigned)number, (unsigned)h->message_id, h->spi_i, h->spi_r,
-                        wire_is_response(h) ? "response" : "request");
+        SIM_WATCH_JUDGE_IF(w, SIM_WATCH_same_message, !first, e->a == hash,
+                           "%s %u: message %u of SA %016" PRIx64 "/%016" PRIx64
+                           " (%s) leaves with other bytes",
+                           who, (unsigned)number, (unsigned)h->message_id, h->spi_i, h->spi_r,
+                           wire_is_response(h) ? "response" : "request");
 }
 
 void sim_watch_ike_sent(struct sim_watch *w, uint32_t node, uint32_t shard, bool may_act,

@@ -6,7 +6,7 @@
  *   sim_watch_wrap.c   the conductor's rows                  sim_watch_cases.c collisions reached
  *   sim_watch_heal.c   liveness                      sim_watch_members.c  who is of the cluster, who votes
  *   sim_watch_era.c    incarnations: what is called an index here is a place, counted over all of them
- *   sim_watch_disks.c  the logs on the disks
+ *   sim_watch_disks.c  the logs on the disks     sim_watch_hand.c  rights of a worker, the batch in hand
  */
 #ifndef HF_SIM_WATCH_INTERNAL_H
 #define HF_SIM_WATCH_INTERNAL_H
@@ -79,9 +79,14 @@ struct sim_watch_node {
     uint64_t had;          /* ... how far its log went: so far its copies may have counted before */
     uint64_t began_behind; /* the highest index that was applied anywhere when it started */
     uint64_t boot, applied, cluster_ms;
+    uint64_t
+        since; /* it told of all records from there on: its snapshot's place; 0 = from the first */
     uint64_t at_index, ordinal; /* of the next record in an entry */
     uint64_t durable;
     bool restoring;
+    /* its worker's present turn: what was so when it began, and its packets since it lost its right */
+    uint64_t turn_applied, turn_cluster_ms, late_begun, late_done;
+    bool turn_former;
     bool forged, submitted; /* what is handled is nobody's; something was submitted meanwhile */
     uint64_t known_boot;    /* its start that the log names: whose requests count */
     uint64_t digest_index;
@@ -90,8 +95,8 @@ struct sim_watch_node {
         uint32_t shard;
         uint64_t epoch, boot;
         uint32_t owner;
-        bool mine, held;                 /* held: the lease, as its conductor was told */
-        uint64_t late_left, late_sealed; /* packets since its right ended */
+        bool mine, held;     /* held: the lease, as its conductor was told */
+        uint64_t turn_epoch; /* its worker's turn began with the right of that one; 0 = without */
     } shards[REPL_MAX_SHARDS];
     size_t n_shards;
 };
@@ -102,6 +107,13 @@ struct sim_watch_member {
     uint64_t left_index;
     uint64_t copied; /* a copy was sent before its join was told, by one that had applied so much */
     uint64_t token, expires_ms; /* hash of the newest token that was not used; 0 = none */
+};
+
+/* A snapshot is told of, up to `to`, and behind `from` nobody was told of the records yet: who made it has
+ * a conductor that is behind its replica. Who is a member is not known until they are told. */
+struct sim_watch_gap {
+    bool open;
+    uint64_t from, to;
 };
 
 /* Who votes, a bit for each node, from a place of the log on. */
@@ -137,7 +149,8 @@ struct sim_watch {
     struct sim_watch_shard shards[REPL_MAX_SHARDS];
     size_t n_shards;
     struct sim_watch_member members[SIM_WATCH_NODES + 1];
-    bool gap; /* a snapshot hid records that were told by nobody: who is a member is not known */
+    struct sim_watch_gap gap;
+    size_t n_left;                                    /* of members */
     struct sim_watch_voters voters[SIM_WATCH_VOTERS]; /* by index; the newest ones */
     size_t n_voters;
     /* numbers used and delivered: (key, number / 64) -> 64 bits */
@@ -165,6 +178,7 @@ struct sim_watch {
     struct sim_watch_wish *wishes;
     size_t n_wishes, wishes_capacity;
     uint64_t event_ms; /* that end's own time (a client's, the cluster's) of what is told now */
+    uint64_t gaps;     /* that there were */
     uint64_t highest, acknowledged; /* index applied anywhere; of a record that was answered for */
     uint64_t incarnations[SIM_WATCH_ERAS], era; /* in the order in which they began; the newest */
     uint32_t leader;
@@ -186,6 +200,14 @@ void sim_watch_break(struct sim_watch *w, enum sim_watch_rule rule, const char *
         (w)->judged[rule]++;                                                                       \
         if (!(holds))                                                                              \
             sim_watch_break(w, rule, __VA_ARGS__);                                                 \
+    } while (0)
+
+/* The same of what only one situation can break: counted where the premise holds, so that a rule whose
+ * situation never comes has judged nothing. Without it nothing is evaluated. */
+#define SIM_WATCH_JUDGE_IF(w, rule, premise, holds, ...)                                           \
+    do {                                                                                           \
+        if (premise)                                                                               \
+            SIM_WATCH_JUDGE(w, rule, holds, __VA_ARGS__);                                          \
     } while (0)
 
 /* NULL: no such node (a violation of `room`). */
@@ -215,6 +237,8 @@ void sim_watch_member_assigned(struct sim_watch *w, const struct repl_event *eve
 /* The log says that it joined there; UINT64_MAX: it never did. */
 void sim_watch_judge_copied(struct sim_watch *w, uint32_t node, uint64_t joined);
 void sim_watch_judge_stored(struct sim_watch *w, uint64_t index);
+void sim_watch_gap_opens(struct sim_watch *w, uint32_t node, uint64_t snapshot);
+void sim_watch_gap_told(struct sim_watch *w, uint32_t node, uint64_t index);
 bool sim_watch_is_member(const struct sim_watch *w, size_t node); /* as far as is known */
 
 /* sim_watch_esp.c: by key; made when there is none. */
@@ -225,8 +249,13 @@ void sim_watch_granted(struct sim_watch *w, uint32_t node, uint64_t key_in, uint
 void sim_watch_limits(struct sim_watch *w, uint32_t node, uint32_t shard, uint64_t key_in,
                       uint64_t key_out, uint64_t end, uint64_t ceiling);
 void sim_watch_installed(struct sim_watch *w, uint32_t node, const struct ike_child *child);
-/* The newest epoch of the shard emits (ESP or IKE), by the view of `node`. */
+/* The newest epoch of the shard emits (ESP or IKE), by the view of `node`; or only acts. */
 void sim_watch_spoke(struct sim_watch *w, uint32_t node, uint32_t shard, uint64_t epoch);
+void sim_watch_acted(struct sim_watch *w, uint32_t node, uint32_t shard, uint64_t epoch);
+
+/* sim_watch_hand.c: a packet is handled under that right, which is returned with its epoch as a place. */
+struct sim_watch_right sim_watch_begins(struct sim_watch *w, uint32_t node,
+                                        const struct sim_watch_right *with, const char *does);
 
 /* sim_watch_ike.c */
 void sim_watch_ike_sent(struct sim_watch *w, uint32_t node, uint32_t shard, bool may_act,

@@ -51,10 +51,10 @@ static bool judge_record(struct sim_watch *w, uint32_t node, const struct repl_e
         return false;
     if (made)
         e->a = hash;
-    SIM_WATCH_JUDGE(w, SIM_WATCH_same_record, e->a == hash,
-                    "node %u: index %" PRIu64 ", record %" PRIu64
-                    " is not what another node applied there",
-                    (unsigned)node, event->index, n->ordinal);
+    SIM_WATCH_JUDGE_IF(w, SIM_WATCH_same_record, !made, e->a == hash,
+                       "node %u: index %" PRIu64 ", record %" PRIu64
+                       " is not what another node applied there",
+                       (unsigned)node, event->index, n->ordinal);
     return made;
 }
 
@@ -168,6 +168,7 @@ static void applied(struct sim_watch *w, uint32_t node, const struct repl_event 
     n->applied = event->index;
     n->cluster_ms = event->cluster_ms;
     committed(w, node, event);
+    sim_watch_gap_told(w, node, event->index);
     if (event->mine && event->verdict == REPL_ACCEPTED && event->index > w->acknowledged)
         w->acknowledged = event->index;
 }
@@ -192,14 +193,16 @@ static void assigned(struct sim_watch *w, uint32_t node, const struct repl_event
         if (event->kind == REPL_EV_ASSIGNED && !event->handover)
             sim_watch_case_takeover(w, event->shard);
     }
-    SIM_WATCH_JUDGE(w, SIM_WATCH_one_owner,
-                    e->a == event->owner_node && e->b == event->owner_boot && epoch >= v->epoch &&
-                        (event->kind != REPL_EV_ASSIGNED || epoch == event->index),
-                    "shard %u: node %u takes epoch %" PRIu64
-                    " for node %u's, it was node %u's; before was %" PRIu64
-                    ", the index is %" PRIu64,
-                    (unsigned)event->shard, (unsigned)node, epoch, (unsigned)event->owner_node,
-                    (unsigned)e->a, v->epoch, event->index);
+    SIM_WATCH_JUDGE_IF(
+        w, SIM_WATCH_one_owner, !made, e->a == event->owner_node && e->b == event->owner_boot,
+        "shard %u: node %u takes epoch %" PRIu64
+        " for node %u's, it was node %u's of another start or another node",
+        (unsigned)event->shard, (unsigned)node, epoch, (unsigned)event->owner_node, (unsigned)e->a);
+    SIM_WATCH_JUDGE_IF(
+        w, SIM_WATCH_one_owner, v->epoch != 0 || event->kind == REPL_EV_ASSIGNED,
+        epoch >= v->epoch && (event->kind != REPL_EV_ASSIGNED || epoch == event->index),
+        "shard %u: node %u takes epoch %" PRIu64 ", before was %" PRIu64 ", the index is %" PRIu64,
+        (unsigned)event->shard, (unsigned)node, epoch, v->epoch, event->index);
     v->epoch = epoch;
     v->owner = event->owner_node;
     v->boot = event->owner_boot;
@@ -267,10 +270,12 @@ void sim_watch_missed(struct sim_watch *w, uint32_t node, const struct repl_even
     if (sim_watch_node(w, node) == NULL || event->kind != REPL_EV_APPLIED)
         return;
     at.index = sim_watch_place(w, node, event->index);
-    if (sim_watch_is_former(w, node))
+    if (sim_watch_is_former(w, node)) {
         (void)judge_record(w, node, &at);
-    else
-        committed(w, node, &at);
+        return;
+    }
+    committed(w, node, &at);
+    sim_watch_gap_told(w, node, at.index);
 }
 
 /* The log that is over says nothing of the cluster any more; but to all that have it it says the same. */
@@ -291,7 +296,7 @@ static void take_event(struct sim_watch *w, uint32_t node, const struct repl_eve
         applied(w, node, event);
         break;
     case REPL_EV_RESET:
-        w->gap = w->gap || event->index > w->highest;
+        sim_watch_gap_opens(w, node, event->index);
         n->applied = event->index;
         n->cluster_ms = event->cluster_ms;
         break;
@@ -351,9 +356,9 @@ void sim_watch_digest(struct sim_watch *w, uint32_t node, uint64_t last,
         e->a = hash;
         e->b = node;
     }
-    SIM_WATCH_JUDGE(w, SIM_WATCH_same_digest, e->a == hash,
-                    "index %" PRIu64 ": node %u has digest %016" PRIx64 ", node %u %016" PRIx64,
-                    index, (unsigned)node, hash, (unsigned)e->b, e->a);
+    SIM_WATCH_JUDGE_IF(w, SIM_WATCH_same_digest, e->b != node || e->a != hash, e->a == hash,
+                       "index %" PRIu64 ": node %u has digest %016" PRIx64 ", node %u %016" PRIx64,
+                       index, (unsigned)node, hash, (unsigned)e->b, e->a);
     n->digest_index = index;
     n->digest = hash;
 }

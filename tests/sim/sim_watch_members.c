@@ -142,6 +142,37 @@ void sim_watch_trusts(struct sim_watch *w, uint32_t from, uint32_t node, uint64_
         place, by_others ? "which was there before its start" : "which no majority without it has");
 }
 
+/* --- what is not told yet --- */
+
+void sim_watch_gap_opens(struct sim_watch *w, uint32_t node, uint64_t snapshot)
+{
+    struct sim_watch_gap *g = &w->gap;
+
+    w->nodes[node].since = snapshot;
+    if (snapshot <= w->highest || (g->open && snapshot <= g->to))
+        return;
+    if (!g->open) {
+        g->from = w->highest;
+        w->gaps++;
+    }
+    g->open = true;
+    g->to = snapshot;
+}
+
+/* Each record is told once by whoever applied it, at the latest when its process ends; so the one that has
+ * told all of them without a snapshot in between closes it. */
+void sim_watch_gap_told(struct sim_watch *w, uint32_t node, uint64_t index)
+{
+    if (w->gap.open && w->nodes[node].since <= w->gap.from && index >= w->gap.to)
+        w->gap.open = false;
+}
+
+uint64_t sim_watch_gaps(const struct sim_watch *w, bool *open)
+{
+    *open = w->gap.open;
+    return w->gaps;
+}
+
 /* --- who is a member --- */
 
 static struct sim_watch_member *member_of(struct sim_watch *w, uint32_t node)
@@ -167,13 +198,13 @@ static void take_join(struct sim_watch *w, const struct repl_event *event)
 
     if (m == NULL)
         return;
-    SIM_WATCH_JUDGE(w, SIM_WATCH_id_once,
-                    w->gap || (!m->member && m->token != 0 && event->cluster_ms < m->expires_ms &&
-                               m->token == span_fnv1a64(record_span(body->token))),
-                    "index %" PRIu64 ": node %u joins, %s", event->index, (unsigned)body->node,
-                    m->member       ? "its id was used before"
-                    : m->token == 0 ? "no token of the log permits it"
-                                    : "its token is another one, or too old");
+    SIM_WATCH_JUDGE_IF(w, SIM_WATCH_id_once, !w->gap.open,
+                       !m->member && m->token != 0 && event->cluster_ms < m->expires_ms &&
+                           m->token == span_fnv1a64(record_span(body->token)),
+                       "index %" PRIu64 ": node %u joins, %s", event->index, (unsigned)body->node,
+                       m->member       ? "its id was used before"
+                       : m->token == 0 ? "no token of the log permits it"
+                                       : "its token is another one, or too old");
     sim_watch_judge_copied(w, body->node, event->index);
     m->member = true;
     m->token = 0;
@@ -186,6 +217,7 @@ static void take_leave(struct sim_watch *w, const struct repl_event *event)
     if (m == NULL || m->left)
         return;
     m->left = true;
+    w->n_left++;
     m->left_index = event->index;
 }
 
@@ -193,11 +225,12 @@ void sim_watch_copied(struct sim_watch *w, uint32_t to, uint64_t applied)
 {
     struct sim_watch_member *m = member_of(w, to);
 
-    if (m == NULL || w->gap || sim_watch_is_over(w, applied))
+    if (m == NULL || w->gap.open || sim_watch_is_over(w, applied))
         return;
     if (m->member)
-        SIM_WATCH_JUDGE(w, SIM_WATCH_copied_to_members, !m->left || applied < m->left_index,
-                        "node %u, which left, is sent a copy of a half-open SA", (unsigned)to);
+        SIM_WATCH_JUDGE_IF(w, SIM_WATCH_copied_to_members, w->n_left > 0,
+                           !m->left || applied < m->left_index,
+                           "node %u, which left, is sent a copy of a half-open SA", (unsigned)to);
     else if (m->copied == 0 || applied < m->copied)
         m->copied = applied;
 }
@@ -206,10 +239,9 @@ void sim_watch_judge_copied(struct sim_watch *w, uint32_t node, uint64_t joined)
 {
     struct sim_watch_member *m = &w->members[node];
 
-    if (m->copied != 0 && !w->gap)
-        SIM_WATCH_JUDGE(w, SIM_WATCH_copied_to_members, joined <= m->copied,
-                        "node %u is no member and is sent a copy of a half-open SA",
-                        (unsigned)node);
+    SIM_WATCH_JUDGE_IF(w, SIM_WATCH_copied_to_members, m->copied != 0 && !w->gap.open,
+                       joined <= m->copied,
+                       "node %u is no member and is sent a copy of a half-open SA", (unsigned)node);
     m->copied = 0;
 }
 
@@ -219,9 +251,9 @@ static void judge_present(struct sim_watch *w, uint32_t node, uint64_t index, co
 
     if (m == NULL)
         return;
-    SIM_WATCH_JUDGE(w, SIM_WATCH_left_is_out, w->gap || (m->member && !m->left),
-                    "index %" PRIu64 ": node %u %s, and %s", index, (unsigned)node, what,
-                    m->left ? "has left" : "is no member");
+    SIM_WATCH_JUDGE_IF(w, SIM_WATCH_left_is_out, !w->gap.open && (w->n_left > 0 || !m->member),
+                       m->member && !m->left, "index %" PRIu64 ": node %u %s, and %s", index,
+                       (unsigned)node, what, m->left ? "has left" : "is no member");
 }
 
 /* What it writes itself: its starts, and whatever it submits. */

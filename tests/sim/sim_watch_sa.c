@@ -75,8 +75,8 @@ static void judge_ids(struct sim_watch *w, const struct sim_watch_sa *sa,
 
     if (synchronized(before, after))
         return;
-    SIM_WATCH_JUDGE(
-        w, SIM_WATCH_ids_rise,
+    SIM_WATCH_JUDGE_IF(
+        w, SIM_WATCH_ids_rise, asked != 0 || answered != 0,
         answered <= 1 && (asked == 0 || (asked == 1 && asks_in_turn(w, sa, before, after))),
         "SA %016" PRIx64 ": our next message ID goes from %u to %u, the peer's from %u "
         "to %u",
@@ -85,20 +85,20 @@ static void judge_ids(struct sim_watch *w, const struct sim_watch_sa *sa,
     SIM_WATCH_JUDGE(w, SIM_WATCH_iv_once, after->iv_next >= before->iv_next,
                     "SA %016" PRIx64 ": the IVs' number goes from %" PRIu64 " back to %" PRIu64,
                     after->local_spi, before->iv_next, after->iv_next);
-    SIM_WATCH_JUDGE(w, SIM_WATCH_same_message,
-                    answered != 0 || before->last_response.len == 0 ||
-                        before->state == IKE_SA_HALF_OPEN ||
-                        same_bytes(&before->last_response, &after->last_response),
-                    "SA %016" PRIx64 ": the kept answer %u changes", after->local_spi,
-                    (unsigned)after->expected_request_id);
-    SIM_WATCH_JUDGE(w, SIM_WATCH_same_message,
-                    before->pending.exchange == IKE_EX_NONE ||
-                        after->pending.exchange == IKE_EX_NONE ||
-                        before->pending.message_id != after->pending.message_id ||
-                        before->state == IKE_SA_HALF_OPEN ||
-                        same_bytes(&before->pending.request, &after->pending.request),
-                    "SA %016" PRIx64 ": the outstanding request %u changes", after->local_spi,
-                    (unsigned)after->pending.message_id);
+    SIM_WATCH_JUDGE_IF(w, SIM_WATCH_same_message,
+                       answered == 0 && before->last_response.len > 0 &&
+                           before->state != IKE_SA_HALF_OPEN,
+                       same_bytes(&before->last_response, &after->last_response),
+                       "SA %016" PRIx64 ": the kept answer %u changes", after->local_spi,
+                       (unsigned)after->expected_request_id);
+    SIM_WATCH_JUDGE_IF(w, SIM_WATCH_same_message,
+                       before->pending.exchange != IKE_EX_NONE &&
+                           after->pending.exchange != IKE_EX_NONE &&
+                           before->pending.message_id == after->pending.message_id &&
+                           before->state != IKE_SA_HALF_OPEN,
+                       same_bytes(&before->pending.request, &after->pending.request),
+                       "SA %016" PRIx64 ": the outstanding request %u changes", after->local_spi,
+                       (unsigned)after->pending.message_id);
 }
 
 static const struct ike_child *child_at(const struct ike_sa *sa, uint32_t spi_in)
@@ -121,31 +121,28 @@ static bool same_selectors(const struct ike_child *a, const struct ike_child *b)
 static void judge_successors(struct sim_watch *w, const struct ike_sa *before,
                              const struct ike_sa *after)
 {
-    bool holds = before == NULL || before->successor_spi == 0 ||
-                 before->successor_spi == after->successor_spi;
-
-    SIM_WATCH_JUDGE(w, SIM_WATCH_one_successor, holds,
-                    "SA %016" PRIx64 ": its successor was %016" PRIx64 " and is %016" PRIx64,
-                    after->local_spi, before == NULL ? 0 : before->successor_spi,
-                    after->successor_spi);
+    SIM_WATCH_JUDGE_IF(w, SIM_WATCH_one_successor, before != NULL && before->successor_spi != 0,
+                       before->successor_spi == after->successor_spi,
+                       "SA %016" PRIx64 ": its successor was %016" PRIx64 " and is %016" PRIx64,
+                       after->local_spi, before->successor_spi, after->successor_spi);
     for (size_t i = 0; i < IKE_MAX_CHILDREN; i++) {
         const struct ike_child *c = &after->children[i];
 
         if (c->state == IKE_CHILD_NONE)
             continue;
-        SIM_WATCH_JUDGE(
-            w, SIM_WATCH_one_successor,
-            c->state != IKE_CHILD_REKEYED ||
-                (c->successor_spi_in != c->spi_in && child_at(after, c->successor_spi_in) != NULL),
+        SIM_WATCH_JUDGE_IF(
+            w, SIM_WATCH_one_successor, c->state == IKE_CHILD_REKEYED,
+            c->successor_spi_in != c->spi_in && child_at(after, c->successor_spi_in) != NULL,
             "SA %016" PRIx64 ": CHILD SA %08x is rekeyed, its successor %08x is not there",
             after->local_spi, (unsigned)c->spi_in, (unsigned)c->successor_spi_in);
         for (size_t k = i + 1; k < IKE_MAX_CHILDREN; k++)
-            SIM_WATCH_JUDGE(
-                w, SIM_WATCH_one_successor,
-                after->children[k].state == IKE_CHILD_NONE || !after->children[k].outbound ||
-                    !c->outbound || !same_selectors(c, &after->children[k]),
-                "SA %016" PRIx64 ": CHILD SAs %08x and %08x both send", after->local_spi,
-                (unsigned)c->spi_in, (unsigned)after->children[k].spi_in);
+            SIM_WATCH_JUDGE_IF(w, SIM_WATCH_one_successor,
+                               after->children[k].state != IKE_CHILD_NONE &&
+                                   same_selectors(c, &after->children[k]),
+                               !after->children[k].outbound || !c->outbound,
+                               "SA %016" PRIx64 ": CHILD SAs %08x and %08x both send",
+                               after->local_spi, (unsigned)c->spi_in,
+                               (unsigned)after->children[k].spi_in);
     }
 }
 
@@ -186,9 +183,9 @@ static void claim(struct sim_watch *w, const struct ike_sa *sa, uint32_t spi, co
 
     if (e == NULL)
         return;
-    SIM_WATCH_JUDGE(w, SIM_WATCH_spi_unique, e->a == 0 || e->a == sa->local_spi,
-                    "%s %08x of SA %016" PRIx64 " is SA %016" PRIx64 "'s", what, (unsigned)spi,
-                    sa->local_spi, e->a);
+    SIM_WATCH_JUDGE_IF(w, SIM_WATCH_spi_unique, e->a != sa->local_spi, e->a == 0,
+                       "%s %08x of SA %016" PRIx64 " is SA %016" PRIx64 "'s", what, (unsigned)spi,
+                       sa->local_spi, e->a);
     e->a = sa->local_spi;
 }
 
@@ -204,9 +201,9 @@ static void take_address(struct sim_watch *w, const struct ike_sa *sa, const str
 
     if (!addr_is_set(ip) || (e = sim_watch_at(w, &w->addresses, address_key(ip), &made)) == NULL)
         return;
-    SIM_WATCH_JUDGE(w, SIM_WATCH_address_unique, e->a == 0 || e->a == sa->local_spi,
-                    "a virtual address of SA %016" PRIx64 " is SA %016" PRIx64 "'s", sa->local_spi,
-                    e->a);
+    SIM_WATCH_JUDGE_IF(w, SIM_WATCH_address_unique, e->a != sa->local_spi, e->a == 0,
+                       "a virtual address of SA %016" PRIx64 " is SA %016" PRIx64 "'s",
+                       sa->local_spi, e->a);
     e->a = sa->local_spi;
 }
 
@@ -366,8 +363,9 @@ static void step(struct sim_watch *w, const Holdfast__SaStep *s, uint64_t index)
     const struct sim_watch_sa *sa = sim_watch_sa_of(w, 0, s->sa_id);
     struct sim_watch_entry *e;
 
-    SIM_WATCH_JUDGE(w, SIM_WATCH_not_restored, sa != NULL && sa->state != NULL,
-                    "index %" PRIu64 ": SA %016" PRIx64 " is stepped, it is gone", index, s->sa_id);
+    SIM_WATCH_JUDGE_IF(w, SIM_WATCH_not_restored, sa == NULL || sa->state == NULL, false,
+                       "index %" PRIu64 ": SA %016" PRIx64 " is stepped, it is gone", index,
+                       s->sa_id);
     if (sa == NULL || sa->state == NULL)
         return;
     for (size_t i = 0; i < IKE_MAX_CHILDREN; i++)
@@ -420,9 +418,10 @@ static void judge_shrink(struct sim_watch *w, uint32_t spi_in, uint64_t ceiling)
     esp = sim_watch_esp_of(w, sim_watch_key(&child->key_in));
     if (esp->n_grants > 0)
         top = esp->grants[esp->n_grants - 1].top;
-    SIM_WATCH_JUDGE(w, SIM_WATCH_shrink, top <= ceiling,
-                    "spi %08x: the ceiling %" PRIu64 " is committed, %" PRIu64 " was delivered",
-                    (unsigned)spi_in, ceiling, top);
+    SIM_WATCH_JUDGE_IF(w, SIM_WATCH_shrink, top > 0 && ceiling < esp->committed_ceiling,
+                       top <= ceiling,
+                       "spi %08x: the ceiling %" PRIu64 " is committed, %" PRIu64 " was delivered",
+                       (unsigned)spi_in, ceiling, top);
 }
 
 void sim_watch_apply(struct sim_watch *w, const struct repl_event *event)
@@ -464,11 +463,11 @@ void sim_watch_restored(struct sim_watch *w, uint32_t node, uint64_t index, stru
         return;
     }
     sa = sim_watch_sa_of(w, 0, w->decoded.local_spi);
-    SIM_WATCH_JUDGE(w, SIM_WATCH_not_restored,
-                    sa == NULL || sa->gone_index == 0 || sa->gone_index > index,
-                    "node %u has SA %016" PRIx64 " out of a snapshot of %" PRIu64
-                    ", it went with index %" PRIu64,
-                    (unsigned)node, w->decoded.local_spi, index, sa == NULL ? 0 : sa->gone_index);
+    SIM_WATCH_JUDGE_IF(w, SIM_WATCH_not_restored, sa != NULL && sa->gone_index != 0,
+                       sa->gone_index > index,
+                       "node %u has SA %016" PRIx64 " out of a snapshot of %" PRIu64
+                       ", it went with index %" PRIu64,
+                       (unsigned)node, w->decoded.local_spi, index, sa->gone_index);
     /* A snapshot may come before the watch saw the records: who made it has a conductor that is
      * behind its replica. */
     know_state(w, &w->decoded, index);

@@ -38,13 +38,13 @@ void sim_watch_judge_installed(struct sim_watch *w, uint32_t node)
         for (const struct handle *h = wrap->handles[i]; h != NULL; h = h->next) {
             const struct sim_watch_esp *e = sim_watch_esp_of(w, h->key_in);
 
-            SIM_WATCH_JUDGE(w, SIM_WATCH_not_restored,
-                            e->gone_index == 0 || e->gone_index > w->nodes[node].applied,
-                            "node %u still has SPI %08x after a snapshot of %llu, it went with "
-                            "index %llu",
-                            (unsigned)node, (unsigned)e->spi_in,
-                            (unsigned long long)w->nodes[node].applied,
-                            (unsigned long long)e->gone_index);
+            SIM_WATCH_JUDGE_IF(w, SIM_WATCH_not_restored, e->gone_index != 0,
+                               e->gone_index > w->nodes[node].applied,
+                               "node %u still has SPI %08x after a snapshot of %llu, it went with "
+                               "index %llu",
+                               (unsigned)node, (unsigned)e->spi_in,
+                               (unsigned long long)w->nodes[node].applied,
+                               (unsigned long long)e->gone_index);
         }
 }
 

@@ -174,6 +174,8 @@ static uint64_t next_due(const struct sim_world *w)
     next = at < next ? at : next;
     at = sim_recovery_due(w);
     next = at < next ? at : next;
+    at = sim_stops_due(w);
+    next = at < next ? at : next;
     for (uint32_t i = 0; i < w->n_nodes; i++) {
         at = sim_node_due(&w->nodes[i]);
         next = at < next ? at : next;
@@ -200,6 +202,8 @@ static void pass(struct sim_world *w)
             sim_client_run(&w->clients[i]);
     if (sim_recovery_due(w) <= w->now_ms)
         sim_recovery_run(w);
+    if (sim_stops_due(w) <= w->now_ms)
+        sim_stops_run(w);
     if (sim_faults_due(w) <= w->now_ms)
         sim_faults_run(w);
     check_owners(w);
@@ -329,6 +333,17 @@ static bool agreed(const struct sim_world *w)
     return true;
 }
 
+/* Hidden records stay hidden for as long as a conductor is behind, no longer. */
+static void check_gaps(struct sim_world *w)
+{
+    bool open;
+
+    w->stats.counts[SIM_COUNT_gaps] = sim_watch_gaps(w->watch, &open);
+    w->stats.counts[SIM_COUNT_gaps_open] = open;
+    if (open)
+        sim_violation(w, "watch: what a snapshot hid was told by nobody");
+}
+
 static void heal(struct sim_world *w)
 {
     uint64_t began = w->now_ms, elections;
@@ -338,6 +353,7 @@ static void heal(struct sim_world *w)
                                               .n_shards = w->plan.n_shards};
 
     sim_faults_heal(w);
+    sim_stops_heal(w);
     sim_watch_heal(w->watch, &healing);
     run_until(w, began + OWNER_WITHIN_MS);
     check_owned(w);
@@ -370,6 +386,7 @@ static void heal(struct sim_world *w)
         sim_node_stored(&w->nodes[i]);
     sim_watch_healed(w->watch);
     take_violations(w);
+    check_gaps(w);
 }
 
 /* other_trace: of the same run with other wall clocks; 0 = there was none. */

@@ -68,6 +68,13 @@ struct sim_meetings {
     uint32_t second_client;
 };
 
+/* sim_stops.c: when the next worker is to be stopped with packets in hand; UINT64_MAX = never. */
+struct sim_stops {
+    struct sim_random random;
+    uint32_t every_ms;
+    uint64_t next_ms;
+};
+
 struct sim_job {
     struct sim_job *next;
     void *job; /* replica_job or conductor_work */
@@ -104,6 +111,7 @@ struct sim_node {
     bool up, paused, failed, stuck /* control loop */, hung /* worker */;
     uint64_t paused_until_ms, stuck_until_ms, hung_until_ms, disk_until_ms, link_until_ms;
     uint64_t drained_until_ms;
+    uint64_t in_hand_until_ms; /* its worker is cut: when it goes on */
     uint64_t boot, who_again_ms;
     struct seal_key kept_key;                     /* on its disk; id 0 = none yet */
     struct seal_ring ring;                        /* of this start; plan.sealed */
@@ -256,6 +264,7 @@ struct sim_world {
     struct sim_random faults; /* likewise */
     struct sim_random members;
     struct sim_meetings meetings;
+    struct sim_stops stops;
     struct sim_network *network;
     struct sim_node nodes[SIM_MACHINES];
     uint32_t n_nodes; /* so far */
@@ -427,6 +436,15 @@ void sim_commands_run(struct sim_world *w);
 void sim_faults_down(struct sim_node *n, uint64_t low_ms, uint64_t high_ms);
 /* A command at the gateway for that client's IKE SA; child_spi: the gateway's, of the CHILD SA. */
 void sim_gateway_want(const struct sim_client *c, uint32_t want, uint32_t child_spi);
+
+/* --- sim_stops.c: workers that are stopped in the middle of a batch --- */
+void sim_stops_draw(struct sim_world *w, bool quiet);
+uint64_t sim_stops_due(const struct sim_world *w);
+void sim_stops_run(struct sim_world *w);
+void sim_stops_look(struct sim_node *n); /* after each turn of its worker */
+uint64_t
+sim_stops_until(const struct sim_node *n); /* its worker goes on; UINT64_MAX: it is not cut */
+void sim_stops_heal(struct sim_world *w);
 
 /* --- sim_meetings.c --- */
 void sim_meetings_draw(struct sim_world *w, bool quiet);

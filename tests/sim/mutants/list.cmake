@@ -358,3 +358,46 @@ sim_mutant(trusted_before_others_have_it "seed=87 who lost data is trusted by a 
   "I10-trusted_by_others"
   replication/raft_muted.c [==[    else if (made && (d->commit >= p->barrier || !RAFT_WRAPPED(d, RULE_MAJORITY)))]==]
   [==[    else if (made)]==])
+
+# --- the lease, read before each batch (I5): who goes on without it ---
+
+sim_mutant(lease_read_each_ten_seconds "seed=3 a worker believes a lease that it read until its clock's next ten seconds begin"
+  "I5-batch_in_hand"
+  node/io/worker.c [==[    w->now_ns = io_boottime_ns();]==] [==[    uint64_t mutant_before = w->now_ns / 10000000000u;
+
+    w->now_ns = io_boottime_ns();]==]
+  node/io/worker.c [==[        w->lease_epochs[s] = lease_epoch(w->pool->shards[s].lease, w->now_ns);]==]
+  [==[        if (w->lease_epochs[s] == 0 || w->now_ns / 10000000000u != mutant_before)
+            w->lease_epochs[s] = lease_epoch(w->pool->shards[s].lease, w->now_ns);]==])
+
+sim_mutant(inbound_without_a_lease "seed=3 what comes from clients is taken in by whose epoch it was, lease or none"
+  "I5-batch_in_hand"
+  node/io/worker_in.c [==[    struct esp_turn turn = worker_turn(w, sa->shard_slot);]==]
+  [==[    struct esp_turn turn = {.now_ns = w->now_ns,
+                            .lease_epoch = atomic_load(&w->pool->shards[sa->shard_slot].lease->epoch_index)};]==]
+  node/io/worker_in.c [==[    if (w->lease_epochs[d->shard_slot] == 0) {]==] [==[    if (false) {]==])
+
+sim_mutant(lease_read_once_a_turn "seed=7 a worker reads leases when it wakes up, not before each batch"
+  "I5-batch_in_hand"
+  node/io/worker.c [==[void worker_once(struct worker *w)
+{
+    turn(w);]==] [==[static bool mutant_woken;
+void worker_once(struct worker *w)
+{
+    turn(w);
+    mutant_woken = true;]==]
+  node/io/worker.c [==[    for (unsigned s = 0; s < w->pool->n_shards; s++)
+        w->lease_epochs[s] = lease_epoch(w->pool->shards[s].lease, w->now_ns);]==]
+  [==[    extern bool mutant_woken_now(void);
+    if (mutant_woken_now())
+        for (unsigned s = 0; s < w->pool->n_shards; s++)
+            w->lease_epochs[s] = lease_epoch(w->pool->shards[s].lease, w->now_ns);]==]
+  node/io/worker.c [==[void *worker_main(void *arg)]==] [==[bool mutant_woken_now(void)
+{
+    bool woken = mutant_woken;
+
+    mutant_woken = false;
+    return woken;
+}
+
+void *worker_main(void *arg)]==])

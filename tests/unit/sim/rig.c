@@ -323,10 +323,18 @@ struct sim_watch_right rig_right(const struct rig *r)
                                     .now_ns = RIG_LEASE_NS - 1};
 }
 
+void rig_turn(struct rig *r, uint32_t node)
+{
+    struct sim_watch_right right = rig_right(r);
+
+    sim_watch_turn(r->watch, node, &right, 1);
+}
+
 void rig_seal(struct rig *r, uint32_t node, uint64_t seq)
 {
     struct sim_watch_right right = rig_right(r);
 
+    rig_turn(r, node);
     sim_watch_sealed(r->watch, node, r->out, seq, &right);
 }
 
@@ -334,6 +342,7 @@ void rig_leave(struct rig *r, uint32_t node, uint64_t seq)
 {
     struct sim_watch_right right = rig_right(r);
 
+    rig_turn(r, node);
     sim_watch_left(r->watch, node, r->out, seq, &right);
 }
 
@@ -341,7 +350,9 @@ void rig_deliver(struct rig *r, uint32_t node, uint64_t seq)
 {
     struct sim_watch_right right = rig_right(r);
 
+    rig_turn(r, node);
     sim_watch_delivered(r->watch, node, r->in, seq, &right);
+    sim_watch_entered(r->watch, node, &right);
 }
 
 struct ike_message rig_message(const struct rig *r, bool response, uint32_t id, uint64_t iv,

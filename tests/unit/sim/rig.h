@@ -62,6 +62,8 @@ struct repl_event rig_event(const struct rig *r, enum repl_event_kind kind);
 void rig_tell(struct rig *r, uint32_t node, const struct repl_event *event);
 
 struct sim_watch_right rig_right(const struct rig *r);
+/* The node's worker begins a turn under that right; the three below begin one each. */
+void rig_turn(struct rig *r, uint32_t node);
 void rig_seal(struct rig *r, uint32_t node, uint64_t seq);
 void rig_leave(struct rig *r, uint32_t node, uint64_t seq);
 void rig_deliver(struct rig *r, uint32_t node, uint64_t seq);

@@ -59,7 +59,8 @@ Test(sim_watch_rules, the_same_term_of_another_incarnation)
     stored(r, 1, 1, entry(2, "a"), entry(2, "b"), entry(3, "c"));
     sim_watch_incarnation(r->watch, 2, 1, 5, 4);
     stored(r, 2, 1, entry(2, "x"), entry(2, "y"), entry(2, "z"));
-    rig_fine(r, SIM_WATCH_one_entry);
+    rig_fine(r, SIM_WATCH_room);
+    cr_assert_eq(sim_watch_judged(r->watch, SIM_WATCH_one_entry), 0); /* nothing is at one place */
     rig_free(r);
 }
 

@@ -28,14 +28,26 @@ static void assign(struct rig *r, uint32_t node, uint64_t boot, uint64_t incarna
     rig_tell(r, node, &event);
 }
 
+/* Node 2 begins incarnation 5, owns the shard there and speaks, as it may, while the others run on. */
+static void begin_beside_others(struct rig *r)
+{
+    struct ike_message m = rig_message(r, true, 1, 9, 1);
+
+    sim_watch_incarnation(r->watch, 2, 1, 5, r->index + 1);
+    assign(r, 2, r->nodes[2].boot, 5, r->index + 2);
+    m.bytes[16] = 41; /* Notify: protected by nothing */
+    rig_send(r, 2, &m);
+}
+
 RULE(former_silent)
 {
     struct rig *r = rig_serving();
 
     rig_seal(r, 1, 1);
     rig_deliver(r, 1, 1);
+    cr_assert_eq(sim_watch_judged(r->watch, SIM_WATCH_former_silent), 0); /* there is no former */
+    begin_beside_others(r);
     rig_fine(r, SIM_WATCH_former_silent);
-    sim_watch_incarnation(r->watch, 2, 1, 5, r->index + 1);
     rig_seal(r, 1, 2); /* under a lease that it has still, of an assignment that is over */
     rig_broken(r, SIM_WATCH_former_silent, SIM_WATCH_RULES);
     rig_deliver(r, 1, 2);
@@ -51,10 +63,10 @@ Test(sim_watch_rules, a_message_of_who_is_over)
     r->sa.expected_request_id++;
     rig_step(r, 0);
     rig_send(r, 1, &r->sa.last_response);
+    begin_beside_others(r);
     rig_fine(r, SIM_WATCH_former_silent);
-    sim_watch_incarnation(r->watch, 2, 1, 5, r->index + 1);
     rig_send(r, 1, &r->sa.last_response);
-    rig_broken(r, SIM_WATCH_former_silent, SIM_WATCH_RULES);
+    rig_broken(r, SIM_WATCH_former_silent, SIM_WATCH_one_speaker);
     rig_free(r);
 }
 

@@ -235,6 +235,7 @@ Test(sim_watch_rules, an_ike_sa_has_another_successor)
 
     r->sa.successor_spi = 5;
     rig_step(r, 0);
+    rig_step(r, 0);
     rig_fine(r, SIM_WATCH_one_successor);
     r->sa.successor_spi = 6;
     rig_step(r, 0);
@@ -266,9 +267,9 @@ RULE(not_restored)
 
     cr_assert(ike_sa_encode(&r->sa, bytes, sizeof bytes, &event.bytes_len));
     event.bytes = bytes;
-    rig_tell(r, 2, &reset);
-    rig_tell(r, 2, &event);
     rig_delete(r, r->sa.local_spi);
+    rig_tell(r, 2, &reset); /* a snapshot of before */
+    rig_tell(r, 2, &event);
     rig_fine(r, SIM_WATCH_not_restored);
     reset.index = r->index; /* a snapshot of after its Delete */
     rig_tell(r, 2, &reset);
@@ -303,7 +304,7 @@ Test(sim_watch_rules, what_a_node_applied_before_it_ended_is_known)
     sim_watch_missed(r->watch, 1, &event);
     r->sa = other;
     rig_step(r, 0);
-    rig_fine(r, SIM_WATCH_not_restored);
+    rig_fine(r, SIM_WATCH_same_record);
     r->sa.local_spi++; /* of which nobody told */
     rig_step(r, 0);
     rig_broken(r, SIM_WATCH_not_restored, SIM_WATCH_RULES);
@@ -317,11 +318,15 @@ Test(sim_watch_rules, a_snapshot_takes_away_what_is_gone)
     const struct conductor_esp_child e = {
         .sa_id = r->sa.local_spi, .shard = RIG_SHARD, .child = &r->sa.children[0]};
     struct repl_event event = rig_event(r, REPL_EV_RESTORE_END);
+    struct repl_event reset = rig_event(r, REPL_EV_RESET);
 
     cr_assert_not_null(ops->esp_install(ops->esp_self, &e));
-    rig_tell(r, 2, &event);
     rig_delete(r, r->sa.local_spi);
+    rig_tell(r, 2, &reset); /* of before */
+    rig_tell(r, 2, &event);
     rig_fine(r, SIM_WATCH_not_restored);
+    reset.index = r->index;
+    rig_tell(r, 2, &reset);
     rig_tell(r, 2, &event); /* and it is still installed */
     rig_broken(r, SIM_WATCH_not_restored, SIM_WATCH_RULES);
     rig_free(r);
@@ -334,12 +339,17 @@ Test(sim_watch_rules, a_key_that_is_gone_is_installed)
     const struct ike_child child = r->sa.children[0];
     const struct conductor_esp_child e = {
         .sa_id = r->sa.local_spi, .shard = RIG_SHARD, .child = &child};
-    void *esp = ops->esp_install(ops->esp_self, &e);
+    struct repl_event reset = rig_event(r, REPL_EV_RESET);
+    void *esp;
 
-    ops->esp_remove(ops->esp_self, esp);
     memset(&r->sa.children[0], 0, sizeof child);
     rig_step(r, RIG_SPI);
+    rig_tell(r, 2, &reset);
+    esp = ops->esp_install(ops->esp_self, &e); /* by a snapshot of before */
     rig_fine(r, SIM_WATCH_not_restored);
+    ops->esp_remove(ops->esp_self, esp);
+    reset.index = r->index;
+    rig_tell(r, 2, &reset);
     cr_assert_not_null(ops->esp_install(ops->esp_self, &e));
     rig_broken(r, SIM_WATCH_not_restored, SIM_WATCH_RULES);
     rig_free(r);

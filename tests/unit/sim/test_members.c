@@ -106,10 +106,53 @@ Test(sim_watch_rules, a_token_that_was_hidden)
     struct rig *r = rig_serving();
     struct repl_event reset = rig_event(r, REPL_EV_RESET);
 
+    bool open;
+
     reset.index = r->index += 10;
     rig_tell(r, 1, &reset);
+    cr_assert(sim_watch_gaps(r->watch, &open) == 1 && open);
     join(r, JOINER);
-    rig_fine(r, SIM_WATCH_id_once);
+    rig_fine(r, SIM_WATCH_room);
+    cr_assert_eq(sim_watch_judged(r->watch, SIM_WATCH_id_once), 0);
+    /* Nodes 2 and 3 had no snapshot: what they told they told from the first record on. */
+    cr_assert(sim_watch_gaps(r->watch, &open) == 1 && !open);
+    join(r, JOINER + 1);
+    rig_broken(r, SIM_WATCH_id_once, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+/* It stays open while all that tell have it from the snapshot, and what was told before it is told again. */
+Test(sim_watch_rules, what_a_snapshot_hides_stays_hidden)
+{
+    struct rig *r = rig_serving();
+    struct repl_event reset = rig_event(r, REPL_EV_RESET);
+    uint64_t before = r->index;
+    bool open;
+
+    reset.index = r->index += 10;
+    for (uint32_t node = 1; node <= RIG_NODES; node++)
+        rig_tell(r, node, &reset);
+    join(r, JOINER);
+    cr_assert(sim_watch_gaps(r->watch, &open) == 1 && open);
+    reset.index = before; /* node 3 starts anew, from an older one */
+    rig_tell(r, 3, &reset);
+    leave(r, 2);
+    cr_assert(sim_watch_gaps(r->watch, &open) == 1 && !open);
+    rig_fine(r, SIM_WATCH_room);
+    rig_free(r);
+}
+
+/* What begins anew has its members from its beginning. */
+Test(sim_watch_rules, an_incarnation_hides_nothing)
+{
+    struct rig *r = rig_serving();
+    struct repl_event reset = rig_event(r, REPL_EV_RESET);
+    bool open;
+
+    reset.index = r->index + 10;
+    rig_tell(r, 1, &reset);
+    sim_watch_incarnation(r->watch, 1, 1, 5, reset.index + 1);
+    cr_assert(sim_watch_gaps(r->watch, &open) == 1 && !open);
     rig_free(r);
 }
 

@@ -116,6 +116,7 @@ Test(sim_watch_rules, a_kept_answer_changes)
     struct ike_message m = rig_message(r, true, 1, 9, 1);
 
     commit_answer(r, &m);
+    rig_step(r, 0);
     rig_fine(r, SIM_WATCH_same_message);
     r->sa.last_response.bytes[50]++;
     rig_step(r, 0);

@@ -46,7 +46,9 @@ RULE(withholds)
 
     sim_watch_takes_part(r->watch, 2, "gives a vote");
     sim_watch_stopped(r->watch, 2);
+    cr_assert_eq(sim_watch_judged(r->watch, SIM_WATCH_withholds), 0); /* nobody lost anything */
     sim_watch_started(r->watch, 2, 202, true);
+    sim_watch_takes_part(r->watch, 1, "leads");
     sim_watch_durable(r->watch, 2, r->index);
     sim_watch_counts(r->watch, 2);
     sim_watch_takes_part(r->watch, 2, "leads");

@@ -69,6 +69,20 @@ RULE(grants_disjoint)
     rig_free(r);
 }
 
+/* An assignment that holds no numbers does not hide what lies before it. */
+Test(sim_watch_rules, grants_beside_an_empty_one)
+{
+    struct rig *r = rig_serving();
+
+    rig_assign(r, 2);
+    rig_serve(r, 1024, 1024, 8, 16);
+    cr_assert_eq(sim_watch_judged(r->watch, SIM_WATCH_grants_disjoint), 1); /* the epochs alone */
+    rig_assign(r, 3);
+    rig_serve(r, 1023, 2048, 16, 24);
+    rig_broken(r, SIM_WATCH_grants_disjoint, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
 /* Node 2 is behind: it takes its assignment when node 3 has the next one already. */
 Test(sim_watch_rules, grants_in_another_order)
 {
@@ -173,14 +187,14 @@ RULE(floor)
 Test(sim_watch_rules, floor_passed_by_an_old_owner)
 {
     struct rig *r = rig_serving();
-    uint64_t epoch = r->epoch;
+    struct sim_watch_right old = rig_right(r);
 
+    rig_turn(r, 1);
     rig_assign(r, 2);
     rig_serve(r, 1024, 66560, 4, 12);
-    r->epoch = epoch;
-    rig_deliver(r, 1, 4);
+    sim_watch_delivered(r->watch, 1, r->in, 4, &old);
     rig_fine(r, SIM_WATCH_floor);
-    rig_deliver(r, 1, 5);
+    sim_watch_delivered(r->watch, 1, r->in, 5, &old);
     rig_broken(r, SIM_WATCH_floor, SIM_WATCH_RULES);
     rig_free(r);
 }
@@ -251,7 +265,7 @@ RULE(assignment_applied)
     rig_deliver(r, 1, 1);
     rig_fine(r, SIM_WATCH_assignment_applied);
     rig_seal(r, 2, 2);
-    rig_broken(r, SIM_WATCH_assignment_applied, SIM_WATCH_RULES);
+    rig_broken(r, SIM_WATCH_assignment_applied, SIM_WATCH_batch_in_hand);
     rig_deliver(r, 3, 2);
     cr_assert_eq(sim_watch_broken(r->watch, SIM_WATCH_assignment_applied), 2);
     rig_free(r);
@@ -268,74 +282,24 @@ Test(sim_watch_rules, assignment_of_the_boot_before)
     sim_watch_started(r->watch, 1, 201, false);
     rig_delete(r, 0); /* it is at the log's end again */
     rig_seal(r, 1, 2);
-    rig_broken(r, SIM_WATCH_assignment_applied, SIM_WATCH_RULES);
-    rig_free(r);
-}
-
-RULE(batch_in_hand)
-{
-    struct rig *r = rig_serving();
-    struct sim_watch_right right = rig_right(r);
-
-    right.now_ns = right.lease_until_ns; /* the lease is over */
-    for (uint64_t seq = 1; seq <= SIM_WATCH_BATCH; seq++) {
-        sim_watch_sealed(r->watch, 1, r->out, seq, &right);
-        sim_watch_left(r->watch, 1, r->out, seq, &right);
-    }
-    rig_fine(r, SIM_WATCH_batch_in_hand);
-    sim_watch_left(r->watch, 1, r->out, SIM_WATCH_BATCH, &right);
-    rig_broken(r, SIM_WATCH_batch_in_hand, SIM_WATCH_RULES);
-    sim_watch_sealed(r->watch, 1, r->out, 1 + SIM_WATCH_BATCH, &right);
-    cr_assert_eq(sim_watch_broken(r->watch, SIM_WATCH_batch_in_hand), 2);
-    rig_free(r);
-}
-
-/* Under its right a node may send what it likes, before and after. */
-Test(sim_watch_rules, batches_under_a_lease)
-{
-    struct rig *r = rig_serving();
-    struct sim_watch_right over = rig_right(r);
-
-    over.now_ns = over.lease_until_ns;
-    for (unsigned i = 0; i < 3; i++) {
-        for (uint64_t k = 0; k < SIM_WATCH_BATCH; k++)
-            sim_watch_left(r->watch, 1, r->out, 1, &over);
-        rig_leave(r, 1, 1);
-    }
-    rig_fine(r, SIM_WATCH_batch_in_hand);
-    rig_free(r);
-}
-
-RULE(one_speaker)
-{
-    struct rig *r = rig_serving();
-    struct sim_watch_right old = rig_right(r);
-    struct repl_event assigned = rig_event(r, REPL_EV_ASSIGNED);
-
-    sim_watch_left(r->watch, 1, r->out, 1, &old);
-    /* Node 2 takes the next epoch; node 1 has not heard of it, and its lease has not run out. */
-    assigned.index = r->index + 1;
-    assigned.epoch = (struct repl_epoch){1, assigned.index};
-    assigned.owner_node = 2;
-    assigned.owner_boot = r->nodes[2].boot;
-    rig_tell(r, 2, &assigned);
-    rig_fine(r, SIM_WATCH_one_speaker);
-    r->epoch = assigned.index;
-    rig_leave(r, 2, 1024);
-    rig_fine(r, SIM_WATCH_one_speaker);
-    sim_watch_left(r->watch, 1, r->out, 2, &old);
-    rig_broken(r, SIM_WATCH_one_speaker, SIM_WATCH_RULES);
+    rig_broken(r, SIM_WATCH_assignment_applied, SIM_WATCH_batch_in_hand);
     rig_free(r);
 }
 
 RULE(key_gone)
 {
     struct rig *r = rig_serving();
+    struct repl_event reset = rig_event(r, REPL_EV_RESET);
 
-    rig_seal(r, 1, 1);
     memset(&r->sa.children[0], 0, sizeof r->sa.children[0]);
-    rig_step(r, RIG_SPI);
+    r->index++;
+    r->request++;
+    rig_step_at(r, 2, RIG_SPI);
+    cr_assert_eq(sim_watch_judged(r->watch, SIM_WATCH_key_gone), 0); /* nobody uses it */
+    rig_seal(r, 1, 1);                                               /* it has not heard of it */
     rig_fine(r, SIM_WATCH_key_gone);
+    reset.index = r->index;
+    rig_tell(r, 1, &reset);
     rig_seal(r, 1, 2);
     rig_broken(r, SIM_WATCH_key_gone, SIM_WATCH_RULES);
     rig_deliver(r, 1, 2);
@@ -350,12 +314,15 @@ Test(sim_watch_rules, keys_of_another_incarnation)
     struct repl_event reset = rig_event(r, REPL_EV_RESET);
 
     rig_seal(r, 1, 1);
-    rig_fine(r, SIM_WATCH_key_gone);
+    rig_fine(r, SIM_WATCH_sa_committed);
     sim_watch_incarnation(r->watch, 1, 1, 2, r->index + 1);
     reset.index = r->index + 1;
     rig_tell(r, 1, &reset);
     rig_seal(r, 1, 2);
-    rig_broken(r, SIM_WATCH_key_gone, SIM_WATCH_assignment_applied);
+    cr_assert_eq(sim_watch_broken(r->watch, SIM_WATCH_key_gone), 1);
+    cr_assert_eq(sim_watch_broken(r->watch, SIM_WATCH_assignment_applied), 1);
+    cr_assert_eq(sim_watch_broken(r->watch, SIM_WATCH_batch_in_hand), 1);
+    cr_assert_eq(sim_watch_violations(r->watch, NULL), 3);
     rig_free(r);
 }
 
