@@ -61,12 +61,17 @@ static bool load_snapshot(struct wal_core *core, size_t *n, struct wal_error *er
     return ok;
 }
 
-/* The log must join the snapshot without a gap. */
+/* The log must join the snapshot without a gap; there is no entry 0. */
 static bool check_joint(const struct wal_core *core, struct wal_error *error)
 {
     uint64_t first = core->loaded_log.first_index;
     uint64_t snapshot = core->manifest.snapshot_index;
 
+    if (first == 0)
+        return wal_fail(error,
+                        "%s: the log says that it begins at entry 0, and entries count from 1; "
+                        "refused: this node must rejoin under a new id",
+                        core->dir.path);
     if (first > snapshot + 1)
         return wal_fail(
             error,
