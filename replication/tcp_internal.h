@@ -58,8 +58,9 @@ bool tcp_door_tells(struct tcp_transport *t, const struct tcp_conn *c);
 /* The oldest connection of that door, when more than one address may have wait to be greeted. */
 struct tcp_conn *tcp_door_surplus(const struct tcp_transport *t, uint8_t door);
 
+/* Drops every connection with who greeted as of another incarnation than ours is now. */
+void tcp_drop_strangers(struct tcp_transport *t);
 /* Drops every connection that the layer would not have any more. */
-void tcp_drop_strangers(struct tcp_transport *t); /* of another incarnation than ours is now */
 void tcp_recheck(struct tcp_transport *t);
 
 /* Callbacks of libuv. */

@@ -116,18 +116,15 @@ static bool judge(struct wal_core *core, const struct wal_options *o, struct wal
     /* Also with entry 1 alone: who is trusted has begun, and the end of its log may be what is lost. */
     bool founded = l->snapshot.index > 0 || l->n_entries > 1 ||
                    (w->distrust == REPL_TRUSTED && l->n_entries == 1);
+    bool booted = o->distrust_after_boot && machine != w->machine;
 
     l->high_water = w->mark.index;
     if (why == REPL_TRUSTED)
         why = found;
-    if (why == REPL_TRUSTED && o->distrust)
-        why = REPL_DISTRUST_OPERATOR;
-    if (why == REPL_TRUSTED && o->distrust_after_boot && founded && machine != w->machine)
-        why = REPL_DISTRUST_BOOT;
-    /* what its founders agreed on is an acknowledgement, too, and may have been followed by others */
-    if (why == REPL_DISTRUST_AGREED &&
-        (o->distrust || (o->distrust_after_boot && machine != w->machine)))
-        why = REPL_DISTRUST_NEW;
+    if (o->distrust)
+        why = wal_doubted(why, REPL_DISTRUST_OPERATOR);
+    if (booted && (founded || why == REPL_DISTRUST_AGREED))
+        why = wal_doubted(why, REPL_DISTRUST_BOOT);
     l->distrust = why;
     if ((why != w->distrust || machine != w->machine) &&
         !wal_high_water_distrust(&core->dir, w, why, machine, error))

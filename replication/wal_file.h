@@ -88,6 +88,9 @@ bool wal_high_water_open(const struct wal_dir *d, struct wal_high_water *w,
 bool wal_high_water_set(const struct wal_dir *d, struct wal_high_water *w, struct wal_mark mark,
                         bool sync, struct wal_error *error);
 /* Into both slots, durable. */
+/* What a directory under `was` is under once there is reason `why` to doubt it: what stands there already says as
+ * much, or more; but what founders agreed on is an acknowledgement, too, and may have been followed by others. */
+enum repl_distrust wal_doubted(enum repl_distrust was, enum repl_distrust why);
 bool wal_high_water_distrust(const struct wal_dir *d, struct wal_high_water *w,
                              enum repl_distrust why, uint32_t machine, struct wal_error *error);
 bool wal_high_water_sync(const struct wal_dir *d, const struct wal_high_water *w,

@@ -52,6 +52,11 @@ bool wal_high_water_set(const struct wal_dir *d, struct wal_high_water *w, struc
     return !sync || wal_high_water_sync(d, w, error);
 }
 
+enum repl_distrust wal_doubted(enum repl_distrust was, enum repl_distrust why)
+{
+    return was == REPL_TRUSTED ? why : was == REPL_DISTRUST_AGREED ? REPL_DISTRUST_NEW : was;
+}
+
 bool wal_high_water_distrust(const struct wal_dir *d, struct wal_high_water *w,
                              enum repl_distrust why, uint32_t machine, struct wal_error *error)
 {

@@ -2,15 +2,6 @@
 #include "replication/wal_directory.h"
 #include "replication/wal_file.h"
 
-/* What stands there already says as much, or more; but what founders agreed on is an acknowledgement, too, and may have
- * been followed by others. */
-static enum repl_distrust rolled_back(enum repl_distrust was)
-{
-    return was == REPL_TRUSTED           ? REPL_DISTRUST_ROLLED_BACK
-           : was == REPL_DISTRUST_AGREED ? REPL_DISTRUST_NEW
-                                         : was;
-}
-
 bool wal_rolled_back(const struct wal_fs *fs, const char *directory, uint32_t node,
                      struct wal_error *error)
 {
@@ -19,7 +10,8 @@ bool wal_rolled_back(const struct wal_fs *fs, const char *directory, uint32_t no
     struct wal_dir d = {.fs = NULL};
     int lock_fd = -1;
     bool ok = wal_directory_open(&d, &o, &lock_fd, error) && wal_high_water_open(&d, &w, error) &&
-              wal_high_water_distrust(&d, &w, rolled_back(w.distrust), w.machine, error);
+              wal_high_water_distrust(&d, &w, wal_doubted(w.distrust, REPL_DISTRUST_ROLLED_BACK),
+                                      w.machine, error);
 
     if (d.fs != NULL) {
         wal_file_close(&d, w.slots.fd);
