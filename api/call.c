@@ -1,24 +1,10 @@
 /* The life of one HTTP request: made at its headers, answered by its handler or by the backend,
  * gone when its answer is out. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/internal.h"
-
-void api_problem_set(struct api_problem *p, unsigned status, const char *name, const char *format,
-                     ...)
-{
-    va_list args;
-
-    HF_ASSERT(status >= 400 && status <= 599);
-    p->status = status;
-    p->name = name;
-    va_start(args, format);
-    (void)vsnprintf(p->detail, sizeof p->detail, format, args);
-    va_end(args);
-}
 
 static const char *title_of(unsigned status)
 {

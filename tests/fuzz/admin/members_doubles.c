@@ -1,6 +1,5 @@
 #include "members_doubles.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -123,19 +122,6 @@ const struct config_node *config_self(const struct config *config)
 uint64_t io_boottime_ms(void)
 {
     return doubles.now_ms;
-}
-
-void api_problem_set(struct api_problem *p, unsigned status, const char *name, const char *format,
-                     ...)
-{
-    va_list args;
-
-    HF_ASSERT(status >= 400 && status <= 599);
-    p->status = status;
-    p->name = name;
-    va_start(args, format);
-    (void)vsnprintf(p->detail, sizeof p->detail, format, args);
-    va_end(args);
 }
 
 void api_request_answer(struct api_request *request, json_t *body)
