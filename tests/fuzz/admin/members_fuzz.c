@@ -9,22 +9,10 @@
 #include <stdlib.h>
 
 #include "crypto/tables.h"
+#include "fuzz/take.h"
 #include "members_doubles.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct in {
-    const uint8_t *data;
-    size_t size;
-};
-
-static uint8_t take(struct in *in)
-{
-    if (in->size == 0)
-        return 0;
-    in->size--;
-    return *in->data++;
-}
 
 /* The token of each node, as its operator has it. */
 static void token_of(uint32_t node, uint8_t out[DAEMON_TOKEN_BYTES])

@@ -145,6 +145,8 @@ void world_destroy(struct world *w);
 bool world_commit(struct world *w);
 /* The client connects; true: established at both ends. */
 bool world_connect(struct world *w);
+/* The owner has answered a client, which does not hear it (drop_to_client is 1000 then): its one half-open SA. */
+const struct conductor_sa *world_answered(struct world *w);
 /* Those that were held are done, in their order. */
 void world_release_key_exchanges(struct world *w);
 /* The client comes back with nothing but its policy. */

@@ -1,4 +1,5 @@
 /* What the nodes of a world hold, and what they are asked for. */
+#include "conductor/internal.h"
 #include "world.h"
 
 struct seen {
@@ -84,6 +85,18 @@ bool world_connect(struct world *w)
     conductor_initiate(w->nodes[WORLD_CLIENT].conductor, WORLD_SHARD, &from, &to);
     world_run(w, 3000);
     return world_established(w, WORLD_CLIENT) == 1 && world_established(w, w->owner) == 1;
+}
+
+const struct conductor_sa *world_answered(struct world *w)
+{
+    struct endpoint from = {addr_v4(0xc6336401), 500}, to = {addr_v4(0xc0000201), 500};
+    const struct conductor *owner = w->nodes[0].conductor;
+
+    w->drop_to_client = 1000;
+    conductor_initiate(w->nodes[WORLD_CLIENT].conductor, WORLD_SHARD, &from, &to);
+    world_run(w, 10);
+    HF_ASSERT(HASH_COUNT(owner->sas) == 1 && owner->sas->half_open);
+    return owner->sas;
 }
 
 void world_own_record(struct world *w, Holdfast__Record *record, Holdfast__Epoch *epoch)
