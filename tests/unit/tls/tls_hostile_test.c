@@ -205,12 +205,17 @@ Test(tls_hostile, what_it_takes_before_it_knows_who_is_bounded)
               node.i->why(node.session));
 }
 
+/* Whether the last try kept anything back: a signature is a byte shorter now and then, so that as
+ * many bytes as one handshake had may be all of the next. */
+static bool kept_back;
+
 /* Moves what waits, up to byte `keep` of all that way, with byte `turn` turned. */
 static size_t pass(struct end *from, struct end *to, size_t *passed, size_t keep, size_t turn)
 {
     struct bytes in = from->wire;
     size_t n = in.len < keep - *passed ? in.len : keep - *passed;
 
+    kept_back |= n < in.len;
     from->wire = (struct bytes){0};
     if (turn >= *passed && turn - *passed < n)
         in.data[turn - *passed] ^= 0x11;
@@ -227,6 +232,7 @@ static size_t spoiled(struct end *peer, bool ours_dials, size_t keep, size_t tur
     size_t in = 0, out = 0, moved;
     bool said = false;
 
+    kept_back = false;
     end_open(peer, !ours_dials, ours_dials ? 0 : 1);
     end_open(&node, ours_dials, ours_dials ? 2 : 0);
     do {
@@ -253,9 +259,13 @@ Test(tls_hostile, broken_off_at_every_point)
         size_t all = spoiled(&peer, dials, SIZE_MAX, SIZE_MAX);
 
         cr_assert(heard_it() && all > 500);
-        for (size_t keep = 0; keep < all; keep += 23, cut++) {
+        for (size_t keep = 0; keep < all; keep += 23) {
             (void)spoiled(&peer, dials, keep, SIZE_MAX);
-            cr_assert(!heard_it() && node.plain.len == 0, "%zu of %zu bytes", keep, all);
+            if (kept_back)
+                cr_assert(!heard_it() && node.plain.len == 0, "%zu of %zu bytes", keep, all);
+            else
+                cr_assert(heard_it() && keep + 8 > all, "%zu of %zu bytes", keep, all);
+            cut += kept_back;
         }
     }
     printf("compared %zu points\n", cut);
