@@ -99,6 +99,7 @@ bool raft_store_entries(struct raft_driver *d, const struct raft_update *update,
                                               .last = first + n - 1,
                                               .index = first + n - 1}))
         return false;
+    raft_history_begins(d);
     d->storage.append(d->storage.self, first, entries, n);
     return true;
 }
@@ -117,6 +118,8 @@ bool raft_store_install(struct raft_driver *d, struct raft_update *update)
     raft_drop_draft(d);
     d->install = *meta;
     d->installing = true;
+    if (d->incarnation == 0)
+        d->incarnation = d->incoming.incarnation;
     d->counters.installs_received++;
     raft_log_reset(&d->log, meta->index + 1);
     clip_pending(d, 1);

@@ -24,7 +24,7 @@ struct raft_driver *raft_driver_create(const struct raft_driver_options *options
                                        const struct raft_driver_callbacks *callbacks)
 {
     HF_ASSERT(options->node > 0 && options->boot > 0 && options->election_ms > 0 &&
-              options->heartbeat_ms > 0);
+              options->heartbeat_ms > 0 && options->incarnation > 0);
     HF_ASSERT(callbacks->apply != NULL && callbacks->restore != NULL);
     struct raft_driver *d = calloc(1, sizeof *d);
     if (d == NULL)
@@ -250,6 +250,8 @@ enum raft_driver_result raft_driver_start(struct raft_driver *d, const struct re
     bool ok = take_snapshot_data(d, l);
     for (size_t i = 0; i < n && ok; i++)
         ok = raft_log_append(&d->log, &l->entries[i]);
+    if (l->snapshot.index == 0)
+        raft_history_begins(d);
     if (ok && discard)
         raft_queue_discard(d, &l->snapshot);
     if (!ok || !start_core(d, l, first, n))
@@ -309,7 +311,7 @@ enum raft_driver_result raft_driver_receive(struct raft_driver *d, uint64_t now_
         return RAFT_DRIVER_MALFORMED;
     }
     d->counters.frames_in++;
-    if (!raft_in_order(d, from, &frame))
+    if (raft_foreign(d, from, &frame) || !raft_in_order(d, from, &frame))
         return RAFT_DRIVER_OK;
     raft_hears(d, from);
     if (frame.type == RAFT_FRAME_REQUEST_VOTE)

@@ -69,6 +69,7 @@ enum {
 struct raft_driver_options {
     uint32_t node;        /* own id, > 0 */
     uint64_t boot;        /* random, never the same at two starts of this node: names its frames */
+    uint64_t incarnation; /* of a log from its beginning, > 0 (raft_history.c) */
     uint32_t seed;        /* for election timeouts: different on each node and start */
     uint32_t election_ms; /* base; the core spreads it over [1x, 2x] */
     uint32_t heartbeat_ms;
@@ -109,6 +110,7 @@ struct raft_driver_counters {
     uint64_t elections_won, frames_in, frames_out, frames_malformed, frames_unsent, submitted,
         applied, installs_sent, installs_received, pieces_out, pieces_in, snapshots_taken,
         changes_committed, muted, trusted, doubted; /* itself; itself again; others, by a leader */
+    uint64_t foreign;                               /* frames of another history: refused */
     uint64_t contradicted; /* a peer contradicted what is committed here: the end of this node */
     uint64_t wrapped[16];  /* [n]: wrap of defect n did something; [0] unused */
 };
@@ -123,7 +125,8 @@ struct raft_driver_callbacks {
     /* The state machine is to become exactly this snapshot: at start, when the disk has one, with
      * its data; after an install, without (data.data NULL): it is read from the storage, by reader
      * RAFT_DRIVER_READER, whose completions are not given to the driver. What that takes longer
-     * than the call, raft_driver_hold() covers. */
+     * than the call, raft_driver_hold() covers. Once it has read of which incarnation it is, it says
+     * so: raft_driver_is_of(). */
     void (*restore)(void *self, const struct repl_snapshot_meta *meta, struct span data);
     /* Leader, own state, own role, term, own_term_committed, muted or awaits changed. */
     void (*state)(void *self, const struct raft_driver_status *status);
@@ -138,6 +141,9 @@ struct raft_driver_callbacks {
     void (*snapshot_taken)(void *self, uint64_t index, enum raft_driver_result result);
     /* The leader's match index proves that `node` acknowledged more than it has now (I10). */
     void (*doubted)(void *self, uint32_t node, uint64_t acknowledged, uint64_t has);
+    /* `node` sent a frame of another history: of that incarnation, or of none (0) where it must have
+     * one. Nothing of it counted. */
+    void (*stranger)(void *self, uint32_t node, uint64_t incarnation);
     /* A write failed, or memory ran out: nothing more will happen; the process must exit. */
     void (*failed)(void *self, const char *why);
 };
@@ -169,6 +175,11 @@ enum repl_distrust raft_driver_distrusts(const struct repl_loaded *loaded);
 /* Before the start: this node is alone for good, and goes on with what it has; the mark on its disk is
  * lifted by the start's first write. */
 void raft_driver_lift(struct raft_driver *driver);
+
+/* The history that this node's snapshot is of: what its frames say from now on, and those of others must
+ * say. A log from its beginning needs no such word. 0 = it has none yet. */
+void raft_driver_is_of(struct raft_driver *driver, uint64_t incarnation);
+uint64_t raft_driver_incarnation(const struct raft_driver *driver);
 
 /* Time: call tick when now_ms >= raft_driver_next_timeout(), which is to be asked again after every
  * call below. now_ms is monotonic (CLOCK_BOOTTIME); a lower value than before is taken as the

@@ -247,13 +247,15 @@ bool raft_frame_decode(struct span bytes, struct raft_frame *frame)
 {
     struct reader r = {.rest = bytes, .ok = true};
     const uint8_t *p = take(&r, 4);
-    if (!r.ok || p[0] != RAFT_FRAME_VERSION || p[3] != 0)
+    if (!r.ok || (p[0] != RAFT_FRAME_VERSION && p[0] != RAFT_FRAME_UNNAMED) || p[3] != 0)
         return false;
     uint8_t flags = p[2];
-    struct raft_frame f = {.type = (enum raft_frame_type)p[1]};
+    struct raft_frame f = {.type = (enum raft_frame_type)p[1], .named = p[0] == RAFT_FRAME_VERSION};
     f.boot = get_be64(take(&r, 8));
     f.sequence = get_be64(take(&r, 8));
     f.term = get_be64(take(&r, 8));
+    if (f.named)
+        f.incarnation = get_be64(take(&r, 8));
     if (!r.ok || f.term == 0 || f.term > UINT64_MAX / 2 || !decode_body(&r, &f, flags) || !r.ok ||
         r.rest.len != 0)
         return false;
@@ -277,11 +279,18 @@ static uint8_t *put_u64(uint8_t *p, uint64_t v)
     return p + 8;
 }
 
+size_t raft_frame_append_bytes(const struct raft_frame *frame)
+{
+    size_t without = RAFT_FRAME_HEADER_BYTES - RAFT_FRAME_UNNAMED_BYTES;
+
+    return RAFT_FRAME_APPEND_BYTES - (frame->named ? 0 : without);
+}
+
 size_t raft_frame_encode(const struct raft_frame *frame, uint8_t *out)
 {
     bool vote = frame->type == RAFT_FRAME_REQUEST_VOTE;
     bool result = frame->type == RAFT_FRAME_REQUEST_VOTE_RESULT;
-    out[0] = RAFT_FRAME_VERSION;
+    out[0] = frame->named ? RAFT_FRAME_VERSION : RAFT_FRAME_UNNAMED;
     out[1] = (uint8_t)frame->type;
     bool again = frame->type == RAFT_FRAME_INSTALL_ACK && frame->again;
     bool muted = frame->type == RAFT_FRAME_APPEND_RESULT && frame->muted;
@@ -294,6 +303,8 @@ size_t raft_frame_encode(const struct raft_frame *frame, uint8_t *out)
     uint8_t *p = put_u64(out + 4, frame->boot);
     p = put_u64(p, frame->sequence);
     p = put_u64(p, frame->term);
+    if (frame->named)
+        p = put_u64(p, frame->incarnation);
     switch (frame->type) {
     case RAFT_FRAME_REQUEST_VOTE_RESULT:
         break;

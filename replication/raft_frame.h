@@ -1,7 +1,9 @@
 /* Frames between raft drivers, on REPL_CHANNEL_RAFT: our own encoding of Raft's messages.
  *
- *   version u8 = 2 | type u8 | flags u8 | 0 u8 | boot u64 | sequence u64 | term u64 | body
+ *   version u8 = 3 | type u8 | flags u8 | 0 u8 | boot u64 | sequence u64 | term u64 |
+ *   incarnation u64 | body            version 2, of links before 4, has no incarnation
  *
+ *   incarnation: of the sender's history; 0 = it has none yet (raft_history.c)
  *   REQUEST_VOTE         last_index u64, last_term u64     flags: 1 disrupt leader, 2 pre-vote
  *   REQUEST_VOTE_RESULT  -                                 flags: 1 granted, 2 pre-vote
  *   APPEND               prev_index u64, prev_term u64, commit u64, n u32, n times: term u64,
@@ -28,11 +30,13 @@
 #include "replication/storage.h"
 
 enum {
-    RAFT_FRAME_VERSION = 2,
-    RAFT_FRAME_HEADER_BYTES = 28,
+    RAFT_FRAME_VERSION = 3,
+    RAFT_FRAME_UNNAMED = 2, /* the version without the incarnation */
+    RAFT_FRAME_UNNAMED_BYTES = 28,
+    RAFT_FRAME_HEADER_BYTES = RAFT_FRAME_UNNAMED_BYTES + 8,
     RAFT_FRAME_MAX_ENTRIES = 1024,
-    RAFT_FRAME_ENTRY_BYTES = 13,                               /* before each entry's data */
-    RAFT_FRAME_APPEND_BYTES = RAFT_FRAME_HEADER_BYTES + 28,    /* before the first entry */
+    RAFT_FRAME_ENTRY_BYTES = 13,                            /* before each entry's data */
+    RAFT_FRAME_APPEND_BYTES = RAFT_FRAME_HEADER_BYTES + 28, /* before the first entry, if named */
     RAFT_FRAME_CONFIGURATION_BYTES = 9 + 5 * REPL_MAX_SERVERS, /* at most */
     RAFT_FRAME_SMALL_BYTES = RAFT_FRAME_HEADER_BYTES + 16 + RAFT_FRAME_CONFIGURATION_BYTES +
                              24,   /* all but APPEND, without the data */
@@ -55,6 +59,8 @@ enum raft_frame_type {
 struct raft_frame {
     enum raft_frame_type type;
     uint64_t boot, sequence, term;
+    bool named;           /* it says its history: */
+    uint64_t incarnation; /* 0 = the sender has none yet */
     bool disrupt, pre_vote, granted, again;
     bool muted;          /* APPEND_RESULT: the sender's copies do not count */
     bool agreed, begun;  /* FOUND; neither: entry 1 alone */
@@ -83,6 +89,8 @@ struct repl_entry raft_frame_next_entry(struct span *entries);
  * which are to follow in *n bytes that raft_frame_encode_entry wrote. `out` holds
  * RAFT_FRAME_SMALL_BYTES. Returns the bytes written. */
 size_t raft_frame_encode(const struct raft_frame *frame, uint8_t *out);
+/* How many bytes that are, of an APPEND. */
+size_t raft_frame_append_bytes(const struct raft_frame *frame);
 /* `out` holds RAFT_FRAME_ENTRY_BYTES + data.len. */
 size_t raft_frame_encode_entry(const struct repl_entry *entry, uint8_t *out);
 

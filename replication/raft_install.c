@@ -189,6 +189,7 @@ static bool begin_receiving(struct raft_driver *d, uint32_t from, const struct r
         .active = true,
         .from = from,
         .boot = f->boot,
+        .incarnation = f->incarnation,
         .meta = {.index = f->index, .term = f->index_term, .configuration = f->configuration},
         .total = f->total,
         .repair = repair};

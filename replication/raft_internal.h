@@ -9,6 +9,7 @@
  *   raft_repair.c   a sound state in place of a wrong one, the log kept
  *   raft_muted.c    a node under distrust counts for nothing (I10)
  *   raft_found.c    a cluster's beginning
+ *   raft_history.c  of whose history a frame is
  *   raft_change.c   submit, confirm, membership, transfer
  *   raft_deliver.c  callbacks, in order
  *   raft_frame.c, raft_log.c   encoding; log cache (they know no libraft)
@@ -129,7 +130,8 @@ struct raft_outgoing {
 struct raft_incoming {
     bool active;
     uint32_t from, transfer;
-    uint64_t boot, term; /* the sender's */
+    uint64_t boot, term;  /* the sender's */
+    uint64_t incarnation; /* ... as its frames name it; 0 = they do not */
     struct repl_snapshot_meta meta;
     uint64_t total, received, stored;
     bool repair; /* as a snapshot of our own: raft_repair.c */
@@ -146,6 +148,7 @@ struct raft_driver {
     uint64_t now_ms, timeout_step_ms; /* latest time told; time of the latest RAFT_TIMEOUT */
     unsigned elections_failed; /* real ones of ours that ended by time, since a leader was heard */
     uint64_t commit, applied;
+    uint64_t incarnation;      /* of what is stored here; 0 = nothing is, or it is not known yet */
     uint64_t leader_term;      /* term in which the core's leader made itself known */
     uint64_t leader_heard_ms;  /* when a leader of the present term spoke last */
     uint64_t led_since_ms;     /* when we became leader last */
@@ -320,6 +323,15 @@ void raft_found_hears(struct raft_driver *d, uint32_t from, const struct raft_fr
 void raft_found_begun(struct raft_driver *d); /* a peer campaigns or leads */
 /* A founder that has said nothing to this start yet; 0 = none, or there is nothing to found. */
 uint32_t raft_found_awaits(const struct raft_driver *d);
+
+/* raft_history.c */
+/* Is it of another history? Then it is counted and told, and goes no further. */
+bool raft_foreign(struct raft_driver *d, uint32_t from, const struct raft_frame *f);
+bool raft_names_history(const struct raft_driver *d, uint32_t node); /* frames to it do */
+void raft_history_begins(
+    struct raft_driver *d); /* something may have been stored in an empty log */
+/* A snapshot of that one (0: not known) is about to be installed. False: it is another's. */
+bool raft_history_installs(const struct raft_driver *d, uint64_t incarnation);
 
 /* raft_change.c */
 void raft_change_poll(struct raft_driver *d);

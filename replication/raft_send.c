@@ -73,14 +73,19 @@ static bool send_or_hold(struct raft_driver *d, uint32_t node, const struct span
 
 struct raft_frame raft_frame_begin(struct raft_driver *d, enum raft_frame_type type, uint64_t term)
 {
-    return (struct raft_frame){
-        .type = type, .boot = d->options.boot, .sequence = ++d->sequence, .term = term};
+    return (struct raft_frame){.type = type,
+                               .boot = d->options.boot,
+                               .sequence = ++d->sequence,
+                               .term = term,
+                               .incarnation = d->incarnation};
 }
 
 bool raft_send_small(struct raft_driver *d, uint32_t node, const struct raft_frame *frame)
 {
     uint8_t bytes[RAFT_FRAME_SMALL_BYTES];
-    struct span parts[2] = {span_of(bytes, raft_frame_encode(frame, bytes)), frame->data};
+    struct raft_frame f = *frame;
+    f.named = raft_names_history(d, node);
+    struct span parts[2] = {span_of(bytes, raft_frame_encode(&f, bytes)), frame->data};
     return send_or_hold(d, node, parts, frame->data.len > 0 ? 2 : 1);
 }
 
@@ -89,7 +94,8 @@ static unsigned send_some(struct raft_driver *d, uint32_t node,
                           const struct raft_append_entries *args, uint64_t next, unsigned n)
 {
     struct raft_frame frame = raft_frame_begin(d, RAFT_FRAME_APPEND, args->term);
-    size_t size = RAFT_FRAME_APPEND_BYTES;
+    frame.named = raft_names_history(d, node);
+    size_t size = raft_frame_append_bytes(&frame);
     unsigned fit = 0;
     for (; fit < n; fit++) {
         const struct raft_log_entry *entry = raft_log_get(&d->log, next + fit);

@@ -241,7 +241,8 @@ void raft_offer_install(struct raft_driver *d)
     bool busy = d->restoring || (d->paused && !d->repairing) ||
                 (RAFT_WRAPPED(d, 6) && d->raft.snapshot.installing);
     d->counters.wrapped[6] += busy && d->raft.snapshot.installing;
-    if (leads || busy || !offer(d, &in)) /* it has what the snapshot holds, or a newer term */
+    if (leads || busy || !raft_history_installs(d, in.incarnation) ||
+        !offer(d, &in)) /* it has what the snapshot holds, or a newer term */
         d->storage.draft_drop(d->storage.self, REPL_DRAFT_RECEIVED);
     d->incoming = (struct raft_incoming){0};
 }

@@ -430,6 +430,7 @@ enum repl_counter {
     REPL_COUNT_SNAPSHOTS,
     REPL_COUNT_RESTORES,
     REPL_COUNT_FRAMES_MALFORMED,
+    REPL_COUNT_FRAMES_FOREIGN,  /* Raft's, of another incarnation of the cluster: refused */
     REPL_COUNT_DIGEST_MISMATCH, /* a peer with the same applied index has another state (I11) */
     REPL_COUNT_KEYS_ERASED,     /* of sessions, wiped from this node's memory */
     REPL_COUNT_REINSTALLS,      /* a sound state took the place of ours, which was outvoted */

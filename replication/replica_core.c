@@ -158,6 +158,7 @@ static void create_driver(struct replica *r)
 {
     struct raft_driver_options options = {.node = r->options.node,
                                           .boot = r->options.boot,
+                                          .incarnation = r->options.incarnation,
                                           .seed = r->options.raft_seed,
                                           .election_ms = r->options.timing.election_ms,
                                           .heartbeat_ms = r->options.timing.heartbeat_ms,
@@ -171,6 +172,7 @@ static void create_driver(struct replica *r)
                                               .changed = replica_on_changed,
                                               .transferred = on_transferred,
                                               .doubted = replica_on_doubted,
+                                              .stranger = replica_on_stranger,
                                               .snapshot_taken = replica_on_snapshot_taken,
                                               .failed = on_driver_failed};
 

@@ -109,6 +109,27 @@ void replica_judge_stranger(struct replica *r)
     replica_fail(r, why);
 }
 
+/* It came past the door and past who has left, so something is wrong that an operator should look at. */
+void replica_on_stranger(void *self, uint32_t node, uint64_t incarnation)
+{
+    enum { AGAIN_MS = 10000 };
+    struct replica *r = self;
+
+    replica_count(r, REPL_COUNT_FRAMES_FOREIGN, 1);
+    if (incarnation != 0) {
+        r->stranger_node = node;
+        r->stranger_incarnation = incarnation;
+    }
+    if (r->stranger_told_ns != 0 && r->now_ns - r->stranger_told_ns < AGAIN_MS * 1000000ull)
+        return;
+    r->stranger_told_ns = r->now_ns;
+    replica_log(r, REPL_LOG_ERROR,
+                "ALARM: node %u sends as a part of another history of this cluster (incarnation "
+                "%llu, this node is of %llu): not heard. Stop it, or this one",
+                (unsigned)node, (unsigned long long)incarnation,
+                (unsigned long long)replica_incarnation(r));
+}
+
 /* Until then no promise of its counts either. */
 bool replica_is_muted(const struct replica *r)
 {

@@ -314,11 +314,12 @@ void replica_on_configuration(void *self, const struct repl_configuration *confi
 
 uint64_t replica_incarnation(const struct replica *r)
 {
-    if (r->incarnation != 0)
-        return r->incarnation;
-    if (r->waiting != NULL && r->waiting->snapshot.index > 0)
-        return 0; /* without a key it cannot read its own */
-    return r->founded || r->fsm.applied_index > 0 ? r->options.incarnation : 0;
+    if (r->started)
+        return raft_driver_incarnation(r->driver);
+    /* A snapshot's it cannot read yet, or not without a key. */
+    return r->founded && (r->waiting == NULL || r->waiting->snapshot.index == 0)
+               ? r->options.incarnation
+               : 0;
 }
 
 bool replica_is_outside(const struct replica *r)

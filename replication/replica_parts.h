@@ -135,10 +135,8 @@ struct replica {
     size_t n_nodes;
     struct repl_node_address told[REPL_MAX_NODES]; /* to the callback `peers` */
     size_t n_told;
-    bool founded; /* the log was not empty at the start */
-    uint64_t
-        incarnation;    /* the newest snapshot's, also while it cannot be opened; 0 = no snapshot */
-    uint64_t change_ns; /* leader: no change of members before; 0 = none began since */
+    bool founded;                   /* the log was not empty at the start */
+    uint64_t change_ns;             /* leader: no change of members before; 0 = none began since */
     uint64_t leave_index, leave_ns; /* the newest LEAVE applied since the start, and when */
     uint64_t changes_told;          /* refusals of changes that the log of this program has */
     bool strayed; /* no leader that the log names, and a member names others than the log */
@@ -203,6 +201,7 @@ struct replica {
     bool hang_told;           /* the disk hangs, and the log says that this node waits */
     uint32_t stranger_node;   /* of another incarnation, greeted and not judged yet; 0 = none */
     uint64_t stranger_incarnation;
+    uint64_t stranger_told_ns; /* of frames of one; 0 = never */
     bool unwritten; /* this start found a snapshot and no log behind it: all there is is applied */
     struct replica_taking *taking;       /* a snapshot that is being made, or NULL */
     struct replica_restoring *restoring; /* an installed one that is being decoded, or NULL */
@@ -428,6 +427,8 @@ bool replica_address_parse(const char *text, struct endpoint *out);
 bool replica_judge_loaded(struct replica *r, const struct repl_loaded *loaded);
 /* Another incarnation of the cluster lives: may end this node. */
 void replica_judge_stranger(struct replica *r);
+/* A frame of Raft's named another history: refused; told now and then. */
+void replica_on_stranger(void *self, uint32_t node, uint64_t incarnation);
 bool replica_is_muted(const struct replica *r);
 void replica_tell_muted(struct replica *r, enum repl_distrust now); /* before r->raft says so */
 void replica_on_doubted(void *self, uint32_t node, uint64_t acknowledged, uint64_t has);

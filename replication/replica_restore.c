@@ -218,7 +218,7 @@ void replica_restored_piece(struct replica *r, struct replica_job *job)
     r->storage.read_end(r->storage.self, RAFT_DRIVER_READER);
     r->restoring = NULL;
     if (incarnation != 0)
-        r->incarnation = incarnation;
+        raft_driver_is_of(r->driver, incarnation);
     if (lacking != 0)
         note_unread(r, fsm);
     if (!snapshot_decoder_end(&s->decoder)) {
@@ -266,7 +266,8 @@ void replica_on_restore(void *self, const struct repl_snapshot_meta *meta, struc
     snapshot_decoder_init(&d, r->options.seal, 0, &fsm);
     ok = snapshot_decode(&d, data);
     lacking = d.lacking;
-    r->incarnation = fsm.incarnation;
+    if (fsm.incarnation != 0)
+        raft_driver_is_of(r->driver, fsm.incarnation);
     if (lacking != 0)
         note_unread(r, &fsm);
     if (snapshot_decoder_end(&d) && ok && fsm.applied_index == meta->index)

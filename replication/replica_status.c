@@ -70,6 +70,7 @@ const char *repl_counter_name(enum repl_counter counter)
         [REPL_COUNT_SNAPSHOTS] = "snapshots_taken",
         [REPL_COUNT_RESTORES] = "snapshots_restored",
         [REPL_COUNT_FRAMES_MALFORMED] = "frames_malformed",
+        [REPL_COUNT_FRAMES_FOREIGN] = "frames_foreign",
         [REPL_COUNT_DIGEST_MISMATCH] = "digest_mismatches",
         [REPL_COUNT_KEYS_ERASED] = "keys_erased",
         [REPL_COUNT_REINSTALLS] = "states_reinstalled",

@@ -42,6 +42,7 @@ struct tcp_conn {
     uint32_t node;        /* 0 until greeted, for an accepted one */
     uint64_t boot;        /* the peer's, once greeted */
     uint64_t incarnation; /* likewise, as its hello said */
+    uint32_t speaks;      /* likewise: the version that both ends speak */
     bool greeted;
     uint8_t door; /* tcp_door.c: where an accepted one came from */
     struct ip_addr source;

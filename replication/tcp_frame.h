@@ -8,7 +8,8 @@
  *
  * A link speaks the lower of the two newest versions. Whoever adds a field appends it and raises the
  * version: who does not know it skips it by the hello's own length, so both can be understood, and a
- * refusal says which versions the two speak. Version 3 differs from 2 in its hello alone.
+ * refusal says which versions the two speak. Version 3 differs from 2 in its hello alone; with 4 Raft's
+ * frames name the incarnation (raft_frame.h).
  *
  * Before the hello is complete nothing longer than it is buffered. A frame's buffer grows with the
  * bytes that came, not with the length that was claimed; one above REPL_MAX_FRAME_BYTES is refused
@@ -20,7 +21,10 @@
 #include "base/assert.h"
 #include "replication/transport.h"
 
-enum { TCP_VERSION = 3, TCP_OLDEST = 2 }; /* spoken here, and taken from others */
+enum {
+    TCP_VERSION = REPL_LINK_NAMES_HISTORY,
+    TCP_OLDEST = 2
+}; /* spoken here, and taken from others */
 enum {
     TCP_HELLO_BYTES = 52, /* as we write it */
     TCP_HELLO_FORMER = 48,

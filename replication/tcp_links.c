@@ -245,6 +245,7 @@ static void on_out_hello(void *self, struct tcp_conn *c, const struct tcp_hello 
     c->greeted = true;
     c->boot = h->boot;
     c->incarnation = h->incarnation;
+    c->speaks = h->version < c->hello.version ? h->version : c->hello.version;
     p->up = true;
     p->told_down = false;
     p->retry_ms = t->o.timing.first_retry_ms;
@@ -273,7 +274,7 @@ void tcp_dial(struct tcp_link *p)
     int error = UV_EMFILE;
 
     HF_ASSERT(p->out == NULL);
-    if (p->former)
+    if (p->former && (p->in == NULL || p->in->speaks <= TCP_OLDEST))
         hello.version = TCP_OLDEST;
     t->counters.dials++;
     p->out = tcp_conn_create(t->loop, p->address.ip.family == ADDR_V6 ? AF_INET6 : AF_INET, &events,
@@ -326,11 +327,12 @@ static void on_in_broken(void *self, struct tcp_conn *c, enum tcp_broken why, co
 }
 
 /* The peer is there, so our own link to it should be too: at once when there is none, and anew when
- * it leads to an earlier boot. */
+ * it leads to an earlier boot, or speaks an older version than the peer does: an attempt that broke off
+ * was taken for an older program's refusal. */
 static void peer_is_alive(struct tcp_link *p, uint64_t boot)
 {
     const struct tcp_transport *t = p->t;
-    bool stale = p->up && p->out->boot != boot;
+    bool stale = p->up && (p->out->boot != boot || p->out->speaks < p->in->speaks);
     bool stuck = p->out != NULL && !p->out->connected &&
                  uv_now(t->loop) - p->out->began_ms > t->o.timing.first_retry_ms;
 
@@ -366,6 +368,7 @@ static void on_in_hello(void *self, struct tcp_conn *c, const struct tcp_hello *
     c->node = p->node;
     c->boot = h->boot;
     c->incarnation = h->incarnation;
+    c->speaks = c->hello.version;
     c->greeted = true;
     c->hello.to = p->node;
     p->in = c;

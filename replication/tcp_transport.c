@@ -30,6 +30,13 @@ static bool transport_connected(void *self, uint32_t node)
     return p != NULL && p->up;
 }
 
+static uint32_t transport_speaks(void *self, uint32_t node)
+{
+    const struct tcp_link *p = tcp_find_peer(self, node);
+
+    return p != NULL && p->up ? p->out->speaks : TCP_VERSION;
+}
+
 static void add_peer(struct tcp_transport *t, const struct tcp_peer *peer)
 {
     for (size_t i = 0; i < TCP_MAX_PEERS; i++) {
@@ -133,8 +140,10 @@ struct tcp_transport *tcp_transport_create(uv_loop_t *loop,
     take_default(&t->o.timing.connect_ms, 100);
     take_default(&t->o.timing.ping_ms, 200);
     take_default(&t->o.timing.silence_ms, 1000);
-    t->interface = (struct repl_transport){
-        .self = t, .send = transport_send, .connected = transport_connected};
+    t->interface = (struct repl_transport){.self = t,
+                                           .send = transport_send,
+                                           .connected = transport_connected,
+                                           .speaks = transport_speaks};
     r = listen_on(t);
     if (r < 0) {
         (void)snprintf(error->text, sizeof error->text,

@@ -29,7 +29,12 @@ struct repl_transport {
     bool (*send)(void *self, uint32_t node, enum repl_channel channel, const struct span *parts,
                  size_t n_parts);
     bool (*connected)(void *self, uint32_t node);
+    /* The version of the link that frames to `node` take now, as both ends agreed on: an older program
+     * there cannot read what came with a later one. Not connected: any. NULL: today's, on all. */
+    uint32_t (*speaks)(void *self, uint32_t node);
 };
+
+enum { REPL_LINK_NAMES_HISTORY = 4 /* Raft's frames name the incarnation */ };
 
 /* What the owner of a transport is told; calls come on its loop. */
 struct repl_transport_listener {

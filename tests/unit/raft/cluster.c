@@ -147,6 +147,7 @@ static void on_restore(void *self, const struct repl_snapshot_meta *meta, struct
         cluster_breach(c, "the snapshot at %llu names a configuration that is none",
                        (unsigned long long)meta->index);
     n->applied = meta->index;
+    raft_driver_is_of(n->driver, 1);
     note(c, n->id + 100, meta->index);
 }
 
@@ -257,6 +258,7 @@ void cluster_start(struct cluster *c, uint32_t id)
     n->start++;
     struct raft_driver_options options = {.node = id,
                                           .boot = id * 1000003ULL + n->start,
+                                          .incarnation = 1,
                                           .seed = (uint32_t)sim_next(&c->random),
                                           .election_ms = c->election_ms,
                                           .heartbeat_ms = c->heartbeat_ms,

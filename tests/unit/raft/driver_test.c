@@ -343,7 +343,7 @@ static enum raft_driver_result start_with(struct repl_loaded *loaded)
     struct repl_storage storage = sim_storage_interface(disk);
     struct repl_transport transport = {0};
     struct raft_driver_options options = {
-        .node = 1, .boot = 1, .seed = 1, .election_ms = 150, .heartbeat_ms = 30};
+        .node = 1, .boot = 1, .incarnation = 1, .seed = 1, .election_ms = 150, .heartbeat_ms = 30};
     struct raft_driver_callbacks callbacks = {
         .self = &r, .apply = never_apply, .restore = never_restore};
     struct raft_driver *d = raft_driver_create(&options, &storage, &transport, &callbacks);
@@ -409,7 +409,7 @@ Test(raft_driver, discards_a_log_that_lacks_the_snapshot)
     storage.snapshot(storage.self, &loaded.snapshot);
     sim_storage_flush(r.storage);
     struct raft_driver_options options = {
-        .node = 2, .boot = 1, .seed = 1, .election_ms = 150, .heartbeat_ms = 30};
+        .node = 2, .boot = 1, .incarnation = 1, .seed = 1, .election_ms = 150, .heartbeat_ms = 30};
     struct repl_transport transport = {0};
     struct raft_driver_callbacks callbacks = {
         .self = &r, .apply = never_apply, .restore = any_restore};

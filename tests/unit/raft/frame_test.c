@@ -14,6 +14,8 @@ static size_t sample(enum raft_frame_type type, uint8_t *out)
 {
     struct raft_frame f = {
         .type = type, .boot = 77, .sequence = 5, .term = 9, .index = 4, .index_term = 3};
+    f.named = true;
+    f.incarnation = 0x0102030405060708;
     uint8_t command[16], change[RAFT_CHANGE_BYTES];
     size_t used;
     switch (type) {
@@ -81,6 +83,7 @@ Test(raft_frame, what_is_encoded_is_decoded)
     cr_assert(raft_frame_decode(span_of(bytes, n), &f));
     cr_assert(f.type == RAFT_FRAME_REQUEST_VOTE && f.boot == 77 && f.sequence == 5 && f.term == 9 &&
               f.disrupt && f.pre_vote);
+    cr_assert(f.named && f.incarnation == 0x0102030405060708);
     cr_assert(f.index == 4 && f.index_term == 3);
     n = sample(RAFT_FRAME_REQUEST_VOTE_RESULT, bytes);
     cr_assert(raft_frame_decode(span_of(bytes, n), &f) && f.granted && !f.pre_vote);
@@ -116,6 +119,25 @@ Test(raft_frame, what_is_encoded_is_decoded)
     cr_assert(e.term == 4 && e.kind == REPL_ENTRY_BARRIER && e.data.len == 0);
     e = raft_frame_next_entry(&f.entries);
     cr_assert(e.term == 9 && e.kind == REPL_ENTRY_CHANGE && f.entries.len == 0);
+}
+
+/* An older program's: byte for byte what that wrote and reads. */
+Test(raft_frame, without_a_name_it_is_as_before)
+{
+    struct raft_frame f = {
+        .type = RAFT_FRAME_TIMEOUT_NOW, .boot = 77, .sequence = 5, .term = 9, .index = 4};
+    static const uint8_t former[] = {2, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 77, 0, 0, 0,
+                                     0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0,  9, 0, 0,
+                                     0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0,  0, 3};
+    uint8_t bytes[128];
+
+    f.index_term = 3;
+    f.incarnation = 7; /* is not said */
+    cr_assert_eq(raft_frame_encode(&f, bytes), sizeof former);
+    cr_assert_arr_eq(bytes, former, sizeof former);
+    f = (struct raft_frame){0};
+    cr_assert(raft_frame_decode(span_of(former, sizeof former), &f));
+    cr_assert(!f.named && f.incarnation == 0 && f.index == 4 && f.index_term == 3 && f.term == 9);
 }
 
 /* Every prefix, every longer one, and each flipped bit: never a crash; and what is taken encodes to
@@ -166,18 +188,19 @@ Test(raft_frame, contradictions_are_refused)
         uint8_t value;
     } bad[] = {
         {0, 1},           /* version */
+        {0, 2},           /* ... which has no incarnation: all that follows is elsewhere */
         {1, 0},           /* type */
         {1, 8},           /* type */
         {2, 1},           /* flags */
         {3, 1},           /* reserved */
         {27, 8},          /* an entry newer than the leader */
         {27, 0},          /* term 0 */
-        {43, 0},          /* an index with term 0 */
-        {43, 10},         /* the entry before is newer than the leader */
-        {43, 4},          /* terms fall */
-        {55, 4},          /* one entry more than there is */
-        {55, 2},          /* bytes are left */
-        {52, 1},          /* far too many */
+        {51, 0},          /* an index with term 0 */
+        {51, 10},         /* the entry before is newer than the leader */
+        {51, 4},          /* terms fall */
+        {63, 4},          /* one entry more than there is */
+        {63, 2},          /* bytes are left */
+        {60, 1},          /* far too many */
         {entry + 7, 0},   /* an entry of term 0 */
         {entry + 8, 4},   /* unknown kind */
         {entry + 12, 15}, /* not a multiple of 8 */

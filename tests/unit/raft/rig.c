@@ -24,6 +24,7 @@ static void on_restore(void *self, const struct repl_snapshot_meta *meta, struct
     (void)data;
     HF_ASSERT(meta->index > r->applied || r->applied == 0);
     r->applied = r->restored = meta->index;
+    raft_driver_is_of(r->driver, r->image_of == 0 ? RIG_INCARNATION : r->image_of);
 }
 
 static void on_state(void *self, const struct raft_driver_status *status)
@@ -42,6 +43,12 @@ static void on_taken(void *self, uint64_t index, enum raft_driver_result result)
     struct rig *r = self;
     r->taken = index;
     r->taken_result = result;
+}
+
+static void on_stranger(void *self, uint32_t node, uint64_t incarnation)
+{
+    (void)node, (void)incarnation;
+    ((struct rig *)self)->strangers++;
 }
 
 static void on_failed(void *self, const char *why)
@@ -78,6 +85,14 @@ static bool net_send(void *self, uint32_t node, enum repl_channel channel, const
     return true;
 }
 
+static uint32_t net_speaks(void *self, uint32_t node)
+{
+    uint32_t speaks = ((struct rig *)self)->speaks;
+
+    (void)node;
+    return speaks == 0 ? REPL_LINK_NAMES_HISTORY : speaks;
+}
+
 static bool net_connected(void *self, uint32_t node)
 {
     (void)node;
@@ -88,16 +103,19 @@ enum raft_driver_result rig_start(struct rig *r)
 {
     struct repl_loaded loaded;
     struct repl_storage storage = sim_storage_interface(r->storage);
-    struct repl_transport transport = {.self = r, .send = net_send, .connected = net_connected};
+    struct repl_transport transport = {
+        .self = r, .send = net_send, .connected = net_connected, .speaks = net_speaks};
     struct raft_driver_callbacks callbacks = {.self = r,
                                               .apply = on_apply,
                                               .restore = on_restore,
                                               .state = on_state,
                                               .configuration = on_configuration,
                                               .snapshot_taken = on_taken,
+                                              .stranger = on_stranger,
                                               .failed = on_failed};
     struct raft_driver_options options = {.node = r->node,
                                           .boot = 4711 + r->now_ms,
+                                          .incarnation = RIG_INCARNATION,
                                           .seed = 5,
                                           .election_ms = 150,
                                           .heartbeat_ms = 30,
@@ -201,6 +219,8 @@ enum raft_driver_result rig_append(struct rig *r, uint32_t from, uint64_t term, 
     size_t used = 0;
     struct raft_frame f = {.type = RAFT_FRAME_APPEND,
                            .term = term,
+                           .named = r->named,
+                           .incarnation = r->incarnation,
                            .index = prev,
                            .index_term = prev_term,
                            .commit = commit};

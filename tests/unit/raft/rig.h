@@ -7,7 +7,7 @@
 #include "replication/raft_frame.h"
 #include "sim/sim_storage.h"
 
-enum { RIG_MAX_SENT = 4096, RIG_PIECE = 64 };
+enum { RIG_MAX_SENT = 4096, RIG_PIECE = 64, RIG_INCARNATION = 1 };
 
 struct rig_sent {
     uint32_t to;
@@ -24,6 +24,11 @@ struct rig {
     struct rig_sent sent[RIG_MAX_SENT];
     size_t n_sent;
     uint64_t sequence; /* of the frames fed */
+    bool named;        /* ... by rig_append() */
+    uint64_t incarnation;
+    uint64_t image_of;  /* the incarnation of snapshots; 0 = RIG_INCARNATION */
+    uint32_t speaks;    /* the version of its links; 0 = today's */
+    uint64_t strangers; /* it was told of */
     uint64_t applied, applied_commands, restored, last_apply_term;
     uint8_t last_command[64];
     size_t last_command_len;

@@ -123,13 +123,14 @@ Test(repl_recover, sessions_get_a_new_key_and_the_former_is_erased)
 
 /* One alone has no majority; two have one among themselves: that is why they must never be started
  * again. Whatever they do, the new cluster takes nothing from them. */
-Test(repl_recover, nodes_that_come_back_are_not_heard)
+static void come_back(bool walls)
 {
     struct repl_epoch old;
     struct rig *rig = lost(13, 1000000, &old);
     struct raft_driver_status before, after;
     struct maker m;
 
+    rig->no_walls = !walls;
     cr_assert(rig_recover(rig, 1, 5));
     rig_start(rig, 1);
     cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
@@ -148,7 +149,20 @@ Test(repl_recover, nodes_that_come_back_are_not_heard)
     m = rig_maker(rig, 1, 1);
     cr_assert_eq(verdict(rig, 1, make_token(&m, 2, 1, 60000)), 1 + REPL_REFUSED_EXISTS,
                  "an id was used again");
+    cr_assert_eq(raft_driver_counters(replica_driver(rig_node(rig, 1)->replica))->foreign > 0,
+                 !walls);
     rig_destroy(rig);
+}
+
+Test(repl_recover, nodes_that_come_back_are_not_heard)
+{
+    come_back(true);
+}
+
+/* Nor where they have a link, and nobody asks who has left: their frames name another incarnation. */
+Test(repl_recover, nodes_that_come_back_are_refused_by_their_frames_alone)
+{
+    come_back(false);
 }
 
 /* What of these words of `from` node 1 took for somebody's: each of them is malformed, and told as such. */

@@ -224,6 +224,8 @@ static void on_frame(void *self, uint32_t from, enum repl_channel channel, struc
     if (n->rig->lost_frames != 0 && channel == REPL_CHANNEL_RAFT && raft_frame_decode(bytes, &f) &&
         (n->rig->lost_frames >> f.type & 1) != 0)
         return;
+    if (rig_raft_alone(n, from, channel, bytes))
+        return;
     if (n->replica != NULL)
         replica_frame(n->replica, now_ns(n->rig), from, channel, bytes);
 }
@@ -441,7 +443,7 @@ void rig_start(struct rig *rig, uint32_t id)
     sim_storage_load(n->storage, &n->loaded);
     HF_ASSERT(replica_start(n->replica, &n->loaded, now_ns(rig)) || n->failed);
     set_peers(n);
-    sim_network_greet(rig->network, id, replica_incarnation(n->replica));
+    rig_greet(n);
     sim_network_attach(rig->network, id, &n->listener);
 }
 
@@ -552,7 +554,7 @@ static void run_node(struct rig *rig, struct rig_node *n)
     if (n->up)
         set_peers(n);
     if (n->up)
-        sim_network_greet(rig->network, n->id, replica_incarnation(n->replica));
+        rig_greet(n);
 }
 
 /* One instant: everything that is due now; then time moves to the next thing due. */

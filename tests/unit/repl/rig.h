@@ -69,6 +69,9 @@ struct rig {
     struct rig_node nodes[RIG_MAX_NODES];
     bool stays_on; /* rig_kill() ends the daemon, not the machine: keys in memory stay */
     bool sealed;   /* as in production; else nothing is (seal_none), which costs less */
+    bool
+        no_walls; /* who is of another incarnation is connected, and its Raft's frames are given to Raft
+                      whoever has left */
     bool choosy; /* as in production: who knows each other by its list is connected; else all are */
     size_t n, n_shards;
     size_t founders; /* nodes 1 ... */
@@ -86,6 +89,11 @@ struct rig {
 void rig_job_add(void *node, struct replica_job *job);
 void rig_jobs_run(struct rig_node *node);
 void rig_jobs_drop(struct rig_node *node);
+
+/* rig_ask.c: what its hello says; in a rig without walls Raft's frames are Raft's at once: false = not so. */
+void rig_greet(struct rig_node *node);
+bool rig_raft_alone(struct rig_node *node, uint32_t from, enum repl_channel channel,
+                    struct span bytes);
 
 /* rig_keys.c: a ring for this start with what is kept; as replica_callbacks.keep_key. */
 void rig_take_keys(struct rig_node *n, struct replica_options *o);

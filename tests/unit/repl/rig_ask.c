@@ -108,3 +108,23 @@ bool rig_has_failed(const struct rig *rig, uint64_t node)
 {
     return rig->nodes[node - 1].failed;
 }
+
+/* --- without walls --- */
+
+void rig_greet(struct rig_node *n)
+{
+    sim_network_greet(n->rig->network, n->id,
+                      n->rig->no_walls ? 0 : replica_incarnation(n->replica));
+}
+
+bool rig_raft_alone(struct rig_node *n, uint32_t from, enum repl_channel channel, struct span bytes)
+{
+    struct raft_driver *d;
+
+    if (!n->rig->no_walls || channel != REPL_CHANNEL_RAFT || !n->up || n->failed)
+        return false;
+    d = (struct raft_driver *)(uintptr_t)replica_driver(n->replica);
+    (void)raft_driver_receive(d, n->rig->now_ms, from, bytes);
+    replica_go(n->replica, n->rig->now_ms * 1000000);
+    return true;
+}

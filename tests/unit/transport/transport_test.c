@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <arpa/inet.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -385,6 +386,65 @@ Test(transport, a_program_of_the_version_before_is_linked_with_both_ways)
     bench_deinit(&b);
 }
 
+static uint32_t speaks(struct bench *b, uint32_t node, uint32_t to)
+{
+    const struct repl_transport *i = b->side[node].i;
+
+    return i->speaks(i->self, to);
+}
+
+/* A link speaks what both ends know: that is what may be sent over it. */
+Test(transport, a_link_says_which_version_it_speaks)
+{
+    static const uint32_t former[] = {2, 3, 0};
+    static const uint32_t expected[] = {2, 3, TCP_VERSION};
+
+    for (size_t i = 0; i < 3; i++) {
+        struct bench b;
+
+        bench_init(&b, false);
+        b.speaks = former[i];
+        bench_start(&b, 1, 11, 0, NULL);
+        b.speaks = 0;
+        bench_start(&b, 2, 22, 0, NULL);
+        bench_join(&b, 1, 2);
+        BENCH_UNTIL(&b, b.side[1].up > 0 && b.side[2].up > 0);
+        cr_assert_eq(speaks(&b, 1, 2), expected[i]);
+        cr_assert_eq(speaks(&b, 2, 1), expected[i]);
+        bench_stop(&b, 1); /* it is upgraded */
+        bench_start(&b, 1, 12, 0, NULL);
+        bench_join(&b, 1, 2);
+        BENCH_UNTIL(&b, b.side[1].up > 0 && b.side[2].up > 1);
+        BENCH_UNTIL(&b, speaks(&b, 1, 2) == TCP_VERSION && speaks(&b, 2, 1) == TCP_VERSION);
+        bench_deinit(&b);
+    }
+}
+
+/* An attempt that broke off before the greeting may have met a program of version 2, and the next one
+ * speaks to it as such. The peer's own greeting says better: the link does not stay one of before. */
+Test(transport, a_broken_attempt_does_not_make_a_former_link)
+{
+    struct bench b;
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000001)};
+    socklen_t len = sizeof addr;
+    int server = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), fd = -1;
+
+    cr_assert(bind(server, (struct sockaddr *)&addr, sizeof addr) == 0 && listen(server, 5) == 0);
+    cr_assert(getsockname(server, (struct sockaddr *)&addr, &len) == 0);
+    bench_init(&b, false);
+    bench_start(&b, 1, 11, 0, NULL);
+    bench_peer(&b, 1, 2, ntohs(addr.sin_port));
+    BENCH_UNTIL(&b, (fd = accept(server, NULL, NULL)) >= 0);
+    (void)close(fd); /* it connected, and was not greeted */
+    (void)close(server);
+    BENCH_UNTIL(&b, bench_counters(&b, 1).dials_failed > 0);
+    bench_start(&b, 2, 22, ntohs(addr.sin_port), NULL);
+    bench_peer(&b, 2, 1, tcp_transport_port(b.side[1].t));
+    BENCH_UNTIL(&b, b.side[1].up > 0 && b.side[2].up > 0);
+    BENCH_UNTIL(&b, speaks(&b, 1, 2) == TCP_VERSION && speaks(&b, 2, 1) == TCP_VERSION);
+    bench_deinit(&b);
+}
+
 /* As a later program will greet: other versions, more fields. */
 static void later_hello(int fd, uint32_t version, uint16_t oldest, size_t more)
 {
@@ -436,7 +496,7 @@ Test(transport, a_later_program_is_linked_with_where_it_takes_our_version)
     cr_assert(h.version == TCP_VERSION && h.oldest == TCP_OLDEST, "it, too, learns why");
     BENCH_UNTIL(&b, raw_closed(fd[1]));
     cr_assert_eq(bench_counters(&b, 1).wrong_version, 1);
-    cr_assert(told(&b, 1, "node 2 speaks versions 8 to 9 of the links, this node 2 to 3"), "%s",
+    cr_assert(told(&b, 1, "node 2 speaks versions 8 to 9 of the links, this node 2 to 4"), "%s",
               b.side[1].last_note);
     (void)close(fd[0]);
     (void)close(fd[1]);
