@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -179,14 +180,51 @@ static const char *load_with(X509_CRL *crl)
     return NULL;
 }
 
-static X509_CRL *list_of(const struct pki_pair *issuer, X509 *revoked)
+static X509_CRL *list_in(const struct pki_pair *issuer, X509 *revoked, int64_t from, int64_t until)
 {
     char why[PKI_WHY_BYTES];
     int64_t now = (int64_t)time(NULL);
-    X509_CRL *crl = pki_revoke(issuer, &revoked, revoked != NULL ? 1 : 0, now - 60, now + 60, why);
+    X509_CRL *crl =
+        pki_revoke(issuer, &revoked, revoked != NULL ? 1 : 0, now + from, now + until, why);
 
     cr_assert(crl != NULL, "%s", why);
     return crl;
+}
+
+static X509_CRL *list_of(const struct pki_pair *issuer, X509 *revoked)
+{
+    return list_in(issuer, revoked, -60, 60);
+}
+
+/* As an operator keeps them: one list behind the other, in one file. Node 1 lives by both. */
+static void load_both(X509_CRL *first, X509_CRL *second)
+{
+    char urn[CLUSTER_PKI_URN_BYTES], why[TLS_WHY_BYTES] = "";
+    struct pki_request r = cluster_pki_request(cluster_pki_urn("lab", 1, urn));
+    struct pki_pair pair = cluster_pki_make(&pki, &r);
+    size_t n[5];
+    char *text[5] = {pki_cert_pem(&pki.ca.cert, 1, &n[0]), pki_cert_pem(&pair.cert, 1, &n[1]),
+                     pki_key_pem(pair.key, &n[2]), pki_crl_pem(first, &n[3]),
+                     pki_crl_pem(second, &n[4])};
+    struct bytes both = {.len = 0};
+    struct tls_identity *identity;
+    enum tls_file which;
+
+    bytes_add(&both, text[3], n[3]);
+    bytes_add(&both, text[4], n[4]);
+    identity = tls_identity_load(1,
+                                 &(struct tls_files){.ca = span_of(text[0], n[0]),
+                                                     .certificate = span_of(text[1], n[1]),
+                                                     .key = span_of(text[2], n[2]),
+                                                     .revoked = span_of(both.data, both.len)},
+                                 &which, why);
+    cr_assert(identity != NULL, "file %d: %s", which, why);
+    tls_layer_replace(node.layer, identity);
+    tls_identity_release(identity);
+    for (size_t i = 0; i < 5; i++)
+        OPENSSL_clear_free(text[i], n[i]);
+    free(both.data);
+    pki_pair_free(&pair);
 }
 
 Test(tls_chain, an_intermediate_that_was_revoked)
@@ -206,6 +244,32 @@ Test(tls_chain, an_intermediate_that_was_revoked)
     REFUSED(met(&c.link[0], &c, 1), "revoked");
     X509_CRL_free(crl);
     chain_deinit(&c);
+}
+
+/* Of several lists of one CA OpenSSL looks at one only, by their times: who stands in any is out. */
+Test(tls_chain, who_is_in_one_of_several_lists)
+{
+    static const struct {
+        int64_t from, until;
+    } times[] = {{-60, 60}, {-60, -30}, {30, 60}, {-6000, 6000}};
+    struct chain c;
+    size_t n = 0;
+
+    chain_init(&c, 0);
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++)
+        for (int order = 0; order < 2; order++, n++) {
+            X509_CRL *names = list_in(&pki.ca, c.link[0].cert, times[i].from, times[i].until);
+            X509_CRL *others = list_of(&pki.ca, NULL);
+
+            load_both(others, others);
+            cr_assert(met(&c.link[0], &c, 0) == NULL, "%s", node.i->why(node.session));
+            load_both(order == 0 ? names : others, order == 0 ? others : names);
+            REFUSED(met(&c.link[0], &c, 0), "revoked");
+            X509_CRL_free(names);
+            X509_CRL_free(others);
+        }
+    chain_deinit(&c);
+    (void)printf("compared %zu pairs of lists\n", n);
 }
 
 /* Only a list that a CA of ours signed, and by its own name. */
