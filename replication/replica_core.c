@@ -299,7 +299,7 @@ bool replica_start(struct replica *r, const struct repl_loaded *loaded, uint64_t
         ownership_configure(&r->ownership, r->options.shards[i].shard, r->options.shards[i].prefer);
     if (!replica_judge_loaded(r, loaded))
         return false;
-    if (replica_keys_wait(r)) {
+    if (replica_keys_wait(r, loaded)) {
         r->waiting = loaded;
         return !r->failed;
     }

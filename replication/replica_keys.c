@@ -1,6 +1,7 @@
 /* Keys that this node lacks: asked for; and given to who asks (seal_message.h).
  *
  *   start ─> is the configuration's key here? ─ no ─> WANT to every peer ─> GIVE ─> kept, start
+ *                                             └ another than log and snapshot need ─> refused
  *   a session's key that is lacking (replica_locked.c) ─> WANT ─> GIVE
  *                                              ─> PAST ─> GONE, LACK (replica_lost.c)
  *   a new one (replica_session.c): GIVE to all members ─> HAVE
@@ -8,6 +9,7 @@
  * Without the configuration's key the node's raft does not run: it neither votes nor stores.
  */
 #include "base/secret.h"
+#include "replication/raft_frame.h"
 #include "replication/replica_parts.h"
 #include "replication/seal_message.h"
 
@@ -105,10 +107,48 @@ void replica_keys_ask(struct replica *r)
     }
 }
 
-bool replica_keys_wait(struct replica *r)
+/* The configuration's key that what is stored here was sealed with: a snapshot begins with its header, a
+ * log with its first record. 0 = nothing was. */
+static uint64_t configuration_needed(const struct repl_loaded *l)
 {
-    if (r->options.ring == NULL || seal_ring_current(r->options.ring, SEAL_CONFIGURATION) != 0)
+    uint64_t key = 0;
+
+    if (l->snapshot.index != 0)
+        return snapshot_key(l->snapshot_data);
+    for (size_t i = 0; i < l->n_entries && key == 0; i++) {
+        Holdfast__Entry *e = NULL;
+
+        if (l->entries[i].kind == REPL_ENTRY_COMMAND &&
+            raft_entry_valid(REPL_ENTRY_COMMAND, l->entries[i].data))
+            e = entry_unpack(raft_command_get(l->entries[i].data));
+        if (e != NULL && e->format <= RECORD_SPEAKS && e->n_records > 0)
+            key = seal_key_of(record_span(e->records[0]));
+        if (e != NULL)
+            entry_free(e);
+    }
+    return key;
+}
+
+bool replica_keys_wait(struct replica *r, const struct repl_loaded *loaded)
+{
+    uint64_t current;
+
+    if (r->options.ring == NULL)
         return false;
+    current = seal_ring_current(r->options.ring, SEAL_CONFIGURATION);
+    r->needs_key = configuration_needed(loaded);
+    if (current != 0 && (r->needs_key == 0 || r->needs_key == current))
+        return false;
+    if (current != 0) {
+        replica_log(r, REPL_LOG_ERROR,
+                    "what is stored here is sealed with the key %016llx, configuration.key is "
+                    "%016llx",
+                    (unsigned long long)r->needs_key, (unsigned long long)current);
+        replica_fail(r, "configuration.key is not the one that this node's log and snapshot are "
+                        "sealed with: put the cluster's own back or, where there are other nodes, "
+                        "move the file away and start again: they give it theirs");
+        return true;
+    }
     if (r->n_nodes == 1) {
         replica_fail(r, "the configuration's sealing key is gone, and no other node has it");
         return true;
@@ -148,6 +188,13 @@ static void take_configuration(struct replica *r, uint32_t from, const struct se
 {
     if (r->waiting == NULL || !replica_may_give_key(r, from))
         return;
+    if (r->needs_key != 0 && in->id != r->needs_key) {
+        replica_log(r, REPL_LOG_WARN,
+                    "node %u gives the sealing key %016llx, this node's log and snapshot need "
+                    "%016llx: not taken",
+                    (unsigned)from, (unsigned long long)in->id, (unsigned long long)r->needs_key);
+        return;
+    }
     if (r->callbacks.keep_key != NULL && !r->callbacks.keep_key(r->callbacks.self, in->key)) {
         replica_fail(r, "the sealing key cannot be stored");
         return;

@@ -154,7 +154,8 @@ struct replica {
         uint64_t since_ns; /* ... or when it was said last */
         bool told;
     } wait;
-    uint64_t asked_ns; /* for a key */
+    uint64_t needs_key; /* the configuration's, by what this start found on the disk; 0 = any */
+    uint64_t asked_ns;  /* for a key */
     struct replica_locked locked;
     /* By the snapshot that waits for a key: who has left stands in front of the sessions. */
     uint32_t unread_left[FSM_MAX_MEMBERS];
@@ -236,7 +237,8 @@ void replica_state_again(struct replica *r);
 void replica_set_add(struct replica_set *set, uint32_t node);
 /* How many of its nodes are voters, as applied; *all: voters in all. */
 size_t replica_set_voters(const struct replica *r, const struct replica_set *set, size_t *all);
-bool replica_keys_wait(struct replica *r); /* at the start: true = it cannot begin yet */
+/* At the start: true = it cannot begin yet, or not at all (failed). */
+bool replica_keys_wait(struct replica *r, const struct repl_loaded *loaded);
 void replica_keys_ask(struct replica *r);
 void replica_keys_tick(struct replica *r);
 uint64_t replica_keys_next_ns(const struct replica *r);

@@ -69,6 +69,8 @@ bool snapshot_decode(struct snapshot_decoder *d, struct span bytes) HF_MUST_USE;
  * is all zero and needs no deinit. */
 bool snapshot_decoder_end(struct snapshot_decoder *d) HF_MUST_USE;
 
+/* The key that its header is sealed with, the configuration's; 0: none, or no snapshot. */
+uint64_t snapshot_key(struct span bytes);
 /* All of it at once, with the same outcome. */
 bool snapshot_restore(struct span bytes, const struct seal *seal, uint64_t incarnation,
                       struct fsm *fsm) HF_MUST_USE;

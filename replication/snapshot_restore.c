@@ -358,6 +358,18 @@ bool snapshot_decode(struct snapshot_decoder *d, struct span bytes)
     return !d->failed;
 }
 
+uint64_t snapshot_key(struct span bytes)
+{
+    uint32_t sealed;
+
+    if (bytes.len < SNAPSHOT_LENGTH_BYTES)
+        return 0;
+    sealed = get_be32(bytes.data);
+    if (sealed > bytes.len - SNAPSHOT_LENGTH_BYTES)
+        return 0;
+    return seal_key_of(span_of(bytes.data + SNAPSHOT_LENGTH_BYTES, sealed));
+}
+
 bool snapshot_decoder_end(struct snapshot_decoder *d)
 {
     bool ok = d->complete && !d->failed && d->partial_len == 0;

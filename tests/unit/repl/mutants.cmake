@@ -76,7 +76,7 @@ repl_mutant(manual_is_auto ownership_give.c "!o->options.rebalance || " "")
 repl_mutant(the_loads_are_not_counted ownership_give.c "given[to]++;" "")
 
 # Keys of sessions: their rules are held by these.
-repl_mutants_of(repl_keys_tests hf_replication core_admit_test.c core_forget_test.c core_keys_test.c core_rotate_test.c core_lost_test.c core_past_test.c fsm_keys_test.c cluster.c rig.c rig_ask.c rig_jobs.c rig_keys.c make.c)
+repl_mutants_of(repl_keys_tests hf_replication core_admit_test.c core_forget_test.c core_keys_test.c core_key_file_test.c core_rotate_test.c core_lost_test.c core_past_test.c fsm_keys_test.c cluster.c rig.c rig_ask.c rig_jobs.c rig_keys.c make.c)
 repl_mutant(control_keys replica_lost.c "n == voters" "n == voters")
 repl_mutant(left_out_is_not_judged replica_apply.c "        fsm_skip(&r->fsm, clear.node, clear.boot, clear.request);" "        ;")
 repl_mutant(any_key_takes_the_place fsm.c "body->replaces != fsm->session_key || " "")
@@ -116,6 +116,8 @@ repl_mutant(the_blind_decide_alone replica_session.c "if (r->blind != 0 && !repl
 repl_mutant(the_blind_open_the_next_key replica_apply.c "clear.key == r->fsm.session_key && r->blind == 0" "clear.key == r->fsm.session_key && clear.key != r->blind")
 repl_mutant(any_snapshot_will_do replica_witness.c "        if (r->switched_index > above)\n            above = r->switched_index - 1;\n" "")
 repl_mutant(a_state_is_awaited_once replica_locked.c "    r->awaits_above = 0; /*" "    /*")
+repl_mutant(any_key_file_will_do replica_keys.c "(r->needs_key == 0 || r->needs_key == current)" "true")
+repl_mutant(any_configuration_key_is_taken replica_keys.c "r->needs_key != 0 && in->id != r->needs_key" "false")
 repl_mutant(no_age replica_rotate.c "r->options.key_age_ms != 0 && now_ms" "false && now_ms")
 
 # A cluster that begins anew.
