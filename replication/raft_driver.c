@@ -179,38 +179,38 @@ static bool take_snapshot_data(struct raft_driver *d, const struct repl_loaded *
     return true;
 }
 
-/* No other voter in the newest configuration: nobody could ever lift a distrust. */
+/* No other voter in the newest configuration: nobody could ever lift a distrust. (One that is malformed
+ * is refused by loaded_sound().) */
 static bool alone(const struct raft_driver *d, const struct repl_loaded *l)
 {
     struct repl_configuration c = l->snapshot.configuration;
     for (size_t i = 0; i < l->n_entries; i++) {
         struct span data = l->entries[i].data;
         if (l->entries[i].kind == REPL_ENTRY_CHANGE && !raft_configuration_take(&data, &c))
-            return true;
+            return false;
     }
     return raft_only_voter(d, &c);
 }
 
 /* A vote that is older than the log was lost, and a later one with it: the node has forgotten whom
- * it voted for. False: it knows. */
-static bool vote_lost(struct repl_loaded *l)
+ * it voted for. */
+static void judge_vote(const struct repl_loaded *l, struct raft_driver_verdict *v)
 {
     uint64_t term = l->n_entries > 0 ? l->entries[l->n_entries - 1].term : 0;
     term = term < l->snapshot.term ? l->snapshot.term : term;
-    if (l->term >= term || (l->term == 0 && l->voted_for != 0))
-        return false;
-    l->term = term;
-    l->voted_for = 0;
-    if (l->distrust == REPL_TRUSTED)
-        l->distrust = REPL_DISTRUST_VOTE;
-    return true;
+    v->forgot = l->term < term && (l->term != 0 || l->voted_for == 0);
+    v->term = v->forgot ? term : l->term;
+    if (v->forgot && v->why == REPL_TRUSTED)
+        v->why = REPL_DISTRUST_VOTE;
 }
 
-enum repl_distrust raft_driver_distrusts(const struct repl_loaded *found)
+struct raft_driver_verdict raft_driver_judge(struct raft_driver *d, const struct repl_loaded *l)
 {
-    struct repl_loaded loaded = *found;
-    (void)vote_lost(&loaded);
-    return loaded.distrust;
+    HF_ASSERT(!d->started);
+    d->verdict = (struct raft_driver_verdict){.given = true, .why = l->distrust};
+    judge_vote(l, &d->verdict);
+    d->verdict.alone = alone(d, l);
+    return d->verdict;
 }
 
 void raft_driver_lift(struct raft_driver *d)
@@ -224,14 +224,17 @@ enum raft_driver_result raft_driver_start(struct raft_driver *d, const struct re
 {
     struct repl_loaded loaded = *found, *l = &loaded;
     HF_ASSERT(!d->started);
-    bool older = vote_lost(l);
-    if (d->lifts)
-        l->distrust = REPL_TRUSTED;
+    if (!d->verdict.given)
+        (void)raft_driver_judge(d, found);
+    const struct raft_driver_verdict *v = &d->verdict;
+    l->term = v->term;
+    l->voted_for = v->forgot ? 0 : found->voted_for;
+    l->distrust = d->lifts ? REPL_TRUSTED : v->why;
     bool founds = (l->distrust == REPL_DISTRUST_NEW || l->distrust == REPL_DISTRUST_AGREED) &&
                   l->n_entries == 1 && l->first_index == 1 && l->snapshot.index == 0;
-    if (!loaded_sound(l) || (l->distrust != REPL_TRUSTED && alone(d, l) && !founds))
+    if (!loaded_sound(l) || (l->distrust != REPL_TRUSTED && v->alone && !founds))
         return RAFT_DRIVER_INVALID;
-    if (founds && alone(d, l))
+    if (founds && v->alone)
         l->distrust = REPL_TRUSTED; /* it need not ask anybody: raft_found.c */
     bool discard = log_contradicts(l);
     size_t n = discard ? 0 : l->n_entries;
@@ -242,7 +245,7 @@ enum raft_driver_result raft_driver_start(struct raft_driver *d, const struct re
     d->vote_for = found->voted_for;
     if (l->distrust != found->distrust && !raft_store_distrust(d, l->distrust))
         raft_fail(d, "out of memory");
-    if (older && !raft_store_vote(d, l->term, 0))
+    if (v->forgot && !raft_store_vote(d, l->term, 0))
         raft_fail(d, "out of memory");
     d->muted = l->distrust;
     d->counters.muted += d->muted != REPL_TRUSTED;

@@ -170,8 +170,17 @@ bool raft_driver_bootstrap(const struct repl_storage *storage,
 enum raft_driver_result raft_driver_start(struct raft_driver *driver,
                                           const struct repl_loaded *loaded, uint64_t now_ms);
 
-/* What speaks against what was loaded, an older vote included, which only the driver sees. */
-enum repl_distrust raft_driver_distrusts(const struct repl_loaded *loaded);
+/* What a start makes of what was loaded: judged once, by whoever asks first, the start at the latest. */
+struct raft_driver_verdict {
+    bool given;
+    enum repl_distrust why; /* what speaks against it, an older vote included */
+    bool forgot;            /* ... that one: it goes on in `term`, without a vote */
+    uint64_t term;
+    bool alone; /* by it this node is the only voter */
+};
+/* Before the start, which is to get the same *loaded. */
+struct raft_driver_verdict raft_driver_judge(struct raft_driver *driver,
+                                             const struct repl_loaded *loaded);
 /* Before the start: this node is alone for good, and goes on with what it has; the mark on its disk is
  * lifted by the start's first write. */
 void raft_driver_lift(struct raft_driver *driver);

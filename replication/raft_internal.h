@@ -162,6 +162,7 @@ struct raft_driver {
     uint64_t distrusts_queued, distrusts_done; /* changes of it: those on the disk */
     enum raft_founder found_said;              /* raft_found.c: to all, last */
     uint64_t found_ms;                         /* ... and when again */
+    struct raft_driver_verdict verdict;        /* of what the start found */
     bool lifts;                                /* at the start: raft_driver_lift() */
 
     struct raft_pending *pending; /* ring */

@@ -13,19 +13,6 @@ static bool is_new(enum repl_distrust why)
     return why == REPL_DISTRUST_NEW || why == REPL_DISTRUST_AGREED;
 }
 
-/* The newest configuration of what was loaded names this node and no other voter. */
-static bool alone(const struct replica *r, const struct repl_loaded *l)
-{
-    struct repl_configuration c;
-    size_t others = 0;
-
-    if (!replica_loaded_configuration(l, &c))
-        return false;
-    for (size_t i = 0; i < c.n_servers; i++)
-        others += c.servers[i].node != r->options.node && c.servers[i].role == RAFT_DRIVER_VOTER;
-    return c.n_servers > 0 && others == 0;
-}
-
 /* A lone node's word stands against nobody's, but what its sessions had used may be among what is
  * lost: they end, as they do when the machine's memory is gone. */
 static void end_sessions(struct replica *r)
@@ -41,7 +28,8 @@ static void end_sessions(struct replica *r)
 
 bool replica_judge_loaded(struct replica *r, const struct repl_loaded *loaded)
 {
-    enum repl_distrust why = raft_driver_distrusts(loaded);
+    struct raft_driver_verdict verdict = raft_driver_judge(r->driver, loaded);
+    enum repl_distrust why = verdict.why;
 
     if (why == REPL_TRUSTED)
         return true;
@@ -53,7 +41,7 @@ bool replica_judge_loaded(struct replica *r, const struct repl_loaded *loaded)
             "same time");
         return true;
     }
-    if (!alone(r, loaded)) {
+    if (!verdict.alone) {
         replica_log(
             r, REPL_LOG_ERROR,
             "ALARM: this node's stored data is not trusted: %s. It counts for nothing until a "
