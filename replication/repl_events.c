@@ -17,9 +17,13 @@ void repl_push_event(void *self, struct repl_event *event)
     struct repl *repl = self;
     struct event_node *node = repl_alloc_zero(1, sizeof *node);
 
-    if (event->kind == REPL_EV_LEADER) { /* who has heard of it finds it in the status, too */
+    if (event->kind == REPL_EV_LEADER ||
+        event->kind == REPL_EV_QUORUM) { /* who has heard of it finds it in the status, too */
         uv_mutex_lock(&repl->lock);
-        repl->status.leader = event->node;
+        if (event->kind == REPL_EV_LEADER)
+            repl->status.leader = event->node;
+        else
+            repl->status.quorum = event->held;
         uv_mutex_unlock(&repl->lock);
     }
     node->event = event;

@@ -79,6 +79,8 @@ enum repl_event_kind {
     REPL_EV_LEASE,  /* this node gained or lost the right to act for `shard` (also in repl_lease) */
     REPL_EV_FRAME,  /* a frame of a channel that is not replication's (HALF_OPEN, STRAY, ADMIN) */
     REPL_EV_CONFIG, /* the replicated configuration changed (also after RESET) */
+    REPL_EV_QUORUM, /* held: a majority is reached, as repl_status says it; or not any more. At the
+                       start there is none */
     REPL_EV_GIVE    /* this node should hand `shard` over to owner_node (in its start owner_boot):
                        said again while it is so */
 };
@@ -119,7 +121,7 @@ struct repl_event {
     uint64_t shard_version; /* ASSIGNED, RESTORED_SHARD: for a handover's compare-and-set */
     bool handover;
     const char *reason;         /* GIVE: why; static */
-    bool held;                  /* LEASE */
+    bool held;                  /* LEASE, QUORUM */
     uint32_t node;              /* LEADER: 0 = none known; FRAME: the sender */
     uint64_t sa_id, sa_version; /* APPLIED sa_create, sa_step: version after; RESTORED_SA.
                                    Versions are large numbers that only rise; never compute them,

@@ -125,6 +125,7 @@ void replica_pump(struct replica *r)
     replica_lock_unused(r);
     replica_keys_tick(r);
     replica_locked_poll(r);
+    replica_tell_quorum(r);
     if (!replica_sees(r)) { /* blind, it can do one thing: agree on the next key */
         replica_own_unseeing(r);
         replica_lead(r);

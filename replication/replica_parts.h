@@ -142,6 +142,7 @@ struct replica {
     bool strayed; /* no leader that the log names, and a member names others than the log */
     bool halted;  /* met an entry of a version that this program does not know */
     bool left_told;
+    bool quorum_told; /* as the newest event said */
     struct outbox *outbox;
     struct batch batch;
     uint64_t now_ns;
@@ -434,6 +435,9 @@ void replica_on_stranger(void *self, uint32_t node, uint64_t incarnation);
 bool replica_is_muted(const struct replica *r);
 void replica_tell_muted(struct replica *r, enum repl_distrust now); /* before r->raft says so */
 void replica_on_doubted(void *self, uint32_t node, uint64_t acknowledged, uint64_t has);
+
+/* replica_status.c: an event where a majority is reached, or not any more */
+void replica_tell_quorum(struct replica *r);
 
 /* replica_waits.c: there is no leader. Why, now and then to the log, and as a sentence; "" = not known */
 void replica_tell_waits(struct replica *r);

@@ -223,6 +223,16 @@ static bool has_quorum(const struct replica *r)
     return r->able && ownership_majority(&r->ownership, n);
 }
 
+void replica_tell_quorum(struct replica *r)
+{
+    bool now = has_quorum(r);
+
+    if (now == r->quorum_told)
+        return;
+    r->quorum_told = now;
+    replica_emit(r, (struct repl_event){.kind = REPL_EV_QUORUM, .held = now});
+}
+
 void replica_status(const struct replica *r, uint64_t now_ns, struct repl_status *out)
 {
     struct raft_driver_status raft = raft_driver_status(r->driver);

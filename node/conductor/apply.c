@@ -429,6 +429,7 @@ void conductor_handle_replication(struct conductor *c, const struct repl_event *
         (void)conductor_give(c, ev->shard, ev->owner_node, ev->owner_boot, ev->reason);
         break;
     case REPL_EV_LEADER:
+    case REPL_EV_QUORUM:
         break;
     }
 }

@@ -44,6 +44,8 @@ static void note_event(struct daemon *d, const struct repl_event *ev)
 {
     if (ev->kind == REPL_EV_LEADER)
         admin_leader_changed(d, ev->node);
+    if (ev->kind == REPL_EV_QUORUM)
+        notices_quorum(d, ev->held);
     if (ev->kind == REPL_EV_LEASE && ev->held && d->arp != NULL)
         arp_announce(d->arp, ev->shard);
     if (ev->kind == REPL_EV_LEASE)

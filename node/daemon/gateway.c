@@ -136,6 +136,8 @@ bool gateway_event(struct gateway *g, const struct repl_event *event)
         g->leader = event->node == g->options.node;
         g->leader_known = event->node != 0;
     }
+    if (event->kind == REPL_EV_QUORUM)
+        g->quorum = event->held;
     if (event->kind != REPL_EV_FRAME || event->channel != REPL_CHANNEL_STRAY)
         return conductor_replication_some(g->options.conductor, event);
     strays_receive(g->strays, span_of(event->bytes, event->bytes_len));

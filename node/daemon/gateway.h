@@ -34,7 +34,7 @@ struct gateway {
     struct strays *strays;
     bool leader;       /* this node is it; by events */
     bool leader_known; /* somebody is; by events */
-    bool quorum;       /* the caller's, from repl_status */
+    bool quorum;       /* a majority is reached */
 };
 
 void gateway_init(struct gateway *g, const struct gateway_options *options);

@@ -26,9 +26,11 @@ enum {
     DAEMON_SA_CAPACITY = 1 << 16 /* sizes look-up tables, is no limit */
 };
 
-/* What the last line about each drop reason had counted. */
+/* What the last line about each drop reason had counted, and whether a majority was there. */
 struct notices {
     uint64_t next_ms; /* CLOCK_BOOTTIME */
+    bool quorum;
+    uint64_t quorum_next_ms; /* no further line before */
     uint64_t conductor[COUNTER_COUNT], worker[WORKER_COUNTER_COUNT];
     uint64_t stray[STRAY_COUNTERS];
     struct datapath_drops esp;
@@ -211,9 +213,9 @@ void admin_leader_changed(struct daemon *d, uint32_t leader);
 void admin_tick(struct daemon *d);
 void admin_stop(struct daemon *d); /* refuses what still waits */
 
-/* notices.c: once a second, one line for each reason for which packets were dropped, and for a
- * majority lost or back */
+/* notices.c: once a second, one line for each reason for which packets were dropped */
 void notices_tick(struct daemon *d);
+void notices_quorum(struct daemon *d, bool held); /* a majority is lost, or back */
 
 /* reload.c: shared keys, certificates, CAs and lists anew, from the configuration's file */
 bool policy_first(struct daemon *d);          /* of d->config; false: d->error */

@@ -51,20 +51,24 @@ static void tell_drops(struct daemon *d)
     }
 }
 
-static void tell_quorum(struct daemon *d)
+/* By the event, at once; what comes within a second of the last line is told by the tick, if it stays. */
+void notices_quorum(struct daemon *d, bool held)
 {
+    struct notices *n = &d->notices;
+    uint64_t now = io_boottime_ms();
     struct repl_status st;
     size_t connected = 0;
 
-    repl_status(d->repl, &st);
-    if (st.quorum)
-        d->majority_ms = io_boottime_ms();
-    if (st.quorum == d->gateway.quorum)
+    if (held || n->quorum)
+        d->majority_ms = now;
+    if (held == n->quorum || now < n->quorum_next_ms)
         return;
-    d->gateway.quorum = st.quorum;
+    n->quorum = held;
+    n->quorum_next_ms = now + NOTICES_EVERY_MS;
+    repl_status(d->repl, &st);
     for (size_t i = 0; i < st.n_nodes; i++)
         connected += st.nodes[i].connected;
-    if (st.quorum)
+    if (held)
         log_line(d->log, LOG_INFO, "cluster", "quorum: %zu of %zu nodes reached", connected,
                  st.n_nodes);
     else
@@ -79,14 +83,9 @@ void notices_tick(struct daemon *d)
     uint64_t now = io_boottime_ms();
 
     datapath_count_drops(d->datapath);
-    /* Without one nothing is forwarded that comes for another node: who has just started must not
-     * give a shard away and drop what its neighbours still send here. */
-    if (now < d->notices.next_ms) {
-        if (!d->gateway.quorum)
-            tell_quorum(d);
+    if (now < d->notices.next_ms)
         return;
-    }
     d->notices.next_ms = now + NOTICES_EVERY_MS;
     tell_drops(d);
-    tell_quorum(d);
+    notices_quorum(d, d->gateway.quorum);
 }

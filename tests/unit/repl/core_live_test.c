@@ -103,3 +103,41 @@ Test(repl_core, a_takeover_waits_two_elections_at_most_for_a_transfer)
         rig_destroy(rig);
     }
 }
+
+/* As the status says it, too: nobody need ask. */
+static bool says(const struct rig *rig, uint64_t quorum)
+{
+    for (size_t i = 0; i < rig->n; i++) {
+        const struct rig_node *n = &rig->nodes[i];
+        struct repl_status status;
+
+        if (!n->up)
+            continue;
+        replica_status(n->replica, rig->now_ms * 1000000, &status);
+        if (n->quorum != (quorum != 0) || status.quorum != n->quorum)
+            return false;
+    }
+    return true;
+}
+
+Test(repl_core, a_majority_that_is_lost_or_back_is_an_event)
+{
+    struct rig *rig = rig_create(3, 1, 31);
+    struct rig_node *n = rig_node(rig, 1);
+
+    rig_start(rig, 1);
+    (void)rig_run(rig, 1000, NULL, 0);
+    cr_assert_eq(n->quorum_told, 0, "there is none at the start");
+    rig_start(rig, 2);
+    rig_start(rig, 3);
+    cr_assert(rig_run(rig, 5000, says, true));
+    cr_assert_eq(n->quorum_told % 2, 1, "each tells something new");
+    rig_kill(rig, 2);
+    rig_kill(rig, 3);
+    cr_assert(rig_run(rig, 1000, says, false));
+    cr_assert_eq(n->quorum_told % 2, 0);
+    rig_start(rig, 2);
+    cr_assert(rig_run(rig, 5000, says, true));
+    rig_start(rig, 3);
+    cluster_finish(rig);
+}

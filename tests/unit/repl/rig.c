@@ -161,6 +161,10 @@ static void on_event(void *self, struct repl_event *e)
     case REPL_EV_LEADER:
         n->leader_seen = e->node;
         break;
+    case REPL_EV_QUORUM:
+        n->quorum = e->held;
+        n->quorum_told++;
+        break;
     case REPL_EV_GIVE:
         n->gifts++;
         n->gift_to = e->owner_node;
@@ -428,6 +432,8 @@ void rig_start(struct rig *rig, uint32_t id)
     n->last_cluster_ms = n->quiesced = n->disk_told = n->halt_told = 0;
     n->alarms = n->trust_told = n->founder_told = n->stuck_told = 0;
     n->settled_accepted = n->settled_refused = n->unsettled = n->resets = n->assigned_mine = 0;
+    n->quorum = false;
+    n->quorum_told = 0;
     memset(n->verdict, 0, sizeof n->verdict);
     memset(n->mine_epoch, 0, sizeof n->mine_epoch);
     memset(&n->health, 0, sizeof n->health);

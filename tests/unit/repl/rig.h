@@ -54,6 +54,8 @@ struct rig_node {
         founder_told, stuck_told;
     char why[256]; /* it failed */
     uint32_t leader_seen;
+    bool quorum;          /* as its newest event said */
+    uint64_t quorum_told; /* such events */
     bool failed;
     struct map mirror;                      /* of the SAs, from its events alone */
     struct seal_ring ring;                  /* of this start; rig->sealed */
