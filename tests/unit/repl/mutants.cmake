@@ -166,7 +166,7 @@ repl_mutant(the_others_are_well_at_once replica_disk.c "    return r->others_wel
 repl_mutant(disks_are_not_asked replica_disk.c "             replica_disk_works(r, &r->nodes[i]) &&" "")
 
 # Who is of the cluster, and whom a node is connected with.
-repl_mutants_of(repl_members_tests hf_replication core_members_test.c cluster.c rig.c rig_ask.c rig_jobs.c rig_keys.c make.c)
+repl_mutants_of(repl_members_tests hf_replication core_members_test.c fsm_members_test.c cluster.c rig.c rig_ask.c rig_jobs.c rig_keys.c make.c)
 repl_mutant(control_members replica_members.c "role = RAFT_DRIVER_NO_MEMBER" "role = RAFT_DRIVER_NO_MEMBER")
 repl_mutant(who_votes_finds_no_room replica_members.c "    add_newest(r, &l);" "    (void)add_newest;")
 repl_mutant(a_file_before_a_members_word replica_members.c "(k + r->options.n_listed) % r->options.n_nodes" "k")
@@ -174,6 +174,9 @@ repl_mutant(an_old_word_before_a_new_one repl_addresses.c "        nodes[fixed] 
 repl_mutant(who_is_cut_off_takes_no_word replica_members.c "r->strayed |= " "r->strayed |= false && ")
 repl_mutant(who_is_told_of_is_not_heard replica_core.c "(channel == REPL_CHANNEL_RAFT && replica_is_told_of(r, from))" "false")
 repl_mutant(a_word_counts_for_ever replica_members.c "        r->strayed = false;" "        ;")
+repl_mutant(a_leave_is_never_too_late fsm_members.c "fsm_is_late(fsm, body->until_ms)" "false")
+repl_mutant(a_drain_is_never_too_late fsm.c "fsm_is_late(fsm, body->until_ms)" "false")
+repl_mutant(an_end_is_told_to_who_does_not_know_it record.c "m->until_ms != 0 ? RECORD_SPEAKS_UNTIL" "m->until_ms != 0 ? 2")
 list(JOIN hf_mutants "," hf_mutant_names)
 hf_unit_test(repl_mutants_test SOURCES mutants_test.c LIBS hf_base)
 target_compile_definitions(repl_mutants_test PRIVATE MUTANTS="${hf_mutant_names}")
