@@ -235,8 +235,9 @@ enum seal_kind record_seal_kind(const Holdfast__Record *r)
     case HOLDFAST__RECORD__BODY_SA_DELETE:
     case HOLDFAST__RECORD__BODY_EXTEND:
     case HOLDFAST__RECORD__BODY_POOL_LEASE:
-    case HOLDFAST__RECORD__BODY_HANDOVER_WINDOWS:
         return SEAL_SESSION;
+    /* As those in the handover's own entry: no change of the sessions' key comes between the two. */
+    case HOLDFAST__RECORD__BODY_HANDOVER_WINDOWS:
     default:
         return SEAL_CONFIGURATION;
     }

@@ -76,7 +76,7 @@ repl_mutant(manual_is_auto ownership_give.c "!o->options.rebalance || " "")
 repl_mutant(the_loads_are_not_counted ownership_give.c "given[to]++;" "")
 
 # Keys of sessions: their rules are held by these.
-repl_mutants_of(repl_keys_tests hf_replication core_admit_test.c core_forget_test.c core_keys_test.c core_rotate_test.c core_lost_test.c core_past_test.c fsm_keys_test.c cluster.c rig.c rig_ask.c rig_jobs.c rig_keys.c make.c)
+repl_mutants_of(repl_keys_tests hf_replication core_admit_test.c core_forget_test.c core_keys_test.c core_rotate_test.c core_lost_test.c core_past_test.c core_windows_test.c fsm_keys_test.c cluster.c rig.c rig_ask.c rig_jobs.c rig_keys.c make.c)
 repl_mutant(control_keys replica_lost.c "n == voters" "n == voters")
 repl_mutant(left_out_is_not_judged replica_apply.c "        fsm_skip(&r->fsm, clear.node, clear.boot, clear.request);" "        ;")
 repl_mutant(any_key_takes_the_place fsm.c "body->replaces != fsm->session_key || " "")
@@ -95,6 +95,7 @@ repl_mutant(the_removed_are_given_keys replica_admit.c "replica_has_left(r, node
 repl_mutant(a_token_is_given_keys replica_admit.c "m != NULL && r->ownership.confirmed" "m == NULL || r->ownership.confirmed")
 repl_mutant(an_old_state_says_who_is_given_keys replica_admit.c "m != NULL && r->ownership.confirmed" "m != NULL")
 repl_mutant(a_token_gives_keys replica_admit.c "replica_newest_configuration(r).n_servers == 0" "true")
+repl_mutant(windows_end_with_the_sessions_key record.c "    case HOLDFAST__RECORD__BODY_HANDOVER_WINDOWS:\n    default:\n        return SEAL_CONFIGURATION;" "        return SEAL_CONFIGURATION;\n    case HOLDFAST__RECORD__BODY_HANDOVER_WINDOWS:\n        return SEAL_SESSION;\n    default:\n        return SEAL_CONFIGURATION;")
 repl_mutant(who_left_keeps_keys replica_forget.c "    r->blind = 0;\n    replica_session_none_needed(r);" "    r->blind = 0;")
 repl_mutant(who_left_keeps_sessions replica_forget.c "    fsm_forget(&r->fsm);" "    ;")
 repl_mutant(who_left_is_not_told replica_members.c "        if (must_hear(r, m->node))" "        if (false)")
