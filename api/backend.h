@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { API_DETAIL_BYTES = 256, API_POINT_BYTES = 96 };
+enum { API_DETAIL_BYTES = 512, API_POINT_BYTES = 96 };
 
 /* Why something was refused: becomes RFC 9457 problem+json {type, title, status, detail}. */
 struct api_problem {

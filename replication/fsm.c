@@ -145,6 +145,8 @@ static enum repl_verdict apply_drain(struct fsm *fsm, const Holdfast__Drain *bod
 {
     struct fsm_member *m = fsm_find_member(fsm, body->node);
 
+    if (fsm_is_late(fsm, body->until_ms)) /* it may have been taken back meanwhile */
+        return REPL_REFUSED_VERSION;
     if (m == NULL || m->left)
         return REPL_REFUSED_UNKNOWN;
     m->drained = body->drained;

@@ -114,6 +114,8 @@ static enum repl_verdict apply_leave(struct fsm *fsm, const Holdfast__Member *bo
 {
     struct fsm_member *m = fsm_find_member(fsm, body->node);
 
+    if (fsm_is_late(fsm, body->until_ms)) /* it was answered: not removed */
+        return REPL_REFUSED_VERSION;
     if (m == NULL || m->left || fsm_present(fsm) == 1)
         return REPL_REFUSED_UNKNOWN;
     for (size_t i = 0; i < fsm->n_shards; i++)

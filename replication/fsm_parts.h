@@ -63,6 +63,12 @@ void fsm_sa_changed(struct fsm *fsm, struct fsm_sa *sa);
 void fsm_claim_changed(struct fsm *fsm, struct fsm_claim *claim);
 void fsm_lease_changed(struct fsm *fsm, struct fsm_lease *lease);
 
+/* Of a wish that counts until that cluster time (0: for ever): nobody can be surprised by it later. */
+static inline bool fsm_is_late(const struct fsm *fsm, uint64_t until_ms)
+{
+    return until_ms != 0 && fsm->cluster_ms >= until_ms;
+}
+
 /* Members (fsm_members.c). */
 struct fsm_member *fsm_find_member(struct fsm *fsm, uint32_t node); /* or NULL */
 void fsm_expire_tokens(struct fsm *fsm);

@@ -156,6 +156,14 @@ static uint32_t step_format(const Holdfast__SaStep *step)
     return format == 1 && step->successor != NULL ? create_format(step->successor) : format;
 }
 
+static uint32_t member_format(const Holdfast__Member *m)
+{
+    if (m->change == HOLDFAST__MEMBER__CHANGE__BOOT)
+        return 1;
+    return m->change == HOLDFAST__MEMBER__CHANGE__LEAVE && m->until_ms != 0 ? RECORD_SPEAKS_UNTIL
+                                                                            : 2;
+}
+
 uint32_t record_format(const Holdfast__Record *r)
 {
     if (r->body_case == HOLDFAST__RECORD__BODY_SA_CREATE)
@@ -163,7 +171,9 @@ uint32_t record_format(const Holdfast__Record *r)
     if (r->body_case == HOLDFAST__RECORD__BODY_SA_STEP)
         return step_format(r->sa_step);
     if (r->body_case == HOLDFAST__RECORD__BODY_MEMBER)
-        return r->member->change == HOLDFAST__MEMBER__CHANGE__BOOT ? 1 : 2;
+        return member_format(r->member);
+    if (r->body_case == HOLDFAST__RECORD__BODY_DRAIN)
+        return r->drain->until_ms != 0 ? RECORD_SPEAKS_UNTIL : 1;
     if (r->body_case == HOLDFAST__RECORD__BODY_SESSION_KEY)
         return r->session_key->replaces != 0 && !r->session_key->lost ? RECORD_SPEAKS_ROTATION : 1;
     if (r->body_case == HOLDFAST__RECORD__BODY_ROTATE_KEYS ||
@@ -225,8 +235,9 @@ enum seal_kind record_seal_kind(const Holdfast__Record *r)
     case HOLDFAST__RECORD__BODY_SA_DELETE:
     case HOLDFAST__RECORD__BODY_EXTEND:
     case HOLDFAST__RECORD__BODY_POOL_LEASE:
-    case HOLDFAST__RECORD__BODY_HANDOVER_WINDOWS:
         return SEAL_SESSION;
+    /* As those in the handover's own entry: no change of the sessions' key comes between the two. */
+    case HOLDFAST__RECORD__BODY_HANDOVER_WINDOWS:
     default:
         return SEAL_CONFIGURATION;
     }

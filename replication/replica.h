@@ -447,7 +447,9 @@ struct repl_status {
     uint32_t node, leader; /* leader 0 = none known */
     uint64_t incarnation;  /* of the cluster; 0 = not known yet */
     uint64_t boot, term, last_index, commit_index, applied_index, snapshot_index, cluster_ms;
-    bool quorum;                  /* leader known, and it or we hear from a majority */
+    uint64_t
+        applied_ms; /* cluster time as of applied_index; cluster_ms goes on from it by a clock */
+    bool quorum;    /* leader known, and it or we hear from a majority */
     char waits[REPL_WAITS_BYTES]; /* why there is no leader, and what to do; "" = it is not known */
     bool lacks_key; /* it waits for a sealing key from another node, and takes no part meanwhile */
     bool sessionless; /* its state left sessions out, for want of a key: it is nobody's */

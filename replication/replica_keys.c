@@ -171,11 +171,22 @@ void replica_keys_tick(struct replica *r)
         replica_keys_ask(r);
 }
 
+/* A key of sessions goes to whoever lacks it once its record is applied here. It may have been drawn behind
+ * a removal, and who was removed is a member in this state until that is applied, too. Who stands still
+ * gives what it has: it may never come there, and the one that asks may be the only one who can. */
+static bool is_known(const struct replica *r, const struct seal_message *in)
+{
+    bool goes_on = !replica_is_stuck(r) && !r->diverged && !r->halted;
+
+    return in->kind != SEAL_SESSION || in->id == 0 || !goes_on || fsm_names_key(&r->fsm, in->id);
+}
+
 static void answer(struct replica *r, uint32_t to, const struct seal_message *in)
 {
     struct seal_message out = {.what = SEAL_GIVE, .kind = in->kind};
 
-    if (!replica_may_have_key(r, to) || !seal_ring_get(r->options.ring, in->kind, in->id, out.key))
+    if (!replica_may_have_key(r, to) || !is_known(r, in) ||
+        !seal_ring_get(r->options.ring, in->kind, in->id, out.key))
         return;
     out.id = seal_key_id(&r->options.ring->means, in->kind, out.key);
     replica_log(r, REPL_LOG_INFO, "node %u is given the sealing key %016llx", (unsigned)to,

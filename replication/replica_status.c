@@ -250,6 +250,7 @@ void replica_status(const struct replica *r, uint64_t now_ns, struct repl_status
                                 .applied_index = r->fsm.applied_index,
                                 .snapshot_index = raft.snapshot_index,
                                 .cluster_ms = replica_cluster_ms(r),
+                                .applied_ms = r->fsm.cluster_ms,
                                 .quorum = has_quorum(r),
                                 .lacks_key = r->waiting != NULL || !replica_sees(r),
                                 .sessionless = r->sessionless,

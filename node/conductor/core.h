@@ -224,17 +224,19 @@ bool conductor_give(struct conductor *c, uint32_t shard, uint32_t node, uint64_t
 bool conductor_moving(struct conductor *c, uint32_t shard);
 /* Goes on with handovers: when the data path may have passed, and with the timer. */
 void conductor_handle_handovers(struct conductor *c);
-/* An operator's wishes, for the log. False: replication takes nothing now. */
+/* An operator's wishes, for the log. False: replication takes nothing now. until_ms: from that cluster
+ * time on the log refuses it, however late it comes there; 0 = never, the only one that members with
+ * less than RECORD_SPEAKS_UNTIL know. */
 bool conductor_wish_move(struct conductor *c, uint32_t shard, uint32_t node);
 bool conductor_wish_rotation(struct conductor *c); /* another key of sessions */
-bool conductor_wish_drain(struct conductor *c, uint32_t node, bool drained);
+bool conductor_wish_drain(struct conductor *c, uint32_t node, bool drained, uint64_t until_ms);
 /* Likewise members: a token that permits `node` at `address` to join, by its SHA-256; a join by it;
  * a leave. */
 bool conductor_wish_token(struct conductor *c, uint32_t node, const char *address,
                           const uint8_t hash[32], uint64_t valid_ms);
 bool conductor_wish_join(struct conductor *c, uint32_t node, const uint8_t hash[32],
                          uint32_t speaks);
-bool conductor_wish_leave(struct conductor *c, uint32_t node);
+bool conductor_wish_leave(struct conductor *c, uint32_t node, uint64_t until_ms);
 
 /* Cluster time of the next timer, UINT64_MAX = none. */
 uint64_t conductor_next_wake_ms(const struct conductor *c);

@@ -471,25 +471,27 @@ bool conductor_wish_join(struct conductor *c, uint32_t node, const uint8_t hash[
     return submit_other(c, 0, &record, op_add(c, 0));
 }
 
-bool conductor_wish_leave(struct conductor *c, uint32_t node)
+bool conductor_wish_leave(struct conductor *c, uint32_t node, uint64_t until_ms)
 {
     Holdfast__Member body = HOLDFAST__MEMBER__INIT;
     Holdfast__Record record = HOLDFAST__RECORD__INIT;
 
     body.node = node;
     body.change = HOLDFAST__MEMBER__CHANGE__LEAVE;
+    body.until_ms = until_ms;
     record.body_case = HOLDFAST__RECORD__BODY_MEMBER;
     record.member = &body;
     return submit_other(c, 0, &record, op_add(c, 0));
 }
 
-bool conductor_wish_drain(struct conductor *c, uint32_t node, bool drained)
+bool conductor_wish_drain(struct conductor *c, uint32_t node, bool drained, uint64_t until_ms)
 {
     Holdfast__Drain body = HOLDFAST__DRAIN__INIT;
     Holdfast__Record record = HOLDFAST__RECORD__INIT;
 
     body.node = node;
     body.drained = drained;
+    body.until_ms = until_ms;
     record.body_case = HOLDFAST__RECORD__BODY_DRAIN;
     record.drain = &body;
     return submit_other(c, 0, &record, op_add(c, 0));

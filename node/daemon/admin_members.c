@@ -1,5 +1,5 @@
 /* Members come and go: a token is made on a member, used on the new node, which asks a member over the
- * nodes' own connection; a removal drains first. What is wished stands in the log (which is its
+ * nodes' own connection; a removal is admin_remove.c's. What is wished stands in the log (which is its
  * audit, too); the answer comes when the cluster is so.
  *
  *   new node: POST join {token} ──ADMIN frame {JOIN, token, speaks}──> all ── a member: record JOIN ──> log
@@ -28,16 +28,7 @@ static void hash_of(const uint8_t token[DAEMON_TOKEN_BYTES], uint8_t hash[32])
     HF_ASSERT(suite_default.sha256->compute(&part, 1, hash));
 }
 
-static bool is_gone(const struct repl_status *st, uint32_t node)
-{
-    for (size_t i = 0; i < st->n_gone; i++)
-        if (st->gone[i] == node)
-            return true;
-    return false;
-}
-
-/* False: somebody waits already, and the request was refused. */
-static bool begin(struct daemon *d, struct api_request *request, struct member_wait wait)
+bool admin_members_begin(struct daemon *d, struct api_request *request, struct member_wait wait)
 {
     if (d->member.request != NULL) {
         admin_refuse(request, 409, "busy", "another change of members is under way: wait for it");
@@ -79,12 +70,12 @@ static void make_token(void *self, struct api_request *request, const struct api
                      "`holdfast cluster init NAME NODE ADDRESS --keep-data`, then restart it");
     } else if (st.speaks < RECORD_SPEAKS) {
         admin_refuse(request, 409, "old-members",
-                     "a member runs an older version that knows no joins: upgrade it first");
+                     "a member runs an older version: upgrade it first");
     } else if (!repl_address_valid(args->address)) {
         admin_refuse(
             request, 422, "bad-address",
             "the address must be like 10.0.0.4:7400, or [fd00:0:0:0:0:0:0:4]:7400 in full");
-    } else if (is_gone(&st, args->node) || args->node <= recover_used_ids(d->repl)) {
+    } else if (leave_is_gone(&st, args->node) || args->node <= recover_used_ids(d->repl)) {
         admin_refuse(request, 409, "id-used",
                      "a node of that id was there: ids are never used again, take another one");
     } else if (n != NULL && n->role != REPL_EXPECTED && n->role != REPL_OUTSIDE) {
@@ -100,8 +91,9 @@ static void make_token(void *self, struct api_request *request, const struct api
     } else {
         HF_ASSERT(getrandom(w.token, sizeof w.token, 0) == (ssize_t)sizeof w.token);
         hash_of(w.token, hash);
-        if (begin(d, request, w) && !conductor_wish_token(d->conductor, args->node, args->address,
-                                                          hash, args->valid_s * 1000ull)) {
+        if (admin_members_begin(d, request, w) &&
+            !conductor_wish_token(d->conductor, args->node, args->address, hash,
+                                  args->valid_s * 1000ull)) {
             d->member.request = NULL;
             admin_refuse(request, 503, "busy", "replication takes nothing now: try again");
         }
@@ -197,7 +189,7 @@ static void join(void *self, struct api_request *request, const char *token)
                 : "this node is a member of the cluster");
     else if (!read_token(token, w.token))
         admin_refuse(request, 422, "bad-token", "that is no token of `holdfast cluster token`");
-    else if (begin(d, request, w))
+    else if (admin_members_begin(d, request, w))
         ask(d, &st);
     secret_wipe_bytes(&w, sizeof w);
 }
@@ -331,71 +323,6 @@ void admin_members_frame(struct daemon *d, uint32_t from, struct span in)
         heard_refusal(d, from, span_of(in.data + 1, in.len - 1));
 }
 
-/* --- removal --- */
-
-static void remove_node(void *self, struct api_request *request, uint32_t node)
-{
-    struct daemon *d = self;
-    const struct repl_node_status *n;
-    struct repl_status st;
-    struct member_wait w = {.what = MEMBER_REMOVE, .node = node};
-    char why[LEAVE_WHY_BYTES];
-
-    repl_status(d->repl, &st);
-    n = admin_node(&st, node);
-    w.drained = n != NULL && n->drained;
-    if (is_gone(&st, node) && n == NULL)
-        admin_refuse(request, 409, "removed", "that node was removed already");
-    else if (n == NULL || n->role == REPL_OUTSIDE || n->role == REPL_EXPECTED)
-        admin_refuse(request, 404, "unknown-node", "no such member: see GET /v1/cluster");
-    else if (node == st.node)
-        admin_refuse(request, 409, "itself", "ask another node to remove this one");
-    else if (!leave_goes_on(&st, node, why))
-        admin_refuse(request, 409, "no-quorum", why);
-    else if (begin(d, request, w))
-        (void)conductor_wish_drain(d->conductor, node, true);
-}
-
-/* True: it is out. Asked anew: another one may have gone while its shards were handed over. */
-static bool go_on_removing(struct daemon *d, const struct repl_status *st)
-{
-    struct member_wait *w = &d->member;
-    char why[LEAVE_WHY_BYTES];
-
-    if (is_gone(st, w->node))
-        return admin_node(st, w->node) == NULL;
-    if (admin_owned(st, w->node) == 0 && leave_goes_on(st, w->node, why) &&
-        io_boottime_ms() >= w->again_ms) {
-        (void)conductor_wish_leave(d->conductor, w->node);
-        w->again_ms = io_boottime_ms() + AGAIN_MS;
-    }
-    return false;
-}
-
-/* Time is up. Where nothing was written down it is as if it had not been asked for. */
-static void removal_is_late(struct daemon *d, const struct repl_status *st)
-{
-    struct member_wait *w = &d->member;
-    char why[LEAVE_WHY_BYTES], text[LEAVE_WHY_BYTES + 128];
-    bool goes_on = leave_goes_on(st, w->node, why);
-
-    if (is_gone(st, w->node)) {
-        (void)snprintf(
-            text, sizeof text,
-            "written down, but it is not out yet: see GET /v1/cluster, and ask again%s%s",
-            goes_on ? "" : ": ", why);
-        admin_refuse(w->request, 504, "timeout", text);
-        return;
-    }
-    if (!w->drained)
-        (void)conductor_wish_drain(d->conductor, w->node, false);
-    if (goes_on)
-        admin_refuse(w->request, 504, "timeout",
-                     "not removed: its shards were not handed over in time: ask again");
-    else
-        admin_refuse(w->request, 409, "no-quorum", why);
-}
-
 /* --- what waits --- */
 
 static bool done(struct daemon *d, const struct repl_status *st)
@@ -423,11 +350,7 @@ static bool done(struct daemon *d, const struct repl_status *st)
                                                  repl_role_name(self->role)));
         return true;
     case MEMBER_REMOVE:
-        if (!go_on_removing(d, st))
-            return false;
-        api_request_answer(w->request,
-                           json_pack("{s:I,s:b}", "node", (json_int_t)w->node, "removed", 1));
-        return true;
+        return admin_remove_step(d, st);
     default:
         return true;
     }
@@ -438,8 +361,9 @@ void admin_members_tick(struct daemon *d)
     static const char *const late[] = {
         [MEMBER_TOKEN] = "not taken by the log in time: is there a majority? Ask again",
         [MEMBER_JOIN] =
-            ("no member has answered: is one of cluster.nodes reachable, and did it make "
-             "this token for this node's id and address?")};
+            ("no member has let it in: is one of cluster.nodes reachable, and did it make "
+             "this token for this node's id and address? One that heard it may do so "
+             "yet: see GET /v1/cluster, and ask again")};
     struct repl_status st;
 
     ask_who(d);
@@ -447,12 +371,10 @@ void admin_members_tick(struct daemon *d)
         return;
     repl_status(d->repl, &st);
     if (!done(d, &st)) {
-        if (io_boottime_ms() < d->member.until_ms)
+        if (d->member.what == MEMBER_REMOVE || io_boottime_ms() < d->member.until_ms)
             return;
         if (d->member.refusals.n > 0) /* by some; the others know no better, it seems */
             admin_refuse(d->member.request, 403, "bad-token", d->member.refusals.why);
-        else if (d->member.what == MEMBER_REMOVE)
-            removal_is_late(d, &st);
         else
             admin_refuse(d->member.request, 504, "timeout", late[d->member.what]);
     }
@@ -461,7 +383,9 @@ void admin_members_tick(struct daemon *d)
 
 void admin_members_stop(struct daemon *d)
 {
-    if (d->member.request != NULL)
+    if (d->member.request != NULL && d->member.what == MEMBER_REMOVE)
+        admin_remove_stop(&d->member);
+    else if (d->member.request != NULL)
         admin_refuse(d->member.request, 503, "stopping", "this node is stopping: ask another one");
     secret_wipe_bytes(&d->member, sizeof d->member);
 }
@@ -470,5 +394,5 @@ void admin_members_fill(struct api_backend *b)
 {
     b->make_token = make_token;
     b->join = join;
-    b->remove_node = remove_node;
+    b->remove_node = admin_remove_node;
 }

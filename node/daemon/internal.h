@@ -106,7 +106,9 @@ struct daemon {
         uint8_t token[DAEMON_TOKEN_BYTES];
         uint64_t until_ms, again_ms;
         struct join_refusals refusals; /* MEMBER_JOIN */
-        bool drained;                  /* MEMBER_REMOVE: it was before */
+        bool drained, wished;     /* MEMBER_REMOVE: it was before; the log was given its LEAVE */
+        bool taken_back;          /* ... its drain */
+        uint64_t counts_until_ms; /* ... and refuses both from that cluster time on; 0 = never */
     } member;
     uint64_t recover_at_ms; /* then this daemon ends, to begin anew (recover.c); 0 = it does not */
     bool again;             /* ... and main.c runs it once more, */
@@ -179,6 +181,12 @@ void admin_members_fill(struct api_backend *b);
 void admin_members_frame(struct daemon *d, uint32_t from, struct span in);
 void admin_members_tick(struct daemon *d);
 void admin_members_stop(struct daemon *d);
+/* False: somebody waits already, and the request was refused. */
+bool admin_members_begin(struct daemon *d, struct api_request *request, struct member_wait wait);
+/* admin_remove.c */
+void admin_remove_node(void *self, struct api_request *request, uint32_t node);
+bool admin_remove_step(struct daemon *d, const struct repl_status *st); /* true: it was answered */
+void admin_remove_stop(const struct member_wait *w);
 
 /* rollback.c: whether this machine goes on from an earlier state of its memory; then it never returns */
 void rollback_watch(struct daemon *d);

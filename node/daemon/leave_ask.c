@@ -67,3 +67,31 @@ bool leave_goes_on(const struct repl_status *st, uint32_t node, char why[LEAVE_W
                        "Bring it back; if a majority is lost for good: `holdfast cluster recover`");
     return false;
 }
+
+bool leave_is_gone(const struct repl_status *st, uint32_t node)
+{
+    for (size_t i = 0; i < st->n_gone; i++)
+        if (st->gone[i] == node)
+            return true;
+    return false;
+}
+
+static bool is_listed(const struct repl_status *st, uint32_t node)
+{
+    for (size_t i = 0; i < st->n_nodes; i++)
+        if (st->nodes[i].node == node)
+            return true;
+    return false;
+}
+
+/* Cluster time never goes back, and a record is judged by the time of its own entry: what is not applied
+ * at that time, here, is refused at any later one. */
+enum leave_fate leave_fate(const struct repl_status *st, uint32_t node, bool wished,
+                           uint64_t until_ms)
+{
+    if (leave_is_gone(st, node))
+        return is_listed(st, node) ? LEAVE_WRITTEN : LEAVE_OUT;
+    if (until_ms != 0 && st->applied_ms >= until_ms)
+        return LEAVE_NEVER;
+    return wished ? LEAVE_OPEN : LEAVE_UNASKED;
+}

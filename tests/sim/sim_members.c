@@ -12,7 +12,7 @@
 #include "replication/record.h"
 #include "sim/sim_world.h"
 
-enum { AGAIN_MS = 500, TOKEN_MS = 60000, SHORT_TOKEN_MS = 900 };
+enum { AGAIN_MS = 500, TOKEN_MS = 60000, SHORT_TOKEN_MS = 900, COUNTS_MS = 7000 };
 
 static uint64_t between(struct sim_world *w, uint64_t low, uint64_t high)
 {
@@ -307,6 +307,14 @@ static bool owns(const struct sim_node *as, uint32_t id)
     return false;
 }
 
+/* As the admin interface has it: what comes later than that is refused, and asked for anew. */
+static uint64_t counts_until_ms(const struct sim_node *by)
+{
+    const struct fsm *f = replica_fsm(by->replica);
+
+    return fsm_spoken(f) >= RECORD_SPEAKS_UNTIL ? f->cluster_ms + COUNTS_MS : 0;
+}
+
 static void write_leave(struct sim_world *w)
 {
     struct sim_change *c = &w->change;
@@ -321,9 +329,9 @@ static void write_leave(struct sim_world *w)
         return;
     }
     if (owns(by, c->node) || m == NULL || !m->drained)
-        (void)conductor_wish_drain(by->conductor, c->node, true);
+        (void)conductor_wish_drain(by->conductor, c->node, true, counts_until_ms(by));
     else
-        (void)conductor_wish_leave(by->conductor, c->node);
+        (void)conductor_wish_leave(by->conductor, c->node, counts_until_ms(by));
     sim_node_wake(by);
 }
 

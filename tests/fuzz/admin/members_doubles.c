@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "io/clock.h"
+#include "replication/record.h"
 
 struct members_doubles doubles;
 
@@ -89,20 +90,24 @@ bool conductor_wish_token(struct conductor *c, uint32_t node, const char *addres
     return !doubles.busy;
 }
 
-bool conductor_wish_leave(struct conductor *c, uint32_t node)
+bool conductor_wish_leave(struct conductor *c, uint32_t node, uint64_t until_ms)
 {
     (void)c;
     HF_ASSERT(node != doubles.status.node);
+    HF_ASSERT(until_ms == 0 || doubles.status.speaks >= RECORD_SPEAKS_UNTIL);
     doubles.leaves++;
+    doubles.leave_until_ms = until_ms;
     return !doubles.busy;
 }
 
-bool conductor_wish_drain(struct conductor *c, uint32_t node, bool drained)
+bool conductor_wish_drain(struct conductor *c, uint32_t node, bool drained, uint64_t until_ms)
 {
     (void)c;
-    (void)drained;
     HF_ASSERT(node != doubles.status.node);
+    HF_ASSERT(until_ms == 0 || doubles.status.speaks >= RECORD_SPEAKS_UNTIL);
     doubles.drains++;
+    doubles.drained = drained;
+    doubles.drain_until_ms = until_ms;
     return !doubles.busy;
 }
 
@@ -137,4 +142,5 @@ void api_request_refuse(struct api_request *request, const struct api_problem *p
     HF_ASSERT(request != NULL && problem->detail[0] != '\0');
     free(request);
     doubles.refused++;
+    doubles.problem = *problem;
 }

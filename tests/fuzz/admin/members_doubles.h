@@ -1,4 +1,4 @@
-/* What admin_members.c calls, for its fuzzer: each looks at what it is given. One at a time. */
+/* What admin_members.c calls, for its fuzzer and its tests: each looks at what it is given. One at a time. */
 #ifndef HF_FUZZ_MEMBERS_DOUBLES_H
 #define HF_FUZZ_MEMBERS_DOUBLES_H
 
@@ -10,6 +10,9 @@ struct members_doubles {
     uint64_t now_ms;
     bool busy; /* the log takes nothing now */
     unsigned sent, introduced, joins, leaves, tokens, drains, answered, refused;
+    bool drained; /* the newest of each */
+    uint64_t leave_until_ms, drain_until_ms;
+    struct api_problem problem;
 };
 
 extern struct members_doubles doubles;

@@ -36,6 +36,37 @@ Test(repl_fsm_members, nobody_leaves_with_a_shard)
     cr_assert_eq(judge(make_leave(&m, 1)), REPL_ACCEPTED);
 }
 
+/* However late it comes: what was answered to whoever wished for it stays true. */
+Test(repl_fsm_members, a_leave_counts_until_it_says)
+{
+    uint64_t now = fsm.cluster_ms;
+
+    fsm_begin_entry(&fsm, ++log_index, now + 1000);
+    cr_assert_eq(judge(make_leave_until(&m, 2, now + 1000)), REPL_REFUSED_VERSION);
+    cr_assert_eq(judge(make_leave_until(&m, 2, 1)), REPL_REFUSED_VERSION);
+    cr_assert_not(fsm_member(&fsm, 2)->left);
+    cr_assert_eq(judge(make_drain_until(&m, 2, true, now + 1000)), REPL_REFUSED_VERSION);
+    cr_assert_not(fsm_member(&fsm, 2)->drained);
+    cr_assert_eq(judge(make_drain_until(&m, 2, true, now + 1001)), REPL_ACCEPTED);
+    cr_assert_eq(judge(make_leave_until(&m, 2, now + 1001)), REPL_ACCEPTED);
+    cr_assert(fsm_member(&fsm, 2)->left);
+}
+
+/* A member that does not know of the end would take it at any time. */
+Test(repl_fsm_members, an_older_member_is_given_no_leave_with_an_end)
+{
+    Holdfast__Record *old = make_boot(3, 33, 0);
+
+    fsm_found(&fsm, 3);
+    old->member->speaks = RECORD_SPEAKS_UNTIL - 1;
+    cr_assert_eq(judge(old), REPL_ACCEPTED);
+    cr_assert_eq(fsm_spoken(&fsm), RECORD_SPEAKS_UNTIL - 1);
+    cr_assert_eq(judge(make_leave_until(&m, 2, UINT64_MAX)), REPL_REFUSED_MALFORMED);
+    cr_assert_eq(judge(make_drain_until(&m, 2, true, UINT64_MAX)), REPL_REFUSED_MALFORMED);
+    cr_assert_eq(judge(make_drain(&m, 2, true)), REPL_ACCEPTED);
+    cr_assert_eq(judge(make_leave(&m, 2)), REPL_ACCEPTED);
+}
+
 Test(repl_fsm_members, a_token_lets_its_node_join_once_and_for_a_while)
 {
     cr_assert_eq(judge(make_join(&m, 4, 7)), REPL_REFUSED_UNKNOWN, "no token");

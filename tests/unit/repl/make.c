@@ -127,6 +127,14 @@ Holdfast__Record *make_leave(struct maker *m, uint32_t node)
     return make_change(m, node, HOLDFAST__MEMBER__CHANGE__LEAVE);
 }
 
+Holdfast__Record *make_leave_until(struct maker *m, uint32_t node, uint64_t until_ms)
+{
+    Holdfast__Record *r = make_leave(m, node);
+
+    r->member->until_ms = until_ms;
+    return r;
+}
+
 Holdfast__Record *make_assign(uint32_t shard, uint64_t replaces_index, uint32_t node, uint64_t boot)
 {
     Holdfast__Record *r = new_record(NULL, HOLDFAST__RECORD__BODY_ASSIGN);
@@ -188,6 +196,14 @@ Holdfast__Record *make_drain(struct maker *m, uint32_t node, bool drained)
 
     body->node = node;
     body->drained = drained;
+    return r;
+}
+
+Holdfast__Record *make_drain_until(struct maker *m, uint32_t node, bool drained, uint64_t until_ms)
+{
+    Holdfast__Record *r = make_drain(m, node, drained);
+
+    r->drain->until_ms = until_ms;
     return r;
 }
 

@@ -19,6 +19,7 @@ Holdfast__Record *make_boot(uint32_t node, uint64_t boot, uint64_t replaces);
 Holdfast__Record *make_token(struct maker *m, uint32_t node, uint8_t hash, uint64_t valid_ms);
 Holdfast__Record *make_join(struct maker *m, uint32_t node, uint8_t hash);
 Holdfast__Record *make_leave(struct maker *m, uint32_t node);
+Holdfast__Record *make_leave_until(struct maker *m, uint32_t node, uint64_t until_ms);
 Holdfast__Record *make_assign(uint32_t shard, uint64_t replaces_index, uint32_t node,
                               uint64_t boot);
 Holdfast__Record *make_handover(struct maker *m, uint32_t node, uint64_t boot, uint64_t version);
@@ -26,6 +27,7 @@ Holdfast__Record *make_abort(struct maker *m, uint64_t version);
 Holdfast__Record *make_windows(struct maker *m, uint64_t version, const char *windows);
 Holdfast__Record *make_move(struct maker *m, uint32_t node); /* of m's shard */
 Holdfast__Record *make_drain(struct maker *m, uint32_t node, bool drained);
+Holdfast__Record *make_drain_until(struct maker *m, uint32_t node, bool drained, uint64_t until_ms);
 Holdfast__Record *make_config(uint64_t version, uint32_t lease_ms);
 Holdfast__Record *make_create(struct maker *m, uint64_t sa_id, const char *state, uint32_t spi_in,
                               uint32_t address, const char *identity);
