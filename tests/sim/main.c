@@ -5,8 +5,9 @@
  *
  * --walls: once more with other wall clocks, as one seed in 25 is anyway. --ms N: simulated time of
  * each seed, instead of what it draws; --heal N: of that the healing's part in three of four seeds,
- * 45000 at least (75000); --first: it ends at its first violation. Exit status 1: a
- * violation, a seed whose process ended, or (over 100 seeds and more) a kind of fault that never came,
+ * 45000 at least (75000); --first: it ends at its first violation; --cpu-ms N: CPU time that a seed may
+ * take (1200000). Exit status 1: a
+ * violation, a seed whose process ended or did not come to an end, or (over 100 seeds and more) a kind of fault that never came,
  * or (if they are not made short by --ms) a collision, or a rule of the judge that judged nothing.
  */
 #include <getopt.h>
@@ -14,19 +15,26 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/assert.h"
 #include "sim/sim_run.h"
 
-enum { MAX_JOBS = 16, MANY = 100, MANY_MS = MANY * 240000 };
+enum {
+    MAX_JOBS = 16,
+    MANY = 100,
+    MANY_MS = MANY * 240000,
+    CPU_MS = 1200000,     /* a seed takes some seconds, half a minute with sanitizers */
+    TROUBLED_PERCENT = 25 /* of the simulated time, at least */
+};
 
 struct arguments {
     struct sim_options one;
-    uint64_t seeds, start;
+    uint64_t seeds, start, cpu_ms;
     unsigned jobs;
 };
 
@@ -53,20 +61,16 @@ static void usage(void)
 
 static void parse(int argc, char **argv, struct arguments *a)
 {
-    static const struct option options[] = {{"seed", required_argument, NULL, 's'},
-                                            {"seeds", required_argument, NULL, 'n'},
-                                            {"start", required_argument, NULL, 'a'},
-                                            {"jobs", required_argument, NULL, 'j'},
-                                            {"ms", required_argument, NULL, 'm'},
-                                            {"verbose", no_argument, NULL, 'v'},
-                                            {"quiet", no_argument, NULL, 'q'},
-                                            {"walls", no_argument, NULL, 'w'},
-                                            {"first", no_argument, NULL, 'f'},
-                                            {"heal", required_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"seed", required_argument, NULL, 's'},   {"seeds", required_argument, NULL, 'n'},
+        {"start", required_argument, NULL, 'a'},  {"jobs", required_argument, NULL, 'j'},
+        {"ms", required_argument, NULL, 'm'},     {"verbose", no_argument, NULL, 'v'},
+        {"quiet", no_argument, NULL, 'q'},        {"walls", no_argument, NULL, 'w'},
+        {"first", no_argument, NULL, 'f'},        {"heal", required_argument, NULL, 'h'},
+        {"cpu-ms", required_argument, NULL, 'c'}, {NULL, 0, NULL, 0}};
     int c;
 
-    *a = (struct arguments){.jobs = 2};
+    *a = (struct arguments){.jobs = 2, .cpu_ms = CPU_MS};
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         uint64_t n = optarg != NULL ? strtoull(optarg, NULL, 0) : 0;
 
@@ -89,6 +93,9 @@ static void parse(int argc, char **argv, struct arguments *a)
         case 'h':
             a->one.heal_ms = n;
             break;
+        case 'c':
+            a->cpu_ms = n;
+            break;
         case 'v':
             a->one.verbose = true;
             break;
@@ -110,10 +117,21 @@ static void parse(int argc, char **argv, struct arguments *a)
         usage();
 }
 
+/* A seed that does not come to its end is red, too: SIGVTALRM ends the process. */
+static void limit_cpu(const struct arguments *a)
+{
+    const struct itimerval limit = {
+        .it_value = {.tv_sec = (time_t)(a->cpu_ms / 1000),
+                     .tv_usec = (suseconds_t)(a->cpu_ms % 1000 * 1000)}};
+
+    HF_ASSERT(setitimer(ITIMER_VIRTUAL, &limit, NULL) == 0);
+}
+
 static int run_one(const struct arguments *a)
 {
     struct sim_result r;
 
+    limit_cpu(a);
     sim_run(&a->one, &r);
     (void)printf("{\"seed\":%" PRIu64 ",\"trace\":\"%016" PRIx64 "\",", r.seed, r.trace);
     sim_stats_print(&r.stats, stdout);
@@ -170,10 +188,11 @@ static void start(const struct arguments *a, struct runner *r)
         struct sim_result result;
 
         o.seed = seed;
+        limit_cpu(a);
         sim_run(&o, &result);
         write_all(fds[1], &result, sizeof result);
     }
-    _exit(0);
+    exit(0); /* what it has not freed is found there, under ASan */
 }
 
 static void fail(struct totals *t, uint64_t seed, const char *what)
@@ -189,6 +208,7 @@ static void fail(struct totals *t, uint64_t seed, const char *what)
 static bool take(const struct arguments *a, struct runner *r, struct totals *t)
 {
     struct sim_result result;
+    char what[120];
     int status = 0;
 
     if (read_all(r->from, &result, sizeof result)) {
@@ -202,9 +222,18 @@ static bool take(const struct arguments *a, struct runner *r, struct totals *t)
     }
     (void)close(r->from);
     (void)waitpid(r->pid, &status, 0);
-    if (r->next >= a->start + a->seeds)
+    if (r->next >= a->start + a->seeds) {
+        if (status != 0)
+            fail(t, r->next - a->jobs, "the process was not well at its end: a leak?");
         return false;
-    fail(t, r->next, "the process ended: an assertion of the product's, or of the simulator's");
+    }
+    (void)snprintf(what, sizeof what, "the process ended, %s %d: %s",
+                   WIFSIGNALED(status) ? "signal" : "status",
+                   WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+                   WIFSIGNALED(status) && WTERMSIG(status) == SIGVTALRM
+                       ? "it did not come to an end"
+                       : "an assertion of the product's, or of the simulator's");
+    fail(t, r->next, what);
     t->seeds++;
     t->stats.counts[SIM_COUNT_violations]++;
     r->next += a->jobs;
@@ -229,6 +258,9 @@ static void find_missing(const struct sim_stats *s, struct missing *m)
     for (int i = 0; i < SIM_FAULTS; i++)
         if (s->faults[i] == 0)
             add_name(m->faults, sizeof m->faults, sim_fault_name((enum sim_fault)i));
+    if (s->counts[SIM_COUNT_troubled_ms] * 100 <
+        s->counts[SIM_COUNT_simulated_ms] * TROUBLED_PERCENT)
+        add_name(m->faults, sizeof m->faults, "time_with_faults");
     if (s->counts[SIM_COUNT_simulated_ms] < MANY_MS) /* so many shorter ones need not have all */
         return;
     for (int i = 0; i < SIM_WATCH_CASES; i++)

@@ -96,13 +96,30 @@ static void on_log(void *self, enum repl_log_level level, const char *text)
         sim_say(n->world, "node %u: %s", n->id, text);
 }
 
+static bool begins(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+/* What was done to it for which a process may end by itself. By its own word alone only where keys of
+ * sessions are rotated, and it starts anew (seal.md). */
+static bool may_end(const struct sim_node *n, const char *why)
+{
+    return sim_storage_fails(n->storage) || sim_storage_stuck_ms(n->storage) >= HANG_MS ||
+           n->lied || n->second || n->left ||
+           (n->world->plan.sealed && (begins(why, "nothing was heard of the cluster for longer") ||
+                                      begins(why, "nobody has a state to give to this node") ||
+                                      begins(why, "the key of the sessions was not lost")));
+}
+
 static void on_failed(void *self, const char *why)
 {
     struct sim_node *n = self;
 
     n->failed = true;
     sim_watch_ended(n->world->watch, n->id,
-                    raft_driver_counters(replica_driver(n->replica))->contradicted > 0);
+                    raft_driver_counters(replica_driver(n->replica))->contradicted > 0,
+                    may_end(n, why), why);
     sim_say(n->world, "node %u ends: %s", n->id, why);
 }
 
@@ -375,6 +392,13 @@ static struct sim_watch_right right_of(const struct sim_node *n, uint32_t slot, 
                                     .epoch = epoch,
                                     .lease_until_ns = atomic_load(&n->leases[slot].until_ns),
                                     .now_ns = sim_node_ns(n)};
+}
+
+struct sim_watch_right sim_node_right(void *world, uint32_t node, uint32_t shard)
+{
+    const struct sim_node *n = &((struct sim_world *)world)->nodes[node - 1];
+
+    return right_of(n, shard - 1, atomic_load(&n->leases[shard - 1].epoch_index));
 }
 
 static void on_turned(void *self)

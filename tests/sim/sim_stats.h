@@ -57,7 +57,8 @@
     X(zombie, "removed_member_runs_on")                                                            \
     X(recover, "recover")                                                                          \
     X(restore, "restore")                                                                          \
-    X(left_behind, "former_incarnation_comes_back")
+    X(left_behind, "former_incarnation_comes_back")                                                \
+    X(flapping, "flapping_node")
 
 enum sim_fault {
 #define X(id, name) SIM_FAULT_##id,
@@ -70,7 +71,8 @@ enum sim_fault {
 #define SIM_COUNT_LIST(X)                                                                          \
     X(steps)                                                                                       \
     X(simulated_ms)                                                                                \
-    X(fault_ms)                                                                                    \
+    X(fault_ms)    /* between the first fault and the healing */                                   \
+    X(troubled_ms) /* with something that is not well at that moment */                            \
     X(frames)                                                                                      \
     X(records)                                                                                     \
     X(takeovers)                                                                                   \

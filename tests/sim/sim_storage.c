@@ -128,6 +128,11 @@ void sim_storage_mend(struct sim_storage *s)
     s->failing = s->failed = false;
 }
 
+bool sim_storage_fails(const struct sim_storage *s)
+{
+    return s->failing;
+}
+
 void sim_storage_full(struct sim_storage *s, bool full)
 {
     s->full = full;

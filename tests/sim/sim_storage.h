@@ -31,6 +31,7 @@ void sim_storage_hasten(struct sim_storage *storage);
 /* The next operation to complete (and all later) reports REPL_STORAGE_FAILED and changes nothing.
  */
 void sim_storage_fail(struct sim_storage *storage);
+bool sim_storage_fails(const struct sim_storage *storage); /* so it was told */
 
 /* What failed works again: for the next start. */
 void sim_storage_mend(struct sim_storage *storage);

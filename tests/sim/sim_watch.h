@@ -54,10 +54,21 @@ enum sim_watch_case {
 const char *sim_watch_case_words(enum sim_watch_case which);
 const char *sim_watch_case_name(enum sim_watch_case which); /* "both_rekey_child"; static */
 
+/* The right under which a node acts for a shard: its lease of that epoch, on its own clock. */
+struct sim_watch_right {
+    uint32_t shard;
+    uint64_t epoch;                  /* 0 = none */
+    uint64_t lease_until_ns, now_ns; /* local */
+};
+
 struct sim_watch_options {
     const uint64_t *now_ms; /* the world's clock; read at each call */
     uint32_t nodes;         /* 1 .. nodes are the members and voters at the start */
     uint32_t workers;       /* per node: so many batches may be in hand */
+    /* The right of the node's control loop at this moment, as its lease says: never by what the conductor is
+     * told of it, for that is what is judged. */
+    struct sim_watch_right (*right)(void *self, uint32_t node, uint32_t shard);
+    void *self;
 };
 
 struct sim_watch;
@@ -103,8 +114,9 @@ void sim_watch_voters(struct sim_watch *w, uint64_t place, bool committed, const
 /* The log on the node's disk, as a start finds it, and at the end. */
 void sim_watch_stored(struct sim_watch *w, uint32_t node, const struct repl_loaded *log);
 /* A process ends by itself. contradicted: for another node's log says something else of what it holds for
- * committed. */
-void sim_watch_ended(struct sim_watch *w, uint32_t node, bool contradicted);
+ * committed. caused: the world did something to it for which it may. */
+void sim_watch_ended(struct sim_watch *w, uint32_t node, bool contradicted, bool caused,
+                     const char *why);
 /* A node counts, as it says: its votes, its copies, its acknowledgements. One that lost data must have
  * again what it had acknowledged, as far as that was applied anywhere when it started. */
 void sim_watch_counts(struct sim_watch *w, uint32_t node);
@@ -165,13 +177,9 @@ void sim_watch_copied(struct sim_watch *w, uint32_t to, uint64_t applied);
 uint64_t sim_watch_key(const struct secret *key);
 
 /* The right under which a worker handles a packet: the epoch is the one that it read before the batch, the
- * lease and the clock are as they are at this moment. */
-struct sim_watch_right {
-    uint32_t shard;
-    uint64_t epoch;                  /* 0 = none */
-    uint64_t lease_until_ns, now_ns; /* local */
-};
-/* A node's worker begins a turn: what the shards' leases say then. All packets up to the next call are
+ * lease and the clock are as they are at this moment.
+ *
+ * A node's worker begins a turn: what the shards' leases say then. All packets up to the next call are
  * handled in this turn, however often the worker is stopped in it. */
 void sim_watch_turn(struct sim_watch *w, uint32_t node, const struct sim_watch_right *rights,
                     size_t n);
@@ -209,14 +217,16 @@ void sim_watch_client_delivered(struct sim_watch *w, uint32_t client, uint64_t k
 /* --- liveness: between healing and the end of the run no faults are injected --- */
 
 struct sim_watch_healing {
-    uint64_t owner_ms;      /* L1: within which each shard has an owner that emits */
-    uint32_t elections;     /* L3: leaders at most, from one second after the healing on */
+    uint64_t owner_ms;      /* L1: within which each shard has an owner that acts */
+    uint32_t elections;     /* L3: elections that are won behind that, at most */
     const uint32_t *shards; /* that must be served; traffic or probes of their clients go on */
     size_t n_shards;
 };
 void sim_watch_heal(struct sim_watch *w, const struct sim_watch_healing *healing);
+/* owner_ms after it: judges L1. */
+void sim_watch_owners(struct sim_watch *w);
 /* At the end, when all is quiet: no message under way, nothing outstanding, every node that is up
- * told its last digest. Judges L1 .. L3, and that both ends of each tunnel agree (I7). */
+ * told its digest of this instant. Judges L2 and L3, and that both ends of each tunnel agree (I7). */
 void sim_watch_healed(struct sim_watch *w);
 
 /* No exchange of any SA is under way, at either end, and no SA waits for a Delete. */

@@ -36,10 +36,14 @@ void sim_watch_stored(struct sim_watch *w, uint32_t node, const struct repl_load
     }
 }
 
-void sim_watch_ended(struct sim_watch *w, uint32_t node, bool contradicted)
+void sim_watch_ended(struct sim_watch *w, uint32_t node, bool contradicted, bool caused,
+                     const char *why)
 {
-    if (sim_watch_node(w, node) != NULL)
-        SIM_WATCH_JUDGE(w, SIM_WATCH_one_history, !contradicted,
-                        "node %u ends: another node's log contradicts what is committed here",
-                        (unsigned)node);
+    if (sim_watch_node(w, node) == NULL)
+        return;
+    SIM_WATCH_JUDGE(w, SIM_WATCH_ends_for_cause, caused || contradicted,
+                    "node %u ends, and nothing was done to it: %s", (unsigned)node, why);
+    SIM_WATCH_JUDGE(w, SIM_WATCH_one_history, !contradicted,
+                    "node %u ends: another node's log contradicts what is committed here",
+                    (unsigned)node);
 }

@@ -86,7 +86,6 @@ static void begin_members(struct sim_watch *w, uint32_t node, uint64_t place)
     }
     w->n_wishes = 0;
     w->n_voters = 0;
-    w->leader = 0;
     w->gap = (struct sim_watch_gap){0};
     sim_watch_voters(w, place, true, &node, 1);
 }

@@ -23,6 +23,15 @@ static struct sim_watch_right placed(const struct sim_watch *w, uint32_t node,
     return at;
 }
 
+bool sim_watch_may_act(struct sim_watch *w, uint32_t node, uint32_t shard)
+{
+    const struct sim_watch_right now = w->options.right(w->options.self, node, shard);
+    const struct sim_watch_right right = placed(w, node, &now);
+    const struct sim_watch_view *v = sim_watch_view(w, node, shard);
+
+    return v != NULL && has_right(v, &right);
+}
+
 void sim_watch_turn(struct sim_watch *w, uint32_t node, const struct sim_watch_right *rights,
                     size_t n_rights)
 {

@@ -69,20 +69,21 @@ static void judge_bytes(struct sim_watch *w, const char *who, uint32_t number, s
                            wire_is_response(h) ? "response" : "request");
 }
 
-void sim_watch_ike_sent(struct sim_watch *w, uint32_t node, uint32_t shard, bool may_act,
-                        struct span message)
+void sim_watch_ike_sent(struct sim_watch *w, uint32_t node, uint32_t shard, struct span message)
 {
     const struct sim_watch_node *n = sim_watch_node(w, node);
     const struct sim_watch_view *v = sim_watch_view(w, node, shard);
     const struct sim_watch_entry *e;
     struct wire_header h;
+    bool may_act;
     size_t at;
 
     if (n == NULL || v == NULL || wire_header_decode(message, &h) != WIRE_OK)
         return; /* a keepalive is no message */
+    may_act = sim_watch_may_act(w, node, shard);
     judge_bytes(w, "node", node, message, &h);
     sim_watch_judge_former(w, node, "sends a message");
-    SIM_WATCH_JUDGE(w, SIM_WATCH_nothing_begun, may_act && v->mine,
+    SIM_WATCH_JUDGE(w, SIM_WATCH_nothing_begun, may_act,
                     "shard %u: node %u sends message %u of SA %016" PRIx64 "/%016" PRIx64
                     ", lease %s, assignment %s",
                     (unsigned)shard, (unsigned)node, (unsigned)h.message_id, h.spi_i, h.spi_r,

@@ -95,7 +95,7 @@ struct sim_watch_node {
         uint32_t shard;
         uint64_t epoch, boot;
         uint32_t owner;
-        bool mine, held;     /* held: the lease, as its conductor was told */
+        bool mine;
         uint64_t turn_epoch; /* its worker's turn began with the right of that one; 0 = without */
     } shards[REPL_MAX_SHARDS];
     size_t n_shards;
@@ -181,8 +181,7 @@ struct sim_watch {
     uint64_t gaps;     /* that there were */
     uint64_t highest, acknowledged; /* index applied anywhere; of a record that was answered for */
     uint64_t incarnations[SIM_WATCH_ERAS], era; /* in the order in which they began; the newest */
-    uint32_t leader;
-    uint64_t elections;
+    uint64_t elections;                         /* since owner_ms after the healing began */
     bool healing;
     uint64_t healing_ms;
     struct sim_watch_healing limits;
@@ -253,13 +252,15 @@ void sim_watch_installed(struct sim_watch *w, uint32_t node, const struct ike_ch
 void sim_watch_spoke(struct sim_watch *w, uint32_t node, uint32_t shard, uint64_t epoch);
 void sim_watch_acted(struct sim_watch *w, uint32_t node, uint32_t shard, uint64_t epoch);
 
-/* sim_watch_hand.c: a packet is handled under that right, which is returned with its epoch as a place. */
+/* sim_watch_hand.c: the node's control loop may act for the shard, by its lease, in the epoch that it has
+ * applied. */
+bool sim_watch_may_act(struct sim_watch *w, uint32_t node, uint32_t shard);
+/* A packet is handled under that right, which is returned with its epoch as a place. */
 struct sim_watch_right sim_watch_begins(struct sim_watch *w, uint32_t node,
                                         const struct sim_watch_right *with, const char *does);
 
 /* sim_watch_ike.c */
-void sim_watch_ike_sent(struct sim_watch *w, uint32_t node, uint32_t shard, bool may_act,
-                        struct span message);
+void sim_watch_ike_sent(struct sim_watch *w, uint32_t node, uint32_t shard, struct span message);
 
 /* sim_watch_sa.c: an accepted record is applied for the first time, at `index`. */
 void sim_watch_apply(struct sim_watch *w, const struct repl_event *event);

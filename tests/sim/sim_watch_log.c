@@ -215,7 +215,7 @@ static void assigned(struct sim_watch *w, uint32_t node, const struct repl_event
     }
 }
 
-/* The owner's conductor hears that it may act. */
+/* The owner's conductor hears that it may act: does it, by its lease? */
 static void leased(struct sim_watch *w, uint32_t node, const struct repl_event *event)
 {
     struct sim_watch_view *v = sim_watch_view(w, node, event->shard);
@@ -223,8 +223,8 @@ static void leased(struct sim_watch *w, uint32_t node, const struct repl_event *
 
     if (v == NULL || s == NULL)
         return;
-    v->held = event->held;
-    if (w->healing && s->first_ms == 0 && v->held && v->mine && v->epoch == s->newest_epoch)
+    if (w->healing && s->first_ms == 0 && event->held && v->epoch == s->newest_epoch &&
+        sim_watch_may_act(w, node, event->shard))
         s->first_ms = sim_watch_now(w);
 }
 
@@ -312,10 +312,8 @@ static void take_event(struct sim_watch *w, uint32_t node, const struct repl_eve
         sim_watch_judge_installed(w, node);
         break;
     case REPL_EV_LEADER:
-        if (event->node != 0 && event->node != w->leader) {
-            w->leader = event->node;
-            w->elections++;
-        }
+        w->elections += event->node == node && w->healing &&
+                        sim_watch_now(w) > w->healing_ms + w->limits.owner_ms;
         break;
     case REPL_EV_LEASE:
         leased(w, node, event);

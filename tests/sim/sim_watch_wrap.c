@@ -99,8 +99,7 @@ static void send(void *self, uint32_t shard, bool natt, const struct endpoint *f
 {
     struct sim_watch_wrap *wrap = self;
 
-    sim_watch_ike_sent(wrap->watch, wrap->node, shard, wrap->inner.may_act(wrap->inner.self, shard),
-                       bytes);
+    sim_watch_ike_sent(wrap->watch, wrap->node, shard, bytes);
     wrap->inner.send(wrap->inner.self, shard, natt, from, to, bytes);
 }
 

@@ -265,6 +265,12 @@ struct sim_world {
     struct sim_random members;
     struct sim_meetings meetings;
     struct sim_stops stops;
+    struct sim_flap {
+        struct sim_random random;
+        uint32_t node; /* 0 = none */
+        bool is_cut;
+        uint64_t next_ms, until_ms; /* next: 0 = never */
+    } flap;
     struct sim_network *network;
     struct sim_node nodes[SIM_MACHINES];
     uint32_t n_nodes; /* so far */
@@ -311,6 +317,8 @@ void sim_node_datagram(struct sim_node *n, uint32_t shard, const struct endpoint
                        const struct endpoint *to, struct span bytes);
 void sim_node_inner(struct sim_node *n, struct span inner);
 void sim_node_set_clock(struct sim_node *n, uint64_t ns, int32_t ppm);
+/* As the judge asks for it (sim_watch_options). */
+struct sim_watch_right sim_node_right(void *world, uint32_t node, uint32_t shard);
 bool sim_node_acting(const struct sim_node *n, uint32_t shard);
 bool sim_node_leads(const struct sim_node *n);
 void sim_node_wake(struct sim_node *n);         /* its control loop has something to do */
@@ -323,6 +331,11 @@ void sim_node_gateway(struct sim_node *n); /* the rest of the process */
 void sim_node_drop_jobs(struct sim_node *n);
 void sim_node_stamp(struct sim_node *n);                  /* its health */
 size_t sim_node_most_half_open(const struct sim_node *n); /* of one source */
+
+/* --- sim_flap.c --- */
+void sim_flap_begin(struct sim_world *w);
+uint64_t sim_flap_due(const struct sim_world *w);
+void sim_flap_run(struct sim_world *w);
 
 /* --- sim_members.c: nodes that come and go --- */
 void sim_members_run(struct sim_world *w);

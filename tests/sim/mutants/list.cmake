@@ -6,7 +6,7 @@ sim_mutant(control "nothing is taken away"
 # --- the fifteen that the design names ---
 
 sim_mutant(no_barrier "a new leader appends no entry of its own term"
-  "L1"
+  "L1-owner_acts"
   replication/raft_wraps.c [==[raft_driver_term_of(d, raft_log_last(&d->log)) == d->raft.current_term)]==]
   [==[d->raft.current_term != 0)]==])
 
@@ -401,3 +401,48 @@ void worker_once(struct worker *w)
 }
 
 void *worker_main(void *arg)]==])
+
+# --- rules that others stand before: who speaks, grants, members, both ends, liveness ---
+
+sim_mutant(ike_without_a_lease "seed=2 the control loop asks for no lease before it steps and sends"
+  "I5-nothing_begun"
+  node/daemon/gateway.c [==[    return atomic_load(&lease->epoch_index) == s->epoch.index &&
+           g->options.now_ns() < atomic_load(&lease->until_ns);]==] [==[    return lease != NULL;]==])
+
+sim_mutant(numbers_of_an_earlier_assignment "seed=7 each second assignment grants nothing, and what an earlier one granted is good for it"
+  "I13-assignment_applied"
+  node/conductor/children.c [==[    if (shard->mine)
+        child_grant(c, shard, child);
+    else
+        c->ops.esp_revoke(c->ops.esp_self, child->esp);]==] [==[    if (shard->mine && shard->assignments % 2 == 1)
+        child_grant(c, shard, child);]==]
+  node/esp/reservation.c [==[ || lease_epoch == 0 || r->held_epoch != lease_epoch)]==] [==[ || lease_epoch == 0)]==])
+
+sim_mutant(the_old_one_is_kept "seed=4 a CHILD SA that the peer has rekeyed stays, whatever the peer deletes"
+  "L2-rekey_ends"
+  node/ike/informational.c [==[    if (d->n == MAX_DELETED)
+        return;]==] [==[    if (d->n == MAX_DELETED || c->state == IKE_CHILD_REKEYED)
+        return;]==]
+  node/ike/timer.c [==[            consider(best, now_ms, c->soft_ms, IKE_DUE_DELETE_CHILD, c->spi_in);]==] [==[            ;]==]
+  node/ike/timer.c [==[        if (sa->children[i].state != IKE_CHILD_NONE)
+            consider(&best]==] [==[        if (sa->children[i].state != IKE_CHILD_NONE && sa->children[i].state != IKE_CHILD_REKEYED)
+            consider(&best]==])
+
+sim_mutant(the_dead_are_kept "seed=4 an IKE SA that its peer deletes, or that has no peer any more, stays"
+  "I7-both_ends"
+  node/ike/informational.c [==[        ike_rekey_ike_birth(t);
+    ike_turn_end_sa(t, IKE_REASON_DELETED_BY_PEER);]==] [==[        ike_rekey_ike_birth(t);
+    if (rekeyed || unsettled)
+        ike_turn_end_sa(t, IKE_REASON_DELETED_BY_PEER);]==]
+  node/ike/timer.c [==[    if (policy->dpd_ms != 0)
+        consider(]==] [==[    if (false)
+        consider(]==])
+
+sim_mutant(no_pre_vote "seed=4 who heard nobody for a while asks for votes at once"
+  "L3-elections_end"
+  replication/raft_driver.c [==[    raft_set_pre_vote(r, true);]==] [==[    raft_set_pre_vote(r, false);]==])
+
+sim_mutant(slow_is_taken_for_hanging "seed=2 a disk that is slow is taken for one that hangs, whoever else is there"
+  "L1-ends_for_cause"
+  replication/replica_disk.c [==[    if (well_ms >= 2 * stall_ms)]==] [==[    if (true)]==]
+  replication/replica_disk.c [==[stuck_ms < r->options.timing.disk_hang_ms)]==] [==[stuck_ms < r->options.timing.disk_hang_ms / 100)]==])

@@ -11,11 +11,22 @@ enum { IKE_SPI = 0xa1, PEER_SPI = 0xb1, PEER_CHILD_SPI = 0x2001, MESSAGE_BYTES =
 
 /* --- a data path and a conductor's world that do nothing --- */
 
+/* Whatever a conductor is told: the judge does not ask it. */
 static bool may_act(void *self, uint32_t shard)
 {
-    const struct rig_node *n = self;
+    (void)self;
+    return shard == RIG_SHARD;
+}
 
-    return n->may_act && shard == RIG_SHARD;
+static struct sim_watch_right right_of(void *self, uint32_t node, uint32_t shard)
+{
+    const struct rig *r = self;
+    struct sim_watch_right right = rig_right(r);
+
+    cr_assert_eq(shard, RIG_SHARD);
+    right.epoch = r->nodes[node].epoch;
+    right.now_ns += !r->nodes[node].leased;
+    return right;
 }
 
 static void send(void *self, uint32_t shard, bool natt, const struct endpoint *from,
@@ -80,7 +91,7 @@ static void make_node(struct rig *r, uint32_t node)
 {
     struct rig_node *n = &r->nodes[node];
 
-    *n = (struct rig_node){.rig = r, .node = node, .boot = 100 + node, .may_act = true};
+    *n = (struct rig_node){.rig = r, .node = node, .boot = 100 + node, .leased = true};
     n->ops = (struct conductor_ops){.self = n,
                                     .may_act = may_act,
                                     .send = send,
@@ -128,7 +139,8 @@ static struct ike_sa end_of(uint64_t own, uint64_t other, uint32_t in, uint32_t 
 struct rig *rig_make(void)
 {
     struct rig *r = calloc(1, sizeof *r);
-    struct sim_watch_options options = {.now_ms = &r->now_ms, .nodes = RIG_NODES, .workers = 1};
+    struct sim_watch_options options = {
+        .now_ms = &r->now_ms, .nodes = RIG_NODES, .workers = 1, .right = right_of, .self = r};
 
     cr_assert_not_null(r);
     r->now_ms = 1;
@@ -178,6 +190,8 @@ struct repl_event rig_event(const struct rig *r, enum repl_event_kind kind)
 
 void rig_tell(struct rig *r, uint32_t node, const struct repl_event *event)
 {
+    if (event->kind == REPL_EV_ASSIGNED)
+        r->nodes[node].epoch = event->epoch.index;
     sim_watch_event(r->watch, node, event);
 }
 

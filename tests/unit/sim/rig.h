@@ -22,7 +22,8 @@ struct rig_node {
     struct rig *rig;
     uint32_t node;
     uint64_t boot;
-    bool may_act;
+    bool leased;    /* its lease runs, ... */
+    uint64_t epoch; /* ... of the assignment that it was told last */
     struct conductor_ops ops;
     struct sim_watch_wrap *wrap;
     void *esp; /* the handle of the CHILD SA that was installed last */

@@ -68,9 +68,20 @@ RULE(one_history)
 {
     struct rig *r = rig_serving();
 
-    sim_watch_ended(r->watch, 1, false); /* a write failed */
+    sim_watch_ended(r->watch, 1, false, true, "a write failed");
     rig_fine(r, SIM_WATCH_one_history);
-    sim_watch_ended(r->watch, 2, true);
+    sim_watch_ended(r->watch, 2, true, false, "it contradicts");
     rig_broken(r, SIM_WATCH_one_history, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+RULE(ends_for_cause)
+{
+    struct rig *r = rig_serving();
+
+    sim_watch_ended(r->watch, 1, false, true, "a write failed");
+    rig_fine(r, SIM_WATCH_ends_for_cause);
+    sim_watch_ended(r->watch, 2, false, false, "a write failed"); /* so it says */
+    rig_broken(r, SIM_WATCH_ends_for_cause, SIM_WATCH_RULES);
     rig_free(r);
 }

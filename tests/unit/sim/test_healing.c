@@ -25,7 +25,9 @@ static struct rig *healing(void)
 
     rig_leave(r, 1, 1);
     r->now_ms = 100;
+    r->nodes[1].leased = false; /* it does not act all the while */
     sim_watch_heal(r->watch, &limits);
+    r->nodes[1].leased = true;
     return r;
 }
 
@@ -43,17 +45,17 @@ RULE(owner_acts)
 {
     struct rig *r = healed();
 
-    sim_watch_healed(r->watch);
+    sim_watch_owners(r->watch);
     rig_fine(r, SIM_WATCH_owner_acts);
     rig_free(r);
     r = healing();
     r->now_ms = 151;
     rig_leave(r, 1, 2); /* too late */
-    sim_watch_healed(r->watch);
+    sim_watch_owners(r->watch);
     rig_broken(r, SIM_WATCH_owner_acts, SIM_WATCH_RULES);
     rig_free(r);
     r = healing();
-    sim_watch_healed(r->watch); /* never */
+    sim_watch_owners(r->watch); /* never */
     rig_broken(r, SIM_WATCH_owner_acts, SIM_WATCH_RULES);
     rig_free(r);
 }
@@ -61,23 +63,25 @@ RULE(owner_acts)
 /* It may act, though nobody speaks to it; or it may all the while. */
 Test(sim_watch_rules, owners_that_nobody_asks)
 {
-    struct rig *r = healing();
+    struct rig *r = rig_serving();
     const struct sim_watch_healing limits = {
         .owner_ms = 0, .elections = 1, .shards = shards, .n_shards = 1};
     struct repl_event lease = rig_event(r, REPL_EV_LEASE);
 
-    digests(r, r->index, r->index, r->index);
+    r->nodes[1].leased = false;
+    sim_watch_heal(r->watch, &limits);
+    r->nodes[1].leased = true;
     lease.held = true;
     rig_tell(r, 1, &lease);
-    sim_watch_healed(r->watch);
+    sim_watch_owners(r->watch);
     rig_fine(r, SIM_WATCH_owner_acts);
-    sim_watch_heal(r->watch, &limits);
-    sim_watch_healed(r->watch);
+    sim_watch_heal(r->watch, &limits); /* it has acted all the while */
+    sim_watch_owners(r->watch);
     rig_fine(r, SIM_WATCH_owner_acts);
-    lease.held = false;
-    rig_tell(r, 1, &lease);
+    r->nodes[1].leased = false;
     sim_watch_heal(r->watch, &limits);
-    sim_watch_healed(r->watch);
+    rig_tell(r, 1, &lease); /* so it is told; its lease is over */
+    sim_watch_owners(r->watch);
     rig_broken(r, SIM_WATCH_owner_acts, SIM_WATCH_RULES);
     rig_free(r);
 }
@@ -133,12 +137,12 @@ RULE(digest_reached)
 {
     struct rig *r = healed();
 
-    digests(r, r->index + 16, r->index, r->index + 3);
+    digests(r, r->index + 3, r->index + 3, r->index + 3);
     sim_watch_healed(r->watch);
     rig_fine(r, SIM_WATCH_digest_reached);
     rig_free(r);
     r = healed();
-    digests(r, r->index + 17, r->index, r->index);
+    digests(r, r->index + 1, r->index, r->index + 1);
     sim_watch_healed(r->watch);
     rig_broken(r, SIM_WATCH_digest_reached, SIM_WATCH_RULES);
     rig_free(r);
@@ -179,7 +183,7 @@ RULE(nothing_lost)
     cr_assert_gt(sim_watch_judged(r->watch, SIM_WATCH_nothing_lost), 0);
     rig_free(r);
     r = healed();
-    acknowledged.index = r->index + 20; /* nodes 2 and 3 have it not, and say that they are done */
+    acknowledged.index = r->index + 1; /* nodes 2 and 3 have it not, and say that they are done */
     rig_tell(r, 1, &acknowledged);
     sim_watch_healed(r->watch);
     rig_broken(r, SIM_WATCH_nothing_lost, SIM_WATCH_RULES);
@@ -198,6 +202,8 @@ RULE(elections_end)
 {
     struct rig *r = healed();
 
+    leads(r, 1, 1); /* within the time that it may take */
+    r->now_ms = 151;
     for (uint32_t node = 1; node <= RIG_NODES; node++)
         leads(r, node, 2); /* one, as all of them hear */
     leads(r, 1, 0);
@@ -205,8 +211,9 @@ RULE(elections_end)
     rig_fine(r, SIM_WATCH_elections_end);
     rig_free(r);
     r = healed();
-    leads(r, 1, 2);
-    leads(r, 1, 3);
+    r->now_ms = 151;
+    leads(r, 2, 2);
+    leads(r, 2, 2); /* of another term */
     sim_watch_healed(r->watch);
     rig_broken(r, SIM_WATCH_elections_end, SIM_WATCH_RULES);
     rig_free(r);

@@ -149,10 +149,10 @@ RULE(nothing_begun)
     commit_answer(r, &m);
     rig_send(r, 1, &m);
     rig_fine(r, SIM_WATCH_nothing_begun);
-    r->nodes[1].may_act = false; /* its lease ran out */
+    r->nodes[1].leased = false; /* its lease ran out */
     rig_send(r, 1, &m);
     rig_broken(r, SIM_WATCH_nothing_begun, SIM_WATCH_RULES);
-    r->nodes[1].may_act = true;
+    r->nodes[1].leased = true;
     rig_send(r, 2, &m); /* another's shard */
     cr_assert_eq(sim_watch_broken(r->watch, SIM_WATCH_nothing_begun), 2);
     rig_free(r);
