@@ -218,9 +218,9 @@ static enum repl_verdict apply_erased(struct fsm *fsm, const Holdfast__KeyErased
 
 const char *repl_verdict_name(enum repl_verdict verdict)
 {
-    static const char *const names[] = {"accepted",         "refused-epoch",   "refused-version",
-                                        "refused-exists",   "refused-unknown", "refused-malformed",
-                                        "refused-duplicate"};
+    static const char *const names[] = {"accepted",          "refused-epoch",   "refused-version",
+                                        "refused-exists",    "refused-unknown", "refused-malformed",
+                                        "refused-duplicate", "refused-full"};
 
     return (size_t)verdict < sizeof names / sizeof *names ? names[verdict] : "?";
 }
