@@ -26,15 +26,17 @@ enum {
     RECORD_MAX_LEASE_MS = 60000,
     RECORD_TOKEN_BYTES = 32, /* SHA-256 */
     RECORD_MAX_TOKEN_MS = 7 * 86400000,
-    RECORD_SPEAKS = 4, /* the newest version of records that this program knows */
+    RECORD_SPEAKS = 5, /* the newest version of records that this program knows */
     RECORD_SPEAKS_ROTATION = 3,
-    RECORD_SPEAKS_CODEC_2 = 4,   /* an SA's state may begin with 2 */
-    RECORD_SPEAKS_BEGINNINGS = 4 /* how the cluster began anew is in the state */
+    RECORD_SPEAKS_CODEC_2 = 4,    /* an SA's state may begin with 2 */
+    RECORD_SPEAKS_BEGINNINGS = 4, /* how the cluster began anew is in the state */
+    RECORD_SPEAKS_DOCUMENTS = 5   /* documents and the audit are in the state */
 };
 
 /* The version that first had records like this one: 1, or 2 for membership (join_token, JOIN,
  * LEAVE), or 3 for another key of sessions while there is one (session_key, rotate_keys,
- * key_erased), or 4 for an SA's state in its second encoding. It is written only when every member knows it (fsm_spoken()). */
+ * key_erased), or 4 for an SA's state in its second encoding, or 5 for documents and for what says who
+ * wished for it (`admin`). It is written only when every member knows it (fsm_spoken()). */
 uint32_t record_format(const Holdfast__Record *record);
 
 /* Well-formed: one known body, sizes and counts within the bounds above, ids not zero where zero
@@ -49,6 +51,10 @@ bool record_fenced(const Holdfast__Record *record);
  * assign without handover, a member's BOOT, config, session_key,
  * key_erased. */
 bool record_internal(const Holdfast__Record *record);
+
+/* Is it an operator's, so that it has an entry in the audit? move, drain, rotate_keys, join_token, a
+ * member's JOIN and LEAVE, documents; audit that says who (`admin`). */
+bool record_is_admin(const Holdfast__Record *record);
 
 /* Under which key it is sealed: what ends with its session (SAs, their numbers, windows, leases), or
  * what outlives all of them. */

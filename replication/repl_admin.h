@@ -5,7 +5,8 @@
  *   repl_view_take ──> documents and audit as of one place in the log, for as long as it is held
  *
  * Read-your-writes: when done() is called, repl_view_take() gives a state that has the change.
- * Needs all members to know RECORD_SPEAKS_DOCUMENTS: else REPL_OLD_MEMBER, and nothing is submitted.
+ * Needs all members to know RECORD_SPEAKS_DOCUMENTS: else REPL_OLD_MEMBER, and nothing is submitted (repl_status.speaks: also while this
+ * node has not yet heard what they know, at a start).
  */
 #ifndef HF_REPL_ADMIN_H
 #define HF_REPL_ADMIN_H

@@ -43,6 +43,7 @@ void repl_event_free(struct repl_event *event)
     if (event->bytes != NULL)
         secret_wipe_bytes(event->bytes, event->bytes_len);
     free(event->bytes);
+    document_drop(event->document);
     free(event->children);
     free(event->items);
     free(event);

@@ -1,4 +1,4 @@
-/* holdfastd as it was one version of records ago: the program as it is, linked so that its replica is told
+/* holdfastd as it was before the newest encoding of SAs: the program as it is, linked so that its replica is told
  * to know no newer ones, and its engine reads no newer states of SAs (-Wl,--wrap=replica_create,
  * ike_sa_decode). No line of the product is different for it.
  *
@@ -31,7 +31,7 @@ struct replica *__wrap_replica_create(const struct replica_options *options,
 {
     struct replica_options former = *options;
 
-    former.speaks = RECORD_SPEAKS - 1;
+    former.speaks = RECORD_SPEAKS_CODEC_2 - 1;
     return __real_replica_create(&former, storage, transport, callbacks, leases, health, clock);
 }
 
@@ -40,8 +40,6 @@ bool __wrap_ike_sa_decode(struct span in, struct ike_sa *sa);
 
 bool __wrap_ike_sa_decode(struct span in, struct ike_sa *sa)
 {
-    HF_STATIC_ASSERT(RECORD_SPEAKS_CODEC_2 ==
-                     RECORD_SPEAKS); /* else the former one read that, too */
     if (in.len > 0 && in.data[0] < IKE_CODEC_NEWEST)
         return __real_ike_sa_decode(in, sa);
     secret_wipe_bytes(sa, sizeof *sa);
