@@ -168,37 +168,46 @@ static bool has_room(struct fsm *fsm, enum repl_verdict verdict)
     return true;
 }
 
-static const char *given(const char *by_operator, const char *by_record)
+/* What the operator's own word says comes before what the record says by itself. */
+static void take_word(struct audit_draft *d, enum audit_text text, const char *word)
 {
-    return by_operator[0] != '\0' ? by_operator : by_record;
+    if (word[0] != '\0')
+        d->texts[text] = word;
+}
+
+static void take_admin(struct audit_draft *d, const Holdfast__Admin *a)
+{
+    d->wall_ms = a->wall_ms;
+    take_word(d, AUDIT_ROLE, a->role);
+    take_word(d, AUDIT_PRINCIPAL, a->principal);
+    take_word(d, AUDIT_ADDRESS, a->address);
+    take_word(d, AUDIT_REQUEST_ID, a->request_id);
+    take_word(d, AUDIT_OPERATION, a->operation);
+    take_word(d, AUDIT_TARGET, a->target);
+    take_word(d, AUDIT_BEFORE, a->before);
+    take_word(d, AUDIT_AFTER, a->after);
+    take_word(d, AUDIT_OUTCOME, a->outcome);
 }
 
 void fsm_audit_end(struct fsm *fsm, const Holdfast__Record *r, struct fsm_note *n,
                    struct fsm_outcome *out)
 {
-    const Holdfast__Admin none = HOLDFAST__ADMIN__INIT;
-    const Holdfast__Admin *a = r->admin != NULL ? r->admin : &none;
-
     if (!n->wanted || !has_room(fsm, out->verdict))
         return;
 
-    struct audit_draft d = {
-        .index = fsm->applied_index,
-        .cluster_ms = fsm->cluster_ms,
-        .wall_ms = a->wall_ms,
-        .node = r->node,
-        .unaudited = fsm->audit.unaudited,
-        .texts = {[AUDIT_ROLE] = a->role,
-                  [AUDIT_PRINCIPAL] = a->principal,
-                  [AUDIT_ADDRESS] = a->address,
-                  [AUDIT_REQUEST_ID] = a->request_id,
-                  [AUDIT_OPERATION] = given(a->operation, n->operation),
-                  [AUDIT_TARGET] = given(a->target, n->target),
-                  [AUDIT_BEFORE] = given(a->before, n->before),
-                  [AUDIT_AFTER] = given(a->after, n->after),
-                  [AUDIT_CHANGES] = n->changes,
-                  [AUDIT_OUTCOME] = given(a->outcome, repl_verdict_name(out->verdict))}};
+    struct audit_draft d = {.index = fsm->applied_index,
+                            .cluster_ms = fsm->cluster_ms,
+                            .node = r->node,
+                            .unaudited = fsm->audit.unaudited,
+                            .texts = {[AUDIT_OPERATION] = n->operation,
+                                      [AUDIT_TARGET] = n->target,
+                                      [AUDIT_BEFORE] = n->before,
+                                      [AUDIT_AFTER] = n->after,
+                                      [AUDIT_CHANGES] = n->changes,
+                                      [AUDIT_OUTCOME] = repl_verdict_name(out->verdict)}};
 
+    if (r->admin != NULL)
+        take_admin(&d, r->admin);
     fsm->audit.unaudited = 0;
     fsm_audit_add(fsm, &d);
     out->audit = fsm->audit.head.count;
