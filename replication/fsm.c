@@ -220,9 +220,9 @@ static enum repl_verdict apply_erased(struct fsm *fsm, const Holdfast__KeyErased
 
 const char *repl_verdict_name(enum repl_verdict verdict)
 {
-    static const char *const names[] = {"accepted",         "refused-epoch",   "refused-version",
-                                        "refused-exists",   "refused-unknown", "refused-malformed",
-                                        "refused-duplicate"};
+    static const char *const names[] = {"accepted",          "refused-epoch",   "refused-version",
+                                        "refused-exists",    "refused-unknown", "refused-malformed",
+                                        "refused-duplicate", "refused-full"};
 
     return (size_t)verdict < sizeof names / sizeof *names ? names[verdict] : "?";
 }
@@ -296,6 +296,8 @@ static enum repl_verdict apply_body(struct fsm *fsm, const Holdfast__Record *r, 
         return apply_erased(fsm, r->key_erased);
     case HOLDFAST__RECORD__BODY_JOIN_TOKEN:
         return fsm_apply_token(fsm, r->join_token);
+    case HOLDFAST__RECORD__BODY_DOCUMENTS:
+        return fsm_apply_documents(fsm, slot, r->documents, out);
     case HOLDFAST__RECORD__BODY_BARRIER:
     case HOLDFAST__RECORD__BODY_AUDIT: /* in the log is all that is wanted of them */
         return REPL_ACCEPTED;
@@ -303,6 +305,20 @@ static enum repl_verdict apply_body(struct fsm *fsm, const Holdfast__Record *r, 
     default:
         return REPL_REFUSED_MALFORMED;
     }
+}
+
+/* An operator's record and its entry in the audit are one: what is refused here has one, too. (What was judged before, or is of a
+ * start that is over, is nobody's request.) */
+static void judge_and_apply(struct fsm *fsm, const Holdfast__Record *r, uint64_t slot,
+                            struct repl_item_result *items, struct fsm_outcome *out)
+{
+    struct fsm_note note;
+
+    fsm_audit_begin(fsm, r, &note);
+    out->verdict = judge_fence(fsm, r);
+    if (out->verdict == REPL_ACCEPTED)
+        out->verdict = apply_body(fsm, r, slot, items, out);
+    fsm_audit_end(fsm, r, &note, out);
 }
 
 void fsm_apply(struct fsm *fsm, const Holdfast__Record *r, size_t position,
@@ -322,9 +338,7 @@ void fsm_apply(struct fsm *fsm, const Holdfast__Record *r, size_t position,
     }
     out->verdict = judge_submitter(fsm, r);
     if (out->verdict == REPL_ACCEPTED)
-        out->verdict = judge_fence(fsm, r);
-    if (out->verdict == REPL_ACCEPTED)
-        out->verdict = apply_body(fsm, r, slot, items, out);
+        judge_and_apply(fsm, r, slot, items, out);
     out->configured =
         out->verdict == REPL_ACCEPTED && r->body_case == HOLDFAST__RECORD__BODY_CONFIG;
     out->rekeyed =

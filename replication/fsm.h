@@ -17,7 +17,9 @@
 #ifndef HF_REPL_FSM_H
 #define HF_REPL_FSM_H
 
+#include "replication/audit.h"
 #include "replication/digest.h"
+#include "replication/documents.h"
 #include "replication/map.h"
 #include "replication/record.h"
 
@@ -102,6 +104,24 @@ struct fsm_config {
     uint32_t cookie_secret_id;
 };
 
+/* The replicated configuration, sorted by kind, then name. */
+struct fsm_documents {
+    struct repl_document **list;
+    size_t n, cap;
+    size_t bytes;      /* as document_size() counts */
+    struct digest sum; /* of all */
+};
+
+/* What operators did: the head, and the newest entries (a ring). */
+struct fsm_audit {
+    struct audit_head head;
+    struct audit_entry *entries[AUDIT_KEEP];
+    size_t first, n, bytes;
+    uint64_t refused_since_ms; /* refused ones with an entry since then, within AUDIT_MINUTE_MS: */
+    uint32_t refused;
+    uint64_t unaudited; /* since the newest entry: refused ones that got none */
+};
+
 struct fsm {
     uint64_t incarnation;
     uint64_t applied_index;
@@ -120,6 +140,8 @@ struct fsm {
     size_t n_tokens;
     struct repl_beginning beginnings[REPL_MAX_BEGINNINGS]; /* oldest first */
     size_t n_beginnings;
+    struct fsm_documents documents;
+    struct fsm_audit audit;
     uint32_t used_ids; /* no node id up to it is given again; 0 = none was lost sight of */
     struct map sas, claims, leases;
     struct fsm_sa *all_sas, *last_sa; /* lists of the same, in an order that no map disturbs */
@@ -140,6 +162,9 @@ struct fsm_outcome {
     bool configured;                  /* accepted config */
     bool rekeyed;                     /* accepted session_key */
     bool erased;                      /* accepted key_erased */
+    size_t item; /* refused documents: the first change that does not fit, and what is there */
+    uint64_t document_version; /* ... in its place: 0 = nothing. Accepted: of all that were put */
+    uint64_t audit;            /* sequence of its entry; 0 = none */
 };
 
 void fsm_init(struct fsm *fsm, uint64_t incarnation);
@@ -182,14 +207,18 @@ uint32_t fsm_highest_id(const struct fsm *fsm);
 /* Sessions and the names of their keys are gone; owners, members and all else stay. The state is not that
  * of any place of the log then. */
 void fsm_forget(struct fsm *fsm);
+/* NULL: there is none. */
+const struct repl_document *fsm_document(const struct fsm *fsm, const char *kind, const char *name);
+/* Of those kept, the oldest first; i < fsm->audit.n. */
+const struct audit_entry *fsm_audit_kept(const struct fsm *fsm, size_t i);
 /* Members that have not left; the version of records that all of them know. */
 size_t fsm_present(const struct fsm *fsm);
 uint32_t fsm_spoken(const struct fsm *fsm);
 
 /* Over everything (I11). Equal states have equal digests, whatever path led to them. */
 struct digest fsm_digest(const struct fsm *fsm);
-/* The same without the log position, cluster time and the account of judged requests: it stays
- * while only time passes, and is what it was when everything that came has gone again. */
+/* The same without the log position, cluster time, the account of judged requests and the audit: it
+ * stays while only time passes, and is what it was when everything that came has gone again. */
 struct digest fsm_content_digest(const struct fsm *fsm);
 
 /* Are the SA, its claims and its leases still what their part of the digest says? What falls over in

@@ -69,6 +69,30 @@ static inline bool fsm_is_late(const struct fsm *fsm, uint64_t until_ms)
     return until_ms != 0 && fsm->cluster_ms >= until_ms;
 }
 
+/* Documents (fsm_documents.c). */
+enum repl_verdict fsm_apply_documents(struct fsm *fsm, uint64_t slot,
+                                      const Holdfast__Documents *body, struct fsm_outcome *out);
+/* Takes it over, in its place; what was there goes. */
+void fsm_document_put(struct fsm *fsm, struct repl_document *d);
+void fsm_documents_rekey(struct fsm *fsm); /* the incarnation, so the digest's key, is another */
+void fsm_documents_deinit(struct fsm *fsm);
+
+/* The audit (fsm_audit.c). What a record of an operator is to say in it: before it is applied. */
+struct fsm_note {
+    bool wanted;
+    const char *operation;
+    char target[321], before[128], after[128], changes[1025];
+};
+void fsm_audit_begin(const struct fsm *fsm, const Holdfast__Record *record, struct fsm_note *note);
+/* ... and after: out->verdict stands. */
+void fsm_audit_end(struct fsm *fsm, const Holdfast__Record *record, struct fsm_note *note,
+                   struct fsm_outcome *out);
+void fsm_audit_beginning(struct fsm *fsm, const struct repl_beginning *beginning);
+/* The next entry, behind the head; also when restoring. The oldest go where there is no room. */
+void fsm_audit_add(struct fsm *fsm, const struct audit_draft *draft);
+struct digest fsm_audit_digest(const struct fsm *fsm);
+void fsm_audit_deinit(struct fsm *fsm);
+
 /* Members (fsm_members.c). */
 struct fsm_member *fsm_find_member(struct fsm *fsm, uint32_t node); /* or NULL */
 void fsm_expire_tokens(struct fsm *fsm);

@@ -68,6 +68,8 @@ void fsm_refound(struct fsm *fsm, const struct repl_beginning *beginning)
         m->floor = 1;       /* of a boot that ended: its next start says BOOT */
         memset(m->judged, 0, sizeof m->judged);
     }
+    fsm_documents_rekey(fsm);
+    fsm_audit_beginning(fsm, beginning);
 }
 
 void fsm_forget(struct fsm *fsm)

@@ -228,6 +228,7 @@ struct digest fsm_content_digest(const struct fsm *fsm)
     /* used_ids is the newest one's highest_id. */
     for (size_t i = 0; i < fsm->n_beginnings; i++)
         digest_add(&sum, beginning_digest(fsm, &fsm->beginnings[i]));
+    digest_add(&sum, fsm->documents.sum);
     return sum;
 }
 
@@ -242,6 +243,7 @@ struct digest fsm_digest(const struct fsm *fsm)
     digest_add(&sum, digest_item_final(&d));
     for (size_t i = 0; i < fsm->n_members; i++)
         digest_add(&sum, account_digest(fsm, fsm->members[i]));
+    digest_add(&sum, fsm_audit_digest(fsm));
     return sum;
 }
 
@@ -446,6 +448,8 @@ void fsm_deinit(struct fsm *fsm)
     }
     for (size_t i = 0; i < fsm->n_members; i++)
         free(fsm->members[i]);
+    fsm_documents_deinit(fsm);
+    fsm_audit_deinit(fsm);
     map_deinit(&fsm->sas);
     map_deinit(&fsm->claims);
     map_deinit(&fsm->leases);

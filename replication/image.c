@@ -8,8 +8,12 @@ struct image {
     struct fsm *fsm;
     struct fsm_sa *next_sa; /* where the walk goes on; NULL: it is past the last */
     struct fsm_lease *next_lease;
-    struct image_batch *batch; /* what image_take() gives next; NULL: nothing yet */
-    struct image_batch *later; /* leases that were kept while SAs are still to come */
+    struct image_batch *batch;        /* what image_take() gives next; NULL: nothing yet */
+    struct image_batch *later;        /* leases that were kept while SAs are still to come */
+    struct repl_document **documents; /* references; the first `given` are a batch's now */
+    size_t n_documents, given;
+    struct audit_entry **audit; /* references; NULL: a batch has them */
+    size_t n_audit;
 };
 
 static void *grow(void *p, size_t *cap, size_t item)
@@ -20,6 +24,32 @@ static void *grow(void *p, size_t *cap, size_t item)
     return p;
 }
 
+/* 16,384 references at most: a tenth of a millisecond, or two. */
+static void keep_configuration(struct image *image)
+{
+    const struct fsm_documents *all = &image->fsm->documents;
+
+    image->documents = all->n == 0 ? NULL : repl_alloc_zero(all->n, sizeof *image->documents);
+    for (; image->n_documents < all->n; image->n_documents++)
+        image->documents[image->n_documents] = document_share(all->list[image->n_documents]);
+    if (image->fsm->audit.n == 0)
+        return;
+    image->audit = repl_alloc_zero(image->fsm->audit.n, sizeof *image->audit);
+    for (size_t i = 0; i < image->fsm->audit.n; i++, image->n_audit++)
+        image->audit[i] =
+            audit_entry_share((struct audit_entry *)(uintptr_t)fsm_audit_kept(image->fsm, i));
+}
+
+static void drop_configuration(struct image *image)
+{
+    for (size_t i = image->given; i < image->n_documents; i++)
+        document_drop(image->documents[i]);
+    for (size_t i = 0; i < image->n_audit && image->audit != NULL; i++)
+        audit_entry_drop(image->audit[i]);
+    free(image->documents);
+    free(image->audit);
+}
+
 struct image *image_begin(struct fsm *fsm)
 {
     struct image *image = repl_alloc_zero(1, sizeof *image);
@@ -28,6 +58,7 @@ struct image *image_begin(struct fsm *fsm)
     *image = (struct image){.fsm = fsm, .next_sa = fsm->all_sas, .next_lease = fsm->all_leases};
     fsm->image = image;
     fsm->images++;
+    keep_configuration(image);
     return image;
 }
 
@@ -39,6 +70,7 @@ void image_end(struct image *image)
     image->fsm->image = NULL;
     image_batch_free(image->batch);
     image_batch_free(image->later);
+    drop_configuration(image);
     free(image);
 }
 
@@ -105,10 +137,37 @@ void image_pass_lease(struct image *image, const struct fsm_lease *lease)
         image->next_lease = lease->next;
 }
 
+/* In batches of their own; the entries, 1,024 at most, behind the last of the documents. True: they were all given before. */
+static bool give_configuration(struct image *image, size_t items, size_t bytes)
+{
+    size_t left = image->n_documents - image->given;
+    struct image_batch *b;
+
+    if (left == 0 && image->audit == NULL)
+        return true;
+    b = batch_of(&image->batch);
+    if (b->documents != NULL || b->audit != NULL)
+        return false; /* it waits to be taken */
+    left = left < items ? left : items;
+    b->documents = repl_alloc_zero(left + 1, sizeof *b->documents);
+    for (; b->n_documents < left && b->state_bytes < bytes; b->n_documents++) {
+        b->documents[b->n_documents] = image->documents[image->given++];
+        b->state_bytes += b->documents[b->n_documents]->len;
+    }
+    if (image->given == image->n_documents) {
+        b->audit = image->audit;
+        b->n_audit = image->n_audit;
+        image->audit = NULL;
+    }
+    return false;
+}
+
 bool image_walk(struct image *image, size_t items, size_t bytes)
 {
     uint64_t now = image->fsm->images;
 
+    if (!give_configuration(image, items, bytes))
+        return false;
     for (; items > 0 && image->next_sa != NULL &&
            (image->batch == NULL || image->batch->state_bytes < bytes);
          items--) {
@@ -153,6 +212,12 @@ void image_batch_free(struct image_batch *b)
         fsm_state_drop(b->sas[i].state, b->sas[i].state_len);
     for (size_t i = 0; i < b->n_leases; i++)
         free(b->leases[i].identity);
+    for (size_t i = 0; i < b->n_documents; i++)
+        document_drop(b->documents[i]);
+    for (size_t i = 0; i < b->n_audit; i++)
+        audit_entry_drop(b->audit[i]);
+    free(b->documents);
+    free(b->audit);
     free(b->sas);
     free(b->claims);
     free(b->leases);

@@ -5,8 +5,9 @@
  *   a record changes ─┴─> what was not reached yet is kept first, as it was ─┘
  *
  * A batch holds the small parts of SAs and leases by value and their state bytes by reference:
- * those are never changed in place (fsm_parts.h), so keeping one costs no copy of it. All SAs come
- * before all leases. What came after the instant is left out.
+ * those are never changed in place (fsm_parts.h), so keeping one costs no copy of it. Documents and
+ * entries of the audit never change either: references to all of them are taken at the instant. They
+ * come first, then all SAs, then all leases. What came after the instant is left out.
  *
  * Single-threaded but for the batches, which nobody changes any more: made and freed by the state
  * machine's thread, read by another in between. Memory: 400 bytes an SA of a batch, and old
@@ -24,6 +25,8 @@
 struct fsm;
 struct fsm_sa;
 struct fsm_lease;
+struct repl_document;
+struct audit_entry;
 struct image;
 
 struct image_claim {
@@ -50,6 +53,10 @@ struct image_lease {
 };
 
 struct image_batch {
+    struct repl_document **documents; /* references */
+    size_t n_documents;
+    struct audit_entry **audit; /* likewise, the oldest first */
+    size_t n_audit;
     struct image_sa *sas;
     size_t n_sas, cap_sas;
     struct image_claim *claims;
@@ -65,7 +72,7 @@ struct image *image_begin(struct fsm *fsm);
 /* Also before it is complete: it is given up. */
 void image_end(struct image *image);
 
-/* Goes on by at most `items` SAs or leases, and no further once the batch holds `bytes` of states.
+/* Goes on by at most `items` documents, entries, SAs or leases, and no further once the batch holds `bytes` of states.
  * True: everything is kept, no more walk is needed. */
 bool image_walk(struct image *image, size_t items, size_t bytes);
 /* What was kept since the last take, or NULL. The caller's: image_batch_free(). */

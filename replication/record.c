@@ -1,6 +1,8 @@
 #include "replication/record.h"
 
 #include "base/secret.h"
+#include "replication/audit.h"
+#include "replication/documents.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -166,6 +168,8 @@ static uint32_t member_format(const Holdfast__Member *m)
 
 uint32_t record_format(const Holdfast__Record *r)
 {
+    if (r->admin != NULL || r->body_case == HOLDFAST__RECORD__BODY_DOCUMENTS)
+        return RECORD_SPEAKS_DOCUMENTS;
     if (r->body_case == HOLDFAST__RECORD__BODY_SA_CREATE)
         return create_format(r->sa_create);
     if (r->body_case == HOLDFAST__RECORD__BODY_SA_STEP)
@@ -190,6 +194,77 @@ static bool valid_audit(const Holdfast__Audit *a)
         if (texts[i] != NULL && strlen(texts[i]) > RECORD_MAX_TEXT_BYTES)
             return false;
     return true;
+}
+
+static bool valid_change(const Holdfast__DocumentChange *c)
+{
+    if (!document_kind_valid(c->kind) || !document_name_valid(c->name) ||
+        c->bytes.len > DOCUMENT_MAX_BYTES || (c->remove && c->bytes.len > 0))
+        return false;
+    switch (c->expect) {
+    case HOLDFAST__DOCUMENT_CHANGE__EXPECT__VERSION:
+        return c->version != 0;
+    case HOLDFAST__DOCUMENT_CHANGE__EXPECT__ANY:
+    case HOLDFAST__DOCUMENT_CHANGE__EXPECT__ABSENT:
+        return c->version == 0;
+    case _HOLDFAST__DOCUMENT_CHANGE__EXPECT_IS_INT_SIZE:
+    default:
+        return false;
+    }
+}
+
+/* Each is judged by the state before the record: so none may come twice. */
+static bool valid_documents(const Holdfast__Documents *d)
+{
+    if (d->n_changes == 0 || d->n_changes > DOCUMENT_MAX_CHANGES)
+        return false;
+    for (size_t i = 0; i < d->n_changes; i++) {
+        if (!valid_change(d->changes[i]))
+            return false;
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(d->changes[k]->name, d->changes[i]->name) == 0 &&
+                strcmp(d->changes[k]->kind, d->changes[i]->kind) == 0)
+                return false;
+    }
+    return true;
+}
+
+bool record_is_admin(const Holdfast__Record *r)
+{
+    switch (r->body_case) {
+    case HOLDFAST__RECORD__BODY_MOVE:
+    case HOLDFAST__RECORD__BODY_DRAIN:
+    case HOLDFAST__RECORD__BODY_ROTATE_KEYS:
+    case HOLDFAST__RECORD__BODY_JOIN_TOKEN:
+    case HOLDFAST__RECORD__BODY_DOCUMENTS:
+        return true;
+    case HOLDFAST__RECORD__BODY_MEMBER:
+        return r->member->change != HOLDFAST__MEMBER__CHANGE__BOOT;
+    case HOLDFAST__RECORD__BODY_AUDIT:
+        return r->admin != NULL;
+    default:
+        return false;
+    }
+}
+
+/* No change of the configuration without who wished for it; and no entry that does not say what was done. */
+static bool valid_admin(const Holdfast__Record *r)
+{
+    const Holdfast__Admin *a = r->admin;
+    bool audit = r->body_case == HOLDFAST__RECORD__BODY_AUDIT;
+
+    if (a == NULL)
+        return r->body_case != HOLDFAST__RECORD__BODY_DOCUMENTS;
+    if (!record_is_admin(r) || (a->outcome[0] != '\0') != audit ||
+        (audit && a->operation[0] == '\0'))
+        return false;
+    return audit_text_valid(AUDIT_ROLE, a->role) &&
+           audit_text_valid(AUDIT_PRINCIPAL, a->principal) &&
+           audit_text_valid(AUDIT_ADDRESS, a->address) &&
+           audit_text_valid(AUDIT_REQUEST_ID, a->request_id) &&
+           audit_text_valid(AUDIT_OPERATION, a->operation) &&
+           audit_text_valid(AUDIT_TARGET, a->target) && audit_text_valid(AUDIT_BEFORE, a->before) &&
+           audit_text_valid(AUDIT_AFTER, a->after) && audit_text_valid(AUDIT_OUTCOME, a->outcome);
 }
 
 bool record_fenced(const Holdfast__Record *r)
@@ -283,6 +358,8 @@ static bool valid_body(const Holdfast__Record *r)
         return r->drain->node != 0;
     case HOLDFAST__RECORD__BODY_JOIN_TOKEN:
         return valid_token(r->join_token);
+    case HOLDFAST__RECORD__BODY_DOCUMENTS:
+        return valid_documents(r->documents);
     case HOLDFAST__RECORD__BODY__NOT_SET:
     default:
         return false;
@@ -291,7 +368,7 @@ static bool valid_body(const Holdfast__Record *r)
 
 bool record_valid(const Holdfast__Record *r)
 {
-    if (r->node == 0 || !valid_body(r))
+    if (r->node == 0 || !valid_body(r) || !valid_admin(r))
         return false;
     if (record_fenced(r) && (r->shard == 0 || r->epoch == NULL || r->epoch->index == 0))
         return false;
@@ -342,6 +419,9 @@ static void wipe_secrets(Holdfast__Record *r)
         record_wipe(&r->config->cookie_secret);
         record_wipe(&r->config->cookie_secret_previous);
     }
+    if (r->body_case == HOLDFAST__RECORD__BODY_DOCUMENTS)
+        for (size_t i = 0; i < r->documents->n_changes; i++)
+            record_wipe(&r->documents->changes[i]->bytes);
 }
 
 void record_free(Holdfast__Record *record)

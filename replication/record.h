@@ -30,13 +30,15 @@ enum {
     RECORD_SPEAKS_ROTATION = 3,
     RECORD_SPEAKS_CODEC_2 = 4,    /* an SA's state may begin with 2 */
     RECORD_SPEAKS_BEGINNINGS = 4, /* how the cluster began anew is in the state */
-    RECORD_SPEAKS_UNTIL = 5       /* a LEAVE and a Drain may say until when they count */
+    RECORD_SPEAKS_UNTIL = 5,      /* a LEAVE and a Drain may say until when they count */
+    RECORD_SPEAKS_DOCUMENTS = 5   /* documents and the audit are in the state */
 };
 
 /* The version that first had records like this one: 1, or 2 for membership (join_token, JOIN,
  * LEAVE), or 3 for another key of sessions while there is one (session_key, rotate_keys,
- * key_erased), or 4 for an SA's state in its second encoding, or 5 for a LEAVE or a Drain that says until
- * when it counts. It is written only when every member knows it (fsm_spoken()). */
+ * key_erased), or 4 for an SA's state in its second encoding, or 5 for documents, for what says who
+ * wished for it (`admin`), and for a LEAVE or a Drain that says until when it counts. It is written only
+ * when every member knows it (fsm_spoken()). */
 uint32_t record_format(const Holdfast__Record *record);
 
 /* Well-formed: one known body, sizes and counts within the bounds above, ids not zero where zero
@@ -51,6 +53,10 @@ bool record_fenced(const Holdfast__Record *record);
  * assign without handover, a member's BOOT, config, session_key,
  * key_erased. */
 bool record_internal(const Holdfast__Record *record);
+
+/* Is it an operator's, so that it has an entry in the audit? move, drain, rotate_keys, join_token, a
+ * member's JOIN and LEAVE, documents; audit that says who (`admin`). */
+bool record_is_admin(const Holdfast__Record *record);
 
 /* Under which key it is sealed: what ends with its session (SAs, their numbers, windows, leases), or
  * what outlives all of them. */

@@ -126,6 +126,7 @@ static void add_kept(struct repl *repl, const struct repl_options *o)
     struct replica_options *out = &repl->options;
 
     (void)snprintf(repl->data_dir, sizeof repl->data_dir, "%s", o->data_dir);
+    mirror_init(&repl->mirror, o->data_dir);
     if (o->n_nodes == 1 && o->tls == NULL) /* alone, for ever */
         return;
     if (!repl_addresses_load(o->data_dir, repl->kept, &repl->n_kept) && o->log != NULL)
@@ -236,6 +237,9 @@ static void release(struct repl *repl)
     while ((event = repl_next_event(repl)) != NULL)
         repl_event_free(event);
     (void)close(repl->event_fd);
+    repl_stop_waits(repl);
+    repl_view_release(repl->view);
+    mirror_close(&repl->mirror);
     free(repl->backup);
     repl_keys_close(&repl->keys);
     uv_mutex_destroy(&repl->lock);
@@ -327,6 +331,12 @@ static void push_command(struct repl *repl, struct command command)
 enum repl_result repl_submit(struct repl *repl, struct Holdfast__Record *record, void *effects,
                              uint64_t *request)
 {
+    return repl_submit_waited(repl, record, effects, NULL, request);
+}
+
+enum repl_result repl_submit_waited(struct repl *repl, struct Holdfast__Record *record,
+                                    void *effects, struct admin_wait *wait, uint64_t *request)
+{
     enum repl_result result = REPL_OK;
     uint8_t *sealed = NULL;
     size_t n = 0;
@@ -343,6 +353,11 @@ enum repl_result repl_submit(struct repl *repl, struct Holdfast__Record *record,
     }
     if (result == REPL_OK) {
         *request = repl->next_request++;
+        if (wait != NULL) {
+            wait->request = *request;
+            wait->next = repl->waits;
+            repl->waits = wait;
+        }
         repl->inbox_bytes += n;
         repl->outstanding_bytes += n;
         push_command(repl, (struct command){.kind = COMMAND_SUBMIT,

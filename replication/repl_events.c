@@ -15,8 +15,13 @@ int repl_event_fd(const struct repl *repl)
 void repl_push_event(void *self, struct repl_event *event)
 {
     struct repl *repl = self;
-    struct event_node *node = repl_alloc_zero(1, sizeof *node);
+    struct event_node *node;
 
+    if (repl_settle_admin(repl, event)) {
+        repl_event_free(event);
+        return;
+    }
+    node = repl_alloc_zero(1, sizeof *node);
     if (event->kind == REPL_EV_LEADER ||
         event->kind == REPL_EV_QUORUM) { /* who has heard of it finds it in the status, too */
         uv_mutex_lock(&repl->lock);
@@ -29,7 +34,8 @@ void repl_push_event(void *self, struct repl_event *event)
     node->event = event;
     node->bytes = sizeof *event + event->bytes_len + event->record_bytes +
                   event->n_children * sizeof *event->children +
-                  event->n_items * sizeof *event->items;
+                  event->n_items * sizeof *event->items +
+                  (event->document == NULL ? 0 : event->document->len);
     if (repl->last_held == NULL)
         repl->first_held = node;
     else
@@ -49,6 +55,8 @@ void repl_flush_events(struct repl *repl)
 
     if (repl->n_held == 0)
         return;
+    if (repl->view_stale && repl->core != NULL)
+        repl_publish_view(repl);
     uv_mutex_lock(&repl->event_lock);
     while (repl->thread_running && !repl->dropping &&
            (repl->n_events >= EVENTS_MAX || repl->event_bytes >= repl->event_bytes_max))

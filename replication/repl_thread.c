@@ -105,6 +105,8 @@ static void on_timer(uv_timer_t *timer)
 
     replica_tick(repl->core, repl_boottime_ns());
     publish(repl);
+    if (repl->mirror_again_ns != 0)
+        repl_mirror_audit(repl);
     turn_ends(repl);
 }
 
@@ -455,6 +457,7 @@ static bool start_core(struct repl *repl, struct repl_error *error)
         return false;
     }
     publish(repl);
+    repl_publish_view(repl);
     repl_flush_events(repl);
     return true;
 }
@@ -476,6 +479,7 @@ static void undo(struct repl *repl)
     (void)uv_run(&repl->loop, UV_RUN_DEFAULT);
     tls_layer_destroy(repl->tls);
     replica_destroy(repl->core);
+    repl->core = NULL;
     HF_ASSERT(uv_loop_close(&repl->loop) == 0);
 }
 
@@ -516,5 +520,6 @@ void repl_thread_stop(struct repl *repl)
     (void)uv_run(&repl->loop, UV_RUN_DEFAULT); /* closing callbacks that were left */
     tls_layer_destroy(repl->tls);
     replica_destroy(repl->core);
+    repl->core = NULL;
     HF_ASSERT(uv_loop_close(&repl->loop) == 0);
 }

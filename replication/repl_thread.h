@@ -9,7 +9,9 @@
 #include <uv.h>
 
 #include "replication/loop_watch.h"
+#include "replication/mirror.h"
 #include "replication/recover.h"
+#include "replication/repl_admin.h"
 #include "replication/repl_keys.h"
 #include "replication/replica_core.h"
 #include "replication/tcp_transport.h"
@@ -44,6 +46,14 @@ struct command {
     uint8_t *bytes; /* INTRODUCE: struct repl_node_address, len of them in bytes */
     size_t len;
     struct tls_identity *tls; /* held */
+};
+
+/* Somebody waits for the end of a request. */
+struct admin_wait {
+    struct admin_wait *next;
+    uint64_t request;
+    repl_admin_done *done;
+    void *self;
 };
 
 struct event_node {
@@ -96,6 +106,17 @@ struct repl {
     struct repl_status status;
     struct repl_beginning beginnings[REPL_MAX_BEGINNINGS];
     size_t n_beginnings;
+    struct admin_wait *waits;
+    struct repl_view *view; /* what readers get; a reference */
+
+    /* the audit's file: the thread's own, but for `mirror` and `mirror_outcome` while one is written */
+    bool view_stale; /* there is a newer one */
+    struct mirror mirror;
+    struct mirror_outcome mirror_outcome;
+    struct repl_view *mirroring; /* what is being written; NULL = nothing */
+    uv_work_t mirror_work;
+    uint64_t mirrored;        /* up to that sequence all are in the file */
+    uint64_t mirror_again_ns; /* it failed: not before */
 
     /* events */
     uv_mutex_t event_lock;
@@ -125,6 +146,18 @@ bool repl_recover_ordered(const struct repl_options *options, struct repl_recove
 /* --init of a lone founder, whose directory is empty but for configuration.key: what its cluster begins
  * with, under an incarnation of its own. */
 bool repl_found_alone(const struct repl_options *options, struct repl_error *error);
+
+/* repl_door.c: as repl_submit(); `wait` is taken over with REPL_OK. NULL: nobody waits. */
+enum repl_result repl_submit_waited(struct repl *repl, struct Holdfast__Record *record,
+                                    void *effects, struct admin_wait *wait, uint64_t *request);
+
+/* repl_admin.c, on the thread: an event is about to be queued. True: it was of who waits alone. */
+bool repl_settle_admin(struct repl *repl, struct repl_event *event);
+void repl_stop_waits(struct repl *repl); /* at the end: they are told */
+
+/* repl_view.c, on the thread. */
+void repl_publish_view(struct repl *repl);
+void repl_mirror_audit(struct repl *repl); /* writes what is not in the file yet */
 
 /* On the thread, under the lock: what repl_beginnings() says. */
 void repl_keep_beginnings(struct repl *repl);

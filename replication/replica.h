@@ -35,6 +35,7 @@
 
 struct Holdfast__Record; /* proto/records.proto, as protobuf-c makes it: see record.h */
 struct tls_identity;     /* tls_identity.h */
+struct repl_document;    /* documents.h */
 struct wal_fs;           /* wal_fs.h */
 
 enum {
@@ -63,7 +64,8 @@ enum repl_verdict {
     REPL_REFUSED_EXISTS,  /* SPI, SA id, node id or address taken */
     REPL_REFUSED_UNKNOWN, /* no such SA, claim, lease or member */
     REPL_REFUSED_MALFORMED,
-    REPL_REFUSED_DUPLICATE /* this (boot, request) was already judged: counted, never an event */
+    REPL_REFUSED_DUPLICATE, /* this (boot, request) was already judged: counted, never an event */
+    REPL_REFUSED_FULL       /* documents: no room for so many, or for so much */
 };
 
 enum repl_event_kind {
@@ -74,6 +76,7 @@ enum repl_event_kind {
     REPL_EV_RESTORED_SA, /*                            follow, then RESTORE_END */
     REPL_EV_RESTORED_LEASE,
     REPL_EV_RESTORED_SHARD,
+    REPL_EV_RESTORED_DOCUMENT,
     REPL_EV_RESTORE_END,
     REPL_EV_LEADER, /* the leader as known here changed */
     REPL_EV_LEASE,  /* this node gained or lost the right to act for `shard` (also in repl_lease) */
@@ -104,8 +107,9 @@ struct repl_event {
     enum repl_event_kind kind;
     uint64_t index;            /* log index */
     uint64_t cluster_ms;       /* cluster time as of that entry */
-    uint32_t speaks;           /* RESTORE_END, APPLIED of a member's record: the version of records
-                                  that all members knew then. Never falls */
+    uint32_t speaks;           /* RESTORE_END, APPLIED of a member's record, of documents or with an
+                                  entry of the audit: the version of records that all members knew
+                                  then. Never falls */
     enum repl_verdict verdict; /* APPLIED; an Extend is ACCEPTED when at least one item is */
     bool mine;                 /* APPLIED: submitted by this node in this boot and not settled yet;
                                   ASSIGNED: this node in this boot is the owner */
@@ -135,6 +139,10 @@ struct repl_event {
     struct repl_item_result *items; /* APPLIED extend */
     size_t n_items;
     enum repl_channel channel;
+    uint64_t document_version; /* APPLIED documents, accepted: of all that were put; refused: of */
+    size_t document_item;      /* the change of that place in the record, as it is; 0 = absent */
+    struct repl_document *document; /* RESTORED_DOCUMENT (documents.h) */
+    uint64_t audit;                 /* APPLIED: sequence of the entry that came with it; 0 = none */
 };
 
 /* Published by the replication thread, read by workers per batch without a lock: act for the shard
@@ -327,7 +335,8 @@ enum repl_result {
     REPL_BUSY,    /* too much outstanding, or a transfer under way: try after the next event */
     REPL_INVALID, /* malformed or too large a record; no such node; not this channel */
     REPL_NOT_LEADER,
-    REPL_UNREACHABLE /* not connected: the frame was dropped */
+    REPL_UNREACHABLE, /* not connected: the frame was dropped */
+    REPL_OLD_MEMBER   /* a member does not know such a record: upgrade it first (repl_admin.h) */
 };
 
 /* Submits one record. The caller fills shard, epoch (the one under which it made the record) and
@@ -421,6 +430,7 @@ enum repl_counter {
     REPL_COUNT_REFUSED_UNKNOWN,
     REPL_COUNT_REFUSED_MALFORMED,
     REPL_COUNT_REFUSED_DUPLICATE,
+    REPL_COUNT_REFUSED_FULL,
     REPL_COUNT_ENTRIES,   /* entries submitted as leader */
     REPL_COUNT_FORWARDED, /* records sent to a leader elsewhere */
     REPL_COUNT_RESUBMITTED,

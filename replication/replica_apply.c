@@ -52,7 +52,10 @@ static void emit_applied(struct replica *r, Holdfast__Record *record, size_t sea
                                .epoch = record_epoch(record->epoch),
                                .sa_id = sa_of(record),
                                .sa_version = outcome->sa_version,
-                               .successor_version = outcome->successor_version};
+                               .successor_version = outcome->successor_version,
+                               .document_version = outcome->document_version,
+                               .document_item = outcome->item,
+                               .audit = outcome->audit};
     struct outbox_item item;
 
     if (ours && outbox_settle(r->outbox, record->request, &item)) {

@@ -37,7 +37,9 @@ void replica_emit(struct replica *r, struct repl_event event)
 
     *copy = event;
     if (event.kind == REPL_EV_RESTORE_END ||
-        (event.kind == REPL_EV_APPLIED && event.record->body_case == HOLDFAST__RECORD__BODY_MEMBER))
+        (event.kind == REPL_EV_APPLIED &&
+         (event.audit != 0 || event.record->admin != NULL ||
+          event.record->body_case == HOLDFAST__RECORD__BODY_MEMBER)))
         copy->speaks = fsm_spoken(&r->fsm); /* nothing else changes it */
     r->callbacks.event(r->callbacks.self, copy);
 }

@@ -211,7 +211,8 @@ struct replica {
     uint64_t not_before_ns;              /* likewise, since one found no room on the disk */
     bool full_told;                      /* the log says that a snapshot found no room */
     bool telling;                        /* of a restored state; nothing is applied meanwhile */
-    const struct fsm_sa *tell_sa;        /* next */
+    size_t tell_document;                /* next */
+    const struct fsm_sa *tell_sa;
     const struct fsm_lease *tell_lease;
     uint64_t counters[REPL_COUNTERS];
 #ifdef HOLDFAST_PLANT_unapplied_assignment

@@ -51,6 +51,10 @@ void replica_tell(struct replica *r)
 
     if (!r->telling || !room(r))
         return;
+    for (; left > 0 && r->tell_document < r->fsm.documents.n; left--)
+        replica_emit(r, (struct repl_event){
+                            .kind = REPL_EV_RESTORED_DOCUMENT,
+                            .document = document_share(r->fsm.documents.list[r->tell_document++])});
     for (; left > 0 && r->tell_sa != NULL; left--) {
         tell_sa(r, r->tell_sa);
         r->tell_sa = r->tell_sa->next;
@@ -59,7 +63,7 @@ void replica_tell(struct replica *r)
         tell_lease(r, r->tell_lease);
         r->tell_lease = r->tell_lease->next;
     }
-    if (r->tell_sa != NULL || r->tell_lease != NULL)
+    if (r->tell_document < r->fsm.documents.n || r->tell_sa != NULL || r->tell_lease != NULL)
         return;
     r->telling = false;
     replica_emit(r, (struct repl_event){.kind = REPL_EV_RESTORE_END,
@@ -87,6 +91,7 @@ static void begin_telling(struct replica *r)
                                             .shard_version = s->assignments + s->aborts});
     }
     r->telling = true;
+    r->tell_document = 0;
     r->tell_sa = r->fsm.all_sas;
     r->tell_lease = r->fsm.all_leases;
     raft_driver_hold(r->driver, r->now_ns / 1000000, true);
@@ -117,7 +122,7 @@ static void free_state(struct replica *r)
 {
     struct replica_job *job;
 
-    if (r->fsm.all_sas == NULL && r->fsm.all_leases == NULL) {
+    if (r->fsm.all_sas == NULL && r->fsm.all_leases == NULL && r->fsm.documents.n == 0) {
         fsm_deinit(&r->fsm);
         return;
     }

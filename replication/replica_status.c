@@ -43,6 +43,7 @@ void repl_event_free(struct repl_event *event)
     if (event->bytes != NULL)
         secret_wipe_bytes(event->bytes, event->bytes_len);
     free(event->bytes);
+    document_drop(event->document);
     free(event->children);
     free(event->items);
     free(event);
@@ -59,6 +60,7 @@ const char *repl_counter_name(enum repl_counter counter)
         [REPL_COUNT_REFUSED_UNKNOWN] = "records_refused_unknown",
         [REPL_COUNT_REFUSED_MALFORMED] = "records_refused_malformed",
         [REPL_COUNT_REFUSED_DUPLICATE] = "records_refused_duplicate",
+        [REPL_COUNT_REFUSED_FULL] = "records_refused_full",
         [REPL_COUNT_ENTRIES] = "entries_submitted",
         [REPL_COUNT_FORWARDED] = "records_forwarded",
         [REPL_COUNT_RESUBMITTED] = "records_resubmitted",

@@ -239,6 +239,55 @@ static void out_lease(struct out *o, const struct image_lease *l)
     out_item(o, &item);
 }
 
+static void out_document(struct out *o, const struct repl_document *d)
+{
+    Holdfast__SnapshotItem item = HOLDFAST__SNAPSHOT_ITEM__INIT;
+    Holdfast__SnapshotDocument m = HOLDFAST__SNAPSHOT_DOCUMENT__INIT;
+
+    m.kind = (char *)(uintptr_t)d->kind;
+    m.name = (char *)(uintptr_t)d->name;
+    m.version = d->version;
+    m.bytes = data_of(d->bytes, d->len);
+    item.item_case = HOLDFAST__SNAPSHOT_ITEM__ITEM_DOCUMENT;
+    item.document = &m;
+    out_item(o, &item);
+}
+
+static void out_audit(struct out *o, const struct fsm_audit *a)
+{
+    Holdfast__SnapshotItem item = HOLDFAST__SNAPSHOT_ITEM__INIT;
+    Holdfast__SnapshotAudit m = HOLDFAST__SNAPSHOT_AUDIT__INIT;
+
+    m.count = a->head.count;
+    m.hash = data_of(a->head.hash, sizeof a->head.hash);
+    m.kept = a->n;
+    m.refused_since_ms = a->refused_since_ms;
+    m.refused = a->refused;
+    m.unaudited = a->unaudited;
+    item.item_case = HOLDFAST__SNAPSHOT_ITEM__ITEM_AUDIT;
+    item.audit = &m;
+    out_item(o, &item);
+}
+
+static void out_audit_entry(struct out *o, const struct audit_entry *e)
+{
+    Holdfast__SnapshotItem item = HOLDFAST__SNAPSHOT_ITEM__INIT;
+    Holdfast__SnapshotAuditEntry m = HOLDFAST__SNAPSHOT_AUDIT_ENTRY__INIT;
+
+    m.sequence = e->sequence;
+    m.index = e->index;
+    m.cluster_ms = e->cluster_ms;
+    m.wall_ms = e->wall_ms;
+    m.node = e->node;
+    m.unaudited = e->unaudited;
+    m.previous = data_of(e->previous, sizeof e->previous);
+    m.n_texts = AUDIT_TEXTS;
+    m.texts = (char **)(uintptr_t)e->texts;
+    item.item_case = HOLDFAST__SNAPSHOT_ITEM__ITEM_AUDIT_ENTRY;
+    item.audit_entry = &m;
+    out_item(o, &item);
+}
+
 bool snapshot_encode_head(struct snapshot_encoder *e, const struct fsm *fsm,
                           const struct seal *seal, struct snapshot_piece *piece)
 {
@@ -254,6 +303,8 @@ bool snapshot_encode_head(struct snapshot_encoder *e, const struct fsm *fsm,
         out_token(&o, &fsm->tokens[i]);
     for (size_t i = 0; i < fsm->n_beginnings; i++)
         out_beginning(&o, &fsm->beginnings[i]);
+    if (fsm->audit.head.count > 0)
+        out_audit(&o, &fsm->audit);
     return !e->failed;
 }
 
@@ -262,6 +313,10 @@ bool snapshot_encode_batch(struct snapshot_encoder *e, const struct image_batch 
 {
     struct out o = {.e = e, .piece = piece};
 
+    for (size_t i = 0; i < batch->n_documents; i++)
+        out_document(&o, batch->documents[i]);
+    for (size_t i = 0; i < batch->n_audit; i++)
+        out_audit_entry(&o, batch->audit[i]);
     for (size_t i = 0; i < batch->n_sas; i++)
         out_sa(&o, batch, &batch->sas[i]);
     for (size_t i = 0; i < batch->n_leases; i++)

@@ -53,8 +53,9 @@ struct snapshot_decoder {
     uint64_t lacking; /* failed: since this key is not here */
     uint64_t blind; /* the key that is given up: its items are left out, and no digest is compared;
                          0 = none. Set after init */
-    bool sessionless; /* likewise, whatever key sealed the sessions. Set after init */
-    uint8_t *partial; /* the beginning of an item that goes on in the next piece */
+    bool sessionless;        /* likewise, whatever key sealed the sessions. Set after init */
+    struct audit_head audit; /* to which the kept entries must lead */
+    uint8_t *partial;        /* the beginning of an item that goes on in the next piece */
     size_t partial_len, partial_cap;
     struct snapshot_scratch plain;
 };

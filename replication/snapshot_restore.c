@@ -134,6 +134,71 @@ static bool in_beginning(struct fsm *fsm, const Holdfast__SnapshotBeginning *m)
     return true;
 }
 
+/* In the one order that they can have. */
+static bool in_document(struct fsm *fsm, const Holdfast__SnapshotDocument *m)
+{
+    const struct fsm_documents *all = &fsm->documents;
+
+    if (!document_kind_valid(m->kind) || !document_name_valid(m->name) || m->version == 0 ||
+        m->bytes.len > DOCUMENT_MAX_BYTES || all->n == DOCUMENTS_MAX ||
+        all->bytes + document_size(m->kind, m->name, m->bytes.len) > DOCUMENTS_MAX_BYTES ||
+        (all->n > 0 && document_compare(all->list[all->n - 1], m->kind, m->name) >= 0))
+        return false;
+    fsm_document_put(fsm, document_new(m->kind, m->name, m->version, record_span(m->bytes)));
+    return true;
+}
+
+/* The head as of before the kept entries, which lead it on; what they must lead to is kept in the decoder. */
+static bool in_audit(struct snapshot_decoder *d, const Holdfast__SnapshotAudit *m)
+{
+    struct fsm_audit *a = &d->fsm->audit;
+
+    if (d->audit.count != 0 || m->count == 0 || m->hash.len != sizeof d->audit.hash ||
+        m->kept == 0 || m->kept > m->count || m->kept > AUDIT_KEEP ||
+        m->refused > AUDIT_REFUSED_A_MINUTE)
+        return false;
+    d->audit.count = m->count;
+    memcpy(d->audit.hash, m->hash.data, sizeof d->audit.hash);
+    a->head.count = m->count - m->kept;
+    a->refused_since_ms = m->refused_since_ms;
+    a->refused = m->refused;
+    a->unaudited = m->unaudited;
+    return true;
+}
+
+static bool in_audit_entry(struct snapshot_decoder *d, const Holdfast__SnapshotAuditEntry *m)
+{
+    struct fsm_audit *a = &d->fsm->audit;
+    struct audit_draft draft = {.index = m->index,
+                                .cluster_ms = m->cluster_ms,
+                                .wall_ms = m->wall_ms,
+                                .node = m->node,
+                                .unaudited = m->unaudited};
+
+    if (m->sequence != a->head.count + 1 || m->sequence > d->audit.count ||
+        m->previous.len != sizeof a->head.hash || m->n_texts != AUDIT_TEXTS)
+        return false;
+    for (size_t i = 0; i < AUDIT_TEXTS; i++) {
+        draft.texts[i] = m->texts[i];
+        if (!audit_text_valid((enum audit_text)i, m->texts[i]))
+            return false;
+    }
+    if (a->n == 0)
+        memcpy(a->head.hash, m->previous.data, sizeof a->head.hash);
+    else if (memcmp(a->head.hash, m->previous.data, sizeof a->head.hash) != 0)
+        return false;
+    fsm_audit_add(d->fsm, &draft);
+    return true;
+}
+
+static bool audit_is_whole(const struct snapshot_decoder *d)
+{
+    const struct audit_head *head = &d->fsm->audit.head;
+
+    return head->count == d->audit.count &&
+           memcmp(head->hash, d->audit.hash, sizeof head->hash) == 0;
+}
+
 static bool in_sa(struct fsm *fsm, const Holdfast__SnapshotSa *m)
 {
     uint64_t assignments = fsm_assignments(fsm, m->shard);
@@ -217,9 +282,11 @@ static bool in_footer(const struct fsm *fsm, const Holdfast__SnapshotFooter *m, 
            get_be64(m->digest.data) == d.a && get_be64(m->digest.data + 8) == d.b;
 }
 
-static bool in_item(struct fsm *fsm, const Holdfast__SnapshotItem *item, uint64_t items, bool blind,
-                    bool *done)
+static bool in_item(struct snapshot_decoder *d, const Holdfast__SnapshotItem *item, bool blind)
 {
+    struct fsm *fsm = d->fsm;
+    uint64_t items = d->items;
+
     switch (item->item_case) {
     case HOLDFAST__SNAPSHOT_ITEM__ITEM_HEADER:
         if (items != 0 || item->header->format != SNAPSHOT_FORMAT ||
@@ -250,8 +317,14 @@ static bool in_item(struct fsm *fsm, const Holdfast__SnapshotItem *item, uint64_
     case HOLDFAST__SNAPSHOT_ITEM__ITEM_LEASE:
         return in_lease(fsm, item->lease);
     case HOLDFAST__SNAPSHOT_ITEM__ITEM_FOOTER:
-        *done = true;
-        return in_footer(fsm, item->footer, items, blind);
+        d->complete = true;
+        return audit_is_whole(d) && in_footer(fsm, item->footer, items, blind);
+    case HOLDFAST__SNAPSHOT_ITEM__ITEM_DOCUMENT:
+        return in_document(fsm, item->document);
+    case HOLDFAST__SNAPSHOT_ITEM__ITEM_AUDIT:
+        return in_audit(d, item->audit);
+    case HOLDFAST__SNAPSHOT_ITEM__ITEM_AUDIT_ENTRY:
+        return in_audit_entry(d, item->audit_entry);
     case HOLDFAST__SNAPSHOT_ITEM__ITEM__NOT_SET:
     default:
         return false;
@@ -268,7 +341,7 @@ static bool leaves_out(const struct snapshot_decoder *d, uint64_t key)
     return d->blind != 0 && (key == 0 || key == d->blind);
 }
 
-/* SA states and cookie secrets are keys: nothing of them stays in freed memory. */
+/* SA states, cookie secrets and documents are keys, or may hold some: nothing of them stays in freed memory. */
 static void free_item(Holdfast__SnapshotItem *item)
 {
     if (item == NULL)
@@ -279,6 +352,8 @@ static void free_item(Holdfast__SnapshotItem *item)
         record_wipe(&item->config->cookie_secret);
         record_wipe(&item->config->cookie_secret_previous);
     }
+    if (item->item_case == HOLDFAST__SNAPSHOT_ITEM__ITEM_DOCUMENT)
+        record_wipe(&item->document->bytes);
     holdfast__snapshot_item__free_unpacked(item, NULL);
 }
 
@@ -306,7 +381,7 @@ static bool read_item(struct snapshot_decoder *d, struct span sealed)
     Holdfast__SnapshotItem *item = holdfast__snapshot_item__unpack(NULL, n, plain);
     bool ok = item != NULL &&
               (d->items > 0 || item->item_case == HOLDFAST__SNAPSHOT_ITEM__ITEM_HEADER) &&
-              in_item(d->fsm, item, d->items, leaves_out(d, 0), &d->complete);
+              in_item(d, item, leaves_out(d, 0));
 
     free_item(item);
     d->items++;

@@ -98,6 +98,14 @@ static void records(void)
     save_state("with-sessions", &fsm);
     add("delete", make_delete(&m, 7, fsm_sa_version(&fsm, fsm_sa(&fsm, 7))));
     add("assign", make_assign(1, fsm.applied_index - 1, 1, 11));
+    r = make_documents(&m);
+    make_change_of(r, "connection", "a", HOLDFAST__DOCUMENT_CHANGE__EXPECT__ABSENT, 0, "bytes");
+    make_change_of(r, "user", "alice", HOLDFAST__DOCUMENT_CHANGE__EXPECT__ANY, 0, "");
+    add("documents", r);
+    r = make_drain(&m, 2, false);
+    make_admin(r, "CN=alice", "node.undrain", "");
+    add("admin", r);
+    save_state("documents", &fsm);
     save("repl_record", "history", history, history_len);
 }
 

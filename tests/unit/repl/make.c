@@ -413,3 +413,51 @@ Holdfast__Record *make_erased(uint64_t id)
     body->id = id;
     return r;
 }
+
+static void set(char **field, const char *value)
+{
+    if (*field != protobuf_c_empty_string)
+        free(*field);
+    *field = string(value);
+}
+
+void make_admin(Holdfast__Record *r, const char *principal, const char *operation,
+                const char *outcome)
+{
+    if (r->admin == NULL) {
+        r->admin = repl_alloc_zero(1, sizeof *r->admin);
+        holdfast__admin__init(r->admin);
+    }
+    set(&r->admin->role, "admin");
+    set(&r->admin->principal, principal);
+    set(&r->admin->operation, operation);
+    set(&r->admin->outcome, outcome);
+}
+
+Holdfast__Record *make_documents(struct maker *m)
+{
+    Holdfast__Record *r = new_record(m, HOLDFAST__RECORD__BODY_DOCUMENTS);
+    BODY(Holdfast__Documents, holdfast__documents__init, r, documents);
+
+    (void)body;
+    make_admin(r, "alice", "", "");
+    return r;
+}
+
+void make_change_of(Holdfast__Record *r, const char *kind, const char *name,
+                    Holdfast__DocumentChange__Expect expect, uint64_t version, const char *bytes)
+{
+    Holdfast__Documents *d = r->documents;
+    Holdfast__DocumentChange *c = repl_alloc_zero(1, sizeof *c);
+
+    holdfast__document_change__init(c);
+    c->kind = string(kind);
+    c->name = string(name);
+    c->expect = expect;
+    c->version = version;
+    c->remove = bytes == NULL;
+    c->bytes = bytes == NULL ? (ProtobufCBinaryData){0} : text(bytes);
+    d->changes = realloc(d->changes, (d->n_changes + 1) * sizeof(void *));
+    HF_ASSERT(d->changes != NULL);
+    d->changes[d->n_changes++] = c;
+}

@@ -52,5 +52,13 @@ Holdfast__Record *make_rotate(struct maker *m);
 Holdfast__Record *make_session_key(uint64_t id, uint64_t replaces, bool lost, uint64_t answers);
 Holdfast__Record *make_erased(uint64_t id);
 Holdfast__Record *make_audit(struct maker *m, const char *what);
+/* Who wished for it; `outcome` for body audit alone, else "". */
+void make_admin(Holdfast__Record *r, const char *principal, const char *operation,
+                const char *outcome);
+/* By "alice", and no change yet. */
+Holdfast__Record *make_documents(struct maker *m);
+/* One more: put, or deleted where `bytes` is NULL. expect: of HOLDFAST__DOCUMENT_CHANGE__EXPECT__…. */
+void make_change_of(Holdfast__Record *r, const char *kind, const char *name,
+                    Holdfast__DocumentChange__Expect expect, uint64_t version, const char *bytes);
 
 #endif
