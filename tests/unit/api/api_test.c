@@ -63,7 +63,7 @@ static void read_refused(struct rig *r)
     expect("GET", "/v1/cluster", "", 503,
            "{\"type\":\"urn:holdfast:problem:starting\",\"title\":\"Service "
            "Unavailable\",\"status\":503,"
-           "\"detail\":\"this node has not caught up yet\"}\n");
+           "\"detail\":\"this node has not caught up yet\",\"docs\":\"/v1/problems/starting\"}\n");
 }
 
 Test(api, a_read_that_the_backend_refuses)
