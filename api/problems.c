@@ -69,7 +69,6 @@ static const struct {
     {"quorum", "The cluster is alive: the last resort is not for this. Remove or replace the dead "
                "nodes instead."},
     {"removed", "That node was removed, for ever."},
-    {"starting", "This node has not caught up yet: ask again in a moment, or another node."},
     {"stopping", "This node is stopping: ask another one."},
     {"stuck", "This node's control loop does not turn. Its supervisor should restart it."},
     {"timeout",
