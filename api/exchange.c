@@ -203,14 +203,15 @@ static bool declares_too_much(const struct api_exchange *ex)
     return length != NULL && (strlen(length) > 9 || atol(length) > (long)most_body(ex->call));
 }
 
-/* A type that says JSON. Over TLS there must be one: a web page's form or its bare bytes, sent along
- * with a browser's certificate, would be taken for the operator's word otherwise. */
+/* Over TLS the body's type must be said: a web page's form or its bare bytes, sent along with a
+ * browser's certificate, would be taken for the operator's word otherwise. No browser reaches root's
+ * socket, where `curl -d` may say what it always says. */
 static void check_type(struct api_exchange *ex)
 {
     const char *type = header_of(ex, "Content-Type");
     size_t n = type != NULL ? strcspn(type, "; ") : 0;
 
-    if (early(ex) || ex->call->route->body_bytes == 0 || (type == NULL && is_local(ex)) ||
+    if (early(ex) || ex->call->route->body_bytes == 0 || is_local(ex) ||
         (n == 16 && strncasecmp(type, "application/json", n) == 0)) {
         return;
     }

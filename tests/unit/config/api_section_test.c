@@ -112,7 +112,7 @@ static void refused(const char *api, const char *words)
     cr_expect_eq(report.n_mistakes, 1, "%zu mistakes, the first %s", report.n_mistakes,
                  report.mistakes[0].text);
     cr_expect_eq(report.mistakes[0].line, 6, "%s", report.mistakes[0].text);
-    cr_expect_gt(report.mistakes[0].column, 1);
+    cr_expect_geq(report.mistakes[0].column, 1); /* what is missing is told at its section */
     cr_expect_not_null(strstr(report.mistakes[0].text, words), "%s, not '%s'",
                        report.mistakes[0].text, words);
     config_report_deinit(&report);
