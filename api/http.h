@@ -1,4 +1,4 @@
-/* The HTTP thread's own things: server.c, peer.c, exchange.c, tls.c, rate.c, keep.c. */
+/* The HTTP thread's own things: server.c, peer.c, arrive.c, exchange.c, respond.c, tls.c, rate.c, keep.c. */
 #ifndef HF_API_HTTP_H
 #define HF_API_HTTP_H
 
@@ -140,6 +140,15 @@ struct api_exchange {
     struct api_exchange *next, **link; /* the server's list of waiting ones */
     struct api_exchange *next_waiter;  /* for the same call */
 };
+
+/* arrive.c: the headers are there. *state becomes the exchange; what is refused is in call->early,
+ * to be said once the body was read, or is answered at once. */
+enum MHD_Result api_exchange_begin(struct api_server *server, struct MHD_Connection *connection,
+                                   const char *path, const char *method, void **state);
+const char *api_exchange_header(const struct api_exchange *ex, const char *name); /* or NULL */
+bool api_exchange_local(const struct api_exchange *ex); /* on root's socket */
+uint32_t api_exchange_most_body(const struct api_call *call);
+void api_exchange_too_large(struct api_call *call);
 
 enum MHD_Result api_exchange_take(void *server, struct MHD_Connection *connection, const char *path,
                                   const char *method, const char *version, const char *data,
