@@ -1,9 +1,10 @@
 /* What the admin interface asks of the daemon. The conductor implements it; tests have a fake.
  *
- *   HTTP request ──> route (routes.c) ──> handler (handlers/…) ──> struct api_backend ──> conductor
+ *   HTTP thread: request ──> who, which role, limits ──> cross.c ┐
+ *   control loop:    handler (handlers/…) ──> struct api_backend ─┴─> conductor
  *        answer <── api_request_answer / api_request_refuse <── now, or later from the same loop
  *
- * Everything runs on the caller's libuv loop; nothing here may block. JSON shapes are in
+ * Every function runs on the caller's libuv loop; none may block. JSON shapes are in
  * api/README.md.
  */
 #ifndef HF_API_BACKEND_H
@@ -13,19 +14,62 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { API_DETAIL_BYTES = 512, API_POINT_BYTES = 96 };
+enum { API_DETAIL_BYTES = 512, API_POINT_BYTES = 96, API_POINTER_BYTES = 80 };
 
-/* Why something was refused: becomes RFC 9457 problem+json {type, title, status, detail}. */
+/* Why something was refused: becomes RFC 9457 problem+json {type, title, status, detail, docs}. */
 struct api_problem {
     unsigned status;               /* an HTTP status of 400 or above */
     const char *name;              /* static; the last part of `type`: "no-leader", "unknown-sa",
                                       "drills-disabled", ... */
     char detail[API_DETAIL_BYTES]; /* one sentence: what was wrong, and what to do about it */
+    char
+        pointer[API_POINTER_BYTES]; /* "#/node", what of the body was wrong; empty: nothing of it */
 };
 
 /* Fills *p; `format` makes the detail (cut to fit). Shared by handlers and backends. */
 void api_problem_set(struct api_problem *p, unsigned status, const char *name, const char *format,
                      ...) __attribute__((format(printf, 4, 5)));
+
+/* Who may do what. An admin may do what an operator may, who may do what a viewer may; a drill may
+ * arm drills and read. Root, on the unix socket, may do all. There is no default: who has no role
+ * is refused. */
+enum api_role {
+    API_ROLE_NONE,
+    API_ROLE_VIEWER,
+    API_ROLE_OPERATOR,
+    API_ROLE_ADMIN,
+    API_ROLE_DRILL,
+    API_ROLES
+};
+
+enum {
+    API_BEARER_ID_BYTES = 13,                    /* 12 hexadecimal digits and a zero */
+    API_BEARER_HASH_BYTES = 32,                  /* SHA-256 */
+    API_BEARER_TEXT_BYTES = 3 + 12 + 1 + 64 + 1, /* "hf_<id>_<secret>" and a zero */
+    API_NAME_BYTES = 128                         /* of a principal */
+};
+
+/* A bearer token as it is stored. The secret has 256 random bits, so its hash needs neither salt
+ * nor stretching: no list of guesses is shorter than the secret. */
+struct api_bearer {
+    uint8_t hash[API_BEARER_HASH_BYTES]; /* of the secret */
+    char name[API_NAME_BYTES];           /* of its holder, for the audit */
+    enum api_role role;
+    int64_t expires_s; /* wall clock */
+    bool revoked;
+};
+
+/* Where tokens are kept. Called on the control loop; may not block. */
+struct api_bearer_store {
+    /* False: there is no token of that id. */
+    bool (*find)(void *self, const char *id, struct api_bearer *token);
+};
+
+/* A part of a table, in the order of its ids. */
+struct api_page {
+    uint64_t after; /* ids above this */
+    uint32_t limit; /* so many at most; 0 = all */
+};
 
 enum api_kind { API_REKEY_CHILD, API_REKEY_IKE };
 enum api_pfs { API_PFS_POLICY, API_PFS_YES, API_PFS_NO };
@@ -76,11 +120,18 @@ struct api_request;
 void api_request_answer(struct api_request *request, json_t *body);
 void api_request_refuse(struct api_request *request, const struct api_problem *problem);
 
-/* All functions must be there. Reads return a new reference, or NULL with *problem filled. */
+/* All functions must be there, but the store of tokens. Reads return a new reference, or NULL with *problem filled. */
 struct api_backend {
     void *self;
     json_t *(*cluster)(void *self, struct api_problem *problem);
-    json_t *(*sas)(void *self, struct api_problem *problem);
+    /* {"sas": [...]}, with "next": "ID" when there are more behind that id. */
+    json_t *(*sas)(void *self, const struct api_page *page, struct api_problem *problem);
+    /* This node can serve clients now. False with *problem filled. */
+    bool (*ready)(void *self, struct api_problem *problem);
+    /* This node leads a majority, as far as it knows. False with *problem filled. */
+    bool (*leads)(void *self, struct api_problem *problem);
+    /* The last index of the log that this node's state includes. */
+    uint64_t (*index)(void *self);
     /* Writes: `args` are valid during the call only. */
     void (*transfer_leader)(void *self, struct api_request *request, uint32_t node);
     void (*rekey)(void *self, struct api_request *request, const struct api_rekey *args);
@@ -101,6 +152,9 @@ struct api_backend {
     /* Shared keys, certificates, CAs anew from the node's own file; answered when they are in force
      * or refused. */
     void (*reload)(void *self, struct api_request *request);
+    /* NULL: no bearer token is accepted. */
+    const struct api_bearer_store *bearers;
+    void *bearers_self;
 };
 
 #endif

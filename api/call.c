@@ -1,5 +1,5 @@
-/* The life of one HTTP request: made at its headers, answered by its handler or by the backend,
- * gone when its answer is out. */
+/* The life of one operation: made by a request, answered by its handler or by the backend, kept
+ * while anyone still wants its answer. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,26 +16,41 @@ static const char *title_of(unsigned status)
 /* `detail` may quote the peer: what is not UTF-8 in it would make no JSON string. */
 static json_t *problem_json(const struct api_problem *p)
 {
-    char type[80];
-    json_t *detail = json_string(p->detail);
+    char type[80], docs[80];
+    json_t *detail = json_string(p->detail), *out;
 
     (void)snprintf(type, sizeof type, "urn:holdfast:problem:%s", p->name);
+    (void)snprintf(docs, sizeof docs, "/v1/problems/%s", p->name);
     if (detail == NULL) {
         detail = json_string(p->name);
     }
-    return json_pack("{s:s, s:s, s:i, s:o}", "type", type, "title", title_of(p->status), "status",
-                     (int)p->status, "detail", detail);
+    out = json_pack("{s:s, s:s, s:i, s:O, s:s}", "type", type, "title", title_of(p->status),
+                    "status", (int)p->status, "detail", detail, "docs", docs);
+    if (p->pointer[0] != '\0') {
+        json_t *pointer = json_string(p->pointer);
+
+        if (pointer != NULL) {
+            json_object_set_new(out, "errors",
+                                json_pack("[{s:o, s:O}]", "pointer", pointer, "detail", detail));
+        }
+    }
+    json_decref(detail);
+    return out;
 }
 
-struct api_call *api_call_create(struct api_server *server, struct MHD_Connection *connection)
+struct api_call *api_call_create(void)
 {
     struct api_call *call = calloc(1, sizeof *call);
 
     if (call != NULL) {
-        call->server = server;
-        call->connection = connection;
+        call->refs = 1;
     }
     return call;
+}
+
+void api_call_hold(struct api_call *call)
+{
+    call->refs++;
 }
 
 void api_call_detach(struct api_call *call)
@@ -46,12 +61,17 @@ void api_call_detach(struct api_call *call)
     }
 }
 
-void api_call_destroy(struct api_call *call)
+void api_call_release(struct api_call *call)
 {
-    HF_ASSERT(!call->waiting);
+    if (call == NULL || --call->refs > 0) {
+        return;
+    }
+    HF_ASSERT(!call->away && call->waiters == NULL);
     api_call_detach(call);
     json_decref(call->answer);
+    json_decref(call->json);
     free(call->body);
+    free(call->text);
     free(call);
 }
 
@@ -60,8 +80,8 @@ void api_call_answer(struct api_call *call, unsigned status, json_t *body)
     HF_ASSERT(call->status == 0);
     call->status = status;
     call->answer = body != NULL ? body : json_object();
-    if (call->waiting) {
-        api_server_wake(call->server, call);
+    if (call->waits) {
+        api_cross_return(call);
     }
 }
 
@@ -105,35 +125,40 @@ void api_request_refuse(struct api_request *request, const struct api_problem *p
     api_call_problem(call, problem);
 }
 
-static void add_header(struct MHD_Response *response, const char *name, const char *value)
+bool api_call_print(struct api_call *call)
 {
-    HF_ASSERT(MHD_add_response_header(response, name, value) == MHD_YES);
+    const char *ready = call->plain != NULL ? call->plain : call->ready_json;
+
+    if (call->text != NULL) {
+        return true;
+    }
+    call->text = ready != NULL ? strdup(ready)
+                               : json_dumps(call->answer, JSON_COMPACT | JSON_REAL_PRECISION(15));
+    if (call->text == NULL) {
+        return false;
+    }
+    call->text_bytes = strlen(call->text);
+    if (call->plain == NULL) {
+        call->text[call->text_bytes++] = '\n'; /* in place of the zero: the length is given */
+    }
+    return true;
 }
 
-enum MHD_Result api_call_queue(struct api_call *call)
+bool api_call_matches(struct api_call *call, const char *etag)
 {
-    struct MHD_Response *response;
-    enum MHD_Result result;
-    char *text = json_dumps(call->answer, JSON_COMPACT | JSON_REAL_PRECISION(15));
-    size_t len = text != NULL ? strlen(text) : 0;
+    struct api_problem p;
 
-    if (text == NULL) {
-        return MHD_NO;
+    if (call->if_match[0] == '\0') {
+        api_problem_set(
+            &p, 428, "precondition-required",
+            "say with If-Match which version you change: its ETag is in the answer to a GET");
+    } else if (strcmp(call->if_match, "*") == 0 ? etag[0] == '\0'
+                                                : strcmp(call->if_match, etag) != 0) {
+        api_problem_set(&p, 412, "precondition-failed",
+                        "it has changed since: read it again, then decide again");
+    } else {
+        return true;
     }
-    text[len] = '\n'; /* in place of the terminating zero: the length is given */
-    response = MHD_create_response_from_buffer(len + 1, text, MHD_RESPMEM_MUST_FREE);
-    if (response == NULL) {
-        free(text);
-        return MHD_NO;
-    }
-    add_header(response, "Content-Type",
-               call->status >= 400 ? "application/problem+json" : "application/json");
-    add_header(response, "Cache-Control", "no-store");
-    if (call->allow != NULL) {
-        add_header(response, "Allow", call->allow);
-    }
-    result = MHD_queue_response(call->connection, call->status, response);
-    MHD_destroy_response(response);
-    call->queued = true;
-    return result;
+    api_call_problem(call, &p);
+    return false;
 }

@@ -13,6 +13,7 @@ void api_problem_set(struct api_problem *p, unsigned status, const char *name, c
     HF_ASSERT(status >= 400 && status <= 599);
     p->status = status;
     p->name = name;
+    p->pointer[0] = '\0';
     va_start(args, format);
     (void)vsnprintf(p->detail, sizeof p->detail, format, args);
     va_end(args);

@@ -1,25 +1,73 @@
-/* Which method and path leads to which handler. One row a route; the first path that fits decides.
- */
+/* Which method and path leads to which handler, for whom. One row a route; the first path that fits
+ * decides. */
 #include <string.h>
 
 #include "api/internal.h"
 
+enum { SMALL = 4 << 10, LARGE = API_MAX_BODY };
+
 static const struct api_route routes[] = {
-    {"GET", "/v1/cluster", api_get_cluster},
-    {"POST", "/v1/cluster/leader", api_post_leader},
-    {"POST", "/v1/cluster/tokens", api_post_token},
-    {"POST", "/v1/cluster/join", api_post_join},
-    {"POST", "/v1/cluster/recover", api_post_recover},
-    {"POST", "/v1/cluster/backup", api_post_backup},
-    {"POST", "/v1/cluster/keys", api_post_keys},
-    {"GET", "/v1/sas", api_get_sas},
-    {"POST", "/v1/sas/{id}/rekey", api_post_rekey},
-    {"POST", "/v1/shards/{id}/handover", api_post_handover},
-    {"POST", "/v1/nodes/{id}/drain", api_post_drain},
-    {"POST", "/v1/nodes/{id}/remove", api_post_remove},
-    {"POST", "/v1/drills/arm", api_post_arm},
-    {"POST", "/v1/reload", api_post_reload},
+    {"GET", "/livez", API_ROLE_NONE, 0, API_SHARED, api_get_livez},
+    {"GET", "/readyz", API_ROLE_NONE, 0, API_SHARED, api_get_readyz},
+    {"GET", "/v1/openapi.json", API_ROLE_NONE, 0, API_LOCAL, api_get_openapi},
+    {"GET", "/v1/problems/{name}", API_ROLE_NONE, 0, API_LOCAL, api_get_problem},
+    {"GET", "/v1/cluster", API_ROLE_VIEWER, 0, API_SHARED, api_get_cluster},
+    {"POST", "/v1/cluster/leader", API_ROLE_OPERATOR, LARGE, 0, api_post_leader},
+    {"POST", "/v1/cluster/tokens", API_ROLE_ADMIN, SMALL, 0, api_post_token},
+    {"POST", "/v1/cluster/join", API_ROLE_ADMIN, SMALL, 0, api_post_join},
+    {"POST", "/v1/cluster/recover", API_ROLE_ADMIN, SMALL, 0, api_post_recover},
+    {"POST", "/v1/cluster/backup", API_ROLE_ADMIN, SMALL, API_REPEATABLE, api_post_backup},
+    {"POST", "/v1/cluster/keys", API_ROLE_ADMIN, SMALL, 0, api_post_keys},
+    {"GET", "/v1/sas", API_ROLE_VIEWER, 0, API_PAGED, api_get_sas},
+    {"POST", "/v1/sas/{id}/rekey", API_ROLE_OPERATOR, SMALL, 0, api_post_rekey},
+    {"POST", "/v1/shards/{id}/handover", API_ROLE_OPERATOR, SMALL, 0, api_post_handover},
+    {"POST", "/v1/nodes/{id}/drain", API_ROLE_OPERATOR, SMALL, 0, api_post_drain},
+    {"POST", "/v1/nodes/{id}/remove", API_ROLE_ADMIN, SMALL, 0, api_post_remove},
+    {"POST", "/v1/drills/arm", API_ROLE_DRILL, SMALL, 0, api_post_arm},
+    {"POST", "/v1/reload", API_ROLE_ADMIN, SMALL, 0, api_post_reload},
 };
+
+static const char *const role_names[API_ROLES] = {[API_ROLE_NONE] = "",
+                                                  [API_ROLE_VIEWER] = "viewer",
+                                                  [API_ROLE_OPERATOR] = "operator",
+                                                  [API_ROLE_ADMIN] = "admin",
+                                                  [API_ROLE_DRILL] = "drill"};
+
+const struct api_route *api_routes(size_t *n)
+{
+    *n = sizeof routes / sizeof routes[0];
+    return routes;
+}
+
+const char *api_role_name(enum api_role role)
+{
+    return (unsigned)role < API_ROLES ? role_names[role] : "";
+}
+
+enum api_role api_role_of(const char *name)
+{
+    for (int i = API_ROLE_VIEWER; i < API_ROLES; i++) {
+        if (strcmp(name, role_names[i]) == 0) {
+            return (enum api_role)i;
+        }
+    }
+    return API_ROLE_NONE;
+}
+
+bool api_role_may(enum api_role has, enum api_role needed)
+{
+    static const unsigned holds[API_ROLES] = {
+        [API_ROLE_VIEWER] = 1u << API_ROLE_VIEWER,
+        [API_ROLE_OPERATOR] = 1u << API_ROLE_VIEWER | 1u << API_ROLE_OPERATOR,
+        [API_ROLE_ADMIN] = 1u << API_ROLE_VIEWER | 1u << API_ROLE_OPERATOR | 1u << API_ROLE_ADMIN,
+        [API_ROLE_DRILL] = 1u << API_ROLE_VIEWER | 1u << API_ROLE_DRILL};
+
+    if (needed == API_ROLE_NONE) {
+        return true;
+    }
+    return (unsigned)has < API_ROLES && (unsigned)needed < API_ROLES &&
+           (holds[has] & 1u << needed) != 0;
+}
 
 /* Compares part by part; {id} takes any part that is not empty and not too long. */
 static bool path_fits(const char *pattern, const char *path, char parameter[API_MAX_PARAMETER])

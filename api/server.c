@@ -1,52 +1,27 @@
-/* libmicrohttpd driven by libuv.
+/* libmicrohttpd driven by libuv, on a thread of its own.
  *
- *   listener readable ─> accept, check the peer ─> MHD_add_connection ┐
- *   MHD's epoll fd readable, MHD's timeout ────────────────────────────┴─> MHD_run ─> take_request
- * ─> route ─> handler backend answers ─> api_server_wake ─> MHD_resume_connection ─> `soon` ─>
- * MHD_run once a second (sweep): connections that never finish a request, waits that lasted too
- * long
+ *   listener readable ─> accept, check the peer (peer.c) ─> MHD_add_connection ┐
+ *   MHD's epoll fd readable, MHD's timeout ───────────────────────────────────┴─> MHD_run
+ *     ─> api_exchange_take ─> who, role, limits ─> cross.c ─> control loop ─> api_exchange_back
+ *     ─> MHD_resume_connection ─> `due` ─> MHD_run ─> the answer
+ * ten times a second (sweep): connections that never finish a request, waits that lasted too long
  */
 #include "api/server.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "api/internal.h"
+#include "api/http.h"
 
-enum { SWEEP_MS = 100, HANDLES = 4 };
-
-/* One accepted connection; MHD holds the descriptor. */
-struct peer {
-    struct api_server *server;
-    int fd;
-    uint64_t since_ms; /* accepted, or its last request answered */
-    bool busy; /* it has been asked something whole: it waits for the backend or its answer is on
-                  the way */
-    struct peer *next, **link;
-};
-
-struct api_server {
-    uv_loop_t *loop;
-    const struct api_backend *backend;
-    struct MHD_Daemon *daemon;
-    int listener;
-    char path[108];
-    ino_t inode;
-    uid_t owner;
-    unsigned request_ms, answer_ms;
-    uv_poll_t listening, epoll;
-    uv_timer_t due, sweep; /* due: MHD's own timeout, or at once after a wake */
-    struct api_call *waiting;
-    struct peer *peers;
-    bool running; /* inside MHD_run */
-    unsigned open_handles;
-    void (*closed)(void *arg);
-    void *closed_arg;
-};
+enum { SWEEP_MS = 100, DEFAULT_CONNECTIONS = 32, NICE = 5 };
 
 static void run(struct api_server *s);
 
@@ -59,9 +34,7 @@ static void run(struct api_server *s)
 {
     MHD_UNSIGNED_LONG_LONG timeout = 0;
 
-    s->running = true;
     (void)MHD_run(s->daemon);
-    s->running = false;
     if (MHD_get_timeout(s->daemon, &timeout) == MHD_YES) {
         HF_ASSERT(uv_timer_start(&s->due, on_due, timeout, 0) == 0);
     } else {
@@ -69,234 +42,27 @@ static void run(struct api_server *s)
     }
 }
 
-void api_server_wake(struct api_server *s, struct api_call *call)
+void api_server_turn(struct api_server *s)
 {
-    HF_ASSERT(call->waiting);
-    call->waiting = false;
-    *call->link = call->next;
-    if (call->next != NULL) {
-        call->next->link = call->link;
-    }
-    MHD_resume_connection(call->connection);
     HF_ASSERT(uv_timer_start(&s->due, on_due, 0, 0) == 0);
-}
-
-/* Suspends the connection until api_server_wake. */
-static void wait_for_backend(struct api_server *s, struct api_call *call)
-{
-    call->waiting = true;
-    call->deadline_ms = uv_now(s->loop) + s->answer_ms;
-    call->next = s->waiting;
-    call->link = &s->waiting;
-    if (s->waiting != NULL) {
-        s->waiting->link = &call->next;
-    }
-    s->waiting = call;
-    MHD_suspend_connection(call->connection);
-}
-
-static struct peer *peer_of(struct MHD_Connection *connection)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-
-    return info != NULL ? info->socket_context : NULL;
-}
-
-static bool declares_too_much(struct MHD_Connection *connection)
-{
-    const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
-
-    return length != NULL && (strlen(length) > 9 || atol(length) > API_MAX_BODY);
-}
-
-static void too_large(struct api_call *call)
-{
-    api_problem_set(&call->early, MHD_HTTP_CONTENT_TOO_LARGE, "too-large",
-                    "the body is larger than %d bytes", API_MAX_BODY);
-}
-
-/* The headers are there. Refuses at once what need not be read. */
-static enum MHD_Result begin(struct api_server *s, struct MHD_Connection *connection,
-                             const char *path, const char *method, void **state)
-{
-    struct api_call *call = api_call_create(s, connection);
-
-    if (call == NULL) {
-        return MHD_NO;
-    }
-    *state = call;
-    call->route = api_route_find(call, method, path);
-    if (declares_too_much(connection)) {
-        too_large(call);
-        api_call_problem(call, &call->early);
-        return api_call_queue(call);
-    }
-    return MHD_YES;
-}
-
-/* A piece of the body. What is too much is dropped up to a second bound. */
-static enum MHD_Result take_body(struct api_call *call, const char *data, size_t n)
-{
-    char *grown;
-
-    if (call->body_bytes + n > API_MAX_BODY) {
-        call->discarded += n;
-        too_large(call);
-        return call->discarded > API_MAX_DISCARD ? MHD_NO : MHD_YES;
-    }
-    grown = realloc(call->body, call->body_bytes + n);
-    if (grown == NULL) {
-        return MHD_NO;
-    }
-    memcpy(grown + call->body_bytes, data, n);
-    call->body = grown;
-    call->body_bytes += n;
-    return MHD_YES;
-}
-
-static enum MHD_Result take_request(void *arg, struct MHD_Connection *connection, const char *path,
-                                    const char *method, const char *version, const char *data,
-                                    size_t *data_bytes, void **state)
-{
-    struct api_server *s = arg;
-    struct api_call *call = *state;
-    struct peer *peer = peer_of(connection);
-
-    (void)version;
-    if (call == NULL) {
-        return begin(s, connection, path, method, state);
-    }
-    if (*data_bytes > 0) {
-        enum MHD_Result result = call->queued ? MHD_YES : take_body(call, data, *data_bytes);
-
-        *data_bytes = 0;
-        return result;
-    }
-    if (call->queued) {
-        return MHD_YES;
-    }
-    if (call->status == 0 && call->early.status != 0) {
-        api_call_problem(call, &call->early);
-    } else if (call->status == 0) {
-        call->route->handle(call, s->backend);
-    }
-    if (peer != NULL) {
-        peer->busy = true;
-    }
-    if (call->status == 0) {
-        HF_ASSERT(call->request != NULL);
-        wait_for_backend(s, call);
-        return MHD_YES;
-    }
-    return api_call_queue(call);
-}
-
-static void request_ended(void *arg, struct MHD_Connection *connection, void **state,
-                          enum MHD_RequestTerminationCode why)
-{
-    struct api_server *s = arg;
-    struct api_call *call = *state;
-    struct peer *peer = peer_of(connection);
-
-    (void)why;
-    if (call == NULL) {
-        return;
-    }
-    if (peer != NULL) {
-        peer->since_ms = uv_now(s->loop);
-        peer->busy = false;
-    }
-    api_call_destroy(call);
-    *state = NULL;
-}
-
-static void connection_changed(void *arg, struct MHD_Connection *connection, void **context,
-                               enum MHD_ConnectionNotificationCode what)
-{
-    struct api_server *s = arg;
-    struct peer *peer = *context;
-
-    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-        const union MHD_ConnectionInfo *info =
-            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-
-        peer = calloc(1, sizeof *peer);
-        if (peer == NULL || info == NULL) {
-            free(peer);
-            return; /* without a record it has MHD's time limit only */
-        }
-        *peer = (struct peer){.server = s,
-                              .fd = info->connect_fd,
-                              .since_ms = uv_now(s->loop),
-                              .next = s->peers,
-                              .link = &s->peers};
-        if (s->peers != NULL) {
-            s->peers->link = &peer->next;
-        }
-        s->peers = peer;
-        *context = peer;
-    } else if (peer != NULL) {
-        *peer->link = peer->next;
-        if (peer->next != NULL) {
-            peer->next->link = peer->link;
-        }
-        free(peer);
-        *context = NULL;
-    }
-}
-
-/* MHD misses an end that arrives together with the last bytes, and would keep the place until its
- * time limit. */
-static bool has_left(int fd)
-{
-    char c;
-
-    return recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 static void on_sweep(uv_timer_t *timer)
 {
     struct api_server *s = timer->data;
-    uint64_t now = uv_now(s->loop);
+    uint64_t now = uv_now(&s->loop);
 
-    for (struct api_call *c = s->waiting, *next; c != NULL; c = next) {
-        next = c->next;
-        if (now >= c->deadline_ms) {
-            struct api_problem p;
-
-            api_problem_set(
-                &p, MHD_HTTP_GATEWAY_TIMEOUT, "outcome-unknown",
-                "no outcome within %u ms: it may still take effect; look before you try again",
-                s->answer_ms);
-            api_call_detach(c);
-            api_call_problem(c, &p);
-        }
-    }
-    for (struct peer *p = s->peers; p != NULL; p = p->next) {
-        if (!p->busy && (now - p->since_ms >= s->request_ms || has_left(p->fd))) {
-            (void)shutdown(p->fd, SHUT_RDWR); /* MHD sees the end and closes it */
-        }
-    }
+    api_exchanges_sweep(s, now);
+    api_peers_sweep(s, now);
 }
 
 static void on_listener(uv_poll_t *poll, int status, int events)
 {
     struct api_server *s = poll->data;
-    int fd;
 
     (void)status;
     (void)events;
-    while ((fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-        struct sockaddr address = {.sa_family = AF_UNIX};
-
-        if (!api_socket_allowed(fd, s->owner)) {
-            (void)close(fd);
-            continue;
-        }
-        /* Closes the descriptor itself when it refuses (too many connections). */
-        (void)MHD_add_connection(s->daemon, fd, &address, sizeof address);
-    }
+    api_peers_accept(s);
     run(s);
 }
 
@@ -305,6 +71,50 @@ static void on_epoll(uv_poll_t *poll, int status, int events)
     (void)status;
     (void)events;
     run(poll->data);
+}
+
+/* The control loop has refused all that was under way: those answers go out first. */
+static void end(struct api_server *s)
+{
+    (void)uv_poll_stop(&s->epoll);
+    (void)uv_poll_stop(&s->listening);
+    api_cross_drain(s->cross);
+    (void)MHD_run(s->daemon); /* takes the resumed connections back */
+    MHD_stop_daemon(s->daemon);
+    for (size_t i = 0; i < API_SHARED_CALLS; i++) {
+        api_call_release(s->shared[i]);
+    }
+    api_keep_clear(&s->keep);
+    uv_close((uv_handle_t *)&s->listening, NULL);
+    uv_close((uv_handle_t *)&s->epoll, NULL);
+    uv_close((uv_handle_t *)&s->due, NULL);
+    uv_close((uv_handle_t *)&s->sweep, NULL);
+    uv_close((uv_handle_t *)&s->told, NULL);
+    api_cross_close_http(s->cross);
+}
+
+static void on_told(uv_async_t *async)
+{
+    struct api_server *s = async->data;
+    struct api_tls *fresh = atomic_exchange(&s->fresh, NULL);
+
+    if (fresh != NULL) {
+        api_tls_release(s->tls);
+        s->tls = fresh;
+    }
+    if (s->stop) {
+        end(s);
+    }
+}
+
+/* No signal is for this thread, and it stands back where the machine is busy. */
+static void thread_main(void *arg)
+{
+    struct api_server *s = arg;
+
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
+    (void)uv_run(&s->loop, UV_RUN_DEFAULT);
+    HF_ASSERT(uv_loop_close(&s->loop) == 0);
 }
 
 /* Paths here need no %-escapes; undoing them would let %00 cut a path short. They stay as they are
@@ -316,17 +126,40 @@ static size_t leave_escaped(void *arg, struct MHD_Connection *connection, char *
     return strlen(text);
 }
 
-static struct MHD_Daemon *start_daemon(struct api_server *s, unsigned idle_s)
+static struct MHD_Daemon *start_daemon(struct api_server *s, const struct api_server_options *o)
 {
     unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET;
+    struct MHD_OptionItem tls[] = {{MHD_OPTION_END, 0, NULL},
+                                   {MHD_OPTION_END, 0, NULL},
+                                   {MHD_OPTION_END, 0, NULL},
+                                   {MHD_OPTION_END, 0, NULL}};
+    char *certificate = NULL, *key = NULL;
+    struct MHD_Daemon *daemon;
 
-    return MHD_start_daemon(flags, 0, NULL, NULL, take_request, s, MHD_OPTION_CONNECTION_LIMIT,
-                            (unsigned)API_MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, idle_s,
-                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)API_CONNECTION_MEMORY,
-                            MHD_OPTION_NOTIFY_COMPLETED, request_ended, s,
-                            MHD_OPTION_NOTIFY_CONNECTION, connection_changed, s,
-                            MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
-                            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+    if (o->tls != NULL) {
+        certificate = strndup((const char *)o->tls->certificate.data, o->tls->certificate.len);
+        key = strndup((const char *)o->tls->key.data, o->tls->key.len);
+        HF_ASSERT(certificate != NULL && key != NULL);
+        flags |= MHD_USE_TLS;
+        tls[0] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, certificate};
+        tls[1] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, key};
+        tls[2] = (struct MHD_OptionItem){
+            MHD_OPTION_HTTPS_PRIORITIES, 0,
+            (void *)(uintptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3:%SERVER_PRECEDENCE"};
+    }
+    daemon = MHD_start_daemon(
+        flags, 0, NULL, NULL, api_exchange_take, s, MHD_OPTION_CONNECTION_LIMIT, s->connections,
+        MHD_OPTION_CONNECTION_TIMEOUT, o->idle_s != 0 ? o->idle_s : 10u,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)API_CONNECTION_MEMORY,
+        MHD_OPTION_NOTIFY_COMPLETED, api_exchange_ended, s, MHD_OPTION_NOTIFY_CONNECTION,
+        api_peer_changed, s, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+    if (key != NULL) {
+        gnutls_memset(key, 0, strlen(key));
+    }
+    free(key);
+    free(certificate);
+    return daemon;
 }
 
 static void start_handles(struct api_server *s)
@@ -334,14 +167,65 @@ static void start_handles(struct api_server *s)
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 
     HF_ASSERT(info != NULL);
-    HF_ASSERT(uv_poll_init(s->loop, &s->listening, s->listener) == 0);
-    HF_ASSERT(uv_poll_init(s->loop, &s->epoll, info->epoll_fd) == 0);
-    HF_ASSERT(uv_timer_init(s->loop, &s->due) == 0 && uv_timer_init(s->loop, &s->sweep) == 0);
-    s->listening.data = s->epoll.data = s->due.data = s->sweep.data = s;
-    s->open_handles = HANDLES;
+    HF_ASSERT(uv_poll_init(&s->loop, &s->listening, s->listener) == 0);
+    HF_ASSERT(uv_poll_init(&s->loop, &s->epoll, info->epoll_fd) == 0);
+    HF_ASSERT(uv_timer_init(&s->loop, &s->due) == 0 && uv_timer_init(&s->loop, &s->sweep) == 0);
+    HF_ASSERT(uv_async_init(&s->loop, &s->told, on_told) == 0);
+    s->listening.data = s->epoll.data = s->due.data = s->sweep.data = s->told.data = s;
     HF_ASSERT(uv_poll_start(&s->listening, UV_READABLE, on_listener) == 0);
     HF_ASSERT(uv_poll_start(&s->epoll, UV_READABLE, on_epoll) == 0);
     HF_ASSERT(uv_timer_start(&s->sweep, on_sweep, SWEEP_MS, SWEEP_MS) == 0);
+    s->cross = api_cross_create(s->control, &s->loop, s->backend, api_exchange_back, s);
+}
+
+static void start_thread(struct api_server *s)
+{
+    sigset_t all, before;
+
+    (void)sigfillset(&all);
+    HF_ASSERT(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
+    HF_ASSERT(uv_thread_create(&s->thread, thread_main, s) == 0);
+    HF_ASSERT(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+}
+
+/* Its listener, and for TCP its certificates. False: `error`, nothing is left. */
+static bool open_listener(struct api_server *s, const struct api_server_options *o, char *error,
+                          size_t error_bytes)
+{
+    struct stat st;
+
+    if (o->socket_path != NULL) {
+        s->listener = api_socket_listen(o->socket_path, error, error_bytes);
+        if (s->listener < 0) {
+            return false;
+        }
+        memcpy(s->path, o->socket_path, strlen(o->socket_path) + 1);
+        s->inode = lstat(s->path, &st) == 0 ? st.st_ino : 0;
+        return true;
+    }
+    s->tls = api_tls_create(o->tls, error, error_bytes);
+    if (s->tls == NULL) {
+        return false;
+    }
+    s->listener = api_tcp_listen(&o->listen, error, error_bytes);
+    if (s->listener < 0) {
+        api_tls_release(s->tls);
+        return false;
+    }
+    return true;
+}
+
+static void close_listener(struct api_server *s)
+{
+    struct stat st;
+
+    (void)close(s->listener);
+    /* Only our own name: someone may have put another socket there since. */
+    if (s->path[0] != '\0' && lstat(s->path, &st) == 0 && st.st_ino == s->inode) {
+        (void)unlink(s->path);
+    }
+    api_tls_release(atomic_exchange(&s->fresh, NULL));
+    api_tls_release(s->tls);
 }
 
 struct api_server *api_server_create(uv_loop_t *loop, const struct api_server_options *options,
@@ -349,73 +233,72 @@ struct api_server *api_server_create(uv_loop_t *loop, const struct api_server_op
                                      size_t error_bytes)
 {
     struct api_server *s = calloc(1, sizeof *s);
-    struct stat st;
 
-    HF_ASSERT(s != NULL);
-    s->loop = loop;
+    HF_ASSERT(s != NULL && (options->socket_path != NULL || options->tls != NULL));
+    s->control = loop;
     s->backend = backend;
     s->owner = options->owner;
     s->request_ms = options->request_ms != 0 ? options->request_ms : 30000;
     s->answer_ms = options->answer_ms != 0 ? options->answer_ms : 10000;
-    s->listener = api_socket_listen(options->socket_path, error, error_bytes);
-    if (s->listener < 0) {
+    s->connections = options->connections != 0 ? options->connections : DEFAULT_CONNECTIONS;
+    s->per_address = options->per_address;
+    s->rate.rate = options->rate;
+    s->rate.burst = options->burst != 0 ? options->burst : options->rate;
+    s->salt = (uint32_t)uv_hrtime();
+    if (!open_listener(s, options, error, error_bytes)) {
         free(s);
         return NULL;
     }
-    memcpy(s->path, options->socket_path, strlen(options->socket_path) + 1);
-    s->inode = lstat(s->path, &st) == 0 ? st.st_ino : 0;
-    s->daemon = start_daemon(s, options->idle_s != 0 ? options->idle_s : 10);
+    json_object_seed(0); /* before a second thread makes its first object */
+    s->daemon = start_daemon(s, options);
     if (s->daemon == NULL) {
-        (void)snprintf(error, error_bytes, "admin socket %s: cannot start the HTTP server: %s",
-                       s->path, strerror(errno));
-        (void)close(s->listener);
-        (void)unlink(s->path);
+        (void)snprintf(error, error_bytes, "%s %s: cannot start the HTTP server: %s",
+                       s->path[0] != '\0' ? "admin socket" : "api", s->path, strerror(errno));
+        close_listener(s);
         free(s);
         return NULL;
     }
+    HF_ASSERT(uv_loop_init(&s->loop) == 0);
     start_handles(s);
+    start_thread(s);
     return s;
 }
 
-static void on_handle_closed(uv_handle_t *handle)
+uint16_t api_server_port(const struct api_server *s)
 {
-    struct api_server *s = handle->data;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } a = {.any = {.sa_family = AF_UNSPEC}};
+    socklen_t len = sizeof a;
 
-    if (--s->open_handles > 0) {
-        return;
+    if (getsockname(s->listener, &a.any, &len) != 0) {
+        return 0;
     }
-    if (s->closed != NULL) {
-        s->closed(s->closed_arg);
+    return a.any.sa_family == AF_INET6 ? ntohs(a.v6.sin6_port) : ntohs(a.v4.sin_port);
+}
+
+bool api_server_set_tls(struct api_server *s, const struct api_tls_files *files, char *error,
+                        size_t error_bytes)
+{
+    struct api_tls *tls = api_tls_create(files, error, error_bytes);
+
+    if (tls == NULL) {
+        return false;
     }
-    free(s);
+    api_tls_release(atomic_exchange(&s->fresh, tls)); /* one that was never taken */
+    HF_ASSERT(uv_async_send(&s->told) == 0);
+    return true;
 }
 
 void api_server_close(struct api_server *s, void (*closed)(void *arg), void *arg)
 {
-    struct stat st;
-
-    HF_ASSERT(!s->running);
-    s->closed = closed;
-    s->closed_arg = arg;
-    while (s->waiting != NULL) {
-        struct api_problem p;
-
-        api_problem_set(&p, MHD_HTTP_SERVICE_UNAVAILABLE, "closing",
-                        "this node is stopping: the outcome is unknown");
-        api_call_detach(s->waiting);
-        api_call_problem(s->waiting, &p);
-    }
-    (void)uv_poll_stop(&s->epoll);
-    (void)uv_poll_stop(&s->listening);
-    (void)MHD_run(s->daemon); /* takes the resumed connections back */
-    MHD_stop_daemon(s->daemon);
-    (void)close(s->listener);
-    /* Only our own name: someone may have put another socket there since. */
-    if (lstat(s->path, &st) == 0 && st.st_ino == s->inode) {
-        (void)unlink(s->path);
-    }
-    uv_close((uv_handle_t *)&s->listening, on_handle_closed);
-    uv_close((uv_handle_t *)&s->epoll, on_handle_closed);
-    uv_close((uv_handle_t *)&s->due, on_handle_closed);
-    uv_close((uv_handle_t *)&s->sweep, on_handle_closed);
+    api_cross_shut(s->cross);
+    s->stop = true;
+    HF_ASSERT(uv_async_send(&s->told) == 0);
+    HF_ASSERT(uv_thread_join(&s->thread) == 0);
+    close_listener(s);
+    api_cross_close(s->cross, closed, arg);
+    free(s);
 }

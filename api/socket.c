@@ -1,5 +1,6 @@
-/* The unix socket: made with mode 0600, never over something that is alive or not ours to replace.
+/* Listening sockets. The unix socket is made with mode 0600, never over something that is alive or not ours to replace.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -100,4 +101,30 @@ bool api_socket_allowed(int fd, uid_t owner)
 
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
            (peer.uid == 0 || peer.uid == owner);
+}
+
+int api_tcp_listen(const struct endpoint *at, char *error, size_t error_bytes)
+{
+    bool v6 = at->ip.family == ADDR_V6;
+    struct sockaddr_in v4_address = {.sin_family = AF_INET, .sin_port = htons(at->port)};
+    struct sockaddr_in6 v6_address = {.sin6_family = AF_INET6, .sin6_port = htons(at->port)};
+    const struct sockaddr *address =
+        v6 ? (const struct sockaddr *)&v6_address : (const struct sockaddr *)&v4_address;
+    int on = 1, fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    char text[INET6_ADDRSTRLEN] = "";
+
+    memcpy(&v4_address.sin_addr, at->ip.bytes, 4);
+    memcpy(&v6_address.sin6_addr, at->ip.bytes, 16);
+    if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+        bind(fd, address, v6 ? sizeof v6_address : sizeof v4_address) == 0 &&
+        listen(fd, 256) == 0) {
+        return fd;
+    }
+    (void)inet_ntop(v6 ? AF_INET6 : AF_INET, at->ip.bytes, text, sizeof text);
+    (void)snprintf(error, error_bytes, "api.listen: %s port %u: %s", text, (unsigned)at->port,
+                   strerror(errno));
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return -1;
 }

@@ -21,12 +21,11 @@ void api_post_arm(struct api_call *call, const struct api_backend *backend)
 
         if (n == 0 || n >= sizeof args.point ||
             strspn(point, "abcdefghijklmnopqrstuvwxyz0123456789-:") != n) {
-            api_problem_set(
-                &r.problem, 400, "wrong-value",
+            api_read_refuse(
+                &r, "point", "wrong-value",
                 "'point' must be exchange:role:point, such as child-rekey:gateway:sent");
         } else if (strcmp(mode, "process") != 0 && strcmp(mode, "machine") != 0) {
-            api_problem_set(&r.problem, 400, "wrong-value",
-                            "'mode' must be \"process\" or \"machine\"");
+            api_read_refuse(&r, "mode", "wrong-value", "'mode' must be \"process\" or \"machine\"");
         } else {
             memcpy(args.point, point, n + 1);
         }

@@ -18,7 +18,7 @@ void api_post_token(struct api_call *call, const struct api_backend *backend)
     args.valid_s = (uint32_t)api_read_integer(&r, "valid_s", 1, 7 * 86400);
     address = api_read_text(&r, "address", true);
     if (api_read_end(&r) && strlen(address) >= sizeof args.address) {
-        api_problem_set(&r.problem, 400, "bad-address", "that is no address with a port");
+        api_read_refuse(&r, "address", "bad-address", "that is no address with a port");
     }
     if (r.problem.status != 0) {
         api_call_problem(call, &r.problem);

@@ -49,7 +49,7 @@ void api_post_drain(struct api_call *call, const struct api_backend *backend)
     }
     drained = api_read_bool(&r, "drained");
     if (api_read_end(&r) && drained < 0) {
-        api_problem_set(&r.problem, 400, "missing-member", "'drained' must be true or false");
+        api_read_refuse(&r, "drained", "missing-member", "'drained' must be true or false");
     }
     args.drained = drained == 1;
     if (r.problem.status != 0) {

@@ -6,7 +6,7 @@
 void api_get_sas(struct api_call *call, const struct api_backend *backend)
 {
     struct api_problem problem = {0};
-    json_t *body = backend->sas(backend->self, &problem);
+    json_t *body = backend->sas(backend->self, &call->query.page, &problem);
 
     if (body == NULL) {
         api_call_problem(call, &problem);
@@ -28,13 +28,13 @@ static bool read_rekey(struct api_reader *r, struct api_rekey *args)
     args->pfs = pfs < 0 ? API_PFS_POLICY : pfs == 1 ? API_PFS_YES : API_PFS_NO;
     args->kind = strcmp(kind, "ike") == 0 ? API_REKEY_IKE : API_REKEY_CHILD;
     if (args->kind == API_REKEY_CHILD && strcmp(kind, "child") != 0) {
-        api_problem_set(&r->problem, 400, "wrong-value", "'kind' must be \"child\" or \"ike\"");
+        api_read_refuse(r, "kind", "wrong-value", "'kind' must be \"child\" or \"ike\"");
     } else if (child != NULL && !api_parse_hex(child, 8, &spi)) {
-        api_problem_set(&r->problem, 400, "wrong-value",
+        api_read_refuse(r, "child", "wrong-value",
                         "'child' must be the SPI as 8 hexadecimal digits");
     } else if (args->kind == API_REKEY_IKE && (child != NULL || pfs >= 0)) {
-        api_problem_set(
-            &r->problem, 400, "wrong-value",
+        api_read_refuse(
+            r, child != NULL ? "child" : "pfs", "wrong-value",
             "'child' and 'pfs' belong to kind \"child\": an IKE rekey always has a key exchange");
     }
     args->child_spi_in = (uint32_t)spi;

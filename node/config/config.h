@@ -29,6 +29,8 @@ enum {
     CONFIG_MAX_FILE = 4 << 20, /* bytes of the YAML file */
     CONFIG_MAX_NAME = 32,      /* bytes of a name, the terminating zero included */
     CONFIG_MAX_PATTERN = 256,  /* bytes of a pattern of auth.clients.allow */
+    CONFIG_MAX_CLIENT = 128,   /* bytes of a client's name in the API, with its kind */
+    CONFIG_MAX_CLIENTS = 256,
     CONFIG_MAX_NOTES = 16,
     CONFIG_MAX_PROPOSALS = 8,
     CONFIG_MAX_OF_KIND = 8, /* transforms of one kind in a proposal */
@@ -117,6 +119,40 @@ struct config_certificate {
 
 enum config_log_level { CONFIG_LOG_ERROR, CONFIG_LOG_WARN, CONFIG_LOG_INFO, CONFIG_LOG_DEBUG };
 
+/* The REST API over TLS. */
+enum config_api_file {
+    CONFIG_API_CERTIFICATE,
+    CONFIG_API_KEY,
+    CONFIG_API_CLIENT_CA,
+    CONFIG_API_REVOKED,
+    CONFIG_API_FILES
+};
+
+/* Whom a certificate's name stands for: "email:alice@example.org", "dns:...", "uri:...", "cn:...". */
+struct config_api_client {
+    char name[CONFIG_MAX_CLIENT];
+    enum config_api_role {
+        CONFIG_API_VIEWER,
+        CONFIG_API_OPERATOR,
+        CONFIG_API_ADMIN,
+        CONFIG_API_DRILL
+    } role;
+};
+
+struct config_api {
+    struct endpoint listen; /* family ADDR_NONE: there is none */
+    /* Paths as used; empty: not given. What they hold (PEM, zero-terminated) is owned. */
+    char certificate[CONFIG_MAX_PATH], key[CONFIG_MAX_PATH], client_ca[CONFIG_MAX_PATH],
+        revoked[CONFIG_MAX_PATH];
+    char *pem[CONFIG_API_FILES];
+    size_t pem_bytes[CONFIG_API_FILES];
+    enum config_api_certificates { CONFIG_API_REQUIRED, CONFIG_API_OPTIONAL } client_certificates;
+    struct config_api_client *clients; /* n_clients, owned */
+    size_t n_clients;
+    uint32_t connections, per_address; /* at a time */
+    uint32_t rate, burst;              /* requests of an address: a second, and at once */
+};
+
 struct tls_identity; /* replication/tls_identity.h */
 
 struct config {
@@ -200,6 +236,7 @@ struct config {
     struct ike_connection *engine_connections; /* the same for the engine; owned */
 
     char admin_socket[CONFIG_MAX_SOCKET];
+    struct config_api api;
     enum config_drills { CONFIG_DRILLS_DISABLED, CONFIG_DRILLS_ENABLED } drills;
     enum config_log_level log_level;
 };

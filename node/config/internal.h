@@ -69,7 +69,7 @@ extern const struct schema_field config_schema[];
 extern const struct value_type value_number, value_bool, value_duration, value_percent,
     value_factor, value_path, value_absolute, value_interface, value_choice, value_address,
     value_text, value_endpoint, value_prefix, value_identity, value_ike_proposal,
-    value_esp_proposal, value_name, value_pattern, value_bytes;
+    value_esp_proposal, value_name, value_pattern, value_bytes, value_client;
 
 extern const char *const profile_words[]; /* by enum config_profile */
 
@@ -117,6 +117,8 @@ void config_read_certificates(struct walk *walk);
 
 /* Reads the files that `cluster` names. */
 void config_read_node_certificates(struct walk *walk);
+/* Checks `api`, and reads the files that it names. */
+void config_read_api(struct walk *walk);
 /* The whole file, or NULL with a mistake reported. The caller wipes and frees. */
 char *config_read_pem(struct walk *walk, const struct yaml_node *node, const char *key,
                       const char *path, bool secret, size_t *len);

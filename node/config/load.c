@@ -48,7 +48,22 @@ static void set_defaults(struct config *c)
     c->half_open_ms = 30 * SECOND_MS;
     c->linger_ms = 60 * SECOND_MS;
     memcpy(c->admin_socket, "/run/holdfast/admin.sock", sizeof "/run/holdfast/admin.sock");
+    c->api.connections = 256;
+    c->api.per_address = 64;
+    c->api.rate = 100;
+    c->api.burst = 200;
     c->log_level = CONFIG_LOG_INFO;
+}
+
+static void free_api(struct config_api *api)
+{
+    for (int i = 0; i < CONFIG_API_FILES; i++) {
+        if (api->pem[i] != NULL) {
+            secret_wipe_bytes(api->pem[i], api->pem_bytes[i]);
+        }
+        free(api->pem[i]);
+    }
+    free(api->clients);
 }
 
 void config_free(struct config *config)
@@ -67,6 +82,7 @@ void config_free(struct config *config)
     free(config->allow);
     credentials_free(config->credentials);
     tls_identity_release(config->tls);
+    free_api(&config->api);
     for (size_t i = 0; i < config->n_notes; i++) {
         free(config->notes[i]);
     }
@@ -124,6 +140,7 @@ struct config *config_parse(const char *name, struct span text, bool read_secret
     config_read_secrets(&walk);
     config_read_certificates(&walk);
     config_read_node_certificates(&walk);
+    config_read_api(&walk);
 out:
     yaml_free(root);
     report_sort(report);

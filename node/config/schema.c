@@ -270,6 +270,39 @@ static const struct schema_field admin_fields[] = {
     {0},
 };
 
+static const char *const certificate_words[] = {"required", "optional", NULL};
+static const char *const role_words[] = {"viewer", "operator", "admin", "drill", NULL};
+
+static const struct schema_field api_client_fields[] = {
+    {"name", .required = true, .type = &value_client, IN(config_api_client, name)},
+    {"role", .required = true, .type = &value_choice, IN(config_api_client, role),
+     .choices = role_words},
+    {0},
+};
+
+/* So many connections are open files of the daemon, and 40 KiB each. */
+static const struct schema_field api_limit_fields[] = {
+    {"connections", .type = &value_number, AT(api.connections), .min = 1, .max = 1024},
+    {"per_address", .type = &value_number, AT(api.per_address), .min = 1, .max = 1024},
+    {"rate", .type = &value_number, AT(api.rate), .min = 1, .max = 100000},
+    {"burst", .type = &value_number, AT(api.burst), .min = 1, .max = 100000},
+    {0},
+};
+
+static const struct schema_field api_fields[] = {
+    {"listen", .required = true, .type = &value_endpoint, AT(api.listen)},
+    {"certificate", .required = true, .type = &value_path, AT(api.certificate)},
+    {"key", .required = true, .type = &value_path, AT(api.key)},
+    {"client_ca", .required = true, .type = &value_path, AT(api.client_ca)},
+    {"revoked", .type = &value_path, AT(api.revoked)},
+    {"client_certificates", .type = &value_choice, AT(api.client_certificates),
+     .choices = certificate_words},
+    {"clients", .required = true, .shape = SCHEMA_MAPS, .fields = api_client_fields, .heap = true,
+     LIST(api.clients, api.n_clients, CONFIG_MAX_CLIENTS)},
+    {"limits", SECTION(api_limit_fields)},
+    {0},
+};
+
 static const char *const recovery_words[] = {"rekey", "wait", "bounded", NULL};
 static const char *const switch_words[] = {"disabled", "enabled", NULL};
 static const char *const level_words[] = {"error", "warn", "info", "debug", NULL};
@@ -297,6 +330,7 @@ const struct schema_field config_schema[] = {
      .count_offset = offsetof(struct config, recoveries_per_second), .min = 1, .max = 100000},
     {"auth", .required = true, SECTION(auth_fields)},
     {"admin", SECTION(admin_fields)},
+    {"api", SECTION(api_fields)},
     {"drills", .type = &value_choice, AT(drills), .choices = switch_words},
     {"log", SECTION(log_fields)},
     {0},

@@ -202,6 +202,15 @@ void config_print_summary(const struct config *c, FILE *out)
     print_connections(c, out);
     print_auth(c, out);
     (void)fprintf(out, "  admin     %s\n", c->admin_socket);
+    if (addr_is_set(&c->api.listen.ip)) {
+        char ip[64];
+
+        (void)fprintf(out,
+                      "  api       %s port %u, client certificates %s, %zu names with a role\n",
+                      addr_text(&c->api.listen.ip, ip), (unsigned)c->api.listen.port,
+                      c->api.client_certificates == CONFIG_API_REQUIRED ? "required" : "optional",
+                      c->api.n_clients);
+    }
     print_legacy(c, out);
     if (c->drills == CONFIG_DRILLS_ENABLED) {
         (void)fprintf(out, "  UNSAFE    drills are enabled: whoever may use the admin socket can "

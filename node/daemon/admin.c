@@ -1,6 +1,7 @@
 /* The admin interface's backend: status from replication and the conductor, commands to them. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "daemon/internal.h"
 #include "io/clock.h"
@@ -249,14 +250,55 @@ static void sa_json(void *self, const struct conductor_sa_view *view)
     json_array_append_new(self, out);
 }
 
-static json_t *get_sas(void *self, struct api_problem *problem)
+/* The lowest ids above page->after, in order. */
+struct picked {
+    const struct api_page *page;
+    uint64_t *ids;
+    size_t n;
+    bool more;
+};
+
+static void pick(void *self, const struct conductor_sa_view *view)
+{
+    struct picked *p = self;
+    uint64_t id = view->sa->local_spi;
+    size_t at = p->n;
+
+    if (id <= p->page->after)
+        return;
+    if (p->n == p->page->limit) {
+        p->more = true;
+        if (id > p->ids[p->n - 1])
+            return;
+        at = --p->n;
+    }
+    for (; at > 0 && p->ids[at - 1] > id; at--)
+        p->ids[at] = p->ids[at - 1];
+    p->ids[at] = id;
+    p->n++;
+}
+
+/* A page is bounded work for the loop; the whole table is for root alone. */
+static json_t *get_sas(void *self, const struct api_page *page, struct api_problem *problem)
 {
     struct daemon *d = self;
-    json_t *list = json_array();
+    json_t *list = json_array(), *out = json_pack("{s:o}", "sas", list);
+    struct picked p = {.page = page};
 
     (void)problem;
-    conductor_each_sa(d->conductor, sa_json, list);
-    return json_pack("{s:o}", "sas", list);
+    if (page->limit == 0) {
+        conductor_each_sa(d->conductor, sa_json, list);
+        return out;
+    }
+    p.ids = calloc(page->limit, sizeof *p.ids);
+    HF_ASSERT(p.ids != NULL);
+    conductor_each_sa(d->conductor, pick, &p);
+    for (size_t i = 0; i < p.n; i++)
+        (void)conductor_view_sa(d->conductor, p.ids[i], sa_json, list);
+    if (p.more)
+        json_object_set_new(out, "next", hex64(p.ids[p.n - 1]));
+    free(p.ids);
+    return out;
 }
 
 /* --- writes --- */
@@ -365,6 +407,9 @@ void admin_fill(struct daemon *d)
     d->backend = (struct api_backend){.self = d,
                                       .cluster = get_cluster,
                                       .sas = get_sas,
+                                      .ready = rest_ready,
+                                      .leads = rest_leads,
+                                      .index = rest_index,
                                       .transfer_leader = transfer_leader,
                                       .rekey = rekey,
                                       .arm = arm,

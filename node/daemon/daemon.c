@@ -42,6 +42,8 @@ static bool arp_may_answer(void *self, uint32_t shard)
 
 static void note_event(struct daemon *d, const struct repl_event *ev)
 {
+    if (ev->index > d->seen_index)
+        d->seen_index = ev->index;
     if (ev->kind == REPL_EV_LEADER)
         admin_leader_changed(d, ev->node);
     if (ev->kind == REPL_EV_QUORUM)
@@ -413,7 +415,7 @@ static bool start_admin(struct daemon *d)
 
     admin_fill(d);
     d->api = api_server_create(&d->loop, &o, &d->backend, d->error->text, sizeof d->error->text);
-    return d->api != NULL;
+    return d->api != NULL && rest_start(d);
 }
 
 static bool start(struct daemon *d)
@@ -452,6 +454,7 @@ static void stop(struct daemon *d)
     recover_stop(d);
     if (d->api != NULL)
         api_server_close(d->api, NULL, NULL);
+    rest_stop(d);
     if (d->arp != NULL)
         arp_close(d->arp, NULL, NULL);
     if (d->watch != NULL)

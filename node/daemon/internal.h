@@ -88,7 +88,8 @@ struct daemon {
     size_t n_guarded;
     uint64_t guard_look_ms;
     struct arp *arp;
-    struct api_server *api;
+    struct api_server *api, *rest; /* for root; over TLS (NULL: not configured) */
+    uint64_t seen_index;           /* of the log, that this loop was told of */
     struct api_backend backend;
     struct api_request *transfer; /* a leader transfer that waits for its outcome */
     uint32_t transfer_to;
@@ -214,6 +215,15 @@ void admin_keys_fill(struct api_backend *b);
 json_t *admin_keys_json(const struct repl_status *st);
 void admin_keys_tick(struct daemon *d);
 void admin_keys_stop(struct daemon *d);
+
+/* rest.c: the REST API over TLS, as `api` of the configuration says */
+bool rest_start(struct daemon *d);
+/* Other certificates and clients, from a configuration read anew. False: what was in force stays. */
+bool rest_replace(struct daemon *d, const struct config *config, char *error, size_t error_bytes);
+void rest_stop(struct daemon *d);
+bool rest_ready(void *self, struct api_problem *problem);
+bool rest_leads(void *self, struct api_problem *problem);
+uint64_t rest_index(void *self);
 
 /* admin.c */
 void admin_fill(struct daemon *d);

@@ -111,6 +111,7 @@ static void after(uv_work_t *w, int status)
     struct reload *r = w->data;
     struct ike_policy fresh;
     const char *missing;
+    char why[API_DETAIL_BYTES];
 
     (void)status;
     r->daemon->reloading = false;
@@ -122,6 +123,8 @@ static void after(uv_work_t *w, int status)
         refuse(r, 422, "out-of-date", r->config->notes[0]);
     else if (!config_policy(r->config, &suite_default, &fresh, &missing))
         refuse(r, 422, "bad-configuration", "a proposal is not spoken by this build");
+    else if (!rest_replace(r->daemon, r->config, why, sizeof why))
+        refuse(r, 422, "bad-configuration", why);
     else
         put_in_force(r, &fresh);
     config_free(r->config);

@@ -63,7 +63,7 @@ static void read_refused(struct rig *r)
     expect("GET", "/v1/cluster", "", 503,
            "{\"type\":\"urn:holdfast:problem:starting\",\"title\":\"Service "
            "Unavailable\",\"status\":503,"
-           "\"detail\":\"this node has not caught up yet\"}\n");
+           "\"detail\":\"this node has not caught up yet\",\"docs\":\"/v1/problems/starting\"}\n");
 }
 
 Test(api, a_read_that_the_backend_refuses)
@@ -305,6 +305,26 @@ Test(api, pipelined_requests_are_answered_in_order)
     rig.how = RIG_LATER;
     rig.delay_ms = 20;
     rig_run(&rig, pipeline);
+}
+
+/* What curl says when it is told nothing else: at root's socket it is no matter. */
+static void post_a_form(struct rig *r)
+{
+    static const char form[] = "POST /v1/cluster/leader HTTP/1.1\r\nHost: x\r\nContent-Type: "
+                               "application/x-www-form-urlencoded\r\nContent-Length: "
+                               "10\r\n\r\n{\"node\":2}";
+    int fd = rig_connect(r);
+
+    rig_send(fd, form, sizeof form - 1);
+    (void)rig_read_answers(fd, reply, 1);
+    cr_assert_eq(strncmp(reply, "HTTP/1.1 200 ", 13), 0, "%s", reply);
+    cr_assert_eq(r->transfers, 1);
+    (void)close(fd);
+}
+
+Test(api, a_body_needs_no_type_at_roots_socket)
+{
+    rig_run(&rig, post_a_form);
 }
 
 static void ask_often(struct rig *r)

@@ -29,9 +29,10 @@ static json_t *three_nodes(void *self, struct api_problem *problem)
         "owner", "node", 1, "lease", "held", 1, "remaining_ms", 120, "acting", 1);
 }
 
-static json_t *one_tunnel(void *self, struct api_problem *problem)
+static json_t *one_tunnel(void *self, const struct api_page *page, struct api_problem *problem)
 {
     (void)self;
+    (void)page;
     (void)problem;
     return json_pack("{s:[{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:[{s:s, s:s, s:s, s:i, s:i, "
                      "s:i, s:i, s:i, s:i}]}]}",

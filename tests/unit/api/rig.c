@@ -13,6 +13,7 @@ static json_t *fake_cluster(void *self, struct api_problem *problem)
 {
     struct rig *rig = self;
 
+    rig->reads++;
     if (rig->no_cluster) {
         api_problem_set(problem, 503, "starting", "this node has not caught up yet");
         return NULL;
@@ -20,11 +21,39 @@ static json_t *fake_cluster(void *self, struct api_problem *problem)
     return json_pack("{s:i, s:i}", "node", 1, "leader", 2);
 }
 
-static json_t *fake_sas(void *self, struct api_problem *problem)
+static json_t *fake_sas(void *self, const struct api_page *page, struct api_problem *problem)
+{
+    struct rig *rig = self;
+
+    (void)problem;
+    rig->page = *page;
+    return json_pack("{s:[]}", "sas");
+}
+
+static bool fake_ready(void *self, struct api_problem *problem)
+{
+    struct rig *rig = self;
+
+    if (rig->no_cluster) {
+        api_problem_set(problem, 503, "not-ready", "no majority is reached");
+    }
+    return !rig->no_cluster;
+}
+
+static bool fake_leads(void *self, struct api_problem *problem)
+{
+    struct rig *rig = self;
+
+    if (rig->follows) {
+        api_problem_set(problem, 503, "not-leader", "node 2 leads");
+    }
+    return !rig->follows;
+}
+
+static uint64_t fake_index(void *self)
 {
     (void)self;
-    (void)problem;
-    return json_pack("{s:[]}", "sas");
+    return 41;
 }
 
 static void on_later(uv_timer_t *timer)
@@ -45,7 +74,9 @@ static void decide(struct rig *rig, struct api_request *request)
         api_request_answer(request, NULL);
         break;
     case RIG_REFUSE:
-        api_problem_set(&problem, 409, "no-leader", "no leader is known");
+        api_problem_set(&problem, rig->refuse_status != 0 ? rig->refuse_status : 409,
+                        rig->refuse_status != 0 ? rig->refuse_name : "no-leader",
+                        "no leader is known");
         api_request_refuse(request, &problem);
         break;
     case RIG_LATER:
@@ -139,7 +170,7 @@ static void fake_backup(void *self, struct api_request *request)
     struct rig *rig = self;
 
     rig->backups++;
-    if (rig->how == RIG_REFUSE) {
+    if (rig->how != RIG_NOW) {
         decide(rig, request);
     } else {
         api_request_answer(request, json_pack("{s:s}", "backup", rig->backup));
@@ -181,6 +212,9 @@ void rig_init(struct rig *rig)
     rig->backend = (struct api_backend){.self = rig,
                                         .cluster = fake_cluster,
                                         .sas = fake_sas,
+                                        .ready = fake_ready,
+                                        .leads = fake_leads,
+                                        .index = fake_index,
                                         .transfer_leader = fake_transfer,
                                         .rekey = fake_rekey,
                                         .move_shard = fake_move,
@@ -221,6 +255,26 @@ static void on_done(uv_async_t *async)
     answer_held(rig);
     uv_close((uv_handle_t *)&rig->done, NULL);
     uv_close((uv_handle_t *)&rig->later, NULL);
+    uv_close((uv_handle_t *)&rig->freeze, NULL);
+}
+
+static void on_freeze(uv_async_t *async)
+{
+    struct rig *rig = async->data;
+
+    uv_sem_post(&rig->frozen);
+    uv_sem_wait(&rig->thaw);
+}
+
+void rig_freeze(struct rig *rig)
+{
+    cr_assert_eq(uv_async_send(&rig->freeze), 0);
+    uv_sem_wait(&rig->frozen);
+}
+
+void rig_thaw(struct rig *rig)
+{
+    uv_sem_post(&rig->thaw);
 }
 
 static void *client_thread(void *arg)
@@ -245,7 +299,10 @@ void rig_run(struct rig *rig, void (*client)(struct rig *rig))
     cr_assert_eq(uv_loop_init(&rig->loop), 0);
     rig->server = api_server_create(&rig->loop, &rig->options, &rig->backend, error, sizeof error);
     cr_assert_not_null(rig->server, "%s", error);
-    rig->done.data = rig->later.data = rig;
+    rig->done.data = rig->later.data = rig->freeze.data = rig;
+    cr_assert_eq(uv_sem_init(&rig->frozen, 0), 0);
+    cr_assert_eq(uv_sem_init(&rig->thaw, 0), 0);
+    cr_assert_eq(uv_async_init(&rig->loop, &rig->freeze, on_freeze), 0);
     rig->client = client;
     cr_assert_eq(uv_async_init(&rig->loop, &rig->done, on_done), 0);
     cr_assert_eq(uv_timer_init(&rig->loop, &rig->later), 0);
@@ -253,6 +310,8 @@ void rig_run(struct rig *rig, void (*client)(struct rig *rig))
     cr_assert_eq(uv_run(&rig->loop, UV_RUN_DEFAULT), 0);
     cr_assert_eq(pthread_join(thread, NULL), 0);
     cr_assert_eq(uv_loop_close(&rig->loop), 0);
+    uv_sem_destroy(&rig->frozen);
+    uv_sem_destroy(&rig->thaw);
     cr_assert_eq(access(rig->socket, F_OK), -1, "the socket stayed");
     cr_assert_eq(rig_open_files(), before, "files stayed open");
 }

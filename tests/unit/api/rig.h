@@ -24,7 +24,9 @@ struct rig {
      * refuse */
     enum { RIG_NOW, RIG_LATER, RIG_HOLD, RIG_REFUSE } how;
     unsigned delay_ms;
-    bool no_cluster; /* GET /v1/cluster is refused */
+    bool no_cluster; /* GET /v1/cluster is refused, and this node is not ready */
+    bool follows;    /* ... does not lead */
+    struct api_page page;
     struct api_request *held[64];
     size_t n_held;
 
@@ -43,6 +45,11 @@ struct rig {
     uint32_t node;
     struct api_rekey rekey;
     struct api_arm arm;
+    unsigned refuse_status; /* of RIG_REFUSE; 0: 409 no-leader */
+    const char *refuse_name;
+    _Atomic unsigned reads; /* of the cluster */
+    uv_async_t freeze;
+    uv_sem_t frozen, thaw;
     bool close_while_held; /* the server is closed before the held requests are answered */
 };
 
@@ -51,6 +58,10 @@ void rig_init(struct rig *rig);
  * nothing is left. */
 void rig_run(struct rig *rig, void (*client)(struct rig *rig));
 void rig_deinit(struct rig *rig);
+
+/* From the client: the backend's loop stands still from here to there. */
+void rig_freeze(struct rig *rig);
+void rig_thaw(struct rig *rig);
 
 /* Client side; blocking, at most 10 s. */
 int rig_connect(struct rig *rig);
