@@ -34,6 +34,7 @@ static void on_prepare(uv_prepare_t *handle)
         raise_to(&w->ever_ns, turn);
         raise_to(&w->longest_cpu_ns, cpu - w->cpu_ns);
     }
+    atomic_store_explicit(&w->turned_ns, read_clock(CLOCK_BOOTTIME), memory_order_relaxed);
     w->last_ns = now;
     w->cpu_ns = cpu;
     w->idle_ns = idle;
@@ -42,7 +43,7 @@ static void on_prepare(uv_prepare_t *handle)
 
 void loop_watch_start(struct loop_watch *w, uv_loop_t *loop)
 {
-    *w = (struct loop_watch){.last_ns = 0};
+    *w = (struct loop_watch){.turned_ns = read_clock(CLOCK_BOOTTIME)};
     HF_ASSERT(uv_loop_configure(loop, UV_METRICS_IDLE_TIME) == 0);
     HF_ASSERT(uv_prepare_init(loop, &w->prepare) == 0);
     w->prepare.data = w;
@@ -54,6 +55,11 @@ void loop_watch_close(struct loop_watch *w, uv_close_cb closed)
 {
     if (!uv_is_closing((uv_handle_t *)&w->prepare))
         uv_close((uv_handle_t *)&w->prepare, closed);
+}
+
+uint64_t loop_watch_turned_ns(const struct loop_watch *w)
+{
+    return atomic_load_explicit(&w->turned_ns, memory_order_relaxed);
 }
 
 struct loop_turns loop_watch_take(struct loop_watch *w)

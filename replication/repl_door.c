@@ -479,6 +479,11 @@ struct loop_turns repl_loop_turns(struct repl *repl)
     return loop_watch_take(&repl->watch);
 }
 
+uint64_t repl_loop_turned_ns(struct repl *repl)
+{
+    return loop_watch_turned_ns(&repl->watch);
+}
+
 void repl_status(struct repl *repl, struct repl_status *out)
 {
     uv_mutex_lock(&repl->lock);

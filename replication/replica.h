@@ -496,6 +496,8 @@ size_t repl_linked_members(const struct repl_status *status, uint32_t nodes[REPL
 size_t repl_peers(struct repl *repl, uint32_t nodes[REPL_MAX_NODES]);
 /* The replication loop's longest turns, since this was last asked. Any thread. */
 struct loop_turns repl_loop_turns(struct repl *repl);
+/* When that loop last turned, by repl_boottime_ns(). Any thread. */
+uint64_t repl_loop_turned_ns(struct repl *repl);
 const char *repl_counter_name(enum repl_counter counter);
 const char *repl_verdict_name(enum repl_verdict verdict);
 

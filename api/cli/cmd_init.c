@@ -156,23 +156,41 @@ static int run_pki(const struct founding *f, const char *verb, const char *argum
     return status;
 }
 
-/* holdfastd beside this program says itself what is wrong. */
+/* holdfastd beside this program, or in sbin when this is in bin (as packages put them): "" when neither is there. */
+static void find_daemon(char *path, size_t size)
+{
+    static const char *const places[] = {"/holdfastd", "/../sbin/holdfastd"};
+    char here[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", here, sizeof here - 1);
+
+    path[0] = '\0';
+    if (n < 0) {
+        return;
+    }
+    here[n] = '\0';
+    *strrchr(here, '/') = '\0';
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        if (snprintf(path, size, "%s%s", here, places[i]) < (int)size && access(path, X_OK) == 0) {
+            return;
+        }
+    }
+    path[0] = '\0';
+}
+
+/* It says itself what is wrong. */
 static int run_daemon(const struct founding *f, const char *what)
 {
-    static const char name[] = "/holdfastd";
-    char path[PATH_MAX + sizeof name];
-    ssize_t n = readlink("/proc/self/exe", path, PATH_MAX);
+    char path[PATH_MAX + 32];
     char *argv[] = {path, (char[]){"--config"}, (char *)(uintptr_t)f->fresh,
                     (char *)(uintptr_t)what, NULL};
     posix_spawn_file_actions_t actions;
     int status = 0, code;
     pid_t pid;
 
-    if (n < 0) {
-        return refuse(f, "%s", strerror(errno));
+    find_daemon(path, sizeof path);
+    if (path[0] == '\0') {
+        return refuse(f, "there is no holdfastd beside this program: install the package holdfast");
     }
-    path[n] = '\0';
-    memcpy(strrchr(path, '/'), name, sizeof name);
     (void)posix_spawn_file_actions_init(&actions);
     (void)posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
     code = posix_spawn(&pid, path, &actions, NULL, argv, environ);

@@ -12,4 +12,10 @@ bool process_close(const char **what);
  * CAP_IPC_LOCK. */
 bool process_lock(const char **what);
 
+/* Root that writes below `dir` does it as the user to whom it belongs, for good: else that user's daemon could not read
+ * what was made. Nothing when process_is_foreign() is not so. Memory may be locked all the same. False: as above. */
+bool process_become_owner(const char *dir, const char **what);
+/* This is root, and the folder is there and another user's. */
+bool process_is_foreign(const char *dir);
+
 #endif

@@ -11,9 +11,11 @@
 #include "base/assert.h"
 #include "daemon/daemon.h"
 #include "daemon/fdstore.h"
+#include "daemon/notify.h"
 #include "replication/replica.h"
 
-enum { FD_DIGITS = 10, MOST_FD = 65535, AGAIN_S = 1 };
+/* PATIENCE_S: what a service manager gives a start that is not its own, before it takes it for hung. */
+enum { FD_DIGITS = 10, MOST_FD = 65535, AGAIN_S = 1, PATIENCE_S = 900 };
 
 static const char itself[] = "/proc/self/exe";
 static char config_option[] = "--config", distrust_option[] = "--distrust",
@@ -42,6 +44,7 @@ void anew_remember(char *program, char *config, bool distrust, const char *data_
 
 void anew_recovered(void)
 {
+    notify_patience(PATIENCE_S);
     (void)execv(itself, recovered);
 }
 
@@ -86,6 +89,7 @@ bool anew_begin(const char *text)
     if (!take_number(&text, MOST_FD, ':', &fd) || !take_number(&text, UINT32_MAX, ':', &node) ||
         text[0] != '/')
         return false;
+    notify_patience(PATIENCE_S);
     while (!repl_rolled_back(text, (uint32_t)node, &now)) {
         if (strcmp(now.text, before.text) != 0)
             (void)fprintf(stderr,
@@ -94,6 +98,7 @@ bool anew_begin(const char *text)
                           "the next one with --distrust\n",
                           now.text);
         before = now;
+        (void)notify_send("WATCHDOG=1", -1); /* killed now, the next start would not know of it */
         (void)nanosleep(&a_second, NULL);
     }
     fdstore_hand_on(DAEMON_KEYS_NAME, (int)fd);

@@ -102,8 +102,12 @@ static void on_tick(uv_timer_t *handle)
     struct daemon *d = handle->data;
     struct repl_health *health = repl_health(d->repl);
 
-    atomic_store(&health->control_ns, io_boottime_ns());
-    atomic_store(&health->workers_ns, worker_pool_oldest_turn_ns(d->pool));
+    uint64_t now = io_boottime_ns(), workers = worker_pool_oldest_turn_ns(d->pool);
+    uint64_t repl = repl_loop_turned_ns(d->repl);
+
+    atomic_store(&health->control_ns, now);
+    atomic_store(&health->workers_ns, workers);
+    (void)notify_alive(&d->notify, now, workers < repl ? workers : repl);
     atomic_store(&health->links_up, d->outside_up && d->inside_up);
     admin_tick(d);
     admin_moves_tick(d);
@@ -171,6 +175,7 @@ static void on_signal(uv_signal_t *handle, int signum)
 {
     struct daemon *d = handle->data;
 
+    notify_stopping();
     if (moves_leave(d)) {
         log_line(d->log, LOG_INFO, "node", "signal %d: handing over, then stopping", signum);
         return;
@@ -506,6 +511,7 @@ bool daemon_run(const struct config *config, const struct log *log, bool *again,
                 p->udp_4500[w] = p->esp[w] = -1;
         }
     }
+    notify_init(&d->notify);
     HF_ASSERT(uv_loop_init(&d->loop) == 0);
     loop_watch_start(&d->turns, &d->loop);
     d->loop.data = d;
@@ -513,6 +519,7 @@ bool daemon_run(const struct config *config, const struct log *log, bool *again,
     if (ok) {
         log_line(log, LOG_INFO, "node", "node=%u boot=%016llx serving", config->node_id,
                  (unsigned long long)repl_boot(d->repl));
+        notify_ready(&d->notify);
         (void)uv_run(&d->loop, UV_RUN_DEFAULT);
     }
     stop(d);

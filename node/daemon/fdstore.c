@@ -2,13 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
+
+#include "daemon/notify.h"
 
 enum { FIRST_FD = 3, MAX_FDS = 64 };
 
@@ -40,37 +39,10 @@ int fdstore_take(const char *name)
 
 bool fdstore_put(const char *name, int fd)
 {
-    const char *path = getenv("NOTIFY_SOCKET");
-    struct sockaddr_un to = {.sun_family = AF_UNIX};
-    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {0};
     char text[128];
-    struct iovec part = {.iov_base = text};
-    struct msghdr message = {.msg_name = &to,
-                             .msg_iov = &part,
-                             .msg_iovlen = 1,
-                             .msg_control = control,
-                             .msg_controllen = sizeof control};
-    struct cmsghdr *c = CMSG_FIRSTHDR(&message);
-    int s;
-    bool sent;
 
-    if (path == NULL || strlen(path) < 2 || strlen(path) >= sizeof to.sun_path)
-        return false;
-    memcpy(to.sun_path, path, strlen(path));
-    if (path[0] == '@') /* the abstract namespace */
-        to.sun_path[0] = '\0';
-    message.msg_namelen = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
-    part.iov_len = (size_t)snprintf(text, sizeof text, "FDSTORE=1\nFDNAME=%s", name);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof fd);
-    memcpy(CMSG_DATA(c), &fd, sizeof fd);
-    s = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (s < 0)
-        return false;
-    sent = sendmsg(s, &message, MSG_NOSIGNAL) == (ssize_t)part.iov_len;
-    (void)close(s);
-    return sent;
+    (void)snprintf(text, sizeof text, "FDSTORE=1\nFDNAME=%s", name);
+    return notify_send(text, fd);
 }
 
 void fdstore_hand_on(const char *name, int fd)

@@ -15,6 +15,7 @@
 #include "io/guard.h"
 #include "io/netlink.h"
 #include "io/tun.h"
+#include "daemon/notify.h"
 #include "replication/loop_watch.h"
 
 enum {
@@ -73,6 +74,7 @@ struct daemon {
     struct repl *repl;
     struct repl_event *event; /* in hand: it goes on in the next turn */
     struct loop_watch turns;
+    struct notify notify;
     struct worker_pool *pool;
     struct datapath *datapath;
     struct conductor *conductor;

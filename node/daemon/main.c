@@ -94,6 +94,27 @@ static bool lock_memory(enum action action)
     return true;
 }
 
+/* The data directory is of the daemon's user. What root makes in it is that user's; run by root the daemon would leave
+ * behind what the service cannot read. */
+static bool right_user(enum action action, const struct config *config)
+{
+    const char *what;
+
+    if (action == ACTION_INIT || action == ACTION_RESTORE || action == ACTION_RECOVER) {
+        if (process_become_owner(config->data_dir, &what))
+            return true;
+        (void)fprintf(stderr, "holdfastd: %s: %s\n", what, strerror(errno));
+        return false;
+    }
+    if (action != ACTION_RUN || !process_is_foreign(config->data_dir))
+        return true;
+    (void)fprintf(stderr,
+                  "holdfastd: %s belongs to another user than root: start the daemon as that user "
+                  "(`systemctl start holdfast`), or give the directory to root\n",
+                  config->data_dir);
+    return false;
+}
+
 static int act(enum action action, const struct config *config, const struct daemon_words *words,
                bool *again)
 {
@@ -109,6 +130,8 @@ static int act(enum action action, const struct config *config, const struct dae
         config_print_summary(config, stdout);
         return config->out_of_date ? 1 : 0;
     }
+    if (!right_user(action, config))
+        return 1;
 #ifdef HOLDFAST_PLANTED
     log_line(&log, LOG_WARN, "node", "%s: a planted fault", plant);
 #endif

@@ -76,7 +76,7 @@ static bool write_setting(const struct setting *s, struct io_error *error)
            io_fail(error, code, "cannot set %s to %c: %s%s", path, s->value, strerror(code),
                    code == ENOENT  ? " (is the interface there?)"
                    : code == EROFS ? " (/proc/sys is read-only here: set it from outside)"
-                                   : " (run as root)");
+                                   : " (run as root, or grant CAP_NET_ADMIN)");
 }
 
 /* One transaction: whatever stood before is replaced, and there is no moment without rules. */

@@ -23,8 +23,9 @@ void guard_ruleset(const struct guard_config *config, struct guard_text *out);
 HF_MUST_USE bool guard_nft(const char *input, struct guard_text *output, struct io_error *error);
 
 /* What `nft` lists of our table here ("" when there is none), and what it would list if
- * guard_ruleset() stood in a fresh namespace: equal texts mean equal rules, whatever the version of
- * nft. */
+ * guard_ruleset() stood here: equal texts mean equal rules, whatever the version of nft. The second
+ * stands for a moment in a dormant table beside (the kernel hooks none of its chains): that needs no
+ * more than CAP_NET_ADMIN. One caller at a time in a network namespace. */
 HF_MUST_USE bool guard_listing(struct guard_text *out, struct io_error *error);
 HF_MUST_USE bool guard_expected_listing(const struct guard_config *config, struct guard_text *out,
                                         struct io_error *error);

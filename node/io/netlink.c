@@ -6,6 +6,7 @@
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/ip.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -182,6 +183,51 @@ bool netlink_link_set_mtu(struct netlink *n, const char *name, uint32_t mtu, str
     code = netlink_talk(n, h, NULL, NULL);
     return code == 0 || io_fail(error, code, "cannot set the MTU of interface %s to %u: %s%s", name,
                                 mtu, strerror(code), privilege(code));
+}
+
+/* A setting of one family: IFLA_AF_SPEC { family { type { value } } }. */
+bool netlink_link_forward(struct netlink *n, const char *name, struct io_error *error)
+{
+    char buf[NETLINK_REQUEST_BYTES];
+    struct netlink_link link;
+    struct ifinfomsg *info;
+    struct nlmsghdr *h;
+    struct nlattr *spec, *family, *conf;
+    int code;
+
+    if (!netlink_link_get(n, name, &link, error))
+        return false;
+    h = link_request(buf, RTM_SETLINK, NLM_F_ACK, link.ifindex, &info);
+    spec = mnl_attr_nest_start(h, IFLA_AF_SPEC);
+    family = mnl_attr_nest_start(h, AF_INET);
+    conf = mnl_attr_nest_start(h, IFLA_INET_CONF);
+    mnl_attr_put_u32(h, IPV4_DEVCONF_FORWARDING, 1);
+    mnl_attr_nest_end(h, conf);
+    mnl_attr_nest_end(h, family);
+    mnl_attr_nest_end(h, spec);
+    code = netlink_talk(n, h, NULL, NULL);
+    return code == 0 || io_fail(error, code, "cannot set forwarding on interface %s: %s%s", name,
+                                strerror(code), privilege(code));
+}
+
+bool netlink_link_no_autoconf(struct netlink *n, const char *name)
+{
+    char buf[NETLINK_REQUEST_BYTES];
+    struct netlink_link link;
+    struct io_error unsaid;
+    struct ifinfomsg *info;
+    struct nlmsghdr *h;
+    struct nlattr *spec, *family;
+
+    if (!netlink_link_get(n, name, &link, &unsaid))
+        return false;
+    h = link_request(buf, RTM_SETLINK, NLM_F_ACK, link.ifindex, &info);
+    spec = mnl_attr_nest_start(h, IFLA_AF_SPEC);
+    family = mnl_attr_nest_start(h, AF_INET6);
+    mnl_attr_put_u8(h, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+    mnl_attr_nest_end(h, family);
+    mnl_attr_nest_end(h, spec);
+    return netlink_talk(n, h, NULL, NULL) == 0;
 }
 
 unsigned char netlink_family(const struct ip_addr *ip)

@@ -46,6 +46,11 @@ HF_MUST_USE bool netlink_link_set_up(struct netlink *n, const char *name, bool u
 HF_MUST_USE bool netlink_link_set_mtu(struct netlink *n, const char *name, uint32_t mtu,
                                       struct io_error *error);
 
+/* The kernel forwards IPv4 that comes in there (net.ipv4.conf.NAME.forwarding, without /proc/sys). */
+HF_MUST_USE bool netlink_link_forward(struct netlink *n, const char *name, struct io_error *error);
+/* It makes no IPv6 link-local address up for it (addr_gen_mode none). False: there is no IPv6 there. */
+bool netlink_link_no_autoconf(struct netlink *n, const char *name);
+
 /* The name of the interface on which `ip` stands; "" when it stands on none. */
 HF_MUST_USE bool netlink_addr_find(struct netlink *n, const struct ip_addr *ip, char name[16],
                                    struct io_error *error);

@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "io/netlink.h"
+
 static int attach(const char *name, short flags, struct io_error *error)
 {
     struct ifreq request;
@@ -54,36 +56,20 @@ static int index_of(const char *name)
 }
 
 /* The kernel forwards what comes out of the tunnel; the guard says where it may go. New interfaces
- * begin without. */
-static bool allow_forwarding(const char *name, struct io_error *error)
+ * begin without. And no link-local address is made up for it, so the kernel has nothing to announce or
+ * to ask into the tunnels (RFC 4862 5.3, RFC 4861 6.3.7); where there is no IPv6 there is nothing to
+ * say. Not by /proc/sys, which a service's sandbox has read-only. */
+static bool settle(const char *name, struct io_error *error)
 {
-    char path[96];
-    int fd, code = 0;
+    struct netlink *n = netlink_open(error);
+    bool ok;
 
-    (void)snprintf(path, sizeof path, "/proc/sys/net/ipv4/conf/%s/forwarding", name);
-    fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || write(fd, "1", 1) != 1)
-        code = errno;
-    if (fd >= 0)
-        (void)close(fd);
-    return code == 0 ||
-           io_fail(error, code, "cannot set %s to 1: %s (run as root, with a writable /proc/sys)",
-                   path, strerror(code));
-}
-
-/* No link-local address is made up for it, so the kernel has nothing to announce or to ask into the
- * tunnels (RFC 4862 5.3, RFC 4861 6.3.7). Where there is no IPv6 there is no such setting. */
-static void silence_ipv6(const char *name)
-{
-    char path[96];
-    int fd;
-
-    (void)snprintf(path, sizeof path, "/proc/sys/net/ipv6/conf/%s/addr_gen_mode", name);
-    fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    (void)!write(fd, "1", 1);
-    (void)close(fd);
+    if (n == NULL)
+        return false;
+    (void)netlink_link_no_autoconf(n, name);
+    ok = netlink_link_forward(n, name, error);
+    netlink_close(n);
+    return ok;
 }
 
 bool tun_open(struct tun *tun, const char *name, bool multi_queue, struct io_error *error)
@@ -99,8 +85,7 @@ bool tun_open(struct tun *tun, const char *name, bool multi_queue, struct io_err
         return false;
     memcpy(tun->name, name, strlen(name) + 1);
     tun->ifindex = index_of(name);
-    silence_ipv6(name);
-    if (allow_forwarding(name, error))
+    if (settle(name, error))
         return true;
     tun_close(tun);
     return false;

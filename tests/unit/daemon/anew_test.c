@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -146,6 +148,29 @@ ASIDE(anew, does_not_go_on_without_the_mark)
     refusals = 700;
     NEED(anew_begin("0:3:/data"));
     NEED(refusals == 0 && marks == 1 && pauses == 700);
+}
+
+/* Ended by a watchdog before the mark is there, the next start would know of nothing. */
+ASIDE(anew, a_watchdog_is_kept_quiet_until_the_mark_is_there)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    int manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    char text[64];
+    ssize_t n;
+    unsigned alive = 0;
+
+    (void)snprintf(at.sun_path, sizeof at.sun_path, "/tmp/hf-anew-%ld", (long)getpid());
+    NEED(bind(manager, (const struct sockaddr *)&at, sizeof at) == 0);
+    NEED(setenv("NOTIFY_SOCKET", at.sun_path, 1) == 0 &&
+         setenv("WATCHDOG_USEC", "1000000", 1) == 0);
+    refusals = 3;
+    NEED(anew_begin("0:3:/data"));
+    (void)unlink(at.sun_path);
+    n = recv(manager, text, sizeof text - 1, 0);
+    NEED(n > 0 && strncmp(text, "WATCHDOG_USEC=900000000", (size_t)n) == 0);
+    while ((n = recv(manager, text, sizeof text - 1, 0)) > 0)
+        alive += strncmp(text, "WATCHDOG=1", (size_t)n) == 0;
+    NEED(alive == 3 && pauses == 3);
 }
 
 ASIDE(anew, what_is_no_value_of_its_own_does_nothing)

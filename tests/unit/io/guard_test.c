@@ -1,11 +1,14 @@
 /* The guard: set, verified exactly, found missing part by part. */
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -125,6 +128,50 @@ Test(guard, each_missing_rule_is_named, .timeout = 120)
     green(&c);
     printf("guard: %d rules deleted one by one, each named\n", deleted);
     cr_assert(deleted == 27, "%d", deleted);
+}
+
+/* What a service is: another user than root, with one capability that goes along to nft. */
+static void with_net_admin_alone(void)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct caps[2] = {{.effective = 1u << CAP_NET_ADMIN,
+                                              .permitted = 1u << CAP_NET_ADMIN,
+                                              .inheritable = 1u << CAP_NET_ADMIN}};
+
+    if (prctl(PR_SET_KEEPCAPS, 1) != 0 || setresgid(65534, 65534, 65534) != 0 ||
+        setresuid(65534, 65534, 65534) != 0 || syscall(SYS_capset, &head, caps) != 0 ||
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_ADMIN, 0, 0) != 0)
+        _exit(9);
+}
+
+Test(guard, needs_no_more_than_net_admin_and_leaves_no_probe)
+{
+    struct guard_config c = configure();
+    struct io_error error = {.text = ""};
+    static char text[20000];
+    int status;
+    pid_t pid;
+
+    two_interfaces();
+    pid = ns_fork(0);
+    if (pid == 0) {
+        with_net_admin_alone();
+        if (!guard_install(&c, &error) || !guard_verify(&c, &error)) {
+            (void)fprintf(stderr, "%s\n", error.text);
+            _exit(1);
+        }
+        _exit(0);
+    }
+    cr_assert(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0,
+              "status %x", status);
+    green(&c);
+    /* One that a killed daemon left: it holds nothing back, and the next look takes it away. */
+    ns_run(0, "nft add table inet holdfast_probe { flags dormant ; }");
+    ns_run(0, "nft add chain inet holdfast_probe x { type filter hook input priority 0 ; }");
+    ns_run(0, "nft add rule inet holdfast_probe x drop");
+    green(&c);
+    cr_assert(ns_output(0, text, sizeof text, "nft list tables"));
+    cr_assert(strcmp(text, "table inet holdfast_guard\n") == 0, "%s", text);
 }
 
 Test(guard, what_else_can_be_missing_is_named)

@@ -192,6 +192,34 @@ Test(tun, carries_packets_and_vanishes_with_its_descriptor)
     netlink_close(n);
 }
 
+static char setting(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char value = '?';
+
+    cr_assert(fd >= 0 && read(fd, &value, 1) == 1, "%s", path);
+    (void)close(fd);
+    return value;
+}
+
+/* As in a service's sandbox, where /proc/sys is read-only. */
+Test(tun, forwards_and_makes_up_no_address_without_writing_to_proc)
+{
+    struct io_error error;
+    struct tun t;
+
+    ns_own();
+    cr_assert(unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+    cr_assert(mount("/proc/sys", "/proc/sys", NULL, MS_BIND, NULL) == 0 &&
+              mount(NULL, "/proc/sys", NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) == 0);
+    cr_assert(open("/proc/sys/net/ipv4/conf/lo/forwarding", O_WRONLY | O_CLOEXEC) < 0 &&
+              errno == EROFS);
+    cr_assert(tun_open(&t, "hf0", false, &error), "%s", error.text);
+    cr_assert(setting("/proc/sys/net/ipv4/conf/hf0/forwarding") == '1');
+    cr_assert(setting("/proc/sys/net/ipv6/conf/hf0/addr_gen_mode") == '1');
+    tun_close(&t);
+}
+
 Test(tun, no_device_is_named)
 {
     struct io_error error;
