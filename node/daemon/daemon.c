@@ -278,7 +278,8 @@ static bool start_workers(struct daemon *d)
                                .tun_fds = d->tun_fds,
                                .shards = shards,
                                .n_shards = d->n_shards,
-                               .sa_capacity = DAEMON_SA_CAPACITY};
+                               .sa_capacity = DAEMON_SA_CAPACITY,
+                               .silenced = &d->rollback.silenced};
 
     for (uint32_t i = 0; i < d->n_shards; i++) {
         shards[i] = (struct worker_shard){.shard = d->shard_ids[i], .lease = d->shards[i].lease};
@@ -321,6 +322,7 @@ static void start_gateway(struct daemon *d)
                                                         .conductor = d->conductor,
                                                         .self = d,
                                                         .now_ns = io_boottime_ns,
+                                                        .silenced = &d->rollback.silenced,
                                                         .lease = lease_of,
                                                         .forward = forward});
 }

@@ -23,7 +23,8 @@ struct gateway_options {
     struct datapath *datapath;
     struct conductor *conductor;
     void *self;
-    uint64_t (*now_ns)(void); /* CLOCK_BOOTTIME */
+    uint64_t (*now_ns)(void);     /* CLOCK_BOOTTIME */
+    const _Atomic bool *silenced; /* as worker_options.silenced: nobody acts any more */
     const struct repl_lease *(*lease)(void *self, uint32_t slot);
     /* To another node, on channel STRAY (repl_send_frame). */
     enum repl_result (*forward)(void *self, uint32_t node, struct span frame);

@@ -112,6 +112,7 @@ struct daemon {
         keys_fd; /* with the memfd of sessions' keys; 0 = none. Read by the watch's thread, too */
     struct {
         struct generation_watch *watch; /* NULL: there is none */
+        _Atomic bool silenced;          /* it was: nothing leaves this process any more */
         _Atomic int deaf;               /* errno: a rollback is not heard of (any more); 0: it is */
         _Atomic unsigned missed;        /* how often the kernel dropped events */
     } rollback;
