@@ -197,6 +197,7 @@ uint64_t gateway_sleep_ms(struct gateway *g, uint64_t cluster_ms)
     uint64_t wake = until(conductor_next_wake_ms(g->options.conductor), cluster_ms);
     uint64_t pace = until(datapath_next_ms(g->options.datapath), stray_now(g));
 
+    conductor_rest(g->options.conductor);
     in = wake < in ? wake : in;
     return pace < in ? pace : in;
 }

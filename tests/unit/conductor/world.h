@@ -50,7 +50,9 @@ struct world_node {
     uint32_t id;
     uint64_t boot;
     bool alive, leased;
-    bool deaf; /* hears nothing of the log */
+    unsigned
+        lets_out; /* its lease ends when so many more of its messages have left; 0 = it goes on */
+    bool deaf;    /* hears nothing of the log */
     uint64_t request;
     struct conductor *conductor;
     struct world_submission *pending, **pending_tail;
