@@ -4,11 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "http_answer.h"
 
 enum { HTTP_MAX_BYTES = 4 << 20 };
 
@@ -37,7 +38,7 @@ static void call_ready(void *arg, uint32_t events)
             c->in = in;
             c->cap = cap;
         }
-        n = recv(c->watch.fd, c->in + c->len, c->cap - c->len - 1, MSG_DONTWAIT);
+        n = recv(c->watch.fd, c->in + c->len, c->cap - c->len, MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
             return;
         if (n <= 0) {
@@ -45,32 +46,19 @@ static void call_ready(void *arg, uint32_t events)
             return;
         }
         c->len += (size_t)n;
-        c->in[c->len] = '\0';
     }
 }
 
-/* Where the body begins, or NULL; *len by Content-Length, or -1 (until the end). */
-static const char *find_body(const struct call *c, long *len)
+static enum http_answer_state read_answer(const struct call *c, struct http_answer *a)
 {
-    const char *end = c->in ? strstr(c->in, "\r\n\r\n") : NULL;
-
-    *len = -1;
-    if (!end)
-        return NULL;
-    for (const char *p = c->in; p < end; p = strstr(p, "\r\n") + 2) {
-        if (strncasecmp(p, "content-length:", 15) == 0)
-            *len = strtol(p + 15, NULL, 10);
-    }
-    return end + 4;
+    return http_answer_read(c->in, c->len, c->ended, a);
 }
 
 static bool complete(void *arg)
 {
-    const struct call *c = arg;
-    long len;
-    const char *body = find_body(c, &len);
+    struct http_answer a;
 
-    return c->ended || (body && len >= 0 && c->len - (size_t)(body - c->in) >= (size_t)len);
+    return read_answer(arg, &a) != HTTP_ANSWER_MORE;
 }
 
 static bool send_request(int fd, const char *method, const char *path, const json_t *body)
@@ -95,9 +83,8 @@ bool http_call(struct chaos_lab *lab, const char *socket_path, const char *metho
 {
     struct call c = {.watch = {-1, call_ready, &c}};
     struct sockaddr_un to = {.sun_family = AF_UNIX};
+    struct http_answer answer;
     bool ok = false;
-    long len;
-    const char *text;
 
     *reply = (struct http_reply){0};
     if (strlen(socket_path) >= sizeof to.sun_path)
@@ -109,12 +96,10 @@ bool http_call(struct chaos_lab *lab, const char *socket_path, const char *metho
         goto out;
     (void)lab_until(lab, complete, &c, ms);
     pump_remove(&lab->pump, &c.watch);
-    text = find_body(&c, &len);
-    if (!text || sscanf(c.in, "HTTP/1.%*c %d", &reply->status) != 1)
+    if (read_answer(&c, &answer) != HTTP_ANSWER_WHOLE)
         goto out;
-    if (len >= 0 && c.len - (size_t)(text - c.in) < (size_t)len)
-        goto out;
-    reply->body = json_loadb(text, len >= 0 ? (size_t)len : c.len - (size_t)(text - c.in), 0, NULL);
+    reply->status = answer.status;
+    reply->body = json_loadb(c.in + answer.body_at, answer.body_len, 0, NULL);
     ok = true;
 out:
     if (c.watch.fd >= 0)

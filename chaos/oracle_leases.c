@@ -33,8 +33,22 @@ static bool lease_of(const char *line, uint64_t zero_ns, unsigned *shard, uint64
         return true;
     if (sscanf(said, " repl shard %u: lease lost, it ended %llu ms ago", shard, &ago) != 2)
         return false;
-    *lost_ns = *said_ns + NS_PER_MS - ago * NS_PER_MS; /* both are rounded down */
+    /* Both are rounded down. Never 0, which would be held. */
+    *lost_ns = *said_ns + NS_PER_MS;
+    *lost_ns = ago < (*lost_ns - 1) / NS_PER_MS ? *lost_ns - ago * NS_PER_MS : 1;
     return true;
+}
+
+/* When the process that wrote it spoke first. A start has no lease, whatever the one before it had. False: it is none
+ * of ours, or wrote nothing. */
+static bool begin_of(const char *log, uint64_t zero_ns, uint64_t *ns)
+{
+    for (const char *line = log; line != NULL && *line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (oracle_stamp_of(line, zero_ns, ns))
+            return true;
+    }
+    return false;
 }
 
 static void judge_lapse(const struct capture *c, uint64_t zero_ns, uint8_t node, unsigned shard,
@@ -67,10 +81,13 @@ unsigned oracle_lease_over(const struct capture *c, uint64_t zero_ns, uint8_t no
                            const char *const *logs, size_t n_logs, const struct oracle_hands *hands,
                            struct oracle_report *r)
 {
-    uint64_t lost_ns[LAB_MAX_SHARDS + 1] = {0}; /* 0: it has it, or had none yet */
+    uint64_t lost_ns[LAB_MAX_SHARDS + 1] = {0}, begin; /* 0: it has it */
     unsigned told = 0;
 
     for (size_t i = 0; i < n_logs; i++) {
+        for (unsigned s = 1; begin_of(logs[i], zero_ns, &begin) && s <= LAB_MAX_SHARDS; s++)
+            if (lost_ns[s] == 0)
+                lost_ns[s] = begin;
         for (const char *line = logs[i]; line != NULL && *line; line = strchr(line, '\n')) {
             uint64_t lost, said;
             unsigned shard;

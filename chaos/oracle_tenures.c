@@ -7,16 +7,23 @@
 
 #include "lab.h"
 
-#define NS_PER_S 1000000000
-#define NS_PER_HOUR (3600ll * NS_PER_S)
+#define NS_PER_S 1000000000ll
+#define NS_PER_HOUR (3600 * NS_PER_S)
+#define MOST_S (1ll << 32) /* either side of 1970; twice as many nanoseconds are still a number */
 
-/* A drill moves clocks by whole hours, and lasts less than half of one. */
-static uint64_t brought_back(uint64_t ns, uint64_t zero_ns)
+/* A drill moves clocks by whole hours, and lasts less than half of one. False: no clock says so. */
+static bool brought_back(int64_t s, unsigned ms, uint64_t zero_ns, uint64_t *ns)
 {
-    int64_t off = (int64_t)(ns - zero_ns);
-    int64_t hours = (off + (off < 0 ? -NS_PER_HOUR / 2 : NS_PER_HOUR / 2)) / NS_PER_HOUR;
+    int64_t off;
 
-    return ns - (uint64_t)(hours * NS_PER_HOUR);
+    if (s < -MOST_S || s > MOST_S || zero_ns > INT64_MAX / 2)
+        return false;
+    off = s * NS_PER_S + ms * 1000000ll - (int64_t)zero_ns;
+    off -= (off + (off < 0 ? -NS_PER_HOUR / 2 : NS_PER_HOUR / 2)) / NS_PER_HOUR * NS_PER_HOUR;
+    if (off < 0 && (uint64_t)-off > zero_ns)
+        return false;
+    *ns = off < 0 ? zero_ns - (uint64_t)-off : zero_ns + (uint64_t)off;
+    return true;
 }
 
 bool oracle_stamp_of(const char *line, uint64_t zero_ns, uint64_t *ns)
@@ -31,8 +38,7 @@ bool oracle_stamp_of(const char *line, uint64_t zero_ns, uint64_t *ns)
         return false;
     tm.tm_year -= 1900;
     tm.tm_mon -= 1;
-    *ns = brought_back((uint64_t)timegm(&tm) * NS_PER_S + ms * 1000000ull, zero_ns);
-    return true;
+    return brought_back(timegm(&tm), ms, zero_ns, ns);
 }
 
 static bool telling_of(const char *line, uint64_t zero_ns, struct oracle_told *out)

@@ -39,8 +39,8 @@ struct oracle_tenure *oracle_told_tenures(const struct oracle_tellings *t, const
  * below; hours off zero_ns are taken off. False: it does not begin so. */
 bool oracle_stamp_of(const char *line, uint64_t zero_ns, uint64_t *ns);
 
-/* oracle_leases.c: a node whose lease of a shard is over says nothing as that shard until it has one
- * again, whether another owns it meanwhile or nobody, but for what was in hand (I5). By the node's own
+/* oracle_leases.c: a node whose lease of a shard is over, or that has none since it was started, says nothing as that
+ * shard until it has one, whether another owns it meanwhile or nobody, but for what was in hand (I5). By the node's own
  * log, which tells the end a little late and the next beginning at once:
  *
  *   2026-11-27T17:52:06.123Z info repl shard 1: lease lost, it ended 12 ms ago

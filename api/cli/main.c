@@ -25,6 +25,9 @@ int main(int argc, char **argv)
     struct cli cli = {.socket = CLI_SOCKET, .out = stdout, .err = stderr};
     int status = CLI_DONE;
 
+    if (!process_standard()) {
+        return CLI_REFUSED; /* there may be nowhere to say it */
+    }
     if (!cli_parse(&cli, argc, argv, &status)) {
         return status;
     }

@@ -4,6 +4,11 @@
 
 #include <stdbool.h>
 
+/* Descriptors 0, 1 and 2 are open from here on, whoever started the program without them: else what it opens first, a
+ * socket or a file of keys, would get their numbers, and each line of log would go into it. So no other descriptor
+ * is ever one of them. False: errno says why. */
+bool process_standard(void);
+
 /* Undumpable, without a core file; and what a debugger of root's writes all the same has none of its memory
  * (core(5), coredump_filter). False: errno says why, *what which of them. */
 bool process_close(const char **what);

@@ -10,6 +10,7 @@
 static bool take_state(struct conductor *c, struct conductor_sa *sa, struct span state,
                        struct ike_sa *out)
 {
+    c->scratch_used = true;
     if (!ike_sa_decode(state, out)) {
         count(&c->counters, COUNTER_decode_failed);
         log_line(c->log, LOG_ERROR, "conductor",
@@ -359,6 +360,7 @@ static void take_half_open(struct conductor *c, struct span encoded)
 {
     struct conductor_sa *sa;
 
+    c->scratch_used = true;
     if (!ike_sa_decode(encoded, &c->before) || !is_answered(c, &c->before) ||
         c->n_half_open >= CONDUCTOR_HALF_OPEN_MAX) {
         count(&c->counters, COUNTER_half_open_refused);

@@ -286,6 +286,18 @@ void conductor_initiate(struct conductor *c, uint32_t shard, const struct endpoi
     run_work(c, w);
 }
 
+/* Else the keys of an SA that is deleted stay there until the next one's take their place, on every node. */
+void conductor_rest(struct conductor *c)
+{
+    if (!c->scratch_used)
+        return;
+    c->scratch_used = false;
+    secret_wipe_bytes(&c->before, sizeof c->before);
+    secret_wipe_bytes(&c->giver, sizeof c->giver);
+    secret_wipe_bytes(&c->transition, sizeof c->transition);
+    secret_wipe_bytes(c->encoded, sizeof c->encoded);
+}
+
 struct steppoint *conductor_steppoint(struct conductor *c)
 {
     return &c->steppoint;

@@ -238,6 +238,10 @@ bool conductor_wish_join(struct conductor *c, uint32_t node, const uint8_t hash[
                          uint32_t speaks);
 bool conductor_wish_leave(struct conductor *c, uint32_t node, uint64_t until_ms);
 
+/* To be called before the loop sleeps: nothing of the states that were looked at or made since stays in scratch
+ * memory. Cheap when there were none. */
+void conductor_rest(struct conductor *c);
+
 /* Cluster time of the next timer, UINT64_MAX = none. */
 uint64_t conductor_next_wake_ms(const struct conductor *c);
 

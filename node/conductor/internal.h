@@ -184,7 +184,8 @@ struct conductor {
     struct steppoint steppoint;
     struct counters counters;
     struct log_limit limits[IKE_REASON_COUNT], limit_refused;
-    /* scratch, used by one step at a time */
+    /* Scratch, used by one step at a time; keys stand in it. conductor_rest() wipes it. */
+    bool scratch_used;
     struct ike_sa before, giver;
     struct ike_transition transition;
     uint8_t encoded[2][IKE_SA_ENCODED_MAX];

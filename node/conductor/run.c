@@ -439,6 +439,7 @@ void run_work(struct conductor *c, struct conductor_work *w)
     enum ike_outcome outcome;
     uint64_t sa_id = w->sa_id;
 
+    c->scratch_used = true;
     if (w->sa_id != 0 && ((sa = sa_find(c, w->sa_id)) == NULL || !sa_decode(c, sa, &c->before))) {
         work_free(w);
         return;

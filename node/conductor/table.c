@@ -132,6 +132,7 @@ struct span sa_encode(struct conductor *c, int which, const struct ike_sa *sa)
 {
     size_t len;
 
+    c->scratch_used = true;
     HF_ASSERT(ike_sa_encode_as(sa, codec_of(c->speaks), c->encoded[which], sizeof c->encoded[which],
                                &len));
     return span_of(c->encoded[which], len);
@@ -141,6 +142,7 @@ bool sa_decode(struct conductor *c, const struct conductor_sa *sa, struct ike_sa
 {
     if (sa->state == NULL) /* said once, in sa_unreadable() */
         return false;
+    c->scratch_used = true;
     if (!ike_sa_decode(span_of(sa->state, sa->state_len), out)) {
         count(&c->counters, COUNTER_decode_failed);
         log_line(c->log, LOG_ERROR, "conductor", "sa=%016llx state of %zu bytes does not decode",

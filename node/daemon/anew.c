@@ -50,7 +50,7 @@ void anew_recovered(void)
 
 _Noreturn void anew_rolled_back(int keys_fd)
 {
-    unsigned left = keys_fd > 0 && fcntl(keys_fd, F_SETFD, 0) == 0 ? (unsigned)keys_fd : 0;
+    unsigned left = keys_fd != 0 && fcntl(keys_fd, F_SETFD, 0) == 0 ? (unsigned)keys_fd : 0;
     size_t at = FD_DIGITS;
     sigset_t all;
 

@@ -26,7 +26,7 @@ void anew_remember(char *program, char *config, bool distrust, const char *data_
 void anew_recovered(void);
 
 /* From any thread, whatever the others do; calls nothing but fcntl(), pthread_sigmask() and execv(), and _exit() when
- * that fails. `keys_fd`: the memfd of the sessions' keys, which the new start takes over; -1 = none. */
+ * that fails. `keys_fd`: the memfd of the sessions' keys, which the new start takes over; 0 = none. */
 _Noreturn void anew_rolled_back(int keys_fd);
 
 /* In the new start: `value` is that of --rolled-back. Returns with the mark on the disk and the keys taken over

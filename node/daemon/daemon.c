@@ -250,8 +250,13 @@ bool daemon_init(const struct config *config, struct daemon_error *error)
 static void keep_keys(void *self, int fd)
 {
     struct daemon *d = self;
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
-    d->keys_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (copy < 0)
+        log_line(d->log, LOG_WARN, "node",
+                 "the keys of sessions would not outlive a start anew of this program: %s",
+                 strerror(errno));
+    atomic_store(&d->keys_fd, copy < 0 ? 0 : copy);
     if (!fdstore_put(DAEMON_KEYS_NAME, fd))
         log_line(d->log, LOG_INFO, "node",
                  "no service manager keeps the keys of sessions while this daemon is down: without "
@@ -264,7 +269,7 @@ static bool start_repl(struct daemon *d)
     struct repl_error e;
 
     daemon_repl_options(d->config, d->log, &o);
-    o.kept_keys_fd = d->keys_fd > 0 ? d->keys_fd : 0;
+    o.kept_keys_fd = d->keys_fd;
     o.keep_keys_fd = keep_keys;
     o.keep_keys_self = d;
     d->repl = repl_start(&o, &e);
@@ -282,7 +287,8 @@ static bool start_workers(struct daemon *d)
                                .tun_fds = d->tun_fds,
                                .shards = shards,
                                .n_shards = d->n_shards,
-                               .sa_capacity = DAEMON_SA_CAPACITY};
+                               .sa_capacity = DAEMON_SA_CAPACITY,
+                               .silenced = &d->rollback.silenced};
 
     for (uint32_t i = 0; i < d->n_shards; i++) {
         shards[i] = (struct worker_shard){.shard = d->shard_ids[i], .lease = d->shards[i].lease};
@@ -325,6 +331,7 @@ static void start_gateway(struct daemon *d)
                                                         .conductor = d->conductor,
                                                         .self = d,
                                                         .now_ns = io_boottime_ns,
+                                                        .silenced = &d->rollback.silenced,
                                                         .lease = lease_of,
                                                         .forward = forward});
 }
@@ -426,9 +433,9 @@ static bool start_admin(struct daemon *d)
 static bool start(struct daemon *d)
 {
     struct io_error io;
-    int kept = fdstore_take(DAEMON_KEYS_NAME); /* before anything is run that could inherit it */
 
-    d->keys_fd = kept > 0 ? kept : -1;
+    /* Before anything is run that could inherit it. */
+    d->keys_fd = fdstore_take(DAEMON_KEYS_NAME);
     rollback_watch(d); /* before anything is opened that could send */
     if (!policy_first(d))
         return false;
@@ -497,7 +504,6 @@ bool daemon_run(const struct config *config, const struct log *log, bool *again,
     d->log = log;
     d->error = error;
     d->tun.fd = -1;
-    d->keys_fd = -1;
     d->n_shards = (uint32_t)config->n_shards;
     for (uint32_t i = 0; i < d->n_shards; i++) {
         d->shards[i].config = &config->shards[i];
@@ -527,7 +533,7 @@ bool daemon_run(const struct config *config, const struct log *log, bool *again,
     *again = ok && d->again;
     if (*again)
         fdstore_hand_on(DAEMON_KEYS_NAME, d->keys_fd);
-    if (d->keys_fd >= 0 && !*again)
+    if (d->keys_fd != 0 && !*again)
         (void)close(d->keys_fd);
     secret_wipe_bytes(d, sizeof *d);
     free(d);

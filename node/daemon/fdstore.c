@@ -51,7 +51,7 @@ void fdstore_hand_on(const char *name, int fd)
     char pid[16];
 
     (void)snprintf(pid, sizeof pid, "%ld", (long)getpid());
-    if (fd > 0 && fd != FIRST_FD) {
+    if (fd != 0 && fd != FIRST_FD) {
         moved = dup2(fd, FIRST_FD) == FIRST_FD;
         (void)close(fd);
     }

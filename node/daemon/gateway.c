@@ -1,5 +1,7 @@
 #include "daemon/gateway.h"
 
+#include "io/lease.h"
+
 HF_STATIC_ASSERT((int)WORKER_SLOT_BYTES <= (int)STRAY_PACKET_BYTES);
 
 enum { NATT_PORT = 4500, FRAME_MAX = STRAY_HEAD_BYTES + STRAY_PACKET_BYTES };
@@ -18,13 +20,12 @@ bool gateway_may_act(const struct gateway *g, uint32_t shard)
 {
     const struct conductor_shard *s = conductor_shard(g->options.conductor, shard);
     uint32_t slot = slot_of(g, shard);
-    const struct repl_lease *lease;
+    uint64_t epoch;
 
-    if (s == NULL || !s->mine || slot == g->options.n_shards)
+    if (s == NULL || !s->mine || slot == g->options.n_shards || lease_silenced(g->options.silenced))
         return false;
-    lease = g->options.lease(g->options.self, slot);
-    return atomic_load(&lease->epoch_index) == s->epoch.index &&
-           g->options.now_ns() < atomic_load(&lease->until_ns);
+    epoch = lease_epoch(g->options.lease(g->options.self, slot), g->options.now_ns());
+    return epoch != 0 && epoch == s->epoch.index;
 }
 
 bool gateway_owns_any(const struct gateway *g)
@@ -198,6 +199,7 @@ uint64_t gateway_sleep_ms(struct gateway *g, uint64_t cluster_ms)
     uint64_t wake = until(conductor_next_wake_ms(g->options.conductor), cluster_ms);
     uint64_t pace = until(datapath_next_ms(g->options.datapath), stray_now(g));
 
+    conductor_rest(g->options.conductor);
     in = wake < in ? wake : in;
     return pace < in ? pace : in;
 }

@@ -23,7 +23,8 @@ struct gateway_options {
     struct datapath *datapath;
     struct conductor *conductor;
     void *self;
-    uint64_t (*now_ns)(void); /* CLOCK_BOOTTIME */
+    uint64_t (*now_ns)(void);     /* CLOCK_BOOTTIME */
+    const _Atomic bool *silenced; /* as worker_options.silenced: nobody acts any more */
     const struct repl_lease *(*lease)(void *self, uint32_t slot);
     /* To another node, on channel STRAY (repl_send_frame). */
     enum repl_result (*forward)(void *self, uint32_t node, struct span frame);
@@ -54,7 +55,7 @@ void gateway_ike(struct gateway *g, uint32_t shard, const struct endpoint *local
                  const struct endpoint *remote, struct span bytes);
 /* What is due: the conductor's timers, the pacing of numbers. */
 void gateway_timer(struct gateway *g);
-/* Before the loop sleeps: goes on with what is kept for other nodes. How long it may sleep until
+/* Before the loop sleeps: goes on with what is kept for other nodes, and wipes what steps left. How long it may sleep until
  * gateway_timer(), in ms; UINT64_MAX: until something comes. cluster_ms: now. */
 uint64_t gateway_sleep_ms(struct gateway *g, uint64_t cluster_ms);
 

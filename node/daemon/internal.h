@@ -116,9 +116,10 @@ struct daemon {
     uint64_t recover_at_ms; /* then this daemon ends, to begin anew (recover.c); 0 = it does not */
     bool again;             /* ... and main.c runs it once more, */
     _Atomic int
-        keys_fd; /* with the memfd of sessions' keys; -1 = none. Read by the watch's thread, too */
+        keys_fd; /* with the memfd of sessions' keys; 0 = none. Read by the watch's thread, too */
     struct {
         struct generation_watch *watch; /* NULL: there is none */
+        _Atomic bool silenced;          /* it was: nothing leaves this process any more */
         _Atomic int deaf;               /* errno: a rollback is not heard of (any more); 0: it is */
         _Atomic unsigned missed;        /* how often the kernel dropped events */
     } rollback;

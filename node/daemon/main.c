@@ -273,6 +273,8 @@ int main(int argc, char **argv)
     struct config *config;
     int code, closed_errno;
 
+    if (!process_standard())
+        return 1; /* there may be nowhere to say it */
     closed = process_close(&what);
     closed_errno = errno;
     code = take_words(argc, argv, &g);

@@ -7,11 +7,13 @@
 #include "daemon/internal.h"
 
 /* This process is a copy of one that went on: another may send with the same numbers and keys. It ends here, with all
- * its threads, and nothing is written first: not a line of log, which might wait. */
+ * its threads, and nothing is written first: not a line of log, which might wait. The other threads go on until
+ * execve() has ended them, which takes it milliseconds on a busy machine: in those, too, nothing leaves. */
 static void on_changed(void *self)
 {
     struct daemon *d = self;
 
+    atomic_store(&d->rollback.silenced, true);
     anew_rolled_back(atomic_load(&d->keys_fd));
 }
 

@@ -9,26 +9,11 @@
 #include <unistd.h>
 
 #include "io/clock.h"
+#include "io/lease.h"
 #include "io/udp.h"
 #include "base/registers.h"
 
 enum { READY = 16 };
-
-/* Epoch under which the shard may be acted for now; 0 = it may not. The writer stores until = 0,
- * the new epoch, the new until, in this order, so an epoch that is the same before and after
- * belongs to the time between. */
-static uint64_t lease_epoch(const struct repl_lease *lease, uint64_t now_ns)
-{
-    uint64_t epoch = atomic_load_explicit(&lease->epoch_index, memory_order_acquire);
-    uint64_t until = atomic_load_explicit(&lease->until_ns, memory_order_acquire);
-
-#ifdef HOLDFAST_PLANT_lease_ignored
-    until = UINT64_MAX; /* planted fault: whoever owns by the log acts, lease or none */
-#endif
-    if (now_ns >= until || atomic_load_explicit(&lease->epoch_index, memory_order_relaxed) != epoch)
-        return 0;
-    return epoch;
-}
 
 #ifdef HOLDFAST_PLANT_zombie_goes_on
 /* Planted fault: while the first shard may be acted for, leases and modes are read in some batches

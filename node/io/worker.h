@@ -59,6 +59,9 @@ struct worker_options {
     const struct worker_shard *shards; /* copied */
     unsigned n_shards;    /* 1..WORKER_MAX_SHARDS; esp_sa_params.shard_slot indexes it */
     uint32_t sa_capacity; /* sizes the look-up tables; not a limit */
+    /* True from some time on: not one packet leaves after that, nor one of the batch in hand, into the
+     * tunnel or out of it. Any thread sets it; outlives the pool. NULL: nobody does. */
+    const _Atomic bool *silenced;
 };
 
 struct worker_pool;
@@ -181,6 +184,7 @@ enum worker_counter {
     WORKER_RAW_PACKETS,     /* of WORKER_IN_PACKETS: ESP itself, not in UDP */
     WORKER_RAW_UNKNOWN_SPI, /* of WORKER_IN_UNKNOWN_SPI: likewise */
     WORKER_RAW_ERRORS,      /* as WORKER_UDP_ERRORS, of ESP itself */
+    WORKER_SILENCED, /* either way: this process may do nothing more (worker_options.silenced) */
     WORKER_COUNTER_COUNT
 };
 uint64_t worker_pool_counter(const struct worker_pool *pool, enum worker_counter which);

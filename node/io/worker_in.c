@@ -6,11 +6,17 @@
 
 #include "esp/natt.h"
 #include "io/esp_socket.h"
+#include "io/lease.h"
 
 void worker_deliver(struct worker *w, struct span inner)
 {
-    ssize_t n = write(w->tun_fd, inner.data, inner.len);
+    ssize_t n;
 
+    if (lease_silenced(w->pool->silenced)) { /* I2: another may have delivered it */
+        worker_count(w, WORKER_SILENCED);
+        return;
+    }
+    n = write(w->tun_fd, inner.data, inner.len);
     if (n < 0 || (size_t)n != inner.len)
         worker_count(w, WORKER_TUN_ERRORS);
 }

@@ -89,6 +89,7 @@ struct worker_pool {
     struct esp_db db;
     void *buckets;
     int event_fd;
+    const _Atomic bool *silenced;
     bool started;
     unsigned datagram_from; /* worker whose letter the control loop holds */
 

@@ -104,6 +104,7 @@ static bool init_pool(struct worker_pool *pool, const struct worker_options *o)
 {
     pool->n_workers = o->n_workers;
     pool->n_shards = o->n_shards;
+    pool->silenced = o->silenced;
     memcpy(pool->shards, o->shards, o->n_shards * sizeof *o->shards);
     pool->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pool->fds =
@@ -517,6 +518,7 @@ const char *worker_counter_name(enum worker_counter which)
         [WORKER_RAW_PACKETS] = "raw-packets",
         [WORKER_RAW_UNKNOWN_SPI] = "raw-unknown-spi",
         [WORKER_RAW_ERRORS] = "raw-errors",
+        [WORKER_SILENCED] = "silenced",
     };
 
     return (unsigned)which < WORKER_COUNTER_COUNT ? names[which] : "unknown";

@@ -6,7 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PIECE_BYTES = 1 << 20, OVERLAP_BYTES = 4096 }; /* what lies across two pieces is seen, too */
+enum {
+    PAGE_BYTES = 4096,
+    PIECE_BYTES = 1 << 20,
+    OVERLAP_BYTES = 4096 /* what lies across two pieces is seen, too */
+};
 
 static void visit_range(int mem, unsigned long long from, unsigned long long to,
                         void (*visit)(void *self, struct span bytes), void *self)
@@ -17,8 +21,10 @@ static void visit_range(int mem, unsigned long long from, unsigned long long to,
         size_t want = to - at < PIECE_BYTES ? (size_t)(to - at) : PIECE_BYTES;
         ssize_t n = pread(mem, piece, want, (off_t)at);
 
-        if (n <= 0)
-            break;
+        if (n <= 0) { /* a page that is not to be read: what lies behind it is */
+            at += PAGE_BYTES;
+            continue;
+        }
         visit(self, span_of(piece, (size_t)n));
         if (at + (unsigned long long)n >= to)
             break;

@@ -1,6 +1,7 @@
 /* Who owned what when, out of the nodes' logs. */
 #include <criterion/criterion.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -185,7 +186,6 @@ Test(tenures, a_lease_that_never_comes_back_is_over_for_good)
     uint8_t esp[16] = {1};
 
     frame_add(&cap, 12, 3, true, LAB_VIP + 1, LAB_CLIENT, 4500, span_of(esp, sizeof esp));
-    frame_esp(&cap, 900, 3, 7, 1); /* of shard 1 it says nothing */
     cr_assert_eq(oracle_lease_over(&cap, ZERO, 3, &log, 1, &hands, &report), 1);
     cr_assert_eq(report.n, 0, "%s", report.text[0]);
     frame_add(&cap, 900, 3, true, LAB_VIP + 1, LAB_CLIENT, 4500, span_of(esp, sizeof esp));
@@ -193,6 +193,68 @@ Test(tenures, a_lease_that_never_comes_back_is_over_for_good)
     cr_assert_eq(report.n, 1);
     cr_assert(strstr(report.text[0], "lease-over: node 3 sent ESP as shard 2's service address at "
                                      "900.000 ms"));
+}
+
+/* A process that was killed told of no end; the next one has none of it, though it is the owner by the log. */
+Test(tenures, a_process_has_no_lease_before_it_says_so)
+{
+    const char *const logs[] = {"1970-01-01T00:00:00.010Z info repl shard 1: lease held\n", NULL,
+                                "no stamp\n1970-01-01T00:00:00.050Z info node anything\n"
+                                "1970-01-01T00:00:00.080Z info repl shard 1: lease held\n"};
+    const struct oracle_hands hands = {5 * MS, 2, NULL, 0, false};
+    uint8_t esp[16] = {1};
+
+    frame_esp(&cap, 12, 1, 7, 1);
+    frame_esp(&cap, 40, 1, 7, 2);
+    frame_esp(&cap, 49, 1, 7, 3); /* its predecessor's, on its way */
+    frame_esp(&cap, 82, 1, 7, 4);
+    cr_assert_eq(oracle_lease_over(&cap, ZERO, 1, logs, 3, &hands, &report), 0);
+    cr_assert_eq(report.n, 0, "%s", report.text[0]);
+    frame_esp(&cap, 60, 1, 7, 5);
+    frame_add(&cap, 90, 1, true, LAB_VIP + 1, LAB_CLIENT, 4500, span_of(esp, sizeof esp));
+    (void)oracle_lease_over(&cap, ZERO, 1, logs, 3, &hands, &report);
+    cr_assert_eq(report.n, 2);
+    cr_assert_str_eq(report.text[0], "lease-over: node 1 sent ESP as shard 1's service address at "
+                                     "60.000 ms, 1 times in all; by its log its lease was over "
+                                     "since 45.000 ms");
+    cr_assert(strstr(report.text[1], "as shard 2's service address at 90.000 ms"), "%s",
+              report.text[1]);
+}
+
+/* An end longer ago than the clock is old is an end all the same, not a lease that is held. */
+Test(tenures, an_end_is_never_taken_for_a_beginning)
+{
+    static const char *const ago[] = {"15", "20", "18446744073709", "18446744073709551615"};
+    const struct oracle_hands hands = {5 * MS, 2, NULL, 0, false};
+    char log[160];
+
+    frame_esp(&cap, 100, 1, 7, 1);
+    for (size_t i = 0; i < sizeof ago / sizeof *ago; i++) {
+        const char *const logs[] = {log};
+
+        (void)snprintf(log, sizeof log,
+                       "1970-01-01T00:00:00.010Z info repl shard 1: lease held\n"
+                       "1970-01-01T00:00:00.014Z info repl shard 1: lease lost, it ended %s ms "
+                       "ago\n",
+                       ago[i]);
+        report = (struct oracle_report){0};
+        cr_assert_eq(oracle_lease_over(&cap, ZERO, 1, logs, 1, &hands, &report), 1);
+        cr_assert_eq(report.n, 1, "%s ms ago", ago[i]);
+    }
+}
+
+/* Of no clock: years beyond what nanoseconds hold, and before 1970. */
+Test(tenures, a_stamp_of_no_clock_is_none)
+{
+    static const char *const lines[] = {"9999-12-31T23:59:59.999Z x", "2262-04-11T23:47:16.000Z x",
+                                        "1969-12-31T23:59:59.999Z x", "-999-01-01T00:00:00.000Z x",
+                                        "1970-01-01T00:00:00.999 x",  "0000-00-00T00:00:00.000Z x"};
+    uint64_t ns;
+
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        cr_assert_not(oracle_stamp_of(lines[i], ZERO, &ns), "%s", lines[i]);
+    cr_assert(oracle_stamp_of("2026-11-27T18:52:06.123Z x", 1795801926000000000u, &ns));
+    cr_assert_eq(ns, 1795801926123000000u);
 }
 
 Test(tenures, what_is_no_such_line_is_passed_over)

@@ -8,7 +8,7 @@
 #include "proto/records.pb-c.h"
 #include "world.h"
 
-enum { SAS = 10000, HOUR_MS = 3600 * 1000, STUCK = 120, LATE = 16 };
+enum { SAS = 10000, HOUR_MS = 3600 * 1000, STUCK = 120, LATE = 16, ASKED = 64, LEAVE = 20 };
 
 static uint32_t spi_of(unsigned i)
 {
@@ -391,4 +391,42 @@ Test(many, recoveries_that_wait_rekey_nothing)
     cr_assert_eq(owners(w)->value[COUNTER_replay_recoveries_waited], STUCK);
     world_destroy(w);
     printf("compared %u recoveries that wait\n", STUCK);
+}
+
+/* I5: the lease ends while messages of many SAs are about to leave, one after the other. It is looked at before each of
+ * them, so none leaves after it: at most the one that was past that look already. Under the next lease what was
+ * committed leaves. */
+Test(many, of_what_was_about_to_leave_when_the_lease_ended_nothing_does)
+{
+    struct world *w = world_create(no_checks);
+    const char *why = NULL;
+    struct ike_sa like;
+    uint64_t out, without;
+    struct conductor *c;
+
+    cr_assert(world_connect(w));
+    like = world_sa(w, 0);
+    w->many = true;
+    for (unsigned i = 0; i < ASKED; i++)
+        put(w, &like, i);
+    c = w->nodes[w->owner].conductor;
+    for (unsigned i = 0; i < ASKED; i++)
+        cr_assert(conductor_command(c, 0x10000000000 + i, IKE_WANT_DPD, 0, &why), "%s", why);
+    out = conductor_counters(c)->value[COUNTER_ike_out];
+    without = conductor_counters(c)->value[COUNTER_no_lease];
+    w->nodes[w->owner].lets_out = LEAVE;
+    while (world_commit(w))
+        ;
+    cr_assert_eq(conductor_counters(c)->value[COUNTER_ike_out] - out, LEAVE);
+    cr_assert_eq(conductor_counters(c)->value[COUNTER_no_lease] - without, ASKED - LEAVE);
+    cr_assert_eq(w->n_packets, LEAVE);
+    w->drop_to_client = 1000000; /* nobody is there */
+    world_run(w, 10000);
+    cr_assert_eq(conductor_counters(c)->value[COUNTER_ike_out] - out, LEAVE,
+                 "none after it either");
+    w->nodes[w->owner].leased = true;
+    world_run(w, 10000);
+    cr_assert_geq(conductor_counters(c)->value[COUNTER_ike_out] - out, LEAVE + ASKED,
+                  "what is committed leaves under the next lease");
+    world_destroy(w);
 }

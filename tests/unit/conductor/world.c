@@ -135,6 +135,7 @@ static void op_send(void *self, uint32_t shard, bool natt, const struct endpoint
     if (bytes.data[18] != 34) /* IKE_SA_INIT has SPI 0: its retries differ by design */
         check_copy(w, p);
     w->n_packets++;
+    n->leased = n->leased && (n->lets_out == 0 || --n->lets_out > 0);
     if (!from_client && w->kill == KILL_SENT)
         die(w, n);
 }
@@ -581,7 +582,7 @@ void world_run(struct world *w, uint64_t ms)
 {
     uint64_t until = w->now + ms;
 
-    for (int turns = 0; turns < 200000; turns++) {
+    for (int turns = 0; world_rest(w), turns < 200000; turns++) {
         uint64_t wake;
 
         if (world_commit(w) || deliver_one(w))

@@ -50,7 +50,9 @@ struct world_node {
     uint32_t id;
     uint64_t boot;
     bool alive, leased;
-    bool deaf; /* hears nothing of the log */
+    unsigned
+        lets_out; /* its lease ends when so many more of its messages have left; 0 = it goes on */
+    bool deaf;    /* hears nothing of the log */
     uint64_t request;
     struct conductor *conductor;
     struct world_submission *pending, **pending_tail;
@@ -151,6 +153,8 @@ const struct conductor_sa *world_answered(struct world *w);
 void world_release_key_exchanges(struct world *w);
 /* The client comes back with nothing but its policy. */
 void world_restart_client(struct world *w);
+/* Each turn of a node's loop ends so: of all that are alive. */
+void world_rest(struct world *w);
 /* Delivers, commits and fires timers until nothing is due before now + ms. */
 void world_run(struct world *w, uint64_t ms);
 /* Assigns the shard to node `n` (0..2), which then holds the lease. */

@@ -112,3 +112,10 @@ void world_own_record(struct world *w, Holdfast__Record *record, Holdfast__Epoch
     record->shard = WORLD_SHARD;
     record->epoch = epoch;
 }
+
+void world_rest(struct world *w)
+{
+    for (unsigned i = 0; i < WORLD_NODES; i++)
+        if (w->nodes[i].alive)
+            conductor_rest(w->nodes[i].conductor);
+}

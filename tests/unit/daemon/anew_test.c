@@ -88,7 +88,7 @@ ASIDE(anew, says_what_was_understood_however_it_was_written)
     anew_remember(program, file, false, "/var/lib/hold:fast", 3);
     recover();
     NEED(strcmp(said, "/usr/sbin/holdfastd --config n3.yaml ") == 0);
-    roll_back(-1);
+    roll_back(0);
     NEED(strcmp(said, "/usr/sbin/holdfastd --config n3.yaml --rolled-back "
                       "0:3:/var/lib/hold:fast ") == 0);
 }
@@ -98,7 +98,7 @@ ASIDE(anew, an_operators_word_holds_after_a_rollback_and_not_after_a_recovery)
     anew_remember(program, file, true, "/data", 65535);
     recover();
     NEED(strcmp(said, "/usr/sbin/holdfastd --config n3.yaml ") == 0);
-    roll_back(-1);
+    roll_back(0);
     NEED(strcmp(said,
                 "/usr/sbin/holdfastd --config n3.yaml --distrust --rolled-back 0:65535:/data ") ==
          0);

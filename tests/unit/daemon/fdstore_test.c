@@ -93,7 +93,7 @@ ASIDE(fdstore, what_is_handed_on_has_one_number)
 
 ASIDE(fdstore, nothing_is_handed_on)
 {
-    static const int none[] = {0, -1, AWAY};
+    static const int none[] = {0, AWAY};
     size_t compared = 0;
 
     for (size_t i = 0; i < sizeof none / sizeof *none; i++, compared++) {

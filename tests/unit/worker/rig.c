@@ -83,7 +83,8 @@ static void init(struct rig *r, unsigned n_workers, const int *tun_fds, bool raw
                                       .tun_fds = r->tun_worker,
                                       .shards = &shard,
                                       .n_shards = 1,
-                                      .sa_capacity = 1000};
+                                      .sa_capacity = 1000,
+                                      .silenced = &r->silenced};
     r->pool = worker_pool_create(&options);
     cr_assert_not_null(r->pool);
     cr_assert(worker_pool_start(r->pool));

@@ -12,6 +12,7 @@ enum { RIG_WORKERS_MAX = 4, RIG_DEADLINE_MS = 20000 };
 struct rig {
     struct worker_pool *pool;
     struct repl_lease lease;
+    _Atomic bool silenced; /* worker_options.silenced */
     unsigned n_workers;
     int tun[RIG_WORKERS_MAX];        /* the test's end of each queue; -1 with a real TUN */
     int tun_worker[RIG_WORKERS_MAX]; /* the worker's */
