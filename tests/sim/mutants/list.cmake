@@ -406,8 +406,8 @@ void *worker_main(void *arg)]==])
 
 sim_mutant(ike_without_a_lease "seed=2 the control loop asks for no lease before it steps and sends"
   "I5-nothing_begun"
-  node/daemon/gateway.c [==[    return atomic_load(&lease->epoch_index) == s->epoch.index &&
-           g->options.now_ns() < atomic_load(&lease->until_ns);]==] [==[    return lease != NULL;]==])
+  node/daemon/gateway.c [==[    epoch = lease_epoch(g->options.lease(g->options.self, slot), g->options.now_ns());]==]
+  [==[    epoch = s->epoch.index;]==])
 
 sim_mutant(numbers_of_an_earlier_assignment "seed=7 each second assignment grants nothing, and what an earlier one granted is good for it"
   "I13-assignment_applied"

@@ -6,6 +6,7 @@ macro(repl_mutants_of tests library)
   add_library(${tests} OBJECT EXCLUDE_FROM_ALL ${ARGN})
   target_link_libraries(${tests} PUBLIC ${library} hf_sim_doubles criterion)
   target_include_directories(${tests} PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/node ${PROJECT_SOURCE_DIR}/tests)
+  target_compile_definitions(${tests} PRIVATE HOLDFAST_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   set(hf_mutants_of ${tests})
 endmacro()
 
