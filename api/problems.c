@@ -68,7 +68,6 @@ static const struct {
                               "that nobody's change is overwritten unseen."},
     {"quorum", "The cluster is alive: the last resort is not for this. Remove or replace the dead "
                "nodes instead."},
-    {"removed", "That node was removed, for ever."},
     {"stopping", "This node is stopping: ask another one."},
     {"stuck", "This node's control loop does not turn. Its supervisor should restart it."},
     {"timeout",

@@ -4,7 +4,7 @@
  *              │                          │
  *              └────── both say until ────┘
  *                      when they count ─> over, not applied: taken back, and answered "not removed"
- *                                      ─> that is not known in time: answered "unknown"
+ *                                      ─> that is not known in time: answered "outcome-unknown"
  *
  * What was written down is settled by the log alone, and goes on without this daemon. So an answer is
  * given only of what is settled: a wish that the log has not taken when the cluster's time is past its end
@@ -113,7 +113,7 @@ static void refuse_unknown(const struct member_wait *w)
         "a majority?): node %u may be removed yet. See GET /v1/cluster, and ask again: "
         "that does no harm",
         (unsigned)w->node);
-    admin_refuse(w->request, 504, "unknown", text);
+    admin_refuse(w->request, 504, "outcome-unknown", text);
 }
 
 static void refuse_never(const struct member_wait *w, const struct repl_status *st)

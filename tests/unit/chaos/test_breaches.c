@@ -108,7 +108,7 @@ Test(breach, nothing_is_wrong_with_the_cell_itself)
     expect_green();
 }
 
-/* What nodes say as they apply an assignment, ms after ZERO. */
+/* What nodes say as they apply an assignment, ms after ZERO; the owner at once that it may act, too. */
 static void says(unsigned node, unsigned ms, unsigned owner, unsigned assignment)
 {
     static char logs[LAB_MAX_NODES + 1][512];
@@ -118,6 +118,10 @@ static void says(unsigned node, unsigned ms, unsigned owner, unsigned assignment
                    "1970-01-01T00:00:00.%03uZ info repl shard 1: epoch %u, owner node %u, "
                    "assignment %u\n",
                    ms + ZERO / MS, 10 * assignment, owner, assignment);
+    at = strlen(logs[node]);
+    if (owner == node)
+        (void)snprintf(logs[node] + at, sizeof logs[node] - at,
+                       "1970-01-01T00:00:00.%03uZ info repl shard 1: lease held\n", ms + ZERO / MS);
     cell.nodes[node].proc.log = logs[node];
 }
 

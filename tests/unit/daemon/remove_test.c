@@ -93,7 +93,7 @@ Test(remove, what_the_log_may_take_yet_is_not_refused)
         ask(3);
         cr_assert_gt(doubles.leaves, 0);
         pass(10000, false);
-        cr_assert_refused(504, "unknown", "GET /v1/cluster");
+        cr_assert_refused(504, "outcome-unknown", "GET /v1/cluster");
         cr_assert_null(strstr(doubles.problem.detail, "not removed:"), "%s",
                        doubles.problem.detail);
         leaves(2); /* as it was said */
@@ -109,7 +109,7 @@ Test(remove, without_an_end_it_is_never_known_to_be_refused)
     ask(3);
     cr_assert(doubles.leave_until_ms == 0 && doubles.drain_until_ms == 0);
     pass(10000, true);
-    cr_assert_refused(504, "unknown", "GET /v1/cluster");
+    cr_assert_refused(504, "outcome-unknown", "GET /v1/cluster");
 }
 
 Test(remove, once_the_log_refuses_it_for_ever_it_is_refused)

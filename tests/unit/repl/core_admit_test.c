@@ -219,6 +219,31 @@ Test(repl_admit, a_token_gives_no_key_to_one_that_lost_its_own)
     rig_destroy(rig);
 }
 
+/* Nor does a founder that never had one, and has no record yet that would tell which it must be. */
+Test(repl_admit, a_token_gives_no_key_to_one_that_has_no_record_yet)
+{
+    struct rig *rig = rig_create(3, 1, 9107);
+    struct seal_message give = {.what = SEAL_GIVE, .kind = SEAL_CONFIGURATION, .key = {7}};
+    struct seal_means means;
+    struct spy spy;
+
+    HF_ASSERT(seal_means_of(&suite_default, &means));
+    give.id = seal_key_id(&means, give.kind, give.key);
+    rig_seal(rig);
+    (void)rig_add(rig);
+    memset(&rig_node(rig, 3)->kept, 0, sizeof rig_node(rig, 3)->kept);
+    rig_start(rig, 3);
+    spy_starts(rig, &spy, 4);
+    spy_says(rig, &spy, 3, give);
+    cr_assert_eq(rig_node(rig, 3)->kept.id, 0, "it took a stranger's key");
+    spy_ends(rig, 4);
+    spy_starts(rig, &spy, 2);
+    spy_says(rig, &spy, 3, give);
+    cr_assert_eq(rig_node(rig, 3)->kept.id, give.id, "a member's is taken");
+    spy_ends(rig, 2);
+    rig_destroy(rig);
+}
+
 static bool knows_it_left(const struct rig *rig, uint64_t node)
 {
     const struct fsm_member *m = fsm_member(replica_fsm(rig->nodes[0].replica), (uint32_t)node);

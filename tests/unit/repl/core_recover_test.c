@@ -438,7 +438,7 @@ Test(repl_recover, who_and_why_are_in_the_state_that_is_made)
     struct recovered r, other;
     struct fsm fsm = begun("fire", 0, &r), second = begun("water", 0, &other);
     const struct repl_beginning *b = &fsm.beginnings[0];
-    struct digest one = fsm_digest(&fsm), two = fsm_digest(&second);
+    struct digest one = fsm_content_digest(&fsm), two = fsm_content_digest(&second);
 
     cr_assert_eq(fsm.n_beginnings, 1);
     cr_assert(b->how == REPL_RESTORED && b->former == 1 && b->incarnation == r.incarnation &&
