@@ -84,13 +84,14 @@ static void note(void *self, const char *text)
 
 /* --- the loop --- */
 
-static void publish(struct repl *repl)
+void repl_publish(struct repl *repl)
 {
     struct repl_status status;
 
     replica_status(repl->core, repl_boottime_ns(), &status);
     if (repl->tcp != NULL)
         tcp_transport_set_incarnation(repl->tcp, status.incarnation);
+    repl->status_stale = false;
     uv_mutex_lock(&repl->lock);
     repl->status = status;
     repl_keep_beginnings(repl);
@@ -104,7 +105,7 @@ static void on_timer(uv_timer_t *timer)
     struct repl *repl = timer->data;
 
     replica_tick(repl->core, repl_boottime_ns());
-    publish(repl);
+    repl_publish(repl);
     if (repl->mirror_again_ns != 0)
         repl_mirror_audit(repl);
     turn_ends(repl);
@@ -312,7 +313,7 @@ static void on_async(uv_async_t *async)
     }
     if (repl->peers_changed)
         repl_set_peers(repl);
-    publish(repl);
+    repl_publish(repl);
     turn_ends(repl);
 }
 
@@ -456,7 +457,7 @@ static bool start_core(struct repl *repl, struct repl_error *error)
                                                 : "the stored log contradicts itself");
         return false;
     }
-    publish(repl);
+    repl_publish(repl);
     repl_publish_view(repl);
     repl_flush_events(repl);
     return true;

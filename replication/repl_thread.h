@@ -110,7 +110,8 @@ struct repl {
     struct repl_view *view; /* what readers get; a reference */
 
     /* the audit's file: the thread's own, but for `mirror` and `mirror_outcome` while one is written */
-    bool view_stale; /* there is a newer one */
+    bool view_stale;   /* there is a newer one */
+    bool status_stale; /* an event that waits says more than `status` does */
     struct mirror mirror;
     struct mirror_outcome mirror_outcome;
     struct repl_view *mirroring; /* what is being written; NULL = nothing */
@@ -154,6 +155,9 @@ enum repl_result repl_submit_waited(struct repl *repl, struct Holdfast__Record *
 /* repl_admin.c, on the thread: an event is about to be queued. True: it was of who waits alone. */
 bool repl_settle_admin(struct repl *repl, struct repl_event *event);
 void repl_stop_waits(struct repl *repl); /* at the end: they are told */
+
+/* What other threads read of the core is as it is now; on the thread. */
+void repl_publish(struct repl *repl);
 
 /* repl_view.c, on the thread. */
 void repl_publish_view(struct repl *repl);

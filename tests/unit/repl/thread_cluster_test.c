@@ -109,14 +109,14 @@ static void take(size_t i, const struct repl_event *e)
 }
 
 /* Lets all run until `done`, which looks at c. */
-static void until(bool (*done)(void))
+static void until_it(bool (*done)(void), const char *what)
 {
     uint64_t deadline = repl_boottime_ns() + WAIT_MS * 1000000ull;
 
     while (!done()) {
         struct pollfd p[N];
 
-        cr_assert_lt(repl_boottime_ns(), deadline, "nothing came of it");
+        cr_assert_lt(repl_boottime_ns(), deadline, "nothing came of it: %s", what);
         for (size_t i = 0; i < N; i++) {
             struct repl_health *h = repl_health(c.nodes[i]);
 
@@ -136,6 +136,8 @@ static void until(bool (*done)(void))
         }
     }
 }
+
+#define until(done) until_it(done, #done)
 
 static bool owned(void)
 {
@@ -208,12 +210,13 @@ Test(repl_thread_cluster, nothing_of_a_frame_is_given_back, .timeout = 120)
 }
 #endif
 
-static bool the_second_sees_the_third(void)
+/* No more than the links: where node 1 leads, node 3 is cut off from the leader, so it is not well. */
+static bool the_second_sees_both(void)
 {
     struct repl_status s;
 
     repl_status(c.nodes[1], &s);
-    return s.nodes[2].connected && s.nodes[2].healthy;
+    return s.nodes[0].connected && s.nodes[2].connected;
 }
 
 static bool the_revoked_one_is_out(void)
@@ -233,9 +236,8 @@ Test(repl_thread_cluster, certificates_are_replaced_while_it_runs, .timeout = 12
     struct pki_request r = cluster_pki_request(cluster_pki_urn("lab", 3, urn));
     struct pki_pair third = cluster_pki_make(&c.pki, &r), first;
     int64_t now = (int64_t)time(NULL);
-    X509_CRL *crl = pki_revoke(&c.pki.ca, &third.cert, 1, now - 60, now + 60, why);
+    X509_CRL *crl = pki_revoke(&c.pki.ca, &third.cert, 1, now - 60, now + 600, why);
     struct tls_identity *tls;
-    struct repl_status s;
     enum tls_file which;
 
     until(owned);
@@ -254,10 +256,9 @@ Test(repl_thread_cluster, certificates_are_replaced_while_it_runs, .timeout = 12
     until(all_connected);
     repl_stop(c.nodes[2]); /* started anew it shows the revoked one */
     c.nodes[2] = restart_with(3, cluster_pki_load(3, c.pki.ca.cert, &third, NULL, &which, words));
-    until(the_second_sees_the_third);
+    until(the_second_sees_both);
     until(the_revoked_one_is_out);
-    repl_status(c.nodes[1], &s);
-    cr_assert(s.nodes[0].connected && s.nodes[2].connected);
+    until(the_second_sees_both);
     X509_CRL_free(crl);
     pki_pair_free(&third);
     pki_pair_free(&first);
