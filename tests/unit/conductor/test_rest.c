@@ -70,6 +70,7 @@ Test(rest, no_key_stays_in_scratch_memory)
     cr_assert_eq(found_in(w->nodes[1].conductor, keys), KEYS);
     conductor_rest(w->nodes[1].conductor);
     nobody_has_any(w, keys);
+    world_destroy(w);
 }
 
 Test(rest, a_rekeyed_or_deleted_sa_leaves_none)
@@ -94,4 +95,5 @@ Test(rest, a_rekeyed_or_deleted_sa_leaves_none)
     cr_assert_eq(world_established(w, 0), 0);
     nobody_has_any(w, first);
     nobody_has_any(w, second);
+    world_destroy(w);
 }
