@@ -12,9 +12,8 @@
 
 enum { STEP_DOWN_AGAIN_MS = 1000, SCRUB_SAS = 32 };
 
-static bool is_voter(const struct replica *r, uint32_t node, size_t *voters)
+static bool is_voter(const struct repl_configuration *c, uint32_t node, size_t *voters)
 {
-    const struct repl_configuration *c = raft_driver_configuration(r->driver);
     bool found = false;
 
     *voters = 0;
@@ -28,7 +27,7 @@ static bool is_voter(const struct replica *r, uint32_t node, size_t *voters)
 static void say(struct replica *r, uint32_t node, uint64_t index, struct digest digest)
 {
     size_t voters;
-    bool votes = is_voter(r, node, &voters);
+    bool votes = is_voter(raft_driver_configuration(r->driver), node, &voters);
 
     witness_say(&r->witness, node, votes, voters, index, digest);
 }
@@ -190,17 +189,21 @@ void replica_scrub(struct replica *r)
 }
 
 /* Of the majority, connected, and nearest to our log; when ours only lacks what it cannot open, one that
- * says that it went on. 0 = none. */
+ * says that it went on. A learner may be all of that, and cannot lead: who votes, the newest configuration
+ * says, for what is applied may have stood still long before. 0 = none. */
 static uint32_t successor(const struct replica *r)
 {
+    struct repl_configuration newest = raft_driver_newest_configuration(r->driver);
     uint32_t best = 0;
     uint64_t most = 0;
+    size_t voters;
 
     for (size_t i = 0; i < r->n_nodes; i++) {
         uint32_t node = r->nodes[i].node;
         uint64_t match = raft_driver_match(r->driver, node);
 
-        if (node != r->options.node && r->transport.connected(r->transport.self, node) &&
+        if (node != r->options.node && is_voter(&newest, node, &voters) &&
+            r->transport.connected(r->transport.self, node) &&
             (r->awaits_above != 0 ? replica_was_sound(r, node)
                                   : witness_verdict(&r->witness, node) == WITNESS_AGREES) &&
             match >= most) {

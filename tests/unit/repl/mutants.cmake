@@ -77,7 +77,7 @@ repl_mutant(manual_is_auto ownership_give.c "!o->options.rebalance || " "")
 repl_mutant(the_loads_are_not_counted ownership_give.c "given[to]++;" "")
 
 # Keys of sessions: their rules are held by these.
-repl_mutants_of(repl_keys_tests hf_replication core_admit_test.c core_forget_test.c core_keys_test.c core_key_file_test.c core_rotate_test.c core_lost_test.c core_past_test.c core_windows_test.c fsm_keys_test.c cluster.c rig.c rig_ask.c rig_jobs.c rig_keys.c make.c)
+repl_mutants_of(repl_keys_tests hf_replication core_admit_test.c core_forget_test.c core_keys_test.c core_key_file_test.c core_rotate_test.c core_lost_test.c core_past_test.c core_office_test.c core_windows_test.c fsm_keys_test.c cluster.c rig.c rig_ask.c rig_jobs.c rig_keys.c make.c)
 repl_mutant(control_keys replica_lost.c "n == voters" "n == voters")
 repl_mutant(left_out_is_not_judged replica_apply.c "        fsm_skip(&r->fsm, clear.node, clear.boot, clear.request);" "        ;")
 repl_mutant(any_key_takes_the_place fsm.c "body->replaces != fsm->session_key || " "")
@@ -116,6 +116,7 @@ repl_mutant(who_names_a_former_key_is_stuck replica_lost.c "r->fsm.session_key !
 repl_mutant(who_awaits_a_state_awaits_it_for_ever replica_locked.c "if (r->awaits_above != 0) {" "if (false) {")
 repl_mutant(blind_for_one_key_only replica_session.c "r->blind != 0 || replica_rotation_due" "(r->blind != 0 && r->fsm.session_key == r->blind) || replica_rotation_due")
 repl_mutant(leadership_to_anybody replica_witness.c "r->awaits_above != 0 ? replica_was_sound(r, node)" "r->awaits_above != 0 ? true")
+repl_mutant(leadership_to_who_cannot_vote replica_witness.c "is_voter(&newest, node, &voters) &&" "")
 repl_mutant(hopes_for_ever replica_lost.c " &&\n           is_recent(r, r->need.awaits_ns, AWAIT_MS);" ";")
 repl_mutant(to_lack_is_to_be_stuck replica_lost.c "return r->fsm.applied_index >= in->index && r->fsm.session_key == in->id;" "return true;")
 repl_mutant(the_distrusted_say_what_is_lost replica_lost.c "if (replica_is_muted(r) || seal" "if (seal")
