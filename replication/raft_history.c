@@ -46,7 +46,8 @@ bool raft_foreign(struct raft_driver *d, uint32_t from, const struct raft_frame 
     if (of_ours(d, f))
         return false;
     d->counters.foreign++;
-    if (d->callbacks.stranger != NULL)
+    /* Who has no history yet may hear more of its own leader than it can take: that is no stranger. */
+    if (d->callbacks.stranger != NULL && (d->incarnation != 0 || fills(f)))
         d->callbacks.stranger(d->callbacks.self, from, f->incarnation);
     return true;
 }

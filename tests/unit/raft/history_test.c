@@ -161,9 +161,11 @@ Test(raft_history, who_joins_is_of_the_history_that_fills_it)
         if (each[i].type != RAFT_FRAME_APPEND && each[i].type != RAFT_FRAME_INSTALL)
             (void)say(1, each[i], THEIRS);
     cr_assert_eq(foreign(), KINDS - 2);
+    cr_assert_eq(r.strangers, 0, "it may be its own leader, which is early: nobody is alarmed");
     cr_assert_eq(raft_driver_status(r.driver).term, 0);
     (void)first_entry(1, THEIRS); /* none but the first begins with an entry 1 */
     cr_assert_eq(foreign(), KINDS - 1);
+    cr_assert_eq(r.strangers, 1);
     (void)first_entry(1, OURS);
     rig_disk(&r);
     cr_assert_eq(raft_driver_incarnation(r.driver), OURS);
