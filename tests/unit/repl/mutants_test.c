@@ -69,7 +69,7 @@ static void judge(int group)
 
 /* Each rule that is removed turns the tests red. */
 #define GROUP(number, name)                                                                        \
-    Test(repl_mutants, name, .timeout = 280)                                                       \
+    Test(repl_mutants, name, .timeout = 560)                                                       \
     {                                                                                              \
         judge(number);                                                                             \
     }
