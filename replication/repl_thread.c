@@ -179,6 +179,7 @@ void repl_part_closed(struct repl *repl)
 static void job_work(uv_work_t *work)
 {
     replica_job_run(((struct pool_job *)work->data)->job);
+    stack_clear();
     registers_clear();
 }
 

@@ -1,5 +1,7 @@
 #include "base/registers.h"
 
+#include <string.h>
+
 #ifdef __x86_64__
 
 /* By hand: GCC 12's zero_call_used_regs("all") takes vzeroall for all there are and leaves 16 to 31 as
@@ -41,3 +43,13 @@ void registers_clear(void)
 }
 
 #endif
+
+enum { DEAD_STACK_BYTES = 65536 };
+
+__attribute__((noinline)) void stack_clear(void)
+{
+    unsigned char dead[DEAD_STACK_BYTES];
+
+    memset(dead, 0, sizeof dead);
+    __asm__ volatile("" : : "r"(dead) : "memory"); /* it is meant */
+}

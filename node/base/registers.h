@@ -7,4 +7,8 @@
  * this thread is zero. Does nothing but on x86-64. */
 void registers_clear(void);
 
+/* At the end of work on a pool's thread, before registers_clear(): what its calls left below the caller's
+ * stack frame, 64 KiB of it, is zero. Else a piece of a key lies there until the next work comes. */
+void stack_clear(void);
+
 #endif

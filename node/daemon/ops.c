@@ -59,6 +59,7 @@ static void job_work(uv_work_t *w)
     struct job_request *r = w->data;
 
     conductor_job_run(r->job);
+    stack_clear();
     registers_clear();
 }
 
