@@ -63,8 +63,9 @@ static size_t footer_of(uint64_t items, struct digest digest, uint8_t out[64])
     return SNAPSHOT_LENGTH_BYTES + n;
 }
 
-/* malloc'd: the same items with a footer that fits them. NULL: an item is refused. */
-static uint8_t *closed(struct span items, size_t *len)
+/* malloc'd: the same items with a footer that fits them. NULL: an item is refused. *whole: the entries of
+ * the audit lead to the head that it names; where they are cut off no footer makes that good. */
+static uint8_t *closed(struct span items, size_t *len, bool *whole)
 {
     struct snapshot_decoder d;
     uint8_t *all = malloc(items.len + 64);
@@ -77,6 +78,8 @@ static uint8_t *closed(struct span items, size_t *len)
     if (ok) {
         memcpy(all, items.data, items.len);
         *len = items.len + footer_of(d.items, fsm_digest(&fsm), all + items.len);
+        *whole = fsm.audit.head.count == d.audit.count &&
+                 memcmp(fsm.audit.head.hash, d.audit.hash, sizeof d.audit.hash) == 0;
     }
     HF_ASSERT(!snapshot_decoder_end(&d)); /* without its end it is none */
     if (ok)
@@ -162,15 +165,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct span items;
     uint8_t *bytes;
     size_t n = 0;
+    bool whole = false;
     struct fsm fsm;
 
     if (size < 1)
         return 0;
     items = span_of(data + 1, items_end(span_of(data + 1, size - 1)));
-    bytes = closed(items, &n);
+    bytes = closed(items, &n, &whole);
     if (bytes == NULL)
         return 0;
-    HF_ASSERT(restore(span_of(bytes, n), (data[0] & 1) != 0 ? PIECE : n, (data[0] & 2) != 0, &fsm));
+    HF_ASSERT(whole ==
+              restore(span_of(bytes, n), (data[0] & 1) != 0 ? PIECE : n, (data[0] & 2) != 0, &fsm));
+    if (!whole) {
+        free(bytes);
+        return 0;
+    }
     begins_anew(span_of(bytes, n), &fsm);
     if ((data[0] & 4) != 0)
         goes_on(&fsm);
