@@ -1,8 +1,10 @@
-/* What stands in a vector register is gone before a thread waits. */
+/* What stands in a vector register is gone before a thread waits, and what its calls left on its stack at the end of work. */
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/registers.h"
 
@@ -63,3 +65,56 @@ Test(base_registers, are_cleared)
     (void)printf("compared %zu registers\n", compared);
 }
 #endif
+
+enum { STACK_BYTES = 1 << 20, PIECE_BYTES = 32, DEEP_BYTES = 48000 };
+
+struct job {
+    uint8_t piece[PIECE_BYTES]; /* of a key; on the stack of who asks for the work */
+    bool clear;
+};
+
+/* Deep in its calls it has a copy. */
+__attribute__((noinline)) static void work(const struct job *job)
+{
+    uint8_t deep[DEEP_BYTES], copy[PIECE_BYTES];
+
+    memset(deep, 0x11, sizeof deep);
+    memcpy(copy, job->piece, sizeof copy);
+    __asm__ volatile("" : : "r"(deep), "r"(copy) : "memory"); /* both are there */
+}
+
+static void *run(void *job)
+{
+    work(job);
+    if (((const struct job *)job)->clear)
+        stack_clear();
+    return NULL;
+}
+
+/* Is the piece on the stack of a thread that did such work? */
+static bool is_left_on_its_stack(bool clear)
+{
+    struct job job = {.clear = clear};
+    void *stack =
+        mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    pthread_attr_t attr;
+    pthread_t thread;
+    bool found;
+
+    for (size_t i = 0; i < PIECE_BYTES; i++)
+        job.piece[i] = (uint8_t)(7 * i + 3);
+    cr_assert_neq(stack, MAP_FAILED);
+    cr_assert(pthread_attr_init(&attr) == 0 &&
+              pthread_attr_setstack(&attr, stack, STACK_BYTES) == 0);
+    cr_assert(pthread_create(&thread, &attr, run, &job) == 0 && pthread_join(thread, NULL) == 0);
+    found = memmem(stack, STACK_BYTES, job.piece, PIECE_BYTES) != NULL;
+    (void)pthread_attr_destroy(&attr);
+    (void)munmap(stack, STACK_BYTES);
+    return found;
+}
+
+Test(base_registers, the_stack_of_finished_work_is_cleared)
+{
+    cr_assert(is_left_on_its_stack(false), "the test sees what stands there");
+    cr_assert_not(is_left_on_its_stack(true));
+}
