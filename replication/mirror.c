@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "replication/write_all.h"
 
 enum { TAIL_BYTES = AUDIT_MAX_LINE + 2, WRITE_BYTES = 64 << 10, ASIDE_MAX = 1000 };
 
@@ -139,21 +140,6 @@ static bool fits(const struct mirror *m, struct audit_entry *const *entries, siz
            memcmp(m->at.hash, entries[m->at.count - first]->hash, sizeof m->at.hash) == 0;
 }
 
-static bool write_all(int fd, const char *bytes, size_t n)
-{
-    while (n > 0) {
-        ssize_t done = write(fd, bytes, n);
-
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return false;
-        bytes += done;
-        n -= (size_t)done;
-    }
-    return true;
-}
-
 static bool write_entries(struct mirror *m, struct audit_entry *const *entries, size_t n,
                           struct mirror_outcome *out)
 {
@@ -171,11 +157,11 @@ static bool write_entries(struct mirror *m, struct audit_entry *const *entries, 
         at.count = entries[i]->sequence;
         memcpy(at.hash, entries[i]->hash, sizeof at.hash);
         if (used + AUDIT_MAX_LINE + 1 > WRITE_BYTES) {
-            ok = write_all(m->fd, buffer, used);
+            ok = repl_write_all(m->fd, buffer, used);
             used = 0;
         }
     }
-    ok = ok && write_all(m->fd, buffer, used) && fdatasync(m->fd) == 0;
+    ok = ok && repl_write_all(m->fd, buffer, used) && fdatasync(m->fd) == 0;
     free(buffer);
     if (ok)
         m->at = at;

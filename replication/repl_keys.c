@@ -14,6 +14,7 @@
 #include "base/secret.h"
 #include "base/secret_pages.h"
 #include "crypto/tables.h"
+#include "replication/write_all.h"
 
 enum { MAGIC_BYTES = 8, FILE_BYTES = MAGIC_BYTES + 8 + SEAL_KEY_BYTES };
 enum { PLACE_BYTES = 8 + SEAL_KEY_BYTES, KEPT_BYTES = SEAL_RING_KEYS * PLACE_BYTES };
@@ -26,21 +27,6 @@ static bool refuse(struct repl_error *error, const char *dir, const char *what, 
     (void)snprintf(error->text, sizeof error->text, "%s/%s: %s%s%s", dir, file_name, what,
                    reason == 0 ? "" : ": ", reason == 0 ? "" : strerror(reason));
     return false;
-}
-
-static bool write_all(int fd, const uint8_t *bytes, size_t n)
-{
-    while (n > 0) {
-        ssize_t done = write(fd, bytes, n);
-
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return false;
-        bytes += done;
-        n -= (size_t)done;
-    }
-    return true;
 }
 
 /* Beside its place first, then renamed: never half a key. */
@@ -58,7 +44,8 @@ static bool store(const char *dir, const struct seal_means *means,
     put_be64(file + MAGIC_BYTES, seal_key_id(means, SEAL_CONFIGURATION, key));
     memcpy(file + MAGIC_BYTES + 8, key, SEAL_KEY_BYTES);
     fd = openat(at, "configuration.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    ok = fd >= 0 && fchmod(fd, 0600) == 0 && write_all(fd, file, sizeof file) && fsync(fd) == 0;
+    ok =
+        fd >= 0 && fchmod(fd, 0600) == 0 && repl_write_all(fd, file, sizeof file) && fsync(fd) == 0;
     secret_wipe_bytes(file, sizeof file);
     if (fd >= 0)
         ok = close(fd) == 0 && ok;

@@ -264,16 +264,6 @@ Test(guard, a_missing_interface_or_privilege_is_named)
               "status %x", status);
 }
 
-static char value_of(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    char value = '?';
-
-    cr_assert(fd >= 0 && read(fd, &value, 1) == 1, "%s", path);
-    (void)close(fd);
-    return value;
-}
-
 /* A guard that could not be set has not made a router of the machine (I13). */
 Test(guard, without_nft_nothing_forwards)
 {
@@ -291,8 +281,8 @@ Test(guard, without_nft_nothing_forwards)
     write_file("/proc/sys/net/ipv6/conf/all/forwarding", "0");
     cr_assert(!guard_install(&c, &error));
     cr_assert(strstr(error.text, "nftables") != NULL, "%s", error.text);
-    cr_assert(value_of("/proc/sys/net/ipv4/conf/in0/forwarding") == '0');
-    cr_assert(value_of("/proc/sys/net/ipv6/conf/all/forwarding") == '0');
+    cr_assert(read_setting("/proc/sys/net/ipv4/conf/in0/forwarding") == '0');
+    cr_assert(read_setting("/proc/sys/net/ipv6/conf/all/forwarding") == '0');
 }
 
 /* A pool that became larger: the route of the smaller one would go on to swallow its half. */

@@ -192,16 +192,6 @@ Test(tun, carries_packets_and_vanishes_with_its_descriptor)
     netlink_close(n);
 }
 
-static char setting(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    char value = '?';
-
-    cr_assert(fd >= 0 && read(fd, &value, 1) == 1, "%s", path);
-    (void)close(fd);
-    return value;
-}
-
 /* As in a service's sandbox, where /proc/sys is read-only. */
 Test(tun, forwards_and_makes_up_no_address_without_writing_to_proc)
 {
@@ -215,8 +205,8 @@ Test(tun, forwards_and_makes_up_no_address_without_writing_to_proc)
     cr_assert(open("/proc/sys/net/ipv4/conf/lo/forwarding", O_WRONLY | O_CLOEXEC) < 0 &&
               errno == EROFS);
     cr_assert(tun_open(&t, "hf0", false, &error), "%s", error.text);
-    cr_assert(setting("/proc/sys/net/ipv4/conf/hf0/forwarding") == '1');
-    cr_assert(setting("/proc/sys/net/ipv6/conf/hf0/addr_gen_mode") == '1');
+    cr_assert(read_setting("/proc/sys/net/ipv4/conf/hf0/forwarding") == '1');
+    cr_assert(read_setting("/proc/sys/net/ipv6/conf/hf0/addr_gen_mode") == '1');
     tun_close(&t);
 }
 

@@ -128,3 +128,13 @@ void write_file(const char *path, const char *text)
     cr_assert(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text), "%s", path);
     (void)close(fd);
 }
+
+char read_setting(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char value = '?';
+
+    cr_assert(fd >= 0 && read(fd, &value, 1) == 1, "%s", path);
+    (void)close(fd);
+    return value;
+}

@@ -23,5 +23,7 @@ void ns_run(pid_t holder, const char *format, ...) __attribute__((format(printf,
 bool ns_output(pid_t holder, char *out, size_t size, const char *command);
 
 void write_file(const char *path, const char *text);
+/* Its first byte, as of a setting in /proc/sys. */
+char read_setting(const char *path);
 
 #endif

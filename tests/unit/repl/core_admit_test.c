@@ -196,17 +196,25 @@ Test(repl_admit, who_joined_gets_the_keys)
     cluster_finish(rig);
 }
 
+/* A configuration's key that none of the nodes has. */
+static struct seal_message strangers_key(void)
+{
+    struct seal_message give = {.what = SEAL_GIVE, .kind = SEAL_CONFIGURATION, .key = {7}};
+    struct seal_means means;
+
+    HF_ASSERT(seal_means_of(&suite_default, &means));
+    give.id = seal_key_id(&means, give.kind, give.key);
+    return give;
+}
+
 /* A key that a node takes is stored for good: one that lost its own takes none of who is no member. */
 Test(repl_admit, a_token_gives_no_key_to_one_that_lost_its_own)
 {
     uint64_t session;
     struct rig *rig = with_token(9102, 0, &session);
-    struct seal_message give = {.what = SEAL_GIVE, .kind = SEAL_CONFIGURATION, .key = {7}};
-    struct seal_means means;
+    struct seal_message give = strangers_key();
     struct spy spy;
 
-    HF_ASSERT(seal_means_of(&suite_default, &means));
-    give.id = seal_key_id(&means, give.kind, give.key);
     memset(&rig_node(rig, 3)->kept, 0, sizeof rig_node(rig, 3)->kept);
     rig_start(rig, 3);
     spy_starts(rig, &spy, 4);
@@ -223,12 +231,9 @@ Test(repl_admit, a_token_gives_no_key_to_one_that_lost_its_own)
 Test(repl_admit, a_token_gives_no_key_to_one_that_has_no_record_yet)
 {
     struct rig *rig = rig_create(3, 1, 9107);
-    struct seal_message give = {.what = SEAL_GIVE, .kind = SEAL_CONFIGURATION, .key = {7}};
-    struct seal_means means;
+    struct seal_message give = strangers_key();
     struct spy spy;
 
-    HF_ASSERT(seal_means_of(&suite_default, &means));
-    give.id = seal_key_id(&means, give.kind, give.key);
     rig_seal(rig);
     (void)rig_add(rig);
     memset(&rig_node(rig, 3)->kept, 0, sizeof rig_node(rig, 3)->kept);
