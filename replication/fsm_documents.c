@@ -44,7 +44,7 @@ static void grow(struct fsm_documents *all)
     if (all->n < all->cap)
         return;
     all->cap = all->cap == 0 ? 64 : 2 * all->cap;
-    all->list = realloc(all->list, all->cap * sizeof *all->list);
+    all->list = realloc(all->list, all->cap * sizeof(struct repl_document *));
     HF_ASSERT(all->list != NULL);
 }
 
@@ -58,7 +58,8 @@ void fsm_document_put(struct fsm *fsm, struct repl_document *d)
         take_out(fsm, old);
     } else {
         grow(all);
-        memmove(&all->list[at + 1], &all->list[at], (all->n++ - at) * sizeof all->list[0]);
+        memmove(&all->list[at + 1], &all->list[at],
+                (all->n++ - at) * sizeof(struct repl_document *));
     }
     all->list[at] = d;
     all->bytes += document_size(d->kind, d->name, d->len);
@@ -73,7 +74,7 @@ static void take_away(struct fsm *fsm, const char *kind, const char *name)
     struct repl_document *old = find(fsm, kind, name, &at);
 
     take_out(fsm, old);
-    memmove(&all->list[at], &all->list[at + 1], (--all->n - at) * sizeof all->list[0]);
+    memmove(&all->list[at], &all->list[at + 1], (--all->n - at) * sizeof(struct repl_document *));
 }
 
 /* Each by the state before the record. */

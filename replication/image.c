@@ -29,12 +29,12 @@ static void keep_configuration(struct image *image)
 {
     const struct fsm_documents *all = &image->fsm->documents;
 
-    image->documents = all->n == 0 ? NULL : repl_alloc_zero(all->n, sizeof *image->documents);
+    image->documents = all->n == 0 ? NULL : repl_alloc_zero(all->n, sizeof(struct repl_document *));
     for (; image->n_documents < all->n; image->n_documents++)
         image->documents[image->n_documents] = document_share(all->list[image->n_documents]);
     if (image->fsm->audit.n == 0)
         return;
-    image->audit = repl_alloc_zero(image->fsm->audit.n, sizeof *image->audit);
+    image->audit = repl_alloc_zero(image->fsm->audit.n, sizeof(struct audit_entry *));
     for (size_t i = 0; i < image->fsm->audit.n; i++, image->n_audit++)
         image->audit[i] =
             audit_entry_share((struct audit_entry *)(uintptr_t)fsm_audit_kept(image->fsm, i));
@@ -149,7 +149,7 @@ static bool give_configuration(struct image *image, size_t items, size_t bytes)
     if (b->documents != NULL || b->audit != NULL)
         return false; /* it waits to be taken */
     left = left < items ? left : items;
-    b->documents = repl_alloc_zero(left + 1, sizeof *b->documents);
+    b->documents = repl_alloc_zero(left + 1, sizeof(struct repl_document *));
     for (; b->n_documents < left && b->state_bytes < bytes; b->n_documents++) {
         b->documents[b->n_documents] = image->documents[image->given++];
         b->state_bytes += b->documents[b->n_documents]->len;

@@ -47,10 +47,10 @@ static struct repl_view *view_of(const struct fsm *fsm)
     v->cluster_ms = fsm->cluster_ms;
     v->document_bytes = fsm->documents.bytes;
     v->head = fsm->audit.head;
-    v->documents = repl_alloc_zero(fsm->documents.n + 1, sizeof *v->documents);
+    v->documents = repl_alloc_zero(fsm->documents.n + 1, sizeof(struct repl_document *));
     for (size_t i = 0; i < fsm->documents.n; i++)
         v->documents[v->n_documents++] = document_share(fsm->documents.list[i]);
-    v->audit = repl_alloc_zero(fsm->audit.n + 1, sizeof *v->audit);
+    v->audit = repl_alloc_zero(fsm->audit.n + 1, sizeof(struct audit_entry *));
     for (size_t i = 0; i < fsm->audit.n; i++)
         v->audit[v->n_audit++] =
             audit_entry_share((struct audit_entry *)(uintptr_t)fsm_audit_kept(fsm, i));

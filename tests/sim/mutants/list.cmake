@@ -273,7 +273,7 @@ sim_mutant(votes_for_any_log "seed=9 a vote is given to whoever asks, however sh
                                                     .last_log_term = f->term,
                                                     .disrupt_leader]==])
 
-sim_mutant(any_token_will_do "seed=17 whoever has some token joins"
+sim_mutant(any_token_will_do "seed=57 whoever has some token joins"
   "I9-id_once"
   replication/fsm_members.c [==[    if (t == NULL || memcmp(t->hash, body->token.data, sizeof t->hash) != 0)]==] [==[    if (t == NULL)]==])
 

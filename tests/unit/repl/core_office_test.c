@@ -38,9 +38,9 @@ static bool is_out_of_office(const struct rig *rig, uint64_t node)
 static bool is_erased(const struct rig *rig, uint64_t former)
 {
     for (uint32_t i = 1; i <= rig->n; i++) {
-        const struct fsm *f = replica_fsm(rig->nodes[i - 1].replica);
+        const struct fsm *f = rig->nodes[i - 1].up ? replica_fsm(rig->nodes[i - 1].replica) : NULL;
 
-        if (rig->nodes[i - 1].up && (f->session_key == former || f->former_key != 0))
+        if (f != NULL && (f->session_key == former || f->former_key != 0))
             return false;
     }
     return true;
