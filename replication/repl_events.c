@@ -22,8 +22,6 @@ void repl_push_event(void *self, struct repl_event *event)
         return;
     }
     node = repl_alloc_zero(1, sizeof *node);
-    repl->status_stale |= event->kind == REPL_EV_LEADER || event->kind == REPL_EV_QUORUM ||
-                          event->kind == REPL_EV_LEASE || event->kind == REPL_EV_ASSIGNED;
     node->event = event;
     node->bytes = sizeof *event + event->bytes_len + event->record_bytes +
                   event->n_children * sizeof *event->children +
@@ -50,7 +48,7 @@ void repl_flush_events(struct repl *repl)
         return;
     if (repl->view_stale && repl->core != NULL)
         repl_publish_view(repl);
-    if (repl->status_stale && repl->core != NULL)
+    if (repl->core != NULL)
         repl_publish(repl); /* who has heard of it finds it in the status, too, all of it */
     uv_mutex_lock(&repl->event_lock);
     while (repl->thread_running && !repl->dropping &&

@@ -91,7 +91,6 @@ void repl_publish(struct repl *repl)
     replica_status(repl->core, repl_boottime_ns(), &status);
     if (repl->tcp != NULL)
         tcp_transport_set_incarnation(repl->tcp, status.incarnation);
-    repl->status_stale = false;
     uv_mutex_lock(&repl->lock);
     repl->status = status;
     repl_keep_beginnings(repl);

@@ -110,8 +110,7 @@ struct repl {
     struct repl_view *view; /* what readers get; a reference */
 
     /* the audit's file: the thread's own, but for `mirror` and `mirror_outcome` while one is written */
-    bool view_stale;   /* there is a newer one */
-    bool status_stale; /* an event that waits says more than `status` does */
+    bool view_stale; /* there is a newer one */
     struct mirror mirror;
     struct mirror_outcome mirror_outcome;
     struct repl_view *mirroring; /* what is being written; NULL = nothing */

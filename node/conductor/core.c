@@ -13,6 +13,9 @@ struct conductor *conductor_create(const struct conductor_options *options,
 
     HF_ASSERT(c != NULL && options->n_shards <= REPL_MAX_SHARDS);
     c->options = *options;
+    if (c->options.auth.window_ms == 0)
+        c->options.auth = (struct conductor_auth_limit){
+            CONDUCTOR_AUTH_RATE, CONDUCTOR_AUTH_RATE_ALL, CONDUCTOR_AUTH_WINDOW_MS};
     c->ops = *ops;
     c->policy = options->policy;
     c->log = options->log;

@@ -40,8 +40,9 @@ enum {
     CONDUCTOR_ASSIGNED_MAX = 1024, /* CHILD SAs granted, or SAs taken over, by one call */
     CONDUCTOR_FORGET_MAX = 128,    /* SAs forgotten by one call, after a snapshot */
     CONDUCTOR_JOBS_MAX = 128,      /* key exchanges under way for datagrams without an SA */
-    CONDUCTOR_AUTH_RATE = 32, /* unestablished SAs that one source may have replicated per 10 s */
-    CONDUCTOR_AUTH_RATE_ALL = 256, /* likewise, all sources together */
+    CONDUCTOR_AUTH_RATE = 32,      /* conductor_auth_limit's defaults */
+    CONDUCTOR_AUTH_RATE_ALL = 256,
+    CONDUCTOR_AUTH_WINDOW_MS = 10000,
     CONDUCTOR_AVOID_MS =
         60000,                /* an address that the log refused is not picked again for so long */
     CONDUCTOR_AUTH_TRIES = 3, /* records for one authentication, when the log refuses */
@@ -149,6 +150,11 @@ struct conductor_options {
         CONDUCTOR_RECOVER_BOUNDED, /* rekeyed, so many a second; the others wait their turn */
     } recovery;
     uint32_t recoveries_per_second; /* BOUNDED: at least 1 */
+    /* Unestablished SAs that may be replicated in each window; window_ms 0: the defaults. */
+    struct conductor_auth_limit {
+        uint32_t per_source, in_all; /* at least 1 */
+        uint64_t window_ms;
+    } auth;
 };
 
 struct conductor *conductor_create(const struct conductor_options *options,

@@ -4,12 +4,11 @@
 
 #include <stdlib.h>
 
-enum { AUTH_WINDOW_MS = 10000 };
-
 /* Is there room for one more in the window of *since_ms? One that is over begins anew. */
-static bool window_open(uint64_t now, uint64_t *since_ms, unsigned *used, unsigned most)
+static bool window_open(const struct conductor *c, uint64_t now, uint64_t *since_ms, unsigned *used,
+                        unsigned most)
 {
-    if (now - *since_ms >= AUTH_WINDOW_MS) {
+    if (now - *since_ms >= c->options.auth.window_ms) {
         *since_ms = now;
         *used = 0;
     }
@@ -25,7 +24,7 @@ static struct conductor_source *source_new(struct conductor *c, const struct ip_
     if (HASH_COUNT(c->sources) >= 1024) {
         HASH_ITER(hh, c->sources, s, next)
         {
-            if (now - s->window_ms >= AUTH_WINDOW_MS && s->proofs == 0) {
+            if (now - s->window_ms >= c->options.auth.window_ms && s->proofs == 0) {
                 HASH_DELETE(hh, c->sources, s);
                 free(s);
             }
@@ -42,7 +41,7 @@ static struct conductor_source *source_new(struct conductor *c, const struct ip_
     return s;
 }
 
-/* Peers that fail to authenticate cost log entries: so many per source and ten seconds, and so many
+/* Peers that fail to authenticate cost log entries: so many per source and window, and so many
  * in all (I15). What a source may not do does not count for all; who succeeds is neither counted
  * nor held back. Judged in all before the source is kept: then nobody fills the table up. */
 bool source_allowed(struct conductor *c, const struct ip_addr *ip)
@@ -51,12 +50,12 @@ bool source_allowed(struct conductor *c, const struct ip_addr *ip)
     uint64_t now = c->ops.now_ms(c->ops.self);
     struct conductor_source *s = NULL;
 
-    if (!window_open(now, &c->all_window_ms, &c->all_used, CONDUCTOR_AUTH_RATE_ALL))
+    if (!window_open(c, now, &c->all_window_ms, &c->all_used, c->options.auth.in_all))
         return false;
     HASH_FIND(hh, c->sources, &source, sizeof source, s);
     if (s == NULL)
         s = source_new(c, &source, now);
-    if (s == NULL || !window_open(now, &s->window_ms, &s->used, CONDUCTOR_AUTH_RATE))
+    if (s == NULL || !window_open(c, now, &s->window_ms, &s->used, c->options.auth.per_source))
         return false;
     s->used++;
     c->all_used++;
@@ -71,14 +70,15 @@ bool source_proof_begin(struct conductor *c, const struct ip_addr *ip)
     uint64_t now = c->ops.now_ms(c->ops.self);
     struct conductor_source *s = NULL;
 
-    if (c->all_proofs >= CONDUCTOR_AUTH_RATE_ALL ||
-        !window_open(now, &c->all_window_ms, &c->all_used, CONDUCTOR_AUTH_RATE_ALL - c->all_proofs))
+    if (c->all_proofs >= c->options.auth.in_all ||
+        !window_open(c, now, &c->all_window_ms, &c->all_used,
+                     c->options.auth.in_all - c->all_proofs))
         return false;
     HASH_FIND(hh, c->sources, &source, sizeof source, s);
     if (s == NULL)
         s = source_new(c, &source, now);
-    if (s == NULL || s->proofs >= CONDUCTOR_AUTH_RATE ||
-        !window_open(now, &s->window_ms, &s->used, CONDUCTOR_AUTH_RATE - s->proofs))
+    if (s == NULL || s->proofs >= c->options.auth.per_source ||
+        !window_open(c, now, &s->window_ms, &s->used, c->options.auth.per_source - s->proofs))
         return false;
     s->proofs++;
     c->all_proofs++;

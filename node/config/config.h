@@ -210,6 +210,9 @@ struct config {
     uint32_t retransmit_first_ms, retransmit_factor_milli, retransmit_tries, retransmit_cap_ms;
     uint32_t dpd_ms, keepalive_ms, half_open_ms, linger_ms;
 
+    /* Peers that fail to authenticate: so many of one source, and of all, in each such time. */
+    uint32_t failures_per_source, failures_in_all, failures_within_ms;
+
     struct config_psk *psks; /* n_psks >= 1, owned */
     struct ike_psk_entry
         *secrets; /* the same order and number: identity and key; owned, wiped by config_free() */

@@ -47,6 +47,9 @@ static void set_defaults(struct config *c)
     c->keepalive_ms = 20 * SECOND_MS;
     c->half_open_ms = 30 * SECOND_MS;
     c->linger_ms = 60 * SECOND_MS;
+    c->failures_per_source = 32;
+    c->failures_in_all = 256;
+    c->failures_within_ms = 10 * SECOND_MS;
     memcpy(c->admin_socket, "/run/holdfast/admin.sock", sizeof "/run/holdfast/admin.sock");
     c->api.connections = 256;
     c->api.per_address = 64;

@@ -254,6 +254,13 @@ static const struct schema_field clients_fields[] = {
 
 static const char *const proof_words[] = {"psk", "certificate", NULL};
 
+static const struct schema_field failure_fields[] = {
+    {"per_source", .type = &value_number, AT(failures_per_source), .min = 1, .max = 10000},
+    {"in_all", .type = &value_number, AT(failures_in_all), .min = 1, .max = 100000},
+    {"within", .type = &value_duration, AT(failures_within_ms), .min = SECOND, .max = HOUR},
+    {0},
+};
+
 static const struct schema_field auth_fields[] = {
     {"psk", .shape = SCHEMA_MAPS, .fields = psk_fields, .heap = true,
      LIST(psks, n_psks, IKE_MAX_PEERS_PER_POLICY)},
@@ -262,6 +269,7 @@ static const struct schema_field auth_fields[] = {
     {"clients", SECTION(clients_fields)},
     {"psk_clients_get", .type = &value_choice, AT(psk_clients_get), .choices = proof_words},
     {"legacy_rsa_sha1", .type = &value_bool, AT(legacy_rsa_sha1)},
+    {"failures", SECTION(failure_fields)},
     {0},
 };
 

@@ -346,7 +346,10 @@ static void start_conductor(struct daemon *d)
                                   .drills = d->config->drills == CONFIG_DRILLS_ENABLED,
                                   .step_fd = step_fd(),
                                   .recovery = (enum conductor_recovery)d->config->recovery,
-                                  .recoveries_per_second = d->config->recoveries_per_second};
+                                  .recoveries_per_second = d->config->recoveries_per_second,
+                                  .auth = {.per_source = d->config->failures_per_source,
+                                           .in_all = d->config->failures_in_all,
+                                           .window_ms = d->config->failures_within_ms}};
     struct datapath_options p = {.pool = d->pool,
                                  .suites = &suite_default,
                                  .shard_ids = d->shard_ids,

@@ -226,6 +226,33 @@ Test(bounds, no_key_exchange_is_made_beyond_a_sources_bounds)
     cr_assert_eq(rows, 4);
 }
 
+/* As the configuration says: so many of one source in a minute, and again in the next. */
+Test(bounds, failed_authentications_are_limited_as_configured)
+{
+    struct world *w;
+    struct endpoint from = {addr_v4(0x0a4d0132), 500};
+
+    world_auth = (struct conductor_auth_limit){.per_source = 3, .in_all = 256, .window_ms = 60000};
+    w = world_create(NULL);
+    secret_set(&w->client_psk.psk, "another one", 11);
+    for (unsigned i = 0; i < 4; i++) {
+        conductor_initiate(w->nodes[WORLD_CLIENT].conductor, WORLD_SHARD, &from, &gateway);
+        world_run(w, 10);
+    }
+    cr_assert_eq(counted(w, COUNTER_sas_created), 3);
+    world_run(w, 50000);
+    conductor_initiate(w->nodes[WORLD_CLIENT].conductor, WORLD_SHARD, &from, &gateway);
+    world_run(w, 10);
+    cr_assert_eq(counted(w, COUNTER_sas_created), 3, "the window of a minute is not over");
+    world_run(w, 30000);
+    conductor_initiate(w->nodes[WORLD_CLIENT].conductor, WORLD_SHARD, &from, &gateway);
+    world_run(w, 10);
+    cr_assert(counted(w, COUNTER_sas_created) > 3 && counted(w, COUNTER_sas_created) <= 6,
+              "of a new window, in which two older ones may ask again, %lu",
+              (unsigned long)counted(w, COUNTER_sas_created));
+    world_destroy(w);
+}
+
 /* One client after the other, each from the same source and with a wrong key. */
 Test(bounds, failed_authentications_are_limited_per_source)
 {

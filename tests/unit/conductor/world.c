@@ -11,6 +11,7 @@ static void commit(struct world *w, struct world_node *node, struct world_submis
 uint32_t world_oldest;
 enum conductor_recovery world_recovery = CONDUCTOR_RECOVER_REKEY;
 uint32_t world_recoveries_per_second;
+struct conductor_auth_limit world_auth;
 
 static uint64_t rnd(struct world *w)
 {
@@ -439,7 +440,8 @@ static void node_create(struct world *w, unsigned i)
                                   .n_shards = WORLD_SHARDS,
                                   .step_fd = -1,
                                   .recovery = world_recovery,
-                                  .recoveries_per_second = world_recoveries_per_second};
+                                  .recoveries_per_second = world_recoveries_per_second,
+                                  .auth = world_auth};
 
     o.shards[0] = (struct conductor_shard_options){
         WORLD_SHARD,

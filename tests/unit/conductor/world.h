@@ -136,6 +136,7 @@ struct world {
 /* Of the worlds that are created from now on. */
 extern enum conductor_recovery world_recovery;
 extern uint32_t world_recoveries_per_second;
+extern struct conductor_auth_limit world_auth; /* zeros: the defaults */
 extern uint32_t world_oldest; /* version of records that node 1 knows; 0 = the newest */
 
 struct world *world_create(void (*tune)(struct ike_policy *gateway, struct ike_policy *client));

@@ -194,3 +194,47 @@ Test(config_policy, legacy_algorithms_only_where_they_are_named)
     cr_assert(p.n_ike == 1 && is_row(&p.ike[0], 12, 256, 2, 2, 2));
     config_free(c);
 }
+
+/* What is left out is the default; what is there is taken; none at all would let nobody in. */
+Test(config_policy, failures_that_cost_entries_are_bounded_as_configured)
+{
+    static const struct {
+        const char *failures;
+        uint32_t per_source, in_all, within_ms; /* 0: refused */
+    } rows[] = {
+        {"{}", 32, 256, 10000},
+        {"{ per_source: 5 }", 5, 256, 10000},
+        {"{ per_source: 5, in_all: 40, within: 1h }", 5, 40, 3600000},
+        {"{ per_source: 0 }", 0, 0, 0},
+        {"{ in_all: 0 }", 0, 0, 0},
+        {"{ within: 0s }", 0, 0, 0},
+        {"{ within: 2h }", 0, 0, 0},
+        {"{ most: 5 }", 0, 0, 0},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct config_report report;
+        struct config *c;
+        char text[4096];
+
+        (void)snprintf(text, sizeof text, "%s", SAMPLE);
+        char *at = strstr(text, "auth:\n");
+        (void)snprintf(at, sizeof text - (size_t)(at - text), "auth:\n  failures: %s\n%s",
+                       rows[i].failures, strstr(SAMPLE, "auth:\n") + 6);
+        c = config_parse("t.yaml", span_of(text, strlen(text)), false, &report);
+        if (rows[i].within_ms == 0) {
+            cr_assert_null(c, "%s is taken", rows[i].failures);
+            cr_assert_eq(report.n_mistakes, 1);
+            cr_assert_not_null(strstr(report.mistakes[0].text, "t.yaml:29:"), "%s",
+                               report.mistakes[0].text);
+        } else {
+            cr_assert_not_null(c, "%s is refused", rows[i].failures);
+            cr_assert_eq(c->failures_per_source, rows[i].per_source);
+            cr_assert_eq(c->failures_in_all, rows[i].in_all);
+            cr_assert_eq(c->failures_within_ms, rows[i].within_ms);
+            config_free(c);
+        }
+        config_report_deinit(&report);
+    }
+    (void)printf("compared %zu\n", sizeof rows / sizeof rows[0]);
+}

@@ -203,6 +203,38 @@ Test(repl_thread, a_single_node_whose_machine_was_off_begins_without_sessions)
     restarts(false);
 }
 
+/* Who is told that a record was applied finds it in the status: its digest, its index. */
+Test(repl_thread, what_was_told_as_applied_is_in_the_status)
+{
+    struct repl_options o;
+    struct repl_error error;
+    struct repl_status before, now;
+    struct repl *repl;
+    uint64_t epoch;
+
+    fill(&o, 1, NULL, 1);
+    cr_assert(repl_init(&o, &error), "%s", error.text);
+    repl = repl_start(&o, &error);
+    cr_assert_not_null(repl, "%s", error.text);
+    stamp(repl);
+    epoch = await_lease(repl);
+    for (uint64_t i = 1; i <= 50; i++) {
+        struct repl_event *e;
+
+        repl_status(repl, &before);
+        submit_create(repl, epoch, i);
+        e = await(repl, REPL_EV_APPLIED);
+        repl_status(repl, &now);
+        cr_assert_eq(e->verdict, REPL_ACCEPTED);
+        cr_assert_geq(now.applied_index, e->index, "SA %lu", (unsigned long)i);
+        cr_assert_neq(memcmp(before.digest, now.digest, sizeof now.digest), 0, "SA %lu",
+                      (unsigned long)i);
+        repl_event_free(e);
+    }
+    repl_stop(repl);
+    (void)printf("compared 50 records\n");
+}
+
 Test(repl_thread, refusals_say_why)
 {
     struct repl_options o;
