@@ -5,13 +5,20 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static void commit(struct world *w, struct world_node *node, struct world_submission *s,
-                   bool tell_submitter);
-
 uint32_t world_oldest;
 enum conductor_recovery world_recovery = CONDUCTOR_RECOVER_REKEY;
 uint32_t world_recoveries_per_second;
 struct conductor_auth_limit world_auth;
+
+static void commit(struct world *w, struct world_node *node, struct world_submission *s,
+                   bool tell_submitter)
+{
+    Holdfast__Record *r = record_unpack(span_of(s->bytes, s->len));
+
+    HF_ASSERT(r != NULL);
+    instant_log_commit(node->log, w->now, r, tell_submitter ? node : NULL, s->op);
+    record_free(r);
+}
 
 static uint64_t rnd(struct world *w)
 {
@@ -350,16 +357,6 @@ static void tell_client(void *self, const struct repl_event *ev, void *submitter
     deliver(&w->nodes[WORLD_CLIENT], &copy);
 }
 
-static void commit(struct world *w, struct world_node *node, struct world_submission *s,
-                   bool tell_submitter)
-{
-    Holdfast__Record *r = record_unpack(span_of(s->bytes, s->len));
-
-    HF_ASSERT(r != NULL);
-    instant_log_commit(node->log, w->now, r, tell_submitter ? node : NULL, s->op);
-    record_free(r);
-}
-
 void world_unsettle(struct world *w, unsigned node, bool kept)
 {
     struct world_node *n = &w->nodes[node];
@@ -432,8 +429,8 @@ static void node_create(struct world *w, unsigned i)
                                 .esp_pass = op_pass,
                                 .esp_pass_done = op_pass_done,
                                 .esp_idle = op_idle};
-    struct conductor_options o = {.policy =
-                                      i == WORLD_CLIENT ? &w->client_policy : &w->gateway_policy,
+    const struct ike_policy *policy = i == WORLD_CLIENT ? &w->client_policy : &w->gateway_policy;
+    struct conductor_options o = {.policy = policy,
                                   .log = &w->log,
                                   .node = i + 1,
                                   .boot = 1000 + i,
