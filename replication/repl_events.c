@@ -46,6 +46,9 @@ void repl_flush_events(struct repl *repl)
 
     if (repl->n_held == 0)
         return;
+    HF_ASSERT(
+        !repl->flushing); /* nothing below may let the core take a step: events would be lost */
+    repl->flushing = true;
     if (repl->view_stale && repl->core != NULL)
         repl_publish_view(repl);
     if (repl->core != NULL)
@@ -66,6 +69,7 @@ void repl_flush_events(struct repl *repl)
     uv_mutex_unlock(&repl->event_lock);
     repl->first_held = repl->last_held = NULL;
     repl->n_held = repl->held_bytes = 0;
+    repl->flushing = false;
 }
 
 struct repl_event *repl_next_event(struct repl *repl)

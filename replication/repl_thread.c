@@ -89,8 +89,6 @@ void repl_publish(struct repl *repl)
     struct repl_status status;
 
     replica_status(repl->core, repl_boottime_ns(), &status);
-    if (repl->tcp != NULL)
-        tcp_transport_set_incarnation(repl->tcp, status.incarnation);
     uv_mutex_lock(&repl->lock);
     repl->status = status;
     repl_keep_beginnings(repl);
@@ -99,12 +97,21 @@ void repl_publish(struct repl *repl)
     uv_mutex_unlock(&repl->lock);
 }
 
+/* To those who link from now on; links of another one end, and the core hears of each at once: so
+ * never while it takes a step, nor while events are on their way. */
+static void tell_links(struct repl *repl)
+{
+    if (repl->tcp != NULL)
+        tcp_transport_set_incarnation(repl->tcp, replica_incarnation(repl->core));
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct repl *repl = timer->data;
 
     replica_tick(repl->core, repl_boottime_ns());
     repl_publish(repl);
+    tell_links(repl);
     if (repl->mirror_again_ns != 0)
         repl_mirror_audit(repl);
     turn_ends(repl);
@@ -314,6 +321,7 @@ static void on_async(uv_async_t *async)
     if (repl->peers_changed)
         repl_set_peers(repl);
     repl_publish(repl);
+    tell_links(repl);
     turn_ends(repl);
 }
 
@@ -457,6 +465,7 @@ static bool start_core(struct repl *repl, struct repl_error *error)
                                                 : "the stored log contradicts itself");
         return false;
     }
+    tell_links(repl);
     repl_publish(repl);
     repl_publish_view(repl);
     repl_flush_events(repl);

@@ -126,6 +126,7 @@ struct repl {
     bool dropping;                                 /* stopping: events are freed at once */
     int event_fd;
     struct event_node *first_held, *last_held; /* the thread's own: not in the queue yet */
+    bool flushing;                             /* they are on their way to the queue */
     size_t n_held, held_bytes;
 
     /* shared atomics */

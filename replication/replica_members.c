@@ -314,10 +314,13 @@ void replica_on_configuration(void *self, const struct repl_configuration *confi
 
 uint64_t replica_incarnation(const struct replica *r)
 {
-    if (r->started)
-        return raft_driver_incarnation(r->driver);
+    const uint64_t known = raft_driver_incarnation(r->driver);
+
+    /* While the driver starts, its snapshot is told already. */
+    if (r->started || known != 0)
+        return known;
     /* A snapshot's it cannot read yet, or not without a key. */
-    return r->founded && (r->waiting == NULL || r->waiting->snapshot.index == 0)
+    return r->founded && r->waiting != NULL && r->waiting->snapshot.index == 0
                ? r->options.incarnation
                : 0;
 }

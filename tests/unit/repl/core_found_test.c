@@ -58,11 +58,15 @@ static bool has_joined(const struct rig *rig, uint64_t n)
     return c->n_servers == n && voters == (n == 2 ? 1 : n);
 }
 
-/* Node 1 founds and serves; then it has so many members. */
-static struct rig *founded(uint64_t seed, size_t members)
+/* Node 1 founds and serves; then it has so many members. A snapshot every so many entries, 0 = by default. */
+static struct rig *founded_with(uint64_t seed, size_t members, uint64_t snapshot_entries)
 {
     struct rig *rig = rig_create(1, 1, seed);
 
+    if (snapshot_entries > 0) {
+        rig->snapshot_entries = snapshot_entries;
+        rig->trailing = snapshot_entries / 4;
+    }
     rig_seal(rig);
     rig_found(rig, 1, FIRST);
     rig_start(rig, 1);
@@ -73,6 +77,11 @@ static struct rig *founded(uint64_t seed, size_t members)
         join(rig);
     cr_assert(rig_run(rig, 20000, has_joined, members));
     return rig;
+}
+
+static struct rig *founded(uint64_t seed, size_t members)
+{
+    return founded_with(seed, members, 0);
 }
 
 Test(repl_found, who_joins_learns_the_incarnation_and_owns_under_it)
@@ -88,6 +97,29 @@ Test(repl_found, who_joins_learns_the_incarnation_and_owns_under_it)
     rig_start(rig, 1);
     cr_assert(rig_run(rig, 20000, has_joined, 3));
     cr_assert_eq(incarnation(rig, 1), recover_founding(FIRST), "it is on the disk");
+    cluster_finish(rig);
+}
+
+static bool has_snapshot(const struct rig *rig, uint64_t node)
+{
+    return raft_driver_status(replica_driver(rig->nodes[node - 1].replica)).snapshot_index > 0;
+}
+
+/* It waits for the key that opens its snapshot: while it tells its state it says no other incarnation
+ * (each event, rig_incarnation_stays), or all links would end. */
+Test(repl_found, who_gets_its_key_again_says_no_other_incarnation_meanwhile)
+{
+    struct rig *rig = founded_with(6, 3, 60);
+
+    cluster_create_sas(rig, 1, 100, 200);
+    cr_assert(rig_run(rig, 20000, rig_settled, 1));
+    cr_assert(rig_run(rig, 20000, has_snapshot, 2));
+    rig_kill(rig, 2);
+    memset(&rig_node(rig, 2)->kept, 0, sizeof rig_node(rig, 2)->kept);
+    rig_start(rig, 2);
+    cr_assert_eq(incarnation(rig, 2), 0, "it cannot read it");
+    cr_assert(rig_run(rig, 20000, has_joined, 3));
+    cr_assert_eq(incarnation(rig, 2), recover_founding(FIRST));
     cluster_finish(rig);
 }
 

@@ -119,6 +119,7 @@ static void on_event(void *self, struct repl_event *e)
 {
     struct rig_node *n = self;
 
+    rig_incarnation_stays(n);
     HF_ASSERT(e->kind == REPL_EV_RESET || e->cluster_ms == 0 ||
               e->cluster_ms >= n->last_cluster_ms);
     if (e->cluster_ms > 0)
@@ -430,7 +431,7 @@ void rig_start(struct rig *rig, uint32_t id)
     n->up = true;
     n->paused = n->sick = n->failed = false;
     n->last_cluster_ms = n->quiesced = n->disk_told = n->halt_told = 0;
-    n->alarms = n->trust_told = n->founder_told = n->stuck_told = 0;
+    n->alarms = n->trust_told = n->founder_told = n->stuck_told = n->incarnation = 0;
     n->settled_accepted = n->settled_refused = n->unsettled = n->resets = n->assigned_mine = 0;
     n->quorum = false;
     n->quorum_told = 0;

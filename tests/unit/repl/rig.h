@@ -46,10 +46,11 @@ struct rig_node {
     /* what its events said, in this boot */
     uint64_t settled_accepted, settled_refused, unsettled, resets, assigned_mine;
     uint64_t mine_epoch[RIG_SHARDS];
-    bool cut;          /* a link of its is down */
-    uint64_t gifts;    /* events that it should hand over */
-    uint32_t gift_to;  /* the newest one's */
-    uint64_t quiesced; /* epoch index for which it stopped by itself, to hand over */
+    bool cut;             /* a link of its is down */
+    uint64_t gifts;       /* events that it should hand over */
+    uint32_t gift_to;     /* the newest one's */
+    uint64_t quiesced;    /* epoch index for which it stopped by itself, to hand over */
+    uint64_t incarnation; /* that it said when an event came, 0 = none yet */
     uint64_t last_cluster_ms, applied_events, disk_told, halt_told, alarms, trust_told,
         founder_told, stuck_told;
     char why[256]; /* it failed */
@@ -144,6 +145,9 @@ struct maker rig_maker(struct rig *rig, uint32_t node, uint32_t shard);
 
 /* Does every node's mirror, made from its events alone, equal its state? */
 bool rig_mirrors(const struct rig *rig);
+
+/* At each event: what a node says of its incarnation is what it said before. */
+void rig_incarnation_stays(struct rig_node *n);
 
 /* Predicates. */
 bool rig_has_owner(const struct rig *rig, uint64_t shard);

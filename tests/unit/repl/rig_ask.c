@@ -128,3 +128,11 @@ bool rig_raft_alone(struct rig_node *n, uint32_t from, enum repl_channel channel
     replica_go(n->replica, n->rig->now_ms * 1000000);
     return true;
 }
+
+void rig_incarnation_stays(struct rig_node *n)
+{
+    uint64_t now = n->replica == NULL ? 0 : replica_incarnation(n->replica);
+
+    HF_ASSERT(n->incarnation == 0 || n->incarnation == now);
+    n->incarnation = now;
+}
