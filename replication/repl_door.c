@@ -255,6 +255,7 @@ static bool open_keys(struct repl *repl, const struct repl_options *options,
         return false;
     repl->options.ring = repl->keys.ring;
     repl->options.seal = &repl->keys.ring->seal;
+    repl->options.kept_until_ns = repl_keys_kept_until(&repl->keys);
     return true;
 }
 

@@ -17,7 +17,13 @@
 #include "replication/write_all.h"
 
 enum { MAGIC_BYTES = 8, FILE_BYTES = MAGIC_BYTES + 8 + SEAL_KEY_BYTES };
-enum { PLACE_BYTES = 8 + SEAL_KEY_BYTES, KEPT_BYTES = SEAL_RING_KEYS * PLACE_BYTES };
+enum {
+    PLACE_BYTES = 8 + SEAL_KEY_BYTES,
+    UNTIL_AT =
+        SEAL_RING_KEYS * PLACE_BYTES, /* behind the places: where a former program had nothing */
+    KEPT_BYTES = UNTIL_AT + 8
+};
+HF_STATIC_ASSERT(UNTIL_AT % 8 == 0);
 
 static const char magic[MAGIC_BYTES + 1] = "HFCONFK1";
 static const char file_name[] = "configuration.key";
@@ -167,6 +173,46 @@ static void take_kept(struct repl_keys *keys)
     }
 }
 
+/* In one store each: whoever ends in the middle of a change leaves the former time or the next. */
+static _Atomic uint64_t *until_of(uint8_t *kept)
+{
+    return (_Atomic uint64_t *)(void *)(kept + UNTIL_AT);
+}
+
+static void wipe_if_old(uint8_t *kept, uint64_t now_ns)
+{
+    uint64_t until_ns = atomic_load(until_of(kept));
+
+    if (until_ns == 0 || now_ns < until_ns)
+        return;
+    secret_wipe_bytes(kept, UNTIL_AT);
+    atomic_store(until_of(kept), 0);
+}
+
+void repl_kept_expire(int fd, uint64_t now_ns)
+{
+    struct stat st;
+    void *p;
+
+    if (fstat(fd, &st) != 0 || st.st_size < KEPT_BYTES)
+        return;
+    p = mmap(NULL, KEPT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (p == MAP_FAILED)
+        return;
+    wipe_if_old(p, now_ns);
+    (void)munmap(p, KEPT_BYTES);
+}
+
+void repl_keys_until(struct repl_keys *keys, uint64_t until_ns)
+{
+    atomic_store(until_of(keys->kept), until_ns);
+}
+
+uint64_t repl_keys_kept_until(const struct repl_keys *keys)
+{
+    return keys->kept_until_ns;
+}
+
 /* The one that was kept, or a new one that is to be kept from now on. */
 static bool open_kept(struct repl_keys *keys, const struct repl_options *o,
                       struct repl_error *error)
@@ -184,9 +230,11 @@ static bool open_kept(struct repl_keys *keys, const struct repl_options *o,
     }
     if (p == MAP_FAILED)
         (void)no_memory(error);
-    else if (o->kept_keys_fd > 0)
+    else if (o->kept_keys_fd > 0) {
+        wipe_if_old(keys->kept, repl_boottime_ns());
+        keys->kept_until_ns = atomic_load(until_of(keys->kept));
         take_kept(keys);
-    else if (o->keep_keys_fd != NULL)
+    } else if (o->keep_keys_fd != NULL)
         o->keep_keys_fd(o->keep_keys_self, fd);
     if (fd >= 0 && o->kept_keys_fd <= 0)
         (void)close(fd);

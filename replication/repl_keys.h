@@ -4,7 +4,8 @@
  *
  *   configuration.key = "HFCONFK1" | key id 8 | key 32
  *   memfd             = { key id 8 | key 32 } for each place of the ring; an id of 0, or one that is not
- *                       that key's, is a free place
+ *                       that key's, is a free place; then until 8 (this machine's): CLOCK_BOOTTIME in ns
+ *                       when they are too old to be taken up again, 0 = never
  */
 #ifndef HF_REPL_KEYS_H
 #define HF_REPL_KEYS_H
@@ -17,6 +18,7 @@
 struct repl_keys {
     struct seal_ring *ring; /* secret pages */
     uint8_t *kept;          /* the memfd, mapped */
+    uint64_t kept_until_ns; /* as it was found */
     uv_mutex_t lock;
     char data_dir[512];
 };
@@ -39,6 +41,11 @@ bool repl_keys_ready(struct repl_keys *keys);
 
 /* As replica_callbacks.keep_key; `self` is a struct repl_keys. Durable when it returns. */
 bool repl_keys_keep(void *self, const uint8_t bytes[SEAL_KEY_BYTES]);
+
+/* When the keys that the memfd has are too old, should this program end now; 0 = never. */
+void repl_keys_until(struct repl_keys *keys, uint64_t until_ns);
+/* What it said at the start; 0 = never, or there was none. */
+uint64_t repl_keys_kept_until(const struct repl_keys *keys);
 
 /* As replica_callbacks.keys_changed: the memfd has the ring's keys of sessions, and no other. */
 void repl_keys_changed(void *self);

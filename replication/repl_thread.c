@@ -110,6 +110,7 @@ static void on_timer(uv_timer_t *timer)
     struct repl *repl = timer->data;
 
     replica_tick(repl->core, repl_boottime_ns());
+    repl_keys_until(&repl->keys, replica_forgets_ns(repl->core));
     repl_publish(repl);
     tell_links(repl);
     if (repl->mirror_again_ns != 0)

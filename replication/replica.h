@@ -369,6 +369,10 @@ uint64_t repl_cluster_ms(struct repl *repl);
 /* CLOCK_BOOTTIME in ns, as leases count it. */
 uint64_t repl_boottime_ns(void);
 
+/* Of a memfd that the service manager kept: wipes keys that are too old. For a start that may end before
+ * it opens anything: then nobody else would. */
+void repl_kept_expire(int fd, uint64_t now_ns);
+
 /* A node's state beside the majority's at the same index (I11). */
 enum repl_agreement { REPL_AGREEMENT_UNKNOWN, REPL_AGREES, REPL_DIFFERS, REPL_TIED };
 const char *repl_agreement_name(enum repl_agreement agreement);

@@ -292,6 +292,7 @@ bool replica_start(struct replica *r, const struct repl_loaded *loaded, uint64_t
         own.nodes[i] = r->options.nodes[i].node;
     set_now(r, now_ns);
     r->applied_ns = r->now_ns;
+    r->kept_until_ns = r->options.kept_until_ns;
     r->founded = loaded->snapshot.index != 0 || loaded->n_entries > 0;
     r->unwritten = loaded->snapshot.index != 0 && loaded->n_entries == 0;
     ownership_init(&r->ownership, &own, r->now_ns);

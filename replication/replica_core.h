@@ -32,6 +32,9 @@ struct replica_options {
     uint64_t snapshot_entries, snapshot_bytes;
     uint64_t
         key_age_ms; /* a new key of sessions so often (cluster time); 0 = only when wished for */
+    /* When those that were kept over the former start's end are too old, unless the cluster is heard of
+     * before; by the clock of `now_ns`; 0 = never. */
+    uint64_t kept_until_ns;
     uint32_t founders[REPL_MAX_MEMBERS]; /* whom the log's first entry must name; none: `nodes` */
     size_t n_founders;
     bool joined;       /* not one of the founders: `nodes` are itself and whom to ask */
@@ -157,6 +160,8 @@ struct raft_driver;
 struct fsm;
 /* Of the cluster, as this node's disk or the snapshot that it got says; 0 = it has nothing yet. */
 uint64_t replica_incarnation(const struct replica *r);
+/* When this node's keys of sessions are too old, should it hear nothing more of the cluster; 0 = never. */
+uint64_t replica_forgets_ns(const struct replica *r);
 /* For tests and the simulator. */
 const struct fsm *replica_fsm(const struct replica *r);
 const struct raft_driver *replica_driver(const struct replica *r);

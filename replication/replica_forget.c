@@ -77,12 +77,22 @@ static bool has_session_key(const struct replica *r)
     return r->options.ring != NULL && seal_ring_list(r->options.ring, SEAL_SESSION, &id, 1) > 0;
 }
 
+/* A start does not begin that time anew for keys that were kept over it: a program that ends at each
+ * start would keep them for ever. */
+uint64_t replica_forgets_ns(const struct replica *r)
+{
+    uint64_t from_now = r->applied_ns + (r->options.key_age_ms + FORGET_MS) * NS_PER_MS;
+
+    if (r->options.key_age_ms == 0)
+        return 0;
+    return r->kept_until_ns != 0 && r->kept_until_ns < from_now ? r->kept_until_ns : from_now;
+}
+
 void replica_forget_old(struct replica *r)
 {
-    uint64_t limit_ms = r->options.key_age_ms + FORGET_MS;
+    uint64_t at_ns = replica_forgets_ns(r);
 
-    if (r->failed || r->options.key_age_ms == 0 || r->now_ns < r->applied_ns ||
-        (r->now_ns - r->applied_ns) / NS_PER_MS < limit_ms || !has_session_key(r))
+    if (r->failed || at_ns == 0 || r->now_ns < at_ns || !has_session_key(r))
         return;
     replica_session_none_needed(r);
     replica_fail(r, "nothing was heard of the cluster for longer than a key of sessions is in use: "

@@ -47,6 +47,7 @@ void replica_clock_applied(struct replica *r, uint64_t stamp_ms)
 {
     r->applied_ms = r->fsm.cluster_ms;
     r->applied_ns = r->now_ns;
+    r->kept_until_ns = 0;
     if (r->able && stamp_ms > r->fsm.cluster_ms) { /* clamped: the cluster did not follow us */
         r->anchor_ms = r->fsm.cluster_ms;
         r->anchor_ns = r->now_ns;

@@ -182,6 +182,7 @@ struct replica {
     uint64_t anchor_ms, anchor_ns;   /* leader: cluster time and when it was that */
     uint64_t stamp_ms;               /* newest one given */
     uint64_t applied_ms, applied_ns; /* newest stamp applied, and when */
+    uint64_t kept_until_ns;          /* options'; 0 = never, or a stamp was applied in this start */
     bool configuring;                /* a configuration record is on its way */
     uint64_t config_ns;              /* when the newest one was applied here */
 

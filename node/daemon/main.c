@@ -11,6 +11,8 @@
 #include "base/process.h"
 #include "daemon/anew.h"
 #include "daemon/daemon.h"
+#include "daemon/fdstore.h"
+#include "replication/replica.h"
 
 enum action { ACTION_RUN, ACTION_CHECK, ACTION_INIT, ACTION_GUARD, ACTION_RECOVER, ACTION_RESTORE };
 
@@ -265,6 +267,16 @@ static void hear_signals(void)
     (void)signal(SIGPIPE, SIG_IGN);
 }
 
+/* Before anything that may end this start: the service manager starts it again and again, and keeps the
+ * keys of sessions meanwhile. */
+static void expire_kept(void)
+{
+    int fd = fdstore_take(DAEMON_KEYS_NAME);
+
+    if (fd > 0)
+        repl_kept_expire(fd, repl_boottime_ns());
+}
+
 int main(int argc, char **argv)
 {
     struct given g = {.action = ACTION_RUN};
@@ -283,6 +295,7 @@ int main(int argc, char **argv)
     if (g.rolled_back != NULL && !anew_begin(g.rolled_back)) /* before anything that may fail */
         return usage(stderr, 2);
     hear_signals();
+    expire_kept();
     errno = closed_errno;
     if (!closed)
         return unprotected(what);

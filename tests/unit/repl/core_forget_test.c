@@ -387,6 +387,35 @@ Test(repl_forget, who_is_cut_off_for_long_keeps_nothing)
     cluster_finish(rig);
 }
 
+/* It ends and starts again and again, as under a service manager, and hears of nobody: no start begins the
+ * time anew. */
+Test(repl_forget, who_starts_again_and_again_keeps_nothing)
+{
+    struct rig *rig = running(3, AGE_MS, 9550);
+    uint32_t off = rig_owner(rig, 1) == 3 ? 2 : 3;
+    uint64_t began_ms = rig->now_ms;
+    unsigned starts = 0;
+
+    cut_off(rig, off);
+    while (!rig_has_failed(rig, off) && rig->now_ms < began_ms + AGE_MS + AFTER_MS - 2000) {
+        cr_assert_gt(kept(rig, off), 0);
+        rig_kill(rig, off);
+        (void)rig_run(rig, 1000, NULL, 0);
+        rig_start(rig, off);
+        starts++;
+        (void)rig_run(rig, 10000, rig_has_failed, off);
+    }
+    cr_assert_gt(starts, 3);
+    cr_assert(rig_run(rig, 14000, rig_has_failed, off), "it has its keys for ever");
+    cr_assert_eq(kept(rig, off), 0);
+    rig_kill(rig, off);
+    rig_start(rig, off);
+    sim_network_heal(rig->network);
+    cr_assert(rig_run(rig, 20000, rig_agrees, 0));
+    cr_assert_eq(replica_fsm(rig_node(rig, off)->replica)->sas.n_used, 20);
+    cluster_finish(rig);
+}
+
 /* Two are gone, no majority is left to change keys: the last one's go all the same, and all sessions end
  * when the others are back. */
 Test(repl_forget, without_a_majority_for_long_all_sessions_end)

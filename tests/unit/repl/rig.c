@@ -461,6 +461,7 @@ void rig_kill(struct rig *rig, uint32_t id)
     HF_ASSERT(n->up);
     sim_network_detach(rig->network, id);
     rig_jobs_drop(n);
+    n->kept_until_ns = replica_forgets_ns(n->replica);
     replica_destroy(n->replica);
     n->replica = NULL;
     mirror_clear(n);

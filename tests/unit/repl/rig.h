@@ -62,6 +62,7 @@ struct rig_node {
     struct seal_ring ring;                  /* of this start; rig->sealed */
     struct seal_key kept;                   /* the configuration's key on its disk; id 0 = none */
     struct seal_key memory[SEAL_RING_KEYS]; /* sessions' keys, kept while the machine is on */
+    uint64_t kept_until_ns;                 /* ... and beside them when they are too old */
     uint8_t verdict[RIG_MAX_REQUESTS]; /* of own requests: 0 none, 1 + verdict, 100 unsettled */
 };
 

@@ -48,6 +48,7 @@ void rig_take_keys(struct rig_node *n, struct replica_options *o)
     seal_ring_init(&n->ring, &means, n->id, n->boot);
     o->ring = &n->ring;
     o->seal = &n->ring.seal;
+    o->kept_until_ns = n->kept_until_ns;
     for (size_t i = 0; i < SEAL_RING_KEYS; i++)
         if (n->memory[i].id != 0)
             HF_ASSERT(seal_ring_add(&n->ring, SEAL_SESSION, n->memory[i].bytes) == n->memory[i].id);
