@@ -80,7 +80,9 @@ struct fsm_member {
     uint32_t node;
     uint64_t boot; /* 0 = not started yet */
     bool left;
-    bool drained;    /* by an operator: owns nothing */
+    bool drained; /* owns nothing: by an operator, */
+    uint64_t
+        removal;     /* or by that removal, which alone may take it back by this number; 0 = none */
     uint32_t speaks; /* newest version of records that it knows; 0 = 1 */
     char address[RECORD_MAX_ADDRESS_TEXT + 1];
     uint64_t floor; /* requests of this boot below it were all judged */

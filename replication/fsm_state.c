@@ -160,6 +160,8 @@ static struct digest member_digest(const struct fsm *fsm, const struct fsm_membe
     digest_item_u64(&d, m->drained);
     digest_item_u64(&d, m->speaks);
     digest_item_span(&d, span_of(m->address, strlen(m->address)));
+    if (m->removal != 0) /* none while a member is older: then its digest is as before */
+        digest_item_u64(&d, m->removal);
     return digest_item_final(&d);
 }
 

@@ -92,7 +92,8 @@ static void drain_node(void *self, struct api_request *request, const struct api
         return;
     }
     begin(d, request, w,
-          free_wait(d) != NULL && conductor_wish_drain(d->conductor, args->node, args->drained, 0));
+          free_wait(d) != NULL &&
+              conductor_wish_drain(d->conductor, args->node, args->drained, 0, 0));
 }
 
 /* True: answered. */

@@ -189,6 +189,10 @@ repl_mutant(who_is_told_of_is_not_heard replica_core.c "(channel == REPL_CHANNEL
 repl_mutant(a_word_counts_for_ever replica_members.c "        r->strayed = false;" "        ;")
 repl_mutant(a_leave_is_never_too_late fsm_members.c "fsm_is_late(fsm, body->until_ms)" "false")
 repl_mutant(a_drain_is_never_too_late fsm.c "fsm_is_late(fsm, body->until_ms)" "false")
+repl_mutant(any_drain_is_taken_back fsm.c " && body->removal != m->removal" " && false")
+repl_mutant(a_removal_takes_over_an_operators_drain fsm.c "body->removal == 0 || body->drained != m->drained" "m != NULL")
+repl_mutant(whose_drain_it_is_is_not_in_the_digest fsm_state.c "if (m->removal != 0)" "if (false)")
+repl_mutant(a_take_back_is_told_to_who_does_not_know_it record.c "d->removal != 0" "false")
 repl_mutant(an_end_is_told_to_who_does_not_know_it record.c "m->until_ms != 0 ? RECORD_SPEAKS_UNTIL" "m->until_ms != 0 ? 2")
 
 # Documents and the audit.
