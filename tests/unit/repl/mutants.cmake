@@ -204,6 +204,8 @@ repl_mutant(versions_of_documents_are_not_compared fsm_documents.c " || now->ver
 repl_mutant(absent_documents_are_not_asked_for fsm_documents.c "EXPECT__ABSENT && now != NULL" "EXPECT__ABSENT && now == NULL")
 repl_mutant(documents_are_judged_one_by_one fsm_documents.c "            return v;" "            continue;")
 repl_mutant(documents_are_not_in_the_digest fsm_state.c "    digest_add(&sum, fsm->documents.sum);" "    ;")
+repl_mutant(what_documents_hold_is_shown fsm_state.c "digest_add(&sum, fsm->documents.names);" "digest_add(&sum, fsm->documents.sum);")
+repl_mutant(names_of_documents_are_not_shown fsm_state.c "    digest_add(&sum, fsm->documents.names);" "    ;")
 repl_mutant(the_audit_is_not_in_the_digest fsm_state.c "    digest_add(&sum, fsm_audit_digest(fsm));" "    ;")
 repl_mutant(the_audits_hash_is_not_in_the_digest fsm_audit.c "    digest_item_span(&d, span_of(a->head.hash, sizeof a->head.hash));" "    ;")
 repl_mutant(older_members_have_no_audit fsm_audit.c " && fsm_spoken(fsm) >= RECORD_SPEAKS_DOCUMENTS" "")
