@@ -149,6 +149,11 @@ static enum repl_verdict apply_drain(struct fsm *fsm, const Holdfast__Drain *bod
         return REPL_REFUSED_VERSION;
     if (m == NULL || m->left)
         return REPL_REFUSED_UNKNOWN;
+    /* What an operator wished for since stays, as does what one had drained before. */
+    if (body->removal != 0 && !body->drained && body->removal != m->removal)
+        return REPL_REFUSED_VERSION;
+    if (body->removal == 0 || body->drained != m->drained)
+        m->removal = body->drained ? body->removal : 0;
     m->drained = body->drained;
     return REPL_ACCEPTED;
 }

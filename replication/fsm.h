@@ -80,7 +80,9 @@ struct fsm_member {
     uint32_t node;
     uint64_t boot; /* 0 = not started yet */
     bool left;
-    bool drained;    /* by an operator: owns nothing */
+    bool drained; /* owns nothing: by an operator, */
+    uint64_t
+        removal;     /* or by that removal, which alone may take it back by this number; 0 = none */
     uint32_t speaks; /* newest version of records that it knows; 0 = 1 */
     char address[RECORD_MAX_ADDRESS_TEXT + 1];
     uint64_t floor; /* requests of this boot below it were all judged */
@@ -108,8 +110,9 @@ struct fsm_config {
 struct fsm_documents {
     struct repl_document **list;
     size_t n, cap;
-    size_t bytes;      /* as document_size() counts */
-    struct digest sum; /* of all */
+    size_t bytes;        /* as document_size() counts */
+    struct digest sum;   /* of all */
+    struct digest names; /* of all, by kind, name and version: for who may not guess the bytes */
 };
 
 /* What operators did: the head, and the newest entries (a ring). */
@@ -218,7 +221,9 @@ uint32_t fsm_spoken(const struct fsm *fsm);
 /* Over everything (I11). Equal states have equal digests, whatever path led to them. */
 struct digest fsm_digest(const struct fsm *fsm);
 /* The same without the log position, cluster time, the account of judged requests and the audit: it
- * stays while only time passes, and is what it was when everything that came has gone again. */
+ * stays while only time passes, and is what it was when everything that came has gone again. Every viewer
+ * may read it, and knows the hash's key: so documents are in it by kind, name and version, not by their
+ * bytes, in which a password could be guessed. */
 struct digest fsm_content_digest(const struct fsm *fsm);
 
 /* Are the SA, its claims and its leases still what their part of the digest says? What falls over in

@@ -15,6 +15,25 @@ static struct digest digest_of(const struct fsm *fsm, const struct repl_document
     return digest_item_final(&i);
 }
 
+/* By what names its contents for ever and tells nothing of them. */
+static struct digest name_digest(const struct fsm *fsm, const struct repl_document *d)
+{
+    struct digest_item i;
+
+    digest_item_init(&i, fsm->incarnation, FSM_ITEM_STATIC + 9);
+    digest_item_span(&i, span_of(d->kind, strlen(d->kind)));
+    digest_item_span(&i, span_of(d->name, strlen(d->name)));
+    digest_item_u64(&i, d->version);
+    return digest_item_final(&i);
+}
+
+static void digest_in(struct fsm *fsm, struct repl_document *d)
+{
+    d->digest = digest_of(fsm, d);
+    digest_add(&fsm->documents.sum, d->digest);
+    digest_add(&fsm->documents.names, name_digest(fsm, d));
+}
+
 static struct repl_document *find(const struct fsm *fsm, const char *kind, const char *name,
                                   size_t *at)
 {
@@ -35,6 +54,7 @@ const struct repl_document *fsm_document(const struct fsm *fsm, const char *kind
 static void take_out(struct fsm *fsm, struct repl_document *d)
 {
     digest_sub(&fsm->documents.sum, d->digest);
+    digest_sub(&fsm->documents.names, name_digest(fsm, d));
     fsm->documents.bytes -= document_size(d->kind, d->name, d->len);
     document_drop(d);
 }
@@ -63,8 +83,7 @@ void fsm_document_put(struct fsm *fsm, struct repl_document *d)
     }
     all->list[at] = d;
     all->bytes += document_size(d->kind, d->name, d->len);
-    d->digest = digest_of(fsm, d);
-    digest_add(&all->sum, d->digest);
+    digest_in(fsm, d);
 }
 
 static void take_away(struct fsm *fsm, const char *kind, const char *name)
@@ -125,11 +144,9 @@ void fsm_documents_rekey(struct fsm *fsm)
 {
     struct fsm_documents *all = &fsm->documents;
 
-    all->sum = (struct digest){0, 0};
-    for (size_t i = 0; i < all->n; i++) {
-        all->list[i]->digest = digest_of(fsm, all->list[i]);
-        digest_add(&all->sum, all->list[i]->digest);
-    }
+    all->sum = all->names = (struct digest){0, 0};
+    for (size_t i = 0; i < all->n; i++)
+        digest_in(fsm, all->list[i]);
 }
 
 void fsm_documents_deinit(struct fsm *fsm)

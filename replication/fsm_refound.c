@@ -65,7 +65,8 @@ void fsm_refound(struct fsm *fsm, const struct repl_beginning *beginning)
             m->speaks = RECORD_SPEAKS; /* this program goes on with it, or a newer one */
         }
         m->drained = false; /* there is nobody else to own anything */
-        m->floor = 1;       /* of a boot that ended: its next start says BOOT */
+        m->removal = 0;
+        m->floor = 1; /* of a boot that ended: its next start says BOOT */
         memset(m->judged, 0, sizeof m->judged);
     }
     fsm_documents_rekey(fsm);

@@ -160,6 +160,8 @@ static struct digest member_digest(const struct fsm *fsm, const struct fsm_membe
     digest_item_u64(&d, m->drained);
     digest_item_u64(&d, m->speaks);
     digest_item_span(&d, span_of(m->address, strlen(m->address)));
+    if (m->removal != 0) /* none while a member is older: then its digest is as before */
+        digest_item_u64(&d, m->removal);
     return digest_item_final(&d);
 }
 
@@ -211,7 +213,8 @@ static struct digest account_digest(const struct fsm *fsm, const struct fsm_memb
     return digest_item_final(&d);
 }
 
-struct digest fsm_content_digest(const struct fsm *fsm)
+/* All of the content but the documents. */
+static struct digest digest_bare(const struct fsm *fsm)
 {
     struct digest sum = fsm->sum;
     struct digest_item d;
@@ -228,15 +231,24 @@ struct digest fsm_content_digest(const struct fsm *fsm)
     /* used_ids is the newest one's highest_id. */
     for (size_t i = 0; i < fsm->n_beginnings; i++)
         digest_add(&sum, beginning_digest(fsm, &fsm->beginnings[i]));
-    digest_add(&sum, fsm->documents.sum);
     return sum;
 }
 
+struct digest fsm_content_digest(const struct fsm *fsm)
+{
+    struct digest sum = digest_bare(fsm);
+
+    digest_add(&sum, fsm->documents.names);
+    return sum;
+}
+
+/* The same sum in every program of one spoken version: peers compare it. */
 struct digest fsm_digest(const struct fsm *fsm)
 {
-    struct digest sum = fsm_content_digest(fsm);
+    struct digest sum = digest_bare(fsm);
     struct digest_item d;
 
+    digest_add(&sum, fsm->documents.sum);
     digest_item_init(&d, fsm->incarnation, FSM_ITEM_STATIC + 3);
     digest_item_u64(&d, fsm->applied_index);
     digest_item_u64(&d, fsm->cluster_ms);

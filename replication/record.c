@@ -166,8 +166,19 @@ static uint32_t member_format(const Holdfast__Member *m)
                                                                             : 2;
 }
 
+static uint32_t drain_format(const Holdfast__Drain *d)
+{
+    if (d->removal != 0)
+        return RECORD_SPEAKS_REMOVAL;
+    return d->until_ms != 0 ? RECORD_SPEAKS_UNTIL : 1;
+}
+
 uint32_t record_format(const Holdfast__Record *r)
 {
+    uint32_t drain = r->body_case == HOLDFAST__RECORD__BODY_DRAIN ? drain_format(r->drain) : 1;
+
+    if (drain > RECORD_SPEAKS_DOCUMENTS) /* with `admin`, too */
+        return drain;
     if (r->admin != NULL || r->body_case == HOLDFAST__RECORD__BODY_DOCUMENTS)
         return RECORD_SPEAKS_DOCUMENTS;
     if (r->body_case == HOLDFAST__RECORD__BODY_SA_CREATE)
@@ -177,7 +188,7 @@ uint32_t record_format(const Holdfast__Record *r)
     if (r->body_case == HOLDFAST__RECORD__BODY_MEMBER)
         return member_format(r->member);
     if (r->body_case == HOLDFAST__RECORD__BODY_DRAIN)
-        return r->drain->until_ms != 0 ? RECORD_SPEAKS_UNTIL : 1;
+        return drain;
     if (r->body_case == HOLDFAST__RECORD__BODY_SESSION_KEY)
         return r->session_key->replaces != 0 && !r->session_key->lost ? RECORD_SPEAKS_ROTATION : 1;
     if (r->body_case == HOLDFAST__RECORD__BODY_ROTATE_KEYS ||
@@ -355,7 +366,7 @@ static bool valid_body(const Holdfast__Record *r)
     case HOLDFAST__RECORD__BODY_MOVE:
         return r->shard != 0;
     case HOLDFAST__RECORD__BODY_DRAIN:
-        return r->drain->node != 0;
+        return r->drain->node != 0 && (r->drain->removal == 0 || r->drain->until_ms != 0);
     case HOLDFAST__RECORD__BODY_JOIN_TOKEN:
         return valid_token(r->join_token);
     case HOLDFAST__RECORD__BODY_DOCUMENTS:

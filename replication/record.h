@@ -26,19 +26,20 @@ enum {
     RECORD_MAX_LEASE_MS = 60000,
     RECORD_TOKEN_BYTES = 32, /* SHA-256 */
     RECORD_MAX_TOKEN_MS = 7 * 86400000,
-    RECORD_SPEAKS = 5, /* the newest version of records that this program knows */
+    RECORD_SPEAKS = 6, /* the newest version of records that this program knows */
     RECORD_SPEAKS_ROTATION = 3,
     RECORD_SPEAKS_CODEC_2 = 4,    /* an SA's state may begin with 2 */
     RECORD_SPEAKS_BEGINNINGS = 4, /* how the cluster began anew is in the state */
     RECORD_SPEAKS_UNTIL = 5,      /* a LEAVE and a Drain may say until when they count */
-    RECORD_SPEAKS_DOCUMENTS = 5   /* documents and the audit are in the state */
+    RECORD_SPEAKS_DOCUMENTS = 5,  /* documents and the audit are in the state */
+    RECORD_SPEAKS_REMOVAL = 6 /* a Drain may say of which removal it is, and so does the state */
 };
 
 /* The version that first had records like this one: 1, or 2 for membership (join_token, JOIN,
  * LEAVE), or 3 for another key of sessions while there is one (session_key, rotate_keys,
  * key_erased), or 4 for an SA's state in its second encoding, or 5 for documents, for what says who
- * wished for it (`admin`), and for a LEAVE or a Drain that says until when it counts. It is written only
- * when every member knows it (fsm_spoken()). */
+ * wished for it (`admin`), and for a LEAVE or a Drain that says until when it counts, or 6 for a Drain that
+ * says of which removal it is. It is written only when every member knows it (fsm_spoken()). */
 uint32_t record_format(const Holdfast__Record *record);
 
 /* Well-formed: one known body, sizes and counts within the bounds above, ids not zero where zero

@@ -139,6 +139,7 @@ static void out_member(struct out *o, const struct fsm_member *member)
     m.left = member->left;
     m.drained = member->drained;
     m.speaks = member->speaks;
+    m.removal = member->removal;
     m.address = (char *)(uintptr_t)member->address;
     m.floor = member->floor;
     m.judged = data_of(judged, n);

@@ -80,6 +80,7 @@ static bool in_member(struct fsm *fsm, const Holdfast__SnapshotMember *m)
     member->left = m->left;
     member->drained = m->drained;
     member->speaks = m->speaks;
+    member->removal = m->removal;
     memcpy(member->address, m->address, strlen(m->address));
     member->floor = m->floor;
     for (uint64_t i = 0; i < m->judged.len * 8; i++)

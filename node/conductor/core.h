@@ -235,7 +235,10 @@ void conductor_handle_handovers(struct conductor *c);
  * less than RECORD_SPEAKS_UNTIL know. */
 bool conductor_wish_move(struct conductor *c, uint32_t shard, uint32_t node);
 bool conductor_wish_rotation(struct conductor *c); /* another key of sessions */
-bool conductor_wish_drain(struct conductor *c, uint32_t node, bool drained, uint64_t until_ms);
+/* removal: not an operator's but of that removal (never 0, nor without an end), which takes back with
+ * `drained` false what it drained itself, and nothing else: from RECORD_SPEAKS_REMOVAL on. 0 = an operator's. */
+bool conductor_wish_drain(struct conductor *c, uint32_t node, bool drained, uint64_t until_ms,
+                          uint64_t removal);
 /* Likewise members: a token that permits `node` at `address` to join, by its SHA-256; a join by it;
  * a leave. */
 bool conductor_wish_token(struct conductor *c, uint32_t node, const char *address,

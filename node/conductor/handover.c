@@ -484,7 +484,8 @@ bool conductor_wish_leave(struct conductor *c, uint32_t node, uint64_t until_ms)
     return submit_other(c, 0, &record, op_add(c, 0));
 }
 
-bool conductor_wish_drain(struct conductor *c, uint32_t node, bool drained, uint64_t until_ms)
+bool conductor_wish_drain(struct conductor *c, uint32_t node, bool drained, uint64_t until_ms,
+                          uint64_t removal)
 {
     Holdfast__Drain body = HOLDFAST__DRAIN__INIT;
     Holdfast__Record record = HOLDFAST__RECORD__INIT;
@@ -492,6 +493,7 @@ bool conductor_wish_drain(struct conductor *c, uint32_t node, bool drained, uint
     body.node = node;
     body.drained = drained;
     body.until_ms = until_ms;
+    body.removal = removal;
     record.body_case = HOLDFAST__RECORD__BODY_DRAIN;
     record.drain = &body;
     return submit_other(c, 0, &record, op_add(c, 0));

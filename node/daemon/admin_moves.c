@@ -47,6 +47,17 @@ static void begin(struct daemon *d, struct api_request *request, struct admin_wa
     *w = wait;
 }
 
+/* Who has a token only, leaves or has left is in the list, too: of it the log refuses every wish, for ever. */
+static bool is_member(const struct repl_node_status *n)
+{
+    return n != NULL && repl_is_member(n->role);
+}
+
+static void refuse_stranger(struct api_request *request)
+{
+    admin_refuse(request, 404, "unknown-node", "no such member: see GET /v1/cluster");
+}
+
 /* A target that cannot take it now would leave the operator waiting for nothing. */
 static const char *unable(const struct repl_node_status *n)
 {
@@ -70,8 +81,8 @@ static void move_shard(void *self, struct api_request *request, const struct api
     s = shard_in(&st, args->shard);
     if (s == NULL) {
         admin_refuse(request, 404, "unknown-shard", "no such shard: see GET /v1/cluster");
-    } else if (n == NULL) {
-        admin_refuse(request, 404, "unknown-node", "no such node in the cluster");
+    } else if (!is_member(n)) {
+        refuse_stranger(request);
     } else if (unable(n) != NULL && s->owner_node != args->to) {
         admin_refuse(request, 409, "unable-node", unable(n));
     } else {
@@ -87,12 +98,13 @@ static void drain_node(void *self, struct api_request *request, const struct api
     struct admin_wait w = {.node = args->node, .drained = args->drained};
 
     repl_status(d->repl, &st);
-    if (admin_node(&st, args->node) == NULL) {
-        admin_refuse(request, 404, "unknown-node", "no such node in the cluster");
+    if (!is_member(admin_node(&st, args->node))) {
+        refuse_stranger(request);
         return;
     }
     begin(d, request, w,
-          free_wait(d) != NULL && conductor_wish_drain(d->conductor, args->node, args->drained, 0));
+          free_wait(d) != NULL &&
+              conductor_wish_drain(d->conductor, args->node, args->drained, 0, 0));
 }
 
 /* True: answered. */
@@ -129,6 +141,10 @@ void admin_moves_tick(struct daemon *d)
         if (w->request == NULL)
             continue;
         if (look(w, &st)) {
+            w->request = NULL;
+        } else if (!is_member(admin_node(&st, w->node))) {
+            admin_refuse(w->request, 404, "unknown-node",
+                         "it has left meanwhile: see GET /v1/cluster");
             w->request = NULL;
         } else if (io_boottime_ms() >= w->until_ms) {
             admin_refuse(w->request, 504, "timeout",

@@ -109,8 +109,9 @@ struct daemon {
         uint8_t token[DAEMON_TOKEN_BYTES];
         uint64_t until_ms, again_ms;
         struct join_refusals refusals; /* MEMBER_JOIN */
-        bool drained, wished;     /* MEMBER_REMOVE: it was before; the log was given its LEAVE */
-        bool taken_back;          /* ... its drain */
+        bool drained, wished; /* MEMBER_REMOVE: it was before; the log was given its LEAVE */
+        bool taken_back;      /* ... its own drain, which bears this number; 0 = none does */
+        uint64_t number;
         uint64_t counts_until_ms; /* ... and refuses both from that cluster time on; 0 = never */
     } member;
     uint64_t recover_at_ms; /* then this daemon ends, to begin anew (recover.c); 0 = it does not */

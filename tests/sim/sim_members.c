@@ -315,6 +315,12 @@ static uint64_t counts_until_ms(const struct sim_node *by)
     return fsm_spoken(f) >= RECORD_SPEAKS_UNTIL ? f->cluster_ms + COUNTS_MS : 0;
 }
 
+/* One of a node at a time here. */
+static uint64_t removal(const struct sim_node *by, uint32_t node)
+{
+    return fsm_spoken(replica_fsm(by->replica)) >= RECORD_SPEAKS_REMOVAL ? node : 0;
+}
+
 static void write_leave(struct sim_world *w)
 {
     struct sim_change *c = &w->change;
@@ -329,7 +335,8 @@ static void write_leave(struct sim_world *w)
         return;
     }
     if (owns(by, c->node) || m == NULL || !m->drained)
-        (void)conductor_wish_drain(by->conductor, c->node, true, counts_until_ms(by));
+        (void)conductor_wish_drain(by->conductor, c->node, true, counts_until_ms(by),
+                                   removal(by, c->node));
     else
         (void)conductor_wish_leave(by->conductor, c->node, counts_until_ms(by));
     sim_node_wake(by);

@@ -100,11 +100,14 @@ bool conductor_wish_leave(struct conductor *c, uint32_t node, uint64_t until_ms)
     return !doubles.busy;
 }
 
-bool conductor_wish_drain(struct conductor *c, uint32_t node, bool drained, uint64_t until_ms)
+bool conductor_wish_drain(struct conductor *c, uint32_t node, bool drained, uint64_t until_ms,
+                          uint64_t removal)
 {
     (void)c;
-    HF_ASSERT(node != doubles.status.node);
+    HF_ASSERT(until_ms == 0 || node != doubles.status.node);
     HF_ASSERT(until_ms == 0 || doubles.status.speaks >= RECORD_SPEAKS_UNTIL);
+    HF_ASSERT(removal == 0 || (doubles.status.speaks >= RECORD_SPEAKS_REMOVAL && until_ms != 0));
+    doubles.drain_removal = removal;
     doubles.drains++;
     doubles.drained = drained;
     doubles.drain_until_ms = until_ms;

@@ -11,7 +11,7 @@ struct members_doubles {
     bool busy; /* the log takes nothing now */
     unsigned sent, introduced, joins, leaves, tokens, drains, answered, refused;
     bool drained; /* the newest of each */
-    uint64_t leave_until_ms, drain_until_ms;
+    uint64_t leave_until_ms, drain_until_ms, drain_removal;
     struct api_problem problem;
 };
 

@@ -118,8 +118,9 @@ Test(remove, once_the_log_refuses_it_for_ever_it_is_refused)
     ask(3);
     cr_assert_gt(doubles.leave_until_ms, BEGAN_MS);
     cr_assert_eq(doubles.drain_until_ms, doubles.leave_until_ms);
-    uint64_t until = doubles.leave_until_ms;
+    uint64_t until = doubles.leave_until_ms, number = doubles.drain_removal;
 
+    cr_assert_neq(number, 0, "an operator's");
     doubles.status.nodes[2].drained = true;
     pass(until - BEGAN_MS - 100, true);
     cr_assert(doubles.leaves > 1 && doubles.leave_until_ms == until, "each wish is of one removal");
@@ -128,8 +129,11 @@ Test(remove, once_the_log_refuses_it_for_ever_it_is_refused)
     unsigned wished = doubles.leaves;
 
     pass(300, true);
-    cr_assert(doubles.drains == 2 && !doubles.drained && doubles.drain_until_ms == 0,
-              "it is as if it had not been asked for");
+    cr_assert(doubles.drains == 2 && !doubles.drained, "it is as if it had not been asked for");
+    cr_assert_gt(doubles.drain_until_ms, doubles.status.applied_ms,
+                 "no sooner than it comes there");
+    cr_assert_leq(doubles.drain_until_ms, until + 10000, "hours later nobody wants it any more");
+    cr_assert_eq(doubles.drain_removal, number);
     cr_assert_eq(doubles.refused, 0, "it is drained yet");
     doubles.status.nodes[2].drained = false;
     pass(100, true);
@@ -156,6 +160,36 @@ Test(remove, what_an_operator_drained_stays_drained)
     pass(10000, true);
     cr_assert_refused(504, "timeout", "not removed:");
     cr_assert(doubles.drained, "it was taken back");
+}
+
+/* Nobody knows whether the log has it: there is nothing to be taken back, now or hours later. */
+Test(remove, what_was_not_seen_is_not_taken_back)
+{
+    begin(RECORD_SPEAKS);
+    ask(3);
+    pass(10000, false);
+    cr_assert_refused(504, "outcome-unknown", "undrain 3");
+    cr_assert(doubles.drains == 1 && doubles.drained, "%u drains", doubles.drains);
+
+    begin(RECORD_SPEAKS);
+    ask(3);
+    pass(10000, true);
+    cr_assert_refused(504, "timeout", "not removed:");
+    cr_assert(doubles.drains == 1 && doubles.drained, "the log has refused it");
+    cr_assert_null(strstr(doubles.problem.detail, "undrain 3"), "%s", doubles.problem.detail);
+    printf("compared 2 removals\n");
+}
+
+/* They would take back whatever an operator has drained since. */
+Test(remove, beside_older_members_nothing_is_taken_back)
+{
+    begin(RECORD_SPEAKS_REMOVAL - 1);
+    ask(3);
+    cr_assert_eq(doubles.drain_removal, 0);
+    doubles.status.nodes[2].drained = true;
+    pass(10000, true);
+    cr_assert_refused(504, "timeout", "undrain 3");
+    cr_assert(doubles.drains == 1 && doubles.drained, "%u drains", doubles.drains);
 }
 
 /* Its shards stay with it: nothing was written down but the drain. */

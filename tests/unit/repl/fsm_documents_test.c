@@ -111,6 +111,26 @@ Test(repl_fsm_documents, the_digest_comes_back_with_the_contents)
     cr_assert(digest_equal(empty, fsm_content_digest(&fsm)));
 }
 
+/* Every viewer reads it, with the key of the hash: a short secret could be guessed offline. */
+Test(repl_fsm_documents, the_content_digest_tells_nothing_of_what_is_in_them)
+{
+    static const char *const texts[] = {"psk: swordfish", "psk: sesame", ""};
+    struct digest content[3], all[3];
+
+    for (size_t i = 0; i < 3; i++) {
+        if (i > 0) {
+            end();
+            begin();
+        }
+        cr_assert_eq(change("a", ANY, 0, texts[i]).verdict, REPL_ACCEPTED);
+        content[i] = fsm_content_digest(&fsm);
+        all[i] = fsm_digest(&fsm);
+    }
+    cr_assert(digest_equal(content[0], content[1]) && digest_equal(content[0], content[2]));
+    cr_assert_not(digest_equal(all[0], all[1]), "peers compare everything");
+    cr_assert_not(digest_equal(all[0], all[2]), "peers compare everything");
+}
+
 Test(repl_fsm_documents, misshaped_ones_are_refused)
 {
     static const struct {

@@ -1,4 +1,7 @@
 /* Records of members: who starts, who joins and by which token, who leaves, what all of them speak. */
+#include <stdlib.h>
+
+#include "replication/snapshot.h"
 #include "unit/repl/fsm_rig.h"
 
 TestSuite(repl_fsm_members, .init = begin, .fini = end);
@@ -52,6 +55,56 @@ Test(repl_fsm_members, a_leave_counts_until_it_says)
     cr_assert(fsm_member(&fsm, 2)->left);
 }
 
+static void undrains(uint64_t removal, enum repl_verdict verdict, bool drained)
+{
+    cr_assert_eq(judge(make_removal_drain(&m, 2, false, UINT64_MAX, removal)), verdict);
+    cr_assert_eq(fsm_member(&fsm, 2)->drained, drained);
+}
+
+/* A removal that was given up, and an operator who drained the same node before, meanwhile or after. */
+Test(repl_fsm_members, a_removal_takes_back_its_own_drain_alone)
+{
+    cr_assert_eq(judge(make_removal_drain(&m, 2, true, UINT64_MAX, 71)), REPL_ACCEPTED);
+    undrains(72, REPL_REFUSED_VERSION, true);
+    undrains(71, REPL_ACCEPTED, false);
+    undrains(71, REPL_REFUSED_VERSION, false);
+
+    cr_assert_eq(judge(make_drain(&m, 2, true)), REPL_ACCEPTED);
+    cr_assert_eq(judge(make_removal_drain(&m, 2, true, UINT64_MAX, 73)), REPL_ACCEPTED);
+    undrains(73, REPL_REFUSED_VERSION, true);
+    cr_assert_eq(judge(make_drain(&m, 2, false)), REPL_ACCEPTED);
+
+    cr_assert_eq(judge(make_removal_drain(&m, 2, true, UINT64_MAX, 74)), REPL_ACCEPTED);
+    cr_assert_eq(judge(make_drain(&m, 2, true)), REPL_ACCEPTED);
+    undrains(74, REPL_REFUSED_VERSION, true);
+    cr_assert_eq(judge(make_drain(&m, 2, false)), REPL_ACCEPTED);
+    cr_assert_not(fsm_member(&fsm, 2)->drained, "an operator's needs no number");
+    cr_assert_eq(judge(make_removal_drain(&m, 2, true, 0, 75)), REPL_REFUSED_MALFORMED, "no end");
+}
+
+/* Whose drain it is is a part of the state: in its digest, and in a snapshot. */
+Test(repl_fsm_members, whose_drain_it_is_is_in_the_state)
+{
+    struct digest drained;
+    struct fsm copy;
+    uint8_t *bytes;
+    size_t n;
+
+    cr_assert_eq(judge(make_drain(&m, 2, true)), REPL_ACCEPTED);
+    drained = fsm_content_digest(&fsm);
+    cr_assert_eq(judge(make_drain(&m, 2, false)), REPL_ACCEPTED);
+    cr_assert_eq(judge(make_removal_drain(&m, 2, true, UINT64_MAX, 71)), REPL_ACCEPTED);
+    cr_assert_not(digest_equal(drained, fsm_content_digest(&fsm)));
+    bytes = snapshot_encode(&fsm, &seal_none, &n);
+    cr_assert_not_null(bytes);
+    cr_assert(snapshot_restore(span_of(bytes, n), &seal_none, 1, &copy));
+    cr_assert_eq(fsm_member(&copy, 2)->removal, 71);
+    cr_assert(digest_equal(fsm_digest(&copy), fsm_digest(&fsm)));
+    fsm_deinit(&copy);
+    free(bytes);
+    undrains(71, REPL_ACCEPTED, false);
+}
+
 /* A member that does not know of the end would take it at any time. */
 Test(repl_fsm_members, an_older_member_is_given_no_leave_with_an_end)
 {
@@ -61,10 +114,27 @@ Test(repl_fsm_members, an_older_member_is_given_no_leave_with_an_end)
     old->member->speaks = RECORD_SPEAKS_UNTIL - 1;
     cr_assert_eq(judge(old), REPL_ACCEPTED);
     cr_assert_eq(fsm_spoken(&fsm), RECORD_SPEAKS_UNTIL - 1);
+    cr_assert_eq(judge(make_removal_drain(&m, 2, true, UINT64_MAX, 7)), REPL_REFUSED_MALFORMED);
     cr_assert_eq(judge(make_leave_until(&m, 2, UINT64_MAX)), REPL_REFUSED_MALFORMED);
     cr_assert_eq(judge(make_drain_until(&m, 2, true, UINT64_MAX)), REPL_REFUSED_MALFORMED);
     cr_assert_eq(judge(make_drain(&m, 2, true)), REPL_ACCEPTED);
     cr_assert_eq(judge(make_leave(&m, 2)), REPL_ACCEPTED);
+}
+
+/* ... nor one that does not know of a removal's number: it would take back anybody's drain. */
+Test(repl_fsm_members, an_older_member_is_given_no_take_back)
+{
+    Holdfast__Record *old = make_boot(3, 33, 0), *r;
+
+    fsm_found(&fsm, 3);
+    old->member->speaks = RECORD_SPEAKS_REMOVAL - 1;
+    cr_assert_eq(judge(old), REPL_ACCEPTED);
+    cr_assert_eq(judge(make_drain(&m, 2, true)), REPL_ACCEPTED);
+    undrains(7, REPL_REFUSED_MALFORMED, true);
+    r = make_removal_drain(&m, 2, false, UINT64_MAX, 7);
+    make_admin(r, "CN=alice", "", "");
+    cr_assert_eq(judge(r), REPL_REFUSED_MALFORMED, "whoever wishes for it");
+    cr_assert_eq(judge(make_drain_until(&m, 2, false, UINT64_MAX)), REPL_ACCEPTED);
 }
 
 Test(repl_fsm_members, a_token_lets_its_node_join_once_and_for_a_while)

@@ -207,6 +207,15 @@ Holdfast__Record *make_drain_until(struct maker *m, uint32_t node, bool drained,
     return r;
 }
 
+Holdfast__Record *make_removal_drain(struct maker *m, uint32_t node, bool drained,
+                                     uint64_t until_ms, uint64_t removal)
+{
+    Holdfast__Record *r = make_drain_until(m, node, drained, until_ms);
+
+    r->drain->removal = removal;
+    return r;
+}
+
 Holdfast__Record *make_config(uint64_t version, uint32_t lease_ms)
 {
     static const uint8_t secret[32] = {1, 2, 3};

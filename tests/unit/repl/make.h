@@ -27,6 +27,8 @@ Holdfast__Record *make_abort(struct maker *m, uint64_t version);
 Holdfast__Record *make_windows(struct maker *m, uint64_t version, const char *windows);
 Holdfast__Record *make_move(struct maker *m, uint32_t node); /* of m's shard */
 Holdfast__Record *make_drain(struct maker *m, uint32_t node, bool drained);
+Holdfast__Record *make_removal_drain(struct maker *m, uint32_t node, bool drained,
+                                     uint64_t until_ms, uint64_t removal);
 Holdfast__Record *make_drain_until(struct maker *m, uint32_t node, bool drained, uint64_t until_ms);
 Holdfast__Record *make_config(uint64_t version, uint32_t lease_ms);
 Holdfast__Record *make_create(struct maker *m, uint64_t sa_id, const char *state, uint32_t spi_in,

@@ -190,6 +190,10 @@ repl_mutant(who_is_told_of_is_not_heard replica_core.c "(channel == REPL_CHANNEL
 repl_mutant(a_word_counts_for_ever replica_members.c "        r->strayed = false;" "        ;")
 repl_mutant(a_leave_is_never_too_late fsm_members.c "fsm_is_late(fsm, body->until_ms)" "false")
 repl_mutant(a_drain_is_never_too_late fsm.c "fsm_is_late(fsm, body->until_ms)" "false")
+repl_mutant(any_drain_is_taken_back fsm.c " && body->removal != m->removal" " && false")
+repl_mutant(a_removal_takes_over_an_operators_drain fsm.c "body->removal == 0 || body->drained != m->drained" "m != NULL")
+repl_mutant(whose_drain_it_is_is_not_in_the_digest fsm_state.c "if (m->removal != 0)" "if (false)")
+repl_mutant(a_take_back_is_told_to_who_does_not_know_it record.c "d->removal != 0" "false")
 repl_mutant(an_end_is_told_to_who_does_not_know_it record.c "m->until_ms != 0 ? RECORD_SPEAKS_UNTIL" "m->until_ms != 0 ? 2")
 
 # Documents and the audit.
@@ -201,6 +205,8 @@ repl_mutant(versions_of_documents_are_not_compared fsm_documents.c " || now->ver
 repl_mutant(absent_documents_are_not_asked_for fsm_documents.c "EXPECT__ABSENT && now != NULL" "EXPECT__ABSENT && now == NULL")
 repl_mutant(documents_are_judged_one_by_one fsm_documents.c "            return v;" "            continue;")
 repl_mutant(documents_are_not_in_the_digest fsm_state.c "    digest_add(&sum, fsm->documents.sum);" "    ;")
+repl_mutant(what_documents_hold_is_shown fsm_state.c "digest_add(&sum, fsm->documents.names);" "digest_add(&sum, fsm->documents.sum);")
+repl_mutant(names_of_documents_are_not_shown fsm_state.c "    digest_add(&sum, fsm->documents.names);" "    ;")
 repl_mutant(the_audit_is_not_in_the_digest fsm_state.c "    digest_add(&sum, fsm_audit_digest(fsm));" "    ;")
 repl_mutant(the_audits_hash_is_not_in_the_digest fsm_audit.c "    digest_item_span(&d, span_of(a->head.hash, sizeof a->head.hash));" "    ;")
 repl_mutant(older_members_have_no_audit fsm_audit.c " && fsm_spoken(fsm) >= RECORD_SPEAKS_DOCUMENTS" "")
