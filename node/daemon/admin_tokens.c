@@ -391,6 +391,28 @@ static void refuse(const struct token_write *w)
         admin_refuse(w->request, 503, "busy", "the cluster has no room for it now: try again");
 }
 
+/* Every member that can be asked has applied it: told of a removal, nobody finds a node that takes the token yet. Who is cut off
+ * takes none; who hangs keeps the answer back for so long and no longer. */
+static bool followed(struct daemon *d, struct token_write *w)
+{
+    struct repl_status st;
+
+    if (w->request == NULL || w->result.settled != REPL_SETTLED ||
+        w->result.verdict != REPL_ACCEPTED)
+        return true;
+    if (w->follow_until_ms == 0)
+        w->follow_until_ms = io_boottime_ms() + TOKENS_FOLLOW_MS;
+    repl_status(d->repl, &st);
+    for (size_t i = 0; i < st.n_nodes; i++) {
+        const struct repl_node_status *n = &st.nodes[i];
+
+        if (repl_is_member(n->role) && n->connected && n->node != st.node &&
+            n->applied_index < w->result.index)
+            return io_boottime_ms() >= w->follow_until_ms;
+    }
+    return true;
+}
+
 static void settle(struct daemon *d, struct token_write *w)
 {
     if (w->request == NULL)
@@ -452,7 +474,7 @@ void admin_tokens_tick(struct daemon *d)
     for (size_t i = 0; i < TOKEN_WRITES; i++) {
         struct token_write *w = &all->writes[i];
 
-        if (w->used && atomic_load_explicit(&w->done, memory_order_acquire)) {
+        if (w->used && atomic_load_explicit(&w->done, memory_order_acquire) && followed(d, w)) {
             settle(d, w);
             drop(w);
         }

@@ -1,6 +1,7 @@
 /* Bearer tokens on the replicated documents, and the audit, as the REST API asks for them.
  *
- *   POST, DELETE ─> one change of documents, with who asked ─> log ─> applied ─> done() (replication's thread) ─> tick: answered
+ *   POST, DELETE ─> one change of documents, with who asked ─> log ─> applied ─> done() (replication's thread) ─> tick: answered,
+ *     once the other members that are reached have applied it, too
  *   any request with a token ─> find: this node's newest view of the documents, and both clocks
  *   once a second, at the leader: those that have ended by cluster time are removed
  *
@@ -21,8 +22,9 @@ enum {
     TOKENS_MOST = 256, /* in the cluster; each node may add as many as it has writes under way */
     TOKEN_WRITES = 8,  /* under way at a time, of this node */
     TOKENS_ENDED = 32, /* removed in one change */
-    TOKENS_LOOK_MS = 1000, /* between two looks for such */
-    NOTES_A_MINUTE = 12    /* refusals of this node that get an entry: five nodes together 60 */
+    TOKENS_LOOK_MS = 1000,   /* between two looks for such */
+    TOKENS_FOLLOW_MS = 1000, /* an answer waits so long for the other members to apply it */
+    NOTES_A_MINUTE = 12      /* refusals of this node that get an entry: five nodes together 60 */
 };
 
 struct daemon;
@@ -32,6 +34,7 @@ struct token_write {
     bool used;
     _Atomic bool done; /* then the result is there */
     struct repl_admin_result result;
+    uint64_t follow_until_ms; /* boottime; 0 = it is not settled yet */
     enum { TOKEN_ADD, TOKEN_REMOVE, TOKEN_END } what;
     struct api_request *request; /* NULL: nobody waits */
     char id[API_BEARER_ID_BYTES];

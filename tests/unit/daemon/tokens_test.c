@@ -45,8 +45,9 @@ uint64_t io_boottime_ms(void)
     return boot_ms;
 }
 
-/* A majority, when the test says that there is none. */
+/* A majority, when the test says that there is none; and another member, as it reports itself. */
 static bool cut_off;
+static struct repl_node_status other;
 void __real_repl_status(struct repl *repl, struct repl_status *out);
 void __wrap_repl_status(struct repl *repl, struct repl_status *out);
 void __wrap_repl_status(struct repl *repl, struct repl_status *out)
@@ -54,6 +55,8 @@ void __wrap_repl_status(struct repl *repl, struct repl_status *out)
     __real_repl_status(repl, out);
     if (cut_off)
         out->quorum = false;
+    if (other.node != 0)
+        out->nodes[out->n_nodes++] = other;
 }
 
 /* --- the admin server --- */
@@ -351,6 +354,52 @@ Test(tokens, a_node_that_is_cut_off_neither_takes_nor_makes_any)
     cr_assert(away.there && away.problem.status == 503);
     cut_off = false;
     cr_assert_eq(find(text(made, "id"), &kept), API_BEARER_FOUND);
+    json_decref(made);
+}
+
+/* Until it is applied here, and a while longer. */
+static void settle_here(size_t tokens)
+{
+    uint64_t until = repl_boottime_ns() + WAIT_MS * 1000000ull;
+
+    while (how_many() != tokens) {
+        turn();
+        cr_assert_lt(repl_boottime_ns(), until);
+    }
+    for (int i = 0; i < 20; i++)
+        turn();
+}
+
+/* Who is told that a token is gone may rely on it at any node that can be asked. */
+Test(tokens, answered_when_the_others_have_applied_it)
+{
+    json_t *made = make("ci", API_ROLE_ADMIN, 3600);
+    struct api_request away = {0}, late = {0};
+    struct api_new_bearer args = {.name = "x", .role = API_ROLE_ADMIN, .valid_s = 60};
+
+    other = (struct repl_node_status){
+        .node = 2, .role = REPL_VOTER, .connected = true, .heard = true, .applied_index = 1};
+    d.backend.remove_token(&d, &away, text(made, "id"), version_of(text(made, "id")), &alice);
+    settle_here(0);
+    cr_assert_not(away.there, "the other one takes it yet");
+    other.applied_index = UINT64_MAX;
+    wait_for(&away);
+    cr_assert_not_null(away.body);
+    json_decref(away.body);
+    /* One that hangs does not keep the answer back for ever; one that is cut off takes no token. */
+    other.applied_index = 1;
+    d.backend.add_token(&d, &late, &args, &alice);
+    settle_here(1);
+    cr_assert_not(late.there);
+    boot_ms += 999;
+    turn();
+    cr_assert_not(late.there);
+    boot_ms += 1;
+    wait_for(&late);
+    cr_assert_not_null(late.body);
+    json_decref(late.body);
+    other.connected = false;
+    json_decref(make("y", API_ROLE_ADMIN, 60));
     json_decref(made);
 }
 
