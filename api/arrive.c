@@ -111,7 +111,7 @@ static void check_key(struct api_exchange *ex)
     const char *key = api_exchange_header(ex, "Idempotency-Key");
     size_t n = key != NULL ? strlen(key) : 0;
 
-    if (early(ex) || key == NULL || ex->call->route->body_bytes == 0 ||
+    if (early(ex) || key == NULL || strcmp(ex->call->route->method, "GET") == 0 ||
         (ex->call->route->flags & API_REPEATABLE) != 0) {
         return;
     }

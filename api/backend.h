@@ -46,7 +46,10 @@ enum {
     API_BEARER_ID_BYTES = 13,                    /* 12 hexadecimal digits and a zero */
     API_BEARER_HASH_BYTES = 32,                  /* SHA-256 */
     API_BEARER_TEXT_BYTES = 3 + 12 + 1 + 64 + 1, /* "hf_<id>_<secret>" and a zero */
-    API_NAME_BYTES = 128                         /* of a principal */
+    API_BEARER_NAME_BYTES = 49,                  /* as its holder is called, and a zero */
+    API_BEARER_MOST_S = 365 * 86400,             /* so long a token may be good */
+    API_NAME_BYTES = 128,                        /* of a principal */
+    API_OPERATION_BYTES = 65                     /* of an entry of the audit */
 };
 
 /* A bearer token as it is stored. The secret has 256 random bits, so its hash needs neither salt
@@ -59,10 +62,40 @@ struct api_bearer {
     bool revoked;
 };
 
+enum api_bearer_found {
+    API_BEARER_UNKNOWN, /* there is no token of that id that is good */
+    API_BEARER_FOUND,
+    API_BEARER_UNSURE /* this node is cut off: it may have been removed, unheard of here */
+};
+
 /* Where tokens are kept. Called on the control loop; may not block. */
 struct api_bearer_store {
-    /* False: there is no token of that id. */
-    bool (*find)(void *self, const char *id, struct api_bearer *token);
+    /* Fills *token when it is found. */
+    enum api_bearer_found (*find)(void *self, const char *id, struct api_bearer *token);
+};
+
+/* A token that is to be made. */
+struct api_new_bearer {
+    char name[API_BEARER_NAME_BYTES]; /* 1 to 48 letters, digits or . _ @ - */
+    enum api_role role;
+    uint32_t valid_s; /* 1 to API_BEARER_MOST_S */
+};
+
+/* Who asked, as the audit has it. */
+struct api_asker {
+    char role[16];                  /* "root" on the unix socket, which may do all; "": none */
+    char principal[API_NAME_BYTES]; /* "email:alice@example.org", "token:NAME/ID", "root" */
+    char address[64];               /* "192.0.2.7"; "local" on the unix socket */
+    char request_id[40];
+};
+
+/* Which entries of the audit. */
+struct api_audit_query {
+    uint64_t
+        after; /* those that come behind that sequence, in this order; 0 = from the first one */
+    uint32_t limit; /* so many at most; 0 = all */
+    bool oldest_first;
+    const char *principal, *operation; /* of these alone; "" = of all */
 };
 
 /* A part of a table, in the order of its ids. */
@@ -120,7 +153,7 @@ struct api_request;
 void api_request_answer(struct api_request *request, json_t *body);
 void api_request_refuse(struct api_request *request, const struct api_problem *problem);
 
-/* All functions must be there, but the store of tokens. Reads return a new reference, or NULL with *problem filled. */
+/* All functions must be there, but the store of tokens (`find`). Reads return a new reference, or NULL with *problem filled. */
 struct api_backend {
     void *self;
     json_t *(*cluster)(void *self, struct api_problem *problem);
@@ -152,6 +185,22 @@ struct api_backend {
     /* Shared keys, certificates, CAs anew from the node's own file; answered when they are in force
      * or refused. */
     void (*reload)(void *self, struct api_request *request);
+    /* {"tokens": [...]}, with "next": "ID" when there are more behind that id. Neither secrets nor their hashes. */
+    json_t *(*tokens)(void *self, const struct api_page *page, struct api_problem *problem);
+    /* One of them, and the version of its document. */
+    json_t *(*token)(void *self, const char *id, uint64_t *version, struct api_problem *problem);
+    /* Answered, with its text, when it is in the log together with its entry in the audit. */
+    void (*add_token)(void *self, struct api_request *request, const struct api_new_bearer *args,
+                      const struct api_asker *who);
+    /* The one of that version alone: else 412. */
+    void (*remove_token)(void *self, struct api_request *request, const char *id, uint64_t version,
+                         const struct api_asker *who);
+    json_t *(*audit)(void *self, const struct api_audit_query *query, struct api_problem *problem);
+    json_t *(*audit_entry)(void *self, uint64_t sequence, struct api_problem *problem);
+    /* What was refused to `who` before it came to the backend, for the audit: "POST /v1/reload", at that path, as the problem
+     * of that name. */
+    void (*note_refusal)(void *self, const struct api_asker *who, const char *operation,
+                         const char *path, const char *name);
     /* NULL: no bearer token is accepted. */
     const struct api_bearer_store *bearers;
     void *bearers_self;

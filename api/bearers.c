@@ -54,9 +54,9 @@ bool api_bearer_good(const struct api_bearer *kept, const uint8_t hash[API_BEARE
 
 static void look_up(struct api_call *call, const struct api_backend *backend)
 {
-    call->bearer_known =
-        backend->bearers != NULL &&
-        backend->bearers->find(backend->bearers_self, call->bearer_id, &call->bearer);
+    call->found = backend->bearers == NULL ? API_BEARER_UNKNOWN
+                                           : backend->bearers->find(backend->bearers_self,
+                                                                    call->bearer_id, &call->bearer);
     api_call_answer(call, MHD_HTTP_OK, NULL);
 }
 

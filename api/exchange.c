@@ -71,7 +71,7 @@ void api_exchange_back(void *server, struct api_call *call)
     struct api_server *s = server;
 
     call->away = false;
-    call->carried = call->route != &api_lookup;
+    call->carried = call->route != &api_lookup && call->route != &api_note;
     s->away--;
     if (call->route->role != API_ROLE_NONE && strcmp(call->route->method, "GET") != 0) {
         s->written++; /* what was read before is old now */
@@ -234,7 +234,13 @@ static enum step judge_bearer(struct api_exchange *ex)
         return STEP_DONE; /* it took too long: ex->call says so */
     }
     ex->asked = NULL;
-    if (asked->status == MHD_HTTP_OK && asked->bearer_known &&
+    if (asked->status == MHD_HTTP_OK && asked->found == API_BEARER_UNSURE) {
+        api_call_release(asked);
+        return deny(ex, 503, "no-quorum",
+                    "this node is cut off from the others, so it cannot know whether that token "
+                    "still counts: ask another one, or show a certificate");
+    }
+    if (asked->status == MHD_HTTP_OK && asked->found == API_BEARER_FOUND &&
         api_bearer_good(&asked->bearer, ex->hash, (int64_t)time(NULL))) {
         memcpy(ex->who.name, asked->bearer.name, sizeof ex->who.name);
         ex->who.role = asked->bearer.role;
@@ -251,6 +257,41 @@ static enum step judge_bearer(struct api_exchange *ex)
 
 /* --- what --- */
 
+static void say_who(const struct api_exchange *ex, struct api_asker *who)
+{
+    bool local = api_exchange_local(ex);
+
+    (void)snprintf(who->role, sizeof who->role, "%s",
+                   ex->who.root ? "root" : api_role_name(ex->who.role));
+    (void)snprintf(who->principal, sizeof who->principal, "%s", ex->who.name);
+    (void)snprintf(who->address, sizeof who->address, "%s",
+                   local              ? "local"
+                   : ex->peer != NULL ? ex->peer->from
+                                      : "");
+    (void)snprintf(who->request_id, sizeof who->request_id, "%s", ex->id);
+}
+
+/* A change that somebody known was refused goes into the audit; nobody waits for that. Strangers get no entry: they could make as
+ * many as they like. */
+static void note_refusal(struct api_exchange *ex, const char *name)
+{
+    struct api_call *note;
+
+    if (strcmp(ex->call->route->method, "GET") == 0 || ex->who.name[0] == '\0' ||
+        (note = api_call_create()) == NULL) {
+        return;
+    }
+    note->route = &api_note;
+    note->refused = ex->call->route;
+    note->refused_as = name;
+    note->body = strdup(ex->path);
+    say_who(ex, &note->who);
+    if (note->body != NULL) {
+        (void)send_off(ex->server, note);
+    }
+    api_call_release(note);
+}
+
 static enum step allow(struct api_exchange *ex)
 {
     enum api_role needed = ex->call->route->role;
@@ -258,6 +299,7 @@ static enum step allow(struct api_exchange *ex)
     if (ex->who.root || needed == API_ROLE_NONE || api_role_may(ex->who.role, needed)) {
         return STEP_ON;
     }
+    note_refusal(ex, ex->who.role == API_ROLE_NONE ? "no-role" : "forbidden");
     if (ex->who.role == API_ROLE_NONE) {
         return deny(ex, 403, "no-role", "nobody gave this name a role: see api.clients");
     }
@@ -368,6 +410,7 @@ static enum step carry_out(struct api_exchange *ex)
         return STEP_DONE;
     }
     ex->stage = API_RUNNING;
+    say_who(ex, &call->who);
     if (share(ex) ? ex->call->away : send_off(ex->server, call)) {
         wait_for(ex, ex->call);
         return STEP_WAIT;

@@ -3,6 +3,7 @@
 #define HF_API_HTTP_H
 
 #include <gnutls/gnutls.h>
+#include <netinet/in.h>
 
 #include "api/internal.h"
 
@@ -96,6 +97,7 @@ struct api_peer {
     struct api_server *server;
     int fd;
     uint8_t address[API_ADDRESS_BYTES]; /* IPv6: of its /64 */
+    char from[INET6_ADDRSTRLEN];        /* all of it */
     uint64_t since_ms;                  /* accepted, or its last request answered */
     bool busy; /* it has been asked something whole: it waits for the backend or its answer is on
                   the way */

@@ -16,6 +16,7 @@ enum {
     API_MAX_PARAMETER = 64,
     API_CONNECTION_MEMORY = 16 << 10, /* of headers */
     API_MAX_TAG = 80,
+    API_MAX_ALLOW = 40, /* "GET, HEAD, POST, DELETE" */
     API_MOST_PAGE = 200 /* rows of a table over TLS */
 };
 
@@ -23,8 +24,11 @@ enum {
 struct api_query {
     bool leader; /* consistency=leader */
     bool given;  /* any */
-    bool has_consistency, has_limit, has_cursor;
+    bool has_consistency, has_limit, has_cursor, has_order;
     struct api_page page;
+    bool oldest_first;                   /* order=oldest */
+    char principal[API_NAME_BYTES];      /* of the audit; empty: all */
+    char operation[API_OPERATION_BYTES]; /* likewise */
 };
 
 /* One operation, from its request to its answer. It belongs to the HTTP thread, but for the time
@@ -33,15 +37,19 @@ struct api_call {
     const struct api_route *route;
     char parameter[API_MAX_PARAMETER]; /* what stood for {id} in the path */
     struct api_query query;
-    struct api_problem early; /* status != 0: answered with this once the body has been read */
-    const char *allow;        /* methods for a 405 */
+    struct api_problem early;  /* status != 0: answered with this once the body has been read */
+    char allow[API_MAX_ALLOW]; /* methods for a 405; empty: it is none */
     char *body;
     size_t body_bytes; /* kept */
     json_t *json;      /* the body, parsed; owned */
     char if_match[API_MAX_TAG];
     char bearer_id[API_BEARER_ID_BYTES]; /* a lookup: whose token, */
     struct api_bearer bearer;            /* and what is kept of it */
-    bool bearer_known;
+    enum api_bearer_found found;
+    struct api_asker who; /* of a change, or of what was refused: */
+    const struct api_route
+        *refused;           /* a note for the audit: what was asked for (its path is the body), */
+    const char *refused_as; /* static: and the problem's name */
 
     unsigned status;        /* 0 = not answered yet */
     json_t *answer;         /* owned; for a problem as well */
@@ -73,10 +81,11 @@ struct api_route {
     enum api_role role;        /* API_ROLE_NONE: for everybody */
     uint32_t body_bytes;       /* most of the body; 0: it takes none, what comes is not looked at */
     enum {
-        API_SHARED = 1,    /* one answer serves all who ask within API_SHARED_MS */
-        API_PAGED = 2,     /* ?limit and ?cursor */
-        API_LOCAL = 4,     /* answered by the HTTP thread itself */
-        API_REPEATABLE = 8 /* changes nothing: an Idempotency-Key has nothing to keep */
+        API_SHARED = 1,     /* one answer serves all who ask within API_SHARED_MS */
+        API_PAGED = 2,      /* ?limit and ?cursor */
+        API_LOCAL = 4,      /* answered by the HTTP thread itself */
+        API_REPEATABLE = 8, /* changes nothing: an Idempotency-Key has nothing to keep */
+        API_AUDITED = 16    /* ?order, ?principal and ?operation */
     } flags;
     void (*handle)(struct api_call *call, const struct api_backend *backend);
 };
@@ -186,8 +195,16 @@ void api_get_livez(struct api_call *call, const struct api_backend *backend);
 void api_get_readyz(struct api_call *call, const struct api_backend *backend);
 void api_get_openapi(struct api_call *call, const struct api_backend *backend);
 void api_get_problem(struct api_call *call, const struct api_backend *backend);
+void api_get_tokens(struct api_call *call, const struct api_backend *backend);
+void api_post_tokens(struct api_call *call, const struct api_backend *backend);
+void api_get_token(struct api_call *call, const struct api_backend *backend);
+void api_delete_token(struct api_call *call, const struct api_backend *backend);
+void api_get_audit(struct api_call *call, const struct api_backend *backend);
+void api_get_audit_entry(struct api_call *call, const struct api_backend *backend);
 /* bearers.c: no route: what is kept of the token call->bearer_id. */
 extern const struct api_route api_lookup;
+/* handlers/audit.c: no route: call->refused becomes an entry. */
+extern const struct api_route api_note;
 
 /* problems.c: what a problem's name means; NULL: there is none of that name. */
 const char *api_problem_meaning(const char *name);

@@ -1,4 +1,5 @@
 /* Connections: who may have one, for how long, and what their certificates say. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -40,6 +41,16 @@ static void count_as(const union address *a, uint8_t out[API_ADDRESS_BYTES])
     }
 }
 
+static void write_down(const union address *a, char out[INET6_ADDRSTRLEN])
+{
+    const void *bytes = a->any.sa_family == AF_INET ? (const void *)&a->v4.sin_addr
+                                                    : (const void *)&a->v6.sin6_addr;
+
+    if (inet_ntop(a->any.sa_family, bytes, out, INET6_ADDRSTRLEN) == NULL) {
+        out[0] = '\0';
+    }
+}
+
 static struct api_peer *peer_create(struct api_server *s, struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *fd =
@@ -66,6 +77,7 @@ static struct api_peer *peer_create(struct api_server *s, struct MHD_Connection 
         api_tls_arm(s->tls, peer->session);
         if (getpeername(peer->fd, &a.any, &len) == 0) {
             count_as(&a, peer->address);
+            write_down(&a, peer->from);
         }
     }
     if (s->peers != NULL) {

@@ -73,11 +73,14 @@ static const struct {
     {"timeout",
      "What was asked is written down, but was not followed in time: look at GET /v1/cluster."},
     {"too-large", "The body is longer than this operation takes."},
+    {"too-many-tokens", "There are as many tokens as there may be: remove some that nobody needs."},
     {"too-many-requests",
      "This address asks more often than api.limits allows: wait as long as Retry-After says."},
     {"unable-node", "That node cannot own the shard now: the detail says why."},
     {"unauthorized", "Show a client's certificate or a bearer token that is good here: it may be "
                      "unknown, out of date or revoked."},
+    {"unknown-entry", "There is no such entry of the audit here: the newest 1,024 are kept in the "
+                      "state, older ones are in the file audit.jsonl of each node."},
     {"unknown-id", "There is no such id: a whole number from 1 to 65535."},
     {"unknown-member", "The body has a member that is not known here: `errors` points at it. "
                        "Nothing is ignored, lest a misspelt word be."},
@@ -85,6 +88,8 @@ static const struct {
     {"unknown-problem", "There is no problem of that name."},
     {"unknown-sa", "There is no such SA: an id is 16 hexadecimal digits, as GET /v1/sas tells."},
     {"unknown-shard", "There is no such shard: see GET /v1/cluster."},
+    {"unknown-token", "There is no token of that id: it was removed, has expired, or was never "
+                      "there. See GET /v1/tokens."},
     {"wrong-nodes", "All other members, and nobody else, must be named as dead."},
     {"wrong-type",
      "A member of the body has a wrong type or is out of range: `errors` points at it."},

@@ -27,6 +27,54 @@ static bool take_limit(struct api_query *q, const char *value, struct api_proble
     return true;
 }
 
+static int nibble(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
+}
+
+/* A text with its %-escapes (RFC 3986) undone; no control characters, and all of it or nothing. */
+static bool take_text(char *out, size_t cap, const char *value)
+{
+    size_t n = 0;
+
+    for (const char *c = value; *c != '\0'; n++) {
+        int high = *c == '%' ? nibble(c[1]) : 0, low = *c == '%' && high >= 0 ? nibble(c[2]) : 0;
+        unsigned char byte = (unsigned char)(*c == '%' ? 16 * high + low : *c);
+
+        if (high < 0 || low < 0 || byte < 0x20 || byte == 0x7f || n + 1 >= cap) {
+            out[0] = '\0';
+            return false;
+        }
+        out[n] = (char)byte;
+        c += *c == '%' ? 3 : 1;
+    }
+    out[n] = '\0';
+    return n > 0;
+}
+
+/* Which entries of the audit. */
+static bool take_filter(struct api_query *q, const char *name, const char *value,
+                        struct api_problem *p)
+{
+    bool principal = strcmp(name, "principal") == 0;
+    char *out = principal ? q->principal : q->operation;
+    size_t cap = principal ? sizeof q->principal : sizeof q->operation;
+
+    if (strcmp(name, "order") == 0) {
+        q->oldest_first = strcmp(value, "oldest") == 0;
+        if (q->has_order || (!q->oldest_first && strcmp(value, "newest") != 0)) {
+            return refuse(p, name, "must be newest or oldest, once");
+        }
+        q->has_order = true;
+        return true;
+    }
+    return (out[0] == '\0' && take_text(out, cap, value)) ||
+           refuse(p, name, "must be a text of the audit, once");
+}
+
 bool api_query_take(struct api_query *q, const struct api_route *route, const char *name,
                     const char *value, struct api_problem *p)
 {
@@ -54,6 +102,11 @@ bool api_query_take(struct api_query *q, const struct api_route *route, const ch
         }
         q->has_cursor = true;
         return true;
+    }
+    if ((route->flags & API_AUDITED) != 0 &&
+        (strcmp(name, "order") == 0 || strcmp(name, "principal") == 0 ||
+         strcmp(name, "operation") == 0)) {
+        return take_filter(q, name, value, p);
     }
     return refuse(p, name, "is not known here");
 }

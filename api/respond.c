@@ -40,7 +40,7 @@ static void add_headers(const struct api_exchange *ex, struct MHD_Response *resp
     if (call->carried) {
         add_number(response, "X-Holdfast-Index", call->index);
     }
-    if (call->allow != NULL) {
+    if (call->allow[0] != '\0') {
         add_header(response, "Allow", call->allow);
     }
     if (call->status == MHD_HTTP_UNAUTHORIZED) {

@@ -1,5 +1,6 @@
 /* Which method and path leads to which handler, for whom. One row a route; the first path that fits
  * decides. */
+#include <stdio.h>
 #include <string.h>
 
 #include "api/internal.h"
@@ -23,6 +24,12 @@ static const struct api_route routes[] = {
     {"POST", "/v1/shards/{id}/handover", API_ROLE_OPERATOR, SMALL, 0, api_post_handover},
     {"POST", "/v1/nodes/{id}/drain", API_ROLE_OPERATOR, SMALL, 0, api_post_drain},
     {"POST", "/v1/nodes/{id}/remove", API_ROLE_ADMIN, SMALL, 0, api_post_remove},
+    {"GET", "/v1/tokens", API_ROLE_ADMIN, 0, API_PAGED, api_get_tokens},
+    {"POST", "/v1/tokens", API_ROLE_ADMIN, SMALL, 0, api_post_tokens},
+    {"GET", "/v1/tokens/{id}", API_ROLE_ADMIN, 0, 0, api_get_token},
+    {"DELETE", "/v1/tokens/{id}", API_ROLE_ADMIN, 0, 0, api_delete_token},
+    {"GET", "/v1/audit", API_ROLE_OPERATOR, 0, API_PAGED | API_AUDITED, api_get_audit},
+    {"GET", "/v1/audit/{sequence}", API_ROLE_OPERATOR, 0, 0, api_get_audit_entry},
     {"POST", "/v1/drills/arm", API_ROLE_DRILL, SMALL, 0, api_post_arm},
     {"POST", "/v1/reload", API_ROLE_ADMIN, SMALL, 0, api_post_reload},
 };
@@ -91,6 +98,15 @@ static bool path_fits(const char *pattern, const char *path, char parameter[API_
     return *path == '\0';
 }
 
+/* A path may have several methods. */
+static void allow(struct api_call *call, const char *method)
+{
+    size_t n = strlen(call->allow);
+    int more = snprintf(call->allow + n, sizeof call->allow - n, "%s%s", n > 0 ? ", " : "", method);
+
+    HF_ASSERT(more > 0 && (size_t)more < sizeof call->allow - n);
+}
+
 const struct api_route *api_route_find(struct api_call *call, const char *method, const char *path)
 {
     const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
@@ -98,12 +114,13 @@ const struct api_route *api_route_find(struct api_call *call, const char *method
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
         if (path_fits(routes[i].path, path, call->parameter)) {
             if (strcmp(routes[i].method, wanted) == 0) {
+                call->allow[0] = '\0';
                 return &routes[i];
             }
-            call->allow = strcmp(routes[i].method, "GET") == 0 ? "GET, HEAD" : routes[i].method;
+            allow(call, strcmp(routes[i].method, "GET") == 0 ? "GET, HEAD" : routes[i].method);
         }
     }
-    if (call->allow != NULL) {
+    if (call->allow[0] != '\0') {
         api_problem_set(&call->early, 405, "method-not-allowed",
                         "%.20s is not allowed here, only %s", method, call->allow);
     } else {

@@ -54,7 +54,7 @@ extern const struct cli_command cli_commands[]; /* ended by group == NULL */
 bool cli_parse(struct cli *cli, int argc, char **argv, int *status);
 void cli_help(FILE *out, const char *group);
 
-/* http.c: one request. True: *status and *body (a new reference, NULL when there is none) are the
+/* http.c: one request; a DELETE is of whatever is there (If-Match: *). True: *status and *body (a new reference, NULL when there is none) are the
  * node's answer. False: `error` says what is wrong and what to do. Bounded: 64 MiB of answer, 15 s
  * without a byte. */
 bool cli_http(const char *socket, const char *method, const char *path, json_t *request,
@@ -107,6 +107,10 @@ int cli_sa_list(struct cli *cli);
 int cli_sa_rekey(struct cli *cli);
 int cli_drill_arm(struct cli *cli);
 int cli_reload(struct cli *cli);
+int cli_token_add(struct cli *cli);
+int cli_token_list(struct cli *cli);
+int cli_token_remove(struct cli *cli);
+int cli_audit_list(struct cli *cli);
 /* These need no node. */
 int cli_pki_ca(struct cli *cli);
 int cli_pki_server(struct cli *cli);

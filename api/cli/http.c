@@ -155,8 +155,9 @@ static char *make_request(const char *method, const char *path, json_t *request,
     char *body = request != NULL ? json_dumps(request, JSON_COMPACT) : NULL, *text = NULL;
     int n = asprintf(
         &text,
-        "%s %s HTTP/1.1\r\nHost: holdfast\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
-        method, path, body != NULL ? strlen(body) : 0, body != NULL ? body : "");
+        "%s %s HTTP/1.1\r\nHost: holdfast\r\nConnection: close\r\n%sContent-Length: %zu\r\n\r\n%s",
+        method, path, strcmp(method, "DELETE") == 0 ? "If-Match: *\r\n" : "",
+        body != NULL ? strlen(body) : 0, body != NULL ? body : "");
 
     free(body);
     *len = n > 0 ? (size_t)n : 0;

@@ -41,7 +41,7 @@ const struct value_type value_client = {"a name in a certificate", false, "email
 static void check_clients(struct walk *walk)
 {
     const struct config_api *api = &walk->config->api;
-    const struct yaml_node *item = node_at(walk, "/api/clients/0");
+    const struct yaml_node *item = api->n_clients > 0 ? node_at(walk, "/api/clients/0") : NULL;
 
     for (size_t i = 0; i < api->n_clients; i++, item = item->next) {
         for (size_t k = 0; k < i; k++) {
@@ -109,6 +109,37 @@ static void check_trust(struct walk *walk)
     crypto_trust_free(trust);
 }
 
+/* Who may come: by certificate, whose CA and names are then said; or, where that is said, by token alone. What is left out by
+ * mistake must not let anybody in, nor keep all out unseen. */
+static bool check_who(struct walk *walk)
+{
+    const struct config_api *api = &walk->config->api;
+    const struct yaml_node *at = node_at(walk, "/api");
+
+    if (api->client_ca[0] != '\0') {
+        if (api->n_clients == 0) {
+            report_at(walk, at,
+                      "'clients' is missing: nobody whose certificate counts would have a "
+                      "role");
+        }
+        return api->n_clients > 0;
+    }
+    if (api->client_certificates == CONFIG_API_REQUIRED) {
+        report_at(walk, at,
+                  "'client_ca' is missing: it says whose certificates count. Where tokens alone "
+                  "shall do (`holdfast token add`), say 'client_certificates: optional'");
+    } else if (api->n_clients > 0) {
+        report_at(walk, node_at(walk, "/api/clients"),
+                  "'clients' are names in certificates, and without 'client_ca' none counts");
+    } else if (api->revoked[0] != '\0') {
+        report_at(walk, node_at(walk, "/api/revoked"),
+                  "'revoked' is of certificates, and without 'client_ca' none counts");
+    } else {
+        return true;
+    }
+    return false;
+}
+
 void config_read_api(struct walk *walk)
 {
     struct config_api *api = &walk->config->api;
@@ -118,6 +149,7 @@ void config_read_api(struct walk *walk)
     if (!addr_is_set(&api->listen.ip)) {
         return;
     }
+    good = check_who(walk);
     check_clients(walk);
     check_limits(walk);
     for (int i = 0; i < CONFIG_API_FILES; i++) {
@@ -135,6 +167,8 @@ void config_read_api(struct walk *walk)
     }
     if (good && walk->read_secrets) {
         check_own(walk);
-        check_trust(walk);
+        if (api->client_ca[0] != '\0') {
+            check_trust(walk);
+        }
     }
 }

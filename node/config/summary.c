@@ -202,7 +202,12 @@ void config_print_summary(const struct config *c, FILE *out)
     print_connections(c, out);
     print_auth(c, out);
     (void)fprintf(out, "  admin     %s\n", c->admin_socket);
-    if (addr_is_set(&c->api.listen.ip)) {
+    if (addr_is_set(&c->api.listen.ip) && c->api.client_ca[0] == '\0') {
+        char ip[64];
+
+        (void)fprintf(out, "  api       %s port %u, by tokens alone\n",
+                      addr_text(&c->api.listen.ip, ip), (unsigned)c->api.listen.port);
+    } else if (addr_is_set(&c->api.listen.ip)) {
         char ip[64];
 
         (void)fprintf(out,

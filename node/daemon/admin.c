@@ -417,5 +417,6 @@ void admin_fill(struct daemon *d)
     admin_moves_fill(&d->backend);
     admin_keys_fill(&d->backend);
     admin_members_fill(&d->backend);
+    admin_tokens_fill(d);
     recover_fill(&d->backend);
 }

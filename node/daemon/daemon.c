@@ -77,6 +77,7 @@ static void on_replication(uv_poll_t *handle, int status, int events)
             continue;
         repl_event_free(d->event);
         d->event = NULL;
+        admin_tokens_tick(d); /* that event may be what a request waits for */
     } while (io_boottime_ns() < until);
 }
 
@@ -112,6 +113,7 @@ static void on_tick(uv_timer_t *handle)
     admin_tick(d);
     admin_moves_tick(d);
     admin_keys_tick(d);
+    admin_tokens_tick(d);
     admin_members_tick(d);
     recover_tick(d);
     guarding_tick(d);
@@ -465,6 +467,7 @@ static void stop(struct daemon *d)
     admin_stop(d);
     admin_moves_stop(d);
     admin_keys_stop(d);
+    admin_tokens_stop(d);
     admin_members_stop(d);
     recover_stop(d);
     if (d->api != NULL)

@@ -6,6 +6,7 @@
 
 #include "api/server.h"
 #include "conductor/core.h"
+#include "daemon/admin_tokens.h"
 #include "daemon/daemon.h"
 #include "daemon/datapath.h"
 #include "daemon/gateway.h"
@@ -130,6 +131,7 @@ struct daemon {
         struct api_request *request; /* NULL = none: one at a time */
         uint64_t former, until_ms;
     } keys;
+    struct admin_tokens tokens;
     uint64_t who_again_ms; /* a node that finds no leader asks where the members are */
     bool stopping;
     struct gateway gateway;

@@ -25,7 +25,7 @@ static struct api_tls_files files_of(const struct config_api *api, struct api_cl
 {
     struct span pem[CONFIG_API_FILES];
 
-    *clients = calloc(api->n_clients, sizeof **clients);
+    *clients = calloc(api->n_clients + 1, sizeof **clients); /* none, where tokens alone do */
     HF_ASSERT(*clients != NULL);
     HF_STATIC_ASSERT(sizeof(*clients)->name == sizeof api->clients->name);
     for (size_t i = 0; i < api->n_clients; i++) {

@@ -125,6 +125,56 @@ static void arm(void *self, struct api_request *request, const struct api_arm *a
     answer(request);
 }
 
+static json_t *one_token(void *self, const char *id, uint64_t *version, struct api_problem *problem)
+{
+    HF_ASSERT(strlen(id) < API_MAX_PARAMETER);
+    *version = asked;
+    return look(self, problem);
+}
+
+static void add_token(void *self, struct api_request *request, const struct api_new_bearer *a,
+                      const struct api_asker *who)
+{
+    size_t n = strlen(a->name);
+
+    (void)self;
+    HF_ASSERT(n >= 1 && n < API_BEARER_NAME_BYTES && memchr(a->name, '/', n) == NULL);
+    HF_ASSERT(a->role > API_ROLE_NONE && a->role < API_ROLES);
+    HF_ASSERT(a->valid_s >= 1 && a->valid_s <= API_BEARER_MOST_S && who != NULL);
+    answer(request);
+}
+
+static void remove_token(void *self, struct api_request *request, const char *id, uint64_t version,
+                         const struct api_asker *who)
+{
+    (void)self;
+    (void)version;
+    HF_ASSERT(id[0] != '\0' && who != NULL);
+    answer(request);
+}
+
+static json_t *audit(void *self, const struct api_audit_query *q, struct api_problem *problem)
+{
+    HF_ASSERT(q->limit <= API_MOST_PAGE && strlen(q->principal) < API_NAME_BYTES &&
+              strlen(q->operation) < API_OPERATION_BYTES);
+    for (const char *c = q->principal; *c != '\0'; c++)
+        HF_ASSERT((unsigned char)*c >= 0x20 && *c != 0x7f);
+    return look(self, problem);
+}
+
+static json_t *audit_entry(void *self, uint64_t sequence, struct api_problem *problem)
+{
+    HF_ASSERT(sequence >= 1);
+    return look(self, problem);
+}
+
+static void note(void *self, const struct api_asker *who, const char *operation, const char *path,
+                 const char *name)
+{
+    (void)self;
+    HF_ASSERT(who != NULL && operation != NULL && path != NULL && name != NULL);
+}
+
 static const struct api_backend backend = {.cluster = look,
                                            .sas = table,
                                            .ready = whether,
@@ -141,6 +191,13 @@ static const struct api_backend backend = {.cluster = look,
                                            .back_up = plain,
                                            .rotate_keys = plain,
                                            .arm = arm,
+                                           .tokens = table,
+                                           .token = one_token,
+                                           .add_token = add_token,
+                                           .remove_token = remove_token,
+                                           .audit = audit,
+                                           .audit_entry = audit_entry,
+                                           .note_refusal = note,
                                            .reload = plain};
 
 /* Up to n bytes of *in, as text. */
@@ -201,17 +258,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const char *const methods[] = {"POST", "GET", "HEAD", "DELETE"};
     struct api_call *call;
     char path[PATH_ROOM], *query;
-    const char *method;
+    const char *method, *tagged;
     struct span in;
 
     if (size < 2)
         return 0;
     asked = data[0] / 4;
+    tagged = data[0] & 0x80 ? "*" : data[0] & 0x40 ? "\"0000000000000002\"" : "";
     method = methods[data[0] % 4];
     in = span_of(data + 2, size - 2);
     take_path(&in, data[1], path);
     call = api_call_create();
     HF_ASSERT(call != NULL);
+    strcpy(call->if_match, tagged);
     query = strchr(path, '?');
     if (query != NULL)
         *query++ = '\0';

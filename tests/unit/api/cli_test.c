@@ -494,3 +494,64 @@ Test(cli, no_node_and_what_is_no_node)
     (void)close(fd);
     expect_part("cluster status", 3, "nobody answers at");
 }
+
+static void look_at_tokens(struct rig *r)
+{
+    expect("token add ci", 2,
+           "holdfast: which role? `holdfast token add NAME --role viewer|operator|admin|drill`\n");
+    expect("token add ci --role viewer --hours 0", 2,
+           "holdfast: a token is valid for 1 to 8760 hours\n");
+    expect("token add ci --role viewer --hours 9x", 2,
+           "holdfast: a token is valid for 1 to 8760 hours\n");
+    cr_expect_eq(r->bearers_made, 0);
+    expect_part("token add ci --role operator --hours 2", 0,
+                "hf_0123456789ab_"
+                "0000000000000000000000000000000000000000000000000000000000000007\n"
+                "that is all of it, shown this once");
+    cr_expect_not_null(strstr(output, "from 'ci', as viewer, until 1970-01-01 01:16 UTC"), "%s",
+                       output);
+    cr_expect(r->bearers_made == 1 && r->bearer.valid_s == 7200);
+    cr_expect_eq(r->bearer.role, API_ROLE_OPERATOR);
+    cr_expect_str_eq(r->asker.role, "root");
+    cr_expect_str_eq(r->asker.principal, "root");
+    cr_expect_str_eq(r->asker.address, "local");
+    expect_part("token add 'a b' --role admin", 1, "'name' must have 1 to 48 letters");
+    expect_part("token add ci --role boss", 1, "'role' must be viewer, operator, admin or drill");
+    expect("token list", 0,
+           "ID            NAME  ROLE    UNTIL                 MADE BY\n"
+           "0123456789ab  ci    viewer  1970-01-01 01:16 UTC  root\n");
+    expect_part("token list -o json", 0, "\"made_by\": \"root\"");
+    expect("token remove 0123456789ab", 0,
+           "token 0123456789ab is removed: no node takes it any more\n");
+    cr_expect_eq(r->bearers_removed, 1);
+    expect_part("token remove 0123456789AB", 2, "is no token: an id is 12 hexadecimal digits");
+    expect_part("token remove ../../reload", 2, "is no token");
+    cr_expect_eq(r->bearers_removed, 1);
+}
+
+Test(cli, tokens)
+{
+    rig_run(&rig, look_at_tokens);
+}
+
+static void look_at_audit(struct rig *r)
+{
+    expect_part("audit list", 0,
+                "ENTRY  WHEN (UTC)           WHO   ROLE  WHAT       OF WHAT              OUTCOME\n"
+                "2      2026-11-29 03:00:00  root  root  token.add  tokens/0123456789ab  accepted\n"
+                "head: entry 2, 000000");
+    cr_expect(r->audit.limit == 50 && !r->audit.oldest_first);
+    expect_part(
+        "audit list --limit 7 --oldest --principal 'cn:J\303\266rg M&%+' --operation token.add", 0,
+        "ENTRY");
+    cr_expect(r->audit.limit == 7 && r->audit.oldest_first);
+    cr_expect_str_eq(r->audit_principal, "cn:J\303\266rg M&%+");
+    cr_expect_str_eq(r->audit_operation, "token.add");
+    expect_part("audit list --limit 201", 2, "--limit takes 1 to 200");
+    expect_part("audit list -o json", 0, "\"hash\"");
+}
+
+Test(cli, audit)
+{
+    rig_run(&rig, look_at_audit);
+}

@@ -46,17 +46,20 @@ struct pki_pair rest_client(struct rest *rest, const char *name, const struct pk
     return make(certs_client_request(name), issuer != NULL ? issuer : &rest->ca);
 }
 
-static bool find(void *self, const char *id, struct api_bearer *token)
+static enum api_bearer_found find(void *self, const char *id, struct api_bearer *token)
 {
     struct rest *rest = self;
 
+    if (rest->cut_off) {
+        return API_BEARER_UNSURE;
+    }
     for (size_t i = 0; i < rest->n_tokens; i++) {
         if (strcmp(rest->tokens[i].id, id) == 0) {
             *token = rest->tokens[i].token;
-            return true;
+            return API_BEARER_FOUND;
         }
     }
-    return false;
+    return API_BEARER_UNKNOWN;
 }
 
 static const struct api_bearer_store store = {.find = find};

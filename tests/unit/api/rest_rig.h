@@ -29,6 +29,7 @@ struct rest {
         struct api_bearer token;
     } tokens[REST_TOKENS];
     size_t n_tokens;
+    _Atomic bool cut_off; /* then no token counts */
     uint32_t next_from;
 };
 

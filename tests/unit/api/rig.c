@@ -202,12 +202,130 @@ static void fake_rotate(void *self, struct api_request *request)
     decide(rig, request);
 }
 
+/* Every id of the form of one is a token. */
+static json_t *one_bearer(const struct rig *rig, const char *id)
+{
+    char version[17];
+
+    (void)snprintf(version, sizeof version, "%016llx", (unsigned long long)rig->bearer_version);
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:i,s:i,s:b}", "id", id, "version", version, "name",
+                     "ci", "role", "viewer", "made_by", "root", "created_s", 1000, "expires_s",
+                     4600, "expired", 0);
+}
+
+static json_t *fake_bearers(void *self, const struct api_page *page, struct api_problem *problem)
+{
+    struct rig *rig = self;
+
+    (void)problem;
+    rig->page = *page;
+    return json_pack("{s:[o],s:s}", "tokens", one_bearer(rig, "0123456789ab"), "next",
+                     "00000123456789ab");
+}
+
+static json_t *fake_bearer(void *self, const char *id, uint64_t *version,
+                           struct api_problem *problem)
+{
+    struct rig *rig = self;
+
+    if (strlen(id) != 12) {
+        api_problem_set(problem, 404, "unknown-token", "there is none");
+        return NULL;
+    }
+    *version = rig->bearer_version;
+    return one_bearer(rig, id);
+}
+
+static void fake_add_bearer(void *self, struct api_request *request,
+                            const struct api_new_bearer *args, const struct api_asker *who)
+{
+    struct rig *rig = self;
+    char text[API_BEARER_TEXT_BYTES];
+    json_t *body;
+
+    rig->bearers_made++;
+    rig->bearer = *args;
+    rig->asker = *who;
+    if (rig->how != RIG_NOW) {
+        decide(rig, request);
+        return;
+    }
+    (void)snprintf(text, sizeof text, "hf_0123456789ab_%064d", 7);
+    body = one_bearer(rig, "0123456789ab");
+    json_object_set_new(body, "token", json_string(text));
+    api_request_answer(request, body);
+}
+
+static void fake_remove_bearer(void *self, struct api_request *request, const char *id,
+                               uint64_t version, const struct api_asker *who)
+{
+    struct rig *rig = self;
+
+    rig->bearers_removed++;
+    rig->asker = *who;
+    cr_assert_eq(version, rig->bearer_version);
+    if (rig->how != RIG_NOW) {
+        decide(rig, request);
+    } else {
+        api_request_answer(request, json_pack("{s:s,s:b}", "id", id, "removed", 1));
+    }
+}
+
+static json_t *one_entry(uint64_t sequence)
+{
+    char hash[65];
+
+    (void)snprintf(hash, sizeof hash, "%064d", 7);
+    return json_pack("{s:I,s:i,s:i,s:I,s:i,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:s,s:s}",
+                     "sequence", (json_int_t)sequence, "index", 9, "cluster_ms", 8, "wall_ms",
+                     (json_int_t)1795921200000, "node", 1, "role", "root", "principal", "root",
+                     "address", "local", "request_id", "r-1", "operation", "token.add", "target",
+                     "tokens/0123456789ab", "before", "none", "after", "name ci", "changes", "",
+                     "outcome", "accepted", "unaudited", 0, "previous", hash, "hash", hash);
+}
+
+static json_t *fake_audit(void *self, const struct api_audit_query *query,
+                          struct api_problem *problem)
+{
+    struct rig *rig = self;
+    char hash[65];
+
+    (void)problem;
+    rig->audit = *query;
+    (void)snprintf(rig->audit_principal, sizeof rig->audit_principal, "%s", query->principal);
+    (void)snprintf(rig->audit_operation, sizeof rig->audit_operation, "%s", query->operation);
+    (void)snprintf(hash, sizeof hash, "%064d", 7);
+    return json_pack("{s:{s:i,s:s},s:i,s:[o],s:s}", "head", "sequence", 2, "hash", hash, "first", 1,
+                     "entries", one_entry(2), "next", "0000000000000002");
+}
+
+static json_t *fake_entry(void *self, uint64_t sequence, struct api_problem *problem)
+{
+    (void)self;
+    if (sequence > 2) {
+        api_problem_set(problem, 404, "unknown-entry", "there is none");
+        return NULL;
+    }
+    return one_entry(sequence);
+}
+
+static void fake_note(void *self, const struct api_asker *who, const char *operation,
+                      const char *path, const char *name)
+{
+    struct rig *rig = self;
+
+    rig->asker = *who;
+    (void)snprintf(rig->noted, sizeof rig->noted, "%s|%s|%s", operation, path, name);
+    rig->notes++;
+}
+
 void rig_init(struct rig *rig)
 {
     memset(rig, 0, sizeof *rig);
     strcpy(rig->folder, "/tmp/hf-api-XXXXXX");
     cr_assert_not_null(mkdtemp(rig->folder));
     (void)snprintf(rig->socket, sizeof rig->socket, "%s/run/admin.sock", rig->folder);
+    rig->bearer_version = 41;
     rig->options = (struct api_server_options){.socket_path = rig->socket, .owner = getuid()};
     rig->backend = (struct api_backend){.self = rig,
                                         .cluster = fake_cluster,
@@ -226,6 +344,13 @@ void rig_init(struct rig *rig)
                                         .back_up = fake_backup,
                                         .rotate_keys = fake_rotate,
                                         .arm = fake_arm,
+                                        .tokens = fake_bearers,
+                                        .token = fake_bearer,
+                                        .add_token = fake_add_bearer,
+                                        .remove_token = fake_remove_bearer,
+                                        .audit = fake_audit,
+                                        .audit_entry = fake_entry,
+                                        .note_refusal = fake_note,
                                         .reload = fake_reload};
 }
 

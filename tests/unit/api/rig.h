@@ -47,6 +47,13 @@ struct rig {
     struct api_arm arm;
     unsigned refuse_status; /* of RIG_REFUSE; 0: 409 no-leader */
     const char *refuse_name;
+    struct api_new_bearer bearer;
+    struct api_asker asker; /* of the newest change of tokens, or refusal that was noted */
+    _Atomic unsigned bearers_made, bearers_removed, notes;
+    uint64_t bearer_version; /* of every token */
+    struct api_audit_query audit;
+    char audit_principal[API_NAME_BYTES], audit_operation[API_OPERATION_BYTES];
+    char noted[320];        /* operation, path, name of the problem */
     _Atomic unsigned reads; /* of the cluster */
     uv_async_t freeze;
     uv_sem_t frozen, thaw;

@@ -156,6 +156,32 @@ Test(config_api, each_mistake_where_it_stands)
             "0 is out of range");
 }
 
+/* Nobody's certificate counts, nobody has a role by name: that must be meant. */
+Test(config_api, tokens_alone_do_only_where_that_is_said)
+{
+    struct config_report report;
+    struct config *c = load(
+        SECTION("10.0.0.1:7443", "api.pem", "api.key", "client_certificates: optional"), &report);
+
+    cr_assert_not_null(c, "%s", report.n_mistakes > 0 ? report.mistakes[0].text : "");
+    cr_assert(c->api.n_clients == 0 && c->api.pem[CONFIG_API_CLIENT_CA] == NULL);
+    config_free(c);
+    config_report_deinit(&report);
+    refused(SECTION("10.0.0.1:7443", "api.pem", "api.key", "limits: { rate: 7 }"),
+            "say 'client_certificates: optional'");
+    refused(SECTION("10.0.0.1:7443", "api.pem", "api.key", "client_certificates: required"),
+            "'client_ca' is missing");
+    refused(
+        SECTION("10.0.0.1:7443", "api.pem", "api.key", "client_certificates: optional, " CLIENTS),
+        "without 'client_ca' none counts");
+    refused(SECTION("10.0.0.1:7443", "api.pem", "api.key",
+                    "client_certificates: optional, revoked: ca.pem"),
+            "without 'client_ca' none counts");
+    refused(SECTION("10.0.0.1:7443", "api.pem", "api.key",
+                    "client_certificates: optional, client_ca: ca.pem"),
+            "'clients' is missing");
+}
+
 Test(config_api, out_of_date_is_a_note)
 {
     struct config_report report;
