@@ -237,9 +237,12 @@ size_t repl_beginnings(struct repl *repl, struct repl_beginning out[REPL_MAX_BEG
 void repl_make_backup(struct repl *repl)
 {
     size_t n = 0;
-    uint8_t *items = recover_backup(replica_fsm(repl->core), repl->options.seal, &n);
-    uint8_t *file = items == NULL ? NULL : repl_alloc_zero(1, BACKUP_HEADER + n);
+    uint8_t *items = NULL;
+    uint8_t *file;
 
+    if (replica_may_back_up(repl->core))
+        items = recover_backup(replica_fsm(repl->core), repl->options.seal, &n);
+    file = items == NULL ? NULL : repl_alloc_zero(1, BACKUP_HEADER + n);
     if (file != NULL) {
         memcpy(file, magic, MAGIC_BYTES);
         put_be64(file + MAGIC_BYTES, seal_ring_current(repl->options.ring, SEAL_CONFIGURATION));

@@ -292,7 +292,7 @@ bool repl_order_recovery(struct repl *repl, const struct repl_word *word,
 /* A backup: the state without its sessions, sealed with the configuration's key, which is not in it.
  *   "HFBACKUP" | id of that key 8 | items of a snapshot
  * Asked for, and there a moment later: malloc'd, *n bytes. NULL: not yet, or (*failed) this node cannot
- * seal. Any thread. */
+ * seal, or its state is empty, distrusted, or no longer a member's. Any thread. */
 void repl_backup_ask(struct repl *repl);
 uint8_t *repl_backup_take(struct repl *repl, size_t *n, bool *failed);
 /* holdfastd --restore: makes the data directory from such bytes, as a node that all others have left

@@ -155,6 +155,8 @@ void replica_go(struct replica *r, uint64_t now_ns);
 
 enum repl_result replica_transfer(struct replica *r, uint64_t now_ns, uint32_t node) HF_MUST_USE;
 void replica_status(const struct replica *r, uint64_t now_ns, struct repl_status *out);
+/* Is there a state, of a member by that state, that nothing known speaks against? */
+bool replica_may_back_up(const struct replica *r);
 
 struct raft_driver;
 struct fsm;

@@ -127,6 +127,15 @@ bool replica_state_trusted(const struct replica *r)
     return !r->diverged && !(tied(r) && r->raft.state != RAFT_DRIVER_LEADER);
 }
 
+/* A backup takes the place of a former one, which may be the last good one. */
+bool replica_may_back_up(const struct replica *r)
+{
+    const struct fsm_member *member = fsm_member(&r->fsm, r->options.node);
+
+    return r->fsm.applied_index > 0 && member != NULL && !member->left &&
+           replica_state_trusted(r) && !replica_is_muted(r);
+}
+
 static void tie(struct replica *r)
 {
     bool now = witness_verdict(&r->witness, r->options.node) == WITNESS_TIED;

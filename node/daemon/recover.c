@@ -289,7 +289,8 @@ static void answer_backup(struct daemon *d)
     char *text;
 
     if (failed)
-        admin_refuse(d->backup, 503, "no-key", "this node has no sealing key yet: try again");
+        admin_refuse(d->backup, 503, "no-key",
+                     "this node has no key yet, or no state to be trusted: ask another one");
     if (failed)
         d->backup = NULL;
     if (bytes == NULL)

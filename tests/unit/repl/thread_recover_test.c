@@ -180,6 +180,25 @@ Test(repl_thread_recover, a_backup_makes_a_directory_anew)
     free(backup);
 }
 
+/* One of several founders, alone with a new disk: it has a key of its own and has applied nothing. What it
+ * would save took the place of a good file. */
+Test(repl_thread_recover, a_node_without_a_state_makes_no_backup)
+{
+    struct repl_error error;
+    struct repl *repl;
+    uint8_t *backup;
+    bool failed = false;
+    size_t n = 0;
+
+    cr_assert(repl_init(&options, &error), "%s", error.text);
+    repl = started();
+    repl_backup_ask(repl);
+    while ((backup = repl_backup_take(repl, &n, &failed)) == NULL && !failed)
+        (void)poll(NULL, 0, 1);
+    cr_assert(failed && backup == NULL, "an empty state was saved");
+    repl_stop(repl);
+}
+
 /* Each --init of a lone founder begins another cluster; three that found together have no word between
  * them, and begin the first. */
 Test(repl_thread_recover, a_lone_founder_draws_its_incarnation)
