@@ -258,7 +258,9 @@ static uint64_t node_value(const struct repl_node_status *n, int which)
     case 4:
         return n->votes;
     case 5:
-        return n->distrust != REPL_DISTRUST_NEW && n->distrust != REPL_DISTRUST_AGREED;
+        /* That of a data directory that was just made is how a node begins. */
+        return n->distrust != REPL_TRUSTED && n->distrust != REPL_DISTRUST_NEW &&
+               n->distrust != REPL_DISTRUST_AGREED;
     default:
         return n->applied_index;
     }

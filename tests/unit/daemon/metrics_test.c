@@ -59,6 +59,9 @@ static void fill_counters(void)
 
 static void fill_cluster(void)
 {
+    static const enum repl_distrust distrusts[NODES] = {REPL_TRUSTED, REPL_DISTRUST_BOOT,
+                                                        REPL_DISTRUST_NEW};
+
     status.node = 2;
     status.leader = 2;
     status.quorum = true;
@@ -73,7 +76,7 @@ static void fill_cluster(void)
                                       .connected = i != 2,
                                       .healthy = i == 1,
                                       .agreement = i == 2 ? REPL_DIFFERS : REPL_AGREES,
-                                      .distrust = REPL_DISTRUST_AGREED};
+                                      .distrust = distrusts[i]};
     status.n_shards = source.n_shards = SHARDS;
     source.now_ns = 1000000000;
     for (uint32_t i = 0; i < SHARDS; i++) {
@@ -170,6 +173,8 @@ Test(metrics, states_and_times_are_what_the_node_sees)
     is("holdfast_node_connected", "node=3", 0);
     is("holdfast_node_healthy", "node=2", 1);
     is("holdfast_node_distrusted", "node=1", 0);
+    is("holdfast_node_distrusted", "node=2", 1);
+    is("holdfast_node_distrusted", "node=3", 0);
     is("holdfast_node_agreement", "node=3,holdfast_node_agreement=differs", 1);
     is("holdfast_node_agreement", "node=1,holdfast_node_agreement=differs", 0);
     is("holdfast_process_cpu_seconds_total", "", 1.5);
