@@ -147,6 +147,15 @@ static void format_number(double value, char out[40])
     }
 }
 
+/* As the specification writes bounds: "1.0" for 1. */
+static void format_bound(double bound, char out[40])
+{
+    char text[32];
+
+    (void)snprintf(text, sizeof text, "%.15g", bound);
+    (void)snprintf(out, 40, "%s%s", text, text[strspn(text, "-0123456789")] == '\0' ? ".0" : "");
+}
+
 static void put_number(struct openmetrics *m, double value)
 {
     char text[40];
@@ -216,10 +225,10 @@ void openmetrics_histogram(struct openmetrics *m, const struct openmetrics_label
         const struct openmetrics_label le = {"le", bound};
 
         HF_ASSERT(i == 0 || i == h->n_bounds || h->most[i - 1] < h->most[i]);
-        format_number(i < h->n_bounds ? h->most[i] : (double)INFINITY, bound);
-        if (bound[strspn(bound, "-0123456789")] ==
-            '\0') { /* "1.0" is how a bound of 1 is written */
-            strcat(bound, ".0");
+        if (i < h->n_bounds) {
+            format_bound(h->most[i], bound);
+        } else {
+            (void)snprintf(bound, sizeof bound, "+Inf");
         }
         count += h->counts[i];
         put_series(m, "_bucket", labels, n, &le);

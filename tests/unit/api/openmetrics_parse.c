@@ -257,6 +257,8 @@ bool openmetrics_parse(const char *text, struct parsed *p)
         lines += *c == '\n';
     *p = (struct parsed){.families = calloc(lines, sizeof *p->families),
                          .samples = calloc(lines, sizeof *p->samples)};
+    if (copy == NULL || p->families == NULL || p->samples == NULL)
+        abort();
     if (text[0] == '\0' || text[strlen(text) - 1] != '\n')
         (void)wrong(p, "the last line has no end");
     for (char *at = copy, *end; p->why[0] == '\0' && *at != '\0'; at = end + 1) {
@@ -286,11 +288,11 @@ const struct parsed_sample *parsed_find(const struct parsed *p, const char *name
     for (size_t i = 0; i < p->n_samples; i++) {
         const struct parsed_sample *s = &p->samples[i];
         char text[PARSE_LABELS * (PARSE_NAME + PARSE_VALUE + 2)] = "";
+        size_t at = 0;
 
-        for (size_t k = 0; k < s->n_labels; k++) {
-            strcat(strcat(strcat(text, k > 0 ? "," : ""), s->labels[k].name), "=");
-            strcat(text, s->labels[k].value);
-        }
+        for (size_t k = 0; k < s->n_labels; k++)
+            at += (size_t)snprintf(text + at, sizeof text - at, "%s%s=%s", k > 0 ? "," : "",
+                                   s->labels[k].name, s->labels[k].value);
         if (strcmp(s->name, name) == 0 && strcmp(text, labels) == 0)
             return s;
     }
