@@ -157,6 +157,8 @@ void api_request_refuse(struct api_request *request, const struct api_problem *p
 struct api_backend {
     void *self;
     json_t *(*cluster)(void *self, struct api_problem *problem);
+    /* OpenMetrics text (openmetrics.h), the caller's to free; *bytes without its zero. */
+    char *(*metrics)(void *self, size_t *bytes);
     /* {"sas": [...]}, with "next": "ID" when there are more behind that id. */
     json_t *(*sas)(void *self, const struct api_page *page, struct api_problem *problem);
     /* This node can serve clients now. False with *problem filled. */

@@ -56,6 +56,7 @@ struct api_call {
     char etag[API_MAX_TAG]; /* quoted; empty: none */
     const char *plain;      /* static: the answer is this text, not JSON */
     const char *ready_json; /* static: the answer is this JSON text */
+    const char *media;      /* static: what `text` is, where the handler made it; NULL: JSON */
     uint64_t index;
 
     struct api_request *request;   /* the backend's end; NULL when it has none */
@@ -193,6 +194,7 @@ void api_post_arm(struct api_call *call, const struct api_backend *backend);
 void api_post_reload(struct api_call *call, const struct api_backend *backend);
 void api_get_livez(struct api_call *call, const struct api_backend *backend);
 void api_get_readyz(struct api_call *call, const struct api_backend *backend);
+void api_get_metrics(struct api_call *call, const struct api_backend *backend);
 void api_get_openapi(struct api_call *call, const struct api_backend *backend);
 void api_get_problem(struct api_call *call, const struct api_backend *backend);
 void api_get_tokens(struct api_call *call, const struct api_backend *backend);

@@ -21,6 +21,7 @@ static const char *content_type(const struct api_call *call)
 {
     return call->status >= 400 && call->plain == NULL ? "application/problem+json"
            : call->plain != NULL                      ? "text/plain; charset=utf-8"
+           : call->media != NULL                      ? call->media
                                                       : "application/json";
 }
 

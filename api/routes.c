@@ -10,6 +10,7 @@ enum { SMALL = 4 << 10, LARGE = API_MAX_BODY };
 static const struct api_route routes[] = {
     {"GET", "/livez", API_ROLE_NONE, 0, API_SHARED, api_get_livez},
     {"GET", "/readyz", API_ROLE_NONE, 0, API_SHARED, api_get_readyz},
+    {"GET", "/metrics", API_ROLE_VIEWER, 0, API_SHARED, api_get_metrics},
     {"GET", "/v1/openapi.json", API_ROLE_NONE, 0, API_LOCAL, api_get_openapi},
     {"GET", "/v1/problems/{name}", API_ROLE_NONE, 0, API_LOCAL, api_get_problem},
     {"GET", "/v1/cluster", API_ROLE_VIEWER, 0, API_SHARED, api_get_cluster},

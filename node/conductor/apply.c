@@ -159,6 +159,7 @@ void perform(struct conductor *c, struct conductor_sa *sa, const struct conducto
     run_effects(c, &c->before, NULL, op->effects, op->n_effects);
     if (!op->peer_step)
         steppoint_reached(&c->steppoint, op->exchange, op->begun, POINT_SENT, &facts);
+    exchanges_count(&c->counters, &op->note, c->ops.now_ms(c->ops.self));
     if (op->reason == IKE_REASON_HARD_LIFETIME)
         count(&c->counters, COUNTER_hard_expirations);
     if (op->completes && op->reason == IKE_REASON_NONE &&

@@ -321,6 +321,11 @@ size_t conductor_count_half_open(const struct conductor *c)
     return c->n_half_open;
 }
 
+size_t conductor_count_children(const struct conductor *c)
+{
+    return HASH_COUNT(c->children);
+}
+
 const struct conductor_shard *conductor_shard(const struct conductor *c, uint32_t id)
 {
     for (uint32_t i = 0; i < c->options.n_shards; i++)

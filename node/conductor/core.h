@@ -279,6 +279,7 @@ void conductor_each_child(struct conductor *c, uint32_t shard,
                           void *self);
 size_t conductor_count_sas(const struct conductor *c);
 size_t conductor_count_half_open(const struct conductor *c);
+size_t conductor_count_children(const struct conductor *c); /* CHILD SAs, on every node */
 
 /* Ownership of a shard as applied here. */
 struct conductor_shard {

@@ -12,6 +12,8 @@
     X(ike_in, "ike_messages_in")                                                                   \
     X(ike_out, "ike_messages_out")                                                                 \
     X(retransmissions_out, "ike_retransmissions_out")                                              \
+    X(answers_repeated, "ike_answers_repeated")                                                    \
+    X(keepalives_out, "nat_keepalives_out")                                                        \
     X(half_open_made, "half_open_made")                                                            \
     X(half_open_refused, "half_open_refused")                                                      \
     X(half_open_expired, "half_open_expired")                                                      \
@@ -52,14 +54,45 @@ enum counter_id {
         COUNTER_COUNT
 };
 
+/* Upper bounds of durations, in milliseconds; one more bucket is for what is above them all. */
+#define COUNTER_TOOK_MS 1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 10000
+#define COUNTER_LATE_MS 100, 1000, 5000, 15000, 30000, 60000, 300000, 900000, 3600000
+enum {
+    COUNTER_EXCHANGES = IKE_EX_INFORMATIONAL + 1,
+    COUNTER_SIDES = 2, /* by enum ike_begun: the peer began, we did */
+    COUNTER_TOOK_BOUNDS = 12,
+    COUNTER_LATE_BOUNDS = 9,
+    COUNTER_MOST_BOUNDS = 12
+};
+
+struct counter_histogram {
+    uint64_t bucket[COUNTER_MOST_BOUNDS + 1]; /* each one's own */
+    uint64_t sum_ms;
+};
+
+/* By this node as owner; an exchange counts with the record that begins or ends it. */
+struct counter_exchange {
+    uint64_t started;              /* an answered request of the peer's, or a request of ours */
+    uint64_t completed,            /* ... as it was meant */
+        failed;                    /* refused by either end, or given up */
+    struct counter_histogram took; /* completed ones: ours from the first sending to the answer's
+                                      record, the peer's from its arrival to our answer */
+};
+
+enum counter_life { COUNTER_LIFE_CHILD, COUNTER_LIFE_IKE, COUNTER_LIVES };
+
 struct counters {
     uint64_t value[COUNTER_COUNT];
+    struct counter_exchange exchange[COUNTER_EXCHANGES][COUNTER_SIDES];
+    /* Of SAs that were replaced: how long after their soft limit by time. Before it: 0. */
+    struct counter_histogram late[COUNTER_LIVES];
     uint64_t
         reason[IKE_REASON_COUNT]; /* datagrams dropped or exchanges ended, by ike_reason_name() */
     uint64_t verdict[SUITE_VERDICTS]; /* peers' certificates judged, by suite_verdict_name() */
 };
 
 const char *counter_name(enum counter_id id);
+extern const uint64_t counter_took_ms[], counter_late_ms[];
 
 static inline void count(struct counters *c, enum counter_id id)
 {

@@ -7,6 +7,7 @@
 
 #include "conductor/core.h"
 #include "conductor/crowd.h"
+#include "conductor/exchanges.h"
 #include "proto/records.pb-c.h"
 #include "replication/record.h"
 
@@ -82,6 +83,7 @@ struct conductor_op {
     enum ike_begun begun;
     enum ike_reason reason;
     bool peer_step, completes;
+    struct exchanges_note note;
     enum { HANDOVER_OP_NONE, HANDOVER_OP_ASSIGN, HANDOVER_OP_ABORT } handover;
     uint32_t shard; /* of a handover's */
     uint8_t news;   /* of CHILD SA news_spi_in that it settles */

@@ -368,6 +368,8 @@ static void carry_out(struct conductor *c, struct conductor_sa *sa, struct condu
         (sa->half_open && (t->after.state == IKE_SA_HALF_OPEN || t->after.state == IKE_SA_NONE));
 
     if (memory_only) {
+        struct exchanges_note told =
+            exchanges_note(sa != NULL ? &c->before : NULL, t, w->event.now_ms);
         uint32_t shard = w->event.shard;
 
         HF_ASSERT(sa != NULL || t->after.state == IKE_SA_HALF_OPEN ||
@@ -375,13 +377,13 @@ static void carry_out(struct conductor *c, struct conductor_sa *sa, struct condu
         if (sa != NULL)
             shard = sa->shard;
         keep_half_open(c, sa, w);
+        exchanges_count(&c->counters, &told, c->ops.now_ms(c->ops.self));
         t->after.shard = shard;
         run_effects(c, &t->after, &t->plain, t->effects, t->n_effects);
     } else if (outcome == IKE_LOCAL) {
         sa->local_part = t->after.local_part;
         sa_rearm(c, sa, &t->after);
-        if (t->n_effects > 0)
-            count(&c->counters, COUNTER_retransmissions_out);
+        exchanges_count_repeats(&c->counters, t);
         run_effects(c, &t->after, &t->plain, t->effects, t->n_effects);
     } else if (submit_step(c, sa, w)) {
         memset(w->picked, 0, sizeof w->picked); /* the operation holds the picks now */

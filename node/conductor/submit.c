@@ -385,6 +385,7 @@ bool submit_step(struct conductor *c, struct conductor_sa *sa, struct conductor_
     op->reason = t->reason;
     op->peer_step = t->peer_step;
     op->completes = t->completes;
+    op->note = exchanges_note(&c->before, t, w->event.now_ms);
     op->n_effects = t->n_effects;
     memcpy(op->effects, t->effects, sizeof op->effects);
     op->news = w->news;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "daemon/internal.h"
+#include "daemon/metrics.h"
 #include "io/clock.h"
 #include "replication/replica.h"
 
@@ -404,8 +405,10 @@ static void reload(void *self, struct api_request *request)
 
 void admin_fill(struct daemon *d)
 {
+    d->started_ms = io_boottime_ms();
     d->backend = (struct api_backend){.self = d,
                                       .cluster = get_cluster,
+                                      .metrics = metrics_get,
                                       .sas = get_sas,
                                       .ready = rest_ready,
                                       .leads = rest_leads,

@@ -11,6 +11,10 @@ static void add_sa(struct datapath_drops *sum, struct esp_sa *sa)
         sum->in[i] += v.drops_in[i];
         sum->out[i] += v.drops_out[i];
     }
+    sum->packets_in += v.in_packets;
+    sum->packets_out += v.out_packets;
+    sum->bytes_in += v.in_bytes;
+    sum->bytes_out += v.out_bytes;
 }
 
 static void add(struct datapath_drops *sum, const struct datapath_drops *more)
@@ -19,6 +23,10 @@ static void add(struct datapath_drops *sum, const struct datapath_drops *more)
         sum->in[i] += more->in[i];
         sum->out[i] += more->out[i];
     }
+    sum->packets_in += more->packets_in;
+    sum->packets_out += more->packets_out;
+    sum->bytes_in += more->bytes_in;
+    sum->bytes_out += more->bytes_out;
 }
 
 void drops_add(struct drops_account *a, struct drops_node *node, struct esp_sa *sa)
@@ -42,7 +50,7 @@ static void end_walk(struct drops_account *a)
     a->told = a->gone;
     add(&a->told, &a->sum);
     add(&a->gone, &a->later);
-    a->later = a->sum = (struct datapath_drops){{0}, {0}};
+    a->later = a->sum = (struct datapath_drops){.packets_in = 0};
     a->walk++;
 }
 

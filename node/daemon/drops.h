@@ -1,4 +1,4 @@
-/* Packets dropped by reason over all CHILD SAs that there are and were: each SA counts its own, and so
+/* Packets passed, and dropped by reason, over all CHILD SAs that there are and were: each SA counts its own, and so
  * many of them are summed up a turn of the loop, so that 100,000 SAs hold nothing up.
  */
 #ifndef HF_DAEMON_DROPS_H
@@ -10,6 +10,8 @@ enum { DROPS_AT_ONCE = 512 /* SAs summed up in one call */ };
 
 struct datapath_drops {
     uint64_t in[ESP_DROP_COUNT], out[ESP_DROP_COUNT];
+    uint64_t packets_in, packets_out; /* that were not dropped */
+    uint64_t bytes_in, bytes_out;     /* ... of inner packets */
 };
 
 /* One SA's place in the account. */

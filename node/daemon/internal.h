@@ -75,6 +75,7 @@ struct daemon {
     struct repl *repl;
     struct repl_event *event; /* in hand: it goes on in the next turn */
     struct loop_watch turns;
+    uint64_t started_ms; /* CLOCK_BOOTTIME */
     struct notify notify;
     struct worker_pool *pool;
     struct datapath *datapath;

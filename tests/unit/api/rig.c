@@ -9,6 +9,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "api/openmetrics.h"
+
 static json_t *fake_cluster(void *self, struct api_problem *problem)
 {
     struct rig *rig = self;
@@ -19,6 +21,18 @@ static json_t *fake_cluster(void *self, struct api_problem *problem)
         return NULL;
     }
     return json_pack("{s:i, s:i}", "node", 1, "leader", 2);
+}
+
+static char *fake_metrics(void *self, size_t *bytes)
+{
+    struct openmetrics m;
+
+    (void)self;
+    openmetrics_begin(&m);
+    openmetrics_family(&m, &(struct openmetrics_family){"holdfast_fake", "Of the test's.", NULL,
+                                                        OPENMETRICS_GAUGE});
+    openmetrics_count(&m, NULL, 0, 1);
+    return openmetrics_end(&m, bytes);
 }
 
 static json_t *fake_sas(void *self, const struct api_page *page, struct api_problem *problem)
@@ -329,6 +343,7 @@ void rig_init(struct rig *rig)
     rig->options = (struct api_server_options){.socket_path = rig->socket, .owner = getuid()};
     rig->backend = (struct api_backend){.self = rig,
                                         .cluster = fake_cluster,
+                                        .metrics = fake_metrics,
                                         .sas = fake_sas,
                                         .ready = fake_ready,
                                         .leads = fake_leads,

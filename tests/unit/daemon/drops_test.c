@@ -18,6 +18,10 @@ void esp_sa_read(struct esp_sa *sa, struct esp_sa_view *view)
     memset(view, 0, sizeof *view);
     view->drops_in[1] = *count;
     view->drops_out[2] = 2 * *count;
+    view->in_packets = 3 * *count;
+    view->out_packets = 4 * *count;
+    view->in_bytes = 5 * *count;
+    view->out_bytes = 6 * *count;
 }
 
 static struct drops_node nodes[SAS];
@@ -44,7 +48,7 @@ static void come_or_go(struct drops_account *a, size_t i)
 Test(drops, nothing_is_lost_nothing_counts_twice_and_it_never_goes_back)
 {
     struct drops_account a = {.n = 0};
-    struct datapath_drops told = {{0}, {0}};
+    struct datapath_drops told = {.packets_in = 0};
     uint64_t true_sum = 0, last = 0, walks;
 
     for (size_t i = 0; i < SAS; i++)
@@ -74,6 +78,10 @@ Test(drops, nothing_is_lost_nothing_counts_twice_and_it_never_goes_back)
            (unsigned long)true_sum);
     cr_assert_eq(told.in[1], true_sum);
     cr_assert_eq(told.out[2], 2 * true_sum);
+    cr_assert_eq(told.packets_in, 3 * true_sum);
+    cr_assert_eq(told.packets_out, 4 * true_sum);
+    cr_assert_eq(told.bytes_in, 5 * true_sum);
+    cr_assert_eq(told.bytes_out, 6 * true_sum);
     cr_assert(a.walk > 100 && true_sum > STEPS);
 }
 
