@@ -106,17 +106,19 @@ static bool descriptor(struct parsed *p, const char *at)
     char what[PARSE_NAME], name[PARSE_NAME], text[2048];
     struct parsed_family *f;
     bool *has;
+    size_t i = 0;
 
     if (!take_name(&at, what) || *at++ != ' ' || !take_name(&at, name) || *at++ != ' ')
         return wrong(p, "a descriptor: %.60s", at);
-    f = p->n_families > 0 ? &p->families[p->n_families - 1] : NULL;
-    if (f == NULL || strcmp(f->name, name) != 0) {
-        for (size_t i = 0; i < p->n_families; i++)
-            if (strcmp(p->families[i].name, name) == 0)
-                return wrong(p, "%s: in two places", name);
-        f = &p->families[p->n_families++];
+    while (i < p->n_families && strcmp(p->families[i].name, name) != 0)
+        i++;
+    if (i + 1 < p->n_families)
+        return wrong(p, "%s: in two places", name);
+    f = &p->families[i];
+    if (i == p->n_families) {
         *f = (struct parsed_family){.has_type = false};
         memcpy(f->name, name, sizeof name);
+        p->n_families++;
     }
     if (f->samples > 0)
         return wrong(p, "%s: %s behind a sample", name, what);
