@@ -28,7 +28,7 @@ static bool valid(const struct token_doc *t)
 
 static uint8_t *put_text(uint8_t *at, const char *text)
 {
-    size_t n = strlen(text);
+    size_t n = strnlen(text, UINT8_MAX);
 
     *at = (uint8_t)n;
     memcpy(at + 1, text, n);
