@@ -167,26 +167,36 @@ struct api_backend {
     bool (*leads)(void *self, struct api_problem *problem);
     /* The last index of the log that this node's state includes. */
     uint64_t (*index)(void *self);
-    /* Writes: `args` are valid during the call only. */
-    void (*transfer_leader)(void *self, struct api_request *request, uint32_t node);
-    void (*rekey)(void *self, struct api_request *request, const struct api_rekey *args);
+    /* Writes: `args` and `who` are valid during the call only. Each has its entry in the audit, which says who, committed before
+     * anything follows from it. */
+    void (*transfer_leader)(void *self, struct api_request *request, uint32_t node,
+                            const struct api_asker *who);
+    void (*rekey)(void *self, struct api_request *request, const struct api_rekey *args,
+                  const struct api_asker *who);
     /* Answered when the owner has followed it. */
-    void (*move_shard)(void *self, struct api_request *request, const struct api_move *args);
-    void (*drain_node)(void *self, struct api_request *request, const struct api_drain *args);
+    void (*move_shard)(void *self, struct api_request *request, const struct api_move *args,
+                       const struct api_asker *who);
+    void (*drain_node)(void *self, struct api_request *request, const struct api_drain *args,
+                       const struct api_asker *who);
     /* Answered with the token; when this node is a member; when that node is out. */
-    void (*make_token)(void *self, struct api_request *request, const struct api_token *args);
-    void (*join)(void *self, struct api_request *request, const char *token);
-    void (*remove_node)(void *self, struct api_request *request, uint32_t node);
+    void (*make_token)(void *self, struct api_request *request, const struct api_token *args,
+                       const struct api_asker *who);
+    void (*join)(void *self, struct api_request *request, const char *token,
+                 const struct api_asker *who);
+    void (*remove_node)(void *self, struct api_request *request, uint32_t node,
+                        const struct api_asker *who);
     /* This node alone is to be the cluster. Answered when that is ordered; the node then starts anew. */
-    void (*recover)(void *self, struct api_request *request, const struct api_recover *args);
+    void (*recover)(void *self, struct api_request *request, const struct api_recover *args,
+                    const struct api_asker *who);
     /* Answered with the state without its sessions, sealed, in hex. */
-    void (*back_up)(void *self, struct api_request *request);
+    void (*back_up)(void *self, struct api_request *request, const struct api_asker *who);
     /* Answered when sessions are sealed with another key and the former one is erased. */
-    void (*rotate_keys)(void *self, struct api_request *request);
-    void (*arm)(void *self, struct api_request *request, const struct api_arm *args);
+    void (*rotate_keys)(void *self, struct api_request *request, const struct api_asker *who);
+    void (*arm)(void *self, struct api_request *request, const struct api_arm *args,
+                const struct api_asker *who);
     /* Shared keys, certificates, CAs anew from the node's own file; answered when they are in force
      * or refused. */
-    void (*reload)(void *self, struct api_request *request);
+    void (*reload)(void *self, struct api_request *request, const struct api_asker *who);
     /* {"tokens": [...]}, with "next": "ID" when there are more behind that id. Neither secrets nor their hashes. */
     json_t *(*tokens)(void *self, const struct api_page *page, struct api_problem *problem);
     /* One of them, and the version of its document. */

@@ -3,6 +3,7 @@
 #include "base/secret.h"
 #include "replication/audit.h"
 #include "replication/documents.h"
+#include "replication/repl_admin.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -259,6 +260,28 @@ bool record_is_admin(const Holdfast__Record *r)
     default:
         return false;
     }
+}
+
+static char *text_of(const char *s)
+{
+    return (char *)(uintptr_t)(s == NULL ? "" : s);
+}
+
+Holdfast__Admin record_admin(const struct repl_admin *a, const char *outcome)
+{
+    Holdfast__Admin m = HOLDFAST__ADMIN__INIT;
+
+    m.role = text_of(a->role);
+    m.principal = text_of(a->principal);
+    m.address = text_of(a->address);
+    m.request_id = text_of(a->request_id);
+    m.operation = text_of(a->operation);
+    m.target = text_of(a->target);
+    m.before = text_of(a->before);
+    m.after = text_of(a->after);
+    m.wall_ms = a->wall_ms;
+    m.outcome = text_of(outcome);
+    return m;
 }
 
 /* No change of the configuration without who wished for it; and no entry that does not say what was done. */

@@ -59,6 +59,10 @@ bool record_internal(const Holdfast__Record *record);
  * member's JOIN and LEAVE, documents; audit that says who (`admin`). */
 bool record_is_admin(const Holdfast__Record *record);
 
+/* Who wishes for it, as its record says it: the texts are borrowed. `outcome`: of body audit alone, else "". */
+struct repl_admin;
+Holdfast__Admin record_admin(const struct repl_admin *admin, const char *outcome);
+
 /* Under which key it is sealed: what ends with its session (SAs, their numbers, windows, leases), or
  * what outlives all of them. */
 enum seal_kind record_seal_kind(const Holdfast__Record *record);

@@ -11,23 +11,6 @@ static char *text_of(const char *s)
     return (char *)(uintptr_t)(s == NULL ? "" : s);
 }
 
-static Holdfast__Admin admin_of(const struct repl_admin *a, const char *outcome)
-{
-    Holdfast__Admin m = HOLDFAST__ADMIN__INIT;
-
-    m.role = text_of(a->role);
-    m.principal = text_of(a->principal);
-    m.address = text_of(a->address);
-    m.request_id = text_of(a->request_id);
-    m.operation = text_of(a->operation);
-    m.target = text_of(a->target);
-    m.before = text_of(a->before);
-    m.after = text_of(a->after);
-    m.wall_ms = a->wall_ms;
-    m.outcome = text_of(outcome);
-    return m;
-}
-
 static bool too_old(struct repl *repl)
 {
     bool old;
@@ -42,7 +25,7 @@ static enum repl_result submit(struct repl *repl, const struct repl_admin *admin
                                const char *outcome, struct Holdfast__Record *record,
                                repl_admin_done *done, void *self, uint64_t *request)
 {
-    Holdfast__Admin m = admin_of(admin, outcome);
+    Holdfast__Admin m = record_admin(admin, outcome);
     struct admin_wait *wait = NULL;
     enum repl_result result;
     uint64_t given = 0;

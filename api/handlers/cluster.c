@@ -22,7 +22,7 @@ void api_post_leader(struct api_call *call, const struct api_backend *backend)
     if (!api_read_end(&r)) {
         api_call_problem(call, &r.problem);
     } else {
-        backend->transfer_leader(backend->self, api_call_request(call), (uint32_t)node);
+        backend->transfer_leader(backend->self, api_call_request(call), (uint32_t)node, &call->who);
     }
     json_decref(r.object);
 }

@@ -34,7 +34,7 @@ void api_post_arm(struct api_call *call, const struct api_backend *backend)
     if (r.problem.status != 0) {
         api_call_problem(call, &r.problem);
     } else {
-        backend->arm(backend->self, api_call_request(call), &args);
+        backend->arm(backend->self, api_call_request(call), &args, &call->who);
     }
     json_decref(r.object);
 }

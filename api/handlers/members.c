@@ -24,7 +24,7 @@ void api_post_token(struct api_call *call, const struct api_backend *backend)
         api_call_problem(call, &r.problem);
     } else {
         memcpy(args.address, address, strlen(address) + 1);
-        backend->make_token(backend->self, api_call_request(call), &args);
+        backend->make_token(backend->self, api_call_request(call), &args, &call->who);
     }
     json_decref(r.object);
 }
@@ -42,7 +42,7 @@ void api_post_join(struct api_call *call, const struct api_backend *backend)
     if (!api_read_end(&r)) {
         api_call_problem(call, &r.problem);
     } else {
-        backend->join(backend->self, api_call_request(call), token);
+        backend->join(backend->self, api_call_request(call), token, &call->who);
     }
     json_decref(r.object);
 }
@@ -65,7 +65,7 @@ void api_post_recover(struct api_call *call, const struct api_backend *backend)
     if (!api_read_end(&r)) {
         api_call_problem(call, &r.problem);
     } else {
-        backend->recover(backend->self, api_call_request(call), &args);
+        backend->recover(backend->self, api_call_request(call), &args, &call->who);
     }
     json_decref(r.object);
 }
@@ -74,7 +74,7 @@ void api_post_recover(struct api_call *call, const struct api_backend *backend)
 void api_post_backup(struct api_call *call, const struct api_backend *backend)
 {
     if (api_body_empty(call))
-        backend->back_up(backend->self, api_call_request(call));
+        backend->back_up(backend->self, api_call_request(call), &call->who);
 }
 
 /* POST /v1/nodes/{id}/remove {} */
@@ -83,5 +83,5 @@ void api_post_remove(struct api_call *call, const struct api_backend *backend)
     uint32_t node;
 
     if (api_id_of(call, "node", &node) && api_body_empty(call))
-        backend->remove_node(backend->self, api_call_request(call), node);
+        backend->remove_node(backend->self, api_call_request(call), node, &call->who);
 }

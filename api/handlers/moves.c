@@ -32,7 +32,7 @@ void api_post_handover(struct api_call *call, const struct api_backend *backend)
     if (!api_read_end(&r)) {
         api_call_problem(call, &r.problem);
     } else {
-        backend->move_shard(backend->self, api_call_request(call), &args);
+        backend->move_shard(backend->self, api_call_request(call), &args, &call->who);
     }
     json_decref(r.object);
 }
@@ -55,7 +55,7 @@ void api_post_drain(struct api_call *call, const struct api_backend *backend)
     if (r.problem.status != 0) {
         api_call_problem(call, &r.problem);
     } else {
-        backend->drain_node(backend->self, api_call_request(call), &args);
+        backend->drain_node(backend->self, api_call_request(call), &args, &call->who);
     }
     json_decref(r.object);
 }

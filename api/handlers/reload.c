@@ -5,5 +5,5 @@
 void api_post_reload(struct api_call *call, const struct api_backend *backend)
 {
     if (api_body_empty(call))
-        backend->reload(backend->self, api_call_request(call));
+        backend->reload(backend->self, api_call_request(call), &call->who);
 }

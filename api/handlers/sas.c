@@ -55,7 +55,7 @@ void api_post_rekey(struct api_call *call, const struct api_backend *backend)
     if (!read_rekey(&r, &args)) {
         api_call_problem(call, &r.problem);
     } else {
-        backend->rekey(backend->self, api_call_request(call), &args);
+        backend->rekey(backend->self, api_call_request(call), &args, &call->who);
     }
     json_decref(r.object);
 }

@@ -430,7 +430,25 @@ void handover_spread_windows(struct conductor *c, const struct conductor_shard *
 
 /* --- wishes of operators: any node may write them down --- */
 
-bool conductor_wish_move(struct conductor *c, uint32_t shard, uint32_t node)
+/* Who asked goes with the wish, in one record, so that it is in the log before anything follows from it (I17). To a member
+ * that knows no such thing the record would be malformed: it goes without, as that member would write it. */
+static bool wish(struct conductor *c, uint32_t shard, Holdfast__Record *record,
+                 const struct repl_admin *by)
+{
+    Holdfast__Admin admin;
+    bool taken;
+
+    if (by != NULL && c->speaks >= RECORD_SPEAKS_DOCUMENTS) {
+        admin = record_admin(by, "");
+        record->admin = &admin;
+    }
+    taken = submit_other(c, shard, record, op_add(c, 0));
+    record->admin = NULL;
+    return taken;
+}
+
+bool conductor_wish_move(struct conductor *c, uint32_t shard, uint32_t node,
+                         const struct repl_admin *by)
 {
     Holdfast__Move body = HOLDFAST__MOVE__INIT;
     Holdfast__Record record = HOLDFAST__RECORD__INIT;
@@ -438,11 +456,11 @@ bool conductor_wish_move(struct conductor *c, uint32_t shard, uint32_t node)
     body.node = node;
     record.body_case = HOLDFAST__RECORD__BODY_MOVE;
     record.move = &body;
-    return submit_other(c, shard, &record, op_add(c, 0));
+    return wish(c, shard, &record, by);
 }
 
 bool conductor_wish_token(struct conductor *c, uint32_t node, const char *address,
-                          const uint8_t hash[32], uint64_t valid_ms)
+                          const uint8_t hash[32], uint64_t valid_ms, const struct repl_admin *by)
 {
     Holdfast__JoinToken body = HOLDFAST__JOIN_TOKEN__INIT;
     Holdfast__Record record = HOLDFAST__RECORD__INIT;
@@ -453,11 +471,11 @@ bool conductor_wish_token(struct conductor *c, uint32_t node, const char *addres
     body.valid_ms = valid_ms;
     record.body_case = HOLDFAST__RECORD__BODY_JOIN_TOKEN;
     record.join_token = &body;
-    return submit_other(c, 0, &record, op_add(c, 0));
+    return wish(c, 0, &record, by);
 }
 
 bool conductor_wish_join(struct conductor *c, uint32_t node, const uint8_t hash[32],
-                         uint32_t speaks)
+                         uint32_t speaks, const struct repl_admin *by)
 {
     Holdfast__Member body = HOLDFAST__MEMBER__INIT;
     Holdfast__Record record = HOLDFAST__RECORD__INIT;
@@ -468,10 +486,11 @@ bool conductor_wish_join(struct conductor *c, uint32_t node, const uint8_t hash[
     body.speaks = speaks;
     record.body_case = HOLDFAST__RECORD__BODY_MEMBER;
     record.member = &body;
-    return submit_other(c, 0, &record, op_add(c, 0));
+    return wish(c, 0, &record, by);
 }
 
-bool conductor_wish_leave(struct conductor *c, uint32_t node, uint64_t until_ms)
+bool conductor_wish_leave(struct conductor *c, uint32_t node, uint64_t until_ms,
+                          const struct repl_admin *by)
 {
     Holdfast__Member body = HOLDFAST__MEMBER__INIT;
     Holdfast__Record record = HOLDFAST__RECORD__INIT;
@@ -481,11 +500,11 @@ bool conductor_wish_leave(struct conductor *c, uint32_t node, uint64_t until_ms)
     body.until_ms = until_ms;
     record.body_case = HOLDFAST__RECORD__BODY_MEMBER;
     record.member = &body;
-    return submit_other(c, 0, &record, op_add(c, 0));
+    return wish(c, 0, &record, by);
 }
 
 bool conductor_wish_drain(struct conductor *c, uint32_t node, bool drained, uint64_t until_ms,
-                          uint64_t removal)
+                          uint64_t removal, const struct repl_admin *by)
 {
     Holdfast__Drain body = HOLDFAST__DRAIN__INIT;
     Holdfast__Record record = HOLDFAST__RECORD__INIT;
@@ -496,15 +515,15 @@ bool conductor_wish_drain(struct conductor *c, uint32_t node, bool drained, uint
     body.removal = removal;
     record.body_case = HOLDFAST__RECORD__BODY_DRAIN;
     record.drain = &body;
-    return submit_other(c, 0, &record, op_add(c, 0));
+    return wish(c, 0, &record, by);
 }
 
-bool conductor_wish_rotation(struct conductor *c)
+bool conductor_wish_rotation(struct conductor *c, const struct repl_admin *by)
 {
     Holdfast__RotateKeys body = HOLDFAST__ROTATE_KEYS__INIT;
     Holdfast__Record record = HOLDFAST__RECORD__INIT;
 
     record.body_case = HOLDFAST__RECORD__BODY_ROTATE_KEYS;
     record.rotate_keys = &body;
-    return submit_other(c, 0, &record, op_add(c, 0));
+    return wish(c, 0, &record, by);
 }

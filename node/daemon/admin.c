@@ -302,11 +302,13 @@ static json_t *get_sas(void *self, const struct api_page *page, struct api_probl
 
 /* --- writes --- */
 
-static void transfer_leader(void *self, struct api_request *request, uint32_t node)
+static void transfer_leader(void *self, struct api_request *request, uint32_t node,
+                            const struct api_asker *who)
 {
     struct daemon *d = self;
     struct repl_status st;
 
+    (void)who;
     repl_status(d->repl, &st);
     if (st.leader == node) {
         api_request_answer(request, json_pack("{s:o}", "leader", number(node)));
@@ -365,7 +367,8 @@ void admin_stop(struct daemon *d)
     d->transfer = NULL;
 }
 
-static void rekey(void *self, struct api_request *request, const struct api_rekey *args)
+static void rekey(void *self, struct api_request *request, const struct api_rekey *args,
+                  const struct api_asker *who)
 {
     static const uint32_t child_wants[] = {[API_PFS_POLICY] = IKE_WANT_REKEY_CHILD,
                                            [API_PFS_YES] = IKE_WANT_REKEY_CHILD_PFS,
@@ -374,6 +377,7 @@ static void rekey(void *self, struct api_request *request, const struct api_reke
     uint32_t want = args->kind == API_REKEY_IKE ? IKE_WANT_REKEY_IKE : child_wants[args->pfs];
     const char *why = "";
 
+    (void)who;
     if (conductor_command(d->conductor, args->sa_id, want, args->child_spi_in, &why))
         api_request_answer(request,
                            json_pack("{s:o,s:s}", "id", hex64(args->sa_id), "status", "begun"));
@@ -381,11 +385,13 @@ static void rekey(void *self, struct api_request *request, const struct api_reke
         admin_refuse(request, 409, "not-rekeyed", why);
 }
 
-static void arm(void *self, struct api_request *request, const struct api_arm *args)
+static void arm(void *self, struct api_request *request, const struct api_arm *args,
+                const struct api_asker *who)
 {
     struct daemon *d = self;
     const char *why = "";
 
+    (void)who;
     if (!steppoint_arm(conductor_steppoint(d->conductor), args->point,
                        args->mode == API_ARM_MACHINE ? "machine" : "process", &why)) {
         admin_refuse(request, conductor_steppoint(d->conductor)->enabled ? 400 : 403, "not-armed",
@@ -396,8 +402,9 @@ static void arm(void *self, struct api_request *request, const struct api_arm *a
     api_request_answer(request, json_pack("{s:s}", "armed", args->point));
 }
 
-static void reload(void *self, struct api_request *request)
+static void reload(void *self, struct api_request *request, const struct api_asker *who)
 {
+    (void)who;
     reload_begin(self, request);
 }
 

@@ -26,9 +26,11 @@ json_t *admin_keys_json(const struct repl_status *st)
         "overdue", b.overdue);
 }
 
-static void rotate_keys(void *self, struct api_request *request)
+static void rotate_keys(void *self, struct api_request *request, const struct api_asker *who)
 {
     struct daemon *d = self;
+    struct api_asker asker = admin_asker(who);
+    struct repl_admin by = admin_by(&asker);
     struct repl_status st;
 
     repl_status(d->repl, &st);
@@ -40,7 +42,7 @@ static void rotate_keys(void *self, struct api_request *request)
         admin_refuse(
             request, 409, "old-member",
             "a member runs a program that does not know how to: upgrade all of them first");
-    } else if (!conductor_wish_rotation(d->conductor)) {
+    } else if (!conductor_wish_rotation(d->conductor, &by)) {
         admin_refuse(request, 503, "busy", "too much is under way: try again");
     } else {
         d->keys.request = request;

@@ -2,10 +2,12 @@
  * nodes' own connection; a removal is admin_remove.c's. What is wished stands in the log (which is its
  * audit, too); the answer comes when the cluster is so.
  *
- *   new node: POST join {token} ──ADMIN frame {JOIN, token, speaks}──> all ── a member: record JOIN ──> log
+ *   new node: POST join {token} ──ADMIN frame {JOIN_BY, token, speaks, who}──> all ── a member: record JOIN ──> log
  *             role "learner" or "voter": answered     <── {REFUSED, why} ┘ no such token (join_ask.h)
  *             knows where one member is; ────ADMIN frame {WHO}────> any member
  *             connects with all of them       <──── {MEMBERS, their addresses}
+ *
+ * Members of before know JOIN alone, which says nothing of who asked: it is sent once nobody has heeded some of the other.
  */
 #include <stdio.h>
 #include <string.h>
@@ -19,8 +21,15 @@
 #include "io/clock.h"
 #include "replication/record.h"
 
-enum { FRAME_JOIN = 1, FRAME_REFUSED = 2, FRAME_WHO = 3, FRAME_MEMBERS = 4 };
-enum { WAIT_MS = 9000, AGAIN_MS = 500, ADDRESS_BYTES = 4 + 1 + 16 + 2 };
+enum { FRAME_JOIN = 1, FRAME_REFUSED = 2, FRAME_WHO = 3, FRAME_MEMBERS = 4, FRAME_JOIN_BY = 5 };
+enum {
+    WAIT_MS = 9000,
+    AGAIN_MS = 500,
+    ASKS_BY = 4, /* then by turns */
+    ADDRESS_BYTES = 4 + 1 + 16 + 2,
+    JOIN_BYTES = 1 + DAEMON_TOKEN_BYTES + 4,
+    ASKER_BYTES = sizeof(struct api_asker)
+};
 
 static void hash_of(const uint8_t token[DAEMON_TOKEN_BYTES], uint8_t hash[32])
 {
@@ -55,10 +64,12 @@ static size_t places_taken(const struct repl_status *st, uint32_t node)
     return n;
 }
 
-static void make_token(void *self, struct api_request *request, const struct api_token *args)
+static void make_token(void *self, struct api_request *request, const struct api_token *args,
+                       const struct api_asker *who)
 {
     struct daemon *d = self;
-    struct member_wait w = {.what = MEMBER_TOKEN, .node = args->node};
+    struct member_wait w = {.what = MEMBER_TOKEN, .node = args->node, .by = admin_asker(who)};
+    struct repl_admin by = admin_by(&w.by);
     const struct repl_node_status *n;
     struct repl_status st;
     uint8_t hash[32];
@@ -94,7 +105,7 @@ static void make_token(void *self, struct api_request *request, const struct api
         hash_of(w.token, hash);
         if (admin_members_begin(d, request, w) &&
             !conductor_wish_token(d->conductor, args->node, args->address, hash,
-                                  args->valid_s * 1000ull)) {
+                                  args->valid_s * 1000ull, &by)) {
             d->member.request = NULL;
             admin_refuse(request, 503, "busy", "replication takes nothing now: try again");
         }
@@ -151,25 +162,69 @@ static bool read_token(const char *text, uint8_t out[DAEMON_TOKEN_BYTES])
     return true;
 }
 
+/* Its texts, each with its zero. At most ASKER_BYTES. */
+static size_t put_asker(const struct api_asker *a, uint8_t *out)
+{
+    const char *texts[] = {a->role, a->principal, a->address, a->request_id};
+    size_t at = 0;
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        size_t n = strlen(texts[i]) + 1;
+
+        memcpy(out + at, texts[i], n);
+        at += n;
+    }
+    return at;
+}
+
+static bool take_text(struct span *in, enum audit_text text, char *out, size_t cap)
+{
+    const uint8_t *end = in->len > 0 ? memchr(in->data, '\0', in->len) : NULL;
+    size_t n = end == NULL ? 0 : (size_t)(end - in->data) + 1;
+
+    if (end == NULL || n > cap || !audit_text_valid(text, (const char *)in->data))
+        return false;
+    memcpy(out, in->data, n);
+    *in = span_of(in->data + n, in->len - n);
+    return true;
+}
+
+/* All of it, as the log would take it. */
+static bool take_asker(struct span in, struct api_asker *a)
+{
+    return take_text(&in, AUDIT_ROLE, a->role, sizeof a->role) &&
+           take_text(&in, AUDIT_PRINCIPAL, a->principal, sizeof a->principal) &&
+           take_text(&in, AUDIT_ADDRESS, a->address, sizeof a->address) &&
+           take_text(&in, AUDIT_REQUEST_ID, a->request_id, sizeof a->request_id) && in.len == 0;
+}
+
 /* All of them: who is outside, too, says nothing. */
 static void ask(struct daemon *d, const struct repl_status *st)
 {
-    uint8_t frame[1 + DAEMON_TOKEN_BYTES + 4] = {FRAME_JOIN};
+    struct member_wait *w = &d->member;
+    bool by = w->asks < ASKS_BY || w->asks % 2 == 0;
+    uint8_t frame[JOIN_BYTES + ASKER_BYTES] = {by ? FRAME_JOIN_BY : FRAME_JOIN};
+    size_t n = JOIN_BYTES;
 
-    memcpy(frame + 1, d->member.token, DAEMON_TOKEN_BYTES);
+    w->asks++;
+    memcpy(frame + 1, w->token, DAEMON_TOKEN_BYTES);
     put_be32(frame + 1 + DAEMON_TOKEN_BYTES, RECORD_SPEAKS);
+    if (by)
+        n += put_asker(&w->by, frame + n);
     for (size_t i = 0; i < st->n_nodes; i++)
         if (st->nodes[i].node != st->node && st->nodes[i].connected)
             (void)repl_send_frame(d->repl, st->nodes[i].node, REPL_CHANNEL_ADMIN,
-                                  span_of(frame, sizeof frame));
-    d->member.again_ms = io_boottime_ms() + AGAIN_MS;
+                                  span_of(frame, n));
+    w->again_ms = io_boottime_ms() + AGAIN_MS;
     secret_wipe_bytes(frame, sizeof frame);
 }
 
-static void join(void *self, struct api_request *request, const char *token)
+static void join(void *self, struct api_request *request, const char *token,
+                 const struct api_asker *who)
 {
     struct daemon *d = self;
-    struct member_wait w = {.what = MEMBER_JOIN, .node = d->config->node_id};
+    struct member_wait w = {
+        .what = MEMBER_JOIN, .node = d->config->node_id, .by = admin_asker(who)};
     const struct repl_node_status *n;
     struct repl_status st;
 
@@ -252,7 +307,8 @@ static void ask_who(struct daemon *d)
                                   span_of(frame, sizeof frame));
 }
 
-/* --- joining: a member's side --- */
+/* --- joining: a member's side. Who asked is what the new node says: with the token it may become a member, and say it
+ * anywhere. --- */
 
 static void say_no(struct daemon *d, uint32_t to, const char *why, const uint8_t hash[32])
 {
@@ -264,11 +320,17 @@ static void say_no(struct daemon *d, uint32_t to, const char *why, const uint8_t
 
 static void asked(struct daemon *d, uint32_t from, struct span in)
 {
+    struct api_asker asker;
+    struct repl_admin by;
     struct repl_status st;
     uint8_t hash[32];
+    bool said = in.data[0] == FRAME_JOIN_BY;
 
-    if (in.len != 1 + DAEMON_TOKEN_BYTES + 4)
+    if (in.len < JOIN_BYTES || (!said && in.len != JOIN_BYTES) ||
+        (said && !take_asker(span_of(in.data + JOIN_BYTES, in.len - JOIN_BYTES), &asker)))
         return;
+    if (said)
+        by = admin_by(&asker);
     repl_status(d->repl, &st);
     hash_of(in.data + 1, hash);
     switch (join_answer(&st, from, hash)) {
@@ -282,7 +344,7 @@ static void asked(struct daemon *d, uint32_t from, struct span in)
     case JOIN_TAKEN:
         log_line(d->log, LOG_INFO, "node", "node %u joins by its token", from);
         (void)conductor_wish_join(d->conductor, from, hash,
-                                  get_be32(in.data + 1 + DAEMON_TOKEN_BYTES));
+                                  get_be32(in.data + 1 + DAEMON_TOKEN_BYTES), said ? &by : NULL);
         return;
     case JOIN_SILENCE:
     default:
@@ -308,7 +370,7 @@ static void heard_refusal(struct daemon *d, uint32_t from, struct span said)
 
 void admin_members_frame(struct daemon *d, uint32_t from, struct span in)
 {
-    if (in.len > 0 && in.data[0] == FRAME_JOIN)
+    if (in.len > 0 && (in.data[0] == FRAME_JOIN || in.data[0] == FRAME_JOIN_BY))
         asked(d, from, in);
     if (in.len == 1 && in.data[0] == FRAME_WHO)
         say_members(d, from);

@@ -68,13 +68,16 @@ static const char *unable(const struct repl_node_status *n)
     return n->reluctant ? "that node is stopping, or its disk is nearly full" : NULL;
 }
 
-static void move_shard(void *self, struct api_request *request, const struct api_move *args)
+static void move_shard(void *self, struct api_request *request, const struct api_move *args,
+                       const struct api_asker *who)
 {
     struct daemon *d = self;
     const struct repl_node_status *n;
     const struct repl_shard_status *s;
     struct repl_status st;
     struct admin_wait w = {.shard = args->shard, .node = args->to};
+    struct api_asker asker = admin_asker(who);
+    struct repl_admin by = admin_by(&asker);
 
     repl_status(d->repl, &st);
     n = admin_node(&st, args->to);
@@ -87,15 +90,19 @@ static void move_shard(void *self, struct api_request *request, const struct api
         admin_refuse(request, 409, "unable-node", unable(n));
     } else {
         begin(d, request, w,
-              free_wait(d) != NULL && conductor_wish_move(d->conductor, args->shard, args->to));
+              free_wait(d) != NULL &&
+                  conductor_wish_move(d->conductor, args->shard, args->to, &by));
     }
 }
 
-static void drain_node(void *self, struct api_request *request, const struct api_drain *args)
+static void drain_node(void *self, struct api_request *request, const struct api_drain *args,
+                       const struct api_asker *who)
 {
     struct daemon *d = self;
     struct repl_status st;
     struct admin_wait w = {.node = args->node, .drained = args->drained};
+    struct api_asker asker = admin_asker(who);
+    struct repl_admin by = admin_by(&asker);
 
     repl_status(d->repl, &st);
     if (!is_member(admin_node(&st, args->node))) {
@@ -104,7 +111,7 @@ static void drain_node(void *self, struct api_request *request, const struct api
     }
     begin(d, request, w,
           free_wait(d) != NULL &&
-              conductor_wish_drain(d->conductor, args->node, args->drained, 0, 0));
+              conductor_wish_drain(d->conductor, args->node, args->drained, 0, 0, &by));
 }
 
 /* True: answered. */

@@ -51,12 +51,14 @@ static void answer_removed(struct api_request *request, uint32_t node)
     api_request_answer(request, json_pack("{s:I,s:b}", "node", (json_int_t)node, "removed", 1));
 }
 
-void admin_remove_node(void *self, struct api_request *request, uint32_t node)
+void admin_remove_node(void *self, struct api_request *request, uint32_t node,
+                       const struct api_asker *who)
 {
     struct daemon *d = self;
     const struct repl_node_status *n;
     struct repl_status st;
-    struct member_wait w = {.what = MEMBER_REMOVE, .node = node};
+    struct member_wait w = {.what = MEMBER_REMOVE, .node = node, .by = admin_asker(who)};
+    struct repl_admin by = admin_by(&w.by);
     bool gone;
     char why[LEAVE_WHY_BYTES];
 
@@ -77,7 +79,7 @@ void admin_remove_node(void *self, struct api_request *request, uint32_t node)
     else if (!leave_goes_on(&st, node, why))
         admin_refuse(request, 409, "no-quorum", why);
     else if (admin_members_begin(d, request, w) &&
-             !conductor_wish_drain(d->conductor, node, true, w.counts_until_ms, w.number)) {
+             !conductor_wish_drain(d->conductor, node, true, w.counts_until_ms, w.number, &by)) {
         secret_wipe_bytes(&d->member, sizeof d->member);
         admin_refuse(request, 503, "busy", "replication takes nothing now: try again");
     }
@@ -87,12 +89,13 @@ void admin_remove_node(void *self, struct api_request *request, uint32_t node)
 static void wish(struct daemon *d, const struct repl_status *st)
 {
     struct member_wait *w = &d->member;
+    struct repl_admin by = admin_by(&w->by);
     char why[LEAVE_WHY_BYTES];
 
     if (admin_owned(st, w->node) > 0 || !leave_goes_on(st, w->node, why) ||
         io_boottime_ms() < w->again_ms)
         return;
-    w->wished |= conductor_wish_leave(d->conductor, w->node, w->counts_until_ms);
+    w->wished |= conductor_wish_leave(d->conductor, w->node, w->counts_until_ms, &by);
     w->again_ms = io_boottime_ms() + AGAIN_MS;
 }
 
@@ -107,9 +110,11 @@ static bool is_drained_since(const struct member_wait *w, const struct repl_stat
 static void take_back(struct daemon *d, const struct repl_status *st)
 {
     struct member_wait *w = &d->member;
+    struct repl_admin by = admin_by(&w->by);
 
     if (w->number != 0 && is_drained_since(w, st) && !w->taken_back)
-        w->taken_back = conductor_wish_drain(d->conductor, w->node, false, until_ms(st), w->number);
+        w->taken_back =
+            conductor_wish_drain(d->conductor, w->node, false, until_ms(st), w->number, &by);
 }
 
 static bool drain_is_open(const struct member_wait *w, const struct repl_status *st)

@@ -221,16 +221,14 @@ static void submit(struct daemon *d, struct token_write *w, const struct repl_ad
     drop(w);
 }
 
-static struct repl_admin admin_of(const struct api_asker *who, const char *operation,
+static struct repl_admin admin_of(const struct api_asker *asker, const char *operation,
                                   const char *target)
 {
-    return (struct repl_admin){.role = who->role,
-                               .principal = who->principal,
-                               .address = who->address,
-                               .request_id = who->request_id,
-                               .operation = operation,
-                               .target = target,
-                               .wall_ms = wall_s() * 1000};
+    struct repl_admin admin = admin_by(asker);
+
+    admin.operation = operation;
+    admin.target = target;
+    return admin;
 }
 
 /* "name ci, role viewer, valid for s 3600": nothing of the secret. */

@@ -109,7 +109,9 @@ struct daemon {
         enum { MEMBER_TOKEN, MEMBER_JOIN, MEMBER_REMOVE } what;
         uint32_t node;
         uint8_t token[DAEMON_TOKEN_BYTES];
+        struct api_asker by; /* who asked, as the log takes it */
         uint64_t until_ms, again_ms;
+        unsigned asks;                 /* MEMBER_JOIN: so often */
         struct join_refusals refusals; /* MEMBER_JOIN */
         bool drained, wished; /* MEMBER_REMOVE: it was before; the log was given its LEAVE */
         bool taken_back;      /* ... its own drain, which bears this number; 0 = none does */
@@ -175,6 +177,10 @@ void admin_refuse(struct api_request *request, unsigned status, const char *name
 const struct repl_node_status *admin_node(const struct repl_status *st,
                                           uint32_t node);        /* or NULL */
 size_t admin_owned(const struct repl_status *st, uint32_t node); /* shards */
+/* Who asked, as the log takes it: a text that it would refuse has '?' where it cannot be shown. */
+struct api_asker admin_asker(const struct api_asker *who);
+/* The same for a record; the texts are borrowed. */
+struct repl_admin admin_by(const struct api_asker *asker);
 
 /* recover.c */
 void recover_fill(struct api_backend *b);
@@ -192,7 +198,8 @@ void admin_members_stop(struct daemon *d);
 /* False: somebody waits already, and the request was refused. */
 bool admin_members_begin(struct daemon *d, struct api_request *request, struct member_wait wait);
 /* admin_remove.c */
-void admin_remove_node(void *self, struct api_request *request, uint32_t node);
+void admin_remove_node(void *self, struct api_request *request, uint32_t node,
+                       const struct api_asker *who);
 bool admin_remove_step(struct daemon *d, const struct repl_status *st); /* true: it was answered */
 void admin_remove_stop(const struct member_wait *w);
 

@@ -14,7 +14,8 @@
 
 enum {
     STOP_AFTER_MS = 200, /* the answer is on its way */
-    BACKUP_MAX_BYTES = 1 << 20
+    BACKUP_MAX_BYTES = 1 << 20,
+    NAME_BYTES = API_NAME_BYTES + REPL_WHO_BYTES + 4
 };
 
 void recover_list(const uint32_t *nodes, size_t n, char out[RECOVER_TYPED_BYTES])
@@ -246,12 +247,25 @@ static bool allowed(struct daemon *d, struct api_request *request, const char *t
     return false;
 }
 
-static void recover(void *self, struct api_request *request, const struct api_recover *args)
+/* Who asked comes first: it is known, the rest is what he says. */
+static void name_who(const struct api_asker *who, const char *said, char out[NAME_BYTES])
+{
+    bool more = said != NULL && said[0] != '\0' && strcmp(said, who->principal) != 0;
+
+    (void)snprintf(out, NAME_BYTES, "%s%s%.47s", who->principal, more ? ": " : "",
+                   more ? said : "");
+}
+
+static void recover(void *self, struct api_request *request, const struct api_recover *args,
+                    const struct api_asker *who)
 {
     struct daemon *d = self;
-    struct repl_word word = word_of(args->who, args->why, args->highest_id);
+    char name[NAME_BYTES];
+    struct repl_word word;
     struct repl_error e;
 
+    name_who(who, args->who, name);
+    word = word_of(name, args->why, args->highest_id);
     if (d->recover_at_ms != 0 || !allowed(d, request, args->lost)) {
         if (d->recover_at_ms != 0)
             admin_refuse(request, 409, "busy", "it was ordered already: this node starts anew");
@@ -261,17 +275,19 @@ static void recover(void *self, struct api_request *request, const struct api_re
         admin_refuse(request, 500, "not-ordered", e.text);
         return;
     }
-    log_line(d->log, LOG_WARN, "cluster",
-             "recovery ordered: nodes %s are given up, this daemon starts anew as the cluster",
-             args->lost);
+    log_line(
+        d->log, LOG_WARN, "cluster",
+        "recovery ordered by %s: nodes %s are given up, this daemon starts anew as the cluster",
+        name, args->lost);
     d->recover_at_ms = io_boottime_ms() + STOP_AFTER_MS;
     api_request_answer(request, json_pack("{s:b,s:s}", "ordered", 1, "lost", args->lost));
 }
 
-static void back_up(void *self, struct api_request *request)
+static void back_up(void *self, struct api_request *request, const struct api_asker *who)
 {
     struct daemon *d = self;
 
+    (void)who;
     if (d->backup != NULL) {
         admin_refuse(request, 409, "busy", "another backup is being made: try again");
         return;

@@ -420,10 +420,10 @@ static void wish(struct sim_world *w)
     (void)sim_kernel_enter(&n->kernel);
     if (sim_chance(&w->faults, 800)) {
         w->stats.counts[SIM_COUNT_moves] +=
-            conductor_wish_move(n->conductor, (uint32_t)between(w, 1, w->plan.n_shards), to);
+            conductor_wish_move(n->conductor, (uint32_t)between(w, 1, w->plan.n_shards), to, NULL);
         return;
     }
-    if (conductor_wish_drain(n->conductor, to, true, 0, 0)) {
+    if (conductor_wish_drain(n->conductor, to, true, 0, 0, NULL)) {
         w->stats.counts[SIM_COUNT_drains]++;
         w->nodes[to - 1].drained_until_ms = w->now_ms + between(w, 1000, 10000);
     }
@@ -479,7 +479,7 @@ static void undrain(struct sim_node *n)
             continue;
         by->kernel.now_ns = sim_node_ns(by);
         (void)sim_kernel_enter(&by->kernel);
-        if (conductor_wish_drain(by->conductor, n->id, false, 0, 0))
+        if (conductor_wish_drain(by->conductor, n->id, false, 0, 0, NULL))
             sim_say(w, "node %u is asked to undrain node %u", by->id, n->id);
     }
 }

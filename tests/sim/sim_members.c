@@ -204,7 +204,7 @@ static void write_token(struct sim_world *w)
             return;
         }
     (void)snprintf(address, sizeof address, "10.0.0.%u:7400", (unsigned)c->node);
-    (void)conductor_wish_token(by->conductor, c->node, address, c->token, valid_ms);
+    (void)conductor_wish_token(by->conductor, c->node, address, c->token, valid_ms, NULL);
     sim_node_wake(by);
 }
 
@@ -248,7 +248,7 @@ void sim_members_frame(struct sim_node *n, const struct repl_event *event)
     if (event->bytes_len != RECORD_TOKEN_BYTES || member_as(n, event->node) != NULL)
         return;
     sim_say(n->world, "node %u is asked by node %u to let it join", n->id, event->node);
-    (void)conductor_wish_join(n->conductor, event->node, event->bytes, RECORD_SPEAKS);
+    (void)conductor_wish_join(n->conductor, event->node, event->bytes, RECORD_SPEAKS, NULL);
 }
 
 /* Some are told of the member alone at which their token was made: it says where the others are. */
@@ -336,9 +336,9 @@ static void write_leave(struct sim_world *w)
     }
     if (owns(by, c->node) || m == NULL || !m->drained)
         (void)conductor_wish_drain(by->conductor, c->node, true, counts_until_ms(by),
-                                   removal(by, c->node));
+                                   removal(by, c->node), NULL);
     else
-        (void)conductor_wish_leave(by->conductor, c->node, counts_until_ms(by));
+        (void)conductor_wish_leave(by->conductor, c->node, counts_until_ms(by), NULL);
     sim_node_wake(by);
 }
 

@@ -7,6 +7,8 @@
 #include "replication/record.h"
 
 struct members_doubles doubles;
+const struct api_asker doubles_asker = {
+    .role = "admin", .principal = "email:a", .address = "10.9.9.9", .request_id = "r-1"};
 
 struct api_request {
     int nothing;
@@ -38,6 +40,9 @@ enum repl_result repl_send_frame(struct repl *repl, uint32_t node, enum repl_cha
     case 1:
         HF_ASSERT(bytes.len == 1 + DAEMON_TOKEN_BYTES + 4);
         break;
+    case 5: /* role, principal, address, request id */
+        HF_ASSERT(bytes.len >= 1 + DAEMON_TOKEN_BYTES + 4 + 4 && bytes.data[bytes.len - 1] == 0);
+        break;
     case 2:
         HF_ASSERT(bytes.len > 1 + 4 && bytes.len <= 1 + JOIN_WHY_BYTES);
         break;
@@ -51,6 +56,7 @@ enum repl_result repl_send_frame(struct repl *repl, uint32_t node, enum repl_cha
         HF_ASSERT(false);
     }
     doubles.sent++;
+    doubles.kinds[bytes.data[0]]++;
     return doubles.busy ? REPL_BUSY : REPL_OK;
 }
 
@@ -64,9 +70,30 @@ void repl_introduce(struct repl *repl, const struct repl_node_address *nodes, si
     doubles.introduced++;
 }
 
+/* As a record has it. */
+static void note(const struct repl_admin *by)
+{
+    Holdfast__Record r = HOLDFAST__RECORD__INIT;
+    Holdfast__RotateKeys body = HOLDFAST__ROTATE_KEYS__INIT;
+    Holdfast__Admin admin;
+
+    doubles.asked_by[0] = '\0';
+    if (by == NULL)
+        return;
+    admin = record_admin(by, "");
+    r.node = 1;
+    r.boot = r.request = 1;
+    r.body_case = HOLDFAST__RECORD__BODY_ROTATE_KEYS;
+    r.rotate_keys = &body;
+    r.admin = &admin;
+    HF_ASSERT(record_valid(&r));
+    (void)snprintf(doubles.asked_by, sizeof doubles.asked_by, "%s %s %s %s", by->role,
+                   by->principal, by->address, by->request_id);
+}
+
 /* Only whose token waits. */
 bool conductor_wish_join(struct conductor *c, uint32_t node, const uint8_t hash[32],
-                         uint32_t speaks)
+                         uint32_t speaks, const struct repl_admin *by)
 {
     bool waits = false;
 
@@ -76,37 +103,42 @@ bool conductor_wish_join(struct conductor *c, uint32_t node, const uint8_t hash[
         waits = waits || (doubles.status.tokens[i].node == node &&
                           memcmp(doubles.status.tokens[i].hash, hash, 32) == 0);
     HF_ASSERT(waits);
+    note(by);
     doubles.joins++;
     return !doubles.busy;
 }
 
 bool conductor_wish_token(struct conductor *c, uint32_t node, const char *address,
-                          const uint8_t hash[32], uint64_t valid_ms)
+                          const uint8_t hash[32], uint64_t valid_ms, const struct repl_admin *by)
 {
     (void)c;
     (void)hash;
     HF_ASSERT(node != 0 && repl_address_valid(address) && valid_ms > 0);
+    note(by);
     doubles.tokens++;
     return !doubles.busy;
 }
 
-bool conductor_wish_leave(struct conductor *c, uint32_t node, uint64_t until_ms)
+bool conductor_wish_leave(struct conductor *c, uint32_t node, uint64_t until_ms,
+                          const struct repl_admin *by)
 {
     (void)c;
     HF_ASSERT(node != doubles.status.node);
     HF_ASSERT(until_ms == 0 || doubles.status.speaks >= RECORD_SPEAKS_UNTIL);
+    note(by);
     doubles.leaves++;
     doubles.leave_until_ms = until_ms;
     return !doubles.busy;
 }
 
 bool conductor_wish_drain(struct conductor *c, uint32_t node, bool drained, uint64_t until_ms,
-                          uint64_t removal)
+                          uint64_t removal, const struct repl_admin *by)
 {
     (void)c;
     HF_ASSERT(until_ms == 0 || node != doubles.status.node);
     HF_ASSERT(until_ms == 0 || doubles.status.speaks >= RECORD_SPEAKS_UNTIL);
     HF_ASSERT(removal == 0 || (doubles.status.speaks >= RECORD_SPEAKS_REMOVAL && until_ms != 0));
+    note(by);
     doubles.drain_removal = removal;
     doubles.drains++;
     doubles.drained = drained;

@@ -12,6 +12,8 @@ struct members_doubles {
     unsigned sent, introduced, joins, leaves, tokens, drains, answered, refused;
     bool drained; /* the newest of each */
     uint64_t leave_until_ms, drain_until_ms, drain_removal;
+    unsigned kinds[6];              /* of frames, as often as they were sent */
+    char asked_by[AUDIT_MAX_VALUE]; /* who asked, of the newest wish; "": nobody said */
     struct api_problem problem;
 };
 
@@ -19,5 +21,7 @@ extern struct members_doubles doubles;
 
 /* A request of the admin server that waits; ended by exactly one answer or refusal. */
 struct api_request *doubles_request(void);
+extern const struct api_asker
+    doubles_asker; /* role, principal, address, request id: "admin email:a 10.9.9.9 r-1" */
 
 #endif

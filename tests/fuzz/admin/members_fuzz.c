@@ -69,14 +69,14 @@ static bool ask(struct daemon *d, struct in *in)
             text[2 * i] = digits[token[i] >> 4];
             text[2 * i + 1] = digits[token[i] & 15];
         }
-        d->backend.join(d, doubles_request(), text);
+        d->backend.join(d, doubles_request(), text, &doubles_asker);
         return true;
     case 2:
         args.node = 2 + take(in) % 16u;
-        d->backend.make_token(d, doubles_request(), &args);
+        d->backend.make_token(d, doubles_request(), &args, &doubles_asker);
         return true;
     case 3:
-        d->backend.remove_node(d, doubles_request(), 1 + take(in) % 8u);
+        d->backend.remove_node(d, doubles_request(), 1 + take(in) % 8u, &doubles_asker);
         return true;
     default:
         return false;
@@ -91,8 +91,8 @@ static size_t shape(struct daemon *d, uint8_t kind, uint32_t from, struct span r
     struct span part;
     size_t n = 0;
 
-    out[n++] = kind % 8 < 5 ? kind % 8 : kind;
-    if (out[0] == 1 && (kind & 8) != 0) {
+    out[n++] = kind % 8 < 6 ? kind % 8 : kind;
+    if ((out[0] == 1 || out[0] == 5) && (kind & 8) != 0) {
         token_of((kind & 16) != 0 ? from : from + 1, out + 1);
         n += DAEMON_TOKEN_BYTES;
     }

@@ -61,60 +61,75 @@ static uint64_t index_of(void *self)
     return asked;
 }
 
-static void transfer(void *self, struct api_request *request, uint32_t node)
+static void transfer(void *self, struct api_request *request, uint32_t node,
+                     const struct api_asker *who)
 {
     (void)self;
+    HF_ASSERT(who != NULL);
     HF_ASSERT(node >= 1 && node <= 65535);
     answer(request);
 }
 
-static void rekey(void *self, struct api_request *request, const struct api_rekey *a)
+static void rekey(void *self, struct api_request *request, const struct api_rekey *a,
+                  const struct api_asker *who)
 {
     (void)self;
+    HF_ASSERT(who != NULL);
     HF_ASSERT(a->sa_id != 0 && (a->kind == API_REKEY_CHILD || a->kind == API_REKEY_IKE));
     HF_ASSERT(a->kind == API_REKEY_CHILD || (a->child_spi_in == 0 && a->pfs == API_PFS_POLICY));
     answer(request);
 }
 
-static void move(void *self, struct api_request *request, const struct api_move *a)
+static void move(void *self, struct api_request *request, const struct api_move *a,
+                 const struct api_asker *who)
 {
     (void)self;
+    HF_ASSERT(who != NULL);
     HF_ASSERT(a->shard >= 1 && a->shard <= 65535 && a->to <= 65535);
     answer(request);
 }
 
-static void drain(void *self, struct api_request *request, const struct api_drain *a)
+static void drain(void *self, struct api_request *request, const struct api_drain *a,
+                  const struct api_asker *who)
 {
     (void)self;
+    HF_ASSERT(who != NULL);
     HF_ASSERT(a->node >= 1 && a->node <= 65535);
     answer(request);
 }
 
-static void token(void *self, struct api_request *request, const struct api_token *a)
+static void token(void *self, struct api_request *request, const struct api_token *a,
+                  const struct api_asker *who)
 {
     (void)self;
+    HF_ASSERT(who != NULL);
     HF_ASSERT(a->node >= 1 && a->node <= 65535 && a->valid_s >= 1);
     HF_ASSERT(memchr(a->address, '\0', sizeof a->address) != NULL);
     answer(request);
 }
 
-static void join(void *self, struct api_request *request, const char *text)
+static void join(void *self, struct api_request *request, const char *text,
+                 const struct api_asker *who)
 {
     (void)self;
+    HF_ASSERT(who != NULL);
     HF_ASSERT(text != NULL);
     answer(request);
 }
 
-static void recover(void *self, struct api_request *request, const struct api_recover *a)
+static void recover(void *self, struct api_request *request, const struct api_recover *a,
+                    const struct api_asker *who)
 {
     (void)self;
+    HF_ASSERT(who != NULL);
     HF_ASSERT(a->lost != NULL && a->highest_id <= 65535);
     answer(request);
 }
 
-static void plain(void *self, struct api_request *request)
+static void plain(void *self, struct api_request *request, const struct api_asker *who)
 {
     (void)self;
+    HF_ASSERT(who != NULL);
     answer(request);
 }
 
@@ -128,9 +143,11 @@ static char *count_all(void *self, size_t *bytes)
     return text;
 }
 
-static void arm(void *self, struct api_request *request, const struct api_arm *a)
+static void arm(void *self, struct api_request *request, const struct api_arm *a,
+                const struct api_asker *who)
 {
     (void)self;
+    HF_ASSERT(who != NULL);
     HF_ASSERT(a->point[0] != '\0' && memchr(a->point, '\0', sizeof a->point) != NULL);
     answer(request);
 }

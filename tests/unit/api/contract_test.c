@@ -488,6 +488,46 @@ static void check_roles(struct operation *op)
     }
 }
 
+/* By both ways of showing it. */
+static void check_asker(struct operation *op)
+{
+    char id[24];
+
+    for (int by_token = 0; by_token < 2 && writes(op); by_token++) {
+        struct rest_who who = {.certificate = by_token ? NULL : &rest.clients[op->role],
+                               .bearer = by_token ? rest.bearer[op->role] : NULL,
+                               .from = 0x7f000309};
+        const struct api_asker *a = &rest.rig.asker;
+        char headers[96], name[96];
+
+        rest.rig.asker = (struct api_asker){.principal = "nobody"};
+        (void)snprintf(id, sizeof id, "r-%u", compared);
+        (void)snprintf(headers, sizeof headers, "%sX-Request-Id: %s\r\n", headers_of(op), id);
+        (void)snprintf(name, sizeof name, by_token ? "token:%s" : "email:%s@example.org",
+                       api_role_name(op->role));
+        cr_assert_eq(ask_as(op, &who, headers, sent(op)), 200, "%s", reply);
+        cr_assert_str_eq(a->principal, name, "%s", op->path);
+        cr_assert_str_eq(a->role, api_role_name(op->role), "%s", op->path);
+        cr_assert_str_eq(a->address, "127.0.3.9", "%s", op->path);
+        cr_assert_str_eq(a->request_id, id, "%s", op->path);
+        compared++;
+    }
+}
+
+static void try_all_askers(struct rig *r)
+{
+    (void)r;
+    read_document();
+    each_operation(check_asker);
+    cr_assert_geq(compared, 28);
+}
+
+Test(api_contract, every_change_says_who_asked)
+{
+    rest.rig.options.rate = 0;
+    rest_run(&rest, try_all_askers);
+}
+
 static void try_all_roles(struct rig *r)
 {
     size_t n;

@@ -104,73 +104,89 @@ static void decide(struct rig *rig, struct api_request *request)
     }
 }
 
-static void fake_transfer(void *self, struct api_request *request, uint32_t node)
+static void fake_transfer(void *self, struct api_request *request, uint32_t node,
+                          const struct api_asker *who)
 {
     struct rig *rig = self;
 
+    rig->asker = *who;
     rig->transfers++;
     rig->node = node;
     decide(rig, request);
 }
 
-static void fake_rekey(void *self, struct api_request *request, const struct api_rekey *args)
+static void fake_rekey(void *self, struct api_request *request, const struct api_rekey *args,
+                       const struct api_asker *who)
 {
     struct rig *rig = self;
 
+    rig->asker = *who;
     rig->rekeys++;
     rig->rekey = *args;
     decide(rig, request);
 }
 
-static void fake_move(void *self, struct api_request *request, const struct api_move *args)
+static void fake_move(void *self, struct api_request *request, const struct api_move *args,
+                      const struct api_asker *who)
 {
     struct rig *rig = self;
 
+    rig->asker = *who;
     rig->moves++;
     rig->move = *args;
     decide(rig, request);
 }
 
-static void fake_drain(void *self, struct api_request *request, const struct api_drain *args)
+static void fake_drain(void *self, struct api_request *request, const struct api_drain *args,
+                       const struct api_asker *who)
 {
     struct rig *rig = self;
 
+    rig->asker = *who;
     rig->drains++;
     rig->drain = *args;
     decide(rig, request);
 }
 
-static void fake_arm(void *self, struct api_request *request, const struct api_arm *args)
+static void fake_arm(void *self, struct api_request *request, const struct api_arm *args,
+                     const struct api_asker *who)
 {
     struct rig *rig = self;
 
+    rig->asker = *who;
     rig->arms++;
     rig->arm = *args;
     decide(rig, request);
 }
 
-static void fake_token(void *self, struct api_request *request, const struct api_token *args)
+static void fake_token(void *self, struct api_request *request, const struct api_token *args,
+                       const struct api_asker *who)
 {
     struct rig *rig = self;
 
+    rig->asker = *who;
     rig->tokens++;
     rig->token = *args;
     decide(rig, request);
 }
 
-static void fake_join(void *self, struct api_request *request, const char *token)
+static void fake_join(void *self, struct api_request *request, const char *token,
+                      const struct api_asker *who)
 {
     struct rig *rig = self;
 
+    rig->asker = *who;
     rig->joins++;
     (void)snprintf(rig->joined_by, sizeof rig->joined_by, "%s", token);
     decide(rig, request);
 }
 
-static void fake_recover(void *self, struct api_request *request, const struct api_recover *args)
+static void fake_recover(void *self, struct api_request *request, const struct api_recover *args,
+                         const struct api_asker *who)
 {
     struct rig *rig = self;
 
+    rig->asker = *who;
     rig->recoveries++;
     (void)snprintf(rig->lost, sizeof rig->lost, "%s", args->lost);
     (void)snprintf(rig->who, sizeof rig->who, "%s", args->who == NULL ? "" : args->who);
@@ -179,10 +195,11 @@ static void fake_recover(void *self, struct api_request *request, const struct a
     decide(rig, request);
 }
 
-static void fake_backup(void *self, struct api_request *request)
+static void fake_backup(void *self, struct api_request *request, const struct api_asker *who)
 {
     struct rig *rig = self;
 
+    rig->asker = *who;
     rig->backups++;
     if (rig->how != RIG_NOW) {
         decide(rig, request);
@@ -191,27 +208,31 @@ static void fake_backup(void *self, struct api_request *request)
     }
 }
 
-static void fake_remove(void *self, struct api_request *request, uint32_t node)
+static void fake_remove(void *self, struct api_request *request, uint32_t node,
+                        const struct api_asker *who)
 {
     struct rig *rig = self;
 
+    rig->asker = *who;
     rig->removes++;
     rig->removed = node;
     decide(rig, request);
 }
 
-static void fake_reload(void *self, struct api_request *request)
+static void fake_reload(void *self, struct api_request *request, const struct api_asker *who)
 {
     struct rig *rig = self;
 
+    rig->asker = *who;
     rig->reloads++;
     decide(rig, request);
 }
 
-static void fake_rotate(void *self, struct api_request *request)
+static void fake_rotate(void *self, struct api_request *request, const struct api_asker *who)
 {
     struct rig *rig = self;
 
+    rig->asker = *who;
     rig->rotations++;
     decide(rig, request);
 }

@@ -48,7 +48,7 @@ struct rig {
     unsigned refuse_status; /* of RIG_REFUSE; 0: 409 no-leader */
     const char *refuse_name;
     struct api_new_bearer bearer;
-    struct api_asker asker; /* of the newest change of tokens, or refusal that was noted */
+    struct api_asker asker; /* of the newest change, or refusal that was noted */
     _Atomic unsigned bearers_made, bearers_removed, notes;
     uint64_t bearer_version; /* of every token */
     struct api_audit_query audit;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "proto/records.pb-c.h"
+#include "replication/repl_admin.h"
 #include "world.h"
 
 static const struct fsm_sa *replicated(struct world *w)
@@ -94,4 +95,42 @@ Test(versions, what_nobody_can_read_ends)
         world_destroy(w);
     }
     printf("compared 2 SAs that ended on three nodes\n");
+}
+
+static const struct audit_entry *newest(const struct fsm *fsm)
+{
+    return fsm_audit_kept(fsm, fsm->audit.n - 1);
+}
+
+/* Who asked is written down with the wish; to a member that does not know it the record would be malformed, and the wish lost. */
+Test(versions, who_asked_is_said_once_all_members_know_it)
+{
+    static const struct repl_admin by = {
+        .role = "admin", .principal = "email:a", .address = "10.9.9.9", .request_id = "r-1"};
+    struct world *w;
+    const struct fsm *fsm;
+    struct conductor *c;
+
+    world_oldest = RECORD_SPEAKS_DOCUMENTS - 1;
+    w = world_create(NULL);
+    world_oldest = 0;
+    fsm = &w->gateway_log.fsm;
+    c = w->nodes[w->owner].conductor;
+    cr_assert(conductor_wish_drain(c, 3, true, 0, 0, &by));
+    world_run(w, 100);
+    cr_assert(fsm_member(fsm, 3)->drained, "it was taken all the same");
+    cr_assert_eq(fsm->audit.head.count, 0, "there is no audit yet");
+    instant_log_boot(&w->gateway_log, w->now, 1, 2000);
+    cr_assert_eq(fsm_spoken(fsm), RECORD_SPEAKS);
+    world_assign(w, 1);
+    c = w->nodes[w->owner].conductor;
+    cr_assert(conductor_wish_drain(c, 3, false, 0, 0, &by));
+    world_run(w, 100);
+    cr_assert_not(fsm_member(fsm, 3)->drained);
+    cr_assert_str_eq(newest(fsm)->texts[AUDIT_PRINCIPAL], "email:a");
+    cr_assert_str_eq(newest(fsm)->texts[AUDIT_ROLE], "admin");
+    cr_assert_str_eq(newest(fsm)->texts[AUDIT_ADDRESS], "10.9.9.9");
+    cr_assert_str_eq(newest(fsm)->texts[AUDIT_REQUEST_ID], "r-1");
+    cr_assert_str_eq(newest(fsm)->texts[AUDIT_OPERATION], "node.undrain");
+    world_destroy(w);
 }

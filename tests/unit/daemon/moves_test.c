@@ -11,10 +11,12 @@
 static struct daemon d;
 static unsigned moves;
 
-bool conductor_wish_move(struct conductor *c, uint32_t shard, uint32_t node)
+bool conductor_wish_move(struct conductor *c, uint32_t shard, uint32_t node,
+                         const struct repl_admin *by)
 {
     (void)c;
-    HF_ASSERT(shard == 1 && node != 0);
+    HF_ASSERT(shard == 1 && node != 0 && by != NULL);
+    (void)snprintf(doubles.asked_by, sizeof doubles.asked_by, "%s", by->principal);
     moves++;
     return true;
 }
@@ -44,12 +46,13 @@ static void begin(void)
 static void drain(uint32_t node, bool drained)
 {
     d.backend.drain_node(&d, doubles_request(),
-                         &(struct api_drain){.node = node, .drained = drained});
+                         &(struct api_drain){.node = node, .drained = drained}, &doubles_asker);
 }
 
 static void move(uint32_t to)
 {
-    d.backend.move_shard(&d, doubles_request(), &(struct api_move){.shard = 1, .to = to});
+    d.backend.move_shard(&d, doubles_request(), &(struct api_move){.shard = 1, .to = to},
+                         &doubles_asker);
 }
 
 static void cr_assert_refused(unsigned status, const char *name)
@@ -102,6 +105,7 @@ Test(moves, a_member_is_drained)
     drain(3, true);
     cr_assert(doubles.drains == 1 && doubles.drained && doubles.drain_removal == 0);
     cr_assert_eq(doubles.drain_until_ms, 0);
+    cr_assert_str_eq(doubles.asked_by, "admin email:a 10.9.9.9 r-1");
     admin_moves_tick(&d);
     cr_assert_eq(doubles.answered, 0, "it is not yet");
     doubles.status.nodes[2].drained = true;
@@ -114,7 +118,21 @@ Test(moves, a_shard_is_moved)
     begin();
     move(3);
     cr_assert_eq(moves, 1);
+    cr_assert_str_eq(doubles.asked_by, "email:a");
     doubles.status.shards[0].owner_node = doubles.status.shards[0].home = 3;
     admin_moves_tick(&d);
     cr_assert(doubles.answered == 1 && doubles.refused == 0);
+}
+
+/* Whoever may ask is asked for what he is called: the log refuses what cannot be shown. */
+Test(moves, a_name_that_cannot_be_shown_stops_no_wish)
+{
+    struct api_asker odd = doubles_asker;
+
+    begin();
+    strcpy(odd.principal, "cn:a\x01\xff"
+                          "b");
+    d.backend.drain_node(&d, doubles_request(), &(struct api_drain){.node = 3, .drained = true},
+                         &odd);
+    cr_assert_str_eq(doubles.asked_by, "admin cn:a??b 10.9.9.9 r-1");
 }

@@ -45,7 +45,7 @@ static void pass(uint64_t ms, bool applied)
 
 static void ask(uint32_t node)
 {
-    d.backend.remove_node(&d, doubles_request(), node);
+    d.backend.remove_node(&d, doubles_request(), node, &doubles_asker);
     admin_members_tick(&d);
 }
 
@@ -76,6 +76,7 @@ Test(remove, it_is_done)
     ask(3);
     cr_assert(doubles.drains == 1 && doubles.drained);
     cr_assert_eq(doubles.leaves, 1);
+    cr_assert_str_eq(doubles.asked_by, "admin email:a 10.9.9.9 r-1");
     leaves(2);
     pass(1000, true);
     cr_assert_eq(doubles.answered, 0, "the configuration has it");

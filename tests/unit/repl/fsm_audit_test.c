@@ -1,5 +1,9 @@
 /* The audit as a part of the state: each record of an operator has its entry in the same apply (I17). */
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "replication/fsm_parts.h"
+#include "replication/repl_admin.h"
 #include "unit/repl/fsm_rig.h"
 
 TestSuite(repl_fsm_audit, .init = begin, .fini = end);
@@ -100,6 +104,58 @@ Test(repl_fsm_audit, the_operator_says_who_and_what)
     cr_assert_str_eq(newest()->texts[AUDIT_OUTCOME], "forbidden");
     cr_assert_eq(judge(make_audit(&m, "x")), REPL_ACCEPTED);
     cr_assert_eq(fsm.audit.head.count, 2, "as before there was an audit: nothing");
+}
+
+static const struct repl_admin bob = {.role = "operator",
+                                      .principal = "token:ci/0123456789ab",
+                                      .address = "192.0.2.7",
+                                      .request_id = "r-9",
+                                      .wall_ms = 1700000000000};
+
+/* The record, with who asked in it as a node writes it down. */
+static Holdfast__Record *asked_by(Holdfast__Record *r)
+{
+    Holdfast__Admin a = record_admin(&bob, "");
+    Holdfast__Record *out;
+    uint8_t *bytes;
+    size_t n;
+
+    r->admin = &a;
+    bytes = record_pack(r, &n);
+    r->admin = NULL;
+    record_free(r);
+    cr_assert_not_null(bytes);
+    out = record_unpack(span_of(bytes, n));
+    free(bytes);
+    cr_assert_not_null(out);
+    return out;
+}
+
+Test(repl_fsm_audit, who_asked_is_in_the_entry_of_every_kind)
+{
+    static const char *const operations[] = {"shard.move", "node.drain", "node.token",
+                                             "node.join",  "node.leave", "keys.rotate"};
+
+    cr_assert_eq(judge(make_session_key(5, 0, false, 0)), REPL_ACCEPTED);
+    for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {
+        Holdfast__Record *r = i == 0   ? make_move(&m, 2)
+                              : i == 1 ? make_drain(&m, 2, true)
+                              : i == 2 ? make_token(&m, 4, 7, 1000)
+                              : i == 3 ? make_join(&m, 4, 7)
+                              : i == 4 ? make_leave(&m, 2)
+                                       : make_rotate(&m);
+
+        cr_assert_eq(judge(asked_by(r)), REPL_ACCEPTED, "%s", operations[i]);
+        cr_assert_str_eq(newest()->texts[AUDIT_OPERATION], operations[i]);
+        cr_assert_str_eq(newest()->texts[AUDIT_ROLE], bob.role);
+        cr_assert_str_eq(newest()->texts[AUDIT_PRINCIPAL], bob.principal);
+        cr_assert_str_eq(newest()->texts[AUDIT_ADDRESS], bob.address);
+        cr_assert_str_eq(newest()->texts[AUDIT_REQUEST_ID], bob.request_id);
+        cr_assert_eq(newest()->wall_ms, bob.wall_ms);
+    }
+    cr_assert_eq(judge(asked_by(make_leave(&m, 2))), REPL_REFUSED_UNKNOWN);
+    cr_assert_str_eq(newest()->texts[AUDIT_PRINCIPAL], bob.principal, "refused, and by whom");
+    printf("compared %zu kinds\n", sizeof operations / sizeof *operations);
 }
 
 Test(repl_fsm_audit, what_cannot_be_shown_is_refused)
