@@ -4,12 +4,13 @@
 #include <stdlib.h>
 
 #include "base/hex.h"
+#include "daemon/admin_notes.h"
 #include "daemon/internal.h"
 #include "daemon/metrics.h"
 #include "io/clock.h"
 #include "replication/replica.h"
 
-enum { TRANSFER_MS = 3000 };
+enum { TRANSFER_MS = 3000, WORDS_BYTES = 64 };
 
 static json_t *hex64(uint64_t v)
 {
@@ -300,28 +301,19 @@ static json_t *get_sas(void *self, const struct api_page *page, struct api_probl
     return out;
 }
 
-/* --- writes --- */
+/* --- writes: what is refused here does nothing; the rest is written down first (admin_notes.h) --- */
 
-static void transfer_leader(void *self, struct api_request *request, uint32_t node,
-                            const struct api_asker *who)
+static void do_transfer(struct daemon *d, struct api_request *request,
+                        const union admin_deed_args *args)
 {
-    struct daemon *d = self;
-    struct repl_status st;
-
-    (void)who;
-    repl_status(d->repl, &st);
-    if (st.leader == node) {
-        api_request_answer(request, json_pack("{s:o}", "leader", number(node)));
-        return;
-    }
     if (d->transfer != NULL) {
         admin_refuse(request, 409, "busy", "another leader transfer is under way: wait for it");
         return;
     }
-    switch (repl_transfer_leader(d->repl, node)) {
+    switch (repl_transfer_leader(d->repl, args->node)) {
     case REPL_OK:
         d->transfer = request;
-        d->transfer_to = node;
+        d->transfer_to = args->node;
         d->transfer_until_ms = io_boottime_ms() + TRANSFER_MS;
         return;
     case REPL_NOT_LEADER:
@@ -334,6 +326,35 @@ static void transfer_leader(void *self, struct api_request *request, uint32_t no
     default:
         admin_refuse(request, 503, "busy", "the transfer cannot begin now: try again");
     }
+}
+
+static void transfer_leader(void *self, struct api_request *request, uint32_t node,
+                            const struct api_asker *who)
+{
+    struct daemon *d = self;
+    char before[WORDS_BYTES], after[WORDS_BYTES];
+    struct admin_order o = {.operation = "leader.transfer",
+                            .target = "cluster/leader",
+                            .before = before,
+                            .after = after,
+                            .deed = do_transfer,
+                            .args = {.node = node}};
+    struct repl_status st;
+
+    repl_status(d->repl, &st);
+    (void)snprintf(before, sizeof before, "node %u", (unsigned)st.leader);
+    (void)snprintf(after, sizeof after, "node %u", (unsigned)node);
+    if (st.leader == node)
+        api_request_answer(request, json_pack("{s:o}", "leader", number(node)));
+    else if (d->transfer != NULL)
+        admin_refuse(request, 409, "busy", "another leader transfer is under way: wait for it");
+    else if (st.leader != st.node)
+        admin_refuse(request, 409, "not-leader",
+                     "this node is not the leader: ask the leader to hand over");
+    else if (admin_node(&st, node) == NULL)
+        admin_refuse(request, 404, "unknown-node", "no such node in the cluster");
+    else
+        admin_note_first(d, request, who, &o);
 }
 
 void admin_leader_changed(struct daemon *d, uint32_t leader)
@@ -367,45 +388,106 @@ void admin_stop(struct daemon *d)
     d->transfer = NULL;
 }
 
-static void rekey(void *self, struct api_request *request, const struct api_rekey *args,
-                  const struct api_asker *who)
+static void do_rekey(struct daemon *d, struct api_request *request,
+                     const union admin_deed_args *args)
 {
     static const uint32_t child_wants[] = {[API_PFS_POLICY] = IKE_WANT_REKEY_CHILD,
                                            [API_PFS_YES] = IKE_WANT_REKEY_CHILD_PFS,
                                            [API_PFS_NO] = IKE_WANT_REKEY_CHILD_NOPFS};
-    struct daemon *d = self;
-    uint32_t want = args->kind == API_REKEY_IKE ? IKE_WANT_REKEY_IKE : child_wants[args->pfs];
+    const struct api_rekey *a = &args->rekey;
+    uint32_t want = a->kind == API_REKEY_IKE ? IKE_WANT_REKEY_IKE : child_wants[a->pfs];
     const char *why = "";
 
-    (void)who;
-    if (conductor_command(d->conductor, args->sa_id, want, args->child_spi_in, &why))
+    if (conductor_command(d->conductor, a->sa_id, want, a->child_spi_in, &why))
         api_request_answer(request,
-                           json_pack("{s:o,s:s}", "id", hex64(args->sa_id), "status", "begun"));
+                           json_pack("{s:o,s:s}", "id", hex64(a->sa_id), "status", "begun"));
     else
         admin_refuse(request, 409, "not-rekeyed", why);
+}
+
+static void see_none(void *self, const struct conductor_sa_view *view)
+{
+    (void)self;
+    (void)view;
+}
+
+static void rekey(void *self, struct api_request *request, const struct api_rekey *args,
+                  const struct api_asker *who)
+{
+    static const char *const pfs[] = {
+        [API_PFS_POLICY] = "", [API_PFS_YES] = ", PFS", [API_PFS_NO] = ", no PFS"};
+    struct daemon *d = self;
+    char target[WORDS_BYTES], after[WORDS_BYTES] = "IKE SA";
+    struct admin_order o = {.operation = "sa.rekey",
+                            .target = target,
+                            .after = after,
+                            .deed = do_rekey,
+                            .args = {.rekey = *args}};
+
+    if (!conductor_view_sa(d->conductor, args->sa_id, see_none, NULL)) {
+        do_rekey(d, request, &o.args); /* which says that there is none */
+        return;
+    }
+    (void)snprintf(target, sizeof target, "sas/%016" PRIx64, args->sa_id);
+    if (args->kind == API_REKEY_CHILD && args->child_spi_in == 0)
+        (void)snprintf(after, sizeof after, "CHILD SA%s", pfs[args->pfs]);
+    else if (args->kind == API_REKEY_CHILD)
+        (void)snprintf(after, sizeof after, "CHILD SA %08" PRIx32 "%s", args->child_spi_in,
+                       pfs[args->pfs]);
+    admin_note_first(d, request, who, &o);
+}
+
+static void do_arm(struct daemon *d, struct api_request *request, const union admin_deed_args *args)
+{
+    const char *why = "";
+
+    if (!steppoint_arm(conductor_steppoint(d->conductor), args->arm.point,
+                       args->arm.mode == API_ARM_MACHINE ? "machine" : "process", &why)) {
+        admin_refuse(request, conductor_steppoint(d->conductor)->enabled ? 400 : 403, "not-armed",
+                     why);
+        return;
+    }
+    log_line(d->log, LOG_WARN, "drill", "step point %s armed", args->arm.point);
+    api_request_answer(request, json_pack("{s:s}", "armed", args->arm.point));
 }
 
 static void arm(void *self, struct api_request *request, const struct api_arm *args,
                 const struct api_asker *who)
 {
     struct daemon *d = self;
-    const char *why = "";
+    char target[WORDS_BYTES + API_POINT_BYTES];
+    struct admin_order o = {.operation = "drill.arm",
+                            .target = target,
+                            .after = args->mode == API_ARM_MACHINE ? "machine" : "process",
+                            .deed = do_arm,
+                            .args = {.arm = *args}};
 
-    (void)who;
-    if (!steppoint_arm(conductor_steppoint(d->conductor), args->point,
-                       args->mode == API_ARM_MACHINE ? "machine" : "process", &why)) {
-        admin_refuse(request, conductor_steppoint(d->conductor)->enabled ? 400 : 403, "not-armed",
-                     why);
-        return;
-    }
-    log_line(d->log, LOG_WARN, "drill", "step point %s armed", args->point);
-    api_request_answer(request, json_pack("{s:s}", "armed", args->point));
+    (void)snprintf(target, sizeof target, "nodes/%u/%s", (unsigned)d->config->node_id, args->point);
+    if (!conductor_steppoint(d->conductor)->enabled)
+        do_arm(d, request, &o.args); /* which refuses it */
+    else
+        admin_note_first(d, request, who, &o);
+}
+
+static void do_reload(struct daemon *d, struct api_request *request,
+                      const union admin_deed_args *args)
+{
+    (void)args;
+    reload_begin(d, request);
 }
 
 static void reload(void *self, struct api_request *request, const struct api_asker *who)
 {
-    (void)who;
-    reload_begin(self, request);
+    struct daemon *d = self;
+    char target[WORDS_BYTES];
+    struct admin_order o = {
+        .operation = "node.reload", .target = target, .deed = do_reload, .mends = true};
+
+    (void)snprintf(target, sizeof target, "nodes/%u", (unsigned)d->config->node_id);
+    if (d->reloading)
+        admin_refuse(request, 409, "busy", "a reload is under way: ask again");
+    else
+        admin_note_first(d, request, who, &o);
 }
 
 void admin_fill(struct daemon *d)

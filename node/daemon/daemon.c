@@ -78,6 +78,7 @@ static void on_replication(uv_poll_t *handle, int status, int events)
         repl_event_free(d->event);
         d->event = NULL;
         admin_tokens_tick(d); /* that event may be what a request waits for */
+        admin_notes_tick(d);
     } while (io_boottime_ns() < until);
 }
 
@@ -114,6 +115,7 @@ static void on_tick(uv_timer_t *handle)
     admin_moves_tick(d);
     admin_keys_tick(d);
     admin_tokens_tick(d);
+    admin_notes_tick(d);
     admin_members_tick(d);
     recover_tick(d);
     guarding_tick(d);
@@ -189,6 +191,7 @@ static void on_signal(uv_signal_t *handle, int signum)
 static void on_hangup(uv_signal_t *handle, int signum)
 {
     (void)signum;
+    admin_note_signal(handle->data);
     reload_begin(handle->data, NULL);
 }
 
@@ -468,6 +471,7 @@ static void stop(struct daemon *d)
     admin_moves_stop(d);
     admin_keys_stop(d);
     admin_tokens_stop(d);
+    admin_notes_stop(d);
     admin_members_stop(d);
     recover_stop(d);
     if (d->api != NULL)

@@ -6,6 +6,7 @@
 
 #include "api/server.h"
 #include "conductor/core.h"
+#include "daemon/admin_notes.h"
 #include "daemon/admin_tokens.h"
 #include "daemon/daemon.h"
 #include "daemon/datapath.h"
@@ -135,6 +136,7 @@ struct daemon {
         uint64_t former, until_ms;
     } keys;
     struct admin_tokens tokens;
+    struct admin_note notes[NOTES_AT_ONCE];
     uint64_t who_again_ms; /* a node that finds no leader asks where the members are */
     bool stopping;
     struct gateway gateway;

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/operator.h"
+#include "daemon/admin_notes.h"
 #include "daemon/daemon.h"
 #include "daemon/internal.h"
 #include "io/clock.h"
@@ -283,17 +284,31 @@ static void recover(void *self, struct api_request *request, const struct api_re
     api_request_answer(request, json_pack("{s:b,s:s}", "ordered", 1, "lost", args->lost));
 }
 
-static void back_up(void *self, struct api_request *request, const struct api_asker *who)
+static void do_back_up(struct daemon *d, struct api_request *request,
+                       const union admin_deed_args *args)
 {
-    struct daemon *d = self;
-
-    (void)who;
+    (void)args;
     if (d->backup != NULL) {
         admin_refuse(request, 409, "busy", "another backup is being made: try again");
         return;
     }
     d->backup = request;
     repl_backup_ask(d->repl);
+}
+
+/* What is left is saved before a recovery, too, when there is no majority. */
+static void back_up(void *self, struct api_request *request, const struct api_asker *who)
+{
+    struct daemon *d = self;
+    char target[32];
+    struct admin_order o = {
+        .operation = "snapshot.save", .target = target, .deed = do_back_up, .mends = true};
+
+    (void)snprintf(target, sizeof target, "nodes/%u", (unsigned)d->config->node_id);
+    if (d->backup != NULL)
+        do_back_up(d, request, &o.args); /* which refuses it */
+    else
+        admin_note_first(d, request, who, &o);
 }
 
 static void answer_backup(struct daemon *d)
