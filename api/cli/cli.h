@@ -111,6 +111,7 @@ int cli_token_add(struct cli *cli);
 int cli_token_list(struct cli *cli);
 int cli_token_remove(struct cli *cli);
 int cli_audit_list(struct cli *cli);
+int cli_audit_verify(struct cli *cli);
 /* These need no node. */
 int cli_pki_ca(struct cli *cli);
 int cli_pki_server(struct cli *cli);
