@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "api/backend.h"
+#include "api/problems.h"
 #include "api/server.h"
 #include "base/assert.h"
 
@@ -188,8 +189,5 @@ void api_get_openapi(struct api_call *call, const struct api_backend *backend);
 void api_get_problem(struct api_call *call, const struct api_backend *backend);
 /* bearers.c: no route: what is kept of the token call->bearer_id. */
 extern const struct api_route api_lookup;
-
-/* problems.c: what a problem's name means; NULL: there is none of that name. */
-const char *api_problem_meaning(const char *name);
 
 #endif

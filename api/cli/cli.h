@@ -1,5 +1,5 @@
-/* The command line `holdfast`: one table of commands; it talks HTTP over the admin socket and knows
- * nothing else of the daemon.
+/* The command line `holdfast`: one table of commands; it talks HTTP over the admin socket, or over TLS,
+ * and knows nothing else of the daemon.
  *
  * Exit status: 0 done, 1 refused by the node or the answer is unusable, 2 wrong use, 3 no node
  * answers. `drill` but `arm` is holdfast-drill's, with its own (0 pass, 1 fail, 2 inconclusive, 3
@@ -14,15 +14,39 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+#include "api/cli/where.h"
+
 #define CLI_SOCKET "/run/holdfast/admin.sock"
 #define CLI_EXITS                                                                                  \
     "0 done; 1 refused by the node, or its answer cannot be used; 2 wrong use; 3 no node answers"
 #define CLI_ABOUT                                                                                  \
-    "Talks to the holdfastd of this machine by its admin socket, as root. What holdfast pki, "     \
+    "Talks to the holdfastd of this machine by its admin socket, as root, or with --server to "    \
+    "the "                                                                                         \
+    "REST API of any node over TLS 1.3. What holdfast pki, "                                       \
     "cluster init and drill run do needs no daemon.\n\nWith -o json or -o yaml the answer is a "   \
     "document on standard output, a refusal too: a problem with type, detail and docs. Wrong use " \
     "is told on standard error alone."
 
+#define CLI_ENVIRONMENT                                                                            \
+    "HOLDFAST_SOCKET, HOLDFAST_SERVER, HOLDFAST_CA, HOLDFAST_CERT, HOLDFAST_KEY, "                 \
+    "HOLDFAST_TOKEN_FILE, HOLDFAST_PROFILE: the options of these names.\n\nOptions come first, "   \
+    "then the environment, then the profile; the first of them that names a place (a socket, "     \
+    "servers, a profile) decides, and nothing that stands only in a later one is shown to that "   \
+    "place. Where none does, it is root's socket."
+#define CLI_FILES                                                                                  \
+    "~/.config/holdfast/cli.yaml (below $XDG_CONFIG_HOME where that is set): profiles. A key "     \
+    "that "                                                                                        \
+    "is not known is refused with its line. The file must be its user's or root's, and nobody "    \
+    "else may write it; keys and tokens nobody else may read. Names of files that do not begin "   \
+    "with a slash are beside it."
+#define CLI_FILE_EXAMPLE                                                                           \
+    "default: office\n"                                                                            \
+    "profiles:\n"                                                                                  \
+    "  office:\n"                                                                                  \
+    "    servers: [gw1.example.org:8443, gw2.example.org:8443]\n"                                  \
+    "    ca: ca.pem\n"                                                                             \
+    "    token_file: office.token   # or cert and key\n"                                           \
+    "  here: { socket: /run/holdfast/admin.sock }\n"
 enum { CLI_DONE = 0, CLI_REFUSED = 1, CLI_USAGE = 2, CLI_NO_NODE = 3 };
 enum { CLI_MOST_OPTIONS = 12, CLI_MOST_ARGUMENTS = 4 };
 
@@ -77,12 +101,34 @@ struct cli_group {
 };
 
 /* Options of every command, of those that ask a node, of those that are watched. */
-enum cli_common { CLI_OUTPUT, CLI_HELP, CLI_VERSION, CLI_SOCKET_PATH, CLI_COMMONS };
+enum cli_common {
+    CLI_OUTPUT,
+    CLI_HELP,
+    CLI_VERSION,
+    CLI_WATCH,
+    CLI_SOCKET_PATH,
+    CLI_SERVER,
+    CLI_CA,
+    CLI_CERT,
+    CLI_KEY,
+    CLI_TOKEN_FILE,
+    CLI_PROFILE,
+    CLI_COMMONS
+};
+
+/* What is taken from whoever answers. */
+struct cli_limits {
+    unsigned silence_ms, total_ms, connect_ms;
+    size_t most_bytes;
+};
 
 struct cli {
-    const char *socket;
+    struct cli_where where;
+    struct cli_limits limits;
     bool json; /* a document is wanted: JSON, or YAML where yaml is set */
     bool yaml;
+    bool line;        /* a document is one line, or begins with --- */
+    unsigned watch_s; /* again and again, so many seconds apart; 0: once */
     const struct cli_command *command;
     const char *arguments[CLI_MOST_ARGUMENTS + 1];
     const char *options[CLI_MOST_OPTIONS]; /* of the command's row: the value, "" for a switch or a
@@ -139,17 +185,22 @@ void cli_man(FILE *out);                           /* man.c: roff */
 enum cli_shell { CLI_BASH, CLI_ZSH, CLI_FISH };
 void cli_completion(FILE *out, enum cli_shell shell); /* complete*.c */
 
-/* http.c: one request. True: *status and *body (a new reference, NULL when there is none) are the
- * node's answer. False: `error` says what is wrong and what to do. Bounded: 64 MiB of answer, 15 s
- * without a byte. */
-bool cli_http(const char *socket, const char *method, const char *path, json_t *request,
+/* http.c: one request, to the servers in turn until one can be reached; a DELETE is of whatever is
+ * there (If-Match: *). True: *status and *body (a new reference, NULL when there is none) are the
+ * node's answer. False: `error` says what is wrong and what to do. Bounded by cli->limits. */
+bool cli_http(const struct cli *cli, const char *method, const char *path, json_t *request,
               unsigned *status, json_t **body, char *error, size_t error_bytes);
 
 /* Asks the node. Returns the body of a good answer (new reference), else prints why and sets *exit.
  */
 json_t *cli_ask(struct cli *cli, const char *method, const char *path, json_t *request, int *exit);
-/* Prints it as JSON, one object over several lines. Takes the reference over. Returns CLI_DONE. */
+/* Prints it as the document that was wished for, JSON or YAML. Takes the reference over. Returns
+ * CLI_DONE. */
 int cli_print_json(struct cli *cli, json_t *body);
+void cli_yaml(FILE *out, const json_t *document); /* yaml.c */
+/* Refused without a node: `detail` on stderr, and as a problem where a document is wished for. Returns
+ * CLI_REFUSED. */
+int cli_refuse(struct cli *cli, const char *name, const char *detail);
 
 /* Members of an answer, whatever it holds: "-" and 0 where they are missing or of another type. The
  * text lives as long as the answer, or in `buf`. */
@@ -167,7 +218,11 @@ struct cli_table {
 };
 void cli_table_row(struct cli_table *table, size_t columns,
                    ...); /* const char * each; the first call sets the columns */
-void cli_table_print(struct cli_table *table, FILE *out); /* and frees */
+void cli_table_print(struct cli_table *table, FILE *out); /* and frees; no wider than a terminal */
+/* The same at most so wide, in letters; 0: as wide as it is. */
+void cli_table_print_in(struct cli_table *table, FILE *out, size_t most);
+/* What would steer a terminal becomes '?', in place. */
+void cli_clean(char *text);
 /* "3h 12m", "59s", "-" for less than nothing. Returns buf. */
 const char *cli_span(int64_t ms, char buf[32]);
 

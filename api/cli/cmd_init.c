@@ -45,12 +45,7 @@ static int refuse(const struct founding *f, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    if (f->cli->json) {
-        (void)cli_print_json(f->cli, json_pack("{s:s}", "error", text));
-    } else {
-        (void)fprintf(f->cli->err, "holdfast: %s\n", text);
-    }
-    return CLI_REFUSED;
+    return cli_refuse(f->cli, "local", text);
 }
 
 /* --- files --- */

@@ -13,6 +13,8 @@
  * looked at before anything is written. One revocation at a time: the folder is locked (flock) while the former ones are
  * read and the new list is written, or what another adds meanwhile would be lost, and good again.
  */
+#include "api/cli/cmd_pki.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
@@ -25,7 +27,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "api/cli/cmd_pki.h"
 #include "api/cli/pki.h"
 
 enum { DAY = 86400, MOST_CHAIN = 4, PATH_BYTES = 512, MOST_DAYS = 36500, MOST_FILES = 3 };
@@ -52,11 +53,7 @@ struct pki_job {
 
 static int refuse(struct pki_job *j, const char *what)
 {
-    if (j->cli->json)
-        (void)cli_print_json(j->cli, json_pack("{s:s}", "error", what));
-    else
-        (void)fprintf(j->cli->err, "holdfast pki: %s\n", what);
-    return CLI_REFUSED;
+    return cli_refuse(j->cli, "local", what);
 }
 
 static int refuse_path(struct pki_job *j, const char *path, const char *what)

@@ -61,13 +61,31 @@ const struct cli_option cli_commons[CLI_COMMONS] = {
                     CLI_CHOICE, "table|json|yaml"},
     [CLI_HELP] = {"--help", NULL, "explains the command", CLI_TEXT, NULL},
     [CLI_VERSION] = {"--version", NULL, "says which version this is", CLI_TEXT, NULL},
+    [CLI_WATCH] = {"--watch", "[SECONDS]",
+                   "again and again, each 2 s or so many: redrawn on a terminal, else a document a "
+                   "line",
+                   CLI_NUMBER, NULL},
     [CLI_SOCKET_PATH] = {"--socket", "PATH", "the daemon's admin socket (" CLI_SOCKET ")", CLI_FILE,
                          NULL},
+    [CLI_SERVER] = {"--server", "HOST:PORT",
+                    "a node's REST API over TLS; several with commas, tried in order", CLI_TEXT,
+                    NULL},
+    [CLI_CA] = {"--ca", "FILE", "who must have signed the server's certificate", CLI_FILE, NULL},
+    [CLI_CERT] = {"--cert", "FILE", "a certificate to show, with its chain", CLI_FILE, NULL},
+    [CLI_KEY] = {"--key", "FILE", "its key, which nobody else may read", CLI_FILE, NULL},
+    [CLI_TOKEN_FILE] = {"--token-file", "FILE",
+                        "its first line is a token to show; nobody else may read it", CLI_FILE,
+                        NULL},
+    [CLI_PROFILE] = {"--profile", "NAME", "all of that, by a name in ~/.config/holdfast/cli.yaml",
+                     CLI_TEXT, NULL},
 };
 
 bool cli_common_fits(const struct cli_command *command, enum cli_common which)
 {
-    return which != CLI_SOCKET_PATH || command == NULL || command->asks != NULL;
+    if (which == CLI_WATCH) {
+        return command == NULL || command->watch;
+    }
+    return which < CLI_SOCKET_PATH || command == NULL || command->asks != NULL;
 }
 
 const struct cli_command *cli_find(const char *group, const char *verb)

@@ -1,8 +1,7 @@
 /* Completion for bash and zsh: the same functions made of the table, each shell's own glue around them. */
-#include <string.h>
-
-#include "api/cli/cli.h"
 #include "api/cli/complete.h"
+
+#include <string.h>
 
 static const char bash_glue[] =
     "_holdfast_offer() # what may stand here: file, dir, any, or words and them\n"

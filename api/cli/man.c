@@ -137,7 +137,13 @@ void cli_man(FILE *out)
             }
         }
     }
-    (void)fputs(".SH EXIT STATUS\n", out);
+    (void)fputs(".SH ENVIRONMENT\n", out);
+    put_paragraphs(out, CLI_ENVIRONMENT, ".PP");
+    (void)fputs(".SH FILES\n", out);
+    put_paragraphs(out, CLI_FILES, ".PP");
+    (void)fputs(".nf\n.RS\n", out);
+    put_text(out, CLI_FILE_EXAMPLE);
+    (void)fputs(".RE\n.fi\n.SH EXIT STATUS\n", out);
     put_text(out, CLI_EXITS);
     (void)fputs(".\nCommands with others say so.\n.SH SEE ALSO\n.BR holdfastd (8)\n", out);
 }

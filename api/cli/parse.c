@@ -2,8 +2,11 @@
  * was meant, where there is one near, and where help is. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "api/cli/cli.h"
+
+enum { USUAL_WATCH_S = 2, MOST_WATCH_S = 3600 };
 
 struct words {
     int argc, i;
@@ -328,10 +331,28 @@ static bool check_common(struct cli *cli, int *status)
     return true;
 }
 
+static bool take_output(struct cli *cli, int *status)
+{
+    const char *output = cli->common[CLI_OUTPUT], *watch = cli->common[CLI_WATCH];
+    bool terminal = fileno(cli->out) >= 0 && isatty(fileno(cli->out));
+
+    cli->yaml = output != NULL && strcmp(output, "yaml") == 0;
+    cli->json = cli->yaml || (output != NULL && strcmp(output, "json") == 0) ||
+                (watch != NULL && output == NULL && !terminal);
+    if (watch == NULL) {
+        return true;
+    }
+    cli->watch_s = watch[0] == '\0' ? USUAL_WATCH_S : (unsigned)strtoul(watch, NULL, 10);
+    cli->line = true;
+    if (cli->watch_s < 1 || cli->watch_s > MOST_WATCH_S || strlen(watch) > 5) {
+        return stop(cli, status, "from 1 to 3600 seconds, not", watch, "");
+    }
+    return true;
+}
+
 bool cli_parse(struct cli *cli, int argc, char **argv, int *status)
 {
     struct words w = {.argc = argc, .i = 1, .argv = argv};
-    const char *output;
 
     *status = CLI_DONE;
     if (!parse_name(cli, &w, status)) {
@@ -353,11 +374,5 @@ bool cli_parse(struct cli *cli, int argc, char **argv, int *status)
     if (!check_common(cli, status)) {
         return false;
     }
-    output = cli->common[CLI_OUTPUT];
-    cli->yaml = output != NULL && strcmp(output, "yaml") == 0;
-    cli->json = cli->yaml || (output != NULL && strcmp(output, "json") == 0);
-    if (cli->common[CLI_SOCKET_PATH] != NULL) {
-        cli->socket = cli->common[CLI_SOCKET_PATH];
-    }
-    return true;
+    return take_output(cli, status);
 }

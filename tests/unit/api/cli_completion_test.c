@@ -100,7 +100,7 @@ Test(cli_completion, bash_completes_words)
     expect_offer("cluster status -o y", "yaml\n");
     expect_offer("cluster status -o = y", "yaml\n"); /* as bash splits -o=y */
     expect_offer("sa rekey 0123456789abcdef --kind ''", "child\nike\n");
-    expect_offer("sa rekey 0123456789abcdef --k", "--kind\n");
+    expect_offer("sa rekey 0123456789abcdef --ki", "--kind\n");
     expect_offer("pki client a --key rsa4", "rsa4096\n");
     expect_offer("pki client a --so", "");
     expect_offer("completion ''", "bash\nzsh\nfish\n");
@@ -108,6 +108,8 @@ Test(cli_completion, bash_completes_words)
     expect_offer("help shard m", "move\n");
     expect_offer("snapshot save fi", "fish\n"); /* a file that is there */
     expect_offer("--socket fi", "fish\n");
+    expect_offer("--server a : 1 cluster st", "status\n"); /* as bash splits a:1 */
+    expect_offer("cluster status --wa", "--watch\n");
     expect_offer("cluster remove ''", "");
     expect_offer("frob ''", "cluster\nnode\nshard\nsa\nsnapshot\nreload\npki\ndrill\ncompletion\n"
                             "man\nhelp\n");

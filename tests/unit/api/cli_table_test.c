@@ -300,9 +300,9 @@ Test(cli_table, the_parser_takes_words_as_documented)
     int status;
 
     cr_expect(parse("holdfast -o json cluster --socket /a status", &cli, &status));
-    cr_expect(cli.json && !cli.yaml && strcmp(cli.socket, "/a") == 0);
+    cr_expect(cli.json && !cli.yaml && strcmp(cli.common[CLI_SOCKET_PATH], "/a") == 0);
     cr_expect(parse("holdfast cluster status -o yaml --socket=/b", &cli, &status));
-    cr_expect(cli.json && cli.yaml && strcmp(cli.socket, "/b") == 0);
+    cr_expect(cli.json && cli.yaml && strcmp(cli.common[CLI_SOCKET_PATH], "/b") == 0);
     cr_expect(parse("holdfast shard move 7 --to=3", &cli, &status));
     cr_expect(strcmp(cli.options[0], "3") == 0 && strcmp(cli.arguments[0], "7") == 0);
     cr_expect(parse("holdfast snapshot save -- --odd", &cli, &status));
@@ -311,6 +311,19 @@ Test(cli_table, the_parser_takes_words_as_documented)
     cr_expect_str_eq(cli.options[1], "-");
     cr_expect(parse("holdfast drill run --seed 7 --frob -o json x", &cli, &status));
     cr_expect(cli.n_rest == 6 && strcmp(cli.rest[2], "--frob") == 0 && !cli.json);
+    cr_expect(parse("holdfast sa list --watch -o yaml", &cli, &status));
+    cr_expect(cli.watch_s == 2 && cli.yaml && cli.line);
+    cr_expect(parse("holdfast sa list --watch 5", &cli, &status));
+    cr_expect(cli.watch_s == 5 && cli.json && cli.line, "no terminal: documents");
+    cr_expect(parse("holdfast sa list --watch=7 -o table", &cli, &status));
+    cr_expect(cli.watch_s == 7 && !cli.json);
+    cr_expect(parse("holdfast pki client a --ca /b --key p256", &cli, &status));
+    cr_expect(cli.options[1] != NULL && cli.common[CLI_CA] == NULL);
+    expect_wrong("holdfast sa list --watch=0", "from 1 to 3600 seconds, not '0'");
+    expect_wrong("holdfast sa list --watch=99999999999", "from 1 to 3600 seconds");
+    expect_wrong("holdfast sa list --watch=x", "'x' is no number");
+    expect_wrong("holdfast reload --watch", "unknown option '--watch'");
+    expect_wrong("holdfast --watch reload", "this command has no option '--watch'");
     expect_wrong("holdfast cluster recover --force=yes", "takes no value");
     expect_wrong("holdfast shard move 7 --to", "a value is missing behind '--to'");
     expect_wrong("holdfast shard move 65536 --to 1", "'65536' is no shard");

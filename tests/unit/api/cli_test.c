@@ -2,6 +2,7 @@
  * servers that are none. */
 #include <criterion/criterion.h>
 #include <pthread.h>
+#include <pty.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -395,10 +396,83 @@ Test(cli, joins_by_a_token_of_a_file)
 static void be_refused(struct rig *r)
 {
     (void)r;
-    expect("cluster transfer 3", 1, "holdfast: no leader is known (409)\n");
+    expect(
+        "cluster transfer 3", 1,
+        "holdfast: no leader is known (409)\n"
+        "  No leader is known, so nothing can be written. `holdfast cluster status` says what it "
+        "waits for.\n"
+        "  see /v1/problems/no-leader\n");
     expect_part("cluster transfer 3 -o json", 1, "\"type\": \"urn:holdfast:problem:no-leader\"");
+    expect_part("cluster transfer 3 -o yaml", 1, "type: \"urn:holdfast:problem:no-leader\"\n");
     expect("sa rekey 0123456789abcdef --kind child --child xyz", 1,
-           "holdfast: 'child' must be the SPI as 8 hexadecimal digits (400)\n");
+           "holdfast: 'child' must be the SPI as 8 hexadecimal digits (400)\n"
+           "  at #/child\n"
+           "  A member of the body has a value that means nothing: `errors` points at it.\n"
+           "  see /v1/problems/wrong-value\n");
+}
+
+/* Runs it on a terminal until it has said the text `times` times, or ends; `output` is what it said. */
+static void on_terminal(const char *verb, const char *last, const char *text, unsigned times)
+{
+    size_t n = 0;
+    ssize_t got;
+    int master, status;
+    pid_t pid = forkpty(&master, NULL, NULL, NULL);
+
+    cr_assert(pid >= 0);
+    if (pid == 0) {
+        (void)execl(CLI_PROGRAM, "holdfast", "--socket", rig.socket,
+                    strcmp(verb, "list") == 0 ? "shard" : "cluster", verb, last, (char *)NULL);
+        _exit(127);
+    }
+    for (unsigned seen = 0; seen < times;) {
+        got = read(master, output + n, sizeof output - 1 - n);
+        if (got <= 0) {
+            break;
+        }
+        n += (size_t)got;
+        output[n] = '\0';
+        seen = 0;
+        for (const char *p = output; (p = strstr(p, text)) != NULL; p++) {
+            seen++;
+        }
+    }
+    (void)close(master); /* SIGHUP */
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+}
+
+/* A document a line, and it ends when nobody reads any more; on a terminal it is drawn anew. */
+static void watch(struct rig *r)
+{
+    (void)r;
+    expect_part("shard list --watch=1 | head -n 2 | cut -c 1-11", 0,
+                "{\"shards\":[\n{\"shards\":[\n");
+    expect_part("shard list --watch=1 -o yaml | head -n 3", 0, "---\nshards:\n  - id: 1\n");
+    on_terminal("list", "--watch=1", "\033[H\033[JSHARD  OUTSIDE", 2);
+    cr_expect_not_null(strstr(output + 1, "\033[H\033[JSHARD  OUTSIDE"), "%s", output);
+}
+
+Test(cli, watches, .timeout = 30)
+{
+    rig_run(&rig, watch);
+}
+
+/* For people at a terminal, and for nobody else. */
+static void wait_long(struct rig *r)
+{
+    (void)r;
+    on_terminal("transfer", "3", "leads", 1);
+    cr_expect_not_null(strstr(output, "the leader hands over (1 s)"), "%s", output);
+    cr_expect_not_null(strstr(output, "leads"), "%s", output);
+    (void)run_cli("cluster transfer 3");
+    cr_expect_null(strstr(output, "hands over"), "%s", output);
+}
+
+Test(cli, shows_that_it_waits, .timeout = 30)
+{
+    rig.how = RIG_LATER;
+    rig.delay_ms = 1500;
+    rig_run(&rig, wait_long);
 }
 
 Test(cli, says_why_it_was_refused)
