@@ -2,6 +2,7 @@
  * servers that are none. */
 #include <criterion/criterion.h>
 #include <pthread.h>
+#include <pty.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -395,10 +396,83 @@ Test(cli, joins_by_a_token_of_a_file)
 static void be_refused(struct rig *r)
 {
     (void)r;
-    expect("cluster transfer 3", 1, "holdfast: no leader is known (409)\n");
+    expect(
+        "cluster transfer 3", 1,
+        "holdfast: no leader is known (409)\n"
+        "  No leader is known, so nothing can be written. `holdfast cluster status` says what it "
+        "waits for.\n"
+        "  see /v1/problems/no-leader\n");
     expect_part("cluster transfer 3 -o json", 1, "\"type\": \"urn:holdfast:problem:no-leader\"");
+    expect_part("cluster transfer 3 -o yaml", 1, "type: \"urn:holdfast:problem:no-leader\"\n");
     expect("sa rekey 0123456789abcdef --kind child --child xyz", 1,
-           "holdfast: 'child' must be the SPI as 8 hexadecimal digits (400)\n");
+           "holdfast: 'child' must be the SPI as 8 hexadecimal digits (400)\n"
+           "  at #/child\n"
+           "  A member of the body has a value that means nothing: `errors` points at it.\n"
+           "  see /v1/problems/wrong-value\n");
+}
+
+/* Runs it on a terminal until it has said the text `times` times, or ends; `output` is what it said. */
+static void on_terminal(const char *verb, const char *last, const char *text, unsigned times)
+{
+    size_t n = 0;
+    ssize_t got;
+    int master, status;
+    pid_t pid = forkpty(&master, NULL, NULL, NULL);
+
+    cr_assert(pid >= 0);
+    if (pid == 0) {
+        (void)execl(CLI_PROGRAM, "holdfast", "--socket", rig.socket,
+                    strcmp(verb, "list") == 0 ? "shard" : "cluster", verb, last, (char *)NULL);
+        _exit(127);
+    }
+    for (unsigned seen = 0; seen < times;) {
+        got = read(master, output + n, sizeof output - 1 - n);
+        if (got <= 0) {
+            break;
+        }
+        n += (size_t)got;
+        output[n] = '\0';
+        seen = 0;
+        for (const char *p = output; (p = strstr(p, text)) != NULL; p++) {
+            seen++;
+        }
+    }
+    (void)close(master); /* SIGHUP */
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+}
+
+/* A document a line, and it ends when nobody reads any more; on a terminal it is drawn anew. */
+static void watch(struct rig *r)
+{
+    (void)r;
+    expect_part("shard list --watch=1 | head -n 2 | cut -c 1-11", 0,
+                "{\"shards\":[\n{\"shards\":[\n");
+    expect_part("shard list --watch=1 -o yaml | head -n 3", 0, "---\nshards:\n  - id: 1\n");
+    on_terminal("list", "--watch=1", "\033[H\033[JSHARD  OUTSIDE", 2);
+    cr_expect_not_null(strstr(output + 1, "\033[H\033[JSHARD  OUTSIDE"), "%s", output);
+}
+
+Test(cli, watches, .timeout = 30)
+{
+    rig_run(&rig, watch);
+}
+
+/* For people at a terminal, and for nobody else. */
+static void wait_long(struct rig *r)
+{
+    (void)r;
+    on_terminal("transfer", "3", "leads", 1);
+    cr_expect_not_null(strstr(output, "the leader hands over (1 s)"), "%s", output);
+    cr_expect_not_null(strstr(output, "leads"), "%s", output);
+    (void)run_cli("cluster transfer 3");
+    cr_expect_null(strstr(output, "hands over"), "%s", output);
+}
+
+Test(cli, shows_that_it_waits, .timeout = 30)
+{
+    rig.how = RIG_LATER;
+    rig.delay_ms = 1500;
+    rig_run(&rig, wait_long);
 }
 
 Test(cli, says_why_it_was_refused)
@@ -409,9 +483,9 @@ Test(cli, says_why_it_was_refused)
 
 Test(cli, wrong_use_is_told_from_failure)
 {
-    expect_part("", 2, "holdfast cluster status");
-    expect_part("--help", 0, "Exit status: 0 done, 1 refused, 2 wrong use, 3 no node answers");
-    expect_part("cluster --help", 0, "holdfast cluster transfer NODE");
+    expect_part("", 2, "cluster status");
+    expect_part("--help", 0, "Exit status: 0 done; 1 refused by the node");
+    expect_part("cluster --help", 0, "cluster transfer NODE");
     expect("--version", 0, "holdfast " HOLDFAST_VERSION "\n");
     expect_part("frob", 2, "holdfast: unknown command 'frob'\n");
     expect_part("cluster frob", 2, "unknown command 'frob'");
@@ -419,8 +493,8 @@ Test(cli, wrong_use_is_told_from_failure)
     expect_part("cluster transfer", 2, "this command needs 'NODE'");
     expect_part("cluster transfer x", 2, "'x' is no node");
     expect_part("cluster status --frob", 2, "unknown option '--frob'");
-    expect_part("-o xml cluster status", 2, "this option needs another value: 'xml'");
-    expect_part("sa rekey 0123456789abcdef --kind", 2, "this option needs another value: '--kind'");
+    expect_part("-o xml cluster status", 2, "it must be one of table|json|yaml, not 'xml'");
+    expect_part("sa rekey 0123456789abcdef --kind", 2, "a value is missing behind '--kind'");
     expect_part("sa rekey 0123456789abcdef", 2, "say --kind child or --kind ike");
     expect_part("sa rekey 0123456789abcdef --kind ike --pfs", 2,
                 "an IKE rekey always has a key exchange");
@@ -501,8 +575,11 @@ static void look_at_tokens(struct rig *r)
            "holdfast: which role? `holdfast token add NAME --role viewer|operator|admin|drill`\n");
     expect("token add ci --role viewer --hours 0", 2,
            "holdfast: a token is valid for 1 to 8760 hours\n");
-    expect("token add ci --role viewer --hours 9x", 2,
+    expect("token add ci --role viewer --hours 8761", 2,
            "holdfast: a token is valid for 1 to 8760 hours\n");
+    expect_part("token add ci --role viewer --hours 9x", 2, "'9x' is no number");
+    expect_part("token add ci --role boss", 2,
+                "it must be one of viewer|operator|admin|drill, not 'boss'");
     cr_expect_eq(r->bearers_made, 0);
     expect_part("token add ci --role operator --hours 2", 0,
                 "hf_0123456789ab_"
@@ -516,10 +593,10 @@ static void look_at_tokens(struct rig *r)
     cr_expect_str_eq(r->asker.principal, "root");
     cr_expect_str_eq(r->asker.address, "local");
     expect_part("token add 'a b' --role admin", 1, "'name' must have 1 to 48 letters");
-    expect_part("token add ci --role boss", 1, "'role' must be viewer, operator, admin or drill");
     expect("token list", 0,
            "ID            NAME  ROLE    UNTIL                 MADE BY\n"
-           "0123456789ab  ci    viewer  1970-01-01 01:16 UTC  root\n");
+           "0123456789ab  ci    viewer  1970-01-01 01:16 UTC  root\n"
+           "123456789abc  ci    viewer  1970-01-01 01:16 UTC  root\n");
     expect_part("token list -o json", 0, "\"made_by\": \"root\"");
     expect("token remove 0123456789ab", 0,
            "token 0123456789ab is removed: no node takes it any more\n");
