@@ -329,6 +329,8 @@ Test(cli_table, the_parser_takes_words_as_documented)
     expect_wrong("holdfast shard move 65536 --to 1", "'65536' is no shard");
     expect_wrong("holdfast shard move 7 --to 0", "'0' is no node");
     expect_wrong("holdfast cluster token 2 a:1 --hours two", "'two' is no number");
+    expect_wrong("holdfast token remove 0123456789AB", "'0123456789AB' is no token");
+    expect_wrong("holdfast token remove 0123456789abc", "is no token");
     expect_wrong("holdfast --socket /a pki ca", "this command has no option '--socket'");
     expect_wrong("holdfast pki ca --socket /a", "unknown option '--socket'");
     expect_wrong("holdfast completion csh", "one of bash|zsh|fish");
