@@ -218,8 +218,9 @@ static bool came_back(void *arg)
     struct cell *c = r->c;
     struct node_view v, owner;
 
-    node_look(&c->nodes[r->node], &v);
+    /* The owner first: records come all the time, and what is committed by then the other must have. */
     node_look(cell_owner(c), &owner);
+    node_look(&c->nodes[r->node], &v);
     return v.answered && owner.answered && v.quorum && v.connected + 1 == c->drill->nodes &&
            v.applied_index && v.applied_index >= owner.commit_index &&
            owner.connected + 1 == c->drill->nodes;

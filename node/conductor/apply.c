@@ -402,10 +402,9 @@ void conductor_handle_replication(struct conductor *c, const struct repl_event *
     case REPL_EV_UNSETTLED:
         settle(c, ev->effects, ev);
         break;
-    case REPL_EV_RESTORED_LEASE:
-        break; /* an SA's address comes with its state */
-    case REPL_EV_RESTORED_DOCUMENT:
-        break; /* who reads them holds a view (repl_admin.h) */
+    case REPL_EV_RESTORED_LEASE:    /* an SA's address comes with its state */
+    case REPL_EV_RESTORED_DOCUMENT: /* who reads them holds a view (repl_admin.h) */
+        break;
     case REPL_EV_RESET:
         while (!sa_reset_some(c, SIZE_MAX))
             ;

@@ -77,10 +77,10 @@ static json_t *token_json(struct daemon *d, const char *id, uint64_t version,
     char tag[17];
 
     (void)snprintf(tag, sizeof tag, "%016llx", (unsigned long long)version);
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:b}", "id", id, "version", tag, "name", t->name,
-                     "role", role_words[t->role], "made_by", t->by, "created_s",
-                     (json_int_t)t->created_s, "expires_s", (json_int_t)(t->created_s + t->valid_s),
-                     "expired", (int)ended(d, t));
+    return json_pack(
+        "{s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:b}", "id", id, "version", tag, "name", t->name, "role",
+        role_words[t->role], "made_by", t->by, "created_s", (json_int_t)t->created_s, "expires_s",
+        (json_int_t)t->created_s + (json_int_t)t->valid_s, "expired", (int)ended(d, t));
 }
 
 /* The next token behind *at that can be read; NULL: there is none. */

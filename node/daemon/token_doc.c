@@ -26,9 +26,9 @@ static bool valid(const struct token_doc *t)
            text_valid(t->by, sizeof t->by - 1, "");
 }
 
-static uint8_t *put_text(uint8_t *at, const char *text)
+static uint8_t *put_text(uint8_t *at, const char *text, size_t size)
 {
-    size_t n = strlen(text);
+    size_t n = strnlen(text, size);
 
     *at = (uint8_t)n;
     memcpy(at + 1, text, n);
@@ -47,8 +47,8 @@ size_t token_doc_encode(const struct token_doc *t, uint8_t out[TOKEN_DOC_BYTES])
     put_be64(out + 10, t->created_ms);
     put_be32(out + 18, t->valid_s);
     memcpy(out + 22, t->hash, sizeof t->hash);
-    at = put_text(out + TOKEN_FIXED_BYTES, t->name);
-    at = put_text(at, t->by);
+    at = put_text(out + TOKEN_FIXED_BYTES, t->name, sizeof t->name);
+    at = put_text(at, t->by, sizeof t->by);
     return (size_t)(at - out);
 }
 
