@@ -6,17 +6,13 @@
 #include <gnutls/crypto.h>
 
 #include "api/http.h"
+#include "base/hex.h"
 
 enum { ID = API_BEARER_ID_BYTES - 1, SECRET = 64, SECRET_BYTES = SECRET / 2 };
 
 static bool is_hex(const char *text, size_t n)
 {
     return strspn(text, "0123456789abcdef") >= n;
-}
-
-static uint8_t nibble(char c)
-{
-    return (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
 }
 
 bool api_bearer_parse(const char *header, char id[API_BEARER_ID_BYTES],
@@ -36,7 +32,8 @@ bool api_bearer_parse(const char *header, char id[API_BEARER_ID_BYTES],
         return false;
     }
     for (size_t i = 0; i < SECRET_BYTES; i++) {
-        bytes[i] = (uint8_t)(nibble(secret[2 * i]) << 4 | nibble(secret[2 * i + 1]));
+        bytes[i] = (uint8_t)((unsigned)hex_value(secret[2 * i]) << 4 |
+                             (unsigned)hex_value(secret[2 * i + 1]));
     }
     memcpy(id, text + 3, ID);
     id[ID] = '\0';

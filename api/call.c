@@ -90,6 +90,15 @@ void api_call_problem(struct api_call *call, const struct api_problem *problem)
     api_call_answer(call, problem->status, problem_json(problem));
 }
 
+void api_call_give(struct api_call *call, json_t *body, const struct api_problem *problem)
+{
+    if (body == NULL) {
+        api_call_problem(call, problem);
+    } else {
+        api_call_answer(call, MHD_HTTP_OK, body);
+    }
+}
+
 struct api_request *api_call_request(struct api_call *call)
 {
     struct api_request *request = calloc(1, sizeof *request);

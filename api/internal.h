@@ -109,6 +109,8 @@ void api_call_hold(struct api_call *call);
 void api_call_release(struct api_call *call);
 /* Answers at once. api_call_answer takes the reference over. */
 void api_call_answer(struct api_call *call, unsigned status, json_t *body);
+/* With what a read gave; NULL: with the problem. */
+void api_call_give(struct api_call *call, json_t *body, const struct api_problem *problem);
 void api_call_problem(struct api_call *call, const struct api_problem *problem);
 /* Hands the backend its end; the call then waits unless it is answered before the backend's
  * function returns. */

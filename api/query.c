@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "api/internal.h"
+#include "base/hex.h"
 
 static bool refuse(struct api_problem *p, const char *name, const char *why)
 {
@@ -27,12 +28,10 @@ static bool take_limit(struct api_query *q, const char *value, struct api_proble
     return true;
 }
 
+/* Of a digit of either size (RFC 3986 2.1). */
 static int nibble(char c)
 {
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                                  : -1;
+    return hex_value((char)(c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c));
 }
 
 /* A text with its %-escapes (RFC 3986) undone; no control characters, and all of it or nothing. */

@@ -3,27 +3,30 @@
 
 #include "replication/fsm_parts.h"
 
+/* By what names its contents for ever and tells nothing of them. */
+static void name_item(struct digest_item *i, const struct fsm *fsm, uint64_t kind,
+                      const struct repl_document *d)
+{
+    digest_item_init(i, fsm->incarnation, kind);
+    digest_item_span(i, span_of(d->kind, strlen(d->kind)));
+    digest_item_span(i, span_of(d->name, strlen(d->name)));
+    digest_item_u64(i, d->version);
+}
+
 static struct digest digest_of(const struct fsm *fsm, const struct repl_document *d)
 {
     struct digest_item i;
 
-    digest_item_init(&i, fsm->incarnation, FSM_ITEM_STATIC + 7);
-    digest_item_span(&i, span_of(d->kind, strlen(d->kind)));
-    digest_item_span(&i, span_of(d->name, strlen(d->name)));
-    digest_item_u64(&i, d->version);
+    name_item(&i, fsm, FSM_ITEM_STATIC + 7, d);
     digest_item_span(&i, span_of(d->bytes, d->len));
     return digest_item_final(&i);
 }
 
-/* By what names its contents for ever and tells nothing of them. */
 static struct digest name_digest(const struct fsm *fsm, const struct repl_document *d)
 {
     struct digest_item i;
 
-    digest_item_init(&i, fsm->incarnation, FSM_ITEM_STATIC + 9);
-    digest_item_span(&i, span_of(d->kind, strlen(d->kind)));
-    digest_item_span(&i, span_of(d->name, strlen(d->name)));
-    digest_item_u64(&i, d->version);
+    name_item(&i, fsm, FSM_ITEM_STATIC + 9, d);
     return digest_item_final(&i);
 }
 

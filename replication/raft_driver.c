@@ -230,8 +230,8 @@ enum raft_driver_result raft_driver_start(struct raft_driver *d, const struct re
     l->term = v->term;
     l->voted_for = v->forgot ? 0 : found->voted_for;
     l->distrust = d->lifts ? REPL_TRUSTED : v->why;
-    bool founds = (l->distrust == REPL_DISTRUST_NEW || l->distrust == REPL_DISTRUST_AGREED) &&
-                  l->n_entries == 1 && l->first_index == 1 && l->snapshot.index == 0;
+    bool founds = repl_distrust_is_new(l->distrust) && l->n_entries == 1 && l->first_index == 1 &&
+                  l->snapshot.index == 0;
     if (!loaded_sound(l) || (l->distrust != REPL_TRUSTED && v->alone && !founds))
         return RAFT_DRIVER_INVALID;
     if (founds && v->alone)

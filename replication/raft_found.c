@@ -33,8 +33,8 @@ bool raft_founds(const struct raft_driver *d)
 {
     const struct raft_configuration *c = &d->raft.configuration;
 
-    if ((d->muted != REPL_DISTRUST_NEW && d->muted != REPL_DISTRUST_AGREED) ||
-        raft_log_last(&d->log) != 1 || d->snapshot.index != 0 || d->installing)
+    if (!repl_distrust_is_new(d->muted) || raft_log_last(&d->log) != 1 || d->snapshot.index != 0 ||
+        d->installing)
         return false;
     for (unsigned i = 0; i < c->n; i++)
         if (c->servers[i].id == d->options.node)

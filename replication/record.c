@@ -173,14 +173,8 @@ static uint32_t drain_format(const Holdfast__Drain *d)
     return d->until_ms != 0 ? RECORD_SPEAKS_UNTIL : 1;
 }
 
-uint32_t record_format(const Holdfast__Record *r)
+static uint32_t body_format(const Holdfast__Record *r)
 {
-    uint32_t drain = r->body_case == HOLDFAST__RECORD__BODY_DRAIN ? drain_format(r->drain) : 1;
-
-    if (drain > RECORD_SPEAKS_DOCUMENTS) /* with `admin`, too */
-        return drain;
-    if (r->admin != NULL || r->body_case == HOLDFAST__RECORD__BODY_DOCUMENTS)
-        return RECORD_SPEAKS_DOCUMENTS;
     if (r->body_case == HOLDFAST__RECORD__BODY_SA_CREATE)
         return create_format(r->sa_create);
     if (r->body_case == HOLDFAST__RECORD__BODY_SA_STEP)
@@ -188,13 +182,22 @@ uint32_t record_format(const Holdfast__Record *r)
     if (r->body_case == HOLDFAST__RECORD__BODY_MEMBER)
         return member_format(r->member);
     if (r->body_case == HOLDFAST__RECORD__BODY_DRAIN)
-        return drain;
+        return drain_format(r->drain);
     if (r->body_case == HOLDFAST__RECORD__BODY_SESSION_KEY)
         return r->session_key->replaces != 0 && !r->session_key->lost ? RECORD_SPEAKS_ROTATION : 1;
     if (r->body_case == HOLDFAST__RECORD__BODY_ROTATE_KEYS ||
         r->body_case == HOLDFAST__RECORD__BODY_KEY_ERASED)
         return RECORD_SPEAKS_ROTATION;
     return r->body_case == HOLDFAST__RECORD__BODY_JOIN_TOKEN ? 2 : 1;
+}
+
+uint32_t record_format(const Holdfast__Record *r)
+{
+    uint32_t body = body_format(r);
+
+    if (r->admin != NULL || r->body_case == HOLDFAST__RECORD__BODY_DOCUMENTS)
+        return body > RECORD_SPEAKS_DOCUMENTS ? body : RECORD_SPEAKS_DOCUMENTS;
+    return body;
 }
 
 static bool valid_audit(const Holdfast__Audit *a)

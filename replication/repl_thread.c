@@ -105,13 +105,20 @@ static void tell_links(struct repl *repl)
         tcp_transport_set_incarnation(repl->tcp, replica_incarnation(repl->core));
 }
 
+/* Events take the status along: where none is on its way it would not be told. */
+static void publish_turn(struct repl *repl)
+{
+    if (repl->n_held == 0)
+        repl_publish(repl);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct repl *repl = timer->data;
 
     replica_tick(repl->core, repl_boottime_ns());
     repl_keys_until(&repl->keys, replica_forgets_ns(repl->core));
-    repl_publish(repl);
+    publish_turn(repl);
     tell_links(repl);
     if (repl->mirror_again_ns != 0)
         repl_mirror_audit(repl);
@@ -321,7 +328,7 @@ static void on_async(uv_async_t *async)
     }
     if (repl->peers_changed)
         repl_set_peers(repl);
-    repl_publish(repl);
+    publish_turn(repl);
     tell_links(repl);
     turn_ends(repl);
 }

@@ -8,11 +8,6 @@
 
 enum { YOUNG_MS = 300000 }; /* of cluster time, which begins with a founding */
 
-static bool is_new(enum repl_distrust why)
-{
-    return why == REPL_DISTRUST_NEW || why == REPL_DISTRUST_AGREED;
-}
-
 /* A lone node's word stands against nobody's, but what its sessions had used may be among what is
  * lost: they end, as they do when the machine's memory is gone. */
 static void end_sessions(struct replica *r)
@@ -33,7 +28,7 @@ bool replica_judge_loaded(struct replica *r, const struct repl_loaded *loaded)
 
     if (why == REPL_TRUSTED)
         return true;
-    if (is_new(why)) {
+    if (repl_distrust_is_new(why)) {
         replica_log(
             r, REPL_LOG_INFO,
             "this data directory is new: it counts once a majority of others has filled its "

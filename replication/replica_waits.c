@@ -18,11 +18,6 @@
 
 static const uint64_t NS_PER_MS = 1000000;
 
-static bool is_new(enum repl_distrust why)
-{
-    return why == REPL_DISTRUST_NEW || why == REPL_DISTRUST_AGREED;
-}
-
 struct tally {
     unsigned voters, doubted, begun;
 };
@@ -40,7 +35,7 @@ static struct tally count(const struct replica *r)
             continue;
         t.voters++;
         t.doubted += why != REPL_TRUSTED;
-        t.begun += (self || n->reported) && !is_new(why);
+        t.begun += (self || n->reported) && !repl_distrust_is_new(why);
     }
     return t;
 }

@@ -57,6 +57,11 @@ enum repl_distrust {
     REPL_DISTRUSTS
 };
 const char *repl_distrust_name(enum repl_distrust why); /* for people; "" for REPL_TRUSTED */
+/* Because its data directory was just made: so each node begins. */
+static inline bool repl_distrust_is_new(enum repl_distrust why)
+{
+    return why == REPL_DISTRUST_NEW || why == REPL_DISTRUST_AGREED;
+}
 
 /* What is on the disk at the start. Entries are [first_index, first_index + n_entries). Owned by
  * the storage until load_done. */

@@ -8,6 +8,7 @@
 
 #include "api/cli/cli.h"
 #include "api/cli/commands.h"
+#include "base/hex.h"
 #include "base/operator.h"
 
 static void print_contact(struct cli *cli, json_t *c)
@@ -139,11 +140,6 @@ void cli_print_beginnings(struct cli *cli, const json_t *beginnings)
 
 /* --- snapshot save --- */
 
-static int nibble(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* malloc'd; NULL: that is no hex. */
 static unsigned char *from_hex(const char *text, size_t *n)
 {
@@ -151,7 +147,7 @@ static unsigned char *from_hex(const char *text, size_t *n)
 
     *n = strlen(text) / 2;
     for (size_t i = 0; i < *n && out != NULL; i++) {
-        int hi = nibble(text[2 * i]), lo = nibble(text[2 * i + 1]);
+        int hi = hex_value(text[2 * i]), lo = hex_value(text[2 * i + 1]);
 
         if (hi < 0 || lo < 0) {
             free(out);

@@ -16,11 +16,7 @@ void api_get_audit(struct api_call *call, const struct api_backend *backend)
     struct api_problem problem = {0};
     json_t *body = backend->audit(backend->self, &query, &problem);
 
-    if (body == NULL) {
-        api_call_problem(call, &problem);
-    } else {
-        api_call_answer(call, MHD_HTTP_OK, body);
-    }
+    api_call_give(call, body, &problem);
 }
 
 /* 1 to 19 digits, the first no zero: as the entries say it. */
@@ -47,11 +43,7 @@ void api_get_audit_entry(struct api_call *call, const struct api_backend *backen
     } else {
         entry = backend->audit_entry(backend->self, sequence, &problem);
     }
-    if (entry == NULL) {
-        api_call_problem(call, &problem);
-    } else {
-        api_call_answer(call, MHD_HTTP_OK, entry);
-    }
+    api_call_give(call, entry, &problem);
 }
 
 static void note(struct api_call *call, const struct api_backend *backend)

@@ -6,11 +6,7 @@ void api_get_cluster(struct api_call *call, const struct api_backend *backend)
     struct api_problem problem = {0};
     json_t *body = backend->cluster(backend->self, &problem);
 
-    if (body == NULL) {
-        api_call_problem(call, &problem);
-    } else {
-        api_call_answer(call, MHD_HTTP_OK, body);
-    }
+    api_call_give(call, body, &problem);
 }
 
 /* POST /v1/cluster/leader {"node": 2} */

@@ -8,11 +8,7 @@ void api_get_sas(struct api_call *call, const struct api_backend *backend)
     struct api_problem problem = {0};
     json_t *body = backend->sas(backend->self, &call->query.page, &problem);
 
-    if (body == NULL) {
-        api_call_problem(call, &problem);
-    } else {
-        api_call_answer(call, MHD_HTTP_OK, body);
-    }
+    api_call_give(call, body, &problem);
 }
 
 /* The members of {"kind": "child"|"ike", "child": "SPI_IN hex", "pfs": bool}. */

@@ -11,11 +11,7 @@ void api_get_tokens(struct api_call *call, const struct api_backend *backend)
     struct api_problem problem = {0};
     json_t *body = backend->tokens(backend->self, &call->query.page, &problem);
 
-    if (body == NULL) {
-        api_call_problem(call, &problem);
-    } else {
-        api_call_answer(call, MHD_HTTP_OK, body);
-    }
+    api_call_give(call, body, &problem);
 }
 
 /* The members of {"name": "ci", "role": "viewer", "valid_s": 86400}. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/hex.h"
 #include "daemon/internal.h"
 #include "daemon/metrics.h"
 #include "io/clock.h"
@@ -103,9 +104,7 @@ static json_t *nodes(const struct repl_status *st)
                       n->reluctant, "boot", hex64(n->boot), "applied_index",
                       number(n->applied_index), "state", repl_agreement_name(n->agreement), "role",
                       repl_role_name(n->role), "distrust",
-                      n->distrust == REPL_DISTRUST_NEW || n->distrust == REPL_DISTRUST_AGREED
-                          ? ""
-                          : repl_distrust_name(n->distrust)));
+                      repl_distrust_is_new(n->distrust) ? "" : repl_distrust_name(n->distrust)));
     }
     return out;
 }
@@ -170,8 +169,7 @@ static json_t *get_cluster(void *self, struct api_problem *problem)
 
     (void)problem;
     repl_status(d->repl, &st);
-    for (size_t i = 0; i < REPL_DIGEST_BYTES; i++)
-        (void)snprintf(digest + 2 * i, 3, "%02x", st.digest[i]);
+    hex_put(st.digest, REPL_DIGEST_BYTES, digest);
     return json_pack(
         "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:o,s:{s:o,s:o,s:o,s:o},s:s,s:o,s:o,s:o,s:o,s:o,s:o,"
         "s:o,s:o,s:o,s:o,s:o,s:o,s:s}",

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/hex.h"
 #include "daemon/admin_tokens.h"
 #include "daemon/internal.h"
 #include "io/clock.h"
@@ -47,8 +48,7 @@ static json_t *get_audit(void *self, const struct api_audit_query *q, struct api
     uint64_t last = 0;
 
     (void)problem;
-    for (size_t i = 0; i < SHA256_BYTES; i++)
-        (void)snprintf(hash + 2 * i, 3, "%02x", view->head.hash[i]);
+    hex_put(view->head.hash, SHA256_BYTES, hash);
     out = json_pack(
         "{s:{s:I,s:s},s:I,s:o}", "head", "sequence", (json_int_t)view->head.count, "hash", hash,
         "first", (json_int_t)(view->n_audit > 0 ? view->audit[0]->sequence : 0), "entries", list);

@@ -12,6 +12,7 @@
 #include <sys/random.h>
 
 #include "base/bytes.h"
+#include "base/hex.h"
 #include "crypto/tables.h"
 #include "daemon/internal.h"
 #include "daemon/leave_ask.h"
@@ -127,8 +128,7 @@ static void answer_token(struct daemon *d)
     struct member_wait *w = &d->member;
     char text[2 * DAEMON_TOKEN_BYTES + 1];
 
-    for (size_t i = 0; i < DAEMON_TOKEN_BYTES; i++)
-        (void)snprintf(text + 2 * i, 3, "%02x", w->token[i]);
+    hex_put(w->token, DAEMON_TOKEN_BYTES, text);
     api_request_answer(w->request, json_pack("{s:I,s:s,s:o,s:o}", "node", (json_int_t)w->node,
                                              "token", text, "founders", founders_json(d->config),
                                              "member", self_json(d->config)));
@@ -137,17 +137,12 @@ static void answer_token(struct daemon *d)
 
 /* --- joining: the new node's side --- */
 
-static int nibble(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool read_token(const char *text, uint8_t out[DAEMON_TOKEN_BYTES])
 {
     if (strlen(text) != 2 * DAEMON_TOKEN_BYTES)
         return false;
     for (size_t i = 0; i < DAEMON_TOKEN_BYTES; i++) {
-        int hi = nibble(text[2 * i]), lo = nibble(text[2 * i + 1]);
+        int hi = hex_value(text[2 * i]), lo = hex_value(text[2 * i + 1]);
 
         if (hi < 0 || lo < 0)
             return false;

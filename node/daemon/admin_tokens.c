@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/bytes.h"
+#include "base/hex.h"
 #include "base/secret.h"
 #include "crypto/tables.h"
 #include "daemon/internal.h"
@@ -244,12 +245,6 @@ static void target_of(const char *id, char out[TARGET_BYTES])
     (void)snprintf(out, TARGET_BYTES, "tokens/%s", id);
 }
 
-static void put_hex(const uint8_t *bytes, size_t n, char *out)
-{
-    for (size_t i = 0; i < n; i++)
-        (void)snprintf(out + 2 * i, 3, "%02x", bytes[i]);
-}
-
 /* Id, secret and its hash. */
 static void draw(struct token_write *w)
 {
@@ -260,8 +255,8 @@ static void draw(struct token_write *w)
     while (get_be32(id) == 0) /* 0 is the beginning of the table */
         HF_ASSERT(getrandom(id, sizeof id, 0) == (ssize_t)sizeof id);
     HF_ASSERT(getrandom(secret, sizeof secret, 0) == (ssize_t)sizeof secret);
-    put_hex(id, sizeof id, name);
-    put_hex(secret, sizeof secret, digits);
+    hex_put(id, sizeof id, name);
+    hex_put(secret, sizeof secret, digits);
     memcpy(w->id, name, sizeof w->id);
     (void)snprintf(w->text, sizeof w->text, "hf_%s_%s", name, digits);
     HF_ASSERT(suite_default.sha256->compute(&part, 1, w->doc.hash));
@@ -376,11 +371,16 @@ static void answer(struct daemon *d, const struct token_write *w)
     api_request_answer(w->request, body);
 }
 
+static void refuse_stopping(struct api_request *request)
+{
+    admin_refuse(request, 503, "stopping",
+                 "this node is stopping, and it may yet be done: look, then ask another one");
+}
+
 static void refuse(const struct token_write *w)
 {
     if (w->result.settled == REPL_STOPPED)
-        admin_refuse(w->request, 503, "stopping",
-                     "this node is stopping, and it may yet be done: look, then ask another one");
+        refuse_stopping(w->request);
     else if (w->result.settled == REPL_SETTLED && w->result.verdict == REPL_REFUSED_VERSION &&
              w->result.item_version != 0)
         admin_refuse(w->request, 412, "precondition-failed",
@@ -492,9 +492,7 @@ void admin_tokens_stop(struct daemon *d)
         struct token_write *w = &d->tokens.writes[i];
 
         if (w->used && w->request != NULL)
-            admin_refuse(w->request, 503, "stopping",
-                         "this node is stopping, and it may yet be done: look, then ask another "
-                         "one");
+            refuse_stopping(w->request);
         w->request = NULL;
     }
 }

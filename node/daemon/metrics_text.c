@@ -258,9 +258,7 @@ static uint64_t node_value(const struct repl_node_status *n, int which)
     case 4:
         return n->votes;
     case 5:
-        /* That of a data directory that was just made is how a node begins. */
-        return n->distrust != REPL_TRUSTED && n->distrust != REPL_DISTRUST_NEW &&
-               n->distrust != REPL_DISTRUST_AGREED;
+        return n->distrust != REPL_TRUSTED && !repl_distrust_is_new(n->distrust);
     default:
         return n->applied_index;
     }

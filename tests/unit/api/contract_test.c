@@ -9,7 +9,8 @@
 #include "unit/api/rest_rig.h"
 #include "unit/api/schema.h"
 
-enum { RATE = 1, BURST = 8, ANSWER_MS = 250 };
+/* What is answered at all is answered however busy the machine is; who waits for no answer (504) waits a moment. */
+enum { RATE = 1, BURST = 8, PATIENCE_MS = 60000, ANSWER_MS = 250 };
 
 static struct rest rest;
 static char reply[RIG_REPLY_BYTES];
@@ -21,7 +22,7 @@ static void start(void)
     rest_init(&rest);
     rest.rig.options.rate = RATE;
     rest.rig.options.burst = BURST;
-    rest.rig.options.answer_ms = ANSWER_MS;
+    rest.rig.options.answer_ms = PATIENCE_MS;
     strcpy(rest.rig.backup, "00");
 }
 
@@ -354,16 +355,26 @@ static void check_content(const struct operation *op, unsigned status, const jso
     }
 }
 
+static bool none_comes(unsigned status)
+{
+    return status == 504;
+}
+
 static void check_operation(struct operation *op)
 {
+    bool in_vain = rest.rig.options.answer_ms == ANSWER_MS;
     const char *code;
     json_t *item;
 
     json_object_foreach(json_object_get(op->node, "responses"), code, item)
     {
-        unsigned wanted = (unsigned)strtoul(code, NULL, 10), got = provoke(op, wanted);
+        unsigned wanted = (unsigned)strtoul(code, NULL, 10), got;
         const json_t *response = schema_follow(document, item);
 
+        if (none_comes(wanted) != in_vain) {
+            continue;
+        }
+        got = provoke(op, wanted);
         cr_assert_eq(got, wanted, "%s %s: %u, not %u: %s", op->method, op->path, got, wanted,
                      reply);
         check_headers(op, wanted, response);
@@ -386,12 +397,19 @@ static void drive_all(struct rig *r)
     (void)r;
     read_document();
     each_operation(check_operation);
-    cr_assert_gt(compared, 230, "only %u answers", compared);
 }
 
 Test(api_contract, every_operation_gives_every_answer_of_the_document)
 {
     rest_run(&rest, drive_all);
+    cr_assert_gt(compared, 215, "only %u answers", compared);
+}
+
+Test(api_contract, every_operation_whose_outcome_is_late_says_so)
+{
+    rest.rig.options.answer_ms = ANSWER_MS;
+    rest_run(&rest, drive_all);
+    cr_assert_gt(compared, 18, "only %u answers", compared);
 }
 
 static unsigned documented;

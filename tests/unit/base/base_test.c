@@ -5,6 +5,7 @@
 #include "base/addr.h"
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/hex.h"
 #include "base/secret.h"
 #include "base/span.h"
 
@@ -77,4 +78,25 @@ Test(base, a_secret_that_is_too_long_is_a_programmers_mistake, .signal = SIGABRT
     struct secret s;
 
     secret_set(&s, big, sizeof big);
+}
+
+Test(base_hex, there_and_back_and_small_digits_alone)
+{
+    static const char not_digits[] = "gG/:`@A F-";
+    char text[2 * 256 + 1];
+    uint8_t bytes[256];
+
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)i;
+    hex_put(bytes, sizeof bytes, text);
+    cr_assert_eq(strlen(text), 2 * sizeof bytes);
+    cr_assert_eq(memcmp(text, "000102030405060708090a0b0c0d0e0f10", 34), 0);
+    cr_assert_str_eq(text + 2 * 254, "feff");
+    for (size_t i = 0; i < sizeof bytes; i++)
+        cr_assert_eq(hex_value(text[2 * i]) << 4 | hex_value(text[2 * i + 1]), (int)i);
+    for (const char *c = not_digits; *c != '\0'; c++)
+        cr_assert_eq(hex_value(*c), -1);
+    cr_assert_eq(hex_value('\0'), -1);
+    hex_put(bytes, 0, text);
+    cr_assert_eq(text[0], '\0');
 }

@@ -12,6 +12,7 @@
 #include "daemon/internal.h"
 #include "io/clock.h"
 #include "replication/record.h"
+#include "unit/repl/alone.h"
 
 enum { WAIT_MS = 60000 };
 
@@ -96,15 +97,7 @@ static void turn(void)
 
 static void start(void)
 {
-    struct repl_options o = {
-        .node = 1,
-        .data_dir = directory,
-        .n_nodes = 1,
-        .nodes = {{.node = 1}},
-        .shards = {{.shard = 1}},
-        .n_shards = 1,
-        .timing = {
-            .election_ms = 150, .heartbeat_ms = 30, .lease_ms = 150, .lease_heartbeat_ms = 30}};
+    struct repl_options o = alone_options(directory);
     uint64_t end = repl_boottime_ns() + WAIT_MS * 1000000ull;
     struct repl_status st;
     struct repl_error error;

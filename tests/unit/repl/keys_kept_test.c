@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "replication/repl_keys.h"
+#include "unit/repl/alone.h"
 
 enum { PLACE_BYTES = 8 + SEAL_KEY_BYTES, UNTIL_AT = SEAL_RING_KEYS * PLACE_BYTES };
 #define HOUR_NS 3600000000000ull
@@ -40,20 +41,13 @@ static void keep_fd(void *self, int fd)
 
 static struct repl_options options_with(int *kept)
 {
-    return (struct repl_options){.node = 1,
-                                 .data_dir = data,
-                                 .n_nodes = 1,
-                                 .nodes = {{.node = 1}},
-                                 .shards = {{.shard = 1, .prefer = 1}},
-                                 .n_shards = 1,
-                                 .key_age_ms = 3600000,
-                                 .timing = {.election_ms = 150,
-                                            .heartbeat_ms = 30,
-                                            .lease_ms = 150,
-                                            .lease_heartbeat_ms = 30},
-                                 .kept_keys_fd = *kept > 0 ? *kept : 0,
-                                 .keep_keys_fd = keep_fd,
-                                 .keep_keys_self = kept};
+    struct repl_options o = alone_options(data);
+
+    o.key_age_ms = 3600000;
+    o.kept_keys_fd = *kept > 0 ? *kept : 0;
+    o.keep_keys_fd = keep_fd;
+    o.keep_keys_self = kept;
+    return o;
 }
 
 static uint64_t until(int fd)
@@ -86,20 +80,16 @@ static void run_once(struct repl_options *o)
 {
     struct repl_error error;
     struct repl *repl = repl_start(o, &error);
-    struct repl_health *h;
     bool held = false;
 
     cr_assert_not_null(repl, "%s", error.text);
-    h = repl_health(repl);
     for (uint64_t end = repl_boottime_ns() + 60 * 1000000000ull;
          (!held || until(*(int *)o->keep_keys_self) < repl_boottime_ns()) &&
          repl_boottime_ns() < end;) {
         struct repl_event *e = repl_next_event(repl);
         struct pollfd p = {.fd = repl_event_fd(repl), .events = POLLIN};
 
-        atomic_store(&h->control_ns, repl_boottime_ns());
-        atomic_store(&h->workers_ns, repl_boottime_ns());
-        atomic_store(&h->links_up, true);
+        conductor_stamp(repl);
         if (e == NULL)
             (void)poll(&p, 1, 20);
         held = held || (e != NULL && e->kind == REPL_EV_LEASE && e->held);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "replication/replica.h"
+#include "unit/repl/alone.h"
 #include "unit/repl/make.h"
 
 enum { WINDOW = 250, TEXT = 4000, WRITTEN = 64 << 20, SEGMENTS = 5 };
@@ -53,13 +54,10 @@ TestSuite(repl_thread_bound, .init = begin, .fini = end, .timeout = 240);
 /* Takes what there is, or waits for more. */
 static void turn(void)
 {
-    struct repl_health *h = repl_health(repl);
     struct pollfd p = {.fd = repl_event_fd(repl), .events = POLLIN};
     struct repl_event *e;
 
-    atomic_store(&h->control_ns, repl_boottime_ns());
-    atomic_store(&h->workers_ns, repl_boottime_ns());
-    atomic_store(&h->links_up, true);
+    conductor_stamp(repl);
     (void)poll(&p, 1, 20);
     while ((e = repl_next_event(repl)) != NULL) {
         if (e->kind == REPL_EV_LEASE && e->held)

@@ -12,6 +12,7 @@
 
 #include "cluster_pki/cluster_pki.h"
 #include "replication/replica.h"
+#include "unit/repl/alone.h"
 #include "unit/repl/heap_look.h"
 #include "unit/repl/loopback.h"
 
@@ -118,11 +119,7 @@ static void until_it(bool (*done)(void), const char *what)
 
         cr_assert_lt(repl_boottime_ns(), deadline, "nothing came of it: %s", what);
         for (size_t i = 0; i < N; i++) {
-            struct repl_health *h = repl_health(c.nodes[i]);
-
-            atomic_store(&h->control_ns, repl_boottime_ns());
-            atomic_store(&h->workers_ns, repl_boottime_ns());
-            atomic_store(&h->links_up, true);
+            conductor_stamp(c.nodes[i]);
             p[i] = (struct pollfd){.fd = repl_event_fd(c.nodes[i]), .events = POLLIN};
         }
         (void)poll(p, N, 20);

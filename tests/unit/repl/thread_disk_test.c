@@ -15,6 +15,7 @@
 
 #include "cluster_pki/cluster_pki.h"
 #include "replication/repl_thread.h"
+#include "unit/repl/alone.h"
 #include "unit/repl/loopback.h"
 
 enum { N = 3, HANG_MS = 400, STALL_MS = 100 };
@@ -82,11 +83,7 @@ static void turn(struct repl **nodes, bool *acting)
     struct pollfd p[N];
 
     for (size_t i = 0; i < N; i++) {
-        struct repl_health *h = repl_health(nodes[i]);
-
-        atomic_store(&h->control_ns, repl_boottime_ns());
-        atomic_store(&h->workers_ns, repl_boottime_ns());
-        atomic_store(&h->links_up, true);
+        conductor_stamp(nodes[i]);
         for (struct repl_event *e; (e = repl_next_event(nodes[i])) != NULL; repl_event_free(e))
             *acting |= e->kind == REPL_EV_LEASE && e->held;
         p[i] = (struct pollfd){.fd = repl_event_fd(nodes[i]), .events = POLLIN};

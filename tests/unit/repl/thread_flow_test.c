@@ -6,18 +6,10 @@
 #include <stdlib.h>
 
 #include "replication/repl_thread.h"
+#include "unit/repl/alone.h"
 
 /* 200 us between two wakes: less than the 1 ms that libuv's timers know. */
 enum { WAKES = 10000, PAUSE_NS = 200000, BEAT_MS = 10, SHARE = 2 };
-
-static void stamp(struct repl *repl)
-{
-    struct repl_health *h = repl_health(repl);
-
-    atomic_store(&h->control_ns, repl_boottime_ns());
-    atomic_store(&h->workers_ns, repl_boottime_ns());
-    atomic_store(&h->links_up, true);
-}
 
 /* Takes what waits; did the lease begin? */
 static bool drain(struct repl *repl)
@@ -65,12 +57,12 @@ Test(repl_thread_flow, a_steady_flow_of_events_does_not_keep_time_from_passing, 
     repl = repl_start(&options, &error);
     cr_assert_not_null(repl, "%s", error.text);
     events = (struct pollfd){.fd = repl_event_fd(repl), .events = POLLIN};
-    for (stamp(repl); !drain(repl); stamp(repl))
+    for (conductor_stamp(repl); !drain(repl); conductor_stamp(repl))
         (void)poll(&events, 1, 20);
     began_ns = repl_boottime_ns();
     sent = beats(repl);
     for (size_t i = 0; i < WAKES; i++) {
-        stamp(repl);
+        conductor_stamp(repl);
         (void)drain(repl);
         cr_assert_eq(uv_async_send(&repl->async), 0);
         (void)ppoll(&events, 1, &gap, NULL); /* the flow's own pace, or an event's */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "replication/repl_thread.h"
+#include "unit/repl/alone.h"
 #include "unit/repl/make.h"
 
 enum { LIMIT = 1 << 20, RECORDS = 300, STATE_BYTES = 30000, ITEMS = 2000, ONE_MORE = 200000 };
@@ -17,15 +18,7 @@ static struct repl *repl;
 
 static void begin(void)
 {
-    struct repl_options options = {
-        .node = 1,
-        .data_dir = directory,
-        .n_nodes = 1,
-        .nodes = {{.node = 1}},
-        .shards = {{.shard = 1, .prefer = 1}},
-        .n_shards = 1,
-        .timing = {
-            .election_ms = 150, .heartbeat_ms = 30, .lease_ms = 150, .lease_heartbeat_ms = 30}};
+    struct repl_options options = alone_options(directory);
     struct repl_error error;
 
     cr_assert_not_null(mkdtemp(parent));
@@ -49,15 +42,6 @@ static void end(void)
 
 TestSuite(repl_thread_queue, .init = begin, .fini = end, .timeout = 120);
 
-static void stamp(void)
-{
-    struct repl_health *h = repl_health(repl);
-
-    atomic_store(&h->control_ns, repl_boottime_ns());
-    atomic_store(&h->workers_ns, repl_boottime_ns());
-    atomic_store(&h->links_up, true);
-}
-
 static uint64_t await_lease(void)
 {
     for (;;) {
@@ -65,7 +49,7 @@ static uint64_t await_lease(void)
         struct repl_event *e = repl_next_event(repl);
         uint64_t epoch = 0;
 
-        stamp();
+        conductor_stamp(repl);
         if (e == NULL) {
             (void)poll(&p, 1, 20);
             continue;
@@ -122,7 +106,7 @@ static size_t fill(Holdfast__Record *(*make)(struct maker *m, uint64_t i), size_
     do {
         uint64_t request = 0;
 
-        stamp();
+        conductor_stamp(repl);
         if (submitted < n) {
             Holdfast__Record *r = make(&m, submitted + 1);
 
@@ -144,7 +128,7 @@ static void drain(size_t n)
         struct pollfd p = {.fd = repl_event_fd(repl), .events = POLLIN};
         struct repl_event *e = repl_next_event(repl);
 
-        stamp();
+        conductor_stamp(repl);
         if (e == NULL) {
             (void)poll(&p, 1, 20);
             continue;

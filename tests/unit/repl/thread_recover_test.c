@@ -8,6 +8,7 @@
 
 #include "cluster_pki/cluster_pki.h"
 #include "replication/replica.h"
+#include "unit/repl/alone.h"
 #include "unit/repl/loopback.h"
 
 enum { WAIT_MS = 60000, N = 3 };
@@ -63,16 +64,13 @@ static struct repl *started(void)
 static void await_lease(struct repl *repl, struct repl_status *st)
 {
     uint64_t end = repl_boottime_ns() + WAIT_MS * 1000000ull;
-    struct repl_health *h = repl_health(repl);
     bool held = false;
 
     while (!held && repl_boottime_ns() < end) {
         struct repl_event *e = repl_next_event(repl);
         struct pollfd p = {.fd = repl_event_fd(repl), .events = POLLIN};
 
-        atomic_store(&h->control_ns, repl_boottime_ns());
-        atomic_store(&h->workers_ns, repl_boottime_ns());
-        atomic_store(&h->links_up, true);
+        conductor_stamp(repl);
         if (e == NULL)
             (void)poll(&p, 1, 20);
         held = e != NULL && e->kind == REPL_EV_LEASE && e->held;

@@ -15,6 +15,7 @@
 
 #include "cluster_pki/cluster_pki.h"
 #include "replication/replica.h"
+#include "unit/repl/alone.h"
 #include "unit/repl/loopback.h"
 #include "unit/repl/make.h"
 
@@ -74,16 +75,6 @@ static void fill(struct repl_options *o, uint32_t node, const struct endpoint *w
     }
 }
 
-static void stamp(struct repl *repl)
-{
-    struct repl_health *h = repl_health(repl);
-    uint64_t now = repl_boottime_ns();
-
-    atomic_store(&h->control_ns, now);
-    atomic_store(&h->workers_ns, now);
-    atomic_store(&h->links_up, true);
-}
-
 /* Waits for the next event of that kind (and, for a lease, held or not); others are freed. */
 static struct repl_event *await(struct repl *repl, enum repl_event_kind kind)
 {
@@ -93,7 +84,7 @@ static struct repl_event *await(struct repl *repl, enum repl_event_kind kind)
         struct repl_event *e = repl_next_event(repl);
         struct pollfd p = {.fd = repl_event_fd(repl), .events = POLLIN};
 
-        stamp(repl);
+        conductor_stamp(repl);
         if (e == NULL) {
             (void)poll(&p, 1, 20);
             continue;
@@ -163,7 +154,7 @@ static void restarts(bool machine_stays_on)
     repl = repl_start(&o, &error);
     cr_assert_not_null(repl, "%s", error.text);
     cr_assert_gt(kept, 0);
-    stamp(repl);
+    conductor_stamp(repl);
     epoch = await_lease(repl);
     for (uint64_t i = 1; i <= 200; i++)
         submit_create(repl, epoch, i);
@@ -181,7 +172,7 @@ static void restarts(bool machine_stays_on)
     o.kept_keys_fd = machine_stays_on ? kept : 0;
     repl = repl_start(&o, &error);
     cr_assert_not_null(repl, "%s", error.text);
-    stamp(repl);
+    conductor_stamp(repl);
     cr_assert_gt(await_lease(repl), epoch);
     repl_status(repl, &status);
     cr_assert_eq(status.counters[REPL_COUNT_REFUSED_EPOCH], 0);
@@ -359,7 +350,7 @@ static _Noreturn void run_child(uint32_t node)
         char line[256];
         ssize_t n;
 
-        stamp(repl);
+        conductor_stamp(repl);
         (void)poll(p, 2, 20);
         while ((e = repl_next_event(repl)) != NULL) {
             child_event(e, &epoch);
@@ -583,7 +574,7 @@ Test(repl_thread, cluster_time_begins_at_nought_and_runs)
         do {
             struct pollfd p = {.fd = repl_event_fd(repl), .events = POLLIN};
 
-            stamp(repl);
+            conductor_stamp(repl);
             (void)poll(&p, 1, 20);
             repl_event_free(repl_next_event(repl));
             repl_status(repl, &s);
