@@ -1,8 +1,9 @@
 /* What each problem's name means, for GET /v1/problems/{name}: the `docs` link of every refusal. A
  * name is kept for ever; checks/openapi holds this table against the sources. */
-#include <string.h>
+#include "api/problems.h"
 
-#include "api/internal.h"
+#include <stddef.h>
+#include <string.h>
 
 static const struct {
     const char *name, *meaning;

@@ -233,6 +233,9 @@ static json_t *fake_bearers(void *self, const struct api_page *page, struct api_
 
     (void)problem;
     rig->page = *page;
+    if (page->after != 0) {
+        return json_pack("{s:[o]}", "tokens", one_bearer(rig, "123456789abc"));
+    }
     return json_pack("{s:[o],s:s}", "tokens", one_bearer(rig, "0123456789ab"), "next",
                      "00000123456789ab");
 }
