@@ -41,19 +41,14 @@ static void remove_scripts(void)
 
 TestSuite(cli_completion, .init = write_scripts, .fini = remove_scripts);
 
-Test(cli_completion, every_shell_that_is_here_parses_its_script)
+Test(cli_completion, every_shell_parses_its_script)
 {
     char command[256];
 
     for (int i = 0; i < 3; i++) {
-        (void)snprintf(command, sizeof command, "command -v %s >/dev/null", shells[i]);
-        if (system(command) != 0) {
-            cr_assert_neq(i, 0, "there is no bash");
-            cr_log_warn("%s is not installed: its script was not parsed", shells[i]);
-            continue;
-        }
         (void)snprintf(command, sizeof command, "%s -n %s/%s 2>&1", shells[i], folder, shells[i]);
-        cr_expect_eq(system(command), 0, "%s does not parse it", shells[i]);
+        cr_expect_eq(system(command), 0, "%s does not parse it (deploy/setup --tests installs it)",
+                     shells[i]);
     }
 }
 
