@@ -21,6 +21,7 @@
 #include "api/cli/cli.h"
 #include "api/cli/where.h"
 #include "base/secret.h"
+#include "base/yaml_text.h"
 
 enum { MOST_PROFILES = 64, MOST_FILE = 64 << 10, MOST_LIST = 2048 };
 
@@ -328,6 +329,13 @@ static bool choose(struct reader *r, const char *name, char *at[CLI_PLACES], boo
     return true;
 }
 
+static void not_text(void *arg, unsigned line, unsigned column, const char *text)
+{
+    struct reader *r = arg;
+
+    (void)snprintf(r->why, CLI_WHY_BYTES, "%.500s:%u:%u: %s", r->path, line, column, text);
+}
+
 bool cli_profile_parse(const char *path, const char *text, size_t n, const char *name,
                        char *at[CLI_PLACES], bool *found, char why[CLI_WHY_BYTES])
 {
@@ -340,16 +348,19 @@ bool cli_profile_parse(const char *path, const char *text, size_t n, const char 
         (void)snprintf(why, CLI_WHY_BYTES, "out of memory");
         return false;
     }
+    r->path = path;
+    r->why = why;
+    if (!yaml_check_text(span_of(text, n), not_text, r)) {
+        free(r);
+        return false;
+    }
     fy_diag_cfg_default(&quiet);
     quiet.fp = NULL;
     diag = fy_diag_create(&quiet);
     fy_diag_set_collect_errors(diag, true);
-    r->path = path;
-    r->why = why;
     r->parser = fy_parser_create(
         &(struct fy_parse_cfg){.flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG, .diag = diag});
-    ok = r->parser != NULL && memchr(text, '\0', n) == NULL &&
-         fy_parser_set_string(r->parser, text, n) == 0;
+    ok = r->parser != NULL && fy_parser_set_string(r->parser, text, n) == 0;
     if (!ok) {
         (void)snprintf(why, CLI_WHY_BYTES, "%.500s: this is no text", path);
     }

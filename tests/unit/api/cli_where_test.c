@@ -163,6 +163,8 @@ Test(cli_where, a_profile_is_read_strictly)
         {"- a\n", "cli.yaml:1:1: here must be `profiles:`"},
         {"profiles: [\n", "cli.yaml:"},
         {"profiles: {}\n---\nprofiles: {}\n", "a second document"},
+        {"%YAML 1.2\n---\nprofiles: {}\n", "cli.yaml:1:1: YAML directives are not supported"},
+        {"profiles: {}\n# \xff\n", "cli.yaml:2:3: the byte 0xff is not UTF-8"},
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
