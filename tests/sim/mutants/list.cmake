@@ -468,3 +468,9 @@ sim_mutant(taken_over_and_rekeyed "seed=4 a new owner rekeys each IKE SA that it
   node/conductor/assigned.c [==[    if (!sa->pending) { /*]==] [==[    if (!sa->pending) {
         const char *mutant_why;
         (void)conductor_command(c, sa->id, IKE_WANT_REKEY_IKE, 0, &mutant_why); /*]==])
+
+# --- what a disk says of itself (I10) ---
+
+sim_mutant(the_mark_is_not_read "seed=4 a log that ends before its high-water mark is taken for whole"
+  "I10-data_lost"
+  replication/wal_loss.c [==[    return last < wal_loss_must_have(mark, snapshot);]==] [==[    return false && last < mark && mark < snapshot;]==])
