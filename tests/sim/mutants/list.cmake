@@ -469,8 +469,14 @@ sim_mutant(taken_over_and_rekeyed "seed=4 a new owner rekeys each IKE SA that it
         const char *mutant_why;
         (void)conductor_command(c, sa->id, IKE_WANT_REKEY_IKE, 0, &mutant_why); /*]==])
 
-# --- what a disk says of itself (I10) ---
+# --- what a disk says of itself (I10), who is not filled (L3) ---
 
 sim_mutant(the_mark_is_not_read "seed=4 a log that ends before its high-water mark is taken for whole"
   "I10-data_lost"
   replication/wal_loss.c [==[    return last < wal_loss_must_have(mark, snapshot);]==] [==[    return false && last < mark && mark < snapshot;]==])
+
+sim_mutant(the_forgetful_are_not_filled "seed=4 who lost the end of its log takes no entries from anybody"
+  "L3-digest_reached"
+  replication/raft_muted.c [==[            f->type == RAFT_FRAME_TIMEOUT_NOW);]==]
+  [==[            f->type == RAFT_FRAME_TIMEOUT_NOW ||
+            (f->type == RAFT_FRAME_APPEND && d->muted == REPL_DISTRUST_SUFFIX));]==])
