@@ -343,8 +343,8 @@ enum repl_result repl_submit_waited(struct repl *repl, struct Holdfast__Record *
     size_t n = 0;
 
     uv_mutex_lock(&repl->lock);
-    if (repl->next_request - repl->oldest_request >= REPL_MAX_OUTSTANDING ||
-        repl->outstanding_bytes >= REPL_MAX_OUTSTANDING_BYTES - REPL_MAX_RECORD_BYTES)
+    if (!replica_has_room(repl->next_request - repl->oldest_request, repl->outstanding_bytes,
+                          repl->options.seal))
         result = REPL_BUSY;
     if (result == REPL_OK) {
         sealed = replica_pack(record, repl->options.node, repl->options.boot, repl->next_request,

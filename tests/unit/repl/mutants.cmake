@@ -197,7 +197,7 @@ repl_mutant(a_take_back_is_told_to_who_does_not_know_it record.c "d->removal != 
 repl_mutant(an_end_is_told_to_who_does_not_know_it record.c "m->until_ms != 0 ? RECORD_SPEAKS_UNTIL" "m->until_ms != 0 ? 2")
 
 # Documents and the audit.
-repl_mutants_of(repl_documents_tests hf_replication fsm_documents_test.c fsm_audit_test.c audit_test.c mirror_test.c make.c)
+repl_mutants_of(repl_documents_tests hf_replication fsm_documents_test.c fsm_audit_test.c audit_test.c mirror_test.c thread_outbox_test.c make.c)
 repl_mutant(control_documents fsm_documents.c "out->item = i" "out->item = i")
 repl_mutant(documents_without_end fsm_documents.c "n > DOCUMENTS_MAX || bytes > DOCUMENTS_MAX_BYTES" "n == SIZE_MAX")
 repl_mutant(documents_without_number fsm_documents.c "n > DOCUMENTS_MAX || " "")
@@ -229,6 +229,9 @@ repl_mutant(any_head_will_do audit_verify.c "memcmp(v->at.hash, head->hash, size
 repl_mutant(torn_lines_stay mirror.c "ok = ftruncate(m->fd, st.st_size - (off_t)(n - from)) == 0;" ";")
 repl_mutant(a_start_sets_its_file_aside mirror.c " || m->at.count > entries[n - 1]->sequence" "")
 repl_mutant(another_chain_goes_on mirror.c "!sound || !fits(m, entries, n)" "!sound")
+repl_mutant(a_seal_needs_no_room replica_core.c "REPL_MAX_RECORD_BYTES + seal->overhead <=" "REPL_MAX_RECORD_BYTES <=")
+repl_mutant(what_is_on_its_way_needs_no_room repl_thread.c "replica_outstanding_bytes(repl->core) + repl->inbox_bytes" "replica_outstanding_bytes(repl->core)")
+repl_mutant(what_was_put_is_still_on_its_way repl_thread.c "    repl->inbox_bytes -= c->len;" "    ;")
 list(JOIN hf_mutants "," hf_mutant_names)
 hf_unit_test(repl_mutants_test SOURCES mutants_test.c LIBS hf_base)
 target_compile_definitions(repl_mutants_test PRIVATE MUTANTS="${hf_mutant_names}")
