@@ -114,6 +114,7 @@ repl_mutant(only_the_known_give_keys replica_admit.c "replica_newest_configurati
 repl_mutant(one_that_knows_better_says_lost replica_lost.c "    return !hopes(r);" "    return true;")
 repl_mutant(words_never_grow_old replica_lost.c "is_recent(r, r->need.words[i].stuck_ns, WORD_MS)" "r->need.words[i].stuck_ns != 0")
 repl_mutant(who_names_a_former_key_is_stuck replica_lost.c "r->fsm.session_key != in->id &&" "!fsm_names_key(&r->fsm, in->id) &&")
+repl_mutant(locked_before_all_is_told replica_locked.c " ||\n        r->telling)" ")")
 repl_mutant(who_awaits_a_state_awaits_it_for_ever replica_locked.c "if (r->awaits_above != 0) {" "if (false) {")
 repl_mutant(blind_for_one_key_only replica_session.c "r->blind != 0 || replica_rotation_due" "(r->blind != 0 && r->fsm.session_key == r->blind) || replica_rotation_due")
 repl_mutant(leadership_to_anybody replica_witness.c "r->awaits_above != 0 ? replica_was_sound(r, node)" "r->awaits_above != 0 ? true")
