@@ -240,7 +240,7 @@ static void release(struct repl *repl)
     repl_stop_waits(repl);
     repl_view_release(repl->view);
     mirror_close(&repl->mirror);
-    free(repl->backup);
+    free(repl->backup.bytes);
     repl_keys_close(&repl->keys);
     uv_mutex_destroy(&repl->lock);
     uv_mutex_destroy(&repl->event_lock);

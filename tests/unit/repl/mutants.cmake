@@ -168,6 +168,8 @@ repl_mutant(the_joinable_go_on_alone replica_distrust.c "!r->options.unjoinable 
 repl_mutant(the_founder_stays_alone raft_driver.c "l->entries[i].kind == REPL_ENTRY_CHANGE &&" "i == 0 &&")
 repl_mutant(the_rolled_back_are_not_told replica_distrust.c "now == REPL_DISTRUST_PEER" "false")
 repl_mutant(the_rolled_back_are_not_counted replica_distrust.c "replica_count(r, REPL_COUNT_DOUBTED, 1);" "")
+repl_mutant(a_wrong_state_is_backed_up replica_witness.c "           replica_state_trusted(r) && !replica_is_muted(r);" "           !replica_is_muted(r);")
+repl_mutant(the_muted_back_up replica_witness.c "replica_state_trusted(r) && !replica_is_muted(r);" "replica_state_trusted(r);")
 repl_mutant(trust_is_not_told replica_distrust.c "now == REPL_TRUSTED)" "false)")
 
 # A leader whose disk hangs.
