@@ -43,6 +43,9 @@ static const struct {
                   "what it waits for."},
     {"no-quorum", "No majority of the members is reached, so nothing can be written."},
     {"no-role", "The certificate is good, but api.clients gives its name no role."},
+    {"no-state",
+     "This node has no state that a backup may be made of: it has applied nothing, is no "
+     "member, or its state or disk is not trusted. Ask another one."},
     {"no-such-path", "There is nothing at that path: see /v1/openapi.json."},
     {"not-a-member", "This node is no member of the cluster: ask one that is."},
     {"not-armed",

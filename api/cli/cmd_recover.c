@@ -164,12 +164,15 @@ static int cli_snapshot_save(struct cli *cli)
     int status = CLI_DONE;
     unsigned char *bytes;
     json_t *body = cli_ask(cli, "POST", "/v1/cluster/backup", json_object(), &status);
+    int64_t index, incarnation;
     size_t n = 0;
 
     if (body == NULL) {
         return status;
     }
     bytes = from_hex(cli_text(body, "backup"), &n);
+    index = cli_number(body, "index");
+    incarnation = cli_number(body, "incarnation");
     json_decref(body);
     if (bytes == NULL || n == 0) {
         (void)fprintf(cli->err, "holdfast: the node's answer is no backup\n");
@@ -181,12 +184,15 @@ static int cli_snapshot_save(struct cli *cli)
         (void)fprintf(cli->err, "holdfast: %s: %s\n", path, strerror(errno));
         status = CLI_REFUSED;
     } else if (cli->json) {
-        status = cli_print_json(cli, json_pack("{s:s,s:I}", "file", path, "bytes", (json_int_t)n));
+        status = cli_print_json(cli, json_pack("{s:s,s:I,s:I,s:I}", "file", path, "bytes",
+                                               (json_int_t)n, "index", (json_int_t)index,
+                                               "incarnation", (json_int_t)incarnation));
     } else {
         (void)fprintf(cli->out,
-                      "saved %zu bytes, without tunnels and keys. Keep a copy of a node's "
-                      "configuration.key beside it: nothing else opens it\n",
-                      n);
+                      "saved %zu bytes, without tunnels and keys, as of entry %" PRId64
+                      " of incarnation %" PRId64 ". Keep a copy of a node's configuration.key "
+                      "beside it: nothing else opens it\n",
+                      n, index, incarnation);
     }
     free(bytes);
     return status;

@@ -313,15 +313,19 @@ static void back_up(struct rig *r)
     (void)snprintf(words, sizeof words, "snapshot save %s", path);
     expect_part("snapshot save /no/such/folder", 1, "/no/such/folder: No such file or directory");
     (void)snprintf(r->backup, sizeof r->backup, "48464b");
-    expect_part(words, 0, "saved 3 bytes, without tunnels and keys");
+    expect_part(words, 0,
+                "saved 3 bytes, without tunnels and keys, as of entry 4711 of incarnation "
+                "1099511627776. Keep");
     file = fopen(path, "rb");
     cr_assert_not_null(file);
     cr_expect_eq(fread(bytes, 1, sizeof bytes, file), 3);
     cr_expect_str_eq(bytes, "HFK");
     (void)fclose(file);
+    (void)snprintf(words, sizeof words, "snapshot save %s -o json", path);
+    expect_part(words, 0, "\"index\": 4711,\n  \"incarnation\": 1099511627776\n}");
     (void)snprintf(r->backup, sizeof r->backup, "no hex");
     expect_part(words, 1, "the node's answer is no backup");
-    cr_expect_eq(r->backups, 3);
+    cr_expect_eq(r->backups, 4);
 }
 
 Test(cli, saves_a_backup)

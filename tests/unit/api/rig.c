@@ -187,7 +187,9 @@ static void fake_backup(void *self, struct api_request *request)
     if (rig->how != RIG_NOW) {
         decide(rig, request);
     } else {
-        api_request_answer(request, json_pack("{s:s}", "backup", rig->backup));
+        api_request_answer(request,
+                           json_pack("{s:s,s:I,s:I}", "backup", rig->backup, "index",
+                                     (json_int_t)4711, "incarnation", (json_int_t)1099511627776));
     }
 }
 
