@@ -102,6 +102,10 @@ size_t oracle_minority_delivers_nothing(const struct numbers *n, const char *dir
 void oracle_loss_explained(const struct numbers_summary *s, uint64_t zero_ns, const char *direction,
                            uint64_t dropped, uint64_t counted, struct oracle_report *r);
 
+/* Nobody has to take over, so numbers go on coming: s->gap_ns, taken over the fault, is at most allowed_ms. */
+void oracle_no_pause(const struct numbers_summary *s, const char *direction, unsigned allowed_ms,
+                     struct oracle_report *r);
+
 void oracle_delivered_once(const struct numbers *n, const char *direction, uint64_t zero_ns,
                            struct oracle_report *r);
 
