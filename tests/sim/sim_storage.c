@@ -1,3 +1,5 @@
+#include "sim/sim_storage.h"
+
 #include <stdlib.h>
 
 #include "sim/sim_storage_internal.h"
