@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "api/backend.h"
+#include "api/problems.h"
 #include "api/server.h"
 #include "base/assert.h"
 
@@ -209,8 +210,5 @@ void api_get_audit_entry(struct api_call *call, const struct api_backend *backen
 extern const struct api_route api_lookup;
 /* handlers/audit.c: no route: call->refused becomes an entry. */
 extern const struct api_route api_note;
-
-/* problems.c: what a problem's name means; NULL: there is none of that name. */
-const char *api_problem_meaning(const char *name);
 
 #endif

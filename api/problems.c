@@ -1,8 +1,9 @@
 /* What each problem's name means, for GET /v1/problems/{name}: the `docs` link of every refusal. A
  * name is kept for ever; checks/openapi holds this table against the sources. */
-#include <string.h>
+#include "api/problems.h"
 
-#include "api/internal.h"
+#include <stddef.h>
+#include <string.h>
 
 static const struct {
     const char *name, *meaning;
@@ -42,6 +43,9 @@ static const struct {
                   "what it waits for."},
     {"no-quorum", "No majority of the members is reached, so nothing can be written."},
     {"no-role", "The certificate is good, but api.clients gives its name no role."},
+    {"no-state",
+     "This node has no state that a backup may be made of: it has applied nothing, is no "
+     "member, or its state or disk is not trusted. Ask another one."},
     {"no-such-path", "There is nothing at that path: see /v1/openapi.json."},
     {"not-a-member", "This node is no member of the cluster: ask one that is."},
     {"not-armed",

@@ -115,6 +115,8 @@ struct cell {
     unsigned killed, ended;              /* bits: nodes that the runner killed, or asked to end */
     unsigned broke, refused;             /* ... whose disk failed, that had to refuse to start */
     uint64_t fault_from_ns, fault_to_ns; /* from its beginning to when all was whole again */
+    bool
+        vote_split; /* it took a second election to have a leader: the pause is not one election's */
     uint64_t minority_from_ns, minority_to_ns; /* no majority, the last lease over; 0 = never */
     struct oracle_tenure tenures[CELL_MAX_TENURES];
     size_t n_tenures;

@@ -97,18 +97,53 @@ static bool slow_disk(struct cell *c)
     return flows_until(c, since, "the owner's disk was slow") && let_go(c, n);
 }
 
+/* What each node says that the cluster's time is, and when it was asked. */
+struct cluster_times {
+    uint64_t ms[LAB_MAX_NODES + 1], mono_ns;
+};
+
+static bool read_times(struct cell *c, struct cluster_times *t)
+{
+    for (unsigned n = 1; n <= c->drill->nodes; n++) {
+        struct node_view v;
+
+        node_look(&c->nodes[n], &v);
+        if (!v.answered || !v.cluster_ms)
+            return cell_inconclusive(c, "node %u does not say what time it is in the cluster", n);
+        t->ms[n] = v.cluster_ms;
+    }
+    return true;
+}
+
+/* From before the first was asked to after the last was: nobody's time went on for longer. */
+static bool judge_times(struct cell *c, const struct cluster_times *from)
+{
+    struct cluster_times to;
+    uint64_t passed_ms;
+
+    if (!read_times(c, &to))
+        return false;
+    passed_ms = (pump_mono_ns() - from->mono_ns) / 1000000;
+    for (unsigned n = 1; n <= c->drill->nodes; n++)
+        oracle_cluster_time(n, from->ms[n], to.ms[n], passed_ms, &c->report);
+    return true;
+}
+
 static bool jump_clock(struct cell *c)
 {
     int64_t seconds = c->spec->mode == DRILL_FORWARD ? HOUR_S : -HOUR_S;
     uint64_t since = pump_mono_ns();
+    struct cluster_times times = {.mono_ns = since};
     struct node *n = cell_owner(c);
     bool ok;
 
+    if (!read_times(c, &times))
+        return false;
     cell_phase(c, "the clock of node %u jumps by %lld s", n->id, (long long)seconds);
     if (!node_shift_clock(n, seconds))
         return false;
     c->reached = true;
-    ok = flows_until(c, since, "the owner's clock was wrong");
+    ok = flows_until(c, since, "the owner's clock was wrong") && judge_times(c, &times);
     return node_shift_clock(n, 0) && ok && cell_wait_flow(c, AGAIN, c->drill->settle_ms);
 }
 

@@ -353,6 +353,24 @@ static void judge_gaps(struct cell *c)
     }
 }
 
+/* A fault that moves no shard: from its beginning to its end, whoever decides. Over a second election inward
+ * traffic may stand as well; outward it may not. */
+static void judge_pauses(struct cell *c)
+{
+    const unsigned allowed[] = {
+        [TRAFFIC_IN] = c->drill->pause_in_ms, [TRAFFIC_OUT] = c->drill->pause_out_ms};
+
+    for (unsigned way = 0; c->fault_to_ns && way < TRAFFIC_DIRECTIONS; way++) {
+        struct numbers_summary s;
+
+        if (!allowed[way] || (way == TRAFFIC_IN && c->vote_split))
+            continue;
+        traffic_judge(&c->traffic, (enum traffic_direction)way, c->fault_from_ns, c->fault_to_ns,
+                      &s);
+        oracle_no_pause(&s, direction_names[way], allowed[way], &c->report);
+    }
+}
+
 static uint64_t counted_drops(struct cell *c)
 {
     uint64_t sum = 0;
@@ -473,6 +491,7 @@ void cell_judge(struct cell *c)
     judge_client(c);
     judge_nodes(c);
     judge_gaps(c);
+    judge_pauses(c);
     judge_upload(c);
     judge_loss(c);
     if (c->relay.overflow)

@@ -245,6 +245,73 @@ static bool change_leader(struct cell *c)
     return true;
 }
 
+struct election {
+    struct cell *c;
+    unsigned dead;
+    unsigned leader; /* of the term in which the living agree; 0 = of none yet */
+    uint64_t term;
+};
+
+/* All who live follow one of them. */
+static bool elected(void *arg)
+{
+    struct election *e = arg;
+    struct cell *c = e->c;
+    unsigned leader = 0;
+    uint64_t term = 0;
+
+    for (unsigned n = 1; n <= c->drill->nodes; n++) {
+        struct node_view v;
+
+        if (n == e->dead)
+            continue;
+        node_look(&c->nodes[n], &v);
+        if (!v.answered || !v.quorum || !v.leader || v.leader == e->dead ||
+            (leader && (v.leader != leader || v.term != term)))
+            return false;
+        leader = v.leader;
+        term = v.term;
+    }
+    e->leader = leader;
+    e->term = term;
+    return leader != 0;
+}
+
+/* The leader dies, the owner lives: it stays the owner, by its lease from those who are left. What it has been
+ * granted lasts outward until one of them leads, inward traffic stands for an election at most: one, so a vote
+ * that was split shows nothing of it. */
+static bool kill_leader(struct cell *c)
+{
+    struct election e = {.c = c, .dead = c->leader};
+    struct node *victim = &c->nodes[c->leader];
+    struct node_view before;
+
+    node_look(victim, &before);
+    if (!before.answered || before.leader != e.dead || e.dead == c->owner)
+        return cell_inconclusive(c, "node %u is to die: it does not lead alone", e.dead);
+    c->recoveries_gone += before.recoveries;
+    c->killed |= 1u << e.dead;
+    cell_phase(c, "node %u, the leader, dies", e.dead);
+    if (!node_kill(victim, c->spec->mode == DRILL_MACHINE))
+        return false;
+    c->reached = true;
+    if (!lab_until(&c->lab, elected, &e, c->drill->takeover_ms)) {
+        oracle_violation(&c->report, "leader: nobody leads %u ms after node %u died",
+                         c->drill->takeover_ms, e.dead);
+        return false;
+    }
+    c->leader = e.leader;
+    if (!cell_wait_flow(c, AGAIN, c->drill->settle_ms)) {
+        oracle_violation(&c->report, "traffic: it stopped when node %u, the leader, died", e.dead);
+        return false;
+    }
+    c->vote_split = e.term > before.term + 1;
+    if (c->vote_split)
+        (void)cell_inconclusive(c, "the vote was split: from term %llu to %llu",
+                                (unsigned long long)before.term, (unsigned long long)e.term);
+    return node_restart(victim, c->binary) && cell_healed(c, e.dead);
+}
+
 bool cell_move(struct cell *c)
 {
     bool ok;
@@ -256,6 +323,7 @@ bool cell_move(struct cell *c)
                                                       [DRILL_DISK_FULL] = fill_disk,
                                                       [DRILL_RESTART] = restart,
                                                       [DRILL_LEADER_CHANGE] = change_leader,
+                                                      [DRILL_LEADER_KILL] = kill_leader,
                                                       [DRILL_QUORUM_LOSS] = cell_nodes,
                                                       [DRILL_ROLLING] = cell_nodes,
                                                       [DRILL_WIPED] = cell_nodes,

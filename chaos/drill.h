@@ -28,6 +28,7 @@ enum drill_fault {
     DRILL_DISK_FULL,     /* nearly nothing is left where the owner keeps its data, for `for` */
     DRILL_RESTART,       /* the owner's daemon is ended and started again at once */
     DRILL_LEADER_CHANGE, /* every `every`, `times` times */
+    DRILL_LEADER_KILL,   /* the leader dies alone, the owner, another node, lives; it returns */
     DRILL_COLLISION,     /* both ends rekey, the relay arranges who sees what when */
     DRILL_QUORUM_LOSS,   /* all nodes but one are killed; after `for` they return one by one */
     DRILL_ROLLING,       /* each node's daemon in turn is ended and started again */
@@ -108,6 +109,7 @@ struct drill {
     struct relay_settings relay; /* no rules: but for collisions there is no relay */
     /* limits */
     unsigned gap_ms, reach_ms, takeover_ms, upload_ms, settle_ms;
+    unsigned pause_in_ms, pause_out_ms; /* while nobody has to take over; 0: not judged */
 };
 
 /* One fault to inject. */

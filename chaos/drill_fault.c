@@ -13,6 +13,7 @@ static const char *const fault_words[] = {[DRILL_NONE] = "none",
                                           [DRILL_DISK_FULL] = "disk-full",
                                           [DRILL_RESTART] = "restart",
                                           [DRILL_LEADER_CHANGE] = "leader-change",
+                                          [DRILL_LEADER_KILL] = "leader-kill",
                                           [DRILL_COLLISION] = "collision",
                                           [DRILL_QUORUM_LOSS] = "quorum-loss",
                                           [DRILL_ROLLING] = "rolling-restart",
@@ -67,6 +68,7 @@ static const unsigned fault_modes[] = {
     [DRILL_DISK_FULL] = 1u << DRILL_PLAIN,
     [DRILL_RESTART] = 1u << DRILL_TERM | 1u << DRILL_PROCESS,
     [DRILL_LEADER_CHANGE] = 1u << DRILL_PLAIN,
+    [DRILL_LEADER_KILL] = 1u << DRILL_PROCESS | 1u << DRILL_MACHINE,
     [DRILL_COLLISION] = 1u << DRILL_BOTH_AT_ONCE | 1u << DRILL_BEHIND_DELETE |
                         1u << DRILL_UNSEEN_CLIENT | 1u << DRILL_UNSEEN_GATEWAY,
     [DRILL_QUORUM_LOSS] = 1u << DRILL_OWNER_LEFT | 1u << DRILL_OTHER_LEFT,
@@ -164,6 +166,8 @@ static void check_fault(struct reader *r, const struct yaml_node *map, const str
         (void)read_refuse(r, map, "a kill would leave no majority of 1 node", NULL);
     else if (d->fault > DRILL_KILL && d->fault != DRILL_COLLISION && d->nodes == 1)
         (void)read_refuse(r, map, "this fault needs another node", NULL);
+    else if (d->fault == DRILL_LEADER_KILL && d->leaders != 1u << DRILL_LEADER_OTHER)
+        (void)read_refuse(r, map, "the leader dies alone: it is `leader: other`", NULL);
     else if (d->fault == DRILL_REBIND && d->outside_v6)
         (void)read_refuse(r, map, "the lab's NAT is one of IPv4", NULL);
     else if (d->fault == DRILL_COLLISION && d->clients > 1)

@@ -102,9 +102,10 @@ static void read_traffic(struct reader *r, const struct yaml_node *map, struct d
 
 static void read_limits(struct reader *r, const struct yaml_node *map, struct drill *d)
 {
-    static const char *const keys[] = {"gap", "reach", "takeover", "upload", "settle", NULL};
-    unsigned *const to[] = {&d->gap_ms, &d->reach_ms, &d->takeover_ms, &d->upload_ms,
-                            &d->settle_ms};
+    static const char *const keys[] = {"gap",    "reach",    "takeover",  "upload",
+                                       "settle", "pause_in", "pause_out", NULL};
+    unsigned *const to[] = {&d->gap_ms,    &d->reach_ms,    &d->takeover_ms, &d->upload_ms,
+                            &d->settle_ms, &d->pause_in_ms, &d->pause_out_ms};
 
     if (!read_is_map(r, map, keys))
         return;

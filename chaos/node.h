@@ -67,6 +67,7 @@ struct node_view {
     uint64_t boot;
     unsigned leader;
     uint64_t term, applied_index, commit_index;
+    uint64_t cluster_ms;                      /* the time that lifetimes are counted in */
     unsigned connected;                       /* peers */
     struct node_shard shards[LAB_MAX_SHARDS]; /* shard s at s - 1 */
     unsigned n_shards;
@@ -108,7 +109,8 @@ struct node_options {
     bool patient; /* retransmits often enough for a path that loses a third each way */
     unsigned clients;
     bool outside_v6, inside_v4, inside_v6;
-    bool shifts; /* its wall clock is to be moved: clockshift.c */
+    /* Its wall clock is to be moved, by more than SAs live: clockshift.c. */
+    bool shifts;
 };
 
 /* node_config.c */

@@ -70,8 +70,12 @@ static void write_gateway(FILE *f, const struct node_options *o)
 
 static void write_lifetimes(FILE *f, const struct node_options *o)
 {
-    static const char ordinary[] = "hard: 4h, rekey_at: 70%, rekey_at_responder: 80%, jitter: 5%";
+    static const char lasting[] = "hard: 4h, rekey_at: 70%, rekey_at_responder: 80%, jitter: 5%";
+    /* A clock that is an hour off is beyond the end of each. */
+    static const char within_a_jump[] =
+        "hard: 50m, rekey_at: 70%, rekey_at_responder: 80%, jitter: 5%";
     static const char soon[] = "hard: 10s, rekey_at: 60%, rekey_at_responder: 60%, jitter: 0%";
+    const char *ordinary = o->shifts ? within_a_jump : lasting;
 
     (void)fprintf(f,
                   "ike:   { lifetime: { %s }, retransmit: { first: 500ms, factor: %s, tries: %u }, "

@@ -106,6 +106,7 @@ void node_look(struct node *n, struct node_view *view)
     view->term = member(j, "term");
     view->applied_index = member(j, "applied_index");
     view->commit_index = member(j, "commit_index");
+    view->cluster_ms = member(j, "cluster_ms");
     json_array_foreach(json_object_get(j, "nodes"), i, peer)
     {
         if (member(peer, "id") != n->id && json_is_true(json_object_get(peer, "connected")))

@@ -247,6 +247,26 @@ void oracle_loss_explained(const struct numbers_summary *s, uint64_t zero_ns, co
                          (unsigned long long)dropped, (unsigned long long)counted);
 }
 
+void oracle_no_pause(const struct numbers_summary *s, const char *direction, unsigned allowed_ms,
+                     struct oracle_report *r)
+{
+    if (s->gap_ns > (uint64_t)allowed_ms * 1000000u)
+        oracle_violation(r, "pause: %s: %.1f ms without a packet, allowed are %u ms", direction,
+                         (double)s->gap_ns / 1e6, allowed_ms);
+}
+
+void oracle_cluster_time(unsigned node, uint64_t from_ms, uint64_t to_ms, uint64_t passed_ms,
+                         struct oracle_report *r)
+{
+    enum { AHEAD_MS = 1000 };
+
+    if (to_ms < from_ms || to_ms - from_ms > passed_ms + AHEAD_MS ||
+        to_ms - from_ms < passed_ms / 2)
+        oracle_violation(
+            r, "cluster-time: by node %u it went from %llu to %llu ms while %llu ms passed", node,
+            (unsigned long long)from_ms, (unsigned long long)to_ms, (unsigned long long)passed_ms);
+}
+
 void oracle_delivered_once(const struct numbers *n, const char *direction, uint64_t zero_ns,
                            struct oracle_report *r)
 {

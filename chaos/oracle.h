@@ -102,6 +102,15 @@ size_t oracle_minority_delivers_nothing(const struct numbers *n, const char *dir
 void oracle_loss_explained(const struct numbers_summary *s, uint64_t zero_ns, const char *direction,
                            uint64_t dropped, uint64_t counted, struct oracle_report *r);
 
+/* Nobody has to take over, so numbers go on coming: s->gap_ns, taken over the fault, is at most allowed_ms. */
+void oracle_no_pause(const struct numbers_summary *s, const char *direction, unsigned allowed_ms,
+                     struct oracle_report *r);
+
+/* The cluster's time goes on as time does, whatever a wall clock says (I14): by no more than what passed and a
+ * second, by no less than half of it. Without a leader it would stand, so there must have been one. */
+void oracle_cluster_time(unsigned node, uint64_t from_ms, uint64_t to_ms, uint64_t passed_ms,
+                         struct oracle_report *r);
+
 void oracle_delivered_once(const struct numbers *n, const char *direction, uint64_t zero_ns,
                            struct oracle_report *r);
 

@@ -77,6 +77,17 @@ bool recover_look(const struct repl_loaded *loaded, const struct recover_options
 bool recover_found(const struct recover_options *options, struct recovered *out,
                    const char **why) HF_MUST_USE;
 
+/* A backup has at most so many bytes, what stands around it (replica.h) included: what documents and the
+ * kept audit may hold, what each of those needs beside that for its seal and its fields, and the rest of the
+ * state, whose parts are few. */
+enum {
+    RECOVER_ITEM_BYTES = 256,
+    RECOVER_REST_BYTES = 1 << 20,
+    RECOVER_MAX_BACKUP_BYTES = DOCUMENTS_MAX_BYTES + AUDIT_KEEP_BYTES +
+                               (DOCUMENTS_MAX + AUDIT_KEEP) * RECOVER_ITEM_BYTES +
+                               RECOVER_REST_BYTES
+};
+
 /* The state without its sessions, to be kept anywhere: sealed with the configuration's key, which is
  * not in it. malloc'd; NULL: no key. `fsm` is not changed. */
 uint8_t *recover_backup(const struct fsm *fsm, const struct seal *seal, size_t *n) HF_MUST_USE;

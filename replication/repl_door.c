@@ -240,7 +240,7 @@ static void release(struct repl *repl)
     repl_stop_waits(repl);
     repl_view_release(repl->view);
     mirror_close(&repl->mirror);
-    free(repl->backup);
+    free(repl->backup.bytes);
     repl_keys_close(&repl->keys);
     uv_mutex_destroy(&repl->lock);
     uv_mutex_destroy(&repl->event_lock);
@@ -343,8 +343,8 @@ enum repl_result repl_submit_waited(struct repl *repl, struct Holdfast__Record *
     size_t n = 0;
 
     uv_mutex_lock(&repl->lock);
-    if (repl->next_request - repl->oldest_request >= REPL_MAX_OUTSTANDING ||
-        repl->outstanding_bytes >= REPL_MAX_OUTSTANDING_BYTES - REPL_MAX_RECORD_BYTES)
+    if (!replica_has_room(repl->next_request - repl->oldest_request, repl->outstanding_bytes,
+                          repl->options.seal))
         result = REPL_BUSY;
     if (result == REPL_OK) {
         sealed = replica_pack(record, repl->options.node, repl->options.boot, repl->next_request,

@@ -236,39 +236,41 @@ size_t repl_beginnings(struct repl *repl, struct repl_beginning out[REPL_MAX_BEG
 
 void repl_make_backup(struct repl *repl)
 {
-    size_t n = 0;
+    const struct fsm *fsm = replica_fsm(repl->core);
+    struct repl_backup b = {.index = fsm->applied_index, .incarnation = fsm->incarnation};
     uint8_t *items = NULL;
-    uint8_t *file;
+    size_t n = 0;
 
     if (replica_may_back_up(repl->core))
-        items = recover_backup(replica_fsm(repl->core), repl->options.seal, &n);
-    file = items == NULL ? NULL : repl_alloc_zero(1, BACKUP_HEADER + n);
-    if (file != NULL) {
-        memcpy(file, magic, MAGIC_BYTES);
-        put_be64(file + MAGIC_BYTES, seal_ring_current(repl->options.ring, SEAL_CONFIGURATION));
-        memcpy(file + BACKUP_HEADER, items, n);
+        items = recover_backup(fsm, repl->options.seal, &n);
+    if (items != NULL) {
+        b.len = BACKUP_HEADER + n;
+        b.bytes = repl_alloc_zero(1, b.len);
+        memcpy(b.bytes, magic, MAGIC_BYTES);
+        put_be64(b.bytes + MAGIC_BYTES, seal_ring_current(repl->options.ring, SEAL_CONFIGURATION));
+        memcpy(b.bytes + BACKUP_HEADER, items, n);
     }
     free(items);
     uv_mutex_lock(&repl->lock);
-    free(repl->backup);
-    repl->backup = file;
-    repl->backup_len = file == NULL ? 0 : BACKUP_HEADER + n;
-    repl->backup_failed = file == NULL;
+    free(repl->backup.bytes);
+    repl->backup = b;
+    repl->backed_up = true;
     uv_mutex_unlock(&repl->lock);
 }
 
-uint8_t *repl_backup_take(struct repl *repl, size_t *n, bool *failed)
+bool repl_backup_take(struct repl *repl, struct repl_backup *out)
 {
-    uint8_t *file;
+    bool made;
 
     uv_mutex_lock(&repl->lock);
-    file = repl->backup;
-    *n = repl->backup_len;
-    *failed = repl->backup_failed;
-    repl->backup = NULL;
-    repl->backup_failed = false;
+    made = repl->backed_up;
+    if (made) {
+        *out = repl->backup;
+        repl->backup = (struct repl_backup){.bytes = NULL};
+        repl->backed_up = false;
+    }
     uv_mutex_unlock(&repl->lock);
-    return file;
+    return made;
 }
 
 /* The directory comes last: what cannot be read leaves none behind. */

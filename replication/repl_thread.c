@@ -228,6 +228,17 @@ static void start_job(void *self, struct replica_job *job)
 
 /* --- the inbox --- */
 
+/* repl_submit() let in no more than the outbox holds; that takes the bytes over. Only then they are none
+ * of the inbox any more: what came before this one in the list may tell in between what is outstanding. */
+static void put_submitted(struct repl *repl, const struct command *c)
+{
+    HF_ASSERT(replica_put(repl->core, repl_boottime_ns(), c->request, c->bytes, c->len,
+                          c->effects) == REPL_OK);
+    uv_mutex_lock(&repl->lock);
+    repl->inbox_bytes -= c->len;
+    uv_mutex_unlock(&repl->lock);
+}
+
 static void run_command(struct repl *repl, struct command *c)
 {
     const struct repl_transport *t;
@@ -235,9 +246,7 @@ static void run_command(struct repl *repl, struct command *c)
 
     switch (c->kind) {
     case COMMAND_SUBMIT:
-        /* repl_submit() let in no more than the outbox holds; it takes the bytes over. */
-        HF_ASSERT(replica_put(repl->core, repl_boottime_ns(), c->request, c->bytes, c->len,
-                              c->effects) == REPL_OK);
+        put_submitted(repl, c);
         return;
     case COMMAND_TRANSFER:
         if (replica_transfer(repl->core, repl_boottime_ns(), c->node) != REPL_OK)
@@ -309,7 +318,6 @@ static void on_async(uv_async_t *async)
     list = repl->first;
     repl->first = repl->last = NULL;
     repl->n_frames = 0;
-    repl->inbox_bytes = 0;
     stopping = repl->stopping;
     uv_mutex_unlock(&repl->lock);
     while (list != NULL) {

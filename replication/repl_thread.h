@@ -100,9 +100,8 @@ struct repl {
     uint64_t next_request, oldest_request;
     size_t inbox_bytes, outstanding_bytes;
     bool stopping;
-    uint8_t *backup; /* made, and not taken yet; NULL = none, */
-    size_t backup_len;
-    bool backup_failed; /* or it could not be */
+    struct repl_backup backup; /* not taken yet, */
+    bool backed_up;            /* when there is one, or it could not be made */
     struct repl_status status;
     struct repl_beginning beginnings[REPL_MAX_BEGINNINGS];
     size_t n_beginnings;

@@ -291,10 +291,16 @@ bool repl_order_recovery(struct repl *repl, const struct repl_word *word,
 
 /* A backup: the state without its sessions, sealed with the configuration's key, which is not in it.
  *   "HFBACKUP" | id of that key 8 | items of a snapshot
- * Asked for, and there a moment later: malloc'd, *n bytes. NULL: not yet, or (*failed) this node cannot
- * seal, or its state is empty, distrusted, or no longer a member's. Any thread. */
+ * Asked for, and there a moment later. Any thread. */
+struct repl_backup {
+    uint8_t *bytes; /* free(). NULL: this node cannot seal, or its state is empty, outvoted, under
+                       distrust, or no longer a member's */
+    size_t len;
+    uint64_t index, incarnation; /* the newest entry that it has, of that incarnation */
+};
 void repl_backup_ask(struct repl *repl);
-uint8_t *repl_backup_take(struct repl *repl, size_t *n, bool *failed);
+/* False: not yet. Else *out, once. */
+bool repl_backup_take(struct repl *repl, struct repl_backup *out);
 /* holdfastd --restore: makes the data directory from such bytes, as a node that all others have left
  * (recover.h); `key_dir` holds configuration.key. */
 bool repl_restore(const struct repl_options *options, const char *key_dir, struct span backup,

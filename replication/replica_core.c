@@ -457,6 +457,12 @@ size_t replica_outstanding_bytes(const struct replica *r)
     return r->outbox->bytes;
 }
 
+bool replica_has_room(uint64_t requests, size_t bytes, const struct seal *seal)
+{
+    return requests < REPL_MAX_OUTSTANDING &&
+           bytes + REPL_MAX_RECORD_BYTES + seal->overhead <= REPL_MAX_OUTSTANDING_BYTES;
+}
+
 enum repl_result replica_put(struct replica *r, uint64_t now_ns, uint64_t request, uint8_t *sealed,
                              size_t n, void *effects)
 {

@@ -143,6 +143,9 @@ uint8_t *replica_pack(struct Holdfast__Record *record, uint32_t node, uint64_t b
 uint64_t replica_next_request(const struct replica *r);
 uint64_t replica_oldest_request(const struct replica *r);
 size_t replica_outstanding_bytes(const struct replica *r);
+/* May one more record be packed, of whatever size, where so many requests wait, of so many sealed bytes
+ * in all, those included that are still on their way to replica_put()? It then has room there. */
+bool replica_has_room(uint64_t requests, size_t bytes, const struct seal *seal);
 /* Takes over `sealed` (from replica_pack()). request == replica_next_request(). REPL_BUSY: the
  * outbox is full, `sealed` stays the caller's. */
 enum repl_result replica_submit(struct replica *r, uint64_t now_ns, uint64_t request,

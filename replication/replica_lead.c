@@ -2,6 +2,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/bytes.h"
 #include "base/secret.h"
@@ -56,11 +57,29 @@ void replica_clock_applied(struct replica *r, uint64_t stamp_ms)
     publish_clock(r, replica_cluster_ms(r));
 }
 
+#ifdef HOLDFAST_PLANT_wall_clock_stamps
+/* Planted fault: how far ahead the wall clock has jumped since this was first asked. */
+static uint64_t planted_jump_ms(uint64_t now_ns)
+{
+    static uint64_t first;
+    struct timespec wall;
+    uint64_t apart;
+
+    HF_ASSERT(clock_gettime(CLOCK_REALTIME, &wall) == 0);
+    apart = (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000 - now_ns / 1000000;
+    first = first ? first : apart;
+    return apart > first ? apart - first : 0;
+}
+#endif
+
 /* Never backwards. 0 would mean "no stamp". */
 uint64_t replica_stamp(struct replica *r)
 {
     uint64_t ms = replica_cluster_ms(r);
 
+#ifdef HOLDFAST_PLANT_wall_clock_stamps
+    ms += planted_jump_ms(r->now_ns);
+#endif
     if (ms < 1)
         ms = 1;
     if (ms > r->stamp_ms)

@@ -58,12 +58,15 @@ void replica_lock_snapshot(struct replica *r, uint64_t want, const struct repl_s
     begin(r, want);
 }
 
+/* Not while a state is restored or told: that one may name another key, and the end of the telling goes on
+ * with the log, whatever became of the lock meanwhile. */
 void replica_lock_unused(struct replica *r)
 {
     uint64_t id = r->fsm.session_key;
 
     if (r->options.ring == NULL || id == 0 || seal_ring_has(r->options.ring, id) ||
-        !replica_sees(r) || !r->ownership.confirmed || r->diverged)
+        !replica_sees(r) || !r->ownership.confirmed || r->diverged || r->restoring != NULL ||
+        r->telling)
         return;
     r->locked.unused = true;
     begin(r, id);

@@ -1,6 +1,7 @@
 /* Who the others are: the members of the log, and those that this node was started with. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/bytes.h"
 #include "replication/repl_addresses.h"
@@ -298,11 +299,29 @@ void replica_leader_named(struct replica *r)
         replica_list(r);
 }
 
+/* Whose word counts from here on: an operator reads a takeover beside it. */
+static void log_configuration(struct replica *r)
+{
+    const struct repl_configuration *now = &r->configuration;
+    char voters[128] = "", others[128] = "";
+
+    for (size_t i = 0; i < now->n_servers; i++) {
+        bool voter = now->servers[i].role == RAFT_DRIVER_VOTER;
+        char *to = voter ? voters : others;
+        size_t len = strlen(to);
+
+        (void)snprintf(to + len, sizeof voters - len, " %u", (unsigned)now->servers[i].node);
+    }
+    replica_log(r, REPL_LOG_INFO, "configuration at index %llu: voters%s%s%s",
+                (unsigned long long)now->index, voters, others[0] ? ", others" : "", others);
+}
+
 void replica_on_configuration(void *self, const struct repl_configuration *configuration)
 {
     struct replica *r = self;
 
     r->configuration = *configuration;
+    log_configuration(r);
     for (size_t i = 0; i < configuration->n_servers && configuration->index == 1 && !r->halted; i++)
         fsm_found(&r->fsm, configuration->servers[i].node);
     r->change_ns = 0; /* one promise from now */

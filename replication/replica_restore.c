@@ -65,6 +65,7 @@ void replica_tell(struct replica *r)
     }
     if (r->tell_document < r->fsm.documents.n || r->tell_sa != NULL || r->tell_lease != NULL)
         return;
+    HF_ASSERT(replica_sees(r) && !r->diverged); /* nothing else holds the log back */
     r->telling = false;
     replica_emit(r, (struct repl_event){.kind = REPL_EV_RESTORE_END,
                                         .index = r->fsm.applied_index,

@@ -6,6 +6,7 @@ hf_library(hf_repl_wal
     wal_file.c
     wal_slots.c
     wal_high_water.c
+    wal_loss.c
     wal_segment.c
     wal_log.c
     wal_load.c

@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "replication/crc32c.h"
 #include "replication/wal_directory.h"
+#include "replication/wal_loss.h"
 #include "replication/wal_snapshot.h"
 
 /* Removes what a crash left half made, and snapshots that the manifest no longer names. */
@@ -95,12 +96,11 @@ static bool raise_mark(struct wal_core *core, bool sync, struct wal_error *error
 static enum repl_distrust find_loss(struct wal_core *core)
 {
     uint64_t last = core->log.next_index - 1;
-    uint64_t mark = core->high_water.mark.index;
+    uint64_t mark = core->high_water.mark.index, snapshot = core->manifest.snapshot_index;
 
-    mark = mark < core->manifest.snapshot_index ? core->manifest.snapshot_index : mark;
-    if (core->loaded_log.lost || last < mark) {
+    if (core->loaded_log.lost || wal_loss_found(last, mark, snapshot)) {
         wal_note(core->note, "the log ends at entry %llu, but what came to %llu was durable",
-                 (unsigned long long)last, (unsigned long long)mark);
+                 (unsigned long long)last, (unsigned long long)wal_loss_must_have(mark, snapshot));
         return REPL_DISTRUST_SUFFIX;
     }
     return REPL_TRUSTED;

@@ -5,8 +5,10 @@
 #include <time.h>
 
 #include "api/cli/cli.h"
+#include "api/cli/commands.h"
 
 enum { MOST_ROWS = 200, USUAL_ROWS = 50, PATH_BYTES = 1600 };
+enum { OPTION_LIMIT, OPTION_OLDEST, OPTION_PRINCIPAL, OPTION_OPERATION };
 
 /* What a path's query may hold as it is; the rest as %XX. False: too long. */
 static bool put_query(char path[PATH_BYTES], const char *name, const char *value)
@@ -64,22 +66,24 @@ static void print_entries(struct cli *cli, const json_t *body)
                   cli_text(item, "hash"));
 }
 
-int cli_audit_list(struct cli *cli)
+static int cli_audit_list(struct cli *cli)
 {
-    char path[PATH_BYTES], *end = NULL;
-    long rows = cli->options[0] == NULL ? USUAL_ROWS : strtol(cli->options[0], &end, 10);
+    const char *limit = cli->options[OPTION_LIMIT], *principal = cli->options[OPTION_PRINCIPAL];
+    const char *operation = cli->options[OPTION_OPERATION];
+    long rows = limit == NULL ? USUAL_ROWS : strtol(limit, NULL, 10);
+    char path[PATH_BYTES];
     int status = CLI_DONE;
     json_t *body;
     bool fits;
 
-    if (rows < 1 || rows > MOST_ROWS || (end != NULL && *end != '\0')) {
+    if (rows < 1 || rows > MOST_ROWS) {
         (void)fprintf(cli->err, "holdfast: --limit takes 1 to %d\n", MOST_ROWS);
         return CLI_USAGE;
     }
     (void)snprintf(path, sizeof path, "/v1/audit?limit=%ld&order=%s", rows,
-                   cli->options[1] != NULL ? "oldest" : "newest");
-    fits = (cli->options[2] == NULL || put_query(path, "principal", cli->options[2])) &&
-           (cli->options[3] == NULL || put_query(path, "operation", cli->options[3]));
+                   cli->options[OPTION_OLDEST] != NULL ? "oldest" : "newest");
+    fits = (principal == NULL || put_query(path, "principal", principal)) &&
+           (operation == NULL || put_query(path, "operation", operation));
     if (!fits) {
         (void)fprintf(cli->err, "holdfast: that is no text of the audit: it is too long\n");
         return CLI_USAGE;
@@ -95,3 +99,24 @@ int cli_audit_list(struct cli *cli)
     json_decref(body);
     return CLI_DONE;
 }
+
+const struct cli_command cli_row_audit_list = {
+    .group = "audit",
+    .verb = "list",
+    .arguments = "",
+    .help = "what operators did and were refused, the newest first",
+    .text =
+        "A line for each entry, and last the newest one of all with its hash. All nodes have the "
+        "same entries, each with the hash of the one before; -o json shows them whole.",
+    .role = "operator",
+    .asks = "GET /v1/audit",
+    .examples = "holdfast audit list\nholdfast audit list --limit 200 --operation "
+                "token.add\nholdfast audit list --principal email:alice@example.org --oldest -o "
+                "yaml",
+    .options = {{"--limit", "N", "so many entries (50; 200 at most)", CLI_NUMBER, NULL},
+                {"--oldest", NULL, "the oldest kept first", CLI_TEXT, NULL},
+                {"--principal", "WHO", "of one alone, such as root or email:alice@example.org",
+                 CLI_TEXT, NULL},
+                {"--operation", "WHAT", "of one kind, such as token.add", CLI_TEXT, NULL}},
+    .watch = true,
+    .run = cli_audit_list};

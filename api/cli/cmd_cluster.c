@@ -1,9 +1,9 @@
 /* holdfast cluster status | transfer */
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "api/cli/cli.h"
+#include "api/cli/commands.h"
 
 static const char *print_to(char buf[32], int64_t v)
 {
@@ -146,7 +146,7 @@ static void print_certificate(struct cli *cli, const json_t *cert)
     (void)fputc('\n', cli->out);
 }
 
-int cli_cluster_status(struct cli *cli)
+static int cli_cluster_status(struct cli *cli)
 {
     int status = CLI_DONE;
     json_t *c = cli_ask(cli, "GET", "/v1/cluster", NULL, &status);
@@ -173,22 +173,13 @@ int cli_cluster_status(struct cli *cli)
     return CLI_DONE;
 }
 
-int cli_cluster_transfer(struct cli *cli)
+static int cli_cluster_transfer(struct cli *cli)
 {
-    char *end = NULL;
-    long node = strtol(cli->arguments[0], &end, 10);
     int status = CLI_DONE;
-    json_t *body;
+    json_t *body =
+        cli_ask(cli, "POST", "/v1/cluster/leader",
+                json_pack("{s:I}", "node", (json_int_t)cli_id(cli->arguments[0])), &status);
 
-    if (*end != '\0' || node < 1 || node > 65535) {
-        (void)fprintf(
-            cli->err,
-            "holdfast: '%s' is no node: a number from 1 to 65535, see `holdfast cluster status`\n",
-            cli->arguments[0]);
-        return CLI_USAGE;
-    }
-    body = cli_ask(cli, "POST", "/v1/cluster/leader", json_pack("{s:I}", "node", (json_int_t)node),
-                   &status);
     if (body == NULL) {
         return status;
     }
@@ -199,3 +190,33 @@ int cli_cluster_transfer(struct cli *cli)
     json_decref(body);
     return CLI_DONE;
 }
+
+const struct cli_command cli_row_cluster_status = {
+    .group = "cluster",
+    .verb = "status",
+    .arguments = "",
+    .help = "how healthy the cluster is: nodes, leader, shards and who owns them",
+    .text =
+        "The first line says how many nodes are up, how many more may fail, how many shards have "
+        "an owner, and how many tunnels there are. Lines that begin with ALARM say what is wrong "
+        "and what to do. -o json has all that the node tells, in the fields of GET /v1/cluster.",
+    .role = "viewer",
+    .asks = "GET /v1/cluster",
+    .examples = "holdfast cluster status\nholdfast cluster status -o json | jq .leader",
+    .watch = true,
+    .run = cli_cluster_status};
+
+const struct cli_command cli_row_cluster_transfer = {
+    .group = "cluster",
+    .verb = "transfer",
+    .arguments = "NODE",
+    .help = "makes NODE the leader (ask the present leader)",
+    .text = "The leader decides who owns a shard; it need not own any. No tunnel notices. "
+            "`holdfast cluster status` says who leads; another node refuses and names it.",
+    .role = "operator",
+    .asks = "POST /v1/cluster/leader",
+    .examples = "holdfast cluster transfer 2",
+    .doing = "the leader hands over",
+    .n_arguments = 1,
+    .kinds = {CLI_NODE},
+    .run = cli_cluster_transfer};

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "api/cli/cli.h"
+#include "api/cli/commands.h"
 
 #define INIT_CONFIG "/etc/holdfast/node.yaml"
 
@@ -44,22 +45,7 @@ static int refuse(const struct founding *f, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    if (f->cli->json) {
-        (void)cli_print_json(f->cli, json_pack("{s:s}", "error", text));
-    } else {
-        (void)fprintf(f->cli->err, "holdfast: %s\n", text);
-    }
-    return CLI_REFUSED;
-}
-
-static const char *option(const struct cli *cli, const char *name)
-{
-    for (size_t i = 0; i < CLI_MOST_OPTIONS && cli->command->options[i].name != NULL; i++) {
-        if (strcmp(cli->command->options[i].name, name) == 0) {
-            return cli->options[i];
-        }
-    }
-    return NULL;
+    return cli_refuse(f->cli, "local", text);
 }
 
 /* --- files --- */
@@ -138,11 +124,7 @@ static int run_pki(const struct founding *f, const char *verb, const char *argum
     struct cli sub = {.err = f->cli->err, .out = fopen("/dev/null", "we")};
     int status = CLI_REFUSED;
 
-    for (const struct cli_command *c = cli_commands; c->group != NULL; c++) {
-        if (strcmp(c->group, "pki") == 0 && strcmp(c->verb, verb) == 0) {
-            sub.command = c;
-        }
-    }
+    sub.command = cli_find("pki", verb);
     sub.arguments[0] = argument;
     for (size_t i = 0; i < CLI_MOST_OPTIONS && sub.command->options[i].name != NULL; i++) {
         if (strcmp(sub.command->options[i].name, "--dir") == 0) {
@@ -207,7 +189,7 @@ static int run_daemon(const struct founding *f, const char *what)
 
 static int look(struct founding *f)
 {
-    const char *dir = option(f->cli, "--dir");
+    const char *dir = cli_option_value(f->cli, "--dir");
     char folder[PATH_MAX];
     char *slash;
     struct stat st;
@@ -281,14 +263,14 @@ static int carry_out(struct founding *f)
     return status;
 }
 
-int cli_cluster_init(struct cli *cli)
+static int cli_cluster_init(struct cli *cli)
 {
     struct founding f = {.cli = cli,
                          .name = cli->arguments[0],
                          .node = cli->arguments[1],
                          .address = cli->arguments[2],
-                         .config = option(cli, "--config"),
-                         .keep_data = option(cli, "--keep-data") != NULL};
+                         .config = cli_option_value(cli, "--config"),
+                         .keep_data = cli_option_value(cli, "--keep-data") != NULL};
     int status;
 
     f.config = f.config != NULL ? f.config : INIT_CONFIG;
@@ -316,3 +298,26 @@ int cli_cluster_init(struct cli *cli)
                   f.config, f.dir, f.made[1]);
     return CLI_DONE;
 }
+
+const struct cli_command cli_row_cluster_init = {
+    .group = "cluster",
+    .verb = "init",
+    .arguments = "NAME NODE ADDRESS",
+    .help =
+        "on the first machine, once: founds the cluster NAME of this NODE alone, at ADDRESS:PORT",
+    .text = "Makes the cluster's own CA, this node's certificate, the `cluster` section of its "
+            "configuration and its data directory. What is refused on the way leaves nothing "
+            "behind. It asks no daemon, and begins nothing on other machines: those join by "
+            "`holdfast cluster token` and `holdfast cluster join`.",
+    .examples = "holdfast cluster init office 1 10.0.0.1:7400\nholdfast cluster init office 1 "
+                "10.0.0.1:7400 --keep-data  # a gateway that ran alone so far",
+    .options = {{"--config", "FILE",
+                 "its configuration, without `cluster` (/etc/holdfast/node.yaml)", CLI_FILE, NULL},
+                {"--dir", "DIR", "for its CA and certificate (`cluster` beside FILE)", CLI_DIR,
+                 NULL},
+                {"--keep-data", NULL, "it ran alone so far: its data directory stays", CLI_TEXT,
+                 NULL}},
+    .n_arguments = 3,
+    .kinds = {CLI_TEXT, CLI_TEXT, CLI_TEXT},
+    .secret = true,
+    .run = cli_cluster_init};

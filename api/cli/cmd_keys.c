@@ -2,8 +2,9 @@
 #include <inttypes.h>
 
 #include "api/cli/cli.h"
+#include "api/cli/commands.h"
 
-int cli_cluster_rotate_keys(struct cli *cli)
+static int cli_cluster_rotate_keys(struct cli *cli)
 {
     int status = CLI_DONE;
     json_t *body = cli_ask(cli, "POST", "/v1/cluster/keys", json_object(), &status);
@@ -63,3 +64,17 @@ void cli_print_key_alarm(struct cli *cli, const json_t *keys)
                   former ? "A majority of the nodes must have made a snapshot: look at their disks"
                          : "See the leader's log");
 }
+
+const struct cli_command cli_row_cluster_rotate_keys = {
+    .group = "cluster",
+    .verb = "rotate-keys",
+    .arguments = "",
+    .help =
+        "seals what is stored of sessions with another key, and erases the former (ask any node)",
+    .text = "It waits until the former key is erased: from then on nobody can open what was stored "
+            "of tunnels that are deleted by now, with all disks and the memory of all nodes.",
+    .role = "admin",
+    .asks = "POST /v1/cluster/keys",
+    .examples = "holdfast cluster rotate-keys",
+    .doing = "a majority makes snapshots without the former key",
+    .run = cli_cluster_rotate_keys};

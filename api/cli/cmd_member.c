@@ -5,33 +5,16 @@
 #include <string.h>
 
 #include "api/cli/cli.h"
+#include "api/cli/commands.h"
 #include "base/secret.h"
-
-static long id_of(struct cli *cli, const char *text)
-{
-    char *end = NULL;
-    long v = strtol(text, &end, 10);
-
-    if (end != text && *end == '\0' && v >= 1 && v <= 65535) {
-        return v;
-    }
-    (void)fprintf(cli->err,
-                  "holdfast: '%s' is no node: a number from 1 to 65535, see `holdfast cluster "
-                  "status`\n",
-                  text);
-    return 0;
-}
 
 /* A token for NODE at ADDRESS, in the option's hours. */
 static json_t *make_token(struct cli *cli, const char *node, const char *address, const char *hours,
                           int *status)
 {
-    long id = id_of(cli, node), valid = hours == NULL ? 1 : strtol(hours, NULL, 10);
+    long id = cli_id(node), valid = hours == NULL ? 1 : strtol(hours, NULL, 10);
 
     *status = CLI_USAGE;
-    if (id == 0) {
-        return NULL;
-    }
     if (valid < 1 || valid > 168) {
         (void)fprintf(cli->err, "holdfast: a token is valid for 1 to 168 hours\n");
         return NULL;
@@ -84,7 +67,7 @@ static int print_token(struct cli *cli, json_t *body, const char *address)
     return CLI_DONE;
 }
 
-int cli_cluster_token(struct cli *cli)
+static int cli_cluster_token(struct cli *cli)
 {
     int status = CLI_DONE;
     json_t *body = make_token(cli, cli->arguments[0], cli->arguments[1], cli->options[0], &status);
@@ -111,7 +94,7 @@ static bool read_token(struct cli *cli, const char *path, char *out, size_t cap)
     return ok;
 }
 
-int cli_cluster_join(struct cli *cli)
+static int cli_cluster_join(struct cli *cli)
 {
     int status = CLI_DONE;
     char token[128];
@@ -144,18 +127,13 @@ int cli_cluster_join(struct cli *cli)
 
 static json_t *remove_node(struct cli *cli, const char *node, int *status)
 {
-    long id = id_of(cli, node);
     char path[64];
 
-    *status = CLI_USAGE;
-    if (id == 0) {
-        return NULL;
-    }
-    (void)snprintf(path, sizeof path, "/v1/nodes/%ld/remove", id);
+    (void)snprintf(path, sizeof path, "/v1/nodes/%ld/remove", cli_id(node));
     return cli_ask(cli, "POST", path, json_object(), status);
 }
 
-int cli_cluster_remove(struct cli *cli)
+static int cli_cluster_remove(struct cli *cli)
 {
     int status = CLI_DONE;
     json_t *body = remove_node(cli, cli->arguments[0], &status);
@@ -171,7 +149,7 @@ int cli_cluster_remove(struct cli *cli)
     return CLI_DONE;
 }
 
-int cli_cluster_replace(struct cli *cli)
+static int cli_cluster_replace(struct cli *cli)
 {
     int status = CLI_DONE;
     json_t *body = remove_node(cli, cli->arguments[0], &status);
@@ -183,3 +161,72 @@ int cli_cluster_replace(struct cli *cli)
     body = make_token(cli, cli->arguments[1], cli->arguments[2], cli->options[0], &status);
     return body == NULL ? status : print_token(cli, body, cli->arguments[2]);
 }
+
+const struct cli_command cli_row_cluster_token = {
+    .group = "cluster",
+    .verb = "token",
+    .arguments = "NODE ADDRESS",
+    .help = "on a member: permits a new node, by its id and ADDRESS:PORT, to join, once",
+    .text =
+        "Prints the token alone on standard output, and on standard error what belongs into the "
+        "configuration of the new machine. Whoever has the token, and a certificate of the cluster "
+        "for that id, can join once while it is valid. An id that was ever used is refused.",
+    .role = "admin",
+    .asks = "POST /v1/cluster/tokens",
+    .examples =
+        "holdfast cluster token 2 10.0.0.2:7400\nholdfast cluster token 2 10.0.0.2:7400 --hours 24",
+    .options = {{"--hours", "N", "how long it is valid (1; 168 at most)", CLI_NUMBER, NULL}},
+    .n_arguments = 2,
+    .kinds = {CLI_NODE, CLI_TEXT},
+    .secret = true,
+    .run = cli_cluster_token};
+
+const struct cli_command cli_row_cluster_join = {
+    .group = "cluster",
+    .verb = "join",
+    .arguments = "",
+    .help = "on the new node: joins by a member's token",
+    .text = "Ask the daemon of the new machine. It learns the cluster from the member that its "
+            "configuration names, takes over the log, and becomes a voter once it has all of it.",
+    .role = "admin",
+    .asks = "POST /v1/cluster/join",
+    .examples = "holdfast cluster join --token-file -  # then the token, on standard "
+                "input\nholdfast cluster join --token-file /root/join.token",
+    .doing = "the node joins",
+    .options = {{"--token", "TOKEN", "of `cluster token`; others on the machine can see it",
+                 CLI_TEXT, NULL},
+                {"--token-file", "FILE", "its first line; `-` is standard input", CLI_FILE, NULL}},
+    .secret = true,
+    .run = cli_cluster_join};
+
+const struct cli_command cli_row_cluster_remove = {
+    .group = "cluster",
+    .verb = "remove",
+    .arguments = "NODE",
+    .help = "drains NODE and takes it out for ever (ask another node)",
+    .text = "Its shards are handed over first: no packet is lost while the node lives. Its id is "
+            "never given again, and what it has on its disk opens nothing any more.",
+    .role = "admin",
+    .asks = "POST /v1/nodes/{id}/remove",
+    .examples = "holdfast cluster remove 3",
+    .doing = "the node is drained and removed",
+    .n_arguments = 1,
+    .kinds = {CLI_NODE},
+    .run = cli_cluster_remove};
+
+const struct cli_command cli_row_cluster_replace = {
+    .group = "cluster",
+    .verb = "replace",
+    .arguments = "NODE NEW ADDRESS",
+    .help = "removes NODE, dead or alive, and makes a token for NEW",
+    .text = "The same as `cluster remove NODE` and `cluster token NEW ADDRESS`, in one go. NEW is "
+            "an id that was never used.",
+    .role = "admin",
+    .asks = "POST /v1/nodes/{id}/remove, POST /v1/cluster/tokens",
+    .examples = "holdfast cluster replace 2 4 10.0.0.4:7400",
+    .doing = "the node is removed",
+    .options = {{"--hours", "N", "how long it is valid (1; 168 at most)", CLI_NUMBER, NULL}},
+    .n_arguments = 3,
+    .kinds = {CLI_NODE, CLI_NODE, CLI_TEXT},
+    .secret = true,
+    .run = cli_cluster_replace};

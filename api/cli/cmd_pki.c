@@ -13,6 +13,8 @@
  * looked at before anything is written. One revocation at a time: the folder is locked (flock) while the former ones are
  * read and the new list is written, or what another adds meanwhile would be lost, and good again.
  */
+#include "api/cli/cmd_pki.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
@@ -25,7 +27,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "api/cli/cli.h"
 #include "api/cli/pki.h"
 
 enum { DAY = 86400, MOST_CHAIN = 4, PATH_BYTES = 512, MOST_DAYS = 36500, MOST_FILES = 3 };
@@ -50,22 +51,9 @@ struct pki_job {
     char why[PKI_WHY_BYTES];
 };
 
-/* The value of an option that the command has, or NULL. */
-static const char *option(const struct cli *cli, const char *name)
-{
-    for (size_t i = 0; i < CLI_MOST_OPTIONS && cli->command->options[i].name != NULL; i++)
-        if (strcmp(cli->command->options[i].name, name) == 0)
-            return cli->options[i];
-    return NULL;
-}
-
 static int refuse(struct pki_job *j, const char *what)
 {
-    if (j->cli->json)
-        (void)cli_print_json(j->cli, json_pack("{s:s}", "error", what));
-    else
-        (void)fprintf(j->cli->err, "holdfast pki: %s\n", what);
-    return CLI_REFUSED;
+    return cli_refuse(j->cli, "local", what);
 }
 
 static int refuse_path(struct pki_job *j, const char *path, const char *what)
@@ -216,7 +204,7 @@ static int take_names(struct pki_job *j, char *text, struct pki_request *r)
 
 static EVP_PKEY *make_key(struct pki_job *j)
 {
-    const char *kind = option(j->cli, "--key");
+    const char *kind = cli_option_value(j->cli, "--key");
     char text[192];
     size_t used;
 
@@ -290,12 +278,14 @@ static bool add_bundle(struct pki_job *j, const struct pki_pair *made, const cha
 static int make(struct cli *cli, struct pki_request *r, const char *ca_dir, const char *file,
                 int days, bool bundle)
 {
-    struct pki_job j = {.cli = cli,
-                        .dir = option(cli, "--dir") != NULL ? option(cli, "--dir") : "."};
-    char *names = option(cli, "--names") != NULL ? strdup(option(cli, "--names")) : NULL;
+    struct pki_job j = {
+        .cli = cli,
+        .dir = cli_option_value(cli, "--dir") != NULL ? cli_option_value(cli, "--dir") : "."};
+    char *names =
+        cli_option_value(cli, "--names") != NULL ? strdup(cli_option_value(cli, "--names")) : NULL;
     char password[PKI_PASSWORD_BYTES] = "";
     struct pki_pair made = {0};
-    int status = take_days(&j, option(cli, "--days"), days, r);
+    int status = take_days(&j, cli_option_value(cli, "--days"), days, r);
 
     if (status == CLI_DONE)
         status = take_names(&j, names, r);
@@ -310,7 +300,7 @@ static int make(struct cli *cli, struct pki_request *r, const char *ca_dir, cons
             status = refuse(&j, j.why);
     }
     if (status == CLI_DONE)
-        status = write_all(&j, option(cli, "--force") != NULL);
+        status = write_all(&j, cli_option_value(cli, "--force") != NULL);
     if (status == CLI_DONE)
         tell(&j, &made, bundle ? password : NULL);
     OPENSSL_cleanse(password, sizeof password);
@@ -322,9 +312,10 @@ static int make(struct cli *cli, struct pki_request *r, const char *ca_dir, cons
 
 int cli_pki_ca(struct cli *cli)
 {
-    const char *above = option(cli, "--ca");
-    struct pki_request r = {
-        .subject = option(cli, "--subject"), .ca = true, .path_length = above != NULL ? 0 : 1};
+    const char *above = cli_option_value(cli, "--ca");
+    struct pki_request r = {.subject = cli_option_value(cli, "--subject"),
+                            .ca = true,
+                            .path_length = above != NULL ? 0 : 1};
 
     if (r.subject == NULL)
         r.subject = above != NULL ? "holdfast intermediate CA" : "holdfast CA";
@@ -333,10 +324,10 @@ int cli_pki_ca(struct cli *cli)
 
 static int end_entity(struct cli *cli, unsigned use)
 {
-    const char *ca = option(cli, "--ca") != NULL    ? option(cli, "--ca")
-                     : option(cli, "--dir") != NULL ? option(cli, "--dir")
-                                                    : ".";
-    struct pki_request r = {.subject = option(cli, "--subject"),
+    const char *ca = cli_option_value(cli, "--ca") != NULL    ? cli_option_value(cli, "--ca")
+                     : cli_option_value(cli, "--dir") != NULL ? cli_option_value(cli, "--dir")
+                                                              : ".";
+    struct pki_request r = {.subject = cli_option_value(cli, "--subject"),
                             .names = {cli->arguments[0]},
                             .n_names = 1,
                             .use = use};
@@ -413,7 +404,8 @@ static bool cluster_of(const char *dir, char name[MOST_CLUSTER + 1])
 
 int cli_pki_node(struct cli *cli)
 {
-    const char *id = cli->arguments[0], *dir = option(cli, "--dir"), *ca = option(cli, "--ca");
+    const char *id = cli->arguments[0], *dir = cli_option_value(cli, "--dir"),
+               *ca = cli_option_value(cli, "--ca");
     char urn[sizeof PKI_CLUSTER_URN + MOST_CLUSTER + 16], subject[MOST_CLUSTER + 16],
         name[MOST_CLUSTER + 1], file[16], *end = NULL;
     struct pki_job j = {.cli = cli};
@@ -547,12 +539,14 @@ static int lock(struct pki_job *j)
 
 int cli_pki_revoke(struct cli *cli)
 {
-    struct pki_job j = {.cli = cli,
-                        .dir = option(cli, "--dir") != NULL ? option(cli, "--dir") : "."};
+    struct pki_job j = {
+        .cli = cli,
+        .dir = cli_option_value(cli, "--dir") != NULL ? cli_option_value(cli, "--dir") : "."};
     X509 **revoked = calloc(MOST_REVOKED + 1, sizeof(X509 *)), *cert = NULL;
     struct pki_request r = {0};
     size_t n = 0;
-    int status = revoked == NULL ? CLI_REFUSED : take_days(&j, option(cli, "--days"), 30, &r);
+    int status =
+        revoked == NULL ? CLI_REFUSED : take_days(&j, cli_option_value(cli, "--days"), 30, &r);
 
     if (status == CLI_DONE)
         status = read_issuer(&j, j.dir);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "api/cli/cli.h"
+#include "api/cli/commands.h"
 #include "base/hex.h"
 #include "base/operator.h"
 
@@ -80,7 +81,7 @@ static json_t *order_of(struct cli *cli)
     return body;
 }
 
-int cli_cluster_recover(struct cli *cli)
+static int cli_cluster_recover(struct cli *cli)
 {
     const char *lost = cli->options[0];
     int status = CLI_DONE;
@@ -157,18 +158,21 @@ static unsigned char *from_hex(const char *text, size_t *n)
     return out;
 }
 
-int cli_snapshot_save(struct cli *cli)
+static int cli_snapshot_save(struct cli *cli)
 {
     const char *path = cli->arguments[0];
     int status = CLI_DONE;
     unsigned char *bytes;
     json_t *body = cli_ask(cli, "POST", "/v1/cluster/backup", json_object(), &status);
+    int64_t index, incarnation;
     size_t n = 0;
 
     if (body == NULL) {
         return status;
     }
     bytes = from_hex(cli_text(body, "backup"), &n);
+    index = cli_number(body, "index");
+    incarnation = cli_number(body, "incarnation");
     json_decref(body);
     if (bytes == NULL || n == 0) {
         (void)fprintf(cli->err, "holdfast: the node's answer is no backup\n");
@@ -180,13 +184,55 @@ int cli_snapshot_save(struct cli *cli)
         (void)fprintf(cli->err, "holdfast: %s: %s\n", path, strerror(errno));
         status = CLI_REFUSED;
     } else if (cli->json) {
-        status = cli_print_json(cli, json_pack("{s:s,s:I}", "file", path, "bytes", (json_int_t)n));
+        status = cli_print_json(cli, json_pack("{s:s,s:I,s:I,s:I}", "file", path, "bytes",
+                                               (json_int_t)n, "index", (json_int_t)index,
+                                               "incarnation", (json_int_t)incarnation));
     } else {
         (void)fprintf(cli->out,
-                      "saved %zu bytes, without tunnels and keys. Keep a copy of a node's "
-                      "configuration.key beside it: nothing else opens it\n",
-                      n);
+                      "saved %zu bytes, without tunnels and keys, as of entry %" PRId64
+                      " of incarnation %" PRId64 ". Keep a copy of a node's configuration.key "
+                      "beside it: nothing else opens it\n",
+                      n, index, incarnation);
     }
     free(bytes);
     return status;
 }
+
+const struct cli_command cli_row_cluster_recover = {
+    .group = "cluster",
+    .verb = "recover",
+    .arguments = "",
+    .help =
+        "the last resort, when a majority is lost for good: this node alone becomes the cluster",
+    .text = "Without --lost and --force it only says what would be lost, and ends with 2. With "
+            "both the daemon starts anew as a cluster of one, and all tunnels end. The other "
+            "members must be off, and must never be started again with the data that they have.",
+    .role = "admin",
+    .asks = "GET /v1/cluster, POST /v1/cluster/recover",
+    .examples = "holdfast cluster recover  # what would be lost\nholdfast cluster recover --lost "
+                "2,3 --force --why \"fire in hall 2\"",
+    .options = {{"--lost", "N,N", "all other members, which are dead and stay so", CLI_TEXT, NULL},
+                {"--force", NULL, "does it; without, it only says what would be lost", CLI_TEXT,
+                 NULL},
+                {"--why", "TEXT", "kept with the date in what `cluster status` says", CLI_TEXT,
+                 NULL},
+                {"--highest-id", "N", "of any node there ever was, if this one may not know it",
+                 CLI_TEXT, NULL}},
+    .run = cli_cluster_recover};
+
+const struct cli_command cli_row_snapshot_save = {
+    .group = "snapshot",
+    .verb = "save",
+    .arguments = "FILE",
+    .help =
+        "a backup without tunnels; `holdfastd --restore FILE` needs configuration.key beside it",
+    .text = "Written whole or not at all: an earlier FILE stays until the new one is on the disk. "
+            "Keep a copy of any node's configuration.key with it, as safe as a shared key: nothing "
+            "else opens it.",
+    .role = "admin",
+    .asks = "POST /v1/cluster/backup",
+    .examples = "holdfast snapshot save /backup/cluster.backup",
+    .doing = "the node makes its backup",
+    .n_arguments = 1,
+    .kinds = {CLI_FILE},
+    .run = cli_snapshot_save};

@@ -2,8 +2,9 @@
 #include <inttypes.h>
 
 #include "api/cli/cli.h"
+#include "api/cli/commands.h"
 
-int cli_reload(struct cli *cli)
+static int cli_reload(struct cli *cli)
 {
     int status = CLI_DONE;
     json_t *body = cli_ask(cli, "POST", "/v1/reload", json_object(), &status);
@@ -22,3 +23,15 @@ int cli_reload(struct cli *cli)
     json_decref(body);
     return CLI_DONE;
 }
+
+const struct cli_command cli_row_reload = {
+    .group = "reload",
+    .verb = "",
+    .arguments = "",
+    .help = "reads shared keys, certificates, CAs and revocation lists anew; tunnels stay",
+    .text = "The same as SIGHUP to the daemon. A bad file is refused as a whole: what was in force "
+            "stays so.",
+    .role = "admin",
+    .asks = "POST /v1/reload",
+    .examples = "holdfast reload",
+    .run = cli_reload};

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/cli/cli.h"
+#include "api/cli/commands.h"
 
 enum { OPTION_KIND, OPTION_CHILD, OPTION_PFS, OPTION_NO_PFS };
 
@@ -39,11 +40,11 @@ static void add_sa(struct cli_table *t, json_t *sa, int64_t now)
     }
 }
 
-int cli_sa_list(struct cli *cli)
+static int cli_sa_list(struct cli *cli)
 {
     struct cli_table t = {0};
     int status = CLI_DONE;
-    json_t *body = cli_ask(cli, "GET", "/v1/sas", NULL, &status), *cluster, *sa;
+    json_t *body = cli_ask_all(cli, "/v1/sas", "sas", &status), *cluster, *sa;
     size_t i;
 
     if (body == NULL || cli->json) {
@@ -72,7 +73,7 @@ static const char *check_rekey(struct cli *cli)
     const char *kind = cli->options[OPTION_KIND];
     bool pfs = cli->options[OPTION_PFS] != NULL, no_pfs = cli->options[OPTION_NO_PFS] != NULL;
 
-    if (kind == NULL || (strcmp(kind, "child") != 0 && strcmp(kind, "ike") != 0)) {
+    if (kind == NULL) {
         return "say --kind child or --kind ike";
     }
     if (pfs && no_pfs) {
@@ -85,7 +86,7 @@ static const char *check_rekey(struct cli *cli)
     return NULL;
 }
 
-int cli_sa_rekey(struct cli *cli)
+static int cli_sa_rekey(struct cli *cli)
 {
     const char *id = cli->arguments[0], *wrong = check_rekey(cli);
     int status = CLI_DONE;
@@ -94,12 +95,6 @@ int cli_sa_rekey(struct cli *cli)
 
     if (wrong != NULL) {
         (void)fprintf(cli->err, "holdfast: %s\n", wrong);
-        return CLI_USAGE;
-    }
-    if (strlen(id) != 16 || strspn(id, "0123456789abcdefABCDEF") != 16) {
-        (void)fprintf(cli->err,
-                      "holdfast: '%.40s' is no SA: 16 hexadecimal digits, see `holdfast sa list`\n",
-                      id);
         return CLI_USAGE;
     }
     (void)snprintf(path, sizeof path, "/v1/sas/%s/rekey", id);
@@ -118,3 +113,36 @@ int cli_sa_rekey(struct cli *cli)
     json_decref(body);
     return CLI_DONE;
 }
+
+const struct cli_command cli_row_sa_list = {
+    .group = "sa",
+    .verb = "list",
+    .arguments = "",
+    .help = "every tunnel with its CHILD SAs",
+    .text = "A line for each IKE SA, and under it one for each of its CHILD SAs: SPIs in and out, "
+            "packets, and the numbers that are reserved. ID is what `holdfast sa rekey` takes. "
+            "LIFE says when the gateway will rekey it.",
+    .role = "viewer",
+    .asks = "GET /v1/sas, GET /v1/cluster",
+    .examples = "holdfast sa list\nholdfast sa list -o json | jq -r '.sas[].identity'",
+    .watch = true,
+    .run = cli_sa_list};
+
+const struct cli_command cli_row_sa_rekey = {
+    .group = "sa",
+    .verb = "rekey",
+    .arguments = "ID",
+    .help = "begins a rekey of the tunnel ID (ask its owner)",
+    .text = "It only begins it: the exchange with the peer takes a round trip or more. `holdfast "
+            "sa list` shows the new SPIs.",
+    .role = "operator",
+    .asks = "POST /v1/sas/{id}/rekey",
+    .examples = "holdfast sa rekey 0123456789abcdef --kind child\nholdfast sa rekey "
+                "0123456789abcdef --kind child --child c0ffee01 --pfs",
+    .options = {{"--kind", "KIND", "what to rekey", CLI_CHOICE, "child|ike"},
+                {"--child", "SPI", "which CHILD SA, by its inbound SPI", CLI_TEXT, NULL},
+                {"--pfs", NULL, "with a key exchange, whatever the policy says", CLI_TEXT, NULL},
+                {"--no-pfs", NULL, "without one", CLI_TEXT, NULL}},
+    .n_arguments = 1,
+    .kinds = {CLI_SA},
+    .run = cli_sa_rekey};

@@ -3,21 +3,7 @@
 #include <stdlib.h>
 
 #include "api/cli/cli.h"
-
-/* 1..65535, or 0 after saying what is wrong. */
-static long id_of(struct cli *cli, const char *text, const char *what)
-{
-    char *end = NULL;
-    long v = strtol(text, &end, 10);
-
-    if (end != text && *end == '\0' && v >= 1 && v <= 65535) {
-        return v;
-    }
-    (void)fprintf(cli->err,
-                  "holdfast: '%s' is no %s: a number from 1 to 65535, see `holdfast shard list`\n",
-                  text, what);
-    return 0;
-}
+#include "api/cli/commands.h"
 
 static const char *number_to(char buf[32], int64_t v)
 {
@@ -29,7 +15,7 @@ static const char *number_to(char buf[32], int64_t v)
     return buf;
 }
 
-int cli_shard_list(struct cli *cli)
+static int cli_shard_list(struct cli *cli)
 {
     struct cli_table t = {0};
     int status = CLI_DONE;
@@ -61,9 +47,8 @@ int cli_shard_list(struct cli *cli)
     return CLI_DONE;
 }
 
-int cli_shard_move(struct cli *cli)
+static int cli_shard_move(struct cli *cli)
 {
-    long shard = id_of(cli, cli->arguments[0], "shard"), to;
     int status = CLI_DONE;
     char path[64];
     json_t *body;
@@ -72,12 +57,9 @@ int cli_shard_move(struct cli *cli)
         (void)fprintf(cli->err, "holdfast: which node? `holdfast shard move ID --to NODE`\n");
         return CLI_USAGE;
     }
-    to = shard != 0 ? id_of(cli, cli->options[0], "node") : 0;
-    if (to == 0) {
-        return CLI_USAGE;
-    }
-    (void)snprintf(path, sizeof path, "/v1/shards/%ld/handover", shard);
-    body = cli_ask(cli, "POST", path, json_pack("{s:I}", "to", (json_int_t)to), &status);
+    (void)snprintf(path, sizeof path, "/v1/shards/%ld/handover", cli_id(cli->arguments[0]));
+    body = cli_ask(cli, "POST", path, json_pack("{s:I}", "to", (json_int_t)cli_id(cli->options[0])),
+                   &status);
     if (body == NULL) {
         return status;
     }
@@ -92,14 +74,11 @@ int cli_shard_move(struct cli *cli)
 
 static int drain(struct cli *cli, bool drained)
 {
-    long node = id_of(cli, cli->arguments[0], "node");
+    long node = cli_id(cli->arguments[0]);
     int status = CLI_DONE;
     char path[64];
     json_t *body;
 
-    if (node == 0) {
-        return CLI_USAGE;
-    }
     (void)snprintf(path, sizeof path, "/v1/nodes/%ld/drain", node);
     body = cli_ask(cli, "POST", path, json_pack("{s:b}", "drained", drained), &status);
     if (body == NULL) {
@@ -116,12 +95,69 @@ static int drain(struct cli *cli, bool drained)
     return CLI_DONE;
 }
 
-int cli_node_drain(struct cli *cli)
+static int cli_node_drain(struct cli *cli)
 {
     return drain(cli, true);
 }
 
-int cli_node_undrain(struct cli *cli)
+static int cli_node_undrain(struct cli *cli)
 {
     return drain(cli, false);
 }
+
+const struct cli_command cli_row_shard_list = {
+    .group = "shard",
+    .verb = "list",
+    .arguments = "",
+    .help = "who owns which shard, and who should",
+    .text = "HOME is the node that the shard goes back to when that has been well for a minute; a "
+            "dash: it is as well with any. MOVING TO: a handover is under way.",
+    .role = "viewer",
+    .asks = "GET /v1/cluster",
+    .examples = "holdfast shard list\nholdfast shard list -o yaml",
+    .watch = true,
+    .run = cli_shard_list};
+
+const struct cli_command cli_row_shard_move = {
+    .group = "shard",
+    .verb = "move",
+    .arguments = "ID",
+    .help = "hands shard ID over to a node, which is its home from then on (ask any node)",
+    .text = "Its tunnels go on there: no packet is lost, no client notices.",
+    .role = "operator",
+    .asks = "POST /v1/shards/{id}/handover",
+    .examples = "holdfast shard move 2 --to 3",
+    .doing = "the owner hands over",
+    .options = {{"--to", "NODE", "who gets it", CLI_NODE, NULL}},
+    .n_arguments = 1,
+    .kinds = {CLI_SHARD},
+    .run = cli_shard_move};
+
+const struct cli_command cli_row_node_drain = {
+    .group = "node",
+    .verb = "drain",
+    .arguments = "NODE",
+    .help = "NODE hands over all its shards and is given none (ask any node)",
+    .text = "For work on a machine: its tunnels go on elsewhere without a lost packet. It stays a "
+            "member. `holdfast node undrain` ends it.",
+    .role = "operator",
+    .asks = "POST /v1/nodes/{id}/drain",
+    .examples = "holdfast node drain 2",
+    .doing = "the node hands over its shards",
+    .n_arguments = 1,
+    .kinds = {CLI_NODE},
+    .run = cli_node_drain};
+
+const struct cli_command cli_row_node_undrain = {
+    .group = "node",
+    .verb = "undrain",
+    .arguments = "NODE",
+    .help = "NODE takes shards again",
+    .text = "The end of `holdfast node drain`. Its shards come back by themselves, unless "
+            "`cluster: rebalance` is manual.",
+    .role = "operator",
+    .asks = "POST /v1/nodes/{id}/drain",
+    .examples = "holdfast node undrain 2",
+    .n_arguments = 1,
+    .kinds = {CLI_NODE},
+    .run = cli_node_undrain};

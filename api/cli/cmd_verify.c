@@ -11,9 +11,11 @@
 #include <string.h>
 
 #include "api/cli/cli.h"
+#include "api/cli/commands.h"
 #include "base/hex.h"
 #include "replication/audit.h"
 
+enum { OPTION_FILE, OPTION_NODE };
 enum { FILE_BYTES = 64 << 20, PAGE = 200, PATH_BYTES = 96, MEMBERS = 8 + AUDIT_TEXTS };
 
 struct check {
@@ -423,19 +425,42 @@ static int tell(struct cli *cli, const struct check *c)
     return sound ? CLI_DONE : CLI_REFUSED;
 }
 
-int cli_audit_verify(struct cli *cli)
+static int cli_audit_verify(struct cli *cli)
 {
     struct check c = {0};
-    const char *file = cli->options[0];
+    const char *file = cli->options[OPTION_FILE];
     int status;
 
-    if (file == NULL && cli->options[1] != NULL) {
+    if (file == NULL && cli->options[OPTION_NODE] != NULL) {
         (void)fprintf(cli->err, "holdfast: --node is for a file: without one the node is asked\n");
         return CLI_USAGE;
     }
     status = file != NULL ? check_file(cli, &c, file) : check_node(cli, &c);
-    if (status == CLI_DONE && c.findings == 0 && file != NULL && cli->options[1] != NULL) {
+    if (status == CLI_DONE && c.findings == 0 && file != NULL &&
+        cli->options[OPTION_NODE] != NULL) {
         status = compare_node(cli, &c);
     }
     return status == CLI_DONE ? tell(cli, &c) : status;
 }
+
+const struct cli_command cli_row_audit_verify = {
+    .group = "audit",
+    .verb = "verify",
+    .arguments = "",
+    .help = "is the chain of what the node keeps whole? Or of a file; names the first broken entry",
+    .text =
+        "Each entry's hash is made anew from what the entry says, and must be the one that the "
+        "next "
+        "entry names. So what was altered, exchanged, moved or taken out is seen. What was cut off "
+        "at the end is seen by the head alone: the one that the file has, or with --node the "
+        "node's. A node keeps the newest 1,024 entries: it says from which one on it looked.",
+    .role = "operator",
+    .asks = "GET /v1/audit, GET /v1/audit/{sequence}",
+    .exits = "0 the chain is whole; 1 it is broken",
+    .examples = "holdfast audit verify\nholdfast audit verify --file audit.json --node  # as "
+                "`audit list -o json` printed it",
+    .options = {{"--file", "FILE", "what `audit list -o json` printed, or an audit.jsonl", CLI_FILE,
+                 NULL},
+                {"--node", NULL, "... and is its end the node's, or was some of it cut off?",
+                 CLI_TEXT, NULL}},
+    .run = cli_audit_verify};

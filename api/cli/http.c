@@ -1,112 +1,18 @@
-/* A small HTTP/1.1 client over a unix socket: one request, Connection: close, an answer with
- * Content-Length. */
-#include <errno.h>
-#include <poll.h>
+/* A small HTTP/1.1 client: one request, Connection: close, an answer with Content-Length, which is read
+ * to that length and not beyond cli->limits. */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-#include "api/cli/cli.h"
+#include "api/cli/stream.h"
+#include "base/secret.h"
 
-enum { MOST_BYTES = 64 << 20, SILENCE_MS = 15000 };
+enum { MOST_TOKEN = 256, MOST_HEAD = 64 << 10 };
 
 struct reply {
-    char *bytes;
+    char *bytes; /* zero-terminated */
     size_t n, room;
 };
-
-static bool wait_for(int fd, short events)
-{
-    struct pollfd p = {.fd = fd, .events = events};
-    int rc;
-
-    do {
-        rc = poll(&p, 1, SILENCE_MS);
-    } while (rc < 0 && errno == EINTR);
-    return rc > 0;
-}
-
-static int open_socket(const char *path, char *error, size_t error_bytes)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd;
-
-    if (strlen(path) >= sizeof address.sun_path) {
-        (void)snprintf(error, error_bytes, "%s: the path is too long for a socket", path);
-        return -1;
-    }
-    memcpy(address.sun_path, path, strlen(path) + 1);
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof address) == 0) {
-        return fd;
-    }
-    if (errno == ENOENT) {
-        (void)snprintf(error, error_bytes,
-                       "no admin socket at %s: is holdfastd running here? `admin.socket` in its "
-                       "configuration names the path; give "
-                       "it with --socket PATH",
-                       path);
-    } else if (errno == ECONNREFUSED) {
-        (void)snprintf(error, error_bytes,
-                       "nobody answers at %s: holdfastd has ended; start it again", path);
-    } else if (errno == EACCES || errno == EPERM) {
-        (void)snprintf(error, error_bytes, "%s is for root only: try again with sudo", path);
-    } else {
-        (void)snprintf(error, error_bytes, "%s: %s", path, strerror(errno));
-    }
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    return -1;
-}
-
-static bool send_all(int fd, const char *bytes, size_t n)
-{
-    while (n > 0) {
-        ssize_t sent = wait_for(fd, POLLOUT) ? send(fd, bytes, n, MSG_NOSIGNAL) : -1;
-
-        if (sent <= 0) {
-            return false;
-        }
-        bytes += sent;
-        n -= (size_t)sent;
-    }
-    return true;
-}
-
-/* Reads to the end. False: silence, a broken connection, or too much. */
-static bool read_all(int fd, struct reply *r)
-{
-    for (;;) {
-        ssize_t got;
-
-        if (r->room - r->n < 4096) {
-            size_t room = r->room == 0 ? 65536 : 2 * r->room;
-            char *grown = room <= 2 * (size_t)MOST_BYTES ? realloc(r->bytes, room) : NULL;
-
-            if (grown == NULL) {
-                return false;
-            }
-            r->bytes = grown;
-            r->room = room;
-        }
-        if (!wait_for(fd, POLLIN)) {
-            return false;
-        }
-        got = recv(fd, r->bytes + r->n, r->room - r->n - 1, 0);
-        if (got < 0 || r->n + (size_t)got > MOST_BYTES) {
-            return false;
-        }
-        r->n += (size_t)got;
-        r->bytes[r->n] = '\0';
-        if (got == 0) {
-            return true;
-        }
-    }
-}
 
 /* The value of a header within [head, end), or NULL. */
 static const char *find_header(const char *head, const char *end, const char *name)
@@ -122,79 +28,239 @@ static const char *find_header(const char *head, const char *end, const char *na
     return NULL;
 }
 
-/* "HTTP/1.1 200 OK", headers, a body of exactly Content-Length bytes that is JSON or empty. */
-static bool parse_reply(const struct reply *r, unsigned *status, json_t **body)
+/* "HTTP/1.1 200 OK", headers, Content-Length in digits. False: that is not how a node speaks. *head:
+ * bytes before the body; 0: there is more to come. */
+static bool parse_head(const struct reply *r, unsigned *status, size_t *head, size_t *length)
 {
-    const char *end = r->n > 0 ? strstr(r->bytes, "\r\n\r\n") : NULL, *length;
-    unsigned long n;
-    json_error_t e;
+    const char *end = r->n > 0 ? strstr(r->bytes, "\r\n\r\n") : NULL, *value;
+    char *after = NULL;
 
-    if (end == NULL || strncmp(r->bytes, "HTTP/1.1 ", 9) != 0 ||
-        strspn(r->bytes + 9, "0123456789") != 3) {
+    *head = 0;
+    if (strncmp(r->bytes, "HTTP/1.1 ", r->n < 9 ? r->n : 9) != 0 ||
+        (end == NULL && r->n > MOST_HEAD)) {
         return false;
     }
+    if (end == NULL) {
+        return true;
+    }
+    if (r->n < 13 || strspn(r->bytes + 9, "0123456789") != 3) {
+        return false;
+    }
+    value = find_header(r->bytes, end, "Content-Length");
+    if (value == NULL || find_header(r->bytes, end, "Transfer-Encoding") != NULL) {
+        return false;
+    }
+    value += strspn(value, " \t");
+    if (strspn(value, "0123456789") < 1 || strspn(value, "0123456789") > 18) {
+        return false;
+    }
+    *length = strtoul(value, &after, 10);
     *status = (unsigned)strtoul(r->bytes + 9, NULL, 10);
-    length = find_header(r->bytes, end, "Content-Length");
-    if (length == NULL) {
-        return false;
-    }
-    n = strtoul(length, NULL, 10);
-    end += 4;
-    if (n != r->n - (size_t)(end - r->bytes)) {
-        return false;
-    }
-    *body = NULL;
-    if (n > 0) {
-        *body = json_loadb(end, n, 0, &e);
-    }
-    return n == 0 || *body != NULL;
+    *head = (size_t)(end + 4 - r->bytes);
+    return *after == '\r' && *status >= 100;
 }
 
-static char *make_request(const char *method, const char *path, json_t *request, size_t *len)
+/* A body of exactly Content-Length bytes that is JSON or empty. */
+static bool parse_reply(const struct reply *r, unsigned *status, json_t **body)
+{
+    size_t head, length = 0;
+    json_error_t e;
+
+    *body = NULL;
+    if (!parse_head(r, status, &head, &length) || head == 0 || length != r->n - head) {
+        return false;
+    }
+    if (length > 0) {
+        *body = json_loadb(r->bytes + head, length, JSON_REJECT_DUPLICATES, &e);
+    }
+    return length == 0 || *body != NULL;
+}
+
+static bool grow(struct reply *r)
+{
+    size_t room = r->room == 0 ? 65536 : 2 * r->room;
+    char *grown;
+
+    if (r->room - r->n >= 4096) {
+        return true;
+    }
+    grown = realloc(r->bytes, room);
+    if (grown == NULL) {
+        return false;
+    }
+    r->bytes = grown;
+    r->room = room;
+    return true;
+}
+
+static bool foreign(struct cli_stream *s)
+{
+    (void)snprintf(s->error, s->error_bytes,
+                   "what answers at %s does not speak as holdfastd does: check --socket, --server",
+                   s->name);
+    return false;
+}
+
+/* Reads to the end that the head tells, or to the connection's. */
+static bool read_all(struct cli_stream *s, struct reply *r)
+{
+    size_t most = s->cli->limits.most_bytes;
+
+    for (;;) {
+        size_t head = 0, length = 0;
+        unsigned status;
+        ssize_t got;
+
+        if (!grow(r)) {
+            (void)snprintf(s->error, s->error_bytes, "out of memory");
+            return false;
+        }
+        got = cli_stream_read(s, r->bytes + r->n, r->room - r->n - 1);
+        if (got < 0) {
+            return false;
+        }
+        r->n += (size_t)got;
+        r->bytes[r->n] = '\0';
+        if (got == 0) {
+            return true;
+        }
+        if (!parse_head(r, &status, &head, &length)) {
+            return foreign(s);
+        }
+        if (length > most || r->n > most) {
+            (void)snprintf(s->error, s->error_bytes,
+                           "the answer of %s is larger than %zu bytes: it is not taken", s->name,
+                           most);
+            return false;
+        }
+        if (head > 0 && r->n >= head + length) {
+            return true;
+        }
+    }
+}
+
+/* The token's header, or "". False: `error`. */
+static bool token_header(const struct cli *cli, char out[MOST_TOKEN + 32], char *error,
+                         size_t error_bytes)
+{
+    const char *path = cli->where.at[CLI_AT_TOKEN_FILE];
+    char why[CLI_WHY_BYTES];
+    size_t n = 0, len;
+    char *text;
+
+    out[0] = '\0';
+    if (path == NULL || cli->where.n_servers == 0) {
+        return true;
+    }
+    text = cli_guarded_read(path, true, 4096, &n, why);
+    if (text == NULL) {
+        (void)snprintf(error, error_bytes, "%s", why);
+        return false;
+    }
+    len = strcspn(text, "\r\n");
+    if (len < 1 || len > MOST_TOKEN ||
+        strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=") <
+            len) {
+        (void)snprintf(error, error_bytes, "%s: its first line is no token (hf_...)", path);
+        len = 0;
+    } else {
+        (void)snprintf(out, MOST_TOKEN + 32, "Authorization: Bearer %.*s\r\n", (int)len, text);
+    }
+    secret_wipe_bytes(text, n);
+    free(text);
+    return len > 0;
+}
+
+/* malloc'd; it may hold a token. */
+static char *make_request(const struct cli_stream *s, const char *method, const char *path,
+                          json_t *request, const char *token, size_t *len)
 {
     char *body = request != NULL ? json_dumps(request, JSON_COMPACT) : NULL, *text = NULL;
     int n = asprintf(
         &text,
-        "%s %s HTTP/1.1\r\nHost: holdfast\r\nConnection: close\r\n%sContent-Length: %zu\r\n\r\n%s",
-        method, path, strcmp(method, "DELETE") == 0 ? "If-Match: *\r\n" : "",
+        "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n%s%s%sContent-Length: %zu\r\n\r\n%s",
+        method, path, s->tls != NULL ? s->name : "holdfast",
+        strcmp(method, "DELETE") == 0 ? "If-Match: *\r\n" : "",
+        body != NULL ? "Content-Type: application/json\r\n" : "", token,
         body != NULL ? strlen(body) : 0, body != NULL ? body : "");
 
+    if (body != NULL) {
+        secret_wipe_bytes(body, strlen(body));
+    }
     free(body);
     *len = n > 0 ? (size_t)n : 0;
     return n > 0 ? text : NULL;
 }
 
-bool cli_http(const char *socket, const char *method, const char *path, json_t *request,
-              unsigned *status, json_t **body, char *error, size_t error_bytes)
+enum outcome { ANSWERED, NOT_REACHED, BROKE_OFF };
+
+static enum outcome ask_one(const struct cli *cli, size_t server, const char *method,
+                            const char *path, json_t *request, unsigned *status, json_t **body,
+                            char *error, size_t error_bytes)
 {
-    int fd = open_socket(socket, error, error_bytes);
+    struct cli_stream s;
     struct reply reply = {0};
-    bool good = false;
+    enum outcome outcome = BROKE_OFF;
+    char token[MOST_TOKEN + 32];
     size_t len = 0;
     char *text;
 
-    if (fd < 0) {
-        return false;
+    if (!token_header(cli, token, error, error_bytes) ||
+        !cli_stream_open(&s, cli, server, error, error_bytes)) {
+        return NOT_REACHED;
     }
-    text = make_request(method, path, request, &len);
-    if (text == NULL || !send_all(fd, text, len) || !read_all(fd, &reply)) {
-        (void)snprintf(error, error_bytes,
-                       "holdfastd at %s broke off or was silent for %d s: see its log", socket,
-                       SILENCE_MS / 1000);
+    text = make_request(&s, method, path, request, token, &len);
+    if (text == NULL) {
+        (void)snprintf(error, error_bytes, "out of memory");
+    } else if (!cli_stream_write(&s, text, len) || !read_all(&s, &reply)) {
+        /* it was said */
     } else if (reply.n == 0) {
-        (void)snprintf(
-            error, error_bytes,
-            "holdfastd at %s closed without an answer: only root may ask, and 32 at a time",
-            socket);
-    } else if (!parse_reply(&reply, status, body)) {
         (void)snprintf(error, error_bytes,
-                       "what answers at %s does not speak as holdfastd does: check --socket",
-                       socket);
+                       cli->where.n_servers > 0
+                           ? "holdfastd at %s closed without an answer: see its log"
+                           : "holdfastd at %s closed without an answer: only root may ask, and 32 "
+                             "at a time",
+                       s.name);
+    } else if (!parse_reply(&reply, status, body)) {
+        (void)foreign(&s);
     } else {
-        good = true;
+        outcome = ANSWERED;
     }
+    if (text != NULL) {
+        secret_wipe_bytes(text, len);
+    }
+    secret_wipe_bytes(token, sizeof token);
     free(text);
     free(reply.bytes);
-    (void)close(fd);
-    return good;
+    cli_stream_close(&s);
+    return outcome;
+}
+
+/* What was asked to change something may have done so where the answer was lost: it is not asked again
+ * elsewhere. */
+bool cli_http(const struct cli *cli, const char *method, const char *path, json_t *request,
+              unsigned *status, json_t **body, char *error, size_t error_bytes)
+{
+    size_t n = cli->where.n_servers > 0 ? cli->where.n_servers : 1;
+    bool reads = strcmp(method, "GET") == 0;
+
+    for (size_t i = 0; i < n; i++) {
+        enum outcome outcome =
+            ask_one(cli, i, method, path, request, status, body, error, error_bytes);
+
+        if (outcome == ANSWERED) {
+            return true;
+        }
+        if (outcome == BROKE_OFF && !reads) {
+            size_t len = strlen(error);
+
+            (void)snprintf(error + len, error_bytes - len,
+                           "; whether it was done is not known: look before you ask again");
+            return false;
+        }
+        if (i + 1 < n) {
+            (void)fprintf(cli->err, "holdfast: %s; the next server is asked\n", error);
+        }
+    }
+    return false;
 }

@@ -5,6 +5,17 @@
 #include "api/cli/cli.h"
 #include "base/assert.h"
 
+void cli_clean(char *text)
+{
+    for (unsigned char *p = (unsigned char *)text; *p != '\0'; p++) {
+        if (*p < 0x20 || *p == 0x7f) {
+            *p = '?';
+        } else if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f) {
+            p[0] = p[1] = '?'; /* U+0080 to U+009F steer a terminal as ESC does */
+        }
+    }
+}
+
 void cli_table_row(struct cli_table *t, size_t columns, ...)
 {
     va_list args;
@@ -18,45 +29,86 @@ void cli_table_row(struct cli_table *t, size_t columns, ...)
     }
     va_start(args, columns);
     for (size_t i = 0; i < columns; i++) {
-        const char *text = va_arg(args, const char *);
-        char *cell = strdup(text);
+        char *cell = strdup(va_arg(args, const char *));
 
         HF_ASSERT(cell != NULL);
-        for (char *p = cell; *p != '\0'; p++) {
-            if ((unsigned char)*p < 0x20 || *p == 0x7f) {
-                *p = '?'; /* names come from the network: they must not steer the terminal */
-            }
-        }
+        cli_clean(cell); /* names come from the network: they must not steer the terminal */
         t->cells[t->rows * columns + i] = cell;
     }
     va_end(args);
     t->rows++;
 }
 
-void cli_table_print(struct cli_table *t, FILE *out)
+/* Letters, not bytes: all but the bytes that go on with one. */
+static size_t letters(const char *text)
+{
+    size_t n = 0;
+
+    for (; *text != '\0'; text++) {
+        n += ((unsigned char)*text & 0xc0) != 0x80;
+    }
+    return n;
+}
+
+/* At most `most` of them; where that is not all, the last one is an ellipsis. */
+static void put_cell(FILE *out, const char *cell, size_t most)
+{
+    size_t n = letters(cell), seen = 0;
+    const char *p = cell;
+
+    if (n <= most) {
+        (void)fputs(cell, out);
+        return;
+    }
+    for (; *p != '\0'; p++) {
+        seen += ((unsigned char)*p & 0xc0) != 0x80;
+        if (seen >= most) {
+            break;
+        }
+    }
+    (void)fprintf(out, "%.*s%s", (int)(p - cell), cell, most > 0 ? "…" : "");
+}
+
+static void put_row(FILE *out, char *const *cells, size_t columns, const size_t *width, size_t most)
+{
+    size_t at = 0;
+
+    for (size_t c = 0; c < columns; c++) {
+        size_t n = letters(cells[c]), left = at < most ? most - at : 0;
+        size_t gap = c + 1 == columns ? 0 : width[c] - n + 2;
+
+        put_cell(out, cells[c], left);
+        at += n;
+        gap = at >= most ? 0 : gap < most - at ? gap : most - at;
+        (void)fprintf(out, "%*s", (int)gap, "");
+        at += gap;
+    }
+    (void)fputc('\n', out);
+}
+
+void cli_table_print_in(struct cli_table *t, FILE *out, size_t most)
 {
     size_t width[16] = {0};
 
     HF_ASSERT(t->columns <= 16);
     for (size_t i = 0; i < t->rows * t->columns; i++) {
-        size_t n = strlen(t->cells[i]);
+        size_t n = letters(t->cells[i]);
 
         width[i % t->columns] = n > width[i % t->columns] ? n : width[i % t->columns];
     }
     for (size_t r = 0; r < t->rows; r++) {
-        for (size_t c = 0; c < t->columns; c++) {
-            const char *cell = t->cells[r * t->columns + c];
-
-            (void)fprintf(out, c + 1 < t->columns ? "%-*s  " : "%.*s",
-                          c + 1 < t->columns ? (int)width[c] : 4096, cell);
-        }
-        (void)fputc('\n', out);
+        put_row(out, t->cells + r * t->columns, t->columns, width, most == 0 ? SIZE_MAX : most);
     }
     for (size_t i = 0; i < t->rows * t->columns; i++) {
         free(t->cells[i]);
     }
     free(t->cells);
     memset(t, 0, sizeof *t);
+}
+
+void cli_table_print(struct cli_table *t, FILE *out)
+{
+    cli_table_print_in(t, out, cli_width(out, 0));
 }
 
 const char *cli_span(int64_t ms, char buf[32])

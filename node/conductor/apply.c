@@ -36,6 +36,8 @@ static void apply_create(struct conductor *c, const struct repl_event *ev, uint6
     sa_set_version(c, sa, ev->sa_version);
     for (size_t i = 0; i < ev->n_children; i++)
         children_add_claim(c, sa, &ev->children[i], ev->kind == REPL_EV_APPLIED);
+    if (ev->kind == REPL_EV_APPLIED)
+        children_unproven(sa);
     if (!take_state(c, sa, state, &c->before))
         return;
     children_sync(c, sa, &c->before);

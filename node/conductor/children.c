@@ -66,6 +66,12 @@ void children_add_claim(struct conductor *c, struct conductor_sa *sa,
     child->claim = state->claim;
 }
 
+void children_unproven(struct conductor_sa *sa)
+{
+    for (int i = 0; i < IKE_MAX_CHILDREN; i++)
+        sa->children[i].unproven = sa->children[i].spi_in != 0;
+}
+
 void children_move(struct conductor *c, struct conductor_sa *from, struct conductor_sa *to,
                    const struct ike_sa *to_decoded)
 {
@@ -161,6 +167,7 @@ static void child_sync(struct conductor *c, struct conductor_sa *sa, struct cond
     } else if (child->esp == NULL) {
         e->follows = predecessor(c, decoded, child->spi_in);
         e->mine = shard != NULL && shard->mine;
+        e->unproven = child->unproven && e->child->begun == IKE_BY_PEER;
         child->esp = c->ops.esp_install(c->ops.esp_self, e);
         if (child->esp == NULL)
             log_line(c->log, LOG_ERROR, "esp", "sa=%016llx spi=%08x cannot be installed",

@@ -63,6 +63,9 @@ struct conductor_esp_child {
     bool rekeying; /* under way, wanted, or done: nobody need ask for it */
     bool mine;     /* install: its numbers follow at once; it sends with them, not before */
     void *follows; /* install: the handle of the one that it replaces; NULL = none here */
+    /* install: the peer may not have the answer that made it (it authenticated anew beside another
+     * SA of its, and that one still works): it sends what no other SA takes, until the peer does. */
+    bool unproven;
 };
 
 /* What the data path does with a shard (io/worker.h). */

@@ -37,6 +37,7 @@ struct conductor_child {
     struct conductor_op *extending; /* the Extend under way, or NULL */
     struct span window;   /* of the handover that is being applied; borrowed, else empty */
     bool outbound;        /* traffic leaves by it, as applied last */
+    bool unproven;        /* made with its IKE SA, by an answer: core.h, conductor_esp_child */
     uint8_t news;         /* told by the data path, not a step yet: 1 << conductor_esp_news */
     uint64_t hard_ms;     /* its hard limit, cluster time; UINT64_MAX = none */
     uint64_t fresh_epoch; /* made under this assignment of ours: nobody had its numbers; 0 = no */
@@ -228,6 +229,8 @@ void children_crowds(const struct conductor *c, struct ike_event *event);
 /* applied: by a record that was applied just now, not by a snapshot. */
 void children_add_claim(struct conductor *c, struct conductor_sa *sa,
                         const struct repl_child_state *state, bool applied);
+/* Its children came with the IKE SA itself, by an answer that its peer may not have yet. */
+void children_unproven(struct conductor_sa *sa);
 void children_move(struct conductor *c, struct conductor_sa *from, struct conductor_sa *to,
                    const struct ike_sa *to_decoded);
 struct conductor_child *child_find(struct conductor *c, uint32_t spi_in);

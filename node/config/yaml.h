@@ -8,7 +8,7 @@
 #ifndef HF_CONFIG_YAML_H
 #define HF_CONFIG_YAML_H
 
-#include "base/span.h"
+#include "base/yaml_text.h"
 
 enum { YAML_MAX_DEPTH = 12, YAML_MAX_NODES = 1 << 20 };
 
@@ -24,12 +24,6 @@ struct yaml_node {
     struct yaml_node *child, *last, *next; /* in the order of the file */
     struct yaml_node *parent;
 };
-
-typedef void yaml_report_fn(void *arg, unsigned line, unsigned column, const char *text);
-
-/* False after one call of `report`: not text that a configuration may consist of. yaml_parse() asks
- * it first. */
-bool yaml_check_text(struct span text, yaml_report_fn *report, void *arg);
 
 /* NULL after at least one call of `report`. An empty text is an empty map. */
 struct yaml_node *yaml_parse(struct span text, yaml_report_fn *report, void *arg);

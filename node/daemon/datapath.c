@@ -59,6 +59,7 @@ static void *install(void *self, const struct conductor_esp_child *c)
         .remote = c->remote,
         .raw = !c->encap,
         .outbound = k->outbound && !c->mine,
+        .unproven = c->unproven,
         .soft_packets = k->soft_packets,
         .hard_packets = k->hard_packets,
         .soft_bytes = k->soft_bytes,

@@ -4,18 +4,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
+#include "base/hex.h"
 #include "base/operator.h"
 #include "daemon/admin_notes.h"
 #include "daemon/daemon.h"
 #include "daemon/internal.h"
 #include "io/clock.h"
+#include "replication/recover.h"
 #include "replication/recover_survey.h"
 
 enum {
     STOP_AFTER_MS = 200, /* the answer is on its way */
-    BACKUP_MAX_BYTES = 1 << 20,
     NAME_BYTES = API_NAME_BYTES + REPL_WHO_BYTES + 4
 };
 
@@ -154,22 +156,40 @@ bool daemon_recover(const struct config *config, const struct daemon_words *word
     return true;
 }
 
+/* Room for all of it and for one byte more, which none may have. 0: errno says why. */
+static size_t room_for(FILE *file)
+{
+    struct stat st;
+
+    if (fstat(fileno(file), &st) != 0)
+        return 0;
+    return S_ISREG(st.st_mode) && st.st_size < RECOVER_MAX_BACKUP_BYTES
+               ? (size_t)st.st_size + 1
+               : RECOVER_MAX_BACKUP_BYTES + 1;
+}
+
 /* malloc'd; NULL: *error. */
 static uint8_t *read_file(const char *path, size_t *n, struct daemon_error *error)
 {
-    uint8_t *bytes = malloc(BACKUP_MAX_BYTES);
     FILE *file = fopen(path, "rbe");
+    size_t room = file == NULL ? 0 : room_for(file);
+    uint8_t *bytes = room == 0 ? NULL : malloc(room);
+    bool ok;
 
-    HF_ASSERT(bytes != NULL);
-    *n = file == NULL ? 0 : fread(bytes, 1, BACKUP_MAX_BYTES, file);
-    if (file != NULL && !ferror(file) && *n > 0 && *n < BACKUP_MAX_BYTES) {
-        (void)fclose(file);
-        return bytes;
-    }
-    (void)snprintf(error->text, sizeof error->text, "%s: %s", path,
-                   file == NULL ? strerror(errno) : "is no backup of `holdfast snapshot save`");
+    HF_ASSERT(room == 0 || bytes != NULL);
+    *n = room == 0 ? 0 : fread(bytes, 1, room, file);
+    ok = room != 0 && !ferror(file);
+    if (!ok)
+        (void)snprintf(error->text, sizeof error->text, "%s: %s", path, strerror(errno));
+    else if (*n > RECOVER_MAX_BACKUP_BYTES)
+        (void)snprintf(error->text, sizeof error->text,
+                       "%s: is too large for a backup of `holdfast snapshot save`, which has at "
+                       "most %d bytes",
+                       path, (int)RECOVER_MAX_BACKUP_BYTES);
     if (file != NULL)
         (void)fclose(file);
+    if (ok && *n <= RECOVER_MAX_BACKUP_BYTES)
+        return bytes;
     free(bytes);
     return NULL;
 }
@@ -313,29 +333,27 @@ static void back_up(void *self, struct api_request *request, const struct api_as
 
 static void answer_backup(struct daemon *d)
 {
-    static const char digits[] = "0123456789abcdef";
-    bool failed;
-    size_t n;
-    uint8_t *bytes = repl_backup_take(d->repl, &n, &failed);
+    struct repl_backup b;
     char *text;
 
-    if (failed)
-        admin_refuse(d->backup, 503, "no-key",
-                     "this node has no key yet, or no state to be trusted: ask another one");
-    if (failed)
-        d->backup = NULL;
-    if (bytes == NULL)
+    if (!repl_backup_take(d->repl, &b))
         return;
-    text = calloc(2, n + 1);
-    HF_ASSERT(text != NULL);
-    for (size_t i = 0; i < n; i++) {
-        text[2 * i] = digits[bytes[i] >> 4];
-        text[2 * i + 1] = digits[bytes[i] & 15];
+    if (b.bytes == NULL) {
+        admin_refuse(d->backup, 503, "no-state",
+                     "this node has no state of the cluster that is to be trusted, or cannot seal "
+                     "it: ask another one");
+        d->backup = NULL;
+        return;
     }
-    api_request_answer(d->backup, json_pack("{s:s}", "backup", text));
+    text = malloc(2 * b.len + 1);
+    HF_ASSERT(text != NULL);
+    hex_put(b.bytes, b.len, text);
+    api_request_answer(d->backup,
+                       json_pack("{s:s,s:I,s:I}", "backup", text, "index", (json_int_t)b.index,
+                                 "incarnation", (json_int_t)b.incarnation));
     d->backup = NULL;
     free(text);
-    free(bytes);
+    free(b.bytes);
 }
 
 void recover_stop(struct daemon *d)

@@ -137,9 +137,14 @@ struct esp_sa *esp_db_find_inbound(const struct esp_db *db, uint32_t spi)
     return sa;
 }
 
-/* The SA of exactly this prefix that takes the packet by the narrowest selectors. The chain of one
- * virtual address is as long as its peer has CHILD SAs. *passed_over: one that does not send would
- * have taken it. */
+static bool proven(const struct esp_sa *sa)
+{
+    return !atomic_load_explicit(&sa->unproven, memory_order_acquire);
+}
+
+/* The SA of exactly this prefix that takes the packet by the narrowest selectors; among equals the
+ * newest that its peer is known to have, else the newest. The chain of one virtual address is as
+ * long as its peer has CHILD SAs. *passed_over: one that does not send would have taken it. */
 static struct esp_sa *scan_prefix(const struct esp_db *db, const struct ip_addr *prefix,
                                   uint8_t bits, const struct esp_inner *inner, bool *known,
                                   bool *passed_over)
@@ -157,7 +162,8 @@ static struct esp_sa *scan_prefix(const struct esp_db *db, const struct ip_addr 
             continue;
         *known = true;
         rank = esp_selectors_rank(&r->sa->selectors, inner);
-        if (rank <= best_rank)
+        if (rank < best_rank || rank == 0 ||
+            (rank == best_rank && (proven(best) || !proven(r->sa))))
             continue;
         if (atomic_load_explicit(&r->sa->outbound, memory_order_acquire)) {
             best = r->sa;

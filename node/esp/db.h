@@ -8,7 +8,7 @@
  * Destinations are found by longest prefix: only prefix lengths in use are tried, so a gateway with
  * virtual addresses only (/32, /128) does one look-up, whatever the number of SAs. Among SAs of one
  * prefix that are `outbound` and whose selectors hold the packet the one with the narrowest selectors
- * is taken (selectors.h), among equals the newest.
+ * is taken (selectors.h), among equals the newest; but one that is `unproven` (sa.h) only where no other.
  */
 #ifndef HF_ESP_DB_H
 #define HF_ESP_DB_H

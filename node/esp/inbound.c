@@ -129,6 +129,8 @@ static enum esp_drop conclude(struct esp_sa *sa, const struct esp_turn *turn, en
 {
     enum esp_drop verdict = gate_drop(esp_gate_mark(&sa->gate, r->seq));
 
+    if (atomic_load_explicit(&sa->unproven, memory_order_relaxed))
+        atomic_store_explicit(&sa->unproven, false, memory_order_release);
     if (verdict == ESP_DROP_BELOW_FLOOR) {
         atomic_store_explicit(&sa->in.below_floor_ns, turn->now_ns, memory_order_relaxed);
         r->events |= ESP_EVENT_BELOW_FLOOR & ~sa->raised_in;

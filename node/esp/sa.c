@@ -98,6 +98,7 @@ bool esp_sa_init(struct esp_sa *sa, const struct esp_sa_params *p)
     esp_reservation_init(&sa->reservation);
     store_remote(&sa->remote, &p->remote);
     atomic_store_explicit(&sa->outbound, p->outbound, memory_order_relaxed);
+    atomic_store_explicit(&sa->unproven, p->unproven, memory_order_relaxed);
     atomic_store_explicit(&sa->ends_ns, UINT64_MAX, memory_order_relaxed);
     return true;
 }

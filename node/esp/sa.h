@@ -59,7 +59,8 @@ struct esp_sa_params {
     struct endpoint remote;
     bool
         raw; /* sent as ESP itself (protocol 50), not in UDP; either form is taken (RFC 7296 2.23) */
-    bool outbound;                       /* may be chosen for outbound traffic from the start */
+    bool outbound; /* may be chosen for outbound traffic from the start */
+    bool unproven; /* made by an answer that the peer may not have yet: struct esp_sa */
     uint64_t soft_packets, hard_packets; /* per direction; 0 = no limit but the numbers' own */
     uint64_t soft_bytes, hard_bytes;     /* of inner packets, per direction; 0 = no limit */
 };
@@ -116,6 +117,9 @@ struct esp_sa {
     /* stored by the control loop */
     _Alignas(ESP_CACHE_LINE) struct esp_remote_cell remote;
     _Atomic bool outbound;
+    /* The peer has not shown that it has this SA (RFC 7296 2.8): where another one takes the packet
+     * as well, that one sends. The inbound worker takes it back at the first verified packet. */
+    _Atomic bool unproven;
     _Atomic bool retired;               /* unpublished: workers let go of what waits for it */
     _Atomic uint64_t mark_in, mark_out; /* numbers at which ESP_EVENT_LOW_* is raised */
     _Atomic uint64_t in_base, out_base; /* packets that count beside this node's own */

@@ -16,14 +16,14 @@ struct sim_submission {
     void *op;
 };
 
-static uint64_t now_of(const struct sim_client *c)
+uint64_t sim_client_now_ms(const struct sim_client *c)
 {
     return c->world->now_ms + UPTIME_MS;
 }
 
 static void enter(struct sim_client *c)
 {
-    c->kernel.now_ns = now_of(c) * 1000000;
+    c->kernel.now_ns = sim_client_now_ms(c) * 1000000;
     (void)sim_kernel_enter(&c->kernel);
 }
 
@@ -31,7 +31,7 @@ static void enter(struct sim_client *c)
 
 static uint64_t op_now(void *self)
 {
-    return now_of(self);
+    return sim_client_now_ms(self);
 }
 
 static void op_entropy(void *self, uint8_t *out, size_t n)
@@ -264,8 +264,8 @@ void sim_client_start(struct sim_client *c)
     c->conductor = conductor_create(&o, &ops);
     datapath_bind(c->datapath, c->conductor);
     instant_log_init(&c->log, on_told, c);
-    instant_log_boot(&c->log, now_of(c), NODE, c->boot);
-    instant_log_assign(&c->log, now_of(c), SHARD, NODE, c->boot);
+    instant_log_boot(&c->log, sim_client_now_ms(c), NODE, c->boot);
+    instant_log_assign(&c->log, sim_client_now_ms(c), SHARD, NODE, c->boot);
     c->dial_ms = c->timer_ms = c->world->now_ms;
     sim_say(c->world, "client %u starts", c->index);
 }
@@ -313,7 +313,7 @@ static void commit_all(struct sim_client *c)
         c->submitted = s->next;
         if (c->submitted == NULL)
             c->submitted_tail = &c->submitted;
-        instant_log_commit(&c->log, now_of(c), r, c, s->op);
+        instant_log_commit(&c->log, sim_client_now_ms(c), r, c, s->op);
         record_free(r);
         free(s->bytes);
         free(s);
@@ -387,7 +387,7 @@ static void serve(struct sim_client *c)
 
 static void rearm(struct sim_client *c)
 {
-    uint64_t now = now_of(c), at = conductor_next_wake_ms(c->conductor);
+    uint64_t now = sim_client_now_ms(c), at = conductor_next_wake_ms(c->conductor);
 
     if (datapath_next_ms(c->datapath) < at)
         at = datapath_next_ms(c->datapath);

@@ -1,5 +1,7 @@
-/* Disks that lose what they had stored, and say so at the next load as the high-water file, an older vote,
- * or a directory that is new do. What nobody can see is not drawn: storage is trusted as Raft trusts it. */
+/* Disks that lose what they had stored. Nobody tells the node: at its next load the product finds it, by the
+ * high-water mark (wal_loss.h) or by a vote that is older than the log (raft_driver_judge()). A directory that was
+ * made anew says so, as the program that makes it writes it there. What nobody can see is not drawn: storage is
+ * trusted as Raft trusts it. */
 #include "replication/raft_driver.h"
 #include "sim/sim_world.h"
 
@@ -58,10 +60,13 @@ static bool knows_a_member(const struct sim_node *n)
 /* A vote alone is something, too, where the snapshot holds all entries. */
 static bool lose(struct sim_node *n, size_t n_entries, bool vote)
 {
-    enum repl_distrust before = sim_storage_distrust(n->storage);
+    struct repl_loaded before, after;
+    size_t lost;
 
-    return sim_storage_lose(n->storage, n_entries, vote, true) > 0 ||
-           sim_storage_distrust(n->storage) != before;
+    sim_storage_look(n->storage, &before);
+    lost = sim_storage_lose(n->storage, n_entries, vote, true);
+    sim_storage_look(n->storage, &after);
+    return lost > 0 || after.term != before.term;
 }
 
 bool sim_lies_begin(struct sim_node *n, enum sim_fault *fault)

@@ -8,7 +8,7 @@
 
 static const uint64_t NS = 1000000;
 
-enum { STALL_MS = 1000, HANG_MS = 5000, OUTSTANDING_MAX = REPL_MAX_OUTSTANDING };
+enum { STALL_MS = 1000, HANG_MS = 5000 };
 
 static void job_add(struct sim_world *w, struct sim_job **list, void *job, uint64_t most_ms)
 {
@@ -234,15 +234,15 @@ static uint64_t op_wall(void *self)
 static bool op_submit(void *self, Holdfast__Record *record, void *op)
 {
     struct sim_node *n = self;
+    const struct seal *seal = n->world->plan.sealed ? &n->ring.seal : &seal_none;
     uint64_t request = replica_next_request(n->replica);
     uint8_t *sealed;
     size_t len;
 
-    if (request - replica_oldest_request(n->replica) >= OUTSTANDING_MAX ||
-        replica_outstanding_bytes(n->replica) >= REPL_MAX_OUTSTANDING_BYTES - REPL_MAX_RECORD_BYTES)
+    if (!replica_has_room(request - replica_oldest_request(n->replica),
+                          replica_outstanding_bytes(n->replica), seal))
         return false;
-    sealed = replica_pack(record, n->id, n->boot, request,
-                          n->world->plan.sealed ? &n->ring.seal : &seal_none, &len);
+    sealed = replica_pack(record, n->id, n->boot, request, seal, &len);
     if (sealed == NULL)
         return false;
     if (replica_submit(n->replica, sim_node_ns(n), request, sealed, len, op) == REPL_OK)

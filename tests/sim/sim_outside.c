@@ -238,7 +238,8 @@ void sim_outside_announce(struct sim_node *n, uint32_t shard)
 
     for (int side = 0; side < 2; side++) {
         struct sim_route *r = &w->outside.routes[shard - 1][side];
-        bool stale = r->node != 0 && sim_chance(&w->outside.random, STALE_PERMILLE);
+        bool stale =
+            r->node != 0 && !w->routes_known && sim_chance(&w->outside.random, STALE_PERMILLE);
 
         w->stats.faults[SIM_FAULT_stale_neighbour] += stale;
         r->next = n->id;

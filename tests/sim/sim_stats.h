@@ -77,6 +77,8 @@ enum sim_fault {
     X(records)                                                                                     \
     X(takeovers)                                                                                   \
     X(handovers)                                                                                   \
+    X(owners_killed)                                                                               \
+    X(leaders_killed) /* of them */                                                                \
     X(elections)                                                                                   \
     X(keys_erased)                                                                                 \
     X(rings_checked)                                                                               \

@@ -2,58 +2,9 @@
 
 #include <stdlib.h>
 
+#include "sim/sim_storage_internal.h"
+
 enum { SEGMENT = 16 }; /* trimming removes whole segments only, as wal.c does */
-
-/* One queued operation; owns its bytes. */
-struct operation {
-    enum repl_storage_op op;
-    uint64_t due_ms, taken_ms, index, term;
-    uint32_t vote;
-    enum repl_distrust distrust;
-    struct repl_entry *entries;
-    size_t n;
-    struct repl_snapshot_meta meta;
-    uint8_t *data;
-    size_t len;
-    enum repl_draft draft;
-    bool closed;
-    uint64_t generation, offset; /* DRAFT; READ */
-    uint32_t reader;
-};
-
-/* A draft holds what was written to it; nothing of it survives a crash. */
-struct draft {
-    struct repl_snapshot_meta meta;
-    uint8_t *data;
-    size_t len;
-    uint64_t generation;
-    bool open, closed; /* closed: and its completion was told */
-};
-
-struct sim_storage {
-    struct sim_random random;
-    const uint64_t *now_ms;
-    uint32_t min_ms, max_ms;
-    bool failing, full;
-    bool failed; /* an operation did: none behind it counts */
-    struct sim_storage_counters counters;
-    struct operation *queue; /* [0, queued) in order */
-    size_t queued, capacity;
-    struct draft drafts[REPL_DRAFTS];
-    uint64_t last_due_ms;
-    uint64_t moved_ms; /* newest completion, or when the queue became non-empty */
-    /* durable */
-    uint64_t term, high_water, first;
-    uint32_t voted_for;
-    enum repl_distrust distrust;
-    struct repl_entry *log;
-    size_t n_log, log_capacity;
-    struct repl_entry genesis; /* a founder's */
-    bool founds;
-    struct repl_snapshot_meta snapshot;
-    uint8_t *snapshot_data;
-    size_t snapshot_len;
-};
 
 static void *copy(const void *bytes, size_t len)
 {
@@ -316,15 +267,10 @@ struct repl_storage sim_storage_interface(struct sim_storage *s)
                                  .read_end = op_read_end};
 }
 
-static uint64_t last_index(const struct sim_storage *s)
-{
-    return s->first + s->n_log - 1;
-}
-
 /* The first n entries of the operation reach the disk. */
 static void append_durable(struct sim_storage *s, struct operation *op, size_t n)
 {
-    HF_ASSERT(op->index - op->n == last_index(s)); /* the driver truncates first */
+    HF_ASSERT(op->index - op->n == sim_storage_last(s)); /* the driver truncates first */
     if (s->n_log + n > s->log_capacity) {
         s->log_capacity = (s->n_log + n) * 2;
         s->log = realloc(s->log, s->log_capacity * sizeof *s->log);
@@ -334,12 +280,16 @@ static void append_durable(struct sim_storage *s, struct operation *op, size_t n
         s->log[s->n_log++] = op->entries[i];
         op->entries[i].data.data = NULL; /* ours now */
     }
+    if (sim_storage_last(s) > s->high_water)
+        s->high_water = sim_storage_last(s);
 }
 
 static void truncate_durable(struct sim_storage *s, uint64_t index)
 {
     HF_ASSERT(index >= s->first && index > s->snapshot.index);
-    while (s->n_log > 0 && last_index(s) >= index)
+    if (s->high_water >= index) /* the mark goes down first: wal_core_truncate() */
+        s->high_water = index - 1;
+    while (s->n_log > 0 && sim_storage_last(s) >= index)
         drop_entries(&s->log[--s->n_log], 1);
 }
 
@@ -355,6 +305,7 @@ static void image_durable(struct sim_storage *s, struct operation *op)
         drop_entries(s->log, s->n_log);
         s->n_log = 0;
         s->first = op->meta.index + 1;
+        s->high_water = op->meta.index;
     }
 }
 
@@ -459,9 +410,6 @@ bool sim_storage_pop(struct sim_storage *s, struct repl_storage_done *done)
         done->status = REPL_STORAGE_FULL;
     else
         durable(s, &s->queue[0]);
-    if (done->op == REPL_STORAGE_APPEND && done->status == REPL_STORAGE_OK &&
-        done->index > s->high_water)
-        s->high_water = done->index;
     s->counters.completed++;
     s->moved_ms = *s->now_ms;
     remove_operation(s);
@@ -512,25 +460,6 @@ void sim_storage_crash(struct sim_storage *s)
     s->last_due_ms = 0;
 }
 
-size_t sim_storage_lose(struct sim_storage *s, size_t n, bool vote, bool found)
-{
-    size_t lost = 0;
-
-    HF_ASSERT(s->queued == 0);
-    while (lost < n && s->n_log > 0 && last_index(s) > s->snapshot.index && last_index(s) > 1) {
-        drop_entries(&s->log[--s->n_log], 1);
-        lost++;
-    }
-    if (vote) {
-        s->term = s->n_log > 0 ? s->log[s->n_log - 1].term : s->snapshot.term;
-        s->term = s->term < s->snapshot.term ? s->snapshot.term : s->term;
-        s->voted_for = 0;
-    }
-    if (found && s->distrust == REPL_TRUSTED)
-        s->distrust = lost > 0 ? REPL_DISTRUST_SUFFIX : REPL_DISTRUST_VOTE;
-    return lost;
-}
-
 void sim_storage_wipe(struct sim_storage *s)
 {
     HF_ASSERT(s->queued == 0);
@@ -547,48 +476,6 @@ void sim_storage_wipe(struct sim_storage *s)
     s->voted_for = 0;
     s->high_water = s->n_log;
     s->distrust = REPL_DISTRUST_NEW;
-}
-
-void sim_storage_older_vote(struct sim_storage *s, uint64_t term)
-{
-    s->term = term;
-    s->voted_for = 0;
-}
-
-enum repl_distrust sim_storage_distrust(const struct sim_storage *s)
-{
-    return s->distrust;
-}
-
-void sim_storage_load(struct sim_storage *s, struct repl_loaded *loaded)
-{
-    HF_ASSERT(s->queued == 0);
-    sim_storage_look(s, loaded);
-}
-
-void sim_storage_look(const struct sim_storage *s, struct repl_loaded *loaded)
-{
-    *loaded = (struct repl_loaded){.term = s->term,
-                                   .voted_for = s->voted_for,
-                                   .snapshot = s->snapshot,
-                                   .snapshot_data = span_of(s->snapshot_data, s->snapshot_len),
-                                   .first_index = s->first,
-                                   .entries = s->log,
-                                   .n_entries = s->n_log,
-                                   .high_water = s->high_water,
-                                   .distrust = s->distrust};
-}
-
-struct span sim_storage_snapshot(const struct sim_storage *s)
-{
-    return span_of(s->snapshot_data, s->snapshot_len);
-}
-
-bool sim_storage_has(const struct sim_storage *s, uint64_t index, uint64_t term)
-{
-    if (index >= s->first && index - s->first < s->n_log)
-        return s->log[index - s->first].term == term;
-    return index > 0 && index <= s->snapshot.index;
 }
 
 const struct sim_storage_counters *sim_storage_counters(const struct sim_storage *s)

@@ -57,8 +57,10 @@ void sim_storage_flush(struct sim_storage *storage);
 void sim_storage_crash(struct sim_storage *storage);
 
 /* The disk lies: of the durable log the last n entries are gone (not what the snapshot holds), with
- * `vote` also the vote, and the term but for what the log says. `found`: the next load says so, as
- * the high-water mark would; else it looks as if it had never been. Returns how many entries went. */
+ * `vote` also the vote, and the term but for what the log says. `found`: what else stands on the disk speaks
+ * against it, and nobody is told: the high-water mark stays where it was, and a vote that is all that went is
+ * older than the log (where that is of the first term, it stays). Else it looks as if it had never been. Returns
+ * how many entries went. */
 size_t sim_storage_lose(struct sim_storage *storage, size_t n, bool vote, bool found);
 
 /* Made anew, as --init does: nothing is left but, of a founder, the entry 1 of its first flush; and
@@ -71,7 +73,8 @@ void sim_storage_older_vote(struct sim_storage *storage, uint64_t term);
 /* What the next load would say. */
 enum repl_distrust sim_storage_distrust(const struct sim_storage *storage);
 
-/* What is durable. Valid until the next call of any function. */
+/* What is durable, as a start finds it: with what the product's own judgement of it (wal_loss.h) says. Valid until
+ * the next call of any function. */
 void sim_storage_load(struct sim_storage *storage, struct repl_loaded *loaded);
 /* The same, of a disk that is in use. */
 void sim_storage_look(const struct sim_storage *storage, struct repl_loaded *loaded);

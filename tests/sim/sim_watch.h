@@ -229,6 +229,23 @@ void sim_watch_owners(struct sim_watch *w);
  * told its digest of this instant. Judges L2 and L3, and that both ends of each tunnel agree (I7). */
 void sim_watch_healed(struct sim_watch *w);
 
+/* All is well, and the owner of some shards is about to die. */
+void sim_watch_owner_dies(struct sim_watch *w, uint32_t node);
+/* One of them, later: within so long it had another owner that acts, and that sends (0: nobody is served). */
+struct sim_watch_takeover {
+    uint32_t shard;
+    uint64_t acts_ms, sends_ms;
+};
+void sim_watch_taken_over(struct sim_watch *w, const struct sim_watch_takeover *t);
+/* What a client has, by its SPI and the gateway's; zeros = nothing. ike, child: nothing else than that death
+ * can have changed it. */
+struct sim_watch_tunnel {
+    uint64_t ike[2];
+    uint32_t child[2];
+};
+void sim_watch_goes_on(struct sim_watch *w, uint32_t client, const struct sim_watch_tunnel *before,
+                       const struct sim_watch_tunnel *after, bool ike, bool child);
+
 /* No exchange of any SA is under way, at either end, and no SA waits for a Delete. */
 bool sim_watch_quiet(const struct sim_watch *w);
 

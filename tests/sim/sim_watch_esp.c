@@ -304,6 +304,7 @@ void sim_watch_spoke(struct sim_watch *w, uint32_t node, uint32_t shard, uint64_
     if (s == NULL)
         return;
     sim_watch_acted(w, node, shard, epoch);
+    sim_watch_followed(w, s, epoch, true);
     if (w->healing && s->first_ms == 0 && epoch == s->newest_epoch)
         s->first_ms = sim_watch_now(w);
 }

@@ -5,6 +5,7 @@
  *   sim_watch_log.c    events of replication                 sim_watch_sa.c    what records say of SAs
  *   sim_watch_wrap.c   the conductor's rows                  sim_watch_cases.c collisions reached
  *   sim_watch_heal.c   liveness                      sim_watch_members.c  who is of the cluster, who votes
+ *   sim_watch_takeover.c  of one takeover
  *   sim_watch_era.c    incarnations: what is called an index here is a place, counted over all of them
  *   sim_watch_disks.c  the logs on the disks     sim_watch_hand.c  rights of a worker, the batch in hand
  */
@@ -130,6 +131,8 @@ struct sim_watch_shard { /* the cluster's */
     uint32_t owner;
     uint64_t boot;
     uint64_t first_ms; /* the newest epoch's owner acts, since the healing began; 0 = not yet */
+    /* its owner of that epoch died then (0 = none is looked at); who followed acts, and sends, since */
+    uint64_t died_epoch, died_ms, acts_ms, sends_ms;
 };
 
 /* An operator's, accepted at that index. */
@@ -251,6 +254,9 @@ void sim_watch_installed(struct sim_watch *w, uint32_t node, const struct ike_ch
 /* The newest epoch of the shard emits (ESP or IKE), by the view of `node`; or only acts. */
 void sim_watch_spoke(struct sim_watch *w, uint32_t node, uint32_t shard, uint64_t epoch);
 void sim_watch_acted(struct sim_watch *w, uint32_t node, uint32_t shard, uint64_t epoch);
+
+/* sim_watch_takeover.c: the owner of that epoch acts, or even sends. */
+void sim_watch_followed(struct sim_watch *w, struct sim_watch_shard *s, uint64_t epoch, bool sends);
 
 /* sim_watch_hand.c: the node's control loop may act for the shard, by its lease, in the epoch that it has
  * applied. */

@@ -223,8 +223,10 @@ static void leased(struct sim_watch *w, uint32_t node, const struct repl_event *
 
     if (v == NULL || s == NULL)
         return;
-    if (w->healing && s->first_ms == 0 && event->held && v->epoch == s->newest_epoch &&
-        sim_watch_may_act(w, node, event->shard))
+    if (!event->held || v->epoch != s->newest_epoch || !sim_watch_may_act(w, node, event->shard))
+        return;
+    sim_watch_followed(w, s, v->epoch, false);
+    if (w->healing && s->first_ms == 0)
         s->first_ms = sim_watch_now(w);
 }
 

@@ -237,7 +237,7 @@ static bool in_trouble(const struct sim_world *w)
     return any;
 }
 
-static void run_until(struct sim_world *w, uint64_t end_ms)
+void sim_until(struct sim_world *w, uint64_t end_ms)
 {
     unsigned passes = 0;
 
@@ -282,7 +282,7 @@ static bool served(const struct sim_world *w)
 static void check_served(struct sim_world *w, uint64_t healing_ms)
 {
     while (!served(w) && w->now_ms < healing_ms + SERVED_WITHIN_MS)
-        run_until(w, w->now_ms + 100);
+        sim_until(w, w->now_ms + 100);
     for (uint32_t i = 0; i < w->plan.n_clients; i++)
         if (lacks(&w->clients[i]) != NULL)
             sim_violation(w, "L1: client %u has no %s", i, lacks(&w->clients[i]));
@@ -334,7 +334,7 @@ static void check_owned(struct sim_world *w)
 {
     for (uint32_t shard = 1; shard <= w->plan.n_shards; shard++) {
         for (uint64_t end = w->now_ms + HANDOVER_MS; !is_owned(w, shard) && w->now_ms < end;)
-            run_until(w, w->now_ms + 1);
+            sim_until(w, w->now_ms + 1);
         if (is_owned(w, shard))
             continue;
         sim_violation(w, "L1: nobody acts for shard %u", shard);
@@ -343,7 +343,7 @@ static void check_owned(struct sim_world *w)
 }
 
 /* Everybody has applied the same, and every conductor has heard of it. */
-static bool agreed(const struct sim_world *w)
+bool sim_agreed(const struct sim_world *w)
 {
     const struct fsm *first = NULL;
 
@@ -376,12 +376,12 @@ static void settle(struct sim_world *w)
 {
     uint64_t end = w->now_ms + SETTLED_WITHIN_MS;
 
-    for (; !(agreed(w) && sim_watch_quiet(w->watch)) && w->now_ms < end;)
-        run_until(w, w->now_ms + 1);
+    for (; !(sim_agreed(w) && sim_watch_quiet(w->watch)) && w->now_ms < end;)
+        sim_until(w, w->now_ms + 1);
     /* Where it never was quiet, that is what is wrong. */
-    for (end = w->now_ms + AGREED_WITHIN_MS; !agreed(w) && w->now_ms < end;)
-        run_until(w, w->now_ms + 1);
-    if (!agreed(w))
+    for (end = w->now_ms + AGREED_WITHIN_MS; !sim_agreed(w) && w->now_ms < end;)
+        sim_until(w, w->now_ms + 1);
+    if (!sim_agreed(w))
         describe(w);
     check_digests(w);
     for (uint32_t i = 0; i < w->n_nodes; i++)
@@ -404,22 +404,24 @@ static void heal(struct sim_world *w)
     sim_faults_heal(w);
     sim_stops_heal(w);
     sim_watch_heal(w->watch, &healing);
-    run_until(w, began + OWNER_WITHIN_MS);
+    sim_until(w, began + OWNER_WITHIN_MS);
     sim_watch_owners(w->watch);
     take_violations(w);
     check_owned(w);
     sim_flap_begin(w);
-    run_until(w, began + w->plan.heal_ms);
+    sim_until(w, began + w->plan.heal_ms);
     check_served(w, began);
     check_owned(w);
     if (w->change.phase != SIM_CHANGE_NONE)
         sim_violation(w, "L1: a change of members (node %u) does not come to its end",
                       w->change.node);
     for (uint64_t end = w->now_ms + KEYS_WITHIN_MS; !sim_keys_gone(w, false) && w->now_ms < end;)
-        run_until(w, w->now_ms + 100);
+        sim_until(w, w->now_ms + 100);
     (void)sim_keys_gone(w, true);
     settle(w);
     check_gaps(w);
+    sim_takeover(w);
+    take_violations(w);
 }
 
 /* other_trace: of the same run with other wall clocks; 0 = there was none. */
@@ -469,7 +471,7 @@ static void run(const struct sim_options *o, bool other_walls, uint64_t other_tr
                                                             .right = sim_node_right,
                                                             .self = w});
     make(w);
-    run_until(w, w->plan.run_ms - w->plan.heal_ms);
+    sim_until(w, w->plan.run_ms - w->plan.heal_ms);
     w->stats.counts[SIM_COUNT_fault_ms] =
         w->now_ms > w->plan.faults_from_ms ? w->now_ms - w->plan.faults_from_ms : 0;
     heal(w);

@@ -293,6 +293,7 @@ struct sim_world {
     uint64_t partition_until_ms, transfer_until_ms;
     uint32_t n_corrupt;
     bool healed;
+    bool routes_known; /* neighbours believe who announces himself last */
 };
 
 /* --- sim_world.c --- */
@@ -300,7 +301,10 @@ void sim_say(const struct sim_world *w, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void sim_violation(struct sim_world *w, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-void sim_fold(struct sim_world *w, uint64_t value); /* into the trace */
+void sim_fold(struct sim_world *w, uint64_t value);   /* into the trace */
+void sim_until(struct sim_world *w, uint64_t end_ms); /* the loop, that far */
+/* Everybody has applied the same, and every conductor has heard of it. */
+bool sim_agreed(const struct sim_world *w);
 struct sim_options;
 void sim_plan_draw(struct sim_world *w, const struct sim_options *options);
 
@@ -336,6 +340,9 @@ size_t sim_node_most_half_open(const struct sim_node *n); /* of one source */
 void sim_flap_begin(struct sim_world *w);
 uint64_t sim_flap_due(const struct sim_world *w);
 void sim_flap_run(struct sim_world *w);
+
+/* --- sim_takeover.c: when all has healed, an owner is killed; where nobody may be missed, nobody --- */
+void sim_takeover(struct sim_world *w);
 
 /* --- sim_members.c: nodes that come and go --- */
 void sim_members_run(struct sim_world *w);
@@ -397,6 +404,7 @@ void sim_client_init(struct sim_world *w, uint32_t index);
 void sim_client_deinit(struct sim_client *c);
 void sim_client_start(struct sim_client *c);
 void sim_client_stop(struct sim_client *c);
+uint64_t sim_client_now_ms(const struct sim_client *c); /* the time of its SAs */
 uint64_t sim_client_due(const struct sim_client *c);
 void sim_client_run(struct sim_client *c);
 void sim_client_datagram(struct sim_client *c, const struct endpoint *from,

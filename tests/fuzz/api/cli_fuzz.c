@@ -17,7 +17,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-bool cli_http(const char *socket, const char *method, const char *path, json_t *request,
+bool cli_http(const struct cli *cli, const char *method, const char *path, json_t *request,
               unsigned *status, json_t **body, char *error, size_t error_bytes);
 
 static struct {
@@ -42,14 +42,14 @@ static bool parse(const uint8_t *data, size_t n, unsigned *status, json_t **body
 }
 
 /* In place of the socket. */
-bool cli_http(const char *socket, const char *method, const char *path, json_t *request,
+bool cli_http(const struct cli *cli, const char *method, const char *path, json_t *request,
               unsigned *status, json_t **body, char *error, size_t error_bytes)
 {
     const uint8_t *text = answers.data + 2;
     size_t n;
     json_error_t e;
 
-    (void)socket;
+    (void)cli;
     (void)request;
     HF_ASSERT(method != NULL && path[0] == '/');
     (void)snprintf(error, error_bytes, "it broke off");
@@ -87,11 +87,15 @@ static char *const commands[][10] = {
     {"holdfast", "sa", "rekey", "0123456789abcdef", "--kind", "child"},
     {"holdfast", "drill", "arm", "child-rekey:gateway:sent"},
     {"holdfast", "reload"},
+    {"holdfast", "token", "add", "ci", "--role", "viewer"},
+    {"holdfast", "token", "list"},
+    {"holdfast", "token", "remove", "0123456789ab"},
+    {"holdfast", "audit", "list", "--principal", "root", "--operation", "token.add"},
 };
 
 static int run(char *const *words, bool json)
 {
-    struct cli cli = {.socket = "/nowhere"};
+    struct cli cli = {0};
     char *argv[14] = {NULL};
     char *text = NULL, *complaint = NULL;
     size_t text_bytes = 0, complaint_bytes = 0;

@@ -446,3 +446,37 @@ sim_mutant(slow_is_taken_for_hanging "seed=2 a disk that is slow is taken for on
   "L1-ends_for_cause"
   replication/replica_disk.c [==[    if (well_ms >= 2 * stall_ms)]==] [==[    if (true)]==]
   replication/replica_disk.c [==[stuck_ms < r->options.timing.disk_hang_ms)]==] [==[stuck_ms < r->options.timing.disk_hang_ms / 100)]==])
+
+# --- one takeover when all else is well (L1): slow, or dear ---
+
+sim_mutant(lapse_waited_for_twice "seed=4 an owner that is silent is given twice the time of its promises"
+  "L1-taken_over"
+  replication/ownership.c [==[now_ns >= since + ownership_promise_ns(o) &&
+           now_ns >=]==] [==[now_ns >= since + 2 * ownership_promise_ns(o) &&
+           now_ns >=]==])
+
+sim_mutant(election_waited_for_twice "seed=8 who hears no leader waits twice as long as it should"
+  "L1-taken_over"
+  replication/raft_driver.c [==[    raft_set_election_timeout(r, d->options.election_ms);]==]
+  [==[    raft_set_election_timeout(r, 2 * d->options.election_ms);]==]
+  replication/raft_step.c [==[    d->elections_failed = 0;
+    d->raft.election_timeout = d->options.election_ms;]==] [==[    d->elections_failed = 0;
+    d->raft.election_timeout = 2 * d->options.election_ms;]==])
+
+sim_mutant(taken_over_and_rekeyed "seed=4 a new owner rekeys each IKE SA that it takes over"
+  "L1-tunnels_stay"
+  node/conductor/assigned.c [==[    if (!sa->pending) { /*]==] [==[    if (!sa->pending) {
+        const char *mutant_why;
+        (void)conductor_command(c, sa->id, IKE_WANT_REKEY_IKE, 0, &mutant_why); /*]==])
+
+# --- what a disk says of itself (I10), who is not filled (L3) ---
+
+sim_mutant(the_mark_is_not_read "seed=4 a log that ends before its high-water mark is taken for whole"
+  "I10-data_lost"
+  replication/wal_loss.c [==[    return last < wal_loss_must_have(mark, snapshot);]==] [==[    return false && last < mark && mark < snapshot;]==])
+
+sim_mutant(the_forgetful_are_not_filled "seed=4 who lost the end of its log takes no entries from anybody"
+  "L3-digest_reached"
+  replication/raft_muted.c [==[            f->type == RAFT_FRAME_TIMEOUT_NOW);]==]
+  [==[            f->type == RAFT_FRAME_TIMEOUT_NOW ||
+            (f->type == RAFT_FRAME_APPEND && d->muted == REPL_DISTRUST_SUFFIX));]==])

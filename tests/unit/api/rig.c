@@ -204,7 +204,9 @@ static void fake_backup(void *self, struct api_request *request, const struct ap
     if (rig->how != RIG_NOW) {
         decide(rig, request);
     } else {
-        api_request_answer(request, json_pack("{s:s}", "backup", rig->backup));
+        api_request_answer(request,
+                           json_pack("{s:s,s:I,s:I}", "backup", rig->backup, "index",
+                                     (json_int_t)4711, "incarnation", (json_int_t)1099511627776));
     }
 }
 
@@ -254,6 +256,9 @@ static json_t *fake_bearers(void *self, const struct api_page *page, struct api_
 
     (void)problem;
     rig->page = *page;
+    if (page->after != 0) {
+        return json_pack("{s:[o]}", "tokens", one_bearer(rig, "123456789abc"));
+    }
     return json_pack("{s:[o],s:s}", "tokens", one_bearer(rig, "0123456789ab"), "next",
                      "00000123456789ab");
 }

@@ -123,13 +123,20 @@ Test(drill, mistakes_are_refused_with_their_place)
 }
 
 /* The good drill with another fault, and what stands behind it. */
-static void read_fault_text(const char *fault, struct drill *d)
+static bool parse_fault(const char *fault, struct drill *d, char error[DRILL_ERROR])
 {
-    char text[2048], error[DRILL_ERROR] = "";
+    char text[2048];
     const char *at = strstr(good, "fault:"), *end = strstr(good, "expect:");
 
     (void)snprintf(text, sizeof text, "%.*s%s\n%s", (int)(at - good), good, fault, end);
-    cr_assert(drill_parse_text(d, "f", text, error), "%s", error);
+    return drill_parse_text(d, "f", text, error);
+}
+
+static void read_fault_text(const char *fault, struct drill *d)
+{
+    char error[DRILL_ERROR] = "";
+
+    cr_assert(parse_fault(fault, d, error), "%s", error);
 }
 
 Test(drill, every_fault_has_its_modes_and_its_time)
@@ -153,6 +160,8 @@ Test(drill, every_fault_has_its_modes_and_its_time)
          1u << DRILL_TERM | 1u << DRILL_PROCESS, 0, 1},
         {"fault: { type: leader-change, every: 1s, times: 9 }", DRILL_LEADER_CHANGE,
          1u << DRILL_PLAIN, 0, 9},
+        {"fault: { type: leader-kill, mode: [process, machine], leader: other }", DRILL_LEADER_KILL,
+         1u << DRILL_PROCESS | 1u << DRILL_MACHINE, 0, 1},
         {"fault: { type: collision, mode: [both-at-once, unseen-client], at: { exchange: "
          "ike-rekey } }",
          DRILL_COLLISION, 1u << DRILL_BOTH_AT_ONCE | 1u << DRILL_UNSEEN_CLIENT, 0, 1},
@@ -212,6 +221,8 @@ Test(drill, a_fault_that_cannot_be_is_refused)
            "f.yaml:9:9: this fault has no such mode: link-down");
     refuse(kill_at, "type: partition\n", "f.yaml:8:3: this key is missing: mode");
     refuse("mode: machine", "mode: deaf", "f.yaml:9:9: this fault has no such mode: kill");
+    refuse(kill_at, "type: leader-kill\n  mode: machine\n",
+           "f.yaml:10:7: this fault has no step points");
     refuse("  leader: [owner, other]", "  times: 0", "f.yaml:11:10: a number from 1 to 1000");
     refuse("clients: 1", "clients: 1001", "f.yaml:4:43: a number from 1 to 1000");
     refuse("shards: 1", "shards: 2", "f.yaml:4:11: each shard needs a client of its own");
@@ -220,6 +231,34 @@ Test(drill, a_fault_that_cannot_be_is_refused)
     refuse("clients: 1", "clients: 21", "f.yaml:12:9: dpd is tried with 20 clients at most");
     refuse("clients: 1", "clients: 200", "f.yaml:5:10: pps is for each client");
     refuse("auth: psk", "families: { outside: v5 }", "f.yaml:4:67: unknown word 'v5'");
+}
+
+Test(drill, a_leader_that_dies_alone_is_not_the_owner)
+{
+    static const char *const others[] = {"owner", "any", "[owner, other]"};
+    char fault[128], error[DRILL_ERROR] = "";
+    struct drill d;
+
+    cr_assert(parse_fault("fault: { type: leader-kill, mode: process, leader: other }", &d, error));
+    for (size_t i = 0; i < 3; i++) {
+        (void)snprintf(fault, sizeof fault,
+                       "fault: { type: leader-kill, mode: process, leader: %s }", others[i]);
+        cr_assert_not(parse_fault(fault, &d, error), "accepted: %s", fault);
+        cr_assert(strstr(error, "f:7:8: the leader dies alone"), "%s", error);
+    }
+}
+
+Test(drill, limits_of_a_pause_are_read)
+{
+    char text[2048], error[DRILL_ERROR] = "";
+    struct drill d;
+
+    (void)snprintf(text, sizeof text, "%.*s%s", (int)(strstr(good, "limits:") - good), good,
+                   "limits: { pause_in: 1400ms, pause_out: 250ms }\n");
+    cr_assert(drill_parse_text(&d, "f", text, error), "%s", error);
+    cr_assert(d.pause_in_ms == 1400 && d.pause_out_ms == 250);
+    cr_assert(drill_parse_text(&d, "f", good, error), "%s", error);
+    cr_assert(d.pause_in_ms == 0 && d.pause_out_ms == 0);
 }
 
 Test(drill, families_and_the_relay_are_read)

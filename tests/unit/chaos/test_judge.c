@@ -218,6 +218,56 @@ Test(judge, an_upload_that_stands_still_is_named_whichever_takeover)
     numbers_deinit(&cell.traffic.upload_progress);
 }
 
+/* The leader died at 1 s, all was whole again at 4 s. A number each way every 5 ms, but none for so long from 2 s on. */
+static void paused(unsigned in_ms, unsigned out_ms)
+{
+    static struct traffic_client client;
+    const unsigned stall[] = {[TRAFFIC_IN] = in_ms, [TRAFFIC_OUT] = out_ms};
+
+    made(DRILL_STEPPED);
+    drill = (struct drill){.fault = DRILL_LEADER_KILL,
+                           .nodes = 3,
+                           .shards = 1,
+                           .directions = 3,
+                           .pause_in_ms = 1400,
+                           .pause_out_ms = 250};
+    spec.exchange = DRILL_AT_REST;
+    cell.n_takeovers = 0;
+    cell.n_tenures = 1;
+    cell.fault_from_ns = FRAME_ZERO + 1000ull * FRAME_MS;
+    cell.fault_to_ns = FRAME_ZERO + 4000ull * FRAME_MS;
+    cell.traffic.lab = &cell.lab;
+    cell.traffic.tick.fd = -1; /* no timer */
+    cell.traffic.plan.clients = 1;
+    cell.traffic.clients = &client;
+    for (unsigned way = 0; way < TRAFFIC_DIRECTIONS; way++) {
+        numbers_deinit(&client.numbers[way]);
+        for (unsigned ms = 0; ms < 5000; ms += 5)
+            if (ms <= 2000 || ms >= 2000 + stall[way])
+                numbers_arrive(&client.numbers[way], ms, FRAME_ZERO + (uint64_t)ms * FRAME_MS);
+    }
+}
+
+Test(judge, a_pause_without_a_takeover_is_named_beyond_its_limit)
+{
+    paused(1400, 250);
+    expect_green();
+    paused(5, 255);
+    expect_violation("pause: server to client: 255.0 ms without a packet, allowed are 250 ms");
+    paused(1405, 5);
+    expect_violation("pause: client to server: 1405.0 ms without a packet, allowed are 1400 ms");
+    paused(2990, 250); /* a second election is no excuse outward */
+    cell.vote_split = true;
+    expect_green();
+    paused(5, 255);
+    cell.vote_split = true;
+    expect_violation("pause: server to client: 255.0 ms");
+    paused(5, 5);
+    numbers_deinit(&cell.traffic.clients->numbers[TRAFFIC_OUT]); /* nothing ever came */
+    expect_violation("pause: server to client: 3000.0 ms");
+    numbers_deinit(&cell.traffic.clients->numbers[TRAFFIC_IN]);
+}
+
 Test(judge, a_request_that_nobody_asked_for_is_named)
 {
     made(DRILL_COMMITTED);

@@ -230,6 +230,22 @@ Test(speakers, a_loss_that_the_path_does_not_explain_is_named)
         "the path dropped 6 packets, the gateway counts 9");
 }
 
+Test(speakers, a_cluster_time_that_follows_a_wall_clock_is_named)
+{
+    oracle_cluster_time(1, 60000, 65000, 5100, &report);
+    oracle_cluster_time(1, 60000, 66100, 5100, &report);
+    oracle_cluster_time(1, 60000, 62550, 5100, &report);
+    cr_assert_eq(report.n, 0, "%s", report.text[0]);
+    oracle_cluster_time(2, 60000, 66101, 5100, &report); /* forward, five seconds an entry */
+    expect_named("cluster-time: by node 2 it went from 60000 to 66101 ms while 5100 ms passed");
+    report = (struct oracle_report){0};
+    oracle_cluster_time(3, 60000, 62549, 5100, &report); /* backward: it waits for the wall clock */
+    expect_named("cluster-time: by node 3 it went from 60000 to 62549 ms while 5100 ms passed");
+    report = (struct oracle_report){0};
+    oracle_cluster_time(3, 60000, 59999, 0, &report);
+    expect_named("cluster-time: by node 3 it went from 60000 to 59999 ms");
+}
+
 /* The twins of the lab's addresses, and nobody else's. */
 Test(speakers, ipv6_frames_are_known_by_their_twins)
 {

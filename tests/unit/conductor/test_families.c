@@ -142,6 +142,24 @@ static uint64_t taken_along(struct world *w, const struct ip_addr ip[ADDR_SLOTS]
     return id;
 }
 
+/* The CHILD SAs that the data path of `node` was told not to prefer. */
+static unsigned unproven_at(struct world *w, unsigned node)
+{
+    const struct ike_sa sas[] = {anew_at(w, node).with, anew_at(w, node).without};
+    unsigned n = 0;
+
+    for (size_t i = 0; i < 2; i++)
+        for (size_t k = 0; k < IKE_MAX_CHILDREN; k++) {
+            const struct world_esp *e =
+                sas[i].children[k].spi_in == 0
+                    ? NULL
+                    : conductor_esp_of(w->nodes[node].conductor, sas[i].children[k].spi_in);
+
+            n += e != NULL && e->unproven;
+        }
+    return n;
+}
+
 static void begin_anew(struct world *w, uint32_t from, const struct ip_addr ip[ADDR_SLOTS])
 {
     const struct endpoint local = {addr_v4(from), 500}, to = {addr_v4(0x0a4d0164), 500};
@@ -168,8 +186,11 @@ Test(families, authenticating_anew_takes_the_addresses_along)
     world_run(w, 5000);
     id = taken_along(w, ip, old, 1, "anew");
     cr_assert_eq(world_children(w, w->owner), 2, "those of the old SA stay until its Delete");
+    cr_assert_eq(unproven_at(w, w->owner), 1, "the new one alone: the old one was rekeyed");
+    cr_assert_eq(unproven_at(w, 1), 1);
     world_restore(w, 1);
     (void)taken_along(w, ip, old, 1, "snapshot");
+    cr_assert_eq(unproven_at(w, 1), 0, "what a snapshot has is older than its answer");
     world_assign(w, 1);
     world_run(w, 1000);
     cr_assert_eq(taken_along(w, ip, old, 1, "takeover"), id);

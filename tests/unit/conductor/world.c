@@ -201,6 +201,7 @@ static void *op_install(void *self, const struct conductor_esp_child *child)
     e->spi_in = child->child->spi_in;
     e->spi_out = child->child->spi_out;
     e->outbound = child->child->outbound;
+    e->unproven = child->unproven;
     e->rekeying = child->rekeying;
     e->follows = child->follows == NULL ? 0 : ((struct world_esp *)child->follows)->spi_in;
     e->node = n->id;

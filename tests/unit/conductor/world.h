@@ -82,7 +82,7 @@ struct world_packet {
 struct world_esp {
     uint32_t spi_in, spi_out;
     unsigned node;
-    bool outbound, installed, rekeying;
+    bool outbound, installed, rekeying, unproven;
     uint64_t first, end, floor, ceiling;
     uint64_t packets_in, packets_out, untold, bytes_in, bytes_out;
     uint64_t end_in_ms; /* as told with the grant */

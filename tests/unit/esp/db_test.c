@@ -117,6 +117,31 @@ Test(db, a_rekey_moves_outbound_by_a_flag)
     esp_sa_deinit(&sas[1]);
 }
 
+/* RFC 7296 2.8.3: who authenticates anew beside its old SA has the new one only when the answer arrives. */
+Test(db, what_the_peer_may_not_have_sends_where_no_other_does)
+{
+    bool known;
+
+    esp_db_init(&db, by_spi, by_destination, BUCKETS);
+    for (uint32_t i = 0; i < 3; i++)
+        make(&sas[i], 0x1000 + i, 0x0a630005);
+    atomic_store(&sas[1].unproven, true);
+    atomic_store(&sas[2].unproven, true);
+    cr_assert(esp_db_insert(&db, &sas[0]) && esp_db_insert(&db, &sas[1]));
+    cr_assert_eq(find(0x0a630005, &known), &sas[0], "the older one, which the peer has");
+    cr_assert(esp_db_insert(&db, &sas[2]));
+    cr_assert_eq(find(0x0a630005, &known), &sas[0]);
+    atomic_store(&sas[1].unproven, false);
+    cr_assert_eq(find(0x0a630005, &known), &sas[1], "the newest that the peer has");
+    esp_db_remove(&db, &sas[1]);
+    cr_assert_eq(find(0x0a630005, &known), &sas[0]);
+    esp_db_remove(&db, &sas[0]);
+    cr_assert_eq(find(0x0a630005, &known), &sas[2], "nothing else sends");
+    esp_db_remove(&db, &sas[2]);
+    for (unsigned i = 0; i < 3; i++)
+        esp_sa_deinit(&sas[i]);
+}
+
 Test(db, the_longest_prefix_whose_selectors_hold)
 {
     bool known;

@@ -286,6 +286,30 @@ Test(sa, whatever_is_fresh_and_verified_is_life)
     printf("compared %u packets\n", rows);
 }
 
+/* RFC 7296 2.8: what is verified shows that the peer has the SA, wanted or not; what is not, nothing. */
+Test(sa, the_first_verified_packet_proves_that_the_peer_has_it)
+{
+    struct esp_sa_params p = pair_params(&usual, true);
+    struct esp_in_result r;
+    struct span packet;
+    uint8_t forged[256];
+
+    set_up(&usual);
+    packet = from_client(&usual, 1);
+    esp_sa_deinit(&gateway);
+    p.unproven = true;
+    cr_assert(esp_sa_init(&gateway, &p));
+    grant(&gateway, PAIR_EPOCH, 1, 100, 0, 100);
+    cr_assert_leq(packet.len, sizeof forged);
+    memcpy(forged, packet.data, packet.len);
+    forged[packet.len - 1] ^= 1;
+    cr_assert_neq(to_gateway(span_of(forged, packet.len), 1, &r), ESP_DROP_NONE);
+    cr_assert(atomic_load(&gateway.unproven), "by a forged one");
+    cr_assert_eq(to_gateway(packet, 1, &r), ESP_DROP_NONE);
+    cr_assert_not(atomic_load(&gateway.unproven));
+    tear_down();
+}
+
 Test(sa, bad_parameters_are_refused)
 {
     struct esp_sa_params p = pair_params(&usual, true);

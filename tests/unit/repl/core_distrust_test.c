@@ -106,6 +106,33 @@ static struct rig *without_third(uint64_t seed, uint32_t leader, enum repl_distr
     return rig;
 }
 
+static bool has_wrong_state(const struct rig *rig, uint64_t node)
+{
+    return status(rig, node).nodes[node - 1].agreement == REPL_DIFFERS;
+}
+
+static bool may_back_up(const struct rig *rig, uint64_t node)
+{
+    return replica_may_back_up(rig->nodes[node - 1].replica);
+}
+
+/* A backup takes the place of a former one, which may be the last good one. */
+Test(repl_distrust, a_state_that_is_not_trusted_is_not_backed_up)
+{
+    struct rig *rig = without_third(7790, 1, REPL_DISTRUST_OPERATOR);
+
+    cr_assert(may_back_up(rig, 1) && may_back_up(rig, 2), "they are sound");
+    ((struct fsm *)(uintptr_t)replica_fsm(rig_node(rig, 2)->replica))->shards[0].aborts++;
+    rig_start(rig, 3);
+    cr_assert(is_muted(rig, 3) && !may_back_up(rig, 3), "its disk is not trusted");
+    cr_assert(rig_run(rig, SOON_MS, has_wrong_state, 2));
+    cr_assert_not(may_back_up(rig, 2), "it was outvoted");
+    cr_assert(may_back_up(rig, 1));
+    cr_assert(rig_run(rig, SOON_MS, counts, 2) && rig_run(rig, SOON_MS, counts, 3));
+    cr_assert(may_back_up(rig, 2) && may_back_up(rig, 3), "for ever");
+    cluster_finish(rig);
+}
+
 /* With it there is no majority: nobody leads, nobody's lease goes on. With another there is one, which
  * fills it; then it is a node like others. */
 Test(repl_distrust, whatever_speaks_against_a_disk_its_node_makes_no_majority)

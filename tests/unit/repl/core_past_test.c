@@ -1,9 +1,11 @@
-/* What a node answers to PAST, state by state: one that is stuck asks who went on. */
+/* What a node answers to PAST, state by state: one that is stuck asks who went on. And what it does from the
+ * answer on, until the state comes that it awaits. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "replication/replica_parts.h"
+#include "unit/repl/cluster.h"
 
 struct answer {
     const char *of;
@@ -73,4 +75,93 @@ Test(repl_lost, what_a_node_says_of_a_key_that_another_lacks)
         free(r);
     }
     (void)printf("compared %zu answers\n", n);
+}
+
+/* --- between the answer and the state --- */
+
+enum { DOCUMENTS = 600, A_RECORD = 200 };
+
+/* More than is told in a turn. */
+static void put_documents(struct rig *rig)
+{
+    uint32_t on = rig_owner(rig, 1);
+    char name[16];
+
+    for (int i = 0; i < DOCUMENTS;) {
+        struct maker m = rig_maker(rig, on, 1);
+        Holdfast__Record *r = make_documents(&m);
+
+        for (int k = 0; k < A_RECORD; k++, i++) {
+            (void)snprintf(name, sizeof name, "d%d", i);
+            make_change_of(r, "connection", name, HOLDFAST__DOCUMENT_CHANGE__EXPECT__ANY, 0, "x");
+        }
+        cr_assert_neq(rig_submit(rig, on, r), 0);
+    }
+    cr_assert(rig_run(rig, 10000, rig_settled, on));
+}
+
+/* Node 3 is away. */
+static bool is_past(const struct rig *rig, uint64_t key)
+{
+    for (int i = 0; i < 2; i++)
+        if (fsm_names_key(&rig->nodes[i].replica->fsm, key))
+            return false;
+    return true;
+}
+
+static bool awaits(const struct rig *rig, uint64_t node)
+{
+    return rig->nodes[node - 1].replica->awaits_above != 0;
+}
+
+static bool node_3_is_not_at(const struct rig *rig, uint64_t index)
+{
+    return rig->nodes[2].replica->fsm.applied_index != index;
+}
+
+/* A snapshot was installed that names a key which is not here; before the conductor has heard of all of
+ * it, the others go on with another key. The end of the telling let it apply what it has not the state for. */
+Test(repl_lost, who_awaits_a_state_applies_nothing_before_it)
+{
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        struct rig *rig = rig_create(3, 1, 3000 + seed);
+        struct replica *r;
+        struct maker m;
+        uint64_t key, at;
+
+        rig_seal(rig);
+        rig->trailing = 1000; /* so that what it lacks comes as entries */
+        for (uint32_t i = 1; i <= 3; i++)
+            rig_start(rig, i);
+        cr_assert(rig_run(rig, 10000, rig_has_owner, 1));
+        (void)rig_run(rig, 1000, NULL, 0);
+        put_documents(rig);
+        cr_assert(rig_run(rig, 10000, rig_agrees, 0));
+        r = rig_node(rig, 3)->replica;
+        cr_assert(r->fsm.documents.n == DOCUMENTS && rig_owner(rig, 1) == 1);
+        key = r->fsm.session_key;
+        cr_assert_neq(key, 0);
+        for (uint32_t i = 1; i <= 2; i++) {
+            sim_network_partition(rig->network, 3, i);
+            sim_network_partition(rig->network, i, 3);
+        }
+        seal_ring_erase(&rig_node(rig, 3)->ring, key);
+        replica_reset(r);
+        cr_assert(r->telling, "there is nothing to be told any more");
+        (void)rig_run(rig, 500, NULL, 0);
+        cr_assert_eq(r->locked.want, key);
+        m = rig_maker(rig, 1, 1);
+        cr_assert_neq(rig_submit(rig, 1, make_rotate(&m)), 0);
+        cr_assert(rig_run(rig, 20000, is_past, key));
+        put_documents(rig);
+        sim_network_heal(rig->network);
+        cr_assert(rig_run(rig, 10000, awaits, 3));
+        at = r->fsm.applied_index;
+        cr_assert(rig_run(rig, 10000, node_3_is_not_at, at));
+        cr_assert_eq(r->counters[REPL_COUNT_REINSTALLS], 1, "seed %d: it applied entry %d",
+                     (int)seed, (int)r->fsm.applied_index);
+        cr_assert_eq(rig_node(rig, 3)->resets, 2);
+        cluster_finish(rig);
+    }
+    (void)printf("compared 4 clusters\n");
 }

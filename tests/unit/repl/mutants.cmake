@@ -114,6 +114,7 @@ repl_mutant(only_the_known_give_keys replica_admit.c "replica_newest_configurati
 repl_mutant(one_that_knows_better_says_lost replica_lost.c "    return !hopes(r);" "    return true;")
 repl_mutant(words_never_grow_old replica_lost.c "is_recent(r, r->need.words[i].stuck_ns, WORD_MS)" "r->need.words[i].stuck_ns != 0")
 repl_mutant(who_names_a_former_key_is_stuck replica_lost.c "r->fsm.session_key != in->id &&" "!fsm_names_key(&r->fsm, in->id) &&")
+repl_mutant(locked_before_all_is_told replica_locked.c " ||\n        r->telling)" ")")
 repl_mutant(who_awaits_a_state_awaits_it_for_ever replica_locked.c "if (r->awaits_above != 0) {" "if (false) {")
 repl_mutant(blind_for_one_key_only replica_session.c "r->blind != 0 || replica_rotation_due" "(r->blind != 0 && r->fsm.session_key == r->blind) || replica_rotation_due")
 repl_mutant(leadership_to_anybody replica_witness.c "r->awaits_above != 0 ? replica_was_sound(r, node)" "r->awaits_above != 0 ? true")
@@ -167,6 +168,8 @@ repl_mutant(the_joinable_go_on_alone replica_distrust.c "!r->options.unjoinable 
 repl_mutant(the_founder_stays_alone raft_driver.c "l->entries[i].kind == REPL_ENTRY_CHANGE &&" "i == 0 &&")
 repl_mutant(the_rolled_back_are_not_told replica_distrust.c "now == REPL_DISTRUST_PEER" "false")
 repl_mutant(the_rolled_back_are_not_counted replica_distrust.c "replica_count(r, REPL_COUNT_DOUBTED, 1);" "")
+repl_mutant(a_wrong_state_is_backed_up replica_witness.c "           replica_state_trusted(r) && !replica_is_muted(r);" "           !replica_is_muted(r);")
+repl_mutant(the_muted_back_up replica_witness.c "replica_state_trusted(r) && !replica_is_muted(r);" "replica_state_trusted(r);")
 repl_mutant(trust_is_not_told replica_distrust.c "now == REPL_TRUSTED)" "false)")
 
 # A leader whose disk hangs.
@@ -197,7 +200,7 @@ repl_mutant(a_take_back_is_told_to_who_does_not_know_it record.c "d->removal != 
 repl_mutant(an_end_is_told_to_who_does_not_know_it record.c "m->until_ms != 0 ? RECORD_SPEAKS_UNTIL" "m->until_ms != 0 ? 2")
 
 # Documents and the audit.
-repl_mutants_of(repl_documents_tests hf_replication fsm_documents_test.c fsm_audit_test.c audit_test.c mirror_test.c make.c)
+repl_mutants_of(repl_documents_tests hf_replication fsm_documents_test.c fsm_audit_test.c audit_test.c mirror_test.c thread_outbox_test.c make.c)
 repl_mutant(control_documents fsm_documents.c "out->item = i" "out->item = i")
 repl_mutant(documents_without_end fsm_documents.c "n > DOCUMENTS_MAX || bytes > DOCUMENTS_MAX_BYTES" "n == SIZE_MAX")
 repl_mutant(documents_without_number fsm_documents.c "n > DOCUMENTS_MAX || " "")
@@ -234,6 +237,9 @@ repl_mutant(any_head_will_do audit_verify.c "memcmp(v->at.hash, head->hash, size
 repl_mutant(torn_lines_stay mirror.c "ok = ftruncate(m->fd, st.st_size - (off_t)(n - from)) == 0;" ";")
 repl_mutant(a_start_sets_its_file_aside mirror.c " || m->at.count > entries[n - 1]->sequence" "")
 repl_mutant(another_chain_goes_on mirror.c "!sound || !fits(m, entries, n)" "!sound")
+repl_mutant(a_seal_needs_no_room replica_core.c "REPL_MAX_RECORD_BYTES + seal->overhead <=" "REPL_MAX_RECORD_BYTES <=")
+repl_mutant(what_is_on_its_way_needs_no_room repl_thread.c "replica_outstanding_bytes(repl->core) + repl->inbox_bytes" "replica_outstanding_bytes(repl->core)")
+repl_mutant(what_was_put_is_still_on_its_way repl_thread.c "    repl->inbox_bytes -= c->len;" "    ;")
 list(JOIN hf_mutants "," hf_mutant_names)
 hf_unit_test(repl_mutants_test SOURCES mutants_test.c LIBS hf_base)
 target_compile_definitions(repl_mutants_test PRIVATE MUTANTS="${hf_mutant_names}")

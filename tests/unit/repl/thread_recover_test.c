@@ -142,24 +142,35 @@ Test(repl_thread_recover, an_order_is_followed_at_the_next_start)
     repl_stop(repl);
 }
 
+static struct repl_backup backup_of(struct repl *repl)
+{
+    struct repl_backup b;
+
+    repl_backup_ask(repl);
+    while (!repl_backup_take(repl, &b))
+        (void)poll(NULL, 0, 1);
+    return b;
+}
+
 Test(repl_thread_recover, a_backup_makes_a_directory_anew)
 {
     struct repl_error error;
     struct repl_recovery r;
     struct repl_status st;
     struct repl *repl;
+    struct repl_backup b;
     uint8_t *backup;
-    bool failed = false;
-    size_t n = 0;
+    size_t n;
 
     cr_assert(repl_init(&options, &error), "%s", error.text);
     cr_assert(repl_recover(&options, &r, &error), "%s", error.text);
     repl = started();
     await_lease(repl, &st);
-    repl_backup_ask(repl);
-    while ((backup = repl_backup_take(repl, &n, &failed)) == NULL && !failed)
-        (void)poll(NULL, 0, 1);
-    cr_assert(!failed && n > 16);
+    b = backup_of(repl);
+    backup = b.bytes;
+    n = b.len;
+    cr_assert(backup != NULL && n > 16);
+    cr_assert(b.incarnation == st.incarnation && b.index >= st.applied_index);
     repl_stop(repl);
     cr_assert_not(repl_restore(&options, data, span_of(backup, n), &r, &error),
                   "over what is there");
@@ -171,6 +182,7 @@ Test(repl_thread_recover, a_backup_makes_a_directory_anew)
     cr_assert_neq(access(other, F_OK), 0, "a refused one left a directory");
     cr_assert(repl_restore(&options, data, span_of(backup, n), &r, &error), "%s", error.text);
     cr_assert(r.former == st.incarnation && r.incarnation > st.incarnation);
+    cr_assert_eq(r.index, b.index, "it is of another entry than was said");
     repl = started();
     await_lease(repl, &st);
     cr_assert(st.incarnation == r.incarnation && st.n_nodes == 1 && st.n_gone == 2);
@@ -184,16 +196,10 @@ Test(repl_thread_recover, a_node_without_a_state_makes_no_backup)
 {
     struct repl_error error;
     struct repl *repl;
-    uint8_t *backup;
-    bool failed = false;
-    size_t n = 0;
 
     cr_assert(repl_init(&options, &error), "%s", error.text);
     repl = started();
-    repl_backup_ask(repl);
-    while ((backup = repl_backup_take(repl, &n, &failed)) == NULL && !failed)
-        (void)poll(NULL, 0, 1);
-    cr_assert(failed && backup == NULL, "an empty state was saved");
+    cr_assert_null(backup_of(repl).bytes, "an empty state was saved");
     repl_stop(repl);
 }
 

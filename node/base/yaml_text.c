@@ -1,7 +1,4 @@
-/* What may stand in a configuration at all: UTF-8 text of printable characters, tabs and line ends,
- * and no YAML directive (libfyaml 0.7.12 loops for ever over some of them). Checked before the
- * parser sees a byte. */
-#include "config/yaml.h"
+#include "base/yaml_text.h"
 
 #include <stdio.h>
 
