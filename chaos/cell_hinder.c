@@ -118,7 +118,7 @@ static bool read_times(struct cell *c, struct cluster_times *t)
 /* From before the first was asked to after the last was: nobody's time went on for longer. */
 static bool judge_times(struct cell *c, const struct cluster_times *from)
 {
-    struct cluster_times to;
+    struct cluster_times to = {.mono_ns = 0};
     uint64_t passed_ms;
 
     if (!read_times(c, &to))

@@ -3,6 +3,28 @@
 
 #include <string.h>
 
+/* The end of _holdfast() in both: a word that is no option, and what is offered at last. */
+#define WORD_AND_END                                                                               \
+    "            _holdfast_next \"$hf_path\"\n"                                                    \
+    "            if [[ \" $hf_words \" == *\" $word \"* ]]; then\n"                                \
+    "                hf_path=${hf_path:+$hf_path }$word\n"                                         \
+    "            else\n"                                                                           \
+    "                ((n += 1))\n"                                                                 \
+    "            fi\n"                                                                             \
+    "        fi\n"                                                                                 \
+    "    done\n"                                                                                   \
+    "    _holdfast_next \"$hf_path\"\n"                                                            \
+    "    if [[ $cur == -* ]]; then\n"                                                              \
+    "        _holdfast_options \"$hf_path\"\n"                                                     \
+    "        _holdfast_offer \"words $hf_options\"\n"                                              \
+    "    elif [[ -n $hf_words ]]; then\n"                                                          \
+    "        _holdfast_offer \"words $hf_words\"\n"                                                \
+    "    else\n"                                                                                   \
+    "        _holdfast_argument \"$hf_path\" \"$n\"\n"                                             \
+    "        _holdfast_offer \"$hf_kind\"\n"                                                       \
+    "    fi\n"                                                                                     \
+    "}\n"
+
 static const char bash_glue[] =
     "_holdfast_offer() # what may stand here: file, dir, any, or words and them\n"
     "{\n"
@@ -28,27 +50,7 @@ static const char bash_glue[] =
     "            ((i += 1))\n"
     "            [[ ${COMP_WORDS[i]} != = ]] || { ((i < COMP_CWORD)) && ((i += 1)) || cur=''; }\n"
     "            if ((i == COMP_CWORD)); then _holdfast_offer \"$hf_kind\"; return; fi\n"
-    "        else\n"
-    "            _holdfast_next \"$hf_path\"\n"
-    "            if [[ \" $hf_words \" == *\" $word \"* ]]; then\n"
-    "                hf_path=${hf_path:+$hf_path }$word\n"
-    "            else\n"
-    "                ((n += 1))\n"
-    "            fi\n"
-    "        fi\n"
-    "    done\n"
-    "    _holdfast_next \"$hf_path\"\n"
-    "    if [[ $cur == -* ]]; then\n"
-    "        _holdfast_options \"$hf_path\"\n"
-    "        _holdfast_offer \"words $hf_options\"\n"
-    "    elif [[ -n $hf_words ]]; then\n"
-    "        _holdfast_offer \"words $hf_words\"\n"
-    "    else\n"
-    "        _holdfast_argument \"$hf_path\" \"$n\"\n"
-    "        _holdfast_offer \"$hf_kind\"\n"
-    "    fi\n"
-    "}\n"
-    "complete -F _holdfast holdfast\n";
+    "        else\n" WORD_AND_END "complete -F _holdfast holdfast\n";
 
 static const char zsh_glue[] =
     "_holdfast_offer() # what may stand here: file, dir, any, or words and them\n"
@@ -74,26 +76,7 @@ static const char zsh_glue[] =
     "            [[ -n $hf_kind ]] || continue\n"
     "            ((i += 1))\n"
     "            if ((i == CURRENT)); then _holdfast_offer \"$hf_kind\"; return; fi\n"
-    "        else\n"
-    "            _holdfast_next \"$hf_path\"\n"
-    "            if [[ \" $hf_words \" == *\" $word \"* ]]; then\n"
-    "                hf_path=${hf_path:+$hf_path }$word\n"
-    "            else\n"
-    "                ((n += 1))\n"
-    "            fi\n"
-    "        fi\n"
-    "    done\n"
-    "    _holdfast_next \"$hf_path\"\n"
-    "    if [[ $cur == -* ]]; then\n"
-    "        _holdfast_options \"$hf_path\"\n"
-    "        _holdfast_offer \"words $hf_options\"\n"
-    "    elif [[ -n $hf_words ]]; then\n"
-    "        _holdfast_offer \"words $hf_words\"\n"
-    "    else\n"
-    "        _holdfast_argument \"$hf_path\" \"$n\"\n"
-    "        _holdfast_offer \"$hf_kind\"\n"
-    "    fi\n"
-    "}\n"
+    "        else\n" WORD_AND_END
     "if [[ ${funcstack[1]} == _holdfast ]]; then _holdfast \"$@\"; else compdef _holdfast "
     "holdfast; fi\n";
 

@@ -2,6 +2,35 @@
 #include "api/cli/cmd_pki.h"
 #include "api/cli/commands.h"
 
+/* Options that most of them have: struct cli_option. */
+#define DIR_OPTION                                                                                 \
+    {                                                                                              \
+        "--dir", "DIR", "where the files are written (.)", CLI_DIR, NULL                           \
+    }
+#define CA_OPTION                                                                                  \
+    {                                                                                              \
+        "--ca", "DIR", "where ca.pem and ca.key are (as --dir)", CLI_DIR, NULL                     \
+    }
+#define KEY_OPTION                                                                                 \
+    {                                                                                              \
+        "--key", "KIND", "of key (p256)", CLI_CHOICE,                                              \
+            "p256|p384|p521|ed25519|rsa2048|rsa3072|rsa4096"                                       \
+    }
+#define DAYS_OPTION(usual)                                                                         \
+    {                                                                                              \
+        "--days", "N", "how long it is good (" usual ")", CLI_NUMBER, NULL                         \
+    }
+#define FORCE_OPTION                                                                               \
+    {                                                                                              \
+        "--force", NULL, "replaces what is there", CLI_TEXT, NULL                                  \
+    }
+/* What a client's, a server's or a CA's certificate says beside its name. */
+#define SUBJECT_OPTIONS                                                                            \
+    {"--subject", "DN", "such as \"C=DE, O=Example, CN=name\"", CLI_TEXT, NULL},                   \
+    {                                                                                              \
+        "--names", "A,B", "further names and addresses", CLI_TEXT, NULL                            \
+    }
+
 const struct cli_command cli_row_pki_ca = {
     .group = "pki",
     .verb = "ca",
@@ -10,14 +39,12 @@ const struct cli_command cli_row_pki_ca = {
     .text = "With --ca it is an intermediate one, below the CA in that folder. Keep ca.key on no "
             "gateway.",
     .examples = "holdfast pki ca --dir ca --subject \"O=Example, CN=Example VPN\"",
-    .options = {{"--dir", "DIR", "where the files are written (.)", CLI_DIR, NULL},
+    .options = {DIR_OPTION,
                 {"--ca", "DIR", "below the CA in DIR, as an intermediate one", CLI_DIR, NULL},
-                {"--key", "KIND", "of key (p256)", CLI_CHOICE,
-                 "p256|p384|p521|ed25519|rsa2048|rsa3072|rsa4096"},
-                {"--days", "N", "how long it is good (3650)", CLI_NUMBER, NULL},
-                {"--subject", "DN", "such as \"C=DE, O=Example, CN=name\"", CLI_TEXT, NULL},
-                {"--names", "A,B", "further names and addresses", CLI_TEXT, NULL},
-                {"--force", NULL, "replaces what is there", CLI_TEXT, NULL}},
+                KEY_OPTION,
+                DAYS_OPTION("3650"),
+                SUBJECT_OPTIONS,
+                FORCE_OPTION},
     .secret = true,
     .run = cli_pki_ca};
 
@@ -28,14 +55,8 @@ const struct cli_command cli_row_pki_server = {
     .help = "a gateway's certificate and key: NAME.pem, NAME.key",
     .text = "NAME is what clients connect to, a DNS name or an address; --names adds further ones.",
     .examples = "holdfast pki server gw.example.org --dir ca --names 192.0.2.10",
-    .options = {{"--dir", "DIR", "where the files are written (.)", CLI_DIR, NULL},
-                {"--ca", "DIR", "where ca.pem and ca.key are (as --dir)", CLI_DIR, NULL},
-                {"--key", "KIND", "of key (p256)", CLI_CHOICE,
-                 "p256|p384|p521|ed25519|rsa2048|rsa3072|rsa4096"},
-                {"--days", "N", "how long it is good (397)", CLI_NUMBER, NULL},
-                {"--subject", "DN", "such as \"C=DE, O=Example, CN=name\"", CLI_TEXT, NULL},
-                {"--names", "A,B", "further names and addresses", CLI_TEXT, NULL},
-                {"--force", NULL, "replaces what is there", CLI_TEXT, NULL}},
+    .options = {DIR_OPTION, CA_OPTION, KEY_OPTION, DAYS_OPTION("397"), SUBJECT_OPTIONS,
+                FORCE_OPTION},
     .n_arguments = 1,
     .kinds = {CLI_TEXT},
     .secret = true,
@@ -49,14 +70,8 @@ const struct cli_command cli_row_pki_client = {
     .text = "NAME is an email address or a DNS name. The bundle has a password of 120 random bits, "
             "shown once.",
     .examples = "holdfast pki client alice@example.org --dir ca",
-    .options = {{"--dir", "DIR", "where the files are written (.)", CLI_DIR, NULL},
-                {"--ca", "DIR", "where ca.pem and ca.key are (as --dir)", CLI_DIR, NULL},
-                {"--key", "KIND", "of key (p256)", CLI_CHOICE,
-                 "p256|p384|p521|ed25519|rsa2048|rsa3072|rsa4096"},
-                {"--days", "N", "how long it is good (825)", CLI_NUMBER, NULL},
-                {"--subject", "DN", "such as \"C=DE, O=Example, CN=name\"", CLI_TEXT, NULL},
-                {"--names", "A,B", "further names and addresses", CLI_TEXT, NULL},
-                {"--force", NULL, "replaces what is there", CLI_TEXT, NULL}},
+    .options = {DIR_OPTION, CA_OPTION, KEY_OPTION, DAYS_OPTION("825"), SUBJECT_OPTIONS,
+                FORCE_OPTION},
     .n_arguments = 1,
     .kinds = {CLI_TEXT},
     .secret = true,
@@ -70,11 +85,7 @@ const struct cli_command cli_row_pki_cluster_ca = {
     .text = "Not the clients' CA: no client's certificate can be a node's. `holdfast cluster init` "
             "makes it by itself.",
     .examples = "holdfast pki cluster-ca office --dir cluster",
-    .options = {{"--dir", "DIR", "where the files are written (.)", CLI_DIR, NULL},
-                {"--key", "KIND", "of key (p256)", CLI_CHOICE,
-                 "p256|p384|p521|ed25519|rsa2048|rsa3072|rsa4096"},
-                {"--days", "N", "how long it is good (3650)", CLI_NUMBER, NULL},
-                {"--force", NULL, "replaces what is there", CLI_TEXT, NULL}},
+    .options = {DIR_OPTION, KEY_OPTION, DAYS_OPTION("3650"), FORCE_OPTION},
     .n_arguments = 1,
     .kinds = {CLI_TEXT},
     .secret = true,
@@ -89,12 +100,11 @@ const struct cli_command cli_row_pki_node = {
             "No tunnel and no link is dropped.",
     .examples =
         "holdfast pki node 2 --dir cluster\nholdfast pki node 2 --dir cluster --force  # a renewal",
-    .options = {{"--dir", "DIR", "where the files are written (.)", CLI_DIR, NULL},
+    .options = {DIR_OPTION,
                 {"--ca", "DIR", "where the cluster's ca.pem and ca.key are (as --dir)", CLI_DIR,
                  NULL},
-                {"--key", "KIND", "of key (p256)", CLI_CHOICE,
-                 "p256|p384|p521|ed25519|rsa2048|rsa3072|rsa4096"},
-                {"--days", "N", "how long it is good (825)", CLI_NUMBER, NULL},
+                KEY_OPTION,
+                DAYS_OPTION("825"),
                 {"--force", NULL, "replaces what is there: a renewal", CLI_TEXT, NULL}},
     .n_arguments = 1,
     .kinds = {CLI_TEXT},
@@ -110,13 +120,7 @@ const struct cli_command cli_row_pki_revoke = {
             "it. Copy ca.crl to the gateways, then `holdfast reload`; make a new list within the "
             "days that it is good for.",
     .examples = "holdfast pki revoke alice@example.org.pem --dir ca --days 30",
-    .options = {{"--dir", "DIR", "where the files are written (.)", CLI_DIR, NULL},
-                {"--key", "KIND", "of key (p256)", CLI_CHOICE,
-                 "p256|p384|p521|ed25519|rsa2048|rsa3072|rsa4096"},
-                {"--days", "N", "how long it is good (30)", CLI_NUMBER, NULL},
-                {"--subject", "DN", "such as \"C=DE, O=Example, CN=name\"", CLI_TEXT, NULL},
-                {"--names", "A,B", "further names and addresses", CLI_TEXT, NULL},
-                {"--force", NULL, "replaces what is there", CLI_TEXT, NULL}},
+    .options = {DIR_OPTION, KEY_OPTION, DAYS_OPTION("30"), SUBJECT_OPTIONS, FORCE_OPTION},
     .n_arguments = 1,
     .kinds = {CLI_FILE},
     .secret = true,

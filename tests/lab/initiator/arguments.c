@@ -113,15 +113,23 @@ static uint16_t key_bits(const char *text)
 
 void initiator_arguments(int argc, char **argv, struct initiator_arguments *in)
 {
-    static const struct option options[] = {
-        {"local", required_argument, NULL, 'l'},    {"remote", required_argument, NULL, 'r'},
-        {"id", required_argument, NULL, 'i'},       {"gateway-id", required_argument, NULL, 'g'},
-        {"psk", required_argument, NULL, 'p'},      {"tun", required_argument, NULL, 't'},
-        {"network", required_argument, NULL, 'n'},  {"esn", no_argument, NULL, 'e'},
-        {"ike-bits", required_argument, NULL, 'b'}, {"esp-bits", required_argument, NULL, 's'},
-        {"no-force", no_argument, NULL, 'f'},       {"keepalive-ms", required_argument, NULL, 'k'},
-        {"address", required_argument, NULL, 'a'},  {"esp", required_argument, NULL, 'c'},
-        {"bytes", required_argument, NULL, 'y'},    {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"local", required_argument, NULL, 'l'},
+                                            {"remote", required_argument, NULL, 'r'},
+                                            {"id", required_argument, NULL, 'i'},
+                                            {"gateway-id", required_argument, NULL, 'g'},
+                                            {"psk", required_argument, NULL, 'p'},
+                                            {"tun", required_argument, NULL, 't'},
+                                            {"network", required_argument, NULL, 'n'},
+                                            {"esn", no_argument, NULL, 'e'},
+                                            {"ike-bits", required_argument, NULL, 'b'},
+                                            {"esp-bits", required_argument, NULL, 's'},
+                                            {"no-force", no_argument, NULL, 'f'},
+                                            {"keepalive-ms", required_argument, NULL, 'k'},
+                                            {"address", required_argument, NULL, 'a'},
+                                            {"esp", required_argument, NULL, 'c'},
+                                            {"bytes", required_argument, NULL, 'y'},
+                                            {"dpd-ms", required_argument, NULL, 'd'},
+                                            {NULL, 0, NULL, 0}};
     bool esn = false;
     int c;
 
@@ -166,6 +174,9 @@ void initiator_arguments(int argc, char **argv, struct initiator_arguments *in)
             break;
         case 'k':
             in->policy.keepalive_ms = (uint32_t)strtoul(optarg, NULL, 10);
+            break;
+        case 'd': /* 0 = it never asks whether the gateway lives */
+            in->policy.dpd_ms = (uint32_t)strtoul(optarg, NULL, 10);
             break;
         case 'a': /* 4, 6 or both */
             in->policy.request_address = strcmp(optarg, "6") != 0;

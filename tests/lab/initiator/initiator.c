@@ -3,7 +3,7 @@
  *
  *   holdfast-initiator --local IP --remote IP --id ID --gateway-id ID --psk FILE --tun NAME
  * --network PREFIX... [--address 4|6|both] [--esn] [--ike-bits 128|256] [--esp-bits 128|256]
- * [--no-force] [--keepalive-ms N] [--bytes SOFT:HARD]
+ * [--no-force] [--keepalive-ms N] [--dpd-ms N] [--bytes SOFT:HARD]
  *
  * --no-force: claims no NAT, so what stands between the two is found by the hashes alone, and where
  * nothing does ESP goes as it is (protocol 50).

@@ -38,20 +38,6 @@ static void ask(const struct link *l, uint32_t sender, uint32_t target)
     cr_assert(send(l->far, f, sizeof f, 0) == (ssize_t)sizeof f);
 }
 
-/* The next frame that came to the asker from the node (its own apart); false: none is there. */
-static bool answer(const struct link *l, uint8_t f[ARP_FRAME_BYTES])
-{
-    struct sockaddr_ll from = {0};
-    socklen_t len = sizeof from;
-
-    while (recvfrom(l->far, f, ARP_FRAME_BYTES, 0, (struct sockaddr *)&from, &len) > 0) {
-        if (from.sll_pkttype != PACKET_OUTGOING)
-            return true;
-        len = sizeof from;
-    }
-    return false;
-}
-
 /* Asks until the question was not dropped for its age: on a busy machine this process may be the
  * late one. */
 static void ask_in_time(const struct link *l, uint32_t sender, uint32_t target)
@@ -75,11 +61,13 @@ Test(arp, requests_and_probes_are_answered_while_it_may, .timeout = 30)
 
     open_link(&l);
     ask_in_time(&l, ASKER, VIP);
-    cr_assert(answer(&l, f) && get_be16(f + 20) == 2 && memcmp(f, asker_mac, 6) == 0);
+    cr_assert(link_take(&l, true, f, sizeof f) > 0 && get_be16(f + 20) == 2 &&
+              memcmp(f, asker_mac, 6) == 0);
     cr_assert(memcmp(f + 22, own_mac, 6) == 0 && get_be32(f + 28) == VIP &&
               get_be32(f + 38) == ASKER);
     ask_in_time(&l, 0, VIP); /* someone wants this address for itself */
-    cr_assert(answer(&l, f) && get_be32(f + 28) == VIP && get_be32(f + 38) == 0);
+    cr_assert(link_take(&l, true, f, sizeof f) > 0 && get_be32(f + 28) == VIP &&
+              get_be32(f + 38) == 0);
     l.may = false;
     ask_in_time(&l, ASKER, VIP);
     l.may = true;
@@ -87,7 +75,7 @@ Test(arp, requests_and_probes_are_answered_while_it_may, .timeout = 30)
     ask(&l, VIP, VIP);              /* another node announces our address: no answer to that */
     while (link_counters(&l).foreign < 1)
         (void)uv_run(&l.loop, UV_RUN_ONCE);
-    cr_assert(!answer(&l, f), "an answer that may not be");
+    cr_assert(link_take(&l, false, f, sizeof f) == 0, "an answer that may not be");
     cr_assert(link_counters(&l).answered == 2 && link_counters(&l).silent == 2);
     link_close(&l);
 }
@@ -108,7 +96,8 @@ Test(arp, aged_frames_are_dropped, .timeout = 30)
         (void)poll(NULL, 0, 5);
     while (link_counters(&l).requests < 10)
         (void)uv_run(&l.loop, UV_RUN_ONCE);
-    cr_assert(link_counters(&l).aged == 10 && link_counters(&l).answered == 0 && !answer(&l, f));
+    cr_assert(link_counters(&l).aged == 10 && link_counters(&l).answered == 0 &&
+              link_take(&l, false, f, sizeof f) == 0);
     link_close(&l);
 }
 
@@ -128,10 +117,10 @@ Test(arp, a_move_is_announced_five_times, .timeout = 60)
             (void)uv_run(&l.loop, UV_RUN_ONCE);
         cr_assert((io_monotonic_ns() - began) / 1000000 + 3 >= due_ms[i], "number %d came early",
                   (int)i);
-        cr_assert(answer(&l, f) && get_be16(f + 20) == 1 && get_be32(f + 28) == VIP &&
-                  get_be32(f + 38) == VIP && f[0] == 0xff);
+        cr_assert(link_take(&l, true, f, sizeof f) > 0 && get_be16(f + 20) == 1 &&
+                  get_be32(f + 28) == VIP && get_be32(f + 38) == VIP && f[0] == 0xff);
     }
-    cr_assert(!answer(&l, f) && link_counters(&l).announced == 5);
+    cr_assert(link_take(&l, false, f, sizeof f) == 0 && link_counters(&l).announced == 5);
     /* A new move begins the series anew; whoever lost the right on the way announces no more. */
     arp_announce(l.arp, 7);
     cr_assert(link_counters(&l).announced == 6);

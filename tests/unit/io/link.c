@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -43,6 +44,25 @@ void link_close(struct link *l)
     (void)uv_run(&l->loop, UV_RUN_DEFAULT);
     cr_assert(uv_loop_close(&l->loop) == 0);
     (void)close(l->far);
+}
+
+size_t link_take(const struct link *l, bool awaited, uint8_t *frame, size_t size)
+{
+    struct pollfd far = {.fd = l->far, .events = POLLIN};
+    struct sockaddr_ll from;
+    ssize_t n;
+
+    do {
+        socklen_t len = sizeof from;
+
+        from = (struct sockaddr_ll){0};
+        if (awaited && poll(&far, 1, 10000) != 1)
+            return 0;
+        n = recvfrom(l->far, frame, size, 0, (struct sockaddr *)&from, &len);
+        if (n <= 0)
+            return 0;
+    } while (from.sll_pkttype == PACKET_OUTGOING);
+    return (size_t)n;
 }
 
 struct arp_counters link_counters(const struct link *l)

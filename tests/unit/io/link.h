@@ -16,6 +16,9 @@ void link_open(struct link *l, const struct arp_address *addresses, size_t n, ui
 /* arp_open()'s question, of a struct link. */
 bool link_may_answer(void *self, uint32_t shard);
 void link_close(struct link *l);
+/* The next frame that came to the far end from the node: its length. 0: none is there; awaited: none came
+ * for ten seconds (the kernel may be late to deliver what was sent). */
+size_t link_take(const struct link *l, bool awaited, uint8_t *frame, size_t size);
 struct arp_counters link_counters(const struct link *l);
 
 #endif

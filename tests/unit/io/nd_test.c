@@ -170,20 +170,15 @@ static void open_link(struct link *l)
     link_open(l, addresses, 3, ETH_P_IPV6);
 }
 
-/* The next advertisement of our addresses that came out of the node. */
-static bool answer(const struct link *l, struct nd_message *m)
+/* The next advertisement of our addresses that came out of the node; awaited: see link_take(). */
+static bool answer(const struct link *l, bool awaited, struct nd_message *m)
 {
     uint8_t f[512];
-    struct sockaddr_ll from = {0};
-    socklen_t len = sizeof from;
-    ssize_t n;
+    size_t n;
 
-    while ((n = recvfrom(l->far, f, sizeof f, 0, (struct sockaddr *)&from, &len)) > 0) {
-        len = sizeof from;
-        if (from.sll_pkttype != PACKET_OUTGOING && nd_decode(span_of(f, (size_t)n), m) &&
-            m->advertisement && m->target.bytes[13] == 0xab)
+    while ((n = link_take(l, awaited, f, sizeof f)) > 0)
+        if (nd_decode(span_of(f, n), m) && m->advertisement && m->target.bytes[13] == 0xab)
             return true;
-    }
     return false;
 }
 
@@ -211,9 +206,9 @@ Test(nd, solicitations_and_probes_are_answered_while_it_may, .timeout = 30)
 
     open_link(&l);
     ask(&l, asker, vip);
-    cr_assert(answer(&l, &m) && memcmp(m.mac, own_mac, 6) == 0);
+    cr_assert(answer(&l, true, &m) && memcmp(m.mac, own_mac, 6) == 0);
     ask(&l, NULL, vip);
-    cr_assert(answer(&l, &m) && memcmp(m.target.bytes, vip, 16) == 0);
+    cr_assert(answer(&l, true, &m) && memcmp(m.target.bytes, vip, 16) == 0);
     l.may = false;
     ask(&l, asker, vip);
     l.may = true;
@@ -224,7 +219,7 @@ Test(nd, solicitations_and_probes_are_answered_while_it_may, .timeout = 30)
     cr_assert(send(l.far, f, sizeof f, 0) == (ssize_t)sizeof f);
     while (link_counters(&l).foreign < 1)
         (void)uv_run(&l.loop, UV_RUN_ONCE);
-    cr_assert(!answer(&l, &m), "an answer that may not be");
+    cr_assert(!answer(&l, false, &m), "an answer that may not be");
     cr_assert(link_counters(&l).answered == 2 && link_counters(&l).silent == 2);
     link_close(&l);
 }
@@ -240,8 +235,8 @@ Test(nd, a_move_is_announced_five_times, .timeout = 60)
     while (link_counters(&l).announced < 10)
         (void)uv_run(&l.loop, UV_RUN_ONCE);
     for (int i = 0; i < 5; i++)
-        cr_assert(answer(&l, &m) && memcmp(m.target.bytes, vip, 16) == 0, "number %d", i);
-    cr_assert(!answer(&l, &m) && link_counters(&l).send_failed == 0);
+        cr_assert(answer(&l, true, &m) && memcmp(m.target.bytes, vip, 16) == 0, "number %d", i);
+    cr_assert(!answer(&l, false, &m) && link_counters(&l).send_failed == 0);
     link_close(&l);
 }
 
