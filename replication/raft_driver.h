@@ -112,7 +112,7 @@ struct raft_driver_counters {
         changes_committed, muted, trusted, doubted; /* itself; itself again; others, by a leader */
     uint64_t foreign;                               /* frames of another history: refused */
     uint64_t contradicted; /* a peer contradicted what is committed here: the end of this node */
-    uint64_t wrapped[16];  /* [n]: wrap of defect n did something; [0] unused */
+    uint64_t wrapped[17];  /* [n]: wrap of defect n did something; [0] unused */
 };
 
 /* All but `apply` and `restore` may be NULL. Spans are valid in the call. */

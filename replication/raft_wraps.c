@@ -263,40 +263,67 @@ static bool stray_vote_result(struct raft_driver *d, const struct raft_frame *f)
  * only not have received its promotion yet, or hold a removal that was never committed: where its
  * vote is needed, nobody leads again. Raft's rule is that the candidate's configuration counts
  * votes, and that everyone answers by log, term, and whether it heard a leader within an election
- * timeout. So for the time of the step we are a voter, and have no leader when it is silent. (A
- * node whose log is empty never lends its vote: it may have lost everything.) */
+ * timeout. So for the time of the step we are a voter. (A node whose log is empty never lends its
+ * vote: it may have lost everything.)
+ *
+ * Defect 16 (found by tests/sim): a follower believes in its leader until its own timer ends, which is
+ * drawn from one to two election timeouts, and refuses votes until then. Where one node alone has the
+ * newest entry it has to ask once more: a takeover took up to two elections. Raft's rule (section
+ * 4.2.3) is to refuse within the minimum election timeout. So for the time of the step we have no
+ * leader when it is silent; afterwards we have it again, for the core answers it when entries that it
+ * sent are stored. (Never while a snapshot is being installed.) */
 struct lent {
-    bool any;
+    bool vote, leader;
     struct raft_server self;
     struct raft_configuration configuration;
-    raft_id leader;
+    raft_id leader_id;
+    raft_term term;
 };
 
-static void lend_vote(struct raft_driver *d, const struct raft_frame *f, struct lent *lent)
+static void lend_vote(struct raft_driver *d, struct lent *lent)
 {
     struct raft *r = &d->raft;
-    lent->any = false;
-    if (!RAFT_WRAPPED(d, 12) || f->type != RAFT_FRAME_REQUEST_VOTE || r->state != RAFT_FOLLOWER ||
-        r->configuration.n == 0 || raft_driver_status(d).role == RAFT_DRIVER_VOTER)
+    if (!RAFT_WRAPPED(d, 12) || r->configuration.n == 0 ||
+        raft_driver_status(d).role == RAFT_DRIVER_VOTER)
         return;
-    lent->any = true;
+    lent->vote = true;
     lent->self =
         (struct raft_server){.id = d->options.node, .address = r->address, .role = RAFT_VOTER};
     lent->configuration = r->configuration;
-    lent->leader = r->follower_state.current_leader.id;
     r->configuration = (struct raft_configuration){.servers = &lent->self, .n = 1};
-    if (d->now_ms - d->leader_heard_ms >= d->options.election_ms)
-        r->follower_state.current_leader.id = 0;
     d->counters.wrapped[12]++;
+}
+
+static void forget_silent_leader(struct raft_driver *d, struct lent *lent)
+{
+    struct raft *r = &d->raft;
+    if (!RAFT_WRAPPED(d, 16) || r->follower_state.current_leader.id == 0 ||
+        r->snapshot.installing || d->now_ms - d->leader_heard_ms < d->options.election_ms)
+        return;
+    lent->leader = true;
+    lent->leader_id = r->follower_state.current_leader.id;
+    lent->term = r->current_term;
+    r->follower_state.current_leader.id = 0;
+    d->counters.wrapped[16]++;
+}
+
+static void lend(struct raft_driver *d, const struct raft_frame *f, struct lent *lent)
+{
+    *lent = (struct lent){0};
+    if (f->type != RAFT_FRAME_REQUEST_VOTE || d->raft.state != RAFT_FOLLOWER)
+        return;
+    lend_vote(d, lent);
+    forget_silent_leader(d, lent);
 }
 
 static void take_back(struct raft_driver *d, const struct lent *lent)
 {
-    if (!lent->any)
-        return;
-    HF_ASSERT(d->raft.state == RAFT_FOLLOWER); /* a request for a vote makes nobody anything else */
-    d->raft.configuration = lent->configuration;
-    d->raft.follower_state.current_leader.id = lent->leader;
+    /* a request for a vote makes nobody anything else */
+    HF_ASSERT((!lent->vote && !lent->leader) || d->raft.state == RAFT_FOLLOWER);
+    if (lent->vote)
+        d->raft.configuration = lent->configuration;
+    if (lent->leader && d->raft.current_term == lent->term)
+        d->raft.follower_state.current_leader.id = lent->leader_id;
 }
 
 /* Defect 14 (found by tests/unit/raft): who refuses a pre-vote answers with the term asked for, not
@@ -409,7 +436,7 @@ enum raft_driver_result raft_receive_small(struct raft_driver *d, uint32_t from,
         return RAFT_DRIVER_MALFORMED;
     }
     struct lent lent;
-    lend_vote(d, f, &lent);
+    lend(d, f, &lent);
     receive(d, from, &m, NULL);
     take_back(d, &lent);
     return RAFT_DRIVER_OK;

@@ -146,6 +146,22 @@ void sim_node_add_counters(struct sim_node *n)
     counts[SIM_COUNT_strays_forwarded] += strays_counter(n->gateway.strays, STRAY_COUNT_FORWARDED);
 }
 
+/* What it applied and told nobody. Of what a snapshot replaced it has nothing to tell. */
+static void tell_last(struct sim_node *n)
+{
+    struct sim_watch *watch = n->world->watch;
+    bool replaced = false;
+
+    for (const struct sim_event *e = n->first_event; e != NULL; e = e->next) {
+        if (e->told)
+            continue;
+        replaced |= e->event->kind == REPL_EV_RESET;
+        sim_watch_missed(watch, n->id, e->event);
+    }
+    if (!replaced)
+        sim_watch_told_all(watch, n->id, replica_fsm(n->replica)->applied_index);
+}
+
 /* Everything of the process goes, nothing of it speaks any more. */
 static void end_process(struct sim_node *n)
 {
@@ -153,9 +169,7 @@ static void end_process(struct sim_node *n)
 
     (void)sim_kernel_enter(&n->kernel);
     sim_node_add_counters(n);
-    for (e = n->first_event; e != NULL; e = e->next)
-        if (!e->told)
-            sim_watch_missed(n->world->watch, n->id, e->event);
+    tell_last(n);
     n->up = false;
     sim_network_detach(n->world->network, n->id);
     worker_pool_stop(n->pool);

@@ -144,6 +144,9 @@ void sim_watch_event(struct sim_watch *w, uint32_t node, const struct repl_event
 /* One that the conductor never got, since the process ended: what it says was committed all the same,
  * and only a snapshot may tell of it from then on. */
 void sim_watch_missed(struct sim_watch *w, uint32_t node, const struct repl_event *event);
+/* Its process ended, all of its records are told, and that was its applied index: an entry that is no record,
+ * or one judged before, makes no event, and may be the last that a snapshot of it holds. */
+void sim_watch_told_all(struct sim_watch *w, uint32_t node, uint64_t applied_index);
 /* fsm_digest() (or repl_status.digest) of a node as of an applied index. */
 void sim_watch_digest(struct sim_watch *w, uint32_t node, uint64_t index,
                       const uint8_t digest[REPL_DIGEST_BYTES]);

@@ -280,6 +280,18 @@ void sim_watch_missed(struct sim_watch *w, uint32_t node, const struct repl_even
     sim_watch_gap_told(w, node, at.index);
 }
 
+void sim_watch_told_all(struct sim_watch *w, uint32_t node, uint64_t applied_index)
+{
+    uint64_t place;
+
+    if (sim_watch_node(w, node) == NULL || sim_watch_is_former(w, node))
+        return;
+    place = sim_watch_place(w, node, applied_index);
+    if (w->nodes[node].since <= w->highest && place > w->highest)
+        w->highest = place;
+    sim_watch_gap_told(w, node, place);
+}
+
 /* The log that is over says nothing of the cluster any more; but to all that have it it says the same. */
 static void former_event(struct sim_watch *w, uint32_t node, const struct repl_event *event)
 {

@@ -491,3 +491,64 @@ Test(raft_wraps, defect_15_an_entry_waits_for_no_heartbeat)
 {
     red_unwrapped(an_entry_waits_for_no_heartbeat, 15);
 }
+
+/* A follower hears from its leader last at 0; another asks whether it may campaign after so many ms. */
+static bool may_campaign(struct rig *r, uint64_t after_ms)
+{
+    const uint64_t heard_ms = r->now_ms;
+    rig_append(r, 1, 2, 1, 1, 1, "b");
+    rig_disk(r);
+    rig_run(r, heard_ms + after_ms - r->now_ms);
+    DEMAND(raft_driver_status(r->driver).state == RAFT_DRIVER_FOLLOWER);
+    rig_feed(r, 3,
+             (struct raft_frame){.type = RAFT_FRAME_REQUEST_VOTE,
+                                 .term = 3,
+                                 .pre_vote = true,
+                                 .index = 9,
+                                 .index_term = 2});
+    rig_disk(r);
+    const struct rig_sent *answer = rig_last(r, RAFT_FRAME_REQUEST_VOTE_RESULT, 3);
+    DEMAND(answer != NULL && answer->frame.pre_vote);
+    return answer->frame.granted;
+}
+
+/* A leader that was heard within an election timeout is not given up, whoever asks; one that was not,
+ * is, though the follower's own timer goes on. */
+static void silent_leader_is_given_up(uint32_t unwrapped)
+{
+    struct rig r;
+    rig_init(&r, 2, 3, unwrapped);
+    DEMAND(!may_campaign(&r, 149));
+    rig_deinit(&r);
+    rig_init(&r, 2, 3, unwrapped);
+    DEMAND(may_campaign(&r, 150));
+    rig_deinit(&r);
+}
+
+Test(raft_wraps, defect_16_a_silent_leader_is_given_up)
+{
+    red_unwrapped(silent_leader_is_given_up, 16);
+}
+
+/* ... for the answer alone: what it sent and is stored later it is told of. */
+Test(raft_wraps, a_silent_leader_is_answered_when_its_entries_are_stored)
+{
+    enum { SLOW_MS = 160, STORED = 2 };
+    struct rig r;
+    rig_init(&r, 2, 3, 0);
+    sim_storage_set_delay(r.storage, SLOW_MS, SLOW_MS);
+    rig_append(&r, 1, 1, 1, 1, 1, "c");
+    rig_run(&r, 150);
+    rig_feed(&r, 3,
+             (struct raft_frame){.type = RAFT_FRAME_REQUEST_VOTE,
+                                 .term = 2,
+                                 .pre_vote = true,
+                                 .index = 9,
+                                 .index_term = 1});
+    rig_disk(&r);
+    const struct rig_sent *vote = rig_last(&r, RAFT_FRAME_REQUEST_VOTE_RESULT, 3);
+    const struct rig_sent *answer = rig_last(&r, RAFT_FRAME_APPEND_RESULT, 1);
+    cr_assert(vote != NULL && vote->frame.granted);
+    cr_assert(answer != NULL && answer->frame.index == STORED);
+    rig_deinit(&r);
+}

@@ -142,6 +142,26 @@ Test(sim_watch_rules, what_a_snapshot_hides_stays_hidden)
     rig_free(r);
 }
 
+/* The last entry that a snapshot holds may be none that makes an event: who ended there told all of it. */
+Test(sim_watch_rules, a_snapshot_whose_last_entry_is_no_record)
+{
+    struct rig *r = rig_serving();
+    struct repl_event reset = rig_event(r, REPL_EV_RESET);
+    bool open;
+
+    reset.index = r->index + 1;
+    sim_watch_told_all(r->watch, 1, r->index + 1);
+    rig_tell(r, 2, &reset);
+    cr_assert(sim_watch_gaps(r->watch, &open) == 0 && !open);
+    reset.index = r->index += 10;
+    rig_tell(r, 1, &reset);
+    sim_watch_told_all(r->watch, 1, r->index + 1); /* it does not know what the snapshot hid */
+    cr_assert(sim_watch_gaps(r->watch, &open) == 1 && open);
+    sim_watch_told_all(r->watch, 3, r->index + 1);
+    cr_assert(sim_watch_gaps(r->watch, &open) == 1 && !open);
+    rig_free(r);
+}
+
 /* What begins anew has its members from its beginning. */
 Test(sim_watch_rules, an_incarnation_hides_nothing)
 {
