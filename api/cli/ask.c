@@ -91,7 +91,8 @@ int cli_refuse(struct cli *cli, const char *name, const char *detail)
     return CLI_REFUSED;
 }
 
-json_t *cli_ask(struct cli *cli, const char *method, const char *path, json_t *request, int *exit)
+json_t *cli_ask_exact(struct cli *cli, const char *method, const char *path, json_t *request,
+                      int *exit)
 {
     char error[CLI_WHY_BYTES] = "";
     json_t *body = NULL;
@@ -105,9 +106,6 @@ json_t *cli_ask(struct cli *cli, const char *method, const char *path, json_t *r
         return NULL;
     }
     if (status >= 200 && status < 300 && body != NULL) {
-        if (!cli->json) {
-            clean(body);
-        }
         *exit = CLI_DONE;
         return body;
     }
@@ -118,6 +116,16 @@ json_t *cli_ask(struct cli *cli, const char *method, const char *path, json_t *r
     json_decref(body);
     *exit = CLI_REFUSED;
     return NULL;
+}
+
+json_t *cli_ask(struct cli *cli, const char *method, const char *path, json_t *request, int *exit)
+{
+    json_t *body = cli_ask_exact(cli, method, path, request, exit);
+
+    if (body != NULL && !cli->json) {
+        clean(body);
+    }
+    return body;
 }
 
 json_t *cli_ask_all(struct cli *cli, const char *path, const char *member, int *exit)

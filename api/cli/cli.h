@@ -195,7 +195,10 @@ bool cli_http(const struct cli *cli, const char *method, const char *path, json_
 /* Asks the node. Returns the body of a good answer (new reference), else prints why and sets *exit.
  */
 json_t *cli_ask(struct cli *cli, const char *method, const char *path, json_t *request, int *exit);
-/* The same of GET `path` with all that is in the list `member`: over TLS it comes page by page. */
+/* As the node said it, to the byte: of a text in it that is printed the caller takes care (cli_clean). */
+json_t *cli_ask_exact(struct cli *cli, const char *method, const char *path, json_t *request,
+                      int *exit);
+/* As cli_ask() of GET `path`, with all that is in the list `member`: over TLS it comes page by page. */
 json_t *cli_ask_all(struct cli *cli, const char *path, const char *member, int *exit);
 /* Prints it as the document that was wished for, JSON or YAML. Takes the reference over. Returns
  * CLI_DONE. */

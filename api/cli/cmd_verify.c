@@ -173,7 +173,7 @@ static json_t *page(struct cli *cli, const char *next, int *status)
 
     (void)snprintf(path, sizeof path, "/v1/audit?order=oldest&limit=%d%s%.16s", PAGE,
                    next[0] != '\0' ? "&cursor=" : "", next);
-    return cli_ask(cli, "GET", path, NULL, status);
+    return cli_ask_exact(cli, "GET", path, NULL, status);
 }
 
 /* The head is of the last page: entries may come meanwhile. */
@@ -217,7 +217,7 @@ static int compare_older(struct cli *cli, struct check *c, const struct audit_he
     json_t *body;
 
     (void)snprintf(path, sizeof path, "/v1/audit/%" PRIu64, c->v.at.count);
-    body = cli_ask(cli, "GET", path, NULL, &status);
+    body = cli_ask_exact(cli, "GET", path, NULL, &status);
     if (body == NULL) {
         (void)fprintf(cli->err,
                       "holdfast: so the end of the file cannot be compared: nothing proves it\n");
@@ -239,7 +239,7 @@ static int compare_node(struct cli *cli, struct check *c)
 {
     struct audit_head head = {0};
     int status = CLI_DONE;
-    json_t *body = cli_ask(cli, "GET", "/v1/audit?limit=1", NULL, &status);
+    json_t *body = cli_ask_exact(cli, "GET", "/v1/audit?limit=1", NULL, &status);
 
     if (body == NULL) {
         return status;

@@ -24,6 +24,8 @@ struct api_request {
 };
 
 static struct daemon d;
+static struct config own = {.node_id = 1};
+static const struct log quiet = {LOG_ERROR, -1};
 static struct api_request request;
 static json_t *answer;
 static struct api_problem problem;
@@ -95,6 +97,8 @@ static void begin(void)
     cr_assert_eq(sem_init(&done, 0, 0), 0);
     options = alone_options(data);
     cr_assert(repl_init(&options, &error), "%s", error.text);
+    d.config = &own;
+    d.log = &quiet;
     recover_fill(&d.backend);
 }
 
@@ -136,8 +140,11 @@ static void put_large(int from)
 
 static void ask(void)
 {
-    d.backend.back_up(&d, &request);
+    static const struct api_asker who = {.role = "admin", .principal = "CN=alice"};
+
+    d.backend.back_up(&d, &request, &who);
     while (answer == NULL && problem.status == 0) {
+        admin_notes_tick(&d); /* who asks is in the log before */
         recover_tick(&d);
         (void)poll(NULL, 0, 1);
     }
