@@ -371,17 +371,13 @@ static void judge_pauses(struct cell *c)
     }
 }
 
-static uint64_t counted_drops(struct cell *c)
+static void tell_drops(struct cell *c, char *to, size_t size)
 {
-    uint64_t sum = 0;
+    struct node_view views[LAB_MAX_NODES];
 
-    for (unsigned n = 1; n <= c->drill->nodes; n++) {
-        struct node_view v;
-
-        node_look(&c->nodes[n], &v);
-        sum += v.esp_dropped;
-    }
-    return sum;
+    for (unsigned n = 1; n <= c->drill->nodes; n++)
+        node_look(&c->nodes[n], &views[n - 1]);
+    node_tell_drops(views, c->drill->nodes, to, size);
 }
 
 /* Without a fault, where the drill says so and where rekeys collide nothing may be lost but what the
@@ -391,14 +387,17 @@ static void judge_loss(struct cell *c)
     const struct drill *d = c->drill;
     bool judged =
         d->fault == DRILL_NONE || d->fault == DRILL_COLLISION || d->expect & DRILL_EXP_NOTHING_LOST;
+    char counted[ORACLE_TEXT - CELL_TEXT];
 
+    if (judged)
+        tell_drops(c, counted, sizeof counted);
     for (unsigned i = 0; judged && i < TRAFFIC_DIRECTIONS; i++) {
         struct numbers_summary s;
 
         traffic_judge(&c->traffic, (enum traffic_direction)i, 0, 0, &s);
         if (c->traffic.lab)
             oracle_loss_explained(&s, c->zero_ns, direction_names[i],
-                                  relay_dropped_esp(&c->relay, (enum relay_way)i), counted_drops(c),
+                                  relay_dropped_esp(&c->relay, (enum relay_way)i), counted,
                                   &c->report);
     }
     if (c->quiet_to_ns)

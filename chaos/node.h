@@ -61,6 +61,13 @@ struct node_shard {
     bool acting; /* this node acts for it */
 };
 
+/* ESP packets that a node took and did not pass on, for one reason: its counter's name as in GET /v1/cluster. */
+enum { NODE_MAX_DROPS = 64, NODE_DROP_NAME = 40 };
+struct node_drop {
+    char reason[NODE_DROP_NAME];
+    uint64_t packets;
+};
+
 /* GET /v1/cluster, as far as the drills need it. */
 struct node_view {
     bool answered, quorum;
@@ -71,10 +78,11 @@ struct node_view {
     unsigned connected;                       /* peers */
     struct node_shard shards[LAB_MAX_SHARDS]; /* shard s at s - 1 */
     unsigned n_shards;
-    uint64_t esp_dropped; /* ESP packets that it counts as dropped, whatever for */
-    uint64_t recoveries;  /* CHILD SAs that it rekeyed because of the floor after a takeover */
-    uint64_t esp_in;      /* ESP packets looked at under the right to act */
-    uint64_t refused_in;  /* of them: replayed, old, below the floor, unknown SPI */
+    struct node_drop drops[NODE_MAX_DROPS]; /* since its process began; those above 0 */
+    unsigned n_drops;
+    uint64_t recoveries; /* CHILD SAs that it rekeyed because of the floor after a takeover */
+    uint64_t esp_in;     /* ESP packets looked at under the right to act */
+    uint64_t refused_in; /* of them: replayed, old, below the floor, unknown SPI */
 };
 
 struct node_child {
@@ -155,6 +163,11 @@ bool node_init(struct node *n, const char *binary);
 bool node_restart(struct node *n, const char *binary);
 
 void node_look(struct node *n, struct node_view *view);
+/* What `counters` of GET /v1/cluster say of ESP: pure. */
+void node_take_counters(const json_t *counters, struct node_view *view);
+/* "node 1: esp_drop_in_old 2, esp_in-unknown-spi 7; node 3 does not answer", or "nothing": views[i] is node i + 1's. What finds
+ * no room is left out, and "..." says so. */
+void node_tell_drops(const struct node_view *views, unsigned nodes, char *to, size_t size);
 void node_look_sas(struct node *n, struct node_sas *sas);
 /* Client 1's established SA, or NULL. */
 const struct node_sa *node_find_client(const struct node_sas *sas);

@@ -1,6 +1,7 @@
 #include "node.h"
 
 #include <dirent.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,21 +39,42 @@ static uint64_t sum_of(const json_t *counters, const char *const *names, size_t 
     return sum;
 }
 
-static uint64_t sum_like(const json_t *counters, const char *prefix)
+/* A counter that this does not know counts drops until it is said here that it does not. */
+static bool counts_drops(const char *name)
+{
+    static const char *const others[] = {
+        "in-packets",    "out-packets",    "keepalives",      "ike-datagrams", "ike-dropped",
+        "aside-packets", "handed-over",    "events-deferred", "waited",        "turns",
+        "raw-packets",   "raw-unknown-spi" /* in in-unknown-spi, too */};
+
+    if (strncmp(name, "stray_dropped_", 14) == 0)
+        return true;
+    if (strncmp(name, "esp_", 4) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (strcmp(name + 4, others[i]) == 0)
+            return false;
+    return true;
+}
+
+static void take_drops(const json_t *counters, struct node_view *view)
 {
     const char *name;
     json_t *value;
-    uint64_t sum = 0;
 
     json_object_foreach((json_t *)(uintptr_t)counters, name, value)
     {
-        if (strncmp(name, prefix, strlen(prefix)) == 0)
-            sum += number_of(value);
+        struct node_drop *d = &view->drops[view->n_drops];
+
+        if (view->n_drops == NODE_MAX_DROPS || !counts_drops(name) || !number_of(value))
+            continue;
+        (void)snprintf(d->reason, sizeof d->reason, "%s", name);
+        d->packets = number_of(value);
+        view->n_drops++;
     }
-    return sum;
 }
 
-static void take_esp(const json_t *counters, struct node_view *view)
+void node_take_counters(const json_t *counters, struct node_view *view)
 {
     static const char *const refused[] = {"esp_drop_in_replayed", "esp_drop_in_old",
                                           "esp_drop_in_below-floor", "esp_in-unknown-spi"};
@@ -60,10 +82,61 @@ static void take_esp(const json_t *counters, struct node_view *view)
                                          "esp_in-no-lease", "esp_in-malformed"};
     uint64_t all = member(counters, "esp_in-packets"), not = sum_of(counters, others, 5);
 
-    view->esp_dropped = sum_like(counters, "esp_drop_");
+    take_drops(counters, view);
     view->refused_in = sum_of(counters, refused, 4);
     view->recoveries = member(counters, "replay_recoveries");
     view->esp_in = all > not ? all - not : 0; /* read one by one while packets come in */
+}
+
+/* Appends to the text that `to` holds. False: no room, and the text is as before. */
+static bool tell(char *to, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static bool tell(char *to, size_t size, const char *format, ...)
+{
+    size_t at = strlen(to);
+    va_list args;
+    int n;
+
+    va_start(args, format);
+    n = vsnprintf(to + at, size - at, format, args);
+    va_end(args);
+    if (n >= 0 && (size_t)n < size - at)
+        return true;
+    to[at] = '\0';
+    return false;
+}
+
+/* What is between two nodes' parts stands in front of the later one. */
+static bool tell_node(const struct node_view *v, unsigned node, char *to, size_t size)
+{
+    const char *between = *to ? "; " : "";
+
+    if (!v->answered)
+        return tell(to, size, "%snode %u does not answer", between, node);
+    for (unsigned i = 0; i < v->n_drops; i++) {
+        const struct node_drop *d = &v->drops[i];
+        unsigned long long packets = d->packets;
+
+        if (i == 0 ? !tell(to, size, "%snode %u: %s %llu", between, node, d->reason, packets)
+                   : !tell(to, size, ", %s %llu", d->reason, packets))
+            return false;
+    }
+    return true;
+}
+
+void node_tell_drops(const struct node_view *views, unsigned nodes, char *to, size_t size)
+{
+    static const char cut[] = "...";
+    bool room = size > sizeof cut;
+
+    to[0] = '\0';
+    for (unsigned i = 0; room && i < nodes; i++)
+        room = tell_node(&views[i], i + 1, to, size - sizeof cut + 1);
+    if (!room)
+        (void)tell(to, size, "%s", cut);
+    else if (!*to)
+        (void)tell(to, size, "nothing");
 }
 
 static void take_shards(const json_t *list, struct node_view *view)
@@ -113,7 +186,7 @@ void node_look(struct node *n, struct node_view *view)
             view->connected++;
     }
     take_shards(json_object_get(j, "shards"), view);
-    take_esp(json_object_get(j, "counters"), view);
+    node_take_counters(json_object_get(j, "counters"), view);
     json_decref(j);
 }
 

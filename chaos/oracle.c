@@ -236,15 +236,15 @@ void oracle_begins_nothing(const struct capture *c, uint64_t zero_ns, uint8_t ex
 }
 
 void oracle_loss_explained(const struct numbers_summary *s, uint64_t zero_ns, const char *direction,
-                           uint64_t dropped, uint64_t counted, struct oracle_report *r)
+                           uint64_t dropped, const char *counted, struct oracle_report *r)
 {
     if (s->lost > dropped)
         oracle_violation(r,
                          "loss: %s: %llu of %llu numbers are missing, sent from %.3f to %.3f ms; "
-                         "the path dropped %llu packets, the gateway counts %llu",
+                         "the path dropped %llu packets; the nodes count: %s",
                          direction, (unsigned long long)s->lost, (unsigned long long)s->sent,
                          ms_after(s->lost_from_ns, zero_ns), ms_after(s->lost_to_ns, zero_ns),
-                         (unsigned long long)dropped, (unsigned long long)counted);
+                         (unsigned long long)dropped, counted);
 }
 
 void oracle_no_pause(const struct numbers_summary *s, const char *direction, unsigned allowed_ms,

@@ -15,7 +15,7 @@
 #include "capture.h"
 #include "numbers.h"
 
-enum { ORACLE_MAX_VIOLATIONS = 32, ORACLE_TEXT = 240 };
+enum { ORACLE_MAX_VIOLATIONS = 32, ORACLE_TEXT = 640 };
 
 struct oracle_report {
     unsigned n; /* all; the first ones are kept */
@@ -97,10 +97,10 @@ size_t oracle_minority_delivers_nothing(const struct numbers *n, const char *dir
                                         uint64_t zero_ns, uint64_t from_ns, uint64_t to_ns,
                                         unsigned late, struct oracle_report *r);
 
-/* No more numbers are missing than the path itself dropped packets. `counted`: how many the gateway
- * says that it dropped; they excuse nothing, the text tells of them. */
+/* No more numbers are missing than the path itself dropped packets. `counted`: what the nodes say that they
+ * dropped, by reason (node_tell_drops()); it excuses nothing, the text tells of it. */
 void oracle_loss_explained(const struct numbers_summary *s, uint64_t zero_ns, const char *direction,
-                           uint64_t dropped, uint64_t counted, struct oracle_report *r);
+                           uint64_t dropped, const char *counted, struct oracle_report *r);
 
 /* Nobody has to take over, so numbers go on coming: s->gap_ns, taken over the fault, is at most allowed_ms. */
 void oracle_no_pause(const struct numbers_summary *s, const char *direction, unsigned allowed_ms,

@@ -382,6 +382,10 @@ Test(breach, a_number_that_is_missing_without_a_fault_or_where_none_may)
     (void)numbers_send(&clients[0].numbers[TRAFFIC_IN], ZERO + 4 * MS);
     numbers_arrive(&clients[0].numbers[TRAFFIC_IN], 21, ZERO + 5 * MS);
     expect_violation("loss: client to server: 1 of 42 numbers are missing");
+    cr_assert(strstr(cell.report.text[0],
+                     "the path dropped 0 packets; the nodes count: node 1 does "
+                     "not answer; node 2 does not answer; node 3"),
+              "%s", cell.report.text[0]);
     cell.relay.core.counts[RELAY_IN][RELAY_ESP].dropped = 1;
     expect_green();
     cell.relay.core.counts[RELAY_IN][RELAY_ESP].dropped = 0;

@@ -222,12 +222,12 @@ Test(speakers, a_loss_that_the_path_does_not_explain_is_named)
     struct numbers_summary s = {
         .sent = 100, .lost = 7, .lost_from_ns = ZERO + 3 * MS, .lost_to_ns = ZERO + 5 * MS};
 
-    oracle_loss_explained(&s, ZERO, "client to server", 7, 0, &report);
+    oracle_loss_explained(&s, ZERO, "client to server", 7, "nothing", &report);
     cr_assert_eq(report.n, 0);
-    oracle_loss_explained(&s, ZERO, "client to server", 6, 9, &report);
+    oracle_loss_explained(&s, ZERO, "client to server", 6, "node 2: esp_drop_in_old 9", &report);
     expect_named(
         "loss: client to server: 7 of 100 numbers are missing, sent from 3.000 to 5.000 ms; "
-        "the path dropped 6 packets, the gateway counts 9");
+        "the path dropped 6 packets; the nodes count: node 2: esp_drop_in_old 9");
 }
 
 Test(speakers, a_cluster_time_that_follows_a_wall_clock_is_named)
