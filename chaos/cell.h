@@ -123,6 +123,8 @@ struct cell {
     size_t
         n_told_tenures; /* by the nodes' logs: what one-speaker was judged by; 0 = they lack some */
     unsigned lease_ends; /* by the nodes' logs: after each its node says nothing for a while */
+    /* All nodes lost their power: SAs of before have ended; all clients have a tunnel again. 0 = never */
+    uint64_t ended_ns, again_ns;
     uint64_t quiet_from_ns, quiet_to_ns; /* the gateway may begin nothing between them; 0 = never */
     struct cell_spis before, committed, after;
     bool record_survived; /* the interrupted step's, from `submitted` on: seen in `committed` */
@@ -156,6 +158,8 @@ bool cell_is_reference(const struct cell *c);
 /* Nothing of a stepped exchange of the gateway's survives but its cause: the soft limit in the
  * record. */
 bool cell_by_lifetime(const struct cell *c);
+/* All nodes do, so that clients have to come back. */
+bool cell_loses_power(const struct cell *c);
 struct node *cell_owner(struct cell *c);
 bool cell_has_relay(const struct cell *c);
 
@@ -201,6 +205,10 @@ bool cell_end_daemon(struct cell *c, unsigned node, struct cell_takeover *t);
 /* cell_hinder.c, cell_nodes.c: those inside one machine, those of several nodes. */
 bool cell_hinder(struct cell *c);
 bool cell_nodes(struct cell *c);
+/* cell_all.c */
+bool cell_all(struct cell *c);
+/* Every shard is acted for by somebody, as the nodes say. */
+bool cell_served(void *cell);
 /* Whoever owns what now, and every assignment so far, is the fault's doing. */
 void cell_adopt_owners(struct cell *c);
 

@@ -256,6 +256,28 @@ static void judge_minority(struct cell *c)
                                     names[d]);
 }
 
+/* All nodes lost their power, and the key of sessions with it. */
+static void judge_ended(struct cell *c)
+{
+    static const char *const names[] = {"client to server", "server to client"};
+    uint64_t anew_ns;
+
+    if (!c->ended_ns)
+        return;
+    if (oracle_ended_silent(&c->sniff.capture, c->zero_ns, c->ended_ns, &c->report) == 0)
+        (void)cell_inconclusive(c, "no node had sent anything before all lost their power");
+    anew_ns = oracle_began_anew(&c->sniff.capture, c->ended_ns);
+    for (unsigned d = 0; c->traffic.lab && d < TRAFFIC_DIRECTIONS; d++) {
+        size_t sent = 0;
+
+        for (unsigned i = 0; i < c->traffic.plan.clients; i++)
+            sent += oracle_ended_delivers_nothing(&c->traffic.clients[i].numbers[d], names[d],
+                                                  c->zero_ns, c->ended_ns, anew_ns, &c->report);
+        if (c->drill->directions >> d & 1 && sent == 0)
+            (void)cell_inconclusive(c, "%s: nothing was sent between the tunnels", names[d]);
+    }
+}
+
 static void judge_captures(struct cell *c)
 {
     struct capture *cap = &c->sniff.capture;
@@ -268,7 +290,10 @@ static void judge_captures(struct cell *c)
     oracle_unique_numbers(cap, c->zero_ns, &c->report);
     oracle_no_plaintext(cap, c->zero_ns, &c->report);
     if (c->up_ns)
-        oracle_no_renegotiation(cap, c->zero_ns, c->up_ns, &c->report);
+        oracle_no_renegotiation(cap, c->zero_ns, c->up_ns, c->ended_ns ? c->ended_ns : UINT64_MAX,
+                                &c->report);
+    if (c->again_ns)
+        oracle_no_renegotiation(cap, c->zero_ns, c->again_ns, UINT64_MAX, &c->report);
     oracle_identical_copies(cap, c->zero_ns, c->have_about ? &c->about : NULL, &c->copies,
                             &c->report);
     judge_message(c);
@@ -277,6 +302,7 @@ static void judge_captures(struct cell *c)
         cell_judge_requests(c, UINT64_MAX, "the end");
     judge_speakers(c);
     judge_minority(c);
+    judge_ended(c);
     judge_deliveries(c);
 }
 

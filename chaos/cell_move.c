@@ -328,6 +328,7 @@ bool cell_move(struct cell *c)
                                                       [DRILL_ROLLING] = cell_nodes,
                                                       [DRILL_WIPED] = cell_nodes,
                                                       [DRILL_REBIND] = cell_nodes,
+                                                      [DRILL_ALL_DIE] = cell_all,
                                                       [DRILL_HANG] = cell_hinder,
                                                       [DRILL_DISK_ERROR] = cell_hinder,
                                                       [DRILL_DISK_SLOW] = cell_hinder,

@@ -22,10 +22,9 @@ static struct cell_takeover *kill_one(struct cell *c, unsigned node)
     return t;
 }
 
-/* Every shard is acted for by somebody, as the nodes say. */
-static bool served(void *arg)
+bool cell_served(void *cell)
 {
-    struct cell *c = arg;
+    struct cell *c = cell;
     unsigned acting = 0;
 
     for (unsigned n = 1; n <= c->drill->nodes; n++) {
@@ -74,7 +73,7 @@ static bool service_returns(struct cell *c, unsigned node, struct cell_takeover 
     if (!node_restart(&c->nodes[node], c->binary))
         return false;
     back = cell_begin_takeover(c, c->owner, pump_wall_ns());
-    if (!lab_until(&c->lab, served, c, RETURN_MS)) {
+    if (!lab_until(&c->lab, cell_served, c, RETURN_MS)) {
         oracle_violation(&c->report,
                          "quorum: nobody acts %u ms after node %u made a majority again", RETURN_MS,
                          node);

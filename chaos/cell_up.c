@@ -38,7 +38,8 @@ static bool start_nodes(struct cell *c)
                              .outside_v6 = c->drill->outside_v6,
                              .inside_v4 = c->drill->inside_v4,
                              .inside_v6 = c->drill->inside_v6,
-                             .shifts = c->drill->fault == DRILL_CLOCK_JUMP};
+                             .shifts = c->drill->fault == DRILL_CLOCK_JUMP,
+                             .keeps = c->drill->fault == DRILL_ALL_DIE};
 
     for (unsigned n = 1; n <= c->drill->nodes; n++) {
         if (!node_prepare(&c->nodes[n], &c->lab, n, &o))
@@ -162,7 +163,9 @@ static bool connect_clients(struct cell *c)
     struct traffic_plan plan = {.pps = d->pps,
                                 .bytes = d->bytes,
                                 .directions = {d->directions & 1, d->directions >> 1 & 1},
-                                .upload = d->inside_v4 && d->directions & 1 && !d->relay.n_rules,
+                                /* (A connection would wait long after a client has been away.) */
+                                .upload = d->inside_v4 && d->directions & 1 && !d->relay.n_rules &&
+                                          !cell_loses_power(c),
                                 .clients = d->clients};
 
     cell_phase(c, d->clients > 1 ? "%u clients connect" : "the client connects", d->clients);
@@ -289,7 +292,9 @@ bool cell_bring_up(struct cell *c)
         .inside_v4 = d->inside_v4,
         .inside_v6 = d->inside_v6,
         .collides = d->fault == DRILL_COLLISION,
-        .patient = d->relay.n_rules > 0};
+        .returns = cell_loses_power(c),
+        /* (Whose daemons all begin again with their keys is away for seconds.) */
+        .patient = d->relay.n_rules > 0 || (d->fault == DRILL_ALL_DIE && !cell_loses_power(c))};
 
     c->sniff.seen = cell_frame_seen;
     c->sniff.arg = c;

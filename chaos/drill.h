@@ -37,7 +37,8 @@ enum drill_fault {
     DRILL_DISK_SLOW,     /* the owner's writes take long for `for` */
     DRILL_CLOCK_JUMP,    /* the owner's wall clock is off by an hour for `for` */
     DRILL_WIPED,         /* the owner dies and its disk is replaced by an empty one */
-    DRILL_REBIND         /* the owner dies while the client's NAT maps it anew */
+    DRILL_REBIND,        /* the owner dies while the client's NAT maps it anew */
+    DRILL_ALL_DIE /* all nodes die, after `for` they start again; DRILL_MACHINE: without power */
 };
 enum drill_mode {
     DRILL_PROCESS,

@@ -23,6 +23,7 @@ static const char *const fault_words[] = {[DRILL_NONE] = "none",
                                           [DRILL_CLOCK_JUMP] = "clock-jump",
                                           [DRILL_WIPED] = "wiped",
                                           [DRILL_REBIND] = "rebind",
+                                          [DRILL_ALL_DIE] = "all-die",
                                           NULL};
 static const char *const mode_words[] = {[DRILL_PROCESS] = "process",
                                          [DRILL_MACHINE] = "machine",
@@ -79,7 +80,8 @@ static const unsigned fault_modes[] = {
     [DRILL_DISK_SLOW] = 1u << DRILL_PLAIN,
     [DRILL_CLOCK_JUMP] = 1u << DRILL_FORWARD | 1u << DRILL_BACKWARD,
     [DRILL_WIPED] = 1u << DRILL_PLAIN,
-    [DRILL_REBIND] = 1u << DRILL_PLAIN};
+    [DRILL_REBIND] = 1u << DRILL_PLAIN,
+    [DRILL_ALL_DIE] = 1u << DRILL_PROCESS | 1u << DRILL_MACHINE};
 
 const char *drill_fault_name(enum drill_fault f)
 {
@@ -178,7 +180,8 @@ static bool lasts(enum drill_fault f)
 {
     return f == DRILL_PAUSE || f == DRILL_LINK_DOWN || f == DRILL_PARTITION ||
            f == DRILL_DISK_FULL || f == DRILL_QUORUM_LOSS || f == DRILL_HANG ||
-           f == DRILL_DISK_ERROR || f == DRILL_DISK_SLOW || f == DRILL_CLOCK_JUMP;
+           f == DRILL_DISK_ERROR || f == DRILL_DISK_SLOW || f == DRILL_CLOCK_JUMP ||
+           f == DRILL_ALL_DIE;
 }
 
 void read_fault(struct reader *r, const struct yaml_node *map, struct drill *d)

@@ -66,7 +66,11 @@ bool node_prepare(struct node *n, struct chaos_lab *lab, unsigned id,
     FILE *f;
     bool ok;
 
-    *n = (struct node){.lab = lab, .id = id, .step_pipe.fd = -1, .shifts = options->shifts};
+    *n = (struct node){.lab = lab,
+                       .id = id,
+                       .step_pipe.fd = -1,
+                       .shifts = options->shifts,
+                       .keeps = options->keeps};
     (void)snprintf(n->dir, sizeof n->dir, "%s/n%u", lab->dir, id);
     (void)snprintf(n->socket, sizeof n->socket, "%s/admin.sock", n->dir);
     (void)snprintf(n->config, sizeof n->config, "%s/node.yaml", n->dir);
@@ -261,6 +265,55 @@ bool node_init(struct node *n, const char *binary)
            proc_run(n->lab, &without, NODE_INSTALL_MS, false, NULL);
 }
 
+static const char *store_of(const struct node *n, char path[128])
+{
+    (void)snprintf(path, 128, "%s/keep.sock", n->dir);
+    return path;
+}
+
+static bool has_store(void *arg)
+{
+    const struct node *n = arg;
+    char path[128];
+
+    return n->keeper.ended || access(store_of(n, path), F_OK) == 0;
+}
+
+/* The store of its service manager, which outlives the daemon. */
+static bool begin_store(struct node *n, const char *program)
+{
+    char path[128];
+    const char *argv[] = {program, "hold", store_of(n, path), NULL};
+
+    (void)unlink(path);
+    (void)snprintf(n->keeper.name, sizeof n->keeper.name, "keep-%u", n->id);
+    return proc_start(
+               n->lab, &n->keeper,
+               &(struct chaos_spawn){.place = LAB_NODE + n->id - 1, .argv = argv, .step_fd = -1}) &&
+           ((lab_until(n->lab, has_store, n, NODE_ASK_MS) && !n->keeper.ended) ||
+            lab_fail(n->lab, "node %u has no store: %.200s", n->id,
+                     n->keeper.log ? n->keeper.log : ""));
+}
+
+void node_forget(struct node *n)
+{
+    proc_deinit(n->lab, &n->keeper);
+}
+
+/* It becomes the daemon: one process, which is killed like any other. */
+static bool start_kept(struct node *n, const char *binary)
+{
+    char program[PATH_MAX + 32], path[128];
+    const char *argv[] = {program, "run", store_of(n, path), binary, "--config", n->config, NULL};
+
+    (void)snprintf(program, sizeof program, "%s/holdfast-keep", n->lab->beside);
+    (void)snprintf(n->proc.name, sizeof n->proc.name, "holdfastd-%u", n->id);
+    return (n->keeper.started || begin_store(n, program)) &&
+           proc_start(
+               n->lab, &n->proc,
+               &(struct chaos_spawn){.place = LAB_NODE + n->id - 1, .argv = argv, .step_fd = -1});
+}
+
 bool node_start(struct node *n, const char *binary)
 {
     const char *argv[] = {binary, "--config", n->config, NULL};
@@ -269,6 +322,8 @@ bool node_start(struct node *n, const char *binary)
     int fds[2];
     bool ok;
 
+    if (n->keeps)
+        return start_kept(n, binary);
     if (pipe2(fds, O_CLOEXEC) != 0 || fcntl(fds[0], F_SETFL, O_NONBLOCK) != 0)
         return lab_fail(n->lab, "pipe: %s", strerror(errno));
     (void)snprintf(preload, sizeof preload, "LD_PRELOAD=%s/hfd-clockshift.so", n->lab->beside);
@@ -303,6 +358,20 @@ bool node_kill(struct node *n, bool machine)
     if (!proc_wait(n->lab, &n->proc, 5000))
         return lab_fail(n->lab, "node %u does not die", n->id);
     n->step.dead_ns = pump_wall_ns();
+    return true;
+}
+
+bool node_kill_all(struct node *nodes, unsigned count, bool machine)
+{
+    for (unsigned i = 0; machine && i < count; i++)
+        if (!lab_links(nodes[i].lab, nodes[i].id, false))
+            return false;
+    for (unsigned i = 0; i < count; i++)
+        if (node_alive(&nodes[i]) && kill(nodes[i].proc.pid, SIGKILL) != 0 && errno != ESRCH)
+            return lab_fail(nodes[i].lab, "kill: %s", strerror(errno));
+    for (unsigned i = 0; i < count; i++)
+        if (!node_kill(&nodes[i], false)) /* it waits for the end */
+            return false;
     return true;
 }
 
@@ -432,6 +501,7 @@ void node_deinit(struct node *n)
     proc_deinit(n->lab, &n->proc);
     proc_deinit(n->lab, &n->earlier);
     proc_deinit(n->lab, &n->hinder);
+    proc_deinit(n->lab, &n->keeper);
     free(n->older);
     free(n->past);
     n->older = NULL;

@@ -50,6 +50,10 @@ struct node {
     struct pump_watch step_pipe;
     struct chaos_proc hinder; /* what holds one of its threads up */
     bool shifts;              /* its wall clock can be moved */
+    /* It starts under `holdfast-keep`, which keeps the key of sessions while its daemon is away, and has no step points: descriptor 3 is
+     * what is kept. */
+    bool keeps;
+    struct chaos_proc keeper;
     char step_text[512];
     size_t step_len;
     struct node_step step;
@@ -119,6 +123,7 @@ struct node_options {
     bool outside_v6, inside_v4, inside_v6;
     /* Its wall clock is to be moved, by more than SAs live: clockshift.c. */
     bool shifts;
+    bool keeps; /* as of a node */
 };
 
 /* node_config.c */
@@ -134,6 +139,12 @@ bool node_start(struct node *n, const char *binary);
 
 /* Ends it with SIGKILL, mode machine after its links were cut. Returns when it is dead. */
 bool node_kill(struct node *n, bool machine);
+
+/* All of nodes[0..count-1] at once, by SIGKILL; the links of all are cut before the first dies. */
+bool node_kill_all(struct node *nodes, unsigned count, bool machine);
+
+/* What was kept for it is gone, as with a machine's power. The daemon must have ended; its next start begins another store. */
+void node_forget(struct node *n);
 
 /* SIGTERM; returns when it has ended. */
 bool node_end(struct node *n, unsigned ms);

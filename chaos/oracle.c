@@ -66,12 +66,13 @@ void oracle_unique_numbers(const struct capture *c, uint64_t zero_ns, struct ora
 }
 
 void oracle_no_renegotiation(const struct capture *c, uint64_t zero_ns, uint64_t up_ns,
-                             struct oracle_report *r)
+                             uint64_t to_ns, struct oracle_report *r)
 {
     for (size_t i = 0; i < c->n_frames; i++) {
         const struct capture_frame *f = &c->frames[i];
 
-        if (f->kind != CAPTURE_IKE || f->port != CAPTURE_CLIENT_PORT || !f->left || f->ns <= up_ns)
+        if (f->kind != CAPTURE_IKE || f->port != CAPTURE_CLIENT_PORT || !f->left ||
+            f->ns <= up_ns || f->ns > to_ns)
             continue;
         if (f->exchange == IKE_HDR_INIT || f->exchange == IKE_HDR_AUTH)
             oracle_violation(r,

@@ -31,8 +31,9 @@ const char *oracle_frame_kind(const struct capture_frame *f);
 
 /* Times in texts are milliseconds after zero_ns. c must be sorted. */
 void oracle_unique_numbers(const struct capture *c, uint64_t zero_ns, struct oracle_report *r);
+/* Not in (up_ns, to_ns]. */
 void oracle_no_renegotiation(const struct capture *c, uint64_t zero_ns, uint64_t up_ns,
-                             struct oracle_report *r);
+                             uint64_t to_ns, struct oracle_report *r);
 void oracle_no_plaintext(const struct capture *c, uint64_t zero_ns, struct oracle_report *r);
 /* Nothing left the port as the service address in [from_ns, to_ns]: its node was dead. */
 void oracle_dead_is_silent(const struct capture *c, uint64_t zero_ns, uint8_t port,
@@ -96,6 +97,18 @@ void oracle_minority_silent(const struct capture *c, uint64_t zero_ns, uint64_t 
 size_t oracle_minority_delivers_nothing(const struct numbers *n, const char *direction,
                                         uint64_t zero_ns, uint64_t from_ns, uint64_t to_ns,
                                         unsigned late, struct oracle_report *r);
+
+/* oracle_ended.c: at ended_ns all SAs of before had ended with the memory of all nodes. Nothing leaves a node under one of
+ * them any more, ESP or IKE, whatever its number; each is named once. Returns how many SAs there were. */
+size_t oracle_ended_silent(const struct capture *c, uint64_t zero_ns, uint64_t ended_ns,
+                           struct oracle_report *r);
+/* ... nor does anything arrive of what was sent since then, before the first tunnel was made anew (anew_ns). Returns how
+ * many numbers were sent in that time: none arrives of none. */
+size_t oracle_ended_delivers_nothing(const struct numbers *n, const char *direction,
+                                     uint64_t zero_ns, uint64_t ended_ns, uint64_t anew_ns,
+                                     struct oracle_report *r);
+/* When a node first answered an IKE_AUTH after ended_ns; UINT64_MAX: it did not. c must be sorted. */
+uint64_t oracle_began_anew(const struct capture *c, uint64_t ended_ns);
 
 /* No more numbers are missing than the path itself dropped packets. `counted`: what the nodes say that they
  * dropped, by reason (node_tell_drops()); it excuses nothing, the text tells of it. */

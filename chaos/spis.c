@@ -43,6 +43,23 @@ static bool is_child(const char *spi)
     return strncmp(spi, "esp:", 4) == 0;
 }
 
+void spis_judge_all_die(const struct cell_spis *before, const struct cell_spis *now, bool kept,
+                        uint64_t recoveries, struct oracle_report *r)
+{
+    uint64_t recovered = 0;
+
+    for (unsigned i = 0; i < before->n; i++) {
+        const char *spi = before->text[i];
+        bool lives = spis_have(now, spi);
+
+        if (lives == kept || (kept && is_child(spi) && recovered++ < recoveries))
+            continue;
+        oracle_violation(r, "all-die: %s of before is %s", spi,
+                         kept ? "gone, though its keys were kept"
+                              : "there, though its keys were lost");
+    }
+}
+
 void spis_judge_replaced(const struct spis_case *c, struct oracle_report *r)
 {
     const char *kind = c->ike ? "ike:" : "esp:";

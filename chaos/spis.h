@@ -48,6 +48,11 @@ void spis_judge(const struct spis_case *c, struct oracle_report *r);
 /* Of it only: the rekeyed kind was replaced, the other one was left alone. */
 void spis_judge_replaced(const struct spis_case *c, struct oracle_report *r);
 
+/* All nodes have died and begun again. Kept: each SA of before is there, but for a CHILD SA that its replay recovery rekeyed
+ * (`recoveries` of them). Else none of them is. */
+void spis_judge_all_die(const struct cell_spis *before, const struct cell_spis *now, bool kept,
+                        uint64_t recoveries, struct oracle_report *r);
+
 /* Do both ends hold the same: of each client one established IKE SA and its installed CHILD SAs?
  * False: *why says what they do not agree on. */
 bool spis_client_agrees(const struct swan_sas *client, const struct node_sas *gateway,

@@ -29,6 +29,7 @@ struct swan_options {
     bool patient;   /* retransmits often enough for a path that loses a third each way */
     bool pfs;       /* the client's CHILD SA "net" is rekeyed with KE when it begins */
     unsigned dpd_s; /* 0: none */
+    bool returns;   /* where nobody answers any more it begins anew, and tries for ever */
 };
 
 /* Writes its files and starts it; swan_load() waits until it runs and loads them. */

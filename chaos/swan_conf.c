@@ -139,9 +139,11 @@ static void write_connection(FILE *f, unsigned client, const struct swan_options
                   "    remote_addrs = %s\n"
                   "    encap = yes\n"
                   "    dpd_delay = %us\n"
+                  "%s"
                   "    proposals = aes256gcm16-prfsha256-x25519\n",
                   swan_connection(client, name), lab_address(LAB_CLIENT, o->outside_v6, here),
-                  lab_address(LAB_VIP + shard - 1, o->outside_v6, there), o->dpd_s);
+                  lab_address(LAB_VIP + shard - 1, o->outside_v6, there), o->dpd_s,
+                  o->returns ? "    keyingtries = 0\n" : "");
     both(f, "vips", "0.0.0.0", "::", o);
     (void)fprintf(f,
                   "    local {\n"
@@ -156,8 +158,9 @@ static void write_connection(FILE *f, unsigned client, const struct swan_options
                   "      %s {\n",
                   swan_identity(client, identity), swan_child_name(client, child));
     both(f, "remote_ts", "10.77.2.0/24", "fd77::a4d:200/120", o);
-    (void)fprintf(f, "        esp_proposals = %s\n      }\n      pfs%s {\n",
+    (void)fprintf(f, "        esp_proposals = %s\n%s      }\n      pfs%s {\n",
                   o->pfs ? "aes256gcm16-x25519,aes256gcm16" : "aes256gcm16",
+                  o->returns ? "        dpd_action = restart\n" : "",
                   swan_child_name(client, child) + 3);
     both(f, "remote_ts", "10.77.2.192/28", "fd77::a4d:2c0/124", o);
     (void)fprintf(f, "        esp_proposals = aes256gcm16-x25519,aes256gcm16\n"

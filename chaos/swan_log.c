@@ -72,6 +72,20 @@ static void exchange(struct swan_log *log, const char *line)
     }
 }
 
+/* Nobody answered, and what it does then. False: another line. */
+static bool gives_up(struct swan_log *log, const char *line)
+{
+    if (has(line, "giving up"))
+        complain(log, "gave up", line);
+    else if (has(line, "peer not responding"))
+        complain(log, "peer not responding", line);
+    else if (has(line, "restarting CHILD_SA") || has(line, "trying to connect again"))
+        complain(log, "began anew", line);
+    else
+        return false;
+    return true;
+}
+
 void swan_log_line(struct swan_log *log, const char *line)
 {
     if (has(line, "[JOB] spawning"))
@@ -94,18 +108,15 @@ void swan_log_line(struct swan_log *log, const char *line)
     log->n_lost += has(line, "rekey collision lost");
     if (has(line, "deleting IKE_SA ") && ++log->ike_deleted > log->ike_rekeyed && !log->collides)
         complain(log, "an IKE SA was deleted without a successor", line);
-    if (has(line, "giving up"))
-        complain(log, "gave up", line);
-    else if (has(line, "peer not responding"))
-        complain(log, "peer not responding", line);
-    else if (has(line, "no CHILD_SA built") || has(line, "CHILD_SA rekeying failed") ||
-             has(line, "IKE_SA rekeying failed"))
+    if (!log->may_give_up && gives_up(log, line))
+        return;
+    if (has(line, "no CHILD_SA built") || has(line, "CHILD_SA rekeying failed") ||
+        has(line, "IKE_SA rekeying failed"))
         complain(log, "an exchange failed", line);
     else if (!log->collides &&
              (has(line, "detected rekeying of unknown") || has(line, "TEMPORARY_FAILURE")))
         complain(log, "refused", line);
-    else if (has(line, "restarting CHILD_SA") || has(line, "trying to connect again") ||
-             has(line, "reauthenticating IKE_SA"))
+    else if (has(line, "reauthenticating IKE_SA"))
         complain(log, "began anew", line);
 }
 

@@ -33,6 +33,7 @@ struct swan_log {
                               was redundant is deleted beside what was replaced */
     uint32_t n_collisions;  /* rekeys that it saw collide */
     uint32_t n_won, n_lost; /* of them: whose successor stayed was settled by the nonces */
+    bool may_give_up;       /* nobody has its SAs any more: to give up and begin anew is right */
     uint32_t n_complaints;  /* all; the first few are kept */
     char complaints[SWAN_LOG_COMPLAINTS][SWAN_LOG_LINE];
 };

@@ -125,7 +125,7 @@ static json_t *judge(const int *fds, unsigned ports)
     oracle_identical_copies(&capture, zero, NULL, &copies, &report);
     oracle_no_plaintext(&capture, zero, &report);
     if (up_ns != 0)
-        oracle_no_renegotiation(&capture, zero, up_ns, &report);
+        oracle_no_renegotiation(&capture, zero, up_ns, UINT64_MAX, &report);
     for (size_t i = 0; i < capture.n_frames; i++) {
         esp[capture.frames[i].port != CAPTURE_CLIENT_PORT] +=
             capture.frames[i].left && capture.frames[i].kind == CAPTURE_ESP;

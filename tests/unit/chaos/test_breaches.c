@@ -259,6 +259,71 @@ Test(breach, a_minority_that_nobody_sent_anything_shows_nothing)
     expect_green();
 }
 
+/* All nodes lost their power at 25 ms; number 20 was sent each way, and lost. */
+static void lost_power(void)
+{
+    (void)takeover();
+    cell.ended_ns = ZERO + 25 * MS;
+    for (unsigned way = 0; way < TRAFFIC_DIRECTIONS; way++) {
+        (void)numbers_send(&clients[0].numbers[way], ZERO + 26 * MS);
+        (void)numbers_send(&clients[0].numbers[way], ZERO + 34 * MS);
+        numbers_arrive(&clients[0].numbers[way], 21, ZERO + 35 * MS);
+    }
+    frame_ike(&cell.sniff.capture, 30, 0, IKE_HDR_INIT, false, 0, 1);
+    frame_ike(&cell.sniff.capture, 32, 2, IKE_HDR_AUTH, true, 1, 1);
+    cell.again_ns = ZERO + 33 * MS;
+}
+
+Test(breach, what_has_ended_with_the_nodes_power_comes_back)
+{
+    struct numbers_arrival *a;
+
+    lost_power();
+    expect_green();
+    a = &clients[0].numbers[TRAFFIC_OUT].arrivals[19];
+    *a = (struct numbers_arrival){20, ZERO + 31 * MS};
+    expect_violation("ended-delivers: server to client: number 20, sent at 26.000 ms, arrived at");
+    *a = (struct numbers_arrival){19, ZERO + 19 * MS};
+    expect_green();
+    frame_esp(&cell.sniff.capture, 28, 2, 7, 9002);
+    expect_violation("ended-silent: node 2 sent ESP of SPI 00000007, number 9002, at 28.000 ms");
+}
+
+Test(breach, a_client_that_begins_anew_before_power_was_lost)
+{
+    lost_power();
+    cell.again_ns = 0;
+    cell.ended_ns = ZERO + 31 * MS; /* it began before that */
+    frame_ike(&cell.sniff.capture, 32, 2, IKE_HDR_AUTH, true, 1, 1);
+    judge();
+    cr_assert(strstr(cell.report.text[0], "no-renegotiation: the client sent IKE_SA_INIT (message "
+                                          "0) at 30.000 ms"),
+              "%s", cell.report.text[0]);
+}
+
+Test(breach, a_client_that_begins_anew_twice_where_power_was_lost)
+{
+    lost_power();
+    frame_ike(&cell.sniff.capture, 34, 0, IKE_HDR_INIT, false, 0, 1);
+    judge();
+    cr_assert(strstr(cell.report.text[0], "no-renegotiation: the client sent IKE_SA_INIT (message "
+                                          "0) at 34.000 ms"),
+              "%s", cell.report.text[0]);
+}
+
+Test(breach, where_nothing_was_sent_between_the_tunnels_nothing_is_shown)
+{
+    lost_power();
+    clients[0].numbers[TRAFFIC_IN].sent_ns[20] = ZERO + 24 * MS;
+    expect_why("client to server: nothing was sent between the tunnels");
+    drill.directions = 2;
+    expect_green();
+    cell.ended_ns = ZERO + MS;
+    judge();
+    cr_assert(strstr(cell.why, "no node had sent anything before all lost their power"), "%s",
+              cell.why);
+}
+
 Test(breach, an_end_of_its_own_is_excused_by_its_fault_and_status_alone)
 {
     cell.nodes[2].proc.ended = true;

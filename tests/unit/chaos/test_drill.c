@@ -178,7 +178,9 @@ Test(drill, every_fault_has_its_modes_and_its_time)
         {"fault: { type: clock-jump, mode: [forward, backward] }", DRILL_CLOCK_JUMP,
          1u << DRILL_FORWARD | 1u << DRILL_BACKWARD, DRILL_FOR_MS, 1},
         {"fault: { type: wiped }", DRILL_WIPED, 1u << DRILL_PLAIN, 0, 1},
-        {"fault: { type: rebind }", DRILL_REBIND, 1u << DRILL_PLAIN, 0, 1}};
+        {"fault: { type: rebind }", DRILL_REBIND, 1u << DRILL_PLAIN, 0, 1},
+        {"fault: { type: all-die, mode: [process, machine] }", DRILL_ALL_DIE,
+         1u << DRILL_PROCESS | 1u << DRILL_MACHINE, DRILL_FOR_MS, 1}};
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct drill_cell *cells = NULL;

@@ -198,3 +198,31 @@ Test(spis, the_log_decides_what_survived)
     (void)snprintf(committed.pending_ike_spi, sizeof committed.pending_ike_spi, "0000000000000002");
     cr_assert(spis_record_survived(&before, &committed, false));
 }
+
+Test(spis, keys_that_were_kept_keep_their_sas)
+{
+    spis_judge_all_die(&before, &before, true, 0, &report);
+    spis_judge_all_die(&before, &after, true, 1,
+                       &report); /* a replay recovery rekeyed the CHILD SA */
+    cr_assert_eq(report.n, 0, "%s", report.text[0]);
+    spis_judge_all_die(&before, &after, true, 0, &report);
+    expect_named("all-die: esp:000000a1/000000c1 of before is gone, though its keys were kept");
+    setup();
+    after.n = 0;
+    spis_judge_all_die(&before, &after, true, 1, &report);
+    expect_named("all-die: ike:0000000000000001 of before is gone, though its keys were kept");
+}
+
+Test(spis, keys_that_were_lost_end_their_sas)
+{
+    struct cell_spis none = {.known = true}, anew = none;
+
+    hold(&anew, "ike:0000000000000002");
+    hold(&anew, "esp:000000a2/000000c2");
+    spis_judge_all_die(&before, &none, false, 0, &report);
+    spis_judge_all_die(&before, &anew, false, 0, &report);
+    cr_assert_eq(report.n, 0, "%s", report.text[0]);
+    hold(&anew, "esp:000000a1/000000c1");
+    spis_judge_all_die(&before, &anew, false, 9, &report);
+    expect_named("all-die: esp:000000a1/000000c1 of before is there, though its keys were lost");
+}

@@ -137,3 +137,19 @@ Test(swan_log, where_collisions_are_arranged_their_marks_are_no_complaints)
     say("[IKE] <home|3> deleting IKE_SA home[3] between 10.77.1.50[%any]...10.77.1.100[%any]");
     cr_assert_eq(log_.n_complaints, 2);
 }
+
+Test(swan_log, where_nobody_has_its_sas_any_more_it_may_give_up)
+{
+    connect_client();
+    log_.may_give_up = true;
+    say("[IKE] <home|1> giving up after 4 retransmits");
+    say("[IKE] <home|1> restarting CHILD_SA net");
+    say("[IKE] <home|2> peer not responding, trying again (2/0)");
+    cr_assert_eq(log_.n_complaints, 0, "%s", log_.complaints[0]);
+    say("[IKE] <home|2> received TS_UNACCEPTABLE notify, no CHILD_SA built");
+    cr_assert_eq(log_.n_complaints, 1);
+    log_.may_give_up = false;
+    say("[IKE] <home|2> restarting CHILD_SA net");
+    cr_assert_eq(log_.n_complaints, 2);
+    cr_assert(strstr(log_.complaints[1], "began anew") == log_.complaints[1]);
+}
