@@ -45,12 +45,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct node_view view;
     static struct node_sas sas;
     const struct node_sa *mine;
+    char told[200];
 
     answer = data;
     answer_bytes = size;
     node_look(&node, &view);
     for (size_t i = 0; i < LAB_MAX_SHARDS; i++)
         HF_ASSERT(view.answered || view.shards[i].owner == 0);
+    node_tell_drops(&view, 1, told, sizeof told);
+    HF_ASSERT(*told && memchr(told, '\0', sizeof told) != NULL);
     node_look_sas(&node, &sas);
     HF_ASSERT(sas.n_sas <= NODE_MAX_SAS);
     for (size_t i = 0; i < sas.n_sas; i++)
