@@ -8,11 +8,31 @@
 #include "replication/replica.h"
 #include "base/registers.h"
 
+#ifdef HOLDFAST_PLANT_wall_clock_lifetimes
+/* Planted fault: how far ahead the wall clock has jumped since this was first asked. */
+static uint64_t planted_jump_ms(void)
+{
+    static uint64_t first;
+    struct timespec wall;
+    uint64_t apart;
+
+    (void)clock_gettime(CLOCK_REALTIME, &wall);
+    apart = (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000 -
+            io_boottime_ns() / 1000000;
+    first = first ? first : apart;
+    return apart > first ? apart - first : 0;
+}
+#endif
+
 static uint64_t op_now(void *self)
 {
     struct daemon *d = self;
+    uint64_t ms = repl_cluster_ms(d->repl);
 
-    return repl_cluster_ms(d->repl);
+#ifdef HOLDFAST_PLANT_wall_clock_lifetimes
+    ms += planted_jump_ms();
+#endif
+    return ms;
 }
 
 static void op_entropy(void *self, uint8_t *out, size_t n)
