@@ -182,6 +182,17 @@ repl_mutant(the_end_gives_no_time replica_disk.c "well_ms >= 2 * stall_ms" "well
 repl_mutant(the_others_are_well_at_once replica_disk.c "    return r->others_well_ns == 0 ? 0 :" "    return r->others_well_ns == 0 ? 0 : 1 ? 1000000 :")
 repl_mutant(disks_are_not_asked replica_disk.c "             replica_disk_works(r, &r->nodes[i]) &&" "")
 
+# Of whose history a frame is, by the link that it came by.
+repl_mutants_of(repl_history_tests hf_repl_raft ../raft/history_test.c ../raft/rig.c)
+repl_mutant(control_history raft_history.c "return !could_name(d, from);" "return !could_name(d, from);")
+repl_mutant(no_history_is_heard_on_any_link raft_history.c "return !could_name(d, from);" "return true || could_name(d, from);")
+repl_mutant(an_older_link_is_not_heard raft_history.c "return !could_name(d, from);" "return false && could_name(d, from);")
+repl_mutant(what_is_sent_says_how_to_read raft_history.c "d->transport.hears(d->transport.self, from) >=" "d->transport.speaks(d->transport.self, from) >=")
+repl_mutant(who_has_no_history_leads raft_history.c "        return is_filled(f);" "        return is_filled(f) || true;")
+repl_mutant(who_joins_hears_everything raft_history.c "fills(f) && (!first || f->incarnation == d->options.incarnation)" "first || true")
+repl_mutant(any_history_begins_with_entry_1 raft_history.c "(!first || f->incarnation == d->options.incarnation)" "(first || true)")
+repl_mutant(a_stranger_is_not_told raft_history.c "d->callbacks.stranger != NULL && (" "d == NULL && (")
+
 # Who is of the cluster, and whom a node is connected with.
 repl_mutants_of(repl_members_tests hf_replication core_members_test.c fsm_members_test.c cluster.c rig.c rig_ask.c rig_jobs.c rig_keys.c make.c)
 repl_mutant(control_members replica_members.c "role = RAFT_DRIVER_NO_MEMBER" "role = RAFT_DRIVER_NO_MEMBER")
