@@ -12,8 +12,8 @@
  * far that is; it is of the history of the first entry or snapshot that it stores, for ever. A log from
  * its beginning is of options.incarnation: all others begin with a snapshot, which says so itself.
  *
- * A frame that names none at all is an older program's, on a link that says so: it is heard, as long as
- * such links are.
+ * A frame that names none at all is an older program's, where the link that it comes by says so: it is
+ * heard, as long as such links are. On any other it is of no history, and so of another.
  */
 #include "replication/raft_internal.h"
 
@@ -28,12 +28,18 @@ static bool is_filled(const struct raft_frame *f)
     return f->type == RAFT_FRAME_APPEND_RESULT || f->type == RAFT_FRAME_INSTALL_ACK;
 }
 
-static bool of_ours(const struct raft_driver *d, const struct raft_frame *f)
+static bool could_name(const struct raft_driver *d, uint32_t from)
+{
+    return d->transport.hears == NULL ||
+           d->transport.hears(d->transport.self, from) >= REPL_LINK_NAMES_HISTORY;
+}
+
+static bool of_ours(const struct raft_driver *d, uint32_t from, const struct raft_frame *f)
 {
     bool first = f->type == RAFT_FRAME_APPEND && f->index == 0 && f->n_entries > 0;
 
     if (!f->named)
-        return true;
+        return !could_name(d, from);
     if (f->incarnation == 0)
         return is_filled(f);
     if (d->incarnation == 0)
@@ -43,7 +49,7 @@ static bool of_ours(const struct raft_driver *d, const struct raft_frame *f)
 
 bool raft_foreign(struct raft_driver *d, uint32_t from, const struct raft_frame *f)
 {
-    if (of_ours(d, f))
+    if (of_ours(d, from, f))
         return false;
     d->counters.foreign++;
     /* Who has no history yet may hear more of its own leader than it can take: that is no stranger. */

@@ -416,11 +416,13 @@ void repl_set_tls(struct repl *repl, struct tls_identity *tls)
     HF_ASSERT(uv_async_send(&repl->async) == 0);
 }
 
-void repl_introduce(struct repl *repl, const struct repl_node_address *nodes, size_t n)
+void repl_introduce(struct repl *repl, uint32_t from, const struct repl_node_address *nodes,
+                    size_t n)
 {
     HF_ASSERT(n <= REPL_MAX_NODES);
     uv_mutex_lock(&repl->lock);
     push_command(repl, (struct command){.kind = COMMAND_INTRODUCE,
+                                        .node = from,
                                         .bytes = repl_copy(nodes, n * sizeof *nodes),
                                         .len = n * sizeof *nodes});
     uv_mutex_unlock(&repl->lock);

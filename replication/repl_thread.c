@@ -271,7 +271,7 @@ static void run_command(struct repl *repl, struct command *c)
         tls_identity_release(c->tls);
         return;
     case COMMAND_INTRODUCE:
-        replica_introduce(repl->core, repl_boottime_ns(), (const void *)c->bytes,
+        replica_introduce(repl->core, repl_boottime_ns(), c->node, (const void *)c->bytes,
                           c->len / sizeof(struct repl_node_address));
         free(c->bytes);
         return;

@@ -321,10 +321,11 @@ void repl_set_tls(struct repl *repl, struct tls_identity *tls);
  * also before repl_start(), which takes them from there by itself. How many. */
 size_t repl_kept_nodes(const char *data_dir, struct repl_node_address nodes[REPL_MAX_NODES]);
 
-/* A member has said where members are (n <= REPL_MAX_NODES, each with an address): a node that joins,
+/* Node `from` has said where members are (n <= REPL_MAX_NODES, each with an address): a node that joins,
  * was away for long, or finds no leader, since it was cut off when that one joined, connects with them, too,
- * until the log tells who they are. Any thread. */
-void repl_introduce(struct repl *repl, const struct repl_node_address *nodes, size_t n);
+ * until the log tells who they are. From whom it is taken: replica_introduce(). Any thread. */
+void repl_introduce(struct repl *repl, uint32_t from, const struct repl_node_address *nodes,
+                    size_t n);
 
 /* This start's random id. */
 uint64_t repl_boot(const struct repl *repl);

@@ -4,11 +4,86 @@
  * list names. Being heard by Raft is not enough either: a node that started anew must hear whoever
  * leads by now, also one that it does not know. A key goes to who is known to be a member:
  *
- *   own start is applied ─> the state's members that have not left, and the newest configuration's
- *   not yet (or never: no majority) ─> only whom the newest configuration of log and snapshot names
+ *   own start is applied ─> the state's members that have not left
+ *   not yet (or never: no majority) ─> whom the newest configuration of log and snapshot names, and a
+ *                                      sealed word, too: that state, a JOIN behind it, or our file (founders)
+ *
+ * A configuration is not sealed, for Raft must read it without a key: it is the word of whoever led. A node
+ * that has just started hears whoever says that he leads, so one that is no member could name itself. To say
+ * what became of a key it is enough, for a node that waits may have nothing else of those who came since.
  */
+#include <stdlib.h>
+
+#include "base/secret.h"
 #include "replication/raft_frame.h"
 #include "replication/replica_parts.h"
+
+/* --- what is sealed, and not applied yet --- */
+
+static struct replica_sealed *sealed_of(struct replica *r, uint32_t node)
+{
+    for (size_t i = 0; i < r->n_sealed; i++)
+        if (r->sealed[i].node == node)
+            return &r->sealed[i];
+    return NULL;
+}
+
+/* Who has left comes back under another id. */
+static void note(struct replica *r, uint32_t node, bool left)
+{
+    struct replica_sealed *s = sealed_of(r, node);
+
+    if (s == NULL && r->n_sealed < FSM_MAX_MEMBERS) /* no more ids are ever used */
+        s = &r->sealed[r->n_sealed++];
+    if (s != NULL)
+        *s = (struct replica_sealed){.node = node, .left = s->left || left};
+}
+
+/* What the log's end says came later. */
+void replica_note_unread_member(struct replica *r, uint32_t node)
+{
+    if (sealed_of(r, node) == NULL)
+        note(r, node, false);
+}
+
+static void note_record(struct replica *r, struct span sealed)
+{
+    uint8_t *plain;
+    size_t n = 0;
+    Holdfast__Record *record = NULL;
+
+    if (seal_key_of(sealed) != seal_ring_current(r->options.ring, SEAL_CONFIGURATION))
+        return; /* of a session */
+    plain = repl_alloc_zero(1, sealed.len + 1);
+    if (r->options.seal->open(r->options.seal->self, SEAL_RECORD, sealed, plain, &n))
+        record = record_unpack(span_of(plain, n));
+    secret_wipe_bytes(plain, n);
+    free(plain);
+    if (record == NULL)
+        return;
+    if (record->body_case == HOLDFAST__RECORD__BODY_MEMBER && record_valid(record) &&
+        record->member->change != HOLDFAST__MEMBER__CHANGE__BOOT)
+        note(r, record->member->node, record->member->change == HOLDFAST__MEMBER__CHANGE__LEAVE);
+    record_free(record);
+}
+
+void replica_note_sealed(struct replica *r, const struct repl_loaded *l)
+{
+    for (size_t i = 0; i < l->n_entries && r->options.ring != NULL; i++) {
+        Holdfast__Entry *e = NULL;
+
+        if (l->entries[i].kind == REPL_ENTRY_COMMAND &&
+            raft_entry_valid(REPL_ENTRY_COMMAND, l->entries[i].data))
+            e = entry_unpack(raft_command_get(l->entries[i].data));
+        if (e == NULL)
+            continue;
+        for (size_t k = 0; k < e->n_records && e->format <= r->options.speaks; k++)
+            note_record(r, record_span(e->records[k]));
+        entry_free(e);
+    }
+}
+
+/* --- who is a member --- */
 
 bool replica_loaded_configuration(const struct repl_loaded *l, struct repl_configuration *out)
 {
@@ -33,20 +108,40 @@ struct repl_configuration replica_newest_configuration(const struct replica *r)
     return c;
 }
 
-bool replica_may_have_key(const struct replica *r, uint32_t node)
+static bool newest_names(const struct replica *r, uint32_t node)
 {
-    const struct fsm_member *m = fsm_member(&r->fsm, node);
     struct repl_configuration c = replica_newest_configuration(r);
 
-    if (node == r->options.node || replica_has_left(r, node))
-        return false;
-    /* Also one that joined, and is in no configuration yet. */
-    if (m != NULL && r->ownership.confirmed)
-        return true;
     for (size_t i = 0; i < c.n_servers; i++)
         if (c.servers[i].node == node)
             return true;
     return false;
+}
+
+/* By a sealed word, the last one that is here: the state stands before the log's end. */
+static bool is_sealed(const struct replica *r, uint32_t node)
+{
+    for (size_t i = 0; i < r->n_sealed; i++)
+        if (r->sealed[i].node == node)
+            return !r->sealed[i].left;
+    return fsm_member(&r->fsm, node) != NULL || replica_is_founder(r, node);
+}
+
+bool replica_may_have_key(const struct replica *r, uint32_t node)
+{
+    if (node == r->options.node || replica_has_left(r, node))
+        return false;
+    /* Also one that joined, and is in no configuration yet. */
+    if (r->ownership.confirmed)
+        return fsm_member(&r->fsm, node) != NULL;
+    return newest_names(r, node) && is_sealed(r, node);
+}
+
+bool replica_may_speak_of_keys(const struct replica *r, uint32_t node)
+{
+    if (node == r->options.node || replica_has_left(r, node))
+        return false;
+    return (r->ownership.confirmed && fsm_member(&r->fsm, node) != NULL) || newest_names(r, node);
 }
 
 /* A node that joins has heard of no member yet: it believes those that it was told to ask. It has nothing
@@ -54,6 +149,6 @@ bool replica_may_have_key(const struct replica *r, uint32_t node)
  * the key does not open. */
 bool replica_may_give_key(const struct replica *r, uint32_t node)
 {
-    return replica_may_have_key(r, node) ||
+    return replica_may_speak_of_keys(r, node) ||
            (r->waiting != NULL && replica_newest_configuration(r).n_servers == 0);
 }

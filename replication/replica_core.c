@@ -255,6 +255,7 @@ static bool begin(struct replica *r, const struct repl_loaded *loaded)
 {
     bool no_log = loaded->n_entries == 0;
 
+    replica_note_sealed(r, loaded);
     if (raft_driver_start(r->driver, loaded, r->now_ns / NS_PER_MS) != RAFT_DRIVER_OK || r->failed)
         return false;
     r->started = true;

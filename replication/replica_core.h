@@ -124,10 +124,11 @@ void replica_link(struct replica *r, uint64_t now_ns, uint32_t node, bool up);
 void replica_stranger(struct replica *r, uint64_t now_ns, uint32_t node, uint64_t incarnation);
 void replica_stored(struct replica *r, uint64_t now_ns, const struct repl_storage_done *done);
 
-/* Where members are, as one of them says to a node that cannot know yet. Until it has heard the log up
- * to its own start it connects with these, too; then the log says who the members are. */
-void replica_introduce(struct replica *r, uint64_t now_ns, const struct repl_node_address *nodes,
-                       size_t n);
+/* Where members are, as node `from` says to one that cannot know yet. Until it has heard the log up to
+ * its own start it takes that from anybody, and connects with these, too; then the log says who the
+ * members are, and whose word may add to them. */
+void replica_introduce(struct replica *r, uint64_t now_ns, uint32_t from,
+                       const struct repl_node_address *nodes, size_t n);
 
 void replica_job_run(struct replica_job *job);
 void replica_job_done(struct replica *r, uint64_t now_ns, struct replica_job *job);

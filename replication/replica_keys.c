@@ -253,7 +253,7 @@ static void take_session(struct replica *r, uint32_t from, const struct seal_mes
     struct seal_message out = {.what = SEAL_HAVE, .kind = SEAL_SESSION, .id = in->id};
 
     /* The one that is asked for is itself, whoever gives it: its id is made from it. */
-    if (!replica_may_have_key(r, from) && in->id != session_wanted(r))
+    if (!replica_may_speak_of_keys(r, from) && in->id != session_wanted(r))
         return;
     if (replica_keys_add(r, in->key) != in->id)
         return;
@@ -272,7 +272,7 @@ static void answer_past(struct replica *r, uint32_t to, const struct seal_messag
 {
     struct seal_message out = {.kind = in->kind, .id = in->id};
 
-    if (in->kind != SEAL_SESSION || !replica_may_have_key(r, to))
+    if (in->kind != SEAL_SESSION || !replica_may_speak_of_keys(r, to))
         return;
     out.what = replica_answer_past(r, in);
     if (out.what != SEAL_NOTHING)

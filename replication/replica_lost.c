@@ -95,7 +95,7 @@ void replica_need_heard(struct replica *r, uint32_t from, const struct seal_mess
     struct replica_word *word;
 
     if (in->kind != SEAL_SESSION || in->id == 0 || in->id != r->need.key || !replica_is_stuck(r) ||
-        (word = word_of(&r->need, from)) == NULL)
+        !replica_may_speak_of_keys(r, from) || (word = word_of(&r->need, from)) == NULL)
         return;
     word->stuck_ns = in->what == SEAL_LACK ? r->now_ns : 0;
     word->sound_ns = in->what == SEAL_GONE ? r->now_ns : 0;

@@ -93,7 +93,7 @@ static struct replica_node *row_of(struct roster *l, uint32_t node)
     return &l->nodes[i];
 }
 
-static bool is_founder(const struct replica *r, uint32_t node)
+bool replica_is_founder(const struct replica *r, uint32_t node)
 {
     for (size_t i = 0; i < r->options.n_founders; i++)
         if (r->options.founders[i] == node)
@@ -133,7 +133,8 @@ static void add_started(const struct replica *r, struct roster *l)
 
         if (n->node == r->options.node || (keep && !replica_has_left(r, n->node)))
             row = row_of(l, n->node);
-        if (row != NULL && r->configuration.n_servers == 0 && r->founded && is_founder(r, n->node))
+        if (row != NULL && r->configuration.n_servers == 0 && r->founded &&
+            replica_is_founder(r, n->node))
             row->role = RAFT_DRIVER_VOTER;
     }
 }
@@ -160,14 +161,14 @@ static bool log_names(const struct replica *r, uint32_t node)
 static void find_back(struct replica *r)
 {
     if (r->raft.leader != 0 && log_names(r, r->raft.leader))
-        r->strayed = false;
+        r->strays.n = 0;
 }
 
 /* Who ran all the while and was cut off knows nobody who came meanwhile; and when that one leads, nobody
  * else has more of the log for it. As at a start it goes by a member's word then, in what room is left. */
 static void add_heard_of(const struct replica *r, struct roster *l)
 {
-    for (size_t k = 0; k < r->options.n_nodes && r->strayed; k++) {
+    for (size_t k = 0; k < r->options.n_nodes && r->strays.n > 0; k++) {
         size_t i = (k + r->options.n_listed) % r->options.n_nodes;
 
         if (!replica_has_left(r, r->options.nodes[i].node))
@@ -280,22 +281,40 @@ void replica_list(struct replica *r)
     tell_peers(r);
 }
 
-void replica_introduce(struct replica *r, uint64_t now_ns, const struct repl_node_address *nodes,
-                       size_t n)
+/* Until its start is applied a node has nobody else to believe: it may stand where all members are others.
+ * Then whom the log names, as committed: who is in its newest configuration alone is there by the word of who
+ * led, and without a leader that may be one that is known by a word itself. Nobody who is there rightly is
+ * missed: a JOIN is committed before the configuration that follows from it is written. */
+static bool is_believed(const struct replica *r, uint32_t from)
 {
-    if (r->failed)
+    return !r->ownership.confirmed || log_names(r, from);
+}
+
+/* More are not there at a time: what was said long ago makes room. */
+static void stray(struct replica *r, uint32_t node)
+{
+    if (r->strays.n == REPL_MAX_NODES)
+        r->strays.n = 0;
+    replica_set_add(&r->strays, node);
+}
+
+void replica_introduce(struct replica *r, uint64_t now_ns, uint32_t from,
+                       const struct repl_node_address *nodes, size_t n)
+{
+    if (r->failed || !is_believed(r, from))
         return;
     r->now_ns = now_ns > r->now_ns ? now_ns : r->now_ns;
     r->options.n_nodes =
         repl_addresses_merge(r->options.nodes, r->options.n_nodes, r->options.n_listed, nodes, n);
     for (size_t i = 0; i < n && r->ownership.confirmed; i++)
-        r->strayed |= !log_names(r, nodes[i].node) && !replica_has_left(r, nodes[i].node);
+        if (!log_names(r, nodes[i].node) && !replica_has_left(r, nodes[i].node))
+            stray(r, nodes[i].node);
     replica_list(r);
 }
 
 void replica_leader_named(struct replica *r)
 {
-    if (r->strayed)
+    if (r->strays.n > 0)
         replica_list(r);
 }
 
@@ -368,8 +387,8 @@ bool replica_is_member(const struct replica *r, uint32_t node)
 
 bool replica_is_told_of(const struct replica *r, uint32_t node)
 {
-    for (size_t i = 0; i < r->options.n_nodes && r->strayed; i++)
-        if (r->options.nodes[i].node == node)
+    for (size_t i = 0; i < r->strays.n; i++)
+        if (r->strays.nodes[i] == node)
             return !replica_has_left(r, node);
     return false;
 }

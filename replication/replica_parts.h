@@ -139,8 +139,9 @@ struct replica {
     uint64_t change_ns;             /* leader: no change of members before; 0 = none began since */
     uint64_t leave_index, leave_ns; /* the newest LEAVE applied since the start, and when */
     uint64_t changes_told;          /* refusals of changes that the log of this program has */
-    bool strayed; /* no leader that the log names, and a member names others than the log */
-    bool halted;  /* met an entry of a version that this program does not know */
+    /* Whom members name and the log does not, while no leader is found that it names. */
+    struct replica_set strays;
+    bool halted; /* met an entry of a version that this program does not know */
     bool left_told;
     bool quorum_told; /* as the newest event said */
     struct outbox *outbox;
@@ -161,6 +162,12 @@ struct replica {
     /* By the snapshot that waits for a key: who has left stands in front of the sessions. */
     uint32_t unread_left[FSM_MAX_MEMBERS];
     size_t n_unread_left;
+    /* The last sealed word of what this start found on the disk on each: it joined, or left. */
+    struct replica_sealed {
+        uint32_t node;
+        bool left;
+    } sealed[FSM_MAX_MEMBERS];
+    size_t n_sealed;
     uint64_t blind;   /* the key that is given up: sessions are left out since; 0 = none */
     bool forgotten;   /* this node has left, and has wiped what it had (replica_forget.c) */
     bool sessionless; /* ... so the state is nobody's, until all sessions end, or a snapshot */
@@ -266,6 +273,12 @@ void replica_locked_drop(struct replica *r);
 
 /* replica_admit.c: of whom it is known that they are members */
 bool replica_may_have_key(const struct replica *r, uint32_t node);
+/* Is what it says of keys heard? A member by all that is here, what nobody sealed included. */
+bool replica_may_speak_of_keys(const struct replica *r, uint32_t node);
+/* At the start, with the configuration's key: who joined and who left by what is not applied yet. */
+void replica_note_sealed(struct replica *r, const struct repl_loaded *loaded);
+/* ... and who is a member by a snapshot that cannot be read to its end. */
+void replica_note_unread_member(struct replica *r, uint32_t node);
 bool replica_may_give_key(const struct replica *r, uint32_t node); /* the configuration's */
 /* The newest one on this node, committed or not; no servers: it has heard of none. */
 struct repl_configuration replica_newest_configuration(const struct replica *r);
@@ -422,6 +435,7 @@ bool replica_is_outside(const struct replica *r);
 bool replica_is_member(const struct replica *r, uint32_t node);
 /* Raft alone hears one of whom a member says that it is one, too, while there is no leader of the log's. */
 bool replica_is_told_of(const struct replica *r, uint32_t node);
+bool replica_is_founder(const struct replica *r, uint32_t node);
 void replica_leader_named(struct replica *r); /* another one than before, or none */
 /* "" for none. IPv4 a.b.c.d:port, IPv6 [x:x:x:x:x:x:x:x]:port, as the log has them. */
 void replica_address_text(const struct endpoint *at, char *out, size_t cap);

@@ -163,6 +163,8 @@ static void note_unread(struct replica *r, const struct fsm *fsm)
     for (size_t i = 0; i < fsm->n_members; i++)
         if (fsm->members[i]->left)
             r->unread_left[r->n_unread_left++] = fsm->members[i]->node;
+        else
+            replica_note_unread_member(r, fsm->members[i]->node);
     replica_list(r);
 }
 

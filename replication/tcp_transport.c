@@ -37,6 +37,13 @@ static uint32_t transport_speaks(void *self, uint32_t node)
     return p != NULL && p->up ? p->out->speaks : TCP_VERSION;
 }
 
+static uint32_t transport_hears(void *self, uint32_t node)
+{
+    const struct tcp_link *p = tcp_find_peer(self, node);
+
+    return p != NULL && p->in != NULL ? p->in->speaks : TCP_VERSION;
+}
+
 static void add_peer(struct tcp_transport *t, const struct tcp_peer *peer)
 {
     for (size_t i = 0; i < TCP_MAX_PEERS; i++) {
@@ -143,7 +150,8 @@ struct tcp_transport *tcp_transport_create(uv_loop_t *loop,
     t->interface = (struct repl_transport){.self = t,
                                            .send = transport_send,
                                            .connected = transport_connected,
-                                           .speaks = transport_speaks};
+                                           .speaks = transport_speaks,
+                                           .hears = transport_hears};
     r = listen_on(t);
     if (r < 0) {
         (void)snprintf(error->text, sizeof error->text,

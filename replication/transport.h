@@ -32,6 +32,9 @@ struct repl_transport {
     /* The version of the link that frames to `node` take now, as both ends agreed on: an older program
      * there cannot read what came with a later one. Not connected: any. NULL: today's, on all. */
     uint32_t (*speaks)(void *self, uint32_t node);
+    /* Of the link that frames of `node` come by, while one is given to the listener: the two directions are
+     * links of their own, and may differ for a moment. No link: today's. NULL: today's, on all. */
+    uint32_t (*hears)(void *self, uint32_t node);
 };
 
 enum { REPL_LINK_NAMES_HISTORY = 4 /* Raft's frames name the incarnation */ };

@@ -268,9 +268,9 @@ static void say_members(struct daemon *d, uint32_t to)
         (void)repl_send_frame(d->repl, to, REPL_CHANNEL_ADMIN, span_of(frame, at));
 }
 
-/* It comes from a node of the cluster, by its certificate; and who answers at these addresses must show
- * one, too. */
-static void heard_members(struct daemon *d, struct span in)
+/* Also who only has a token may say so: whose word counts, the log decides (replica_introduce()). Who answers at
+ * these addresses must show a certificate. */
+static void heard_members(struct daemon *d, uint32_t from, struct span in)
 {
     struct repl_node_address nodes[REPL_MAX_NODES];
     size_t n = (in.len - 1) / ADDRESS_BYTES;
@@ -287,7 +287,7 @@ static void heard_members(struct daemon *d, struct span in)
         nodes[i] = (struct repl_node_address){get_be32(at), e};
     }
     if (n > 0)
-        repl_introduce(d->repl, nodes, n);
+        repl_introduce(d->repl, from, nodes, n);
 }
 
 /* As long as it finds no leader: one that joins, or comes back when those of its file are gone, or was cut
@@ -375,7 +375,7 @@ void admin_members_frame(struct daemon *d, uint32_t from, struct span in)
     if (in.len == 1 && in.data[0] == FRAME_WHO)
         say_members(d, from);
     if (in.len > 1 && in.data[0] == FRAME_MEMBERS)
-        heard_members(d, in);
+        heard_members(d, from, in);
     if (in.len > 1 && in.data[0] == FRAME_REFUSED)
         heard_refusal(d, from, span_of(in.data + 1, in.len - 1));
 }

@@ -66,6 +66,6 @@ bool sim_hints_frame(struct sim_node *n, uint32_t from, struct span in)
     for (size_t i = 0; i < count; i++)
         nodes[i].node = get_be32(in.data + WHO_BYTES + i * ID_BYTES);
     n->world->stats.counts[SIM_COUNT_hints]++;
-    replica_introduce(n->replica, sim_node_ns(n), nodes, count);
+    replica_introduce(n->replica, sim_node_ns(n), from, nodes, count);
     return true;
 }

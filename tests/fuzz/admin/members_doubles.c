@@ -60,10 +60,11 @@ enum repl_result repl_send_frame(struct repl *repl, uint32_t node, enum repl_cha
     return doubles.busy ? REPL_BUSY : REPL_OK;
 }
 
-void repl_introduce(struct repl *repl, const struct repl_node_address *nodes, size_t n)
+void repl_introduce(struct repl *repl, uint32_t from, const struct repl_node_address *nodes,
+                    size_t n)
 {
     (void)repl;
-    HF_ASSERT(n > 0 && n <= REPL_MAX_NODES);
+    HF_ASSERT(from != 0 && n > 0 && n <= REPL_MAX_NODES);
     for (size_t i = 0; i < n; i++)
         HF_ASSERT(nodes[i].node != 0 && nodes[i].address.port != 0 &&
                   (nodes[i].address.ip.family == ADDR_V4 || nodes[i].address.ip.family == ADDR_V6));

@@ -156,7 +156,7 @@ static struct before look(struct rig_node *n, uint32_t from)
                                   : r->blind != 0     ? r->blind
                                                       : r->fsm.session_key,
                        .applied = r->fsm.applied_index,
-                       .member = replica_may_have_key(r, from),
+                       .member = replica_may_speak_of_keys(r, from),
                        .giver = replica_may_give_key(r, from),
                        .failed = n->failed,
                        .waited = r->waiting != NULL,

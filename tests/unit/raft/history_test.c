@@ -138,6 +138,34 @@ Test(raft_history, an_older_programs_frames_are_heard)
     rig_deinit(&r);
 }
 
+/* Who could name it and does not is no older program: that is a word of no history, to be left out by leaving
+ * out a word. What this node sends there has nothing to do with it: one direction may be of before yet. */
+Test(raft_history, who_could_name_it_must)
+{
+    for (size_t i = 0; i < KINDS; i++) {
+        struct raft_driver_status before, after;
+
+        rig_init(&r, 1, 3, 0);
+        before = raft_driver_status(r.driver);
+        r.hears = REPL_LINK_NAMES_HISTORY;
+        r.speaks = REPL_LINK_NAMES_HISTORY - 1;
+        cr_assert_eq(rig_feed(&r, 2, each[i]), RAFT_DRIVER_OK);
+        rig_disk(&r);
+        after = raft_driver_status(r.driver);
+        cr_assert(same_state(&before, &after), "kind %d moved it", each[i].type);
+        cr_assert_eq(r.n_sent, 0, "kind %d was answered", each[i].type);
+        cr_assert_eq(foreign(), 1);
+        cr_assert_eq(r.strangers, 1);
+        r.hears = REPL_LINK_NAMES_HISTORY - 1;
+        r.speaks = REPL_LINK_NAMES_HISTORY;
+        (void)rig_append(&r, 2, 4, 1, 1, 2, "b");
+        rig_disk(&r);
+        cr_assert_eq(raft_driver_status(r.driver).leader, 2, "an older link is shut");
+        cr_assert_eq(foreign(), 1);
+        rig_deinit(&r);
+    }
+}
+
 static void joins(void)
 {
     rig_init_with(&r, 3, 0, NULL);

@@ -93,6 +93,14 @@ static uint32_t net_speaks(void *self, uint32_t node)
     return speaks == 0 ? REPL_LINK_NAMES_HISTORY : speaks;
 }
 
+static uint32_t net_hears(void *self, uint32_t node)
+{
+    uint32_t hears = ((struct rig *)self)->hears;
+
+    (void)node;
+    return hears == 0 ? REPL_LINK_NAMES_HISTORY - 1 : hears;
+}
+
 static bool net_connected(void *self, uint32_t node)
 {
     (void)node;
@@ -103,8 +111,11 @@ enum raft_driver_result rig_start(struct rig *r)
 {
     struct repl_loaded loaded;
     struct repl_storage storage = sim_storage_interface(r->storage);
-    struct repl_transport transport = {
-        .self = r, .send = net_send, .connected = net_connected, .speaks = net_speaks};
+    struct repl_transport transport = {.self = r,
+                                       .send = net_send,
+                                       .connected = net_connected,
+                                       .speaks = net_speaks,
+                                       .hears = net_hears};
     struct raft_driver_callbacks callbacks = {.self = r,
                                               .apply = on_apply,
                                               .restore = on_restore,

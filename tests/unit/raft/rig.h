@@ -28,6 +28,7 @@ struct rig {
     uint64_t incarnation;
     uint64_t image_of;  /* the incarnation of snapshots; 0 = RIG_INCARNATION */
     uint32_t speaks;    /* the version of its links; 0 = today's */
+    uint32_t hears;     /* ... of those by which frames come; 0 = before histories were named */
     uint64_t strangers; /* it was told of */
     uint64_t applied, applied_commands, restored, last_apply_term;
     uint8_t last_command[64];

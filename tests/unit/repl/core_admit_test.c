@@ -7,6 +7,7 @@
 #include "crypto/tables.h"
 #include "replication/seal_message.h"
 #include "unit/repl/cluster.h"
+#include "unit/repl/outsider.h"
 
 /* A daemon on the network that says what the test wants, and counts the keys that it is given. */
 struct spy {
@@ -115,6 +116,26 @@ static struct rig *with_token(uint64_t seed, uint32_t speaks, uint64_t *session)
     return rig;
 }
 
+static bool is_configured(struct rig *rig, uint32_t node, uint32_t as)
+{
+    struct repl_configuration c = replica_newest_configuration(rig_node(rig, as)->replica);
+
+    for (size_t i = 0; i < c.n_servers; i++)
+        if (c.servers[i].node == node)
+            return true;
+    return false;
+}
+
+static uint64_t keys_given(struct rig *rig, uint32_t to, uint32_t by, uint64_t session)
+{
+    struct spy spy;
+
+    spy_starts(rig, &spy, to);
+    spy_asks_all(rig, &spy, by, session);
+    spy_ends(rig, to);
+    return spy.given[0] + spy.given[1];
+}
+
 /* No majority is there, so it never hears what became of the token. */
 Test(repl_admit, a_token_gets_no_key_from_one_that_starts_anew)
 {
@@ -151,6 +172,131 @@ Test(repl_admit, a_token_gets_no_key_from_one_that_starts_anew)
     spy_says(rig, &spy, 1, give);
     cr_assert(seal_ring_has(&rig_node(rig, 1)->ring, give.id));
     spy_ends(rig, 2);
+    rig_destroy(rig);
+}
+
+/* One that has just started hears whoever says that he leads, and a configuration is not sealed: one that
+ * nobody but that leader made gets him no key, neither as it comes nor when it was on the disk at a start. */
+Test(repl_admit, a_token_gets_no_key_by_an_entry_of_its_own)
+{
+    uint64_t session;
+    struct rig *rig = with_token(9108, 0, &session);
+
+    rig_start(rig, 1);
+    (void)rig_run(rig, 1000, NULL, 0);
+    outsider_appends_itself(rig, 4, 1, true);
+    cr_assert(is_configured(rig, 4, 1), "nothing is tried");
+    cr_assert_eq(keys_given(rig, 4, 1, session), 0, "it is given a key");
+    rig_kill(rig, 1);
+    rig_start(rig, 1);
+    cr_assert(is_configured(rig, 4, 1), "nothing is tried");
+    cr_assert_eq(keys_given(rig, 4, 1, session), 0, "it is given a key after a start");
+    cr_assert_geq(keys_given(rig, 2, 1, session), 2, "a member is given none");
+    rig_destroy(rig);
+}
+
+/* What leaves is a member in a state that is older than that: whom the newest configuration does not name any
+ * more is given none, whatever nobody has applied yet. */
+Test(repl_admit, who_is_in_no_configuration_gets_no_key_from_one_that_starts_anew)
+{
+    static const struct repl_configuration without = {.n_servers = 2, .servers = {{1, 1}, {2, 1}}};
+    uint64_t session;
+    struct rig *rig = with_token(9111, 0, &session);
+
+    rig_start(rig, 1);
+    (void)rig_run(rig, 1000, NULL, 0);
+    outsider_appends(rig, 2, 1, without, false);
+    cr_assert_not(is_configured(rig, 3, 1), "nothing is tried");
+    cr_assert_eq(keys_given(rig, 3, 1, session), 0, "it is given a key");
+    rig_destroy(rig);
+}
+
+/* Who joined is known by the log's end, or by a snapshot that cannot be read to its end, before any of it is
+ * applied: of two of three that start anew one may have lost its file. */
+Test(repl_admit, who_joined_gets_keys_from_one_that_has_not_applied_it)
+{
+    for (int in_snapshot = 0; in_snapshot < 2; in_snapshot++) {
+        uint64_t session;
+        struct rig *rig = with_token(9112, 0, &session);
+        struct maker m;
+
+        rig->snapshot_entries = in_snapshot ? 64 : 1000000;
+        for (uint32_t i = 1; i <= 4; i++)
+            rig_start(rig, i);
+        cr_assert(rig_run(rig, 10000, rig_has_owner, 1));
+        m = rig_maker(rig, rig_owner(rig, 1), 1);
+        cr_assert_neq(rig_submit(rig, m.node, make_join(&m, 4, 4)), 0);
+        (void)rig_run(rig, 5000, NULL, 0);
+        for (uint64_t k = 0; k < 100 && in_snapshot; k++) {
+            cluster_create_sas(rig, rig_owner(rig, 1), 1000 + k, 1);
+            (void)rig_run(rig, 50, NULL, 0);
+        }
+        for (uint32_t i = 1; i <= 4; i++)
+            rig_kill(rig, i);
+        session = rig_node(rig, 1)->memory[0].id;
+        if (in_snapshot)
+            memset(rig_node(rig, 1)->memory, 0, sizeof rig_node(rig, 1)->memory);
+        rig_start(rig, 1);
+        cr_assert_eq(replica_is_stuck(rig_node(rig, 1)->replica), in_snapshot);
+        cr_assert(is_configured(rig, 4, 1));
+        cr_assert_null(fsm_member(replica_fsm(rig_node(rig, 1)->replica), 4), "it is applied");
+        cr_assert_geq(keys_given(rig, 4, 1, session), in_snapshot ? 1 : 2);
+        rig_destroy(rig);
+    }
+}
+
+/* Nor from one that was cut off, and hears it by a member's word. */
+Test(repl_admit, a_token_gets_no_key_from_one_that_hears_it)
+{
+    uint64_t session;
+    struct rig *rig = with_token(9109, 0, &session);
+    struct repl_node_address word = {.node = 4};
+
+    for (uint32_t i = 1; i <= 3; i++)
+        rig_start(rig, i);
+    cr_assert(rig_run(rig, 10000, rig_has_owner, 1));
+    cr_assert(rig_run(rig, 5000, rig_agrees, 0));
+    session = replica_fsm(rig_node(rig, 1)->replica)->session_key;
+    rig_kill(rig, 2);
+    rig_kill(rig, 3);
+    (void)rig_run(rig, 2000, NULL, 0);
+    replica_introduce(rig_node(rig, 1)->replica, rig->now_ms * 1000000, 2, &word, 1);
+    outsider_appends_itself(rig, 4, 1, true);
+    cr_assert(is_configured(rig, 4, 1), "nothing is tried");
+    cr_assert_eq(keys_given(rig, 4, 1, session), 0, "it is given a key");
+    cr_assert_geq(keys_given(rig, 2, 1, session), 2, "a member is given none");
+    rig_destroy(rig);
+}
+
+static void says_gone(struct rig *rig, uint32_t from, uint32_t to)
+{
+    struct seal_message gone = {.what = SEAL_GONE, .kind = SEAL_SESSION};
+    struct spy spy;
+
+    gone.id = rig_node(rig, to)->replica->need.key;
+    spy_starts(rig, &spy, from);
+    spy_says(rig, &spy, to, gone);
+    spy_ends(rig, from);
+}
+
+/* One that waits for a key believes members alone that they went on without it: its own state is given up
+ * for theirs then. */
+Test(repl_admit, a_token_does_not_say_what_became_of_a_key)
+{
+    uint64_t session;
+    struct rig *rig = with_token(9110, 0, &session);
+    const struct replica *r;
+
+    memset(rig_node(rig, 1)->memory, 0, sizeof rig_node(rig, 1)->memory);
+    rig_start(rig, 1);
+    (void)rig_run(rig, 200, NULL, 0);
+    r = rig_node(rig, 1)->replica;
+    cr_assert(replica_is_stuck(r) && !r->ownership.confirmed && r->need.key != 0);
+    says_gone(rig, 4, 1);
+    cr_assert_eq(r->awaits_above, 0, "it gives up its state by a stranger's word");
+    cr_assert_eq(r->need.n_words, 0, "a stranger's word is kept");
+    says_gone(rig, 2, 1);
+    cr_assert_neq(r->awaits_above, 0);
     rig_destroy(rig);
 }
 
@@ -299,6 +445,9 @@ Test(repl_admit, the_removed_gets_no_key_from_one_that_starts_anew)
     spy_asks_all(rig, &spy, 1, session);
     cr_assert_eq(spy.given[0] + spy.given[1], 0, "the removed node is given a key");
     spy_ends(rig, 3);
+    outsider_appends_itself(rig, 3, 1, false);
+    cr_assert(is_configured(rig, 3, 1) && !knows_it_left(rig, 3), "nothing is tried");
+    cr_assert_eq(keys_given(rig, 3, 1, session), 0, "it is given a key by an entry of its own");
     rig_destroy(rig);
 }
 

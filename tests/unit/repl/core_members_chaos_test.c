@@ -192,7 +192,7 @@ static void introduce(struct chaos *c)
 
     for (uint32_t i = 1; i <= c->rig->n && leader != 0; i++)
         if (i != leader && rig_node(c->rig, i)->up)
-            replica_introduce(rig_node(c->rig, i)->replica, c->rig->now_ms * 1000000,
+            replica_introduce(rig_node(c->rig, i)->replica, c->rig->now_ms * 1000000, leader,
                               rig_node(c->rig, leader)->peers, rig_node(c->rig, leader)->n_peers);
 }
 

@@ -179,7 +179,7 @@ Test(repl_members, a_members_word_finds_room)
 
         for (uint32_t i = 0; i < REPL_MAX_MEMBERS; i++)
             word[i].node = first + i;
-        replica_introduce(n->replica, n->replica->now_ns, word, REPL_MAX_MEMBERS);
+        replica_introduce(n->replica, n->replica->now_ns, 9, word, REPL_MAX_MEMBERS);
         cr_assert_eq(listed(n, first, first + REPL_MAX_MEMBERS - 1), REPL_MAX_MEMBERS,
                      "%zu of those from %u on", listed(n, first, first + 4), first);
         cr_assert_eq(listed(n, 6, 10), 5, "who votes stays");
@@ -202,7 +202,7 @@ static void hears_members(struct rig *rig, uint32_t node, uint32_t from)
     const struct rig_node *by = rig_node(rig, from);
 
     if (leader_as(rig, node) == 0)
-        replica_introduce(rig_node(rig, node)->replica, rig->now_ms * 1000000, by->peers,
+        replica_introduce(rig_node(rig, node)->replica, rig->now_ms * 1000000, from, by->peers,
                           by->n_peers);
 }
 
@@ -239,7 +239,7 @@ Test(repl_members, one_that_was_cut_off_finds_a_leader_that_came_meanwhile)
         cluster_lead(rig, 5);
         cr_assert_eq(listed(lone, 5, 5), 0, "how would it know?");
         sim_network_heal(rig->network);
-        replica_introduce(lone->replica, rig->now_ms * 1000000, &other, 1);
+        replica_introduce(lone->replica, rig->now_ms * 1000000, 2, &other, 1);
         for (int i = 0; i < 20; i++) {
             hears_members(rig, 1, 2);
             (void)rig_run(rig, 500, NULL, 0);
@@ -249,7 +249,7 @@ Test(repl_members, one_that_was_cut_off_finds_a_leader_that_came_meanwhile)
         write_some(rig);
         cr_assert(rig_run(rig, 5000, rig_agrees, 0));
         cr_assert_eq(listed(lone, 40, 40), 0, "the log is heard: no word counts any more");
-        replica_introduce(lone->replica, rig->now_ms * 1000000, &other, 1);
+        replica_introduce(lone->replica, rig->now_ms * 1000000, 2, &other, 1);
         cr_assert_eq(listed(lone, 40, 40), 0);
         cluster_finish(rig);
     }

@@ -393,7 +393,14 @@ static uint32_t speaks(struct bench *b, uint32_t node, uint32_t to)
     return i->speaks(i->self, to);
 }
 
-/* A link speaks what both ends know: that is what may be sent over it. */
+static uint32_t hears(struct bench *b, uint32_t node, uint32_t from)
+{
+    const struct repl_transport *i = b->side[node].i;
+
+    return i->hears(i->self, from);
+}
+
+/* A link speaks what both ends know: that is what may be sent over it, and how what comes by it is read. */
 Test(transport, a_link_says_which_version_it_speaks)
 {
     static const uint32_t former[] = {2, 3, 0};
@@ -411,11 +418,14 @@ Test(transport, a_link_says_which_version_it_speaks)
         BENCH_UNTIL(&b, b.side[1].up > 0 && b.side[2].up > 0);
         cr_assert_eq(speaks(&b, 1, 2), expected[i]);
         cr_assert_eq(speaks(&b, 2, 1), expected[i]);
+        cr_assert_eq(hears(&b, 1, 2), expected[i]);
+        cr_assert_eq(hears(&b, 2, 1), expected[i]);
         bench_stop(&b, 1); /* it is upgraded */
         bench_start(&b, 1, 12, 0, NULL);
         bench_join(&b, 1, 2);
         BENCH_UNTIL(&b, b.side[1].up > 0 && b.side[2].up > 1);
         BENCH_UNTIL(&b, speaks(&b, 1, 2) == TCP_VERSION && speaks(&b, 2, 1) == TCP_VERSION);
+        BENCH_UNTIL(&b, hears(&b, 1, 2) == TCP_VERSION && hears(&b, 2, 1) == TCP_VERSION);
         bench_deinit(&b);
     }
 }
