@@ -1,0 +1,98 @@
+/* Shards that the state has and this node's file has not, or the other way round: files change over
+ * a cluster's life, and the state keeps what they had. */
+#include <criterion/criterion.h>
+
+#include "replication/ownership.h"
+
+static const uint64_t MS = 1000000;
+
+enum { BOOT = 100 }; /* node n's boot is BOOT + n */
+
+static struct repl_epoch epoch(uint64_t index)
+{
+    return (struct repl_epoch){.incarnation = 1, .index = index};
+}
+
+/* Node 1 of three, with shards 1 ... n in its file, leading since 500 ms. */
+static void leader(struct ownership *o, uint32_t n)
+{
+    struct ownership_options options = {.self = 1,
+                                        .boot = BOOT + 1,
+                                        .nodes = {1, 2, 3},
+                                        .n_nodes = 3,
+                                        .lease_ns = 150 * MS,
+                                        .heartbeat_ns = 30 * MS};
+
+    ownership_init(o, &options, 0);
+    for (uint32_t i = 1; i <= n; i++)
+        ownership_configure(o, i, 0);
+    for (uint32_t i = 1; i <= 3; i++)
+        ownership_booted(o, i, BOOT + i);
+    ownership_leading(o, true, 500 * MS);
+}
+
+/* All three are well at that time. */
+static void report(struct ownership *o, uint64_t now_ms)
+{
+    for (uint32_t i = 1; i <= 3; i++)
+        ownership_report(o, i, BOOT + i, true, 10, now_ms * MS);
+}
+
+static size_t decide_all(struct ownership *o, uint64_t now_ms)
+{
+    struct ownership_decision d;
+    size_t n = 0;
+
+    while (ownership_decide(o, now_ms * MS, &d))
+        n++;
+    return n;
+}
+
+Test(repl_ownership, a_start_with_any_history_of_files_is_survived)
+{
+    static struct ownership o;
+
+    leader(&o, REPL_MAX_SHARDS);
+    for (uint32_t i = 1; i <= REPL_MAX_SHARDS; i++) /* none of them is in the file any more */
+        ownership_restored(&o, 1000 + i, epoch(i), 2, BOOT + 2, 600 * MS);
+    report(&o, 1000);
+    cr_assert_eq(decide_all(&o, 1000), 0, "the log would refuse each");
+    cr_assert_eq(ownership_without_place(&o), 1);
+    for (uint32_t i = 1; i <= REPL_MAX_SHARDS; i++)
+        ownership_assigned(&o, 1000 + i, epoch(i), epoch(100 + i), 3, BOOT + 3, false, 1001 * MS);
+    cr_assert_eq(ownership_shard(&o, 1064)->owner_node, 3);
+}
+
+Test(repl_ownership, no_more_is_decided_than_the_state_has_room_for)
+{
+    static struct ownership o;
+
+    leader(&o, 40);
+    cr_assert_eq(ownership_without_place(&o), 0);
+    for (uint32_t i = 1; i <= 40; i++)
+        ownership_restored(&o, 1000 + i, epoch(i), 2, BOOT + 2, 600 * MS);
+    report(&o, 1000);
+    cr_assert_eq(decide_all(&o, 1000), REPL_MAX_SHARDS - 40);
+    cr_assert_eq(ownership_without_place(&o), 25, "16 of 40 wait");
+    ownership_assigned(&o, 1, epoch(0), epoch(200), 1, BOOT + 1, false, 1001 * MS);
+    cr_assert_eq(decide_all(&o, 1002), 0);
+}
+
+Test(repl_ownership, what_the_log_refused_is_not_decided_again_at_once)
+{
+    static struct ownership o;
+
+    leader(&o, 1);
+    report(&o, 1000);
+    cr_assert_eq(decide_all(&o, 1000), 1);
+    ownership_refused(&o, 1, 1001 * MS);
+    cr_assert_eq(decide_all(&o, 1002), 0);
+    report(&o, 1150);
+    cr_assert_eq(decide_all(&o, 1150), 0);
+    cr_assert_eq(decide_all(&o, 1151), 1, "a lease later");
+    ownership_refused(&o, 1, 1152 * MS);
+    ownership_assigned(&o, 1, epoch(0), epoch(9), 2, BOOT + 2, false, 1160 * MS);
+    report(&o, 1320);
+    ownership_report_lapse(&o, 2, 1, epoch(9), 1320 * MS);
+    cr_assert_eq(decide_all(&o, 1320), 1, "another epoch's refusal says nothing of this one");
+}
