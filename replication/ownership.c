@@ -179,9 +179,10 @@ void ownership_disown(struct ownership *o)
     }
 }
 
+/* Who cannot serve it keeps it from nobody who can. */
 static bool asked_for(const struct ownership_shard *s)
 {
-    return s->mine && !s->given_up;
+    return s->mine && s->configured && !s->given_up;
 }
 
 /* An owner that has no lease yet asks more often: the others' promises to its predecessor end, or

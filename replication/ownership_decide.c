@@ -162,6 +162,17 @@ static bool in_vain(const struct ownership *o, const struct ownership_shard *s, 
            (s->epoch.index == 0 && is_full(o));
 }
 
+/* A shard that is not in this node's file is others' business (files differ while they are changed),
+ * but for one thing: nobody is removed while he has one. So what a drained node has, and nobody acts for,
+ * goes to another, who serves it no more than the drained one did. */
+static bool concerns(const struct ownership *o, const struct ownership_shard *s)
+{
+    size_t owner = node_at(o, s->owner_node);
+
+    return s->configured ||
+           (s->epoch.index != 0 && owner < o->options.n_nodes && o->peers[owner].drained);
+}
+
 bool ownership_decide(struct ownership *o, uint64_t now_ns, struct ownership_decision *out)
 {
     if (o->leading_since_ns == 0)
@@ -169,7 +180,7 @@ bool ownership_decide(struct ownership *o, uint64_t now_ns, struct ownership_dec
     for (size_t i = 0; i < o->n_shards; i++) {
         struct ownership_shard *s = &o->shards[i];
 
-        if (!s->configured || s->deciding || in_vain(o, s, now_ns) ||
+        if (!concerns(o, s) || s->deciding || in_vain(o, s, now_ns) ||
             (s->epoch.index != 0 && !lapsed_by_majority(o, s, now_ns)))
             continue;
 

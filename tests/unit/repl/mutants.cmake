@@ -79,6 +79,9 @@ repl_mutant(decides_without_a_place ownership_decide.c "s->epoch.index == 0 && i
 repl_mutant(what_is_decided_takes_no_place ownership_decide.c "o->shards[i].epoch.index != 0 || o->shards[i].deciding" "o->shards[i].epoch.index != 0")
 repl_mutant(a_refusal_is_asked_for_again ownership_decide.c "now_ns - s->refused_ns < o->options.lease_ns" "false")
 repl_mutant(a_refusal_outlives_its_epoch ownership.c "    s->refused_ns = 0;" "")
+repl_mutant(strays_stay_with_the_drained ownership_decide.c "o->peers[owner].drained);" "false);")
+repl_mutant(strays_are_taken_from_all ownership_decide.c "o->peers[owner].drained);" "true);")
+repl_mutant(who_cannot_serve_it_keeps_it ownership.c "s->mine && s->configured &&" "s->mine &&")
 
 # Keys of sessions: their rules are held by these.
 repl_mutants_of(repl_keys_tests hf_replication core_admit_test.c core_forget_test.c core_keys_test.c core_key_file_test.c core_rotate_test.c core_lost_test.c core_past_test.c core_office_test.c core_windows_test.c fsm_keys_test.c cluster.c rig.c rig_ask.c rig_jobs.c rig_keys.c make.c)

@@ -96,3 +96,49 @@ Test(repl_ownership, what_the_log_refused_is_not_decided_again_at_once)
     ownership_report_lapse(&o, 2, 1, epoch(9), 1320 * MS);
     cr_assert_eq(decide_all(&o, 1320), 1, "another epoch's refusal says nothing of this one");
 }
+
+/* Shard 9 is in no file; node 2 owns it by the log, and has started anew since. */
+static void with_a_stray(struct ownership *o, uint64_t now_ms)
+{
+    leader(o, 1);
+    ownership_restored(o, 9, epoch(7), 2, BOOT + 9, 600 * MS);
+    ownership_assigned(o, 1, epoch(0), epoch(8), 3, BOOT + 3, false, now_ms * MS);
+    report(o, now_ms);
+    for (uint32_t i = 2; i <= 3; i++)
+        ownership_report_lapse(o, i, 9, epoch(7), now_ms * MS);
+}
+
+Test(repl_ownership, what_is_in_no_file_is_taken_from_the_drained_alone)
+{
+    static struct ownership o;
+    struct ownership_decision d;
+
+    with_a_stray(&o, 1000);
+    cr_assert_eq(decide_all(&o, 1000), 0, "its owner may stay");
+    ownership_drained(&o, 3, true);
+    cr_assert_eq(decide_all(&o, 1000), 0);
+    ownership_drained(&o, 3, false);
+    ownership_drained(&o, 2, true);
+    cr_assert(ownership_decide(&o, 1000 * MS, &d));
+    cr_assert(d.shard == 9 && d.replaces.index == 7 && d.node != 2, "to another, after the lapse");
+    ownership_assigned(&o, 9, epoch(7), epoch(10), d.node, d.boot, false, 1001 * MS);
+    report(&o, 1160);
+    for (uint32_t i = 2; i <= 3; i++)
+        ownership_report_lapse(&o, i, 9, epoch(10), 1160 * MS);
+    cr_assert_eq(decide_all(&o, 1160), 0, "once");
+}
+
+Test(repl_ownership, nobody_keeps_a_shard_that_his_file_has_not)
+{
+    static struct ownership o;
+    struct ownership_heartbeat beats[REPL_MAX_SHARDS];
+
+    leader(&o, 1);
+    ownership_assigned(&o, 9, epoch(0), epoch(7), 1, BOOT + 1, false, 1000 * MS);
+    cr_assert_eq(ownership_heartbeats(&o, true, 1000 * MS, beats), 0, "it lapses");
+    cr_assert(ownership_beat_due(&o, 1000 * MS));
+    cr_assert_not(ownership_beat_due(&o, 1004 * MS), "nothing is asked for in haste");
+    ownership_assigned(&o, 1, epoch(0), epoch(8), 1, BOOT + 1, false, 1001 * MS);
+    cr_assert_eq(ownership_heartbeats(&o, true, 1001 * MS, beats), 1);
+    cr_assert_eq(beats[0].shard, 1);
+}
