@@ -162,9 +162,9 @@ static bool in_vain(const struct ownership *o, const struct ownership_shard *s, 
            (s->epoch.index == 0 && is_full(o));
 }
 
-/* A shard that is not in this node's file is others' business (files differ while they are changed),
- * but for one thing: nobody is removed while he has one. So what a drained node has, and nobody acts for,
- * goes to another, who serves it no more than the drained one did. */
+/* A shard that is not in this node's file is others' business (files differ while they are
+ * changed), but for one thing: nobody is removed while he has one. So what a drained node has, and
+ * nobody acts for, goes to another, who serves it no more than the drained one did. */
 static bool concerns(const struct ownership *o, const struct ownership_shard *s)
 {
     size_t owner = node_at(o, s->owner_node);
