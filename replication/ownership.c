@@ -140,7 +140,6 @@ static void set_epoch(struct ownership *o, struct ownership_shard *s, struct rep
     s->given_up = false;
     s->lease_until_ns = 0;
     s->deciding = false;
-    s->refused_ns = 0;
     s->given_ns = 0;
     o->moved_ns = now_ns;
     memset(s->acked_ns, 0, sizeof s->acked_ns);

@@ -102,7 +102,7 @@ struct ownership_shard {
     uint64_t lapsed_ns[REPL_MAX_NODES];       /* when */
     bool deciding;         /* an assignment was submitted and is neither applied nor lost */
     uint32_t deciding_for; /* ... of this node */
-    uint64_t refused_ns;   /* the log refused one; 0 = not of this epoch */
+    uint64_t refused_ns;   /* the log refused one then; 0 = never */
 };
 
 struct ownership_peer {

@@ -90,11 +90,6 @@ Test(repl_ownership, what_the_log_refused_is_not_decided_again_at_once)
     report(&o, 1150);
     cr_assert_eq(decide_all(&o, 1150), 0);
     cr_assert_eq(decide_all(&o, 1151), 1, "a lease later");
-    ownership_refused(&o, 1, 1152 * MS);
-    ownership_assigned(&o, 1, epoch(0), epoch(9), 2, BOOT + 2, false, 1160 * MS);
-    report(&o, 1320);
-    ownership_report_lapse(&o, 2, 1, epoch(9), 1320 * MS);
-    cr_assert_eq(decide_all(&o, 1320), 1, "another epoch's refusal says nothing of this one");
 }
 
 /* Shard 9 is in no file; node 2 owns it by the log, and has started anew since. */
