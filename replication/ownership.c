@@ -78,13 +78,15 @@ struct ownership_shard *ownership_shard(struct ownership *o, uint32_t shard)
     return NULL;
 }
 
-/* NULL: more shards than there may be (a heartbeat of nonsense). */
+/* There is room for as many as may be configured beside as many as the state may hold: no file and
+ * no history of files comes to more. */
 static struct ownership_shard *shard_or_new(struct ownership *o, uint32_t shard)
 {
     struct ownership_shard *s = ownership_shard(o, shard);
 
-    if (s != NULL || o->n_shards == REPL_MAX_SHARDS)
+    if (s != NULL)
         return s;
+    HF_ASSERT(o->n_shards < OWNERSHIP_MAX_SHARDS);
     s = &o->shards[o->n_shards++];
     *s = (struct ownership_shard){.shard = shard};
     return s;
@@ -94,7 +96,7 @@ void ownership_configure(struct ownership *o, uint32_t shard, uint32_t prefer)
 {
     struct ownership_shard *s = shard_or_new(o, shard);
 
-    HF_ASSERT(s != NULL && shard != 0);
+    HF_ASSERT(shard != 0);
     s->prefer = prefer;
     s->configured = true;
 }
@@ -151,7 +153,6 @@ void ownership_assigned(struct ownership *o, uint32_t shard, struct repl_epoch r
 {
     struct ownership_shard *s = shard_or_new(o, shard);
 
-    HF_ASSERT(s != NULL); /* the state machine has the same bound */
     set_epoch(o, s, epoch, node, boot, now_ns);
     s->mine = node == o->options.self && boot == o->options.boot;
     /* A handover releases the promise to the epoch whose owner asked for it, no older one. */
@@ -166,7 +167,6 @@ void ownership_restored(struct ownership *o, uint32_t shard, struct repl_epoch e
 {
     struct ownership_shard *s = shard_or_new(o, shard);
 
-    HF_ASSERT(s != NULL);
     set_epoch(o, s, epoch, node, boot, now_ns);
 }
 
@@ -178,6 +178,12 @@ void ownership_disown(struct ownership *o)
     }
 }
 
+/* Who cannot serve it keeps it from nobody who can. */
+static bool asked_for(const struct ownership_shard *s)
+{
+    return s->mine && s->configured && !s->given_up;
+}
+
 /* An owner that has no lease yet asks more often: the others' promises to its predecessor end, or
  * are released, at times that it does not know. */
 bool ownership_beat_due(struct ownership *o, uint64_t now_ns)
@@ -187,7 +193,7 @@ bool ownership_beat_due(struct ownership *o, uint64_t now_ns)
     if (now_ns < o->next_beat_ns)
         return false;
     for (size_t i = 0; i < o->n_shards; i++)
-        if (o->shards[i].mine && !o->shards[i].given_up && now_ns >= o->shards[i].lease_until_ns)
+        if (asked_for(&o->shards[i]) && now_ns >= o->shards[i].lease_until_ns)
             interval = o->options.heartbeat_ns / OWNERSHIP_ASK_RATE;
     o->next_beat_ns = now_ns + interval;
     return true;
@@ -211,7 +217,7 @@ size_t ownership_heartbeats(struct ownership *o, bool healthy, uint64_t now_ns,
     for (size_t i = 0; healthy && i < o->n_shards; i++) {
         struct ownership_shard *s = &o->shards[i];
 
-        if (!s->mine || s->given_up)
+        if (!asked_for(s))
             continue;
         s->given_up = gives_up(o, s, now_ns);
         if (s->given_up)

@@ -33,8 +33,9 @@ enum {
     OWNERSHIP_GIVE_UP_LEASES = 3,
     OWNERSHIP_FIRST_CHOICE_LEASES = 10,
     OWNERSHIP_ASK_RATE = 10,
-    OWNERSHIP_APPLIED_ALIKE = 1024, /* entries: who is so near has not "applied more" */
-    OWNERSHIP_GIVE_AGAIN_LEASES = 2 /* a gift that did not come about is offered again then */
+    OWNERSHIP_APPLIED_ALIKE = 1024,  /* entries: who is so near has not "applied more" */
+    OWNERSHIP_GIVE_AGAIN_LEASES = 2, /* a gift that did not come about is offered again then */
+    OWNERSHIP_MAX_SHARDS = 2 * REPL_MAX_SHARDS /* those configured here, and others of the state */
 };
 
 struct ownership_options {
@@ -72,7 +73,7 @@ struct ownership_list {
 /* One shard as this node sees it. */
 struct ownership_shard {
     uint32_t shard, prefer; /* shard 0 = free slot */
-    bool configured;        /* among the options: only those are assigned */
+    bool configured;        /* among the options: this node can serve it */
 
     /* applied */
     struct repl_epoch epoch;
@@ -101,6 +102,7 @@ struct ownership_shard {
     uint64_t lapsed_ns[REPL_MAX_NODES];       /* when */
     bool deciding;         /* an assignment was submitted and is neither applied nor lost */
     uint32_t deciding_for; /* ... of this node */
+    uint64_t refused_ns;   /* the log refused one then; 0 = never */
 };
 
 struct ownership_peer {
@@ -125,7 +127,7 @@ struct ownership {
     uint64_t leading_since_ns; /* leader with its own term committed; 0 = not */
     uint64_t moved_ns;         /* the newest assignment of any shard, applied here */
     struct ownership_peer peers[REPL_MAX_NODES];
-    struct ownership_shard shards[REPL_MAX_SHARDS];
+    struct ownership_shard shards[OWNERSHIP_MAX_SHARDS];
     size_t n_shards;
 };
 
@@ -201,10 +203,15 @@ struct ownership_decision {
     uint32_t node;
     uint64_t boot;
 };
-/* The next assignment to submit. The shard is then `deciding` until ownership_assigned() or
- * ownership_undecided(). False: nothing to decide. */
+/* The next assignment to submit. The shard is then `deciding` until ownership_assigned(),
+ * ownership_undecided() or ownership_refused(). False: nothing to decide. */
 bool ownership_decide(struct ownership *o, uint64_t now_ns, struct ownership_decision *out);
+/* It did not get to the log. */
 void ownership_undecided(struct ownership *o, uint32_t shard);
+/* The log refused it, and might again: not decided anew before a lease has passed. */
+void ownership_refused(struct ownership *o, uint32_t shard, uint64_t now_ns);
+/* A shard that nobody can be assigned, for the state holds as many as it may; 0 = there is none. */
+uint32_t ownership_without_place(const struct ownership *o);
 
 /* --- handover: the owner's part of the policy, the same rules on every node (ownership_give.c) ---
  */

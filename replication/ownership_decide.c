@@ -145,6 +145,34 @@ static bool wait_for_preferred(const struct ownership *o, const struct ownership
            now_ns - o->leading_since_ns < OWNERSHIP_FIRST_CHOICE_LEASES * o->options.lease_ns;
 }
 
+static bool is_full(const struct ownership *o)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < o->n_shards; i++)
+        n += o->shards[i].epoch.index != 0 || o->shards[i].deciding;
+    return n >= REPL_MAX_SHARDS;
+}
+
+/* Would the log refuse it? Its place: the state has no more, and what is decided may take the last.
+ * Or it did just now. */
+static bool in_vain(const struct ownership *o, const struct ownership_shard *s, uint64_t now_ns)
+{
+    return (s->refused_ns != 0 && now_ns - s->refused_ns < o->options.lease_ns) ||
+           (s->epoch.index == 0 && is_full(o));
+}
+
+/* A shard that is not in this node's file is others' business (files differ while they are
+ * changed), but for one thing: nobody is removed while he has one. So what a drained node has, and
+ * nobody acts for, goes to another, who serves it no more than the drained one did. */
+static bool concerns(const struct ownership *o, const struct ownership_shard *s)
+{
+    size_t owner = node_at(o, s->owner_node);
+
+    return s->configured ||
+           (s->epoch.index != 0 && owner < o->options.n_nodes && o->peers[owner].drained);
+}
+
 bool ownership_decide(struct ownership *o, uint64_t now_ns, struct ownership_decision *out)
 {
     if (o->leading_since_ns == 0)
@@ -152,7 +180,7 @@ bool ownership_decide(struct ownership *o, uint64_t now_ns, struct ownership_dec
     for (size_t i = 0; i < o->n_shards; i++) {
         struct ownership_shard *s = &o->shards[i];
 
-        if (!s->configured || s->deciding ||
+        if (!concerns(o, s) || s->deciding || in_vain(o, s, now_ns) ||
             (s->epoch.index != 0 && !lapsed_by_majority(o, s, now_ns)))
             continue;
 
@@ -177,4 +205,21 @@ void ownership_undecided(struct ownership *o, uint32_t shard)
 
     if (s != NULL)
         s->deciding = false;
+}
+
+void ownership_refused(struct ownership *o, uint32_t shard, uint64_t now_ns)
+{
+    struct ownership_shard *s = ownership_shard(o, shard);
+
+    ownership_undecided(o, shard);
+    if (s != NULL)
+        s->refused_ns = now_ns;
+}
+
+uint32_t ownership_without_place(const struct ownership *o)
+{
+    for (size_t i = 0; is_full(o) && i < o->n_shards; i++)
+        if (o->shards[i].configured && o->shards[i].epoch.index == 0 && !o->shards[i].deciding)
+            return o->shards[i].shard;
+    return 0;
 }

@@ -185,7 +185,7 @@ static void follow(struct replica *r, struct follow_up f, const struct fsm_outco
     if (outcome->assigned != NULL)
         take_assignment(r, f.handover, outcome);
     else if (f.body == HOLDFAST__RECORD__BODY_ASSIGN && !f.handover)
-        ownership_undecided(&r->ownership, f.shard);
+        ownership_refused(&r->ownership, f.shard, r->now_ns);
     if (f.body == HOLDFAST__RECORD__BODY_CONFIG)
         r->configuring = false;
     if (outcome->configured)

@@ -53,6 +53,19 @@ static void tell_room(struct replica *r)
     r->full_told = full;
 }
 
+static void tell_no_place(struct replica *r)
+{
+    uint32_t shard = r->ownership.confirmed ? ownership_without_place(&r->ownership) : 0;
+
+    if (shard != 0 && shard != r->no_place_told)
+        replica_log(
+            r, REPL_LOG_ERROR,
+            "shard %u gets no owner: the replicated state holds %d shards, as many as it may, "
+            "and keeps those that no file has any more; use one of their numbers instead",
+            (unsigned)shard, REPL_MAX_SHARDS);
+    r->no_place_told = shard;
+}
+
 /* Only a healthy node is assigned anything. */
 bool replica_healthy(const struct replica *r)
 {
@@ -164,6 +177,7 @@ static void fill_heartbeats(struct replica *r, struct beat *b)
     replica_count(r, REPL_COUNT_HEARTBEATS, n);
 }
 
+/* What has an epoch is in the state, which holds no more than REPL_MAX_SHARDS. */
 static void fill_report(struct replica *r, struct beat *b)
 {
     size_t n = 0;
@@ -323,14 +337,18 @@ void replica_publish_leases(struct replica *r)
     }
 }
 
-static uint64_t lapsed_shards(const struct replica *r)
+/* Is there one since this was last asked? */
+static bool new_lapse(struct replica *r)
 {
-    uint64_t set = 0;
+    bool news = false;
 
-    for (size_t i = 0; i < r->ownership.n_shards; i++)
-        if (ownership_lapsed(&r->ownership, &r->ownership.shards[i], r->now_ns))
-            set |= 1ull << i;
-    return set;
+    for (size_t i = 0; i < r->ownership.n_shards; i++) {
+        bool lapsed = ownership_lapsed(&r->ownership, &r->ownership.shards[i], r->now_ns);
+
+        news = news || (lapsed && !r->lapses[i]);
+        r->lapses[i] = lapsed;
+    }
+    return news;
 }
 
 /* What operators wish, from the state: also after a snapshot. */
@@ -368,15 +386,14 @@ static void give(struct replica *r)
 /* Time has passed, or something was applied or heard. */
 void replica_own(struct replica *r)
 {
-    uint64_t lapses = lapsed_shards(r);
-    bool news = (lapses & ~r->lapses) != 0; /* a lapse is told at once */
+    bool news = new_lapse(r); /* it is told at once */
 
-    r->lapses = lapses;
     if (fit(r))
         r->unfit_ns = 0;
     else if (r->unfit_ns == 0)
         r->unfit_ns = r->now_ns;
     tell_room(r);
+    tell_no_place(r);
     watch_leader(r);
     follow_wishes(r);
     if (ownership_beat_due(&r->ownership, r->now_ns) || news)

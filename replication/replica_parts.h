@@ -197,7 +197,8 @@ struct replica {
     uint64_t hold_until_ns;                /* a leader refused: wait so long */
     uint64_t unled_ns;                     /* since when no leader can be reached; 0 = one can */
     uint64_t unfit_ns;                     /* since when a link or the disk fails; 0 = none does */
-    uint64_t lapses;                       /* how many shards had lapsed at the last report */
+    bool lapses[OWNERSHIP_MAX_SHARDS];     /* which had lapsed at the last report */
+    uint32_t no_place_told;                /* a shard: ownership_without_place() */
     struct witness witness;                /* whose state is the cluster's (I11) */
     uint64_t kept_index;                   /* newest multiple of WITNESS_EVERY applied */
     struct digest kept_digest;             /* ... the state then */

@@ -6,7 +6,8 @@
  *                                                    freed when its last job has come back
  *
  * Everything else in the file takes effect at the next start: an interface or a pool cannot change
- * under tunnels. Certificates that are out of date are not taken.
+ * under tunnels, and a shard leaves the file when its tunnels have ended, not before
+ * (deploy/install.md). Certificates that are out of date are not taken.
  */
 #include <stdlib.h>
 #include <string.h>

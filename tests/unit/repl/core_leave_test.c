@@ -171,3 +171,45 @@ Test(repl_leave, the_leader_dies_in_between)
     }
     printf("compared 6 runs\n");
 }
+
+static bool lost_the_stray(const struct rig *rig, uint64_t node)
+{
+    uint32_t leader = rig_leader(rig);
+
+    return leader != 0 &&
+           fsm_shard(replica_fsm(rig->nodes[leader - 1].replica), 2)->owner_node != node;
+}
+
+/* Shard 2 is taken out of all files while node 2 owns it, which is removed later. */
+Test(repl_leave, one_that_owns_a_shard_of_no_file)
+{
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        struct rig *rig = rig_create(3, 2, 9940 + seed);
+        struct maker m;
+
+        for (uint32_t i = 1; i <= 3; i++)
+            rig_start(rig, i);
+        cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
+        cr_assert(rig_run(rig, 5000, rig_has_owner, 2));
+        cr_assert(rig_owner(rig, 1) == 1 && rig_owner(rig, 2) == 2);
+        rig->n_shards = 1;
+        for (uint32_t i = 1; i <= 3; i++) {
+            rig_kill(rig, i);
+            rig_start(rig, i);
+        }
+        cr_assert(rig_run(rig, 5000, owner_is, 1));
+        cr_assert(rig_run(rig, 5000, rig_agrees, 0));
+        cr_assert_not(rig_run(rig, 1000, lost_the_stray, 2), "nobody else serves it either");
+        m = rig_maker(rig, 1, 1);
+        cr_assert_neq(rig_submit(rig, 1, make_drain(&m, 2, true)), 0);
+        cr_assert(rig_run(rig, 1000, lost_the_stray, 2), "what nobody can serve is in the way");
+        (void)rig_run(rig, 1000, NULL, 0);
+        wish_leave(rig, 1, 2);
+        cr_assert(rig_run(rig, 1000, has_left, 2));
+        cr_assert(rig_run(rig, 10000, has_servers, 2));
+        rig_kill(rig, 2);
+        cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
+        cluster_finish(rig);
+    }
+    printf("compared 6 runs\n");
+}

@@ -29,7 +29,7 @@ function(repl_mutant name source find replace)
 endfunction()
 
 # Nothing taken away (control): must stay green, or the others prove nothing.
-repl_mutants_of(repl_ownership_tests hf_repl_pure ownership_test.c ownership_members_test.c ownership_give_test.c ownership_world.c)
+repl_mutants_of(repl_ownership_tests hf_repl_pure ownership_test.c ownership_bound_test.c ownership_members_test.c ownership_give_test.c ownership_world.c)
 repl_mutant(control ownership.c "s->mine" "s->mine")
 repl_mutant(lease_not_shorter ownership.c "o->options.lease_ns - o->options.lease_ns / 100" "o->options.lease_ns")
 repl_mutant(promise_not_longer ownership.c "o->options.lease_ns + o->options.lease_ns / 100" "o->options.lease_ns")
@@ -75,6 +75,12 @@ repl_mutant(spreads_for_nothing ownership_give.c "owned_by(o, self) < owned_by(o
 repl_mutant(spreads_all_at_once ownership_give.c "now_ns - o->moved_ns < o->options.settle_ns || " "")
 repl_mutant(manual_is_auto ownership_give.c "!o->options.rebalance || " "")
 repl_mutant(the_loads_are_not_counted ownership_give.c "given[to]++;" "")
+repl_mutant(decides_without_a_place ownership_decide.c "s->epoch.index == 0 && is_full(o)" "false")
+repl_mutant(what_is_decided_takes_no_place ownership_decide.c "o->shards[i].epoch.index != 0 || o->shards[i].deciding" "o->shards[i].epoch.index != 0")
+repl_mutant(a_refusal_is_asked_for_again ownership_decide.c "now_ns - s->refused_ns < o->options.lease_ns" "false")
+repl_mutant(strays_stay_with_the_drained ownership_decide.c "o->peers[owner].drained);" "false);")
+repl_mutant(strays_are_taken_from_all ownership_decide.c "o->peers[owner].drained);" "true);")
+repl_mutant(who_cannot_serve_it_keeps_it ownership.c "s->mine && s->configured &&" "s->mine &&")
 
 # Keys of sessions: their rules are held by these.
 repl_mutants_of(repl_keys_tests hf_replication core_admit_test.c core_forget_test.c core_keys_test.c core_key_file_test.c core_rotate_test.c core_lost_test.c core_past_test.c core_office_test.c core_windows_test.c fsm_keys_test.c cluster.c rig.c rig_ask.c rig_jobs.c rig_keys.c make.c)
