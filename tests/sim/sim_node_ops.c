@@ -35,13 +35,8 @@ static void draw(struct sim_world *w, uint8_t *bytes, size_t n)
 static void on_event(void *self, struct repl_event *event)
 {
     struct sim_node *n = self;
-    struct sim_event *e;
+    struct sim_event *e = calloc(1, sizeof *e);
 
-    if (event->kind == REPL_EV_QUORUM) { /* this gateway asks with each stamp: sim_node_stamp() */
-        repl_event_free(event);
-        return;
-    }
-    e = calloc(1, sizeof *e);
     HF_ASSERT(e != NULL);
     e->event = event;
     *n->last_event = e;
@@ -488,14 +483,10 @@ static void start_workers(struct sim_node *n)
 
 void sim_node_stamp(struct sim_node *n)
 {
-    struct repl_status st;
-
     atomic_store(&n->health.control_ns, sim_node_ns(n));
     atomic_store(&n->health.workers_ns, worker_pool_oldest_turn_ns(n->pool));
     atomic_store(&n->health.links_up, n->outside_up && n->inside_up);
     atomic_store(&n->health.reluctant, n->disk_full);
-    replica_status(n->replica, sim_node_ns(n), &st);
-    n->gateway.quorum = st.quorum;
 }
 
 size_t sim_node_most_half_open(const struct sim_node *n)
