@@ -40,6 +40,8 @@ void sim_flap_begin(struct sim_world *w)
             w->flap.node = w->nodes[(first + i) % w->n_nodes].id;
     w->flap.until_ms = w->now_ms + FOR_MS;
     w->flap.next_ms = w->flap.node == 0 ? 0 : w->now_ms;
+    if (w->flap.node != 0)
+        sim_watch_flaps(w->watch, w->flap.node);
 }
 
 uint64_t sim_flap_due(const struct sim_world *w)

@@ -220,12 +220,15 @@ void sim_watch_client_delivered(struct sim_watch *w, uint32_t client, uint64_t k
 /* --- liveness: between healing and the end of the run no faults are injected --- */
 
 struct sim_watch_healing {
-    uint64_t owner_ms;      /* L1: within which each shard has an owner that acts */
+    uint64_t owner_ms;      /* L1: within which each shard has an owner that acts, and then stays */
+    bool rebalance;         /* L1: shards go home, and spread, as is planned */
     uint32_t elections;     /* L3: elections that are won behind that, at most */
     const uint32_t *shards; /* that must be served; traffic or probes of their clients go on */
     size_t n_shards;
 };
 void sim_watch_heal(struct sim_watch *w, const struct sim_watch_healing *healing);
+/* From now on, all else is well, but that node's links come and go: it may lose what it has. */
+void sim_watch_flaps(struct sim_watch *w, uint32_t node);
 /* owner_ms after it: judges L1. */
 void sim_watch_owners(struct sim_watch *w);
 /* At the end, when all is quiet: no message under way, nothing outstanding, every node that is up

@@ -398,6 +398,7 @@ static void heal(struct sim_world *w)
     uint64_t began = w->now_ms;
     const struct sim_watch_healing healing = {.owner_ms = OWNER_WITHIN_MS,
                                               .elections = 1,
+                                              .rebalance = w->plan.rebalance,
                                               .shards = w->shard_ids,
                                               .n_shards = w->plan.n_shards};
 

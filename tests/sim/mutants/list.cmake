@@ -480,3 +480,16 @@ sim_mutant(the_forgetful_are_not_filled "seed=4 who lost the end of its log take
   replication/raft_muted.c [==[            f->type == RAFT_FRAME_TIMEOUT_NOW);]==]
   [==[            f->type == RAFT_FRAME_TIMEOUT_NOW ||
             (f->type == RAFT_FRAME_APPEND && d->muted == REPL_DISTRUST_SUFFIX));]==])
+
+# --- while all is well (L1): who moves, whose lease ends, who starts itself anew ---
+
+sim_mutant(leases_end_now_and_then "an owner asks for its leases so seldom that one ends now and then"
+  "L1-nobody_moves"
+  replication/ownership.c [==[    uint64_t interval = o->options.heartbeat_ns;
+]==] [==[    uint64_t interval = o->options.heartbeat_ns * 49 / 10;
+]==])
+
+sim_mutant(homeward_unasked "a shard goes home by itself where nothing is to be rebalanced"
+  "L1-nobody_moves"
+  replication/ownership_give.c [==[    if (!o->options.rebalance || now_ns - s->assigned_ns < o->options.settle_ns)]==]
+  [==[    if (now_ns - s->assigned_ns < o->options.settle_ns)]==])
