@@ -131,6 +131,9 @@ void sim_watch_trusts(struct sim_watch *w, uint32_t from, uint32_t node, uint64_
  * that is. Nodes that start for the first time later are of it. */
 void sim_watch_incarnation(struct sim_watch *w, uint32_t node, uint64_t from, uint64_t incarnation,
                            uint64_t index);
+/* That entry of the node's log says that the key of the sessions is lost, and no conductor is told of it by an
+ * event: all SAs that were made in front of it have ended. Told as it is applied. */
+void sim_watch_sessions_lost(struct sim_watch *w, uint32_t node, uint64_t index);
 /* Where that index of the node's log stands among all incarnations' indexes: rises over both. */
 uint64_t sim_watch_place(const struct sim_watch *w, uint32_t node, uint64_t index);
 /* The incarnations of whose beginning the node's state has a record. Asked of who has a state. */
