@@ -1,4 +1,4 @@
-/* What goes wrong, and what operators and clients wish, drawn from the seed; and the healing. */
+/* What goes wrong, drawn from the seed; and the healing. */
 #include "replication/fsm.h"
 #include "sim/sim_world.h"
 
@@ -20,15 +20,14 @@ static void noted(struct sim_world *w, enum sim_fault fault, uint32_t who)
     sim_say(w, "fault: %s %u", sim_fault_name(fault), who);
 }
 
-/* Some node whose process runs; NULL: the one that was drawn does not. */
-static struct sim_node *some_node(struct sim_world *w)
+struct sim_node *sim_some_node(struct sim_world *w)
 {
     struct sim_node *n = &w->nodes[between(w, 0, w->n_nodes - 1)];
 
     return n->up && !n->paused ? n : NULL;
 }
 
-static struct sim_client *some_client(struct sim_world *w)
+struct sim_client *sim_some_client(struct sim_world *w)
 {
     return &w->clients[between(w, 0, w->plan.n_clients - 1)];
 }
@@ -47,21 +46,28 @@ void sim_faults_down(struct sim_node *n, uint64_t low_ms, uint64_t high_ms)
     n->down_until_ms = w->now_ms + between(w, low_ms, high_ms);
 }
 
+/* Its machine lost its power: another clock, and what was kept in its memory is gone. */
+static void boots(struct sim_node *n)
+{
+    sim_node_set_clock(n, between(n->world, 1, 100) * 1000000000, n->ppm);
+    sim_keys_power_lost(n);
+}
+
 static void crash(struct sim_world *w)
 {
-    struct sim_node *n = some_node(w);
+    struct sim_node *n = sim_some_node(w);
 
     if (n == NULL)
         return;
     noted(w, SIM_FAULT_node_crash, n->id);
     sim_faults_down(n, 200, 8000);
-    sim_node_set_clock(n, between(w, 1, 100) * 1000000000, n->ppm); /* its machine boots */
+    boots(n);
 }
 
 /* kill -9: what was written the kernel may well have stored. */
 static void kill_process(struct sim_world *w)
 {
-    struct sim_node *n = some_node(w);
+    struct sim_node *n = sim_some_node(w);
 
     if (n == NULL)
         return;
@@ -69,17 +75,25 @@ static void kill_process(struct sim_world *w)
     sim_faults_down(n, 50, 3000);
 }
 
+/* The processes, or the machines: those that are down, too. */
 static void all_crash(struct sim_world *w)
 {
-    noted(w, SIM_FAULT_all_crash, 0);
-    for (uint32_t i = 0; i < w->n_nodes; i++)
-        if (w->nodes[i].up)
-            sim_faults_down(&w->nodes[i], 100, 3000);
+    bool power = sim_chance(&w->faults, PORTION / 2);
+
+    noted(w, power ? SIM_FAULT_all_boot : SIM_FAULT_all_killed, 0);
+    for (uint32_t i = 0; i < w->n_nodes; i++) {
+        struct sim_node *n = &w->nodes[i];
+
+        if (n->up)
+            sim_faults_down(n, 100, 3000);
+        if (power && !n->gone)
+            boots(n);
+    }
 }
 
 static void pause_node(struct sim_world *w)
 {
-    struct sim_node *n = some_node(w);
+    struct sim_node *n = sim_some_node(w);
 
     if (n == NULL)
         return;
@@ -98,7 +112,7 @@ static void resume(struct sim_node *n)
 
 static void hang_worker(struct sim_world *w)
 {
-    struct sim_node *n = some_node(w);
+    struct sim_node *n = sim_some_node(w);
 
     if (n == NULL)
         return;
@@ -109,7 +123,7 @@ static void hang_worker(struct sim_world *w)
 
 static void stick_control(struct sim_world *w)
 {
-    struct sim_node *n = some_node(w);
+    struct sim_node *n = sim_some_node(w);
 
     if (n == NULL)
         return;
@@ -136,7 +150,7 @@ static void transfer(struct sim_world *w)
 
 static void slow_disk(struct sim_world *w)
 {
-    struct sim_node *n = some_node(w);
+    struct sim_node *n = sim_some_node(w);
 
     if (n == NULL || n->disk_hung)
         return;
@@ -148,7 +162,7 @@ static void slow_disk(struct sim_world *w)
 
 static void hang_disk(struct sim_world *w)
 {
-    struct sim_node *n = some_node(w);
+    struct sim_node *n = sim_some_node(w);
 
     if (n == NULL || n->disk_hung)
         return;
@@ -158,16 +172,31 @@ static void hang_disk(struct sim_world *w)
     n->disk_until_ms = w->now_ms + between(w, 300, 9000);
 }
 
-static void fill_disk(struct sim_world *w)
+/* First snapshots find no room, then the log finds none. Half of the nodes saw it come, as the daemon looks at
+ * what is free (node/daemon/moves.c); the others know it by a snapshot that does not fit. */
+static void fill(struct sim_node *n)
 {
-    struct sim_node *n = some_node(w);
+    struct sim_world *w = n->world;
 
-    if (n == NULL)
-        return;
     noted(w, SIM_FAULT_disk_full, n->id);
     n->disk_full = true;
+    n->sees_it_full = sim_chance(&w->faults, PORTION / 2);
     sim_storage_full(n->storage, true);
+    n->no_room_ms = w->now_ms + between(w, 1, 6000);
     n->disk_until_ms = w->now_ms + between(w, 500, 8000);
+}
+
+/* Of one node, or of all at once: then nobody takes what another one would give away. */
+static void fill_disk(struct sim_world *w)
+{
+    bool all = sim_chance(&w->faults, PORTION / 4);
+    struct sim_node *n = sim_some_node(w);
+
+    for (uint32_t i = 0; all && i < w->n_nodes; i++)
+        if (w->nodes[i].up && !w->nodes[i].paused)
+            fill(&w->nodes[i]);
+    if (!all && n != NULL)
+        fill(n);
 }
 
 static void mend_disk(struct sim_node *n)
@@ -176,13 +205,14 @@ static void mend_disk(struct sim_node *n)
         sim_storage_hasten(n->storage);
     if (n->disk_hung || n->disk_slow)
         sim_storage_set_delay(n->storage, 0, 2);
-    n->disk_hung = n->disk_slow = n->disk_full = false;
+    n->disk_hung = n->disk_slow = n->disk_full = n->sees_it_full = false;
+    n->no_room_ms = 0;
     sim_storage_full(n->storage, false);
 }
 
 static void fail_disk(struct sim_world *w)
 {
-    struct sim_node *n = some_node(w);
+    struct sim_node *n = sim_some_node(w);
 
     if (n == NULL)
         return;
@@ -190,24 +220,25 @@ static void fail_disk(struct sim_world *w)
     sim_storage_fail(n->storage);
 }
 
-/* Its log does not read: it refuses to start, and what it had is gone for good. */
-static void corrupt_disk(struct sim_world *w)
+/* To the others it is as one whose log does not read: it never starts again. That such a start is refused is
+ * unit/wal's and the lab's. */
+static void lose_node(struct sim_world *w)
 {
-    struct sim_node *n = some_node(w);
+    struct sim_node *n = sim_some_node(w);
 
     /* one that has not begun is made anew, and waited for: nothing is lost with it */
     if (n == NULL || sim_found_waits(n) || !sim_members_may_lose(w, n->id))
         return;
-    noted(w, SIM_FAULT_disk_corrupt, n->id);
+    noted(w, SIM_FAULT_node_lost, n->id);
     sim_faults_down(n, 0, 0);
-    n->corrupt = true;
-    w->n_corrupt++;
+    n->lost = true;
+    w->n_lost++;
 }
 
 /* A disk that loses what it had stored: one at a time, and a majority without it is left. */
 static void lie(struct sim_world *w)
 {
-    struct sim_node *n = some_node(w);
+    struct sim_node *n = sim_some_node(w);
     enum sim_fault fault;
 
     if (n == NULL || sim_lies_any(w) || !sim_members_may_lose(w, n->id))
@@ -285,7 +316,7 @@ static void break_connection(struct sim_world *w)
 
 static void link_down(struct sim_world *w)
 {
-    struct sim_node *n = some_node(w);
+    struct sim_node *n = sim_some_node(w);
     bool outside = sim_chance(&w->faults, 500);
 
     if (n == NULL)
@@ -300,7 +331,7 @@ static void link_down(struct sim_world *w)
 
 static void bad_path(struct sim_world *w)
 {
-    struct sim_client *c = some_client(w);
+    struct sim_client *c = sim_some_client(w);
 
     noted(w, SIM_FAULT_bad_path, c->index);
     c->loss = (unsigned)between(w, 0, 300);
@@ -329,7 +360,7 @@ static void attack(struct sim_world *w)
 
 static void restart_client(struct sim_world *w)
 {
-    struct sim_client *c = some_client(w);
+    struct sim_client *c = sim_some_client(w);
 
     if (!c->running)
         return;
@@ -340,7 +371,7 @@ static void restart_client(struct sim_world *w)
 
 static void rebind(struct sim_world *w)
 {
-    struct sim_client *c = some_client(w);
+    struct sim_client *c = sim_some_client(w);
 
     if (!c->natted)
         return;
@@ -368,7 +399,7 @@ static void jump(struct sim_world *w)
 static const struct kind kinds[] = {
     {70, crash},       {70, kill_process},  {10, all_crash},  {90, pause_node},
     {50, hang_worker}, {50, stick_control}, {70, transfer},   {50, slow_disk},
-    {40, hang_disk},   {40, fill_disk},     {30, fail_disk},  {8, corrupt_disk},
+    {40, hang_disk},   {40, fill_disk},     {30, fail_disk},  {8, lose_node},
     {70, cut_off},     {50, cut_one_way},   {50, cut_partly}, {60, break_connection},
     {60, link_down},   {80, bad_path},      {60, attack},     {30, restart_client},
     {40, rebind},      {30, drift},         {20, jump},       {32, lie}};
@@ -388,76 +419,6 @@ static void begin_some(struct sim_world *w)
         }
         at -= kinds[i].weight;
     }
-}
-
-/* --- what operators and both ends wish --- */
-
-void sim_gateway_want(const struct sim_client *c, uint32_t want, uint32_t child_spi)
-{
-    struct sim_world *w = c->world;
-    const char *why;
-
-    for (uint32_t i = 0; i < w->n_nodes; i++) {
-        struct sim_node *n = &w->nodes[i];
-
-        if (!n->up || n->paused || n->stuck || !sim_node_acting(n, c->shard))
-            continue;
-        n->kernel.now_ns = sim_node_ns(n);
-        (void)sim_kernel_enter(&n->kernel);
-        (void)conductor_command(n->conductor, c->peer_spi, want, child_spi, &why);
-        sim_node_wake(n);
-    }
-}
-
-static void wish(struct sim_world *w)
-{
-    struct sim_node *n = some_node(w);
-    uint32_t to = (uint32_t)between(w, 1, w->n_nodes);
-
-    if (n == NULL || w->n_nodes == 1)
-        return;
-    n->kernel.now_ns = sim_node_ns(n);
-    (void)sim_kernel_enter(&n->kernel);
-    if (sim_chance(&w->faults, 800)) {
-        w->stats.counts[SIM_COUNT_moves] +=
-            conductor_wish_move(n->conductor, (uint32_t)between(w, 1, w->plan.n_shards), to, NULL);
-        return;
-    }
-    if (conductor_wish_drain(n->conductor, to, true, 0, 0, NULL)) {
-        w->stats.counts[SIM_COUNT_drains]++;
-        w->nodes[to - 1].drained_until_ms = w->now_ms + between(w, 1000, 10000);
-    }
-}
-
-void sim_commands_run(struct sim_world *w)
-{
-    static const uint32_t wants[] = {IKE_WANT_REKEY_CHILD_PFS,
-                                     IKE_WANT_REKEY_CHILD_NOPFS,
-                                     IKE_WANT_REKEY_CHILD_NOPFS,
-                                     IKE_WANT_REKEY_IKE,
-                                     IKE_WANT_REKEY_IKE,
-                                     IKE_WANT_REKEY_CHILD_PFS,
-                                     IKE_WANT_DPD,
-                                     IKE_WANT_DELETE_CHILD,
-                                     IKE_WANT_CHILD,
-                                     IKE_WANT_DELETE_IKE};
-    const size_t n = sizeof wants / sizeof wants[0];
-    struct sim_client *c = some_client(w);
-    uint32_t first = wants[between(w, 0, n - 1)], second = wants[between(w, 0, n - 1)];
-    uint64_t who = between(w, 0, PORTION - 1);
-
-    if (who < 150) {
-        wish(w);
-        return;
-    }
-    if (first == IKE_WANT_DELETE_IKE && sim_chance(&w->faults, 700))
-        first = IKE_WANT_REKEY_IKE; /* each costs the tunnel */
-    if (second == IKE_WANT_DELETE_IKE && sim_chance(&w->faults, 700))
-        second = first;
-    if (who < 750)
-        (void)sim_client_want(c, first);
-    if (who >= 400 && c->established)
-        sim_gateway_want(c, who < 750 ? second : first, c->peer_child_spi);
 }
 
 /* --- time passes --- */
@@ -498,7 +459,7 @@ static void node_goes_on(struct sim_node *n)
 
     if (n->up && n->failed)
         sim_faults_down(n, 100, 4000);
-    if (!n->up && !n->corrupt && !n->gone && is_over(w, &n->down_until_ms) && sim_found_may(n))
+    if (!n->up && !n->lost && !n->gone && is_over(w, &n->down_until_ms) && sim_found_may(n))
         sim_node_start(n);
     if (is_over(w, &n->paused_until_ms) && n->up && n->paused)
         resume(n);
@@ -506,6 +467,8 @@ static void node_goes_on(struct sim_node *n)
         n->stuck = false;
     if (is_over(w, &n->hung_until_ms))
         n->hung = false;
+    if (is_over(w, &n->no_room_ms))
+        sim_storage_no_room(n->storage);
     if (is_over(w, &n->disk_until_ms))
         mend_disk(n);
     if (is_over(w, &n->link_until_ms))
@@ -552,11 +515,12 @@ uint64_t sim_faults_due(const struct sim_world *w)
 
         if (n->up && n->failed)
             return w->now_ms;
-        if (!n->up && !n->corrupt && !n->gone)
+        if (!n->up && !n->lost && !n->gone)
             sooner(&next, n->down_until_ms);
         sooner(&next, n->paused_until_ms);
         sooner(&next, n->stuck_until_ms);
         sooner(&next, n->hung_until_ms);
+        sooner(&next, n->no_room_ms);
         sooner(&next, n->disk_until_ms);
         sooner(&next, n->link_until_ms);
         sooner(&next, n->drained_until_ms);
@@ -574,6 +538,7 @@ void sim_faults_heal(struct sim_world *w)
 {
     sim_say(w, "healing begins");
     w->healed = true;
+    w->healed_ms = w->now_ms;
     sim_network_heal(w->network);
     w->partition_until_ms = 0;
     sim_meetings_heal(w);
@@ -588,7 +553,7 @@ void sim_faults_heal(struct sim_world *w)
         n->paused_until_ms = n->stuck_until_ms = n->hung_until_ms = 0;
         n->disk_until_ms = n->link_until_ms = 0;
         n->drained_until_ms = w->now_ms;
-        if (!n->up && !n->corrupt && !n->gone)
+        if (!n->up && !n->lost && !n->gone)
             n->down_until_ms = w->now_ms;
     }
     for (uint32_t i = 0; i < w->plan.n_clients; i++) {

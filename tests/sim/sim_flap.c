@@ -24,7 +24,7 @@ static bool may_flap(const struct sim_world *w, const struct sim_node *n)
     for (uint32_t shard = 1; shard <= w->plan.n_shards; shard++)
         if (sim_node_acting(n, shard))
             return false;
-    return is_up(w, n) && !sim_node_leads(n) && 2 * others > others + 1 + w->n_corrupt;
+    return is_up(w, n) && !sim_node_leads(n) && 2 * others > others + 1 + w->n_lost;
 }
 
 void sim_flap_begin(struct sim_world *w)
@@ -40,6 +40,8 @@ void sim_flap_begin(struct sim_world *w)
             w->flap.node = w->nodes[(first + i) % w->n_nodes].id;
     w->flap.until_ms = w->now_ms + FOR_MS;
     w->flap.next_ms = w->flap.node == 0 ? 0 : w->now_ms;
+    if (w->flap.node != 0)
+        sim_watch_flaps(w->watch, w->flap.node);
 }
 
 uint64_t sim_flap_due(const struct sim_world *w)

@@ -57,9 +57,9 @@ static void stays_out(struct sim_node *n)
     struct sim_world *w = n->world;
 
     w->stats.faults[SIM_FAULT_stays_out]++;
-    n->corrupt = true;
+    n->lost = true;
     n->lied = false;
-    w->n_corrupt++;
+    w->n_lost++;
     sim_say(w, "node %u stays out", n->id);
 }
 

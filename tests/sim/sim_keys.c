@@ -1,8 +1,11 @@
 /* The sealing keys of the nodes, kept as replication/repl_keys.c keeps them: the configuration's on the
  * disk, all in use in a ring that ends with the process, those of sessions in a store that outlives it.
- * Here that store outlives a crash of the machine, too: sessions that end with the power of all nodes
- * are unit/repl/core_keys_test.c's. */
+ * It ends with the power of the machine, but that most of the machines keep what they have (open: README):
+ * whoever lost them is given them by the others. */
+#include "replication/raft_driver.h"
 #include "sim/sim_world.h"
+
+enum { WELL_AFTER_MS = 10000 };
 
 static struct seal_means means_of(void)
 {
@@ -28,12 +31,37 @@ void sim_keys_found(struct sim_world *w)
     sim_keys_draw(&w->nodes[0], &w->random);
 }
 
+static bool had(const struct sim_node *n, uint64_t id)
+{
+    for (size_t i = 0; i < SEAL_RING_KEYS; i++)
+        if (n->session_keys[i].id == id)
+            return true;
+    return false;
+}
+
+static bool was_used(const struct sim_world *w, uint64_t id)
+{
+    for (size_t i = 0; i < w->n_used_keys && i < SIM_USED_KEYS; i++)
+        if (w->used_keys[i] == id)
+            return true;
+    return false;
+}
+
+static void note_used(struct sim_world *w, uint64_t id)
+{
+    if (!was_used(w, id))
+        w->used_keys[w->n_used_keys++ % SIM_USED_KEYS] = id;
+}
+
 void sim_keys_changed(void *node)
 {
     struct sim_node *n = node;
     uint64_t ids[SEAL_RING_KEYS];
     size_t count = seal_ring_list(&n->ring, SEAL_SESSION, ids, SEAL_RING_KEYS);
 
+    for (size_t i = 0; i < count; i++)
+        if (!had(n, ids[i]) && was_used(n->world, ids[i]))
+            n->key_back_ms = n->world->now_ms;
     memset(n->session_keys, 0, sizeof n->session_keys);
     for (size_t i = 0; i < count; i++) {
         n->session_keys[i].id = ids[i];
@@ -69,6 +97,35 @@ void sim_keys_take(struct sim_node *n, struct replica_options *o)
     HF_ASSERT(seal_ring_use(&n->ring, SEAL_CONFIGURATION, kept->id));
 }
 
+/* Do most of the machines that stay have the key in use without it? */
+static bool most_others_have(const struct sim_node *n)
+{
+    const struct sim_world *w = n->world;
+    size_t all = 0, with = 0;
+
+    for (uint32_t i = 0; i < w->n_nodes; i++) {
+        const struct sim_node *other = &w->nodes[i];
+
+        if (other->lost || other->gone || other->left)
+            continue;
+        all++;
+        with += other != n && had(other, n->named_key);
+    }
+    return 2 * with > all;
+}
+
+void sim_keys_power_lost(struct sim_node *n)
+{
+    if (n->named_key == 0 || !most_others_have(n))
+        return;
+    memset(n->session_keys, 0, sizeof n->session_keys);
+}
+
+void sim_keys_lost(struct sim_node *n)
+{
+    sim_watch_sessions_lost(n->world->watch, n->id, replica_fsm(n->replica)->applied_index);
+}
+
 uint64_t sim_keys_age_ms(const struct sim_world *w)
 {
     return 15000 + w->seed % 4 * 15000;
@@ -91,7 +148,10 @@ void sim_keys_look(struct sim_world *w)
         const struct fsm *f = n->up ? replica_fsm(n->replica) : NULL;
 
         /* One that starts anew knows of nothing yet, and one whose state is blank of no key at all. */
-        if (f == NULL || f->session_key == 0 || f->former_key == n->former_key)
+        if (f == NULL || f->session_key == 0)
+            continue;
+        note_used(w, f->session_key);
+        if (f->former_key == n->former_key)
             continue;
         if (n->former_key != 0 && f->applied_index > n->former_index &&
             !fsm_names_key(f, n->former_key))
@@ -130,4 +190,79 @@ bool sim_keys_gone(struct sim_world *w, bool judge)
         }
     }
     return gone;
+}
+
+/* --- words with which a process ends, to start anew (seal.md) --- */
+
+/* For longer than a key is in use nothing was applied. */
+static bool heard_of_nobody(const struct sim_node *n)
+{
+    return n->world->now_ms - n->heard_ms >= sim_keys_age_ms(n->world);
+}
+
+static bool has_a_state(const struct sim_node *n)
+{
+    struct repl_status st;
+
+    if (!n->up || n->paused || n->failed)
+        return false;
+    replica_status(n->replica, sim_node_ns(n), &st);
+    return !st.lacks_key && !st.sessionless &&
+           raft_driver_status(replica_driver(n->replica)).muted == REPL_TRUSTED;
+}
+
+/* Of the voters that it knows no majority has a state that it could give. */
+static bool nobody_could_give(const struct sim_node *n)
+{
+    struct repl_configuration all = raft_driver_newest_configuration(replica_driver(n->replica));
+    size_t voters = 0, with = 0;
+
+    for (size_t i = 0; i < all.n_servers; i++)
+        if (all.servers[i].role == RAFT_DRIVER_VOTER) {
+            const struct sim_node *other = &n->world->nodes[all.servers[i].node - 1];
+
+            voters++;
+            with += other != n && has_a_state(other);
+        }
+    return 2 * with <= voters;
+}
+
+/* Most of the voters have not the key that it had. */
+static bool most_lack_the_key(const struct sim_node *n)
+{
+    struct repl_configuration all = raft_driver_newest_configuration(replica_driver(n->replica));
+    size_t voters = 0, with = 0;
+
+    for (size_t i = 0; i < all.n_servers; i++)
+        if (all.servers[i].role == RAFT_DRIVER_VOTER) {
+            const struct sim_node *other = &n->world->nodes[all.servers[i].node - 1];
+
+            voters++;
+            with += other != n && !other->lost && !other->gone && had(other, n->named_key);
+        }
+    return 2 * with < voters;
+}
+
+static bool key_came_back(const struct sim_node *n)
+{
+    return n->key_back_ms == n->world->now_ms;
+}
+
+bool sim_keys_may_end(const struct sim_node *n, const char *why)
+{
+    static const struct {
+        const char *begins;
+        bool (*is_so)(const struct sim_node *n);
+    } words[] = {{"nothing was heard of the cluster for longer", heard_of_nobody},
+                 {"nobody has a state to give to this node", nobody_could_give},
+                 {"the key of the sessions was not lost", key_came_back},
+                 {"the cluster gave the sessions' key up", most_lack_the_key}};
+    const struct sim_world *w = n->world;
+
+    if (!w->plan.sealed || (w->healed && w->now_ms >= w->healed_ms + WELL_AFTER_MS))
+        return false;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strncmp(why, words[i].begins, strlen(words[i].begins)) == 0)
+            return words[i].is_so(n);
+    return false;
 }

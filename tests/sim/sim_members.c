@@ -143,7 +143,7 @@ bool sim_members_may_lose(struct sim_world *w, uint32_t id)
     bool votes = false;
 
     if (!w->plan.members)
-        return 2 * (w->n_corrupt + sim_lies_any(w) + 1) < w->plan.n_nodes;
+        return 2 * (w->n_lost + sim_lies_any(w) + 1) < w->plan.n_nodes;
     for (uint32_t i = 0; i < w->n_nodes && w->change.phase == SIM_CHANGE_NONE; i++) {
         const struct sim_node *n = &w->nodes[i];
         const struct repl_configuration *c;
@@ -157,8 +157,7 @@ bool sim_members_may_lose(struct sim_world *w, uint32_t id)
             if (c->servers[k].role != RAFT_DRIVER_VOTER)
                 return false;
             voters++;
-            lost +=
-                w->nodes[c->servers[k].node - 1].corrupt || w->nodes[c->servers[k].node - 1].lied;
+            lost += w->nodes[c->servers[k].node - 1].lost || w->nodes[c->servers[k].node - 1].lied;
             votes = votes || c->servers[k].node == id;
         }
         return votes && voters - lost - 1 > voters / 2;
@@ -346,12 +345,12 @@ static void take_away(struct sim_world *w, struct sim_node *n)
 {
     n->left = true;
     noted(w,
-          n->corrupt ? SIM_FAULT_lost_leaves
-          : n->up    ? SIM_FAULT_member_leaves
-                     : SIM_FAULT_down_leaves,
+          n->lost ? SIM_FAULT_lost_leaves
+          : n->up ? SIM_FAULT_member_leaves
+                  : SIM_FAULT_down_leaves,
           n->id);
-    w->n_corrupt -= n->corrupt;
-    if (!n->corrupt && sim_chance(&w->members, 500)) {
+    w->n_lost -= n->lost;
+    if (!n->lost && sim_chance(&w->members, 500)) {
         noted(w, SIM_FAULT_zombie, n->id);
         return;
     }
@@ -383,7 +382,7 @@ static void begin_leave(struct sim_world *w, const struct sim_node *as)
     uint32_t id = f->members[between(w, 0, f->n_members - 1)]->node;
 
     for (size_t i = 0; i < f->n_members; i++)
-        if (!f->members[i]->left && w->nodes[f->members[i]->node - 1].corrupt)
+        if (!f->members[i]->left && w->nodes[f->members[i]->node - 1].lost)
             id = f->members[i]->node;
     if (id == as->id || fsm_member(f, id)->left || !goes_on_without(as, id))
         return;
@@ -417,7 +416,7 @@ static void begin_some(struct sim_world *w)
     f = replica_fsm(as->replica);
     for (size_t i = 0; i < f->n_members; i++) {
         members += !f->members[i]->left;
-        dead += !f->members[i]->left && w->nodes[f->members[i]->node - 1].corrupt;
+        dead += !f->members[i]->left && w->nodes[f->members[i]->node - 1].lost;
     }
     if (w->change.goal == 0 || (members == w->change.goal && dead == 0)) {
         choose_goal(w, members);

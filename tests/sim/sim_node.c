@@ -102,7 +102,7 @@ void sim_node_start(struct sim_node *n)
 {
     struct sim_world *w = n->world;
 
-    HF_ASSERT(!n->up && !n->corrupt && !n->gone);
+    HF_ASSERT(!n->up && !n->lost && !n->gone);
     n->boot = sim_next(&w->random) | 1;
     n->up = true;
     n->paused = n->failed = n->stuck = n->hung = false;
@@ -117,7 +117,8 @@ void sim_node_start(struct sim_node *n)
     atomic_store(&n->given_ms, 0);
     n->control_ms = n->tick_ms = n->timer_ms = w->now_ms;
     n->worker_ms = UINT64_MAX;
-    n->takeovers = n->handovers = n->who_again_ms = 0;
+    n->takeovers = n->handovers = n->who_again_ms = n->key_back_ms = n->named_key = 0;
+    n->heard_ms = w->now_ms;
     sim_watch_started(w->watch, n->id, n->boot, n->lied);
     n->told = (struct repl_configuration){0};
     n->told_committed = 0;
@@ -273,6 +274,7 @@ static void run_replica(struct sim_node *n)
     }
     if (!n->failed && replica_next_ns(n->replica) <= sim_node_ns(n))
         replica_tick(n->replica, sim_node_ns(n));
+    n->named_key = replica_fsm(n->replica)->session_key;
     sim_network_greet(n->world->network, n->id, sim_recovery_says(n));
 }
 

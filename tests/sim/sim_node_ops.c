@@ -35,14 +35,11 @@ static void draw(struct sim_world *w, uint8_t *bytes, size_t n)
 static void on_event(void *self, struct repl_event *event)
 {
     struct sim_node *n = self;
-    struct sim_event *e;
+    struct sim_event *e = calloc(1, sizeof *e);
 
-    if (event->kind == REPL_EV_QUORUM) { /* this gateway asks with each stamp: sim_node_stamp() */
-        repl_event_free(event);
-        return;
-    }
-    e = calloc(1, sizeof *e);
     HF_ASSERT(e != NULL);
+    if (event->kind == REPL_EV_APPLIED)
+        n->heard_ms = n->world->now_ms;
     e->event = event;
     *n->last_event = e;
     n->last_event = &e->next;
@@ -90,26 +87,32 @@ static void on_peers(void *self, const struct repl_node_address *nodes, size_t c
 
 static void on_log(void *self, enum repl_log_level level, const char *text)
 {
-    const struct sim_node *n = self;
+    struct sim_node *n = self;
 
+    if (strstr(text, "the former one is lost: all sessions ended") != NULL)
+        sim_keys_lost(n);
     if (level <= REPL_LOG_INFO)
         sim_say(n->world, "node %u: %s", n->id, text);
 }
 
-static bool begins(const char *text, const char *with)
-{
-    return strncmp(text, with, strlen(with)) == 0;
-}
-
-/* What was done to it for which a process may end by itself. By its own word alone only where keys of
- * sessions are rotated, and it starts anew (seal.md). */
+/* What was done to it for which a process may end by itself. */
 static bool may_end(const struct sim_node *n, const char *why)
 {
     return sim_storage_fails(n->storage) || sim_storage_stuck_ms(n->storage) >= HANG_MS ||
-           n->lied || n->second || n->left ||
-           (n->world->plan.sealed && (begins(why, "nothing was heard of the cluster for longer") ||
-                                      begins(why, "nobody has a state to give to this node") ||
-                                      begins(why, "the key of the sessions was not lost")));
+           n->lied || n->second || n->left || sim_keys_may_end(n, why);
+}
+
+/* Its log found no room; and it was an owner that nobody took anything from, nor was to. */
+static void note_full(struct sim_node *n)
+{
+    bool owner = false;
+
+    if (!sim_storage_was_full(n->storage))
+        return;
+    for (uint32_t shard = 1; shard <= n->world->plan.n_shards; shard++)
+        owner |= sim_node_acting(n, shard);
+    n->world->stats.faults[SIM_FAULT_log_full]++;
+    n->world->stats.faults[SIM_FAULT_owner_full] += owner;
 }
 
 static void on_failed(void *self, const char *why)
@@ -117,6 +120,7 @@ static void on_failed(void *self, const char *why)
     struct sim_node *n = self;
 
     n->failed = true;
+    note_full(n);
     sim_watch_ended(n->world->watch, n->id,
                     raft_driver_counters(replica_driver(n->replica))->contradicted > 0,
                     may_end(n, why), why);
@@ -164,7 +168,7 @@ void sim_node_stored(const struct sim_node *n)
 {
     struct repl_loaded log;
 
-    if (n->corrupt || n->second)
+    if (n->lost || n->second)
         return;
     sim_storage_look(n->storage, &log);
     sim_watch_stored(n->world->watch, n->id, &log);
@@ -488,14 +492,10 @@ static void start_workers(struct sim_node *n)
 
 void sim_node_stamp(struct sim_node *n)
 {
-    struct repl_status st;
-
     atomic_store(&n->health.control_ns, sim_node_ns(n));
     atomic_store(&n->health.workers_ns, worker_pool_oldest_turn_ns(n->pool));
     atomic_store(&n->health.links_up, n->outside_up && n->inside_up);
-    atomic_store(&n->health.reluctant, n->disk_full);
-    replica_status(n->replica, sim_node_ns(n), &st);
-    n->gateway.quorum = st.quorum;
+    atomic_store(&n->health.reluctant, n->sees_it_full);
 }
 
 size_t sim_node_most_half_open(const struct sim_node *n)

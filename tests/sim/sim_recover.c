@@ -141,8 +141,8 @@ static void lose(struct sim_node *n)
 
     if (n->up)
         sim_faults_down(n, 0, 0);
-    w->n_corrupt -= n->corrupt;
-    n->corrupt = n->lied = false;
+    w->n_lost -= n->lost;
+    n->lost = n->lied = false;
     n->gone = n->left = true;
     n->down_until_ms = 0;
     sim_say(w, "recovery: node %u is lost for good", n->id);
@@ -171,7 +171,7 @@ static void leave_behind(struct sim_node *n)
 
 static bool may_survive(const struct sim_world *w, const struct sim_node *n)
 {
-    return is_in(n) && !n->corrupt && !n->lied && !n->failed && !n->paused &&
+    return is_in(n) && !n->lost && !n->lied && !n->failed && !n->paused &&
            (!w->plan.sealed || n->kept_key.id != 0);
 }
 
@@ -317,9 +317,9 @@ static void new_machine(struct sim_node *n)
     n->kept_key = w->recovery.backup_key;
     memset(n->session_keys, 0, sizeof n->session_keys);
     n->former_key = 0;
-    w->n_corrupt -= n->corrupt;
-    n->corrupt = n->gone = false;
-    n->disk_full = n->second = n->refused = n->was_alone = false;
+    w->n_lost -= n->lost;
+    n->lost = n->gone = false;
+    n->disk_full = n->sees_it_full = n->second = n->refused = n->was_alone = false;
 }
 
 static void begin_anew(struct sim_world *w)

@@ -25,14 +25,17 @@
     X(disk_lost, "disk_lost_writes")                                                               \
     X(disk_torn, "disk_torn_write")                                                                \
     X(disk_full, "disk_full")                                                                      \
+    X(log_full, "disk_full_for_the_log")                                                           \
+    X(owner_full, "disk_full_of_an_owner")                                                         \
     X(disk_slow, "disk_slow")                                                                      \
     X(disk_hung, "disk_hung")                                                                      \
     X(disk_error, "disk_io_error")                                                                 \
-    X(disk_corrupt, "disk_corrupt")                                                                \
+    X(node_lost, "node_lost_for_good")                                                             \
     X(node_crash, "node_crash")                                                                    \
     X(node_kill, "node_kill")                                                                      \
     X(node_pause, "node_pause")                                                                    \
-    X(all_crash, "all_crash")                                                                      \
+    X(all_killed, "all_killed")                                                                    \
+    X(all_boot, "all_machines_boot")                                                               \
     X(leader_transfer, "leader_transfer")                                                          \
     X(worker_hung, "worker_hung")                                                                  \
     X(batch_in_hand, "worker_stopped_in_a_batch")                                                  \

@@ -76,7 +76,7 @@ void sim_storage_fail(struct sim_storage *s)
 
 void sim_storage_mend(struct sim_storage *s)
 {
-    s->failing = s->failed = false;
+    s->failing = s->failed = s->was_full = false;
 }
 
 bool sim_storage_fails(const struct sim_storage *s)
@@ -87,6 +87,18 @@ bool sim_storage_fails(const struct sim_storage *s)
 void sim_storage_full(struct sim_storage *s, bool full)
 {
     s->full = full;
+    if (!full)
+        s->no_room = false;
+}
+
+void sim_storage_no_room(struct sim_storage *s)
+{
+    s->no_room = true;
+}
+
+bool sim_storage_was_full(const struct sim_storage *s)
+{
+    return s->was_full;
 }
 
 static struct operation *enqueue(struct sim_storage *s, enum repl_storage_op op, uint64_t index)
@@ -401,6 +413,8 @@ bool sim_storage_pop(struct sim_storage *s, struct repl_storage_done *done)
                                        .closed = s->queue[0].closed,
                                        .offset = s->queue[0].offset,
                                        .reader = s->queue[0].reader};
+    if (s->no_room && done->op == REPL_STORAGE_APPEND)
+        s->was_full = s->failing = true;
     if (done->op == REPL_STORAGE_READ && !s->failing)
         answer_read(s, &s->queue[0], done);
     s->failed |= s->failing;

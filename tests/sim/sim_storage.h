@@ -38,6 +38,10 @@ void sim_storage_mend(struct sim_storage *storage);
 
 /* From now on snapshots find no room (or some again); the log does. */
 void sim_storage_full(struct sim_storage *storage, bool full);
+/* From now on, until it is not full any more, no append fits either: it fails, and all behind it, as when the
+ * disk does not write (sim_storage_fail()). */
+void sim_storage_no_room(struct sim_storage *storage);
+bool sim_storage_was_full(const struct sim_storage *storage); /* an append failed for that */
 
 struct repl_storage sim_storage_interface(struct sim_storage *storage);
 

@@ -35,7 +35,9 @@ struct sim_storage {
     const uint64_t *now_ms;
     uint32_t min_ms, max_ms;
     bool failing, full;
-    bool failed; /* an operation did: none behind it counts */
+    bool no_room;  /* full, for the log as well */
+    bool was_full; /* what fails, fails for that */
+    bool failed;   /* an operation did: none behind it counts */
     struct sim_storage_counters counters;
     struct operation *queue; /* [0, queued) in order */
     size_t queued, capacity;

@@ -131,6 +131,9 @@ void sim_watch_trusts(struct sim_watch *w, uint32_t from, uint32_t node, uint64_
  * that is. Nodes that start for the first time later are of it. */
 void sim_watch_incarnation(struct sim_watch *w, uint32_t node, uint64_t from, uint64_t incarnation,
                            uint64_t index);
+/* That entry of the node's log says that the key of the sessions is lost, and no conductor is told of it by an
+ * event: all SAs that were made in front of it have ended. Told as it is applied. */
+void sim_watch_sessions_lost(struct sim_watch *w, uint32_t node, uint64_t index);
 /* Where that index of the node's log stands among all incarnations' indexes: rises over both. */
 uint64_t sim_watch_place(const struct sim_watch *w, uint32_t node, uint64_t index);
 /* The incarnations of whose beginning the node's state has a record. Asked of who has a state. */
@@ -220,12 +223,15 @@ void sim_watch_client_delivered(struct sim_watch *w, uint32_t client, uint64_t k
 /* --- liveness: between healing and the end of the run no faults are injected --- */
 
 struct sim_watch_healing {
-    uint64_t owner_ms;      /* L1: within which each shard has an owner that acts */
+    uint64_t owner_ms;      /* L1: within which each shard has an owner that acts, and then stays */
+    bool rebalance;         /* L1: shards go home, and spread, as is planned */
     uint32_t elections;     /* L3: elections that are won behind that, at most */
     const uint32_t *shards; /* that must be served; traffic or probes of their clients go on */
     size_t n_shards;
 };
 void sim_watch_heal(struct sim_watch *w, const struct sim_watch_healing *healing);
+/* From now on, all else is well, but that node's links come and go: it may lose what it has. */
+void sim_watch_flaps(struct sim_watch *w, uint32_t node);
 /* owner_ms after it: judges L1. */
 void sim_watch_owners(struct sim_watch *w);
 /* At the end, when all is quiet: no message under way, nothing outstanding, every node that is up

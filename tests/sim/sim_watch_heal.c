@@ -20,6 +20,8 @@ void sim_watch_heal(struct sim_watch *w, const struct sim_watch_healing *healing
     HF_ASSERT(healing->n_shards <= REPL_MAX_SHARDS);
     w->healing = true;
     w->healing_ms = sim_watch_now(w);
+    w->calm_ms = w->healing_ms + healing->owner_ms;
+    w->flapping = 0;
     w->limits = *healing;
     memcpy(w->heal_shards, healing->shards, healing->n_shards * sizeof *healing->shards);
     w->elections = 0;

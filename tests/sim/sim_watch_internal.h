@@ -133,6 +133,7 @@ struct sim_watch_shard { /* the cluster's */
     uint64_t first_ms; /* the newest epoch's owner acts, since the healing began; 0 = not yet */
     /* its owner of that epoch died then (0 = none is looked at); who followed acts, and sends, since */
     uint64_t died_epoch, died_ms, acts_ms, sends_ms;
+    uint64_t given_epoch; /* its owner of that epoch was told to give it, and why explains it */
 };
 
 /* An operator's, accepted at that index. */
@@ -180,13 +181,16 @@ struct sim_watch {
     struct sim_watch_map known;  /* boots that the log ever named */
     struct sim_watch_wish *wishes;
     size_t n_wishes, wishes_capacity;
-    uint64_t event_ms; /* that end's own time (a client's, the cluster's) of what is told now */
-    uint64_t gaps;     /* that there were */
+    uint64_t event_ms;   /* that end's own time (a client's, the cluster's) of what is told now */
+    uint64_t gaps;       /* that there were */
+    uint64_t lost_place; /* where the newest key of sessions ended that was lost: all SAs did */
     uint64_t highest, acknowledged; /* index applied anywhere; of a record that was answered for */
     uint64_t incarnations[SIM_WATCH_ERAS], era; /* in the order in which they began; the newest */
     uint64_t elections;                         /* since owner_ms after the healing began */
     bool healing;
     uint64_t healing_ms;
+    uint64_t calm_ms;  /* behind it no shard moves, no lease lapses; 0 = they may */
+    uint32_t flapping; /* whose shards and leases may, all the same; 0 = nobody's */
     struct sim_watch_healing limits;
     uint32_t heal_shards[REPL_MAX_SHARDS];
     struct sim_watch_wrap *wraps[SIM_WATCH_NODES + 1];
@@ -257,6 +261,14 @@ void sim_watch_acted(struct sim_watch *w, uint32_t node, uint32_t shard, uint64_
 
 /* sim_watch_takeover.c: the owner of that epoch acts, or even sends. */
 void sim_watch_followed(struct sim_watch *w, struct sim_watch_shard *s, uint64_t epoch, bool sends);
+
+/* sim_watch_moves.c: the shard's owner is told to give it; it has another epoch, which no node was told of
+ * before; its conductor hears of its lease. */
+void sim_watch_gift(struct sim_watch *w, uint32_t node, const struct repl_event *event);
+void sim_watch_moves(struct sim_watch *w, const struct sim_watch_shard *s,
+                     const struct repl_event *event);
+void sim_watch_lapses(struct sim_watch *w, uint32_t node, const struct sim_watch_shard *s,
+                      const struct repl_event *event);
 
 /* sim_watch_hand.c: the node's control loop may act for the shard, by its lease, in the epoch that it has
  * applied. */

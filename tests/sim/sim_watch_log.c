@@ -192,6 +192,8 @@ static void assigned(struct sim_watch *w, uint32_t node, const struct repl_event
         sim_watch_member_assigned(w, event);
         if (event->kind == REPL_EV_ASSIGNED && !event->handover)
             sim_watch_case_takeover(w, event->shard);
+        if (event->kind == REPL_EV_ASSIGNED)
+            sim_watch_moves(w, s, event);
     }
     SIM_WATCH_JUDGE_IF(
         w, SIM_WATCH_one_owner, !made, e->a == event->owner_node && e->b == event->owner_boot,
@@ -223,6 +225,7 @@ static void leased(struct sim_watch *w, uint32_t node, const struct repl_event *
 
     if (v == NULL || s == NULL)
         return;
+    sim_watch_lapses(w, node, s, event);
     if (!event->held || v->epoch != s->newest_epoch || !sim_watch_may_act(w, node, event->shard))
         return;
     sim_watch_followed(w, s, v->epoch, false);
@@ -334,6 +337,7 @@ static void take_event(struct sim_watch *w, uint32_t node, const struct repl_eve
         break;
     case REPL_EV_GIVE:
         judge_gift(w, node, event);
+        sim_watch_gift(w, node, event);
         break;
     default:
         break;

@@ -285,6 +285,21 @@ void sim_watch_sessions_end(struct sim_watch *w, uint64_t place)
             sa_ends(w, w->sa[i]->id, place);
 }
 
+void sim_watch_sessions_lost(struct sim_watch *w, uint32_t node, uint64_t index)
+{
+    uint64_t place = sim_watch_place(w, node, index);
+
+    if (sim_watch_is_former(w, node) || place <= w->lost_place)
+        return;
+    w->lost_place = place;
+    sim_watch_sessions_end(w, place);
+    /* What nobody saw in front of it is told by nobody, nor hidden by the state that begins here. */
+    if (place > w->highest)
+        w->highest = place;
+    if (w->gap.open && w->gap.to <= place)
+        w->gap.open = false;
+}
+
 static void know_state(struct sim_watch *w, const struct ike_sa *state, uint64_t index)
 {
     know_message(w, &state->last_response, index);
@@ -429,6 +444,8 @@ void sim_watch_apply(struct sim_watch *w, const struct repl_event *event)
     const Holdfast__Record *r = event->record;
 
     w->event_ms = event->cluster_ms;
+    if (event->index < w->lost_place && r->shard != 0)
+        return; /* told late, by one that had the key: it ended with all others */
     switch (r->body_case) {
     case HOLDFAST__RECORD__BODY_SA_CREATE:
         create(w, r->sa_create, event->index);

@@ -6,6 +6,7 @@
 
 void sim_watch_owner_dies(struct sim_watch *w, uint32_t node)
 {
+    w->calm_ms = 0;
     for (size_t i = 0; i < w->n_shards; i++) {
         struct sim_watch_shard *s = &w->shards[i];
 

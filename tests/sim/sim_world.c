@@ -220,7 +220,7 @@ static void pass(struct sim_world *w)
 
 static bool is_ill(const struct sim_node *n)
 {
-    if (n->gone || n->left || n->corrupt)
+    if (n->gone || n->left || n->lost)
         return false; /* the cluster goes on without it */
     return !n->up || n->paused || n->stuck || n->hung || n->disk_slow || n->disk_hung ||
            n->disk_full || !n->outside_up || !n->inside_up || sim_kernel_is_cut(&n->kernel);
@@ -297,9 +297,9 @@ static void describe(const struct sim_world *w)
 
         if (!n->up) {
             sim_say(w, "node %u is %s", n->id,
-                    n->gone      ? "not there"
-                    : n->corrupt ? "down: its log does not read"
-                                 : "down");
+                    n->gone   ? "not there"
+                    : n->lost ? "lost for good"
+                              : "down");
             continue;
         }
         replica_status(n->replica, sim_node_ns(n), &st);
@@ -385,7 +385,7 @@ static void settle(struct sim_world *w)
         describe(w);
     check_digests(w);
     for (uint32_t i = 0; i < w->n_nodes; i++)
-        if (w->nodes[i].corrupt || w->nodes[i].gone)
+        if (w->nodes[i].lost || w->nodes[i].gone)
             sim_watch_gone(w->watch, w->nodes[i].id);
     for (uint32_t i = 0; i < w->n_nodes; i++)
         sim_node_stored(&w->nodes[i]);
@@ -398,6 +398,7 @@ static void heal(struct sim_world *w)
     uint64_t began = w->now_ms;
     const struct sim_watch_healing healing = {.owner_ms = OWNER_WITHIN_MS,
                                               .elections = 1,
+                                              .rebalance = w->plan.rebalance,
                                               .shards = w->shard_ids,
                                               .n_shards = w->plan.n_shards};
 

@@ -31,6 +31,7 @@ enum {
     SIM_MACHINES = SIM_WATCH_NODES, /* ever: ids are not used again */
     SIM_SHARDS = 3,
     SIM_ERASED_KEYS = 64,
+    SIM_USED_KEYS = 64,
     SIM_HELD = 16, /* addresses of a client: more SAs than it ever has at once */
     SIM_CLIENTS = 5,
     SIM_TICK_MS = 25, /* a node stamps its health so often; the daemon's 10 would change nothing */
@@ -97,7 +98,7 @@ struct sim_node {
     int32_t ppm;
     int64_t wall_s; /* how far its wall clock is off */
     bool outside_up, inside_up;
-    bool corrupt;   /* its log: refuses to start */
+    bool lost;      /* it never comes back, nor does anything that it had */
     bool was_alone; /* it was the only voter once */
     bool second;    /* it founded anew, while the cluster that it founded first goes on */
     bool
@@ -106,6 +107,8 @@ struct sim_node {
     bool left;   /* the operator has removed it */
     bool lied;   /* its disk: it lost what it had stored, and the node does not count again yet */
     bool disk_hung, disk_slow, disk_full;
+    bool sees_it_full;      /* what is free, before something did not fit */
+    uint64_t no_room_ms;    /* its disk is full then for the log as well; 0 = never */
     uint64_t down_until_ms; /* when it is not up */
     /* the process */
     bool up, paused, failed, stuck /* control loop */, hung /* worker */;
@@ -116,6 +119,10 @@ struct sim_node {
     struct seal_key kept_key;                     /* on its disk; id 0 = none yet */
     struct seal_ring ring;                        /* of this start; plan.sealed */
     struct seal_key session_keys[SEAL_RING_KEYS]; /* kept over the end of its process */
+    uint64_t heard_ms;                            /* something was applied last, or it started */
+    uint64_t named_key; /* of sessions, by its state, before what it does now */
+    uint64_t
+        key_back_ms; /* it was given a key that was in use before, and that it had not; 0 = never */
     uint64_t former_key,
         former_index; /* the log's, and how far it was, when it was looked at last */
     struct repl_loaded loaded;
@@ -284,6 +291,8 @@ struct sim_world {
     struct log log;
     uint64_t erased_keys[SIM_ERASED_KEYS]; /* of sessions */
     size_t n_erased_keys;
+    uint64_t used_keys[SIM_USED_KEYS]; /* of sessions, that a state ever named: the newest ones */
+    size_t n_used_keys;
     struct sim_check check;
     struct sim_watch *watch;
     uint64_t watch_told; /* of its violations */
@@ -291,8 +300,9 @@ struct sim_world {
     uint64_t trace;
     uint64_t next_fault_ms, next_command_ms, next_check_ms;
     uint64_t partition_until_ms, transfer_until_ms;
-    uint32_t n_corrupt;
+    uint32_t n_lost;
     bool healed;
+    uint64_t healed_ms;
     bool routes_known; /* neighbours believe who announces himself last */
 };
 
@@ -393,11 +403,15 @@ void sim_keys_found(struct sim_world *w); /* node 1 has the configuration's key 
 void sim_keys_take(struct sim_node *n, struct replica_options *o);
 bool sim_keys_keep(void *node, const uint8_t bytes[SEAL_KEY_BYTES]);
 void sim_keys_changed(void *node);
+void sim_keys_power_lost(struct sim_node *n); /* it is down: its machine boots anew */
+void sim_keys_lost(struct sim_node *n);       /* it applies that they are, with all sessions */
 uint64_t sim_keys_age_ms(const struct sim_world *w); /* each seed's own; draws nothing */
 void sim_keys_look(struct sim_world *w);             /* which keys the log has erased */
 void sim_keys_erased(struct sim_world *w, uint64_t id);
 /* Of those none is left in a ring, nor where a node keeps its keys. When not, and `judge`: violations. */
 bool sim_keys_gone(struct sim_world *w, bool judge);
+/* May its process end, and start anew, with these words: are they so, as the world has it? Not once all is well. */
+bool sim_keys_may_end(const struct sim_node *n, const char *why);
 
 /* --- sim_client.c --- */
 void sim_client_init(struct sim_world *w, uint32_t index);
@@ -452,9 +466,14 @@ struct sim_client *sim_client_at(struct sim_world *w, const struct endpoint *pub
 void sim_faults_run(struct sim_world *w);
 uint64_t sim_faults_due(const struct sim_world *w);
 void sim_faults_heal(struct sim_world *w);
-void sim_commands_run(struct sim_world *w);
 /* Its process ends, and starts again after so long; 0, 0: when down_until_ms is set. */
 void sim_faults_down(struct sim_node *n, uint64_t low_ms, uint64_t high_ms);
+/* Some node whose process runs; NULL: the one that was drawn does not. */
+struct sim_node *sim_some_node(struct sim_world *w);
+struct sim_client *sim_some_client(struct sim_world *w);
+
+/* --- sim_commands.c --- */
+void sim_commands_run(struct sim_world *w);
 /* A command at the gateway for that client's IKE SA; child_spi: the gateway's, of the CHILD SA. */
 void sim_gateway_want(const struct sim_client *c, uint32_t want, uint32_t child_spi);
 

@@ -480,3 +480,31 @@ sim_mutant(the_forgetful_are_not_filled "seed=4 who lost the end of its log take
   replication/raft_muted.c [==[            f->type == RAFT_FRAME_TIMEOUT_NOW);]==]
   [==[            f->type == RAFT_FRAME_TIMEOUT_NOW ||
             (f->type == RAFT_FRAME_APPEND && d->muted == REPL_DISTRUST_SUFFIX));]==])
+
+# --- while all is well (L1): who moves, whose lease ends, who starts itself anew ---
+
+sim_mutant(leases_end_now_and_then "an owner asks for its leases so seldom that one ends now and then"
+  "L1-nobody_moves"
+  replication/ownership.c [==[    uint64_t interval = o->options.heartbeat_ns;
+]==] [==[    uint64_t interval = o->options.heartbeat_ns * 49 / 10;
+]==])
+
+sim_mutant(homeward_unasked "a shard goes home by itself where nothing is to be rebalanced"
+  "L1-nobody_moves"
+  replication/ownership_give.c [==[    if (!o->options.rebalance || now_ns - s->assigned_ns < o->options.settle_ns)]==]
+  [==[    if (now_ns - s->assigned_ns < o->options.settle_ns)]==])
+
+sim_mutant(gives_up_at_once "who waits for the others' state starts anew, whoever could give it"
+  "L1-ends_for_cause"
+  replication/replica_locked.c [==[    if (!replica_is_lost(r) || r->restoring != NULL)]==]
+  [==[    if ((r->awaits_above == 0 && !replica_is_lost(r)) || r->restoring != NULL)]==])
+
+sim_mutant(forgets_too_soon "a tenth of the time for which a key is in use is too long to have heard nothing"
+  "L1-ends_for_cause"
+  replication/replica_forget.c [==[    if (r->failed || at_ns == 0 || r->now_ns < at_ns || !has_session_key(r))]==]
+  [==[    if (r->failed || at_ns == 0 || !has_session_key(r) ||
+        r->now_ns + (r->options.key_age_ms * 9 / 10 + FORGET_MS) * NS_PER_MS < at_ns)]==])
+
+sim_mutant(each_key_was_lost "whatever key a node is given is taken for the one that it went on without"
+  "L1-ends_for_cause"
+  replication/replica_keys.c [==[    if (in->id == r->blind) {]==] [==[    if (in->id != r->fsm.session_key) {]==])

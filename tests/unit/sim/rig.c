@@ -311,6 +311,7 @@ void rig_assign(struct rig *r, uint32_t node)
     assigned.owner_node = node;
     assigned.owner_boot = r->nodes[node].boot;
     assigned.assignments = ++r->assignments;
+    assigned.handover = r->handover;
     for (uint32_t i = 1; i <= RIG_NODES; i++)
         rig_tell(r, i, &assigned);
 }

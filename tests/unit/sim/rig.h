@@ -36,6 +36,7 @@ struct rig {
     uint64_t epoch, assignments;
     uint64_t stale; /* records say that they are of this epoch; 0 = of the present one */
     uint32_t owner;
+    bool handover;      /* assignments are what their former owner asked for */
     struct ike_sa sa;   /* the gateway's, as in the log now */
     struct ike_sa peer; /* client 0's */
     uint64_t out, in;   /* keys as the watch names them: the gateway's direction */

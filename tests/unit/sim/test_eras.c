@@ -143,6 +143,42 @@ Test(sim_watch_rules, an_sa_that_outlives_its_incarnation)
     rig_free(r);
 }
 
+/* Or with their key, when it is lost: a state of before has them, one of behind it has them not. */
+Test(sim_watch_rules, an_sa_that_outlives_the_key_of_the_sessions)
+{
+    static uint8_t bytes[IKE_SA_ENCODED_MAX];
+    struct rig *r = rig_serving();
+    struct repl_event restored = rig_event(r, REPL_EV_RESTORED_SA), reset;
+    size_t n;
+
+    cr_assert(ike_sa_encode(&r->sa, bytes, sizeof bytes, &n));
+    restored.bytes = bytes;
+    restored.bytes_len = n;
+    r->index++;
+    sim_watch_sessions_lost(r->watch, 1, r->index);
+    rig_tell(r, 2, &restored); /* it has applied nothing since */
+    rig_fine(r, SIM_WATCH_not_restored);
+    reset = rig_event(r, REPL_EV_RESET);
+    rig_tell(r, 1, &reset);
+    rig_tell(r, 1, &restored);
+    rig_broken(r, SIM_WATCH_not_restored, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+/* One that had the key, and whose conductor is behind, tells of what ended there: it is not begun again. */
+Test(sim_watch_rules, what_is_told_late_of_lost_sessions)
+{
+    struct rig *r = rig_serving();
+
+    sim_watch_sessions_lost(r->watch, 1, r->index + 2);
+    rig_step(r, 0); /* in front of it */
+    cr_assert_eq(sim_watch_violations(r->watch, NULL), 0);
+    r->index++;
+    rig_step(r, 0); /* behind it */
+    rig_broken(r, SIM_WATCH_not_restored, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
 /* A wish, too. */
 Test(sim_watch_rules, a_wish_that_outlives_its_incarnation)
 {

@@ -86,6 +86,126 @@ Test(sim_watch_rules, owners_that_nobody_asks)
     rig_free(r);
 }
 
+/* Node 1 has its shard, and all is well since 150 ms. */
+static struct rig *calm(bool rebalance)
+{
+    struct rig *r = rig_serving();
+    const struct sim_watch_healing limits = {
+        .owner_ms = 50, .elections = 1, .rebalance = rebalance, .shards = shards, .n_shards = 1};
+
+    r->now_ms = 100;
+    sim_watch_heal(r->watch, &limits);
+    r->now_ms = 151;
+    return r;
+}
+
+static void wish(struct rig *r, uint32_t node)
+{
+    Holdfast__Record record = HOLDFAST__RECORD__INIT;
+    Holdfast__Move move = HOLDFAST__MOVE__INIT;
+    struct repl_event facts = rig_event(r, REPL_EV_APPLIED);
+
+    move.node = node;
+    record.body_case = HOLDFAST__RECORD__BODY_MOVE;
+    record.move = &move;
+    rig_record(r, 1, &record, &facts);
+}
+
+static void give(struct rig *r, uint32_t from, uint32_t to, const char *reason)
+{
+    struct repl_event event = rig_event(r, REPL_EV_GIVE);
+
+    event.reason = reason;
+    event.owner_node = to;
+    rig_tell(r, from, &event);
+}
+
+static void leased(struct rig *r, uint32_t node, bool held)
+{
+    struct repl_event event = rig_event(r, REPL_EV_LEASE);
+
+    event.epoch = (struct repl_epoch){1, r->epoch};
+    event.held = held;
+    rig_tell(r, node, &event);
+}
+
+RULE(nobody_moves)
+{
+    struct rig *r = calm(true);
+
+    wish(r, 2);
+    give(r, 1, 2, "command");
+    r->handover = true;
+    rig_assign(r, 2);
+    leased(r, 1, false); /* the former owner's */
+    leased(r, 2, true);
+    give(r, 2, 1, "go-home");
+    rig_assign(r, 1);
+    rig_fine(r, SIM_WATCH_nobody_moves);
+    leased(r, 1, false); /* the owner's own */
+    rig_broken(r, SIM_WATCH_nobody_moves, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+/* A reason that is none while all is well; of another epoch; none at all; and no handover. */
+Test(sim_watch_rules, moves_that_nothing_explains)
+{
+    static const char *const reasons[] = {"unfit", "go-home", "spread"};
+    struct rig *r;
+
+    for (size_t i = 0; i < 3; i++) {
+        r = calm(false);
+        give(r, 1, 2, reasons[i]);
+        r->handover = true;
+        rig_assign(r, 2);
+        rig_broken(r, SIM_WATCH_nobody_moves, SIM_WATCH_RULES);
+        rig_free(r);
+    }
+    r = calm(true);
+    give(r, 1, 2, "spread");
+    r->handover = true;
+    rig_assign(r, 2);
+    rig_assign(r, 1);
+    rig_broken(r, SIM_WATCH_nobody_moves, SIM_WATCH_RULES);
+    rig_free(r);
+    r = calm(true);
+    give(r, 1, 2, "spread");
+    rig_assign(r, 2); /* its lease was taken from it meanwhile */
+    rig_broken(r, SIM_WATCH_nobody_moves, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+/* Who flaps loses what it has, and may be given it again as is planned; the others' stay. */
+Test(sim_watch_rules, the_shards_of_who_flaps)
+{
+    struct rig *r = calm(true);
+
+    sim_watch_flaps(r->watch, 1);
+    leased(r, 1, false);
+    rig_assign(r, 2);
+    cr_assert_eq(sim_watch_judged(r->watch, SIM_WATCH_nobody_moves), 0);
+    leased(r, 2, false);
+    rig_broken(r, SIM_WATCH_nobody_moves, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
+/* Before all is well, and from the death of an owner on, whatever happens is what faults do. */
+Test(sim_watch_rules, moves_while_not_all_is_well)
+{
+    struct rig *r = calm(false);
+
+    r->now_ms = 150;
+    leased(r, 1, false);
+    rig_assign(r, 2);
+    r->now_ms = 200;
+    sim_watch_owner_dies(r->watch, 2);
+    rig_assign(r, 1);
+    leased(r, 1, false);
+    cr_assert_eq(sim_watch_judged(r->watch, SIM_WATCH_nobody_moves), 0);
+    r->now_ms = 1000;
+    rig_free(r);
+}
+
 RULE(rekey_ends)
 {
     struct rig *r = healed();
