@@ -72,6 +72,8 @@ static const struct {
                               "that nobody's change is overwritten unseen."},
     {"quorum", "The cluster is alive: the last resort is not for this. Remove or replace the dead "
                "nodes instead."},
+    {"refused", "The log has judged it and refused it as things stand there, so nothing was "
+                "changed: the detail says why."},
     {"stopping", "This node is stopping: ask another one."},
     {"stuck", "This node's control loop does not turn. Its supervisor should restart it."},
     {"timeout",
