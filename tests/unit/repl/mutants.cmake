@@ -191,6 +191,7 @@ repl_mutant(an_old_word_before_a_new_one repl_addresses.c "        nodes[fixed] 
 repl_mutant(who_is_cut_off_takes_no_word replica_members.c "r->strayed |= " "r->strayed |= false && ")
 repl_mutant(who_is_told_of_is_not_heard replica_core.c "(channel == REPL_CHANNEL_RAFT && replica_is_told_of(r, from))" "false")
 repl_mutant(a_word_counts_for_ever replica_members.c "        r->strayed = false;" "        ;")
+repl_mutant(who_has_left_fills_a_place replica_members.c "RAFT_DRIVER_VOTER && !replica_has_left(r, r->nodes[i].node);" "RAFT_DRIVER_VOTER;")
 repl_mutant(a_leave_is_never_too_late fsm_members.c "fsm_is_late(fsm, body->until_ms)" "false")
 repl_mutant(a_drain_is_never_too_late fsm.c "fsm_is_late(fsm, body->until_ms)" "false")
 repl_mutant(any_drain_is_taken_back fsm.c " && body->removal != m->removal" " && false")
