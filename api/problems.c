@@ -72,6 +72,8 @@ static const struct {
                               "that nobody's change is overwritten unseen."},
     {"quorum", "The cluster is alive: the last resort is not for this. Remove or replace the dead "
                "nodes instead."},
+    {"refused", "The log has judged it and refused it as things stand there, so nothing was "
+                "changed: the detail says why."},
     {"stopping", "This node is stopping: ask another one."},
     {"stuck", "This node's control loop does not turn. Its supervisor should restart it."},
     {"timeout",
@@ -83,8 +85,9 @@ static const struct {
     {"unable-node", "That node cannot own the shard now: the detail says why."},
     {"unauthorized", "Show a client's certificate or a bearer token that is good here: it may be "
                      "unknown, out of date or revoked."},
-    {"unknown-entry", "There is no such entry of the audit here: the newest 1,024 are kept in the "
-                      "state, older ones are in the file audit.jsonl of each node."},
+    {"unknown-entry",
+     "There is no such entry of the audit here: the newest 1,024 are kept in the "
+     "state, older ones are in the files audit.jsonl and audit.jsonl.1 to .15 of each node."},
     {"unknown-id", "There is no such id: a whole number from 1 to 65535."},
     {"unknown-member", "The body has a member that is not known here: `errors` points at it. "
                        "Nothing is ignored, lest a misspelt word be."},

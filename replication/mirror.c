@@ -11,11 +11,16 @@
 #include "base/assert.h"
 #include "replication/write_all.h"
 
-enum { TAIL_BYTES = AUDIT_MAX_LINE + 2, WRITE_BYTES = 64 << 10, ASIDE_MAX = 1000 };
+enum {
+    TAIL_BYTES = AUDIT_MAX_LINE + 2,
+    WRITE_BYTES = 64 << 10,
+    ASIDE_MAX = 1000,
+    NAME_BYTES = MIRROR_PATH_BYTES + 16
+};
 
 void mirror_init(struct mirror *m, const char *data_dir)
 {
-    *m = (struct mirror){.fd = -1};
+    *m = (struct mirror){.file_bytes = MIRROR_FILE_BYTES, .fd = -1};
     (void)snprintf(m->path, sizeof m->path, "%s/audit.jsonl", data_dir);
 }
 
@@ -60,9 +65,15 @@ static bool open_file(struct mirror *m, struct mirror_outcome *out)
     return (m->open && sync_folder(m->path)) || fail(out, "cannot be opened");
 }
 
-/* Whatever a crash left behind the last newline goes: it is the beginning of an entry that is written again.
- * *sound: the last line is one of an audit. */
-static bool read_tail(struct mirror *m, bool *sound, struct mirror_outcome *out)
+/* How a file ends. */
+struct end {
+    bool sound;           /* its last whole line is one of an audit, or there is none */
+    struct audit_head at; /* that line's */
+    off_t size;
+    size_t torn; /* bytes behind its last newline */
+};
+
+static bool read_end(int fd, struct end *end)
 {
     struct audit_verifier v = {0};
     char *tail = malloc(TAIL_BYTES);
@@ -71,27 +82,23 @@ static bool read_tail(struct mirror *m, bool *sound, struct mirror_outcome *out)
     bool ok;
 
     HF_ASSERT(tail != NULL);
-    *sound = true;
-    ok = fstat(m->fd, &st) == 0;
-    n = !ok || st.st_size < TAIL_BYTES ? (size_t)(ok ? st.st_size : 0) : TAIL_BYTES;
-    ok = ok && pread(m->fd, tail, n, st.st_size - (off_t)n) == (ssize_t)n;
+    ok = fstat(fd, &st) == 0;
+    *end = (struct end){.sound = true, .size = ok ? st.st_size : 0};
+    n = end->size < TAIL_BYTES ? (size_t)end->size : TAIL_BYTES;
+    ok = ok && pread(fd, tail, n, end->size - (off_t)n) == (ssize_t)n;
     for (from = n; ok && from > 0 && tail[from - 1] != '\n';)
         from--;
-    if (ok && from < n && (from > 0 || st.st_size < TAIL_BYTES)) {
-        ok = ftruncate(m->fd, st.st_size - (off_t)(n - from)) == 0;
+    if (ok && from < n && (from > 0 || end->size < TAIL_BYTES)) {
+        end->torn = n - from;
         n = from;
     }
-    if (!ok) {
-        free(tail);
-        return fail(out, "its end cannot be read");
-    }
-    if (n > 0) {
+    if (ok && n > 0) {
         for (from = n - 1; from > 0 && tail[from - 1] != '\n';)
             from--;
         switch (audit_verify_line(&v, span_of((const uint8_t *)tail + from, n - 1 - from))) {
         case AUDIT_SOUND:
         case AUDIT_MISSING: /* those before it */
-            m->at = v.at;
+            end->at = v.at;
             break;
         case AUDIT_MALFORMED:
         case AUDIT_ALTERED:
@@ -100,17 +107,86 @@ static bool read_tail(struct mirror *m, bool *sound, struct mirror_outcome *out)
         case AUDIT_NOT_HEAD:
         case AUDIT_AHEAD:
         default:
-            *sound = false;
+            end->sound = false;
         }
     }
     free(tail);
+    return ok;
+}
+
+/* The i-th of the full ones, from 1 on; 0: the one that is written. */
+static void name_of(const struct mirror *m, unsigned i, char name[NAME_BYTES])
+{
+    (void)snprintf(name, NAME_BYTES, i == 0 ? "%s" : "%s.%u", m->path, i);
+}
+
+/* Where the newest full one ends: a crash may come between its new name and the first line of the next one. */
+static void go_on_behind_full(struct mirror *m)
+{
+    char name[NAME_BYTES];
+    struct end end;
+    int fd;
+
+    name_of(m, 1, name);
+    fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return;
+    if (read_end(fd, &end) && end.torn == 0)
+        m->at = end.at;
+    (void)close(fd);
+}
+
+/* Whatever a crash left behind the last newline goes: it is the beginning of an entry that is written again.
+ * *sound: the last line is one of an audit. *begins: there is none in this file. */
+static bool read_tail(struct mirror *m, bool *sound, bool *begins, struct mirror_outcome *out)
+{
+    struct end end;
+
+    if (!read_end(m->fd, &end) ||
+        (end.torn > 0 && ftruncate(m->fd, end.size - (off_t)end.torn) != 0))
+        return fail(out, "its end cannot be read");
+    *sound = end.sound;
+    *begins = end.size == (off_t)end.torn;
+    m->at = end.at;
+    if (*begins)
+        go_on_behind_full(m);
     return true;
+}
+
+/* Each full one moves on by a name, up to the first that is free: so one that a crash cut short goes on. */
+static bool begin_next(struct mirror *m, struct mirror_outcome *out)
+{
+    struct audit_head at = m->at;
+    char from[NAME_BYTES], to[NAME_BYTES];
+    unsigned i = 0;
+
+    do
+        name_of(m, ++i, to);
+    while (i < MIRROR_OLDER && access(to, F_OK) == 0);
+    for (; i > 0; i--) {
+        name_of(m, i - 1, from);
+        name_of(m, i, to);
+        if (rename(from, to) != 0)
+            return fail(out, "is full, and cannot be renamed");
+    }
+    mirror_close(m);
+    if (!open_file(m, out))
+        return false;
+    m->at = at;
+    return true;
+}
+
+static bool is_full(const struct mirror *m)
+{
+    struct stat st;
+
+    return fstat(m->fd, &st) == 0 && st.st_size >= (off_t)m->file_bytes;
 }
 
 /* Nothing is lost: it stays, under another name, for whoever looks into it. */
 static bool set_aside(struct mirror *m, struct mirror_outcome *out)
 {
-    char name[MIRROR_PATH_BYTES + 16];
+    char name[NAME_BYTES];
 
     mirror_close(m);
     for (unsigned i = 1; i < ASIDE_MAX; i++) {
@@ -171,11 +247,15 @@ static bool write_entries(struct mirror *m, struct audit_entry *const *entries, 
 static bool append(struct mirror *m, struct audit_entry *const *entries, size_t n,
                    struct mirror_outcome *out)
 {
-    bool sound = true;
+    bool sound = true, begins = false;
 
-    if (!m->open && (!open_file(m, out) || !read_tail(m, &sound, out)))
+    if (!m->open && (!open_file(m, out) || !read_tail(m, &sound, &begins, out)))
         return false;
+    if (begins && !fits(m, entries, n)) /* the full ones are another chain's */
+        m->at = (struct audit_head){0};
     if ((!sound || !fits(m, entries, n)) && !set_aside(m, out))
+        return false;
+    if (is_full(m) && !begin_next(m, out))
         return false;
     if (entries[0]->sequence > m->at.count + 1) {
         out->missing_from = m->at.count + 1;

@@ -1,7 +1,8 @@
-/* The audit as a file: one line an entry (audit.h), appended as this node applies them, never changed. What the state keeps no more
+/* The audit as files: one line an entry (audit.h), appended as this node applies them, never changed. What the state keeps no more
  * is here; `holdfast audit verify` holds it against the replicated head.
  *
- *   <data directory>/audit.jsonl, mode 0600
+ *   <data directory>/audit.jsonl, mode 0600        a full one becomes audit.jsonl.1, that one .2, …; behind the last one
+ *                    audit.jsonl.1 … .15           it is gone. One after the other, the oldest first, they are one chain
  *
  * A node that was away for longer than the state keeps entries lacks some: they are in other nodes' files, and a
  * verification names them. Blocking file I/O: never on a loop; one call at a time.
@@ -11,11 +12,17 @@
 
 #include "replication/audit.h"
 
-enum { MIRROR_PATH_BYTES = 600, MIRROR_WHY_BYTES = 256 };
+enum {
+    MIRROR_PATH_BYTES = 600,
+    MIRROR_WHY_BYTES = 256,
+    MIRROR_FILE_BYTES = 16 << 20, /* full from then on; one writing may go beyond it */
+    MIRROR_OLDER = 15             /* full files that stay */
+};
 
 /* All zero but for the path: what it holds is looked at with the first append. */
 struct mirror {
     char path[MIRROR_PATH_BYTES];
+    size_t file_bytes; /* MIRROR_FILE_BYTES, but for tests */
     int fd;
     bool open;
     struct audit_head at; /* of its last line */

@@ -415,7 +415,8 @@ static bool caught_up(const struct replica *r, size_t i)
 }
 
 /* An even number of voters survives no more failures than one less: a learner waits for a second
- * one, or fills a gap. 0 = none is due. */
+ * one, or fills a gap. Who has left counts for none of them: beside one that is dead he could not be taken out before
+ * the learner votes. 0 = none is due. */
 static uint32_t promotable(const struct replica *r)
 {
     uint32_t first = 0;
@@ -424,7 +425,7 @@ static uint32_t promotable(const struct replica *r)
     for (size_t i = 0; i < r->n_nodes; i++) {
         const struct fsm_member *m = fsm_member(&r->fsm, r->nodes[i].node);
 
-        voters += r->nodes[i].role == RAFT_DRIVER_VOTER;
+        voters += r->nodes[i].role == RAFT_DRIVER_VOTER && !replica_has_left(r, r->nodes[i].node);
         if (m == NULL || m->left || !caught_up(r, i))
             continue;
         ready++;

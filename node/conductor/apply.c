@@ -202,6 +202,8 @@ static void settle(struct conductor *c, struct conductor_op *op, const struct re
         return;
     settle_extend(c, op, judged);
     handover_settled(c, op, ev);
+    if (op->wish != 0 && c->ops.wish_settled != NULL)
+        c->ops.wish_settled(c->ops.self, op->wish, judged, ev->verdict);
     for (unsigned slot = 0; slot < ADDR_SLOTS; slot++)
         if (op->picked[slot])
             pool_release(c, &op->address[slot], 0);

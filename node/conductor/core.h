@@ -81,6 +81,9 @@ struct conductor_ops {
      * `effects` of its event. False: not now (back pressure): the step is forgotten, the peer will
      * ask again. */
     bool (*submit)(void *self, struct Holdfast__Record *record, void *op);
+    /* How the log settled an operator's wish, once, by the number that conductor_wish_*() gave it. Not judged: a snapshot
+     * hid the verdict, so only the state says whether it was accepted. Must not call the conductor. May be NULL. */
+    void (*wish_settled)(void *self, uint64_t wish, bool judged, enum repl_verdict verdict);
     bool (*may_act)(void *self, uint32_t shard); /* we own it and hold the lease at this instant */
     bool (*leader)(void *self);
     void (*send)(void *self, uint32_t shard, bool natt, const struct endpoint *from,
@@ -235,26 +238,28 @@ bool conductor_give(struct conductor *c, uint32_t shard, uint32_t node, uint64_t
 bool conductor_moving(struct conductor *c, uint32_t shard);
 /* Goes on with handovers: when the data path may have passed, and with the timer. */
 void conductor_handle_handovers(struct conductor *c);
-/* An operator's wishes, for the log. False: replication takes nothing now. until_ms: from that cluster
- * time on the log refuses it, however late it comes there; 0 = never, the only one that members with
- * less than RECORD_SPEAKS_UNTIL know. by: who asked (repl_admin.h), for the audit; NULL: nobody said. It is left out
+/* An operator's wishes, for the log: each is numbered, and ops.wish_settled tells how it ended by that
+ * number; 0: replication takes nothing now, and nothing was kept. until_ms: from that cluster time on the
+ * log refuses it, however late it comes there; 0 = never, the only one that members with less than
+ * RECORD_SPEAKS_UNTIL know. by: who asked (repl_admin.h), for the audit; NULL: nobody said. It is left out
  * while a member knows less than RECORD_SPEAKS_DOCUMENTS, for which the record would be malformed. */
-bool conductor_wish_move(struct conductor *c, uint32_t shard, uint32_t node,
-                         const struct repl_admin *by);
+uint64_t conductor_wish_move(struct conductor *c, uint32_t shard, uint32_t node,
+                             const struct repl_admin *by);
 /* Another key of sessions. */
-bool conductor_wish_rotation(struct conductor *c, const struct repl_admin *by);
+uint64_t conductor_wish_rotation(struct conductor *c, const struct repl_admin *by);
 /* removal: not an operator's but of that removal (never 0, nor without an end), which takes back with
  * `drained` false what it drained itself, and nothing else: from RECORD_SPEAKS_REMOVAL on. 0 = an operator's. */
-bool conductor_wish_drain(struct conductor *c, uint32_t node, bool drained, uint64_t until_ms,
-                          uint64_t removal, const struct repl_admin *by);
+uint64_t conductor_wish_drain(struct conductor *c, uint32_t node, bool drained, uint64_t until_ms,
+                              uint64_t removal, const struct repl_admin *by);
 /* Likewise members: a token that permits `node` at `address` to join, by its SHA-256; a join by it;
  * a leave. */
-bool conductor_wish_token(struct conductor *c, uint32_t node, const char *address,
-                          const uint8_t hash[32], uint64_t valid_ms, const struct repl_admin *by);
-bool conductor_wish_join(struct conductor *c, uint32_t node, const uint8_t hash[32],
-                         uint32_t speaks, const struct repl_admin *by);
-bool conductor_wish_leave(struct conductor *c, uint32_t node, uint64_t until_ms,
-                          const struct repl_admin *by);
+uint64_t conductor_wish_token(struct conductor *c, uint32_t node, const char *address,
+                              const uint8_t hash[32], uint64_t valid_ms,
+                              const struct repl_admin *by);
+uint64_t conductor_wish_join(struct conductor *c, uint32_t node, const uint8_t hash[32],
+                             uint32_t speaks, const struct repl_admin *by);
+uint64_t conductor_wish_leave(struct conductor *c, uint32_t node, uint64_t until_ms,
+                              const struct repl_admin *by);
 
 /* To be called before the loop sleeps: nothing of the states that were looked at or made since stays in scratch
  * memory. Cheap when there were none. */

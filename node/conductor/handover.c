@@ -432,23 +432,26 @@ void handover_spread_windows(struct conductor *c, const struct conductor_shard *
 
 /* Who asked goes with the wish, in one record, so that it is in the log before anything follows from it (I17). To a member
  * that knows no such thing the record would be malformed: it goes without, as that member would write it. */
-static bool wish(struct conductor *c, uint32_t shard, Holdfast__Record *record,
-                 const struct repl_admin *by)
+static uint64_t wish(struct conductor *c, uint32_t shard, Holdfast__Record *record,
+                     const struct repl_admin *by)
 {
+    struct conductor_op *op = op_add(c, 0);
+    uint64_t number = ++c->wishes;
     Holdfast__Admin admin;
     bool taken;
 
+    op->wish = number;
     if (by != NULL && c->speaks >= RECORD_SPEAKS_DOCUMENTS) {
         admin = record_admin(by, "");
         record->admin = &admin;
     }
-    taken = submit_other(c, shard, record, op_add(c, 0));
+    taken = submit_other(c, shard, record, op);
     record->admin = NULL;
-    return taken;
+    return taken ? number : 0;
 }
 
-bool conductor_wish_move(struct conductor *c, uint32_t shard, uint32_t node,
-                         const struct repl_admin *by)
+uint64_t conductor_wish_move(struct conductor *c, uint32_t shard, uint32_t node,
+                             const struct repl_admin *by)
 {
     Holdfast__Move body = HOLDFAST__MOVE__INIT;
     Holdfast__Record record = HOLDFAST__RECORD__INIT;
@@ -459,8 +462,9 @@ bool conductor_wish_move(struct conductor *c, uint32_t shard, uint32_t node,
     return wish(c, shard, &record, by);
 }
 
-bool conductor_wish_token(struct conductor *c, uint32_t node, const char *address,
-                          const uint8_t hash[32], uint64_t valid_ms, const struct repl_admin *by)
+uint64_t conductor_wish_token(struct conductor *c, uint32_t node, const char *address,
+                              const uint8_t hash[32], uint64_t valid_ms,
+                              const struct repl_admin *by)
 {
     Holdfast__JoinToken body = HOLDFAST__JOIN_TOKEN__INIT;
     Holdfast__Record record = HOLDFAST__RECORD__INIT;
@@ -474,8 +478,8 @@ bool conductor_wish_token(struct conductor *c, uint32_t node, const char *addres
     return wish(c, 0, &record, by);
 }
 
-bool conductor_wish_join(struct conductor *c, uint32_t node, const uint8_t hash[32],
-                         uint32_t speaks, const struct repl_admin *by)
+uint64_t conductor_wish_join(struct conductor *c, uint32_t node, const uint8_t hash[32],
+                             uint32_t speaks, const struct repl_admin *by)
 {
     Holdfast__Member body = HOLDFAST__MEMBER__INIT;
     Holdfast__Record record = HOLDFAST__RECORD__INIT;
@@ -489,8 +493,8 @@ bool conductor_wish_join(struct conductor *c, uint32_t node, const uint8_t hash[
     return wish(c, 0, &record, by);
 }
 
-bool conductor_wish_leave(struct conductor *c, uint32_t node, uint64_t until_ms,
-                          const struct repl_admin *by)
+uint64_t conductor_wish_leave(struct conductor *c, uint32_t node, uint64_t until_ms,
+                              const struct repl_admin *by)
 {
     Holdfast__Member body = HOLDFAST__MEMBER__INIT;
     Holdfast__Record record = HOLDFAST__RECORD__INIT;
@@ -503,8 +507,8 @@ bool conductor_wish_leave(struct conductor *c, uint32_t node, uint64_t until_ms,
     return wish(c, 0, &record, by);
 }
 
-bool conductor_wish_drain(struct conductor *c, uint32_t node, bool drained, uint64_t until_ms,
-                          uint64_t removal, const struct repl_admin *by)
+uint64_t conductor_wish_drain(struct conductor *c, uint32_t node, bool drained, uint64_t until_ms,
+                              uint64_t removal, const struct repl_admin *by)
 {
     Holdfast__Drain body = HOLDFAST__DRAIN__INIT;
     Holdfast__Record record = HOLDFAST__RECORD__INIT;
@@ -518,7 +522,7 @@ bool conductor_wish_drain(struct conductor *c, uint32_t node, bool drained, uint
     return wish(c, 0, &record, by);
 }
 
-bool conductor_wish_rotation(struct conductor *c, const struct repl_admin *by)
+uint64_t conductor_wish_rotation(struct conductor *c, const struct repl_admin *by)
 {
     Holdfast__RotateKeys body = HOLDFAST__ROTATE_KEYS__INIT;
     Holdfast__Record record = HOLDFAST__RECORD__INIT;

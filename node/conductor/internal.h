@@ -87,6 +87,7 @@ struct conductor_op {
     struct exchanges_note note;
     enum { HANDOVER_OP_NONE, HANDOVER_OP_ASSIGN, HANDOVER_OP_ABORT } handover;
     uint32_t shard; /* of a handover's */
+    uint64_t wish;  /* an operator's, by its number; 0 = none */
     uint8_t news;   /* of CHILD SA news_spi_in that it settles */
     uint32_t news_spi_in;
     uint64_t late_ticket, late_until_ms; /* in the list `late` (late.c) */
@@ -165,6 +166,7 @@ struct conductor {
     size_t n_half_open, n_sas, n_jobs_free;
     struct conductor_child *children;  /* by spi_in */
     struct conductor_op *ops_inflight; /* list of all */
+    uint64_t wishes;                   /* of operators, numbered so far */
     struct conductor_op *late;         /* applied; what they send waits for workers */
     struct conductor_source *sources;
     struct conductor_half_open_source *half_open_sources;

@@ -422,13 +422,14 @@ bool submit_delete(struct conductor *c, struct conductor_sa *sa)
     return false;
 }
 
-/* The items whose claim has no Extend under way, with the versions as of now. */
+/* The items whose claim has no Extend under way, with the versions as of now; *shrinks: how many of them lower a ceiling. */
 static size_t draft_extend(struct conductor *c, const struct conductor_shard *s,
                            struct conductor_extend *items, size_t n, Holdfast__Extend__Item *out,
-                           Holdfast__Extend__Item **ptrs)
+                           Holdfast__Extend__Item **ptrs, size_t *shrinks)
 {
     size_t taken = 0;
 
+    *shrinks = 0;
     for (size_t i = 0; i < n; i++) {
         struct conductor_child *child = child_find(c, items[i].spi_in);
         struct repl_claim now;
@@ -448,6 +449,7 @@ static size_t draft_extend(struct conductor *c, const struct conductor_shard *s,
         out[taken].bytes_in = items[i].bytes_in;
         out[taken].bytes_out = items[i].bytes_out;
         ptrs[taken] = &out[taken];
+        *shrinks += items[i].ceiling != 0 && items[i].ceiling < now.ceiling;
         taken++;
     }
     return taken;
@@ -461,6 +463,7 @@ bool conductor_extend(struct conductor *c, uint32_t shard, struct conductor_exte
     struct conductor_op *op;
     struct draft d;
     bool taken = false;
+    size_t shrinks;
 
     for (size_t i = 0; i < n; i++)
         items[i].taken = false;
@@ -472,7 +475,7 @@ bool conductor_extend(struct conductor *c, uint32_t shard, struct conductor_exte
     all = calloc(n, sizeof *all);
     extend.items = calloc(n, sizeof(Holdfast__Extend__Item *));
     HF_ASSERT(all != NULL && extend.items != NULL);
-    extend.n_items = draft_extend(c, s, items, n, all, extend.items);
+    extend.n_items = draft_extend(c, s, items, n, all, extend.items, &shrinks);
     d.record.body_case = HOLDFAST__RECORD__BODY_EXTEND;
     d.record.extend = &extend;
     if (extend.n_items > 0) {
@@ -486,8 +489,10 @@ bool conductor_extend(struct conductor *c, uint32_t shard, struct conductor_exte
             child_find(c, all[i].spi_in)->extending = op;
         for (size_t i = 0; !taken && i < n; i++)
             items[i].taken = false;
-        if (taken)
+        if (taken && shrinks < extend.n_items)
             count(&c->counters, COUNTER_extends);
+        if (taken && shrinks > 0)
+            count(&c->counters, COUNTER_shrinks);
     }
     free(all);
     free(extend.items);

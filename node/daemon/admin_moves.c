@@ -1,10 +1,22 @@
 /* Moving shards and draining nodes: a wish is written down in the log (which is its audit, too) by
- * whichever node was asked; the answer comes when the owner has followed it. */
+ * whichever node was asked.
+ *
+ *   asked ─> wish ─> the log accepts it ─> the owner follows it: answered
+ *              │              └─> not in time: "timeout"
+ *              ├─> the log refuses it: refused, with its reason
+ *              ├─> a snapshot hides its verdict: answered when it is so; not in time: "outcome-unknown"
+ *              └─> no verdict in time: "outcome-unknown", however it looks: another wish may have made it so
+ */
+#include <stdio.h>
+
 #include "daemon/internal.h"
 #include "io/clock.h"
 #include "replication/replica.h"
 
-enum { MOVE_WAIT_MS = 8000 }; /* below the server's own limit for a POST */
+enum {
+    MOVE_WAIT_MS = 8000, /* below the server's own limit for a POST */
+    REFUSED_BYTES = 128
+};
 
 static struct admin_wait *free_wait(struct daemon *d)
 {
@@ -34,15 +46,18 @@ static void answer_drain(const struct admin_wait *w, struct api_request *request
                                           w->drained, "shards", (json_int_t)shards));
 }
 
-static void begin(struct daemon *d, struct api_request *request, struct admin_wait wait, bool taken)
+/* wish: 0 = it was not taken. */
+static void begin(struct daemon *d, struct api_request *request, struct admin_wait wait,
+                  uint64_t wish)
 {
     struct admin_wait *w = free_wait(d);
 
-    if (w == NULL || !taken) {
+    if (w == NULL || wish == 0) {
         admin_refuse(request, 503, "busy", "too much is under way: try again");
         return;
     }
     wait.request = request;
+    wait.wish = wish;
     wait.until_ms = io_boottime_ms() + MOVE_WAIT_MS;
     *w = wait;
 }
@@ -90,8 +105,8 @@ static void move_shard(void *self, struct api_request *request, const struct api
         admin_refuse(request, 409, "unable-node", unable(n));
     } else {
         begin(d, request, w,
-              free_wait(d) != NULL &&
-                  conductor_wish_move(d->conductor, args->shard, args->to, &by));
+              free_wait(d) == NULL ? 0
+                                   : conductor_wish_move(d->conductor, args->shard, args->to, &by));
     }
 }
 
@@ -110,11 +125,24 @@ static void drain_node(void *self, struct api_request *request, const struct api
         return;
     }
     begin(d, request, w,
-          free_wait(d) != NULL &&
-              conductor_wish_drain(d->conductor, args->node, args->drained, 0, 0, &by));
+          free_wait(d) == NULL
+              ? 0
+              : conductor_wish_drain(d->conductor, args->node, args->drained, 0, 0, &by));
 }
 
-/* True: answered. */
+void admin_moves_settled(struct daemon *d, uint64_t wish, bool judged, enum repl_verdict verdict)
+{
+    for (size_t i = 0; i < ADMIN_WAITS; i++) {
+        struct admin_wait *w = &d->waits[i];
+
+        if (w->request == NULL || w->wish != wish)
+            continue;
+        w->fate = judged ? WISH_JUDGED : WISH_UNJUDGED;
+        w->verdict = verdict;
+    }
+}
+
+/* True: it is so, and was answered. */
 static bool look(const struct admin_wait *w, const struct repl_status *st)
 {
     const struct repl_shard_status *s = shard_in(st, w->shard);
@@ -132,6 +160,52 @@ static bool look(const struct admin_wait *w, const struct repl_status *st)
     return true;
 }
 
+static void refuse_judged(const struct admin_wait *w)
+{
+    char text[REFUSED_BYTES];
+
+    if (w->verdict == REPL_REFUSED_UNKNOWN) {
+        admin_refuse(w->request, 404, "unknown-node",
+                     "the log has refused it: there is no such member (any more), or the shard had "
+                     "no owner yet");
+        return;
+    }
+    (void)snprintf(text, sizeof text, "the log has refused it (%s), so nothing was changed",
+                   repl_verdict_name(w->verdict));
+    admin_refuse(w->request, 409, "refused", text);
+}
+
+static void refuse_late(const struct admin_wait *w)
+{
+    if (w->fate == WISH_JUDGED)
+        admin_refuse(w->request, 504, "timeout",
+                     "written down, but not followed yet: see GET /v1/cluster for the owners");
+    else
+        admin_refuse(w->request, 504, "outcome-unknown",
+                     "it was given to the log, whose verdict is not known here (is there a "
+                     "majority?): it may be followed yet. See GET /v1/cluster, and ask again: that "
+                     "does no harm");
+}
+
+/* True: it was answered. */
+static bool step(const struct admin_wait *w, const struct repl_status *st)
+{
+    if (w->fate == WISH_JUDGED && w->verdict != REPL_ACCEPTED) {
+        refuse_judged(w);
+        return true;
+    }
+    if (w->fate != WISH_OPEN && look(w, st))
+        return true;
+    if (!is_member(admin_node(st, w->node))) {
+        admin_refuse(w->request, 404, "unknown-node", "it has left meanwhile: see GET /v1/cluster");
+        return true;
+    }
+    if (io_boottime_ms() < w->until_ms)
+        return false;
+    refuse_late(w);
+    return true;
+}
+
 void admin_moves_tick(struct daemon *d)
 {
     struct repl_status st;
@@ -145,19 +219,8 @@ void admin_moves_tick(struct daemon *d)
     for (size_t i = 0; i < ADMIN_WAITS; i++) {
         struct admin_wait *w = &d->waits[i];
 
-        if (w->request == NULL)
-            continue;
-        if (look(w, &st)) {
+        if (w->request != NULL && step(w, &st))
             w->request = NULL;
-        } else if (!is_member(admin_node(&st, w->node))) {
-            admin_refuse(w->request, 404, "unknown-node",
-                         "it has left meanwhile: see GET /v1/cluster");
-            w->request = NULL;
-        } else if (io_boottime_ms() >= w->until_ms) {
-            admin_refuse(w->request, 504, "timeout",
-                         "written down, but not followed yet: see GET /v1/cluster for the owners");
-            w->request = NULL;
-        }
     }
 }
 

@@ -104,6 +104,9 @@ struct daemon {
         uint32_t shard, node;        /* shard 0: a drain, of the node */
         bool drained;
         uint64_t until_ms;
+        uint64_t wish; /* by which the conductor tells how the log has settled it: */
+        enum { WISH_OPEN, WISH_UNJUDGED, WISH_JUDGED } fate; /* unjudged: a snapshot hid it */
+        enum repl_verdict verdict;                           /* judged */
     } waits[ADMIN_WAITS];
     struct member_wait {
         struct api_request *request; /* NULL = free: one at a time */
@@ -223,6 +226,8 @@ void certs_stop(struct daemon *d);
 
 /* admin_moves.c */
 void admin_moves_fill(struct api_backend *b);
+/* As conductor_ops has it: of anybody's wish. */
+void admin_moves_settled(struct daemon *d, uint64_t wish, bool judged, enum repl_verdict verdict);
 void admin_moves_tick(struct daemon *d);
 void admin_moves_stop(struct daemon *d);
 

@@ -69,10 +69,11 @@ static const struct metrics_counter recoveries = {
     {"holdfast_replay_recoveries", "CHILD SAs whose peer stayed below the floor after a takeover.",
      NULL, OPENMETRICS_COUNTER},
     "outcome"};
-static const struct metrics_counter numbers = {{"holdfast_number_records",
-                                                "Records that moved reservations and ceilings.",
-                                                NULL, OPENMETRICS_COUNTER},
-                                               "kind"};
+static const struct metrics_counter numbers = {
+    {"holdfast_number_records",
+     "Records that raised numbers, and that lowered ceilings: one may do both.", NULL,
+     OPENMETRICS_COUNTER},
+    "kind"};
 static const struct metrics_counter pool = {{"holdfast_pool_exhausted",
                                              "Clients that got no address because none was free.",
                                              NULL, OPENMETRICS_COUNTER},

@@ -55,6 +55,11 @@ static bool op_submit(void *self, struct Holdfast__Record *record, void *op)
     return repl_submit(d->repl, record, op, &request) == REPL_OK;
 }
 
+static void op_wish_settled(void *self, uint64_t wish, bool judged, enum repl_verdict verdict)
+{
+    admin_moves_settled(self, wish, judged, verdict);
+}
+
 static bool op_may_act(void *self, uint32_t shard)
 {
     return gateway_may_act(&((struct daemon *)self)->gateway, shard);
@@ -135,6 +140,7 @@ void ops_fill(struct daemon *d, struct conductor_ops *ops)
                                   .entropy = op_entropy,
                                   .wall_s = op_wall,
                                   .submit = op_submit,
+                                  .wish_settled = op_wish_settled,
                                   .may_act = op_may_act,
                                   .leader = op_leader,
                                   .send = sockets_send,

@@ -331,10 +331,45 @@ static void back_up(void *self, struct api_request *request, const struct api_as
         admin_note_first(d, request, who, &o);
 }
 
+/* A backup becomes text off the loop: of the largest one (RECOVER_MAX_BACKUP_BYTES) that takes longer than a lease lasts. */
+struct backup_text {
+    uv_work_t work;
+    struct daemon *daemon;
+    struct repl_backup made; /* its bytes are sealed: no secret */
+    json_t *body;
+};
+
+static void make_text(uv_work_t *w)
+{
+    struct backup_text *t = w->data;
+    char *hex = malloc(2 * t->made.len + 1);
+
+    HF_ASSERT(hex != NULL);
+    hex_put(t->made.bytes, t->made.len, hex);
+    t->body = json_pack("{s:s,s:I,s:I}", "backup", hex, "index", (json_int_t)t->made.index,
+                        "incarnation", (json_int_t)t->made.incarnation);
+    free(hex);
+}
+
+static void text_made(uv_work_t *w, int status)
+{
+    struct backup_text *t = w->data;
+    struct daemon *d = t->daemon;
+
+    (void)status; /* never cancelled */
+    if (d->backup != NULL)
+        api_request_answer(d->backup, t->body);
+    else /* refused meanwhile: this node stops */
+        json_decref(t->body);
+    d->backup = NULL;
+    free(t->made.bytes);
+    free(t);
+}
+
 static void answer_backup(struct daemon *d)
 {
+    struct backup_text *t;
     struct repl_backup b;
-    char *text;
 
     if (!repl_backup_take(d->repl, &b))
         return;
@@ -345,15 +380,11 @@ static void answer_backup(struct daemon *d)
         d->backup = NULL;
         return;
     }
-    text = malloc(2 * b.len + 1);
-    HF_ASSERT(text != NULL);
-    hex_put(b.bytes, b.len, text);
-    api_request_answer(d->backup,
-                       json_pack("{s:s,s:I,s:I}", "backup", text, "index", (json_int_t)b.index,
-                                 "incarnation", (json_int_t)b.incarnation));
-    d->backup = NULL;
-    free(text);
-    free(b.bytes);
+    t = calloc(1, sizeof *t);
+    HF_ASSERT(t != NULL);
+    *t = (struct backup_text){.daemon = d, .made = b};
+    t->work.data = t;
+    HF_ASSERT(uv_queue_work(&d->loop, &t->work, make_text, text_made) == 0);
 }
 
 void recover_stop(struct daemon *d)

@@ -35,8 +35,8 @@ static void wish(struct sim_world *w)
     n->kernel.now_ns = sim_node_ns(n);
     (void)sim_kernel_enter(&n->kernel);
     if (sim_chance(&w->faults, 800)) {
-        w->stats.counts[SIM_COUNT_moves] +=
-            conductor_wish_move(n->conductor, (uint32_t)between(w, 1, w->plan.n_shards), to, NULL);
+        if (conductor_wish_move(n->conductor, (uint32_t)between(w, 1, w->plan.n_shards), to, NULL))
+            w->stats.counts[SIM_COUNT_moves]++;
         return;
     }
     if (conductor_wish_drain(n->conductor, to, true, 0, 0, NULL)) {

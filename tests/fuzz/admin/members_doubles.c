@@ -92,9 +92,14 @@ static void note(const struct repl_admin *by)
                    by->principal, by->address, by->request_id);
 }
 
+static uint64_t numbered(void)
+{
+    return doubles.busy ? 0 : ++doubles.wishes;
+}
+
 /* Only whose token waits. */
-bool conductor_wish_join(struct conductor *c, uint32_t node, const uint8_t hash[32],
-                         uint32_t speaks, const struct repl_admin *by)
+uint64_t conductor_wish_join(struct conductor *c, uint32_t node, const uint8_t hash[32],
+                             uint32_t speaks, const struct repl_admin *by)
 {
     bool waits = false;
 
@@ -106,22 +111,23 @@ bool conductor_wish_join(struct conductor *c, uint32_t node, const uint8_t hash[
     HF_ASSERT(waits);
     note(by);
     doubles.joins++;
-    return !doubles.busy;
+    return numbered();
 }
 
-bool conductor_wish_token(struct conductor *c, uint32_t node, const char *address,
-                          const uint8_t hash[32], uint64_t valid_ms, const struct repl_admin *by)
+uint64_t conductor_wish_token(struct conductor *c, uint32_t node, const char *address,
+                              const uint8_t hash[32], uint64_t valid_ms,
+                              const struct repl_admin *by)
 {
     (void)c;
     (void)hash;
     HF_ASSERT(node != 0 && repl_address_valid(address) && valid_ms > 0);
     note(by);
     doubles.tokens++;
-    return !doubles.busy;
+    return numbered();
 }
 
-bool conductor_wish_leave(struct conductor *c, uint32_t node, uint64_t until_ms,
-                          const struct repl_admin *by)
+uint64_t conductor_wish_leave(struct conductor *c, uint32_t node, uint64_t until_ms,
+                              const struct repl_admin *by)
 {
     (void)c;
     HF_ASSERT(node != doubles.status.node);
@@ -129,11 +135,11 @@ bool conductor_wish_leave(struct conductor *c, uint32_t node, uint64_t until_ms,
     note(by);
     doubles.leaves++;
     doubles.leave_until_ms = until_ms;
-    return !doubles.busy;
+    return numbered();
 }
 
-bool conductor_wish_drain(struct conductor *c, uint32_t node, bool drained, uint64_t until_ms,
-                          uint64_t removal, const struct repl_admin *by)
+uint64_t conductor_wish_drain(struct conductor *c, uint32_t node, bool drained, uint64_t until_ms,
+                              uint64_t removal, const struct repl_admin *by)
 {
     (void)c;
     HF_ASSERT(until_ms == 0 || node != doubles.status.node);
@@ -144,7 +150,7 @@ bool conductor_wish_drain(struct conductor *c, uint32_t node, bool drained, uint
     doubles.drains++;
     doubles.drained = drained;
     doubles.drain_until_ms = until_ms;
-    return !doubles.busy;
+    return numbered();
 }
 
 /* --- the daemon and the admin server --- */

@@ -8,7 +8,8 @@
 struct members_doubles {
     struct repl_status status;
     uint64_t now_ms;
-    bool busy; /* the log takes nothing now */
+    bool busy;       /* the log takes nothing now */
+    uint64_t wishes; /* that were taken: the number of the newest one */
     unsigned sent, introduced, joins, leaves, tokens, drains, answered, refused;
     bool drained; /* the newest of each */
     uint64_t leave_until_ms, drain_until_ms, drain_removal;

@@ -220,6 +220,50 @@ Test(failover, packets_told_by_one_owner_are_known_to_the_next)
     world_destroy(w);
 }
 
+static void extend(struct world *w, struct conductor_extend *items, size_t n, uint64_t extends,
+                   uint64_t shrinks)
+{
+    const struct counters *c = conductor_counters(w->nodes[0].conductor);
+
+    cr_assert(conductor_extend(w->nodes[0].conductor, WORLD_SHARD, items, n));
+    world_run(w, 100);
+    cr_assert_eq(c->value[COUNTER_extends], extends, "%llu records that raise",
+                 (unsigned long long)c->value[COUNTER_extends]);
+    cr_assert_eq(c->value[COUNTER_shrinks], shrinks, "%llu records that lower",
+                 (unsigned long long)c->value[COUNTER_shrinks]);
+}
+
+/* A ceiling that never comes down costs the next takeover what lies below it: an operator sees both. */
+Test(failover, records_that_raise_and_that_lower_are_counted_apart)
+{
+    struct world *w = world_create(NULL);
+    struct conductor_extend items[2] = {{.ceiling = 100}, {.ceiling = 100}};
+    struct ike_sa sa;
+    size_t n = 0;
+
+    cr_assert(world_connect(w));
+    cr_assert(world_want(w, WORLD_CLIENT, IKE_WANT_CHILD));
+    world_run(w, 2000);
+    sa = world_sa(w, 0);
+    for (int i = 0; i < IKE_MAX_CHILDREN && n < 2; i++)
+        if (sa.children[i].state != IKE_CHILD_NONE)
+            items[n++].spi_in = sa.children[i].spi_in;
+    cr_assert_eq(n, 2);
+    extend(w, items, 2, 1, 0);
+    items[0].ceiling = 200;
+    items[1].ceiling = 50;
+    extend(w, items, 2, 2, 1);
+    items[0].ceiling = 60;
+    extend(w, items, 1, 2, 2);
+    items[0].ceiling = 60; /* as it is */
+    extend(w, items, 1, 3, 2);
+    items[0].ceiling = 0;
+    items[0].packets_in = 7;
+    extend(w, items, 1, 4, 2);
+    world_destroy(w);
+    printf("compared 5 records\n");
+}
+
 static bool rekeying(struct world *w, unsigned node, uint32_t spi_in)
 {
     const struct world_esp *e = conductor_esp_of(w->nodes[node].conductor, spi_in);

@@ -85,3 +85,40 @@ Test(unsettled, an_owner_that_hears_no_verdict_does_nothing_and_goes_on_from_the
     printf("compared %u verdicts that nobody heard\n", cells);
     cr_assert_eq(cells, 8);
 }
+
+static void expect_settled(const struct world_node *n, unsigned times, uint64_t wish, bool judged,
+                           enum repl_verdict verdict)
+{
+    cr_assert_eq(n->wishes_settled, times, "%u were settled", n->wishes_settled);
+    cr_assert_eq(n->wish, wish);
+    cr_assert_eq(n->wish_judged, judged);
+    if (judged)
+        cr_assert_eq(n->wish_verdict, verdict, "%s", repl_verdict_name(n->wish_verdict));
+}
+
+/* An operator waits for it: any node may be asked, and only that one is told, once. */
+Test(unsettled, how_an_operators_wish_ended_is_told_by_its_number)
+{
+    struct world *w = world_create(NULL);
+    struct world_node *n = &w->nodes[1];
+    uint64_t first = conductor_wish_move(n->conductor, WORLD_SHARD, 3, NULL);
+    uint64_t second = conductor_wish_drain(n->conductor, 60, true, 0, 0, NULL), third;
+
+    cr_assert(first != 0 && second != 0 && first != second);
+    cr_assert_eq(n->wishes_settled, 0, "the log has not judged it");
+    cr_assert(world_commit(w));
+    expect_settled(n, 1, first, true, REPL_ACCEPTED);
+    cr_assert(world_commit(w));
+    expect_settled(n, 2, second, true, REPL_REFUSED_UNKNOWN);
+    third = conductor_wish_drain(n->conductor, 3, true, 0, 0, NULL);
+    n->deaf = true;
+    world_unsettle(w, 1, true);
+    expect_settled(n, 3, third, false, REPL_ACCEPTED);
+    w->busy = true;
+    cr_assert_eq(conductor_wish_move(n->conductor, WORLD_SHARD, 2, NULL), 0);
+    world_run(w, 1000);
+    cr_assert_eq(n->wishes_settled, 3, "nothing was kept");
+    cr_assert_eq(w->nodes[0].wishes_settled + w->nodes[2].wishes_settled, 0, "nobody else's");
+    world_destroy(w);
+    printf("compared 4 wishes\n");
+}

@@ -67,6 +67,11 @@ struct world_node {
     unsigned installed, senders; /* CHILD SAs; of them outbound */
     unsigned gaps;               /* times that one stopped sending and none sent */
     unsigned exported, resumed;
+    /* what it was told of operators' wishes: how many, and of the newest one */
+    unsigned wishes_settled;
+    uint64_t wish;
+    bool wish_judged;
+    enum repl_verdict wish_verdict;
     void (*grant)(void *self, void *esp, uint64_t epoch, const struct repl_grant *grant);
 };
 

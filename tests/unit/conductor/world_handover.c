@@ -56,12 +56,23 @@ static void op_aside(void *self, uint32_t shard, const struct endpoint *local,
     w->asides++;
 }
 
+static void op_wish_settled(void *self, uint64_t wish, bool judged, enum repl_verdict verdict)
+{
+    struct world_node *n = self;
+
+    n->wishes_settled++;
+    n->wish = wish;
+    n->wish_judged = judged;
+    n->wish_verdict = verdict;
+}
+
 void world_handover_ops(struct conductor_ops *ops)
 {
     struct world_node *n = ops->self;
 
     n->grant = ops->esp_grant;
     ops->ike_aside = op_aside;
+    ops->wish_settled = op_wish_settled;
     ops->esp_mode = op_mode;
     ops->esp_passed = op_passed;
     ops->esp_export = op_export;

@@ -1,5 +1,5 @@
-/* A move or a drain that the log refuses for ever is refused at once: the daemon's own file over doubles of
- * the log and the admin server. */
+/* What an operator is told of a move or a drain is what the log says of it, as soon as it says so: the daemon's
+ * own file over doubles of the log and the admin server. */
 #include <criterion/criterion.h>
 
 #include <stdio.h>
@@ -11,14 +11,14 @@
 static struct daemon d;
 static unsigned moves;
 
-bool conductor_wish_move(struct conductor *c, uint32_t shard, uint32_t node,
-                         const struct repl_admin *by)
+uint64_t conductor_wish_move(struct conductor *c, uint32_t shard, uint32_t node,
+                             const struct repl_admin *by)
 {
     (void)c;
     HF_ASSERT(shard == 1 && node != 0 && by != NULL);
     (void)snprintf(doubles.asked_by, sizeof doubles.asked_by, "%s", by->principal);
     moves++;
-    return true;
+    return doubles.busy ? 0 : ++doubles.wishes;
 }
 
 /* Three voters that are well; this is node 1, which owns the shard. */
@@ -53,6 +53,37 @@ static void move(uint32_t to)
 {
     d.backend.move_shard(&d, doubles_request(), &(struct api_move){.shard = 1, .to = to},
                          &doubles_asker);
+}
+
+/* Time without a verdict, or with one. */
+static void pass(uint64_t ms)
+{
+    doubles.now_ms += ms;
+    admin_moves_tick(&d);
+}
+
+/* The log's word of the newest wish, as the conductor tells it. */
+static void judged(enum repl_verdict verdict)
+{
+    admin_moves_settled(&d, doubles.wishes, true, verdict);
+    admin_moves_tick(&d);
+}
+
+/* The i-th of a move and a drain. */
+static void wish(int i)
+{
+    if (i == 0)
+        move(3);
+    else
+        drain(3, true);
+}
+
+static void follows(int i)
+{
+    if (i == 0)
+        doubles.status.shards[0].owner_node = doubles.status.shards[0].home = 3;
+    else
+        doubles.status.nodes[2].drained = true;
 }
 
 static void cr_assert_refused(unsigned status, const char *name)
@@ -106,7 +137,7 @@ Test(moves, a_member_is_drained)
     cr_assert(doubles.drains == 1 && doubles.drained && doubles.drain_removal == 0);
     cr_assert_eq(doubles.drain_until_ms, 0);
     cr_assert_str_eq(doubles.asked_by, "admin email:a 10.9.9.9 r-1");
-    admin_moves_tick(&d);
+    judged(REPL_ACCEPTED);
     cr_assert_eq(doubles.answered, 0, "it is not yet");
     doubles.status.nodes[2].drained = true;
     admin_moves_tick(&d);
@@ -119,9 +150,130 @@ Test(moves, a_shard_is_moved)
     move(3);
     cr_assert_eq(moves, 1);
     cr_assert_str_eq(doubles.asked_by, "email:a");
+    judged(REPL_ACCEPTED);
+    cr_assert_eq(doubles.answered, 0, "it is not yet");
     doubles.status.shards[0].owner_node = doubles.status.shards[0].home = 3;
     admin_moves_tick(&d);
     cr_assert(doubles.answered == 1 && doubles.refused == 0);
+}
+
+Test(moves, what_the_log_refuses_is_refused_at_once)
+{
+    static const struct {
+        enum repl_verdict verdict;
+        unsigned status;
+        const char *name, *says;
+    } all[] = {{REPL_REFUSED_UNKNOWN, 404, "unknown-node", "the log has refused it"},
+               {REPL_REFUSED_EPOCH, 409, "refused", "refused-epoch"},
+               {REPL_REFUSED_VERSION, 409, "refused", "refused-version"},
+               {REPL_REFUSED_MALFORMED, 409, "refused", "refused-malformed"}};
+
+    for (int i = 0; i < 8; i++) {
+        begin();
+        wish(i % 2);
+        if (i >= 4)
+            follows(i % 2); /* by another one's wish */
+        judged(all[i / 2].verdict);
+        cr_assert_refused(all[i / 2].status, all[i / 2].name);
+        cr_assert_not_null(strstr(doubles.problem.detail, all[i / 2].says), "%s",
+                           doubles.problem.detail);
+        cr_assert_null(d.waits[0].request);
+    }
+    printf("compared 8 wishes\n");
+}
+
+/* It may be refused yet: what stands there came of something else. */
+Test(moves, before_the_log_has_judged_it_nothing_is_said)
+{
+    for (int i = 0; i < 3; i++) {
+        begin();
+        if (i < 2) {
+            follows(i);
+            wish(i);
+        } else {
+            drain(3, false); /* it is not drained at all */
+        }
+        pass(7900);
+        cr_assert(doubles.answered == 0 && doubles.refused == 0, "wish %d", i);
+        pass(200);
+        cr_assert_refused(504, "outcome-unknown");
+        judged(REPL_ACCEPTED); /* too late: nobody waits */
+
+        begin();
+        if (i < 2) {
+            follows(i);
+            wish(i);
+        } else {
+            drain(3, false);
+        }
+        judged(REPL_ACCEPTED);
+        cr_assert(doubles.answered == 1 && doubles.refused == 0, "wish %d", i);
+    }
+    printf("compared 6 wishes\n");
+}
+
+Test(moves, what_nobody_follows_in_time_is_told_as_such)
+{
+    for (int i = 0; i < 2; i++) {
+        begin();
+        wish(i);
+        judged(REPL_ACCEPTED);
+        pass(7900);
+        cr_assert_eq(doubles.refused, 0);
+        pass(200);
+        cr_assert_refused(504, "timeout");
+    }
+    printf("compared 2 wishes\n");
+}
+
+/* A snapshot jumped over the verdict: the state alone tells. */
+Test(moves, whose_verdict_is_hidden_is_answered_by_the_state)
+{
+    for (int i = 0; i < 2; i++) {
+        begin();
+        wish(i);
+        admin_moves_settled(&d, doubles.wishes, false, REPL_ACCEPTED);
+        pass(100);
+        cr_assert(doubles.answered == 0 && doubles.refused == 0);
+        follows(i);
+        pass(100);
+        cr_assert(doubles.answered == 1 && doubles.refused == 0);
+
+        begin();
+        wish(i);
+        admin_moves_settled(&d, doubles.wishes, false, REPL_ACCEPTED);
+        pass(8100);
+        cr_assert_refused(504, "outcome-unknown");
+    }
+    printf("compared 4 wishes\n");
+}
+
+/* Several wait; one that was given up took its number with it. */
+Test(moves, a_verdict_is_told_to_whom_it_belongs)
+{
+    begin();
+    move(3);
+    pass(8100);
+    cr_assert_refused(504, "outcome-unknown");
+    drain(2, true);
+    admin_moves_settled(&d, 1, true, REPL_REFUSED_UNKNOWN);
+    admin_moves_tick(&d);
+    cr_assert_eq(doubles.refused, 1, "it is the former's");
+    doubles.status.nodes[1].drained = true;
+    judged(REPL_ACCEPTED);
+    cr_assert(doubles.answered == 1 && doubles.refused == 1);
+}
+
+Test(moves, what_the_log_does_not_take_is_refused)
+{
+    for (int i = 0; i < 2; i++) {
+        begin();
+        doubles.busy = true;
+        wish(i);
+        cr_assert_refused(503, "busy");
+        cr_assert_null(d.waits[0].request);
+    }
+    printf("compared 2 wishes\n");
 }
 
 /* Whoever may ask is asked for what he is called: the log refuses what cannot be shown. */

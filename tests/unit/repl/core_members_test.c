@@ -410,6 +410,31 @@ Test(repl_members, a_dead_node_is_replaced)
     cluster_finish(rig);
 }
 
+/* Node 3 has left, node 2 is dead: two voters, one of them dead, could commit nothing, so node 3 stays among the three.
+ * The learner makes them a majority again: of those that stay two vote. */
+Test(repl_members, a_learner_takes_the_place_of_one_that_has_left)
+{
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        struct rig *rig = cluster_running(3, 8510 + seed);
+
+        next_sa = 1;
+        cr_assert_eq(join(rig), 4);
+        write_some(rig);
+        cr_assert(rig_run(rig, 5000, rig_agrees, 0));
+        cluster_lead(rig, 1);
+        rig_kill(rig, 2);
+        cr_assert_eq(voters_as(rig, 1), 3, "of an even number nobody would have more");
+        leave(rig, 3);
+        cr_assert(rig_run(rig, 10000, has_voters, 3), "seed %d: it stays among the voters",
+                  (int)seed);
+        stop_removed(rig, 3);
+        write_some(rig);
+        rig_start(rig, 2);
+        cluster_finish(rig);
+    }
+    printf("compared 4 clusters\n");
+}
+
 /* It comes back with what it had, not knowing that it was removed. */
 Test(repl_members, the_removed_is_not_heard)
 {

@@ -1,4 +1,4 @@
-/* The audit's file: appended, looked at anew after a crash, set aside when it is another's; any other byte in it is found. */
+/* The audit's files: appended, bounded, looked at anew after a crash, set aside when it is another's; any other byte in it is found. */
 #include <criterion/criterion.h>
 
 #include <fcntl.h>
@@ -59,12 +59,63 @@ static struct mirror_outcome append(size_t from, size_t to)
     return out;
 }
 
-static uint64_t findings(struct audit_verifier *v)
+static uint64_t findings_of(const char *path, struct audit_verifier *v)
 {
     uint64_t n = 0;
 
-    cr_assert(mirror_verify(m.path, &head, NULL, NULL, v, &n));
+    cr_assert(mirror_verify(path, &head, NULL, NULL, v, &n));
     return n;
+}
+
+static uint64_t findings(struct audit_verifier *v)
+{
+    return findings_of(m.path, v);
+}
+
+/* Of all files, the oldest first. */
+static uint64_t findings_of_all(struct audit_verifier *v)
+{
+    char command[256], all[64];
+
+    (void)snprintf(all, sizeof all, "%s/all", root);
+    (void)snprintf(command, sizeof command,
+                   "cd '%s' && for i in $(seq %d -1 1); do test ! -e audit.jsonl.$i || "
+                   "cat audit.jsonl.$i; done >all && cat audit.jsonl >>all",
+                   root, MIRROR_OLDER);
+    cr_assert_eq(system(command), 0);
+    return findings_of(all, v);
+}
+
+/* The name of the i-th full one. */
+static const char *full(unsigned i)
+{
+    static char name[MIRROR_PATH_BYTES + 16];
+
+    (void)snprintf(name, sizeof name, "%s.%u", m.path, i);
+    return name;
+}
+
+static bool is_there(unsigned i)
+{
+    return access(full(i), F_OK) == 0;
+}
+
+/* Files of two entries, from the first on. */
+static void append_all(size_t to)
+{
+    m.file_bytes = 500;
+    for (size_t i = 0; i < to; i++) {
+        struct mirror_outcome out = append(0, i + 1);
+
+        cr_assert(out.ok && !out.set_aside && out.missing_from == 0, "%s", out.why);
+    }
+}
+
+static void restart(void)
+{
+    mirror_close(&m);
+    mirror_init(&m, root);
+    m.file_bytes = 500;
 }
 
 static long file_bytes(void)
@@ -216,4 +267,101 @@ Test(repl_mirror, tampering_with_any_byte_is_found)
     }
     (void)close(fd);
     free(bytes);
+}
+
+Test(repl_mirror, full_files_are_one_chain)
+{
+    struct audit_verifier v;
+    struct stat st;
+
+    append_all(20);
+    cr_assert(is_there(9) && !is_there(10));
+    cr_assert_eq(stat(full(1), &st), 0);
+    cr_assert_eq(st.st_mode & 0777, 0600);
+    cr_assert(st.st_size >= 500 && st.st_size < 1000, "%ld bytes", (long)st.st_size);
+    restart();
+    cr_assert(append(0, ENTRIES).ok);
+    cr_assert(is_there(10) && !is_there(11));
+    cr_assert_eq(findings_of_all(&v), 0);
+    cr_assert_eq(v.lines, ENTRIES);
+    printf("compared %d entries in 11 files\n", (int)ENTRIES);
+}
+
+/* 40 entries are 20 files: the oldest are gone, and what stays says so. */
+Test(repl_mirror, so_many_files_stay)
+{
+    struct audit_verifier v;
+
+    append_all(ENTRIES);
+    cr_assert(is_there(MIRROR_OLDER) && !is_there(MIRROR_OLDER + 1));
+    cr_assert_eq(findings_of_all(&v), 1);
+    cr_assert_eq(v.missing_from, 1);
+    cr_assert_eq(v.missing_to, 8);
+    cr_assert_eq(v.chained, 9);
+    cr_assert_eq(v.lines, 32);
+}
+
+/* Its new name is there, the next file is not, or is empty. */
+Test(repl_mirror, a_crash_between_two_files_loses_nothing)
+{
+    for (int empty = 0; empty < 2; empty++) {
+        struct mirror_outcome out;
+        struct audit_verifier v;
+
+        append_all(10);
+        for (unsigned i = 4; i > 0; i--) {
+            char to[MIRROR_PATH_BYTES + 16];
+
+            (void)snprintf(to, sizeof to, "%s", full(i + 1));
+            cr_assert_eq(rename(full(i), to), 0);
+        }
+        cr_assert_eq(rename(m.path, full(1)), 0);
+        if (empty)
+            cr_assert_eq(close(open(m.path, O_CREAT | O_WRONLY, 0600)), 0);
+        restart();
+        out = append(0, 12);
+        cr_assert(out.ok && !out.set_aside && out.missing_from == 0, "%s", out.why);
+        cr_assert(append(0, ENTRIES).ok);
+        cr_assert_eq(findings_of_all(&v), 0);
+        cr_assert_eq(v.lines, ENTRIES);
+        end();
+        strcpy(root, "/tmp/hf-mirror-XXXXXX");
+        memset(entries, 0, sizeof entries);
+        begin();
+    }
+    printf("compared 2 crashes\n");
+}
+
+/* Of four full ones two have their new names: the others get theirs. */
+Test(repl_mirror, a_crash_among_the_names_loses_nothing)
+{
+    struct audit_verifier v;
+    char to[MIRROR_PATH_BYTES + 16];
+
+    append_all(10);
+    for (unsigned i = 4; i > 2; i--) {
+        (void)snprintf(to, sizeof to, "%s", full(i + 1));
+        cr_assert_eq(rename(full(i), to), 0);
+    }
+    restart();
+    cr_assert(append(0, 12).ok);
+    cr_assert(is_there(5) && !is_there(6), "one more went");
+    cr_assert(append(0, ENTRIES).ok);
+    cr_assert_eq(findings_of_all(&v), 0);
+    cr_assert_eq(v.lines, ENTRIES);
+}
+
+Test(repl_mirror, full_files_of_another_chain_stay)
+{
+    struct mirror_outcome out;
+    struct audit_verifier v;
+
+    append_all(4);
+    cr_assert_eq(rename(m.path, full(2)), 0);
+    restart();
+    make("mallory");
+    out = append(0, ENTRIES);
+    cr_assert(out.ok && !out.set_aside && out.missing_from == 0);
+    cr_assert_eq(findings(&v), 0);
+    cr_assert(is_there(1) && is_there(2));
 }
