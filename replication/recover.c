@@ -270,6 +270,7 @@ bool recover_make(const struct repl_loaded *loaded, const struct recover_options
 uint8_t *recover_backup(const struct fsm *fsm, const struct seal *seal, size_t *n)
 {
     struct fsm copy = *fsm;
+    uint8_t *bytes;
 
     copy.image = NULL;
     fsm_forget_keys(&copy);
@@ -277,7 +278,9 @@ uint8_t *recover_backup(const struct fsm *fsm, const struct seal *seal, size_t *
     copy.sas = copy.claims = copy.leases = (struct map){0};
     copy.all_sas = copy.last_sa = NULL;
     copy.all_leases = copy.last_lease = NULL;
-    return snapshot_encode(&copy, seal, n);
+    bytes = snapshot_encode(&copy, seal, n);
+    secret_wipe_bytes(&copy, sizeof copy); /* the secrets of cookies are in it */
+    return bytes;
 }
 
 bool recover_restore(struct span backup, const struct recover_options *o, struct recovered *out,

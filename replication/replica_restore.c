@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 
+#include "base/secret.h"
 #include "replication/replica_parts.h"
 
 /* --- telling --- */
@@ -241,6 +242,7 @@ void replica_restored_piece(struct replica *r, struct replica_job *job)
         take_over(r, fsm);
     }
     free(s);
+    secret_wipe_bytes(fsm, sizeof *fsm); /* the secrets of cookies are in it */
     free(fsm);
 }
 
@@ -284,6 +286,7 @@ void replica_on_restore(void *self, const struct repl_snapshot_meta *meta, struc
         replica_lock_snapshot(r, lacking, meta);
     else
         replica_fail(r, cannot);
+    secret_wipe_bytes(&fsm, sizeof fsm);
 }
 
 void replica_restore(struct replica *r, const struct repl_snapshot_meta *meta)

@@ -82,6 +82,7 @@ GROUP(4, of_a_hanging_disk)
 GROUP(5, of_histories)
 GROUP(6, of_members)
 GROUP(7, of_documents)
+GROUP(8, of_a_tie)
 
 Test(repl_mutants, there_is_no_other_group)
 {
@@ -89,5 +90,5 @@ Test(repl_mutants, there_is_no_other_group)
 
     for (const char *at = MUTANTS; (at = strstr(at, "control")) != NULL; at++)
         groups++;
-    cr_assert_eq(groups, 8);
+    cr_assert_eq(groups, 9);
 }
