@@ -218,6 +218,7 @@ json_t *cell_verdict(struct cell *c)
     (void)json_object_set_new(j, "moves_ms", moves_json(c));
     (void)json_object_set_new(j, "replay_recoveries", json_integer((json_int_t)cell_recoveries(c)));
     (void)json_object_set_new(j, "unasked_moves", json_integer((json_int_t)c->unasked));
+    (void)json_object_set_new(j, "before_fault", json_boolean(c->before_fault));
     (void)json_object_set_new(j, "told_tenures", json_integer((json_int_t)c->n_told_tenures));
     (void)json_object_set_new(j, "lease_ends", json_integer((json_int_t)c->lease_ends));
     (void)json_object_set_new(j, "relay", relay_json(c));
