@@ -204,6 +204,7 @@ json_t *cell_verdict(struct cell *c)
     (void)json_object_set_new(j, "spis_after", spis_json(&c->after));
     (void)json_object_set_new(j, "copies_compared",
                               count_json(exchange ? c->copies.of_message : c->copies.compared, 0));
+    (void)json_object_set_new(j, "copies_of_gateway", count_json(c->copies.of_gateway, 0));
     (void)json_object_set_new(j, "copies_across", count_json(c->copies.across, 0));
     (void)json_object_set_new(j, "sent", count_json(in.sent, out.sent));
     (void)json_object_set_new(j, "lost", count_json(in.lost, out.lost));
