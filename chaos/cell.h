@@ -132,6 +132,7 @@ struct cell {
     struct oracle_copies copies;
     struct oracle_report report;
     bool inconclusive;
+    bool before_fault; /* it did not even come to its fault */
     char why[CELL_TEXT];
     char phase[64];
     uint64_t began_mono_ns, ended_mono_ns;
@@ -165,6 +166,11 @@ bool cell_has_relay(const struct cell *c);
 
 /* cell_up.c: the lab to a tunnel with traffic. */
 bool cell_bring_up(struct cell *c);
+/* How many nodes act for the shard (from 0) by the first look at all `n` of them, in turn. Who does by
+ * the second one too, under the same epoch, acted all the while between them: two such are a violation
+ * (I5), whatever was to be tried then. */
+unsigned cell_judge_actors(struct cell *c, unsigned shard, const struct node_view *first,
+                           const struct node_view *second, size_t n);
 /* Waits until `packets` more numbers came in each wanted direction and, with upload, some more of
  * it. */
 bool cell_wait_flow(struct cell *c, unsigned packets, unsigned ms);

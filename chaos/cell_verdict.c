@@ -204,6 +204,7 @@ json_t *cell_verdict(struct cell *c)
     (void)json_object_set_new(j, "spis_after", spis_json(&c->after));
     (void)json_object_set_new(j, "copies_compared",
                               count_json(exchange ? c->copies.of_message : c->copies.compared, 0));
+    (void)json_object_set_new(j, "copies_of_gateway", count_json(c->copies.of_gateway, 0));
     (void)json_object_set_new(j, "copies_across", count_json(c->copies.across, 0));
     (void)json_object_set_new(j, "sent", count_json(in.sent, out.sent));
     (void)json_object_set_new(j, "lost", count_json(in.lost, out.lost));
@@ -218,6 +219,7 @@ json_t *cell_verdict(struct cell *c)
     (void)json_object_set_new(j, "moves_ms", moves_json(c));
     (void)json_object_set_new(j, "replay_recoveries", json_integer((json_int_t)cell_recoveries(c)));
     (void)json_object_set_new(j, "unasked_moves", json_integer((json_int_t)c->unasked));
+    (void)json_object_set_new(j, "before_fault", json_boolean(c->before_fault));
     (void)json_object_set_new(j, "told_tenures", json_integer((json_int_t)c->n_told_tenures));
     (void)json_object_set_new(j, "lease_ends", json_integer((json_int_t)c->lease_ends));
     (void)json_object_set_new(j, "relay", relay_json(c));

@@ -139,6 +139,7 @@ struct oracle_message {
  * the one before it. */
 struct oracle_copies {
     uint64_t compared;        /* all */
+    uint64_t of_gateway;      /* those of the gateway's messages */
     uint64_t of_message;      /* those of `about` */
     uint64_t across;          /* those of `about` where the one before left another node */
     uint64_t sent_of_message; /* how often `about` left at all */

@@ -107,6 +107,7 @@ void oracle_identical_copies(const struct capture *c, uint64_t zero_ns,
             continue;
         compare(c, ike[i - 1], ike[i], zero_ns, r);
         copies->compared++;
+        copies->of_gateway += !m.from_client;
         if (about && oracle_is_message(ike[i], about)) {
             copies->of_message++;
             copies->across += ike[i]->port != ike[i - 1]->port;

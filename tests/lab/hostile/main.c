@@ -2,10 +2,13 @@
  * client's own.
  *
  *   holdfast-hostile classes
- *   holdfast-hostile record IFACE GATEWAY FILE   what leaves IFACE by UDP for GATEWAY, until stdin
- * ends holdfast-hostile send CLASS COUNT FROM GATEWAY PORT [--recording FILE] [--sources N] [--seed
- * S] holdfast-hostile hold udp|tcp IP PORT        has the port until stdin ends
+ *   holdfast-hostile record IFACE GATEWAY FILE
+ *   holdfast-hostile send CLASS COUNT FROM GATEWAY PORT [--recording FILE] [--sources N] [--seed S]
+ *   holdfast-hostile half-open FROM GATEWAY SOURCES
+ *   holdfast-hostile hold udp|tcp IP PORT
  *
+ * `record` keeps what leaves IFACE by UDP for GATEWAY, until stdin ends; `hold` has the port, and
+ * `half-open` begins IKE SAs from as many addresses (half_open.h), as long.
  * `send` sends from FROM:PORT (the client's own address and port: a spoofed datagram of the live
  * tunnel), or in turn from N addresses that begin at FROM. It prints how many it sent. Root only.
  */
@@ -26,6 +29,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "hostile/half_open.h"
 #include "hostile/messages.h"
 
 enum { IP_BYTES = 20, UDP_BYTES = 8, RAW_MAX = 1400, PORT_NAT = 4500, RECORD_HEADER = 4 };
@@ -265,6 +269,8 @@ int main(int argc, char **argv)
         return record(argv + 2);
     if (argc >= 7 && strcmp(argv[1], "send") == 0)
         return send_class(argc - 2, argv + 2);
+    if (argc == 5 && strcmp(argv[1], "half-open") == 0)
+        return hostile_half_open(argv + 2);
     if (argc == 5 && strcmp(argv[1], "hold") == 0)
         return hold(argv + 2);
     (void)fprintf(stderr, "holdfast-hostile: see the head of its main.c\n");

@@ -20,6 +20,7 @@ enum {
     FLAG_INITIATOR = 0x08,
     FLAG_RESPONSE = 0x20,
     VERSION_2 = 0x20,
+    N_COOKIE = 16390,
     GROUP_14 = 14,
     GROUP_X25519 = 31
 };
@@ -112,6 +113,49 @@ static const struct init good = {20, GROUP_X25519, GROUP_X25519, false, false};
 static size_t init_good(struct hostile_job *j, uint8_t *out)
 {
     return put_init(j, out, &good);
+}
+
+size_t hostile_init(struct hostile_job *j, uint8_t out[HOSTILE_INIT_BYTES])
+{
+    return put_init(j, out, &good);
+}
+
+static bool is_answer(const uint8_t *answer, size_t n, uint8_t first)
+{
+    return n > HEADER_BYTES + 8 && answer[18] == EX_INIT && (answer[19] & FLAG_RESPONSE) != 0 &&
+           answer[16] == first;
+}
+
+const uint8_t *hostile_cookie(const uint8_t *answer, size_t n, size_t *len)
+{
+    const uint8_t *notify = answer + HEADER_BYTES;
+
+    if (!is_answer(answer, n, P_NOTIFY) || get_be16(notify + 6) != N_COOKIE ||
+        get_be16(notify + 2) < 9 || (size_t)HEADER_BYTES + get_be16(notify + 2) > n)
+        return NULL;
+    *len = (size_t)get_be16(notify + 2) - 8;
+    return notify + 8;
+}
+
+size_t hostile_put_cookie(uint8_t *request, size_t n, const uint8_t *cookie, size_t len)
+{
+    uint8_t *at = request + HEADER_BYTES;
+
+    if (8 + len > HOSTILE_COOKIE_MAX)
+        return n;
+    memmove(at + 8 + len, at, n - HEADER_BYTES);
+    at = payload(at, request[16], 4 + len);
+    put_be16(at, 0); /* no protocol, no SPI */
+    put_be16(at + 2, N_COOKIE);
+    memcpy(at + 4, cookie, len);
+    request[16] = P_NOTIFY;
+    put_be32(request + 24, (uint32_t)(n + 8 + len));
+    return n + 8 + len;
+}
+
+bool hostile_is_accepted(const uint8_t *answer, size_t n)
+{
+    return is_answer(answer, n, P_SA);
 }
 
 static size_t init_no_proposal(struct hostile_job *j, uint8_t *out)

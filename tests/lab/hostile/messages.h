@@ -38,4 +38,17 @@ struct hostile_class {
 /* NULL-terminated by name. */
 extern const struct hostile_class hostile_classes[];
 
+/* An IKE_SA_INIT as an honest peer sends it; the initiator's SPI is its first 8 bytes. */
+enum { HOSTILE_INIT_BYTES = 144, HOSTILE_COOKIE_MAX = 8 + 64 };
+size_t hostile_init(struct hostile_job *j, uint8_t out[HOSTILE_INIT_BYTES]);
+
+/* The cookie that an answer asks for (its only payload, RFC 7296 2.6), *len bytes of it within the
+ * answer; NULL: it asks for none. */
+const uint8_t *hostile_cookie(const uint8_t *answer, size_t n, size_t *len);
+/* Puts it before the request's n bytes of payloads; there is room for HOSTILE_COOKIE_MAX more. The new
+ * length; the request as it was where the cookie is too long. */
+size_t hostile_put_cookie(uint8_t *request, size_t n, const uint8_t *cookie, size_t len);
+/* Does the answer begin with an SA payload? */
+bool hostile_is_accepted(const uint8_t *answer, size_t n);
+
 #endif

@@ -377,6 +377,32 @@ Test(breach, the_node_that_applied_most_knows_who_was_assigned)
     cr_assert_eq(cell.unasked, 1);
 }
 
+/* Looked at one after the other: who acts in both looks acted all the while between them. */
+Test(breach, two_nodes_that_act_at_once)
+{
+    struct node_view first[3] = {0}, second[3] = {0};
+
+    first[0].shards[0] = second[0].shards[0] = (struct node_shard){.epoch = 7, .acting = true};
+    cr_assert_eq(cell_judge_actors(&cell, 0, first, second, 3), 1);
+    cr_assert_eq(cell.report.n, 0, "%s", cell.report.text[0]);
+    first[2].shards[0] = (struct node_shard){.epoch = 9, .acting = true};
+    second[0].shards[0].acting = false; /* it moved between the looks at the one and at the other */
+    second[2].shards[0] = first[2].shards[0];
+    cr_assert_eq(cell_judge_actors(&cell, 0, first, second, 3), 2);
+    cr_assert_eq(cell.report.n, 0, "%s", cell.report.text[0]);
+    second[0].shards[0] = (struct node_shard){.epoch = 11, .acting = true}; /* and came back */
+    second[2].shards[0].acting = false;
+    cr_assert_eq(cell_judge_actors(&cell, 0, first, second, 3), 2);
+    cr_assert_eq(cell.report.n, 0, "%s", cell.report.text[0]);
+    second[2].shards[0].acting = true; /* node 1 by another assignment: not all the while */
+    cr_assert_eq(cell_judge_actors(&cell, 0, first, second, 3), 2);
+    cr_assert_eq(cell.report.n, 0, "%s", cell.report.text[0]);
+    second[0].shards[0].epoch = 7;
+    cr_assert_eq(cell_judge_actors(&cell, 0, first, second, 3), 2);
+    cr_assert_eq(cell.report.n, 1);
+    cr_assert_str_eq(cell.report.text[0], "one-owner: nodes 1 and 3 both act for shard 1");
+}
+
 Test(breach, an_address_of_two_clients)
 {
     uint32_t(*inner)[TRAFFIC_FAMILIES] = cell.client.inner;

@@ -73,6 +73,7 @@ Test(oracle, a_clean_capture_is_green)
     oracle_identical_copies(&cap, ZERO, &about, &copies, &report);
     cr_assert_eq(report.n, 0, "%s", report.text[0]);
     cr_assert_eq(copies.compared, 2);
+    cr_assert_eq(copies.of_gateway, 1);
     cr_assert_eq(copies.of_message, 1);
     cr_assert_eq(copies.across, 1);
     cr_assert_eq(copies.sent_of_message, 2);
