@@ -127,9 +127,14 @@ static bool is_sealed(const struct replica *r, uint32_t node)
     return fsm_member(&r->fsm, node) != NULL || replica_is_founder(r, node);
 }
 
+static bool is_another(const struct replica *r, uint32_t node)
+{
+    return node != r->options.node && !replica_has_left(r, node);
+}
+
 bool replica_may_have_key(const struct replica *r, uint32_t node)
 {
-    if (node == r->options.node || replica_has_left(r, node))
+    if (!is_another(r, node))
         return false;
     /* Also one that joined, and is in no configuration yet. */
     if (r->ownership.confirmed)
@@ -139,7 +144,7 @@ bool replica_may_have_key(const struct replica *r, uint32_t node)
 
 bool replica_may_speak_of_keys(const struct replica *r, uint32_t node)
 {
-    if (node == r->options.node || replica_has_left(r, node))
+    if (!is_another(r, node))
         return false;
     return (r->ownership.confirmed && fsm_member(&r->fsm, node) != NULL) || newest_names(r, node);
 }
