@@ -1,4 +1,4 @@
-/* Begins IKE SAs from many sources that do answer cookies (RFC 7296 2.6), and never goes on with one:
+/* Begins IKE SAs from many sources that answer cookies (RFC 7296 2.6), and goes on with none:
  * 250 a second, 64 under way at once, until stdin ends. */
 #ifndef HF_TEST_HOSTILE_HALF_OPEN_H
 #define HF_TEST_HOSTILE_HALF_OPEN_H

@@ -1,4 +1,4 @@
-/* Runs each mutant of mutants.cmake, group by group, two groups at a time: its tests must be red. */
+/* Runs each mutant of mutants.cmake, group by group, two groups at a time: its tests are red. */
 #include <criterion/criterion.h>
 
 #include <fcntl.h>
@@ -15,8 +15,8 @@
 enum outcome { GREEN, RED, OTHER };
 enum { SAID_MAX = 65536 };
 
-/* By what the program says of its tests at its end and how it ended. Red is nothing but a red test: one
- * that did not start, or came to another end, has shown nothing. */
+/* By what the program says of its tests at its end and how it ended. Red is nothing but a red test:
+ * one that did not start, or came to another end, has shown nothing. */
 static enum outcome outcome_of(const char *said, int status)
 {
     const char *end = strstr(said, "Synthesis:");
