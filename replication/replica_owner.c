@@ -3,6 +3,7 @@
 
 #include "base/bytes.h"
 #include "proto/nodes.pb-c.h"
+#include "replication/lease.h"
 #include "replication/replica_parts.h"
 
 static bool fresh(uint64_t stamp_ns, uint64_t now_ns, uint32_t stale_ms)
@@ -248,7 +249,6 @@ static bool planted_now(const struct replica *r, const struct ownership_shard *s
 
 static bool planted(struct replica *r, size_t i, const struct ownership_shard *s)
 {
-    struct repl_lease *lease = &r->leases[i];
     struct repl_epoch epoch = {.incarnation = s->epoch.incarnation, .index = s->epoch.index + 1};
     const struct fsm_shard *state = fsm_shard(&r->fsm, s->shard);
 
@@ -258,8 +258,7 @@ static bool planted(struct replica *r, size_t i, const struct ownership_shard *s
         if (!planted_now(r, s))
             return false;
         r->planted_epoch[i] = epoch.index;
-        atomic_store(&lease->until_ns, 0);
-        atomic_store(&lease->epoch_index, epoch.index);
+        lease_publish(&r->leases[i], epoch.index, 0);
         replica_emit(r, (struct repl_event){.kind = REPL_EV_ASSIGNED,
                                             .mine = true,
                                             .shard = s->shard,
@@ -271,7 +270,7 @@ static bool planted(struct replica *r, size_t i, const struct ownership_shard *s
                      (struct repl_event){
                          .kind = REPL_EV_LEASE, .shard = s->shard, .epoch = epoch, .held = true});
     }
-    atomic_store(&lease->until_ns, r->now_ns + r->ownership.options.lease_ns);
+    lease_publish(&r->leases[i], epoch.index, r->now_ns + r->ownership.options.lease_ns);
     return true;
 }
 #endif
@@ -299,7 +298,6 @@ void replica_publish_leases(struct replica *r)
     for (size_t i = 0; i < r->options.n_shards; i++) {
         const struct ownership_shard *o =
             ownership_shard(&r->ownership, r->options.shards[i].shard);
-        struct repl_lease *lease = &r->leases[i];
         uint64_t until = o->mine ? o->lease_until_ns : 0;
 
 #ifdef HOLDFAST_PLANT_unapplied_assignment
@@ -307,12 +305,7 @@ void replica_publish_leases(struct replica *r)
             continue;
 #endif
 
-        /* Never a time of one epoch beside the number of another. */
-        if (atomic_load_explicit(&lease->epoch_index, memory_order_relaxed) != o->epoch.index) {
-            atomic_store_explicit(&lease->until_ns, 0, memory_order_release);
-            atomic_store_explicit(&lease->epoch_index, o->epoch.index, memory_order_release);
-        }
-        atomic_store_explicit(&lease->until_ns, until, memory_order_release);
+        lease_publish(&r->leases[i], o->epoch.index, until);
     }
     while ((s = ownership_lease_change(&r->ownership, r->now_ns)) != NULL) {
         tell_lease(r, s);

@@ -1,6 +1,7 @@
 #include "daemon/gateway.h"
 
-#include "io/lease.h"
+#include "io/silenced.h"
+#include "replication/lease.h"
 
 HF_STATIC_ASSERT((int)WORKER_SLOT_BYTES <= (int)STRAY_PACKET_BYTES);
 
@@ -22,7 +23,7 @@ bool gateway_may_act(const struct gateway *g, uint32_t shard)
     uint32_t slot = slot_of(g, shard);
     uint64_t epoch;
 
-    if (s == NULL || !s->mine || slot == g->options.n_shards || lease_silenced(g->options.silenced))
+    if (s == NULL || !s->mine || slot == g->options.n_shards || is_silenced(g->options.silenced))
         return false;
     epoch = lease_epoch(g->options.lease(g->options.self, slot), g->options.now_ns());
     return epoch != 0 && epoch == s->epoch.index;

@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "io/clock.h"
-#include "io/lease.h"
 #include "io/udp.h"
 #include "base/registers.h"
+#include "replication/lease.h"
 
 enum { READY = 16 };
 

@@ -6,13 +6,13 @@
 
 #include "esp/natt.h"
 #include "io/esp_socket.h"
-#include "io/lease.h"
+#include "io/silenced.h"
 
 void worker_deliver(struct worker *w, struct span inner)
 {
     ssize_t n;
 
-    if (lease_silenced(w->pool->silenced)) { /* I2: another may have delivered it */
+    if (is_silenced(w->pool->silenced)) { /* I2: another may have delivered it */
         worker_count(w, WORKER_SILENCED);
         return;
     }

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "io/esp_socket.h"
-#include "io/lease.h"
+#include "io/silenced.h"
 
 void worker_emit(struct worker *w, struct esp_sa *sa, struct span packet)
 {
@@ -16,7 +16,7 @@ void worker_emit(struct worker *w, struct esp_sa *sa, struct span packet)
     int fd;
 
     HF_ASSERT(w->lease_epochs[sa->shard_slot] != 0); /* I5, I13 */
-    if (lease_silenced(w->pool->silenced)) { /* I1: the numbers in hand may be another's, too */
+    if (is_silenced(w->pool->silenced)) { /* I1: the numbers in hand may be another's, too */
         worker_count(w, WORKER_SILENCED);
         return;
     }

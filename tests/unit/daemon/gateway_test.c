@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 
 #include "daemon/gateway.h"
+#include "replication/lease.h"
 
 enum { SHARD = 7, NODE = 2, EPOCH = 40 };
 
@@ -47,27 +48,17 @@ static struct gateway gateway(void)
                                         .lease = lease_of}};
 }
 
-/* As replica_publish_leases() does. */
-static void publish(uint64_t epoch, uint64_t until_ns)
-{
-    if (atomic_load(&lease.epoch_index) != epoch) {
-        atomic_store(&lease.until_ns, 0);
-        atomic_store(&lease.epoch_index, epoch);
-    }
-    atomic_store(&lease.until_ns, until_ns);
-}
-
 Test(gateway, acts_while_the_lease_of_its_applied_epoch_runs)
 {
     struct gateway g = gateway();
 
     now_ns = 1000;
     cr_assert_not(gateway_may_act(&g, SHARD), "no lease yet");
-    publish(EPOCH, 1001);
+    lease_publish(&lease, EPOCH, 1001);
     cr_assert(gateway_may_act(&g, SHARD));
     now_ns = 1001;
     cr_assert_not(gateway_may_act(&g, SHARD), "it is over");
-    publish(EPOCH + 1, 5000);
+    lease_publish(&lease, EPOCH + 1, 5000);
     cr_assert_not(gateway_may_act(&g, SHARD), "of an epoch that is not applied here");
     applied.epoch.index = EPOCH + 1;
     cr_assert(gateway_may_act(&g, SHARD));
@@ -78,7 +69,7 @@ Test(gateway, acts_while_the_lease_of_its_applied_epoch_runs)
 
 static void owner_again(void)
 {
-    publish(EPOCH + 9, 9000);
+    lease_publish(&lease, EPOCH + 9, 9000);
 }
 
 /* The control loop gets no turn for a while: its lease ends, another node owns the shard and steps its SAs, it comes back
@@ -88,7 +79,7 @@ Test(gateway, a_later_lease_is_not_taken_for_the_one_it_looked_at)
     struct gateway g = gateway();
 
     now_ns = 2000;
-    publish(EPOCH, 1500);
+    lease_publish(&lease, EPOCH, 1500);
     meanwhile = owner_again;
     cr_assert_not(gateway_may_act(&g, SHARD));
     meanwhile = NULL;
@@ -101,7 +92,7 @@ Test(gateway, silenced_it_acts_for_nobody)
 {
     struct gateway g = gateway();
 
-    publish(EPOCH, 5000);
+    lease_publish(&lease, EPOCH, 5000);
     cr_assert(gateway_may_act(&g, SHARD));
     atomic_store(&silenced, true);
     cr_assert_not(gateway_may_act(&g, SHARD));

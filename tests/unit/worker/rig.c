@@ -1,6 +1,7 @@
 #include "rig.h"
 
 #include "io/esp_socket.h"
+#include "replication/lease.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
@@ -117,16 +118,12 @@ void rig_deinit(struct rig *r)
 
 void rig_lease(struct rig *r, uint64_t epoch, uint64_t for_ms)
 {
-    if (atomic_load(&r->lease.epoch_index) != epoch) {
-        atomic_store(&r->lease.until_ns, 0);
-        atomic_store(&r->lease.epoch_index, epoch);
-    }
-    atomic_store(&r->lease.until_ns, rig_now_ns() + for_ms * 1000000);
+    lease_publish(&r->lease, epoch, rig_now_ns() + for_ms * 1000000);
 }
 
 void rig_no_lease(struct rig *r)
 {
-    atomic_store(&r->lease.until_ns, 0);
+    lease_publish(&r->lease, atomic_load(&r->lease.epoch_index), 0);
 }
 
 static struct esp_sa *make(struct rig *r, struct esp_sa_params g, const struct pair_options *o,
