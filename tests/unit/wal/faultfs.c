@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,7 @@ struct dir_change {
 
 struct faultfs {
     struct wal_fs fs;
+    pthread_mutex_t lock;
     struct names now, durable;
     struct dir_change pending[4 * MAX_FILES];
     size_t n_pending;
@@ -127,6 +129,20 @@ static void change_dir(struct faultfs *f, const char *gone, const char *set, str
 /* What a changing call is to do: go on, fail, or crash (before or after its effect). */
 enum fate { GO, FAIL, CRASH_BEFORE, CRASH_AFTER };
 
+/* A call is whole: the log's threads make theirs at once, as of a kernel. (Again within itself: fs_list()'s callback.) */
+static struct faultfs *lock(struct faultfs *f)
+{
+    HF_ASSERT(pthread_mutex_lock(&f->lock) == 0);
+    return f;
+}
+
+static void unlock(struct faultfs **f)
+{
+    HF_ASSERT(pthread_mutex_unlock(&(*f)->lock) == 0);
+}
+
+#define WHOLE __attribute__((cleanup(unlock)))
+
 static enum fate next_call(struct faultfs *f)
 {
     if (f->crashed)
@@ -177,7 +193,7 @@ static void forget_changes(struct inode *n)
 
 static int fs_open(void *self, const char *path, int flags, mode_t mode)
 {
-    struct faultfs *f = self;
+    WHOLE struct faultfs *f = lock(self);
     struct name *found = find(&f->now, base(path));
     struct inode *inode = found == NULL ? NULL : found->inode;
     bool creates = found == NULL && (flags & O_CREAT) != 0;
@@ -209,7 +225,7 @@ static int fs_open(void *self, const char *path, int flags, mode_t mode)
 
 static int fs_close(void *self, int fd)
 {
-    struct faultfs *f = self;
+    WHOLE struct faultfs *f = lock(self);
 
     HF_ASSERT(fd >= 0 && fd < MAX_FDS && f->fds[fd] != NULL);
     f->fds[fd]->locked = false;
@@ -219,7 +235,7 @@ static int fs_close(void *self, int fd)
 
 static ssize_t fs_pread(void *self, int fd, void *buf, size_t n, uint64_t offset)
 {
-    struct faultfs *f = self;
+    WHOLE struct faultfs *f = lock(self);
     const struct inode *inode = f->fds[fd];
 
     if (f->crashed)
@@ -234,7 +250,7 @@ static ssize_t fs_pread(void *self, int fd, void *buf, size_t n, uint64_t offset
 
 static ssize_t fs_pwrite(void *self, int fd, const void *buf, size_t n, uint64_t offset)
 {
-    struct faultfs *f = self;
+    WHOLE struct faultfs *f = lock(self);
     struct inode *inode = f->fds[fd];
     enum fate fate = next_call(f);
     struct change *c;
@@ -269,7 +285,7 @@ static void sync_inode(struct faultfs *f, struct inode *inode)
 
 static int fs_sync(void *self, int fd)
 {
-    struct faultfs *f = self;
+    WHOLE struct faultfs *f = lock(self);
     enum fate fate = next_call(f);
 
     if (fate == GO || fate == CRASH_AFTER)
@@ -279,7 +295,7 @@ static int fs_sync(void *self, int fd)
 
 static int fs_size(void *self, int fd, uint64_t *bytes)
 {
-    struct faultfs *f = self;
+    WHOLE struct faultfs *f = lock(self);
 
     *bytes = f->fds[fd]->now_len;
     return f->crashed ? -EIO : 0;
@@ -287,7 +303,7 @@ static int fs_size(void *self, int fd, uint64_t *bytes)
 
 static int fs_lock(void *self, int fd)
 {
-    struct faultfs *f = self;
+    WHOLE struct faultfs *f = lock(self);
 
     if (f->crashed)
         return -EIO;
@@ -299,7 +315,7 @@ static int fs_lock(void *self, int fd)
 
 static int fs_rename(void *self, const char *from, const char *to)
 {
-    struct faultfs *f = self;
+    WHOLE struct faultfs *f = lock(self);
     struct name *found = find(&f->now, base(from));
     enum fate fate = next_call(f);
 
@@ -313,7 +329,7 @@ static int fs_rename(void *self, const char *from, const char *to)
 
 static int fs_unlink(void *self, const char *path)
 {
-    struct faultfs *f = self;
+    WHOLE struct faultfs *f = lock(self);
     enum fate fate = next_call(f);
 
     if (fate == GO || fate == CRASH_AFTER) {
@@ -326,7 +342,7 @@ static int fs_unlink(void *self, const char *path)
 
 static int fs_mkdir(void *self, const char *path, mode_t mode)
 {
-    struct faultfs *f = self;
+    WHOLE struct faultfs *f = lock(self);
 
     (void)path;
     (void)mode;
@@ -335,7 +351,7 @@ static int fs_mkdir(void *self, const char *path, mode_t mode)
 
 static int fs_sync_dir(void *self, const char *path)
 {
-    struct faultfs *f = self;
+    WHOLE struct faultfs *f = lock(self);
     enum fate fate = next_call(f);
 
     (void)path;
@@ -349,7 +365,7 @@ static int fs_sync_dir(void *self, const char *path)
 static int fs_list(void *self, const char *path, void (*each)(void *arg, const char *name),
                    void *arg)
 {
-    struct faultfs *f = self;
+    WHOLE struct faultfs *f = lock(self);
     struct names *copy = must(malloc(sizeof *copy));
 
     (void)path;
@@ -367,6 +383,7 @@ static int fs_list(void *self, const char *path, void (*each)(void *arg, const c
 struct faultfs *faultfs_create(void)
 {
     struct faultfs *f = must(calloc(1, sizeof *f));
+    pthread_mutexattr_t again;
 
     f->fs = (struct wal_fs){.self = f,
                             .open = fs_open,
@@ -383,6 +400,10 @@ struct faultfs *faultfs_create(void)
                             .sync_dir = fs_sync_dir,
                             .list = fs_list};
     f->coin = 1;
+    HF_ASSERT(pthread_mutexattr_init(&again) == 0 &&
+              pthread_mutexattr_settype(&again, PTHREAD_MUTEX_RECURSIVE) == 0 &&
+              pthread_mutex_init(&f->lock, &again) == 0);
+    (void)pthread_mutexattr_destroy(&again);
     return f;
 }
 
@@ -398,6 +419,7 @@ void faultfs_destroy(struct faultfs *f)
 {
     for (size_t i = 0; i < f->n_inodes; i++)
         free_inode(f->inodes[i]);
+    (void)pthread_mutex_destroy(&f->lock);
     free(f);
 }
 

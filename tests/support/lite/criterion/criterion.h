@@ -19,7 +19,16 @@ struct lite_test {
     struct lite_test *next;
 };
 
+/* What the tests of a suite have in common, where they say nothing themselves. */
+struct lite_suite {
+    const char *suite;
+    unsigned timeout; /* seconds */
+    void (*init)(void), (*fini)(void);
+    struct lite_suite *next;
+};
+
 void lite_register(struct lite_test *test);
+void lite_register_suite(struct lite_suite *suite);
 _Noreturn void lite_fail(const char *file, int line, const char *what, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 _Noreturn void lite_skip(void);
@@ -33,6 +42,14 @@ _Noreturn void lite_skip(void);
         lite_register(&test);                                                                      \
     }                                                                                              \
     static void suite_##_##name_##_impl(void)
+
+#define TestSuite(suite_, ...)                                                                     \
+    __attribute__((constructor)) static void suite_##_suite_register(void)                         \
+    {                                                                                              \
+        static struct lite_suite suite = {.suite = #suite_, ##__VA_ARGS__};                        \
+        lite_register_suite(&suite);                                                               \
+    }                                                                                              \
+    struct lite_suite /* for the semicolon behind it */
 
 #define LITE_CHECK(condition, what, ...)                                                           \
     ((condition) ? (void)0 : lite_fail(__FILE__, __LINE__, what, " " __VA_ARGS__))
@@ -50,6 +67,10 @@ _Noreturn void lite_skip(void);
 #define cr_assert_str_eq(a, b, ...) LITE_CHECK(strcmp((a), (b)) == 0, #a " is " #b, __VA_ARGS__)
 #define cr_assert_str_neq(a, b, ...)                                                               \
     LITE_CHECK(strcmp((a), (b)) != 0, #a " is not " #b, __VA_ARGS__)
+#define cr_assert_arr_eq(a, b, n, ...)                                                             \
+    LITE_CHECK(memcmp((a), (b), (n)) == 0, #a " holds " #b, __VA_ARGS__)
+#define cr_expect_eq cr_assert_eq /* the first that fails ends the test */
+#define cr_log_info(...) ((void)fprintf(stderr, __VA_ARGS__), (void)fputc('\n', stderr))
 #define cr_assert_fail(...) lite_fail(__FILE__, __LINE__, "fail", " " __VA_ARGS__)
 #define cr_skip_test(...) lite_skip()
 
