@@ -283,7 +283,6 @@ repl_mutant(what_was_put_is_still_on_its_way repl_thread.c "    repl->inbox_byte
 # Nobody can tell whose state is right; and what an install leaves in memory.
 repl_mutants_of(repl_tied_tests hf_replication core_tied_test.c witness_test.c core_heap_test.c heap_look.c cluster.c rig.c rig_ask.c rig_jobs.c rig_keys.c make.c)
 repl_mutant(control_tied witness.c "n->judged_index = index;" "n->judged_index = index;")
-repl_mutant(the_doubted_take_snapshots replica_snapshot.c "r->tied_ns != 0 || r->sessionless" "r->sessionless")
 repl_mutant(what_was_begun_is_ended replica_snapshot.c "r->tied_ns != 0 || (" "(")
 repl_mutant(a_doubted_snapshot_is_given raft_install.c " || o->finished || is_withheld(d, o)" " || o->finished")
 repl_mutant(a_doubted_snapshot_trims_the_log raft_disk.c "bool all = d->taking.index > d->vouched;" "bool all = false;")
@@ -291,7 +290,6 @@ repl_mutant(no_snapshot_is_given replica_witness.c "now ? witness_agreed(&r->wit
 repl_mutant(doubt_comes_late replica_witness.c "    raft_driver_vouch(r->driver, r->now_ns / 1000000,\n                      now ?" "    raft_driver_vouch(r->driver, r->now_ns / 1000000,\n                      tied(r) ?")
 repl_mutant(what_agreed_once_agrees_for_ever witness.c "        if (!agrees && n->agreed_index >= index)" "        if (false)")
 repl_mutant(only_the_newest_agreement_counts witness.c "        if (agrees && index > n->agreed_index)" "        if (agrees && index > n->judged_index)")
-repl_mutant(what_stopped_waits raft_install.c "            !is_withheld(d, o))" "            false)")
 repl_mutant(that_the_log_grows_is_not_told replica_witness.c "    tell_growth(r);" "    ;")
 repl_mutant(who_cannot_be_filled_is_not_told replica_witness.c "    tell_unfilled(r);" "    ;")
 repl_mutant(an_install_leaves_secrets_of_cookies replica_restore.c "    secret_wipe_bytes(fsm, sizeof *fsm); /*" "    /*")
