@@ -232,17 +232,19 @@ static bool beside_the_log(struct raft_driver *d, const struct repl_storage_done
     return true;
 }
 
-/* How many entries stay behind the snapshot: an entry may be a megabyte. */
+/* How many entries stay behind the snapshot: an entry may be a megabyte. All of them where it may not
+ * stand in for them (raft_driver_vouch). */
 static unsigned trailing_of(const struct raft_driver *d)
 {
+    bool all = d->taking.index > d->vouched;
     uint64_t bytes = 0;
     unsigned n = 0;
-    for (uint64_t i = d->taking.index; n < d->options.trailing; i--) {
+    for (uint64_t i = d->taking.index; all || n < d->options.trailing; i--) {
         const struct raft_log_entry *entry = raft_log_get(&d->log, i);
         if (entry == NULL)
             break;
         bytes += entry->len;
-        if (n > 0 && bytes > d->options.trailing_bytes)
+        if (!all && n > 0 && bytes > d->options.trailing_bytes)
             break;
         n++;
     }

@@ -42,6 +42,7 @@ struct raft_driver *raft_driver_create(const struct raft_driver_options *options
     d->storage = *storage;
     d->transport = *transport;
     d->callbacks = *callbacks;
+    d->vouched = UINT64_MAX;
     if (raft_init(&d->raft, NULL, NULL, d->options.node, "self") != 0) {
         free(d);
         return NULL;

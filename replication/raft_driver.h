@@ -261,6 +261,13 @@ void raft_driver_snapshot_drop(struct raft_driver *driver, uint64_t index);
 enum raft_driver_result raft_driver_snapshot_take(struct raft_driver *driver, uint64_t now_ms,
                                                   uint64_t index, struct span data);
 
+/* Of our snapshots only those up to `index` may become other nodes' state: a newer one is sent to nobody
+ * and the log is not trimmed behind it (I11); UINT64_MAX, as at the start: any. A sending that this
+ * stops goes on once it may. */
+void raft_driver_vouch(struct raft_driver *driver, uint64_t now_ms, uint64_t index);
+/* A node that needs a snapshot which is withheld so; 0 = none, as far as is known. */
+uint32_t raft_driver_withheld(const struct raft_driver *driver);
+
 /* While held, nothing is applied and no snapshot taken; everything else goes on. */
 void raft_driver_hold(struct raft_driver *driver, uint64_t now_ms, bool hold);
 

@@ -80,7 +80,37 @@ void raft_install_repair(struct raft_driver *d, uint32_t node)
     begin_sending(d, node, true);
 }
 
-/* The piece that was read leaves, when it is still the one that is wanted. */
+/* Nobody can tell whether that state is the cluster's: it must not become so by being installed. */
+static bool is_withheld(const struct raft_driver *d, const struct raft_outgoing *o)
+{
+    return o->meta.index > d->vouched;
+}
+
+uint32_t raft_driver_withheld(const struct raft_driver *d)
+{
+    for (size_t i = 0; i < REPL_MAX_SERVERS; i++)
+        if (d->outgoing[i].node != 0 && !d->outgoing[i].finished && is_withheld(d, &d->outgoing[i]))
+            return d->outgoing[i].node;
+    return 0;
+}
+
+void raft_driver_vouch(struct raft_driver *d, uint64_t now_ms, uint64_t index)
+{
+    uint64_t before = d->vouched;
+
+    HF_ASSERT(d->started && !d->stepping);
+    d->now_ms = now_ms > d->now_ms ? now_ms : d->now_ms;
+    d->vouched = index;
+    for (size_t i = 0; i < REPL_MAX_SERVERS; i++) {
+        struct raft_outgoing *o = &d->outgoing[i];
+
+        if (o->node != 0 && !o->finished && !d->failed && o->meta.index > before &&
+            !is_withheld(d, o))
+            send_from(d, o, o->acked);
+    }
+}
+
+/* The piece that was read leaves, when it is still the one that is wanted, and may. */
 void raft_install_read(struct raft_driver *d, const struct repl_storage_done *done)
 {
     struct raft_outgoing *o = &d->outgoing[done->reader - 1];
@@ -88,7 +118,7 @@ void raft_install_read(struct raft_driver *d, const struct repl_storage_done *do
 
     HF_ASSERT(done->reader >= 1 && done->reader <= REPL_MAX_SERVERS && o->reading);
     o->reading = false;
-    if (o->node == 0 || o->finished)
+    if (o->node == 0 || o->finished || is_withheld(d, o))
         return;
     if (done->index != o->meta.index || done->offset != o->sent) {
         read_next(d, o); /* it began anew meanwhile */

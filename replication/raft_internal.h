@@ -196,6 +196,7 @@ struct raft_driver {
     size_t apply_entries, apply_bytes; /* of this turn */
     struct raft_outgoing outgoing[REPL_MAX_SERVERS];
     uint32_t transfers; /* begun so far */
+    uint64_t vouched;   /* raft_driver_vouch() */
     struct raft_incoming incoming;
 
     struct repl_configuration configuration; /* newest committed and delivered */

@@ -198,6 +198,8 @@ struct replica {
     bool diverged;     /* ours is not: nothing is applied, one is awaited */
     uint64_t tied_ns;  /* since when nobody can tell; 0 = it is not so */
     bool tie_told;
+    bool tie_unfilled_told;   /* ... that a node needs a snapshot and gets none */
+    uint64_t tie_log_bytes;   /* of the log when its growth was told last */
     bool snapshot_wanted;     /* ... which is to be made first */
     uint64_t stepped_down_ns; /* tried last */
     uint64_t others_well_ns;  /* since when a majority without this node can commit; 0 = cannot */

@@ -139,8 +139,9 @@ static bool is_due(const struct replica *r)
 {
     struct raft_driver_status s = raft_driver_status(r->driver);
 
-    if (r->sessionless || s.installing || s.snapshotting || s.applied_index <= s.snapshot_index ||
-        r->fsm.applied_index < r->not_before_index || r->now_ns < r->not_before_ns)
+    if (r->tied_ns != 0 || r->sessionless || s.installing || s.snapshotting ||
+        s.applied_index <= s.snapshot_index || r->fsm.applied_index < r->not_before_index ||
+        r->now_ns < r->not_before_ns)
         return false;
     if (r->snapshot_wanted || s.snapshot_index < r->switched_index)
         return true; /* the latter: the key of what is on the disk is to be erased (seal.md) */
@@ -151,14 +152,22 @@ static bool is_due(const struct replica *r)
     return s.applied_index - s.snapshot_index >= 64 || s.log_bytes >= 2 * r->options.snapshot_bytes;
 }
 
+/* Half of it would be sealed with another key than it says; or nobody can tell whether what it holds is
+ * the cluster's state (digest.md), however far it came. */
+static bool is_void(const struct replica *r)
+{
+    const struct replica_taking *t = r->taking;
+
+    return t != NULL && (r->tied_ns != 0 || (!t->ended && t->index < r->switched_index));
+}
+
 void replica_maybe_snapshot(struct replica *r)
 {
     struct snapshot_piece head = {0};
     struct replica_taking *t;
     bool ok;
 
-    /* Half of it would be sealed with another key than it says. */
-    if (r->taking != NULL && !r->taking->ended && r->taking->index < r->switched_index) {
+    if (is_void(r)) {
         uint64_t index = r->taking->index;
 
         replica_drop_snapshot(r);

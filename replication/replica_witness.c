@@ -4,13 +4,14 @@
  *   outvoted here ─> own nothing, apply nothing, ask ─> leader's snapshot ─> restored ─> as before
  *              leading ─> leadership to a node of the majority first
  *   an SA in memory that is not what its digest says ─> the same, without a vote
- *   tied          ─> nobody can tell: who does not lead owns nothing; whoever differs says so
+ *   tied          ─> nobody can tell: who does not lead owns nothing; whoever differs says so; no
+ *                    snapshot is made, and only one from before the difference is given away
  */
 #include "base/bytes.h"
 #include "proto/nodes.pb-c.h"
 #include "replication/replica_parts.h"
 
-enum { STEP_DOWN_AGAIN_MS = 1000, SCRUB_SAS = 32 };
+enum { STEP_DOWN_AGAIN_MS = 1000, SCRUB_SAS = 32, TIE_LOG_BYTES = 32 << 10 };
 
 static bool is_voter(const struct repl_configuration *c, uint32_t node, size_t *voters)
 {
@@ -136,6 +137,58 @@ bool replica_may_back_up(const struct replica *r)
            replica_state_trusted(r) && !replica_is_muted(r);
 }
 
+/* The log has no bound meanwhile: so it is told each time that it is twice as long. */
+static void tell_growth(struct replica *r)
+{
+    uint64_t bytes = raft_driver_status(r->driver).log_bytes;
+
+    if (r->tie_log_bytes == 0)
+        r->tie_log_bytes = bytes > TIE_LOG_BYTES ? bytes : TIE_LOG_BYTES;
+    if (bytes < 2 * r->tie_log_bytes)
+        return;
+    r->tie_log_bytes = bytes;
+    replica_log(r, REPL_LOG_ERROR,
+                "there is still no majority to tell whose state is right, and no snapshot is taken "
+                "meanwhile: the log has grown to %llu KiB, and grows on until a third node speaks",
+                (unsigned long long)bytes / 1024);
+}
+
+static void tell_unfilled(struct replica *r)
+{
+    uint32_t node = raft_driver_withheld(r->driver);
+
+    if (node == 0 || r->tie_unfilled_told)
+        return;
+    r->tie_unfilled_told = true;
+    replica_log(
+        r, REPL_LOG_ERROR,
+        "node %u cannot be filled: it needs our snapshot of index %llu, and only up to %llu "
+        "a majority said that our state is right. Stop the node that is not to be believed, "
+        "and start the other one anew: its state is the cluster's then",
+        (unsigned)node, (unsigned long long)raft_driver_status(r->driver).snapshot_index,
+        (unsigned long long)witness_agreed(&r->witness, r->options.node));
+}
+
+static void tell_tie(struct replica *r)
+{
+    if (!tied(r)) {
+        r->tie_told = r->tie_unfilled_told = false;
+        r->tie_log_bytes = 0;
+        return;
+    }
+    if (!r->tie_told)
+        replica_log(
+            r, REPL_LOG_ERROR,
+            "another node's state differs from ours at the same index, and there is no "
+            "majority to tell who is right: whoever does not lead owns nothing, no snapshot "
+            "is taken, and the log grows until a third node speaks");
+    r->tie_told = true;
+    tell_growth(r);
+    tell_unfilled(r);
+}
+
+/* From its first moment on, for what was installed cannot be taken back: a snapshot of a state that may
+ * be wrong is neither made nor given to anybody, or the third node would not decide but be told. */
 static void tie(struct replica *r)
 {
     bool now = witness_verdict(&r->witness, r->options.node) == WITNESS_TIED;
@@ -144,11 +197,9 @@ static void tie(struct replica *r)
         r->tied_ns = 0;
     else if (r->tied_ns == 0)
         r->tied_ns = r->now_ns;
-    if (tied(r) && !r->tie_told)
-        replica_log(r, REPL_LOG_ERROR,
-                    "another node's state differs from ours at the same index, and there is no "
-                    "majority to tell who is right: whoever does not lead owns nothing");
-    r->tie_told = tied(r);
+    raft_driver_vouch(r->driver, r->now_ns / 1000000,
+                      now ? witness_agreed(&r->witness, r->options.node) : UINT64_MAX);
+    tell_tie(r);
 }
 
 void replica_mistrust(struct replica *r)

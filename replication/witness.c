@@ -58,17 +58,21 @@ static void judge(struct witness *w, uint64_t index, size_t voters)
     for (size_t i = 0; i < REPL_MAX_NODES; i++) {
         struct witness_node *n = &w->nodes[i];
         const struct witness_mark *m = mark_at(n, index);
+        bool agrees = m != NULL && majority && voices_for(w, index, m->digest) > voters / 2;
 
+        if (agrees && index > n->agreed_index)
+            n->agreed_index = index;
         if (m == NULL || index < n->judged_index)
             continue;
         if (majority)
-            n->verdict =
-                voices_for(w, index, m->digest) > voters / 2 ? WITNESS_AGREES : WITNESS_OUTVOTED;
+            n->verdict = agrees ? WITNESS_AGREES : WITNESS_OUTVOTED;
         else if (any_differs(w, index, m->digest))
             n->verdict = WITNESS_TIED;
         else
             continue;
         n->judged_index = index;
+        if (!agrees && n->agreed_index >= index) /* it said so, and fell over since */
+            n->agreed_index = index - 1;
     }
 }
 
@@ -125,4 +129,12 @@ enum witness_verdict witness_verdict(const struct witness *w, uint32_t node)
         if (node != 0 && w->nodes[i].node == node)
             return w->nodes[i].verdict;
     return WITNESS_UNKNOWN;
+}
+
+uint64_t witness_agreed(const struct witness *w, uint32_t node)
+{
+    for (size_t i = 0; i < REPL_MAX_NODES; i++)
+        if (node != 0 && w->nodes[i].node == node)
+            return w->nodes[i].agreed_index;
+    return 0;
 }

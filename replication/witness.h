@@ -33,6 +33,7 @@ struct witness_node {
     bool votes;
     enum witness_verdict verdict;
     uint64_t judged_index; /* of the verdict */
+    uint64_t agreed_index; /* witness_agreed() */
     struct witness_mark marks[WITNESS_MARKS];
     size_t next; /* ring */
 };
@@ -51,5 +52,8 @@ void witness_forget(struct witness *w, uint32_t node);
 void witness_keep(struct witness *w, const uint32_t *nodes, size_t n);
 /* The verdict at the newest index at which there was one. */
 enum witness_verdict witness_verdict(const struct witness *w, uint32_t node);
+/* The newest index at which the node's state was a majority's, and below the one of a verdict that says
+ * otherwise; 0 = none. A snapshot that it made up to there is sound. */
+uint64_t witness_agreed(const struct witness *w, uint32_t node);
 
 #endif

@@ -65,7 +65,8 @@ static void print_alarms(struct cli *cli, json_t *c)
         if (strcmp(state, "tied") == 0)
             (void)fprintf(cli->out,
                           "ALARM: the state of node %" PRId64 " differs from another node's, and "
-                          "no majority tells which is right: bring the missing nodes back\n",
+                          "no majority tells which is right: bring the missing nodes back. Until "
+                          "then no snapshot is taken, and the log grows\n",
                           cli_number(item, "id"));
     }
     if (json_is_false(json_object_get(rollback, "watched")))

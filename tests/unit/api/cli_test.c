@@ -176,7 +176,8 @@ static void look_at_alarms(struct rig *r)
                 "ALARM: the state of node 2 differs from the majority's: it owns nothing until a "
                 "sound one has taken its place\n"
                 "ALARM: the state of node 3 differs from another node's, and no majority tells "
-                "which is right: bring the missing nodes back\nterm 7");
+                "which is right: bring the missing nodes back. Until then no snapshot is taken, "
+                "and the log grows\nterm 7");
 }
 
 Test(cli, a_state_that_is_not_the_majoritys_is_an_alarm)

@@ -81,6 +81,7 @@ GROUP(3, of_distrust)
 GROUP(4, of_a_hanging_disk)
 GROUP(5, of_members)
 GROUP(6, of_documents)
+GROUP(7, of_a_tie)
 
 Test(repl_mutants, there_is_no_other_group)
 {
@@ -88,5 +89,5 @@ Test(repl_mutants, there_is_no_other_group)
 
     for (const char *at = MUTANTS; (at = strstr(at, "control")) != NULL; at++)
         groups++;
-    cr_assert_eq(groups, 7);
+    cr_assert_eq(groups, 8);
 }

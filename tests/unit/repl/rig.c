@@ -202,15 +202,8 @@ static bool on_disk_ok(void *self)
 
 static void on_log(void *self, enum repl_log_level level, const char *text)
 {
-    struct rig_node *n = self;
-
     (void)level;
-    n->alarms += strncmp(text, "ALARM", 5) == 0;
-    n->founder_told += strstr(text, "node 3 has not been heard") != NULL;
-    n->stuck_told += strstr(text, "no leader can come") != NULL;
-    n->trust_told += strstr(text, "this node's stored data counts") != NULL;
-    n->disk_told += strncmp(text, "the disk hangs", 14) == 0;
-    n->halt_told += strstr(text, "applies nothing any more") != NULL;
+    rig_count_text(self, text);
 }
 
 static void on_failed(void *self, const char *why)
@@ -228,6 +221,8 @@ static void on_frame(void *self, uint32_t from, enum repl_channel channel, struc
 
     if (n->rig->lost_frames != 0 && channel == REPL_CHANNEL_RAFT && raft_frame_decode(bytes, &f) &&
         (n->rig->lost_frames >> f.type & 1) != 0)
+        return;
+    if (n->rig->mute && channel == REPL_CHANNEL_OWNERSHIP)
         return;
     if (rig_raft_alone(n, from, channel, bytes))
         return;
@@ -432,6 +427,7 @@ void rig_start(struct rig *rig, uint32_t id)
     n->paused = n->sick = n->failed = false;
     n->last_cluster_ms = n->quiesced = n->disk_told = n->halt_told = 0;
     n->alarms = n->trust_told = n->founder_told = n->stuck_told = n->incarnation = 0;
+    n->tie_told = n->unfilled_told = n->grown_told = 0;
     n->settled_accepted = n->settled_refused = n->unsettled = n->resets = n->assigned_mine = 0;
     n->quorum = false;
     n->quorum_told = 0;

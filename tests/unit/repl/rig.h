@@ -52,7 +52,7 @@ struct rig_node {
     uint64_t quiesced;    /* epoch index for which it stopped by itself, to hand over */
     uint64_t incarnation; /* that it said when an event came, 0 = none yet */
     uint64_t last_cluster_ms, applied_events, disk_told, halt_told, alarms, trust_told,
-        founder_told, stuck_told;
+        founder_told, stuck_told, tie_told, unfilled_told, grown_told;
     char why[256]; /* it failed */
     uint32_t leader_seen;
     bool quorum;          /* as its newest event said */
@@ -83,6 +83,7 @@ struct rig {
     uint64_t snapshot_entries, trailing, takeover_ms;
     uint64_t key_age_ms;
     uint32_t lost_frames; /* of Raft's: 1 << enum raft_frame_type, those never arrive */
+    bool mute;            /* no report of another node arrives, nor a heartbeat of ownership */
     bool unjoinable;      /* replica_options */
     uint64_t hang_ms;     /* the limit that they are started with */
     uint64_t steps, two_owners, unassigned; /* the last two: violations, counted by instant */
@@ -98,6 +99,9 @@ void rig_jobs_drop(struct rig_node *node);
 void rig_greet(struct rig_node *node);
 bool rig_raft_alone(struct rig_node *node, uint32_t from, enum repl_channel channel,
                     struct span bytes);
+
+/* ... counts what its log says. */
+void rig_count_text(struct rig_node *node, const char *text);
 
 /* rig_keys.c: a ring for this start with what is kept; as replica_callbacks.keep_key. */
 void rig_take_keys(struct rig_node *n, struct replica_options *o);

@@ -1,5 +1,6 @@
 /* What a test asks of the whole rig and of its nodes, and disks that hang. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "replication/fsm.h"
 #include "replication/seal.h"
@@ -135,4 +136,17 @@ void rig_incarnation_stays(struct rig_node *n)
 
     HF_ASSERT(n->incarnation == 0 || n->incarnation == now);
     n->incarnation = now;
+}
+
+void rig_count_text(struct rig_node *n, const char *text)
+{
+    n->alarms += strncmp(text, "ALARM", 5) == 0;
+    n->founder_told += strstr(text, "node 3 has not been heard") != NULL;
+    n->stuck_told += strstr(text, "no leader can come") != NULL;
+    n->tie_told += strstr(text, "another node's state differs from ours") != NULL;
+    n->unfilled_told += strstr(text, "cannot be filled") != NULL;
+    n->grown_told += strstr(text, "the log has grown to") != NULL;
+    n->trust_told += strstr(text, "this node's stored data counts") != NULL;
+    n->disk_told += strncmp(text, "the disk hangs", 14) == 0;
+    n->halt_told += strstr(text, "applies nothing any more") != NULL;
 }

@@ -107,6 +107,31 @@ Test(repl_witness, a_state_that_was_replaced_begins_anew)
     expect(&w, WITNESS_OUTVOTED, WITNESS_AGREES, WITNESS_AGREES);
 }
 
+/* Up to where a node's state was right for sure, whatever became of it. */
+Test(repl_witness, what_a_majority_agreed_to)
+{
+    struct witness w = {0};
+
+    cr_assert_eq(witness_agreed(&w, 1), 0);
+    vote(&w, 32, right, right, right);
+    witness_say(&w, 1, true, 3, 64, right);
+    cr_assert_eq(witness_agreed(&w, 1), 32, "its own word alone is none");
+    witness_say(&w, 1, true, 3, 80, wrong);
+    witness_say(&w, 2, true, 3, 80, right);
+    cr_assert_eq(witness_agreed(&w, 1), 32);
+    witness_say(&w, 3, true, 3, 64, right); /* of an older index, and it tells something */
+    expect(&w, WITNESS_TIED, WITNESS_TIED, WITNESS_AGREES);
+    cr_assert_eq(witness_agreed(&w, 1), 64);
+    cr_assert_eq(witness_agreed(&w, 2), 32);
+    /* At that very index it fell over. */
+    vote(&w, 96, right, right, right);
+    witness_say(&w, 2, true, 3, 96, wrong);
+    cr_assert_eq(witness_agreed(&w, 1), 96);
+    cr_assert_eq(witness_agreed(&w, 2), 95);
+    witness_forget(&w, 1);
+    cr_assert_eq(witness_agreed(&w, 1), 0);
+}
+
 /* Over its life a cluster has more nodes than there are places: of those that left nothing is kept. */
 Test(repl_witness, as_many_nodes_as_ever_came)
 {
