@@ -134,6 +134,7 @@ void replica_session_applied(struct replica *r, const struct Holdfast__SessionKe
     bool lost = body->lost;
     uint64_t former = body->replaces;
     bool blind = r->blind != 0;
+    bool had = r->options.ring != NULL && seal_ring_has(r->options.ring, former);
 
     replica_log(r, REPL_LOG_INFO, "sessions are sealed with the key %016llx from now on%s",
                 (unsigned long long)body->id,
@@ -145,8 +146,9 @@ void replica_session_applied(struct replica *r, const struct Holdfast__SessionKe
         return;
     seal_ring_erase(r->options.ring, former);
     replica_keys_changed(r);
-    /* Requests of ours that were sealed with it can never be judged. */
-    if (!blind)
+    /* Requests of ours that were sealed with it can never be judged. Who had it no more, and met nothing
+     * that it sealed, submitted none: it goes on. */
+    if (had && !blind)
         replica_fail(r,
                      "the cluster gave the sessions' key up, which this node had: starting anew");
     else

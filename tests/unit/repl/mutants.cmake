@@ -140,6 +140,7 @@ repl_mutant(hopes_for_ever replica_lost.c " &&\n           is_recent(r, r->need.
 repl_mutant(to_lack_is_to_be_stuck replica_lost.c "return r->fsm.applied_index >= in->index && r->fsm.session_key == in->id;" "return true;")
 repl_mutant(the_distrusted_say_what_is_lost replica_lost.c "if (replica_is_muted(r) || seal" "if (seal")
 repl_mutant(the_blind_decide_alone replica_session.c "if (r->blind != 0 && !replica_is_lost(r))" "if (false)")
+repl_mutant(who_has_it_no_more_begins_anew replica_session.c "if (had && !blind)" "if (!blind)")
 repl_mutant(the_blind_open_the_next_key replica_apply.c "clear.key == r->fsm.session_key && r->blind == 0" "clear.key == r->fsm.session_key && clear.key != r->blind")
 repl_mutant(any_snapshot_will_do replica_witness.c "        if (r->switched_index > above)\n            above = r->switched_index - 1;\n" "")
 repl_mutant(a_state_is_awaited_once replica_locked.c "    r->awaits_above = 0; /*" "    /*")
