@@ -75,12 +75,12 @@ static void kill_process(struct sim_world *w)
     sim_faults_down(n, 50, 3000);
 }
 
-/* The processes, or the machines: those that are down, too. */
+/* The processes, or the power: of those that are down, too. */
 static void all_crash(struct sim_world *w)
 {
     bool power = sim_chance(&w->faults, PORTION / 2);
 
-    noted(w, power ? SIM_FAULT_all_boot : SIM_FAULT_all_killed, 0);
+    noted(w, power ? SIM_FAULT_all_power : SIM_FAULT_all_killed, 0);
     for (uint32_t i = 0; i < w->n_nodes; i++) {
         struct sim_node *n = &w->nodes[i];
 

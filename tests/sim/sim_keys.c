@@ -1,7 +1,7 @@
 /* The sealing keys of the nodes, kept as replication/repl_keys.c keeps them: the configuration's on the
  * disk, all in use in a ring that ends with the process, those of sessions in a store that outlives it.
- * It ends with the power of the machine, but that most of the machines keep what they have (open: README):
- * whoever lost them is given them by the others. */
+ * It ends with the power of the machine (node_crash, half of the times that all go down): whoever has the
+ * power lost is given them by the others, and where a majority lacks them all sessions end. */
 #include "replication/raft_driver.h"
 #include "sim/sim_world.h"
 
@@ -97,32 +97,14 @@ void sim_keys_take(struct sim_node *n, struct replica_options *o)
     HF_ASSERT(seal_ring_use(&n->ring, SEAL_CONFIGURATION, kept->id));
 }
 
-/* Do most of the machines that stay have the key in use without it? */
-static bool most_others_have(const struct sim_node *n)
-{
-    const struct sim_world *w = n->world;
-    size_t all = 0, with = 0;
-
-    for (uint32_t i = 0; i < w->n_nodes; i++) {
-        const struct sim_node *other = &w->nodes[i];
-
-        if (other->lost || other->gone || other->left)
-            continue;
-        all++;
-        with += other != n && had(other, n->named_key);
-    }
-    return 2 * with > all;
-}
-
 void sim_keys_power_lost(struct sim_node *n)
 {
-    if (n->named_key == 0 || !most_others_have(n))
-        return;
     memset(n->session_keys, 0, sizeof n->session_keys);
 }
 
 void sim_keys_lost(struct sim_node *n)
 {
+    n->world->stats.faults[SIM_FAULT_sessions_lost]++;
     sim_watch_sessions_lost(n->world->watch, n->id, replica_fsm(n->replica)->applied_index);
 }
 

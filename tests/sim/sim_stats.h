@@ -35,7 +35,8 @@
     X(node_kill, "node_kill")                                                                      \
     X(node_pause, "node_pause")                                                                    \
     X(all_killed, "all_killed")                                                                    \
-    X(all_boot, "all_machines_boot")                                                               \
+    X(all_power, "power_of_all_lost")                                                              \
+    X(sessions_lost, "sessions_lost_with_the_power")                                               \
     X(leader_transfer, "leader_transfer")                                                          \
     X(worker_hung, "worker_hung")                                                                  \
     X(batch_in_hand, "worker_stopped_in_a_batch")                                                  \
