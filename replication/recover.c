@@ -265,12 +265,20 @@ bool recover_make(const struct repl_loaded *loaded, const struct recover_options
     return ok;
 }
 
+struct recover_saving {
+    struct snapshot_encoder encoder;
+    struct snapshot_piece piece;
+    struct image_batch *batch; /* documents and entries: of what else there is the head has all */
+    bool ok;
+};
+
 /* What sessions add to the state is left out of the copy, its digest included. The heap stays the
  * original's: the copy is never given up. */
-uint8_t *recover_backup(const struct fsm *fsm, const struct seal *seal, size_t *n)
+struct recover_saving *recover_backup_begin(const struct fsm *fsm, const struct seal *seal)
 {
+    struct recover_saving *s = repl_alloc_zero(1, sizeof *s);
     struct fsm copy = *fsm;
-    uint8_t *bytes;
+    struct image *image;
 
     copy.image = NULL;
     fsm_forget_keys(&copy);
@@ -278,9 +286,37 @@ uint8_t *recover_backup(const struct fsm *fsm, const struct seal *seal, size_t *
     copy.sas = copy.claims = copy.leases = (struct map){0};
     copy.all_sas = copy.last_sa = NULL;
     copy.all_leases = copy.last_lease = NULL;
-    bytes = snapshot_encode(&copy, seal, n);
+    image = image_begin(&copy);
+    s->ok = snapshot_encode_head(&s->encoder, &copy, seal, &s->piece);
+    while (!image_walk(image, SIZE_MAX, SIZE_MAX)) {
+        HF_ASSERT(s->batch == NULL);
+        s->batch = image_take(image);
+    }
+    image_end(image);
     secret_wipe_bytes(&copy, sizeof copy); /* the secrets of cookies are in it */
+    return s;
+}
+
+uint8_t *recover_backup_end(struct recover_saving *s, size_t *n)
+{
+    uint8_t *bytes;
+
+    if (s->batch != NULL)
+        s->ok = s->ok && snapshot_encode_batch(&s->encoder, s->batch, &s->piece);
+    s->ok = s->ok && snapshot_encode_end(&s->encoder, &s->piece);
+    image_batch_free(s->batch);
+    snapshot_encoder_deinit(&s->encoder);
+    if (!s->ok)
+        free(s->piece.bytes);
+    bytes = s->ok ? s->piece.bytes : NULL;
+    *n = s->piece.len;
+    free(s);
     return bytes;
+}
+
+uint8_t *recover_backup(const struct fsm *fsm, const struct seal *seal, size_t *n)
+{
+    return recover_backup_end(recover_backup_begin(fsm, seal), n);
 }
 
 bool recover_restore(struct span backup, const struct recover_options *o, struct recovered *out,

@@ -91,6 +91,11 @@ enum {
 /* The state without its sessions, to be kept anywhere: sealed with the configuration's key, which is
  * not in it. malloc'd; NULL: no key. `fsm` is not changed. */
 uint8_t *recover_backup(const struct fsm *fsm, const struct seal *seal, size_t *n) HF_MUST_USE;
+/* The same in two steps, since sealing a large one takes longer than a loop may stand: the instant, on the state's thread, costs
+ * a reference to each document and entry; the rest any thread, which gives it up. The seal outlives both. */
+struct recover_saving;
+struct recover_saving *recover_backup_begin(const struct fsm *fsm, const struct seal *seal);
+uint8_t *recover_backup_end(struct recover_saving *saving, size_t *n) HF_MUST_USE;
 /* The same as recover_make(), from such bytes. */
 bool recover_restore(struct span backup, const struct recover_options *options,
                      struct recovered *out, const char **why) HF_MUST_USE;

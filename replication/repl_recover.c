@@ -4,6 +4,8 @@
 #include <sys/random.h>
 
 #include "base/bytes.h"
+#include "base/registers.h"
+#include "base/secret.h"
 #include "replication/fsm.h"
 #include "replication/repl_thread.h"
 #include "replication/wal_recover.h"
@@ -234,28 +236,77 @@ size_t repl_beginnings(struct repl *repl, struct repl_beginning out[REPL_MAX_BEG
 
 /* --- backups --- */
 
+/* One on its way: sealed off the loop, whose heartbeats may not wait for that. */
+struct saving {
+    uv_work_t work;
+    struct repl *repl;
+    struct recover_saving *begun;
+    uint64_t key;
+    struct repl_backup made;
+};
+
+static void publish(struct repl *repl, const struct repl_backup *b)
+{
+    uv_mutex_lock(&repl->lock);
+    free(repl->backup.bytes);
+    repl->backup = *b;
+    repl->backed_up = true;
+    uv_mutex_unlock(&repl->lock);
+}
+
+static void save_work(uv_work_t *work)
+{
+    struct saving *s = work->data;
+    size_t n = 0;
+    uint8_t *items = recover_backup_end(s->begun, &n);
+
+    if (items != NULL) {
+        s->made.len = BACKUP_HEADER + n;
+        s->made.bytes = repl_alloc_zero(1, s->made.len);
+        memcpy(s->made.bytes, magic, MAGIC_BYTES);
+        put_be64(s->made.bytes + MAGIC_BYTES, s->key);
+        memcpy(s->made.bytes + BACKUP_HEADER, items, n);
+    }
+    free(items);
+    stack_clear();
+    registers_clear();
+}
+
+static void save_after(uv_work_t *work, int status)
+{
+    struct saving *s = work->data;
+    struct repl *repl = s->repl;
+
+    (void)status;
+    repl->jobs--;
+    repl->saving = false;
+    publish(repl, &s->made);
+    free(s);
+    if (repl->closing)
+        repl_part_closed(repl);
+}
+
 void repl_make_backup(struct repl *repl)
 {
     const struct fsm *fsm = replica_fsm(repl->core);
-    struct repl_backup b = {.index = fsm->applied_index, .incarnation = fsm->incarnation};
-    uint8_t *items = NULL;
-    size_t n = 0;
+    struct repl_backup none = {.index = fsm->applied_index, .incarnation = fsm->incarnation};
+    struct saving *s;
 
-    if (replica_may_back_up(repl->core))
-        items = recover_backup(fsm, repl->options.seal, &n);
-    if (items != NULL) {
-        b.len = BACKUP_HEADER + n;
-        b.bytes = repl_alloc_zero(1, b.len);
-        memcpy(b.bytes, magic, MAGIC_BYTES);
-        put_be64(b.bytes + MAGIC_BYTES, seal_ring_current(repl->options.ring, SEAL_CONFIGURATION));
-        memcpy(b.bytes + BACKUP_HEADER, items, n);
+    if (repl->saving) /* that one serves both */
+        return;
+    if (!replica_may_back_up(repl->core)) {
+        publish(repl, &none);
+        return;
     }
-    free(items);
-    uv_mutex_lock(&repl->lock);
-    free(repl->backup.bytes);
-    repl->backup = b;
-    repl->backed_up = true;
-    uv_mutex_unlock(&repl->lock);
+    s = repl_alloc_zero(1, sizeof *s);
+    s->repl = repl;
+    s->made = none;
+    s->key = seal_ring_current(repl->options.ring, SEAL_CONFIGURATION);
+    s->begun = recover_backup_begin(fsm, repl->options.seal);
+    s->work.data = s;
+    repl->jobs++;
+    repl->saving = true;
+    HF_ASSERT(uv_queue_work(&repl->loop, &s->work, save_work, save_after) == 0);
 }
 
 bool repl_backup_take(struct repl *repl, struct repl_backup *out)

@@ -92,6 +92,7 @@ struct repl {
     bool keeping_now, kept_ok;
     char data_dir[512];
     bool closing;
+    bool saving; /* a backup is being sealed */
 
     /* inbox */
     uv_mutex_t lock;
@@ -164,7 +165,7 @@ void repl_mirror_audit(struct repl *repl); /* writes what is not in the file yet
 
 /* On the thread, under the lock: what repl_beginnings() says. */
 void repl_keep_beginnings(struct repl *repl);
-/* On the thread: makes what repl_backup_ask() asked for. */
+/* On the thread: begins what repl_backup_ask() asked for; one on its way serves who asks meanwhile, too. */
 void repl_make_backup(struct repl *repl);
 
 /* repl_thread.c */

@@ -17,7 +17,7 @@
 #include "replication/repl_admin.h"
 #include "unit/repl/alone.h"
 
-enum { DOCUMENTS = 20, A_CHANGE = 10, TURN_MS = 50 };
+enum { DOCUMENTS = 250, A_CHANGE = 10, TURN_MS = 50 };
 
 struct api_request {
     int nothing;
@@ -214,13 +214,18 @@ Test(restore, a_large_state_comes_back)
 {
     struct repl_status st;
     struct repl_view *view;
+    uint64_t turn_ns;
     size_t n;
 
     memset(large, 'x', sizeof large);
     start();
     for (int i = 0; i < DOCUMENTS; i += A_CHANGE)
         put_large(i);
+    (void)repl_loop_turns(d.repl);
     (void)ask();
+    turn_ns = repl_loop_turns(d.repl).longest_cpu_ns;
+    cr_assert_lt(turn_ns, TURN_MS * 1000000ull, "replication stood still for %.1f ms",
+                 (double)turn_ns / 1e6);
     cr_assert_eq(problem.status, 0, "%s", problem.detail);
     repl_status(d.repl, &st);
     cr_assert_eq(json_integer_value(json_object_get(answer, "incarnation")),
@@ -241,7 +246,9 @@ Test(restore, a_large_state_comes_back)
     repl_view_release(view);
     repl_stop(d.repl);
     json_decref(answer);
-    (void)printf("compared %d documents, a backup of %zu bytes\n", (int)DOCUMENTS, n);
+    (void)printf(
+        "compared %d documents, a backup of %zu bytes: replication's longest turn took %.1f ms\n",
+        (int)DOCUMENTS, n, (double)turn_ns / 1e6);
 }
 
 Test(restore, what_is_no_backup_is_refused_as_what_it_is)
