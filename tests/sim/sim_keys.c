@@ -3,6 +3,7 @@
  * It ends with the power of the machine (node_crash, half of the times that all go down): whoever has the
  * power lost is given them by the others, and where a majority lacks them all sessions end. */
 #include "replication/raft_driver.h"
+#include "replication/replica_parts.h"
 #include "sim/sim_world.h"
 
 enum { WELL_AFTER_MS = 10000 };
@@ -189,7 +190,8 @@ static bool has_a_state(const struct sim_node *n)
     if (!n->up || n->paused || n->failed)
         return false;
     replica_status(n->replica, sim_node_ns(n), &st);
-    return !st.lacks_key && !st.sessionless &&
+    /* Who waits for a state itself, in place of its own, has none to give. */
+    return !st.lacks_key && !st.sessionless && replica_state_trusted(n->replica) &&
            raft_driver_status(replica_driver(n->replica)).muted == REPL_TRUSTED;
 }
 
