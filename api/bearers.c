@@ -31,10 +31,7 @@ bool api_bearer_parse(const char *header, char id[API_BEARER_ID_BYTES],
         !is_hex(secret, SECRET)) {
         return false;
     }
-    for (size_t i = 0; i < SECRET_BYTES; i++) {
-        bytes[i] = (uint8_t)((unsigned)hex_value(secret[2 * i]) << 4 |
-                             (unsigned)hex_value(secret[2 * i + 1]));
-    }
+    (void)hex_get(secret, sizeof bytes, bytes);
     memcpy(id, text + 3, ID);
     id[ID] = '\0';
     good = gnutls_hash_fast(GNUTLS_DIG_SHA256, bytes, sizeof bytes, hash) == 0;

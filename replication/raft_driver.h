@@ -105,6 +105,8 @@ struct raft_driver_status {
                         have; 0 = none, or it has begun */
 };
 
+enum { RAFT_DRIVER_DEFECTS = 16 }; /* of libraft, numbered from 1: raft.md */
+
 /* How often each came up, since create. */
 struct raft_driver_counters {
     uint64_t elections_won, frames_in, frames_out, frames_malformed, frames_unsent, submitted,
@@ -112,7 +114,7 @@ struct raft_driver_counters {
         changes_committed, muted, trusted, doubted; /* itself; itself again; others, by a leader */
     uint64_t foreign;                               /* frames of another history: refused */
     uint64_t contradicted; /* a peer contradicted what is committed here: the end of this node */
-    uint64_t wrapped[17];  /* [n]: wrap of defect n did something; [0] unused */
+    uint64_t wrapped[RAFT_DRIVER_DEFECTS + 1]; /* [n]: wrap of defect n did something; [0] unused */
 };
 
 /* All but `apply` and `restore` may be NULL. Spans are valid in the call. */

@@ -20,29 +20,31 @@
 
 /* --- what is sealed, and not applied yet --- */
 
-static struct replica_sealed *sealed_of(struct replica *r, uint32_t node)
+/* Its place; n_sealed: there is no word of it. */
+static size_t sealed_at(const struct replica *r, uint32_t node)
 {
-    for (size_t i = 0; i < r->n_sealed; i++)
-        if (r->sealed[i].node == node)
-            return &r->sealed[i];
-    return NULL;
+    size_t i = 0;
+
+    while (i < r->n_sealed && r->sealed[i].node != node)
+        i++;
+    return i;
 }
 
 /* Who has left comes back under another id. */
 static void note(struct replica *r, uint32_t node, bool left)
 {
-    struct replica_sealed *s = sealed_of(r, node);
+    size_t i = sealed_at(r, node);
 
-    if (s == NULL && r->n_sealed < FSM_MAX_MEMBERS) /* no more ids are ever used */
-        s = &r->sealed[r->n_sealed++];
-    if (s != NULL)
-        *s = (struct replica_sealed){.node = node, .left = s->left || left};
+    if (i == r->n_sealed && i < FSM_MAX_MEMBERS) /* no more ids are ever used */
+        r->sealed[r->n_sealed++] = (struct replica_sealed){.node = node};
+    if (i < r->n_sealed)
+        r->sealed[i].left |= left;
 }
 
 /* What the log's end says came later. */
 void replica_note_unread_member(struct replica *r, uint32_t node)
 {
-    if (sealed_of(r, node) == NULL)
+    if (sealed_at(r, node) == r->n_sealed)
         note(r, node, false);
 }
 
@@ -121,9 +123,10 @@ static bool newest_names(const struct replica *r, uint32_t node)
 /* By a sealed word, the last one that is here: the state stands before the log's end. */
 static bool is_sealed(const struct replica *r, uint32_t node)
 {
-    for (size_t i = 0; i < r->n_sealed; i++)
-        if (r->sealed[i].node == node)
-            return !r->sealed[i].left;
+    size_t i = sealed_at(r, node);
+
+    if (i < r->n_sealed)
+        return !r->sealed[i].left;
     return fsm_member(&r->fsm, node) != NULL || replica_is_founder(r, node);
 }
 

@@ -146,14 +146,9 @@ static unsigned char *from_hex(const char *text, size_t *n)
     unsigned char *out = malloc(strlen(text) / 2 + 1);
 
     *n = strlen(text) / 2;
-    for (size_t i = 0; i < *n && out != NULL; i++) {
-        int hi = hex_value(text[2 * i]), lo = hex_value(text[2 * i + 1]);
-
-        if (hi < 0 || lo < 0) {
-            free(out);
-            return NULL;
-        }
-        out[i] = (unsigned char)(hi << 4 | lo);
+    if (out != NULL && !hex_get(text, *n, out)) {
+        free(out);
+        return NULL;
     }
     return out;
 }

@@ -67,18 +67,8 @@ static bool read_hash(const json_t *object, const char *name, uint8_t out[SHA256
 {
     const char *hex = json_string_value(json_object_get(object, name));
 
-    if (hex == NULL || strlen(hex) != (size_t)2 * SHA256_BYTES) {
-        return false;
-    }
-    for (size_t i = 0; i < SHA256_BYTES; i++) {
-        int high = hex_value(hex[2 * i]), low = hex_value(hex[2 * i + 1]);
-
-        if (high < 0 || low < 0) {
-            return false;
-        }
-        out[i] = (uint8_t)(high << 4 | low);
-    }
-    return true;
+    return hex != NULL && strlen(hex) == (size_t)2 * SHA256_BYTES &&
+           hex_get(hex, SHA256_BYTES, out);
 }
 
 static bool read_number(const json_t *object, const char *name, uint64_t *out)

@@ -150,16 +150,7 @@ static void answer_token(struct daemon *d)
 
 static bool read_token(const char *text, uint8_t out[DAEMON_TOKEN_BYTES])
 {
-    if (strlen(text) != 2 * DAEMON_TOKEN_BYTES)
-        return false;
-    for (size_t i = 0; i < DAEMON_TOKEN_BYTES; i++) {
-        int hi = hex_value(text[2 * i]), lo = hex_value(text[2 * i + 1]);
-
-        if (hi < 0 || lo < 0)
-            return false;
-        out[i] = (uint8_t)(hi << 4 | lo);
-    }
-    return true;
+    return strlen(text) == 2 * DAEMON_TOKEN_BYTES && hex_get(text, DAEMON_TOKEN_BYTES, out);
 }
 
 /* Its texts, each with its zero. At most ASKER_BYTES. */

@@ -195,35 +195,49 @@ static bool has_a_state(const struct sim_node *n)
            raft_driver_status(replica_driver(n->replica)).muted == REPL_TRUSTED;
 }
 
-/* Of the voters that it knows no majority has a state that it could give. */
-static bool nobody_could_give(const struct sim_node *n)
+static bool had_its_key(const struct sim_node *other, const struct sim_node *n)
+{
+    return !other->lost && !other->gone && had(other, n->named_key);
+}
+
+static bool could_give(const struct sim_node *other, const struct sim_node *n)
+{
+    (void)n;
+    return has_a_state(other);
+}
+
+/* Of the others among the voters that it knows, so many are `so`; *voters: it included. */
+static size_t others(const struct sim_node *n,
+                     bool (*so)(const struct sim_node *other, const struct sim_node *n),
+                     size_t *voters)
 {
     struct repl_configuration all = raft_driver_newest_configuration(replica_driver(n->replica));
-    size_t voters = 0, with = 0;
+    size_t are = 0;
 
+    *voters = 0;
     for (size_t i = 0; i < all.n_servers; i++)
         if (all.servers[i].role == RAFT_DRIVER_VOTER) {
             const struct sim_node *other = &n->world->nodes[all.servers[i].node - 1];
 
-            voters++;
-            with += other != n && has_a_state(other);
+            ++*voters;
+            are += other != n && so(other, n);
         }
+    return are;
+}
+
+/* No majority has a state that it could give. */
+static bool nobody_could_give(const struct sim_node *n)
+{
+    size_t voters, with = others(n, could_give, &voters);
+
     return 2 * with <= voters;
 }
 
-/* Most of the voters have not the key that it had. */
+/* Most have not the key that it had. */
 static bool most_lack_the_key(const struct sim_node *n)
 {
-    struct repl_configuration all = raft_driver_newest_configuration(replica_driver(n->replica));
-    size_t voters = 0, with = 0;
+    size_t voters, with = others(n, had_its_key, &voters);
 
-    for (size_t i = 0; i < all.n_servers; i++)
-        if (all.servers[i].role == RAFT_DRIVER_VOTER) {
-            const struct sim_node *other = &n->world->nodes[all.servers[i].node - 1];
-
-            voters++;
-            with += other != n && !other->lost && !other->gone && had(other, n->named_key);
-        }
     return 2 * with < voters;
 }
 

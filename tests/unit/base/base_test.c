@@ -84,11 +84,13 @@ Test(base_hex, there_and_back_and_small_digits_alone)
 {
     static const char not_digits[] = "gG/:`@A F-";
     char text[2 * 256 + 1];
-    uint8_t bytes[256];
+    uint8_t bytes[256], again[256];
 
     for (size_t i = 0; i < sizeof bytes; i++)
         bytes[i] = (uint8_t)i;
     hex_put(bytes, sizeof bytes, text);
+    cr_assert(hex_get(text, sizeof again, again) && memcmp(again, bytes, sizeof again) == 0);
+    cr_assert(!hex_get("0g", 1, again) && !hex_get("G0", 1, again) && !hex_get("0", 1, again));
     cr_assert_eq(strlen(text), 2 * sizeof bytes);
     cr_assert_eq(memcmp(text, "000102030405060708090a0b0c0d0e0f10", 34), 0);
     cr_assert_str_eq(text + 2 * 254, "feff");

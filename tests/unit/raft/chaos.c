@@ -294,7 +294,7 @@ bool chaos_seeds(uint64_t first, uint64_t n, uint32_t unwrapped)
                  (unsigned long long)k.partitions, (unsigned long long)k.frames,
                  (unsigned long long)k.entries);
     (void)printf("wraps used:");
-    for (unsigned i = 1; i <= 16; i++)
+    for (unsigned i = 1; i <= RAFT_DRIVER_DEFECTS; i++)
         (void)printf(" %u:%llu", i, (unsigned long long)k.wrapped[i]);
     (void)printf("\n");
     const uint64_t counts[] = {k.seeds,       k.steps,    k.elections,  k.crashes, k.restarts,

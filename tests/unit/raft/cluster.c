@@ -290,7 +290,7 @@ void cluster_collect(struct cluster *c, struct cluster_node *n)
     c->counters.muted += k->muted;
     c->counters.trusted += k->trusted;
     c->counters.doubted += k->doubted;
-    for (unsigned i = 0; i <= 16; i++)
+    for (unsigned i = 0; i <= RAFT_DRIVER_DEFECTS; i++)
         c->counters.wrapped[i] += k->wrapped[i];
 }
 

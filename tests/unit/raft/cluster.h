@@ -43,7 +43,7 @@ struct cluster_counters {
     uint64_t seeds, steps, elections, crashes, restarts, installs, changes, transfers, entries,
         snapshots, broken, partitions, frames, lost_writes, confirmed, lies, entries_forgotten,
         votes_forgotten, wiped, muted, trusted, doubted;
-    uint64_t wrapped[17];
+    uint64_t wrapped[RAFT_DRIVER_DEFECTS + 1];
 };
 
 struct cluster {
