@@ -200,10 +200,18 @@ static bool had_its_key(const struct sim_node *other, const struct sim_node *n)
     return !other->lost && !other->gone && had(other, n->named_key);
 }
 
+void sim_keys_tick(struct sim_node *n)
+{
+    if (n->world->plan.sealed && !has_a_state(n))
+        n->stateless_ms = n->world->now_ms;
+}
+
+/* What a node said of itself counts for 300 ms, and took its way: who went on since then is not heard of. */
 static bool could_give(const struct sim_node *other, const struct sim_node *n)
 {
-    (void)n;
-    return has_a_state(other);
+    enum { TOLD_MS = 350 };
+
+    return has_a_state(other) && n->world->now_ms - other->stateless_ms > TOLD_MS;
 }
 
 /* Of the others among the voters that it knows, so many are `so`; *voters: it included. */

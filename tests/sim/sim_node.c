@@ -105,7 +105,7 @@ void sim_node_start(struct sim_node *n)
     HF_ASSERT(!n->up && !n->lost && !n->gone);
     n->boot = sim_next(&w->random) | 1;
     n->up = true;
-    n->paused = n->failed = n->stuck = n->hung = false;
+    n->paused = n->failed = n->for_a_key = n->stuck = n->hung = false;
     n->first_event = NULL;
     n->last_event = &n->first_event;
     n->n_events = 0;
@@ -118,7 +118,7 @@ void sim_node_start(struct sim_node *n)
     n->control_ms = n->tick_ms = n->timer_ms = w->now_ms;
     n->worker_ms = UINT64_MAX;
     n->takeovers = n->handovers = n->who_again_ms = n->key_back_ms = n->named_key = 0;
-    n->heard_ms = w->now_ms;
+    n->heard_ms = n->stateless_ms = w->now_ms;
     sim_watch_started(w->watch, n->id, n->boot, n->lied);
     n->told = (struct repl_configuration){0};
     n->told_committed = 0;
@@ -281,6 +281,7 @@ static void run_replica(struct sim_node *n)
 static void tick(struct sim_node *n)
 {
     n->tick_ms = n->world->now_ms + SIM_TICK_MS;
+    sim_keys_tick(n);
     if (!n->hung && !sim_kernel_is_cut(&n->kernel)) {
         (void)sim_kernel_turn(&n->kernel);
         sim_stops_look(n);

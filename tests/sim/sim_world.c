@@ -19,6 +19,8 @@ enum {
     KEYS_WITHIN_MS = 15000,   /* an erased key in no memory, on whoever came back */
     SETTLED_WITHIN_MS =
         30000, /* L2, L3: an instant at which all agree and no exchange is under way */
+    DELETE_WITHIN_MS =
+        85000, /* ... an old IKE SA's, whose Delete is awaited since the healing began (ike/timer.c) */
     AGREED_WITHIN_MS = 5000, /* ... or at which all agree, at least */
     LIVELOCK = 100000        /* passes in one ms */
 };
@@ -374,8 +376,9 @@ static void check_gaps(struct sim_world *w)
 /* An instant at which nobody is behind and no exchange is under way: that the judge looks at. */
 static void settle(struct sim_world *w)
 {
-    uint64_t end = w->now_ms + SETTLED_WITHIN_MS;
+    uint64_t end = w->now_ms + SETTLED_WITHIN_MS, deleted = w->healed_ms + DELETE_WITHIN_MS;
 
+    end = end > deleted ? end : deleted;
     for (; !(sim_agreed(w) && sim_watch_quiet(w->watch)) && w->now_ms < end;)
         sim_until(w, w->now_ms + 1);
     /* Where it never was quiet, that is what is wrong. */
@@ -458,7 +461,7 @@ static void run(const struct sim_options *o, bool other_walls, uint64_t other_tr
     result_now = result;
     w->seed = o->seed;
     w->other_walls = other_walls;
-    w->verbose = o->verbose && !other_walls;
+    w->verbose = o->verbose;
     w->first = o->first && !other_walls;
     w->random.state = sim_mix(o->seed);
     w->faults.state = sim_mix(o->seed ^ 0x6661756c7473ULL);

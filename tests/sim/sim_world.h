@@ -103,9 +103,11 @@ struct sim_node {
     bool second;    /* it founded anew, while the cluster that it founded first goes on */
     bool
         refused; /* the process: it did not start, for its disk lost data and nobody else is known */
-    bool gone;   /* the machine: it does not stand there yet, or was taken away */
-    bool left;   /* the operator has removed it */
-    bool lied;   /* its disk: it lost what it had stored, and the node does not count again yet */
+    bool
+        for_a_key; /* the process: it ends for a key that it has or has not; cf. sim_keys_may_end() */
+    bool gone;     /* the machine: it does not stand there yet, or was taken away */
+    bool left;     /* the operator has removed it */
+    bool lied;     /* its disk: it lost what it had stored, and the node does not count again yet */
     bool disk_hung, disk_slow, disk_full;
     bool sees_it_full;      /* what is free, before something did not fit */
     uint64_t no_room_ms;    /* its disk is full then for the log as well; 0 = never */
@@ -120,7 +122,8 @@ struct sim_node {
     struct seal_ring ring;                        /* of this start; plan.sealed */
     struct seal_key session_keys[SEAL_RING_KEYS]; /* kept over the end of its process */
     uint64_t heard_ms;                            /* something was applied last, or it started */
-    uint64_t named_key; /* of sessions, by its state, before what it does now */
+    uint64_t stateless_ms; /* when it was seen last without a state that it could give */
+    uint64_t named_key;    /* of sessions, by its state, before what it does now */
     uint64_t
         key_back_ms; /* it was given a key that was in use before, and that it had not; 0 = never */
     uint64_t former_key,
@@ -412,6 +415,7 @@ void sim_keys_erased(struct sim_world *w, uint64_t id);
 bool sim_keys_gone(struct sim_world *w, bool judge);
 /* May its process end, and start anew, with these words: are they so, as the world has it? Not once all is well. */
 bool sim_keys_may_end(const struct sim_node *n, const char *why);
+void sim_keys_tick(struct sim_node *n); /* looks whether it has a state that it could give */
 
 /* --- sim_client.c --- */
 void sim_client_init(struct sim_world *w, uint32_t index);
