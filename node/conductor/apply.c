@@ -1,6 +1,7 @@
 /* Applied records, in log order, the same on every node; then, for our own, the effects that waited
  * for it. */
 #include "conductor/internal.h"
+#include "ike/keys.h"
 
 #include <stdlib.h>
 
@@ -350,12 +351,16 @@ static bool has_nothing_more(const struct ike_sa *sa)
  * says all of that, so a copy that does is not taken at its word. It ends by time here, too. */
 static bool is_answered(struct conductor *c, const struct ike_sa *sa)
 {
+    const struct suite_prf *prf = suite_find_prf(c->policy->suites, sa->prf_id);
+    const struct suite_aead *aead =
+        suite_find_aead(c->policy->suites, sa->encr_id, sa->encr_bits, sa->integ_id);
+
     return sa->state == IKE_SA_HALF_OPEN && sa->role == IKE_RESPONDER && sa->local_spi != 0 &&
            sa->remote_spi != 0 && shard_find(c, sa->shard) != NULL && addr_is_set(&sa->local.ip) &&
            addr_is_set(&sa->remote.ip) && sa->handshake.init_request.len > 0 &&
            sa->handshake.init_response.len > 0 && sa->handshake.nonce_i_len > 0 &&
-           sa->handshake.nonce_r_len > 0 && suite_find_prf(c->policy->suites, sa->prf_id) != NULL &&
-           suite_find_aead(c->policy->suites, sa->encr_id, sa->encr_bits, sa->integ_id) != NULL &&
+           sa->handshake.nonce_r_len > 0 && sa->handshake.ke_private.len == 0 && prf != NULL &&
+           aead != NULL && ike_keys_fit(prf, aead, &sa->keys) &&
            suite_find_ke(c->policy->suites, sa->ke_id) != NULL &&
            sa->created_ms <= c->ops.now_ms(c->ops.self) + c->policy->half_open_ms &&
            has_nothing_more(sa);

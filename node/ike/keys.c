@@ -69,6 +69,17 @@ static bool expand(const struct suite_prf *prf, const struct suite_aead *aead,
     return true;
 }
 
+bool ike_keys_fit(const struct suite_prf *prf, const struct suite_aead *aead,
+                  const struct ike_keys *keys)
+{
+    const size_t cipher = (size_t)aead->key_bytes + aead->salt_bytes, integ = aead->integ_bytes;
+
+    return keys->sk_d.len == prf->key_bytes && keys->sk_p_in.len == prf->key_bytes &&
+           keys->sk_p_out.len == prf->key_bytes && keys->sk_a_in.len == integ &&
+           keys->sk_a_out.len == integ && keys->sk_e_in.len == cipher &&
+           keys->sk_e_out.len == cipher;
+}
+
 bool ike_keys_derive(const struct suite_prf *prf, const struct suite_aead *aead, struct span shared,
                      const struct ike_key_inputs *in, struct ike_keys *out)
 {

@@ -27,6 +27,10 @@ bool ike_prf_plus(const struct suite_prf *prf, struct span key, const struct spa
 bool ike_keys_derive(const struct suite_prf *prf, const struct suite_aead *aead, struct span shared,
                      const struct ike_key_inputs *in, struct ike_keys *out) HF_MUST_USE;
 
+/* Has each key the length that these rows give it? */
+bool ike_keys_fit(const struct suite_prf *prf, const struct suite_aead *aead,
+                  const struct ike_keys *keys);
+
 /* Keys of an IKE SA that succeeds another: SKEYSEED by the old SA's PRF and SK_d, the rest by the
  * new one's (RFC 7296 2.18). */
 bool ike_keys_rekey(const struct suite_prf *old_prf, const struct secret *old_sk_d,

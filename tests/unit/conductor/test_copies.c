@@ -80,6 +80,31 @@ static void of_unknown_prf(struct ike_sa *sa)
     sa->prf_id = 999;
 }
 
+static void with_a_short_key(struct ike_sa *sa)
+{
+    sa->keys.sk_e_in.len--;
+}
+
+static void with_a_long_integrity_key(struct ike_sa *sa)
+{
+    sa->keys.sk_a_in.len++;
+}
+
+static void with_a_short_auth_key(struct ike_sa *sa)
+{
+    sa->keys.sk_p_in.len--;
+}
+
+static void without_keys(struct ike_sa *sa)
+{
+    sa->keys = (struct ike_keys){0};
+}
+
+static void of_another_ciphers_keys(struct ike_sa *sa)
+{
+    sa->encr_bits = sa->encr_bits == 256 ? 128 : 256;
+}
+
 static void of_no_shard(struct ike_sa *sa)
 {
     sa->shard = 77;
@@ -102,10 +127,24 @@ static void of_far_ahead(struct ike_sa *sa)
 
 Test(copies, what_no_answered_handshake_has_is_not_taken)
 {
-    static void (*const edits[])(struct ike_sa *) = {
-        as_initiator, with_request,   with_another_request, with_child,     owing_a_delete,
-        with_address, with_candidate, of_unknown_cipher,    of_unknown_prf, of_no_shard,
-        of_nobody,    without_answer, of_far_ahead};
+    static void (*const edits[])(struct ike_sa *) = {as_initiator,
+                                                     with_request,
+                                                     with_another_request,
+                                                     with_child,
+                                                     owing_a_delete,
+                                                     with_address,
+                                                     with_candidate,
+                                                     of_unknown_cipher,
+                                                     of_unknown_prf,
+                                                     of_no_shard,
+                                                     of_nobody,
+                                                     without_answer,
+                                                     of_far_ahead,
+                                                     with_a_short_key,
+                                                     with_a_long_integrity_key,
+                                                     with_a_short_auth_key,
+                                                     without_keys,
+                                                     of_another_ciphers_keys};
     struct world *w = begin();
     static struct ike_sa sa;
     size_t compared = 0;

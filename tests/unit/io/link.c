@@ -5,6 +5,7 @@
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,6 +19,18 @@ bool link_may_answer(void *self, uint32_t shard)
     return l->may && shard == 7;
 }
 
+/* What an interface sends that is up is lost, without an error, until the kernel has activated its
+ * queue: on a loaded machine that comes late. */
+static void await_queue(const char *name)
+{
+    char command[64], text[512];
+
+    (void)snprintf(command, sizeof command, "ip -o link show %s", name);
+    do
+        cr_assert(ns_output(0, text, sizeof text, command));
+    while (strstr(text, " qdisc noop ") != NULL || strstr(text, " state UP ") == NULL);
+}
+
 void link_open(struct link *l, const struct arp_address *addresses, size_t n, uint16_t protocol)
 {
     struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_protocol = htons(protocol)};
@@ -28,6 +41,8 @@ void link_open(struct link *l, const struct arp_address *addresses, size_t n, ui
               "02:00:00:00:0c:01");
     ns_run(0, "ip link set out0 up");
     ns_run(0, "ip link set far0 up");
+    await_queue("out0");
+    await_queue("far0");
     memset(l, 0, sizeof *l);
     cr_assert(uv_loop_init(&l->loop) == 0);
     l->may = true;
