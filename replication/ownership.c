@@ -123,7 +123,9 @@ void ownership_booted(struct ownership *o, uint32_t node, uint64_t boot)
 
     if (i == o->options.n_nodes)
         return;
-    o->peers[i].member_boot = boot;
+    o->peers[i].gone = boot == 0;
+    if (boot != 0)
+        o->peers[i].member_boot = boot;
     if (node == o->options.self && boot == o->options.boot)
         o->confirmed = true;
 }

@@ -419,8 +419,10 @@ void replica_link(struct replica *r, uint64_t now_ns, uint32_t node, bool up)
     struct replica_node *row = replica_node(r, node);
 
     set_now(r, now_ns);
-    if (row != NULL)
+    if (row != NULL) {
         row->link = up;
+        row->unlinked_ns = r->now_ns;
+    }
     replica_log(r, REPL_LOG_INFO, "link to node %u %s", (unsigned)node, up ? "up" : "down");
     if (up && node == r->raft.leader) { /* what was in flight on the old connection may be lost */
         outbox_unsend_all(r->outbox);

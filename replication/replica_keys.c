@@ -43,6 +43,16 @@ size_t replica_set_voters(const struct replica *r, const struct replica_set *set
     return n;
 }
 
+bool replica_set_all(const struct replica *r, const struct replica_set *set)
+{
+    struct repl_configuration c = raft_driver_newest_configuration(r->driver);
+
+    for (size_t i = 0; i < c.n_servers; i++)
+        if (!holds(set, c.servers[i].node))
+            return false;
+    return true;
+}
+
 static void send(struct replica *r, uint32_t node, const struct seal_message *message)
 {
     uint8_t bytes[SEAL_MESSAGE_BYTES];

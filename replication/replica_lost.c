@@ -7,8 +7,8 @@
  *                     ─> nothing: one that has yet to apply so much will know which it is
  *
  * They are lost when a majority of the voters is stuck, this node among them or not, and hears of nobody
- * who is not: at once when all are, else when it stayed so for three seconds. Who is under distrust
- * (I10) counts for nothing in that, and words grow old.
+ * who is not: at once when all are, learners too, that were linked within three seconds, else when it
+ * stayed so for three seconds. Who is under distrust (I10) counts for nothing in that, and words grow old.
  *
  * Why all are one state all the same, whoever was right: what follows from it is a record, and at that
  * record all sessions end, also of a node that had them. All else in the state does not depend on them.
@@ -114,17 +114,41 @@ bool replica_was_sound(const struct replica *r, uint32_t node)
     return false;
 }
 
+/* Who says so at present, and counts. */
+static void add_stuck(const struct replica *r, struct replica_set *stuck)
+{
+    if (!replica_is_muted(r))
+        replica_set_add(stuck, r->options.node);
+    for (size_t i = 0; i < r->need.n_words; i++)
+        if (is_recent(r, r->need.words[i].stuck_ns, WORD_MS))
+            replica_set_add(stuck, r->need.words[i].node);
+}
+
 /* How many voters are stuck; *all: voters in all. */
 static size_t stuck_voters(const struct replica *r, size_t *all)
 {
     struct replica_set stuck = {.n = 0};
 
-    if (!replica_is_muted(r))
-        replica_set_add(&stuck, r->options.node);
-    for (size_t i = 0; i < r->need.n_words; i++)
-        if (is_recent(r, r->need.words[i].stuck_ns, WORD_MS))
-            replica_set_add(&stuck, r->need.words[i].node);
+    add_stuck(r, &stuck);
     return replica_set_voters(r, &stuck, all);
+}
+
+/* Nobody is left to wait for, learners among them: they may have the key. Who was waited for already, in this
+ * start, is still not there: at a key before, where several are lost one after the other. */
+static bool all_are_known(const struct replica *r)
+{
+    struct replica_set known = {.n = 0};
+
+    add_stuck(r, &known);
+    for (size_t i = 0; i < r->n_nodes; i++) {
+        const struct replica_node *n = &r->nodes[i];
+        uint64_t since_ns =
+            n->unlinked_ns > r->ownership.started_ns ? n->unlinked_ns : r->ownership.started_ns;
+
+        if (!n->link && r->now_ns - since_ns >= LOST_WAIT_MS * 1000000ull)
+            replica_set_add(&known, n->node);
+    }
+    return replica_set_all(r, &known);
 }
 
 void replica_need_poll(struct replica *r)
@@ -144,5 +168,5 @@ bool replica_is_lost(const struct replica *r)
     size_t n = stuck_voters(r, &voters);
 
     return replica_is_stuck(r) && r->need.lost_ns != 0 && n > voters / 2 &&
-           (n == voters || r->now_ns - r->need.lost_ns >= LOST_WAIT_MS * 1000000ull);
+           (all_are_known(r) || r->now_ns - r->need.lost_ns >= LOST_WAIT_MS * 1000000ull);
 }

@@ -264,8 +264,10 @@ void replica_list(struct replica *r)
     for (size_t i = 0; i < l.n; i++) {
         const struct replica_node *old = replica_node(r, l.nodes[i].node);
 
+        l.nodes[i].unlinked_ns = r->now_ns;
         if (old != NULL) {
             l.nodes[i].link = old->link;
+            l.nodes[i].unlinked_ns = old->unlinked_ns;
             l.nodes[i].disk_ok_ns = old->disk_ok_ns;
             l.nodes[i].distrust = old->distrust;
             l.nodes[i].reported = old->reported;

@@ -109,6 +109,7 @@ struct replica_node {
     struct endpoint address;
     uint8_t role; /* RAFT_DRIVER_VOTER, ..., RAFT_DRIVER_NO_MEMBER; as applied */
     bool link;
+    uint64_t unlinked_ns;        /* since when it is not, or has been listed */
     enum repl_distrust distrust; /* by its newest report, */
     bool reported;               /* if there was one */
     uint64_t disk_ok_ns;         /* newest report that says so, if none since denies it */
@@ -250,6 +251,7 @@ void replica_state_again(struct replica *r);
 void replica_set_add(struct replica_set *set, uint32_t node);
 /* How many of its nodes are voters, as applied; *all: voters in all. */
 size_t replica_set_voters(const struct replica *r, const struct replica_set *set, size_t *all);
+bool replica_set_all(const struct replica *r, const struct replica_set *set); /* learners too */
 /* At the start: true = it cannot begin yet, or not at all (failed). */
 bool replica_keys_wait(struct replica *r, const struct repl_loaded *loaded);
 void replica_keys_ask(struct replica *r);

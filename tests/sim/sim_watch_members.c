@@ -67,10 +67,13 @@ void sim_watch_voters(struct sim_watch *w, uint64_t place, bool committed, const
         forget_overwritten(w, place);
 }
 
-/* Of who lost data only what it may have acknowledged before: that may be told as applied later. */
+/* Of who lost data only what it may have acknowledged before: that may be told as applied later, also when
+ * it is gone meanwhile. */
 static bool copy_counts(const struct sim_watch_node *n, uint64_t index)
 {
-    return n->durable >= index && (!n->lost || index <= n->had);
+    if (!n->lost)
+        return n->durable >= index;
+    return index <= n->had && (n->durable >= index || index > n->began_behind);
 }
 
 static bool stored_by_majority(const struct sim_watch *w, uint32_t voters, uint32_t without,

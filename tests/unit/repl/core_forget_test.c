@@ -140,6 +140,28 @@ Test(repl_forget, one_of_two_leaves)
     cluster_finish(rig);
 }
 
+/* The new leader takes it out one promise later: until then the owner's lease needs its word. */
+Test(repl_forget, the_leader_of_two_leaves_and_the_owner_keeps_its_lease)
+{
+    size_t compared = 0;
+
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct rig *rig = running(2, 0, 9450 + seed);
+
+        cluster_lead(rig, 2);
+        cr_assert_eq(rig_owner(rig, 1), 1);
+        leave(rig, 2);
+        for (; !(has_servers(rig, 1) && keeps_nothing(rig, 2)) && compared < 50000; compared++) {
+            (void)rig_run(rig, 1, NULL, 0);
+            cr_assert_eq(rig_owner(rig, 1), 1, "seed %d, after %zu ms", (int)seed, compared);
+        }
+        cr_assert(has_servers(rig, 1) && keeps_nothing(rig, 2));
+        rig_kill(rig, 2);
+        cluster_finish(rig);
+    }
+    printf("compared %zu ms\n", compared);
+}
+
 static bool cannot_act(const struct rig *rig, uint64_t node)
 {
     return rig_owner(rig, 1) != node && rig_leader(rig) != node;

@@ -6,6 +6,7 @@
 
 #include "replication/replica_parts.h"
 #include "unit/repl/cluster.h"
+#include "unit/repl/members_rig.h"
 
 struct answer {
     const char *of;
@@ -219,6 +220,78 @@ Test(repl_lost, who_needs_nothing_of_a_lost_key_goes_on)
         cr_assert(rig_run(rig, 10000, rig_agrees, 0));
         cr_assert(!rig_has_failed(rig, early), "seed %d: %s", (int)seed,
                   "it gave a key up that it did not have");
+        cluster_finish(rig);
+    }
+    (void)printf("compared 4 clusters\n");
+}
+
+/* The machines of nodes 1 to n: what their memory kept is gone. */
+static void power_off(struct rig *rig, uint32_t n)
+{
+    rig->stays_on = false;
+    for (uint32_t i = 1; i <= n; i++)
+        rig_kill(rig, i);
+}
+
+/* One is gone for good, so nobody knows at once that a key is lost: it is waited for three seconds. Where two
+ * keys were lost one after the other, it has been away for long at the second, and nobody waits again. */
+Test(repl_lost, who_is_away_is_waited_for_once)
+{
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        struct rig *rig = rig_create(3, 1, 3200 + seed);
+        struct maker m;
+        uint64_t began;
+
+        rig_seal(rig);
+        rig->trailing = 1000;
+        for (uint32_t i = 1; i <= 3; i++)
+            rig_start(rig, i);
+        cr_assert(rig_run(rig, 10000, rig_has_owner, 1));
+        for (uint32_t i = 1; i <= 2; i++) /* both losses stay in the log */
+            sim_storage_full(rig_node(rig, i)->storage, true);
+        for (uint64_t id = 1; id <= 2; id++) {
+            m = rig_maker(rig, rig_owner(rig, 1), 1);
+            settle(rig, rig_owner(rig, 1),
+                   make_create(&m, id, "state", 4097, 0x0a630000 + (uint32_t)id, "client"));
+            if (id == 1)
+                rig_kill(rig, 3);
+            power_off(rig, 2);
+            began = rig->now_ms;
+            rig_start(rig, 1);
+            rig_start(rig, 2);
+            cr_assert(rig_run(rig, 20000, rig_has_owner, 1));
+            cr_assert_geq(rig->now_ms - began, LOST_WAIT_MS, "seed %d: it was not waited for",
+                          (int)seed);
+        }
+        cr_assert_lt(rig->now_ms - began, LOST_WAIT_MS + 2000, "seed %d: waited for twice: %d ms",
+                     (int)seed, (int)(rig->now_ms - began));
+        cluster_finish(rig);
+    }
+    (void)printf("compared 4 clusters\n");
+}
+
+/* A majority is the only voter by itself, and it lacks the key; who joined is about to be linked, and has it. */
+Test(repl_lost, the_only_voter_waits_for_a_learner)
+{
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        struct rig *rig = rig_create(1, 1, 3300 + seed);
+        uint32_t learner;
+        struct maker m;
+
+        rig_seal(rig);
+        rig->trailing = 1000;
+        rig_start(rig, 1);
+        cr_assert(rig_run(rig, 10000, rig_has_owner, 1));
+        learner = join(rig);
+        m = rig_maker(rig, 1, 1);
+        settle(rig, 1, make_create(&m, 1, "state", 4097, 0x0a630001, "client"));
+        cr_assert(rig_run(rig, 10000, rig_agrees, 0));
+        power_off(rig, 1);
+        rig_start(rig, 1);
+        cr_assert(rig_run(rig, 20000, rig_has_owner, 1));
+        cr_assert(rig_run(rig, 10000, rig_agrees, 0));
+        cr_assert_not_null(fsm_sa(&rig_node(rig, 1)->replica->fsm, 1), "its session ended");
+        cr_assert_not(rig_has_failed(rig, learner));
         cluster_finish(rig);
     }
     (void)printf("compared 4 clusters\n");

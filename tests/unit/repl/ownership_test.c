@@ -197,6 +197,23 @@ Test(repl_ownership, a_restarted_node_is_silent)
     cr_assert(o.confirmed, "another's boot id takes nothing back");
 }
 
+/* Its last report said that it is well. Its promises count: it votes until a configuration is without it. */
+Test(repl_ownership, who_has_left_gets_nothing_and_promises_on)
+{
+    struct ownership o;
+    struct ownership_ack ack = {
+        .shard = 1, .epoch = epoch(5), .owner_boot = BOOT + 1, .sent_ns = 1010 * MS};
+
+    node(&o, 1);
+    ownership_assigned(&o, 1, epoch(0), epoch(5), 1, BOOT + 1, false, 1000 * MS);
+    ownership_report(&o, 2, BOOT + 2, true, 1, 1000 * MS);
+    cr_assert(ownership_candidate(&o, 1, 1001 * MS));
+    ownership_booted(&o, 2, 0);
+    cr_assert_not(ownership_candidate(&o, 1, 1001 * MS));
+    (void)ownership_acked(&o, 1, BOOT + 1, &ack, 1010 * MS);
+    cr_assert(ownership_acked(&o, 2, BOOT + 2, &ack, 1011 * MS), "two of three: the lease runs");
+}
+
 Test(repl_ownership, an_assignment_to_another_boot_or_by_snapshot_is_not_ours)
 {
     struct ownership o;

@@ -454,6 +454,23 @@ Test(sim_watch_rules, a_copy_of_who_lost_data)
     rig_free(r);
 }
 
+/* ... or stores no more: what it had acknowledged is on its way. */
+Test(sim_watch_rules, an_acknowledgement_of_who_lost_data)
+{
+    struct rig *r = rig_serving();
+
+    sim_watch_durable(r->watch, 3, 1);
+    sim_watch_durable(r->watch, 2, r->index + 1);
+    sim_watch_stopped(r->watch, 2);
+    sim_watch_started(r->watch, 2, 202, true);
+    sim_watch_durable(r->watch, 2, 1);
+    rig_step(r, 0);
+    rig_fine(r, SIM_WATCH_majority_stored);
+    rig_step(r, 0);
+    rig_broken(r, SIM_WATCH_majority_stored, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
 Test(sim_watch_rules, a_majority_of_who_votes)
 {
     static const uint32_t two[] = {1, 2};
