@@ -106,10 +106,11 @@ struct ownership_shard {
 };
 
 struct ownership_peer {
-    uint64_t heard_ns;    /* newest report; 0 = none */
-    uint64_t boot;        /* of the sender of that report */
-    uint64_t member_boot; /* as applied; of one that has left, its last: while it votes it promises */
-    bool gone;            /* it has left, or never started: it gets nothing */
+    uint64_t heard_ns; /* newest report; 0 = none */
+    uint64_t boot;     /* of the sender of that report */
+    uint64_t
+        member_boot; /* as applied; of one that has left, its last: while it votes it promises */
+    bool gone;       /* it has left, or never started: it gets nothing */
     uint64_t applied_index;
     bool healthy;
     bool reluctant;            /* would rather own nothing */
