@@ -28,7 +28,8 @@ void replica_set_add(struct replica_set *set, uint32_t node)
 }
 
 /* By the newest configuration of the log, not by the one applied: a node that waits for a key may stand
- * where only founders are members that have left since, and nobody could ever say that it is lost. */
+ * where only founders are members that have left since, and nobody could ever say that it is lost. Who
+ * has left and votes still (members.md) knows no key and says nothing: it counts for none of this. */
 size_t replica_set_voters(const struct replica *r, const struct replica_set *set, size_t *all)
 {
     struct repl_configuration c = raft_driver_newest_configuration(r->driver);
@@ -36,7 +37,7 @@ size_t replica_set_voters(const struct replica *r, const struct replica_set *set
 
     *all = 0;
     for (size_t i = 0; i < c.n_servers; i++)
-        if (c.servers[i].role == RAFT_DRIVER_VOTER) {
+        if (c.servers[i].role == RAFT_DRIVER_VOTER && !replica_has_left(r, c.servers[i].node)) {
             (*all)++;
             n += holds(set, c.servers[i].node);
         }
@@ -48,7 +49,7 @@ bool replica_set_all(const struct replica *r, const struct replica_set *set)
     struct repl_configuration c = raft_driver_newest_configuration(r->driver);
 
     for (size_t i = 0; i < c.n_servers; i++)
-        if (!holds(set, c.servers[i].node))
+        if (!holds(set, c.servers[i].node) && !replica_has_left(r, c.servers[i].node))
             return false;
     return true;
 }

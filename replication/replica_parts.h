@@ -249,7 +249,7 @@ void replica_state_again(struct replica *r);
 
 /* replica_keys.c */
 void replica_set_add(struct replica_set *set, uint32_t node);
-/* How many of its nodes are voters, as applied; *all: voters in all. */
+/* How many of its nodes are voters that have not left; *all: such voters in all. */
 size_t replica_set_voters(const struct replica *r, const struct replica_set *set, size_t *all);
 bool replica_set_all(const struct replica *r, const struct replica_set *set); /* learners too */
 /* At the start: true = it cannot begin yet, or not at all (failed). */

@@ -296,3 +296,40 @@ Test(repl_lost, the_only_voter_waits_for_a_learner)
     }
     (void)printf("compared 4 clusters\n");
 }
+
+static bool leads(const struct rig *rig, uint64_t node)
+{
+    return rig_leader(rig) == node;
+}
+
+/* It has left and is still a voter, so it knows no key and says nothing of any: it is no part of a majority
+ * that could have the key, or agree on the next. */
+Test(repl_lost, who_has_left_is_not_asked)
+{
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        struct rig *rig = rig_create(2, 1, 3400 + seed);
+        struct maker m;
+
+        rig_seal(rig);
+        rig->trailing = 1000;
+        rig_start(rig, 1);
+        rig_start(rig, 2);
+        cr_assert(rig_run(rig, 10000, rig_has_owner, 1));
+        cr_assert_eq(rig_owner(rig, 1), 1);
+        cr_assert(rig_run(rig, 10000, speaks_all, 1));
+        cluster_lead(rig, 2); /* so it is taken out by the next leader, one promise later */
+        m = rig_maker(rig, 1, 1);
+        settle(rig, 1, make_leave(&m, 2));
+        cr_assert(rig_run(rig, 10000, leads, 1));
+        settle(rig, 1, make_create(&m, 1, "state", 4097, 0x0a630001, "client"));
+        cr_assert_eq(raft_driver_configuration(replica_driver(rig->nodes[0].replica))->n_servers, 2,
+                     "it was taken out already");
+        power_off(rig, 2);
+        rig_start(rig, 1);
+        rig_start(rig, 2);
+        cr_assert(rig_run(rig, 20000, rig_has_owner, 1), "seed %d: nobody goes on", (int)seed);
+        rig_kill(rig, 2);
+        cluster_finish(rig);
+    }
+    (void)printf("compared 4 clusters\n");
+}

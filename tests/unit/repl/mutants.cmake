@@ -122,6 +122,7 @@ repl_mutant(whoever_asks_hears_of_keys replica_keys.c "in->kind != SEAL_SESSION 
 repl_mutant(windows_end_with_the_sessions_key record.c "    case HOLDFAST__RECORD__BODY_HANDOVER_WINDOWS:\n    default:\n        return SEAL_CONFIGURATION;" "        return SEAL_CONFIGURATION;\n    case HOLDFAST__RECORD__BODY_HANDOVER_WINDOWS:\n        return SEAL_SESSION;\n    default:\n        return SEAL_CONFIGURATION;")
 repl_mutant(who_left_keeps_keys replica_forget.c "    r->blind = 0;\n    replica_session_none_needed(r);" "    r->blind = 0;")
 repl_mutant(who_is_away_is_waited_for_again replica_lost.c "(all_are_known(r) ||" "(n == voters ||")
+repl_mutant(who_left_is_asked_for_keys replica_keys.c "c.servers[i].role == RAFT_DRIVER_VOTER && !replica_has_left(r, c.servers[i].node)" "c.servers[i].role == RAFT_DRIVER_VOTER")
 repl_mutant(learners_are_not_waited_for replica_lost.c "(all_are_known(r) ||" "(all_are_known(r) || n == voters ||")
 repl_mutant(nobody_who_is_away_is_waited_for replica_lost.c "!n->link && r->now_ns - since_ns >= LOST_WAIT_MS * 1000000ull" "!n->link && since_ns != 1")
 repl_mutant(who_left_keeps_sessions replica_forget.c "    fsm_forget(&r->fsm);" "    ;")
