@@ -40,7 +40,8 @@ enum {
     TAKE_ITEMS = 256,       /* of an image, kept in one turn of the loop */
     TAKE_BYTES = 256 << 10, /* ... and of their states */
     TAKE_UNWRITTEN_BYTES = 2 << 20,
-    TAKE_AGAIN_MS = 30000,              /* after one that found no room on the disk */
+    TAKE_AGAIN_MS = 30000,              /* after one that found no room on the disk, */
+    GIVE_AGAIN_MS = 3000,               /* where another node waits for it */
     RESTORE_BYTES = 4 * REPL_READ_UNIT, /* read and decoded at a time */
     TELL_SAS = 256,                     /* restored ones told in one turn of the loop */
     TELL_WAITING = 4096                 /* events that the conductor has not taken yet */
@@ -220,7 +221,7 @@ struct replica {
     struct replica_taking *taking;       /* a snapshot that is being made, or NULL */
     struct replica_restoring *restoring; /* an installed one that is being decoded, or NULL */
     uint64_t not_before_index;           /* no snapshot before, since one failed */
-    uint64_t not_before_ns;              /* likewise, since one found no room on the disk */
+    uint64_t no_room_ns;                 /* when one found no room on the disk; 0 = never */
     bool full_told;                      /* the log says that a snapshot found no room */
     bool telling;                        /* of a restored state; nothing is applied meanwhile */
     size_t tell_document;                /* next */

@@ -128,11 +128,18 @@ void replica_on_snapshot_taken(void *self, uint64_t index, enum raft_driver_resu
     if (result == RAFT_DRIVER_OK)
         replica_count(r, REPL_COUNT_SNAPSHOTS, 1);
     if (result == RAFT_DRIVER_FULL)
-        r->not_before_ns = r->now_ns + TAKE_AGAIN_MS * 1000000ull;
+        r->no_room_ns = r->now_ns;
     replica_log(r, REPL_LOG_DEBUG, "snapshot at index %llu: %s", (unsigned long long)index,
                 result == RAFT_DRIVER_OK     ? "stored"
                 : result == RAFT_DRIVER_FULL ? "no room on the disk"
                                              : "overtaken");
+}
+
+static bool waits_for_room(const struct replica *r)
+{
+    uint64_t ms = r->snapshot_wanted ? GIVE_AGAIN_MS : TAKE_AGAIN_MS;
+
+    return r->no_room_ns != 0 && r->now_ns - r->no_room_ns < ms * 1000000ull;
 }
 
 static bool is_due(const struct replica *r)
@@ -141,7 +148,7 @@ static bool is_due(const struct replica *r)
 
     if (r->tied_ns != 0 || r->sessionless || s.installing || s.snapshotting ||
         s.applied_index <= s.snapshot_index || r->fsm.applied_index < r->not_before_index ||
-        r->now_ns < r->not_before_ns)
+        waits_for_room(r))
         return false;
     if (r->snapshot_wanted || s.snapshot_index < r->switched_index)
         return true; /* the latter: the key of what is on the disk is to be erased (seal.md) */

@@ -87,6 +87,26 @@ Test(repl_core_witness, a_followers_wrong_state_is_replaced)
     cluster_finish(rig);
 }
 
+/* Somebody waits for the leader's snapshot, so it does not wait for half a minute before it tries again. */
+Test(repl_core_witness, a_leader_that_had_no_room_gives_its_state_soon)
+{
+    struct rig *rig = cluster_running(3, 7550);
+
+    cluster_lead(rig, 1);
+    cluster_create_sas(rig, 1, 1, 300);
+    cr_assert(rig_run(rig, 5000, rig_settled, 1));
+    sim_storage_full(rig_node(rig, 1)->storage, true);
+    plant(rig, 2);
+    cr_assert(rig_run(rig, 2000, found_out, 2));
+    (void)rig_run(rig, 8000, NULL, 0);
+    cr_assert_not(reinstalled(rig, 2));
+    cr_assert(raft_driver_no_room(replica_driver(rig->nodes[0].replica)));
+    sim_storage_full(rig_node(rig, 1)->storage, false);
+    cr_assert(rig_run(rig, 4000, reinstalled, 2));
+    cr_assert(rig_run(rig, 5000, well, 2));
+    cluster_finish(rig);
+}
+
 /* Its disk held the wrong state, too: what it starts with afterwards is the sound one. */
 Test(repl_core_witness, the_sound_state_is_on_its_disk)
 {
