@@ -123,9 +123,8 @@ void ownership_booted(struct ownership *o, uint32_t node, uint64_t boot)
 
     if (i == o->options.n_nodes)
         return;
+    o->peers[i].member_boot = boot;
     o->peers[i].gone = boot == 0;
-    if (boot != 0)
-        o->peers[i].member_boot = boot;
     if (node == o->options.self && boot == o->options.boot)
         o->confirmed = true;
 }
@@ -290,6 +289,13 @@ static uint64_t majority_ns(const struct ownership *o, const struct ownership_sh
     return best;
 }
 
+/* By the node's present boot. The state does not tell that of one that has left: a start of it behind its LEAVE
+ * is never confirmed and so stays silent, and what an earlier one promised the later ones kept. */
+static bool is_present(const struct ownership_peer *p, uint64_t boot)
+{
+    return boot != 0 && (boot == p->member_boot || p->gone);
+}
+
 bool ownership_acked(struct ownership *o, uint32_t node, uint64_t boot,
                      const struct ownership_ack *ack, uint64_t now_ns)
 {
@@ -301,7 +307,7 @@ bool ownership_acked(struct ownership *o, uint32_t node, uint64_t boot,
     /* Of this epoch and this boot of ours, by the node's present boot, for a heartbeat that we sent
      * and that counted the voters as they are now. */
     if (!repl_epoch_equal(ack->epoch, s->epoch) || ack->owner_boot != o->options.boot ||
-        ack->configuration != o->configuration || boot != o->peers[i].member_boot ||
+        ack->configuration != o->configuration || !is_present(&o->peers[i], boot) ||
         ack->sent_ns > now_ns || ack->sent_ns < s->assigned_ns || ack->sent_ns <= s->acked_ns[i])
         return false;
     s->acked_ns[i] = ack->sent_ns;

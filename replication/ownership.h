@@ -106,11 +106,10 @@ struct ownership_shard {
 };
 
 struct ownership_peer {
-    uint64_t heard_ns; /* newest report; 0 = none */
-    uint64_t boot;     /* of the sender of that report */
-    uint64_t
-        member_boot; /* as applied; of one that has left, its last: while it votes it promises */
-    bool gone;       /* it has left, or never started: it gets nothing */
+    uint64_t heard_ns;    /* newest report; 0 = none */
+    uint64_t boot;        /* of the sender of that report */
+    uint64_t member_boot; /* as applied; 0: it has left, or never started, */
+    bool gone;            /* ... so it gets nothing; but while it votes its promises count */
     uint64_t applied_index;
     bool healthy;
     bool reluctant;            /* would rather own nothing */

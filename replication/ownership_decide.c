@@ -66,6 +66,15 @@ bool ownership_candidate(const struct ownership *o, size_t i, uint64_t now_ns)
            !p->gone && p->boot != 0 && p->boot == p->member_boot && p->voter;
 }
 
+/* It applies nothing any more, so of the present epoch it can say nothing: it objects to nothing. */
+static bool is_left_voter(const struct ownership *o, size_t i, uint64_t now_ns)
+{
+    const struct ownership_peer *p = &o->peers[i];
+
+    return p->gone && p->voter && p->heard_ns != 0 &&
+           now_ns - p->heard_ns <= ownership_promise_ns(o);
+}
+
 /* Does a majority, this node included, say that the present owner's promises ran out? */
 static bool lapsed_by_majority(const struct ownership *o, const struct ownership_shard *s,
                                uint64_t now_ns)
@@ -74,11 +83,13 @@ static bool lapsed_by_majority(const struct ownership *o, const struct ownership
 
     if (!ownership_lapsed(o, s, now_ns))
         return false;
-    for (size_t i = 0; i < o->options.n_nodes; i++)
-        if (o->options.nodes[i] != o->options.self && o->peers[i].voter && s->lapsed_ns[i] != 0 &&
-            now_ns - s->lapsed_ns[i] <= ownership_promise_ns(o) &&
-            repl_epoch_equal(s->lapsed[i], s->epoch))
-            n++;
+    for (size_t i = 0; i < o->options.n_nodes; i++) {
+        bool says = o->peers[i].voter && s->lapsed_ns[i] != 0 &&
+                    now_ns - s->lapsed_ns[i] <= ownership_promise_ns(o) &&
+                    repl_epoch_equal(s->lapsed[i], s->epoch);
+
+        n += o->options.nodes[i] != o->options.self && (says || is_left_voter(o, i, now_ns));
+    }
     return ownership_majority(o, n);
 }
 

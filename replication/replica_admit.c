@@ -110,7 +110,7 @@ struct repl_configuration replica_newest_configuration(const struct replica *r)
     return c;
 }
 
-static bool newest_names(const struct replica *r, uint32_t node)
+bool replica_newest_names(const struct replica *r, uint32_t node)
 {
     struct repl_configuration c = replica_newest_configuration(r);
 
@@ -142,14 +142,15 @@ bool replica_may_have_key(const struct replica *r, uint32_t node)
     /* Also one that joined, and is in no configuration yet. */
     if (r->ownership.confirmed)
         return fsm_member(&r->fsm, node) != NULL;
-    return newest_names(r, node) && is_sealed(r, node);
+    return replica_newest_names(r, node) && is_sealed(r, node);
 }
 
 bool replica_may_speak_of_keys(const struct replica *r, uint32_t node)
 {
     if (!is_another(r, node))
         return false;
-    return (r->ownership.confirmed && fsm_member(&r->fsm, node) != NULL) || newest_names(r, node);
+    return (r->ownership.confirmed && fsm_member(&r->fsm, node) != NULL) ||
+           replica_newest_names(r, node);
 }
 
 /* A node that joins has heard of no member yet: it believes those that it was told to ask. It has nothing

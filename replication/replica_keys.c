@@ -29,7 +29,7 @@ void replica_set_add(struct replica_set *set, uint32_t node)
 
 /* By the newest configuration of the log, not by the one applied: a node that waits for a key may stand
  * where only founders are members that have left since, and nobody could ever say that it is lost. Who
- * has left and votes still (members.md) knows no key and says nothing: it counts for none of this. */
+ * has left and votes still (members.md) lacks every key and needs none: it counts as one of any such set. */
 size_t replica_set_voters(const struct replica *r, const struct replica_set *set, size_t *all)
 {
     struct repl_configuration c = raft_driver_newest_configuration(r->driver);
@@ -37,9 +37,9 @@ size_t replica_set_voters(const struct replica *r, const struct replica_set *set
 
     *all = 0;
     for (size_t i = 0; i < c.n_servers; i++)
-        if (c.servers[i].role == RAFT_DRIVER_VOTER && !replica_has_left(r, c.servers[i].node)) {
+        if (c.servers[i].role == RAFT_DRIVER_VOTER) {
             (*all)++;
-            n += holds(set, c.servers[i].node);
+            n += holds(set, c.servers[i].node) || replica_has_left(r, c.servers[i].node);
         }
     return n;
 }
@@ -184,19 +184,21 @@ void replica_keys_tick(struct replica *r)
 
 /* A key of sessions goes to whoever lacks it once its record is applied here. It may have been drawn behind
  * a removal, and who was removed is a member in this state until that is applied, too. Who stands still
- * gives what it has: it may never come there, and the one that asks may be the only one who can. */
-static bool is_known(const struct replica *r, const struct seal_message *in)
+ * gives what it has, to whom the end of its log names: it may never come there, and the one that asks may
+ * be the only one who can. */
+static bool is_known(const struct replica *r, uint32_t to, const struct seal_message *in)
 {
     bool goes_on = !replica_is_stuck(r) && !r->diverged && !r->halted;
 
-    return in->kind != SEAL_SESSION || in->id == 0 || !goes_on || fsm_names_key(&r->fsm, in->id);
+    return in->kind != SEAL_SESSION || in->id == 0 || fsm_names_key(&r->fsm, in->id) ||
+           (!goes_on && replica_newest_names(r, to));
 }
 
 static void answer(struct replica *r, uint32_t to, const struct seal_message *in)
 {
     struct seal_message out = {.what = SEAL_GIVE, .kind = in->kind};
 
-    if (!replica_may_have_key(r, to) || !is_known(r, in) ||
+    if (!replica_may_have_key(r, to) || !is_known(r, to, in) ||
         !seal_ring_get(r->options.ring, in->kind, in->id, out.key))
         return;
     out.id = seal_key_id(&r->options.ring->means, in->kind, out.key);

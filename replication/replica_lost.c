@@ -72,6 +72,8 @@ static bool cannot_go_on(const struct replica *r, const struct seal_message *in)
 
 enum seal_what replica_answer_past(const struct replica *r, const struct seal_message *in)
 {
+    if (r->forgotten) /* it has left: it has none, and never will */
+        return SEAL_LACK;
     if (went_on(r, in))
         return SEAL_GONE;
     return cannot_go_on(r, in) ? SEAL_LACK : SEAL_NOTHING;
@@ -133,13 +135,17 @@ static size_t stuck_voters(const struct replica *r, size_t *all)
     return replica_set_voters(r, &stuck, all);
 }
 
-/* Nobody is left to wait for, learners among them: they may have the key. Who was waited for already, in this
- * start, is still not there: at a key before, where several are lost one after the other. */
+/* Nobody is left to wait for, learners among them: they may have the key. All say so, or who does not has been
+ * away since before: it was waited for at a key that was lost before this one. */
 static bool all_are_known(const struct replica *r)
 {
     struct replica_set known = {.n = 0};
 
     add_stuck(r, &known);
+    if (replica_set_all(r, &known))
+        return true;
+    if (r->now_ns - r->need.lost_ns < ANSWER_MS * 1000000ull)
+        return false; /* another may just come to hear of it */
     for (size_t i = 0; i < r->n_nodes; i++) {
         const struct replica_node *n = &r->nodes[i];
         uint64_t since_ns =

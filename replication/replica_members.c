@@ -438,7 +438,7 @@ static uint32_t promotable(const struct replica *r)
 }
 
 /* Leadership goes to the voter that has most of the log, first of those whose disks work: another's
- * own vote would never be on its disk, so it would never lead. */
+ * own vote would never be on its disk, so it would never lead; and who has left would give it away again. */
 void replica_step_aside(struct replica *r)
 {
     uint32_t best = 0;
@@ -448,7 +448,7 @@ void replica_step_aside(struct replica *r)
     for (size_t i = 0; i < r->n_nodes; i++) {
         const struct replica_node *n = &r->nodes[i];
         uint64_t has = raft_driver_match(r->driver, n->node);
-        bool well = replica_disk_works(r, n);
+        bool well = replica_disk_works(r, n) && !replica_has_left(r, n->node);
 
         if (n->role == RAFT_DRIVER_VOTER && n->node != r->options.node &&
             r->transport.connected(r->transport.self, n->node) && has > 0 &&

@@ -22,14 +22,15 @@ enum {
     ANNOUNCE_MS = 100,          /* between two tries of the BOOT record */
     REFUSED_WAIT_MS = 10,       /* after a leader refused a forward */
     COOKIE_SECRET_MS = 3600000, /* a new one so often (RFC 7296 2.6: change it frequently) */
-    FORGET_MS = 60000,      /* longer than a key is in use nobody is without news of the cluster */
-    LEAVE_HEARD_MS = 1000,  /* so long a node that is removed is waited for to hear of it */
-    LOST_WAIT_MS = 3000,    /* a node that can go on is waited for, when a majority cannot */
-    WORD_MS = 300,          /* so long counts what another node said of that */
-    SOUND_MS = 1000,        /* ... so long it is taken for one to give leadership to */
-    AWAIT_MS = 10000,       /* ... and so long a snapshot of it is hoped for */
-    UNLED_ELECTIONS = 4,    /* so many election timeouts without a leader, and at least */
-    UNLED_MS = 1000,        /* ... so long: an owner asks for no lease any more */
+    FORGET_MS = 60000,     /* longer than a key is in use nobody is without news of the cluster */
+    LEAVE_HEARD_MS = 1000, /* so long a node that is removed is waited for to hear of it */
+    LOST_WAIT_MS = 3000,   /* a node that can go on is waited for, when a majority cannot */
+    ANSWER_MS = 500,     /* who can go on has so long to say so, where all others seem to be gone */
+    WORD_MS = 300,       /* so long counts what another node said of that */
+    SOUND_MS = 1000,     /* ... so long it is taken for one to give leadership to */
+    AWAIT_MS = 10000,    /* ... and so long a snapshot of it is hoped for */
+    UNLED_ELECTIONS = 4, /* so many election timeouts without a leader, and at least */
+    UNLED_MS = 1000,     /* ... so long: an owner asks for no lease any more */
     ERASE_AGAIN_MS = 1000,  /* between two times of saying that a key is erased */
     SPARE_KEY_MS = 10000,   /* cluster time: a key that nothing names is nobody's by then */
     SWEEP_KEYS_MS = 1000,   /* so often such keys are looked for */
@@ -250,7 +251,7 @@ void replica_state_again(struct replica *r);
 
 /* replica_keys.c */
 void replica_set_add(struct replica_set *set, uint32_t node);
-/* How many of its nodes are voters that have not left; *all: such voters in all. */
+/* How many voters are in it, or have left; *all: voters in all. */
 size_t replica_set_voters(const struct replica *r, const struct replica_set *set, size_t *all);
 bool replica_set_all(const struct replica *r, const struct replica_set *set); /* learners too */
 /* At the start: true = it cannot begin yet, or not at all (failed). */
@@ -278,6 +279,7 @@ void replica_locked_poll(struct replica *r);
 void replica_locked_drop(struct replica *r);
 
 /* replica_admit.c: of whom it is known that they are members */
+bool replica_newest_names(const struct replica *r, uint32_t node);
 bool replica_may_have_key(const struct replica *r, uint32_t node);
 /* Is what it says of keys heard? A member by all that is here, what nobody sealed included. */
 bool replica_may_speak_of_keys(const struct replica *r, uint32_t node);

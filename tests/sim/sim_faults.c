@@ -549,6 +549,8 @@ void sim_faults_heal(struct sim_world *w)
             resume(n);
         n->stuck = n->hung = false;
         n->outside_up = n->inside_up = true;
+        if (n->disk_full)
+            sim_watch_was_full(w->watch, n->id);
         mend_disk(n);
         n->paused_until_ms = n->stuck_until_ms = n->hung_until_ms = 0;
         n->disk_until_ms = n->link_until_ms = 0;

@@ -196,6 +196,7 @@ void sim_watch_started(struct sim_watch *w, uint32_t node, uint64_t boot, bool l
                                  .lost = lost || n->lost,
                                  .needs = needs,
                                  .had = n->lost ? n->had : n->durable,
+                                 .began_ms = sim_watch_now(w),
                                  .began_behind = w->highest,
                                  .durable = n->durable};
 }

@@ -232,6 +232,8 @@ struct sim_watch_healing {
 void sim_watch_heal(struct sim_watch *w, const struct sim_watch_healing *healing);
 /* From now on, all else is well, but that node's links come and go: it may lose what it has. */
 void sim_watch_flaps(struct sim_watch *w, uint32_t node);
+/* Snapshots have room there again, from now on: it tries half a minute after it last found none. */
+void sim_watch_was_full(struct sim_watch *w, uint32_t node);
 /* owner_ms after it: judges L1. */
 void sim_watch_owners(struct sim_watch *w);
 /* At the end, when all is quiet: no message under way, nothing outstanding, every node that is up

@@ -76,10 +76,12 @@ struct sim_watch_sa {
 struct sim_watch_node {
     uint64_t era; /* of which incarnation: so many were before it */
     bool running, gone, lost;
-    uint64_t needs;        /* lost: to count again */
-    uint64_t had;          /* ... how far its log went: so far its copies may have counted before */
+    uint64_t needs; /* lost: to count again */
+    uint64_t had;   /* ... how far its log went: so far its copies may have counted before */
+    uint64_t began_ms;
     uint64_t began_behind; /* the highest index that was applied anywhere when it started */
     uint64_t boot, applied, cluster_ms;
+    uint64_t unfit_until_ms; /* it may find out only then that its disk has room again */
     uint64_t
         since; /* it told of all records from there on: its snapshot's place; 0 = from the first */
     uint64_t at_index, ordinal; /* of the next record in an entry */

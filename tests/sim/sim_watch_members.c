@@ -68,12 +68,16 @@ void sim_watch_voters(struct sim_watch *w, uint64_t place, bool committed, const
 }
 
 /* Of who lost data only what it may have acknowledged before: that may be told as applied later, also when
- * it is gone meanwhile. */
-static bool copy_counts(const struct sim_watch_node *n, uint64_t index)
+ * it is gone meanwhile, until the leader has heard of that start: it may stand still (a pause). */
+static bool copy_counts(const struct sim_watch *w, const struct sim_watch_node *n, uint64_t index)
 {
+    enum { UNHEARD_MS = 5000 };
+
     if (!n->lost)
         return n->durable >= index;
-    return index <= n->had && (n->durable >= index || index > n->began_behind);
+    return index <= n->had &&
+           (n->durable >= index ||
+            (index > n->began_behind && sim_watch_now(w) < n->began_ms + UNHEARD_MS));
 }
 
 static bool stored_by_majority(const struct sim_watch *w, uint32_t voters, uint32_t without,
@@ -84,7 +88,7 @@ static bool stored_by_majority(const struct sim_watch *w, uint32_t voters, uint3
     for (uint32_t i = 1; i <= SIM_WATCH_NODES; i++)
         if ((voters & bit(i)) != 0) {
             n++;
-            stored += i != without && copy_counts(&w->nodes[i], index);
+            stored += i != without && copy_counts(w, &w->nodes[i], index);
         }
     return stored > n / 2;
 }

@@ -16,8 +16,17 @@ static bool is_calm(const struct sim_watch *w, const struct sim_watch_shard *s)
            (w->flapping == 0 || s->owner != w->flapping);
 }
 
+void sim_watch_was_full(struct sim_watch *w, uint32_t node)
+{
+    enum { TAKEN_AGAIN_MS = 31000 };
+    struct sim_watch_node *n = sim_watch_node(w, node);
+
+    if (n != NULL)
+        n->unfit_until_ms = sim_watch_now(w) + TAKEN_AGAIN_MS;
+}
+
 /* That a wish is in the log is audit_first's. */
-static bool explains(const struct sim_watch *w, const char *reason)
+static bool explains(const struct sim_watch *w, uint32_t node, const char *reason)
 {
     static const char *const wished[] = {"command", "drained"}, *const planned[] = {"go-home",
                                                                                     "spread"};
@@ -26,14 +35,15 @@ static bool explains(const struct sim_watch *w, const char *reason)
         if (strcmp(reason, wished[i]) == 0 ||
             (w->limits.rebalance && strcmp(reason, planned[i]) == 0))
             return true;
-    return false;
+    return reason != NULL && strcmp(reason, "unfit") == 0 &&
+           sim_watch_now(w) < w->nodes[node].unfit_until_ms;
 }
 
 void sim_watch_gift(struct sim_watch *w, uint32_t node, const struct repl_event *event)
 {
     struct sim_watch_shard *s = sim_watch_shard_of(w, event->shard);
 
-    if (s != NULL && s->owner == node && explains(w, event->reason))
+    if (s != NULL && s->owner == node && explains(w, node, event->reason))
         s->given_epoch = s->newest_epoch;
 }
 

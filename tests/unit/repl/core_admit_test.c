@@ -514,3 +514,53 @@ Test(repl_admit, another_key_goes_to_members_only)
     spy_ends(rig, 3);
     rig_destroy(rig);
 }
+
+static uint64_t session_keys_given(struct rig *rig, uint32_t to, uint32_t by, uint64_t session)
+{
+    struct spy spy;
+
+    spy_starts(rig, &spy, to);
+    spy_asks_all(rig, &spy, by, session);
+    spy_ends(rig, to);
+    return spy.given[1];
+}
+
+static bool node_2_has_it(const struct rig *rig, uint64_t key)
+{
+    return seal_ring_has(&((struct rig_node *)(uintptr_t)&rig->nodes[1])->ring, key);
+}
+
+/* Its state stands in front of the removal, and it is given the next key as a member. The end of its log is
+ * without who was removed: only whom that names gets it. */
+Test(repl_admit, who_stands_still_gives_keys_to_whom_its_log_names)
+{
+    struct rig *rig = rig_create(3, 1, 9106);
+    uint64_t session;
+    struct maker m;
+
+    rig_seal(rig);
+    for (uint32_t i = 1; i <= 3; i++)
+        rig_start(rig, i);
+    cr_assert(rig_run(rig, 10000, rig_has_owner, 1));
+    cr_assert(rig_run(rig, 5000, rig_agrees, 0));
+    (void)rig_run(rig, 1000, NULL, 0);
+    cr_assert_eq(rig_owner(rig, 1), 1);
+    cluster_lead(rig, 1);
+    rig_node(rig, 2)->replica->halted =
+        true; /* as at a record of a version that it does not know */
+    session = replica_fsm(rig_node(rig, 1)->replica)->session_key;
+    m = rig_maker(rig, 1, 1);
+    cr_assert_neq(rig_submit(rig, 1, make_leave(&m, 3)), 0);
+    cr_assert(rig_run(rig, 20000, has_another_key, session));
+    session = replica_fsm(rig_node(rig, 1)->replica)->session_key;
+    cr_assert(rig_run(rig, 5000, node_2_has_it, session));
+    cr_assert(rig_run(rig, 5000, is_in_no_configuration, 3));
+    (void)rig_run(rig, 100, NULL, 0);
+    cr_assert_not(is_configured(rig, 3, 2), "it has not stored the change");
+    cr_assert_not(replica_has_left(rig_node(rig, 2)->replica, 3), "it has applied the removal");
+    rig_kill(rig, 3);
+    cr_assert_eq(session_keys_given(rig, 3, 2, session), 0, "the removed node has the next key");
+    rig_kill(rig, 1);
+    cr_assert_gt(session_keys_given(rig, 1, 2, session), 0, "nobody is given anything");
+    rig_destroy(rig);
+}

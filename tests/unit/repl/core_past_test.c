@@ -302,11 +302,11 @@ static bool leads(const struct rig *rig, uint64_t node)
     return rig_leader(rig) == node;
 }
 
-/* It has left and is still a voter, so it knows no key and says nothing of any: it is no part of a majority
- * that could have the key, or agree on the next. */
+/* It has left and is still a voter, and knows no key: nobody waits for its word, whether what cannot be opened
+ * stands behind its LEAVE or in front of it, and whether its process goes on or starts anew. */
 Test(repl_lost, who_has_left_is_not_asked)
 {
-    for (uint64_t seed = 1; seed <= 4; seed++) {
+    for (uint64_t seed = 1; seed <= 8; seed++) {
         struct rig *rig = rig_create(2, 1, 3400 + seed);
         struct maker m;
 
@@ -319,16 +319,75 @@ Test(repl_lost, who_has_left_is_not_asked)
         cr_assert(rig_run(rig, 10000, speaks_all, 1));
         cluster_lead(rig, 2); /* so it is taken out by the next leader, one promise later */
         m = rig_maker(rig, 1, 1);
+        if (seed % 2 == 0)
+            settle(rig, 1, make_create(&m, 1, "state", 4097, 0x0a630001, "client"));
         settle(rig, 1, make_leave(&m, 2));
         cr_assert(rig_run(rig, 10000, leads, 1));
-        settle(rig, 1, make_create(&m, 1, "state", 4097, 0x0a630001, "client"));
+        if (seed % 2 != 0)
+            settle(rig, 1, make_create(&m, 1, "state", 4097, 0x0a630001, "client"));
         cr_assert_eq(raft_driver_configuration(replica_driver(rig->nodes[0].replica))->n_servers, 2,
                      "it was taken out already");
-        power_off(rig, 2);
+        power_off(rig, seed <= 4 ? 2 : 1);
         rig_start(rig, 1);
-        rig_start(rig, 2);
+        if (seed <= 4)
+            rig_start(rig, 2);
         cr_assert(rig_run(rig, 20000, rig_has_owner, 1), "seed %d: nobody goes on", (int)seed);
         rig_kill(rig, 2);
+        cluster_finish(rig);
+    }
+    (void)printf("compared 8 clusters\n");
+}
+
+static bool no_former_key(const struct rig *rig, uint64_t node)
+{
+    return rig->nodes[node - 1].replica->fsm.former_key == 0;
+}
+
+static bool voters_are(const struct rig *rig, uint64_t n)
+{
+    return rig_leader(rig) != 0 &&
+           raft_driver_configuration(replica_driver(rig->nodes[rig_leader(rig) - 1].replica))
+                   ->n_servers == n;
+}
+
+static bool key_is_not(const struct rig *rig, uint64_t key)
+{
+    return rig->nodes[0].replica->fsm.session_key != key;
+}
+
+/* Node 2 is down, so node 3, which left, cannot be taken out: without it there is no majority. Service goes on by
+ * its vote, and so do the keys: the next one, the end of the former, and what follows from node 1's power. */
+Test(repl_lost, keys_go_on_beside_one_that_left_and_cannot_go)
+{
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        struct rig *rig = rig_create(3, 1, 3500 + seed);
+        struct maker m;
+        uint64_t key;
+
+        rig_seal(rig);
+        rig->trailing = 1000;
+        for (uint32_t i = 1; i <= 3; i++)
+            rig_start(rig, i);
+        cr_assert(rig_run(rig, 10000, rig_has_owner, 1));
+        cr_assert_eq(rig_owner(rig, 1), 1);
+        cr_assert(rig_run(rig, 10000, speaks_all, 1));
+        cluster_lead(rig, 1);
+        m = rig_maker(rig, 1, 1);
+        settle(rig, 1, make_create(&m, 1, "state", 4097, 0x0a630001, "client"));
+        rig_kill(rig, 2);
+        key = rig_node(rig, 1)->replica->fsm.session_key;
+        settle(rig, 1, make_leave(&m, 3));
+        cr_assert(rig_run(rig, 20000, key_is_not, key), "seed %d: no next key", (int)seed);
+        cr_assert(rig_run(rig, 20000, no_former_key, 1), "seed %d: the former one stays",
+                  (int)seed);
+        cr_assert_eq(rig_owner(rig, 1), 1);
+        power_off(rig, 1);
+        rig_start(rig, 1);
+        cr_assert(rig_run(rig, 20000, rig_has_owner, 1), "seed %d: nobody goes on", (int)seed);
+        rig_start(rig, 2);
+        cr_assert(rig_run(rig, 20000, voters_are, 2));
+        rig_kill(rig, 3);
+        cr_assert(rig_run(rig, 20000, rig_agrees, 0));
         cluster_finish(rig);
     }
     (void)printf("compared 4 clusters\n");

@@ -147,6 +147,28 @@ RULE(nobody_moves)
     rig_free(r);
 }
 
+/* It finds out that its disk has room again when it tries: not for ever, and that explains no other reason. */
+Test(sim_watch_rules, a_move_from_who_had_no_room)
+{
+    static const char *const reasons[] = {"unfit", "unfit", "go-home"};
+    static const uint64_t after_ms[] = {1000, 40000, 1000};
+    struct rig *r;
+
+    for (size_t i = 0; i < 3; i++) {
+        r = calm(false);
+        sim_watch_was_full(r->watch, 1);
+        r->now_ms += after_ms[i];
+        give(r, 1, 2, reasons[i]);
+        r->handover = true;
+        rig_assign(r, 2);
+        if (i == 0)
+            rig_fine(r, SIM_WATCH_nobody_moves);
+        else
+            rig_broken(r, SIM_WATCH_nobody_moves, SIM_WATCH_RULES);
+        rig_free(r);
+    }
+}
+
 /* A reason that is none while all is well; of another epoch; none at all; and no handover. */
 Test(sim_watch_rules, moves_that_nothing_explains)
 {
