@@ -63,7 +63,7 @@ bool ownership_candidate(const struct ownership *o, size_t i, uint64_t now_ns)
     const struct ownership_peer *p = &o->peers[i];
 
     return p->heard_ns != 0 && now_ns - p->heard_ns <= ownership_promise_ns(o) && p->healthy &&
-           !p->gone && p->boot != 0 && p->boot == p->member_boot && p->voter;
+           p->boot != 0 && p->boot == p->member_boot && p->voter;
 }
 
 /* It applies nothing any more, so of the present epoch it can say nothing: it objects to nothing. */

@@ -85,7 +85,8 @@ repl_mutant(what_is_decided_takes_no_place ownership_decide.c "o->shards[i].epoc
 repl_mutant(a_refusal_is_asked_for_again ownership_decide.c "now_ns - s->refused_ns < o->options.lease_ns" "false")
 repl_mutant(strays_stay_with_the_drained ownership_decide.c "o->peers[owner].drained);" "false);")
 repl_mutant(strays_are_taken_from_all ownership_decide.c "o->peers[owner].drained);" "true);")
-repl_mutant(who_left_is_a_candidate ownership_decide.c "!p->gone && p->boot" "p->boot")
+repl_mutant(who_left_objects ownership_decide.c "(says || is_left_voter(o, i, now_ns))" "says")
+repl_mutant(who_left_and_is_gone_agrees ownership_decide.c "p->gone && p->voter && p->heard_ns != 0 &&\n           now_ns - p->heard_ns <= ownership_promise_ns(o);" "p->gone && p->voter;")
 repl_mutant(who_cannot_serve_it_keeps_it ownership.c "s->mine && s->configured &&" "s->mine &&")
 
 # Keys of sessions: their rules are held by these.

@@ -325,6 +325,25 @@ Test(repl_ownership, the_leader_waits_for_a_majority_and_its_own_view)
     cr_assert(decide(&o, 1207, &to), "it was refused");
 }
 
+/* Node 1, the owner, is dead. Node 3 has left and knows no epoch behind its LEAVE; it is there, and votes. */
+Test(repl_ownership, who_has_left_objects_to_no_takeover)
+{
+    struct ownership o;
+    uint32_t to;
+
+    node(&o, 2);
+    ownership_leading(&o, true, 500 * MS);
+    assign(&o, 0, 5, 1, false, 1000);
+    (void)hear(&o, 5, 1, 1050);
+    ownership_booted(&o, 3, 0);
+    report(&o, 2, 10, 1203);
+    cr_assert_not(decide(&o, 1203, &to), "it is not heard");
+    report(&o, 3, 10, 1204);
+    ownership_report_lapse(&o, 3, 1, epoch(4), 1204 * MS);
+    cr_assert(decide(&o, 1204, &to));
+    cr_assert_eq(to, 2, "not to who has left");
+}
+
 Test(repl_ownership, old_reports_count_for_nothing)
 {
     struct ownership o;
