@@ -19,6 +19,7 @@ struct conductor *conductor_create(const struct conductor_options *options,
     c->ops = *ops;
     c->policy = options->policy;
     c->log = options->log;
+    c->attempts = attempts_create(options->node, options->boot);
     for (uint32_t i = 0; i < options->n_shards; i++)
         c->shards[i].id = options->shards[i].id;
     c->steppoint = (struct steppoint){.enabled = options->drills, .fd = options->step_fd};
@@ -58,6 +59,7 @@ void conductor_destroy(struct conductor *c)
     }
     handover_deinit(c);
     heap_deinit(&c->heap);
+    attempts_destroy(c->attempts);
     secret_wipe_bytes(c, sizeof *c);
     free(c);
 }
@@ -75,15 +77,6 @@ bool sa_enqueue(struct conductor *c, struct conductor_sa *sa, struct conductor_w
     sa->n_queued++;
     run_queue(c, sa);
     return true;
-}
-
-static void refuse(struct conductor *c, enum ike_reason reason, const struct endpoint *remote)
-{
-    char peer[LOG_ENDPOINT_CHARS];
-
-    c->counters.reason[reason]++;
-    log_limited(c->log, &c->limits[reason], c->ops.now_ms(c->ops.self), LOG_INFO, "ike",
-                "peer=%s %s", log_endpoint(remote, peer), ike_reason_name(reason));
 }
 
 /* Many half-open SAs in all, or some of one source: it may be somebody else who speaks in its name
@@ -114,20 +107,21 @@ void conductor_handle_datagram(struct conductor *c, uint32_t shard, const struct
         return;
     }
     if (datagram.len > IKE_MAX_MESSAGE_BYTES) {
-        refuse(c, IKE_REASON_OVERSIZED, remote);
+        failed_datagram(c, IKE_REASON_OVERSIZED, shard, local, remote);
         return;
     }
     r = wire_header_decode(datagram, &h);
     if (r != WIRE_OK && r != WIRE_VERSION) {
-        refuse(c, datagram.len < WIRE_HEADER_BYTES ? IKE_REASON_TRUNCATED : IKE_REASON_MALFORMED,
-               remote);
+        failed_datagram(
+            c, datagram.len < WIRE_HEADER_BYTES ? IKE_REASON_TRUNCATED : IKE_REASON_MALFORMED,
+            shard, local, remote);
         return;
     }
     spi = (h.flags & WIRE_FLAG_INITIATOR) != 0 ? h.spi_r : h.spi_i;
     if (spi != 0) {
         sa = sa_find(c, spi);
         if (sa == NULL || sa->shard != shard) {
-            refuse(c, IKE_REASON_WRONG_SPI, remote);
+            failed_datagram(c, IKE_REASON_WRONG_SPI, shard, local, remote);
             return;
         }
     } else {

@@ -269,6 +269,8 @@ void conductor_rest(struct conductor *c);
 uint64_t conductor_next_wake_ms(const struct conductor *c);
 
 struct steppoint *conductor_steppoint(struct conductor *c);
+/* What failed lately (attempts.h). */
+struct attempts *conductor_attempts(struct conductor *c);
 const struct counters *conductor_counters(const struct conductor *c);
 
 /* Read access for the admin interface and the extender: calls visit for every replicated SA; state

@@ -5,6 +5,7 @@
 #include <uthash.h>
 #include <utlist.h>
 
+#include "conductor/attempts.h"
 #include "conductor/core.h"
 #include "conductor/crowd.h"
 #include "conductor/exchanges.h"
@@ -188,7 +189,8 @@ struct conductor {
     bool cookie_ready, cookie_previous_ready;
     struct steppoint steppoint;
     struct counters counters;
-    struct log_limit limits[IKE_REASON_COUNT], limit_refused;
+    struct log_limit limits[IKE_REASON_COUNT], limits_met[ATTEMPT_LIMITS], limit_refused;
+    struct attempts *attempts; /* owned */
     /* Scratch, used by one step at a time; keys stand in it. conductor_rest() wipes it. */
     bool scratch_used;
     struct ike_sa before, giver;
@@ -322,6 +324,15 @@ struct ip_addr source_of(const struct ip_addr *ip);
 unsigned half_open_from(struct conductor *c, const struct ip_addr *ip);
 void half_open_count(struct conductor *c, const struct ip_addr *ip);
 void half_open_uncount(struct conductor *c, const struct ip_addr *ip);
+
+/* failed.c: what stopped the step in c->transition, whose reason may be none; a datagram before any step; a bound, which its
+ * caller has counted. Each is kept and told. */
+void failed_step(struct conductor *c, const struct conductor_sa *sa, const struct conductor_work *w,
+                 enum ike_outcome outcome);
+void failed_datagram(struct conductor *c, enum ike_reason reason, uint32_t shard,
+                     const struct endpoint *local, const struct endpoint *remote);
+void failed_limit(struct conductor *c, const struct conductor_sa *sa,
+                  const struct conductor_work *w, enum attempt_limit limit);
 
 /* run.c: one step */
 void run_work(struct conductor *c, struct conductor_work *work);

@@ -3,8 +3,6 @@
 
 #include <stdlib.h>
 
-#include "wire/notify.h"
-
 struct conductor_work *work_new(struct span datagram)
 {
     struct conductor_work *w = calloc(1, sizeof *w + datagram.len);
@@ -100,23 +98,6 @@ void run_effects(struct conductor *c, const struct ike_sa *after, const struct i
     }
 }
 
-static void note(struct conductor *c, const struct conductor_work *w, enum ike_reason reason)
-{
-    char peer[LOG_ENDPOINT_CHARS];
-    uint16_t said = c->transition.peer_error;
-    bool proof = w->event.proof.done && w->event.proof.verdict != SUITE_GOOD;
-
-    if (reason == IKE_REASON_NONE || reason == IKE_REASON_NOTHING_TO_DO)
-        return;
-    c->counters.reason[reason]++;
-    log_limited(c->log, &c->limits[reason], c->ops.now_ms(c->ops.self), LOG_INFO, "ike",
-                "sa=%016llx peer=%s %s%s%s%s%s", (unsigned long long)w->sa_id,
-                log_endpoint(&w->event.remote, peer), ike_reason_name(reason),
-                said != 0 ? " said=" : "", said != 0 ? wire_notify_name(said) : "",
-                proof ? " certificate=" : "",
-                proof ? suite_verdict_name(w->event.proof.verdict) : "");
-}
-
 /* Who authenticates anew, without a word of INITIAL_CONTACT, asks for the address that it has by its old
  * SA, from where that one's peer is: it gets it from that SA, which keeps its CHILD SAs until it is
  * deleted. All of one SA; another device of the same identity elsewhere takes nothing from it. */
@@ -173,13 +154,15 @@ static void forget_pick(struct conductor *c, struct conductor_work *w)
     w->giver = 0;
 }
 
-/* Would the half-open SA of this first message be one too many? Judged before its key exchange,
+/* Which bound would the half-open SA of this first message break? Judged before its key exchange,
  * which costs more than the SA. */
-static bool too_many(struct conductor *c, const struct conductor_work *w)
+static enum attempt_limit too_many(struct conductor *c, const struct conductor_work *w)
 {
-    return c->n_jobs_free >= CONDUCTOR_JOBS_MAX ||
-           c->n_half_open + c->n_jobs_free >= CONDUCTOR_HALF_OPEN_MAX ||
-           half_open_from(c, &w->event.remote.ip) >= CONDUCTOR_HALF_OPEN_SOURCE_MAX;
+    if (half_open_from(c, &w->event.remote.ip) >= CONDUCTOR_HALF_OPEN_SOURCE_MAX)
+        return ATTEMPT_LIMIT_HALF_OPEN_SOURCE;
+    if (c->n_half_open + c->n_jobs_free >= CONDUCTOR_HALF_OPEN_MAX)
+        return ATTEMPT_LIMIT_HALF_OPEN_ALL;
+    return c->n_jobs_free >= CONDUCTOR_JOBS_MAX ? ATTEMPT_LIMIT_KEY_EXCHANGES : ATTEMPT_LIMIT_NONE;
 }
 
 /* May this job begin? Counted with its source from here on. */
@@ -188,8 +171,11 @@ static bool may_begin(struct conductor *c, struct conductor_sa *sa, struct condu
     const struct ike_job *job = &c->transition.job;
 
     if (sa == NULL) {
-        if (too_many(c, w)) {
+        enum attempt_limit limit = too_many(c, w);
+
+        if (limit != ATTEMPT_LIMIT_NONE) {
             count(&c->counters, COUNTER_half_open_refused);
+            failed_limit(c, NULL, w, limit);
             return false;
         }
         c->n_jobs_free++;
@@ -200,6 +186,7 @@ static bool may_begin(struct conductor *c, struct conductor_sa *sa, struct condu
     if (job->kind == IKE_JOB_PROOF && sa->half_open && c->before.role == IKE_RESPONDER) {
         if (!source_proof_begin(c, &sa->key.ip)) {
             count(&c->counters, COUNTER_rate_limited);
+            failed_limit(c, sa, w, ATTEMPT_LIMIT_AUTHENTICATIONS);
             return false;
         }
         w->judged_for = sa->key.ip;
@@ -480,7 +467,7 @@ void run_work(struct conductor *c, struct conductor_work *w)
         put_off(c, sa, w);
         return;
     }
-    note(c, w, c->transition.reason);
+    failed_step(c, sa, w, outcome);
     if (sa != NULL && w->news != 0 && (outcome == IKE_LOCAL || outcome == IKE_IGNORED))
         news_done(c, sa, w->event.child_spi_in, w->news); /* a step's: when it is applied */
     if (outcome != IKE_IGNORED)

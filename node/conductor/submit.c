@@ -364,6 +364,7 @@ bool submit_step(struct conductor *c, struct conductor_sa *sa, struct conductor_
     if (sa->half_open && t->after.role == IKE_RESPONDER && t->after.state != IKE_SA_ESTABLISHED &&
         !source_allowed(c, &sa->key.ip)) {
         count(&c->counters, COUNTER_rate_limited);
+        failed_limit(c, sa, w, ATTEMPT_LIMIT_AUTHENTICATIONS);
         return false;
     }
 #if defined(HOLDFAST_PLANT_answer_before_commit)

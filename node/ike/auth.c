@@ -98,6 +98,8 @@ static enum ike_outcome refuse(const struct ike_policy *policy, const struct ike
 
     if (!sealed)
         return ike_init_ignore(out, IKE_REASON_OVERSIZED);
+    if (rx->body_result == WIRE_CRITICAL)
+        ike_evidence_payload(&out->evidence, rx->body.unsupported);
     ike_auth_end(policy, &out->after, event);
     return answered(event, reason, out);
 }
@@ -114,6 +116,7 @@ struct first_child {
     bool with_address;      /* it asked for one at least */
     bool wants[ADDR_SLOTS]; /* ... of these families, that there are */
     struct ike_cp_request request;
+    struct ike_evidence evidence; /* of its refusal */
 };
 
 static struct refusal refused(uint16_t type, enum ike_reason reason)
@@ -137,6 +140,7 @@ static struct refusal judge_wishes(const struct ike_event *event, const struct w
         child->wants[slot] = child->request.wants[slot] && event->has_pool[slot];
         any = any || child->wants[slot];
     }
+    ike_evidence_addresses(&child->evidence, child->request.wants, event->has_pool);
     if (child->with_address && !any)
         return refused(WIRE_N_INTERNAL_ADDRESS_FAILURE, IKE_REASON_POOL_EXHAUSTED);
     return (struct refusal){0};
@@ -158,6 +162,27 @@ static bool may_fit(const struct ike_policy *policy, const struct wire_body *bod
     return ike_ts_narrow(local, n_local, &body->tsr, ts.local, &ts.n_local) &&
            ike_ts_narrow(any, n_any, &body->tsi, ts.remote, &ts.n_remote) &&
            ike_ts_match_families(ts.local, &ts.n_local, ts.remote, &ts.n_remote);
+}
+
+/* What is allowed on its side: the addresses that it has by now, any of the families that it would have
+ * got, or where it comes from. */
+static struct refusal refused_selectors(const struct ike_policy *policy,
+                                        const struct wire_body *body, const struct ike_sa *sa,
+                                        struct first_child *child)
+{
+    struct ike_ts local[IKE_MAX_TS], remote[IKE_MAX_TS];
+    uint8_t n_local, n_remote;
+    bool has = addr_is_set(&sa->virtual_ip[SLOT_V4]) || addr_is_set(&sa->virtual_ip[SLOT_V6]);
+
+    ike_ts_allowed(policy, sa, local, &n_local, remote, &n_remote);
+    if (child->with_address && !has) {
+        n_remote = 0;
+        for (unsigned slot = 0; slot < ADDR_SLOTS; slot++)
+            if (child->wants[slot])
+                remote[n_remote++] = ike_ts_any(addr_family_of(slot));
+    }
+    ike_evidence_selectors(&child->evidence, body, local, n_local, remote, n_remote);
+    return refused(WIRE_N_TS_UNACCEPTABLE, IKE_REASON_TS_UNACCEPTABLE);
 }
 
 /* The virtual addresses. One family of two is enough (RFC 7296 3.15.4: the failure is for no address
@@ -188,14 +213,16 @@ static struct refusal judge_child(const struct ike_policy *policy, const struct 
 
     if (!ike_nat_carries_esp(policy, sa))
         return refused(WIRE_N_NO_PROPOSAL_CHOSEN, IKE_REASON_NO_UDP_ENCAPSULATION);
-    if (!ike_proposal_choose_esp(policy, &body->sa, IKE_CHILD_KE_NONE, 0, &child->choice))
+    if (!ike_proposal_choose_esp(policy, &body->sa, IKE_CHILD_KE_NONE, 0, &child->choice)) {
+        ike_evidence_proposals(&child->evidence, policy, WIRE_PROTO_ESP, &body->sa);
         return refused(WIRE_N_NO_PROPOSAL_CHOSEN,
                        ike_proposal_refusal(policy, WIRE_PROTO_ESP, &body->sa));
+    }
     r = judge_wishes(event, body, child);
     if (r.type != 0)
         return r;
     if (child->with_address && !may_fit(policy, body, sa, child))
-        return refused(WIRE_N_TS_UNACCEPTABLE, IKE_REASON_TS_UNACCEPTABLE);
+        return refused_selectors(policy, body, sa, child);
     *wait = child->with_address && !event->address.done;
     if (*wait)
         return r;
@@ -208,7 +235,7 @@ static struct refusal judge_child(const struct ike_policy *policy, const struct 
         !ike_ts_narrow(remote, n_remote, &body->tsi, child->ts.remote, &child->ts.n_remote) ||
         !ike_ts_match_families(child->ts.local, &child->ts.n_local, child->ts.remote,
                                &child->ts.n_remote))
-        return refused(WIRE_N_TS_UNACCEPTABLE, IKE_REASON_TS_UNACCEPTABLE);
+        return refused_selectors(policy, body, sa, child);
     return r;
 }
 
@@ -309,11 +336,13 @@ static enum ike_outcome establish(const struct ike_policy *policy, const struct 
         out->address_contact = sa->peer_initial_contact;
         return IKE_NEED_ADDRESS;
     }
-    if (r.type != 0)
+    if (r.type != 0) {
         memset(sa->virtual_ip, 0, sizeof sa->virtual_ip);
-    else if (!ike_auth_install_child(policy, sa, event, &child.choice, &child.ts,
-                                     ike_new_esp_spi(sa, event->entropy + IKE_ENTROPY_ESP_SPI)))
+        out->evidence = child.evidence;
+    } else if (!ike_auth_install_child(policy, sa, event, &child.choice, &child.ts,
+                                       ike_new_esp_spi(sa, event->entropy + IKE_ENTROPY_ESP_SPI))) {
         return ike_init_ignore(out, IKE_REASON_OVERSIZED);
+    }
     ike_draft_begin(&d);
     put_proof(event, proof, &d.b);
     if (r.type != 0)
@@ -357,16 +386,27 @@ static bool peer_holds(const struct ike_policy *policy, const struct ike_event *
     return false;
 }
 
+/* The peer is told nothing of what the evidence says: an identity that is not known gets the same answer
+ * as a wrong key (psk.h). */
+static enum ike_outcome refuse_credentials(const struct ike_policy *policy,
+                                           const struct ike_event *event,
+                                           const struct ike_received *rx, bool psk_found,
+                                           struct ike_transition *out)
+{
+    ike_evidence_credentials(&out->evidence, policy, &rx->body, psk_found, event->proof.done);
+    return refuse(policy, event, rx, WIRE_N_AUTHENTICATION_FAILED, IKE_REASON_AUTH_FAILED, out);
+}
+
 enum ike_outcome ike_auth_handle_request(const struct ike_policy *policy,
                                          const struct ike_sa *before, const struct ike_event *event,
                                          const struct ike_received *rx, struct ike_transition *out)
 {
     const struct wire_body *body = &rx->body;
-    const struct ike_psk_entry *peer;
+    const struct ike_psk_entry *peer = NULL;
     struct own_proof proof = {0};
     struct ike_sa *sa = &out->after;
     enum ike_outcome ready;
-    bool wait;
+    bool wait = false;
 
     ike_init_transition(out, IKE_EX_AUTH, IKE_BY_PEER);
     if (rx->header.exchange != WIRE_EX_IKE_AUTH || before->role != IKE_RESPONDER)
@@ -380,12 +420,10 @@ enum ike_outcome ike_auth_handle_request(const struct ike_policy *policy,
         return refuse(policy, event, rx, WIRE_N_INVALID_SYNTAX, IKE_REASON_MALFORMED, out);
     /* Kept for the log line, also when it turns out to be a lie: such an SA is ended. */
     remember_identity(sa, &body->idi);
-    if (!body->has_auth) /* EAP (RFC 7296 2.16) is not spoken here */
-        return refuse(policy, event, rx, WIRE_N_AUTHENTICATION_FAILED, IKE_REASON_AUTH_FAILED, out);
-    if (!peer_holds(policy, event, body, &peer, out, &wait))
-        return wait ? IKE_NEED_JOB
-                    : refuse(policy, event, rx, WIRE_N_AUTHENTICATION_FAILED,
-                             IKE_REASON_AUTH_FAILED, out);
+    /* Without AUTH it is EAP (RFC 7296 2.16), which is not spoken here. */
+    if (!body->has_auth || !peer_holds(policy, event, body, &peer, out, &wait))
+        return body->has_auth && wait ? IKE_NEED_JOB
+                                      : refuse_credentials(policy, event, rx, peer != NULL, out);
     if (!body->has_sa || !body->has_tsi || !body->has_tsr)
         return refuse(policy, event, rx, WIRE_N_INVALID_SYNTAX, IKE_REASON_MALFORMED, out);
     /* The signature before the address, which would have to be given back for so long. */

@@ -177,14 +177,20 @@ static uint16_t judge_offer(struct ike_turn *t, const struct ike_child *old,
     if (!ike_proposal_choose_esp(t->policy, &body->sa, IKE_CHILD_KE_OPTIONAL, t->after->ke_id,
                                  choice)) {
         *reason = ike_proposal_refusal(t->policy, WIRE_PROTO_ESP, &body->sa);
+        ike_evidence_proposals(&t->out->evidence, t->policy, WIRE_PROTO_ESP, &body->sa);
         return WIRE_N_NO_PROPOSAL_CHOSEN;
     }
     *reason = IKE_REASON_INVALID_KE;
-    if (choice->row.ke_id != 0 && (!body->has_ke || body->ke.group != choice->row.ke_id))
+    if (choice->row.ke_id != 0 && (!body->has_ke || body->ke.group != choice->row.ke_id)) {
+        ike_evidence_group(&t->out->evidence, body->has_ke ? body->ke.group : 0, choice->row.ke_id);
         return WIRE_N_INVALID_KE_PAYLOAD;
+    }
     *reason = IKE_REASON_TS_UNACCEPTABLE;
-    if (!agree_selectors(body, allowed, old != NULL, agreed))
+    if (!agree_selectors(body, allowed, old != NULL, agreed)) {
+        ike_evidence_selectors(&t->out->evidence, body, allowed->local, allowed->n_local,
+                               allowed->remote, allowed->n_remote);
         return WIRE_N_TS_UNACCEPTABLE;
+    }
     switch (ike_child_room(t->after, old != NULL)) {
     case IKE_CHILD_ROOM_NONE:
         *reason = IKE_REASON_TOO_MANY_CHILDREN;

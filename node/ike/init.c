@@ -133,6 +133,7 @@ void ike_init_transition(struct ike_transition *out, enum ike_exchange exchange,
                          enum ike_begun begun)
 {
     out->reason = IKE_REASON_NONE;
+    ike_evidence_none(&out->evidence);
     out->peer_error = 0;
     out->exchange = exchange;
     out->begun = begun;
@@ -252,13 +253,16 @@ static enum ike_outcome negotiate(const struct ike_policy *policy, const struct 
 {
     struct ike_choice choice;
 
-    if (!ike_proposal_choose_ike(policy, &body->sa, 0, &choice))
+    if (!ike_proposal_choose_ike(policy, &body->sa, 0, &choice)) {
+        ike_evidence_proposals(&out->evidence, policy, WIRE_PROTO_IKE, &body->sa);
         return answer_plain(event, h, WIRE_N_NO_PROPOSAL_CHOSEN, span_of(NULL, 0),
                             ike_proposal_refusal(policy, WIRE_PROTO_IKE, &body->sa), out);
+    }
     if (body->ke.group != choice.row.ke_id) { /* RFC 7296 1.2 */
         uint8_t group[2];
 
         put_be16(group, choice.row.ke_id);
+        ike_evidence_group(&out->evidence, body->ke.group, choice.row.ke_id);
         return answer_plain(event, h, WIRE_N_INVALID_KE_PAYLOAD, span_of(group, sizeof group),
                             IKE_REASON_INVALID_KE, out);
     }
@@ -299,9 +303,11 @@ enum ike_outcome ike_init_handle_request(const struct ike_policy *policy,
         h.next_payload,
         span_of(event->datagram.data + WIRE_HEADER_BYTES, event->datagram.len - WIRE_HEADER_BYTES),
         &body);
-    if (result == WIRE_CRITICAL)
+    if (result == WIRE_CRITICAL) {
+        ike_evidence_payload(&out->evidence, body.unsupported);
         return answer_plain(event, &h, WIRE_N_UNSUPPORTED_CRITICAL_PAYLOAD,
                             span_of(&body.unsupported, 1), IKE_REASON_UNSUPPORTED_CRITICAL, out);
+    }
     if (result != WIRE_OK)
         return ike_init_ignore(out, ike_reason_of_wire(result));
     if (!body.has_sa || !body.has_ke || !body.has_nonce)

@@ -231,10 +231,13 @@ enum ike_outcome ike_rekey_ike_request(struct ike_turn *t)
     if (!body->has_nonce || !body->has_ke)
         return ike_turn_refuse(t, IKE_EX_IKE_REKEY, WIRE_N_INVALID_SYNTAX, none,
                                IKE_REASON_MALFORMED);
-    if (!ike_proposal_choose_ike(t->policy, &body->sa, 8, &choice))
+    if (!ike_proposal_choose_ike(t->policy, &body->sa, 8, &choice)) {
+        ike_evidence_proposals(&t->out->evidence, t->policy, WIRE_PROTO_IKE, &body->sa);
         return ike_turn_refuse(t, IKE_EX_IKE_REKEY, WIRE_N_NO_PROPOSAL_CHOSEN, none,
                                ike_proposal_refusal(t->policy, WIRE_PROTO_IKE, &body->sa));
+    }
     if (body->ke.group != choice.row.ke_id) {
+        ike_evidence_group(&t->out->evidence, body->ke.group, choice.row.ke_id);
         put_be16(group, choice.row.ke_id);
         return ike_turn_refuse(t, IKE_EX_IKE_REKEY, WIRE_N_INVALID_KE_PAYLOAD,
                                span_of(group, sizeof group), IKE_REASON_INVALID_KE);

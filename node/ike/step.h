@@ -14,6 +14,7 @@
 #ifndef HF_IKE_STEP_H
 #define HF_IKE_STEP_H
 
+#include "ike/evidence.h"
 #include "ike/job.h"
 #include "ike/state.h"
 
@@ -131,6 +132,7 @@ struct ike_effect {
 /* Big (about 50 KiB); the caller keeps one per loop. Written only as far as the outcome says. */
 struct ike_transition {
     enum ike_reason reason;
+    struct ike_evidence evidence; /* what a refusal of ours was about; else about == NONE */
     uint16_t peer_error;        /* the error Notify of the answer in hand, 0 = none: for the log */
     enum ike_exchange exchange; /* what the step belongs to, for step points, logs and metrics */
     enum ike_begun begun;

@@ -126,10 +126,12 @@ static enum ike_outcome answer_bad_body(struct ike_turn *t)
     if (!ike_answer_bad_body(t->policy, t->after, t->event->datagram, t->rx))
         return ike_turn_ignore(t, IKE_REASON_MALFORMED);
     ike_turn_send_response(t);
-    if (critical)
+    if (critical) {
         t->out->reason = IKE_REASON_UNSUPPORTED_CRITICAL;
-    else
+        ike_evidence_payload(&t->out->evidence, t->rx->body.unsupported);
+    } else {
         ike_turn_end_sa(t, IKE_REASON_MALFORMED);
+    }
     t->out->completes = true;
     return ike_turn_stepped(t, IKE_EX_INFORMATIONAL, IKE_BY_PEER);
 }

@@ -7,6 +7,7 @@ struct ike_turn ike_turn_begin(const struct ike_policy *policy, const struct ike
                                const struct ike_event *event, struct ike_transition *out)
 {
     out->reason = IKE_REASON_NONE;
+    ike_evidence_none(&out->evidence);
     out->peer_error = 0;
     out->exchange = IKE_EX_NONE;
     out->begun = IKE_BY_PEER;

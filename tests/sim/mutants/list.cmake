@@ -252,7 +252,7 @@ sim_mutant(plaintext_outside "a packet leaves as it came"
 sim_mutant(half_open_without_bound "seed=145 one source may ask for any number of IKE SAs, and needs no cookie"
   "I15-half_open_bound"
   node/conductor/core.c [==[half_open_from(c, &e->remote.ip) >= CONDUCTOR_COOKIE_SOURCE_AT;]==] [==[false;]==]
-  node/conductor/run.c [==[           half_open_from(c, &w->event.remote.ip) >= CONDUCTOR_HALF_OPEN_SOURCE_MAX;]==] [==[           false;]==]
+  node/conductor/run.c [==[if (half_open_from(c, &w->event.remote.ip) >= CONDUCTOR_HALF_OPEN_SOURCE_MAX)]==] [==[if (false)]==]
   node/conductor/run.c [==[            half_open_from(c, &w->event.remote.ip) >= CONDUCTOR_HALF_OPEN_SOURCE_MAX) {]==] [==[            false) {]==])
 
 sim_mutant(icv_not_checked "an IKE message is taken whether or not its ICV holds"

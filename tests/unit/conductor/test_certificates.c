@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "certs/certs.h"
+#include "conductor/attempts.h"
 #include "world.h"
 
 static const struct endpoint gateway = {{ADDR_V4, {10, 77, 1, 100}}, 500};
@@ -72,6 +73,26 @@ Test(certificates, connects_and_goes_on_after_a_takeover)
     world_destroy(w);
 }
 
+/* Whoever asks why learns the bound that was met, and before it which certificate failed which check. */
+static void told_why(struct world *w)
+{
+    static const uint8_t none[IKE_EVIDENCE_HASH_BYTES];
+    struct attempts *all = conductor_attempts(w->nodes[w->owner].conductor);
+    const struct attempt *met = attempts_below(all, UINT64_MAX, w->now), *failed;
+
+    cr_assert_not_null(met);
+    cr_assert_eq(met->limit, ATTEMPT_LIMIT_AUTHENTICATIONS);
+    cr_assert_eq(met->times, 8);
+    cr_assert_gt(met->identity.len, 0, "who it said it is");
+    failed = attempts_below(all, met->id, w->now);
+    cr_assert_not_null(failed);
+    cr_assert_eq(failed->times, CONDUCTOR_AUTH_RATE);
+    cr_assert(failed->judged && failed->verdict == SUITE_UNTRUSTED);
+    cr_assert_eq(failed->evidence.credentials.check, IKE_CHECK_CERTIFICATE);
+    cr_assert_gt(failed->evidence.credentials.n_certificates, 0);
+    cr_assert_neq(memcmp(failed->evidence.credentials.sha256, none, sizeof none), 0);
+}
+
 /* Who fails gets no more than a source's failures judged, however much it asks. */
 Test(certificates, judging_is_bounded_by_source)
 {
@@ -91,6 +112,7 @@ Test(certificates, judging_is_bounded_by_source)
     cr_assert_eq(conductor_counters(w->nodes[w->owner].conductor)->verdict[SUITE_UNTRUSTED],
                  CONDUCTOR_AUTH_RATE);
     cr_assert_eq(world_established(w, w->owner), 0);
+    told_why(w);
     world_run(w, 60000);
     cr_assert_eq(conductor_count_half_open(w->nodes[w->owner].conductor), 0);
     printf("compared %u\n", judged);
