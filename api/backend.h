@@ -98,6 +98,14 @@ struct api_audit_query {
     const char *principal, *operation; /* of these alone; "" = of all */
 };
 
+/* Which failed attempts, the newest first. */
+struct api_attempts_query {
+    uint64_t below; /* ids below this; 0 = from the newest */
+    uint32_t limit; /* so many at most; 0 = all */
+    const char *peer,
+        *identity; /* of that IP address, of that identity as it is shown; "" = of all */
+};
+
 /* A part of a table, in the order of its ids. */
 struct api_page {
     uint64_t after; /* ids above this */
@@ -209,6 +217,11 @@ struct api_backend {
                          const struct api_asker *who);
     json_t *(*audit)(void *self, const struct api_audit_query *query, struct api_problem *problem);
     json_t *(*audit_entry)(void *self, uint64_t sequence, struct api_problem *problem);
+    /* What IKE attempts failed at this node: {"node", "unkept", "attempts": [...]}, with "next": "ID" when there are more below
+     * that id; and one of them with what it means: {"attempt", "explain"}. */
+    json_t *(*attempts)(void *self, const struct api_attempts_query *query,
+                        struct api_problem *problem);
+    json_t *(*attempt)(void *self, uint64_t id, struct api_problem *problem);
     /* What was refused to `who` before it came to the backend, for the audit: "POST /v1/reload", at that path, as the problem
      * of that name. */
     void (*note_refusal)(void *self, const struct api_asker *who, const char *operation,

@@ -17,8 +17,9 @@ enum {
     API_MAX_PARAMETER = 64,
     API_CONNECTION_MEMORY = 16 << 10, /* of headers */
     API_MAX_TAG = 80,
-    API_MAX_ALLOW = 40, /* "GET, HEAD, POST, DELETE" */
-    API_MOST_PAGE = 200 /* rows of a table over TLS */
+    API_MAX_ALLOW = 40,  /* "GET, HEAD, POST, DELETE" */
+    API_MOST_PAGE = 200, /* rows of a table over TLS */
+    API_PEER_BYTES = 46  /* an IP address, and a zero */
 };
 
 /* What stands behind '?'. */
@@ -30,6 +31,8 @@ struct api_query {
     bool oldest_first;                   /* order=oldest */
     char principal[API_NAME_BYTES];      /* of the audit; empty: all */
     char operation[API_OPERATION_BYTES]; /* likewise */
+    char peer[API_PEER_BYTES];           /* of attempts; empty: all */
+    char identity[API_NAME_BYTES];       /* likewise */
 };
 
 /* One operation, from its request to its answer. It belongs to the HTTP thread, but for the time
@@ -87,7 +90,8 @@ struct api_route {
         API_PAGED = 2,      /* ?limit and ?cursor */
         API_LOCAL = 4,      /* answered by the HTTP thread itself */
         API_REPEATABLE = 8, /* changes nothing: an Idempotency-Key has nothing to keep */
-        API_AUDITED = 16    /* ?order, ?principal and ?operation */
+        API_AUDITED = 16,   /* ?order, ?principal and ?operation */
+        API_OF_PEERS = 32   /* ?peer and ?identity */
     } flags;
     void (*handle)(struct api_call *call, const struct api_backend *backend);
 };
@@ -206,6 +210,8 @@ void api_get_token(struct api_call *call, const struct api_backend *backend);
 void api_delete_token(struct api_call *call, const struct api_backend *backend);
 void api_get_audit(struct api_call *call, const struct api_backend *backend);
 void api_get_audit_entry(struct api_call *call, const struct api_backend *backend);
+void api_get_attempts(struct api_call *call, const struct api_backend *backend);
+void api_get_attempt(struct api_call *call, const struct api_backend *backend);
 /* bearers.c: no route: what is kept of the token call->bearer_id. */
 extern const struct api_route api_lookup;
 /* handlers/audit.c: no route: call->refused becomes an entry. */

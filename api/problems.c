@@ -85,6 +85,11 @@ static const struct {
     {"unable-node", "That node cannot own the shard now: the detail says why."},
     {"unauthorized", "Show a client's certificate or a bearer token that is good here: it may be "
                      "unknown, out of date or revoked."},
+    {"unknown-attempt",
+     "There is no such attempt here. Each node keeps its own, so many and for a day, until its "
+     "next "
+     "start: the first four digits of an id are the node's number, in hexadecimal. See GET "
+     "/v1/attempts of that node."},
     {"unknown-entry",
      "There is no such entry of the audit here: the newest 1,024 are kept in the "
      "state, older ones are in the files audit.jsonl and audit.jsonl.1 to .15 of each node."},

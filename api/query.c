@@ -1,4 +1,5 @@
 /* What stands behind '?' in a path: known names, each once, with values that mean something. */
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "api/internal.h"
@@ -74,6 +75,21 @@ static bool take_filter(struct api_query *q, const char *name, const char *value
            refuse(p, name, "must be a text of the audit, once");
 }
 
+/* Which attempts. */
+static bool take_peer(struct api_query *q, const char *name, const char *value,
+                      struct api_problem *p)
+{
+    uint8_t ip[16];
+
+    if (strcmp(name, "identity") == 0) {
+        return (q->identity[0] == '\0' && take_text(q->identity, sizeof q->identity, value)) ||
+               refuse(p, name, "must be an identity as it is shown, once");
+    }
+    return (q->peer[0] == '\0' && take_text(q->peer, sizeof q->peer, value) &&
+            (inet_pton(AF_INET, q->peer, ip) == 1 || inet_pton(AF_INET6, q->peer, ip) == 1)) ||
+           refuse(p, name, "must be an IP address without a port, once");
+}
+
 bool api_query_take(struct api_query *q, const struct api_route *route, const char *name,
                     const char *value, struct api_problem *p)
 {
@@ -106,6 +122,10 @@ bool api_query_take(struct api_query *q, const struct api_route *route, const ch
         (strcmp(name, "order") == 0 || strcmp(name, "principal") == 0 ||
          strcmp(name, "operation") == 0)) {
         return take_filter(q, name, value, p);
+    }
+    if ((route->flags & API_OF_PEERS) != 0 &&
+        (strcmp(name, "peer") == 0 || strcmp(name, "identity") == 0)) {
+        return take_peer(q, name, value, p);
     }
     return refuse(p, name, "is not known here");
 }

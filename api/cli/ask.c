@@ -128,6 +128,22 @@ json_t *cli_ask(struct cli *cli, const char *method, const char *path, json_t *r
     return body;
 }
 
+bool cli_put_query(char path[CLI_QUERY_BYTES], const char *name, const char *value)
+{
+    size_t n = strlen(path);
+    int more = snprintf(path + n, CLI_QUERY_BYTES - n, "&%s=", name);
+
+    for (; more > 0 && (size_t)more < CLI_QUERY_BYTES - n && *value != '\0'; value++) {
+        bool plain = strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                                   "-._~:@/") > 0;
+
+        n += (size_t)more;
+        more =
+            snprintf(path + n, CLI_QUERY_BYTES - n, plain ? "%c" : "%%%02X", (unsigned char)*value);
+    }
+    return more >= 0 && (size_t)more < CLI_QUERY_BYTES - n;
+}
+
 json_t *cli_ask_all(struct cli *cli, const char *path, const char *member, int *exit)
 {
     static const char safe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~";

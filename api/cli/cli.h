@@ -52,13 +52,14 @@ enum { CLI_MOST_OPTIONS = 12, CLI_MOST_ARGUMENTS = 4 };
 
 /* What a value must be. The parser refuses others, completion offers these. */
 enum cli_kind {
-    CLI_TEXT,   /* anything */
-    CLI_NUMBER, /* digits */
-    CLI_NODE,   /* 1 to 65535 */
-    CLI_SHARD,  /* likewise */
-    CLI_SA,     /* 16 hexadecimal digits */
-    CLI_TOKEN,  /* a token's id: 12 hexadecimal digits, small ones */
-    CLI_FILE,   /* a path; whether it must be there is the command's business */
+    CLI_TEXT,    /* anything */
+    CLI_NUMBER,  /* digits */
+    CLI_NODE,    /* 1 to 65535 */
+    CLI_SHARD,   /* likewise */
+    CLI_SA,      /* 16 hexadecimal digits */
+    CLI_ATTEMPT, /* likewise */
+    CLI_TOKEN,   /* a token's id: 12 hexadecimal digits, small ones */
+    CLI_FILE,    /* a path; whether it must be there is the command's business */
     CLI_DIR,
     CLI_CHOICE, /* one of `choices` */
     CLI_WORDS   /* words of a command */
@@ -198,6 +199,9 @@ json_t *cli_ask(struct cli *cli, const char *method, const char *path, json_t *r
 /* As the node said it, to the byte: of a text in it that is printed the caller takes care (cli_clean). */
 json_t *cli_ask_exact(struct cli *cli, const char *method, const char *path, json_t *request,
                       int *exit);
+/* Appends "&name=value" to a path with a query, what may not stand there as it is as %XX. False: too long. */
+enum { CLI_QUERY_BYTES = 1600 };
+bool cli_put_query(char path[CLI_QUERY_BYTES], const char *name, const char *value);
 /* As cli_ask() of GET `path`, with all that is in the list `member`: over TLS it comes page by page. */
 json_t *cli_ask_all(struct cli *cli, const char *path, const char *member, int *exit);
 /* Prints it as the document that was wished for, JSON or YAML. Takes the reference over. Returns
@@ -229,6 +233,8 @@ void cli_table_print(struct cli_table *table, FILE *out); /* and frees; no wider
 void cli_table_print_in(struct cli_table *table, FILE *out, size_t most);
 /* What would steer a terminal becomes '?', in place. */
 void cli_clean(char *text);
+/* Milliseconds since 1970 as "2026-11-28 04:00:07", of UTC; "-" for 0. Returns buf. */
+const char *cli_date(char buf[32], int64_t ms);
 /* "3h 12m", "59s", "-" for less than nothing. Returns buf. */
 const char *cli_span(int64_t ms, char buf[32]);
 

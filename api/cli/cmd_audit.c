@@ -2,41 +2,12 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "api/cli/cli.h"
 #include "api/cli/commands.h"
 
-enum { MOST_ROWS = 200, USUAL_ROWS = 50, PATH_BYTES = 1600 };
+enum { MOST_ROWS = 200, USUAL_ROWS = 50 };
 enum { OPTION_LIMIT, OPTION_OLDEST, OPTION_PRINCIPAL, OPTION_OPERATION };
-
-/* What a path's query may hold as it is; the rest as %XX. False: too long. */
-static bool put_query(char path[PATH_BYTES], const char *name, const char *value)
-{
-    size_t n = strlen(path);
-    int more = snprintf(path + n, PATH_BYTES - n, "&%s=", name);
-
-    for (; more > 0 && (size_t)more < PATH_BYTES - n && *value != '\0'; value++) {
-        bool plain = strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-                                   "-._~:@/") > 0;
-
-        n += (size_t)more;
-        more = snprintf(path + n, PATH_BYTES - n, plain ? "%c" : "%%%02X", (unsigned char)*value);
-    }
-    return more >= 0 && (size_t)more < PATH_BYTES - n;
-}
-
-/* When, by the clock of the node that was asked: "2026-11-28 04:00:07". Returns buf. */
-static const char *date_to(char buf[32], int64_t ms)
-{
-    time_t t = (time_t)(ms / 1000);
-    struct tm tm;
-
-    if (ms == 0 || gmtime_r(&t, &tm) == NULL || strftime(buf, 32, "%Y-%m-%d %H:%M:%S", &tm) == 0) {
-        (void)snprintf(buf, 32, "-");
-    }
-    return buf;
-}
 
 static const char *or_dash(const char *text)
 {
@@ -55,7 +26,7 @@ static void print_entries(struct cli *cli, const json_t *body)
         char sequence[24], when[32];
 
         (void)snprintf(sequence, sizeof sequence, "%" PRId64, cli_number(item, "sequence"));
-        cli_table_row(&t, 7, sequence, date_to(when, cli_number(item, "wall_ms")),
+        cli_table_row(&t, 7, sequence, cli_date(when, cli_number(item, "wall_ms")),
                       or_dash(cli_text(item, "principal")), or_dash(cli_text(item, "role")),
                       or_dash(cli_text(item, "operation")), or_dash(cli_text(item, "target")),
                       or_dash(cli_text(item, "outcome")));
@@ -71,7 +42,7 @@ static int cli_audit_list(struct cli *cli)
     const char *limit = cli->options[OPTION_LIMIT], *principal = cli->options[OPTION_PRINCIPAL];
     const char *operation = cli->options[OPTION_OPERATION];
     long rows = limit == NULL ? USUAL_ROWS : strtol(limit, NULL, 10);
-    char path[PATH_BYTES];
+    char path[CLI_QUERY_BYTES];
     int status = CLI_DONE;
     json_t *body;
     bool fits;
@@ -82,8 +53,8 @@ static int cli_audit_list(struct cli *cli)
     }
     (void)snprintf(path, sizeof path, "/v1/audit?limit=%ld&order=%s", rows,
                    cli->options[OPTION_OLDEST] != NULL ? "oldest" : "newest");
-    fits = (principal == NULL || put_query(path, "principal", principal)) &&
-           (operation == NULL || put_query(path, "operation", operation));
+    fits = (principal == NULL || cli_put_query(path, "principal", principal)) &&
+           (operation == NULL || cli_put_query(path, "operation", operation));
     if (!fits) {
         (void)fprintf(cli->err, "holdfast: that is no text of the audit: it is too long\n");
         return CLI_USAGE;

@@ -99,6 +99,7 @@ void cli_complete_kind(FILE *out, enum cli_kind kind, const char *choices)
     case CLI_NODE:
     case CLI_SHARD:
     case CLI_SA:
+    case CLI_ATTEMPT:
     case CLI_TOKEN:
     case CLI_WORDS:
         (void)fputs("any", out);

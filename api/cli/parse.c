@@ -108,6 +108,10 @@ static bool check_value(struct cli *cli, int *status, enum cli_kind kind, const 
     case CLI_SA:
         return (strlen(word) == 16 && strspn(word, "0123456789abcdefABCDEF") == 16) ||
                refuse_value(cli, status, word, "SA: 16 hexadecimal digits, see `holdfast sa list`");
+    case CLI_ATTEMPT:
+        return (strlen(word) == 16 && strspn(word, "0123456789abcdefABCDEF") == 16) ||
+               refuse_value(cli, status, word,
+                            "attempt: 16 hexadecimal digits, see `holdfast attempt list`");
     case CLI_TOKEN:
         return (strlen(word) == 12 && strspn(word, "0123456789abcdef") == 12) ||
                refuse_value(cli, status, word,

@@ -1,6 +1,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "api/cli/cli.h"
 #include "base/assert.h"
@@ -109,6 +110,17 @@ void cli_table_print_in(struct cli_table *t, FILE *out, size_t most)
 void cli_table_print(struct cli_table *t, FILE *out)
 {
     cli_table_print_in(t, out, cli_width(out, 0));
+}
+
+const char *cli_date(char buf[32], int64_t ms)
+{
+    time_t t = (time_t)(ms / 1000);
+    struct tm tm;
+
+    if (ms == 0 || gmtime_r(&t, &tm) == NULL || strftime(buf, 32, "%Y-%m-%d %H:%M:%S", &tm) == 0) {
+        (void)snprintf(buf, 32, "-");
+    }
+    return buf;
 }
 
 const char *cli_span(int64_t ms, char buf[32])

@@ -231,6 +231,9 @@ void admin_moves_settled(struct daemon *d, uint64_t wish, bool judged, enum repl
 void admin_moves_tick(struct daemon *d);
 void admin_moves_stop(struct daemon *d);
 
+/* admin_attempts.c */
+void admin_attempts_fill(struct api_backend *b);
+
 /* admin_keys.c */
 void admin_keys_fill(struct api_backend *b);
 json_t *admin_keys_json(const struct repl_status *st);

@@ -195,6 +195,22 @@ static json_t *audit_entry(void *self, uint64_t sequence, struct api_problem *pr
     return look(self, problem);
 }
 
+static json_t *attempts(void *self, const struct api_attempts_query *q, struct api_problem *problem)
+{
+    HF_ASSERT(q->limit <= API_MOST_PAGE && strlen(q->peer) < API_PEER_BYTES &&
+              strlen(q->identity) < API_NAME_BYTES);
+    HF_ASSERT(strspn(q->peer, "0123456789abcdefABCDEF.:") == strlen(q->peer));
+    for (const char *c = q->identity; *c != '\0'; c++)
+        HF_ASSERT((unsigned char)*c >= 0x20 && *c != 0x7f);
+    return look(self, problem);
+}
+
+static json_t *attempt(void *self, uint64_t id, struct api_problem *problem)
+{
+    HF_ASSERT(id != 0);
+    return look(self, problem);
+}
+
 static void note(void *self, const struct api_asker *who, const char *operation, const char *path,
                  const char *name)
 {
@@ -225,6 +241,8 @@ static const struct api_backend backend = {.cluster = look,
                                            .remove_token = remove_token,
                                            .audit = audit,
                                            .audit_entry = audit_entry,
+                                           .attempts = attempts,
+                                           .attempt = attempt,
                                            .note_refusal = note,
                                            .reload = plain};
 

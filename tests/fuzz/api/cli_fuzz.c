@@ -91,6 +91,9 @@ static char *const commands[][10] = {
     {"holdfast", "token", "list"},
     {"holdfast", "token", "remove", "0123456789ab"},
     {"holdfast", "audit", "list", "--principal", "root", "--operation", "token.add"},
+    {"holdfast", "attempt", "list", "--peer", "192.0.2.7", "--identity", "a b"},
+    {"holdfast", "explain", "--last"},
+    {"holdfast", "explain", "0001a3f20000002a"},
 };
 
 static int run(char *const *words, bool json)

@@ -118,7 +118,8 @@ static void each_operation(void (*visit)(struct operation *op))
 
             op.role = role == NULL ? API_ROLE_NONE : api_role_of(role);
             cr_assert(role == NULL || op.role != API_ROLE_NONE, "%s: role %s", path, role);
-            place(&op, strstr(path, "/sas/") != NULL      ? "0123456789abcdef"
+            place(&op, strstr(path, "/sas/") != NULL || strstr(path, "/attempts/") != NULL
+                           ? "0123456789abcdef"
                        : strstr(path, "problems") != NULL ? "no-leader"
                        : strstr(path, "/tokens/") != NULL ? "0123456789ab"
                                                           : "2");

@@ -391,6 +391,8 @@ void rig_init(struct rig *rig)
                                         .remove_token = fake_remove_bearer,
                                         .audit = fake_audit,
                                         .audit_entry = fake_entry,
+                                        .attempts = rig_attempts,
+                                        .attempt = rig_attempt,
                                         .note_refusal = fake_note,
                                         .reload = fake_reload};
 }

@@ -53,6 +53,9 @@ struct rig {
     uint64_t bearer_version; /* of every token */
     struct api_audit_query audit;
     char audit_principal[API_NAME_BYTES], audit_operation[API_OPERATION_BYTES];
+    struct api_attempts_query attempts;
+    char attempts_peer[64], attempts_identity[API_NAME_BYTES];
+    bool no_attempts;       /* none has failed */
     char noted[320];        /* operation, path, name of the problem */
     _Atomic unsigned reads; /* of the cluster */
     uv_async_t freeze;
@@ -81,5 +84,10 @@ size_t rig_read_answers(int fd, char *reply, unsigned n);
 size_t rig_ask(struct rig *rig, const char *method, const char *path, const char *body,
                char *reply);
 unsigned rig_open_files(void);
+
+/* rig_attempts.c: of its backend */
+json_t *rig_attempts(void *self, const struct api_attempts_query *query,
+                     struct api_problem *problem);
+json_t *rig_attempt(void *self, uint64_t id, struct api_problem *problem);
 
 #endif

@@ -1,0 +1,49 @@
+/* What the rig's backend says of attempts that failed. */
+#include <stdio.h>
+
+#include "unit/api/rig.h"
+
+static json_t *one_attempt(const char *id)
+{
+    return json_pack("{s:s,s:I,s:I,s:i,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:b,s:s,s:s,s:i}", "id",
+                     id, "first_wall_ms", (json_int_t)1795921200000, "last_wall_ms",
+                     (json_int_t)1795921205000, "times", 3, "peer", "192.0.2.7:4500", "identity",
+                     "alice\\x1b@example.org", "identity_type", "email", "exchange", "ike-init",
+                     "begun_by", "client", "cause",
+                     "only-weak-groups-offered-modp2048-or-better-needed", "said", "",
+                     "certificate", "", "asked_again", 0, "proven", 0, "sa", "0000000000000000",
+                     "local", "192.0.2.10:500", "shard", 1);
+}
+
+json_t *rig_attempts(void *self, const struct api_attempts_query *query,
+                     struct api_problem *problem)
+{
+    struct rig *rig = self;
+
+    (void)problem;
+    rig->attempts = *query;
+    (void)snprintf(rig->attempts_peer, sizeof rig->attempts_peer, "%s", query->peer);
+    (void)snprintf(rig->attempts_identity, sizeof rig->attempts_identity, "%s", query->identity);
+    if (rig->no_attempts) {
+        return json_pack("{s:i,s:i,s:[]}", "node", 1, "unkept", 0, "attempts");
+    }
+    return json_pack("{s:i,s:i,s:[o],s:s}", "node", 1, "unkept", 0, "attempts",
+                     one_attempt("0001a3f20000002a"), "next", "0001a3f20000002a");
+}
+
+json_t *rig_attempt(void *self, uint64_t id, struct api_problem *problem)
+{
+    char text[17];
+
+    (void)self;
+    if (id == 1) {
+        api_problem_set(problem, 404, "unknown-attempt", "there is none");
+        return NULL;
+    }
+    (void)snprintf(text, sizeof text, "%016llx", (unsigned long long)id);
+    return json_pack("{s:o,s:{s:s,s:s,s:[{s:s,s:[s,s],s:[s],s:b},{s:s,s:[s],s:[s],s:b}]}}",
+                     "attempt", one_attempt(text), "explain", "meaning", "All would fit but.",
+                     "fix", "Set it.", "evidence", "what", "encryption", "offered", "aes256",
+                     "3des", "allowed", "aes256", "differs", 0, "what", "group", "offered",
+                     "modp1024", "allowed", "x25519", "differs", 1);
+}
