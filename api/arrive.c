@@ -105,6 +105,15 @@ static void check_query(struct api_exchange *ex)
     }
 }
 
+static void check_last_event(struct api_exchange *ex)
+{
+    const char *id = api_exchange_header(ex, "Last-Event-ID");
+
+    if (!early(ex) && id != NULL && (ex->call->route->flags & API_WATCHED) != 0) {
+        (void)api_query_last_event(&ex->call->query, id, &ex->call->early);
+    }
+}
+
 /* Quoted or not. */
 static void check_key(struct api_exchange *ex)
 {
@@ -174,6 +183,7 @@ enum MHD_Result api_exchange_begin(struct api_server *s, struct MHD_Connection *
     }
     check_type(ex);
     check_query(ex);
+    check_last_event(ex);
     check_key(ex);
     check_match(ex);
     return MHD_YES;

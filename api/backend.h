@@ -161,6 +161,8 @@ struct api_request;
 void api_request_answer(struct api_request *request, json_t *body);
 void api_request_refuse(struct api_request *request, const struct api_problem *problem);
 
+struct api_feed; /* feed.h */
+
 /* All functions must be there, but the store of tokens (`find`). Reads return a new reference, or NULL with *problem filled. */
 struct api_backend {
     void *self;
@@ -226,6 +228,8 @@ struct api_backend {
      * of that name. */
     void (*note_refusal)(void *self, const struct api_asker *who, const char *operation,
                          const char *path, const char *name);
+    /* What watchers are shown. NULL: nothing (yet). */
+    struct api_feed *events;
     /* NULL: no bearer token is accepted. */
     const struct api_bearer_store *bearers;
     void *bearers_self;

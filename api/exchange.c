@@ -80,11 +80,13 @@ void api_exchange_back(void *server, struct api_call *call)
     while (call->waiters != NULL) {
         wake(call->waiters);
     }
+    if (call->watch != NULL) {
+        api_watch_judged(call);
+    }
     api_call_release(call);
 }
 
-/* False: it cannot go there; the call is answered. */
-static bool send_off(struct api_server *s, struct api_call *call)
+bool api_exchange_send_off(struct api_server *s, struct api_call *call)
 {
     struct api_problem p;
 
@@ -183,9 +185,10 @@ static enum step look_up(struct api_exchange *ex, const char *header)
         return deny(ex, 401, "unauthorized", "that is no token that is good here");
     }
     asked->route = &api_lookup;
+    memcpy(ex->bearer, asked->bearer_id, sizeof ex->bearer);
     ex->asked = asked;
     ex->stage = API_LOOKING;
-    if (!send_off(ex->server, asked)) {
+    if (!api_exchange_send_off(ex->server, asked)) {
         return deny(ex, 503, "closing", "this node is stopping, or busy: ask another one");
     }
     wait_for(ex, asked);
@@ -287,7 +290,7 @@ static void note_refusal(struct api_exchange *ex, const char *name)
     note->body = strdup(ex->path);
     say_who(ex, &note->who);
     if (note->body != NULL) {
-        (void)send_off(ex->server, note);
+        (void)api_exchange_send_off(ex->server, note);
     }
     api_call_release(note);
 }
@@ -411,7 +414,7 @@ static enum step carry_out(struct api_exchange *ex)
     }
     ex->stage = API_RUNNING;
     say_who(ex, &call->who);
-    if (share(ex) ? ex->call->away : send_off(ex->server, call)) {
+    if (share(ex) ? ex->call->away : api_exchange_send_off(ex->server, call)) {
         wait_for(ex, ex->call);
         return STEP_WAIT;
     }

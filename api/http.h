@@ -1,4 +1,4 @@
-/* The HTTP thread's own things: server.c, peer.c, arrive.c, exchange.c, respond.c, tls.c, rate.c, keep.c. */
+/* The HTTP thread's own things: server.c, peer.c, arrive.c, exchange.c, respond.c, watch.c, tls.c, rate.c, keep.c. */
 #ifndef HF_API_HTTP_H
 #define HF_API_HTTP_H
 
@@ -130,6 +130,7 @@ struct api_exchange {
     struct api_call *asked; /* held; a lookup that is under way */
     enum { API_ARRIVED, API_LOOKING, API_KNOWN, API_RUNNING } stage;
     struct api_principal who;
+    char bearer[API_BEARER_ID_BYTES]; /* the token's that it has shown; empty: none */
     uint8_t hash[API_BEARER_HASH_BYTES];
     char id[40], method[8], path[256];
     char key[API_MAX_KEY]; /* Idempotency-Key */
@@ -159,10 +160,25 @@ void api_exchange_ended(void *server, struct MHD_Connection *connection, void **
                         enum MHD_RequestTerminationCode why);
 /* For api_cross_create(). */
 void api_exchange_back(void *server, struct api_call *call);
+/* The call goes to the control loop, held until it is back. False: it cannot; it is answered. */
+bool api_exchange_send_off(struct api_server *server, struct api_call *call);
 /* Those that waited too long. */
 void api_exchanges_sweep(struct api_server *server, uint64_t now_ms);
 /* respond.c: builds and queues the answer. */
 enum MHD_Result api_exchange_respond(struct api_exchange *ex);
+
+/* --- watch.c --- */
+
+struct api_watch;
+/* False: there is no memory to say so. Where there are too many, ex->call becomes the refusal. */
+bool api_watch_allow(struct api_exchange *ex);
+/* The answer of ex->call, which watches; NULL: no memory. */
+struct MHD_Response *api_watch_response(struct api_exchange *ex);
+/* The lookup for call->watch is back; the watcher's reference to it ends. */
+void api_watch_judged(struct api_call *call);
+void api_watches_sweep(struct api_server *server, uint64_t now_ms);
+/* All of them end with the next turn of MHD, which stops with none that is suspended. */
+void api_watches_end(struct api_server *server);
 
 /* --- server.c --- */
 
@@ -177,7 +193,7 @@ struct api_server {
     char path[108]; /* empty: TCP */
     ino_t inode;
     uid_t owner;
-    unsigned request_ms, answer_ms, connections, per_address;
+    unsigned request_ms, answer_ms, silence_ms, connections, per_address;
     uv_poll_t listening, epoll;
     uv_timer_t due, sweep; /* due: MHD's own timeout, or at once after a wake */
     uv_async_t told;       /* by the control loop: to stop, to take other certificates */
@@ -186,6 +202,7 @@ struct api_server {
     struct api_tls *tls;             /* in force; NULL: a unix socket */
     struct api_exchange *waiting;
     struct api_peer *peers;
+    struct api_watch *watches;
     struct api_call *shared[API_SHARED_CALLS];     /* held */
     uint64_t shared_ms[API_SHARED_CALLS], written; /* when asked; writes seen so far, */
     uint64_t shared_after[API_SHARED_CALLS];       /* and then */

@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "api/backend.h"
+#include "api/feed.h"
 #include "api/problems.h"
 #include "api/server.h"
 #include "base/assert.h"
@@ -28,11 +29,13 @@ struct api_query {
     bool given;  /* any */
     bool has_consistency, has_limit, has_cursor, has_order;
     struct api_page page;
-    bool oldest_first;                   /* order=oldest */
-    char principal[API_NAME_BYTES];      /* of the audit; empty: all */
-    char operation[API_OPERATION_BYTES]; /* likewise */
-    char peer[API_PEER_BYTES];           /* of attempts; empty: all */
-    char identity[API_NAME_BYTES];       /* likewise */
+    bool oldest_first;                        /* order=oldest */
+    char principal[API_NAME_BYTES];           /* of the audit; empty: all */
+    char operation[API_OPERATION_BYTES];      /* likewise */
+    char peer[API_PEER_BYTES];                /* of attempts; empty: all */
+    char identity[API_NAME_BYTES];            /* likewise */
+    bool has_after, oldest, has_follow, ends; /* of events: after=ID or oldest; follow=false */
+    struct api_event_id after;
 };
 
 /* One operation, from its request to its answer. It belongs to the HTTP thread, but for the time
@@ -62,6 +65,9 @@ struct api_call {
     const char *ready_json; /* static: the answer is this JSON text */
     const char *media;      /* static: what `text` is, where the handler made it; NULL: JSON */
     uint64_t index;
+    bool watches; /* the answer is a stream of events, from `cursor` on */
+    bool gap;     /* ... where what came behind query.after is missing */
+    struct api_cursor cursor;
 
     struct api_request *request;   /* the backend's end; NULL when it has none */
     struct api_cross *cross;       /* NULL: it never crosses (fuzzing) */
@@ -75,6 +81,7 @@ struct api_call {
     char *text; /* the answer as bytes, once it is asked for */
     size_t text_bytes;
     struct api_exchange *waiters;
+    struct api_watch *watch; /* a lookup for it; NULL: it has ended, or it is none for one */
 };
 
 struct api_request {
@@ -91,7 +98,8 @@ struct api_route {
         API_LOCAL = 4,      /* answered by the HTTP thread itself */
         API_REPEATABLE = 8, /* changes nothing: an Idempotency-Key has nothing to keep */
         API_AUDITED = 16,   /* ?order, ?principal and ?operation */
-        API_OF_PEERS = 32   /* ?peer and ?identity */
+        API_OF_PEERS = 32,  /* ?peer and ?identity */
+        API_WATCHED = 64    /* ?after, ?follow and Last-Event-ID */
     } flags;
     void (*handle)(struct api_call *call, const struct api_backend *backend);
 };
@@ -174,6 +182,9 @@ bool api_parse_hex(const char *text, size_t digits, uint64_t *value);
 /* query.c: one name=value, as HTTP hands it over (value NULL: there was no '='). False: *p. */
 bool api_query_take(struct api_query *query, const struct api_route *route, const char *name,
                     const char *value, struct api_problem *p);
+/* What a watcher saw last, of the header Last-Event-ID: it counts more than ?after, for who connects again says
+ * the same path. False: *p. */
+bool api_query_last_event(struct api_query *query, const char *value, struct api_problem *p);
 
 /* socket.c: a listening unix socket, or -1 with one line in `error`. */
 int api_socket_listen(const char *path, char *error, size_t error_bytes);
@@ -208,6 +219,7 @@ void api_get_tokens(struct api_call *call, const struct api_backend *backend);
 void api_post_tokens(struct api_call *call, const struct api_backend *backend);
 void api_get_token(struct api_call *call, const struct api_backend *backend);
 void api_delete_token(struct api_call *call, const struct api_backend *backend);
+void api_get_events(struct api_call *call, const struct api_backend *backend);
 void api_get_audit(struct api_call *call, const struct api_backend *backend);
 void api_get_audit_entry(struct api_call *call, const struct api_backend *backend);
 void api_get_attempts(struct api_call *call, const struct api_backend *backend);

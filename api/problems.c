@@ -17,6 +17,8 @@ static const struct {
      "api.client_ca, expired, revoked, or not for clients (extended key usage clientAuth)."},
     {"bad-configuration", "The node's file has a mistake: `holdfastd --check` tells all of them. "
                           "What was in force stays."},
+    {"bad-event-id",
+     "An event's id is INCARNATION.INDEX.N, three numbers, as GET /v1/events gives them."},
     {"bad-idempotency-key", "An Idempotency-Key has 1 to 64 letters, digits or - . _ ~."},
     {"bad-query",
      "Something behind '?' in the path is not known here, is given twice, or has no such value."},
@@ -80,6 +82,9 @@ static const struct {
      "What was asked is written down, but was not followed in time: look at GET /v1/cluster."},
     {"too-large", "The body is longer than this operation takes."},
     {"too-many-tokens", "There are as many tokens as there may be: remove some that nobody needs."},
+    {"too-many-watchers",
+     "As many watch the events of this node, or do so by this name, as may: end some, or ask "
+     "another node."},
     {"too-many-requests",
      "This address asks more often than api.limits allows: wait as long as Retry-After says."},
     {"unable-node", "That node cannot own the shard now: the detail says why."},

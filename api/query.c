@@ -90,6 +90,39 @@ static bool take_peer(struct api_query *q, const char *name, const char *value,
            refuse(p, name, "must be an IP address without a port, once");
 }
 
+bool api_query_last_event(struct api_query *q, const char *value, struct api_problem *p)
+{
+    if (!api_event_id_parse(value, &q->after)) {
+        api_problem_set(p, 400, "bad-event-id",
+                        "'%.60s' is no id of an event: INCARNATION.INDEX.N, as GET /v1/events "
+                        "gives them",
+                        value);
+        return false;
+    }
+    q->has_after = true;
+    q->oldest = false;
+    return true;
+}
+
+/* Where a watcher begins, and whether it goes on. */
+static bool take_watch(struct api_query *q, const char *name, const char *value,
+                       struct api_problem *p)
+{
+    if (strcmp(name, "follow") == 0) {
+        q->ends = strcmp(value, "false") == 0;
+        if (q->has_follow || (!q->ends && strcmp(value, "true") != 0)) {
+            return refuse(p, name, "must be true or false, once");
+        }
+        q->has_follow = true;
+        return true;
+    }
+    if (q->has_after) {
+        return refuse(p, name, "is given twice");
+    }
+    q->has_after = q->oldest = strcmp(value, "oldest") == 0;
+    return q->oldest || api_query_last_event(q, value, p);
+}
+
 bool api_query_take(struct api_query *q, const struct api_route *route, const char *name,
                     const char *value, struct api_problem *p)
 {
@@ -126,6 +159,10 @@ bool api_query_take(struct api_query *q, const struct api_route *route, const ch
     if ((route->flags & API_OF_PEERS) != 0 &&
         (strcmp(name, "peer") == 0 || strcmp(name, "identity") == 0)) {
         return take_peer(q, name, value, p);
+    }
+    if ((route->flags & API_WATCHED) != 0 &&
+        (strcmp(name, "after") == 0 || strcmp(name, "follow") == 0)) {
+        return take_watch(q, name, value, p);
     }
     return refuse(p, name, "is not known here");
 }

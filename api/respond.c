@@ -55,18 +55,32 @@ static void add_headers(const struct api_exchange *ex, struct MHD_Response *resp
     }
 }
 
-enum MHD_Result api_exchange_respond(struct api_exchange *ex)
+static struct MHD_Response *make_response(struct api_exchange *ex)
 {
     struct api_call *call = ex->call;
+
+    if (call->watches && strcmp(ex->method, "HEAD") != 0) {
+        return api_watch_response(ex);
+    }
+    if (!api_call_print(call)) {
+        return NULL;
+    }
+    return ex->not_modified ? MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT)
+                            : MHD_create_response_from_buffer(call->text_bytes, call->text,
+                                                              MHD_RESPMEM_MUST_COPY);
+}
+
+enum MHD_Result api_exchange_respond(struct api_exchange *ex)
+{
     struct MHD_Response *response;
+    struct api_call *call;
     enum MHD_Result result;
 
-    if (!api_call_print(call)) {
+    if (ex->call->watches && !api_watch_allow(ex)) {
         return MHD_NO;
     }
-    response = ex->not_modified ? MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT)
-                                : MHD_create_response_from_buffer(call->text_bytes, call->text,
-                                                                  MHD_RESPMEM_MUST_COPY);
+    call = ex->call;
+    response = make_response(ex);
     if (response == NULL) {
         return MHD_NO;
     }

@@ -4,7 +4,7 @@
  *   MHD's epoll fd readable, MHD's timeout ───────────────────────────────────┴─> MHD_run
  *     ─> api_exchange_take ─> who, role, limits ─> cross.c ─> control loop ─> api_exchange_back
  *     ─> MHD_resume_connection ─> `due` ─> MHD_run ─> the answer
- * ten times a second (sweep): connections that never finish a request, waits that lasted too long
+ * ten times a second (sweep): connections that never finish a request, waits that lasted too long, watchers
  */
 #include "api/server.h"
 
@@ -54,6 +54,7 @@ static void on_sweep(uv_timer_t *timer)
 
     api_exchanges_sweep(s, now);
     api_peers_sweep(s, now);
+    api_watches_sweep(s, now);
 }
 
 static void on_listener(uv_poll_t *poll, int status, int events)
@@ -79,6 +80,7 @@ static void end(struct api_server *s)
     (void)uv_poll_stop(&s->epoll);
     (void)uv_poll_stop(&s->listening);
     api_cross_drain(s->cross);
+    api_watches_end(s);
     (void)MHD_run(s->daemon); /* takes the resumed connections back */
     MHD_stop_daemon(s->daemon);
     for (size_t i = 0; i < API_SHARED_CALLS; i++) {
@@ -240,6 +242,7 @@ struct api_server *api_server_create(uv_loop_t *loop, const struct api_server_op
     s->owner = options->owner;
     s->request_ms = options->request_ms != 0 ? options->request_ms : 30000;
     s->answer_ms = options->answer_ms != 0 ? options->answer_ms : 10000;
+    s->silence_ms = options->silence_ms != 0 ? options->silence_ms : 15000;
     s->connections = options->connections != 0 ? options->connections : DEFAULT_CONNECTIONS;
     s->per_address = options->per_address;
     s->rate.rate = options->rate;

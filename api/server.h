@@ -9,7 +9,8 @@
  *     bearer token where the backend keeps such.
  *
  * Bounded: connections in all and per address, requests per address, 64 KiB of body, 16 KiB of
- * header, 10 s without a byte, 30 s from one whole request to the next, 10 s for the backend.
+ * header, 10 s without a byte, 30 s from one whole request to the next, 10 s for the backend. Those who watch
+ * events are bounded in number and by the ring (feed.h); what they do not take is not kept for them.
  */
 #ifndef HF_API_SERVER_H
 #define HF_API_SERVER_H
@@ -45,6 +46,7 @@ struct api_server_options {
     unsigned idle_s;      /* without a byte; 0 = 10 */
     unsigned request_ms;  /* from one whole request to the next; 0 = 30000 */
     unsigned answer_ms;   /* how long a request waits for its backend; 0 = 10000 */
+    unsigned silence_ms;  /* of a stream of events, then it says that it is there; 0 = 15000 */
     unsigned connections; /* 0 = 32 */
     unsigned per_address; /* connections; 0 = as many as in all */
     unsigned rate, burst; /* requests and new connections of an address: a second, and at once; 0 =

@@ -91,6 +91,16 @@ int cli_refuse(struct cli *cli, const char *name, const char *detail)
     return CLI_REFUSED;
 }
 
+int cli_refused(struct cli *cli, unsigned status, json_t *body)
+{
+    tell_problem(cli, body, status);
+    if (cli->json && body != NULL) {
+        (void)cli_print_json(cli, json_incref(body));
+    }
+    json_decref(body);
+    return CLI_REFUSED;
+}
+
 json_t *cli_ask_exact(struct cli *cli, const char *method, const char *path, json_t *request,
                       int *exit)
 {
@@ -109,12 +119,7 @@ json_t *cli_ask_exact(struct cli *cli, const char *method, const char *path, jso
         *exit = CLI_DONE;
         return body;
     }
-    tell_problem(cli, body, status);
-    if (cli->json && body != NULL) {
-        (void)cli_print_json(cli, json_incref(body));
-    }
-    json_decref(body);
-    *exit = CLI_REFUSED;
+    *exit = cli_refused(cli, status, body);
     return NULL;
 }
 

@@ -193,6 +193,15 @@ void cli_completion(FILE *out, enum cli_shell shell); /* complete*.c */
 bool cli_http(const struct cli *cli, const char *method, const char *path, json_t *request,
               unsigned *status, json_t **body, char *error, size_t error_bytes);
 
+/* http.c: a GET whose good answer is a stream of events, of one server alone: `take` gets the bytes as they come,
+ * and says whether they mean anything. REFUSED: *status and *body (a new reference, or NULL) are the answer. BROKE:
+ * `error` says why. */
+typedef bool cli_take_fn(void *self, const char *bytes, size_t n);
+enum cli_streamed { CLI_STREAM_ENDED, CLI_STREAM_REFUSED, CLI_STREAM_BROKE };
+enum cli_streamed cli_http_stream(const struct cli *cli, size_t server, const char *path,
+                                  cli_take_fn *take, void *self, unsigned *status, json_t **body,
+                                  char *error, size_t error_bytes);
+
 /* Asks the node. Returns the body of a good answer (new reference), else prints why and sets *exit.
  */
 json_t *cli_ask(struct cli *cli, const char *method, const char *path, json_t *request, int *exit);
@@ -208,6 +217,9 @@ json_t *cli_ask_all(struct cli *cli, const char *path, const char *member, int *
  * CLI_DONE. */
 int cli_print_json(struct cli *cli, json_t *body);
 void cli_yaml(FILE *out, const json_t *document); /* yaml.c */
+/* Refused by a node: says why, and prints the problem where a document is wished for. Takes the reference over. Returns
+ * CLI_REFUSED. */
+int cli_refused(struct cli *cli, unsigned status, json_t *body);
 /* Refused without a node: `detail` on stderr, and as a problem where a document is wished for. Returns
  * CLI_REFUSED. */
 int cli_refuse(struct cli *cli, const char *name, const char *detail);

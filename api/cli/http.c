@@ -1,5 +1,5 @@
 /* A small HTTP/1.1 client: one request, Connection: close, an answer with Content-Length, which is read
- * to that length and not beyond cli->limits. */
+ * to that length and not beyond cli->limits; or a stream of events, piece by piece, to the connection's end. */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -234,6 +234,91 @@ static enum outcome ask_one(const struct cli *cli, size_t server, const char *me
     free(reply.bytes);
     cli_stream_close(&s);
     return outcome;
+}
+
+/* Is it the answer that was wished for? *head: bytes before its body. */
+static bool is_stream(const struct reply *r, size_t *head)
+{
+    const char *end = strstr(r->bytes, "\r\n\r\n");
+    const char *type = end != NULL ? find_header(r->bytes, end, "Content-Type") : NULL;
+
+    if (type == NULL || strncmp(r->bytes, "HTTP/1.1 200 ", 13) != 0 ||
+        find_header(r->bytes, end, "Transfer-Encoding") != NULL) {
+        return false;
+    }
+    type += strspn(type, " \t");
+    *head = (size_t)(end + 4 - r->bytes);
+    return strncmp(type, "text/event-stream\r", 18) == 0;
+}
+
+static bool read_head(struct cli_stream *s, struct reply *r)
+{
+    while (r->n == 0 || strstr(r->bytes, "\r\n\r\n") == NULL) {
+        ssize_t got;
+
+        if (!grow(r) || r->n > MOST_HEAD) {
+            return foreign(s);
+        }
+        got = cli_stream_read(s, r->bytes + r->n, r->room - r->n - 1);
+        if (got <= 0) {
+            return got == 0 && foreign(s);
+        }
+        r->n += (size_t)got;
+        r->bytes[r->n] = '\0';
+    }
+    return true;
+}
+
+static enum cli_streamed read_stream(struct cli_stream *s, struct reply *r, size_t head,
+                                     cli_take_fn *take, void *self)
+{
+    bool more = take(self, r->bytes + head, r->n - head);
+
+    while (more) {
+        ssize_t got = cli_stream_read(s, r->bytes, r->room);
+
+        if (got <= 0) {
+            return got == 0 ? CLI_STREAM_ENDED : CLI_STREAM_BROKE;
+        }
+        more = take(self, r->bytes, (size_t)got);
+    }
+    (void)foreign(s);
+    return CLI_STREAM_BROKE;
+}
+
+enum cli_streamed cli_http_stream(const struct cli *cli, size_t server, const char *path,
+                                  cli_take_fn *take, void *self, unsigned *status, json_t **body,
+                                  char *error, size_t error_bytes)
+{
+    struct cli_stream s;
+    struct reply reply = {0};
+    enum cli_streamed how = CLI_STREAM_BROKE;
+    char token[MOST_TOKEN + 32];
+    size_t len = 0, head = 0;
+    char *text;
+
+    if (!token_header(cli, token, error, error_bytes) ||
+        !cli_stream_open(&s, cli, server, error, error_bytes)) {
+        return CLI_STREAM_BROKE;
+    }
+    text = make_request(&s, "GET", path, NULL, token, &len);
+    if (text != NULL && cli_stream_write(&s, text, len) && read_head(&s, &reply)) {
+        if (is_stream(&reply, &head)) {
+            how = read_stream(&s, &reply, head, take, self);
+        } else if (read_all(&s, &reply) && parse_reply(&reply, status, body)) {
+            how = CLI_STREAM_REFUSED;
+        } else {
+            (void)foreign(&s);
+        }
+    }
+    if (text != NULL) {
+        secret_wipe_bytes(text, len);
+    }
+    secret_wipe_bytes(token, sizeof token);
+    free(text);
+    free(reply.bytes);
+    cli_stream_close(&s);
+    return how;
 }
 
 /* What was asked to change something may have done so where the answer was lost: it is not asked again

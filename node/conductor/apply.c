@@ -41,6 +41,8 @@ static void apply_create(struct conductor *c, const struct repl_event *ev, uint6
         children_unproven(sa);
     if (!take_state(c, sa, state, &c->before))
         return;
+    if (ev->kind == REPL_EV_APPLIED)
+        sessions_created(c, sa, &c->before);
     children_sync(c, sa, &c->before);
     if (ev->kind == REPL_EV_APPLIED)
         crowd_note(&c->crowd_sas, c->ops.now_ms(c->ops.self));
@@ -65,6 +67,7 @@ static void apply_successor(struct conductor *c, const struct repl_event *ev,
     sa->local_part = old->local_part;
     if (!take_state(c, sa, bytes_of(&create->state), &c->before))
         return;
+    sessions_followed(c, old, sa, &c->before);
     children_move(c, old, sa, &c->before);
     for (size_t i = 0; i < ev->n_children; i++)
         children_add_claim(c, sa, &ev->children[i], ev->kind == REPL_EV_APPLIED);
@@ -78,6 +81,8 @@ static void apply_step(struct conductor *c, const struct repl_event *ev)
 {
     const Holdfast__SaStep *step = ev->record->sa_step;
     struct conductor_sa *sa = sa_find(c, step->sa_id);
+    struct session_was was;
+    bool readable;
 
     if (sa == NULL || sa->half_open) { /* accepted by the state machine, so it must be here */
         log_line(c->log, LOG_ERROR, "conductor", "sa=%016llx stepped but not in the table",
@@ -85,12 +90,16 @@ static void apply_step(struct conductor *c, const struct repl_event *ev)
         return;
     }
     sa_set_version(c, sa, ev->sa_version);
+    was = sessions_was(sa);
     if (step->successor != NULL)
         apply_successor(c, ev, sa, step->successor);
     else
         for (size_t i = 0; i < ev->n_children; i++)
             children_add_claim(c, sa, &ev->children[i], ev->kind == REPL_EV_APPLIED);
-    if (take_state(c, sa, bytes_of(&step->state), &c->before))
+    readable = take_state(c, sa, bytes_of(&step->state), &c->before);
+    if (step->successor == NULL)
+        sessions_stepped(c, sa, &was, readable ? &c->before : NULL, ev->cluster_ms);
+    if (readable)
         children_sync(c, sa, &c->before);
 }
 
@@ -226,12 +235,13 @@ static void settle(struct conductor *c, struct conductor_op *op, const struct re
     op_free(c, op);
 }
 
-static void apply_delete(struct conductor *c, uint64_t id)
+static void apply_delete(struct conductor *c, uint64_t id, const char *reason)
 {
     struct conductor_sa *sa = sa_find(c, id);
 
     if (sa == NULL)
         return;
+    sessions_removed(c, sa, reason);
     sa_remove(c, sa);
     count(&c->counters, COUNTER_sas_deleted);
 }
@@ -242,7 +252,7 @@ static void apply_ends(struct conductor *c, const Holdfast__SaCreate *create)
     for (size_t i = 0; i < create->n_ends; i++) {
         log_line(c->log, LOG_INFO, "ike", "sa=%016llx ended by the INITIAL_CONTACT of sa=%016llx",
                  (unsigned long long)create->ends[i]->sa_id, (unsigned long long)create->sa_id);
-        apply_delete(c, create->ends[i]->sa_id);
+        apply_delete(c, create->ends[i]->sa_id, "initial-contact");
         count(&c->counters, COUNTER_initial_contact_ended);
     }
 }
@@ -282,7 +292,7 @@ static void apply_record(struct conductor *c, const struct repl_event *ev)
             apply_extend(c, ev);
             break;
         case HOLDFAST__RECORD__BODY_SA_DELETE:
-            apply_delete(c, r->sa_delete->sa_id);
+            apply_delete(c, r->sa_delete->sa_id, "removed");
             break;
         case HOLDFAST__RECORD__BODY_ASSIGN:
         case HOLDFAST__RECORD__BODY_HANDOVER_WINDOWS:

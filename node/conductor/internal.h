@@ -9,6 +9,7 @@
 #include "conductor/core.h"
 #include "conductor/crowd.h"
 #include "conductor/exchanges.h"
+#include "conductor/sessions.h"
 #include "proto/records.pb-c.h"
 #include "replication/record.h"
 
@@ -55,7 +56,11 @@ struct conductor_sa {
     bool pending;   /* a request of ours is outstanding (for takeover) */
     bool ended;
     bool sender_moved; /* by the state applied last one of its CHILD SAs sends no more */
-    uint8_t *state;    /* encoded, as applied */
+    bool up,
+        deleting; /* by that state: established, or our Delete of it is out; for sessions.c, as: */
+    uint32_t expected_request_id;
+    uint64_t hard_ms;
+    uint8_t *state; /* encoded, as applied */
     size_t state_len;
     struct ike_local local_part;
     struct ip_addr address[ADDR_SLOTS]; /* leased */
@@ -191,6 +196,8 @@ struct conductor {
     struct counters counters;
     struct log_limit limits[IKE_REASON_COUNT], limits_met[ATTEMPT_LIMITS], limit_refused;
     struct attempts *attempts; /* owned */
+    conductor_session_fn *tell_session;
+    void *tell_session_self;
     /* Scratch, used by one step at a time; keys stand in it. conductor_rest() wipes it. */
     bool scratch_used;
     struct ike_sa before, giver;
@@ -285,6 +292,28 @@ void handover_deinit(struct conductor *c);
 /* core.c */
 /* An event for a known SA: now, or behind what it is doing. False: its queue is full. Takes w. */
 bool sa_enqueue(struct conductor *c, struct conductor_sa *sa, struct conductor_work *w);
+
+/* sessions.c: who is told of an SA; each after its state was taken, but `was`, which comes before */
+struct session_was {
+    bool up, deleting, pending;
+    uint32_t expected_request_id;
+    uint64_t hard_ms;
+    uint32_t spis[IKE_MAX_CHILDREN]; /* 0 = none */
+};
+struct session_was sessions_was(const struct conductor_sa *sa);
+/* Its state is that one from now on. */
+void sessions_note(struct conductor_sa *sa, const struct ike_sa *decoded);
+void sessions_created(struct conductor *c, const struct conductor_sa *sa,
+                      const struct ike_sa *decoded);
+/* `sa`, whose state that is, was born by a step of `old`, whose own state is still the one before. */
+void sessions_followed(struct conductor *c, const struct conductor_sa *old,
+                       const struct conductor_sa *sa, const struct ike_sa *decoded);
+/* By a step without a successor. decoded NULL: nobody can read its state. */
+void sessions_stepped(struct conductor *c, const struct conductor_sa *sa,
+                      const struct session_was *was, const struct ike_sa *decoded,
+                      uint64_t cluster_ms);
+/* It is about to be removed. Uses the scratch. */
+void sessions_removed(struct conductor *c, const struct conductor_sa *sa, const char *reason);
 
 /* pool.c */
 /* An address of that family for this identity, held by nobody: what it wishes, else where its own

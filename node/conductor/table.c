@@ -117,6 +117,7 @@ void sa_unreadable(struct conductor *c, struct conductor_sa *sa)
     sa->state_len = 0;
     sa->pending = false;
     sa->ended = true;
+    sa->up = false;
     drop_queue(sa);
     sa_again(c, sa, 0);
 }
@@ -228,6 +229,7 @@ void sa_set_state(struct conductor *c, struct conductor_sa *sa, struct span enco
     sa->state_len = encoded.len;
     sa->pending = decoded->pending.exchange != IKE_EX_NONE;
     sa->ended = decoded->state == IKE_SA_ENDED;
+    sessions_note(sa, decoded);
     for (unsigned slot = 0; slot < ADDR_SLOTS; slot++)
         take_address(c, sa, slot, &decoded->virtual_ip[slot]);
     identity_note(c, sa, decoded);

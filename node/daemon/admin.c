@@ -500,6 +500,7 @@ void admin_fill(struct daemon *d)
                                       .ready = rest_ready,
                                       .leads = rest_leads,
                                       .index = rest_index,
+                                      .events = d->events.feed,
                                       .transfer_leader = transfer_leader,
                                       .rekey = rekey,
                                       .arm = arm,

@@ -42,6 +42,7 @@ static bool arp_may_answer(void *self, uint32_t shard)
 
 static void note_event(struct daemon *d, const struct repl_event *ev)
 {
+    events_take(&d->events, ev);
     if (ev->index > d->seen_index)
         d->seen_index = ev->index;
     if (ev->kind == REPL_EV_LEADER)
@@ -57,13 +58,10 @@ static void note_event(struct daemon *d, const struct repl_event *ev)
 
 /* Many events (a restored state, a backlog) take several turns, so that this loop's other sources
  * and its signs of life go on. */
-static void on_replication(uv_poll_t *handle, int status, int events)
+static void take_events(struct daemon *d)
 {
-    struct daemon *d = handle->data;
     uint64_t until = io_boottime_ns() + DAEMON_TURN_NS;
 
-    (void)status;
-    (void)events;
     do {
         if (d->event == NULL) {
             d->event = repl_next_event(d->repl);
@@ -80,6 +78,16 @@ static void on_replication(uv_poll_t *handle, int status, int events)
         admin_tokens_tick(d); /* that event may be what a request waits for */
         admin_notes_tick(d);
     } while (io_boottime_ns() < until);
+}
+
+static void on_replication(uv_poll_t *handle, int status, int events)
+{
+    struct daemon *d = handle->data;
+
+    (void)status;
+    (void)events;
+    take_events(d);
+    api_feed_flush(d->events.feed);
 }
 
 static void on_workers(uv_poll_t *handle, int status, int events)
@@ -111,6 +119,7 @@ static void on_tick(uv_timer_t *handle)
     atomic_store(&health->workers_ns, workers);
     (void)notify_alive(&d->notify, now, workers < repl ? workers : repl);
     atomic_store(&health->links_up, d->outside_up && d->inside_up);
+    api_feed_flush(d->events.feed); /* where a reader was in its way before */
     admin_tick(d);
     admin_moves_tick(d);
     admin_keys_tick(d);
@@ -341,6 +350,14 @@ static void start_gateway(struct daemon *d)
                                                         .forward = forward});
 }
 
+static uint64_t incarnation_of(void *self)
+{
+    struct repl_status st;
+
+    repl_status(((struct daemon *)self)->repl, &st);
+    return st.incarnation;
+}
+
 static void start_conductor(struct daemon *d)
 {
     struct conductor_options o = {.policy = &d->policy->policy,
@@ -373,6 +390,7 @@ static void start_conductor(struct daemon *d)
     d->datapath = datapath_create(&p);
     ops_fill(d, &ops);
     d->conductor = conductor_create(&o, &ops);
+    conductor_tell_sessions(d->conductor, events_session, &d->events);
     datapath_bind(d->datapath, d->conductor);
     conductor_steppoint(d->conductor)->cut_links = cut_links;
     conductor_steppoint(d->conductor)->self = d;
@@ -510,6 +528,7 @@ bool daemon_run(const struct config *config, const struct log *log, bool *again,
     bool ok;
 
     HF_ASSERT(d != NULL && config->n_shards <= REPL_MAX_SHARDS);
+    events_init(&d->events, config->node_id, incarnation_of, d);
     d->config = config;
     d->log = log;
     d->error = error;
@@ -539,6 +558,7 @@ bool daemon_run(const struct config *config, const struct log *log, bool *again,
         (void)uv_run(&d->loop, UV_RUN_DEFAULT);
     }
     stop(d);
+    events_deinit(&d->events);
     rollback_stop(d);
     *again = ok && d->again;
     if (*again)

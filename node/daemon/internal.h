@@ -10,6 +10,7 @@
 #include "daemon/admin_tokens.h"
 #include "daemon/daemon.h"
 #include "daemon/datapath.h"
+#include "daemon/events.h"
 #include "daemon/gateway.h"
 #include "daemon/join_ask.h"
 #include "io/arp.h"
@@ -95,6 +96,7 @@ struct daemon {
     struct arp *arp;
     struct api_server *api, *rest; /* for root; over TLS (NULL: not configured) */
     uint64_t seen_index;           /* of the log, that this loop was told of */
+    struct events events;
     struct api_backend backend;
     struct api_request *transfer; /* a leader transfer that waits for its outcome */
     uint32_t transfer_to;

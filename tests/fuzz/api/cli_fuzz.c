@@ -9,8 +9,10 @@
 
 /* Its reader of answers is not for others: here it is. */
 #define cli_http cli_http_of_the_socket
+#define cli_http_stream cli_http_stream_of_the_socket
 #include "api/cli/http.c"
 #undef cli_http
+#undef cli_http_stream
 
 #include "base/assert.h"
 #include "base/bytes.h"
@@ -68,6 +70,28 @@ bool cli_http(const struct cli *cli, const char *method, const char *path, json_
     return n == 0 || *body != NULL;
 }
 
+/* All of it is a stream, in two pieces. */
+enum cli_streamed cli_http_stream(const struct cli *cli, size_t server, const char *path,
+                                  cli_take_fn *take, void *self, unsigned *status, json_t **body,
+                                  char *error, size_t error_bytes);
+enum cli_streamed cli_http_stream(const struct cli *cli, size_t server, const char *path,
+                                  cli_take_fn *take, void *self, unsigned *status, json_t **body,
+                                  char *error, size_t error_bytes)
+{
+    size_t half = answers.size / 2;
+    const char *bytes = (const char *)answers.data;
+
+    HF_ASSERT(server == 0 && path[0] == '/');
+    if (answers.whole)
+        return parse(answers.data, answers.size, status, body) ? CLI_STREAM_REFUSED
+                                                               : CLI_STREAM_BROKE;
+    (void)cli;
+    (void)snprintf(error, error_bytes, "it broke off");
+    return take(self, bytes, half) && take(self, bytes + half, answers.size - half)
+               ? CLI_STREAM_ENDED
+               : CLI_STREAM_BROKE;
+}
+
 static char *const commands[][10] = {
     {"holdfast", "cluster", "status"},
     {"holdfast", "cluster", "transfer", "2"},
@@ -94,6 +118,7 @@ static char *const commands[][10] = {
     {"holdfast", "attempt", "list", "--peer", "192.0.2.7", "--identity", "a b"},
     {"holdfast", "explain", "--last"},
     {"holdfast", "explain", "0001a3f20000002a"},
+    {"holdfast", "events", "--after", "5.41.3"},
 };
 
 static int run(char *const *words, bool json)

@@ -36,6 +36,7 @@ void instant_log_commit(struct instant_log *log, uint64_t now_ms, Holdfast__Reco
     fsm_begin_entry(&log->fsm, ++log->index, now_ms);
     fsm_apply(&log->fsm, r, 0, items, &out);
     ev.index = log->index;
+    ev.cluster_ms = log->fsm.cluster_ms;
     ev.speaks = fsm_spoken(&log->fsm);
     ev.verdict = out.verdict;
     ev.sa_version = out.sa_version;
@@ -47,6 +48,8 @@ void instant_log_commit(struct instant_log *log, uint64_t now_ms, Holdfast__Reco
     log->tell(log->self, &ev, submitter, op);
     if (out.assigned != NULL) {
         struct repl_event assigned = {.kind = REPL_EV_ASSIGNED,
+                                      .index = log->index,
+                                      .cluster_ms = log->fsm.cluster_ms,
                                       .shard = out.assigned->shard,
                                       .epoch = out.assigned->epoch,
                                       .owner_node = out.assigned->owner_node,

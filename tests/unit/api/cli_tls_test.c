@@ -177,6 +177,8 @@ struct server {
     struct pki_pair pair;
     const char *answer;
     enum { SAY, ENDLESS, DRIBBLE, SILENT, NO_HANDSHAKE } how;
+    bool once;       /* then nobody listens there any more */
+    char asked[256]; /* how the last request began */
     pthread_t thread;
 };
 
@@ -197,6 +199,7 @@ static void talk(struct server *s, SSL *ssl, int fd)
         return;
     }
     s->taken++;
+    (void)snprintf(s->asked, sizeof s->asked, "%.*s", (int)strcspn(head, "\r"), head);
     if (s->how != SILENT) {
         (void)SSL_write(ssl, s->answer, (int)strlen(s->answer));
     }
@@ -234,6 +237,9 @@ static void *serve(void *arg)
         SSL_free(ssl);
         SSL_CTX_free(context);
         (void)close(fd);
+        if (s->once) {
+            cr_assert_eq(shutdown(s->listener, SHUT_RDWR), 0);
+        }
     }
     return NULL;
 }
@@ -253,7 +259,9 @@ static void server_start(struct server *s)
 
 static void server_stop(struct server *s)
 {
-    cr_assert_eq(shutdown(s->listener, SHUT_RDWR), 0);
+    if (!s->once) {
+        cr_assert_eq(shutdown(s->listener, SHUT_RDWR), 0);
+    }
     cr_assert_eq(pthread_join(s->thread, NULL), 0);
     (void)close(s->listener);
 }
@@ -264,6 +272,65 @@ static void expect_of(struct server s, const char *words, int status, const char
     expect(words, with("127.0.0.1:%u", s.port),
            with("--ca %s --token-file %s", paths[FILE_CA], paths[FILE_TOKEN]), status, part);
     server_stop(&s);
+}
+
+/* One breaks off in the middle of an event: the next one goes on behind the last that was whole. */
+Test(cli_tls, events_go_on_at_the_next_server)
+{
+    struct server
+        first = {.pair = rest.server,
+                 .once = true,
+                 .answer =
+                     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+                     "retry: 3000\nid: 5.1.0\n\n"
+                     "id: 5.1.1\nevent: x\ndata: {\"at\":\"a\\u001b[31m\",\"cluster_ms\":7}\n\n"
+                     "event: own\ndata: {}\n\n:\nid: 5.3.0\n\n"
+                     "id: 5.4.1\nevent: y\ndata: {\"at\":4"},
+        second = {.pair = rest.server,
+                  .once = true,
+                  .answer = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+                            "retry: 3000\nid: 5.3.0\n\n"
+                            "id: 5.4.1\nevent: y\ndata: {\"at\":4}\n\n"};
+    const char *y;
+
+    server_start(&first);
+    server_start(&second);
+    expect("events --follow", with("127.0.0.1:%u,127.0.0.1:%u", first.port, second.port),
+           with("--ca %s --token-file %s", paths[FILE_CA], paths[FILE_TOKEN]), CLI_NO_NODE,
+           "5.1.1            x                at=a?[31m\n-                own             \n");
+    cr_expect_str_eq(first.asked, "GET /v1/events HTTP/1.1");
+    cr_expect_str_eq(second.asked, "GET /v1/events?after=5.3.0 HTTP/1.1");
+    y = strstr(said, "5.4.1            y                at=4\n");
+    cr_expect(y != NULL && strstr(y + 8, "5.4.1            y") == NULL, "%s", said);
+    cr_expect_not_null(strstr(said, "; going on behind 5.3.0\n"), "%s", said);
+    server_stop(&first);
+    server_stop(&second);
+}
+
+Test(cli_tls, streams_that_are_none)
+{
+    static const struct {
+        const char *answer;
+        int how;
+    } rows[] = {{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", SAY},
+                {"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", ENDLESS},
+                {"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nX: ", ENDLESS},
+                {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: "
+                 "text/event-stream\r\n\r\n",
+                 SAY},
+                {"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", SILENT},
+                {"", SAY}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct server s = {.pair = rest.server, .answer = rows[i].answer, .how = rows[i].how};
+
+        server_start(&s);
+        cr_expect_neq(run("events", with("127.0.0.1:%u", s.port),
+                          with("--ca %s --token-file %s", paths[FILE_CA], paths[FILE_TOKEN])),
+                      CLI_DONE, "row %zu: %s", i, said);
+        cr_expect_not_null(strstr(said, "holdfast: "), "row %zu: %s", i, said);
+        server_stop(&s);
+    }
 }
 
 Test(cli_tls, servers_that_do_not_show_who_they_are)

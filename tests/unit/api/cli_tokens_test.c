@@ -1,5 +1,6 @@
-/* The program `holdfast` about tokens and the audit, against the real admin server with the rig's backend. */
+/* The program `holdfast` about tokens, the audit and events, against the real admin server with the rig's backend. */
 #include <criterion/criterion.h>
+#include <poll.h>
 #include <string.h>
 
 #include "unit/api/cli_run.h"
@@ -81,4 +82,66 @@ static void look_at_audit(struct rig *r)
 Test(cli_tokens, and_what_was_done_is_in_the_audit)
 {
     rig_run(&rig, look_at_audit);
+}
+
+static void put_event(struct rig *r, uint64_t index)
+{
+    rig_freeze(r);
+    api_feed_at(r->feed, 7, index);
+    api_feed_put(r->feed, API_ROLE_VIEWER, "shard.owner",
+                 json_pack("{s:i,s:i,s:{s:i}}", "shard", 1, "node", 3, "epoch", "index", 9));
+    api_feed_flush(r->feed);
+    rig_thaw(r);
+}
+
+/* Lines come as events do; who reads no more ends it. */
+static void follow_events(struct rig *r)
+{
+    char command[256], line[256] = "";
+    uint64_t index = 100;
+    struct pollfd p = {.events = POLLIN};
+    FILE *pipe;
+
+    (void)snprintf(command, sizeof command, "%s --socket %s events --follow 2>&1 | head -n 2",
+                   CLI_PROGRAM, r->socket);
+    pipe = popen(command, "r");
+    cr_assert_not_null(pipe);
+    p.fd = fileno(pipe);
+    do {
+        put_event(r, index++); /* one at least comes after it began to follow */
+    } while (poll(&p, 1, 20) == 0);
+    cr_expect_not_null(fgets(line, sizeof line, pipe));
+    cr_expect_not_null(strstr(line, ".1          shard.owner      shard=1 node=3 epoch={"), "%s",
+                       line);
+    do {
+        put_event(r, index++);
+    } while (poll(&p, 1, 20) == 0 || fgets(line, sizeof line, pipe) != NULL);
+    (void)pclose(pipe);
+}
+
+static void look_at_events(struct rig *r)
+{
+    expect("events", 0, "");
+    put_event(r, 50);
+    put_event(r, 51);
+    expect("events", 0,
+           "7.50.1           shard.owner      shard=1 node=3 epoch={\"index\":9}\n"
+           "7.51.1           shard.owner      shard=1 node=3 epoch={\"index\":9}\n");
+    expect("events --after 7.50.1 -o json", 0,
+           "{\"id\":\"7.51.1\",\"event\":\"shard.owner\",\"data\":{\"shard\":1,\"node\":3,"
+           "\"epoch\":{\"index\":9}}}\n");
+    expect_part("events --after 7.50.1 -o yaml", 0, "event: shard.owner\n");
+    expect("events --after 7.3.1", 0,
+           "7.51.1           gap              after=7.3.1 reason=older\n");
+    expect("events --after 7.51.1", 0, "");
+    expect("events --after ../cluster", 2,
+           "holdfast: --after takes an id such as 5.4711.1, or oldest\n");
+    expect_part("events --after 7.51", 1, "'7.51' is no id of an event");
+    expect_part("events --after 7.51 --follow -o json", 1, "urn:holdfast:problem:bad-event-id");
+    follow_events(r);
+}
+
+Test(cli_tokens, events_are_listed_and_followed)
+{
+    rig_run(&rig, look_at_events);
 }

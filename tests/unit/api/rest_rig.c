@@ -187,7 +187,8 @@ int rest_fd(struct rest_connection *c)
     return c->fd;
 }
 
-/* All of an answer that says its length, or whose request was HEAD or is answered with 304. */
+/* All of an answer that says its length, or whose request was HEAD or is answered with 304; of a stream of events
+ * what it begins with. */
 static bool complete(const char *reply, size_t n, bool no_body)
 {
     const char *end = strstr(reply, "\r\n\r\n"), *length = strstr(reply, "Content-Length: ");
@@ -195,9 +196,21 @@ static bool complete(const char *reply, size_t n, bool no_body)
     if (end == NULL) {
         return false;
     }
+    if (strstr(reply, "\r\nContent-Type: text/event-stream\r\n") != NULL) {
+        return no_body || strstr(end, "\n\n") != NULL;
+    }
     return no_body || rest_status(reply) == 304 ||
            (length != NULL && length < end &&
             (size_t)(end + 4 - reply) + strtoul(length + 16, NULL, 10) <= n);
+}
+
+bool rest_more(struct rest_connection *c, char *reply)
+{
+    size_t got = strlen(reply), more = 0;
+    bool good = SSL_read_ex(c->ssl, reply + got, RIG_REPLY_BYTES - 1 - got, &more) == 1;
+
+    reply[got + more] = '\0';
+    return good;
 }
 
 bool rest_request(struct rest_connection *c, const char *method, const char *path,
@@ -206,7 +219,7 @@ bool rest_request(struct rest_connection *c, const char *method, const char *pat
     char request[8192];
     int n =
         snprintf(request, sizeof request, "%s %s HTTP/1.1\r\nHost: x\r\n%s", method, path, headers);
-    size_t got = 0, sent = 0;
+    size_t sent = 0;
 
     if (strcasestr(headers, "Content-Length:") == NULL) {
         n += snprintf(request + n, sizeof request - (size_t)n, "Content-Length: %zu\r\n",
@@ -218,14 +231,10 @@ bool rest_request(struct rest_connection *c, const char *method, const char *pat
     if (SSL_write_ex(c->ssl, request, (size_t)n, &sent) != 1) {
         return false;
     }
-    while (!complete(reply, got, strcmp(method, "HEAD") == 0)) {
-        size_t more = 0;
-
-        if (SSL_read_ex(c->ssl, reply + got, RIG_REPLY_BYTES - 1 - got, &more) != 1) {
+    while (!complete(reply, strlen(reply), strcmp(method, "HEAD") == 0)) {
+        if (!rest_more(c, reply)) {
             return false;
         }
-        got += more;
-        reply[got] = '\0';
     }
     return true;
 }

@@ -50,6 +50,8 @@ struct rest_connection *rest_connect(struct rest *rest, const struct rest_who *w
 /* One request and its answer; false: the connection ended without one. `headers` end with \r\n each. */
 bool rest_request(struct rest_connection *c, const char *method, const char *path,
                   const char *headers, const char *body, char *reply);
+/* More bytes behind those of an answer; false: there are none any more. */
+bool rest_more(struct rest_connection *c, char *reply);
 X509 *rest_server_certificate(struct rest_connection *c); /* the caller's */
 int rest_fd(struct rest_connection *c);
 void rest_disconnect(struct rest_connection *c);

@@ -395,12 +395,16 @@ void rig_init(struct rig *rig)
                                         .attempt = rig_attempt,
                                         .note_refusal = fake_note,
                                         .reload = fake_reload};
+    rig->feed = rig->backend.events = api_feed_create(0, 0);
+    api_feed_at(rig->feed, 7, 41);
+    api_feed_flush(rig->feed);
 }
 
 void rig_deinit(struct rig *rig)
 {
     char command[128];
 
+    api_feed_destroy(rig->feed);
     (void)snprintf(command, sizeof command, "rm -rf '%s'", rig->folder);
     cr_assert_eq(system(command), 0);
 }

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
+#include "api/feed.h"
 #include "api/server.h"
 
 enum { RIG_REPLY_BYTES = 1 << 20 };
@@ -16,6 +17,7 @@ struct rig {
     uv_loop_t loop;
     struct api_server *server;
     struct api_backend backend;
+    struct api_feed *feed; /* what backend.events is: at index 41, without an event */
     uv_async_t done;
     uv_timer_t later;
     void (*client)(struct rig *rig);

@@ -120,6 +120,8 @@ static void on_event(void *self, struct repl_event *e)
     struct rig_node *n = self;
 
     rig_incarnation_stays(n);
+    if (n->rig->hear != NULL)
+        n->rig->hear(n->rig->hear_self, n, e);
     HF_ASSERT(e->kind == REPL_EV_RESET || e->cluster_ms == 0 ||
               e->cluster_ms >= n->last_cluster_ms);
     if (e->cluster_ms > 0)

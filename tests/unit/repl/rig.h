@@ -88,6 +88,8 @@ struct rig {
     uint64_t hang_ms;     /* the limit that they are started with */
     uint64_t steps, two_owners, unassigned; /* the last two: violations, counted by instant */
     uint64_t resets, unsettled;             /* events of all nodes, over all their starts */
+    void (*hear)(void *self, struct rig_node *node, const struct repl_event *e); /* or NULL */
+    void *hear_self;
 };
 
 /* rig_jobs.c: the replica's jobs, those that are due, those that a dead node leaves. */
