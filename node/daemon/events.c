@@ -256,7 +256,7 @@ void events_session(void *events, const struct conductor_session *s)
     HF_ASSERT(data != NULL);
     if (s->kind <= CONDUCTOR_SESSION_ENDED && s->sa != NULL)
         add_peer(data, s->sa);
-    if (s->kind == CONDUCTOR_SESSION_UP) {
+    if (s->kind == CONDUCTOR_SESSION_UP && s->sa != NULL) {
         (void)json_object_set_new(data, "virtual_ip", address(&s->sa->virtual_ip[SLOT_V4]));
         (void)json_object_set_new(data, "virtual_ip6", address(&s->sa->virtual_ip[SLOT_V6]));
     }

@@ -349,16 +349,6 @@ static json_t *fake_entry(void *self, uint64_t sequence, struct api_problem *pro
     return one_entry(sequence);
 }
 
-static void fake_note(void *self, const struct api_asker *who, const char *operation,
-                      const char *path, const char *name)
-{
-    struct rig *rig = self;
-
-    rig->asker = *who;
-    (void)snprintf(rig->noted, sizeof rig->noted, "%s|%s|%s", operation, path, name);
-    rig->notes++;
-}
-
 void rig_init(struct rig *rig)
 {
     memset(rig, 0, sizeof *rig);
@@ -393,7 +383,7 @@ void rig_init(struct rig *rig)
                                         .audit_entry = fake_entry,
                                         .attempts = rig_attempts,
                                         .attempt = rig_attempt,
-                                        .note_refusal = fake_note,
+                                        .note_refusal = rig_note,
                                         .reload = fake_reload};
     rig->feed = rig->backend.events = api_feed_create(0, 0);
     api_feed_at(rig->feed, 7, 41);

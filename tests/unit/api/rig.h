@@ -88,6 +88,8 @@ size_t rig_ask(struct rig *rig, const char *method, const char *path, const char
 unsigned rig_open_files(void);
 
 /* rig_attempts.c: of its backend */
+void rig_note(void *self, const struct api_asker *who, const char *operation, const char *path,
+              const char *name);
 json_t *rig_attempts(void *self, const struct api_attempts_query *query,
                      struct api_problem *problem);
 json_t *rig_attempt(void *self, uint64_t id, struct api_problem *problem);

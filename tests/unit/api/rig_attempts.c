@@ -1,4 +1,4 @@
-/* What the rig's backend says of attempts that failed. */
+/* What the rig's backend says of attempts that failed, and notes of refusals. */
 #include <stdio.h>
 
 #include "unit/api/rig.h"
@@ -46,4 +46,14 @@ json_t *rig_attempt(void *self, uint64_t id, struct api_problem *problem)
                      "fix", "Set it.", "evidence", "what", "encryption", "offered", "aes256",
                      "3des", "allowed", "aes256", "differs", 0, "what", "group", "offered",
                      "modp1024", "allowed", "x25519", "differs", 1);
+}
+
+void rig_note(void *self, const struct api_asker *who, const char *operation, const char *path,
+              const char *name)
+{
+    struct rig *rig = self;
+
+    rig->asker = *who;
+    (void)snprintf(rig->noted, sizeof rig->noted, "%s|%s|%s", operation, path, name);
+    rig->notes++;
 }
