@@ -302,7 +302,8 @@ static void fill(struct rig *r)
     cr_expect_not_null(strstr(reply, "HTTP/1.1 200 "), "no connection is left for questions");
     (void)close(fds[0]); /* which is seen, so that another one may come */
     do {
-        fds[0] = watch(r, "?follow=false", "");
+        /* A refusal keeps the connection unless it is asked not to: it would have no end. */
+        fds[0] = watch(r, "?follow=false", "Connection: close\r\n");
         (void)rig_read_all(fds[0], reply);
         (void)close(fds[0]);
     } while (strstr(reply, "HTTP/1.1 429 ") != NULL);
