@@ -7,8 +7,8 @@
  *                     ─> nothing: one that has yet to apply so much will know which it is
  *
  * They are lost when a majority of the voters is stuck, this node among them or not, and hears of nobody
- * who is not: at once when all are, learners too, that were linked within three seconds, else when it
- * stayed so for three seconds. Who is under distrust (I10) counts for nothing in that, and words grow old.
+ * who is not: at once when all are, learners too; after half a second when the others have been unlinked
+ * for three; else when it stayed so for three seconds. Who is under distrust (I10) counts for nothing in that, and words grow old.
  *
  * Why all are one state all the same, whoever was right: what follows from it is a record, and at that
  * record all sessions end, also of a node that had them. All else in the state does not depend on them.

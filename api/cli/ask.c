@@ -211,3 +211,19 @@ bool cli_true(const json_t *object, const char *name)
 {
     return json_is_true(json_object_get(object, name));
 }
+
+int cli_show(struct cli *cli, const char *path, void (*print)(struct cli *cli, const json_t *body))
+{
+    int status = CLI_DONE;
+    json_t *body = cli_ask(cli, "GET", path, NULL, &status);
+
+    if (body == NULL) {
+        return status;
+    }
+    if (cli->json) {
+        return cli_print_json(cli, body);
+    }
+    print(cli, body);
+    json_decref(body);
+    return CLI_DONE;
+}

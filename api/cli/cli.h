@@ -211,6 +211,8 @@ json_t *cli_ask_exact(struct cli *cli, const char *method, const char *path, jso
 /* Appends "&name=value" to a path with a query, what may not stand there as it is as %XX. False: too long. */
 enum { CLI_QUERY_BYTES = 1600 };
 bool cli_put_query(char path[CLI_QUERY_BYTES], const char *name, const char *value);
+/* cli_ask() of GET `path`, and the answer by `print`, or as the document that was wished for. Returns how it ends. */
+int cli_show(struct cli *cli, const char *path, void (*print)(struct cli *cli, const json_t *body));
 /* As cli_ask() of GET `path`, with all that is in the list `member`: over TLS it comes page by page. */
 json_t *cli_ask_all(struct cli *cli, const char *path, const char *member, int *exit);
 /* Prints it as the document that was wished for, JSON or YAML. Takes the reference over. Returns

@@ -57,8 +57,6 @@ static int cli_attempt_list(struct cli *cli)
     const char *identity = cli->options[LIST_IDENTITY];
     long rows = limit == NULL ? USUAL_ROWS : strtol(limit, NULL, 10);
     char path[CLI_QUERY_BYTES];
-    int status = CLI_DONE;
-    json_t *body;
 
     if (rows < 1 || rows > MOST_ROWS) {
         (void)fprintf(cli->err, "holdfast: --limit takes 1 to %d\n", MOST_ROWS);
@@ -70,13 +68,7 @@ static int cli_attempt_list(struct cli *cli)
         (void)fprintf(cli->err, "holdfast: that is too long for an address or an identity\n");
         return CLI_USAGE;
     }
-    body = cli_ask(cli, "GET", path, NULL, &status);
-    if (body == NULL || cli->json) {
-        return body == NULL ? status : cli_print_json(cli, body);
-    }
-    print_attempts(cli, body);
-    json_decref(body);
-    return CLI_DONE;
+    return cli_show(cli, path, print_attempts);
 }
 
 /* ---- one of them ---- */
@@ -219,7 +211,6 @@ static int cli_explain(struct cli *cli)
     bool last = cli->options[EXPLAIN_LAST] != NULL;
     char found[ID_DIGITS + 1], path[64];
     int status = CLI_DONE;
-    json_t *body;
 
     if ((id != NULL) + (peer != NULL) + last != 1) {
         (void)fprintf(cli->err, "holdfast: say which attempt: its ID (attempt= in the log), --peer "
@@ -230,13 +221,7 @@ static int cli_explain(struct cli *cli)
         return status;
     }
     (void)snprintf(path, sizeof path, "/v1/attempts/%s", id != NULL ? id : found);
-    body = cli_ask(cli, "GET", path, NULL, &status);
-    if (body == NULL || cli->json) {
-        return body == NULL ? status : cli_print_json(cli, body);
-    }
-    print_explained(cli, body);
-    json_decref(body);
-    return CLI_DONE;
+    return cli_show(cli, path, print_explained);
 }
 
 const struct cli_command cli_row_attempt_list = {

@@ -43,8 +43,6 @@ static int cli_audit_list(struct cli *cli)
     const char *operation = cli->options[OPTION_OPERATION];
     long rows = limit == NULL ? USUAL_ROWS : strtol(limit, NULL, 10);
     char path[CLI_QUERY_BYTES];
-    int status = CLI_DONE;
-    json_t *body;
     bool fits;
 
     if (rows < 1 || rows > MOST_ROWS) {
@@ -59,16 +57,7 @@ static int cli_audit_list(struct cli *cli)
         (void)fprintf(cli->err, "holdfast: that is no text of the audit: it is too long\n");
         return CLI_USAGE;
     }
-    body = cli_ask(cli, "GET", path, NULL, &status);
-    if (body == NULL) {
-        return status;
-    }
-    if (cli->json) {
-        return cli_print_json(cli, body);
-    }
-    print_entries(cli, body);
-    json_decref(body);
-    return CLI_DONE;
+    return cli_show(cli, path, print_entries);
 }
 
 const struct cli_command cli_row_audit_list = {

@@ -192,6 +192,19 @@ static char *make_request(const struct cli_stream *s, const char *method, const 
     return n > 0 ? text : NULL;
 }
 
+/* The end of an exchange: the request (NULL: none was made) and its header have the token in them. */
+static void end(struct cli_stream *s, struct reply *reply, char *text, size_t len,
+                char token[MOST_TOKEN + 32])
+{
+    if (text != NULL) {
+        secret_wipe_bytes(text, len);
+    }
+    secret_wipe_bytes(token, MOST_TOKEN + 32);
+    free(text);
+    free(reply->bytes);
+    cli_stream_close(s);
+}
+
 enum outcome { ANSWERED, NOT_REACHED, BROKE_OFF };
 
 static enum outcome ask_one(const struct cli *cli, size_t server, const char *method,
@@ -226,13 +239,7 @@ static enum outcome ask_one(const struct cli *cli, size_t server, const char *me
     } else {
         outcome = ANSWERED;
     }
-    if (text != NULL) {
-        secret_wipe_bytes(text, len);
-    }
-    secret_wipe_bytes(token, sizeof token);
-    free(text);
-    free(reply.bytes);
-    cli_stream_close(&s);
+    end(&s, &reply, text, len, token);
     return outcome;
 }
 
@@ -311,13 +318,7 @@ enum cli_streamed cli_http_stream(const struct cli *cli, size_t server, const ch
             (void)foreign(&s);
         }
     }
-    if (text != NULL) {
-        secret_wipe_bytes(text, len);
-    }
-    secret_wipe_bytes(token, sizeof token);
-    free(text);
-    free(reply.bytes);
-    cli_stream_close(&s);
+    end(&s, &reply, text, len, token);
     return how;
 }
 
