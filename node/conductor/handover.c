@@ -20,7 +20,8 @@ enum {
     STILL_MS = 200,  /* how long workers may take to stop: then they hang, and it is called off */
     ANSWER_MS = 500, /* how long the log may take, before it is taken back */
     EXPORT_TURN = 4096,
-    FRAME_BYTES = 6 /* SPI, length */
+    FRAME_BYTES = 6, /* SPI, length */
+    OUT_BYTES = RECORD_MAX_WINDOWS_BYTES
 };
 
 static struct conductor_handover *handover_of(struct conductor *c, const struct conductor_shard *s)
@@ -158,11 +159,14 @@ static void stand_still(struct conductor *c, struct conductor_shard *s, uint64_t
     c->ops.esp_mode(c->ops.esp_self, s->id, CONDUCTOR_ESP_STILL);
 }
 
-/* Which CHILD SAs there are, once: some may go while the windows are written. */
+/* Which CHILD SAs there are, once: some may go while the windows are written. Memory is taken for
+ * what they can need, not for what a record may hold: a node that leaves because memory runs short
+ * has to get away. */
 static void list_children(struct conductor *c, const struct conductor_shard *s)
 {
     struct conductor_handover *h = handover_of(c, s);
     struct conductor_child *child, *next;
+    size_t bytes;
 
     h->spis = calloc(HASH_COUNT(c->children) + 1, sizeof *h->spis);
     HF_ASSERT(h->spis != NULL);
@@ -171,6 +175,11 @@ static void list_children(struct conductor *c, const struct conductor_shard *s)
         if (child->sa->shard == s->id && child->esp != NULL)
             h->spis[h->n_spis++] = child->spi_in;
     }
+    if (h->n_spis == 0)
+        return;
+    bytes = h->n_spis * (FRAME_BYTES + CONDUCTOR_WINDOW_MAX);
+    h->out = malloc(bytes < OUT_BYTES ? bytes : OUT_BYTES);
+    HF_ASSERT(h->out != NULL);
 }
 
 static bool submit_windows(struct conductor *c, struct conductor_shard *s)
@@ -198,12 +207,8 @@ static bool write_window(struct conductor *c, struct conductor_shard *s, uint32_
 
     if (child == NULL || child->esp == NULL)
         return true;
-    if (h->out_len + FRAME_BYTES + CONDUCTOR_WINDOW_MAX > RECORD_MAX_WINDOWS_BYTES &&
-        !submit_windows(c, s))
+    if (h->out_len + FRAME_BYTES + CONDUCTOR_WINDOW_MAX > OUT_BYTES && !submit_windows(c, s))
         return false;
-    if (h->out == NULL)
-        h->out = malloc(RECORD_MAX_WINDOWS_BYTES);
-    HF_ASSERT(h->out != NULL);
     n = c->ops.esp_export(c->ops.esp_self, child->esp, h->out + h->out_len + FRAME_BYTES);
     HF_ASSERT(n <= CONDUCTOR_WINDOW_MAX);
     put_be32(h->out + h->out_len, spi_in);

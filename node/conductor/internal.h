@@ -145,7 +145,7 @@ struct conductor_handover {
     uint64_t began_ms, since_ms; /* of the phase */
     uint32_t *spis;              /* to be written down: owned; at: the next one */
     size_t n_spis, at;
-    uint8_t *out; /* written and not submitted, RECORD_MAX_WINDOWS_BYTES; owned */
+    uint8_t *out; /* written and not submitted: room for those of spis; owned, NULL: of none */
     size_t out_len;
     bool went_ahead;         /* windows of this version were submitted */
     struct conductor_op *op; /* the request that hands it over; NULL: none, only windows */
