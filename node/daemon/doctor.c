@@ -140,6 +140,16 @@ static void find_nodes(const struct doctor_facts *f, struct list *l)
     }
 }
 
+/* The node that this node takes for the owner may be gone: the log says so once another one is named. */
+static const struct repl_node_status *reached(const struct repl_status *st, uint32_t node,
+                                              uint64_t boot)
+{
+    for (size_t i = 0; i < st->n_nodes; i++)
+        if (st->nodes[i].node == node && st->nodes[i].boot == boot && st->nodes[i].connected)
+            return &st->nodes[i];
+    return NULL;
+}
+
 static void find_shards(const struct doctor_facts *f, struct list *l)
 {
     const struct repl_status *st = f->status;
@@ -150,6 +160,9 @@ static void find_shards(const struct doctor_facts *f, struct list *l)
         if (s->owner_node == 0) {
             subject(l, DOCTOR_shard_unowned, "shard %u", s->shard);
             evidence(l, "no node owns it");
+        } else if (!s->mine && reached(st, s->owner_node, s->owner_boot) == NULL) {
+            subject(l, DOCTOR_shard_unowned, "shard %u", s->shard);
+            evidence(l, "its owner is node %u, which is gone or was started anew", s->owner_node);
         } else if (s->mine && !f->acting[i]) {
             subject(l, DOCTOR_shard_silent, "shard %u", s->shard);
             evidence(l, "node %u owns it and may not act for it now", st->node);
@@ -231,10 +244,12 @@ static void find_traffic(const struct doctor_facts *f, struct list *l)
     if (n[DOCTOR_ESP_REPLAYED] * REPLAYED_OF > n[DOCTOR_ESP_IN])
         counted(f, l, DOCTOR_replays, DOCTOR_ESP_REPLAYED, MANY_REPLAYED,
                 "packets came again or too late, and were dropped");
-    if (n[DOCTOR_RETRANSMITTED] * 100 > n[DOCTOR_IKE_OUT] * RETRANSMITTED_PERCENT)
+    if (n[DOCTOR_RETRANSMITTED] * 100 > n[DOCTOR_REQUESTED] * RETRANSMITTED_PERCENT)
         counted(f, l, DOCTOR_retransmissions, DOCTOR_RETRANSMITTED, MANY_RETRANSMITTED,
                 "requests had to be sent again");
-    if (n[DOCTOR_HALF_OPEN_EXPIRED] >= FEW_EXPIRED && n[DOCTOR_IKE_IN_NATT] == 0) {
+    /* Half-open SAs end on every node alike; only their owner's messages came here. */
+    if (n[DOCTOR_HALF_OPEN_EXPIRED] >= FEW_EXPIRED && n[DOCTOR_IKE_IN] >= FEW_EXPIRED &&
+        n[DOCTOR_IKE_IN_NATT] == 0) {
         subject(l, DOCTOR_port_4500_silent, "node %u", f->status->node);
         evidence(l,
                  "%" PRIu64 " clients began on UDP 500 and went no further; of %" PRIu64

@@ -56,9 +56,9 @@ enum doctor_id {
 /* What is counted over the window. */
 enum doctor_counted {
     DOCTOR_IKE_IN,
-    DOCTOR_IKE_IN_NATT, /* of them, to UDP 4500 */
-    DOCTOR_IKE_OUT,
-    DOCTOR_RETRANSMITTED, /* requests of this node */
+    DOCTOR_IKE_IN_NATT,   /* of them, to UDP 4500 */
+    DOCTOR_REQUESTED,     /* by this node, each once */
+    DOCTOR_RETRANSMITTED, /* sendings of those again */
     DOCTOR_HALF_OPEN_EXPIRED,
     DOCTOR_POOL_EXHAUSTED,
     DOCTOR_PEER_DEAD,

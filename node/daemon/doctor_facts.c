@@ -25,7 +25,9 @@ static void gather_counts(struct daemon *d, uint64_t n[DOCTOR_COUNTED])
     repl_status(d->repl, &st);
     n[DOCTOR_IKE_IN] = c->value[COUNTER_ike_in];
     n[DOCTOR_IKE_IN_NATT] = c->value[COUNTER_ike_in_natt];
-    n[DOCTOR_IKE_OUT] = c->value[COUNTER_ike_out];
+    n[DOCTOR_REQUESTED] = 0;
+    for (int i = 0; i < COUNTER_EXCHANGES; i++)
+        n[DOCTOR_REQUESTED] += c->exchange[i][IKE_BY_US].started;
     n[DOCTOR_RETRANSMITTED] = c->value[COUNTER_retransmissions_out];
     n[DOCTOR_HALF_OPEN_EXPIRED] = c->value[COUNTER_half_open_expired];
     n[DOCTOR_POOL_EXHAUSTED] = c->value[COUNTER_pool_exhausted];

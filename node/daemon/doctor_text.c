@@ -45,7 +45,7 @@ static const struct text {
          "Make room on that file system: other programs' files, old core files, logs. Nothing in "
          "the data folder may be removed by hand. The watermark is disk.handover_at."},
     [DOCTOR_shard_unowned] =
-        {"Nobody serves that shard: its clients are cut off.",
+        {"As far as this node knows nobody serves that shard: its clients are cut off.",
          "A shard is given out by the leader once a majority says that its last owner's lease is "
          "over: under a second. If it stays: findings about nodes come first; then see whether all "
          "nodes are drained (`holdfast node undrain`)."},

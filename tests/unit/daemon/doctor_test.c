@@ -45,7 +45,7 @@ static void sound(void)
     facts.window_ms = 300000;
     facts.since[DOCTOR_IKE_IN] = 1000;
     facts.since[DOCTOR_IKE_IN_NATT] = 800;
-    facts.since[DOCTOR_IKE_OUT] = 1000;
+    facts.since[DOCTOR_REQUESTED] = 1000;
     facts.since[DOCTOR_ESP_IN] = 1000000;
 }
 
@@ -86,8 +86,12 @@ Test(doctor, finds_nothing_in_what_happens_every_day)
     facts.outside_mtu = 0; /* not known */
     look();
     cr_assert_eq(n_found, 0, "%s", n_found ? doctor_name(found[0].id) : "");
+    facts.since[DOCTOR_IKE_IN] = facts.since[DOCTOR_IKE_IN_NATT] =
+        0; /* they knock at another node */
+    look();
+    cr_assert_eq(n_found, 0, "%s", n_found ? doctor_name(found[0].id) : "");
     sound(); /* a node alone is what was ordered */
-    status.n_nodes = 1;
+    status.n_nodes = status.n_shards = 1;
     look();
     cr_assert_eq(n_found, 0);
 }
@@ -269,6 +273,23 @@ Test(doctor, finds_each_thing_and_says_what_was_seen)
                            found[i].evidence);
     }
     printf("compared %d findings\n", DOCTOR_COUNT);
+}
+
+Test(doctor, misses_an_owner_that_is_gone)
+{
+    sound();
+    status.nodes[1].connected = status.nodes[1].heard = false;
+    look();
+    cr_assert(has(DOCTOR_shard_unowned) && has(DOCTOR_node_unreachable));
+    sound();
+    status.shards[1].owner_boot = 7; /* of an earlier start */
+    look();
+    cr_assert(n_found == 1 && has(DOCTOR_shard_unowned));
+    sound();
+    status.shards[0].owner_node = 3; /* until a moment ago it was this node's */
+    status.shards[0].mine = false;
+    look();
+    cr_assert_eq(n_found, 0);
 }
 
 Test(doctor, says_first_what_matters_most)
