@@ -224,6 +224,8 @@ struct api_backend {
     json_t *(*attempts)(void *self, const struct api_attempts_query *query,
                         struct api_problem *problem);
     json_t *(*attempt)(void *self, uint64_t id, struct api_problem *problem);
+    /* What is wrong, what that means and what to do: {"node", "checked", "window_s", "findings": [...]}. */
+    json_t *(*doctor)(void *self, struct api_problem *problem);
     /* What was refused to `who` before it came to the backend, for the audit: "POST /v1/reload", at that path, as the problem
      * of that name. */
     void (*note_refusal)(void *self, const struct api_asker *who, const char *operation,

@@ -31,6 +31,7 @@ static const struct api_route routes[] = {
     {"DELETE", "/v1/tokens/{id}", API_ROLE_ADMIN, 0, 0, api_delete_token},
     {"GET", "/v1/audit", API_ROLE_OPERATOR, 0, API_PAGED | API_AUDITED, api_get_audit},
     {"GET", "/v1/audit/{sequence}", API_ROLE_OPERATOR, 0, 0, api_get_audit_entry},
+    {"GET", "/v1/doctor", API_ROLE_VIEWER, 0, 0, api_get_doctor},
     {"GET", "/v1/attempts", API_ROLE_VIEWER, 0, API_PAGED | API_OF_PEERS, api_get_attempts},
     {"GET", "/v1/attempts/{id}", API_ROLE_VIEWER, 0, 0, api_get_attempt},
     {"GET", "/v1/events", API_ROLE_VIEWER, 0, API_WATCHED, api_get_events},

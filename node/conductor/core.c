@@ -102,6 +102,8 @@ void conductor_handle_datagram(struct conductor *c, uint32_t shard, const struct
     uint64_t spi;
 
     count(&c->counters, COUNTER_ike_in);
+    if (natt)
+        count(&c->counters, COUNTER_ike_in_natt);
     if (!may_step(c, shard)) {
         count(&c->counters, COUNTER_not_owner);
         return;

@@ -10,6 +10,7 @@
 /* X(identifier, "name") */
 #define COUNTER_LIST(X)                                                                            \
     X(ike_in, "ike_messages_in")                                                                   \
+    X(ike_in_natt, "ike_messages_in_4500")                                                         \
     X(ike_out, "ike_messages_out")                                                                 \
     X(retransmissions_out, "ike_retransmissions_out")                                              \
     X(answers_repeated, "ike_answers_repeated")                                                    \

@@ -131,6 +131,7 @@ static void on_tick(uv_timer_t *handle)
     moves_tick(d);
     notices_tick(d);
     certs_tick(d);
+    doctor_tick(d);
 }
 
 /* Before the loop sleeps: arm the one timer for whatever is due first. */

@@ -10,6 +10,7 @@
 #include "daemon/admin_tokens.h"
 #include "daemon/daemon.h"
 #include "daemon/datapath.h"
+#include "daemon/doctor.h"
 #include "daemon/events.h"
 #include "daemon/gateway.h"
 #include "daemon/join_ask.h"
@@ -151,6 +152,7 @@ struct daemon {
     bool disk_asked, disk_full; /* full: above the watermark */
     uint64_t disk_next_ms;
     struct notices notices;
+    struct doctor_history doctor;
     uint8_t buffer[65536];
 };
 
@@ -235,6 +237,10 @@ void admin_moves_stop(struct daemon *d);
 
 /* admin_attempts.c */
 void admin_attempts_fill(struct api_backend *b);
+
+/* doctor_facts.c: what was counted is kept for some minutes */
+void doctor_fill(struct api_backend *b);
+void doctor_tick(struct daemon *d);
 
 /* admin_keys.c */
 void admin_keys_fill(struct api_backend *b);

@@ -5,6 +5,10 @@ static const struct metrics_counter messages = {{"holdfast_ike_messages",
                                                  "IKE messages read from and given to the network.",
                                                  NULL, OPENMETRICS_COUNTER},
                                                 "direction"};
+static const struct metrics_counter encapsulated = {
+    {"holdfast_ike_messages_port_4500", "Of the IKE messages read, those that came to UDP 4500.",
+     NULL, OPENMETRICS_COUNTER},
+    NULL};
 static const struct metrics_counter retransmissions = {
     {"holdfast_ike_retransmissions", "Requests of this node that were sent again.", NULL,
      OPENMETRICS_COUNTER},
@@ -133,6 +137,7 @@ static const struct metrics_counter doubted = {
 static const struct metrics_row rows[] = {
     {&messages, "in", METRICS_CONDUCTOR, COUNTER_ike_in},
     {&messages, "out", METRICS_CONDUCTOR, COUNTER_ike_out},
+    {&encapsulated, NULL, METRICS_CONDUCTOR, COUNTER_ike_in_natt},
     {&retransmissions, NULL, METRICS_CONDUCTOR, COUNTER_retransmissions_out},
     {&repeated, NULL, METRICS_CONDUCTOR, COUNTER_answers_repeated},
     {&keepalives, NULL, METRICS_CONDUCTOR, COUNTER_keepalives_out},

@@ -195,6 +195,11 @@ static json_t *audit_entry(void *self, uint64_t sequence, struct api_problem *pr
     return look(self, problem);
 }
 
+static json_t *doctor(void *self, struct api_problem *problem)
+{
+    return look(self, problem);
+}
+
 static json_t *attempts(void *self, const struct api_attempts_query *q, struct api_problem *problem)
 {
     HF_ASSERT(q->limit <= API_MOST_PAGE && strlen(q->peer) < API_PEER_BYTES &&
@@ -243,6 +248,7 @@ static const struct api_backend backend = {.cluster = look,
                                            .audit_entry = audit_entry,
                                            .attempts = attempts,
                                            .attempt = attempt,
+                                           .doctor = doctor,
                                            .note_refusal = note,
                                            .reload = plain};
 

@@ -383,6 +383,7 @@ void rig_init(struct rig *rig)
                                         .audit_entry = fake_entry,
                                         .attempts = rig_attempts,
                                         .attempt = rig_attempt,
+                                        .doctor = rig_doctor,
                                         .note_refusal = rig_note,
                                         .reload = fake_reload};
     rig->feed = rig->backend.events = api_feed_create(0, 0);

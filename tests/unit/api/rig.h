@@ -57,6 +57,7 @@ struct rig {
     char audit_principal[API_NAME_BYTES], audit_operation[API_OPERATION_BYTES];
     struct api_attempts_query attempts;
     char attempts_peer[64], attempts_identity[API_NAME_BYTES];
+    unsigned findings;      /* of the doctor: 0 to 2 */
     bool no_attempts;       /* none has failed */
     char noted[320];        /* operation, path, name of the problem */
     _Atomic unsigned reads; /* of the cluster */
@@ -92,6 +93,7 @@ void rig_note(void *self, const struct api_asker *who, const char *operation, co
               const char *name);
 json_t *rig_attempts(void *self, const struct api_attempts_query *query,
                      struct api_problem *problem);
+json_t *rig_doctor(void *self, struct api_problem *problem);
 json_t *rig_attempt(void *self, uint64_t id, struct api_problem *problem);
 
 #endif

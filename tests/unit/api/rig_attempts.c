@@ -1,4 +1,4 @@
-/* What the rig's backend says of attempts that failed, and notes of refusals. */
+/* What the rig's backend says of attempts that failed and of what is wrong, and notes of refusals. */
 #include <stdio.h>
 
 #include "unit/api/rig.h"
@@ -56,4 +56,26 @@ void rig_note(void *self, const struct api_asker *who, const char *operation, co
     rig->asker = *who;
     (void)snprintf(rig->noted, sizeof rig->noted, "%s|%s|%s", operation, path, name);
     rig->notes++;
+}
+json_t *rig_doctor(void *self, struct api_problem *problem)
+{
+    struct rig *rig = self;
+    json_t *list = json_array();
+
+    (void)problem;
+    if (rig->findings > 0) {
+        json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "id", "node-drained",
+                                              "severity", "note", "subject", "node 2", "evidence",
+                                              "an operator drained it", "meaning", "It votes.",
+                                              "next", "Undrain it."));
+    }
+    if (rig->findings > 1) {
+        json_array_insert_new(list, 0,
+                              json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "id", "mtu", "severity",
+                                        "warning", "subject", "node 1, interface out0", "evidence",
+                                        "its MTU is 1300 bytes", "meaning", "Large ones hang.",
+                                        "next", "Raise it."));
+    }
+    return json_pack("{s:i,s:i,s:i,s:o}", "node", 1, "checked", 29, "window_s", 300, "findings",
+                     list);
 }
