@@ -149,6 +149,7 @@ void replica_pump(struct replica *r)
     replica_tell(r);
     replica_witness_act(r);
     replica_maybe_snapshot(r);
+    replica_forget_log(r);
 }
 
 static void set_now(struct replica *r, uint64_t now_ns)

@@ -1,7 +1,9 @@
 /* Where nobody can tell a node any more that a session's keys have ended, it ends them by itself.
  *
  *   own LEAVE applied, and it leads no more ─> its sessions end, keys are wiped (ring and memfd); it
- *                       applies nothing after that; it stores and votes until no configuration has it
+ *   or it stands in a snapshot that cannot    applies nothing after that; it stores and votes until no
+ *   be opened here                            configuration has it
+ *      └─ its log has become long ─> the leader's snapshot takes that one's place on the disk, unread
  *   nothing applied for key_age + FORGET_MS  ─> keys are wiped, and the process starts anew from its
  *                       disk, so that nothing else of its memory stays either
  *
@@ -48,11 +50,8 @@ static void give_up_requests(struct replica *r)
         }
 }
 
-void replica_forget_left(struct replica *r)
+static void forget(struct replica *r)
 {
-    if (r->forgotten || r->raft.state == RAFT_DRIVER_LEADER || r->telling || r->restoring != NULL ||
-        !knows_it_left(r))
-        return;
     replica_log(r, REPL_LOG_INFO,
                 "this node has left the cluster: its sessions and keys are wiped");
     drop_snapshot(r);
@@ -69,6 +68,47 @@ void replica_forget_left(struct replica *r)
     r->sessionless = true;
     r->forgotten = true;
 }
+
+void replica_forget_left(struct replica *r)
+{
+    if (!r->forgotten && r->raft.state != RAFT_DRIVER_LEADER && !r->telling &&
+        r->restoring == NULL && knows_it_left(r))
+        forget(r);
+}
+
+/* It is given no key any more, so it never could: who waits for one sees nothing, and promises nothing. */
+bool replica_forget_unread(struct replica *r)
+{
+    if (!replica_has_left(r, r->options.node))
+        return false;
+    forget(r);
+    return true;
+}
+
+/* --- its log, while no majority is without it --- */
+
+/* Of a state that it has not got it makes no snapshot. So it waits for the leader's as one does whose state
+ * was outvoted (digest.md): whole, for it may be one of the majority that has it. Twice as long as one has
+ * to be for a snapshot, the leader's is newer than the one here by about as much. */
+void replica_forget_log(struct replica *r)
+{
+    struct raft_driver_status s = raft_driver_status(r->driver);
+    uint64_t behind = s.applied_index - s.snapshot_index;
+
+    if (!r->forgotten || r->keeps_above != 0 || s.installing ||
+        (behind / 2 < r->options.snapshot_entries && s.log_bytes / 2 < r->options.snapshot_bytes))
+        return;
+    r->keeps_above = s.applied_index;
+    raft_driver_mistrust(r->driver, r->now_ns / NS_PER_MS);
+}
+
+void replica_forget_restore(struct replica *r)
+{
+    r->keeps_above = 0;
+    raft_driver_hold(r->driver, r->now_ns / NS_PER_MS, false);
+}
+
+/* --- keys that are too old --- */
 
 static bool has_session_key(const struct replica *r)
 {

@@ -205,9 +205,9 @@ static void fill_report(struct replica *r, struct beat *b)
         put_digest(b->digest, fsm_digest(&r->fsm));
         b->report.digest = (ProtobufCBinaryData){.len = sizeof b->digest, .data = b->digest};
     }
-    b->report.awaits_state = r->diverged;
+    b->report.awaits_state = r->diverged || r->keeps_above != 0;
     b->report.distrust = (uint32_t)r->raft.muted;
-    b->report.awaits_above = r->awaits_above;
+    b->report.awaits_above = r->keeps_above != 0 ? r->keeps_above : r->awaits_above;
     b->report.snapshot_index = raft_driver_status(r->driver).snapshot_index;
     if (r->kept_index == 0)
         return;

@@ -171,9 +171,10 @@ struct replica {
         bool left;
     } sealed[FSM_MAX_MEMBERS];
     size_t n_sealed;
-    uint64_t blind;   /* the key that is given up: sessions are left out since; 0 = none */
-    bool forgotten;   /* this node has left, and has wiped what it had (replica_forget.c) */
-    bool sessionless; /* ... so the state is nobody's, until all sessions end, or a snapshot */
+    uint64_t blind;       /* the key that is given up: sessions are left out since; 0 = none */
+    bool forgotten;       /* this node has left, and has wiped what it had (replica_forget.c) */
+    uint64_t keeps_above; /* ... its log is long: a snapshot above that is awaited; 0 = none is */
+    bool sessionless;     /* ... so the state is nobody's, until all sessions end, or a snapshot */
     struct replica_need need;
     bool reset_due; /* the loss was applied: at the end of this entry all is one state again */
     struct replica_making making;
@@ -295,7 +296,11 @@ bool replica_loaded_configuration(const struct repl_loaded *loaded, struct repl_
 
 /* replica_forget.c: keys end here, since nobody will say so */
 void replica_forget_left(struct replica *r); /* this node has left */
-void replica_forget_old(struct replica *r);  /* nothing is applied any more, for long */
+/* ... by a snapshot that it cannot open: true = so it is */
+bool replica_forget_unread(struct replica *r);
+void replica_forget_log(struct replica *r);     /* ... and its log has become long */
+void replica_forget_restore(struct replica *r); /* a snapshot took its place, that stays unread */
+void replica_forget_old(struct replica *r);     /* nothing is applied any more, for long */
 
 struct seal_message;
 /* replica_lost.c: are the sessions lost to the cluster? */

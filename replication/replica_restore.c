@@ -231,10 +231,10 @@ void replica_restored_piece(struct replica *r, struct replica_job *job)
     if (lacking != 0)
         note_unread(r, fsm);
     if (!snapshot_decoder_end(&s->decoder)) {
-        if (lacking != 0)
-            replica_lock_snapshot(r, lacking, &s->meta);
-        else
+        if (lacking == 0)
             replica_fail(r, cannot);
+        else if (!replica_forget_unread(r))
+            replica_lock_snapshot(r, lacking, &s->meta);
     } else if (fsm->applied_index != index) {
         fsm_deinit(fsm);
         replica_fail(r, "the installed snapshot is of another index");
@@ -269,7 +269,10 @@ void replica_on_restore(void *self, const struct repl_snapshot_meta *meta, struc
     replica_locked_drop(r); /* what waited for a key is behind it */
     if (data.data == NULL) {
         HF_ASSERT(!r->telling);
-        replica_restore(r, meta);
+        if (r->forgotten)
+            replica_forget_restore(r);
+        else
+            replica_restore(r, meta);
         return;
     }
     /* The start: nobody waits for this loop yet. What this node's own disk says is its incarnation. */
@@ -282,10 +285,10 @@ void replica_on_restore(void *self, const struct repl_snapshot_meta *meta, struc
         note_unread(r, &fsm);
     if (snapshot_decoder_end(&d) && ok && fsm.applied_index == meta->index)
         take_over(r, &fsm);
-    else if (lacking != 0)
-        replica_lock_snapshot(r, lacking, meta);
-    else
+    else if (lacking == 0)
         replica_fail(r, cannot);
+    else if (!replica_forget_unread(r))
+        replica_lock_snapshot(r, lacking, meta);
     secret_wipe_bytes(&fsm, sizeof fsm);
 }
 

@@ -482,3 +482,119 @@ Test(repl_forget, a_quiet_cluster_keeps_its_sessions)
     cr_assert_eq(replica_fsm(rig_node(rig, 1)->replica)->sas.n_used, 20);
     cluster_finish(rig);
 }
+
+/* --- of one that left, and that no majority is without --- */
+
+enum { SNAPSHOT_ENTRIES = 100, TRAILING = 10, EACH_MS = 70 };
+
+/* Node 1 owns and leads. */
+static struct rig *snapshotting(bool sealed, uint64_t seed)
+{
+    struct rig *rig = rig_create(3, 1, seed);
+
+    if (sealed)
+        rig_seal(rig);
+    rig->stays_on = true;
+    rig->snapshot_entries = SNAPSHOT_ENTRIES;
+    rig->trailing = TRAILING;
+    for (uint32_t i = 1; i <= 3; i++)
+        rig_start(rig, i);
+    cr_assert(rig_run(rig, 5000, rig_has_owner, 1));
+    cluster_create_sas(rig, 1, 1, 20);
+    cr_assert(rig_run(rig, 5000, all_speak, 0));
+    cr_assert(rig_run(rig, 5000, rig_agrees, 0));
+    cluster_lead(rig, 1);
+    cr_assert_eq(rig_owner(rig, 1), 1);
+    return rig;
+}
+
+static struct raft_driver_status raft_of(const struct rig *rig, uint32_t node)
+{
+    return raft_driver_status(replica_driver(rig->nodes[node - 1].replica));
+}
+
+static bool keeps_something(const struct rig *rig, uint64_t node)
+{
+    return kept(rig, (uint32_t)node) != 0;
+}
+
+/* So many entries, of no session; each leaves node 3's log within its bound. */
+static void write_entries(struct rig *rig, size_t n, bool serves)
+{
+    struct maker m = rig_maker(rig, 1, 1);
+
+    for (size_t i = 0; i < n; i++) {
+        cr_assert_neq(rig_submit(rig, 1, make_audit(&m, "an entry")), 0);
+        cr_assert(rig_run(rig, 5000, rig_settled, 1), "entry %zu is not committed", i);
+        cr_assert_not(rig_run(rig, EACH_MS, keeps_something, 3), "entry %zu", i);
+        cr_assert(!serves || rig_owner(rig, 1) == 1, "entry %zu: its lease ended", i);
+        cr_assert_lt(raft_of(rig, 3).log_entries, 3 * SNAPSHOT_ENTRIES, "entry %zu", i);
+    }
+}
+
+/* Node 2 is down, so nobody can take node 3 out: for as long as that lasts each entry stands in its log. Its
+ * log has a bound all the same; the owner keeps its lease by its word; and what it stores is the state. */
+Test(repl_forget, the_log_of_one_that_cannot_go_has_a_bound)
+{
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        struct rig *rig = snapshotting(seed != 3, 9850 + seed);
+
+        rig_kill(rig, 2);
+        leave(rig, 3);
+        cr_assert(rig_run(rig, 5000, keeps_nothing, 3));
+        write_entries(rig, 12 * SNAPSHOT_ENTRIES, true);
+        cr_assert(has_servers(rig, 3), "it was taken out");
+        cr_assert_gt(raft_of(rig, 3).snapshot_index, 8 * SNAPSHOT_ENTRIES);
+        /* Started anew it never hears its LEAVE again: its snapshot says so. */
+        rig_kill(rig, 3);
+        rig_start(rig, 3);
+        (void)rig_run(rig, 12000, NULL, 0); /* what was given to its former start is over */
+        write_entries(rig, 6 * SNAPSHOT_ENTRIES, false);
+        cr_assert_gt(raft_of(rig, 3).snapshot_index, 14 * SNAPSHOT_ENTRIES);
+        rig_start(rig, 2);
+        cr_assert(rig_run(rig, 20000, has_servers, 2));
+        rig_kill(rig, 3);
+        cluster_finish(rig);
+    }
+    printf("compared the log after %d entries\n", 3 * 12 * SNAPSHOT_ENTRIES);
+}
+
+static bool has_a_snapshot_of_the_next_key(const struct rig *rig, uint64_t former)
+{
+    const struct replica *r = rig->nodes[0].replica;
+
+    return r->fsm.session_key != former && raft_of(rig, 1).snapshot_index >= r->switched_index;
+}
+
+/* It was cut off when it left, and what it lacks is in a snapshot that is sealed with a key which it is not
+ * given. Of those that are left then it is one of a majority. */
+Test(repl_forget, one_that_cannot_open_the_snapshot_by_which_it_left_promises_on)
+{
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct rig *rig = snapshotting(true, 9870 + seed);
+        uint64_t key = fsm_of(rig, 1)->session_key;
+        struct maker m;
+
+        cluster_lead(rig, 2);
+        cut_off(rig, 3);
+        m = rig_maker(rig, 1, 1);
+        for (size_t i = 0; i < 2 * TRAILING; i++) {
+            cr_assert_neq(rig_submit(rig, 1, make_audit(&m, "an entry")), 0);
+            cr_assert(rig_run(rig, 5000, rig_settled, 1));
+        }
+        cluster_lead(rig, 1); /* so node 3 is taken out one promise later */
+        m = rig_maker(rig, 1, 1);
+        cr_assert_neq(rig_submit(rig, 1, make_leave(&m, 3)), 0);
+        cr_assert(rig_run(rig, 100, has_a_snapshot_of_the_next_key, key));
+        rig_kill(rig, 2);
+        sim_network_heal(rig->network);
+        cr_assert(rig_run(rig, 5000, keeps_nothing, 3), "seed %d", (int)seed);
+        cr_assert(has_servers(rig, 3), "it was taken out");
+        cr_assert(rig_run(rig, 5000, rig_has_owner, 1), "seed %d: no promise", (int)seed);
+        rig_start(rig, 2);
+        cr_assert(rig_run(rig, 20000, has_servers, 2));
+        rig_kill(rig, 3);
+        cluster_finish(rig);
+    }
+    printf("compared 5 clusters\n");
+}
