@@ -49,7 +49,7 @@ bool replica_set_all(const struct replica *r, const struct replica_set *set)
     struct repl_configuration c = raft_driver_newest_configuration(r->driver);
 
     for (size_t i = 0; i < c.n_servers; i++)
-        if (!holds(set, c.servers[i].node) && !replica_has_left(r, c.servers[i].node))
+        if (!holds(set, c.servers[i].node))
             return false;
     return true;
 }

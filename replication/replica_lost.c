@@ -7,8 +7,9 @@
  *                     ─> nothing: one that has yet to apply so much will know which it is
  *
  * They are lost when a majority of the voters is stuck, this node among them or not, and hears of nobody
- * who is not: at once when all are, learners too; after half a second when the others have been unlinked
- * for three; else when it stayed so for three seconds. Who is under distrust (I10) counts for nothing in that, and words grow old.
+ * who is not: at once when all say so, learners too; after half a second when of the others nothing is to be
+ * hoped for (away for three seconds, or under distrust: I10); else when it stayed so for three seconds.
+ * Who is under distrust counts for nothing in that majority, and words grow old.
  *
  * Why all are one state all the same, whoever was right: what follows from it is a record, and at that
  * record all sessions end, also of a node that had them. All else in the state does not depend on them.
@@ -135,8 +136,20 @@ static size_t stuck_voters(const struct replica *r, size_t *all)
     return replica_set_voters(r, &stuck, all);
 }
 
-/* Nobody is left to wait for, learners among them: they may have the key. All say so, or who does not has been
- * away since before: it was waited for at a key that was lost before this one. */
+/* It has had the time to give the key, and would have; of itself it says nothing. */
+static bool has_nothing_to_give(const struct replica *r, const struct replica_node *n)
+{
+    uint64_t since_ns =
+        n->unlinked_ns > r->ownership.started_ns ? n->unlinked_ns : r->ownership.started_ns;
+
+    if (!n->link) /* it was waited for at a key that was lost before this one */
+        return r->now_ns - since_ns >= LOST_WAIT_MS * 1000000ull;
+    return is_recent(r, n->distrusted_ns, WORD_MS) &&
+           r->now_ns - since_ns >= ANSWER_MS * 1000000ull;
+}
+
+/* Nobody is left to wait for, learners among them: they may have the key; and so may who has left, as long as
+ * it leads. All say so, or there is nothing to be had from who does not. */
 static bool all_are_known(const struct replica *r)
 {
     struct replica_set known = {.n = 0};
@@ -146,14 +159,9 @@ static bool all_are_known(const struct replica *r)
         return true;
     if (r->now_ns - r->need.lost_ns < ANSWER_MS * 1000000ull)
         return false; /* another may just come to hear of it */
-    for (size_t i = 0; i < r->n_nodes; i++) {
-        const struct replica_node *n = &r->nodes[i];
-        uint64_t since_ns =
-            n->unlinked_ns > r->ownership.started_ns ? n->unlinked_ns : r->ownership.started_ns;
-
-        if (!n->link && r->now_ns - since_ns >= LOST_WAIT_MS * 1000000ull)
-            replica_set_add(&known, n->node);
-    }
+    for (size_t i = 0; i < r->n_nodes; i++)
+        if (has_nothing_to_give(r, &r->nodes[i]))
+            replica_set_add(&known, r->nodes[i].node);
     return replica_set_all(r, &known);
 }
 

@@ -270,6 +270,7 @@ void replica_list(struct replica *r)
             l.nodes[i].unlinked_ns = old->unlinked_ns;
             l.nodes[i].disk_ok_ns = old->disk_ok_ns;
             l.nodes[i].distrust = old->distrust;
+            l.nodes[i].distrusted_ns = old->distrusted_ns;
             l.nodes[i].reported = old->reported;
             l.nodes[i].repair_above = old->repair_above;
         }

@@ -464,6 +464,7 @@ static void take_distrust(struct replica *r, uint32_t from, const Holdfast__Node
     row->reported = true;
     row->distrust = report->distrust < REPL_DISTRUSTS ? (enum repl_distrust)report->distrust
                                                       : REPL_DISTRUST_OPERATOR;
+    row->distrusted_ns = row->distrust == REPL_TRUSTED ? 0 : r->now_ns;
 }
 
 static void take_report(struct replica *r, uint32_t from, const Holdfast__Ownership *in)

@@ -111,8 +111,9 @@ struct replica_node {
     struct endpoint address;
     uint8_t role; /* RAFT_DRIVER_VOTER, ..., RAFT_DRIVER_NO_MEMBER; as applied */
     bool link;
-    uint64_t unlinked_ns;        /* since when it is not, or has been listed */
+    uint64_t unlinked_ns;        /* when that changed, or it was listed */
     enum repl_distrust distrust; /* by its newest report, */
+    uint64_t distrusted_ns;      /* ... which came then; 0 = there is none */
     bool reported;               /* if there was one */
     uint64_t disk_ok_ns;         /* newest report that says so, if none since denies it */
     uint64_t repair_above;       /* it awaits a snapshot above that; 0 = does not */
