@@ -358,7 +358,9 @@ static bool has_nothing_more(const struct ike_sa *sa)
 }
 
 /* An answered IKE_SA_INIT, as keep_half_open() of a peer has it, and nothing that comes later: the log
- * says all of that, so a copy that does is not taken at its word. It ends by time here, too. */
+ * says all of that, so a copy that does is not taken at its word. It ends by time here, too. The lengths of
+ * the keys are looked at here alone: what is in a record a step of this cluster has made, under a lease, and
+ * a seal shows that nobody else did; a copy is one node's word, and that one may hold no shard. */
 static bool is_answered(struct conductor *c, const struct ike_sa *sa)
 {
     const struct suite_prf *prf = suite_find_prf(c->policy->suites, sa->prf_id);
