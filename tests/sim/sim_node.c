@@ -41,6 +41,7 @@ static void on_frame(void *self, uint32_t from, enum repl_channel channel, struc
 {
     struct sim_node *n = self;
 
+    sim_votes_arrive(n, from, channel, bytes);
     replica_frame(n->replica, sim_node_ns(n), from, channel, bytes);
 }
 
@@ -120,6 +121,7 @@ void sim_node_start(struct sim_node *n)
     n->takeovers = n->handovers = n->who_again_ms = n->key_back_ms = n->named_key = 0;
     n->heard_ms = n->stateless_ms = w->now_ms;
     sim_watch_started(w->watch, n->id, n->boot, n->lied);
+    sim_votes_start(n);
     n->told = (struct repl_configuration){0};
     n->told_committed = 0;
     sim_node_gateway(n);

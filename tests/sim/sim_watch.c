@@ -198,6 +198,8 @@ void sim_watch_started(struct sim_watch *w, uint32_t node, uint64_t boot, bool l
                                  .had = n->lost ? n->had : n->durable,
                                  .began_ms = sim_watch_now(w),
                                  .began_behind = w->highest,
+                                 .disregarded = n->lost && n->disregarded,
+                                 .counted_to = n->counted_to,
                                  .durable = n->durable};
 }
 

@@ -123,6 +123,9 @@ void sim_watch_counts(struct sim_watch *w, uint32_t node);
 /* It gives a vote (or would: a pre-vote), asks for votes, or leads: `how`, in words, of one node. Nobody does
  * who lost data, until it counts. */
 void sim_watch_takes_part(struct sim_watch *w, uint32_t node, const char *how);
+/* No leader counts any more what `node`, which lost data, had acknowledged before: each has heard that it does
+ * not count, or began a term since. So far entries were committed by then, anywhere. */
+void sim_watch_disregarded(struct sim_watch *w, uint32_t node, uint64_t place);
 /* The leader `from` says to `node`, of that start: you count, once you have its log up to `index`. */
 void sim_watch_trusts(struct sim_watch *w, uint32_t from, uint32_t node, uint64_t boot,
                       uint64_t index);

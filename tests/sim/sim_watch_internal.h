@@ -80,6 +80,8 @@ struct sim_watch_node {
     uint64_t had;   /* ... how far its log went: so far its copies may have counted before */
     uint64_t began_ms;
     uint64_t began_behind; /* the highest index that was applied anywhere when it started */
+    bool disregarded;    /* lost: what it had acknowledged before counts for no leader any more, */
+    uint64_t counted_to; /* ... but for what was committed by then, up to there */
     uint64_t boot, applied, cluster_ms;
     uint64_t unfit_until_ms; /* it may find out only then that its disk has room again */
     uint64_t

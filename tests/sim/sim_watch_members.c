@@ -67,8 +67,19 @@ void sim_watch_voters(struct sim_watch *w, uint64_t place, bool committed, const
         forget_overwritten(w, place);
 }
 
+void sim_watch_disregarded(struct sim_watch *w, uint32_t node, uint64_t place)
+{
+    struct sim_watch_node *n = sim_watch_node(w, node);
+
+    if (n == NULL || !n->lost || n->disregarded)
+        return;
+    n->disregarded = true;
+    n->counted_to = place;
+}
+
 /* Of who lost data only what it may have acknowledged before: that may be told as applied later, also when
- * it is gone meanwhile, until the leader has heard of that start: it may stand still (a pause). */
+ * it is gone meanwhile, as far as it was committed before the leader heard of that start (it may stand still,
+ * in a pause). */
 static bool copy_counts(const struct sim_watch *w, const struct sim_watch_node *n, uint64_t index)
 {
     enum { UNHEARD_MS = 5000 };
@@ -77,7 +88,8 @@ static bool copy_counts(const struct sim_watch *w, const struct sim_watch_node *
         return n->durable >= index;
     return index <= n->had &&
            (n->durable >= index ||
-            (index > n->began_behind && sim_watch_now(w) < n->began_ms + UNHEARD_MS));
+            (index > n->began_behind && (!n->disregarded || index <= n->counted_to) &&
+             sim_watch_now(w) < n->began_ms + UNHEARD_MS));
 }
 
 static bool stored_by_majority(const struct sim_watch *w, uint32_t voters, uint32_t without,

@@ -108,6 +108,9 @@ struct sim_node {
     bool gone;     /* the machine: it does not stand there yet, or was taken away */
     bool left;     /* the operator has removed it */
     bool lied;     /* its disk: it lost what it had stored, and the node does not count again yet */
+    uint64_t lied_term; /* no leader had a later one when it started so */
+    uint64_t
+        heard_muted[SIM_WATCH_NODES + 1]; /* starts that said to it, as it led: I do not count */
     bool disk_hung, disk_slow, disk_full;
     bool sees_it_full;      /* what is free, before something did not fit */
     uint64_t no_room_ms;    /* its disk is full then for the log as well; 0 = never */
@@ -379,6 +382,10 @@ void sim_lies_look(struct sim_node *n); /* does it count again, as it says? */
 
 /* --- sim_votes.c: its network, with the judge told who votes, campaigns, leads and is trusted --- */
 struct repl_transport sim_votes_transport(struct sim_node *n);
+void sim_votes_start(struct sim_node *n);
+/* Before the node is given it. */
+void sim_votes_arrive(struct sim_node *n, uint32_t from, enum repl_channel channel,
+                      struct span bytes);
 
 /* --- sim_found.c --- */
 void sim_found_again(

@@ -192,6 +192,7 @@ repl_mutant(a_backup_has_the_sessions_digest recover.c "    copy.sum = (struct d
 # A disk that may have lost what it acknowledged.
 repl_mutants_of(repl_distrust_tests hf_replication core_distrust_test.c cluster.c rig.c rig_ask.c rig_jobs.c rig_keys.c make.c)
 repl_mutant(control_distrust replica_distrust.c "verdict.alone" "verdict.alone")
+repl_mutant(what_the_muted_acknowledged_is_kept raft_muted.c "        if (ours)\n            forget_match(d, from);" "        ;")
 repl_mutant(the_muted_promise replica_owner.c "replica_is_muted(r) || !ownership_heard" "!ownership_heard")
 repl_mutant(the_muted_own replica_owner.c " && !replica_is_muted(r)" "")
 repl_mutant(distrust_is_not_reported replica_owner.c "    b->report.distrust = (uint32_t)r->raft.muted;" "")

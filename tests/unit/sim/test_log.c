@@ -483,6 +483,26 @@ Test(sim_watch_rules, an_acknowledgement_of_who_lost_data)
     rig_free(r);
 }
 
+/* ... until no leader counts it any more: what is committed behind that has copies. */
+Test(sim_watch_rules, an_acknowledgement_that_counts_no_more)
+{
+    struct rig *r = with_a_lost_copy();
+
+    sim_watch_disregarded(r->watch, 1, 0); /* it lost nothing */
+    sim_watch_disregarded(r->watch, 2, r->index + 1);
+    sim_watch_disregarded(r->watch, 2, 0); /* said once */
+    rig_step(r, 0);
+    rig_fine(r, SIM_WATCH_majority_stored);
+    rig_free(r);
+    r = with_a_lost_copy();
+    sim_watch_disregarded(r->watch, 2, r->index);
+    sim_watch_stopped(r->watch, 2);
+    sim_watch_started(r->watch, 2, 203, false); /* a start mends nothing */
+    rig_step(r, 0);
+    rig_broken(r, SIM_WATCH_majority_stored, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
 Test(sim_watch_rules, a_majority_of_who_votes)
 {
     static const uint32_t two[] = {1, 2};
