@@ -105,9 +105,10 @@ struct sim_node {
         refused; /* the process: it did not start, for its disk lost data and nobody else is known */
     bool
         for_a_key; /* the process: it ends for a key that it has or has not; cf. sim_keys_may_end() */
-    bool gone;     /* the machine: it does not stand there yet, or was taken away */
-    bool left;     /* the operator has removed it */
-    bool lied;     /* its disk: it lost what it had stored, and the node does not count again yet */
+    unsigned ends_in_healing; /* ... so often since the healing's begin */
+    bool gone;                /* the machine: it does not stand there yet, or was taken away */
+    bool left;                /* the operator has removed it */
+    bool lied; /* its disk: it lost what it had stored, and the node does not count again yet */
     uint64_t lied_term; /* no leader had a later one when it started so */
     uint64_t
         heard_muted[SIM_WATCH_NODES + 1]; /* starts that said to it, as it led: I do not count */
@@ -421,7 +422,7 @@ void sim_keys_erased(struct sim_world *w, uint64_t id);
 /* Of those none is left in a ring, nor where a node keeps its keys. When not, and `judge`: violations. */
 bool sim_keys_gone(struct sim_world *w, bool judge);
 /* May its process end, and start anew, with these words: are they so, as the world has it? Not once all is well. */
-bool sim_keys_may_end(const struct sim_node *n, const char *why);
+bool sim_keys_may_end(struct sim_node *n, const char *why);
 void sim_keys_tick(struct sim_node *n); /* looks whether it has a state that it could give */
 
 /* --- sim_client.c --- */
