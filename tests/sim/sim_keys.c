@@ -107,8 +107,12 @@ void sim_keys_power_lost(struct sim_node *n)
 
 void sim_keys_lost(struct sim_node *n)
 {
+    const struct fsm *f = replica_fsm(n->replica);
+
     n->world->stats.faults[SIM_FAULT_sessions_lost]++;
-    sim_watch_sessions_lost(n->world->watch, n->id, replica_fsm(n->replica)->applied_index);
+    sim_watch_sessions_lost(n->world->watch, n->id, f->applied_index);
+    for (size_t i = 0; i < f->n_members; i++)
+        sim_watch_unseen_member(n->world->watch, f->members[i]->node, f->members[i]->left);
 }
 
 uint64_t sim_keys_age_ms(const struct sim_world *w)

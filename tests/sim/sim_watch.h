@@ -137,6 +137,9 @@ void sim_watch_incarnation(struct sim_watch *w, uint32_t node, uint64_t from, ui
 /* That entry of the node's log says that the key of the sessions is lost, and no conductor is told of it by an
  * event: all SAs that were made in front of it have ended. Told as it is applied. */
 void sim_watch_sessions_lost(struct sim_watch *w, uint32_t node, uint64_t index);
+/* Behind that, for each member in the node's state: what was applied in front of that entry by those alone that
+ * lacked the key was told by nobody, and somebody may have joined or left there. */
+void sim_watch_unseen_member(struct sim_watch *w, uint32_t node, bool left);
 /* Where that index of the node's log stands among all incarnations' indexes: rises over both. */
 uint64_t sim_watch_place(const struct sim_watch *w, uint32_t node, uint64_t index);
 /* The incarnations of whose beginning the node's state has a record. Asked of who has a state. */

@@ -188,6 +188,7 @@ struct sim_watch {
     uint64_t event_ms;   /* that end's own time (a client's, the cluster's) of what is told now */
     uint64_t gaps;       /* that there were */
     uint64_t lost_place; /* where the newest key of sessions ended that was lost: all SAs did */
+    bool unseen;         /* ... and not all in front of it was told */
     uint64_t highest, acknowledged; /* index applied anywhere; of a record that was answered for */
     uint64_t incarnations[SIM_WATCH_ERAS], era; /* in the order in which they began; the newest */
     uint64_t elections;                         /* since owner_ms after the healing began */

@@ -240,6 +240,23 @@ static void take_leave(struct sim_watch *w, const struct repl_event *event)
     m->left_index = event->index;
 }
 
+void sim_watch_unseen_member(struct sim_watch *w, uint32_t node, bool left)
+{
+    struct sim_watch_member *m = member_of(w, node);
+
+    if (m == NULL || !w->unseen)
+        return;
+    if (!m->member) {
+        m->member = true;
+        m->copied = m->token = 0; /* from where on it was one nobody knows */
+    }
+    if (left && !m->left) {
+        m->left = true;
+        w->n_left++;
+        m->left_index = w->lost_place;
+    }
+}
+
 void sim_watch_copied(struct sim_watch *w, uint32_t to, uint64_t applied)
 {
     struct sim_watch_member *m = member_of(w, to);

@@ -289,9 +289,11 @@ void sim_watch_sessions_lost(struct sim_watch *w, uint32_t node, uint64_t index)
 {
     uint64_t place = sim_watch_place(w, node, index);
 
+    w->unseen = false;
     if (sim_watch_is_former(w, node) || place <= w->lost_place)
         return;
     w->lost_place = place;
+    w->unseen = place > w->highest;
     sim_watch_sessions_end(w, place);
     /* What nobody saw in front of it is told by nobody, nor hidden by the state that begins here. */
     if (place > w->highest)

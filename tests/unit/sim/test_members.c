@@ -209,6 +209,26 @@ Test(sim_watch_rules, who_left_submits)
     rig_free(r);
 }
 
+/* In front of the loss of the sessions' key, where only those applied it that lacked the key. */
+Test(sim_watch_rules, who_joined_or_left_where_nobody_saw_it)
+{
+    struct rig *r = rig_serving();
+
+    sim_watch_unseen_member(r->watch, 2, true); /* all was told so far: it is not so */
+    sim_watch_sessions_lost(r->watch, 1, r->index + 3);
+    sim_watch_unseen_member(r->watch, JOINER, false);
+    sim_watch_unseen_member(r->watch, 3, true);
+    sim_watch_sessions_lost(r->watch, 2, r->index + 3); /* the next one that comes there */
+    sim_watch_unseen_member(r->watch, 2, true);
+    r->index += 4;
+    change(r, JOINER, HOLDFAST__MEMBER__CHANGE__BOOT);
+    rig_assign(r, 2);
+    rig_fine(r, SIM_WATCH_left_is_out);
+    rig_assign(r, 3);
+    rig_broken(r, SIM_WATCH_left_is_out, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
 RULE(copied_to_members)
 {
     struct rig *r = rig_serving();
