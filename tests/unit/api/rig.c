@@ -159,6 +159,23 @@ static void fake_arm(void *self, struct api_request *request, const struct api_a
     decide(rig, request);
 }
 
+void rig_profile(void *self, struct api_request *request, const struct api_profile *args,
+                 const struct api_asker *who)
+{
+    struct rig *rig = self;
+
+    rig->asker = *who;
+    (void)snprintf(rig->profile, sizeof rig->profile, "%s|%s|%s", args->kind, args->identity,
+                   args->server != NULL ? args->server : "");
+    if (rig->how == RIG_NOW) {
+        api_request_answer(request,
+                           json_pack("{s:s,s:s,s:s,s:s}", "kind", args->kind, "file", "gw.conf",
+                                     "media_type", "text/plain", "text", "first\nsecond\tline\n"));
+    } else {
+        decide(rig, request);
+    }
+}
+
 static void fake_token(void *self, struct api_request *request, const struct api_token *args,
                        const struct api_asker *who)
 {
@@ -384,6 +401,7 @@ void rig_init(struct rig *rig)
                                         .attempts = rig_attempts,
                                         .attempt = rig_attempt,
                                         .doctor = rig_doctor,
+                                        .profile = rig_profile,
                                         .note_refusal = rig_note,
                                         .reload = fake_reload};
     rig->feed = rig->backend.events = api_feed_create(0, 0);
