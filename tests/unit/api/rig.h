@@ -94,6 +94,8 @@ void rig_note(void *self, const struct api_asker *who, const char *operation, co
               const char *name);
 json_t *rig_attempts(void *self, const struct api_attempts_query *query,
                      struct api_problem *problem);
+/* rig.c: answers as rig->how says */
+void rig_decide(struct rig *rig, struct api_request *request);
 void rig_profile(void *self, struct api_request *request, const struct api_profile *args,
                  const struct api_asker *who);
 json_t *rig_doctor(void *self, struct api_problem *problem);
