@@ -143,6 +143,12 @@ struct api_token {
     char address[64]; /* where the members find it */
 };
 
+/* A client's configuration; texts borrowed. */
+struct api_profile {
+    const char *kind, *identity;
+    const char *server; /* NULL: not given */
+};
+
 enum api_arm_mode { API_ARM_PROCESS, API_ARM_MACHINE };
 
 struct api_arm {
@@ -226,6 +232,9 @@ struct api_backend {
     json_t *(*attempt)(void *self, uint64_t id, struct api_problem *problem);
     /* What is wrong, what that means and what to do: {"node", "checked", "window_s", "findings": [...]}. */
     json_t *(*doctor)(void *self, struct api_problem *problem);
+    /* Answered with {"kind", "file", "media_type", "text"}. Changes nothing. */
+    void (*profile)(void *self, struct api_request *request, const struct api_profile *args,
+                    const struct api_asker *who);
     /* What was refused to `who` before it came to the backend, for the audit: "POST /v1/reload", at that path, as the problem
      * of that name. */
     void (*note_refusal)(void *self, const struct api_asker *who, const char *operation,

@@ -222,6 +222,7 @@ void api_delete_token(struct api_call *call, const struct api_backend *backend);
 void api_get_events(struct api_call *call, const struct api_backend *backend);
 void api_get_audit(struct api_call *call, const struct api_backend *backend);
 void api_get_audit_entry(struct api_call *call, const struct api_backend *backend);
+void api_post_profiles(struct api_call *call, const struct api_backend *backend);
 void api_get_doctor(struct api_call *call, const struct api_backend *backend);
 void api_get_attempts(struct api_call *call, const struct api_backend *backend);
 void api_get_attempt(struct api_call *call, const struct api_backend *backend);

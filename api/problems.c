@@ -26,6 +26,9 @@ static const struct {
                   "another by `holdfast cluster token`."},
     {"busy", "Something of the same kind is under way, or too much is: nothing was begun. Ask "
              "again later."},
+    {"client-unfit",
+     "That kind of client can do nothing that the gateway offers, or not authenticate as it would "
+     "have to: the detail says what to change."},
     {"closing", "This node is stopping. What was asked of it may still have taken effect: look, "
                 "then ask another node."},
     {"forbidden", "The principal's role does not include this. See /v1/openapi.json for the role "
@@ -98,6 +101,9 @@ static const struct {
     {"unknown-entry",
      "There is no such entry of the audit here: the newest 1,024 are kept in the "
      "state, older ones are in the files audit.jsonl and audit.jsonl.1 to .15 of each node."},
+    {"unknown-identity",
+     "Nobody of that name can connect: give it a shared key in auth.psk, or set certificates up "
+     "(auth.certificates, auth.clients)."},
     {"unknown-id", "There is no such id: a whole number from 1 to 65535."},
     {"unknown-member", "The body has a member that is not known here: `errors` points at it. "
                        "Nothing is ignored, lest a misspelt word be."},

@@ -35,6 +35,7 @@ static const struct api_route routes[] = {
     {"GET", "/v1/attempts", API_ROLE_VIEWER, 0, API_PAGED | API_OF_PEERS, api_get_attempts},
     {"GET", "/v1/attempts/{id}", API_ROLE_VIEWER, 0, 0, api_get_attempt},
     {"GET", "/v1/events", API_ROLE_VIEWER, 0, API_WATCHED, api_get_events},
+    {"POST", "/v1/profiles", API_ROLE_VIEWER, SMALL, API_REPEATABLE, api_post_profiles},
     {"POST", "/v1/drills/arm", API_ROLE_DRILL, SMALL, 0, api_post_arm},
     {"POST", "/v1/reload", API_ROLE_ADMIN, SMALL, 0, api_post_reload},
 };

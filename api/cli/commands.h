@@ -28,6 +28,7 @@ extern const struct cli_command cli_row_audit_verify;
 extern const struct cli_command cli_row_attempt_list;
 extern const struct cli_command cli_row_explain;
 extern const struct cli_command cli_row_doctor;
+extern const struct cli_command cli_row_profile;
 extern const struct cli_command cli_row_events;
 extern const struct cli_command cli_row_reload;
 extern const struct cli_command cli_row_pki_ca;

@@ -292,6 +292,9 @@ const struct config_node *config_find_node(const struct config *config, uint32_t
  * routers' anycast, RFC 4291 2.6.1), nor the broadcast one of IPv4. Family ADDR_NONE: no pool. */
 void pool_range(const struct ip_prefix *pool, struct ip_addr *first, struct ip_addr *last);
 
+/* A transform (RFC 7296 3.3.2) as proposals spell it, which is as strongSwan does; "unknown" when it has no word. */
+const char *transform_word(uint8_t type, uint16_t id, uint16_t key_bits);
+
 /* True when `ip` is of the prefix's family and inside it. */
 bool prefix_contains(const struct ip_prefix *prefix, const struct ip_addr *ip);
 bool prefix_overlaps(const struct ip_prefix *a, const struct ip_prefix *b);

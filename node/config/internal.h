@@ -146,9 +146,8 @@ extern const struct transform_name transform_names[]; /* ended by word == NULL *
 
 extern const char *const config_legacy_words[]; /* ended by NULL */
 
-/* NULL, or "unknown", when it has none. */
+/* NULL when it has none. */
 const struct transform_name *transform_of(uint8_t type, uint16_t id, uint16_t key_bits);
-const char *transform_word(uint8_t type, uint16_t id, uint16_t key_bits);
 
 /* A proposal of our own writing. */
 void proposal_default(struct config_proposal *p, bool esp, const char *text);

@@ -508,6 +508,7 @@ void admin_fill(struct daemon *d)
     admin_moves_fill(&d->backend);
     admin_attempts_fill(&d->backend);
     doctor_fill(&d->backend);
+    admin_profiles_fill(&d->backend);
     admin_keys_fill(&d->backend);
     admin_members_fill(&d->backend);
     admin_tokens_fill(d);

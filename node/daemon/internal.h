@@ -238,6 +238,9 @@ void admin_moves_stop(struct daemon *d);
 /* admin_attempts.c */
 void admin_attempts_fill(struct api_backend *b);
 
+/* admin_profiles.c */
+void admin_profiles_fill(struct api_backend *b);
+
 /* doctor_facts.c: what was counted is kept for some minutes */
 void doctor_fill(struct api_backend *b);
 void doctor_tick(struct daemon *d);

@@ -195,6 +195,15 @@ static json_t *audit_entry(void *self, uint64_t sequence, struct api_problem *pr
     return look(self, problem);
 }
 
+static void profile(void *self, struct api_request *request, const struct api_profile *a,
+                    const struct api_asker *who)
+{
+    (void)self;
+    HF_ASSERT(who != NULL);
+    HF_ASSERT(a->kind != NULL && a->identity != NULL);
+    answer(request);
+}
+
 static json_t *doctor(void *self, struct api_problem *problem)
 {
     return look(self, problem);
@@ -249,6 +258,7 @@ static const struct api_backend backend = {.cluster = look,
                                            .attempts = attempts,
                                            .attempt = attempt,
                                            .doctor = doctor,
+                                           .profile = profile,
                                            .note_refusal = note,
                                            .reload = plain};
 

@@ -107,10 +107,9 @@ Test(cli_completion, bash_completes_words)
     expect_offer("cluster status --wa", "--watch\n");
     expect_offer("cluster remove ''", "");
     expect_offer("token add ci --role ''", "viewer\noperator\nadmin\ndrill\n");
-    expect_offer(
-        "frob ''",
-        "cluster\nnode\nshard\nsa\nsnapshot\ntoken\naudit\nattempt\nexplain\ndoctor\nevents\n"
-        "reload\npki\ndrill\ncompletion\nman\nhelp\n");
+    expect_offer("frob ''", "cluster\nnode\nshard\nsa\nsnapshot\ntoken\naudit\nattempt\nexplain\ndo"
+                            "ctor\nevents\nprofile\n"
+                            "reload\npki\ndrill\ncompletion\nman\nhelp\n");
 }
 
 /* Every command's words and options, from the table. */

@@ -1,4 +1,4 @@
-/* `holdfast doctor` against the real admin server with the rig's backend. */
+/* `holdfast doctor` and `holdfast profile` against the real admin server with the rig's backend. */
 #include <criterion/criterion.h>
 
 #include "unit/api/cli_run.h"
@@ -45,4 +45,21 @@ static void ask(struct rig *r)
 Test(cli_doctor, says_what_it_found_and_ends_by_it)
 {
     rig_run(&rig, ask);
+}
+
+static void profiles(struct rig *r)
+{
+    expect("profile swanctl --identity alice@example.org", 0, "first\nsecond\tline\n");
+    cr_expect_str_eq(r->profile, "swanctl|alice@example.org|");
+    expect("profile apple --identity a --address vpn.example.org", 0, "first\nsecond\tline\n");
+    cr_expect_str_eq(r->profile, "apple|a|vpn.example.org");
+    expect_part("profile apple --identity a -o json", 0, "\"media_type\": \"text/plain\"");
+    expect_part("profile apple", 2, "say whose it is");
+    expect_part("profile pear --identity a", 2, "swanctl");
+    expect_part("profile", 2, "");
+}
+
+Test(cli_doctor, profiles_are_printed_as_they_are)
+{
+    rig_run(&rig, profiles);
 }

@@ -52,6 +52,7 @@ static const struct {
     {"/v1/shards/{id}/handover", "{\"to\":2}"},
     {"/v1/nodes/{id}/drain", "{\"drained\":true}"},
     {"/v1/tokens", "{\"name\":\"ci\",\"role\":\"viewer\",\"valid_s\":60}"},
+    {"/v1/profiles", "{\"kind\":\"swanctl\",\"identity\":\"alice@example.org\"}"},
     {"/v1/drills/arm", "{\"point\":\"child-rekey:gateway:sent\",\"mode\":\"process\"}"},
 };
 

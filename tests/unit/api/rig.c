@@ -79,7 +79,7 @@ static void on_later(uv_timer_t *timer)
     }
 }
 
-static void decide(struct rig *rig, struct api_request *request)
+void rig_decide(struct rig *rig, struct api_request *request)
 {
     struct api_problem problem;
 
@@ -112,7 +112,7 @@ static void fake_transfer(void *self, struct api_request *request, uint32_t node
     rig->asker = *who;
     rig->transfers++;
     rig->node = node;
-    decide(rig, request);
+    rig_decide(rig, request);
 }
 
 static void fake_rekey(void *self, struct api_request *request, const struct api_rekey *args,
@@ -123,7 +123,7 @@ static void fake_rekey(void *self, struct api_request *request, const struct api
     rig->asker = *who;
     rig->rekeys++;
     rig->rekey = *args;
-    decide(rig, request);
+    rig_decide(rig, request);
 }
 
 static void fake_move(void *self, struct api_request *request, const struct api_move *args,
@@ -134,7 +134,7 @@ static void fake_move(void *self, struct api_request *request, const struct api_
     rig->asker = *who;
     rig->moves++;
     rig->move = *args;
-    decide(rig, request);
+    rig_decide(rig, request);
 }
 
 static void fake_drain(void *self, struct api_request *request, const struct api_drain *args,
@@ -145,7 +145,7 @@ static void fake_drain(void *self, struct api_request *request, const struct api
     rig->asker = *who;
     rig->drains++;
     rig->drain = *args;
-    decide(rig, request);
+    rig_decide(rig, request);
 }
 
 static void fake_arm(void *self, struct api_request *request, const struct api_arm *args,
@@ -156,7 +156,7 @@ static void fake_arm(void *self, struct api_request *request, const struct api_a
     rig->asker = *who;
     rig->arms++;
     rig->arm = *args;
-    decide(rig, request);
+    rig_decide(rig, request);
 }
 
 static void fake_token(void *self, struct api_request *request, const struct api_token *args,
@@ -167,7 +167,7 @@ static void fake_token(void *self, struct api_request *request, const struct api
     rig->asker = *who;
     rig->tokens++;
     rig->token = *args;
-    decide(rig, request);
+    rig_decide(rig, request);
 }
 
 static void fake_join(void *self, struct api_request *request, const char *token,
@@ -178,7 +178,7 @@ static void fake_join(void *self, struct api_request *request, const char *token
     rig->asker = *who;
     rig->joins++;
     (void)snprintf(rig->joined_by, sizeof rig->joined_by, "%s", token);
-    decide(rig, request);
+    rig_decide(rig, request);
 }
 
 static void fake_recover(void *self, struct api_request *request, const struct api_recover *args,
@@ -192,7 +192,7 @@ static void fake_recover(void *self, struct api_request *request, const struct a
     (void)snprintf(rig->who, sizeof rig->who, "%s", args->who == NULL ? "" : args->who);
     (void)snprintf(rig->why, sizeof rig->why, "%s", args->why == NULL ? "" : args->why);
     rig->highest_id = args->highest_id;
-    decide(rig, request);
+    rig_decide(rig, request);
 }
 
 static void fake_backup(void *self, struct api_request *request, const struct api_asker *who)
@@ -202,7 +202,7 @@ static void fake_backup(void *self, struct api_request *request, const struct ap
     rig->asker = *who;
     rig->backups++;
     if (rig->how != RIG_NOW) {
-        decide(rig, request);
+        rig_decide(rig, request);
     } else {
         api_request_answer(request,
                            json_pack("{s:s,s:I,s:I}", "backup", rig->backup, "index",
@@ -218,7 +218,7 @@ static void fake_remove(void *self, struct api_request *request, uint32_t node,
     rig->asker = *who;
     rig->removes++;
     rig->removed = node;
-    decide(rig, request);
+    rig_decide(rig, request);
 }
 
 static void fake_reload(void *self, struct api_request *request, const struct api_asker *who)
@@ -227,7 +227,7 @@ static void fake_reload(void *self, struct api_request *request, const struct ap
 
     rig->asker = *who;
     rig->reloads++;
-    decide(rig, request);
+    rig_decide(rig, request);
 }
 
 static void fake_rotate(void *self, struct api_request *request, const struct api_asker *who)
@@ -236,7 +236,7 @@ static void fake_rotate(void *self, struct api_request *request, const struct ap
 
     rig->asker = *who;
     rig->rotations++;
-    decide(rig, request);
+    rig_decide(rig, request);
 }
 
 /* Every id of the form of one is a token. */
@@ -287,7 +287,7 @@ static void fake_add_bearer(void *self, struct api_request *request,
     rig->bearer = *args;
     rig->asker = *who;
     if (rig->how != RIG_NOW) {
-        decide(rig, request);
+        rig_decide(rig, request);
         return;
     }
     (void)snprintf(text, sizeof text, "hf_0123456789ab_%064d", 7);
@@ -305,7 +305,7 @@ static void fake_remove_bearer(void *self, struct api_request *request, const ch
     rig->asker = *who;
     cr_assert_eq(version, rig->bearer_version);
     if (rig->how != RIG_NOW) {
-        decide(rig, request);
+        rig_decide(rig, request);
     } else {
         api_request_answer(request, json_pack("{s:s,s:b}", "id", id, "removed", 1));
     }
@@ -384,6 +384,7 @@ void rig_init(struct rig *rig)
                                         .attempts = rig_attempts,
                                         .attempt = rig_attempt,
                                         .doctor = rig_doctor,
+                                        .profile = rig_profile,
                                         .note_refusal = rig_note,
                                         .reload = fake_reload};
     rig->feed = rig->backend.events = api_feed_create(0, 0);

@@ -57,6 +57,7 @@ struct rig {
     char audit_principal[API_NAME_BYTES], audit_operation[API_OPERATION_BYTES];
     struct api_attempts_query attempts;
     char attempts_peer[64], attempts_identity[API_NAME_BYTES];
+    char profile[256];      /* that was asked for: KIND|IDENTITY|SERVER */
     unsigned findings;      /* of the doctor: 0 to 2 */
     bool no_attempts;       /* none has failed */
     char noted[320];        /* operation, path, name of the problem */
@@ -93,6 +94,10 @@ void rig_note(void *self, const struct api_asker *who, const char *operation, co
               const char *name);
 json_t *rig_attempts(void *self, const struct api_attempts_query *query,
                      struct api_problem *problem);
+/* rig.c: answers as rig->how says */
+void rig_decide(struct rig *rig, struct api_request *request);
+void rig_profile(void *self, struct api_request *request, const struct api_profile *args,
+                 const struct api_asker *who);
 json_t *rig_doctor(void *self, struct api_problem *problem);
 json_t *rig_attempt(void *self, uint64_t id, struct api_problem *problem);
 

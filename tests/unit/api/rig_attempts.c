@@ -79,3 +79,20 @@ json_t *rig_doctor(void *self, struct api_problem *problem)
     return json_pack("{s:i,s:i,s:i,s:o}", "node", 1, "checked", 29, "window_s", 300, "findings",
                      list);
 }
+
+void rig_profile(void *self, struct api_request *request, const struct api_profile *args,
+                 const struct api_asker *who)
+{
+    struct rig *rig = self;
+
+    rig->asker = *who;
+    (void)snprintf(rig->profile, sizeof rig->profile, "%s|%s|%s", args->kind, args->identity,
+                   args->server != NULL ? args->server : "");
+    if (rig->how == RIG_NOW) {
+        api_request_answer(request,
+                           json_pack("{s:s,s:s,s:s,s:s}", "kind", args->kind, "file", "gw.conf",
+                                     "media_type", "text/plain", "text", "first\nsecond\tline\n"));
+    } else {
+        rig_decide(rig, request);
+    }
+}
