@@ -73,13 +73,41 @@ static int cli_attempt_list(struct cli *cli)
 
 /* ---- one of them ---- */
 
-/* The id of the newest, of that peer where there is one. False: *status, and said. */
+/* Did it fail after the other one? Who was asked to begin in another way has not failed: the other one has. */
+static bool later(const json_t *attempt, const json_t *than)
+{
+    bool again = cli_true(attempt, "asked_again");
+
+    if (again != cli_true(than, "asked_again")) {
+        return !again;
+    }
+    return cli_number(attempt, "last_wall_ms") > cli_number(than, "last_wall_ms");
+}
+
+/* Of a list with the newest first: an older one counts on each time that it is repeated. NULL: it is empty. */
+static const json_t *failed_last(const json_t *list)
+{
+    const json_t *best = NULL;
+    json_t *item;
+    size_t i;
+
+    json_array_foreach(list, i, item)
+    {
+        if (best == NULL || later(item, best)) {
+            best = item;
+        }
+    }
+    return best;
+}
+
+/* The id of what failed last, of that peer where there is one. False: *status, and said. */
 static bool newest(struct cli *cli, const char *peer, char id[ID_DIGITS + 1], int *status)
 {
-    char path[CLI_QUERY_BYTES] = "/v1/attempts?limit=1", why[160];
+    char path[CLI_QUERY_BYTES], why[160];
     const char *found;
     json_t *body;
 
+    (void)snprintf(path, sizeof path, "/v1/attempts?limit=%d", MOST_ROWS);
     if (peer != NULL && !cli_put_query(path, "peer", peer)) {
         (void)fprintf(cli->err, "holdfast: that is too long for an address\n");
         *status = CLI_USAGE;
@@ -89,7 +117,7 @@ static bool newest(struct cli *cli, const char *peer, char id[ID_DIGITS + 1], in
     if (body == NULL) {
         return false;
     }
-    found = cli_text(json_array_get(json_object_get(body, "attempts"), 0), "id");
+    found = cli_text(failed_last(json_object_get(body, "attempts")), "id");
     if (strlen(found) != ID_DIGITS || strspn(found, "0123456789abcdef") != ID_DIGITS) {
         (void)snprintf(
             why, sizeof why,
@@ -254,10 +282,10 @@ const struct cli_command cli_row_explain = {
             "hexadecimal. What the client said of itself is shown as it said it, proven or not.",
     .role = "viewer",
     .asks = "GET /v1/attempts, GET /v1/attempts/{id}",
-    .examples = "holdfast explain 0001a3f20000002a\nholdfast explain --peer 192.0.2.7  # the "
-                "newest from there\nholdfast explain --last\nholdfast explain --last -o json",
-    .options = {{"--peer", "ADDRESS", "the newest from this IP address", CLI_TEXT, NULL},
-                {"--last", NULL, "the newest of all", CLI_TEXT, NULL}},
+    .examples = "holdfast explain 0001a3f20000002a\nholdfast explain --peer 192.0.2.7  # what "
+                "failed last there\nholdfast explain --last\nholdfast explain --last -o json",
+    .options = {{"--peer", "ADDRESS", "what failed last from this IP address", CLI_TEXT, NULL},
+                {"--last", NULL, "what failed last, of whom ever", CLI_TEXT, NULL}},
     .n_more = 1,
     .kinds = {CLI_ATTEMPT},
     .run = cli_explain};

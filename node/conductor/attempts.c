@@ -15,12 +15,19 @@ struct slot {
     bool proven;
 };
 
+struct shown {
+    uint64_t sa_id; /* 0 = none */
+    struct ike_evidence evidence;
+};
+
 struct attempts {
     uint64_t prefix, number; /* ids are prefix | number */
     uint64_t second_ms;      /* of the unproven ones that are new */
     uint32_t in_second;
     uint64_t unkept;
     struct slot slots[ATTEMPTS_MAX];
+    struct shown shown[ATTEMPTS_SHOWN];
+    uint64_t n_shown; /* so far; the next one takes the place of the oldest */
     struct attempt items[ATTEMPTS_MAX];
 };
 
@@ -210,6 +217,24 @@ const struct attempt *attempts_below(struct attempts *a, uint64_t id, uint64_t n
             (best == ATTEMPTS_MAX || a->slots[i].id > a->slots[best].id))
             best = i;
     return best < ATTEMPTS_MAX ? &a->items[best] : NULL;
+}
+
+void attempts_showed(struct attempts *a, uint64_t sa_id, const struct ike_evidence *shown)
+{
+    struct shown *s = &a->shown[a->n_shown++ % ATTEMPTS_SHOWN];
+
+    s->sa_id = sa_id;
+    s->evidence = *shown;
+}
+
+bool attempts_shown(const struct attempts *a, uint64_t sa_id, struct ike_evidence *shown)
+{
+    for (size_t i = 0; i < ATTEMPTS_SHOWN; i++)
+        if (sa_id != 0 && a->shown[i].sa_id == sa_id) {
+            *shown = a->shown[i].evidence;
+            return true;
+        }
+    return false;
 }
 
 uint64_t attempts_unkept(const struct attempts *a)

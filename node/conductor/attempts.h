@@ -21,6 +21,7 @@ enum {
     ATTEMPTS_OF_SOURCE = 16,
     ATTEMPTS_UNPROVEN = 128,
     ATTEMPTS_UNPROVEN_A_SECOND = 16,
+    ATTEMPTS_SHOWN = 64,
     ATTEMPTS_SAME_MS = 60000,
     ATTEMPTS_AGE_MS = 86400000
 };
@@ -71,6 +72,11 @@ uint64_t attempts_note(struct attempts *a, const struct attempt *what);
  * Valid until the next attempts_note(). */
 const struct attempt *attempts_find(struct attempts *a, uint64_t id, uint64_t now_ms);
 const struct attempt *attempts_below(struct attempts *a, uint64_t id, uint64_t now_ms);
+
+/* Whom this gateway showed itself as to a peer that may refuse it (IKE_EVIDENCE_GATEWAY), of the last
+ * ATTEMPTS_SHOWN SAs; of an SA whose was forgotten *shown is not written, and it returns false. */
+void attempts_showed(struct attempts *a, uint64_t sa_id, const struct ike_evidence *shown);
+bool attempts_shown(const struct attempts *a, uint64_t sa_id, struct ike_evidence *shown);
 
 /* So many that were not kept at all, since the start. */
 uint64_t attempts_unkept(const struct attempts *a);

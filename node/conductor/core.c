@@ -123,7 +123,9 @@ void conductor_handle_datagram(struct conductor *c, uint32_t shard, const struct
     if (spi != 0) {
         sa = sa_find(c, spi);
         if (sa == NULL || sa->shard != shard) {
-            failed_datagram(c, IKE_REASON_WRONG_SPI, shard, local, remote);
+            /* IKEv1 sets no initiator's flag: its first message is not one of an SA that is gone. */
+            failed_datagram(c, r == WIRE_VERSION ? IKE_REASON_WRONG_VERSION : IKE_REASON_WRONG_SPI,
+                            shard, local, remote);
             return;
         }
     } else {

@@ -7,10 +7,16 @@ static bool asks_again(const struct ike_transition *t)
            (t->reason == IKE_REASON_COOKIE_SENT || t->reason == IKE_REASON_INVALID_KE);
 }
 
+/* The exchange that says so is none that failed. */
+static bool ended_by_peer(enum ike_reason reason)
+{
+    return reason == IKE_REASON_DELETED_BY_PEER || reason == IKE_REASON_REFUSED_BY_PEER;
+}
+
 static bool is_failure(enum ike_reason reason)
 {
     return reason != IKE_REASON_NONE && reason != IKE_REASON_NOTHING_TO_DO &&
-           reason != IKE_REASON_DELETED_BY_PEER && reason != IKE_REASON_DELETED_BY_US;
+           reason != IKE_REASON_DELETED_BY_US && !ended_by_peer(reason);
 }
 
 static bool same_request(const struct ike_pending *a, const struct ike_pending *b)
@@ -34,7 +40,7 @@ static void note_ours(struct exchanges_note *note, const struct ike_pending *was
     if (t->after.state != IKE_SA_ENDED)
         note->began = is->exchange;
     /* With an SA that the peer ends its requests are over, neither answered nor failed. */
-    if (was->exchange == IKE_EX_NONE || (!answered && t->reason == IKE_REASON_DELETED_BY_PEER))
+    if (was->exchange == IKE_EX_NONE || (!answered && ended_by_peer(t->reason)))
         return;
     note->ended = was->exchange;
     note->side = IKE_BY_US;

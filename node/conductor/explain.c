@@ -66,6 +66,9 @@ static const struct explanation reasons[IKE_REASON_COUNT] = {
     [IKE_REASON_NO_COMMON_SIGNATURE] = {
         "the gateway has nothing by which it could prove itself to this client: no certificate, or none whose signature the client can verify",
         "configure auth: certificates with a key that the client verifies (ECDSA P-256 fits all), or give both ends a shared key; RSA without RFC 7427 needs legacy_rsa_sha1"},
+    [IKE_REASON_REFUSED_BY_PEER] = {
+        "the client did not believe that this gateway is who it wanted, and ended the tunnel (AUTHENTICATION_FAILED)",
+        "compare the client's remote ID with gateway: identity, and the CA that it trusts with the one of our certificate; the client's log says which check it was"},
     [IKE_REASON_TS_UNACCEPTABLE] = {
         "the networks that one end asks for have nothing in common with those that the other one allows",
         "make the client's remote networks overlap with gateway: networks, and let it ask for a virtual address (strongSwan: vips = 0.0.0.0) instead of its own network"},
@@ -89,7 +92,7 @@ static const struct explanation reasons[IKE_REASON_COUNT] = {
         "see why rekeys fail: the attempts before this one say it; compare lifetimes, proposals and PFS of both ends"},
     [IKE_REASON_HALF_OPEN_EXPIRED] = {
         "the client began a handshake and did not go on with IKE_AUTH",
-        "look whether UDP port 4500 is open on the way, and whether large packets pass: certificates make IKE_AUTH longer than an MTU, and fragments of IP are often dropped; the client's log says whether it got our answer"},
+        "look whether UDP port 4500 is open on the way, and whether large packets pass: certificates make IKE_AUTH longer than an MTU, and fragments of IP are often dropped; where an attempt of the same client stands before this one, that is the cause; the client's log says whether it got our answer"},
 };
 
 static const struct explanation limits[ATTEMPT_LIMITS] = {
@@ -142,11 +145,17 @@ static const struct explanation verdicts[SUITE_VERDICTS] = {
         "no chain leads from the client's certificate to a CA that the gateway trusts",
         "add its CA to auth: clients: ca and run `holdfast reload`, let the client send its intermediates, or give it a certificate of a CA that is there"},
     [SUITE_EXPIRED] = {
-        "the certificate, or one above it, is not valid now: too old, or not valid yet",
-        "renew it; if its dates are right, look at this node's clock"},
+        "the certificate, or one above it, has expired",
+        "issue the client a new one, for the same key or another; if it has not expired yet by its dates, look at this node's clock"},
+    [SUITE_NOT_YET_VALID] = {
+        "the certificate, or one above it, is not valid yet",
+        "look at the clock of this node and at that of the CA's machine; else issue it anew, valid from now on"},
     [SUITE_REVOKED] = {
-        "the certificate was revoked, or the revocation list of its CA is out of date",
-        "if it was not revoked: publish a new list, put it where auth: clients: crl says, and run `holdfast reload`"},
+        "its CA has revoked the certificate: it stands in the list in auth: clients: crl",
+        "issue the client a new one, with a new key if the old key was lost; if it was revoked by mistake, put a list without it where auth: clients: crl says, and run `holdfast reload`"},
+    [SUITE_BAD_CRL] = {
+        "the revocation list of the certificate's CA is out of date, or not signed by that CA: nobody can say whether it was revoked, so none of its certificates is taken",
+        "let the CA publish a new list, put it where auth: clients: crl says, and run `holdfast reload`; if its dates are right, look at this node's clock"},
     [SUITE_NAME_CONSTRAINT] = {
         "a CA above the certificate may not issue for the names that are in it",
         "issue it from another CA, or for names within the CA's constraints"},
@@ -180,6 +189,20 @@ static const struct explanation peer_refused = {
     "the client refused what the gateway asked for: `said` is its word",
     "compare proposals, groups (PFS) and networks of both ends; the client's log says what it "
     "missed"};
+
+static const struct explanation other_gateway = {
+    "the client asked for a gateway of another identity than this one has, and ended the tunnel",
+    "set the client's remote ID (remote { id } in strongSwan, 'Remote ID' on Apple devices) to the "
+    "gateway's identity as it stands here; or give the gateway the one that is asked for: gateway: "
+    "identity, and with certificates one that has this name in subjectAltName, then `holdfast "
+    "reload`"};
+static const struct explanation certificate_refused = {
+    "the client did not accept the gateway's certificate, and ended the tunnel",
+    "let the client trust the CA that issued it (strongSwan: x509ca; Windows: the machine's "
+    "trusted "
+    "roots; Apple: a profile); then look whether the certificate has the name by which the client "
+    "asks, serverAuth, and dates that are right by the client's clock (`openssl x509 -text`), and "
+    "whether its chain is whole in auth: certificates: chain"};
 
 static const struct explanation nothing_more = {
     "it was stopped for what its name says", "see what the client's log says of the same moment"};
@@ -220,6 +243,16 @@ static bool lacks_pool(const struct ike_evidence *e)
     return e->about == IKE_EVIDENCE_ADDRESSES && !any;
 }
 
+/* Of what the peer refused; NULL: it is not known what was shown. */
+static const struct explanation *refused_gateway(const struct ike_evidence *e)
+{
+    if (e->about != IKE_EVIDENCE_GATEWAY)
+        return NULL;
+    if (explain_other_gateway(e))
+        return &other_gateway;
+    return e->gateway.by_certificate ? &certificate_refused : NULL;
+}
+
 const struct explanation *explain_attempt(const struct attempt *a)
 {
     const struct ike_evidence *e = &a->evidence;
@@ -232,6 +265,8 @@ const struct explanation *explain_attempt(const struct attempt *a)
         found = explain_check(e->credentials.check);
     if (found == NULL && a->reason == IKE_REASON_POOL_EXHAUSTED && lacks_pool(e))
         found = &no_pool;
+    if (found == NULL && a->reason == IKE_REASON_REFUSED_BY_PEER)
+        found = refused_gateway(e);
     if (found == NULL && a->peer_error != 0 && a->reason == IKE_REASON_NO_PROPOSAL)
         found = &peer_refused;
     if (found == NULL)

@@ -37,6 +37,9 @@ void explain_evidence(const struct attempt *a,
                                   const char *text),
                       void *self);
 
+/* Of IKE_EVIDENCE_GATEWAY: did the peer ask for somebody else? */
+bool explain_other_gateway(const struct ike_evidence *e);
+
 /* "fqdn", "email", ...; "-" where there is none. */
 const char *explain_identity_type(const struct ike_identity *id);
 /* Who it says it is: printable, cut to fit. Returns out. */

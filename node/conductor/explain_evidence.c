@@ -1,13 +1,15 @@
 /* What was offered beside what would have been taken, piece by piece. */
 #include <stdio.h>
+#include <time.h>
 
 #include "base/hex.h"
 #include "conductor/explain.h"
+#include "ike/cert_auth.h"
 #include "wire/auth.h"
 #include "wire/id.h"
 #include "wire/sa.h"
 
-enum { TEXT_CHARS = 2 * LOG_ENDPOINT_CHARS + 64 };
+enum { TEXT_CHARS = 2 * LOG_ENDPOINT_CHARS + 64, DATE_CHARS = 32 };
 
 /* ---- names ---- */
 
@@ -279,6 +281,36 @@ static const char *method_name(uint8_t method)
     }
 }
 
+/* "2026-11-28 20:15 UTC" */
+static const char *date_text(uint64_t wall_s, char out[DATE_CHARS])
+{
+    time_t at = (time_t)wall_s;
+    struct tm tm;
+
+    if (gmtime_r(&at, &tm) == NULL || strftime(out, DATE_CHARS, "%Y-%m-%d %H:%M UTC", &tm) == 0)
+        (void)snprintf(out, DATE_CHARS, "at no time");
+    return out;
+}
+
+/* Which one it was, by its own words; and the time when its dates did not hold. */
+static void tell_certificate(const struct teller *t, const struct attempt *a)
+{
+    const struct suite_certificate *about = &a->evidence.credentials.about;
+    char text[2 * DATE_CHARS + 4], from[DATE_CHARS], until[DATE_CHARS];
+
+    if (about->subject[0] == '\0' && about->issuer[0] == '\0')
+        return;
+    tell(t, "certificate, subject", EXPLAIN_OFFERED, about->subject);
+    tell(t, "certificate, issuer", EXPLAIN_OFFERED, about->issuer);
+    (void)snprintf(text, sizeof text, "%s to %s", date_text(about->from_s, from),
+                   date_text(about->until_s, until));
+    tell(t, "certificate, valid", EXPLAIN_OFFERED, text);
+    if ((a->verdict == SUITE_EXPIRED || a->verdict == SUITE_NOT_YET_VALID) && a->last_wall_s != 0) {
+        (void)snprintf(text, sizeof text, "what holds at %s", date_text(a->last_wall_s, from));
+        tell(t, "certificate, valid", EXPLAIN_ALLOWED, text);
+    }
+}
+
 static void tell_credentials(const struct teller *t, const struct attempt *a)
 {
     const struct ike_evidence *e = &a->evidence;
@@ -291,6 +323,7 @@ static void tell_credentials(const struct teller *t, const struct attempt *a)
         (void)snprintf(n, sizeof n, "%u", (unsigned)e->credentials.n_certificates);
         tell(t, "certificates that came", EXPLAIN_OFFERED, n);
     }
+    tell_certificate(t, a);
     if (a->judged)
         tell(t, "check", EXPLAIN_OFFERED, suite_verdict_name(a->verdict));
 }
@@ -305,6 +338,29 @@ static void tell_addresses(const struct teller *t, const struct ike_evidence *e)
     for (unsigned slot = 0; slot < ADDR_SLOTS; slot++)
         if (e->addresses.has_pool[slot])
             tell(t, "virtual address", EXPLAIN_ALLOWED, families[slot]);
+}
+
+bool explain_other_gateway(const struct ike_evidence *e)
+{
+    const struct ike_identity *asked = &e->gateway.asked;
+
+    return asked->type != 0 &&
+           !ike_same_identity(&e->gateway.shown, asked->type, span_of(asked->bytes, asked->len));
+}
+
+static void tell_gateway(const struct teller *t, const struct ike_evidence *e)
+{
+    static const char identity[] = "the gateway's identity";
+    const struct ike_identity *asked = &e->gateway.asked;
+    char text[LOG_TEXT_CHARS];
+
+    if (asked->type != 0)
+        tell(t, identity, EXPLAIN_OFFERED, explain_identity(asked, text));
+    tell(t, identity, EXPLAIN_ALLOWED, explain_identity(&e->gateway.shown, text));
+    if (explain_other_gateway(e))
+        tell(t, identity, EXPLAIN_DIFFERS, NULL);
+    tell(t, "the gateway's proof", EXPLAIN_ALLOWED,
+         e->gateway.by_certificate ? "certificate" : "shared key");
 }
 
 void explain_evidence(const struct attempt *a,
@@ -338,6 +394,9 @@ void explain_evidence(const struct attempt *a,
     case IKE_EVIDENCE_PAYLOAD:
         (void)snprintf(text, sizeof text, "type %u", (unsigned)e->payload);
         tell(&t, "critical payload", EXPLAIN_OFFERED, text);
+        break;
+    case IKE_EVIDENCE_GATEWAY:
+        tell_gateway(&t, e);
         break;
     case IKE_EVIDENCE_NONE:
     case IKE_EVIDENCE_COUNT:

@@ -51,6 +51,13 @@ static struct attempt of_step(struct conductor *c, const struct conductor_sa *sa
     return a;
 }
 
+/* What the peer refuses by a message of its own is our answer in IKE_AUTH. */
+static void refused_answer(const struct conductor *c, struct attempt *a)
+{
+    a->exchange = IKE_EX_AUTH;
+    (void)attempts_shown(c->attempts, a->sa_id, &a->evidence);
+}
+
 void failed_step(struct conductor *c, const struct conductor_sa *sa, const struct conductor_work *w,
                  enum ike_outcome outcome)
 {
@@ -59,6 +66,9 @@ void failed_step(struct conductor *c, const struct conductor_sa *sa, const struc
     char peer[LOG_ENDPOINT_CHARS], id[ID_CHARS];
     struct attempt a;
 
+    if (reason == IKE_REASON_NONE && outcome == IKE_STEPPED &&
+        c->transition.evidence.about == IKE_EVIDENCE_GATEWAY)
+        attempts_showed(c->attempts, w->sa_id, &c->transition.evidence);
     if (reason == IKE_REASON_NONE || reason == IKE_REASON_NOTHING_TO_DO)
         return;
     c->counters.reason[reason]++;
@@ -68,6 +78,8 @@ void failed_step(struct conductor *c, const struct conductor_sa *sa, const struc
     a.judged = judged;
     a.verdict = judged ? w->event.proof.verdict : SUITE_GOOD;
     a.evidence = c->transition.evidence;
+    if (reason == IKE_REASON_REFUSED_BY_PEER)
+        refused_answer(c, &a);
     log_limited(c->log, &c->limits[reason], c->ops.now_ms(c->ops.self), LOG_INFO, "ike",
                 "sa=%016llx peer=%s %s%s%s%s%s%s", (unsigned long long)w->sa_id,
                 log_endpoint(&a.remote, peer), ike_reason_name(reason),

@@ -186,4 +186,5 @@ const struct suite_auth crypto_auth = {
     .n_rows = CRYPTO_SIGNATURES,
     .sign = crypto_sign,
     .verify = crypto_judge,
+    .describe = crypto_describe,
 };

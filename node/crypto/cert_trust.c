@@ -198,14 +198,16 @@ static enum suite_verdict verdict_of(int error)
 {
     switch (error) {
     case X509_V_ERR_CERT_HAS_EXPIRED:
-    case X509_V_ERR_CERT_NOT_YET_VALID:
         return SUITE_EXPIRED;
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        return SUITE_NOT_YET_VALID;
     case X509_V_ERR_CERT_REVOKED:
+        return SUITE_REVOKED;
     case X509_V_ERR_CRL_HAS_EXPIRED:
     case X509_V_ERR_CRL_NOT_YET_VALID:
     case X509_V_ERR_CRL_SIGNATURE_FAILURE:
     case X509_V_ERR_UNABLE_TO_GET_CRL:
-        return SUITE_REVOKED;
+        return SUITE_BAD_CRL;
     case X509_V_ERR_PERMITTED_VIOLATION:
     case X509_V_ERR_EXCLUDED_VIOLATION:
     case X509_V_ERR_SUBTREE_MINMAX:
@@ -326,4 +328,52 @@ enum suite_verdict crypto_judge(const void *trust, const struct suite_claim *cla
     sk_X509_pop_free(certs, X509_free);
     ERR_clear_error();
     return v;
+}
+
+/* ---- for people ---- */
+
+static void name_text(const X509_NAME *name, char out[SUITE_NAME_CHARS])
+{
+    BIO *b = BIO_new(BIO_s_mem());
+    char *text = NULL;
+    long n = 0;
+
+    out[0] = '\0';
+    if (b != NULL && name != NULL &&
+        X509_NAME_print_ex(b, name, 0,
+                           (XN_FLAG_ONELINE | ASN1_STRFLGS_ESC_MSB) & ~XN_FLAG_SPC_EQ) >= 0)
+        n = BIO_get_mem_data(b, &text);
+    for (long i = 0; i < n && i < SUITE_NAME_CHARS - 1; i++) {
+        out[i] = (char)(text[i] >= ' ' && text[i] <= '~' ? text[i] : '?');
+        out[i + 1] = '\0';
+    }
+    BIO_free(b);
+}
+
+static uint64_t seconds_of(const ASN1_TIME *time)
+{
+    ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
+    int days = 0, seconds = 0;
+    int64_t s = 0;
+
+    if (epoch != NULL && ASN1_TIME_diff(&days, &seconds, epoch, time) == 1)
+        s = (int64_t)days * 86400 + seconds;
+    ASN1_TIME_free(epoch);
+    return s > 0 ? (uint64_t)s : 0;
+}
+
+void crypto_describe(struct span der, struct suite_certificate *out)
+{
+    const uint8_t *p = der.data;
+    X509 *cert = d2i_X509(NULL, &p, (long)der.len);
+
+    memset(out, 0, sizeof *out);
+    if (cert != NULL) {
+        name_text(X509_get_subject_name(cert), out->subject);
+        name_text(X509_get_issuer_name(cert), out->issuer);
+        out->from_s = seconds_of(X509_get0_notBefore(cert));
+        out->until_s = seconds_of(X509_get0_notAfter(cert));
+    }
+    X509_free(cert);
+    ERR_clear_error();
 }

@@ -40,6 +40,7 @@ bool cert_spki_hash(X509 *cert, uint8_t hash[CERT_HASH_BYTES]);
 
 /* cert_trust.c */
 enum suite_verdict crypto_judge(const void *trust, const struct suite_claim *claim);
+void crypto_describe(struct span der, struct suite_certificate *out);
 /* A CA among `trust` that issued `cert`, or NULL; borrowed. */
 X509 *trust_issuer(const struct crypto_trust *trust, X509 *cert);
 

@@ -143,8 +143,10 @@ enum suite_verdict {
     SUITE_NO_CERTIFICATE,
     SUITE_BAD_CERTIFICATE, /* does not parse, or a chain that breaks a rule */
     SUITE_UNTRUSTED,       /* no chain to a configured CA */
-    SUITE_EXPIRED,         /* or not valid yet */
-    SUITE_REVOKED,         /* or the CRL is out of date */
+    SUITE_EXPIRED,
+    SUITE_NOT_YET_VALID,
+    SUITE_REVOKED,
+    SUITE_BAD_CRL, /* nobody can say whether it was revoked: the CRL is out of date, or not the CA's */
     SUITE_NAME_CONSTRAINT,
     SUITE_WRONG_USAGE, /* key usage or extended key usage */
     SUITE_WRONG_NAME,  /* the identity is not in it */
@@ -153,6 +155,14 @@ enum suite_verdict {
     SUITE_WRONG_KEY, /* of a kind that this way of signing is not for */
     SUITE_BAD_SIGNATURE,
     SUITE_VERDICTS
+};
+
+/* What a certificate says of itself, for people: proven by nothing. */
+enum { SUITE_NAME_CHARS = 96 };
+struct suite_certificate {
+    char subject[SUITE_NAME_CHARS],
+        issuer[SUITE_NAME_CHARS]; /* printable ASCII, cut to fit; empty: it cannot be read */
+    uint64_t from_s, until_s;     /* since 1970 */
 };
 
 /* Signatures and certificates. `key` and `trust` are crypto/cert.h's; any thread may call. */
@@ -164,6 +174,8 @@ struct suite_auth {
     bool (*sign)(const void *key, const struct suite_signature *how, struct span data, uint8_t *out,
                  size_t cap, size_t *len) HF_MUST_USE;
     enum suite_verdict (*verify)(const void *trust, const struct suite_claim *claim) HF_MUST_USE;
+    /* Writes *out whole; zeros where `der` is none. NULL: nothing is told. */
+    void (*describe)(struct span der, struct suite_certificate *out);
 };
 
 /* The whole table. A row that is absent is not spoken. */

@@ -157,7 +157,12 @@ static void take_letter(struct gateway *g, const struct worker_datagram *in)
                                   .to = in->to,
                                   .packet = in->bytes};
 
-    strays_take(g->strays, &f);
+    /* Cut: there is nothing to keep or to pass on, only to be told. */
+    if (in->bytes.len > WORKER_SLOT_BYTES)
+        conductor_handle_datagram(g->options.conductor, f.shard, &f.to, &f.from,
+                                  f.to.port == NATT_PORT, f.packet);
+    else
+        strays_take(g->strays, &f);
 }
 
 void gateway_workers(struct gateway *g)

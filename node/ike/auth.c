@@ -342,6 +342,9 @@ static enum ike_outcome establish(const struct ike_policy *policy, const struct 
     } else if (!ike_auth_install_child(policy, sa, event, &child.choice, &child.ts,
                                        ike_new_esp_spi(sa, event->entropy + IKE_ENTROPY_ESP_SPI))) {
         return ike_init_ignore(out, IKE_REASON_OVERSIZED);
+    } else {
+        ike_evidence_gateway(&out->evidence, rx->body.has_idr ? &rx->body.idr : NULL, proof->id,
+                             proof->peer == NULL);
     }
     ike_draft_begin(&d);
     put_proof(event, proof, &d.b);
@@ -393,7 +396,7 @@ static enum ike_outcome refuse_credentials(const struct ike_policy *policy,
                                            const struct ike_received *rx, bool psk_found,
                                            struct ike_transition *out)
 {
-    ike_evidence_credentials(&out->evidence, policy, &rx->body, psk_found, event->proof.done);
+    ike_evidence_credentials(&out->evidence, policy, &rx->body, psk_found, &event->proof);
     return refuse(policy, event, rx, WIRE_N_AUTHENTICATION_FAILED, IKE_REASON_AUTH_FAILED, out);
 }
 

@@ -141,12 +141,15 @@ static enum ike_check check_of(const struct ike_policy *policy, const struct wir
 }
 
 void ike_evidence_credentials(struct ike_evidence *e, const struct ike_policy *policy,
-                              const struct wire_body *body, bool psk_found, bool judged)
+                              const struct wire_body *body, bool psk_found,
+                              const struct ike_proof_result *proof)
 {
     const struct span *first = body->n_certs > 0 ? &body->certs[0].data : NULL;
 
     begin(e, IKE_EVIDENCE_CREDENTIALS);
-    e->credentials.check = check_of(policy, body, psk_found, judged);
+    e->credentials.check = check_of(policy, body, psk_found, proof->done);
+    if (proof->done)
+        e->credentials.about = proof->about;
     e->credentials.method = body->has_auth ? body->auth.method : 0;
     if (first != NULL && policy->suites->sha256->compute(first, 1, e->credentials.sha256))
         e->credentials.n_certificates = (uint8_t)body->n_certs;
@@ -164,4 +167,17 @@ void ike_evidence_payload(struct ike_evidence *e, uint8_t type)
 {
     begin(e, IKE_EVIDENCE_PAYLOAD);
     e->payload = type;
+}
+
+void ike_evidence_gateway(struct ike_evidence *e, const struct wire_id *asked,
+                          const struct ike_identity *shown, bool by_certificate)
+{
+    begin(e, IKE_EVIDENCE_GATEWAY);
+    e->gateway.shown = *shown;
+    e->gateway.by_certificate = by_certificate;
+    if (asked == NULL || asked->data.len > IKE_MAX_ID_BYTES)
+        return;
+    e->gateway.asked.type = asked->type;
+    e->gateway.asked.len = (uint8_t)asked->data.len;
+    memcpy(e->gateway.asked.bytes, asked->data.data, asked->data.len);
 }

@@ -5,14 +5,17 @@
  *   ike_step ─> reason (one word) + evidence (offered | allowed) ─> conductor/attempts.h keeps both
  *
  * Only what this end refuses as responder has evidence; where the peer refuses, its Notify is all that
- * is known (peer_error).
+ * is known (peer_error), but for IKE_AUTH: whom we showed comes with our answer, and who keeps it can say
+ * what a peer refuses that then says AUTHENTICATION_FAILED.
  */
 #ifndef HF_IKE_EVIDENCE_H
 #define HF_IKE_EVIDENCE_H
 
+#include "ike/job.h"
 #include "ike/policy.h"
 
 struct wire_body;
+struct wire_id;
 struct wire_sa;
 struct wire_ts_list;
 
@@ -26,6 +29,7 @@ enum ike_evidence_about {
     IKE_EVIDENCE_CREDENTIALS,
     IKE_EVIDENCE_ADDRESSES,
     IKE_EVIDENCE_PAYLOAD,
+    IKE_EVIDENCE_GATEWAY,
     IKE_EVIDENCE_COUNT
 };
 
@@ -82,11 +86,16 @@ struct ike_evidence {
             uint8_t method;                          /* of AUTH, RFC 7296 3.8; 0 = none came */
             uint8_t n_certificates;                  /* that came */
             uint8_t sha256[IKE_EVIDENCE_HASH_BYTES]; /* of the first one, where there is one */
+            struct suite_certificate about;          /* ... where it was judged and did not pass */
         } credentials;
         struct {
             bool wanted[ADDR_SLOTS], has_pool[ADDR_SLOTS];
         } addresses;
         uint8_t payload; /* the critical one that is not known (RFC 7296 2.5) */
+        struct {
+            struct ike_identity asked, shown; /* IDr of the peer's, type 0 = none came; and ours */
+            bool by_certificate;              /* what proves us */
+        } gateway;
     };
 };
 
@@ -98,11 +107,15 @@ void ike_evidence_group(struct ike_evidence *e, uint16_t sent, uint16_t wanted);
 void ike_evidence_selectors(struct ike_evidence *e, const struct wire_body *body,
                             const struct ike_ts *local, size_t n_local, const struct ike_ts *remote,
                             size_t n_remote);
-/* psk_found: there is a shared key for that identity. judged: a verdict on a certificate is there. */
+/* psk_found: there is a shared key for that identity. */
 void ike_evidence_credentials(struct ike_evidence *e, const struct ike_policy *policy,
-                              const struct wire_body *body, bool psk_found, bool judged);
+                              const struct wire_body *body, bool psk_found,
+                              const struct ike_proof_result *proof);
 void ike_evidence_addresses(struct ike_evidence *e, const bool wanted[ADDR_SLOTS],
                             const bool has_pool[ADDR_SLOTS]);
 void ike_evidence_payload(struct ike_evidence *e, uint8_t type);
+/* asked: NULL = no IDr came. */
+void ike_evidence_gateway(struct ike_evidence *e, const struct wire_id *asked,
+                          const struct ike_identity *shown, bool by_certificate);
 
 #endif

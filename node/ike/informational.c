@@ -71,7 +71,7 @@ static enum ike_outcome answer_empty(struct ike_turn *t, enum ike_exchange excha
 }
 
 /* The peer ends the IKE SA. If it is one that was rekeyed, that is the rekey's last message. */
-static enum ike_outcome end_by_peer(struct ike_turn *t)
+static enum ike_outcome end_by_peer(struct ike_turn *t, enum ike_reason reason)
 {
     bool rekeyed = t->after->state == IKE_SA_REKEYED && t->after->successor_spi != 0;
     bool unsettled = t->after->candidate.local_spi != 0 && !t->after->candidate.settled;
@@ -89,7 +89,7 @@ static enum ike_outcome end_by_peer(struct ike_turn *t)
      * deleted. */
     if (t->after->candidate.local_spi != 0)
         ike_rekey_ike_birth(t);
-    ike_turn_end_sa(t, IKE_REASON_DELETED_BY_PEER);
+    ike_turn_end_sa(t, reason);
     return o;
 }
 
@@ -101,8 +101,10 @@ enum ike_outcome ike_informational_request(struct ike_turn *t)
     enum ike_outcome o;
 
     /* A peer that cannot authenticate us says so in a request of its own (RFC 7296 2.21.2). */
-    if (deletes_ike(body) || wire_body_notify(body, WIRE_N_AUTHENTICATION_FAILED) != NULL)
-        return end_by_peer(t);
+    if (wire_body_notify(body, WIRE_N_AUTHENTICATION_FAILED) != NULL)
+        return end_by_peer(t, IKE_REASON_REFUSED_BY_PEER);
+    if (deletes_ike(body))
+        return end_by_peer(t, IKE_REASON_DELETED_BY_PEER);
     if (body->n_deletes == 0)
         return answer_empty(t, body->n_notifies == 0 && !body->has_cp ? IKE_EX_DPD
                                                                       : IKE_EX_INFORMATIONAL);

@@ -84,7 +84,10 @@ static void run_proof(const struct ike_proof_job *job, struct ike_proof_result *
         at += job->cert_len[i];
     }
     HF_ASSERT(at <= job->bytes + sizeof job->bytes);
+    memset(result, 0, sizeof *result);
     result->verdict = job->auth->verify(job->trust, &claim);
+    if (result->verdict != SUITE_GOOD && job->auth->describe != NULL && claim.n_certs > 0)
+        job->auth->describe(claim.certs[0], &result->about);
     result->done = true;
 }
 

@@ -77,6 +77,7 @@ struct ike_sign_result {
 struct ike_proof_result {
     bool done;
     enum suite_verdict verdict;
+    struct suite_certificate about; /* the signer's, where the verdict is not good; else zeros */
 };
 
 /* Runs the job (no state, any thread; certificates allocate inside the library) and writes its

@@ -39,6 +39,7 @@ static const char *const reason_names[] = {
     [IKE_REASON_UNSUPPORTED_CRITICAL] = "unsupported-critical-payload",
     [IKE_REASON_AUTH_FAILED] = "authentication-failed",
     [IKE_REASON_NO_COMMON_SIGNATURE] = "no-common-signature-see-auth-certificates",
+    [IKE_REASON_REFUSED_BY_PEER] = "our-authentication-refused-by-peer",
     [IKE_REASON_TS_UNACCEPTABLE] = "ts-unacceptable",
     [IKE_REASON_POOL_EXHAUSTED] = "pool-exhausted",
     [IKE_REASON_TOO_MANY_CHILDREN] = "too-many-children",

@@ -97,6 +97,7 @@ enum ike_reason {
     IKE_REASON_UNSUPPORTED_CRITICAL,
     IKE_REASON_AUTH_FAILED,
     IKE_REASON_NO_COMMON_SIGNATURE, /* no certificate of ours that the peer could verify */
+    IKE_REASON_REFUSED_BY_PEER,     /* it does not believe who we are, and ended the SA (2.21.2) */
     IKE_REASON_TS_UNACCEPTABLE,
     IKE_REASON_POOL_EXHAUSTED,
     IKE_REASON_TOO_MANY_CHILDREN,
@@ -132,7 +133,8 @@ struct ike_effect {
 /* Big (about 50 KiB); the caller keeps one per loop. Written only as far as the outcome says. */
 struct ike_transition {
     enum ike_reason reason;
-    struct ike_evidence evidence; /* what a refusal of ours was about; else about == NONE */
+    struct ike_evidence evidence; /* what a refusal of ours was about; of an IKE_AUTH that we
+                                     answered whom we showed; else about == NONE */
     uint16_t peer_error;        /* the error Notify of the answer in hand, 0 = none: for the log */
     enum ike_exchange exchange; /* what the step belongs to, for step points, logs and metrics */
     enum ike_begun begun;

@@ -97,8 +97,12 @@ bool worker_letter(struct worker *w, const struct worker_datagram *packet)
 {
     struct worker_letter *l = worker_ring_reserve(&w->letters);
     bool ike = packet->kind == WORKER_IKE;
+    size_t len = packet->bytes.len;
 
-    if (l == NULL || packet->bytes.len > sizeof l->bytes) {
+    /* Who made it too long is told of by the control loop: a byte more than may be says so. */
+    if (ike && len > WORKER_LETTER_BYTES)
+        len = WORKER_LETTER_BYTES;
+    if (l == NULL || (!ike && len > WORKER_SLOT_BYTES)) {
         worker_count(w, ike ? WORKER_IKE_DROPPED : WORKER_ASIDE_DROPPED);
         return false;
     }
@@ -107,8 +111,8 @@ bool worker_letter(struct worker *w, const struct worker_datagram *packet)
     l->shard_slot = packet->shard_slot;
     l->from = packet->from;
     l->to = packet->to;
-    l->len = (uint32_t)packet->bytes.len;
-    memcpy(l->bytes, packet->bytes.data, packet->bytes.len);
+    l->len = (uint32_t)len;
+    memcpy(l->bytes, packet->bytes.data, len);
     worker_ring_push(&w->letters);
     worker_count(w, ike ? WORKER_IKE_DATAGRAMS : WORKER_ASIDE_PACKETS);
     worker_signal(w->pool);

@@ -29,7 +29,8 @@ enum {
     WORKER_MAX_SHARDS = REPL_MAX_SHARDS,
     WORKER_MAX_PACKET_BYTES = 65536, /* one datagram or inner packet */
     WORKER_SLOT_BYTES = 4096,        /* what may wait, be handed over, or go to the control loop */
-    WORKER_WAITING = 2048,           /* packets that wait, per worker */
+    WORKER_LETTER_BYTES = WORKER_SLOT_BYTES + 1, /* an IKE message that is longer is cut to this */
+    WORKER_WAITING = 2048,                       /* packets that wait, per worker */
     WORKER_WAITING_PER_SA =
         1024,                /* per direction: what comes at full rate while a record is stored */
     WORKER_WAIT_MS = 1000,   /* then they are dropped */
@@ -170,9 +171,9 @@ enum worker_counter {
     WORKER_OUT_SELECTORS,   /* one does, but does not take this packet */
     WORKER_KEEPALIVES,      /* RFC 3948 2.3: counted and forgotten */
     WORKER_IKE_DATAGRAMS,   /* given to the control loop */
-    WORKER_IKE_DROPPED,     /* its queue was full, or the datagram larger than WORKER_SLOT_BYTES */
+    WORKER_IKE_DROPPED,     /* its queue was full */
     WORKER_ASIDE_PACKETS,   /* given to the control loop: their shard is not acted for */
-    WORKER_ASIDE_DROPPED,   /* as IKE_DROPPED */
+    WORKER_ASIDE_DROPPED,   /* likewise, or it was larger than WORKER_SLOT_BYTES */
     WORKER_EVENTS_DEFERRED, /* the event queue was full: the event is raised again */
     WORKER_HANDED_OVER,     /* to the worker that owns the SA */
     WORKER_HAND_OVER_FULL,

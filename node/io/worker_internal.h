@@ -26,7 +26,7 @@ struct worker_letter {
     uint32_t shard_slot;
     struct endpoint from, to;
     uint32_t len;
-    uint8_t bytes[WORKER_SLOT_BYTES];
+    uint8_t bytes[WORKER_LETTER_BYTES];
 };
 
 enum { WORKER_WAITING_BUCKETS = WORKER_WAITING };

@@ -10,6 +10,25 @@
 #include "crypto/tables.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
+static bool printable(const char text[SUITE_NAME_CHARS])
+{
+    size_t n = strnlen(text, SUITE_NAME_CHARS);
+
+    for (size_t i = 0; i < n; i++)
+        if (text[i] < ' ' || text[i] > '~')
+            return false;
+    return n < SUITE_NAME_CHARS;
+}
+
+/* What people are shown of it, whatever it is. */
+static void described(struct span der)
+{
+    struct suite_certificate about;
+
+    crypto_auth.describe(der, &about);
+    HF_ASSERT(printable(about.subject) && printable(about.issuer));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Made for this file; its key is gone. */
@@ -111,6 +130,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     HF_ASSERT(verdict < SUITE_VERDICTS && verdict == crypto_auth.verify(trust, &claim));
     if (verdict == SUITE_GOOD)
         HF_ASSERT(!claim.gateway && one_of_its_names(&claim));
+    for (uint8_t i = 0; i < claim.n_certs; i++)
+        described(claim.certs[i]);
     HF_ASSERT(strlen(cert_name_text(claim.id_type, claim.id, text, sizeof text)) < sizeof text);
     return 0;
 }

@@ -431,9 +431,9 @@ sim_mutant(the_old_one_is_kept "seed=4 a CHILD SA that the peer has rekeyed stay
 sim_mutant(the_dead_are_kept "seed=4 an IKE SA that its peer deletes, or that has no peer any more, stays"
   "I7-both_ends"
   node/ike/informational.c [==[        ike_rekey_ike_birth(t);
-    ike_turn_end_sa(t, IKE_REASON_DELETED_BY_PEER);]==] [==[        ike_rekey_ike_birth(t);
+    ike_turn_end_sa(t, reason);]==] [==[        ike_rekey_ike_birth(t);
     if (rekeyed || unsettled)
-        ike_turn_end_sa(t, IKE_REASON_DELETED_BY_PEER);]==]
+        ike_turn_end_sa(t, reason);]==]
   node/ike/timer.c [==[    if (policy->dpd_ms != 0)
         consider(]==] [==[    if (false)
         consider(]==])

@@ -70,7 +70,7 @@ static void explain_them(struct rig *r)
 {
     expect("explain 0001a3f20000002a", 0, explained);
     expect("explain --last", 0, explained);
-    cr_expect_eq(r->attempts.limit, 1);
+    cr_expect_eq(r->attempts.limit, 200);
     cr_expect_str_eq(r->attempts_peer, "");
     expect("explain --peer 192.0.2.7", 0, explained);
     cr_expect_str_eq(r->attempts_peer, "192.0.2.7");
@@ -85,6 +85,19 @@ static void explain_them(struct rig *r)
     r->no_attempts = true;
     expect_part("explain --last", 1, "node 1 keeps no failed attempt: each node keeps its own");
     expect_part("explain --peer 192.0.2.7", 1, "keeps no failed attempt of 192.0.2.7:");
+}
+
+/* An attempt that is repeated keeps its id; who was asked for another group connected after that. */
+static void explain_the_last(struct rig *r)
+{
+    r->three_attempts = true;
+    expect_part("explain --last", 0, "attempt 0001a3f20000002b: ");
+    expect_part("explain --peer 192.0.2.7", 0, "attempt 0001a3f20000002b: ");
+}
+
+Test(cli_attempts, the_last_is_what_failed_last)
+{
+    rig_run(&rig, explain_the_last);
 }
 
 Test(cli_attempts, are_explained)

@@ -60,6 +60,7 @@ struct rig {
     char profile[256];      /* that was asked for: KIND|IDENTITY|SERVER */
     unsigned findings;      /* of the doctor: 0 to 2 */
     bool no_attempts;       /* none has failed */
+    bool three_attempts;    /* three have, one of them just asked again */
     char noted[320];        /* operation, path, name of the problem */
     _Atomic unsigned reads; /* of the cluster */
     uv_async_t freeze;

@@ -15,6 +15,15 @@ static json_t *one_attempt(const char *id)
                      "local", "192.0.2.10:500", "shard", 1);
 }
 
+static json_t *at(const char *id, json_int_t last_wall_ms, bool asked_again)
+{
+    json_t *attempt = one_attempt(id);
+
+    json_object_set_new(attempt, "last_wall_ms", json_integer(last_wall_ms));
+    json_object_set_new(attempt, "asked_again", json_boolean(asked_again));
+    return attempt;
+}
+
 json_t *rig_attempts(void *self, const struct api_attempts_query *query,
                      struct api_problem *problem)
 {
@@ -26,6 +35,12 @@ json_t *rig_attempts(void *self, const struct api_attempts_query *query,
     (void)snprintf(rig->attempts_identity, sizeof rig->attempts_identity, "%s", query->identity);
     if (rig->no_attempts) {
         return json_pack("{s:i,s:i,s:[]}", "node", 1, "unkept", 0, "attempts");
+    }
+    if (rig->three_attempts) {
+        return json_pack("{s:i,s:i,s:[o,o,o]}", "node", 1, "unkept", 0, "attempts",
+                         at("0001a3f20000002d", 1795921209000, true),
+                         at("0001a3f20000002c", 1795921204000, false),
+                         at("0001a3f20000002b", 1795921207000, false));
     }
     return json_pack("{s:i,s:i,s:[o],s:s}", "node", 1, "unkept", 0, "attempts",
                      one_attempt("0001a3f20000002a"), "next", "0001a3f20000002a");

@@ -211,6 +211,24 @@ Test(attempts, are_bounded_in_age)
     cr_assert_eq(kept(), 0);
 }
 
+/* Whom a gateway showed itself as is known for the newest SAs alone. */
+Test(attempts, what_was_shown_is_bounded)
+{
+    struct ike_evidence shown = {.about = IKE_EVIDENCE_GATEWAY}, found;
+
+    cr_assert_not(attempts_shown(a, 0, &found));
+    for (unsigned i = 1; i <= ATTEMPTS_SHOWN + 1; i++) {
+        shown.gateway.shown.len = (uint8_t)i;
+        attempts_showed(a, i, &shown);
+    }
+    cr_assert_not(attempts_shown(a, 1, &found));
+    cr_assert_not(attempts_shown(a, 0, &found));
+    for (unsigned i = 2; i <= ATTEMPTS_SHOWN + 1; i++) {
+        cr_assert(attempts_shown(a, i, &found));
+        cr_assert_eq(found.gateway.shown.len, i);
+    }
+}
+
 /* ---- the conductor's own ---- */
 
 static struct conductor *owner(struct world *w)
@@ -345,5 +363,52 @@ Test(conductor_attempts, a_bound_that_was_met_is_told)
     at = newest(w);
     cr_assert_eq(at->reason, IKE_REASON_HALF_OPEN_EXPIRED, "%s", attempt_cause(at));
     cr_assert_eq(at->remote.ip.family, ADDR_V4, "a timer's peer is the SA's");
+    world_destroy(w);
+}
+
+static void other_name(struct ike_policy *g, struct ike_policy *c)
+{
+    (void)c;
+    g->local_id = (struct ike_identity){.type = 2, .len = 8, .bytes = "vpn.test"};
+}
+
+/* It is the client that refuses: its word comes in a message of its own, and is no ordinary Delete. */
+Test(conductor_attempts, a_client_that_does_not_believe_us_is_kept_with_what_it_wanted)
+{
+    struct world *w = world_create(other_name);
+    const struct attempt *at;
+
+    cr_assert_not(world_connect(w));
+    at = newest(w);
+    cr_assert_not_null(at);
+    cr_assert_eq(at->reason, IKE_REASON_REFUSED_BY_PEER, "%s", attempt_cause(at));
+    cr_assert(at->proven);
+    cr_assert_eq(at->exchange, IKE_EX_AUTH);
+    cr_assert_eq(at->identity.len, w->client_policy.local_id.len);
+    cr_assert_eq(at->evidence.about, IKE_EVIDENCE_GATEWAY);
+    cr_assert_eq(memcmp(&at->evidence.gateway.asked, &w->client_policy.psks[0].remote,
+                        sizeof at->evidence.gateway.asked),
+                 0);
+    cr_assert_eq(memcmp(at->evidence.gateway.shown.bytes, "vpn.test", 8), 0);
+    world_destroy(w);
+}
+
+/* The flags of IKEv1 are others, so its first message looks as if it belonged to an SA. */
+Test(conductor_attempts, who_speaks_ikev1_is_told_so)
+{
+    static const struct endpoint gateway = {{.family = ADDR_V4, .bytes = {10, 77, 1, 100}}, 500};
+    const struct endpoint from = {addr_v4(0x0a4d0132), 500};
+    uint8_t main_mode[28] = {1, 2, 3, 4, 5, 6, 7, 8, [16] = 1, 0x10, 2, 0, [27] = 28};
+    struct world *w = world_create(NULL);
+
+    conductor_handle_datagram(owner(w), WORLD_SHARD, &gateway, &from, false,
+                              span_of(main_mode, sizeof main_mode));
+    cr_assert_not_null(newest(w));
+    cr_assert_eq(newest(w)->reason, IKE_REASON_WRONG_VERSION, "%s", attempt_cause(newest(w)));
+    main_mode[17] = 0x20;
+    conductor_handle_datagram(owner(w), WORLD_SHARD, &gateway, &from, false,
+                              span_of(main_mode, sizeof main_mode));
+    cr_assert_eq(newest(w)->reason, IKE_REASON_WRONG_SPI);
+    cr_assert_eq(w->n_packets, 0, "neither is answered");
     world_destroy(w);
 }

@@ -79,8 +79,39 @@ Test(explain, the_most_particular_text_is_taken)
     cr_assert_neq(explain_attempt(&a), explain_reason(IKE_REASON_POOL_EXHAUSTED), "no such pool");
     a.evidence.addresses.has_pool[SLOT_V6] = true;
     cr_assert_eq(explain_attempt(&a), explain_reason(IKE_REASON_POOL_EXHAUSTED));
+    a = (struct attempt){.reason = IKE_REASON_REFUSED_BY_PEER};
+    cr_assert_eq(explain_attempt(&a), explain_reason(IKE_REASON_REFUSED_BY_PEER));
     a = (struct attempt){.reason = IKE_REASON_NO_PROPOSAL, .peer_error = 14};
     cr_assert_neq(explain_attempt(&a), explain_reason(IKE_REASON_NO_PROPOSAL), "its own refusal");
+}
+
+static struct ike_identity domain(const char *name)
+{
+    struct ike_identity id = {.type = 2, .len = (uint8_t)strlen(name)};
+
+    memcpy(id.bytes, name, id.len);
+    return id;
+}
+
+/* What a client refuses of a gateway: its name before its certificate. */
+Test(explain, what_a_client_did_not_believe)
+{
+    struct attempt a = {.reason = IKE_REASON_REFUSED_BY_PEER,
+                        .evidence.about = IKE_EVIDENCE_GATEWAY};
+    const struct explanation *name, *certificate;
+
+    a.evidence.gateway.shown = domain("gw.test");
+    cr_assert_eq(explain_attempt(&a), explain_reason(IKE_REASON_REFUSED_BY_PEER), "by shared key");
+    a.evidence.gateway.by_certificate = true;
+    certificate = explain_attempt(&a);
+    cr_assert_not_null(strstr(certificate->fix, "trust the CA"));
+    a.evidence.gateway.asked = domain("GW.test");
+    cr_assert_eq(explain_attempt(&a), certificate, "the same name");
+    a.evidence.gateway.asked = domain("vpn.test");
+    name = explain_attempt(&a);
+    cr_assert_not_null(strstr(name->fix, "remote ID"));
+    a.evidence.gateway.by_certificate = false;
+    cr_assert_eq(explain_attempt(&a), name);
 }
 
 /* ---- evidence ---- */
@@ -219,6 +250,29 @@ Test(explain, which_certificate_and_which_check)
                                "certificates that came+2;check+revoked;");
 }
 
+Test(explain, a_certificate_by_its_own_words)
+{
+    struct attempt a = {.reason = IKE_REASON_AUTH_FAILED,
+                        .judged = true,
+                        .verdict = SUITE_EXPIRED,
+                        .last_wall_s = 1795921200};
+    struct ike_evidence *e = &a.evidence;
+
+    e->about = IKE_EVIDENCE_CREDENTIALS;
+    e->credentials.method = 14;
+    e->credentials.about = (struct suite_certificate){
+        .subject = "CN=alice", .issuer = "CN=root", .from_s = 1577836800, .until_s = 1609459200};
+    cr_assert_str_eq(tell(&a),
+                     "proof+signature (RFC 7427);certificate, subject+CN=alice;certificate, "
+                     "issuer+CN=root;certificate, valid+2020-01-01 00:00 UTC to 2021-01-01 00:00 "
+                     "UTC;certificate, valid=what holds at 2026-11-29 03:00 UTC;check+expired;");
+    a.verdict = SUITE_NOT_YET_VALID;
+    cr_assert_not_null(strstr(tell(&a), "what holds at 2026-11-29 03:00 UTC"));
+    a.verdict = SUITE_UNTRUSTED;
+    cr_assert_null(strstr(tell(&a), "what holds"), "its dates are not in the way");
+    cr_assert_not_null(strstr(told, "issuer+CN=root"));
+}
+
 Test(explain, the_rest)
 {
     struct attempt a = {.reason = IKE_REASON_INVALID_KE};
@@ -228,6 +282,12 @@ Test(explain, the_rest)
     cr_assert_str_eq(tell(&a), "group+modp1024;group=modp2048;group!;");
     ike_evidence_payload(&a.evidence, 200);
     cr_assert_str_eq(tell(&a), "critical payload+type 200;");
+    ike_evidence_gateway(&a.evidence, NULL,
+                         &(struct ike_identity){.type = 2, .len = 2, .bytes = "gw"}, true);
+    cr_assert_str_eq(tell(&a), "the gateway's identity=gw;the gateway's proof=certificate;");
+    a.evidence.gateway.asked = domain("vpn");
+    cr_assert_str_eq(tell(&a), "the gateway's identity+vpn;the gateway's identity=gw;the gateway's "
+                               "identity!;the gateway's proof=certificate;");
     ike_evidence_addresses(&a.evidence, (const bool[]){false, true}, (const bool[]){true, false});
     cr_assert_str_eq(tell(&a), "virtual address+IPv6;virtual address=IPv4;");
 }

@@ -145,7 +145,48 @@ Test(cert, validity)
     expect(&r, "alice@example.org", SUITE_GOOD);
     r.from_s = CERTS_NOW + 1;
     r.until_s = CERTS_NOW + 60;
-    expect(&r, "alice@example.org", SUITE_EXPIRED);
+    expect(&r, "alice@example.org", SUITE_NOT_YET_VALID);
+}
+
+/* Of a certificate that nobody has judged: for people, and nothing of it steers a terminal. */
+Test(cert, is_described_by_its_own_words)
+{
+    struct pki_request r = certs_client_request("alice@example.org");
+    struct suite_certificate about;
+    struct scene s;
+
+    r.from_s = CERTS_NOW - 7;
+    r.until_s = CERTS_NOW + 60;
+    scene_of(&s, &r, "alice@example.org");
+    crypto_auth.describe(s.c.claim.certs[0], &about);
+    cr_assert_str_eq(about.issuer, "CN=test CA");
+    cr_assert_gt(strlen(about.subject), strlen("CN="));
+    cr_assert(about.from_s == CERTS_NOW - 7 && about.until_s == CERTS_NOW + 60);
+    memset(&about, 0xff, sizeof about);
+    crypto_auth.describe(span_of("no certificate", 14), &about);
+    cr_assert(about.subject[0] == '\0' && about.issuer[0] == '\0' && about.until_s == 0);
+    memset(&about, 0xff, sizeof about);
+    crypto_auth.describe((struct span){0}, &about);
+    cr_assert_eq(about.from_s, 0);
+}
+
+Test(cert, a_name_is_cut_and_printable)
+{
+    const struct pki_request r =
+        certs_ca_request("CN=\x1b[2J\xc3\xa9 "
+                         "0123456789012345678901234567890123456789,O="
+                         "01234567890123456789012345678901234567890123456789");
+    struct pki_pair ca = certs_make("p256", &r, NULL);
+    struct suite_certificate about;
+    unsigned char *der = NULL;
+    int n = i2d_X509(ca.cert, &der);
+
+    cr_assert_gt(n, 0);
+    crypto_auth.describe(span_of(der, (size_t)n), &about);
+    cr_assert_eq(strlen(about.subject), SUITE_NAME_CHARS - 1, "%s", about.subject);
+    for (const char *p = about.subject; *p != '\0'; p++)
+        cr_assert(*p >= ' ' && *p <= '~', "%s", about.subject);
+    OPENSSL_free(der);
 }
 
 Test(cert, usage)
@@ -266,7 +307,7 @@ Test(cert, revocation)
     cr_assert(crypto_trust_add_crls(s.trust, certs_crl(&s.ca, NULL, 0), why), "%s", why);
     cr_assert_eq(judge(s.trust, &s.c), SUITE_GOOD, "nothing is revoked");
     s.c.claim.wall_s = CERTS_NOW + 61;
-    cr_assert_eq(judge(s.trust, &s.c), SUITE_REVOKED, "the list is out of date");
+    cr_assert_eq(judge(s.trust, &s.c), SUITE_BAD_CRL, "the list is out of date");
     s.c.claim.wall_s = CERTS_NOW;
     scene_of(&s, &r, "alice@example.org");
     cr_assert(crypto_trust_add_crls(s.trust, certs_crl(&s.ca, &s.client.cert, 1), why), "%s", why);
@@ -289,7 +330,7 @@ Test(cert, revocation_lists_of_others)
     cr_assert(crypto_trust_add_crls(s.trust, certs_crl(&stranger, NULL, 0), why), "%s", why);
     cr_assert_eq(judge(s.trust, &s.c), SUITE_GOOD);
     cr_assert(crypto_trust_add_crls(s.trust, certs_crl(&forger, NULL, 0), why), "%s", why);
-    cr_assert_eq(judge(s.trust, &s.c), SUITE_REVOKED);
+    cr_assert_eq(judge(s.trust, &s.c), SUITE_BAD_CRL);
 }
 
 Test(cert, who_is_let_in)

@@ -24,15 +24,37 @@ static bool has(const struct ike_evidence_transforms *list, uint8_t type, uint16
     return false;
 }
 
-Test(evidence, of_a_success_there_is_none)
+/* The peer may still refuse it. */
+Test(evidence, of_a_success_is_whom_we_showed)
 {
     struct lab *l = lab_new();
+    const struct ike_evidence *e = &l->out.evidence;
 
     lab_auth_sent(l);
     cr_assert_eq(lab_to_gateway(l, message_span(&l->c.pending.request)), IKE_STEPPED);
     cr_assert_eq(l->out.reason, IKE_REASON_NONE);
-    cr_assert_eq(l->out.evidence.about, IKE_EVIDENCE_NONE);
+    cr_assert_eq(e->about, IKE_EVIDENCE_GATEWAY);
+    cr_assert_eq(memcmp(&e->gateway.shown, &l->gateway.local_id, sizeof e->gateway.shown), 0);
+    cr_assert_not(e->gateway.by_certificate);
     free(l);
+}
+
+Test(evidence, whom_the_peer_asked_for)
+{
+    static uint8_t long_name[IKE_MAX_ID_BYTES + 1];
+    const struct ike_identity us = identity(WIRE_ID_FQDN, "gw.holdfast.test");
+    struct wire_id asked = {.type = WIRE_ID_FQDN, .data = span_of("vpn.test", 8)};
+    struct ike_evidence e;
+
+    ike_evidence_gateway(&e, &asked, &us, true);
+    cr_assert(e.gateway.asked.type == WIRE_ID_FQDN && e.gateway.asked.len == 8);
+    cr_assert_eq(memcmp(e.gateway.asked.bytes, "vpn.test", 8), 0);
+    cr_assert(e.gateway.by_certificate);
+    ike_evidence_gateway(&e, NULL, &us, false);
+    cr_assert_eq(e.gateway.asked.type, 0);
+    asked.data = span_of(long_name, sizeof long_name);
+    ike_evidence_gateway(&e, &asked, &us, false);
+    cr_assert_eq(e.gateway.asked.type, 0, "none that could be kept");
 }
 
 Test(evidence, proposals_of_an_ike_sa_offered_and_allowed)
@@ -127,33 +149,39 @@ Test(evidence, each_way_to_fail_a_check_has_its_name)
     struct lab *l = lab_new();
     struct ike_credentials none = {.trust = NULL}, some = {.trust = "a CA"};
     struct suite_auth auth = {0};
+    const struct ike_proof_result none_judged = {0},
+                                  judged = {.done = true,
+                                            .verdict = SUITE_EXPIRED,
+                                            .about = {.subject = "CN=alice", .until_s = 7}};
     struct ike_evidence e;
     uint8_t zero[IKE_EVIDENCE_HASH_BYTES] = {0};
 
     memset(&body, 0, sizeof body);
-    ike_evidence_credentials(&e, &l->gateway, &body, false, false);
+    ike_evidence_credentials(&e, &l->gateway, &body, false, &none_judged);
     cr_assert_eq(e.credentials.check, IKE_CHECK_NO_AUTH);
     cr_assert_eq(e.credentials.method, 0);
     body.has_auth = true;
     body.auth.method = WIRE_AUTH_SIGNATURE;
-    ike_evidence_credentials(&e, &l->gateway, &body, false, false);
+    ike_evidence_credentials(&e, &l->gateway, &body, false, &none_judged);
     cr_assert_eq(e.credentials.check, IKE_CHECK_NO_TRUST, "no certificates at all");
     l->suites.auth = &auth;
     l->gateway.credentials = &none;
-    ike_evidence_credentials(&e, &l->gateway, &body, false, false);
+    ike_evidence_credentials(&e, &l->gateway, &body, false, &none_judged);
     cr_assert_eq(e.credentials.check, IKE_CHECK_NO_TRUST);
     l->gateway.credentials = &some;
-    ike_evidence_credentials(&e, &l->gateway, &body, false, false);
+    ike_evidence_credentials(&e, &l->gateway, &body, false, &none_judged);
     cr_assert_eq(e.credentials.check, IKE_CHECK_NO_CERTIFICATE);
     cr_assert_eq(memcmp(e.credentials.sha256, zero, sizeof zero), 0);
     body.certs[0].data = span_of(der, sizeof der);
     body.n_certs = 1;
-    ike_evidence_credentials(&e, &l->gateway, &body, false, false);
+    ike_evidence_credentials(&e, &l->gateway, &body, false, &none_judged);
     cr_assert_eq(e.credentials.check, IKE_CHECK_METHOD);
     cr_assert_eq(e.credentials.n_certificates, 1);
     cr_assert_neq(memcmp(e.credentials.sha256, zero, sizeof zero), 0, "which one it was");
-    ike_evidence_credentials(&e, &l->gateway, &body, false, true);
+    ike_evidence_credentials(&e, &l->gateway, &body, false, &judged);
     cr_assert_eq(e.credentials.check, IKE_CHECK_CERTIFICATE);
+    cr_assert_str_eq(e.credentials.about.subject, "CN=alice");
+    cr_assert_eq(e.credentials.about.until_s, 7);
     free(l);
 }
 
