@@ -62,22 +62,25 @@ static bool went_on(const struct replica *r, const struct seal_message *in)
 }
 
 /* ... or stands where that key is in use, and just has not met anything yet that it sealed. */
-static bool cannot_go_on(const struct replica *r, const struct seal_message *in)
+static bool cannot_go_on(const struct replica *r, const struct seal_message *in, bool gives)
 {
-    if (replica_is_muted(r) || seal_ring_has(r->options.ring, in->id))
+    bool has = seal_ring_has(r->options.ring, in->id);
+
+    if (replica_is_muted(r) || (has && gives))
         return false;
     if (!replica_is_stuck(r))
-        return r->fsm.applied_index >= in->index && r->fsm.session_key == in->id;
+        return !has && r->fsm.applied_index >= in->index && r->fsm.session_key == in->id;
     return !hopes(r);
 }
 
-enum seal_what replica_answer_past(const struct replica *r, const struct seal_message *in)
+enum seal_what replica_answer_past(const struct replica *r, const struct seal_message *in,
+                                   bool gives)
 {
     if (r->forgotten) /* it has left: it has none, and never will */
         return SEAL_LACK;
     if (went_on(r, in))
         return SEAL_GONE;
-    return cannot_go_on(r, in) ? SEAL_LACK : SEAL_NOTHING;
+    return cannot_go_on(r, in, gives) ? SEAL_LACK : SEAL_NOTHING;
 }
 
 /* --- what others say --- */

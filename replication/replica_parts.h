@@ -308,8 +308,9 @@ struct seal_message;
 /* Does this node lack a key without which it cannot go on? */
 bool replica_is_stuck(const struct replica *r);
 void replica_need_key(struct replica *r, uint64_t key); /* it is stuck from now on */
-/* A stuck node's question came: GONE, LACK or 0, no answer. */
-enum seal_what replica_answer_past(const struct replica *r, const struct seal_message *in);
+/* A stuck node's question came: GONE, LACK or 0, no answer. `gives`: it is one that would be given the key. */
+enum seal_what replica_answer_past(const struct replica *r, const struct seal_message *in,
+                                   bool gives);
 void replica_need_heard(struct replica *r, uint32_t from, const struct seal_message *in);
 void replica_need_poll(struct replica *r);
 /* They are, as far as is known now: a majority cannot go on, and nobody is known who can. */
@@ -330,6 +331,8 @@ void replica_session_applied(struct replica *r, const struct Holdfast__SessionKe
 bool replica_rotation_due(const struct replica *r);
 void replica_rotate_lead(struct replica *r);
 void replica_snapshot_heard(struct replica *r, uint32_t from, uint64_t snapshot_index);
+/* Does a request wait in the outbox that is sealed with this key? */
+bool replica_waits_under(const struct replica *r, uint64_t id);
 /* What waits in the outbox is sealed with the key in use. False: there is none here. */
 bool replica_renew_outbox(struct replica *r);
 /* What is about to go there, in place. */

@@ -104,6 +104,16 @@ static bool is_former(const struct replica *r, const uint8_t *bytes, size_t n)
            id != seal_ring_current(ring, SEAL_CONFIGURATION);
 }
 
+bool replica_waits_under(const struct replica *r, uint64_t id)
+{
+    const struct outbox_item *item;
+
+    for (uint64_t at = 0; r->options.ring != NULL && (item = outbox_each(r->outbox, &at)) != NULL;)
+        if (seal_key_of(span_of(item->bytes, item->len)) == id)
+            return true;
+    return false;
+}
+
 void replica_renew(struct replica *r, uint64_t request, uint8_t *bytes, size_t n)
 {
     if (is_former(r, bytes, n) && replica_session_ready(r))

@@ -1,0 +1,67 @@
+/* A key of sessions that was given up, and comes all the same. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "replication/raft_frame.h"
+#include "replication/replica_parts.h"
+#include "unit/repl/cluster.h"
+#include "unit/repl/members_rig.h"
+
+static void settle(struct rig *rig, uint32_t on, Holdfast__Record *record)
+{
+    cr_assert_neq(rig_submit(rig, on, record), 0);
+    cr_assert(rig_run(rig, 10000, rig_settled, on));
+}
+
+/* The machines of nodes 1 to n: what their memory kept is gone. */
+static void power_off(struct rig *rig, uint32_t n)
+{
+    rig->stays_on = false;
+    for (uint32_t i = 1; i <= n; i++)
+        rig_kill(rig, i);
+}
+
+/* A key was given up while the third node was away, which has it, and gives it at each start to who needs it for what
+ * stands in the log before that. Neither has asked for anything under it: both go on where the log gives it up. */
+Test(repl_lost, who_is_given_a_key_that_was_given_up_goes_on)
+{
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        struct rig *rig = rig_create(3, 1, 3225 + seed);
+        struct maker m;
+        uint64_t key;
+
+        rig_seal(rig);
+        rig->trailing = 1000;
+        for (uint32_t i = 1; i <= 3; i++)
+            rig_start(rig, i);
+        cr_assert(rig_run(rig, 10000, rig_has_owner, 1));
+        m = rig_maker(rig, rig_owner(rig, 1), 1);
+        settle(rig, rig_owner(rig, 1), make_create(&m, 1, "state", 4097, 0x0a630001, "client"));
+        cr_assert(rig_run(rig, 10000, rig_agrees, 0));
+        key = rig_node(rig, 3)->replica->fsm.session_key;
+        for (uint32_t i = 1; i <= 2; i++) /* the loss stays in the log */
+            sim_storage_full(rig_node(rig, i)->storage, true);
+        rig->stays_on = true;
+        rig_kill(rig, 3);
+        power_off(rig, 2);
+        rig_start(rig, 1);
+        rig_start(rig, 2);
+        cr_assert(rig_run(rig, 20000, rig_has_owner, 1));
+        cr_assert_neq(rig_node(rig, 1)->replica->fsm.session_key, key, "it was not given up");
+        rig->stays_on = true;
+        rig_kill(rig, 1);
+        rig_kill(rig, 2);
+        sim_storage_full(rig_node(rig, 1)->storage, false);
+        rig_start(rig, 3);
+        rig_start(rig, 1);
+        cr_assert(rig_run(rig, 20000, rig_has_owner, 1), "seed %d: nobody goes on", (int)seed);
+        cr_assert(rig_run(rig, 10000, rig_agrees, 0));
+        cr_assert(!rig_has_failed(rig, 1) && !rig_has_failed(rig, 3), "seed %d: it began anew",
+                  (int)seed);
+        cr_assert(!seal_ring_has(&rig_node(rig, 3)->ring, key) &&
+                      !seal_ring_has(&rig_node(rig, 1)->ring, key),
+                  "it is kept on");
+        cluster_finish(rig);
+    }
+    (void)printf("compared 4 clusters\n");
+}
