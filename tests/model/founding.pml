@@ -84,7 +84,9 @@ inline lead(n, v)
         node[v].leads = 0;
         node[n].last = terms;
         if :: node[n].log == 0 -> node[n].log = terms :: else fi;
+#ifdef AMONG_NEW
         if :: node[n].disk == NEW -> node[n].disk = TRUSTED :: else fi;
+#endif
         printf("node %d leads by the vote of node %d, in history %d\n", n, v, node[n].log) }
 }
 #define hears(n, l) (node[l].leads != 0 && node[l].leads >= node[n].term && node[n].last < node[l].last)
@@ -99,7 +101,9 @@ inline store(n, l) /* a copy that counts: with the leader's own, a majority */
 {
     d_step { counts(n) && counts(l) && hears(n, l) ->
         take(n, l);
+#ifdef AMONG_NEW
         if :: node[n].disk == NEW -> node[n].disk = TRUSTED :: else fi;
+#endif
         printf("node %d stores history %d\n", n, node[n].log);
         if :: !committed[node[n].log] -> commits(node[n].log) :: else fi }
 }

@@ -52,14 +52,12 @@ byte tail, submitted;
 byte accepted_by[TOP];
 
 /* fsm.c: apply_assign; assigned.c: begin; children.c: child_grant; datapath_grant.c: datapath_grant_exact */
-byte a_mask, a_floor; /* its window, where it has one */
-inline assigned(exact)
+byte a_mask, a_floor; /* its window: where it has none, all above the ceiling */
+inline assigned()
 {
     assignments++;
-    if
-    :: exact -> grant[assignments].mask = a_mask; grant[assignments].floor = a_floor
-    :: else -> grant[assignments].mask = 0; grant[assignments].floor = ceiling
-    fi;
+    grant[assignments].mask = a_mask;
+    grant[assignments].floor = a_floor;
     a_mask = 0; a_floor = 0;
     ceiling++;
     grant[assignments].ceiling = ceiling;
@@ -88,12 +86,11 @@ inline accept(r)
         :: req[r].with -> kept_version = req[r].version; kept_mask = req[r].mask; kept_floor = req[r].floor
         :: else
         fi;
-        a_mask = kept_mask;
-        a_floor = floor_of(kept_floor);
         if
-        :: kept_version == req[r].version -> assigned(1)
-        :: else -> assigned(0)
-        fi
+        :: kept_version == req[r].version -> a_mask = kept_mask; a_floor = floor_of(kept_floor)
+        :: else -> a_floor = ceiling
+        fi;
+        assigned()
     fi
 }
 
@@ -137,20 +134,21 @@ proctype replicated_log()
     :: judge(4)
     :: turn_down(4)
 #endif
-    :: d_step { assignments < EPOCHS && tail < LEN -> assigned(0) } /* a takeover: ownership_decide */
+    :: d_step { assignments < EPOCHS && tail < LEN -> a_floor = ceiling; assigned() } /* a takeover: ownership_decide */
     od
 }
 
-inline submit(e, what, holds)
+inline holds_window(e)
+{
+    req[submitted].with = 1;
+    req[submitted].mask = own[e].mask;
+    req[submitted].floor = own[e].floor
+}
+inline submit(e, what)
 {
     req[submitted].kind = what;
     req[submitted].epoch = e;
     req[submitted].version = own[e].version;
-    req[submitted].with = holds;
-    if
-    :: what == WINDOWS || holds -> req[submitted].mask = own[e].mask; req[submitted].floor = own[e].floor
-    :: else
-    fi;
     printf("epoch %d submits request %d: %e, version %d, window %d (bits)\n", e, submitted, what, own[e].version, own[e].mask);
     submitted++
 }
@@ -247,11 +245,13 @@ proctype owner(byte e)
         printf("epoch %d stands still\n", e) }
     /* write_down, submit_windows: some windows go ahead */
     :: d_step { own[e].phase == STILL && passed(e) && !own[e].ahead && submitted < REQUESTS ->
-        submit(e, WINDOWS, 1);
+        holds_window(e);
+        submit(e, WINDOWS);
         own[e].ahead = 1 }
     /* write_down, ask */
     :: d_step { own[e].phase == STILL && passed(e) && submitted < REQUESTS ->
-        submit(e, ASSIGN, !own[e].ahead);
+        if :: !own[e].ahead -> holds_window(e) :: else fi;
+        submit(e, ASSIGN);
         own[e].phase = ASKED;
         own[e].op = submitted }
     /* call_off */
@@ -267,7 +267,7 @@ proctype owner(byte e)
     :: d_step { own[e].phase == ASKED -> resume(e) } /* broken: without a record */
 #else
     :: d_step { own[e].phase == ASKED && submitted < REQUESTS ->
-        submit(e, ABORT, 0);
+        submit(e, ABORT);
         own[e].phase = ABORTING }
 #endif
     od

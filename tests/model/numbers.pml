@@ -82,8 +82,8 @@ inline judge(r)
         req[r].judged = 1;
         if
         :: fence(r) && matches(r) && (req[r].end == 0 || req[r].end >= claim_end) ->
-            if :: req[r].end != 0 -> res_end = req[r].end :: else -> res_end = claim_end fi;
-            if :: req[r].ceiling != 0 -> ceiling = req[r].ceiling :: else -> ceiling = claim_ceiling fi;
+            res_end = (req[r].end != 0 -> req[r].end : claim_end);
+            ceiling = (req[r].ceiling != 0 -> req[r].ceiling : claim_ceiling);
             touched = assignments;
             version = 8 * (tail + 1); /* the place in the log: RECORD_MAX_PER_ENTRY * index */
             req[r].accepted = 1;
@@ -187,8 +187,9 @@ inline settled(e, r)
     if
     :: req[r].accepted ->
         own[e].version = req[r].slot;
-        if :: req[r].end != 0 -> own[e].end = req[r].end :: else fi;
-        if :: req[r].ceiling != 0 -> own[e].ceiling = req[r].ceiling; own[e].gate = req[r].ceiling :: else fi
+        own[e].end = (req[r].end != 0 -> req[r].end : own[e].end);
+        own[e].ceiling = (req[r].ceiling != 0 -> req[r].ceiling : own[e].ceiling);
+        own[e].gate = (req[r].ceiling != 0 -> req[r].ceiling : own[e].gate)
     :: else
     fi
 }

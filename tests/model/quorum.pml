@@ -68,10 +68,8 @@ byte lies;
 inline applies(n, i) /* raft_deliver.c, replica_apply.c */
 {
     printf("node %d applies the entry of term %d by node %d at %d\n", n, TERM(node[n].log[i]), node[n].log[i] % 4, i + 1);
-    if
-    :: decided[i] == 0 -> decided[i] = node[n].log[i]
-    :: else -> assert(decided[i] == node[n].log[i]) /* I10: another entry was applied at this index */
-    fi
+    decided[i] = (decided[i] == 0 -> node[n].log[i] : decided[i]);
+    assert(decided[i] == node[n].log[i]) /* I10: another entry was applied at this index */
 }
 
 inline forget_peers(n)
@@ -140,15 +138,18 @@ inline propose(n)
 }
 
 /* The answer of a node says whether it is muted (raft_muted.c: raft_weigh_result). */
+inline doubts(d, p)
+{
+    node[d].doubt[p] = node[p].boot;
+#ifndef OLD_BARRIER
+    node[d].barrier[p] = 0;
+#endif
+    node[d].match[p] = 0 /* forget_match */
+}
 inline weigh(d, p)
 {
     if
-    :: suspect(p) && node[d].doubt[p] != node[p].boot ->
-        node[d].doubt[p] = node[p].boot;
-#ifndef OLD_BARRIER
-        node[d].barrier[p] = 0;
-#endif
-        node[d].match[p] = 0 /* forget_match */
+    :: suspect(p) && node[d].doubt[p] != node[p].boot -> doubts(d, p)
     :: !suspect(p) -> node[d].doubt[p] = 0; node[d].barrier[p] = 0
     :: else
     fi
@@ -156,18 +157,18 @@ inline weigh(d, p)
 inline hear_result(l, f) /* of a heartbeat */
 {
     d_step { node[l].role == LEADER && suspect(f) && node[l].term == node[f].term && node[l].doubt[f] != node[f].boot ->
-        weigh(l, f);
+        doubts(l, f);
         printf("node %d hears that node %d is muted\n", l, f) }
 }
 
 inline cut(p, from)
 {
-    if :: from < 1 -> node[p].log[0] = 0 :: else fi;
+    node[p].log[0] = (from < 1 -> 0 : node[p].log[0]);
 #if ENTRIES > 1
-    if :: from < 2 -> node[p].log[1] = 0 :: else fi;
+    node[p].log[1] = (from < 2 -> 0 : node[p].log[1]);
 #endif
 #if ENTRIES > 2
-    if :: from < 3 -> node[p].log[2] = 0 :: else fi;
+    node[p].log[2] = (from < 3 -> 0 : node[p].log[2]);
 #endif
 }
 
