@@ -65,3 +65,55 @@ Test(repl_lost, who_is_given_a_key_that_was_given_up_goes_on)
     }
     (void)printf("compared 4 clusters\n");
 }
+
+/* Sessions were there and ended; then `early` alone takes a snapshot, in which there is none. */
+static void have_an_empty_snapshot(struct rig *rig, uint32_t early, uint32_t on)
+{
+    enum { EACH = 64 }; /* no snapshot is made for fewer */
+    struct replica *r = rig_node(rig, on)->replica;
+    struct maker m = rig_maker(rig, on, 1);
+    uint64_t ended;
+
+    settle(rig, on, make_create(&m, 1, "state", 4097, 0x0a630001, "client"));
+    settle(rig, on, make_delete(&m, 1, fsm_sa_version(&r->fsm, fsm_sa(&r->fsm, 1))));
+    ended = r->fsm.applied_index;
+    rig->stays_on = true;
+    rig_kill(rig, early);
+    rig->snapshot_entries = EACH;
+    rig_start(rig, early);
+    for (int i = 0; i < EACH + EACH / 2; i++)
+        settle(rig, on, make_audit(&m, "nothing of a session"));
+    cr_assert(rig_run(rig, 10000, rig_agrees, 0));
+    cr_assert_gt(raft_driver_status(rig_node(rig, early)->replica->driver).snapshot_index, ended);
+    rig->snapshot_entries = 1000000;
+    rig->stays_on = false;
+}
+
+/* All lose their power, and the sessions' key with it. Two need it for what their logs hold; the third does
+ * not, so it is not blind when the log says that the key is lost: it did not have it either, and goes on. */
+Test(repl_lost, who_needs_nothing_of_a_lost_key_goes_on)
+{
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        struct rig *rig = rig_create(3, 1, 3100 + seed);
+        uint32_t on, early;
+
+        rig_seal(rig);
+        rig->trailing = 1000;
+        for (uint32_t i = 1; i <= 3; i++)
+            rig_start(rig, i);
+        cr_assert(rig_run(rig, 10000, rig_has_owner, 1));
+        on = rig_owner(rig, 1);
+        early = on % 3 + 1;
+        have_an_empty_snapshot(rig, early, on);
+        for (uint32_t i = 1; i <= 3; i++)
+            rig_kill(rig, i);
+        for (uint32_t i = 1; i <= 3; i++)
+            rig_start(rig, i);
+        cr_assert(rig_run(rig, 30000, rig_has_owner, 1), "seed %d: nobody goes on", (int)seed);
+        cr_assert(rig_run(rig, 10000, rig_agrees, 0));
+        cr_assert(!rig_has_failed(rig, early), "seed %d: %s", (int)seed,
+                  "it gave a key up that it did not have");
+        cluster_finish(rig);
+    }
+    (void)printf("compared 4 clusters\n");
+}

@@ -156,8 +156,6 @@ repl_mutant(leadership_to_who_cannot_vote replica_witness.c "is_voter(&newest, n
 repl_mutant(hopes_for_ever replica_lost.c " &&\n           is_recent(r, r->need.awaits_ns, AWAIT_MS);" ";")
 repl_mutant(to_lack_is_to_be_stuck replica_lost.c "return !has && r->fsm.applied_index >= in->index && r->fsm.session_key == in->id;" "return true;")
 repl_mutant(the_distrusted_say_what_is_lost replica_lost.c "if (replica_is_muted(r) || (has" "if ((has")
-repl_mutant(who_has_left_hears_nothing replica_keys.c "(left && replica_newest_names(r, to))" "false")
-repl_mutant(who_has_left_is_waited_for_by_who_has_it replica_keys.c "replica_answer_past(r, in, !left)" "replica_answer_past(r, in, true)")
 repl_mutant(the_blind_decide_alone replica_session.c "if (r->blind != 0 && !replica_is_lost(r))" "if (false)")
 repl_mutant(who_has_it_no_more_begins_anew replica_session.c "if (bound)" "if (r->blind == 0)")
 repl_mutant(who_is_given_it_begins_anew replica_session.c "replica_waits_under(r, former)" "seal_ring_has(r->options.ring, former)")
