@@ -508,7 +508,3 @@ sim_mutant(forgets_too_soon "a tenth of the time for which a key is in use is to
 sim_mutant(each_key_was_lost "whatever key a node is given is taken for the one that it went on without"
   "L1-ends_for_cause"
   replication/replica_keys.c [==[    if (in->id == r->blind) {]==] [==[    if (in->id != r->fsm.session_key) {]==])
-
-sim_mutant(who_has_left_hears_nothing "seed=1631 one that has left, does not know it and leads is answered by nobody"
-  "L1-owner_acts"
-  replication/replica_keys.c [==[(left && replica_newest_names(r, to))]==] [==[(left && !replica_newest_names(r, to))]==])
