@@ -113,6 +113,10 @@ void sim_keys_lost(struct sim_node *n)
     sim_watch_sessions_lost(n->world->watch, n->id, f->applied_index);
     for (size_t i = 0; i < f->n_members; i++)
         sim_watch_unseen_member(n->world->watch, f->members[i]->node, f->members[i]->left);
+    for (size_t i = 0; i < f->n_tokens; i++)
+        sim_watch_unseen_token(n->world->watch, f->tokens[i].node,
+                               span_of(f->tokens[i].hash, sizeof f->tokens[i].hash),
+                               f->tokens[i].expires_ms);
 }
 
 uint64_t sim_keys_age_ms(const struct sim_world *w)

@@ -140,6 +140,9 @@ void sim_watch_sessions_lost(struct sim_watch *w, uint32_t node, uint64_t index)
 /* Behind that, for each member in the node's state: what was applied in front of that entry by those alone that
  * lacked the key was told by nobody, and somebody may have joined or left there. */
 void sim_watch_unseen_member(struct sim_watch *w, uint32_t node, bool left);
+/* ... and for each token that waits there: it may have been made in front of that entry. */
+void sim_watch_unseen_token(struct sim_watch *w, uint32_t node, struct span hash,
+                            uint64_t expires_ms);
 /* Where that index of the node's log stands among all incarnations' indexes: rises over both. */
 uint64_t sim_watch_place(const struct sim_watch *w, uint32_t node, uint64_t index);
 /* The incarnations of whose beginning the node's state has a record. Asked of who has a state. */

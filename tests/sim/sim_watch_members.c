@@ -257,6 +257,17 @@ void sim_watch_unseen_member(struct sim_watch *w, uint32_t node, bool left)
     }
 }
 
+void sim_watch_unseen_token(struct sim_watch *w, uint32_t node, struct span hash,
+                            uint64_t expires_ms)
+{
+    struct sim_watch_member *m = member_of(w, node);
+
+    if (m == NULL || !w->unseen)
+        return;
+    m->token = span_fnv1a64(hash);
+    m->expires_ms = expires_ms;
+}
+
 void sim_watch_copied(struct sim_watch *w, uint32_t to, uint64_t applied)
 {
     struct sim_watch_member *m = member_of(w, to);

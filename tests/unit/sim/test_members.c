@@ -209,6 +209,22 @@ Test(sim_watch_rules, who_left_submits)
     rig_free(r);
 }
 
+/* A token was made where nobody saw it, and is used where all see it. */
+Test(sim_watch_rules, a_token_that_nobody_saw)
+{
+    struct rig *r = rig_serving();
+
+    sim_watch_sessions_lost(r->watch, 1, r->index + 3);
+    sim_watch_unseen_token(r->watch, JOINER, span_of(hash, sizeof hash), UINT64_MAX);
+    r->index += 4;
+    join(r, JOINER);
+    rig_fine(r, SIM_WATCH_id_once);
+    sim_watch_unseen_token(r->watch, JOINER + 1, span_of(hash, sizeof hash), 0); /* too old */
+    join(r, JOINER + 1);
+    rig_broken(r, SIM_WATCH_id_once, SIM_WATCH_RULES);
+    rig_free(r);
+}
+
 /* In front of the loss of the sessions' key, where only those applied it that lacked the key. */
 Test(sim_watch_rules, who_joined_or_left_where_nobody_saw_it)
 {
