@@ -15,14 +15,13 @@ enum {
     MTU_NEEDED_V6 = TUN_MTU + ESP_BYTES + 40
 };
 
-static void gather_counts(struct daemon *d, uint64_t n[DOCTOR_COUNTED])
+static void gather_counts(struct daemon *d, const struct repl_status *st,
+                          uint64_t n[DOCTOR_COUNTED])
 {
     const struct counters *c = conductor_counters(d->conductor);
     struct datapath_drops drops;
-    struct repl_status st;
 
     datapath_drops(d->datapath, &drops);
-    repl_status(d->repl, &st);
     n[DOCTOR_IKE_IN] = c->value[COUNTER_ike_in];
     n[DOCTOR_IKE_IN_NATT] = c->value[COUNTER_ike_in_natt];
     n[DOCTOR_REQUESTED] = 0;
@@ -40,16 +39,18 @@ static void gather_counts(struct daemon *d, uint64_t n[DOCTOR_COUNTED])
     n[DOCTOR_UDP_ERRORS] = worker_pool_counter(d->pool, WORKER_UDP_ERRORS) +
                            worker_pool_counter(d->pool, WORKER_RAW_ERRORS);
     n[DOCTOR_TUN_ERRORS] = worker_pool_counter(d->pool, WORKER_TUN_ERRORS);
-    n[DOCTOR_LEASES_LOST] = st.counters[REPL_COUNT_LEASES_LOST];
+    n[DOCTOR_LEASES_LOST] = st->counters[REPL_COUNT_LEASES_LOST];
 }
 
 void doctor_tick(struct daemon *d)
 {
     uint64_t now = io_boottime_ms(), count[DOCTOR_COUNTED];
+    struct repl_status st;
 
     if (now < d->doctor.next_ms)
         return;
-    gather_counts(d, count);
+    repl_status(d->repl, &st);
+    gather_counts(d, &st, count);
     doctor_keep(&d->doctor, now, count);
 }
 
@@ -112,7 +113,7 @@ static json_t *get_doctor(void *self, struct api_problem *problem)
     gather_machine(d, &facts);
     if (d->tls != NULL && tls_identity_complaint(d->tls, (int64_t)time(NULL), &fatal, why) != NULL)
         facts.certificate = why;
-    gather_counts(d, count);
+    gather_counts(d, &st, count);
     doctor_since(&d->doctor, io_boottime_ms(), count, &facts);
     n = doctor_find(&facts, found);
     for (size_t i = 0; i < n; i++)

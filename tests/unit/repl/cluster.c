@@ -58,3 +58,16 @@ void cluster_lead(struct rig *rig, uint32_t node)
     }
     cr_assert_eq(rig_leader(rig), node);
 }
+
+void cluster_settle(struct rig *rig, uint32_t on, Holdfast__Record *record)
+{
+    cr_assert_neq(rig_submit(rig, on, record), 0);
+    cr_assert(rig_run(rig, 10000, rig_settled, on));
+}
+
+void cluster_power_off(struct rig *rig, uint32_t n)
+{
+    rig->stays_on = false;
+    for (uint32_t i = 1; i <= n; i++)
+        rig_kill(rig, i);
+}

@@ -15,4 +15,9 @@ void cluster_create_sas(struct rig *rig, uint32_t owner, uint64_t first, size_t 
 /* Makes `node` the leader. */
 void cluster_lead(struct rig *rig, uint32_t node);
 
+/* Submits it on that node, and waits until the log has judged it. */
+void cluster_settle(struct rig *rig, uint32_t on, Holdfast__Record *record);
+/* The machines of nodes 1 to n: what their memory kept is gone. */
+void cluster_power_off(struct rig *rig, uint32_t n);
+
 #endif

@@ -7,20 +7,6 @@
 #include "unit/repl/cluster.h"
 #include "unit/repl/members_rig.h"
 
-static void settle(struct rig *rig, uint32_t on, Holdfast__Record *record)
-{
-    cr_assert_neq(rig_submit(rig, on, record), 0);
-    cr_assert(rig_run(rig, 10000, rig_settled, on));
-}
-
-/* The machines of nodes 1 to n: what their memory kept is gone. */
-static void power_off(struct rig *rig, uint32_t n)
-{
-    rig->stays_on = false;
-    for (uint32_t i = 1; i <= n; i++)
-        rig_kill(rig, i);
-}
-
 /* A key was given up while the third node was away, which has it, and gives it at each start to who needs it for what
  * stands in the log before that. Neither has asked for anything under it: both go on where the log gives it up. */
 Test(repl_lost, who_is_given_a_key_that_was_given_up_goes_on)
@@ -36,14 +22,15 @@ Test(repl_lost, who_is_given_a_key_that_was_given_up_goes_on)
             rig_start(rig, i);
         cr_assert(rig_run(rig, 10000, rig_has_owner, 1));
         m = rig_maker(rig, rig_owner(rig, 1), 1);
-        settle(rig, rig_owner(rig, 1), make_create(&m, 1, "state", 4097, 0x0a630001, "client"));
+        cluster_settle(rig, rig_owner(rig, 1),
+                       make_create(&m, 1, "state", 4097, 0x0a630001, "client"));
         cr_assert(rig_run(rig, 10000, rig_agrees, 0));
         key = rig_node(rig, 3)->replica->fsm.session_key;
         for (uint32_t i = 1; i <= 2; i++) /* the loss stays in the log */
             sim_storage_full(rig_node(rig, i)->storage, true);
         rig->stays_on = true;
         rig_kill(rig, 3);
-        power_off(rig, 2);
+        cluster_power_off(rig, 2);
         rig_start(rig, 1);
         rig_start(rig, 2);
         cr_assert(rig_run(rig, 20000, rig_has_owner, 1));
@@ -74,15 +61,15 @@ static void have_an_empty_snapshot(struct rig *rig, uint32_t early, uint32_t on)
     struct maker m = rig_maker(rig, on, 1);
     uint64_t ended;
 
-    settle(rig, on, make_create(&m, 1, "state", 4097, 0x0a630001, "client"));
-    settle(rig, on, make_delete(&m, 1, fsm_sa_version(&r->fsm, fsm_sa(&r->fsm, 1))));
+    cluster_settle(rig, on, make_create(&m, 1, "state", 4097, 0x0a630001, "client"));
+    cluster_settle(rig, on, make_delete(&m, 1, fsm_sa_version(&r->fsm, fsm_sa(&r->fsm, 1))));
     ended = r->fsm.applied_index;
     rig->stays_on = true;
     rig_kill(rig, early);
     rig->snapshot_entries = EACH;
     rig_start(rig, early);
     for (int i = 0; i < EACH + EACH / 2; i++)
-        settle(rig, on, make_audit(&m, "nothing of a session"));
+        cluster_settle(rig, on, make_audit(&m, "nothing of a session"));
     cr_assert(rig_run(rig, 10000, rig_agrees, 0));
     cr_assert_gt(raft_driver_status(rig_node(rig, early)->replica->driver).snapshot_index, ended);
     rig->snapshot_entries = 1000000;

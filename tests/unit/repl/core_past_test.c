@@ -185,20 +185,6 @@ Test(repl_lost, who_awaits_a_state_applies_nothing_before_it)
     (void)printf("compared 4 clusters\n");
 }
 
-static void settle(struct rig *rig, uint32_t on, Holdfast__Record *record)
-{
-    cr_assert_neq(rig_submit(rig, on, record), 0);
-    cr_assert(rig_run(rig, 10000, rig_settled, on));
-}
-
-/* The machines of nodes 1 to n: what their memory kept is gone. */
-static void power_off(struct rig *rig, uint32_t n)
-{
-    rig->stays_on = false;
-    for (uint32_t i = 1; i <= n; i++)
-        rig_kill(rig, i);
-}
-
 /* One is gone for good, so nobody knows at once that a key is lost: it is waited for three seconds. Where two
  * keys were lost one after the other, it has been away for long at the second, and nobody waits again. */
 Test(repl_lost, who_is_away_is_waited_for_once)
@@ -217,11 +203,11 @@ Test(repl_lost, who_is_away_is_waited_for_once)
             sim_storage_full(rig_node(rig, i)->storage, true);
         for (uint64_t id = 1; id <= 2; id++) {
             m = rig_maker(rig, rig_owner(rig, 1), 1);
-            settle(rig, rig_owner(rig, 1),
-                   make_create(&m, id, "state", 4097, 0x0a630000 + (uint32_t)id, "client"));
+            cluster_settle(rig, rig_owner(rig, 1),
+                           make_create(&m, id, "state", 4097, 0x0a630000 + (uint32_t)id, "client"));
             if (id == 1)
                 rig_kill(rig, 3);
-            power_off(rig, 2);
+            cluster_power_off(rig, 2);
             began = rig->now_ms;
             rig_start(rig, 1);
             rig_start(rig, 2);
@@ -257,7 +243,7 @@ Test(repl_lost, who_was_here_just_now_is_waited_for)
             rig_start(rig, i);
         cr_assert(rig_run(rig, 10000, rig_has_owner, 1));
         m = rig_maker(rig, 1, 1);
-        settle(rig, 1, make_create(&m, 1, "state", 4097, 0x0a630001, "client"));
+        cluster_settle(rig, 1, make_create(&m, 1, "state", 4097, 0x0a630001, "client"));
         (void)rig_run(rig, LOST_WAIT_MS, NULL, 0);
         cr_assert(rig_run(rig, 10000, rig_agrees, 0));
         key = rig_node(rig, 1)->replica->fsm.session_key;
@@ -290,9 +276,9 @@ Test(repl_lost, the_only_voter_waits_for_a_learner)
         cr_assert(rig_run(rig, 10000, rig_has_owner, 1));
         learner = join(rig);
         m = rig_maker(rig, 1, 1);
-        settle(rig, 1, make_create(&m, 1, "state", 4097, 0x0a630001, "client"));
+        cluster_settle(rig, 1, make_create(&m, 1, "state", 4097, 0x0a630001, "client"));
         cr_assert(rig_run(rig, 10000, rig_agrees, 0));
-        power_off(rig, 1);
+        cluster_power_off(rig, 1);
         rig_start(rig, 1);
         cr_assert(rig_run(rig, 20000, rig_has_owner, 1));
         cr_assert(rig_run(rig, 10000, rig_agrees, 0));
@@ -355,14 +341,14 @@ Test(repl_lost, who_has_left_is_not_asked)
         cluster_lead(rig, 2); /* so it is taken out by the next leader, one promise later */
         m = rig_maker(rig, 1, 1);
         if (seed % 2 == 0)
-            settle(rig, 1, make_create(&m, 1, "state", 4097, 0x0a630001, "client"));
-        settle(rig, 1, make_leave(&m, 2));
+            cluster_settle(rig, 1, make_create(&m, 1, "state", 4097, 0x0a630001, "client"));
+        cluster_settle(rig, 1, make_leave(&m, 2));
         cr_assert(rig_run(rig, 10000, leads, 1));
         if (seed % 2 != 0)
-            settle(rig, 1, make_create(&m, 1, "state", 4097, 0x0a630001, "client"));
+            cluster_settle(rig, 1, make_create(&m, 1, "state", 4097, 0x0a630001, "client"));
         cr_assert_eq(raft_driver_configuration(replica_driver(rig->nodes[0].replica))->n_servers, 2,
                      "it was taken out already");
-        power_off(rig, seed <= 4 ? 2 : 1);
+        cluster_power_off(rig, seed <= 4 ? 2 : 1);
         if (seed == 3 || seed == 4) { /* it leads, and may not know yet that it has left */
             rig_start(rig, 2);
             (void)rig_run(rig, 1000, NULL, 0);
@@ -395,17 +381,17 @@ Test(repl_lost, a_leader_that_left_gives_the_key)
         cr_assert(rig_run(rig, 10000, speaks_all, 1));
         cluster_lead(rig, 2);
         m = rig_maker(rig, 1, 1);
-        settle(rig, 1, make_create(&m, 1, "state", 4097, 0x0a630001, "client"));
+        cluster_settle(rig, 1, make_create(&m, 1, "state", 4097, 0x0a630001, "client"));
         for (int i = 0; i < 64; i++) /* no snapshot is made for fewer */
-            settle(rig, 1, make_audit(&m, "nothing of a session"));
+            cluster_settle(rig, 1, make_audit(&m, "nothing of a session"));
         rig->lost_frames = 1u << RAFT_FRAME_TIMEOUT_NOW; /* so it leads on */
-        settle(rig, 1, make_leave(&m, 2));
+        cluster_settle(rig, 1, make_leave(&m, 2));
         rig->snapshot_entries = 64;
         rig->stays_on = true;
         rig_kill(rig, 1);
         rig_start(rig, 1);
         cr_assert(rig_run(rig, 1000, has_a_snapshot, 1));
-        power_off(rig, 1);
+        cluster_power_off(rig, 1);
         rig_start(rig, 1);
         cr_assert(rig_run(rig, 1000, is_locked, 1));
         cr_assert(leads_still(rig, 2), "it has wiped the key");
@@ -436,12 +422,12 @@ static uint64_t lose_beside_the_distrusted(uint64_t seed, bool has_it)
         rig_start(rig, i);
     cr_assert(rig_run(rig, 10000, rig_has_owner, 1));
     m = rig_maker(rig, rig_owner(rig, 1), 1);
-    settle(rig, rig_owner(rig, 1), make_create(&m, 1, "state", 4097, 0x0a630001, "client"));
+    cluster_settle(rig, rig_owner(rig, 1), make_create(&m, 1, "state", 4097, 0x0a630001, "client"));
     cr_assert(rig_run(rig, 10000, rig_agrees, 0));
     rig->lost_frames = 1u << RAFT_FRAME_TRUST;
     rig->stays_on = has_it;
     rig_kill(rig, 3);
-    power_off(rig, 2);
+    cluster_power_off(rig, 2);
     s = sim_storage_interface(rig_node(rig, 3)->storage);
     s.distrust(s.self, REPL_DISTRUST_OPERATOR);
     sim_storage_flush(rig_node(rig, 3)->storage);
@@ -499,15 +485,15 @@ Test(repl_lost, keys_go_on_beside_one_that_left_and_cannot_go)
         cr_assert(rig_run(rig, 10000, speaks_all, 1));
         cluster_lead(rig, 1);
         m = rig_maker(rig, 1, 1);
-        settle(rig, 1, make_create(&m, 1, "state", 4097, 0x0a630001, "client"));
+        cluster_settle(rig, 1, make_create(&m, 1, "state", 4097, 0x0a630001, "client"));
         rig_kill(rig, 2);
         key = rig_node(rig, 1)->replica->fsm.session_key;
-        settle(rig, 1, make_leave(&m, 3));
+        cluster_settle(rig, 1, make_leave(&m, 3));
         cr_assert(rig_run(rig, 20000, key_is_not, key), "seed %d: no next key", (int)seed);
         cr_assert(rig_run(rig, 20000, no_former_key, 1), "seed %d: the former one stays",
                   (int)seed);
         cr_assert_eq(rig_owner(rig, 1), 1);
-        power_off(rig, 1);
+        cluster_power_off(rig, 1);
         rig_start(rig, 1);
         cr_assert(rig_run(rig, 20000, rig_has_owner, 1), "seed %d: nobody goes on", (int)seed);
         rig_start(rig, 2);
